@@ -1,0 +1,242 @@
+//! Every whole frame of `data/frames.csv` is a test, named by the document and page, or the public
+//! place, that it is from.
+//!
+//! The file's columns: `hex` is the frame as it was on the line; `decoded` says in words what it
+//! holds, worked out by hand and by other programs; `crc_ok` is `yes`, `no (calc 774E)` for the
+//! misprints, or `n/a` for the bare acknowledgement.
+
+#![expect(clippy::expect_used, reason = "a test ends with a panic")]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use kmp::datalink::{self, Address, Cid, Packet, PacketError};
+use kmp::frame::{self, Decoder, Direction, Event};
+use kmp::message::{
+    self, Command, GetRegister, GetSerialNo, GetType, Request, RequestError, SerialNumber,
+};
+use kmp::number;
+use kmp::register::RegisterId;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let mut trials = Vec::new();
+    let mut reader = csv::Reader::from_reader(&include_bytes!("data/frames.csv")[..]);
+    for (index, record) in reader.deserialize().enumerate() {
+        let row: Row = record.expect("frames.csv has eight text columns");
+        let name = format!(
+            "row {:03}: {}: {}",
+            index.saturating_add(2),
+            row.source,
+            row.meaning
+        );
+        trials.push(Trial::test(name, move || check(&row).map_err(Failed::from)));
+    }
+    trials.push(Trial::test("there are at least 100 rows", {
+        let count = trials.len();
+        move || require(count >= 100, || format!("only {count}")).map_err(Failed::from)
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// direction, hex, meaning, decoded, source, `crc_ok`, origin, meter
+type Columns = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+);
+
+#[derive(serde::Deserialize)]
+#[serde(from = "Columns")]
+struct Row {
+    direction: Direction,
+    bytes: Vec<u8>,
+    meaning: String,
+    decoded: String,
+    source: String,
+    crc_ok: String,
+    origin: String,
+}
+
+impl From<Columns> for Row {
+    fn from((direction, hex, meaning, decoded, source, crc_ok, origin, _meter): Columns) -> Self {
+        let direction = match direction.as_str() {
+            "to meter" => Direction::ToMeter,
+            "from meter" => Direction::FromMeter,
+            other => unreachable!("direction {other:?}"),
+        };
+        let digits: Vec<u32> = hex
+            .chars()
+            .map(|digit| digit.to_digit(16).expect("hex digits"))
+            .collect();
+        let (pairs, rest) = digits.as_chunks::<2>();
+        assert!(rest.is_empty(), "an even number of hex digits: {hex}");
+        let bytes = pairs
+            .iter()
+            .map(|[high, low]| u8::try_from(high << 4 | low).expect("two hex digits"))
+            .collect();
+        Self {
+            direction,
+            bytes,
+            meaning,
+            decoded,
+            source,
+            crc_ok,
+            origin,
+        }
+    }
+}
+
+type Checked = Result<(), Box<dyn Error>>;
+
+fn require(holds: bool, what: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(what().into()) }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "both sides are often made on the spot"
+)]
+fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Checked {
+    require(found == expected, || {
+        format!("found {found:?}, expected {expected:?}")
+    })
+}
+
+fn check(row: &Row) -> Checked {
+    if row.bytes == [frame::ACK] {
+        return equal(Decoder::new().push(frame::ACK), Some(Event::Ack));
+    }
+    if row.origin == "captured, unstuffed in the post" {
+        // Its raw 0x80 begins another frame: this is why stuffing is not optional.
+        return require(decode(row).is_err(), || {
+            "it must not pass for a frame".to_owned()
+        });
+    }
+    let body = decode(row)?;
+    let packet = match row.crc_ok.strip_prefix("no (calc ") {
+        Some(expected) => {
+            let expected = u16::from_str_radix(expected.trim_end_matches(')'), 16)?;
+            let found = datalink::parse(&body);
+            return require(
+                matches!(found, Err(PacketError::Checksum { expected: e, .. }) if e == expected),
+                || format!("{found:?}"),
+            );
+        }
+        None => datalink::parse(&body)?,
+    };
+    // What we would send is what was sent, to the byte.
+    equal(datalink::emit(row.direction, packet), row.bytes.clone())?;
+    match row.direction {
+        Direction::ToMeter => check_request(row, packet),
+        Direction::FromMeter => check_answer(row, packet),
+    }
+}
+
+/// The body of the one frame.
+fn decode(row: &Row) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut decoder = Decoder::new();
+    let events: Vec<Event> = row
+        .bytes
+        .iter()
+        .filter_map(|&byte| decoder.push(byte))
+        .collect();
+    match <[Event; 1]>::try_from(events) {
+        Ok([Event::Frame { direction, body }]) if direction == row.direction => Ok(body),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+fn check_request(row: &Row, packet: Packet<'_>) -> Checked {
+    let request = Request::parse(packet);
+    if let Some(registers) = row.decoded.strip_prefix("registers ") {
+        let registers: Vec<RegisterId> = registers
+            .split(", ")
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        let command = GetRegister::new(&registers)?;
+        equal(
+            message::emit_request(Address::HEAT_METER, &command),
+            row.bytes.clone(),
+        )?;
+        return equal(request, Ok(Request::GetRegister(command)));
+    }
+    match packet.cid {
+        Cid::GET_TYPE => {
+            equal(
+                message::emit_request(packet.address, &GetType),
+                row.bytes.clone(),
+            )?;
+            equal(request, Ok(Request::GetType))
+        }
+        Cid::GET_SERIAL_NO => {
+            equal(
+                message::emit_request(packet.address, &GetSerialNo),
+                row.bytes.clone(),
+            )?;
+            equal(request, Ok(Request::GetSerialNo))
+        }
+
+        Cid::GET_REGISTER => Err(format!("{request:?}, but the row has no registers").into()),
+        cid => equal(request, Err(RequestError::Unknown { cid })),
+    }
+}
+
+fn check_answer(row: &Row, packet: Packet<'_>) -> Checked {
+    match packet.cid {
+        Cid::GET_TYPE => {
+            let answer = GetType.parse_answer(packet.data)?;
+            equal(&answer.emit()[..], packet.data)?;
+            let found = format!("type 0x{:04X}", answer.code);
+            require(row.decoded.contains(&found), || found)?;
+            let found = format!(" = {}", answer.revision);
+            require(row.decoded.ends_with(&found), || found)
+        }
+        Cid::GET_SERIAL_NO => {
+            let answer = GetSerialNo.parse_answer(packet.data)?;
+            equal(&answer.emit()[..], packet.data)?;
+            let expected = row.decoded.rsplit(' ').next().unwrap_or_default();
+            equal(answer, SerialNumber::new(expected.parse()?))
+        }
+        Cid::GET_REGISTER => check_registers(row, packet.data),
+        // Other commands are checked as far as the data link layer.
+        _ => Ok(()),
+    }
+}
+
+/// `60 energy = 55.006 MWh (len 4, SiEx 43); 80 power = 0.0 kW (len 2, SiEx 41)`
+fn check_registers(row: &Row, data: &[u8]) -> Checked {
+    let described: Vec<&str> = match row.decoded.as_str() {
+        "empty" => Vec::new(),
+        decoded => decoded.split("; ").collect(),
+    };
+    let ids: Vec<RegisterId> = described
+        .iter()
+        .map(|text| text.split(' ').next().unwrap_or_default().parse())
+        .collect::<Result<_, _>>()?;
+    let asked = if ids.is_empty() {
+        vec![RegisterId::new(60)]
+    } else {
+        ids
+    };
+    let values = GetRegister::new(&asked)?.parse_answer(data)?;
+    equal(&GetRegister::emit_answer(&values)[..], data)?;
+    equal(values.len(), described.len())?;
+    for (value, described) in values.iter().zip(described) {
+        let (_, after) = described.split_once(" = ").ok_or("no ` = `")?;
+        let number = number::to_decimal(value.sign_exponent, value.mantissa())?;
+        let unit = value.unit.symbol().unwrap_or("number");
+        let length = value.mantissa().len();
+        let sign_exponent = value.sign_exponent.byte();
+        let found = format!("{number} {unit} (len {length}, SiEx {sign_exponent:02X})");
+        equal(found.as_str(), after)?;
+        // Nothing that a real meter sent is without a value.
+        value.value()?;
+    }
+    Ok(())
+}
