@@ -1,1 +1,27 @@
-//! placeholder
+//! kamstrup2mqtt: reads a Kamstrup MULTICAL heat meter over its optical port and publishes what it
+//! says to MQTT, announced so that Home Assistant shows it by itself.
+//!
+//! `ARCHITECTURE.md` is the map: which module does what, and what each must not know.
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::arithmetic_side_effects,
+        reason = "a test that overflows fails"
+    )
+)]
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod discovery;
+pub mod logging;
+pub mod meter;
+pub mod mqtt;
+pub mod payload;
+pub mod poll;
+pub mod reading;
+pub mod simulator;
+pub mod topic;
+pub mod transport;
+pub mod units;

@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kamstrup2mqtt::cli::run()
+}

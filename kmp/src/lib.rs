@@ -10,7 +10,7 @@
 //! | data link | [`datalink`] | destination address, command id, CRC |
 //! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
 //! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
-//! | | [`unit`], [`register`] | what the codes mean, each row with its source |
+//! | | [`mod@unit`], [`register`] | what the codes mean, each row with its source |
 //!
 //! # Sources
 //!
@@ -48,6 +48,13 @@
 //! ```
 
 #![no_std]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::arithmetic_side_effects,
+        reason = "a test that overflows fails"
+    )
+)]
 
 extern crate alloc;
 #[cfg(test)]

@@ -1,0 +1,161 @@
+//! The wiring: which tasks there are, what flows between them, and in which order they stop.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, Meter, Publishing};
+use crate::meter::Line;
+use crate::mqtt::{self, Publisher};
+use crate::payload::{self, Message, OFFLINE, ONLINE};
+use crate::poll::{self, Plan};
+use crate::reading::PollResult;
+use crate::topic::Topics;
+use crate::units::{self, Measure};
+use crate::{discovery, transport};
+
+/// Results of one meter that wait to be published. Publishing never waits, so one would do.
+const RESULTS: usize = 4;
+
+/// Reads the meters and publishes their values until `stop` is cancelled.
+///
+/// Then: no new poll, the request under way ends, what was read is published, `offline` is
+/// published and acknowledged. An error means that a part ended which must not.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let Config {
+        broker,
+        publishing,
+        meters,
+        ..
+    } = config;
+    let publishing = Arc::new(publishing);
+    let topics = Topics::new(&publishing.topic);
+    let online = Message::status(&topics, ONLINE);
+    let offline = Message::status(&topics, OFFLINE);
+    let (publisher, connection) = mqtt::prepare(&broker, online, offline);
+
+    let mut polls = JoinSet::new();
+    for (index, meter) in meters.into_iter().enumerate() {
+        greet(&meter);
+        let (sender, results) = mpsc::channel(RESULTS);
+        polls.spawn(poll::run(plan(&meter), sender, stop.clone()));
+        let announcer = Announcer::new(index, meter, Arc::clone(&publishing), topics.clone());
+        polls.spawn(announcer.run(results, publisher.clone()));
+    }
+    let say_goodbye = CancellationToken::new();
+    let mut broker = JoinSet::new();
+    broker.spawn(connection.run(say_goodbye.clone()));
+
+    let unasked = tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        Some(ended) = polls.join_next() => Some(("reading the meter", ended)),
+        Some(ended) = broker.join_next() => Some(("the connection to the broker", ended)),
+    };
+    info!("Stopping.");
+    stop.cancel();
+    while polls.join_next().await.is_some() {}
+    say_goodbye.cancel();
+    while broker.join_next().await.is_some() {}
+    if let Some((part, ended)) = unasked {
+        let reason = ended
+            .err()
+            .map_or("it ended".to_owned(), |error| error.to_string());
+        bail!("{part} stopped, which must not happen: {reason}");
+    }
+    info!("Stopped.");
+    Ok(())
+}
+
+fn greet(meter: &Meter) {
+    let names: Vec<&str> = meter
+        .parameters
+        .iter()
+        .map(crate::config::Parameter::name)
+        .collect();
+    info!(
+        "Reading {} from the meter at {}, every {} s.",
+        names.join(", "),
+        meter.endpoint,
+        meter.poll_interval.as_secs()
+    );
+}
+
+fn plan(meter: &Meter) -> Plan<transport::Endpoint> {
+    Plan {
+        port: meter.endpoint.clone(),
+        port_name: meter.endpoint.to_string(),
+        line: Line::new(transport::BAUD),
+        registers: meter
+            .parameters
+            .iter()
+            .map(crate::config::Parameter::register)
+            .collect(),
+        interval: meter.poll_interval,
+    }
+}
+
+/// Turns one meter's results into messages.
+struct Announcer {
+    index: usize,
+    meter: Meter,
+    publishing: Arc<Publishing>,
+    topics: Topics,
+    /// What each parameter measures, as far as it is certain.
+    measures: Vec<Option<Measure>>,
+}
+
+impl Announcer {
+    fn new(index: usize, meter: Meter, publishing: Arc<Publishing>, topics: Topics) -> Self {
+        let expected = |parameter: &crate::config::Parameter| {
+            units::expected(parameter.register(), meter.units)
+        };
+        let measures = meter.parameters.iter().map(expected).collect();
+        Self {
+            index,
+            meter,
+            publishing,
+            topics,
+            measures,
+        }
+    }
+
+    fn discovery(&self) -> Vec<Message> {
+        let prefix = &self.publishing.discovery_prefix;
+        discovery::messages(&self.meter, &self.measures, prefix, &self.topics)
+    }
+
+    async fn run(mut self, mut results: mpsc::Receiver<PollResult>, publisher: Publisher) {
+        publisher.announce(self.index, self.discovery());
+        while let Some(result) = results.recv().await {
+            let values = payload::values(&result, &self.meter, &self.publishing, &self.topics);
+            for value in &values {
+                self.learn(value.index, value.measure);
+            }
+            let values = values.into_iter().map(|value| value.message).collect();
+            publisher.update(self.index, self.discovery(), values);
+        }
+    }
+
+    /// The frame has the last word on what a value measures.
+    fn learn(&mut self, index: usize, measure: Measure) {
+        let Some(known) = self.measures.get_mut(index) else {
+            return;
+        };
+        if let Some(expected) = known.filter(|known| *known != measure)
+            && let Some(parameter) = self.meter.parameters.get(index)
+        {
+            warn!(
+                "The meter gives `{}` in {}, which is not {}: it is published as it is.",
+                parameter.name(),
+                measure.unit.unwrap_or("plain numbers"),
+                expected.unit.unwrap_or("a plain number"),
+            );
+        }
+        *known = Some(measure);
+    }
+}

@@ -1,0 +1,630 @@
+//! From a YAML file and environment variables to a checked [`Config`].
+//!
+//! Nothing is checked later than here: a [`Config`] that exists can be run. All problems are told
+//! at once, each with its place, what was found and what is accepted.
+
+mod keys;
+mod secret;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use kmp::register::{Register, RegisterId};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use thiserror::Error;
+use tracing::Level;
+
+pub use self::secret::Secret;
+use self::source::{Place, Raw, Setting, Settings};
+use crate::transport::Endpoint;
+use crate::units::UnitSystem;
+
+/// Everything the program needs to know, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The broker and how to log in.
+    pub broker: Broker,
+    /// How values are published.
+    pub publishing: Publishing,
+    /// The meters; this version has exactly one.
+    pub meters: Vec<Meter>,
+    /// What is logged.
+    pub log_level: Level,
+}
+
+/// The MQTT broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: NonZeroU16,
+    /// How this program is known to the broker; no two programs may use the same.
+    pub client_id: String,
+    /// User name and password, if the broker wants them.
+    pub credentials: Option<Credentials>,
+}
+
+/// A log-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user's name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// Where and how values are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publishing {
+    /// The first part of every topic.
+    pub topic: String,
+    /// QoS of the values. Status and discovery are always sent with 1.
+    pub qos: Qos,
+    /// Whether the broker keeps values for later subscribers.
+    pub retain: bool,
+    /// Where Home Assistant looks for discovery messages.
+    pub discovery_prefix: String,
+}
+
+/// MQTT's quality of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Qos {
+    /// 0: sent once.
+    AtMostOnce,
+    /// 1: sent until acknowledged.
+    AtLeastOnce,
+    /// 2: sent and received exactly once.
+    ExactlyOnce,
+}
+
+/// One meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meter {
+    /// Where it is connected.
+    pub endpoint: Endpoint,
+    /// What is read; at least one.
+    pub parameters: Vec<Parameter>,
+    /// From the start of one poll to the start of the next.
+    pub poll_interval: Duration,
+    /// Which MULTICAL it is.
+    pub model: Model,
+    /// In which units values are published.
+    pub units: UnitSystem,
+    /// Home Assistant's identifier of the device.
+    pub device_id: String,
+    /// Its name there.
+    pub device_name: String,
+}
+
+/// A value to be read and published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    name: String,
+    register: RegisterId,
+}
+
+impl Parameter {
+    /// Its name in unique ids: as the older Python program spells it, or the number as the user
+    /// wrote it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The register behind it.
+    #[must_use]
+    pub fn register(&self) -> RegisterId {
+        self.register
+    }
+}
+
+impl FromStr for Parameter {
+    type Err = UnknownParameter;
+
+    fn from_str(text: &str) -> Result<Self, UnknownParameter> {
+        if let Some(register) = Register::by_key(text) {
+            return Ok(Self {
+                name: register.key.to_owned(),
+                register: register.id,
+            });
+        }
+        let register = text.parse().map_err(|_| UnknownParameter)?;
+        Ok(Self {
+            name: text.to_ascii_lowercase(),
+            register,
+        })
+    }
+}
+
+/// The text is neither the name of a value nor a register number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("neither the name of a value nor a register number")]
+pub struct UnknownParameter;
+
+/// What is read where the configuration does not say.
+const DEFAULT_PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
+
+/// A model of meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// A MULTICAL with this number.
+    Multical(u16),
+    /// A Kamstrup meter of another kind.
+    Generic,
+}
+
+impl Model {
+    const NUMBERS: [u16; 9] = [21, 302, 402, 403, 601, 602, 603, 801, 803];
+}
+
+/// As the device page shows it.
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Multical(number) => write!(f, "Multical {number}"),
+            Self::Generic => f.write_str("Kamstrup meter"),
+        }
+    }
+}
+
+/// A configuration, and what is odd about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// The file is not YAML.
+    #[error("{}{} is not valid YAML: {reason}", path.display(), line_words(*line))]
+    NotYaml {
+        /// Which file.
+        path: PathBuf,
+        /// Where the parser stopped.
+        line: Option<u64>,
+        /// The parser's words.
+        reason: String,
+    },
+    /// The file is YAML, but not one of ours.
+    #[error("{} has no sections like `mqtt:`, `serial_device:` and `kamstrup:`", path.display())]
+    NotSections {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Settings are missing or wrong.
+    #[error("{}", problem_words(.0))]
+    Problems(Vec<Problem>),
+}
+
+fn line_words(line: Option<u64>) -> String {
+    line.map(|line| format!(", line {line},"))
+        .unwrap_or_default()
+}
+
+fn problem_words(problems: &[Problem]) -> String {
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    problems.iter().fold(
+        format!("the configuration has {count}:"),
+        |words, problem| format!("{words}\n  - {problem}"),
+    )
+}
+
+impl ConfigError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "check that the file exists and that this user may read it",
+            Self::NotYaml { .. } => {
+                "YAML goes by indentation: indent with spaces, never tabs, and put a space after \
+                 each colon; a text with `:`, `#` or quotes in it needs quotes around it"
+            }
+            Self::NotSections { .. } => "kamstrup2mqtt.example.yaml shows what a file looks like",
+            Self::Problems(_) => {
+                "mend each of them and start again; kamstrup2mqtt.example.yaml shows every setting"
+            }
+        }
+    }
+}
+
+/// One setting that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting and its place.
+    what: String,
+    /// What stands there.
+    found: String,
+    /// What may stand there.
+    accepted: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            found,
+            accepted,
+        } = self;
+        write!(f, "{what}: found {found}, accepted: {accepted}")
+    }
+}
+
+/// Where the file is looked for when none is named.
+const PLACES: [&str; 3] = [
+    "config.yaml",
+    "../config.yaml",
+    "/etc/kamstrup2mqtt/config.yaml",
+];
+
+/// Reads the configuration: from `file`, or from the first of the usual places that has one, or
+/// from `variables` alone.
+pub fn load(
+    file: Option<&Path>,
+    variables: &BTreeMap<String, String>,
+) -> Result<Loaded, ConfigError> {
+    let path = match file {
+        Some(path) => Some(path),
+        None => PLACES.into_iter().map(Path::new).find(|path| path.exists()),
+    };
+    let source = match path {
+        Some(path) => Some((path, read(path)?)),
+        None => None,
+    };
+    check(
+        source.as_ref().map(|(path, text)| (*path, text.as_str())),
+        variables,
+    )
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |reason| ConfigError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
+}
+
+/// Checks a file's text and the variables over it.
+pub fn check(
+    file: Option<(&Path, &str)>,
+    variables: &BTreeMap<String, String>,
+) -> Result<Loaded, ConfigError> {
+    let mut settings = Settings::default();
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    if let Some((path, text)) = file {
+        settings.read_file(path, text, &mut problems, &mut warnings)?;
+    }
+    settings.read_variables(variables);
+    let mut checker = Checker {
+        settings: &settings,
+        problems,
+        warnings,
+    };
+    let config = checker.config();
+    let Checker {
+        problems, warnings, ..
+    } = checker;
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
+        _ => Err(ConfigError::Problems(problems)),
+    }
+}
+
+/// Turns settings into a configuration and collects what is wrong with them.
+///
+/// A wrong setting is noted, and its default is used to go on checking the others.
+struct Checker<'a> {
+    settings: &'a Settings,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Checker<'a> {
+    /// `None` where something is missing that has no default.
+    fn config(&mut self) -> Option<Config> {
+        let credentials = self.credentials();
+        let broker = Broker {
+            host: self
+                .value("mqtt.host", host)
+                .unwrap_or_else(|| "localhost".to_owned()),
+            port: self.value("mqtt.port", parse).or(NonZeroU16::new(1883))?,
+            client_id: self.text("mqtt.client", "kamstrup"),
+            credentials,
+        };
+        // Nothing to keep: anything but off is a problem.
+        let _off: Option<()> =
+            self.value("mqtt.tls_enabled", |text| (!boolean(text)?).then_some(()));
+        let publishing = Publishing {
+            topic: self
+                .value("mqtt.topic", topic)
+                .unwrap_or_else(|| "kamstrup".to_owned()),
+            qos: self.value("mqtt.qos", qos).unwrap_or(Qos::AtMostOnce),
+            retain: self.value("mqtt.retain", boolean).unwrap_or(false),
+            discovery_prefix: self
+                .value("homeassistant.discovery_prefix", topic)
+                .unwrap_or_else(|| "homeassistant".to_owned()),
+        };
+        let log_level = self.value("logging.level", level).unwrap_or(Level::INFO);
+        self.destinations();
+        let meter = self.meter();
+        Some(Config {
+            broker,
+            publishing,
+            meters: vec![meter?],
+            log_level,
+        })
+    }
+
+    fn meter(&mut self) -> Option<Meter> {
+        let parameters = self.parameters();
+        let meter = Meter {
+            parameters,
+            poll_interval: self
+                .value("kamstrup.poll_interval", minutes)
+                .unwrap_or(Duration::from_secs(5 * 60)),
+            model: self
+                .value("kamstrup.version", model)
+                .unwrap_or(Model::Multical(402)),
+            units: self
+                .value("kamstrup.units", unit_system)
+                .unwrap_or(UnitSystem::Standard),
+            device_id: self.text("mqtt.device_id", "kamstrup_meter"),
+            device_name: self.text("mqtt.device_name", "Kamstrup Meter"),
+            endpoint: self.endpoint()?,
+        };
+        Some(meter)
+    }
+
+    /// `url` is what `com_port` was called before; where both stand, the older program took `url`.
+    fn endpoint(&mut self) -> Option<Endpoint> {
+        let alias = keys::find("serial_device.url").and_then(|key| self.settings.get(key));
+        let path = if alias.is_some() {
+            "serial_device.url"
+        } else {
+            "serial_device.com_port"
+        };
+        if let Some(setting) = self.setting(path) {
+            return self.one(path, setting, |text| text.parse().ok());
+        }
+        let key = keys::find(path)?;
+        let what = match key.variable {
+            Some(variable) => format!("`{path}` (or the variable `{variable}`)"),
+            None => format!("`{path}`"),
+        };
+        self.problems.push(Problem {
+            what,
+            found: "nothing".to_owned(),
+            accepted: key.accepted.to_owned(),
+        });
+        None
+    }
+
+    fn credentials(&mut self) -> Option<Credentials> {
+        let wanted = self.value("mqtt.authentication", boolean);
+        let username = self.value("mqtt.username", |text| text_of(text, 65535));
+        let password = self.value("mqtt.password", |text| text_of(text, 65535));
+        match (wanted, username) {
+            (Some(false), _) | (None, None) => None,
+            (_, Some(username)) => {
+                let password = Secret::new(password.unwrap_or_default());
+                Some(Credentials { username, password })
+            }
+            (Some(true), None) => {
+                self.problems.push(Problem {
+                    what: "`mqtt.username` (or the variable `MQTT_USERNAME`)".to_owned(),
+                    found: "nothing, though `mqtt.authentication` is on".to_owned(),
+                    accepted: "the user name for the broker, or `authentication: false`".to_owned(),
+                });
+                None
+            }
+        }
+    }
+
+    fn parameters(&mut self) -> Vec<Parameter> {
+        const PATH: &str = "kamstrup.parameters";
+        let setting = self.setting(PATH);
+        let texts: Vec<&str> = match setting.map(|setting| &setting.raw) {
+            None => DEFAULT_PARAMETERS.split(',').collect(),
+            Some(Raw::Text(text)) => text.split(',').collect(),
+            Some(Raw::List(items)) => items.iter().flat_map(|item| item.split(',')).collect(),
+        };
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for text in texts
+            .into_iter()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
+            match text.parse::<Parameter>() {
+                Ok(parameter) if parameters.contains(&parameter) => {}
+                Ok(parameter) => parameters.push(parameter),
+                Err(UnknownParameter) => {
+                    if let Some(setting) = setting {
+                        self.wrong(PATH, setting, &format!("`{text}`"));
+                    }
+                }
+            }
+        }
+        if parameters.is_empty() {
+            let defaults = DEFAULT_PARAMETERS.split(',');
+            parameters.extend(defaults.filter_map(|name| name.parse().ok()));
+        }
+        parameters
+    }
+
+    fn destinations(&mut self) {
+        let Some(setting) = self.setting("logging.destinations") else {
+            return;
+        };
+        let names: Vec<&str> = match &setting.raw {
+            Raw::Text(text) => text.split(',').map(str::trim).collect(),
+            Raw::List(items) => items.iter().map(String::as_str).collect(),
+        };
+        for name in names
+            .into_iter()
+            .filter(|name| !name.eq_ignore_ascii_case("stdout"))
+        {
+            self.warnings.push(format!(
+                "logging to `{name}` is not there yet: this version logs to standard output only"
+            ));
+        }
+    }
+
+    fn setting(&self, path: &str) -> Option<&'a Setting> {
+        keys::find(path).and_then(|key| self.settings.get(key))
+    }
+
+    fn text(&mut self, path: &str, default: &str) -> String {
+        self.value(path, |text| text_of(text, 256))
+            .unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A setting's checked value; `None` where it was not made, or is wrong and noted.
+    fn value<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let setting = self.setting(path)?;
+        self.one(path, setting, parse)
+    }
+
+    fn one<T>(
+        &mut self,
+        path: &str,
+        setting: &Setting,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let Raw::Text(text) = &setting.raw else {
+            self.wrong(path, setting, "a list");
+            return None;
+        };
+        let value = parse(text);
+        if value.is_none() {
+            self.wrong(path, setting, &format!("`{text}`"));
+        }
+        value
+    }
+
+    fn wrong(&mut self, path: &str, setting: &Setting, found: &str) {
+        let Some(key) = keys::find(path) else { return };
+        let what = match &setting.place {
+            Place::Variable(variable) => format!("the variable `{variable}`"),
+            Place::File { path: file, line } => {
+                format!("`{path}` in {}, line {line}", file.display())
+            }
+        };
+        let found = if key.secret {
+            "a text that is not shown"
+        } else {
+            found
+        };
+        self.problems.push(Problem {
+            what,
+            found: found.to_owned(),
+            accepted: key.accepted.to_owned(),
+        });
+    }
+}
+
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+fn text_of(text: &str, longest: usize) -> Option<String> {
+    (!text.is_empty() && text.len() <= longest && !text.contains('\0')).then(|| text.to_owned())
+}
+
+fn host(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = !text.is_empty()
+        && text.len() <= 253
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._:[]%".contains(c));
+    fits.then(|| text.to_owned())
+}
+
+/// A topic that can be published to (MQTT 3.1.1, 4.7.1).
+fn topic(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = (1..=256).contains(&text.len())
+        && !text.contains(|c: char| matches!(c, '+' | '#') || c.is_control());
+    fits.then(|| text.to_owned())
+}
+
+/// What YAML 1.1 and the older program take for a truth value.
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" | "1" => Some(true),
+        "false" | "no" | "off" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn qos(text: &str) -> Option<Qos> {
+    match text.trim() {
+        "0" => Some(Qos::AtMostOnce),
+        "1" => Some(Qos::AtLeastOnce),
+        "2" => Some(Qos::ExactlyOnce),
+        _ => None,
+    }
+}
+
+/// Python's names of levels. It has one more than we do; the highest two are one here.
+fn level(text: &str) -> Option<Level> {
+    match text.trim().to_ascii_uppercase().as_str() {
+        "DEBUG" => Some(Level::DEBUG),
+        "INFO" => Some(Level::INFO),
+        "WARNING" | "WARN" => Some(Level::WARN),
+        "ERROR" | "CRITICAL" | "FATAL" => Some(Level::ERROR),
+        _ => None,
+    }
+}
+
+fn minutes(text: &str) -> Option<Duration> {
+    let minutes: Decimal = parse(text)?;
+    let allowed = Decimal::new(2, 2)..=Decimal::from(7 * 24 * 60);
+    let milliseconds = minutes.checked_mul(Decimal::from(60_000))?.to_u64()?;
+    allowed
+        .contains(&minutes)
+        .then_some(Duration::from_millis(milliseconds))
+}
+
+fn model(text: &str) -> Option<Model> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("generic") {
+        return Some(Model::Generic);
+    }
+    let number: u16 = text.parse().ok()?;
+    Model::NUMBERS
+        .contains(&number)
+        .then_some(Model::Multical(number))
+}
+
+fn unit_system(text: &str) -> Option<UnitSystem> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "standard" => Some(UnitSystem::Standard),
+        "meter" => Some(UnitSystem::Meter),
+        _ => None,
+    }
+}

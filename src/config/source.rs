@@ -1,0 +1,305 @@
+//! Where settings come from: a YAML file, and environment variables over it.
+//!
+//! Both end as texts with a place. What a text means, and whether it is allowed, is decided in one
+//! spot for both, so `MQTT_RETAIN=yes` and `retain: yes` cannot differ.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::keys::{self, KEYS, Key};
+use super::{ConfigError, Problem};
+
+/// Where a setting was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A key of the file.
+    File { path: PathBuf, line: u64 },
+    /// An environment variable.
+    Variable(&'static str),
+}
+
+/// A setting as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Raw {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// A setting and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) raw: Raw,
+    pub(super) place: Place,
+}
+
+/// All settings that were made, by path. An absent one was left out, or left empty.
+#[derive(Debug, Default)]
+pub(super) struct Settings(BTreeMap<&'static str, Setting>);
+
+impl Settings {
+    pub(super) fn get(&self, key: &Key) -> Option<&Setting> {
+        self.0.get(key.path)
+    }
+
+    /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
+    /// in a compose file means.
+    pub(super) fn read_variables(&mut self, variables: &BTreeMap<String, String>) {
+        for key in KEYS {
+            let Some(variable) = key.variable else {
+                continue;
+            };
+            let Some(text) = variables.get(variable).filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            let setting = Setting {
+                raw: Raw::Text(text.clone()),
+                place: Place::Variable(variable),
+            };
+            self.0.insert(key.path, setting);
+        }
+    }
+
+    /// Takes a file's settings. What has the wrong shape becomes a problem, what is not known a
+    /// warning.
+    pub(super) fn read_file(
+        &mut self,
+        path: &Path,
+        text: &str,
+        problems: &mut Vec<Problem>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), ConfigError> {
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        let mut file = File {
+            path,
+            text,
+            problems,
+            warnings,
+        };
+        let root = file.parse()?;
+        match root.value {
+            Node::Null => {}
+            Node::Map(sections) => {
+                for (name, node) in sections {
+                    self.read_section(&mut file, &name, node);
+                }
+            }
+            Node::Text(_) | Node::Other | Node::List(_) => {
+                return Err(ConfigError::NotSections {
+                    path: path.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn read_section(&mut self, file: &mut File<'_>, name: &Spanned<String>, node: Spanned<Node>) {
+        let line = name.referenced.line();
+        if !keys::is_section(&name.value) {
+            file.unknown(&name.value, line);
+            return;
+        }
+        let entries = match node.value {
+            Node::Null => return,
+            Node::Map(entries) => entries,
+            Node::Text(_) | Node::Other | Node::List(_) => {
+                let what = format!("`{}`", name.value);
+                file.wrong_shape(
+                    &what,
+                    line,
+                    "no keys",
+                    "keys, one a line, indented under it",
+                );
+                return;
+            }
+        };
+        for (key, node) in entries {
+            let line = key.referenced.line();
+            let path = format!("{}.{}", name.value, key.value);
+            let Some(known) = keys::find(&path) else {
+                file.unknown(&path, line);
+                continue;
+            };
+            match file.raw(node) {
+                Ok(Some(raw)) => {
+                    let place = Place::File {
+                        path: file.path.to_owned(),
+                        line,
+                    };
+                    self.0.insert(known.path, Setting { raw, place });
+                }
+                Ok(None) => {}
+                Err(found) => {
+                    file.wrong_shape(&format!("`{path}`"), line, found, known.accepted);
+                }
+            }
+        }
+    }
+}
+
+/// A file while it is read.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+    problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl File<'_> {
+    fn parse(&self) -> Result<Spanned<Node>, ConfigError> {
+        // With snippets the error would quote the lines around it, passwords and all.
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
+            ConfigError::NotYaml {
+                path: self.path.to_owned(),
+                line: error.location().map(|location| location.line()),
+                reason: reason(&error.to_string()),
+            }
+        })
+    }
+
+    fn unknown(&mut self, what: &str, line: u64) {
+        let path = self.path.display();
+        self.warnings.push(format!(
+            "`{what}` in {path}, line {line}, is not known and is ignored"
+        ));
+    }
+
+    fn wrong_shape(&mut self, what: &str, line: u64, found: &str, accepted: &str) {
+        self.problems.push(Problem {
+            what: format!("{what} in {}, line {line}", self.path.display()),
+            found: found.to_owned(),
+            accepted: accepted.to_owned(),
+        });
+    }
+
+    /// A setting's text or texts; `None` where it was left empty.
+    fn raw(&self, node: Spanned<Node>) -> Result<Option<Raw>, &'static str> {
+        match node.value {
+            Node::Null => Ok(None),
+            Node::Text(_) | Node::Other => Ok(Some(self.scalar(node))
+                .filter(|text| !text.is_empty())
+                .map(Raw::Text)),
+            Node::List(items) => {
+                let is_scalar =
+                    |item: &Spanned<Node>| matches!(item.value, Node::Text(_) | Node::Other);
+                if !items.iter().all(is_scalar) {
+                    return Err("a list with something else than texts in it");
+                }
+                Ok(Some(Raw::List(
+                    items.into_iter().map(|item| self.scalar(item)).collect(),
+                )))
+            }
+            Node::Map(_) => Err("keys under it"),
+        }
+    }
+
+    /// The text of a scalar as it was written: `0123` stays `0123`, `1e5` stays `1e5`.
+    fn scalar(&self, node: Spanned<Node>) -> String {
+        if let Node::Text(text) = node.value {
+            return text;
+        }
+        let span = node.defined.span();
+        let range = || {
+            let start = usize::try_from(span.byte_offset()?).ok()?;
+            let length = usize::try_from(span.byte_len()?).ok()?;
+            self.text.get(start..start.checked_add(length)?)
+        };
+        range().unwrap_or_default().trim().to_owned()
+    }
+}
+
+/// The parser's message without its " at line …, column …".
+fn reason(message: &str) -> String {
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or(message)
+        .to_owned()
+}
+
+/// Any YAML. Scalars that are not text are read from the source by their span, since a number or
+/// a truth value no longer says how it was written.
+#[derive(Debug)]
+enum Node {
+    Null,
+    Text(String),
+    Other,
+    List(Vec<Spanned<Node>>),
+    Map(Vec<(Spanned<String>, Spanned<Node>)>),
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text, a number, a list or keys")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Node, E> {
+        Ok(Node::Other)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Node, E> {
+        Ok(Node::Other)
+    }
+
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<Node, E> {
+        Ok(Node::Other)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Node, E> {
+        Ok(Node::Other)
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<Node, E> {
+        Ok(Node::Other)
+    }
+
+    #[expect(
+        clippy::disallowed_types,
+        reason = "serde's signature; the number is not used"
+    )]
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Other)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Node::Map(entries))
+    }
+}

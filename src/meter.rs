@@ -1,0 +1,609 @@
+//! The client: one request at a time to a meter, over any stream of bytes.
+//!
+//! Half duplex, and the meter sets the pace (5512-447 M1 p.3-4): a request goes out in one write;
+//! its answer begins within 1.6 s; the next request comes at least one byte time after the answer;
+//! after silence or a bad answer the line must rest for 1.6 s, and what is sent earlier is lost.
+//!
+//! An answer counts only if its checksum, address, command and registers are those of the request.
+//! Everything else — the echo of an optical head, noise, a late answer to an earlier request — is
+//! read past until the deadline.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use kmp::datalink::{self, Address, PacketError};
+use kmp::frame::{Damage, Decoder, Direction, Event};
+use kmp::message::{self, AnswerError, Command};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// How long the meter may think before its answer begins, and how long the line must rest after a
+/// failure (5512-447 M1 p.4).
+const THINKING: Duration = Duration::from_millis(1600);
+
+/// What a serial server, a USB adapter and a busy machine may add on the way.
+const SLACK: Duration = Duration::from_millis(250);
+
+/// How often a request is made before it counts as failed.
+const TRIES: u32 = 3;
+
+/// Bytes around the data of a frame: start, address, command, two of CRC, stop.
+const FRAME_OVERHEAD: usize = 6;
+
+/// How fast bytes travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    baud: u32,
+}
+
+impl Line {
+    /// Start bit, 8 data bits, 2 stop bits.
+    const BITS_PER_BYTE: u32 = 11;
+
+    /// A line of this speed; zero is taken for one.
+    #[must_use]
+    pub const fn new(baud: u32) -> Self {
+        Self {
+            baud: if baud == 0 { 1 } else { baud },
+        }
+    }
+
+    /// How long `bytes` bytes take: 9.17 ms for one at 1200 baud.
+    #[must_use]
+    pub fn time_for(self, bytes: usize) -> Duration {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Duration::from_secs(Self::BITS_PER_BYTE.into())
+            .saturating_mul(bytes)
+            .checked_div(self.baud)
+            .unwrap_or(Duration::MAX)
+    }
+}
+
+/// Why a request got no answer.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    /// Nothing that counts came before the deadline.
+    #[error("{0}")]
+    NoAnswer(Heard),
+    /// The port or the connection ended.
+    #[error("the connection to the meter broke: {0}")]
+    Broken(#[source] io::Error),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+/// What came instead of an answer; the most telling thing wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Heard {
+    /// Not one byte.
+    Nothing,
+    /// Only what was sent: the head works, the meter is silent.
+    OwnEcho,
+    /// Bytes that are no frame.
+    Noise,
+    /// An answer that broke on the way.
+    Damaged,
+    /// An answer, but not to this request.
+    Foreign,
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "no answer at all",
+            Self::OwnEcho => "no answer, only the echo of the request",
+            Self::Noise => "no answer, only noise",
+            Self::Damaged => "a damaged answer",
+            Self::Foreign => "an answer to another request",
+        })
+    }
+}
+
+/// A meter at the other end of a stream.
+#[derive(Debug)]
+pub struct Meter<S> {
+    stream: S,
+    line: Line,
+    address: Address,
+    decoder: Decoder,
+    /// When the meter listens again. Set before a request and put right after it, so that a request
+    /// whose future was dropped counts as failed.
+    rest_until: Option<Instant>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
+    /// A heat meter.
+    pub fn new(stream: S, line: Line) -> Self {
+        let decoder = Decoder::new();
+        Self {
+            stream,
+            line,
+            address: Address::HEAT_METER,
+            decoder,
+            rest_until: None,
+        }
+    }
+
+    /// Makes a request, up to `tries` times, until it is answered.
+    ///
+    /// Once `stop` is cancelled nothing new is sent, but an answer under way is waited for.
+    ///
+    /// Cancel safety: dropping the future loses the answer. The next request waits until the meter
+    /// listens again, throws away what has come, and cannot take the lost answer for its own.
+    pub async fn request<C: Command>(
+        &mut self,
+        command: &C,
+        tries: Tries,
+        stop: &CancellationToken,
+    ) -> Result<C::Answer, RequestError> {
+        let mut left = tries.count();
+        loop {
+            self.rest(stop).await?;
+            left = left.saturating_sub(1);
+            match self.exchange(command).await {
+                Err(RequestError::NoAnswer(heard)) if left > 0 => {
+                    debug!("{}: {heard}; {left} tries left", C::CID);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn rest(&mut self, stop: &CancellationToken) -> Result<(), RequestError> {
+        let until = self.rest_until.unwrap_or_else(Instant::now);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(RequestError::Stopping),
+            () = tokio::time::sleep_until(until) => Ok(()),
+        }
+    }
+
+    /// One request and its answer.
+    async fn exchange<C: Command>(&mut self, command: &C) -> Result<C::Answer, RequestError> {
+        self.discard_unread().await.map_err(RequestError::Broken)?;
+        self.decoder.reset();
+        let request = message::emit_request(self.address, command);
+        let sending = self.line.time_for(request.len());
+        self.rest_until = Instant::now().checked_add(sending.saturating_add(THINKING));
+        debug!("to the meter: {}", hex(&request));
+        // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
+        // No flush: on a serial port it would block the thread until the last byte is out.
+        self.stream
+            .write_all(&request)
+            .await
+            .map_err(RequestError::Broken)?;
+
+        let begins_by = deadline(sending.saturating_add(THINKING));
+        // Stuffing can double every byte.
+        let longest = command
+            .max_answer_data()
+            .saturating_add(FRAME_OVERHEAD)
+            .saturating_mul(2);
+        let ends_by = begins_by
+            .checked_add(self.line.time_for(longest))
+            .unwrap_or(begins_by);
+
+        let result = self.listen(command, begins_by, ends_by).await;
+        let rest = match result {
+            // "At least one byte time" (5512-447 M1 p.4).
+            Ok(_) => self.line.time_for(1),
+            Err(_) => THINKING,
+        };
+        self.rest_until = Instant::now().checked_add(rest);
+        result
+    }
+
+    async fn listen<C: Command>(
+        &mut self,
+        command: &C,
+        begins_by: Instant,
+        ends_by: Instant,
+    ) -> Result<C::Answer, RequestError> {
+        let mut heard = Heard::Nothing;
+        let mut buffer = [0; 256];
+        loop {
+            let begun = self.decoder.inside() == Some(Direction::FromMeter);
+            let deadline = if begun { ends_by } else { begins_by };
+            let read = timeout_at(deadline, self.stream.read(&mut buffer)).await;
+            let Ok(read) = read else {
+                return Err(RequestError::NoAnswer(heard));
+            };
+            let count = match read {
+                Ok(0) => return Err(RequestError::Broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => count,
+                Err(error) => return Err(RequestError::Broken(error)),
+            };
+            let bytes = buffer.get(..count).unwrap_or_default();
+            debug!("from the meter: {}", hex(bytes));
+            for &byte in bytes {
+                let Some(event) = self.decoder.push(byte) else {
+                    continue;
+                };
+                match self.judge(command, &event) {
+                    Ok(answer) => return Ok(answer),
+                    Err(verdict) => {
+                        debug!("skipped: {verdict}");
+                        heard = heard.max(verdict.heard());
+                    }
+                }
+            }
+            // A meter may send a 0x00 unasked (5512-447 M1 p.3).
+            let noise = self.decoder.inside().is_none() && bytes.iter().any(|&byte| byte != 0);
+            if heard == Heard::Nothing && noise {
+                heard = Heard::Noise;
+            }
+        }
+    }
+
+    /// Whether this is the answer.
+    fn judge<C: Command>(&self, command: &C, event: &Event) -> Result<C::Answer, Verdict> {
+        let body = match event {
+            Event::Frame {
+                direction: Direction::FromMeter,
+                body,
+            } => body,
+            Event::Frame {
+                direction: Direction::ToMeter,
+                ..
+            }
+            | Event::Damaged {
+                direction: Direction::ToMeter,
+                ..
+            } => return Err(Verdict::Echo),
+            Event::Damaged {
+                direction: Direction::FromMeter,
+                damage,
+            } => {
+                return Err(Verdict::Damaged(*damage));
+            }
+            Event::Ack => return Err(Verdict::Ack),
+        };
+        let packet = datalink::parse(body)?;
+        if packet.address != self.address {
+            return Err(Verdict::OtherAddress(packet.address));
+        }
+        if packet.cid != C::CID {
+            return Err(Verdict::OtherCommand(packet.cid));
+        }
+        Ok(command.parse_answer(packet.data)?)
+    }
+
+    /// Throws away what has come in and was not read: nothing of it can be the answer to a request
+    /// that has not been made.
+    async fn discard_unread(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 256];
+        loop {
+            let stream = &mut self.stream;
+            let count = poll_fn(|context| {
+                let mut unread = ReadBuf::new(&mut buffer);
+                match Pin::new(&mut *stream).poll_read(context, &mut unread) {
+                    Poll::Pending => Poll::Ready(Ok(None)),
+                    Poll::Ready(result) => {
+                        Poll::Ready(result.map(|()| Some(unread.filled().len())))
+                    }
+                }
+            })
+            .await?;
+            match count {
+                None => return Ok(()),
+                Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(count) => {
+                    debug!(
+                        "thrown away: {}",
+                        hex(buffer.get(..count).unwrap_or_default())
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// How often a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tries {
+    /// Once: the meter has already been silent.
+    One,
+    /// With two more tries after a failure.
+    Three,
+}
+
+impl Tries {
+    const fn count(self) -> u32 {
+        match self {
+            Self::One => 1,
+            Self::Three => TRIES,
+        }
+    }
+}
+
+fn deadline(after: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(after.saturating_add(SLACK)).unwrap_or(now)
+}
+
+/// Why something that came is not the answer.
+#[derive(Debug, Error)]
+enum Verdict {
+    #[error("the request's own echo")]
+    Echo,
+    #[error("a single acknowledgement byte")]
+    Ack,
+    #[error("a damaged frame: {0}")]
+    Damaged(Damage),
+    #[error("not a packet: {0}")]
+    Packet(#[from] PacketError),
+    #[error("an answer from address {0}")]
+    OtherAddress(Address),
+    #[error("an answer to {0}")]
+    OtherCommand(datalink::Cid),
+    #[error("{0}")]
+    OtherAnswer(#[from] AnswerError),
+}
+
+impl Verdict {
+    fn heard(&self) -> Heard {
+        match self {
+            Self::Echo => Heard::OwnEcho,
+            Self::Ack => Heard::Noise,
+            Self::Damaged(_) | Self::Packet(_) => Heard::Damaged,
+            Self::OtherAddress(_) | Self::OtherCommand(_) | Self::OtherAnswer(_) => Heard::Foreign,
+        }
+    }
+}
+
+/// `80 3F 01 05 8A 0D`
+fn hex(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::message::{GetRegister, GetSerialNo, SerialNumber};
+    use kmp::number::SignExponent;
+    use kmp::register::RegisterId;
+    use kmp::unit::Unit;
+    use kmp::value::RegisterValue;
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    const LINE: Line = Line::new(1200);
+
+    fn pair() -> (Meter<DuplexStream>, DuplexStream) {
+        let (near, far) = duplex(1024);
+        (Meter::new(near, LINE), far)
+    }
+
+    fn ask(id: u16) -> GetRegister {
+        GetRegister::new(&[RegisterId::new(id)]).unwrap()
+    }
+
+    fn answer(id: u16, value: u8) -> Vec<u8> {
+        let exponent = SignExponent::from_byte(0);
+        let value =
+            RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![value]).unwrap();
+        packet(0x3F, 0x10, &GetRegister::emit_answer(&[value]))
+    }
+
+    fn packet(address: u8, cid: u8, data: &[u8]) -> Vec<u8> {
+        let (address, cid) = (Address::new(address), datalink::Cid::new(cid));
+        datalink::emit(
+            Direction::FromMeter,
+            datalink::Packet { address, cid, data },
+        )
+    }
+
+    /// Waits for a request, to its stop byte.
+    async fn requested(far: &mut DuplexStream) -> Vec<u8> {
+        let mut request = Vec::new();
+        while request.last() != Some(&0x0D) {
+            request.push(far.read_u8().await.unwrap());
+        }
+        request
+    }
+
+    /// What the meter does when it has heard a request: waits, then sends.
+    type Script = Vec<(u64, Vec<u8>)>;
+
+    /// Asks for register 60 of a meter that does for each try what the script says.
+    async fn scripted(scripts: Vec<Script>) -> (Result<u8, Heard>, usize) {
+        let (mut meter, mut far) = pair();
+        let far = tokio::spawn(async move {
+            let mut requests = 0;
+            for script in scripts {
+                requested(&mut far).await;
+                requests += 1;
+                for (wait, bytes) in script {
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                    far.write_all(&bytes).await.unwrap();
+                }
+            }
+            // Stays open, and silent.
+            let mut rest = Vec::new();
+            far.read_to_end(&mut rest).await.unwrap();
+            requests + rest.split(|&byte| byte == 0x0D).count() - 1
+        });
+        let stop = CancellationToken::new();
+        let result = meter.request(&ask(60), Tries::Three, &stop).await;
+        drop(meter);
+        let result = match result {
+            Ok(values) => Ok(values[0].mantissa()[0]),
+            Err(RequestError::NoAnswer(heard)) => Err(heard),
+            Err(other) => panic!("{other}"),
+        };
+        (result, far.await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_taken_at_once() {
+        let started = Instant::now();
+        assert_eq!(scripted(vec![vec![(50, answer(60, 7))]]).await, (Ok(7), 1));
+        assert_eq!(started.elapsed(), Duration::from_millis(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn echo_noise_and_foreign_answers_are_read_past() {
+        let (mut before, good) = (Vec::new(), answer(60, 7));
+        before.extend([0x00, 0x40, 0x13, 0x0D, 0xFF]);
+        before.extend(message::emit_request(Address::HEAT_METER, &ask(60)));
+        before.extend(answer(68, 1));
+        before.extend(packet(0x7F, 0x10, &[]));
+        before.extend(packet(0x3F, 0x02, &[1, 2, 3, 4]));
+        before.push(0x06);
+        let mut damaged = answer(60, 9);
+        damaged[6] ^= 0x20;
+        before.extend(damaged);
+        before.push(0x40);
+        let script = vec![(0, before), (100, good)];
+        assert_eq!(scripted(vec![script]).await, (Ok(7), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_come_in_any_pieces() {
+        for cut in 1..14 {
+            let good = answer(60, 0x80);
+            let (first, second) = good.split_at(cut.min(good.len() - 1));
+            let script = vec![(1500, first.to_vec()), (90, second.to_vec())];
+            assert_eq!(scripted(vec![script]).await, (Ok(0x80), 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_costs_three_tries_with_rests_between() {
+        let started = Instant::now();
+        assert_eq!(scripted(vec![]).await, (Err(Heard::Nothing), 3));
+        // 9 bytes out, 1.6 s to think and 0.25 s of slack, three times; 1.6 s of rest, twice.
+        let expected = (LINE.time_for(9) + THINKING + SLACK) * 3 + THINKING * 2;
+        assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn says_what_came_instead() {
+        let echo = message::emit_request(Address::HEAT_METER, &ask(60));
+        let all = |bytes: Vec<u8>| vec![vec![(0, bytes)]; 3];
+        assert_eq!(scripted(all(echo)).await, (Err(Heard::OwnEcho), 3));
+        assert_eq!(scripted(all(vec![0x00])).await, (Err(Heard::Nothing), 3));
+        assert_eq!(scripted(all(vec![0x55])).await, (Err(Heard::Noise), 3));
+        assert_eq!(
+            scripted(all(vec![0x40, 0x06])).await,
+            (Err(Heard::Damaged), 3)
+        );
+        assert_eq!(scripted(all(answer(68, 1))).await, (Err(Heard::Foreign), 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_damaged_answer_is_asked_for_again() {
+        let mut damaged = answer(60, 9);
+        damaged[6] ^= 0x20;
+        let scripts = vec![vec![(0, damaged)], vec![(0, answer(60, 7))]];
+        assert_eq!(scripted(scripts).await, (Ok(7), 2));
+    }
+
+    /// Other readers take the answer to the request before for the answer to this one.
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_is_thrown_away() {
+        let (mut meter, mut far) = pair();
+        let stop = CancellationToken::new();
+        let late = async {
+            requested(&mut far).await;
+            // After the deadline, while the line rests.
+            tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
+            far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes()))
+                .await
+                .unwrap();
+            requested(&mut far).await;
+            far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes()))
+                .await
+                .unwrap();
+        };
+        let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::Three, &stop), late);
+        assert_eq!(serial.unwrap(), SerialNumber::new(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_request_leaves_no_answer_behind() {
+        let (mut meter, mut far) = pair();
+        let stop = CancellationToken::new();
+        let impatient = Duration::from_millis(10);
+        let dropped =
+            tokio::time::timeout(impatient, meter.request(&GetSerialNo, Tries::One, &stop));
+        assert!(dropped.await.is_err());
+        requested(&mut far).await;
+        far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes()))
+            .await
+            .unwrap();
+        let next = async {
+            requested(&mut far).await;
+            far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes()))
+                .await
+                .unwrap();
+        };
+        let started = Instant::now();
+        let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::One, &stop), next);
+        assert_eq!(serial.unwrap(), SerialNumber::new(2));
+        assert!(started.elapsed() >= THINKING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_request_leaves_a_byte_time() {
+        let (mut meter, mut far) = pair();
+        let stop = CancellationToken::new();
+        let far = async {
+            for _ in 0..2 {
+                requested(&mut far).await;
+                far.write_all(&answer(60, 1)).await.unwrap();
+            }
+        };
+        let started = Instant::now();
+        let two = async {
+            meter.request(&ask(60), Tries::One, &stop).await.unwrap();
+            meter.request(&ask(60), Tries::One, &stop).await.unwrap();
+        };
+        tokio::join!(two, far);
+        assert!(started.elapsed() >= Duration::from_millis(9));
+        assert!(started.elapsed() < Duration::from_millis(12));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_stream_is_not_silence() {
+        let (mut meter, far) = pair();
+        drop(far);
+        let stop = CancellationToken::new();
+        let result = meter.request(&ask(60), Tries::Three, &stop).await;
+        assert!(matches!(result, Err(RequestError::Broken(_))), "{result:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_waits_for_the_answer_under_way_and_sends_nothing_new() {
+        let (mut meter, mut far) = pair();
+        let stop = CancellationToken::new();
+        let far = async {
+            requested(&mut far).await;
+            stop.cancel();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            far.write_all(&answer(60, 1)).await.unwrap();
+        };
+        let (command, next) = (ask(60), ask(68));
+        let requests = async {
+            meter.request(&command, Tries::Three, &stop).await.unwrap();
+            meter.request(&next, Tries::Three, &stop).await
+        };
+        let (result, ()) = tokio::join!(requests, far);
+        assert!(matches!(result, Err(RequestError::Stopping)), "{result:?}");
+    }
+
+    #[test]
+    fn a_byte_has_eleven_bits() {
+        assert_eq!(LINE.time_for(1), Duration::from_nanos(9_166_666));
+        assert_eq!(Line::new(0).time_for(1), Duration::from_secs(11));
+    }
+}

@@ -1,0 +1,535 @@
+//! The client of the broker. It keeps what should stand on the broker and makes it so after every
+//! connect; nobody else talks to the broker.
+//!
+//! Two tasks: one does nothing but poll the connection, the other publishes. The first must never
+//! wait for the second (a full queue that nobody polls waits for ever), and callers wait for
+//! neither: they change what should stand, and go on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::pending;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
+    MqttOptions, NetworkOptions, Outgoing, QoS, StateError,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::config::{Broker, Qos};
+use crate::payload::Message;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// For the connection and the broker's answer to it.
+const CONNECT_TIMEOUT_SECS: u64 = 20;
+
+/// Publishes that wait for the connection task.
+const QUEUE: usize = 100;
+
+/// Between two attempts to connect: from the first to the second, doubling.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+const LAST_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// A connection that held this long was a good one: the next attempt comes soon again.
+const GOOD_CONNECTION: Duration = Duration::from_secs(10);
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What should stand on the broker, by meter.
+type Wanted = BTreeMap<usize, Meter>;
+
+/// A meter's part of it.
+#[derive(Debug, Default)]
+struct Meter {
+    discovery: Vec<Message>,
+    /// The values of the last poll.
+    values: Vec<Message>,
+    /// The number of that poll.
+    poll: u64,
+}
+
+/// Changes what should stand on the broker. Never waits.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    wanted: Arc<watch::Sender<Wanted>>,
+}
+
+impl Publisher {
+    /// Sets a meter's discovery messages.
+    pub fn announce(&self, meter: usize, discovery: Vec<Message>) {
+        self.wanted
+            .send_modify(|wanted| wanted.entry(meter).or_default().discovery = discovery);
+    }
+
+    /// Sets a meter's discovery messages and the values of a poll, which follow them. The values
+    /// of the poll before are forgotten: they are never sent again as if they were fresh.
+    pub fn update(&self, meter: usize, discovery: Vec<Message>, values: Vec<Message>) {
+        self.wanted.send_modify(|wanted| {
+            let meter = wanted.entry(meter).or_default();
+            *meter = Meter {
+                discovery,
+                values,
+                poll: meter.poll.wrapping_add(1),
+            };
+        });
+    }
+}
+
+/// A connection that has not been made yet.
+pub struct Connection {
+    client: AsyncClient,
+    event_loop: EventLoop,
+    wanted: watch::Receiver<Wanted>,
+    online: Message,
+    offline: Message,
+    name: String,
+}
+
+/// The client's own view holds the password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prepares the connection. `online` is published after each connect; `offline` when the program
+/// stops, and by the broker when it dies.
+#[must_use]
+pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher, Connection) {
+    let mut options = MqttOptions::new(&broker.client_id, &broker.host, broker.port.get());
+    options.set_keep_alive(KEEP_ALIVE);
+    // What must not be lost is sent again after each connect; the broker need not remember us.
+    options.set_clean_session(true);
+    options.set_last_will(LastWill::new(
+        &offline.topic,
+        offline.payload.clone(),
+        offline.qos.into(),
+        offline.retain,
+    ));
+    if let Some(credentials) = &broker.credentials {
+        options.set_credentials(&credentials.username, credentials.password.reveal());
+    }
+    let (client, mut event_loop) = AsyncClient::new(options, QUEUE);
+    let mut network = NetworkOptions::new();
+    network.set_connection_timeout(CONNECT_TIMEOUT_SECS);
+    network.set_tcp_nodelay(true);
+    event_loop.set_network_options(network);
+    let (sender, wanted) = watch::channel(Wanted::new());
+    let publisher = Publisher {
+        wanted: Arc::new(sender),
+    };
+    let name = format!("{}:{}", broker.host, broker.port);
+    (
+        publisher,
+        Connection {
+            client,
+            event_loop,
+            wanted,
+            online,
+            offline,
+            name,
+        },
+    )
+}
+
+impl From<Qos> for QoS {
+    fn from(qos: Qos) -> Self {
+        match qos {
+            Qos::AtMostOnce => Self::AtMostOnce,
+            Qos::AtLeastOnce => Self::AtLeastOnce,
+            Qos::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
+}
+
+/// Shared by the two tasks.
+#[derive(Debug)]
+struct Link {
+    /// The number of the present connection; `None` while there is none.
+    connection: watch::Sender<Option<u64>>,
+    /// Publishes given to the queue, and taken from it, in this connection.
+    queued: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Connection {
+    /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
+    /// a clean disconnect.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self {
+            client,
+            event_loop,
+            wanted,
+            online,
+            offline,
+            name,
+        } = self;
+        let link = Arc::new(Link {
+            connection: watch::Sender::new(None),
+            queued: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        });
+        // Cancelled when all that the publishing task had to say is queued.
+        let said = CancellationToken::new();
+        let publish = publish(
+            Arc::clone(&link),
+            client.clone(),
+            wanted,
+            online,
+            stop.clone(),
+        );
+        let publish = async {
+            publish.await;
+            if link.connection.borrow().is_some() {
+                send(&link, &client, &offline).await;
+            }
+            said.cancel();
+            pending::<()>().await;
+        };
+        let poll = poll(
+            Arc::clone(&link),
+            client.clone(),
+            event_loop,
+            name,
+            stop,
+            said.clone(),
+        );
+        tokio::select! {
+            () = poll => {}
+            () = publish => {}
+        }
+    }
+}
+
+/// Publishes what should stand, all of it after each connect and changes when they come. Ends when
+/// `stop` is cancelled.
+async fn publish(
+    link: Arc<Link>,
+    client: AsyncClient,
+    mut wanted: watch::Receiver<Wanted>,
+    online: Message,
+    stop: CancellationToken,
+) {
+    let mut connection = link.connection.subscribe();
+    let mut sent = Sent::default();
+    'connection: loop {
+        let current = *connection.borrow_and_update();
+        if let Some(number) = current {
+            if sent.connection != Some(number) {
+                sent = Sent {
+                    connection: Some(number),
+                    ..Sent::default()
+                };
+            }
+            let due = sent.take_due(&online, &wanted.borrow_and_update());
+            for message in due {
+                tokio::select! {
+                    biased;
+                    // The rest is sent after the next connect.
+                    _ = connection.changed() => continue 'connection,
+                    () = send(&link, &client, &message) => {}
+                }
+            }
+        }
+        tokio::select! {
+            biased;
+            _ = connection.changed() => {}
+            // Values of the last poll are still published: `stop` comes after them.
+            Ok(()) = wanted.changed(), if current.is_some() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn send(link: &Link, client: &AsyncClient, message: &Message) {
+    let Message {
+        topic,
+        payload,
+        qos,
+        retain,
+    } = message;
+    link.queued.fetch_add(1, Ordering::Relaxed);
+    debug!("publishing {topic}: {payload}");
+    // Fails only when the connection task has ended, and the program with it.
+    let _ = client
+        .publish(topic, (*qos).into(), *retain, payload.clone())
+        .await;
+}
+
+/// What has been sent in the present connection.
+#[derive(Debug, Default)]
+struct Sent {
+    connection: Option<u64>,
+    online: bool,
+    /// Payloads by topic.
+    discovery: BTreeMap<String, String>,
+    /// The last poll whose values were sent, by meter.
+    polls: BTreeMap<usize, u64>,
+}
+
+impl Sent {
+    /// What should stand and was not sent yet; counts as sent from now on.
+    fn take_due(&mut self, online: &Message, wanted: &Wanted) -> Vec<Message> {
+        let mut due = Vec::new();
+        if !self.online {
+            self.online = true;
+            due.push(online.clone());
+        }
+        for (index, meter) in wanted {
+            for message in &meter.discovery {
+                let Message { topic, payload, .. } = message;
+                if self
+                    .discovery
+                    .insert(topic.clone(), payload.clone())
+                    .as_ref()
+                    != Some(payload)
+                {
+                    due.push(message.clone());
+                }
+            }
+            if self.polls.insert(*index, meter.poll) != Some(meter.poll) {
+                due.extend(meter.values.iter().cloned());
+            }
+        }
+        due
+    }
+}
+
+/// Keeps the connection alive and makes it again when it breaks. After `stop` it ends as soon as
+/// there is no connection, or when `said` is cancelled and all is acknowledged.
+async fn poll(
+    link: Arc<Link>,
+    client: AsyncClient,
+    mut event_loop: EventLoop,
+    name: String,
+    stop: CancellationToken,
+    said: CancellationToken,
+) {
+    let mut health = Health::new(name);
+    let mut connections = 0_u64;
+    let mut back_off = FIRST_BACK_OFF;
+    let mut connected_at = None;
+    let mut goodbye: Option<Instant> = None;
+    let mut all_queued = false;
+    loop {
+        let until_goodbye = async {
+            match goodbye {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => {
+                    stop.cancelled().await;
+                }
+            }
+        };
+        let event = tokio::select! {
+            event = event_loop.poll() => event,
+            () = until_goodbye => {
+                match goodbye {
+                    None if connected_at.is_some() => {
+                        goodbye = Instant::now().checked_add(GOODBYE);
+                        continue;
+                    }
+                    None => return,
+                    Some(_) => {
+                        warn!("The broker did not acknowledge the goodbye; leaving without.");
+                        return;
+                    }
+                }
+            }
+            () = said.cancelled(), if goodbye.is_some() && !all_queued => {
+                all_queued = true;
+                continue;
+            }
+        };
+        match event {
+            Ok(Event::Incoming(Incoming::ConnAck(_))) => {
+                connected_at = Some(Instant::now());
+                connections = connections.wrapping_add(1);
+                link.queued.store(0, Ordering::Relaxed);
+                link.sent.store(0, Ordering::Relaxed);
+                health.connected();
+                link.connection.send_replace(Some(connections));
+            }
+            Ok(Event::Outgoing(Outgoing::Publish(_))) => {
+                link.sent.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+            Ok(_) => {}
+            Err(error) => {
+                // Without this line the client never publishes again after an acknowledgement out
+                // of order and a lost session (rumqtt issue 1056).
+                event_loop.state.collision = None;
+                link.connection.send_replace(None);
+                health.lost(&error);
+                if stop.is_cancelled() {
+                    return;
+                }
+                let good = connected_at
+                    .take()
+                    .is_some_and(|at: Instant| at.elapsed() >= GOOD_CONNECTION);
+                if good {
+                    back_off = FIRST_BACK_OFF;
+                }
+                tokio::select! {
+                    () = sleep(jittered(back_off)) => {}
+                    () = stop.cancelled() => return,
+                }
+                back_off = back_off.saturating_mul(2).min(LAST_BACK_OFF);
+            }
+        }
+        let all_sent = link.sent.load(Ordering::Relaxed) >= link.queued.load(Ordering::Relaxed);
+        if all_queued && all_sent && event_loop.state.inflight() == 0 {
+            disconnect(&client, &mut event_loop).await;
+            return;
+        }
+    }
+}
+
+/// A clean disconnect, after which the broker does not publish the last will.
+async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop) {
+    // The queue is empty.
+    if client.try_disconnect().is_err() {
+        return;
+    }
+    let gone = async {
+        while let Ok(event) = event_loop.poll().await {
+            if event == Event::Outgoing(Outgoing::Disconnect) {
+                return;
+            }
+        }
+    };
+    let _ = timeout(GOODBYE, gone).await;
+}
+
+/// Three to five quarters of the time, so that many clients do not come back at once.
+fn jittered(time: Duration) -> Duration {
+    // Every `RandomState` has keys of its own.
+    let random = u32::try_from(RandomState::new().hash_one(0) % 512).unwrap_or(0);
+    let parts = 768_u32.saturating_add(random);
+    time.saturating_mul(parts).checked_div(1024).unwrap_or(time)
+}
+
+/// Logs changes of the connection's state, once each.
+#[derive(Debug)]
+struct Health {
+    name: String,
+    /// Since when it is down, and why; `None` while it is up.
+    down: Option<(Instant, String)>,
+}
+
+impl Health {
+    fn new(name: String) -> Self {
+        Self { name, down: None }
+    }
+
+    fn connected(&mut self) {
+        if let Some((since, _)) = self.down.take() {
+            info!(
+                "Connected to the broker {} again, after {} s.",
+                self.name,
+                since.elapsed().as_secs()
+            );
+        } else {
+            info!("Connected to the broker {}.", self.name);
+        }
+    }
+
+    fn lost(&mut self, error: &ConnectionError) {
+        let words = words(error);
+        let since = match &self.down {
+            Some((_, known)) if *known == words => {
+                debug!("The broker {}: {words}, as before.", self.name);
+                return;
+            }
+            Some((since, _)) => *since,
+            None => Instant::now(),
+        };
+        warn!(
+            "No connection to the broker {}: {words} Trying again until it works.",
+            self.name
+        );
+        self.down = Some((since, words));
+    }
+}
+
+/// What happened and what to do about it.
+fn words(error: &ConnectionError) -> String {
+    let text = match error {
+        ConnectionError::ConnectionRefused(code) => match code {
+            ConnectReturnCode::BadUserNamePassword => {
+                "it refused user name or password. Check `mqtt.username` and `mqtt.password`."
+            }
+            ConnectReturnCode::NotAuthorized => {
+                "it does not let this user in. Check `mqtt.username` and `mqtt.password`, and the \
+                 user's rights on the broker."
+            }
+            ConnectReturnCode::BadClientId => {
+                "it refused the client id. Choose another one as `mqtt.client`."
+            }
+            ConnectReturnCode::RefusedProtocolVersion => {
+                "it does not speak MQTT 3.1.1. Allow this version in the broker's settings."
+            }
+            ConnectReturnCode::ServiceUnavailable => {
+                "it is not ready. Look at the broker's own log."
+            }
+            ConnectReturnCode::Success => "it answered oddly. Look at the broker's own log.",
+        },
+        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
+            "it does not answer. Check `mqtt.host` and `mqtt.port`, and that nothing between here \
+             and there blocks the connection."
+        }
+        ConnectionError::NotConnAck(_) => {
+            "what answers there is no MQTT broker. Check `mqtt.host` and `mqtt.port`."
+        }
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
+            return io_words(error);
+        }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => {
+            "it fell silent. Check that it runs, and the network between."
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => {
+            "it closed the connection. Look at the broker's own log; another program with the same \
+             `mqtt.client` is a common reason."
+        }
+        ConnectionError::MqttState(error) => {
+            return format!("the two no longer understand each other ({error}).");
+        }
+        ConnectionError::RequestsDone => "the program is stopping.",
+    };
+    text.to_owned()
+}
+
+fn io_words(error: &io::Error) -> String {
+    let text = match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "nothing listens there. Check that the broker runs, and `mqtt.host` and `mqtt.port`."
+        }
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => {
+            "it closed the connection. Look at the broker's own log; another program with the same \
+             `mqtt.client` is a common reason."
+        }
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::TimedOut => {
+            "its address cannot be reached. Check `mqtt.host` and the network."
+        }
+        _ if error.to_string().contains("lookup") => {
+            "its name has no address. Check `mqtt.host`, or use the broker's IP address."
+        }
+        _ => return format!("{error}. Check `mqtt.host` and `mqtt.port`."),
+    };
+    text.to_owned()
+}

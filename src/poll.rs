@@ -1,0 +1,345 @@
+//! When to read what: one task per meter, which asks for all its registers once per interval and
+//! hands on what came.
+//!
+//! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
+//! again, or a serial server that restarts, is simply found again by the next poll.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use kmp::message::GetRegister;
+use kmp::register::RegisterId;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::meter::{Heard, Line, Meter, RequestError, Tries};
+use crate::reading::{Missing, PollResult, Reading};
+use crate::transport::{Open, OpenError, Stream};
+
+/// What a polling task needs to know.
+#[derive(Debug)]
+pub struct Plan<O> {
+    /// Opens the way to the meter.
+    pub port: O,
+    /// How log lines call the port.
+    pub port_name: String,
+    /// The line behind it.
+    pub line: Line,
+    /// What to read; each once, in this order.
+    pub registers: Vec<RegisterId>,
+    /// From the start of one poll to the start of the next.
+    pub interval: Duration,
+}
+
+/// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
+/// waiting for. Polls that fall into a longer one are skipped.
+pub async fn run<O: Open>(
+    mut plan: Plan<O>,
+    results: mpsc::Sender<PollResult>,
+    stop: CancellationToken,
+) {
+    let mut seen = BTreeSet::new();
+    plan.registers.retain(|register| seen.insert(*register));
+    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
+    let mut ticks = tokio::time::interval(plan.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let started = Instant::now();
+        let Some(polled) = poll(&plan, &stop).await else {
+            return;
+        };
+        let took = started.elapsed();
+        journal.note(&polled, took);
+        let Polled {
+            readings, missing, ..
+        } = polled;
+        // Nobody listens any more: the program is stopping.
+        if results
+            .send(PollResult {
+                readings,
+                missing,
+                took,
+            })
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// A poll's outcome, with what went wrong.
+#[derive(Debug, Default)]
+struct Polled {
+    readings: Vec<Reading>,
+    missing: Vec<(RegisterId, Missing)>,
+    trouble: Option<Trouble>,
+}
+
+/// Why registers were not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trouble {
+    Port(OpenError),
+    Broken(String),
+    Meter(Heard),
+}
+
+/// `None` when the program stops before anything was read.
+async fn poll<O: Open>(plan: &Plan<O>, stop: &CancellationToken) -> Option<Polled> {
+    let opened = tokio::select! {
+        biased;
+        () = stop.cancelled() => return None,
+        opened = plan.port.open() => opened,
+    };
+    let mut polled = Polled::default();
+    match opened {
+        Ok(stream) => {
+            let mut meter = Meter::new(stream, plan.line);
+            read_all(&mut meter, &plan.registers, &mut polled, stop).await;
+            if stop.is_cancelled() && polled.readings.is_empty() {
+                return None;
+            }
+        }
+        Err(error) => polled.trouble = Some(Trouble::Port(error)),
+    }
+    let accounted: BTreeSet<RegisterId> = polled
+        .readings
+        .iter()
+        .map(|reading| reading.register)
+        .chain(polled.missing.iter().map(|(register, _)| *register))
+        .collect();
+    let rest = plan
+        .registers
+        .iter()
+        .filter(|register| !accounted.contains(register));
+    polled
+        .missing
+        .extend(rest.map(|register| (*register, Missing::NoAnswer)));
+    Some(polled)
+}
+
+/// Asks for the registers in full requests.
+async fn read_all(
+    meter: &mut Meter<Box<dyn Stream>>,
+    registers: &[RegisterId],
+    polled: &mut Polled,
+    stop: &CancellationToken,
+) {
+    // Once a request has failed with all its tries, the others get one each: a meter that is
+    // asleep must not cost minutes, yet one register that silences it must not cost the others.
+    let mut tries = Tries::Three;
+    for group in registers.chunks(GetRegister::MAX) {
+        let Ok(command) = GetRegister::new(group) else {
+            continue;
+        };
+        match meter.request(&command, tries, stop).await {
+            Ok(answer) => {
+                tries = Tries::Three;
+                for register in group {
+                    let value = answer.iter().find(|value| value.register == *register);
+                    match value.map(Reading::try_from) {
+                        Some(Ok(reading)) => polled.readings.push(reading),
+                        Some(Err(error)) => polled.missing.push((*register, error.into())),
+                        None => polled.missing.push((*register, Missing::LeftOut)),
+                    }
+                }
+            }
+            Err(RequestError::NoAnswer(heard)) => {
+                tries = Tries::One;
+                polled.trouble.get_or_insert(Trouble::Meter(heard));
+            }
+            Err(RequestError::Broken(error)) => {
+                polled.trouble = Some(Trouble::Broken(error.to_string()));
+                return;
+            }
+            Err(RequestError::Stopping) => return,
+        }
+    }
+}
+
+/// Turns polls into log lines: one for each good poll, and one for each change of state.
+#[derive(Debug)]
+struct Journal {
+    port: String,
+    interval: Duration,
+    state: State,
+    /// Registers whose absence has been told.
+    told: BTreeSet<RegisterId>,
+    /// What kept the last poll from being complete, if it was told.
+    partial: Option<Trouble>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unknown,
+    Answering,
+    Troubled { trouble: Trouble, since: Instant },
+}
+
+impl Journal {
+    fn new(port: String, interval: Duration) -> Self {
+        Self {
+            port,
+            interval,
+            state: State::Unknown,
+            told: BTreeSet::new(),
+            partial: None,
+        }
+    }
+
+    fn note(&mut self, polled: &Polled, took: Duration) {
+        for line in self.lines(polled, took) {
+            match line {
+                Entry::Info(text) => info!("{text}"),
+                Entry::Warn(text) => warn!("{text}"),
+                Entry::Debug(text) => debug!("{text}"),
+            }
+        }
+    }
+
+    /// What to log of a poll.
+    fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
+        let mut lines = Vec::new();
+        let Polled {
+            readings,
+            missing,
+            trouble,
+        } = polled;
+        match (trouble, readings.is_empty()) {
+            // Nothing at all: a change of state, told once.
+            (Some(trouble), true) => {
+                if let State::Troubled { trouble: known, .. } = &self.state
+                    && known == trouble
+                {
+                    lines.push(Entry::Debug(format!(
+                        "{}, as before",
+                        trouble.words(&self.port)
+                    )));
+                } else {
+                    lines.push(Entry::Warn(format!(
+                        "{}. {} The next try is in {}; this is said only once.",
+                        trouble.words(&self.port),
+                        trouble.hint(),
+                        words(self.interval),
+                    )));
+                    let since = match &self.state {
+                        State::Troubled { since, .. } => *since,
+                        State::Unknown | State::Answering => Instant::now(),
+                    };
+                    self.state = State::Troubled {
+                        trouble: trouble.clone(),
+                        since,
+                    };
+                }
+                return lines;
+            }
+            (Some(trouble), false) if self.partial.as_ref() == Some(trouble) => {}
+            (Some(trouble), false) => {
+                self.partial = Some(trouble.clone());
+                lines.push(Entry::Warn(format!(
+                    "{}, so some values could not be read. {} This is said only once.",
+                    trouble.words(&self.port),
+                    trouble.hint(),
+                )));
+            }
+            (None, _) => self.partial = None,
+        }
+        if let State::Troubled { since, .. } = &self.state {
+            lines.push(Entry::Info(format!(
+                "The meter answers again, after {}.",
+                words(since.elapsed())
+            )));
+        }
+        self.state = State::Answering;
+        for (register, reason) in missing {
+            if *reason != Missing::NoAnswer && self.told.insert(*register) {
+                lines.push(Entry::Warn(format!(
+                    "{} is not published: {reason}.",
+                    register_words(*register)
+                )));
+            }
+        }
+        for reading in readings {
+            self.told.remove(&reading.register);
+        }
+        let asked = readings.len().saturating_add(missing.len());
+        lines.push(Entry::Info(format!(
+            "Read {} of {asked} values in {}.",
+            readings.len(),
+            words(took)
+        )));
+        lines
+    }
+}
+
+#[derive(Debug)]
+enum Entry {
+    Info(String),
+    Warn(String),
+    Debug(String),
+}
+
+/// `energy (register 60)`
+fn register_words(register: RegisterId) -> String {
+    match register.info() {
+        Some(info) => format!("`{}` (register {register})", info.key),
+        None => format!("Register {register}"),
+    }
+}
+
+impl Trouble {
+    fn words(&self, port: &str) -> impl fmt::Display {
+        match self {
+            Self::Port(error) => format!("The meter's port {port} cannot be opened: {error}"),
+            Self::Broken(error) => format!("The connection over {port} broke: {error}"),
+            Self::Meter(Heard::Nothing) => format!("The meter is silent: no answer over {port}"),
+            Self::Meter(heard) => format!("The meter cannot be read over {port}: {heard}"),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Port(error) => error.hint(),
+            Self::Broken(_) => {
+                "Check the plug of the optical head, or the power and network of the serial server."
+            }
+            Self::Meter(Heard::Nothing) => {
+                "Check that the optical head sits in its place on the meter, the right way up and \
+                 held by its magnet, and press a key on the meter: many switch the optical port \
+                 off when nobody uses it."
+            }
+            Self::Meter(Heard::OwnEcho) => {
+                "The head works, since it sends back what it gets, but the meter does not answer: \
+                 move or turn the head a little, and press a key on the meter."
+            }
+            Self::Meter(Heard::Noise | Heard::Damaged | Heard::Foreign) => {
+                "Move or turn the optical head a little and keep bright light off it; if it is on \
+                 a serial server, check that this is set to 1200 baud, 8 data bits, no parity and \
+                 2 stop bits."
+            }
+        }
+    }
+}
+
+/// `0.9 s`, `45 s`, `5 min`, `3 h 20 min`
+fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        0..10 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
+        10..120 => format!("{seconds} s"),
+        120..7200 => format!("{minutes} min"),
+        _ => match minutes % 60 {
+            0 => format!("{hours} h"),
+            minutes => format!("{hours} h {minutes} min"),
+        },
+    }
+}

@@ -1,0 +1,58 @@
+//! What one poll of one meter gave.
+
+use std::time::Duration;
+
+use kmp::register::RegisterId;
+use kmp::unit::Unit;
+use kmp::value::{RegisterValue, Value, ValueError};
+
+/// A register's value as the meter gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Which register.
+    pub register: RegisterId,
+    /// Its value, in `unit`.
+    pub value: Value,
+    /// The unit that stood in the frame.
+    pub unit: Unit,
+    /// The power of ten of the value's last digit: the meter's resolution.
+    pub exponent: i8,
+}
+
+impl TryFrom<&RegisterValue> for Reading {
+    type Error = ValueError;
+
+    fn try_from(answer: &RegisterValue) -> Result<Self, ValueError> {
+        Ok(Self {
+            register: answer.register,
+            value: answer.value()?,
+            unit: answer.unit,
+            exponent: answer.sign_exponent.exponent(),
+        })
+    }
+}
+
+/// Why a register that was asked for has no value in this poll.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// The meter answered without it, as it does with registers that it does not have.
+    #[error("this meter does not have it")]
+    LeftOut,
+    /// The meter did not answer the request that asked for it.
+    #[error("no good answer")]
+    NoAnswer,
+    /// It came, but has no value.
+    #[error(transparent)]
+    NoValue(#[from] ValueError),
+}
+
+/// One poll's outcome: each register asked for is in exactly one of the two lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollResult {
+    /// What was read, in the order of the request.
+    pub readings: Vec<Reading>,
+    /// What was not read, and why.
+    pub missing: Vec<(RegisterId, Missing)>,
+    /// From opening the port to the last byte.
+    pub took: Duration,
+}

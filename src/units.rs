@@ -1,0 +1,492 @@
+//! In which unit a value is published, and its exact conversion.
+//!
+//! The unit comes from the frame, never from the register's name. It is converted to the unit of
+//! this table, whatever the meter is set to:
+//!
+//! | quantity | published in |
+//! |---|---|
+//! | energy | kWh |
+//! | power | W |
+//! | temperature, temperature difference | °C |
+//! | volume | m³ |
+//! | flow | m³/h |
+//! | operating hours | h |
+//!
+//! Where a power of ten converts, the result is exact. GJ and Gcal need a factor: 1 GJ is
+//! 1000 / 3.6 kWh, and 1 Gcal is 1163 kWh, by the International Table calorie of 4.1868 J, which
+//! is the one that Kamstrup uses (TD 602 5512-931_N1 p.31 rounds it to 1163.1). Then the result is
+//! rounded one digit finer than the meter's own resolution: 0.01 GJ is 2.8 kWh, so the result
+//! has one decimal place. Halves are rounded away from zero.
+//!
+//! A unit that the table cannot convert is published as it is.
+
+use kmp::register::RegisterId;
+use kmp::unit::{Quantity, Unit};
+use kmp::value::Value;
+use rust_decimal::{Decimal, RoundingStrategy};
+use thiserror::Error;
+
+use crate::reading::Reading;
+
+/// Which units are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitSystem {
+    /// Those of the table above.
+    Standard,
+    /// Those that the meter is set to.
+    Meter,
+}
+
+/// What a published value measures, and in which unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// What it measures.
+    pub quantity: Quantity,
+    /// The unit, spelled as Home Assistant does; `None` for plain numbers, dates and texts.
+    pub unit: Option<&'static str>,
+}
+
+/// A value as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The value: a number without exponent, an ISO date, a text.
+    pub text: String,
+    /// What it measures.
+    pub measure: Measure,
+}
+
+/// The value has too many digits to be converted exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{value} {unit} has too many digits to be converted exactly")]
+pub struct OutOfRange {
+    /// The value.
+    value: Decimal,
+    /// Its unit.
+    unit: Unit,
+}
+
+/// A reading in the units of `system`.
+pub fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOfRange> {
+    let (unit, exponent) = (reading.unit, reading.exponent);
+    let &Value::Number(value) = &reading.value else {
+        let measure = Measure {
+            quantity: unit.quantity(),
+            unit: None,
+        };
+        return Ok(Published {
+            text: reading.value.to_string(),
+            measure,
+        });
+    };
+    let Conversion { factor, measure } = conversion(reading.register, unit, system);
+    let value = factor
+        .apply(value, exponent)
+        .ok_or(OutOfRange { value, unit })?;
+    Ok(Published {
+        text: plain(value),
+        measure,
+    })
+}
+
+/// What a register's value will be published in, as far as that is certain before the meter has
+/// sent it.
+#[must_use]
+pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
+    let quantity = register.info()?.quantity;
+    let unit = match (quantity, system) {
+        (Quantity::Date | Quantity::Number, _) => None,
+        (Quantity::Temperature | Quantity::TemperatureDifference, UnitSystem::Standard) => {
+            Some("°C")
+        }
+        (Quantity::Energy, UnitSystem::Standard) => Some("kWh"),
+        (Quantity::Power, UnitSystem::Standard) => Some("W"),
+        (Quantity::Volume, UnitSystem::Standard) => Some("m³"),
+        (Quantity::Flow, UnitSystem::Standard) => Some("m³/h"),
+        (Quantity::Duration, UnitSystem::Standard) => Some("h"),
+        (Quantity::VolumeTemperature, UnitSystem::Standard) => Some("m³·°C"),
+        _ => return None,
+    };
+    Some(Measure { quantity, unit })
+}
+
+/// No exponent, no zeros at the end, no minus in front of a zero.
+fn plain(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
+struct Conversion {
+    factor: Factor,
+    measure: Measure,
+}
+
+#[derive(Clone, Copy)]
+enum Factor {
+    PowerOfTen(i8),
+    Ratio { times: i64, by: i64 },
+}
+
+fn conversion(register: RegisterId, unit: Unit, system: UnitSystem) -> Conversion {
+    let quantity = quantity(register, unit);
+    let standard = match system {
+        UnitSystem::Standard => standard(quantity, unit),
+        UnitSystem::Meter => None,
+    };
+    let (factor, unit) = match standard {
+        Some((factor, unit)) => (factor, Some(unit)),
+        None => as_it_is(unit),
+    };
+    Conversion {
+        factor,
+        measure: Measure { quantity, unit },
+    }
+}
+
+/// What a value measures. The unit decides, but two units leave a question open: a difference of
+/// temperatures may come in °C, and kelvin may be a temperature or a difference.
+fn quantity(register: RegisterId, unit: Unit) -> Quantity {
+    let known = register.info().map(|info| info.quantity);
+    match (unit, known) {
+        (Unit::CELSIUS, Some(Quantity::TemperatureDifference)) => Quantity::TemperatureDifference,
+        // Converting it would need to know which; see `as_it_is`.
+        (Unit::KELVIN, Some(Quantity::Temperature)) => Quantity::Other,
+        _ => unit.quantity(),
+    }
+}
+
+fn standard(quantity: Quantity, unit: Unit) -> Option<(Factor, &'static str)> {
+    use Factor::{PowerOfTen, Ratio};
+    let conversion = match unit {
+        Unit::WATT_HOUR => (PowerOfTen(-3), "kWh"),
+        Unit::KILOWATT_HOUR => (PowerOfTen(0), "kWh"),
+        Unit::MEGAWATT_HOUR => (PowerOfTen(3), "kWh"),
+        Unit::GIGAWATT_HOUR => (PowerOfTen(6), "kWh"),
+        Unit::JOULE => (
+            Ratio {
+                times: 1,
+                by: 3_600_000,
+            },
+            "kWh",
+        ),
+        Unit::KILOJOULE => (
+            Ratio {
+                times: 1,
+                by: 3_600,
+            },
+            "kWh",
+        ),
+        Unit::MEGAJOULE => (Ratio { times: 10, by: 36 }, "kWh"),
+        Unit::GIGAJOULE => (
+            Ratio {
+                times: 10_000,
+                by: 36,
+            },
+            "kWh",
+        ),
+        Unit::TEN_GIGAJOULES => (
+            Ratio {
+                times: 100_000,
+                by: 36,
+            },
+            "kWh",
+        ),
+        Unit::CALORIE => (
+            Ratio {
+                times: 1_163,
+                by: 1_000_000_000,
+            },
+            "kWh",
+        ),
+        Unit::KILOCALORIE => (
+            Ratio {
+                times: 1_163,
+                by: 1_000_000,
+            },
+            "kWh",
+        ),
+        Unit::MEGACALORIE => (
+            Ratio {
+                times: 1_163,
+                by: 1_000,
+            },
+            "kWh",
+        ),
+        Unit::GIGACALORIE => (
+            Ratio {
+                times: 1_163,
+                by: 1,
+            },
+            "kWh",
+        ),
+        Unit::WATT => (PowerOfTen(0), "W"),
+        Unit::KILOWATT => (PowerOfTen(3), "W"),
+        Unit::MEGAWATT => (PowerOfTen(6), "W"),
+        Unit::GIGAWATT => (PowerOfTen(9), "W"),
+        // A difference is the same number in both.
+        Unit::CELSIUS => (PowerOfTen(0), "°C"),
+        Unit::KELVIN if quantity == Quantity::TemperatureDifference => (PowerOfTen(0), "°C"),
+        Unit::LITRE => (PowerOfTen(-3), "m³"),
+        Unit::CUBIC_METRE => (PowerOfTen(0), "m³"),
+        Unit::TEN_CUBIC_METRES => (PowerOfTen(1), "m³"),
+        Unit::LITRE_PER_HOUR => (PowerOfTen(-3), "m³/h"),
+        Unit::CUBIC_METRE_PER_HOUR => (PowerOfTen(0), "m³/h"),
+        _ => return None,
+    };
+    Some(conversion)
+}
+
+/// The meter's own unit, as Home Assistant spells it. Tens of a unit are no unit to anybody else.
+fn as_it_is(unit: Unit) -> (Factor, Option<&'static str>) {
+    match unit {
+        Unit::LITRE => (Factor::PowerOfTen(0), Some("L")),
+        Unit::LITRE_PER_HOUR => (Factor::PowerOfTen(0), Some("L/h")),
+        Unit::TEN_CUBIC_METRES => (Factor::PowerOfTen(1), Some("m³")),
+        Unit::TEN_GIGAJOULES => (Factor::PowerOfTen(1), Some("GJ")),
+        _ if unit.quantity() == Quantity::BitField => (Factor::PowerOfTen(0), None),
+        _ => (Factor::PowerOfTen(0), unit.symbol()),
+    }
+}
+
+impl Factor {
+    /// `None` where the digits do not fit.
+    fn apply(self, value: Decimal, exponent: i8) -> Option<Decimal> {
+        match self {
+            Self::PowerOfTen(power) => times_power_of_ten(value, power.into()),
+            Self::Ratio { times, by } => {
+                let (times, by) = (Decimal::from(times), Decimal::from(by));
+                let exact = value.checked_mul(times)?.checked_div(by)?;
+                let resolution = times_power_of_ten(Decimal::ONE, exponent.into())?
+                    .checked_mul(times)?
+                    .checked_div(by)?;
+                round_to(exact, magnitude(resolution)?.checked_sub(1)?)
+            }
+        }
+    }
+}
+
+/// Exact, or `None`.
+fn times_power_of_ten(mut value: Decimal, power: i32) -> Option<Decimal> {
+    if power > 0 && !value.is_zero() {
+        for _ in 0..power {
+            value = value.checked_mul(Decimal::TEN)?;
+        }
+    } else if power < 0 {
+        // Moving the point cannot round; multiplying by 0.001 could.
+        let scale = value.scale().checked_add(power.unsigned_abs())?;
+        value.set_scale(scale).ok()?;
+    }
+    Some(value)
+}
+
+/// The power of ten of the first digit: 0 for 2.78, -1 for 0.278. `None` for zero.
+fn magnitude(value: Decimal) -> Option<i32> {
+    let digits = value.mantissa().unsigned_abs().checked_ilog10()?;
+    i32::try_from(digits)
+        .ok()?
+        .checked_sub(i32::try_from(value.scale()).ok()?)
+}
+
+/// Rounds to a whole multiple of 10^`place`.
+fn round_to(value: Decimal, place: i32) -> Option<Decimal> {
+    let round = |value: Decimal, places| {
+        value.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
+    };
+    if place <= 0 {
+        return Some(round(value, place.unsigned_abs()));
+    }
+    let shifted = times_power_of_ten(value, place.checked_neg()?)?;
+    times_power_of_ten(round(shifted, 0), place)
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::number::SignExponent;
+    use kmp::value::RegisterValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ENERGY: u16 = 60;
+    const TEMP1: u16 = 86;
+    const TEMPDIFF: u16 = 89;
+    const HOURS: u16 = 1004;
+    const UNKNOWN: u16 = 4000;
+
+    fn reading(register: u16, unit: Unit, negative: bool, exponent: i8, mantissa: u32) -> Reading {
+        let sign_exponent = SignExponent::new(negative, exponent).unwrap();
+        let mantissa = mantissa.to_be_bytes().to_vec();
+        let register = RegisterId::new(register);
+        let value = RegisterValue::new(register, unit, sign_exponent, mantissa).unwrap();
+        Reading::try_from(&value).unwrap()
+    }
+
+    fn standard(register: u16, unit: Unit, exponent: i8, mantissa: u32) -> String {
+        shown(
+            &reading(register, unit, false, exponent, mantissa),
+            UnitSystem::Standard,
+        )
+    }
+
+    fn shown(reading: &Reading, system: UnitSystem) -> String {
+        let Published { text, measure } = publish(reading, system).unwrap();
+        measure
+            .unit
+            .map_or(text.clone(), |unit| format!("{text} {unit}"))
+    }
+
+    #[test]
+    fn powers_of_ten_are_exact() {
+        assert_eq!(
+            standard(ENERGY, Unit::KILOWATT_HOUR, 0, 81_947),
+            "81947 kWh"
+        );
+        // What others publish as 6.976 kWh and 6.4 W.
+        assert_eq!(standard(ENERGY, Unit::MEGAWATT_HOUR, -3, 6_976), "6976 kWh");
+        assert_eq!(standard(80, Unit::KILOWATT, -1, 64), "6400 W");
+        assert_eq!(standard(74, Unit::LITRE_PER_HOUR, 0, 128), "0.128 m³/h");
+        assert_eq!(
+            standard(74, Unit::CUBIC_METRE_PER_HOUR, -2, 128),
+            "1.28 m³/h"
+        );
+        assert_eq!(standard(68, Unit::CUBIC_METRE, -2, 191_757), "1917.57 m³");
+        assert_eq!(standard(68, Unit::LITRE, 0, 5), "0.005 m³");
+        assert_eq!(standard(68, Unit::TEN_CUBIC_METRES, 0, 5), "50 m³");
+        assert_eq!(
+            standard(266, Unit::WATT_HOUR, -1, 2_712_113),
+            "271.2113 kWh"
+        );
+        assert_eq!(
+            standard(ENERGY, Unit::GIGAWATT_HOUR, 3, 7),
+            "7000000000 kWh"
+        );
+        assert_eq!(standard(HOURS, Unit::HOUR, 0, 7_127), "7127 h");
+    }
+
+    #[test]
+    fn exponents_from_minus_3_to_3() {
+        let shown: Vec<_> = (-3..=3)
+            .map(|e| standard(ENERGY, Unit::KILOWATT_HOUR, e, 120))
+            .collect();
+        let expected = ["0.12", "1.2", "12", "120", "1200", "12000", "120000"];
+        assert_eq!(shown, expected.map(|number| format!("{number} kWh")));
+    }
+
+    #[test]
+    fn joules_and_calories_are_rounded_one_digit_finer_than_the_meter() {
+        // 0.01 GJ is 2.8 kWh: one decimal place. 670.99 GJ is 186386.1111… kWh.
+        assert_eq!(
+            standard(ENERGY, Unit::GIGAJOULE, -2, 67_099),
+            "186386.1 kWh"
+        );
+        // 0.001 GJ is 0.28 kWh: two.
+        assert_eq!(
+            standard(ENERGY, Unit::GIGAJOULE, -3, 59_961),
+            "16655.83 kWh"
+        );
+        // 1 GJ is 278 kWh: tens.
+        assert_eq!(standard(ENERGY, Unit::GIGAJOULE, 0, 123), "34170 kWh");
+        assert_eq!(standard(ENERGY, Unit::TEN_GIGAJOULES, 0, 1), "2800 kWh");
+        assert_eq!(standard(ENERGY, Unit::MEGAJOULE, 0, 36), "10 kWh");
+        assert_eq!(standard(ENERGY, Unit::KILOJOULE, 0, 1), "0.00028 kWh");
+        // 0.001 Gcal is 1.163 kWh: one.
+        assert_eq!(standard(ENERGY, Unit::GIGACALORIE, -3, 1_234), "1435.1 kWh");
+        assert_eq!(standard(ENERGY, Unit::GIGACALORIE, 0, 1), "1200 kWh");
+        // A half goes away from zero: 0.36 GJ · 10⁻⁴ steps.
+        assert_eq!(standard(ENERGY, Unit::MEGACALORIE, 0, 50), "58.2 kWh");
+    }
+
+    #[test]
+    fn the_register_does_not_choose_the_unit() {
+        assert_eq!(standard(ENERGY, Unit::TONNE, -1, 15), "1.5 ton");
+        assert_eq!(
+            standard(97, Unit::CUBIC_METRE_CELSIUS, 0, 23_750),
+            "23750 m³·°C"
+        );
+        assert_eq!(standard(HOURS, Unit::NUMBER, 0, 54_888), "54888");
+        assert_eq!(standard(HOURS, Unit::DAY, 0, 3), "3 d");
+        assert_eq!(standard(UNKNOWN, Unit::from_code(200), -1, 3), "0.3");
+        assert_eq!(standard(UNKNOWN, Unit::MEGAWATT_HOUR, 0, 3), "3000 kWh");
+    }
+
+    #[test]
+    fn kelvin_is_a_difference_or_nothing_certain() {
+        let difference = reading(TEMPDIFF, Unit::KELVIN, true, -2, 82);
+        assert_eq!(shown(&difference, UnitSystem::Standard), "-0.82 °C");
+        let published = publish(&difference, UnitSystem::Standard).unwrap();
+        assert_eq!(published.measure.quantity, Quantity::TemperatureDifference);
+        let in_celsius = reading(TEMPDIFF, Unit::CELSIUS, false, -2, 82);
+        let published = publish(&in_celsius, UnitSystem::Standard).unwrap();
+        assert_eq!(published.measure.quantity, Quantity::TemperatureDifference);
+        assert_eq!(standard(UNKNOWN, Unit::KELVIN, 0, 4), "4 °C");
+        assert_eq!(standard(TEMP1, Unit::KELVIN, 0, 300), "300 K");
+    }
+
+    #[test]
+    fn the_meters_own_units() {
+        let shown = |register, unit, exponent, mantissa| {
+            shown(
+                &reading(register, unit, false, exponent, mantissa),
+                UnitSystem::Meter,
+            )
+        };
+        assert_eq!(shown(ENERGY, Unit::GIGAJOULE, -2, 67_099), "670.99 GJ");
+        assert_eq!(shown(74, Unit::LITRE_PER_HOUR, 0, 128), "128 L/h");
+        assert_eq!(shown(TEMPDIFF, Unit::KELVIN, -2, 82), "0.82 K");
+        assert_eq!(shown(ENERGY, Unit::TEN_GIGAJOULES, 0, 7), "70 GJ");
+    }
+
+    #[test]
+    fn zero_is_zero() {
+        for unit in [
+            Unit::GIGAJOULE,
+            Unit::KILOWATT_HOUR,
+            Unit::WATT_HOUR,
+            Unit::GIGAWATT_HOUR,
+        ] {
+            for exponent in [-3, 0, 3] {
+                let zero = reading(ENERGY, unit, true, exponent, 0);
+                assert_eq!(shown(&zero, UnitSystem::Standard), "0 kWh");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_exact_is_an_error() {
+        let huge = reading(ENERGY, Unit::GIGAWATT_HOUR, false, 19, u32::MAX);
+        assert!(publish(&huge, UnitSystem::Standard).is_err());
+        let tiny = reading(ENERGY, Unit::WATT_HOUR, false, -27, 1);
+        assert!(publish(&tiny, UnitSystem::Standard).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_nothing_has_an_exponent(
+            register: u16, unit: u8, negative: bool, exponent in -28_i8..=19, mantissa: u32,
+        ) {
+            let register_value = RegisterValue::new(
+                RegisterId::new(register), Unit::from_code(unit),
+                SignExponent::new(negative, exponent).unwrap(), mantissa.to_be_bytes().to_vec(),
+            ).unwrap();
+            if let Ok(reading) = Reading::try_from(&register_value) {
+                for system in [UnitSystem::Standard, UnitSystem::Meter] {
+                    if let (Ok(published), Value::Number(_)) = (publish(&reading, system), &reading.value) {
+                        let text = published.text;
+                        prop_assert!(text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c)), "{}", text);
+                        prop_assert!(text != "-0");
+                    }
+                }
+            }
+        }
+
+        /// A count of one on the meter is never lost to rounding.
+        #[test]
+        fn a_step_of_the_meter_is_a_step_of_the_value(
+            unit in 5_u8..=12, exponent in -4_i8..=3, mantissa in 0_u32..99_999_999,
+        ) {
+            let value = |mantissa| {
+                let reading = reading(ENERGY, Unit::from_code(unit), false, exponent, mantissa);
+                publish(&reading, UnitSystem::Standard).unwrap().text.parse::<Decimal>().unwrap()
+            };
+            prop_assert!(value(mantissa) < value(mantissa.saturating_add(1)));
+        }
+    }
+}
