@@ -144,7 +144,7 @@ fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
             if args.pty {
                 let (path, pty) = Simulator::open_pty().context("no pseudo-terminal")?;
                 announce(&path.display().to_string())?;
-                meter.serve_pty(pty).await?;
+                meter.serve_pty(pty).await;
             } else {
                 let listener = TcpListener::bind(args.listen)
                     .await

@@ -31,6 +31,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// For the connection and the broker's answer to it.
 const CONNECT_TIMEOUT_SECS: u64 = 20;
 
+/// Publishes that may wait for their acknowledgement at a time. Mosquitto takes 20 with QoS 2 and
+/// drops what exceeds them, with a reason that an MQTT 3.1.1 client never sees.
+const IN_FLIGHT: u16 = 10;
+
 /// Publishes that wait for the connection task.
 const QUEUE: usize = 100;
 
@@ -109,6 +113,7 @@ impl fmt::Debug for Connection {
 pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher, Connection) {
     let mut options = MqttOptions::new(&broker.client_id, &broker.host, broker.port.get());
     options.set_keep_alive(KEEP_ALIVE);
+    options.set_inflight(IN_FLIGHT);
     // What must not be lost is sent again after each connect; the broker need not remember us.
     options.set_clean_session(true);
     options.set_last_will(LastWill::new(

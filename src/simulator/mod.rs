@@ -22,6 +22,9 @@ use tracing::debug;
 pub use self::registers::{EnergyUnit, Registers, RegistersError};
 use crate::meter::Line;
 
+/// How often a pseudo-terminal that nobody has open is looked at.
+const NOBODY_THERE: Duration = Duration::from_millis(20);
+
 /// How the simulated meter behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Behaviour {
@@ -63,27 +66,26 @@ impl Simulator {
         }
     }
 
-    /// Opens a pseudo-terminal that looks like the serial port of an optical head.
+    /// Opens a pseudo-terminal that looks like the serial port of an optical head, and its path.
     ///
     /// The port is there as long as the second value is kept.
-    pub fn open_pty() -> io::Result<(PathBuf, Pty)> {
+    pub fn open_pty() -> io::Result<(PathBuf, SerialStream)> {
         let (ours, mut theirs) = SerialStream::pair()?;
+        let path = theirs.name().ok_or(io::ErrorKind::Unsupported)?;
         // Others shall open it.
         theirs.set_exclusive(false)?;
-        let path = theirs.name().ok_or(io::ErrorKind::Unsupported)?;
-        Ok((
-            path.into(),
-            Pty {
-                ours,
-                _theirs: theirs,
-            },
-        ))
+        Ok((path.into(), ours))
     }
 
-    /// Serves a pseudo-terminal until it is gone.
-    pub async fn serve_pty(&self, pty: Pty) -> io::Result<()> {
-        let Pty { ours, _theirs } = pty;
-        self.serve(ours).await
+    /// Serves a pseudo-terminal for ever, whoever opens and closes it.
+    pub async fn serve_pty(&self, mut pty: SerialStream) {
+        loop {
+            // While nobody has the other end open, reading fails at once.
+            if let Err(error) = self.serve(&mut pty).await {
+                debug!("the pseudo-terminal: {error}");
+            }
+            sleep(NOBODY_THERE).await;
+        }
     }
 
     /// Answers requests until the stream ends.
@@ -160,12 +162,4 @@ impl Simulator {
             },
         ))
     }
-}
-
-/// Both ends of a pseudo-terminal.
-#[derive(Debug)]
-pub struct Pty {
-    ours: SerialStream,
-    /// Kept open: without it, our end breaks whenever the reader closes the port.
-    _theirs: SerialStream,
 }

@@ -1,0 +1,88 @@
+//! A real broker, as a process that can be killed: the embedded one of the examples, or Mosquitto
+//! where `KAMSTRUP2MQTT_TEST_BROKER=mosquitto` asks for it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use crate::patiently;
+
+pub(crate) struct Broker {
+    address: SocketAddr,
+    process: Child,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Self {
+        // A broker cannot be asked which free port it took.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        Self {
+            address,
+            process: launch(address).await,
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// As `kill -9` does.
+    pub(crate) async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// At the same port, with nothing retained.
+    pub(crate) async fn restart(&mut self) {
+        self.process = launch(self.address).await;
+    }
+}
+
+async fn launch(address: SocketAddr) -> Child {
+    let port = address.port();
+    let mut command = match std::env::var("KAMSTRUP2MQTT_TEST_BROKER").as_deref() {
+        Ok("mosquitto") => {
+            // Without a configuration Mosquitto listens on loopback and lets everybody in.
+            let mut command = Command::new("mosquitto");
+            command.args(["-p", &port.to_string()]);
+            command
+        }
+        Ok(other) => panic!("KAMSTRUP2MQTT_TEST_BROKER is `{other}`, accepted: `mosquitto`"),
+        Err(_) => {
+            let mut command = Command::new(example("broker"));
+            command.arg(port.to_string());
+            command
+        }
+    };
+    let mut process = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{:?}: {error}", command.as_std().get_program()));
+    let listening = async {
+        while TcpStream::connect(address).await.is_err() {
+            assert_eq!(process.try_wait().unwrap(), None, "the broker ended");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    patiently("the broker listens", listening).await;
+    process
+}
+
+/// `cargo test` builds the examples beside the binary.
+fn example(name: &str) -> PathBuf {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
+    let path = binary.parent().unwrap().join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build --examples`",
+        path.display()
+    );
+    path
+}
