@@ -98,7 +98,7 @@ fn entity<'a>(
         payload_not_available: OFFLINE,
         unit_of_measurement: measure.unit,
         device_class,
-        state_class: state_class(measure, kind),
+        state_class: state_class(measure, device_class, kind),
         suggested_display_precision: precision(measure),
         icon: icon(measure, kind),
         device: Device {
@@ -142,20 +142,25 @@ fn device_class(measure: Measure, kind: Option<Kind>) -> Option<&'static str> {
 }
 
 /// None for what is no number, and for registers of which nobody knows how they count.
-fn state_class(measure: Measure, kind: Option<Kind>) -> Option<&'static str> {
-    let is_number = !matches!(
+fn state_class(
+    measure: Measure,
+    device_class: Option<&'static str>,
+    kind: Option<Kind>,
+) -> Option<&'static str> {
+    use Quantity::{BitField, Date, DateTime, MonthDay, Text, TimeOfDay};
+    if matches!(
         measure.quantity,
-        Quantity::Date
-            | Quantity::DateTime
-            | Quantity::MonthDay
-            | Quantity::TimeOfDay
-            | Quantity::Text
-            | Quantity::BitField
-    );
-    match kind? {
-        Kind::Counter => is_number.then_some("total_increasing"),
-        Kind::Gauge | Kind::WrappingCounter => is_number.then_some("measurement"),
-        Kind::Date => None,
+        BitField | Date | DateTime | MonthDay | Text | TimeOfDay
+    ) {
+        return None;
+    }
+    let counts = matches!(kind?, Kind::Counter);
+    match device_class {
+        // Home Assistant takes nothing but totals for these,
+        Some("energy" | "volume") => counts.then_some("total_increasing"),
+        // totals for these as well, and none for the others.
+        Some("duration") | None if counts => Some("total_increasing"),
+        _ => Some("measurement"),
     }
 }
 
@@ -178,5 +183,206 @@ fn icon(measure: Measure, kind: Option<Kind>) -> &'static str {
         (_, Quantity::Duration | Quantity::TimeOfDay) => "mdi:clock",
         (_, Quantity::Number) => "mdi:information",
         _ => "mdi:gauge",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use kmp::register::{REGISTERS, RegisterId};
+
+    use super::*;
+    use crate::config;
+    use crate::units::{self, UnitSystem};
+
+    /// Home Assistant's units for each device class (2026.9, `sensor/const.py`), as far as a meter
+    /// can give them, and the state classes that it takes with them.
+    const ALLOWED: &[(&str, &[&str], &[&str])] = &[
+        (
+            "energy",
+            &[
+                "J", "kJ", "MJ", "GJ", "mWh", "Wh", "kWh", "MWh", "GWh", "TWh", "cal", "kcal",
+                "Mcal", "Gcal",
+            ],
+            &["total", "total_increasing"],
+        ),
+        (
+            "power",
+            &["mW", "W", "kW", "MW", "GW", "TW"],
+            &["measurement"],
+        ),
+        ("temperature", &["°C", "°F", "K"], &["measurement"]),
+        ("temperature_delta", &["°C", "°F", "K"], &["measurement"]),
+        (
+            "volume",
+            &["mL", "L", "m³", "ft³", "CCF", "MCF", "fl. oz.", "gal"],
+            &["total", "total_increasing"],
+        ),
+        (
+            "volume_flow_rate",
+            &["L/h", "L/min", "L/s", "mL/s", "m³/h", "m³/min", "m³/s"],
+            &["measurement"],
+        ),
+        (
+            "duration",
+            &["d", "h", "min", "s", "ms", "μs"],
+            &["measurement", "total", "total_increasing"],
+        ),
+        (
+            "pressure",
+            &["Pa", "hPa", "kPa", "mbar", "cbar", "bar", "psi"],
+            &["measurement"],
+        ),
+    ];
+
+    fn meter(parameters: &str) -> Meter {
+        let yaml = format!(
+            "serial_device: {{com_port: /dev/ttyUSB0}}\nkamstrup: {{parameters: '{parameters}'}}"
+        );
+        let loaded = config::check(Some((Path::new("x"), &yaml)), &BTreeMap::new()).unwrap();
+        loaded.config.meters.into_iter().next().unwrap()
+    }
+
+    fn all_names() -> String {
+        REGISTERS
+            .iter()
+            .map(|register| register.key)
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    fn payloads(meter: &Meter, measures: &[Option<Measure>]) -> Vec<serde_json::Value> {
+        messages(meter, measures, "homeassistant", &Topics::new("kamstrup"))
+            .iter()
+            .map(|message| serde_json::from_str(&message.payload).unwrap())
+            .collect()
+    }
+
+    fn expected(meter: &Meter) -> Vec<Option<Measure>> {
+        let system = UnitSystem::Standard;
+        meter
+            .parameters
+            .iter()
+            .map(|p| units::expected(p.register(), system))
+            .collect()
+    }
+
+    fn check(entity: &serde_json::Value) {
+        let text = |key: &str| entity.get(key).and_then(serde_json::Value::as_str);
+        let (unit, state_class) = (text("unit_of_measurement"), text("state_class"));
+        match text("device_class") {
+            Some("date") => assert!(unit.is_none() && state_class.is_none(), "{entity}"),
+            Some(class) => {
+                let (_, units, state_classes) =
+                    ALLOWED.iter().find(|(name, ..)| *name == class).unwrap();
+                assert!(units.contains(&unit.unwrap()), "{entity}");
+                assert!(
+                    state_class.is_none_or(|class| state_classes.contains(&class)),
+                    "{entity}"
+                );
+            }
+            None => {}
+        }
+        assert!(text("icon").unwrap().starts_with("mdi:"));
+    }
+
+    #[test]
+    fn all_names_are_announced_as_home_assistant_wants_it() {
+        let meter = meter(&all_names());
+        let entities = payloads(&meter, &expected(&meter));
+        assert_eq!(entities.len(), REGISTERS.len());
+        for entity in &entities {
+            check(entity);
+        }
+        let lines: Vec<String> = entities
+            .iter()
+            .map(|entity| {
+                let text = |key: &str| entity[key].as_str().unwrap_or("-").to_owned();
+                format!(
+                    "{:<26}{:<40}{:<8}{:<20}{}",
+                    text("unique_id"),
+                    text("name"),
+                    text("unit_of_measurement"),
+                    text("device_class"),
+                    text("state_class"),
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn every_unit_of_every_register_is_one_that_home_assistant_takes() {
+        let parameters = format!("{},4000", all_names());
+        let meter = meter(&parameters);
+        for info in kmp::unit::UNITS {
+            for system in [UnitSystem::Standard, UnitSystem::Meter] {
+                let measures: Vec<_> = meter
+                    .parameters
+                    .iter()
+                    .map(|parameter| measure(parameter.register(), info.unit, system))
+                    .collect();
+                for entity in payloads(&meter, &measures) {
+                    check(&entity);
+                }
+            }
+        }
+    }
+
+    fn measure(register: RegisterId, unit: kmp::unit::Unit, system: UnitSystem) -> Option<Measure> {
+        use kmp::number::SignExponent;
+        use kmp::value::RegisterValue;
+
+        let exponent = SignExponent::from_byte(0);
+        let value = RegisterValue::new(register, unit, exponent, vec![0, 1]).unwrap();
+        let reading = crate::reading::Reading::try_from(&value).ok()?;
+        Some(units::publish(&reading, system).unwrap().measure)
+    }
+
+    /// The fields of the issue that users rely on, with their values.
+    #[test]
+    fn energy_is_announced_as_the_older_program_did() {
+        let meter = meter("ENERGY");
+        let [entity] = &payloads(&meter, &expected(&meter))[..] else {
+            panic!()
+        };
+        let older: serde_json::Value = serde_json::from_str(
+            r#"{"name":"Energy","unique_id":"kamstrup_energy","state_topic":"kamstrup/energy",
+            "availability_topic":"kamstrup/status","payload_available":"online",
+            "payload_not_available":"offline","unit_of_measurement":"kWh","icon":"mdi:flash",
+            "device":{"identifiers":["kamstrup_meter"],"name":"Kamstrup Meter",
+            "manufacturer":"Kamstrup","model":"Multical 402"}}"#,
+        )
+        .unwrap();
+        for (key, value) in older.as_object().unwrap() {
+            assert_eq!(&entity[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_certain_is_not_announced() {
+        let meter = meter("energy,4000,0x0FA1");
+        let topics: Vec<_> = messages(&meter, &expected(&meter), "ha", &Topics::new("heat"))
+            .into_iter()
+            .map(|message| message.topic)
+            .collect();
+        assert_eq!(topics, ["ha/sensor/kamstrup_energy/config"]);
+        let kilowatt_hours = measure(
+            RegisterId::new(4000),
+            kmp::unit::Unit::MEGAWATT_HOUR,
+            UnitSystem::Standard,
+        );
+        let [entity] = &payloads(&meter, &[None, kilowatt_hours, None])[..] else {
+            panic!()
+        };
+        assert_eq!(entity["name"], "Register 4000");
+        assert_eq!(entity["unit_of_measurement"], "kWh");
+        assert_eq!(
+            entity.get("state_class"),
+            None,
+            "nobody knows how it counts"
+        );
     }
 }

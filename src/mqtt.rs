@@ -538,3 +538,331 @@ fn io_words(error: &io::Error) -> String {
     };
     text.to_owned()
 }
+
+/// Against a broker that does what a test says, made of the client's own packet types.
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use bytes::BytesMut;
+    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::config::{Credentials, Secret};
+
+    struct Script {
+        listener: TcpListener,
+    }
+
+    struct Peer {
+        stream: TcpStream,
+        unread: BytesMut,
+    }
+
+    impl Script {
+        async fn start() -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let broker = Broker {
+                host: "127.0.0.1".to_owned(),
+                port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
+                client_id: "test".to_owned(),
+                credentials: Some(Credentials {
+                    username: "somebody".to_owned(),
+                    password: Secret::new("hunter2"),
+                }),
+            };
+            let status = |payload| message("status", payload, Qos::AtLeastOnce);
+            let (publisher, connection) = prepare(&broker, status("online"), status("offline"));
+            assert!(!format!("{connection:?}").contains("hunter2"));
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(connection.run(stop.clone()));
+            (Self { listener }, publisher, stop, running)
+        }
+
+        /// The next connection, and its CONNECT.
+        async fn accept(&self) -> (Peer, Connect) {
+            let (stream, _) = self.listener.accept().await.unwrap();
+            let mut peer = Peer {
+                stream,
+                unread: BytesMut::new(),
+            };
+            match peer.next().await {
+                Some(Packet::Connect(connect)) => (peer, connect),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        /// The next connection, let in.
+        async fn welcome(&self) -> Peer {
+            let (mut peer, _) = self.accept().await;
+            peer.send(Packet::ConnAck(ConnAck::new(
+                ConnectReturnCode::Success,
+                false,
+            )))
+            .await;
+            peer
+        }
+    }
+
+    impl Peer {
+        /// `None` at the end.
+        async fn next(&mut self) -> Option<Packet> {
+            loop {
+                if let Ok(packet) = Packet::read(&mut self.unread, 65_536) {
+                    return Some(packet);
+                }
+                let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread));
+                if read.await.unwrap().unwrap_or(0) == 0 {
+                    return None;
+                }
+            }
+        }
+
+        async fn send(&mut self, packet: Packet) {
+            let mut bytes = BytesMut::new();
+            packet.write(&mut bytes, 65_536).unwrap();
+            self.stream.write_all(&bytes).await.unwrap();
+        }
+
+        /// The next publish, not acknowledged.
+        async fn published(&mut self) -> Publish {
+            loop {
+                match self.next().await {
+                    Some(Packet::Publish(publish)) => return publish,
+                    Some(Packet::PingReq) => self.send(Packet::PingResp).await,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+
+        async fn acknowledge(&mut self, publish: &Publish) {
+            if publish.qos == QoS::AtLeastOnce {
+                self.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+            }
+        }
+
+        /// The next publishes, acknowledged, as `topic payload`.
+        async fn take(&mut self, count: usize) -> Vec<String> {
+            let mut taken = Vec::new();
+            for _ in 0..count {
+                let publish = self.published().await;
+                self.acknowledge(&publish).await;
+                taken.push(shown(&publish));
+            }
+            taken
+        }
+    }
+
+    fn shown(publish: &Publish) -> String {
+        format!(
+            "{} {}",
+            publish.topic,
+            String::from_utf8_lossy(&publish.payload)
+        )
+    }
+
+    fn message(topic: &str, payload: &str, qos: Qos) -> Message {
+        Message {
+            topic: topic.to_owned(),
+            payload: payload.to_owned(),
+            qos,
+            retain: true,
+        }
+    }
+
+    fn discovery() -> Vec<Message> {
+        vec![message("config", "{}", Qos::AtLeastOnce)]
+    }
+
+    fn values(payload: &str) -> Vec<Message> {
+        vec![message("energy", payload, Qos::AtMostOnce)]
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn ends(running: JoinHandle<()>) {
+        timeout(PATIENCE, running).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn logs_in_and_leaves_a_last_will() {
+        let (broker, _publisher, stop, running) = Script::start().await;
+        let (peer, connect) = broker.accept().await;
+        let login = connect.login.unwrap();
+        assert_eq!(
+            (login.username.as_str(), login.password.as_str()),
+            ("somebody", "hunter2")
+        );
+        let will = connect.last_will.unwrap();
+        assert_eq!(
+            (will.topic.as_str(), &will.message[..]),
+            ("status", &b"offline"[..])
+        );
+        assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
+        assert!(connect.clean_session);
+        assert_eq!(connect.keep_alive, 30);
+        // Not even connected: nothing to say goodbye to.
+        stop.cancel();
+        ends(running).await;
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn all_that_should_stand_is_sent_after_every_connect() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        publisher.update(0, discovery(), values("1"));
+        let expected = ["status online", "config {}", "energy 1"];
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(3).await, expected);
+        // Only the last values, and discovery only when it changes.
+        publisher.update(0, discovery(), values("2"));
+        assert_eq!(peer.take(1).await, ["energy 2"]);
+        drop(peer);
+
+        // The connection is lost before anything is acknowledged.
+        let mut peer = broker.welcome().await;
+        assert_eq!(shown(&peer.published().await), "status online");
+        drop(peer);
+        // Meanwhile the meter fell silent: its values do not pass for fresh ones.
+        publisher.update(0, discovery(), Vec::new());
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(2).await, ["status online", "config {}"]);
+        publisher.update(0, discovery(), values("3"));
+        assert_eq!(peer.take(1).await, ["energy 3"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn the_goodbye_waits_for_its_acknowledgement() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // Values that came last are still sent, before the goodbye.
+        publisher.update(0, discovery(), values("1"));
+        stop.cancel();
+        assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
+        let goodbye = peer.published().await;
+        assert_eq!(shown(&goodbye), "status offline");
+        assert_eq!((goodbye.qos, goodbye.retain), (QoS::AtLeastOnce, true));
+        // No disconnect yet.
+        let early = timeout(Duration::from_millis(200), peer.next()).await;
+        assert!(early.is_err(), "{early:?}");
+        peer.acknowledge(&goodbye).await;
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_does_not_acknowledge_holds_nobody_up() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let peer = broker.welcome().await;
+        for number in 0..500 {
+            publisher.update(0, discovery(), values(&number.to_string()));
+        }
+        stop.cancel();
+        ends(running).await;
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn a_collision_of_packet_ids_does_not_silence_it_for_good() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        let many = |from: usize| {
+            let all = from..from + 30;
+            all.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce))
+                .collect::<Vec<_>>()
+        };
+        publisher.update(0, many(0), Vec::new());
+        // The first stays without its acknowledgement, the others get theirs, until the packet ids
+        // come round to it; then the session is lost.
+        let first = peer.published().await;
+        for _ in 1..IN_FLIGHT {
+            let publish = peer.published().await;
+            peer.acknowledge(&publish).await;
+        }
+        assert_eq!(first.pkid, 1);
+        let more = timeout(Duration::from_millis(200), peer.next()).await;
+        assert!(more.is_err(), "it waits for the first: {more:?}");
+        drop(peer);
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(31).await.len(), 31);
+        publisher.update(0, many(100), values("1"));
+        assert_eq!(
+            peer.take(31).await.last().map(String::as_str),
+            Some("energy 1")
+        );
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_words_and_tried_again() {
+        let (broker, _publisher, stop, running) = Script::start().await;
+        let (mut peer, _) = broker.accept().await;
+        let refused = ConnectReturnCode::BadUserNamePassword;
+        peer.send(Packet::ConnAck(ConnAck::new(refused, false)))
+            .await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
+        use ConnectReturnCode as Code;
+
+        let codes = [
+            Code::BadUserNamePassword,
+            Code::NotAuthorized,
+            Code::BadClientId,
+            Code::RefusedProtocolVersion,
+            Code::ServiceUnavailable,
+        ];
+        let kinds = [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::PermissionDenied,
+        ];
+        let lookup = io::Error::other("failed to lookup address information: no such name");
+        let errors = codes
+            .into_iter()
+            .map(ConnectionError::ConnectionRefused)
+            .chain(
+                kinds
+                    .into_iter()
+                    .map(|kind| ConnectionError::Io(kind.into())),
+            )
+            .chain([
+                ConnectionError::Io(lookup),
+                ConnectionError::NetworkTimeout,
+                ConnectionError::NotConnAck(Packet::PingReq),
+                ConnectionError::MqttState(StateError::AwaitPingResp),
+                ConnectionError::MqttState(StateError::ConnectionAborted),
+                ConnectionError::MqttState(StateError::Unsolicited(7)),
+            ]);
+        let texts: Vec<_> = errors.map(|error| words(&error)).collect();
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[test]
+    fn the_pause_between_attempts_varies_by_a_quarter() {
+        for _ in 0..1_000 {
+            let pause = jittered(Duration::from_secs(4));
+            assert!(
+                (Duration::from_secs(3)..Duration::from_secs(5)).contains(&pause),
+                "{pause:?}"
+            );
+        }
+    }
+}

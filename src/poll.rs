@@ -343,3 +343,243 @@ fn words(duration: Duration) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use kmp::register::Register;
+    use tokio::io::duplex;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+
+    /// A port that does on each opening what was said.
+    struct Scripted {
+        openings: Mutex<Vec<Opening>>,
+    }
+
+    enum Opening {
+        Fails(OpenError),
+        Silent,
+        Meter(Registers),
+    }
+
+    impl Open for Scripted {
+        async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+            let opening = {
+                let mut openings = self.openings.lock().unwrap();
+                // The last one stays.
+                if openings.len() > 1 {
+                    openings.remove(0)
+                } else {
+                    return Err(OpenError::Missing);
+                }
+            };
+            let (near, mut far) = duplex(1024);
+            match opening {
+                Opening::Fails(error) => return Err(error),
+                Opening::Silent => {
+                    tokio::spawn(async move {
+                        let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
+                    });
+                }
+                Opening::Meter(registers) => {
+                    let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+                    tokio::spawn(async move { meter.serve(far).await });
+                }
+            }
+            Ok(Box::new(near))
+        }
+    }
+
+    fn ids(names: &str) -> Vec<RegisterId> {
+        let id = |name: &str| match Register::by_key(name) {
+            Some(register) => register.id,
+            None => name.parse().unwrap(),
+        };
+        names.split(' ').map(id).collect()
+    }
+
+    fn meter() -> Opening {
+        Opening::Meter(Registers::example(EnergyUnit::KilowattHour, 0))
+    }
+
+    fn without(names: &str) -> Opening {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        registers.values.retain(|id, _| !ids(names).contains(id));
+        Opening::Meter(registers)
+    }
+
+    /// Polls once for each opening; the log lines of each poll, and what came.
+    async fn polls(names: &str, openings: Vec<Opening>) -> (String, Vec<Polled>) {
+        let count = openings.len();
+        let mut openings = openings;
+        openings.push(Opening::Silent);
+        let plan = Plan {
+            port: Scripted {
+                openings: Mutex::new(openings),
+            },
+            port_name: "/dev/ttyUSB0".to_owned(),
+            line: Line::new(1200),
+            registers: ids(names),
+            interval: Duration::from_secs(300),
+        };
+        let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
+        let stop = CancellationToken::new();
+        let (mut log, mut all) = (Vec::new(), Vec::new());
+        for number in 1..=count {
+            let polled = poll(&plan, &stop).await.unwrap();
+            log.push(format!("poll {number}"));
+            for entry in journal.lines(&polled, Duration::from_millis(900)) {
+                log.push(match entry {
+                    Entry::Info(text) => format!(" INFO {text}"),
+                    Entry::Warn(text) => format!(" WARN {text}"),
+                    Entry::Debug(text) => format!("DEBUG {text}"),
+                });
+            }
+            all.push(polled);
+            tokio::time::sleep(plan.interval).await;
+        }
+        (log.join("\n"), all)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_register_is_read_or_missing() {
+        let (_, polled) = polls("temp1 energy 4000 volume", vec![meter(), Opening::Silent]).await;
+        let read: Vec<_> = polled[0]
+            .readings
+            .iter()
+            .map(|reading| reading.register)
+            .collect();
+        assert_eq!(read, ids("temp1 energy volume"));
+        assert_eq!(
+            polled[0].missing,
+            [(RegisterId::new(4000), Missing::LeftOut)]
+        );
+        assert_eq!(polled[1].readings, []);
+        let missing: Vec<_> = polled[1]
+            .missing
+            .iter()
+            .map(|(register, _)| *register)
+            .collect();
+        assert_eq!(missing, ids("temp1 energy 4000 volume"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_meter_costs_one_request_with_three_tries_and_one_try_for_each_other() {
+        let all: Vec<_> = kmp::register::REGISTERS
+            .iter()
+            .map(|register| register.key)
+            .collect();
+        let started = Instant::now();
+        polls(&all.join(" "), vec![Opening::Silent]).await;
+        // With the interval after it.
+        let took = started.elapsed();
+        assert!((318..321).contains(&took.as_secs()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_state_is_told_once() {
+        let openings = vec![
+            Opening::Fails(OpenError::Missing),
+            Opening::Fails(OpenError::Missing),
+            Opening::Fails(OpenError::Denied),
+            Opening::Silent,
+            Opening::Silent,
+            meter(),
+            without("volume"),
+            without("volume"),
+            meter(),
+            without("volume"),
+            Opening::Silent,
+        ];
+        let (log, _) = polls("energy volume", openings).await;
+        insta::assert_snapshot!(log);
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
+        let ports = [
+            OpenError::Missing,
+            OpenError::NotSerial,
+            OpenError::Denied,
+            OpenError::Busy,
+            OpenError::HostNotFound {
+                host: "meter.local".to_owned(),
+            },
+            OpenError::Refused,
+            OpenError::NoConnection,
+            OpenError::Other {
+                reason: "odd".to_owned(),
+            },
+        ];
+        let heard = [
+            Heard::Nothing,
+            Heard::OwnEcho,
+            Heard::Noise,
+            Heard::Damaged,
+            Heard::Foreign,
+        ];
+        let troubles = ports
+            .into_iter()
+            .map(Trouble::Port)
+            .chain([Trouble::Broken("end of file".to_owned())])
+            .chain(heard.into_iter().map(Trouble::Meter));
+        let texts: Vec<_> = troubles
+            .map(|trouble| format!("{}.\n  {}", trouble.words("/dev/ttyUSB0"), trouble.hint()))
+            .collect();
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_keep_to_the_interval_and_stop_when_asked() {
+        let openings = (0..4).map(|_| meter()).collect();
+        let plan = Plan {
+            port: Scripted {
+                openings: Mutex::new(openings),
+            },
+            port_name: "port".to_owned(),
+            line: Line::new(1200),
+            registers: ids("energy energy volume"),
+            interval: Duration::from_secs(60),
+        };
+        let (sender, mut results) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let started = Instant::now();
+        let task = tokio::spawn(run(plan, sender, stop.clone()));
+        for number in 0..3 {
+            let result = results.recv().await.unwrap();
+            assert_eq!(started.elapsed().as_secs(), number * 60);
+            // Each register once.
+            assert_eq!(result.readings.len() + result.missing.len(), 2);
+        }
+        stop.cancel();
+        task.await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), 120);
+    }
+
+    #[test]
+    fn durations_in_words() {
+        let shown: Vec<_> = [
+            0, 900, 9_999, 10_000, 119_999, 120_000, 7_199_000, 7_200_000, 12_000_000,
+        ]
+        .map(|ms| words(Duration::from_millis(ms)))
+        .into();
+        assert_eq!(
+            shown,
+            [
+                "0.0 s",
+                "0.9 s",
+                "9.9 s",
+                "10 s",
+                "119 s",
+                "2 min",
+                "119 min",
+                "2 h",
+                "3 h 20 min"
+            ]
+        );
+    }
+}

@@ -380,9 +380,9 @@ impl<'a> Checker<'a> {
     }
 
     fn meter(&mut self) -> Option<Meter> {
-        let parameters = self.parameters();
+        let endpoint = self.endpoint();
         let meter = Meter {
-            parameters,
+            parameters: self.parameters(),
             poll_interval: self
                 .value("kamstrup.poll_interval", minutes)
                 .unwrap_or(Duration::from_secs(5 * 60)),
@@ -394,7 +394,7 @@ impl<'a> Checker<'a> {
                 .unwrap_or(UnitSystem::Standard),
             device_id: self.text("mqtt.device_id", "kamstrup_meter"),
             device_name: self.text("mqtt.device_name", "Kamstrup Meter"),
-            endpoint: self.endpoint()?,
+            endpoint: endpoint?,
         };
         Some(meter)
     }
@@ -626,5 +626,227 @@ fn unit_system(text: &str) -> Option<UnitSystem> {
         "standard" => Some(UnitSystem::Standard),
         "meter" => Some(UnitSystem::Meter),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn from_yaml(yaml: &str) -> Result<Loaded, ConfigError> {
+        check(Some((Path::new("config.yaml"), yaml)), &BTreeMap::new())
+    }
+
+    const PORT: (&str, &str) = ("SERIAL_COM_PORT", "/dev/ttyUSB0");
+
+    fn with(name: &str, value: &str) -> Result<Loaded, ConfigError> {
+        check(None, &variables(&[PORT, (name, value)]))
+    }
+
+    #[test]
+    fn the_sample_of_the_older_program() {
+        let loaded = from_yaml(include_str!("../../tests/whole_program/sample.yaml")).unwrap();
+        insta::assert_debug_snapshot!(loaded);
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_older_program() {
+        let loaded = check(None, &variables(&[PORT])).unwrap();
+        insta::assert_debug_snapshot!(loaded);
+    }
+
+    #[test]
+    fn the_example_file_is_valid_and_names_every_key() {
+        let example = include_str!("../../kamstrup2mqtt.example.yaml");
+        let loaded = from_yaml(example).unwrap();
+        assert_eq!(loaded.warnings, [""; 0]);
+        for key in keys::KEYS {
+            // Its address is `com_port`; formats and files of logs come with a later version.
+            let later = key.path.starts_with("logging.") && key.path != "logging.level";
+            let tls = key.path.starts_with("mqtt.tls_") && key.path != "mqtt.tls_enabled";
+            if later || tls || key.path == "serial_device.url" {
+                continue;
+            }
+            let name = key.path.split('.').nth(1).unwrap();
+            assert!(
+                example.contains(&format!(" {name}:")),
+                "{} is missing",
+                key.path
+            );
+        }
+    }
+
+    #[test]
+    fn variables_override_the_file() {
+        let yaml = include_str!("../../tests/whole_program/sample.yaml");
+        let all = variables(&[
+            ("MQTT_HOST", "broker.lan"),
+            ("MQTT_PORT", "1884"),
+            ("MQTT_CLIENT", "cellar"),
+            ("MQTT_TOPIC", "heat"),
+            ("MQTT_QOS", "2"),
+            ("MQTT_RETAIN", "TRUE"),
+            ("MQTT_AUTHENTICATION", "1"),
+            ("MQTT_USERNAME", "somebody"),
+            ("MQTT_PASSWORD", "0123"),
+            ("SERIAL_COM_PORT", "/dev/ttyUSB1"),
+            ("KAMSTRUP_PARAMETERS", " energy , 0x003C,Energy,"),
+            ("KAMSTRUP_POLL_INTERVAL", "0.5"),
+            ("KAMSTRUP_VERSION", "603"),
+            ("KAMSTRUP_UNITS", "meter"),
+            ("LOG_LEVEL", "debug"),
+            ("MQTT_TLS_ENABLED", ""),
+        ]);
+        let loaded = check(Some((Path::new("config.yaml"), yaml)), &all).unwrap();
+        insta::assert_debug_snapshot!(loaded.config);
+        let Credentials { password, .. } = loaded.config.broker.credentials.unwrap();
+        assert_eq!(password.reveal(), "0123");
+    }
+
+    #[test]
+    fn files_as_people_write_them() {
+        // A byte order mark, Windows line ends, tabs after values, quoted numbers, empty sections,
+        // other truth values, a password of digits, a list as text.
+        let yaml = "\u{FEFF}mqtt:\r\n  host: 10.0.0.2\t\r\n  port: '1884'\r\n  retain: yes\r\n  \
+                    username: 007\r\n  password: 0123456789012345678901234567890\r\n\
+                    serial_device:\r\n  url: socket://10.0.0.3:2003\r\nkamstrup:\r\n  \
+                    parameters: energy, Power,60\r\nlogging:\r\nhomeassistant:\r\n";
+        let loaded = from_yaml(yaml).unwrap();
+        assert_eq!(loaded.warnings, [""; 0]);
+        let config = loaded.config;
+        assert_eq!(config.broker.host, "10.0.0.2");
+        assert_eq!(config.broker.port.get(), 1884);
+        assert!(config.publishing.retain);
+        let credentials = config.broker.credentials.unwrap();
+        assert_eq!(credentials.username, "007");
+        assert_eq!(
+            credentials.password.reveal(),
+            "0123456789012345678901234567890"
+        );
+        let meter = &config.meters[0];
+        assert_eq!(meter.endpoint.to_string(), "socket://10.0.0.3:2003");
+        let names: Vec<_> = meter.parameters.iter().map(Parameter::name).collect();
+        assert_eq!(names, ["energy", "power", "60"]);
+    }
+
+    #[test]
+    fn authentication_decides_whether_credentials_are_used() {
+        let user = |authentication: &str| {
+            let yaml = format!(
+                "mqtt: {{{authentication} username: somebody, password: x}}\n\
+                 serial_device: {{com_port: /dev/ttyUSB0}}"
+            );
+            from_yaml(&yaml)
+                .unwrap()
+                .config
+                .broker
+                .credentials
+                .map(|c| c.username)
+        };
+        assert_eq!(user("authentication: False,"), None);
+        assert_eq!(user("authentication: True,"), Some("somebody".to_owned()));
+        assert_eq!(user(""), Some("somebody".to_owned()));
+        let error = with("MQTT_AUTHENTICATION", "true").unwrap_err().to_string();
+        assert!(
+            error.contains("`mqtt.username` (or the variable `MQTT_USERNAME`)"),
+            "{error}"
+        );
+    }
+
+    /// Everything that is refused, in its own words.
+    #[test]
+    fn errors() {
+        let files = [
+            ("nothing", ""),
+            (
+                "wrong shapes",
+                "mqtt: yes\nserial_device: [1]\nkamstrup:\n  parameters: {a: 1}\n  version: [402]\n",
+            ),
+            ("not sections", "- mqtt\n"),
+            ("text", "mqtt\n"),
+            ("a tab", "mqtt:\n\thost: x\n"),
+            ("a key twice", "mqtt:\n  host: a\n  host: b\n"),
+            ("a colon", "mqtt:\n  password: a: b\n"),
+            (
+                "TLS",
+                "mqtt: {tls_enabled: True}\nserial_device: {com_port: /dev/ttyUSB0}\n",
+            ),
+        ];
+        let mut texts: Vec<String> = files
+            .iter()
+            .map(|(name, yaml)| {
+                let error = from_yaml(yaml).unwrap_err();
+                format!("{name}: {error}\n  hint: {}", error.hint())
+            })
+            .collect();
+        let variables = [
+            ("MQTT_HOST", "mqtt://host"),
+            ("MQTT_PORT", "0"),
+            ("MQTT_CLIENT", &"x".repeat(257)),
+            ("MQTT_TOPIC", "a/#"),
+            ("MQTT_QOS", "3"),
+            ("MQTT_RETAIN", "maybe"),
+            ("MQTT_TLS_ENABLED", "true"),
+            ("SERIAL_COM_PORT", "rfc2217://host:1"),
+            ("KAMSTRUP_PARAMETERS", "energy,65536,flux"),
+            ("KAMSTRUP_POLL_INTERVAL", "0"),
+            ("KAMSTRUP_POLL_INTERVAL", "five"),
+            ("KAMSTRUP_POLL_INTERVAL", "99999"),
+            ("KAMSTRUP_VERSION", "404"),
+            ("KAMSTRUP_UNITS", "imperial"),
+            ("LOG_LEVEL", "loud"),
+        ];
+        texts.extend(variables.iter().map(|(name, value)| {
+            let error = with(name, value).unwrap_err().to_string();
+            error.replace(&"x".repeat(257), "x…")
+        }));
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_warning() {
+        let yaml = "mqtt: {hosst: a, host: b}\nserial_device: {com_port: /dev/ttyUSB0}\nwebb: 1\n";
+        let loaded = from_yaml(yaml).unwrap();
+        assert_eq!(
+            loaded.warnings,
+            [
+                "`mqtt.hosst` in config.yaml, line 1, is not known and is ignored",
+                "`webb` in config.yaml, line 3, is not known and is ignored",
+            ]
+        );
+        assert_eq!(loaded.config.broker.host, "b");
+    }
+
+    #[test]
+    fn poll_intervals() {
+        let interval = |text: &str| {
+            with("KAMSTRUP_POLL_INTERVAL", text)
+                .ok()
+                .map(|l| l.config.meters[0].poll_interval)
+        };
+        assert_eq!(interval("5"), Some(Duration::from_secs(300)));
+        // Which the older program turned into no pause at all.
+        assert_eq!(interval("0.5"), Some(Duration::from_secs(30)));
+        assert_eq!(interval("0.02"), Some(Duration::from_millis(1200)));
+        assert_eq!(interval("0.019"), None);
+        assert_eq!(interval("-5"), None);
+        assert_eq!(interval("10080"), Some(Duration::from_secs(604_800)));
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let error = load(Some(Path::new("/no/such/file.yaml")), &BTreeMap::new()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the configuration /no/such/file.yaml cannot be read: ")
+        );
     }
 }

@@ -163,3 +163,189 @@ impl Simulator {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kmp::message::{Command, GetSerialNo, GetType};
+    use kmp::register::RegisterId;
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
+    }
+
+    fn body(frame: &[u8]) -> Vec<u8> {
+        let mut decoder = Decoder::new();
+        let events = frame.iter().find_map(|&byte| decoder.push(byte));
+        let Some(Event::Frame { body, .. }) = events else {
+            panic!("no frame")
+        };
+        body
+    }
+
+    fn simulator(registers: Registers) -> Simulator {
+        Simulator::new(watch::channel(registers).1, Behaviour::default())
+    }
+
+    /// A meter that holds what a captured answer holds gives that answer, to the byte.
+    #[test]
+    fn answers_as_real_meters_do() {
+        let pairs = [
+            // A MULTICAL 403 (gemu2015/Sonoff-Tasmota issue 38).
+            ("803F1001003CB25F0D", "403F10003C0304430000D6DE03220D"),
+            ("803F1001004AAC0E0D", "403F10004A2902000000F0500D"),
+            (
+                "803F1003004A003C007BA19E0D",
+                "403F10004A2902000005003C0304430000D960007B30040000035BD008A80D",
+            ),
+            // With a stuffed 0x0D.
+            (
+                "803F1003004A0044007BD0370D",
+                "403F10004A290200000500442804420002ED1BF2007B30040000035BD07AC40D",
+            ),
+            // A water meter (Google Groups sonoffusers, thread aYmxherLsOU).
+            (
+                "803F1007004403EC0063004A00F30124012BE2C30D",
+                "403F100044280443000CAFAB03EC3304000000D66800633302000000004A290200000000F3\
+                 28044300000000012425010014012B25010015912B0D",
+            ),
+            // A MULTICAL 21 (bsdphk/PyKamstrup pull 6), a 602 (cenobitedk/esphome_multical402
+            // issue 5).
+            ("803F1001006319450D", "403F1000633302000000CF4E0D"),
+            ("803F1001009B77520D", "403F10009B01044100296231A0EC0D"),
+        ];
+        for (request, answer) in pairs {
+            let (request, answer) = (bytes(request), bytes(&answer.replace(' ', "")));
+            let request = body(&request);
+            let Ok(Request::GetRegister(command)) =
+                Request::parse(datalink::parse(&request).unwrap())
+            else {
+                panic!("{request:?}")
+            };
+            let answered = body(&answer);
+            let packet = datalink::parse(&answered).unwrap();
+            let mut registers = Registers::empty();
+            for value in command.parse_answer(packet.data).unwrap() {
+                registers.insert(value);
+            }
+            assert_eq!(simulator(registers).answer(&request), Some(answer));
+        }
+    }
+
+    #[test]
+    fn tells_type_and_serial_number() {
+        // 5512-447 M1 p.15-17, with other numbers; the answers are those of a public Go reader's
+        // tests.
+        let meter = simulator(Registers::empty());
+        let answer = |request: &str| meter.answer(&body(&bytes(request))).unwrap();
+        assert_eq!(answer("803F01058A0D"), bytes("403F010217010278360D"));
+        assert_eq!(answer("803F0235E90D"), bytes("403F0200BC614EB4830D"));
+        assert_eq!(GetType.max_answer_data(), GetSerialNo.max_answer_data());
+    }
+
+    #[test]
+    fn stays_silent_where_a_meter_does() {
+        let meter = simulator(Registers::empty());
+        // Another address, another command, a bad checksum.
+        assert_eq!(meter.answer(&body(&bytes("803A01FA7F0D"))), None);
+        assert_eq!(meter.answer(&body(&bytes("803F9B27790D"))), None);
+        assert_eq!(meter.answer(&body(&bytes("803F01058B0D"))), None);
+        // None of the registers: an answer without any (5512-447 M1 p.19).
+        let nothing = bytes("403F10079A0D");
+        assert_eq!(
+            meter.answer(&body(&bytes("803F1001003CB25F0D"))),
+            Some(nothing)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_to_the_speed_of_the_line() {
+        let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        let behaviour = Behaviour {
+            line: Some(Line::new(1200)),
+            turnaround: Duration::from_millis(50),
+            echo: true,
+        };
+        let meter = Simulator::new(watch::channel(registers).1, behaviour);
+        let (mut near, far) = duplex(1024);
+        let serving = tokio::spawn(async move { meter.serve(far).await });
+        let request = bytes("803F1001003CB25F0D");
+        let started = Instant::now();
+        near.write_all(&request).await.unwrap();
+        let mut echo = vec![0; request.len()];
+        near.read_exact(&mut echo).await.unwrap();
+        assert_eq!(echo, request);
+        // 81947 is 0x0001401B, with two bytes that need stuffing.
+        let mut answer = [0; 17];
+        near.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer.last(), Some(&0x0D));
+        let expected = Line::new(1200).time_for(9 + 17) + Duration::from_millis(50);
+        assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
+        drop(near);
+        serving.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn the_example_has_every_name_and_every_value_a_meaning() {
+        for energy in [
+            EnergyUnit::KilowattHour,
+            EnergyUnit::MegawattHour,
+            EnergyUnit::Gigajoule,
+        ] {
+            for minutes in [0, 1, 1_000, 100_000] {
+                let registers = Registers::example(energy, minutes);
+                for register in kmp::register::REGISTERS {
+                    let value = &registers.values[&register.id];
+                    assert!(value.value().is_ok(), "{value:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn registers_from_yaml() {
+        let yaml = "energy: 55.006 MWh\n0x0059: -0.82 K in 2 bytes\n99: 0\n\
+                    maxflowdate_y: 2026-01-31\n63: 12e3 kWh\n";
+        let registers = Registers::from_yaml(yaml).unwrap();
+        let shown: Vec<String> = registers
+            .values
+            .values()
+            .map(|v| {
+                let (value, length) = (v.value().unwrap(), v.mantissa().len());
+                format!("{} = {value} {} [{length}]", v.register, v.unit)
+            })
+            .collect();
+        let expected = [
+            "60 = 55.006 MWh [4]",
+            "63 = 12000 kWh [4]",
+            "89 = -0.82 K [2]",
+            "99 = 0  [4]",
+            "123 = 2026-01-31 yy:mm:dd [4]",
+        ];
+        assert_eq!(shown, expected);
+        let id = RegisterId::new(63);
+        assert_eq!(registers.values[&id].sign_exponent.exponent(), 3);
+        for wrong in [
+            "enregy: 5 kWh",
+            "energy: 5 kwh",
+            "energy: five",
+            "energy: 300 in 1 byte",
+            "- 5",
+        ] {
+            assert!(Registers::from_yaml(wrong).is_err(), "{wrong}");
+        }
+        let error = Registers::from_yaml("energy: 5 kwh")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("`energy`: found `5 kwh`, accepted: a number"),
+            "{error}"
+        );
+    }
+}

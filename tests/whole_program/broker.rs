@@ -64,7 +64,7 @@ async fn launch(address: SocketAddr) -> Child {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| panic!("{:?}: {error}", command.as_std().get_program()));
+        .unwrap_or_else(|error| panic!("{}: {error}", command.as_std().get_program().display()));
     let listening = async {
         while TcpStream::connect(address).await.is_err() {
             assert_eq!(process.try_wait().unwrap(), None, "the broker ended");

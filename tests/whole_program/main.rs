@@ -28,10 +28,8 @@ use crate::subscriber::Subscriber;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(result) => result,
-        Err(_) => panic!("waited for: {what}"),
-    }
+    let waited = tokio::time::timeout(PATIENCE, future).await;
+    waited.unwrap_or_else(|_| panic!("waited for: {what}"))
 }
 
 /// A simulated meter in this process.
