@@ -173,10 +173,12 @@ mod tests {
     use super::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
-        let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
-        digits
+        let pairs = hex
+            .as_bytes()
             .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
+            .map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs
+            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
             .collect()
     }
 

@@ -1,8 +1,9 @@
 //! The real binary between a simulated meter and a real broker.
 
 #![expect(
-    clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test ends with a panic"
 )]
 
