@@ -78,10 +78,10 @@ fn greet(meter: &Meter) {
         .map(crate::config::Parameter::name)
         .collect();
     info!(
-        "Reading {} from the meter at {}, every {} s.",
+        "Reading {} from the meter at {}, every {}.",
         names.join(", "),
         meter.endpoint,
-        meter.poll_interval.as_secs()
+        poll::words(meter.poll_interval)
     );
 }
 

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -111,8 +110,8 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
-    let variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .collect();
     let loaded = config::load(file, &variables)?;
     logging::start(loaded.config.log_level)?;
@@ -177,7 +176,7 @@ fn with_signals<F: Future<Output = anyhow::Result<()>>>(
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -190,5 +189,8 @@ fn with_signals<F: Future<Output = anyhow::Result<()>>>(
             asked.cancel();
         });
         work(stop).await
-    })
+    });
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    result
 }

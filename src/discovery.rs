@@ -261,12 +261,15 @@ mod tests {
     }
 
     fn expected(meter: &Meter) -> Vec<Option<Measure>> {
-        let system = UnitSystem::Standard;
-        meter
-            .parameters
-            .iter()
-            .map(|p| units::expected(p.register(), system))
-            .collect()
+        // Hours are known when the meter has sent them.
+        let hours = Measure {
+            quantity: Quantity::Duration,
+            unit: Some("h"),
+        };
+        let standard = |parameter: &Parameter| {
+            units::expected(parameter.register(), UnitSystem::Standard).or(Some(hours))
+        };
+        meter.parameters.iter().map(standard).collect()
     }
 
     fn check(entity: &serde_json::Value) {
@@ -363,8 +366,14 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_is_not_announced() {
-        let meter = meter("energy,4000,0x0FA1");
-        let topics: Vec<_> = messages(&meter, &expected(&meter), "ha", &Topics::new("heat"))
+        let meter = meter("energy,4000,hourcounter");
+        let system = UnitSystem::Standard;
+        let known: Vec<_> = meter
+            .parameters
+            .iter()
+            .map(|p| units::expected(p.register(), system))
+            .collect();
+        let topics: Vec<_> = messages(&meter, &known, "ha", &Topics::new("heat"))
             .into_iter()
             .map(|message| message.topic)
             .collect();

@@ -20,7 +20,7 @@ use kmp::frame::{Damage, Decoder, Direction, Event};
 use kmp::message::{self, AnswerError, Command};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -33,6 +33,11 @@ const SLACK: Duration = Duration::from_millis(250);
 
 /// How often a request is made before it counts as failed.
 const TRIES: u32 = 3;
+
+/// For how long nothing may come in before the first request of a poll whose line may still hold a
+/// late answer, and how long that is waited for.
+const QUIET: Duration = Duration::from_millis(250);
+const QUIET_AT_MOST: Duration = Duration::from_secs(2);
 
 /// Bytes around the data of a frame: start, address, command, two of CRC, stop.
 const FRAME_OVERHEAD: usize = 6;
@@ -107,6 +112,26 @@ impl fmt::Display for Heard {
     }
 }
 
+/// What requests have left behind on the line, which outlives the stream: a serial server may hand
+/// the late answer to one poll to the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct Aftermath {
+    /// When the meter listens again.
+    rest_until: Option<Instant>,
+    /// Whether an answer may still come that nobody waits for any more.
+    doubtful: bool,
+}
+
+/// Of a line of which nothing is known.
+impl Default for Aftermath {
+    fn default() -> Self {
+        Self {
+            rest_until: None,
+            doubtful: true,
+        }
+    }
+}
+
 /// A meter at the other end of a stream.
 #[derive(Debug)]
 pub struct Meter<S> {
@@ -114,22 +139,33 @@ pub struct Meter<S> {
     line: Line,
     address: Address,
     decoder: Decoder,
-    /// When the meter listens again. Set before a request and put right after it, so that a request
-    /// whose future was dropped counts as failed.
-    rest_until: Option<Instant>,
+    /// Set as if failed before a request and put right after it, so that a request whose future was
+    /// dropped counts as failed.
+    aftermath: Aftermath,
+    /// Whether the line was quiet once since the stream was opened. From then on all that comes is
+    /// seen, and resting is enough.
+    settled: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
-    /// A heat meter.
-    pub fn new(stream: S, line: Line) -> Self {
+    /// A heat meter behind a stream that has just been opened.
+    pub fn new(stream: S, line: Line, aftermath: Aftermath) -> Self {
         let decoder = Decoder::new();
+        let address = Address::HEAT_METER;
         Self {
             stream,
             line,
-            address: Address::HEAT_METER,
+            address,
             decoder,
-            rest_until: None,
+            aftermath,
+            settled: false,
         }
+    }
+
+    /// What is to be known when the stream is opened again.
+    #[must_use]
+    pub fn aftermath(&self) -> Aftermath {
+        self.aftermath
     }
 
     /// Makes a request, up to `tries` times, until it is answered.
@@ -158,12 +194,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     }
 
     async fn rest(&mut self, stop: &CancellationToken) -> Result<(), RequestError> {
-        let until = self.rest_until.unwrap_or_else(Instant::now);
+        let until = self.aftermath.rest_until.unwrap_or_else(Instant::now);
         tokio::select! {
             biased;
-            () = stop.cancelled() => Err(RequestError::Stopping),
-            () = tokio::time::sleep_until(until) => Ok(()),
+            () = stop.cancelled() => return Err(RequestError::Stopping),
+            () = tokio::time::sleep_until(until) => {}
         }
+        if !self.settled {
+            if self.aftermath.doubtful {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Err(RequestError::Stopping),
+                    settled = self.settle() => settled.map_err(RequestError::Broken)?,
+                }
+            }
+            self.settled = true;
+            self.aftermath.doubtful = false;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing comes in any more.
+    async fn settle(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        let mut buffer = [0; 256];
+        while begun.elapsed() < QUIET_AT_MOST {
+            let Ok(read) = timeout(QUIET, self.stream.read(&mut buffer)).await else {
+                break;
+            };
+            match read? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => debug!(
+                    "thrown away: {}",
+                    hex(buffer.get(..count).unwrap_or_default())
+                ),
+            }
+        }
+        Ok(())
     }
 
     /// One request and its answer.
@@ -172,7 +239,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.decoder.reset();
         let request = message::emit_request(self.address, command);
         let sending = self.line.time_for(request.len());
-        self.rest_until = Instant::now().checked_add(sending.saturating_add(THINKING));
+        let rest_until = Instant::now().checked_add(sending.saturating_add(THINKING));
+        let doubtful = self.aftermath.doubtful;
+        self.aftermath = Aftermath {
+            rest_until,
+            doubtful: true,
+        };
         debug!("to the meter: {}", hex(&request));
         // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
         // No flush: on a serial port it would block the thread until the last byte is out.
@@ -192,12 +264,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             .unwrap_or(begins_by);
 
         let result = self.listen(command, begins_by, ends_by).await;
-        let rest = match result {
+        let (rest, doubtful) = match result {
             // "At least one byte time" (5512-447 M1 p.4).
-            Ok(_) => self.line.time_for(1),
-            Err(_) => THINKING,
+            Ok(_) => (self.line.time_for(1), doubtful),
+            Err(_) => (THINKING, true),
         };
-        self.rest_until = Instant::now().checked_add(rest);
+        self.aftermath = Aftermath {
+            rest_until: Instant::now().checked_add(rest),
+            doubtful,
+        };
         result
     }
 
@@ -378,9 +453,14 @@ mod tests {
 
     const LINE: Line = Line::new(1200);
 
+    const CLEAN: Aftermath = Aftermath {
+        rest_until: None,
+        doubtful: false,
+    };
+
     fn pair() -> (Meter<DuplexStream>, DuplexStream) {
         let (near, far) = duplex(1024);
-        (Meter::new(near, LINE), far)
+        (Meter::new(near, LINE, CLEAN), far)
     }
 
     fn ask(id: u16) -> GetRegister {
@@ -529,13 +609,62 @@ mod tests {
         assert_eq!(serial.unwrap(), SerialNumber::new(2));
     }
 
+    /// A serial server hands the late answer to one poll to the next one, which asks for the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_is_not_taken_by_the_next_poll() {
+        let stop = CancellationToken::new();
+        let command = ask(60);
+        let (mut meter, far) = pair();
+        assert!(meter.request(&command, Tries::One, &stop).await.is_err());
+        let aftermath = meter.aftermath();
+        drop((meter, far));
+        for delay in [0, 5, 20, 100, 240] {
+            let (near, mut far) = duplex(1024);
+            let mut meter = Meter::new(near, LINE, aftermath);
+            let server = async {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+                // Until the line has rested nothing is read; the answer lies there.
+                far.write_all(&answer(60, 1)).await.unwrap();
+                requested(&mut far).await;
+                far.write_all(&answer(60, 2)).await.unwrap();
+            };
+            let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+            assert_eq!(result.unwrap()[0].mantissa(), [2], "{delay} ms");
+            assert!(!meter.aftermath().doubtful, "all is well again");
+        }
+    }
+
+    /// Bytes without end must not keep a poll from being made.
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_is_never_quiet_is_asked_all_the_same() {
+        let (near, far) = duplex(1024);
+        let (mut hear, mut say) = tokio::io::split(far);
+        let noise = tokio::spawn(async move {
+            while say.write_all(&[0x55]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let mut meter = Meter::new(near, LINE, Aftermath::default());
+        let stop = CancellationToken::new();
+        let command = ask(60);
+        let asking = meter.request(&command, Tries::One, &stop);
+        let mut byte = [0];
+        let (result, heard) = tokio::join!(asking, hear.read_exact(&mut byte));
+        heard.unwrap();
+        assert!(
+            matches!(result, Err(RequestError::NoAnswer(Heard::Noise))),
+            "{result:?}"
+        );
+        drop(meter);
+        noise.abort();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_dropped_request_leaves_no_answer_behind() {
         let (mut meter, mut far) = pair();
         let stop = CancellationToken::new();
         let impatient = Duration::from_millis(10);
-        let dropped =
-            tokio::time::timeout(impatient, meter.request(&GetSerialNo, Tries::One, &stop));
+        let dropped = timeout(impatient, meter.request(&GetSerialNo, Tries::One, &stop));
         assert!(dropped.await.is_err());
         requested(&mut far).await;
         far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes()))

@@ -1,9 +1,9 @@
 //! The client of the broker. It keeps what should stand on the broker and makes it so after every
 //! connect; nobody else talks to the broker.
 //!
-//! Two tasks: one does nothing but poll the connection, the other publishes. The first must never
-//! wait for the second (a full queue that nobody polls waits for ever), and callers wait for
-//! neither: they change what should stand, and go on.
+//! Two loops side by side: one does nothing but poll the connection, the other publishes. The first
+//! must never wait for the second (a full queue that nobody polls waits for ever), and callers wait
+//! for neither: they change what should stand, and go on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use rumqttc::{
     MqttOptions, NetworkOptions, Outgoing, QoS, StateError,
 };
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -35,7 +35,7 @@ const CONNECT_TIMEOUT_SECS: u64 = 20;
 /// drops what exceeds them, with a reason that an MQTT 3.1.1 client never sees.
 const IN_FLIGHT: u16 = 10;
 
-/// Publishes that wait for the connection task.
+/// Publishes that wait for the connection loop.
 const QUEUE: usize = 100;
 
 /// Between two attempts to connect: from the first to the second, doubling.
@@ -45,8 +45,8 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 /// A connection that held this long was a good one: the next attempt comes soon again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a goodbye may take, disconnecting included.
+const GOODBYE: Duration = Duration::from_millis(1500);
 
 /// What should stand on the broker, by meter.
 type Wanted = BTreeMap<usize, Meter>;
@@ -158,7 +158,7 @@ impl From<Qos> for QoS {
     }
 }
 
-/// Shared by the two tasks.
+/// Shared by the two loops.
 #[derive(Debug)]
 struct Link {
     /// The number of the present connection; `None` while there is none.
@@ -180,20 +180,14 @@ impl Connection {
             offline,
             name,
         } = self;
-        let link = Arc::new(Link {
+        let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-        });
-        // Cancelled when all that the publishing task had to say is queued.
+        };
+        // Cancelled when all that the publishing loop had to say is queued.
         let said = CancellationToken::new();
-        let publish = publish(
-            Arc::clone(&link),
-            client.clone(),
-            wanted,
-            online,
-            stop.clone(),
-        );
+        let publish = publish(&link, client.clone(), wanted, online, stop.clone());
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
@@ -202,14 +196,7 @@ impl Connection {
             said.cancel();
             pending::<()>().await;
         };
-        let poll = poll(
-            Arc::clone(&link),
-            client.clone(),
-            event_loop,
-            name,
-            stop,
-            said.clone(),
-        );
+        let poll = poll(&link, client.clone(), event_loop, name, stop, said.clone());
         tokio::select! {
             () = poll => {}
             () = publish => {}
@@ -220,7 +207,7 @@ impl Connection {
 /// Publishes what should stand, all of it after each connect and changes when they come. Ends when
 /// `stop` is cancelled.
 async fn publish(
-    link: Arc<Link>,
+    link: &Link,
     client: AsyncClient,
     mut wanted: watch::Receiver<Wanted>,
     online: Message,
@@ -243,7 +230,7 @@ async fn publish(
                     biased;
                     // The rest is sent after the next connect.
                     _ = connection.changed() => continue 'connection,
-                    () = send(&link, &client, &message) => {}
+                    () = send(link, &client, &message) => {}
                 }
             }
         }
@@ -266,7 +253,7 @@ async fn send(link: &Link, client: &AsyncClient, message: &Message) {
     } = message;
     link.queued.fetch_add(1, Ordering::Relaxed);
     debug!("publishing {topic}: {payload}");
-    // Fails only when the connection task has ended, and the program with it.
+    // Fails only when the connection loop has ended, and the program with it.
     let _ = client
         .publish(topic, (*qos).into(), *retain, payload.clone())
         .await;
@@ -314,7 +301,7 @@ impl Sent {
 /// Keeps the connection alive and makes it again when it breaks. After `stop` it ends as soon as
 /// there is no connection, or when `said` is cancelled and all is acknowledged.
 async fn poll(
-    link: Arc<Link>,
+    link: &Link,
     client: AsyncClient,
     mut event_loop: EventLoop,
     name: String,
@@ -374,6 +361,8 @@ async fn poll(
                 // Without this line the client never publishes again after an acknowledgement out
                 // of order and a lost session (rumqtt issue 1056).
                 event_loop.state.collision = None;
+                // Nor may what was sent before the loss be counted after it.
+                event_loop.state.events.clear();
                 link.connection.send_replace(None);
                 health.lost(&error);
                 if stop.is_cancelled() {
@@ -394,14 +383,14 @@ async fn poll(
         }
         let all_sent = link.sent.load(Ordering::Relaxed) >= link.queued.load(Ordering::Relaxed);
         if all_queued && all_sent && event_loop.state.inflight() == 0 {
-            disconnect(&client, &mut event_loop).await;
+            disconnect(&client, &mut event_loop, goodbye).await;
             return;
         }
     }
 }
 
 /// A clean disconnect, after which the broker does not publish the last will.
-async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop) {
+async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop, by: Option<Instant>) {
     // The queue is empty.
     if client.try_disconnect().is_err() {
         return;
@@ -413,7 +402,7 @@ async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop) {
             }
         }
     };
-    let _ = timeout(GOODBYE, gone).await;
+    let _ = timeout_at(by.unwrap_or_else(Instant::now), gone).await;
 }
 
 /// Three to five quarters of the time, so that many clients do not come back at once.
@@ -549,6 +538,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::config::{Credentials, Secret};
@@ -761,13 +751,25 @@ mod tests {
     #[tokio::test]
     async fn a_broker_that_does_not_acknowledge_holds_nobody_up() {
         let (broker, publisher, stop, running) = Script::start().await;
-        let peer = broker.welcome().await;
-        for number in 0..500 {
-            publisher.update(0, discovery(), values(&number.to_string()));
+        let mut peer = broker.welcome().await;
+        assert_eq!(shown(&peer.published().await), "status online");
+        // More than the queue and the flight take.
+        for number in 0..2 * QUEUE {
+            let discovery = (0..number).map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce));
+            publisher.update(0, discovery.collect(), values(&number.to_string()));
         }
+        for _ in 1..IN_FLIGHT {
+            peer.published().await;
+        }
+        let started = Instant::now();
         stop.cancel();
         ends(running).await;
-        drop(peer);
+        // All of the time for a goodbye, and no more.
+        assert!(
+            (GOODBYE..GOODBYE * 2).contains(&started.elapsed()),
+            "{:?}",
+            started.elapsed()
+        );
     }
 
     #[tokio::test]
@@ -804,7 +806,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_in_words_and_tried_again() {
+    async fn after_a_refusal_it_tries_again() {
         let (broker, _publisher, stop, running) = Script::start().await;
         let (mut peer, _) = broker.accept().await;
         let refused = ConnectReturnCode::BadUserNamePassword;

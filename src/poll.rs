@@ -4,7 +4,7 @@
 //! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
 //! again, or a serial server that restarts, is simply found again by the next poll.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::meter::{Heard, Line, Meter, RequestError, Tries};
+use crate::meter::{Aftermath, Heard, Line, Meter, RequestError, Tries};
 use crate::reading::{Missing, PollResult, Reading};
 use crate::transport::{Open, OpenError, Stream};
 
@@ -44,6 +44,7 @@ pub async fn run<O: Open>(
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
     let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
+    let mut aftermath = Aftermath::default();
     let mut ticks = tokio::time::interval(plan.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -53,7 +54,7 @@ pub async fn run<O: Open>(
             _ = ticks.tick() => {}
         }
         let started = Instant::now();
-        let Some(polled) = poll(&plan, &stop).await else {
+        let Some(polled) = poll(&plan, &mut aftermath, &stop).await else {
             return;
         };
         let took = started.elapsed();
@@ -93,52 +94,56 @@ enum Trouble {
 }
 
 /// `None` when the program stops before anything was read.
-async fn poll<O: Open>(plan: &Plan<O>, stop: &CancellationToken) -> Option<Polled> {
-    let opened = tokio::select! {
-        biased;
-        () = stop.cancelled() => return None,
-        opened = plan.port.open() => opened,
-    };
+async fn poll<O: Open>(
+    plan: &Plan<O>,
+    aftermath: &mut Aftermath,
+    stop: &CancellationToken,
+) -> Option<Polled> {
     let mut polled = Polled::default();
-    match opened {
-        Ok(stream) => {
-            let mut meter = Meter::new(stream, plan.line);
-            read_all(&mut meter, &plan.registers, &mut polled, stop).await;
-            if stop.is_cancelled() && polled.readings.is_empty() {
-                return None;
+    let mut groups: VecDeque<&[RegisterId]> = plan.registers.chunks(GetRegister::MAX).collect();
+    // A connection that breaks is made again once: the rest of the poll is still to be had.
+    for _ in 0..2 {
+        polled.trouble = None;
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            opened = plan.port.open() => opened,
+        };
+        match opened {
+            Ok(stream) => {
+                let mut meter = Meter::new(stream, plan.line, *aftermath);
+                read_all(&mut meter, &mut groups, &mut polled, stop).await;
+                *aftermath = meter.aftermath();
             }
+            Err(error) => polled.trouble = Some(Trouble::Port(error)),
         }
-        Err(error) => polled.trouble = Some(Trouble::Port(error)),
+        if !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+            break;
+        }
     }
-    let accounted: BTreeSet<RegisterId> = polled
-        .readings
-        .iter()
-        .map(|reading| reading.register)
-        .chain(polled.missing.iter().map(|(register, _)| *register))
-        .collect();
-    let rest = plan
-        .registers
-        .iter()
-        .filter(|register| !accounted.contains(register));
+    if stop.is_cancelled() && polled.readings.is_empty() {
+        return None;
+    }
+    let unread = groups.into_iter().flatten();
     polled
         .missing
-        .extend(rest.map(|register| (*register, Missing::NoAnswer)));
+        .extend(unread.map(|register| (*register, Missing::NoAnswer)));
     Some(polled)
 }
 
-/// Asks for the registers in full requests.
+/// Asks for the registers in full requests, and takes from `groups` what is settled.
 async fn read_all(
     meter: &mut Meter<Box<dyn Stream>>,
-    registers: &[RegisterId],
+    groups: &mut VecDeque<&[RegisterId]>,
     polled: &mut Polled,
     stop: &CancellationToken,
 ) {
     // Once a request has failed with all its tries, the others get one each: a meter that is
     // asleep must not cost minutes, yet one register that silences it must not cost the others.
     let mut tries = Tries::Three;
-    for group in registers.chunks(GetRegister::MAX) {
+    while let Some(group) = groups.front().copied() {
         let Ok(command) = GetRegister::new(group) else {
-            continue;
+            return;
         };
         match meter.request(&command, tries, stop).await {
             Ok(answer) => {
@@ -155,6 +160,8 @@ async fn read_all(
             Err(RequestError::NoAnswer(heard)) => {
                 tries = Tries::One;
                 polled.trouble.get_or_insert(Trouble::Meter(heard));
+                let unread = group.iter().map(|register| (*register, Missing::NoAnswer));
+                polled.missing.extend(unread);
             }
             Err(RequestError::Broken(error)) => {
                 polled.trouble = Some(Trouble::Broken(error.to_string()));
@@ -162,6 +169,7 @@ async fn read_all(
             }
             Err(RequestError::Stopping) => return,
         }
+        groups.pop_front();
     }
 }
 
@@ -173,9 +181,12 @@ struct Journal {
     state: State,
     /// Registers whose absence has been told.
     told: BTreeSet<RegisterId>,
-    /// What kept the last poll from being complete, if it was told.
-    partial: Option<Trouble>,
+    /// What keeps polls from being complete, if it was told, and how many were complete since.
+    partial: Option<(Trouble, u32)>,
 }
+
+/// So many complete polls make an incomplete one news again.
+const COMPLETE_AGAIN: u32 = 5;
 
 #[derive(Debug)]
 enum State {
@@ -217,7 +228,7 @@ impl Journal {
             // Nothing at all: a change of state, told once.
             (Some(trouble), true) => {
                 if let State::Troubled { trouble: known, .. } = &self.state
-                    && known == trouble
+                    && known.is_like(trouble)
                 {
                     lines.push(Entry::Debug(format!(
                         "{}, as before",
@@ -241,16 +252,29 @@ impl Journal {
                 }
                 return lines;
             }
-            (Some(trouble), false) if self.partial.as_ref() == Some(trouble) => {}
+            (Some(trouble), false)
+                if self
+                    .partial
+                    .as_ref()
+                    .is_some_and(|(known, _)| known.is_like(trouble)) =>
+            {
+                self.partial = Some((trouble.clone(), 0));
+            }
             (Some(trouble), false) => {
-                self.partial = Some(trouble.clone());
+                self.partial = Some((trouble.clone(), 0));
                 lines.push(Entry::Warn(format!(
                     "{}, so some values could not be read. {} This is said only once.",
                     trouble.words(&self.port),
                     trouble.hint(),
                 )));
             }
-            (None, _) => self.partial = None,
+            (None, _) => {
+                let again = |(known, complete): (Trouble, u32)| {
+                    let complete = complete.saturating_add(1);
+                    (complete < COMPLETE_AGAIN).then_some((known, complete))
+                };
+                self.partial = self.partial.take().and_then(again);
+            }
         }
         if let State::Troubled { since, .. } = &self.state {
             lines.push(Entry::Info(format!(
@@ -296,6 +320,16 @@ fn register_words(register: RegisterId) -> String {
 }
 
 impl Trouble {
+    /// Whether it calls for the same line in the log. What is heard of a meter whose head is off
+    /// changes with the light in the room.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Port(this), Self::Port(other)) => this == other,
+            (Self::Broken(_), Self::Broken(_)) | (Self::Meter(_), Self::Meter(_)) => true,
+            _ => false,
+        }
+    }
+
     fn words(&self, port: &str) -> impl fmt::Display {
         match self {
             Self::Port(error) => format!("The meter's port {port} cannot be opened: {error}"),
@@ -330,7 +364,7 @@ impl Trouble {
 }
 
 /// `0.9 s`, `45 s`, `5 min`, `3 h 20 min`
-fn words(duration: Duration) -> String {
+pub(crate) fn words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match seconds {
@@ -349,7 +383,7 @@ mod tests {
     use std::sync::Mutex;
 
     use kmp::register::Register;
-    use tokio::io::duplex;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::sync::watch;
 
     use super::*;
@@ -363,6 +397,8 @@ mod tests {
     enum Opening {
         Fails(OpenError),
         Silent,
+        /// Closed after this many requests.
+        Breaks(Registers, usize),
         Meter(Registers),
     }
 
@@ -370,12 +406,10 @@ mod tests {
         async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
             let opening = {
                 let mut openings = self.openings.lock().unwrap();
-                // The last one stays.
-                if openings.len() > 1 {
-                    openings.remove(0)
-                } else {
+                if openings.is_empty() {
                     return Err(OpenError::Missing);
                 }
+                openings.remove(0)
             };
             let (near, mut far) = duplex(1024);
             match opening {
@@ -383,6 +417,20 @@ mod tests {
                 Opening::Silent => {
                     tokio::spawn(async move {
                         let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
+                    });
+                }
+                Opening::Breaks(registers, requests) => {
+                    let (mut ours, theirs) = duplex(1024);
+                    let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+                    tokio::spawn(async move { meter.serve(theirs).await });
+                    tokio::spawn(async move {
+                        let mut buffer = [0; 256];
+                        for _ in 0..requests {
+                            let count = far.read(&mut buffer).await.unwrap();
+                            ours.write_all(&buffer[..count]).await.unwrap();
+                            let count = ours.read(&mut buffer).await.unwrap();
+                            far.write_all(&buffer[..count]).await.unwrap();
+                        }
                     });
                 }
                 Opening::Meter(registers) => {
@@ -412,6 +460,18 @@ mod tests {
         Opening::Meter(registers)
     }
 
+    fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
+        Plan {
+            port: Scripted {
+                openings: Mutex::new(openings),
+            },
+            port_name: "/dev/ttyUSB0".to_owned(),
+            line: Line::new(1200),
+            registers: ids(names),
+            interval: Duration::from_secs(300),
+        }
+    }
+
     /// Polls once for each opening; the log lines of each poll, and what came.
     async fn polls(names: &str, openings: Vec<Opening>) -> (String, Vec<Polled>) {
         let count = openings.len();
@@ -427,10 +487,10 @@ mod tests {
             interval: Duration::from_secs(300),
         };
         let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
-        let stop = CancellationToken::new();
+        let (stop, mut aftermath) = (CancellationToken::new(), Aftermath::default());
         let (mut log, mut all) = (Vec::new(), Vec::new());
         for number in 1..=count {
-            let polled = poll(&plan, &stop).await.unwrap();
+            let polled = poll(&plan, &mut aftermath, &stop).await.unwrap();
             log.push(format!("poll {number}"));
             for entry in journal.lines(&polled, Duration::from_millis(900)) {
                 log.push(match entry {
@@ -478,6 +538,49 @@ mod tests {
         // With the interval after it.
         let took = started.elapsed();
         assert!((318..321).contains(&took.as_secs()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_breaks_costs_nothing() {
+        let all: Vec<_> = kmp::register::REGISTERS
+            .iter()
+            .map(|register| register.key)
+            .collect();
+        let all = all.join(" ");
+        let registers = || Registers::example(EnergyUnit::KilowattHour, 0);
+        let count = ids(&all).len();
+        // Once, it is made again and goes on where it broke.
+        for requests in 0..4 {
+            let broken = vec![Opening::Breaks(registers(), requests), meter()];
+            let plan = plan(&all, broken);
+            let stop = CancellationToken::new();
+            let polled = poll(&plan, &mut Aftermath::default(), &stop).await.unwrap();
+            assert_eq!(
+                (polled.readings.len(), polled.missing.len()),
+                (count, 0),
+                "{requests}: {:?}",
+                polled.trouble
+            );
+            assert_eq!(polled.trouble, None);
+        }
+        // Twice is enough.
+        let broken = vec![
+            Opening::Breaks(registers(), 1),
+            Opening::Breaks(registers(), 1),
+            meter(),
+        ];
+        let plan = plan(&all, broken);
+        let stop = CancellationToken::new();
+        let polled = poll(&plan, &mut Aftermath::default(), &stop).await.unwrap();
+        assert_eq!(
+            (polled.readings.len(), polled.missing.len()),
+            (16, count - 16)
+        );
+        assert!(
+            matches!(polled.trouble, Some(Trouble::Broken(_))),
+            "{:?}",
+            polled.trouble
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -89,7 +89,7 @@ pub fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOf
 }
 
 /// What a register's value will be published in, as far as that is certain before the meter has
-/// sent it.
+/// sent it. (Operating hours come in hours from some meters, as a plain number from others.)
 #[must_use]
 pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
     let quantity = register.info()?.quantity;
@@ -102,7 +102,6 @@ pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
         (Quantity::Power, UnitSystem::Standard) => Some("W"),
         (Quantity::Volume, UnitSystem::Standard) => Some("m³"),
         (Quantity::Flow, UnitSystem::Standard) => Some("m³/h"),
-        (Quantity::Duration, UnitSystem::Standard) => Some("h"),
         (Quantity::VolumeTemperature, UnitSystem::Standard) => Some("m³·°C"),
         _ => return None,
     };

@@ -8,6 +8,7 @@ mod secret;
 mod source;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -211,8 +212,13 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// Settings are missing or wrong.
-    #[error("{}", problem_words(.0))]
-    Problems(Vec<Problem>),
+    #[error("{}", problem_words(problems, warnings))]
+    Problems {
+        /// Each of them.
+        problems: Vec<Problem>,
+        /// What is odd besides: a misspelled key explains a missing one.
+        warnings: Vec<String>,
+    },
 }
 
 fn line_words(line: Option<u64>) -> String {
@@ -220,15 +226,18 @@ fn line_words(line: Option<u64>) -> String {
         .unwrap_or_default()
 }
 
-fn problem_words(problems: &[Problem]) -> String {
+fn problem_words(problems: &[Problem], warnings: &[String]) -> String {
     let count = match problems.len() {
         1 => "1 problem".to_owned(),
         count => format!("{count} problems"),
     };
-    problems.iter().fold(
-        format!("the configuration has {count}:"),
-        |words, problem| format!("{words}\n  - {problem}"),
-    )
+    let mut words = format!("the configuration has {count}:");
+    let lines = problems
+        .iter()
+        .map(Problem::to_string)
+        .chain(warnings.iter().cloned());
+    lines.for_each(|line| words.extend(["\n  - ", &line]));
+    words
 }
 
 impl ConfigError {
@@ -242,7 +251,7 @@ impl ConfigError {
                  each colon; a text with `:`, `#` or quotes in it needs quotes around it"
             }
             Self::NotSections { .. } => "kamstrup2mqtt.example.yaml shows what a file looks like",
-            Self::Problems(_) => {
+            Self::Problems { .. } => {
                 "mend each of them and start again; kamstrup2mqtt.example.yaml shows every setting"
             }
         }
@@ -271,6 +280,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Environment variables by name.
+pub type Variables = BTreeMap<String, OsString>;
+
 /// Where the file is looked for when none is named.
 const PLACES: [&str; 3] = [
     "config.yaml",
@@ -280,10 +292,7 @@ const PLACES: [&str; 3] = [
 
 /// Reads the configuration: from `file`, or from the first of the usual places that has one, or
 /// from `variables` alone.
-pub fn load(
-    file: Option<&Path>,
-    variables: &BTreeMap<String, String>,
-) -> Result<Loaded, ConfigError> {
+pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, ConfigError> {
     let path = match file {
         Some(path) => Some(path),
         None => PLACES.into_iter().map(Path::new).find(|path| path.exists()),
@@ -308,17 +317,14 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// Checks a file's text and the variables over it.
-pub fn check(
-    file: Option<(&Path, &str)>,
-    variables: &BTreeMap<String, String>,
-) -> Result<Loaded, ConfigError> {
+pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loaded, ConfigError> {
     let mut settings = Settings::default();
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     if let Some((path, text)) = file {
         settings.read_file(path, text, &mut problems, &mut warnings)?;
     }
-    settings.read_variables(variables);
+    settings.read_variables(variables, &mut problems);
     let mut checker = Checker {
         settings: &settings,
         problems,
@@ -330,7 +336,7 @@ pub fn check(
     } = checker;
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
-        _ => Err(ConfigError::Problems(problems)),
+        _ => Err(ConfigError::Problems { problems, warnings }),
     }
 }
 
@@ -399,10 +405,21 @@ impl<'a> Checker<'a> {
         Some(meter)
     }
 
-    /// `url` is what `com_port` was called before; where both stand, the older program took `url`.
+    /// `url` is another name of `com_port`. Where both stand in the file, the older program took
+    /// `url`; the variable overrides both.
     fn endpoint(&mut self) -> Option<Endpoint> {
-        let alias = keys::find("serial_device.url").and_then(|key| self.settings.get(key));
-        let path = if alias.is_some() {
+        let (com_port, url) = (
+            self.setting("serial_device.com_port"),
+            self.setting("serial_device.url"),
+        );
+        let by_variable = com_port.is_some_and(|s| matches!(s.place, Place::Variable(_)));
+        if com_port.is_some() && url.is_some() && !by_variable {
+            self.warnings.push(
+                "`serial_device.url` and `serial_device.com_port` mean the same; `url` is taken"
+                    .to_owned(),
+            );
+        }
+        let path = if url.is_some() && !by_variable {
             "serial_device.url"
         } else {
             "serial_device.com_port"
@@ -533,16 +550,26 @@ impl<'a> Checker<'a> {
                 format!("`{path}` in {}, line {line}", file.display())
             }
         };
-        let found = if key.secret {
-            "a text that is not shown"
-        } else {
-            found
+        let found = match key.secret {
+            true => "a text that is not shown".to_owned(),
+            false => without_login(found),
         };
+        let accepted = key.accepted.to_owned();
         self.problems.push(Problem {
             what,
-            found: found.to_owned(),
-            accepted: key.accepted.to_owned(),
+            found,
+            accepted,
         });
+    }
+}
+
+/// `mqtt://user:password@host` as `mqtt://***@host`.
+fn without_login(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, rest)), Some((_, host))) if rest.contains('@') => {
+            format!("{scheme}://***@{host}")
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -633,10 +660,10 @@ fn unit_system(text: &str) -> Option<UnitSystem> {
 mod tests {
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
         pairs
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
             .collect()
     }
 
@@ -772,7 +799,12 @@ mod tests {
             ("not sections", "- mqtt\n"),
             ("text", "mqtt\n"),
             ("a tab", "mqtt:\n\thost: x\n"),
-            ("a key twice", "mqtt:\n  host: a\n  host: b\n"),
+            ("two documents", "mqtt:\n  host: a\n---\nmqtt:\n  host: b\n"),
+            ("a tag", "mqtt:\n  password: !hunter2\n"),
+            (
+                "a misspelled key",
+                "serial_device: {com_prot: /dev/ttyUSB0}\n",
+            ),
             ("a colon", "mqtt:\n  password: a: b\n"),
             (
                 "TLS",
@@ -788,6 +820,7 @@ mod tests {
             .collect();
         let variables = [
             ("MQTT_HOST", "mqtt://host"),
+            ("MQTT_HOST", "mqtt://somebody:hunter2@host"),
             ("MQTT_PORT", "0"),
             ("MQTT_CLIENT", &"x".repeat(257)),
             ("MQTT_TOPIC", "a/#"),
@@ -822,6 +855,57 @@ mod tests {
             ]
         );
         assert_eq!(loaded.config.broker.host, "b");
+    }
+
+    /// As the older program's parser has it.
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_one_counts() {
+        let yaml = "mqtt: {host: a}\nserial_device: {com_port: /dev/ttyUSB0}\n\
+                    mqtt:\n  host: b\n  host: c\n";
+        let loaded = from_yaml(yaml).unwrap();
+        assert_eq!(loaded.config.broker.host, "c");
+        assert_eq!(
+            loaded.warnings,
+            [
+                "`mqtt` in config.yaml, line 1, stands there twice: the last one counts",
+                "`mqtt.host` in config.yaml, line 4, stands there twice: the last one counts",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_variable_overrides_both_names_of_the_port() {
+        let yaml = "serial_device: {url: 'socket://a:1', com_port: /dev/ttyUSB0}";
+        let file = Some((Path::new("config.yaml"), yaml));
+        let port = |variables: &Variables| {
+            let loaded = check(file, variables).unwrap();
+            (
+                loaded.config.meters[0].endpoint.to_string(),
+                loaded.warnings.len(),
+            )
+        };
+        assert_eq!(port(&BTreeMap::new()), ("socket://a:1".to_owned(), 1));
+        let variable = variables(&[("SERIAL_COM_PORT", "/dev/ttyUSB9")]);
+        assert_eq!(port(&variable), ("/dev/ttyUSB9".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_a_problem() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let mut all = variables(&[PORT]);
+        all.insert(
+            "MQTT_PASSWORD".to_owned(),
+            OsString::from_vec(vec![0xFF, 0xFE]),
+        );
+        all.insert("UNRELATED".to_owned(), OsString::from_vec(vec![0xFF]));
+        let error = check(None, &all).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "`MQTT_PASSWORD`: found bytes that are not UTF-8, accepted: up to 65535 characters"
+            ),
+            "{error}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::keys::{self, KEYS, Key};
-use super::{ConfigError, Problem};
+use super::{ConfigError, Problem, Variables};
 
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Settings {
 
     /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
     /// in a compose file means.
-    pub(super) fn read_variables(&mut self, variables: &BTreeMap<String, String>) {
+    pub(super) fn read_variables(&mut self, variables: &Variables, problems: &mut Vec<Problem>) {
         for key in KEYS {
             let Some(variable) = key.variable else {
                 continue;
@@ -55,8 +55,16 @@ impl Settings {
             let Some(text) = variables.get(variable).filter(|text| !text.is_empty()) else {
                 continue;
             };
+            let Some(text) = text.to_str() else {
+                problems.push(Problem {
+                    what: format!("the variable `{variable}`"),
+                    found: "bytes that are not UTF-8".to_owned(),
+                    accepted: key.accepted.to_owned(),
+                });
+                continue;
+            };
             let setting = Setting {
-                raw: Raw::Text(text.clone()),
+                raw: Raw::Text(text.to_owned()),
                 place: Place::Variable(variable),
             };
             self.0.insert(key.path, setting);
@@ -83,7 +91,7 @@ impl Settings {
         match root.value {
             Node::Null => {}
             Node::Map(sections) => {
-                for (name, node) in sections {
+                for (name, node) in file.last_of_each("", sections) {
                     self.read_section(&mut file, &name, node);
                 }
             }
@@ -116,9 +124,10 @@ impl Settings {
                 return;
             }
         };
-        for (key, node) in entries {
+        let prefix = format!("{}.", name.value);
+        for (key, node) in file.last_of_each(&prefix, entries) {
             let line = key.referenced.line();
-            let path = format!("{}.{}", name.value, key.value);
+            let path = format!("{prefix}{}", key.value);
             let Some(known) = keys::find(&path) else {
                 file.unknown(&path, line);
                 continue;
@@ -150,8 +159,14 @@ struct File<'a> {
 
 impl File<'_> {
     fn parse(&self) -> Result<Spanned<Node>, ConfigError> {
-        // With snippets the error would quote the lines around it, passwords and all.
-        let options = serde_saphyr::options! { with_snippet: false };
+        let options = serde_saphyr::options! {
+            // With snippets the error would quote the lines around it, passwords and all.
+            with_snippet: false,
+            // `!secret` would lose its meaning without a word.
+            reject_unsupported_tags: true,
+            // The older program's parser takes the last one; so do we, and say so.
+            duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+        };
         serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
             ConfigError::NotYaml {
                 path: self.path.to_owned(),
@@ -159,6 +174,27 @@ impl File<'_> {
                 reason: reason(&error.to_string()),
             }
         })
+    }
+
+    /// Of keys that stand twice, the last one.
+    fn last_of_each(&mut self, prefix: &str, entries: Entries) -> Entries {
+        let mut kept: Entries = Vec::with_capacity(entries.len());
+        for (key, node) in entries {
+            if let Some(index) = kept
+                .iter()
+                .position(|(earlier, _)| earlier.value == key.value)
+            {
+                let (earlier, _) = kept.remove(index);
+                self.warnings.push(format!(
+                    "`{prefix}{}` in {}, line {}, stands there twice: the last one counts",
+                    earlier.value,
+                    self.path.display(),
+                    earlier.referenced.line(),
+                ));
+            }
+            kept.push((key, node));
+        }
+        kept
     }
 
     fn unknown(&mut self, what: &str, line: u64) {
@@ -212,13 +248,18 @@ impl File<'_> {
     }
 }
 
-/// The parser's message without its " at line …, column …".
+/// The parser's message without its " at line …, column …", and in other words where it speaks to
+/// programmers or quotes the file.
 fn reason(message: &str) -> String {
-    message
-        .split(" at line ")
-        .next()
-        .unwrap_or(message)
-        .to_owned()
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if message.contains("tag") {
+        return "a word that begins with `!` means nothing here; in a text it needs quotes around it"
+            .to_owned();
+    }
+    if message.contains("multiple") {
+        return "a second document begins, after `---`; there can be only one".to_owned();
+    }
+    message.to_owned()
 }
 
 /// Any YAML. Scalars that are not text are read from the source by their span, since a number or
@@ -229,8 +270,10 @@ enum Node {
     Text(String),
     Other,
     List(Vec<Spanned<Node>>),
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
+    Map(Entries),
 }
+
+type Entries = Vec<(Spanned<String>, Spanned<Node>)>;
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -127,8 +127,13 @@ async fn sample_gives(energy_unit: &str, energy: &str) {
     subscriber
         .expect_times("kamstrup/volume", "1917.57", 2)
         .await;
+    let asked = tokio::time::Instant::now();
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "no request was in flight"
+    );
     subscriber.expect("kamstrup/status", "offline").await;
 
     let (discovery, others): (BTreeMap<_, _>, BTreeMap<_, _>) = subscriber
@@ -506,7 +511,8 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     let address = listener.local_addr().unwrap();
     let silent = tokio::spawn(async move {
         let mut connections = Vec::new();
-        while connections.len() < 2 {
+        // The second poll has ended when the third begins.
+        while connections.len() < 3 {
             connections.push(listener.accept().await.unwrap());
         }
         (listener, connections)
@@ -522,7 +528,7 @@ async fn a_silent_meter_is_told_once_and_found_again() {
         assert!(line.contains(advice), "{line}");
     }
     // Polls go on, and nothing is published.
-    let (listener, connections) = patiently("two polls", silent).await.unwrap();
+    let (listener, connections) = patiently("three polls", silent).await.unwrap();
     assert_eq!(program.count("The meter is silent"), 1);
     let values = |all: Vec<subscriber::Arrived>| {
         all.into_iter()
@@ -623,6 +629,8 @@ async fn a_password_is_in_no_log() {
         format!("mqtt:\n  password: \"{SECRET}\\q\"\n"),
         format!("mqtt:\n\tpassword: {SECRET}\n"),
         format!("mqtt: password {SECRET}\n"),
+        format!("mqtt:\n  password: !{SECRET}\n"),
+        format!("mqtt:\n  host: mqtt://somebody:{SECRET}@host\n"),
         format!("password {SECRET}\n"),
     ] {
         let mut program = Program::start(&wrong);
