@@ -550,10 +550,12 @@ impl<'a> Checker<'a> {
                 format!("`{path}` in {}, line {line}", file.display())
             }
         };
-        let found = match key.secret {
-            true => "a text that is not shown".to_owned(),
-            false => without_login(found),
+        let shown = if key.secret {
+            "a text that is not shown"
+        } else {
+            found
         };
+        let found = without_login(shown);
         let accepted = key.accepted.to_owned();
         self.problems.push(Problem {
             what,
