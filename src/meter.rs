@@ -31,9 +31,6 @@ const THINKING: Duration = Duration::from_millis(1600);
 /// What a serial server, a USB adapter and a busy machine may add on the way.
 const SLACK: Duration = Duration::from_millis(250);
 
-/// How often a request is made before it counts as failed.
-const TRIES: u32 = 3;
-
 /// For how long nothing may come in before the first request of a poll whose line may still hold a
 /// late answer, and how long that is waited for.
 const QUIET: Duration = Duration::from_millis(250);
@@ -386,6 +383,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
 pub enum Tries {
     /// Once: the meter has already been silent.
     One,
+    /// With one more try after a failure.
+    Two,
     /// With two more tries after a failure.
     Three,
 }
@@ -394,7 +393,8 @@ impl Tries {
     const fn count(self) -> u32 {
         match self {
             Self::One => 1,
-            Self::Three => TRIES,
+            Self::Two => 2,
+            Self::Three => 3,
         }
     }
 }

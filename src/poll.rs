@@ -4,14 +4,14 @@
 //! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
 //! again, or a serial server that restarts, is simply found again by the next poll.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use kmp::message::GetRegister;
+use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::RegisterId;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -36,6 +36,9 @@ pub struct Plan<O> {
 
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
 /// waiting for. Polls that fall into a longer one are skipped.
+///
+/// After a poll that read nothing the next one comes sooner, then ever later up to the interval:
+/// somebody may be standing there, moving the head or pressing keys.
 pub async fn run<O: Open>(
     mut plan: Plan<O>,
     results: mpsc::Sender<PollResult>,
@@ -43,22 +46,24 @@ pub async fn run<O: Open>(
 ) {
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
-    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
-    let mut aftermath = Aftermath::default();
-    let mut ticks = tokio::time::interval(plan.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut journal = Journal::new(plan.port_name.clone());
+    let mut memory = Memory::default();
+    let mut tick = Instant::now();
+    let mut due = tick;
+    let mut back_off = FIRST_BACK_OFF;
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+            () = sleep_until(due) => {}
         }
         let started = Instant::now();
-        let Some(polled) = poll(&plan, &mut aftermath, &stop).await else {
+        let Some(polled) = poll(&plan, &mut memory, &stop).await else {
             return;
         };
         let took = started.elapsed();
         journal.note(&polled, took);
+        memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
         let Polled {
             readings, missing, ..
         } = polled;
@@ -74,6 +79,42 @@ pub async fn run<O: Open>(
         {
             return;
         }
+        let now = Instant::now();
+        while tick <= now {
+            tick = tick.checked_add(plan.interval).unwrap_or(now);
+        }
+        due = tick;
+        if memory.in_vain {
+            due = now
+                .checked_add(back_off)
+                .map_or(tick, |soon| soon.min(tick));
+            back_off = back_off.saturating_mul(2);
+        } else {
+            back_off = FIRST_BACK_OFF;
+        }
+    }
+}
+
+/// From the end of a poll in vain to the next poll; doubles up to the interval.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(15);
+
+/// How long a register that this meter does not have is not asked for.
+const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What one poll leaves for the next.
+#[derive(Debug, Default)]
+struct Memory {
+    aftermath: Aftermath,
+    /// Registers that are not asked for, since when and why.
+    absent: BTreeMap<RegisterId, (Instant, Missing)>,
+    /// The last poll read nothing: the next one must cost little.
+    in_vain: bool,
+}
+
+impl Memory {
+    fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
+        let (since, why) = self.absent.get(&register)?;
+        (since.elapsed() < ABSENCE).then_some(why)
     }
 }
 
@@ -93,14 +134,36 @@ enum Trouble {
     Meter(Heard),
 }
 
+/// Requests that are still to be made.
+type Groups = VecDeque<Group>;
+
+/// Registers that are asked for together.
+#[derive(Debug)]
+struct Group {
+    registers: Vec<RegisterId>,
+    /// Whether this is a part of a group that was not answered.
+    halved: bool,
+}
+
 /// `None` when the program stops before anything was read.
 async fn poll<O: Open>(
     plan: &Plan<O>,
-    aftermath: &mut Aftermath,
+    memory: &mut Memory,
     stop: &CancellationToken,
 ) -> Option<Polled> {
     let mut polled = Polled::default();
-    let mut groups: VecDeque<&[RegisterId]> = plan.registers.chunks(GetRegister::MAX).collect();
+    let mut wanted = Vec::with_capacity(plan.registers.len());
+    for register in &plan.registers {
+        match memory.is_absent(*register) {
+            Some(why) => polled.missing.push((*register, why.clone())),
+            None => wanted.push(*register),
+        }
+    }
+    let whole = |registers: &[RegisterId]| Group {
+        registers: registers.to_vec(),
+        halved: false,
+    };
+    let mut groups: Groups = wanted.chunks(GetRegister::MAX).map(whole).collect();
     // A connection that breaks is made again once: the rest of the poll is still to be had.
     for _ in 0..2 {
         polled.trouble = None;
@@ -111,9 +174,9 @@ async fn poll<O: Open>(
         };
         match opened {
             Ok(stream) => {
-                let mut meter = Meter::new(stream, plan.line, *aftermath);
-                read_all(&mut meter, &mut groups, &mut polled, stop).await;
-                *aftermath = meter.aftermath();
+                let mut meter = Meter::new(stream, plan.line, memory.aftermath);
+                read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
+                memory.aftermath = meter.aftermath();
             }
             Err(error) => polled.trouble = Some(Trouble::Port(error)),
         }
@@ -124,60 +187,99 @@ async fn poll<O: Open>(
     if stop.is_cancelled() && polled.readings.is_empty() {
         return None;
     }
-    let unread = groups.into_iter().flatten();
+    let unread = groups.into_iter().flat_map(|group| group.registers);
     polled
         .missing
-        .extend(unread.map(|register| (*register, Missing::NoAnswer)));
+        .extend(unread.map(|register| (register, Missing::NoAnswer)));
     Some(polled)
 }
 
 /// Asks for the registers in full requests, and takes from `groups` what is settled.
 async fn read_all(
     meter: &mut Meter<Box<dyn Stream>>,
-    groups: &mut VecDeque<&[RegisterId]>,
+    groups: &mut Groups,
     polled: &mut Polled,
+    memory: &mut Memory,
     stop: &CancellationToken,
 ) {
-    // Once a request has failed with all its tries, the others get one each: a meter that is
-    // asleep must not cost minutes, yet one register that silences it must not cost the others.
-    let mut tries = Tries::Three;
-    while let Some(group) = groups.front().copied() {
-        let Ok(command) = GetRegister::new(group) else {
-            return;
+    while let Some(group) = groups.pop_front() {
+        let Ok(command) = GetRegister::new(&group.registers) else {
+            continue;
         };
-        match meter.request(&command, tries, stop).await {
+        // A meter that was silent the last time mostly still is; and of a half, what fails by
+        // chance is only halved once more.
+        let once = memory.in_vain || (group.halved && group.registers.len() > 1);
+        let tries = if once { Tries::One } else { Tries::Three };
+        let error = match meter.request(&command, tries, stop).await {
             Ok(answer) => {
-                tries = Tries::Three;
-                for register in group {
-                    let value = answer.iter().find(|value| value.register == *register);
+                memory.in_vain = false;
+                for register in group.registers {
+                    let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
                         Some(Ok(reading)) => polled.readings.push(reading),
-                        Some(Err(error)) => polled.missing.push((*register, error.into())),
-                        None => polled.missing.push((*register, Missing::LeftOut)),
+                        Some(Err(error)) => polled.missing.push((register, error.into())),
+                        None => leave_out(register, Missing::LeftOut, polled, memory),
                     }
                 }
+                continue;
             }
-            Err(RequestError::NoAnswer(heard)) => {
-                tries = Tries::One;
-                polled.trouble.get_or_insert(Trouble::Meter(heard));
-                let unread = group.iter().map(|register| (*register, Missing::NoAnswer));
-                polled.missing.extend(unread);
-            }
-            Err(RequestError::Broken(error)) => {
+            Err(error) => error,
+        };
+        let heard = match error {
+            RequestError::NoAnswer(heard) => heard,
+            RequestError::Broken(error) => {
                 polled.trouble = Some(Trouble::Broken(error.to_string()));
+                groups.push_front(group);
                 return;
             }
-            Err(RequestError::Stopping) => return,
+            RequestError::Stopping => {
+                groups.push_front(group);
+                return;
+            }
+        };
+        // Asleep, or silenced by a register that it does not know, as a 403 is by some
+        // (cenobitedk/esphome_multical402 issue 5)? Every meter has a serial number.
+        let awake = !memory.in_vain && meter.request(&GetSerialNo, Tries::Two, stop).await.is_ok();
+        if !awake {
+            polled.trouble = Some(Trouble::Meter(heard));
+            groups.push_front(group);
+            return;
         }
-        groups.pop_front();
+        if group.registers.len() > 1 {
+            let (first, second) = group.registers.split_at(group.registers.len() / 2);
+            for half in [second, first] {
+                groups.push_front(Group {
+                    registers: half.to_vec(),
+                    halved: true,
+                });
+            }
+        } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) {
+            // Alone, three times, while the meter answers what every meter answers.
+            for register in group.registers {
+                leave_out(register, Missing::Silences, polled, memory);
+            }
+        } else {
+            polled.trouble.get_or_insert(Trouble::Meter(heard));
+            let unread = group.registers.into_iter();
+            polled
+                .missing
+                .extend(unread.map(|register| (register, Missing::NoAnswer)));
+        }
     }
+}
+
+/// Notes that the meter does not have a register, so that it is not asked for again today.
+fn leave_out(register: RegisterId, why: Missing, polled: &mut Polled, memory: &mut Memory) {
+    memory
+        .absent
+        .insert(register, (Instant::now(), why.clone()));
+    polled.missing.push((register, why));
 }
 
 /// Turns polls into log lines: one for each good poll, and one for each change of state.
 #[derive(Debug)]
 struct Journal {
     port: String,
-    interval: Duration,
     state: State,
     /// Registers whose absence has been told.
     told: BTreeSet<RegisterId>,
@@ -196,10 +298,9 @@ enum State {
 }
 
 impl Journal {
-    fn new(port: String, interval: Duration) -> Self {
+    fn new(port: String) -> Self {
         Self {
             port,
-            interval,
             state: State::Unknown,
             told: BTreeSet::new(),
             partial: None,
@@ -236,10 +337,9 @@ impl Journal {
                     )));
                 } else {
                     lines.push(Entry::Warn(format!(
-                        "{}. {} The next try is in {}; this is said only once.",
+                        "{}. {} Trying again until it works; this is said only once.",
                         trouble.words(&self.port),
                         trouble.hint(),
-                        words(self.interval),
                     )));
                     let since = match &self.state {
                         State::Troubled { since, .. } => *since,
@@ -496,11 +596,11 @@ mod tests {
             registers: ids(names),
             interval: Duration::from_secs(300),
         };
-        let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
-        let (stop, mut aftermath) = (CancellationToken::new(), Aftermath::default());
+        let mut journal = Journal::new(plan.port_name.clone());
+        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
         let (mut log, mut all) = (Vec::new(), Vec::new());
         for number in 1..=count {
-            let polled = poll(&plan, &mut aftermath, &stop).await.unwrap();
+            let polled = poll(&plan, &mut memory, &stop).await.unwrap();
             log.push(format!("poll {number}"));
             for entry in journal.lines(&polled, Duration::from_millis(900)) {
                 log.push(match entry {
@@ -534,17 +634,61 @@ mod tests {
             .iter()
             .map(|(register, _)| *register)
             .collect();
-        assert_eq!(missing, ids("temp1 energy 4000 volume"));
+        // What the meter does not have was not asked for again.
+        assert_eq!(missing, ids("4000 temp1 energy volume"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_meter_costs_one_request_with_three_tries_and_one_try_for_each_other() {
-        let all = all_names();
-        let started = Instant::now();
-        polls(&all, vec![Opening::Silent]).await;
-        // With the interval after it.
-        let took = started.elapsed();
-        assert!((318..321).contains(&took.as_secs()), "{took:?}");
+    async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
+        let plan = plan(&all_names(), vec![Opening::Silent, Opening::Silent]);
+        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        for expected in [16, 4] {
+            let started = Instant::now();
+            let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+            assert_eq!(polled.trouble, Some(Trouble::Meter(Heard::Nothing)));
+            assert_eq!(polled.missing.len(), 32);
+            memory.in_vain = true;
+            assert!(
+                started.elapsed().as_secs().abs_diff(expected) <= 1,
+                "{:?}",
+                started.elapsed()
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn registers_that_silence_the_meter_cost_only_themselves_and_only_once_a_day() {
+        let silenced = || {
+            let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+            for silencing in ids("temp1xm3 power") {
+                registers.values.remove(&silencing);
+                registers.silencing.insert(silencing);
+            }
+            Opening::Meter(registers)
+        };
+        let plan = plan(&all_names(), vec![silenced(), silenced(), silenced()]);
+        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        let mut took = Vec::new();
+        for _ in 0..3 {
+            let started = Instant::now();
+            let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+            took.push(started.elapsed());
+            assert_eq!(polled.trouble, None);
+            assert_eq!(polled.readings.len(), 30);
+            let mut missing = polled.missing;
+            missing.sort_by_key(|(register, _)| *register);
+            let expected: Vec<_> = ids("power temp1xm3")
+                .into_iter()
+                .map(|id| (id, Missing::Silences))
+                .collect();
+            assert_eq!(missing, expected);
+            tokio::time::sleep(ABSENCE / 2).await;
+        }
+        assert!(took[1] < Duration::from_secs(1), "not asked for: {took:?}");
+        assert!(
+            took[2] > Duration::from_secs(10),
+            "a day has passed: {took:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -557,7 +701,7 @@ mod tests {
             let broken = vec![Opening::Breaks(registers(), requests), meter()];
             let plan = plan(&all, broken);
             let stop = CancellationToken::new();
-            let polled = poll(&plan, &mut Aftermath::default(), &stop).await.unwrap();
+            let polled = poll(&plan, &mut Memory::default(), &stop).await.unwrap();
             assert_eq!(
                 (polled.readings.len(), polled.missing.len()),
                 (count, 0),
@@ -574,7 +718,7 @@ mod tests {
         ];
         let plan = plan(&all, broken);
         let stop = CancellationToken::new();
-        let polled = poll(&plan, &mut Aftermath::default(), &stop).await.unwrap();
+        let polled = poll(&plan, &mut Memory::default(), &stop).await.unwrap();
         assert_eq!(
             (polled.readings.len(), polled.missing.len()),
             (16, count - 16)
@@ -637,6 +781,33 @@ mod tests {
             .map(|trouble| format!("{}.\n  {}", trouble.words("/dev/ttyUSB0"), trouble.hint()))
             .collect();
         insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
+        let openings = (0..7)
+            .map(|_| Opening::Silent)
+            .chain([meter(), meter()])
+            .collect();
+        let (sender, mut results) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let started = Instant::now();
+        let task = tokio::spawn(run(plan("energy", openings), sender, stop.clone()));
+        let mut ends = Vec::new();
+        for _ in 0..9 {
+            results.recv().await.unwrap();
+            ends.push(started.elapsed().as_secs());
+        }
+        stop.cancel();
+        task.await.unwrap();
+        // 15 s, 30 s, 60 s and 120 s after the poll before, then every five minutes.
+        let gaps: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(
+            gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60,
+            "{gaps:?}"
+        );
+        assert_eq!(ends[8] % 300, 0, "back on the beat: {ends:?}");
+        assert_eq!(ends[8] - ends[7], 300);
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,6 +38,10 @@ pub enum Missing {
     /// The meter answered without it, as it does with registers that it does not have.
     #[error("this meter does not have it")]
     LeftOut,
+    /// The meter answers nothing at all when it is asked for it, as some do with registers that they
+    /// do not have.
+    #[error("this meter does not have it, and falls silent when it is asked for it")]
+    Silences,
     /// The meter did not answer the request that asked for it.
     #[error("no good answer")]
     NoAnswer,

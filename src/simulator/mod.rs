@@ -147,6 +147,13 @@ impl Simulator {
             Request::GetType => registers.meter_type.emit().to_vec(),
             Request::GetSerialNo => registers.serial.emit().to_vec(),
             Request::GetRegister(command) => {
+                if command
+                    .registers()
+                    .iter()
+                    .any(|id| registers.silencing.contains(id))
+                {
+                    return None;
+                }
                 let ids = command.registers().iter();
                 let values: Vec<_> = ids
                     .filter_map(|id| registers.values.get(id).cloned())

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use kmp::message::{MeterType, SerialNumber, SoftwareRevision};
@@ -18,6 +18,9 @@ pub struct Registers {
     pub serial: SerialNumber,
     /// What it answers to `GetRegister`; it does not have other registers.
     pub values: BTreeMap<RegisterId, RegisterValue>,
+    /// Registers that make it fall silent when they are asked for, as a MULTICAL 403 does
+    /// (cenobitedk/esphome_multical402 issue 5).
+    pub silencing: BTreeSet<RegisterId>,
 }
 
 /// In which unit the simulated meter counts energy.
@@ -60,6 +63,7 @@ impl Registers {
             },
             serial: SerialNumber::new(12_345_678),
             values: BTreeMap::new(),
+            silencing: BTreeSet::new(),
         }
     }
 
