@@ -11,15 +11,10 @@ use anyhow::Context;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "1883".to_owned());
-    let port: u16 = port
-        .parse()
-        .context("the port is a number from 1 to 65535")?;
+    let port: u16 = port.parse().context("the port is a number from 1 to 65535")?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     embedded::start(address).await?;
-    writeln!(
-        io::stdout(),
-        "A broker listens at {address}; stop it with Ctrl-C."
-    )?;
+    writeln!(io::stdout(), "A broker listens at {address}; stop it with Ctrl-C.")?;
     tokio::signal::ctrl_c().await?;
     Ok(())
 }

@@ -48,10 +48,7 @@ async fn main() -> anyhow::Result<()> {
     });
 
     writeln!(out, "Simulated meter   socket://{meter}, 1200 baud")?;
-    writeln!(
-        out,
-        "MQTT broker       {broker}  (any MQTT client can connect)"
-    )?;
+    writeln!(out, "MQTT broker       {broker}  (any MQTT client can connect)")?;
     writeln!(out, "Stop with Ctrl-C.")?;
     writeln!(out)?;
 
@@ -109,25 +106,17 @@ fn shown(publish: &Publish, units: &mut BTreeMap<String, String>) -> String {
     let mut announced = || {
         let entity: serde_json::Value = serde_json::from_str(&payload).ok()?;
         let text = |key| entity.get(key).and_then(serde_json::Value::as_str);
-        let (name, unit) = (
-            text("name")?,
-            text("unit_of_measurement").unwrap_or_default(),
-        );
+        let (name, unit) = (text("name")?, text("unit_of_measurement").unwrap_or_default());
         units.insert(text("state_topic")?.to_owned(), unit.to_owned());
         Some(format!("announces \"{name}\", in {unit}"))
     };
     let what = announced().unwrap_or_else(|| {
-        let unit = units
-            .get(&publish.topic)
-            .map(String::as_str)
-            .unwrap_or_default();
+        let unit = units.get(&publish.topic).map(String::as_str).unwrap_or_default();
         format!("{payload} {unit}")
     });
     format!("{:<48}{}", publish.topic, what.trim_end())
 }
 
 async fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await?
-        .local_addr()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()
 }

@@ -26,12 +26,7 @@ const RESULTS: usize = 4;
 /// Then: no new poll, the request under way ends, what was read is published, `offline` is
 /// published and acknowledged. An error means that a part ended which must not.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let Config {
-        broker,
-        publishing,
-        meters,
-        ..
-    } = config;
+    let Config { broker, publishing, meters, .. } = config;
     let publishing = Arc::new(publishing);
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
@@ -62,9 +57,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     say_goodbye.cancel();
     while broker.join_next().await.is_some() {}
     if let Some((part, ended)) = unasked {
-        let reason = ended
-            .err()
-            .map_or("it ended".to_owned(), |error| error.to_string());
+        let reason = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
         bail!("{part} stopped, which must not happen: {reason}");
     }
     info!("Stopped.");
@@ -72,11 +65,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
 }
 
 fn greet(meter: &Meter) {
-    let names: Vec<&str> = meter
-        .parameters
-        .iter()
-        .map(crate::config::Parameter::name)
-        .collect();
+    let names: Vec<&str> = meter.parameters.iter().map(crate::config::Parameter::name).collect();
     info!(
         "Reading {} from the meter at {}, every {}.",
         names.join(", "),
@@ -90,11 +79,7 @@ fn plan(meter: &Meter) -> Plan<transport::Endpoint> {
         port: meter.endpoint.clone(),
         port_name: meter.endpoint.to_string(),
         line: Line::new(transport::BAUD),
-        registers: meter
-            .parameters
-            .iter()
-            .map(crate::config::Parameter::register)
-            .collect(),
+        registers: meter.parameters.iter().map(crate::config::Parameter::register).collect(),
         interval: meter.poll_interval,
     }
 }
@@ -115,13 +100,7 @@ impl Announcer {
             units::expected(parameter.register(), meter.units)
         };
         let measures = meter.parameters.iter().map(expected).collect();
-        Self {
-            index,
-            meter,
-            publishing,
-            topics,
-            measures,
-        }
+        Self { index, meter, publishing, topics, measures }
     }
 
     fn discovery(&self) -> Vec<Message> {

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{Level, warn};
+use tracing::{Level, info, warn};
 
 use crate::config::{self, ConfigError};
 use crate::meter::Line;
@@ -58,10 +58,11 @@ struct SimulateArgs {
     /// Open a pseudo-terminal instead, and print its path
     #[arg(long)]
     pty: bool,
-    /// Registers in YAML, like `energy: 55.006 MWh`, instead of the built-in example
+    /// Registers instead of the built-in example, in YAML: lines like `energy: 55.006 MWh`,
+    /// `volume: 1917.57 m³`, `flow: 128 l/h in 2 bytes`, `0x0063: 0`, `maxflowdate_y: 2026-01-31`
     #[arg(long, value_name = "FILE", conflicts_with = "energy_unit")]
     registers: Option<PathBuf>,
-    /// The unit in which the built-in example counts energy
+    /// The unit in which the built-in example counts energy; its values stay as they are
     #[arg(long, value_name = "UNIT", value_enum, default_value = "kWh")]
     energy_unit: EnergyUnit,
     /// Keep to the speed of a line, like 1200; without it answers come at once
@@ -115,6 +116,11 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
         .collect();
     let loaded = config::load(file, &variables)?;
     logging::start(loaded.config.log_level)?;
+    if let Some(file) = &loaded.file {
+        info!("The configuration is {}.", file.display());
+    } else {
+        info!("The configuration is in environment variables; there is no file.");
+    }
     for warning in &loaded.warnings {
         warn!("In the configuration: {warning}.");
     }

@@ -87,7 +87,15 @@ fn entity<'a>(
 ) -> Entity<'a> {
     let register = parameter.register().info();
     let kind = register.map(|register| register.kind);
-    let label = register.map(|register| register.label.to_owned());
+    // Asked for by number, it says so: the same register may be asked for by name as well.
+    let by_name = |label: &str, key| {
+        if key == parameter.name() {
+            label.to_owned()
+        } else {
+            format!("{label} ({})", parameter.name())
+        }
+    };
+    let label = register.map(|register| by_name(register.label, register.key));
     let device_class = device_class(measure, kind);
     Entity {
         name: label.unwrap_or_else(|| format!("Register {}", parameter.register())),
@@ -107,10 +115,7 @@ fn entity<'a>(
             manufacturer: "Kamstrup",
             model,
         },
-        origin: Origin {
-            name: env!("CARGO_PKG_NAME"),
-            sw_version: env!("CARGO_PKG_VERSION"),
-        },
+        origin: Origin { name: env!("CARGO_PKG_NAME"), sw_version: env!("CARGO_PKG_VERSION") },
     }
 }
 
@@ -124,9 +129,7 @@ fn device_class(measure: Measure, kind: Option<Kind>) -> Option<&'static str> {
         Quantity::Energy if kind == Some(Kind::WrappingCounter) => return None,
         Quantity::Energy => (
             "energy",
-            &[
-                "J", "kJ", "MJ", "GJ", "Wh", "kWh", "MWh", "GWh", "cal", "kcal", "Mcal", "Gcal",
-            ],
+            &["J", "kJ", "MJ", "GJ", "Wh", "kWh", "MWh", "GWh", "cal", "kcal", "Mcal", "Gcal"],
         ),
         Quantity::Power => ("power", &["W", "kW", "MW", "GW"]),
         Quantity::Temperature => ("temperature", &["°C"]),
@@ -148,10 +151,7 @@ fn state_class(
     kind: Option<Kind>,
 ) -> Option<&'static str> {
     use Quantity::{BitField, Date, DateTime, MonthDay, Text, TimeOfDay};
-    if matches!(
-        measure.quantity,
-        BitField | Date | DateTime | MonthDay | Text | TimeOfDay
-    ) {
+    if matches!(measure.quantity, BitField | Date | DateTime | MonthDay | Text | TimeOfDay) {
         return None;
     }
     let counts = match kind? {
@@ -212,11 +212,7 @@ mod tests {
             ],
             &["total", "total_increasing"],
         ),
-        (
-            "power",
-            &["mW", "W", "kW", "MW", "GW", "TW"],
-            &["measurement"],
-        ),
+        ("power", &["mW", "W", "kW", "MW", "GW", "TW"], &["measurement"]),
         ("temperature", &["°C", "°F", "K"], &["measurement"]),
         ("temperature_delta", &["°C", "°F", "K"], &["measurement"]),
         (
@@ -234,11 +230,7 @@ mod tests {
             &["d", "h", "min", "s", "ms", "μs"],
             &["measurement", "total", "total_increasing"],
         ),
-        (
-            "pressure",
-            &["Pa", "hPa", "kPa", "mbar", "cbar", "bar", "psi"],
-            &["measurement"],
-        ),
+        ("pressure", &["Pa", "hPa", "kPa", "mbar", "cbar", "bar", "psi"], &["measurement"]),
     ];
 
     fn meter(parameters: &str) -> Meter {
@@ -250,11 +242,7 @@ mod tests {
     }
 
     fn all_names() -> String {
-        REGISTERS
-            .iter()
-            .map(|register| register.key)
-            .collect::<Vec<_>>()
-            .join(",")
+        REGISTERS.iter().map(|register| register.key).collect::<Vec<_>>().join(",")
     }
 
     fn payloads(meter: &Meter, measures: &[Option<Measure>]) -> Vec<serde_json::Value> {
@@ -279,10 +267,7 @@ mod tests {
                 let (_, units, state_classes) =
                     ALLOWED.iter().find(|(name, ..)| *name == class).unwrap();
                 assert!(units.contains(&unit.unwrap()), "{entity}");
-                assert!(
-                    state_class.is_none_or(|class| state_classes.contains(&class)),
-                    "{entity}"
-                );
+                assert!(state_class.is_none_or(|class| state_classes.contains(&class)), "{entity}");
             }
             None => {}
         }
@@ -347,9 +332,7 @@ mod tests {
     #[test]
     fn energy_is_announced_as_the_older_program_did() {
         let meter = meter("ENERGY");
-        let [entity] = &payloads(&meter, &expected(&meter))[..] else {
-            panic!()
-        };
+        let [entity] = &payloads(&meter, &expected(&meter))[..] else { panic!() };
         let older: serde_json::Value = serde_json::from_str(
             r#"{"name":"Energy","unique_id":"kamstrup_energy","state_topic":"kamstrup/energy",
             "availability_topic":"kamstrup/status","payload_available":"online",
@@ -371,20 +354,11 @@ mod tests {
             .map(|message| message.topic)
             .collect();
         assert_eq!(topics, ["ha/sensor/kamstrup_energy/config"]);
-        let kilowatt_hours = measure(
-            RegisterId::new(4000),
-            kmp::unit::Unit::MEGAWATT_HOUR,
-            UnitSystem::Standard,
-        );
-        let [entity] = &payloads(&meter, &[None, kilowatt_hours, None])[..] else {
-            panic!()
-        };
+        let kilowatt_hours =
+            measure(RegisterId::new(4000), kmp::unit::Unit::MEGAWATT_HOUR, UnitSystem::Standard);
+        let [entity] = &payloads(&meter, &[None, kilowatt_hours, None])[..] else { panic!() };
         assert_eq!(entity["name"], "Register 4000");
         assert_eq!(entity["unit_of_measurement"], "kWh");
-        assert_eq!(
-            entity.get("state_class"),
-            None,
-            "nobody knows how it counts"
-        );
+        assert_eq!(entity.get("state_class"), None, "nobody knows how it counts");
     }
 }

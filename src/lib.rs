@@ -3,18 +3,13 @@
 //!
 //! `ARCHITECTURE.md` is the map: which module does what, and what each must not know.
 
-#![cfg_attr(
-    test,
-    expect(
-        clippy::arithmetic_side_effects,
-        reason = "a test that overflows fails"
-    )
-)]
+#![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails"))]
 
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod discovery;
+pub mod guard;
 pub mod logging;
 pub mod meter;
 pub mod mqtt;

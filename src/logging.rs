@@ -16,16 +16,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Only its own: what libraries have to say stays out, since the MQTT client's debug lines hold
 /// the password.
 pub fn start(level: Level) -> anyhow::Result<()> {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_timer(LocalTime)
-        .with_target(false)
-        .with_ansi(false);
+    let lines =
+        tracing_subscriber::fmt::layer().with_timer(LocalTime).with_target(false).with_ansi(false);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(ours)
-        .try_init()
-        .context("the log is taken")
+    tracing_subscriber::registry().with(lines).with(ours).try_init().context("the log is taken")
 }
 
 /// The wall clock in the local zone, ISO 8601 with offset: the only place that reads it.
@@ -35,10 +29,6 @@ pub struct LocalTime;
 impl FormatTime for LocalTime {
     #[expect(clippy::disallowed_methods, reason = "the one door to the wall clock")]
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        write!(
-            writer,
-            "{}",
-            ZonedDateTime::now().strftime("%Y-%m-%dT%H:%M:%S%:z")
-        )
+        write!(writer, "{}", ZonedDateTime::now().strftime("%Y-%m-%dT%H:%M:%S%:z"))
     }
 }

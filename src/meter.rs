@@ -52,9 +52,7 @@ impl Line {
     /// A line of this speed; zero is taken for one.
     #[must_use]
     pub const fn new(baud: u32) -> Self {
-        Self {
-            baud: if baud == 0 { 1 } else { baud },
-        }
+        Self { baud: if baud == 0 { 1 } else { baud } }
     }
 
     /// How long `bytes` bytes take: 9.17 ms for one at 1200 baud.
@@ -117,15 +115,15 @@ pub struct Aftermath {
     rest_until: Option<Instant>,
     /// Whether an answer may still come that nobody waits for any more.
     doubtful: bool,
+    /// Whether this meter has been seen to answer in the order of the request. Then an answer in
+    /// another order is to an earlier request.
+    follows: bool,
 }
 
 /// Of a line of which nothing is known.
 impl Default for Aftermath {
     fn default() -> Self {
-        Self {
-            rest_until: None,
-            doubtful: true,
-        }
+        Self { rest_until: None, doubtful: true, follows: false }
     }
 }
 
@@ -142,6 +140,8 @@ pub struct Meter<S> {
     /// Whether the line was quiet once since the stream was opened. From then on all that comes is
     /// seen, and resting is enough.
     settled: bool,
+    /// Whether nothing damaged or foreign came during the last request.
+    clean: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
@@ -149,20 +149,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     pub fn new(stream: S, line: Line, aftermath: Aftermath) -> Self {
         let decoder = Decoder::new();
         let address = Address::HEAT_METER;
-        Self {
-            stream,
-            line,
-            address,
-            decoder,
-            aftermath,
-            settled: false,
-        }
+        Self { stream, line, address, decoder, aftermath, settled: false, clean: true }
     }
 
     /// What is to be known when the stream is opened again.
     #[must_use]
     pub fn aftermath(&self) -> Aftermath {
         self.aftermath
+    }
+
+    /// Whether nothing damaged or foreign came while the last request was made and answered. On a
+    /// noisy line a good checksum says less.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.clean
     }
 
     /// Makes a request, up to `tries` times, until it is answered.
@@ -178,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         stop: &CancellationToken,
     ) -> Result<C::Answer, RequestError> {
         let mut left = tries.count();
+        self.clean = true;
         loop {
             self.rest(stop).await?;
             left = left.saturating_sub(1);
@@ -221,10 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             };
             match read? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => debug!(
-                    "thrown away: {}",
-                    hex(buffer.get(..count).unwrap_or_default())
-                ),
+                count => debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default())),
             }
         }
         Ok(())
@@ -238,27 +236,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let sending = self.line.time_for(request.len());
         let rest_until = Instant::now().checked_add(sending.saturating_add(THINKING));
         let doubtful = self.aftermath.doubtful;
-        self.aftermath = Aftermath {
-            rest_until,
-            doubtful: true,
-        };
+        self.aftermath = Aftermath { rest_until, doubtful: true, ..self.aftermath };
         debug!("to the meter: {}", hex(&request));
         // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
         // No flush: on a serial port it would block the thread until the last byte is out.
-        self.stream
-            .write_all(&request)
-            .await
-            .map_err(RequestError::Broken)?;
+        self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
 
         let begins_by = deadline(sending.saturating_add(THINKING));
         // Stuffing can double every byte.
-        let longest = command
-            .max_answer_data()
-            .saturating_add(FRAME_OVERHEAD)
-            .saturating_mul(2);
-        let ends_by = begins_by
-            .checked_add(self.line.time_for(longest))
-            .unwrap_or(begins_by);
+        let longest = command.max_answer_data().saturating_add(FRAME_OVERHEAD).saturating_mul(2);
+        let ends_by = begins_by.checked_add(self.line.time_for(longest)).unwrap_or(begins_by);
 
         let result = self.listen(command, begins_by, ends_by).await;
         let (rest, doubtful) = match result {
@@ -266,10 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             Ok(_) => (self.line.time_for(1), doubtful),
             Err(_) => (THINKING, true),
         };
-        self.aftermath = Aftermath {
-            rest_until: Instant::now().checked_add(rest),
-            doubtful,
-        };
+        let rest_until = Instant::now().checked_add(rest);
+        self.aftermath = Aftermath { rest_until, doubtful, ..self.aftermath };
         result
     }
 
@@ -304,6 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                     Err(verdict) => {
                         debug!("skipped: {verdict}");
                         heard = heard.max(verdict.heard());
+                        self.clean &= heard < Heard::Noise;
                     }
                 }
             }
@@ -316,24 +302,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     }
 
     /// Whether this is the answer.
-    fn judge<C: Command>(&self, command: &C, event: &Event) -> Result<C::Answer, Verdict> {
+    fn judge<C: Command>(&mut self, command: &C, event: &Event) -> Result<C::Answer, Verdict> {
         let body = match event {
-            Event::Frame {
-                direction: Direction::FromMeter,
-                body,
-            } => body,
-            Event::Frame {
-                direction: Direction::ToMeter,
-                ..
-            }
-            | Event::Damaged {
-                direction: Direction::ToMeter,
-                ..
-            } => return Err(Verdict::Echo),
-            Event::Damaged {
-                direction: Direction::FromMeter,
-                damage,
-            } => {
+            Event::Frame { direction: Direction::FromMeter, body } => body,
+            Event::Frame { direction: Direction::ToMeter, .. }
+            | Event::Damaged { direction: Direction::ToMeter, .. } => return Err(Verdict::Echo),
+            Event::Damaged { direction: Direction::FromMeter, damage } => {
                 return Err(Verdict::Damaged(*damage));
             }
             Event::Ack => return Err(Verdict::Ack),
@@ -345,7 +319,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         if packet.cid != C::CID {
             return Err(Verdict::OtherCommand(packet.cid));
         }
-        Ok(command.parse_answer(packet.data)?)
+        let answer = command.parse_answer(packet.data)?;
+        if command.follows(&answer) {
+            self.aftermath.follows = true;
+        } else if self.aftermath.follows {
+            return Err(Verdict::OtherOrder);
+        } else {
+            // Maybe this meter has an order of its own: its values must be confirmed.
+            self.clean = false;
+        }
+        Ok(answer)
     }
 
     /// Throws away what has come in and was not read: nothing of it can be the answer to a request
@@ -368,10 +351,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 None => return Ok(()),
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => {
-                    debug!(
-                        "thrown away: {}",
-                        hex(buffer.get(..count).unwrap_or_default())
-                    );
+                    debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default()));
                 }
             }
         }
@@ -421,6 +401,8 @@ enum Verdict {
     OtherCommand(datalink::Cid),
     #[error("{0}")]
     OtherAnswer(#[from] AnswerError),
+    #[error("an answer to an earlier request for the same registers")]
+    OtherOrder,
 }
 
 impl Verdict {
@@ -429,7 +411,10 @@ impl Verdict {
             Self::Echo => Heard::OwnEcho,
             Self::Ack => Heard::Noise,
             Self::Damaged(_) | Self::Packet(_) => Heard::Damaged,
-            Self::OtherAddress(_) | Self::OtherCommand(_) | Self::OtherAnswer(_) => Heard::Foreign,
+            Self::OtherAddress(_)
+            | Self::OtherCommand(_)
+            | Self::OtherAnswer(_)
+            | Self::OtherOrder => Heard::Foreign,
         }
     }
 }
@@ -453,10 +438,7 @@ mod tests {
 
     const LINE: Line = Line::new(1200);
 
-    const CLEAN: Aftermath = Aftermath {
-        rest_until: None,
-        doubtful: false,
-    };
+    const CLEAN: Aftermath = Aftermath { rest_until: None, doubtful: false, follows: false };
 
     fn pair() -> (Meter<DuplexStream>, DuplexStream) {
         let (near, far) = duplex(1024);
@@ -476,10 +458,7 @@ mod tests {
 
     fn packet(address: u8, cid: u8, data: &[u8]) -> Vec<u8> {
         let (address, cid) = (Address::new(address), datalink::Cid::new(cid));
-        datalink::emit(
-            Direction::FromMeter,
-            datalink::Packet { address, cid, data },
-        )
+        datalink::emit(Direction::FromMeter, datalink::Packet { address, cid, data })
     }
 
     /// Waits for a request, to its stop byte.
@@ -573,10 +552,7 @@ mod tests {
         assert_eq!(scripted(all(echo)).await, (Err(Heard::OwnEcho), 3));
         assert_eq!(scripted(all(vec![0x00])).await, (Err(Heard::Nothing), 3));
         assert_eq!(scripted(all(vec![0x55])).await, (Err(Heard::Noise), 3));
-        assert_eq!(
-            scripted(all(vec![0x40, 0x06])).await,
-            (Err(Heard::Damaged), 3)
-        );
+        assert_eq!(scripted(all(vec![0x40, 0x06])).await, (Err(Heard::Damaged), 3));
         assert_eq!(scripted(all(answer(68, 1))).await, (Err(Heard::Foreign), 3));
     }
 
@@ -597,13 +573,9 @@ mod tests {
             requested(&mut far).await;
             // After the deadline, while the line rests.
             tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
-            far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes()))
-                .await
-                .unwrap();
+            far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes())).await.unwrap();
             requested(&mut far).await;
-            far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes()))
-                .await
-                .unwrap();
+            far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes())).await.unwrap();
         };
         let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::Three, &stop), late);
         assert_eq!(serial.unwrap(), SerialNumber::new(2));
@@ -634,6 +606,48 @@ mod tests {
         }
     }
 
+    /// Whoever asks in another order each time knows which request an answer is to.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_in_the_order_of_an_earlier_request_is_not_taken() {
+        let both = |first, second| {
+            let data = [first, second].map(|(id, value): (u16, u8)| {
+                let exponent = SignExponent::from_byte(0);
+                RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![value])
+                    .unwrap()
+            });
+            packet(0x3F, 0x10, &GetRegister::emit_answer(&data))
+        };
+        let ask = |first, second| {
+            GetRegister::new(&[RegisterId::new(first), RegisterId::new(second)]).unwrap()
+        };
+        let (mut meter, mut far) = pair();
+        let stop = CancellationToken::new();
+        // An order of its own, as long as nothing else is known of the meter.
+        let (command, unknown) = (ask(60, 68), both((68, 1), (60, 1)));
+        let server = async {
+            requested(&mut far).await;
+            far.write_all(&unknown).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert_eq!(result.unwrap().len(), 2);
+        assert!(!meter.is_clean());
+        for (command, late, good) in [
+            (ask(60, 68), None, both((60, 2), (68, 2))),
+            (ask(68, 60), Some(both((60, 2), (68, 2))), both((68, 3), (60, 3))),
+        ] {
+            let expected = good[8];
+            let server = async {
+                requested(&mut far).await;
+                if let Some(late) = late {
+                    far.write_all(&late).await.unwrap();
+                }
+                far.write_all(&good).await.unwrap();
+            };
+            let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+            assert_eq!(result.unwrap()[0].mantissa(), [expected]);
+        }
+    }
+
     /// Bytes without end must not keep a poll from being made.
     #[tokio::test(start_paused = true)]
     async fn a_line_that_is_never_quiet_is_asked_all_the_same() {
@@ -651,10 +665,7 @@ mod tests {
         let mut byte = [0];
         let (result, heard) = tokio::join!(asking, hear.read_exact(&mut byte));
         heard.unwrap();
-        assert!(
-            matches!(result, Err(RequestError::NoAnswer(Heard::Noise))),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(RequestError::NoAnswer(Heard::Noise))), "{result:?}");
         drop(meter);
         noise.abort();
     }
@@ -667,14 +678,10 @@ mod tests {
         let dropped = timeout(impatient, meter.request(&GetSerialNo, Tries::One, &stop));
         assert!(dropped.await.is_err());
         requested(&mut far).await;
-        far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes()))
-            .await
-            .unwrap();
+        far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes())).await.unwrap();
         let next = async {
             requested(&mut far).await;
-            far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes()))
-                .await
-                .unwrap();
+            far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes())).await.unwrap();
         };
         let started = Instant::now();
         let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::One, &stop), next);

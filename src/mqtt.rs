@@ -70,8 +70,7 @@ pub struct Publisher {
 impl Publisher {
     /// Sets a meter's discovery messages.
     pub fn announce(&self, meter: usize, discovery: Vec<Message>) {
-        self.wanted
-            .send_modify(|wanted| wanted.entry(meter).or_default().discovery = discovery);
+        self.wanted.send_modify(|wanted| wanted.entry(meter).or_default().discovery = discovery);
     }
 
     /// Sets a meter's discovery messages and the values of a poll, which follow them. The values
@@ -79,11 +78,7 @@ impl Publisher {
     pub fn update(&self, meter: usize, discovery: Vec<Message>, values: Vec<Message>) {
         self.wanted.send_modify(|wanted| {
             let meter = wanted.entry(meter).or_default();
-            *meter = Meter {
-                discovery,
-                values,
-                poll: meter.poll.wrapping_add(1),
-            };
+            *meter = Meter { discovery, values, poll: meter.poll.wrapping_add(1) };
         });
     }
 }
@@ -101,9 +96,7 @@ pub struct Connection {
 /// The client's own view holds the password.
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -131,21 +124,9 @@ pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher
     network.set_tcp_nodelay(true);
     event_loop.set_network_options(network);
     let (sender, wanted) = watch::channel(Wanted::new());
-    let publisher = Publisher {
-        wanted: Arc::new(sender),
-    };
+    let publisher = Publisher { wanted: Arc::new(sender) };
     let name = format!("{}:{}", broker.host, broker.port);
-    (
-        publisher,
-        Connection {
-            client,
-            event_loop,
-            wanted,
-            online,
-            offline,
-            name,
-        },
-    )
+    (publisher, Connection { client, event_loop, wanted, online, offline, name })
 }
 
 impl From<Qos> for QoS {
@@ -172,14 +153,7 @@ impl Connection {
     /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
     /// a clean disconnect.
     pub async fn run(self, stop: CancellationToken) {
-        let Self {
-            client,
-            event_loop,
-            wanted,
-            online,
-            offline,
-            name,
-        } = self;
+        let Self { client, event_loop, wanted, online, offline, name } = self;
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -219,10 +193,7 @@ async fn publish(
         let current = *connection.borrow_and_update();
         if let Some(number) = current {
             if sent.connection != Some(number) {
-                sent = Sent {
-                    connection: Some(number),
-                    ..Sent::default()
-                };
+                sent = Sent { connection: Some(number), ..Sent::default() };
             }
             let due = sent.take_due(&online, &wanted.borrow_and_update());
             for message in due {
@@ -245,18 +216,11 @@ async fn publish(
 }
 
 async fn send(link: &Link, client: &AsyncClient, message: &Message) {
-    let Message {
-        topic,
-        payload,
-        qos,
-        retain,
-    } = message;
+    let Message { topic, payload, qos, retain } = message;
     link.queued.fetch_add(1, Ordering::Relaxed);
-    debug!("publishing {topic}: {payload}");
+    debug!("To the broker: {topic} {payload}");
     // Fails only when the connection loop has ended, and the program with it.
-    let _ = client
-        .publish(topic, (*qos).into(), *retain, payload.clone())
-        .await;
+    let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
 }
 
 /// What has been sent in the present connection.
@@ -281,12 +245,7 @@ impl Sent {
         for (index, meter) in wanted {
             for message in &meter.discovery {
                 let Message { topic, payload, .. } = message;
-                if self
-                    .discovery
-                    .insert(topic.clone(), payload.clone())
-                    .as_ref()
-                    != Some(payload)
-                {
+                if self.discovery.insert(topic.clone(), payload.clone()).as_ref() != Some(payload) {
                     due.push(message.clone());
                 }
             }
@@ -368,9 +327,8 @@ async fn poll(
                 if stop.is_cancelled() {
                     return;
                 }
-                let good = connected_at
-                    .take()
-                    .is_some_and(|at: Instant| at.elapsed() >= GOOD_CONNECTION);
+                let good =
+                    connected_at.take().is_some_and(|at: Instant| at.elapsed() >= GOOD_CONNECTION);
                 if good {
                     back_off = FIRST_BACK_OFF;
                 }
@@ -448,10 +406,7 @@ impl Health {
             Some((since, _)) => *since,
             None => Instant::now(),
         };
-        warn!(
-            "No connection to the broker {}: {words} Trying again until it works.",
-            self.name
-        );
+        warn!("No connection to the broker {}: {words} Trying again until it works.", self.name);
         self.down = Some((since, words));
     }
 }
@@ -492,8 +447,8 @@ fn words(error: &ConnectionError) -> String {
             "it fell silent. Check that it runs, and the network between."
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            "it closed the connection. Look at the broker's own log; another program with the same \
-             `mqtt.client` is a common reason."
+            "it closed the connection. If it does so again and again, another program may be using \
+             the same `mqtt.client`; the broker's own log tells."
         }
         ConnectionError::MqttState(error) => {
             return format!("the two no longer understand each other ({error}).");
@@ -512,8 +467,8 @@ fn io_words(error: &io::Error) -> String {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => {
-            "it closed the connection. Look at the broker's own log; another program with the same \
-             `mqtt.client` is a common reason."
+            "it closed the connection. If it does so again and again, another program may be using \
+             the same `mqtt.client`; the broker's own log tells."
         }
         io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
@@ -575,10 +530,7 @@ mod tests {
         /// The next connection, and its CONNECT.
         async fn accept(&self) -> (Peer, Connect) {
             let (stream, _) = self.listener.accept().await.unwrap();
-            let mut peer = Peer {
-                stream,
-                unread: BytesMut::new(),
-            };
+            let mut peer = Peer { stream, unread: BytesMut::new() };
             match peer.next().await {
                 Some(Packet::Connect(connect)) => (peer, connect),
                 other => panic!("{other:?}"),
@@ -588,11 +540,7 @@ mod tests {
         /// The next connection, let in.
         async fn welcome(&self) -> Peer {
             let (mut peer, _) = self.accept().await;
-            peer.send(Packet::ConnAck(ConnAck::new(
-                ConnectReturnCode::Success,
-                false,
-            )))
-            .await;
+            peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
             peer
         }
     }
@@ -647,20 +595,11 @@ mod tests {
     }
 
     fn shown(publish: &Publish) -> String {
-        format!(
-            "{} {}",
-            publish.topic,
-            String::from_utf8_lossy(&publish.payload)
-        )
+        format!("{} {}", publish.topic, String::from_utf8_lossy(&publish.payload))
     }
 
     fn message(topic: &str, payload: &str, qos: Qos) -> Message {
-        Message {
-            topic: topic.to_owned(),
-            payload: payload.to_owned(),
-            qos,
-            retain: true,
-        }
+        Message { topic: topic.to_owned(), payload: payload.to_owned(), qos, retain: true }
     }
 
     fn discovery() -> Vec<Message> {
@@ -682,15 +621,9 @@ mod tests {
         let (broker, _publisher, stop, running) = Script::start().await;
         let (peer, connect) = broker.accept().await;
         let login = connect.login.unwrap();
-        assert_eq!(
-            (login.username.as_str(), login.password.as_str()),
-            ("somebody", "hunter2")
-        );
+        assert_eq!((login.username.as_str(), login.password.as_str()), ("somebody", "hunter2"));
         let will = connect.last_will.unwrap();
-        assert_eq!(
-            (will.topic.as_str(), &will.message[..]),
-            ("status", &b"offline"[..])
-        );
+        assert_eq!((will.topic.as_str(), &will.message[..]), ("status", &b"offline"[..]));
         assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
         assert!(connect.clean_session);
         assert_eq!(connect.keep_alive, 30);
@@ -765,11 +698,7 @@ mod tests {
         stop.cancel();
         ends(running).await;
         // All of the time for a goodbye, and no more.
-        assert!(
-            (GOODBYE..GOODBYE * 2).contains(&started.elapsed()),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!((GOODBYE..GOODBYE * 2).contains(&started.elapsed()), "{:?}", started.elapsed());
     }
 
     #[tokio::test]
@@ -778,8 +707,7 @@ mod tests {
         let mut peer = broker.welcome().await;
         let many = |from: usize| {
             let all = from..from + 30;
-            all.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce))
-                .collect::<Vec<_>>()
+            all.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect::<Vec<_>>()
         };
         publisher.update(0, many(0), Vec::new());
         // The first stays without its acknowledgement, the others get theirs, until the packet ids
@@ -796,10 +724,7 @@ mod tests {
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(31).await.len(), 31);
         publisher.update(0, many(100), values("1"));
-        assert_eq!(
-            peer.take(31).await.last().map(String::as_str),
-            Some("energy 1")
-        );
+        assert_eq!(peer.take(31).await.last().map(String::as_str), Some("energy 1"));
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
@@ -810,8 +735,7 @@ mod tests {
         let (broker, _publisher, stop, running) = Script::start().await;
         let (mut peer, _) = broker.accept().await;
         let refused = ConnectReturnCode::BadUserNamePassword;
-        peer.send(Packet::ConnAck(ConnAck::new(refused, false)))
-            .await;
+        peer.send(Packet::ConnAck(ConnAck::new(refused, false))).await;
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(1).await, ["status online"]);
         stop.cancel();
@@ -840,11 +764,7 @@ mod tests {
         let errors = codes
             .into_iter()
             .map(ConnectionError::ConnectionRefused)
-            .chain(
-                kinds
-                    .into_iter()
-                    .map(|kind| ConnectionError::Io(kind.into())),
-            )
+            .chain(kinds.into_iter().map(|kind| ConnectionError::Io(kind.into())))
             .chain([
                 ConnectionError::Io(lookup),
                 ConnectionError::NetworkTimeout,
@@ -861,10 +781,7 @@ mod tests {
     fn the_pause_between_attempts_varies_by_a_quarter() {
         for _ in 0..1_000 {
             let pause = jittered(Duration::from_secs(4));
-            assert!(
-                (Duration::from_secs(3)..Duration::from_secs(5)).contains(&pause),
-                "{pause:?}"
-            );
+            assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&pause), "{pause:?}");
         }
     }
 }

@@ -58,10 +58,8 @@ pub fn values(
 ) -> Vec<Valued> {
     let mut values = Vec::new();
     for (index, parameter) in meter.parameters.iter().enumerate() {
-        let reading = result
-            .readings
-            .iter()
-            .find(|reading| reading.register == parameter.register());
+        let reading =
+            result.readings.iter().find(|reading| reading.register == parameter.register());
         let Some(published) = reading.map(|reading| units::publish(reading, meter.units)) else {
             continue;
         };
@@ -73,11 +71,7 @@ pub fn values(
                     qos: publishing.qos,
                     retain: publishing.retain,
                 };
-                values.push(Valued {
-                    index,
-                    measure: published.measure,
-                    message,
-                });
+                values.push(Valued { index, measure: published.measure, message });
             }
             Err(error) => tracing::warn!("`{}` is not published: {error}.", parameter.name()),
         }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::guard::{self, Doubt, Guard};
 use crate::meter::{Aftermath, Heard, Line, Meter, RequestError, Tries};
 use crate::reading::{Missing, PollResult, Reading};
 use crate::transport::{Open, OpenError, Stream};
@@ -64,19 +65,9 @@ pub async fn run<O: Open>(
         let took = started.elapsed();
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
-        let Polled {
-            readings, missing, ..
-        } = polled;
+        let Polled { readings, missing, .. } = polled;
         // Nobody listens any more: the program is stopping.
-        if results
-            .send(PollResult {
-                readings,
-                missing,
-                took,
-            })
-            .await
-            .is_err()
-        {
+        if results.send(PollResult { readings, missing, took }).await.is_err() {
             return;
         }
         let now = Instant::now();
@@ -85,9 +76,7 @@ pub async fn run<O: Open>(
         }
         due = tick;
         if memory.in_vain {
-            due = now
-                .checked_add(back_off)
-                .map_or(tick, |soon| soon.min(tick));
+            due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));
             back_off = back_off.saturating_mul(2);
         } else {
             back_off = FIRST_BACK_OFF;
@@ -109,9 +98,25 @@ struct Memory {
     absent: BTreeMap<RegisterId, (Instant, Missing)>,
     /// The last poll read nothing: the next one must cost little.
     in_vain: bool,
+    guard: Guard,
+    /// How often each set of registers was asked for, to ask in another order each time.
+    turns: BTreeMap<Vec<RegisterId>, usize>,
 }
 
 impl Memory {
+    /// Asks for registers in another order than the last time, so that a late answer to an earlier
+    /// request for them shows.
+    fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
+        let mut set = registers.to_vec();
+        set.sort_unstable();
+        let turn = self.turns.entry(set).or_default();
+        let command = GetRegister::new(&turned(registers, *turn)).ok()?;
+        *turn = turn.wrapping_add(1);
+        // Alone, a register may turn out to be gone.
+        let alone = registers.len() == 1;
+        Some(command.expecting(|register| !alone && self.guard.knows(register)))
+    }
+
     fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
         let (since, why) = self.absent.get(&register)?;
         (since.elapsed() < ABSENCE).then_some(why)
@@ -123,6 +128,10 @@ impl Memory {
 struct Polled {
     readings: Vec<Reading>,
     missing: Vec<(RegisterId, Missing)>,
+    /// Readings that must be read again before they count.
+    doubtful: Vec<(Reading, Doubt)>,
+    /// Doubts that turned out to be true.
+    changes: Vec<(RegisterId, Doubt)>,
     trouble: Option<Trouble>,
 }
 
@@ -159,10 +168,7 @@ async fn poll<O: Open>(
             None => wanted.push(*register),
         }
     }
-    let whole = |registers: &[RegisterId]| Group {
-        registers: registers.to_vec(),
-        halved: false,
-    };
+    let whole = |registers: &[RegisterId]| Group { registers: registers.to_vec(), halved: false };
     let mut groups: Groups = wanted.chunks(GetRegister::MAX).map(whole).collect();
     // A connection that breaks is made again once: the rest of the poll is still to be had.
     for _ in 0..2 {
@@ -176,6 +182,7 @@ async fn poll<O: Open>(
             Ok(stream) => {
                 let mut meter = Meter::new(stream, plan.line, memory.aftermath);
                 read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
+                confirm(&mut meter, &mut polled, memory, stop).await;
                 memory.aftermath = meter.aftermath();
             }
             Err(error) => polled.trouble = Some(Trouble::Port(error)),
@@ -188,9 +195,9 @@ async fn poll<O: Open>(
         return None;
     }
     let unread = groups.into_iter().flat_map(|group| group.registers);
-    polled
-        .missing
-        .extend(unread.map(|register| (register, Missing::NoAnswer)));
+    polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
+    let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
+    polled.missing.extend(doubtful.map(|register| (register, Missing::Doubtful)));
     Some(polled)
 }
 
@@ -203,9 +210,7 @@ async fn read_all(
     stop: &CancellationToken,
 ) {
     while let Some(group) = groups.pop_front() {
-        let Ok(command) = GetRegister::new(&group.registers) else {
-            continue;
-        };
+        let Some(command) = memory.command(&group.registers) else { continue };
         // A meter that was silent the last time mostly still is; and of a half, what fails by
         // chance is only halved once more.
         let once = memory.in_vain || (group.halved && group.registers.len() > 1);
@@ -216,7 +221,7 @@ async fn read_all(
                 for register in group.registers {
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => polled.readings.push(reading),
+                        Some(Ok(reading)) => weigh(reading, meter.is_clean(), polled, memory),
                         Some(Err(error)) => polled.missing.push((register, error.into())),
                         None => leave_out(register, Missing::LeftOut, polled, memory),
                     }
@@ -248,10 +253,7 @@ async fn read_all(
         if group.registers.len() > 1 {
             let (first, second) = group.registers.split_at(group.registers.len() / 2);
             for half in [second, first] {
-                groups.push_front(Group {
-                    registers: half.to_vec(),
-                    halved: true,
-                });
+                groups.push_front(Group { registers: half.to_vec(), halved: true });
             }
         } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) {
             // Alone, three times, while the meter answers what every meter answers.
@@ -261,19 +263,82 @@ async fn read_all(
         } else {
             polled.trouble.get_or_insert(Trouble::Meter(heard));
             let unread = group.registers.into_iter();
-            polled
-                .missing
-                .extend(unread.map(|register| (register, Missing::NoAnswer)));
+            polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
         }
     }
 }
 
-/// Notes that the meter does not have a register, so that it is not asked for again today.
+/// How often a doubtful reading is read again.
+const CONFIRMATIONS: u32 = 2;
+
+/// Reads doubtful readings again; what two readings agree on counts.
+async fn confirm(
+    meter: &mut Meter<Box<dyn Stream>>,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    for _ in 0..CONFIRMATIONS {
+        let mut doubtful = std::mem::take(&mut polled.doubtful);
+        for group in doubtful.chunks_mut(GetRegister::MAX) {
+            let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
+            let Some(command) = memory.command(&registers) else { continue };
+            let answer = meter.request(&command, Tries::Three, stop).await.unwrap_or_default();
+            for (earlier, doubt) in group {
+                let again = answer.iter().find(|value| value.register == earlier.register);
+                let Some(Ok(again)) = again.map(Reading::try_from) else {
+                    polled.doubtful.push((earlier.clone(), doubt.clone()));
+                    continue;
+                };
+                let still = memory.guard.doubt(&again, meter.is_clean());
+                if still.is_some() && !guard::agree(earlier, &again) {
+                    debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
+                    polled.doubtful.push((again, doubt.clone()));
+                    continue;
+                }
+                if let Some(doubt) = still.filter(|doubt| *doubt != Doubt::Unproven) {
+                    polled.changes.push((again.register, doubt));
+                }
+                memory.guard.accept(&again);
+                polled.readings.push(again);
+            }
+        }
+    }
+}
+
+/// A reading counts, or must be read again.
+fn weigh(reading: Reading, clean: bool, polled: &mut Polled, memory: &mut Memory) {
+    if let Some(doubt) = memory.guard.doubt(&reading, clean) {
+        debug!("register {}: {doubt}", reading.register);
+        polled.doubtful.push((reading, doubt));
+    } else {
+        memory.guard.accept(&reading);
+        polled.readings.push(reading);
+    }
+}
+
+/// The `turn`th order of some registers; after all orders the first comes again.
+fn turned(registers: &[RegisterId], mut turn: usize) -> Vec<RegisterId> {
+    let mut left = registers.to_vec();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let (next, rest) = (turn.checked_rem(left.len()), turn.checked_div(left.len()));
+        order.push(left.remove(next.unwrap_or(0)));
+        turn = rest.unwrap_or(0);
+    }
+    order
+}
+
+/// Notes that the meter does not have a register, so that it is not asked for again today. One
+/// that has been read before gets another chance first.
 fn leave_out(register: RegisterId, why: Missing, polled: &mut Polled, memory: &mut Memory) {
-    memory
-        .absent
-        .insert(register, (Instant::now(), why.clone()));
-    polled.missing.push((register, why));
+    if memory.guard.knows(register) {
+        memory.guard.forget(register);
+        polled.missing.push((register, Missing::NoAnswer));
+    } else {
+        memory.absent.insert(register, (Instant::now(), why.clone()));
+        polled.missing.push((register, why));
+    }
 }
 
 /// Turns polls into log lines: one for each good poll, and one for each change of state.
@@ -299,12 +364,7 @@ enum State {
 
 impl Journal {
     fn new(port: String) -> Self {
-        Self {
-            port,
-            state: State::Unknown,
-            told: BTreeSet::new(),
-            partial: None,
-        }
+        Self { port, state: State::Unknown, told: BTreeSet::new(), partial: None }
     }
 
     fn note(&mut self, polled: &Polled, took: Duration) {
@@ -320,21 +380,14 @@ impl Journal {
     /// What to log of a poll.
     fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
         let mut lines = Vec::new();
-        let Polled {
-            readings,
-            missing,
-            trouble,
-        } = polled;
+        let Polled { readings, missing, changes, trouble, .. } = polled;
         match (trouble, readings.is_empty()) {
             // Nothing at all: a change of state, told once.
             (Some(trouble), true) => {
                 if let State::Troubled { trouble: known, .. } = &self.state
                     && known.is_like(trouble)
                 {
-                    lines.push(Entry::Debug(format!(
-                        "{}, as before",
-                        trouble.words(&self.port)
-                    )));
+                    lines.push(Entry::Debug(format!("{}, as before", trouble.words(&self.port))));
                 } else {
                     lines.push(Entry::Warn(format!(
                         "{}. {} Trying again until it works; this is said only once.",
@@ -345,18 +398,12 @@ impl Journal {
                         State::Troubled { since, .. } => *since,
                         State::Unknown | State::Answering => Instant::now(),
                     };
-                    self.state = State::Troubled {
-                        trouble: trouble.clone(),
-                        since,
-                    };
+                    self.state = State::Troubled { trouble: trouble.clone(), since };
                 }
                 return lines;
             }
             (Some(trouble), false)
-                if self
-                    .partial
-                    .as_ref()
-                    .is_some_and(|(known, _)| known.is_like(trouble)) =>
+                if self.partial.as_ref().is_some_and(|(known, _)| known.is_like(trouble)) =>
             {
                 self.partial = Some((trouble.clone(), 0));
             }
@@ -383,8 +430,16 @@ impl Journal {
             )));
         }
         self.state = State::Answering;
+        for (register, doubt) in changes {
+            lines.push(Entry::Warn(format!(
+                "{} {doubt}. Two readings agree, so it is published.",
+                register_words(*register)
+            )));
+        }
         for (register, reason) in missing {
-            if *reason != Missing::NoAnswer && self.told.insert(*register) {
+            if !matches!(reason, Missing::NoAnswer | Missing::Doubtful)
+                && self.told.insert(*register)
+            {
                 lines.push(Entry::Warn(format!(
                     "{} is not published: {reason}.",
                     register_words(*register)
@@ -396,9 +451,10 @@ impl Journal {
         }
         let asked = readings.len().saturating_add(missing.len());
         lines.push(Entry::Info(format!(
-            "Read {} of {asked} values in {}.",
+            "Read {} of {asked} values in {}{}.",
             readings.len(),
-            words(took)
+            words(took),
+            unread_words(missing),
         )));
         lines
     }
@@ -409,6 +465,26 @@ enum Entry {
     Info(String),
     Warn(String),
     Debug(String),
+}
+
+/// `, without volume, flow and 3 more`
+fn unread_words(missing: &[(RegisterId, Missing)]) -> String {
+    const SHOWN: usize = 5;
+    let mut names: Vec<String> = missing
+        .iter()
+        .take(SHOWN)
+        .map(|(register, _)| {
+            register.info().map_or_else(|| register.to_string(), |info| info.key.to_owned())
+        })
+        .collect();
+    if let Some(more @ 1..) = missing.len().checked_sub(SHOWN) {
+        names.push(format!("{more} more"));
+    }
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!(", without {only}"),
+        Some((last, others)) => format!(", without {} and {last}", others.join(", ")),
+    }
 }
 
 /// `energy (register 60)`
@@ -480,7 +556,7 @@ pub(crate) fn words(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use kmp::register::Register;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -553,10 +629,7 @@ mod tests {
     /// Those of the older program: 32.
     fn all_names() -> String {
         let registers = Registers::example(EnergyUnit::KilowattHour, 0);
-        let names = registers
-            .values
-            .keys()
-            .map(|register| register.info().unwrap().key);
+        let names = registers.values.keys().map(|register| register.info().unwrap().key);
         names.collect::<Vec<_>>().join(" ")
     }
 
@@ -572,9 +645,7 @@ mod tests {
 
     fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
         Plan {
-            port: Scripted {
-                openings: Mutex::new(openings),
-            },
+            port: Scripted { openings: Mutex::new(openings) },
             port_name: "/dev/ttyUSB0".to_owned(),
             line: Line::new(1200),
             registers: ids(names),
@@ -588,9 +659,7 @@ mod tests {
         let mut openings = openings;
         openings.push(Opening::Silent);
         let plan = Plan {
-            port: Scripted {
-                openings: Mutex::new(openings),
-            },
+            port: Scripted { openings: Mutex::new(openings) },
             port_name: "/dev/ttyUSB0".to_owned(),
             line: Line::new(1200),
             registers: ids(names),
@@ -618,24 +687,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_register_is_read_or_missing() {
         let (_, polled) = polls("temp1 energy 4000 volume", vec![meter(), Opening::Silent]).await;
-        let read: Vec<_> = polled[0]
-            .readings
-            .iter()
-            .map(|reading| reading.register)
-            .collect();
-        assert_eq!(read, ids("temp1 energy volume"));
-        assert_eq!(
-            polled[0].missing,
-            [(RegisterId::new(4000), Missing::LeftOut)]
-        );
+        let mut read: Vec<_> = polled[0].readings.iter().map(|reading| reading.register).collect();
+        read.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(read, ids("energy volume temp1"));
+        assert_eq!(polled[0].missing, [(RegisterId::new(4000), Missing::LeftOut)]);
         assert_eq!(polled[1].readings, []);
-        let missing: Vec<_> = polled[1]
-            .missing
-            .iter()
-            .map(|(register, _)| *register)
-            .collect();
+        let mut missing: Vec<_> = polled[1].missing.iter().map(|(register, _)| *register).collect();
         // What the meter does not have was not asked for again.
-        assert_eq!(missing, ids("4000 temp1 energy volume"));
+        missing.sort_unstable();
+        assert_eq!(missing, ids("energy volume temp1 4000"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -648,11 +709,7 @@ mod tests {
             assert_eq!(polled.trouble, Some(Trouble::Meter(Heard::Nothing)));
             assert_eq!(polled.missing.len(), 32);
             memory.in_vain = true;
-            assert!(
-                started.elapsed().as_secs().abs_diff(expected) <= 1,
-                "{:?}",
-                started.elapsed()
-            );
+            assert!(started.elapsed().as_secs().abs_diff(expected) <= 1, "{:?}", started.elapsed());
         }
     }
 
@@ -677,18 +734,108 @@ mod tests {
             assert_eq!(polled.readings.len(), 30);
             let mut missing = polled.missing;
             missing.sort_by_key(|(register, _)| *register);
-            let expected: Vec<_> = ids("power temp1xm3")
-                .into_iter()
-                .map(|id| (id, Missing::Silences))
-                .collect();
+            let expected: Vec<_> =
+                ids("power temp1xm3").into_iter().map(|id| (id, Missing::Silences)).collect();
             assert_eq!(missing, expected);
             tokio::time::sleep(ABSENCE / 2).await;
         }
         assert!(took[1] < Duration::from_secs(1), "not asked for: {took:?}");
-        assert!(
-            took[2] > Duration::from_secs(10),
-            "a day has passed: {took:?}"
-        );
+        assert!(took[2] > Duration::from_secs(10), "a day has passed: {took:?}");
+    }
+
+    /// As few bytes as the protocol allows, at the speed of the line: the least number of requests,
+    /// and hardly more time than the bytes and the meter's turnaround take.
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
+        let seven = "energy volume power flow temp1 temp2 tempdiff".to_owned();
+        for (names, requests, bytes_out) in [(seven, 1, 21), (all_names(), 4, 93)] {
+            let line = Line::new(1200);
+            let turnaround = Duration::from_millis(50);
+            let behaviour = Behaviour { line: Some(line), turnaround, echo: false };
+            let plan = plan(&names, Vec::new());
+            let wire = Wire::new(Registers::example(EnergyUnit::KilowattHour, 0), behaviour);
+            let plan = Plan {
+                port: wire,
+                port_name: plan.port_name,
+                line,
+                registers: plan.registers,
+                interval: plan.interval,
+            };
+            let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+            // The first poll waits until the line is quiet.
+            poll(&plan, &mut memory, &stop).await.unwrap();
+            plan.port.reset();
+            let started = Instant::now();
+            let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+            let took = started.elapsed();
+            assert_eq!(polled.missing, []);
+            let (asked, sent, received) = plan.port.counted();
+            assert_eq!((asked, sent), (requests, bytes_out));
+            // Each register once, a frame around each answer, and some stuffed bytes.
+            let registers: usize = polled.readings.iter().map(|reading| 5 + reading.length).sum();
+            let least = registers + 6 * requests;
+            assert!((least..=least + 16).contains(&received), "{received}, at least {least}");
+            let bound = line.time_for(sent + received) + turnaround * u32::try_from(asked).unwrap();
+            assert!(took >= bound && took <= bound * 102 / 100, "{took:?}, {bound:?}");
+        }
+    }
+
+    /// A port to a meter that counts what goes over the line.
+    struct Wire {
+        meter: Simulator,
+        counts: Arc<Mutex<(usize, usize, usize)>>,
+    }
+
+    impl Wire {
+        fn new(registers: Registers, behaviour: Behaviour) -> Self {
+            let meter = Simulator::new(watch::channel(registers).1, behaviour);
+            Self { meter, counts: Arc::default() }
+        }
+
+        fn reset(&self) {
+            *self.counts.lock().unwrap() = (0, 0, 0);
+        }
+
+        /// Requests, bytes of requests, bytes of answers.
+        fn counted(&self) -> (usize, usize, usize) {
+            *self.counts.lock().unwrap()
+        }
+    }
+
+    fn count_request(counts: &Mutex<(usize, usize, usize)>, bytes: usize) {
+        let mut counts = counts.lock().unwrap();
+        counts.0 += 1;
+        counts.1 += bytes;
+    }
+
+    impl Open for Wire {
+        async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+            let (near, far) = duplex(1024);
+            let (mut ours, theirs) = duplex(1024);
+            let meter = self.meter.clone();
+            tokio::spawn(async move { meter.serve(theirs).await });
+            let counts = Arc::clone(&self.counts);
+            tokio::spawn(async move {
+                let mut far = far;
+                let (mut request, mut answer) = ([0; 256], [0; 256]);
+                loop {
+                    tokio::select! {
+                        Ok(count @ 1..) = far.read(&mut request) => {
+                            count_request(&counts, count);
+                            ours.write_all(&request[..count]).await.unwrap();
+                        }
+                        Ok(count @ 1..) = ours.read(&mut answer) => {
+                            counts.lock().unwrap().2 += count;
+                            if far.write_all(&answer[..count]).await.is_err() {
+                                return;
+                            }
+                        }
+                        else => return,
+                    }
+                }
+            });
+            Ok(Box::new(near))
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -711,23 +858,13 @@ mod tests {
             assert_eq!(polled.trouble, None);
         }
         // Twice is enough.
-        let broken = vec![
-            Opening::Breaks(registers(), 1),
-            Opening::Breaks(registers(), 1),
-            meter(),
-        ];
+        let broken =
+            vec![Opening::Breaks(registers(), 1), Opening::Breaks(registers(), 1), meter()];
         let plan = plan(&all, broken);
         let stop = CancellationToken::new();
         let polled = poll(&plan, &mut Memory::default(), &stop).await.unwrap();
-        assert_eq!(
-            (polled.readings.len(), polled.missing.len()),
-            (16, count - 16)
-        );
-        assert!(
-            matches!(polled.trouble, Some(Trouble::Broken(_))),
-            "{:?}",
-            polled.trouble
-        );
+        assert_eq!((polled.readings.len(), polled.missing.len()), (16, count - 16));
+        assert!(matches!(polled.trouble, Some(Trouble::Broken(_))), "{:?}", polled.trouble);
     }
 
     #[tokio::test(start_paused = true)]
@@ -756,22 +893,12 @@ mod tests {
             OpenError::NotSerial,
             OpenError::Denied,
             OpenError::Busy,
-            OpenError::HostNotFound {
-                host: "meter.local".to_owned(),
-            },
+            OpenError::HostNotFound { host: "meter.local".to_owned() },
             OpenError::Refused,
             OpenError::NoConnection,
-            OpenError::Other {
-                reason: "odd".to_owned(),
-            },
+            OpenError::Other { reason: "odd".to_owned() },
         ];
-        let heard = [
-            Heard::Nothing,
-            Heard::OwnEcho,
-            Heard::Noise,
-            Heard::Damaged,
-            Heard::Foreign,
-        ];
+        let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];
         let troubles = ports
             .into_iter()
             .map(Trouble::Port)
@@ -785,10 +912,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
-        let openings = (0..7)
-            .map(|_| Opening::Silent)
-            .chain([meter(), meter()])
-            .collect();
+        let openings = (0..7).map(|_| Opening::Silent).chain([meter(), meter()]).collect();
         let (sender, mut results) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let started = Instant::now();
@@ -802,10 +926,7 @@ mod tests {
         task.await.unwrap();
         // 15 s, 30 s, 60 s and 120 s after the poll before, then every five minutes.
         let gaps: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(
-            gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60,
-            "{gaps:?}"
-        );
+        assert!(gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60, "{gaps:?}");
         assert_eq!(ends[8] % 300, 0, "back on the beat: {ends:?}");
         assert_eq!(ends[8] - ends[7], 300);
     }
@@ -814,9 +935,7 @@ mod tests {
     async fn polls_keep_to_the_interval_and_stop_when_asked() {
         let openings = (0..4).map(|_| meter()).collect();
         let plan = Plan {
-            port: Scripted {
-                openings: Mutex::new(openings),
-            },
+            port: Scripted { openings: Mutex::new(openings) },
             port_name: "port".to_owned(),
             line: Line::new(1200),
             registers: ids("energy energy volume"),
@@ -838,25 +957,41 @@ mod tests {
     }
 
     #[test]
+    fn every_order_has_its_turn() {
+        let four = ids("1 2 3 4");
+        let orders: BTreeSet<_> = (0..24).map(|turn| turned(&four, turn)).collect();
+        assert_eq!(orders.len(), 24);
+        assert_eq!(turned(&four, 0), four);
+        assert_eq!(turned(&four, 24), four);
+        assert_ne!(turned(&ids("1 2"), 0), turned(&ids("1 2"), 1));
+        assert_eq!(turned(&[], 5), []);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let shown = |names: &str| {
+            let missing: Vec<_> =
+                ids(names).into_iter().map(|id| (id, Missing::NoAnswer)).collect();
+            unread_words(&missing)
+        };
+        assert_eq!(unread_words(&[]), "");
+        assert_eq!(shown("volume"), ", without volume");
+        assert_eq!(shown("volume 4000"), ", without volume and 4000");
+        assert_eq!(
+            shown("energy volume flow power temp1 temp2 tempdiff"),
+            ", without energy, volume, flow, power, temp1 and 2 more"
+        );
+    }
+
+    #[test]
     fn durations_in_words() {
-        let shown: Vec<_> = [
-            0, 900, 9_999, 10_000, 119_999, 120_000, 7_199_000, 7_200_000, 12_000_000,
-        ]
-        .map(|ms| words(Duration::from_millis(ms)))
-        .into();
+        let shown: Vec<_> =
+            [0, 900, 9_999, 10_000, 119_999, 120_000, 7_199_000, 7_200_000, 12_000_000]
+                .map(|ms| words(Duration::from_millis(ms)))
+                .into();
         assert_eq!(
             shown,
-            [
-                "0.0 s",
-                "0.9 s",
-                "9.9 s",
-                "10 s",
-                "119 s",
-                "2 min",
-                "119 min",
-                "2 h",
-                "3 h 20 min"
-            ]
+            ["0.0 s", "0.9 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h", "3 h 20 min"]
         );
     }
 }

@@ -17,6 +17,8 @@ pub struct Reading {
     pub unit: Unit,
     /// The power of ten of the value's last digit: the meter's resolution.
     pub exponent: i8,
+    /// How many bytes the meter gave it.
+    pub length: usize,
 }
 
 impl TryFrom<&RegisterValue> for Reading {
@@ -28,6 +30,7 @@ impl TryFrom<&RegisterValue> for Reading {
             value: answer.value()?,
             unit: answer.unit,
             exponent: answer.sign_exponent.exponent(),
+            length: answer.mantissa().len(),
         })
     }
 }
@@ -45,6 +48,9 @@ pub enum Missing {
     /// The meter did not answer the request that asked for it.
     #[error("no good answer")]
     NoAnswer,
+    /// Readings that came one after the other contradict each other.
+    #[error("its readings contradict each other")]
+    Doubtful,
     /// It came, but has no value.
     #[error(transparent)]
     NoValue(#[from] ValueError),

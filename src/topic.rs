@@ -12,9 +12,7 @@ impl Topics {
     /// Those of the only meter: directly under the configured topic.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        Self {
-            base: base.to_owned(),
-        }
+        Self { base: base.to_owned() }
     }
 
     /// Where a value is published, in lower case.

@@ -48,18 +48,14 @@ impl FromStr for Endpoint {
         let Some((scheme, address)) = text.split_once("://") else {
             let path = PathBuf::from(text);
             let is_path = path.is_absolute() && !text.contains('\0');
-            return is_path
-                .then_some(Self::Serial { path })
-                .ok_or(ParseEndpointError);
+            return is_path.then_some(Self::Serial { path }).ok_or(ParseEndpointError);
         };
         if !scheme.eq_ignore_ascii_case("socket") {
             return Err(ParseEndpointError);
         }
         let address = address.strip_suffix('/').unwrap_or(address);
         let (host, port) = address.rsplit_once(':').ok_or(ParseEndpointError)?;
-        let bracketed = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         // A zone may follow: `fe80::1%eth0`.
         let is_address = |c: char| is_host(c) || ":%".contains(c);
@@ -71,10 +67,7 @@ impl FromStr for Endpoint {
             return Err(ParseEndpointError);
         }
         let host = bracketed.unwrap_or(host).to_owned();
-        Ok(Self::Tcp {
-            host,
-            port: port.parse().map_err(|_| ParseEndpointError)?,
-        })
+        Ok(Self::Tcp { host, port: port.parse().map_err(|_| ParseEndpointError)? })
     }
 }
 
@@ -115,21 +108,15 @@ async fn connect(host: &str, port: NonZeroU16) -> Result<TcpStream, OpenError> {
     let connecting = async {
         let addresses: Vec<_> = addresses
             .await
-            .map_err(|_| OpenError::HostNotFound {
-                host: host.to_owned(),
-            })?
+            .map_err(|_| OpenError::HostNotFound { host: host.to_owned() })?
             .collect();
-        TcpStream::connect(&addresses[..])
-            .await
-            .map_err(|error| OpenError::from_io(&error))
+        TcpStream::connect(&addresses[..]).await.map_err(|error| OpenError::from_io(&error))
     };
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
         .await
         .map_err(|_| OpenError::NoConnection)??;
     // A request is one small packet, and the meter counts the gaps.
-    stream
-        .set_nodelay(true)
-        .map_err(|error| OpenError::from_io(&error))?;
+    stream.set_nodelay(true).map_err(|error| OpenError::from_io(&error))?;
     Ok(stream)
 }
 
@@ -192,9 +179,7 @@ impl OpenError {
             io::ErrorKind::TimedOut
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable => Self::NoConnection,
-            _ => Self::Other {
-                reason: error.to_string(),
-            },
+            _ => Self::Other { reason: error.to_string() },
         }
     }
 
@@ -208,8 +193,8 @@ impl OpenError {
             }
             Self::NotSerial => "Check the path: `ls -l /dev/serial/by-id/` shows the serial ports.",
             Self::Denied => {
-                "Add the user that runs this program to the group that owns the device, mostly \
-                 `dialout`, and log in again."
+                "Add the user that runs this program to the group that owns the device, mostly with \
+                 `sudo usermod -aG dialout USER`, and log in again."
             }
             Self::Busy => {
                 "Stop the other program, or give it another port; only one can talk to the meter."
@@ -231,13 +216,17 @@ impl From<tokio_serial::Error> for OpenError {
     fn from(error: tokio_serial::Error) -> Self {
         match error.kind {
             tokio_serial::ErrorKind::NoDevice => Self::Busy,
+            // What the system says of a device that is no terminal.
+            _ if error.description.contains("typewriter")
+                || error.description.contains("ioctl") =>
+            {
+                Self::NotSerial
+            }
             tokio_serial::ErrorKind::Io(kind) => {
                 Self::from_io(&io::Error::new(kind, error.description))
             }
             tokio_serial::ErrorKind::InvalidInput | tokio_serial::ErrorKind::Unknown => {
-                Self::Other {
-                    reason: error.description,
-                }
+                Self::Other { reason: error.description }
             }
         }
     }
@@ -248,8 +237,7 @@ mod tests {
     use super::*;
 
     fn endpoint(text: &str) -> String {
-        text.parse::<Endpoint>()
-            .map_or("refused".to_owned(), |endpoint| endpoint.to_string())
+        text.parse::<Endpoint>().map_or("refused".to_owned(), |endpoint| endpoint.to_string())
     }
 
     #[test]
@@ -292,20 +280,13 @@ mod tests {
     async fn each_trouble_has_its_own_words() {
         assert_eq!(open_error("/dev/no-such-port").await, OpenError::Missing);
         assert_eq!(open_error("/proc/self/status").await, OpenError::NotSerial);
+        assert_eq!(open_error("/dev/null").await, OpenError::NotSerial);
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        assert_eq!(
-            open_error(&format!("socket://{address}")).await,
-            OpenError::Refused
-        );
+        assert_eq!(open_error(&format!("socket://{address}")).await, OpenError::Refused);
         let unknown = open_error("socket://no-such-host.invalid:2003").await;
-        assert_eq!(
-            unknown,
-            OpenError::HostNotFound {
-                host: "no-such-host.invalid".to_owned()
-            }
-        );
+        assert_eq!(unknown, OpenError::HostNotFound { host: "no-such-host.invalid".to_owned() });
     }
 
     #[tokio::test]

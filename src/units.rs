@@ -69,23 +69,12 @@ pub struct OutOfRange {
 pub fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOfRange> {
     let (unit, exponent) = (reading.unit, reading.exponent);
     let &Value::Number(value) = &reading.value else {
-        let measure = Measure {
-            quantity: unit.quantity(),
-            unit: None,
-        };
-        return Ok(Published {
-            text: reading.value.to_string(),
-            measure,
-        });
+        let measure = Measure { quantity: unit.quantity(), unit: None };
+        return Ok(Published { text: reading.value.to_string(), measure });
     };
     let Conversion { factor, measure } = conversion(reading.register, unit, system);
-    let value = factor
-        .apply(value, exponent)
-        .ok_or(OutOfRange { value, unit })?;
-    Ok(Published {
-        text: plain(value),
-        measure,
-    })
+    let value = factor.apply(value, exponent).ok_or(OutOfRange { value, unit })?;
+    Ok(Published { text: plain(value), measure })
 }
 
 /// The last register of Kamstrup's own lists, but for those that identify the meter.
@@ -142,10 +131,7 @@ fn conversion(register: RegisterId, unit: Unit, system: UnitSystem) -> Conversio
         Some((factor, unit)) => (factor, Some(unit)),
         None => as_it_is(unit),
     };
-    Conversion {
-        factor,
-        measure: Measure { quantity, unit },
-    }
+    Conversion { factor, measure: Measure { quantity, unit } }
 }
 
 /// What a value measures. The unit decides, but two units leave a question open: a difference of
@@ -167,63 +153,15 @@ fn standard(quantity: Quantity, unit: Unit) -> Option<(Factor, &'static str)> {
         Unit::KILOWATT_HOUR => (PowerOfTen(0), "kWh"),
         Unit::MEGAWATT_HOUR => (PowerOfTen(3), "kWh"),
         Unit::GIGAWATT_HOUR => (PowerOfTen(6), "kWh"),
-        Unit::JOULE => (
-            Ratio {
-                times: 1,
-                by: 3_600_000,
-            },
-            "kWh",
-        ),
-        Unit::KILOJOULE => (
-            Ratio {
-                times: 1,
-                by: 3_600,
-            },
-            "kWh",
-        ),
+        Unit::JOULE => (Ratio { times: 1, by: 3_600_000 }, "kWh"),
+        Unit::KILOJOULE => (Ratio { times: 1, by: 3_600 }, "kWh"),
         Unit::MEGAJOULE => (Ratio { times: 10, by: 36 }, "kWh"),
-        Unit::GIGAJOULE => (
-            Ratio {
-                times: 10_000,
-                by: 36,
-            },
-            "kWh",
-        ),
-        Unit::TEN_GIGAJOULES => (
-            Ratio {
-                times: 100_000,
-                by: 36,
-            },
-            "kWh",
-        ),
-        Unit::CALORIE => (
-            Ratio {
-                times: 1_163,
-                by: 1_000_000_000,
-            },
-            "kWh",
-        ),
-        Unit::KILOCALORIE => (
-            Ratio {
-                times: 1_163,
-                by: 1_000_000,
-            },
-            "kWh",
-        ),
-        Unit::MEGACALORIE => (
-            Ratio {
-                times: 1_163,
-                by: 1_000,
-            },
-            "kWh",
-        ),
-        Unit::GIGACALORIE => (
-            Ratio {
-                times: 1_163,
-                by: 1,
-            },
-            "kWh",
-        ),
+        Unit::GIGAJOULE => (Ratio { times: 10_000, by: 36 }, "kWh"),
+        Unit::TEN_GIGAJOULES => (Ratio { times: 100_000, by: 36 }, "kWh"),
+        Unit::CALORIE => (Ratio { times: 1_163, by: 1_000_000_000 }, "kWh"),
+        Unit::KILOCALORIE => (Ratio { times: 1_163, by: 1_000_000 }, "kWh"),
+        Unit::MEGACALORIE => (Ratio { times: 1_163, by: 1_000 }, "kWh"),
+        Unit::GIGACALORIE => (Ratio { times: 1_163, by: 1 }, "kWh"),
         Unit::WATT => (PowerOfTen(0), "W"),
         Unit::KILOWATT => (PowerOfTen(3), "W"),
         Unit::MEGAWATT => (PowerOfTen(6), "W"),
@@ -287,9 +225,7 @@ fn times_power_of_ten(mut value: Decimal, power: i32) -> Option<Decimal> {
 /// The power of ten of the first digit: 0 for 2.78, -1 for 0.278. `None` for zero.
 fn magnitude(value: Decimal) -> Option<i32> {
     let digits = value.mantissa().unsigned_abs().checked_ilog10()?;
-    i32::try_from(digits)
-        .ok()?
-        .checked_sub(i32::try_from(value.scale()).ok()?)
+    i32::try_from(digits).ok()?.checked_sub(i32::try_from(value.scale()).ok()?)
 }
 
 /// Rounds to a whole multiple of 10^`place`.
@@ -327,52 +263,34 @@ mod tests {
     }
 
     fn standard(register: u16, unit: Unit, exponent: i8, mantissa: u32) -> String {
-        shown(
-            &reading(register, unit, false, exponent, mantissa),
-            UnitSystem::Standard,
-        )
+        shown(&reading(register, unit, false, exponent, mantissa), UnitSystem::Standard)
     }
 
     fn shown(reading: &Reading, system: UnitSystem) -> String {
         let Published { text, measure } = publish(reading, system).unwrap();
-        measure
-            .unit
-            .map_or(text.clone(), |unit| format!("{text} {unit}"))
+        measure.unit.map_or(text.clone(), |unit| format!("{text} {unit}"))
     }
 
     #[test]
     fn powers_of_ten_are_exact() {
-        assert_eq!(
-            standard(ENERGY, Unit::KILOWATT_HOUR, 0, 81_947),
-            "81947 kWh"
-        );
+        assert_eq!(standard(ENERGY, Unit::KILOWATT_HOUR, 0, 81_947), "81947 kWh");
         // What others publish as 6.976 kWh and 6.4 W.
         assert_eq!(standard(ENERGY, Unit::MEGAWATT_HOUR, -3, 6_976), "6976 kWh");
         assert_eq!(standard(80, Unit::KILOWATT, -1, 64), "6400 W");
         assert_eq!(standard(74, Unit::LITRE_PER_HOUR, 0, 128), "0.128 m³/h");
-        assert_eq!(
-            standard(74, Unit::CUBIC_METRE_PER_HOUR, -2, 128),
-            "1.28 m³/h"
-        );
+        assert_eq!(standard(74, Unit::CUBIC_METRE_PER_HOUR, -2, 128), "1.28 m³/h");
         assert_eq!(standard(68, Unit::CUBIC_METRE, -2, 191_757), "1917.57 m³");
         assert_eq!(standard(68, Unit::LITRE, 0, 5), "0.005 m³");
         assert_eq!(standard(68, Unit::TEN_CUBIC_METRES, 0, 5), "50 m³");
-        assert_eq!(
-            standard(266, Unit::WATT_HOUR, -1, 2_712_113),
-            "271.2113 kWh"
-        );
-        assert_eq!(
-            standard(ENERGY, Unit::GIGAWATT_HOUR, 3, 7),
-            "7000000000 kWh"
-        );
+        assert_eq!(standard(266, Unit::WATT_HOUR, -1, 2_712_113), "271.2113 kWh");
+        assert_eq!(standard(ENERGY, Unit::GIGAWATT_HOUR, 3, 7), "7000000000 kWh");
         assert_eq!(standard(HOURS, Unit::HOUR, 0, 7_127), "7127 h");
     }
 
     #[test]
     fn exponents_from_minus_3_to_3() {
-        let shown: Vec<_> = (-3..=3)
-            .map(|e| standard(ENERGY, Unit::KILOWATT_HOUR, e, 120))
-            .collect();
+        let shown: Vec<_> =
+            (-3..=3).map(|e| standard(ENERGY, Unit::KILOWATT_HOUR, e, 120)).collect();
         let expected = ["0.12", "1.2", "12", "120", "1200", "12000", "120000"];
         assert_eq!(shown, expected.map(|number| format!("{number} kWh")));
     }
@@ -380,15 +298,9 @@ mod tests {
     #[test]
     fn joules_and_calories_are_rounded_one_digit_finer_than_the_meter() {
         // 0.01 GJ is 2.8 kWh: one decimal place. 670.99 GJ is 186386.1111… kWh.
-        assert_eq!(
-            standard(ENERGY, Unit::GIGAJOULE, -2, 67_099),
-            "186386.1 kWh"
-        );
+        assert_eq!(standard(ENERGY, Unit::GIGAJOULE, -2, 67_099), "186386.1 kWh");
         // 0.001 GJ is 0.28 kWh: two.
-        assert_eq!(
-            standard(ENERGY, Unit::GIGAJOULE, -3, 59_961),
-            "16655.83 kWh"
-        );
+        assert_eq!(standard(ENERGY, Unit::GIGAJOULE, -3, 59_961), "16655.83 kWh");
         // 1 GJ is 278 kWh: tens.
         assert_eq!(standard(ENERGY, Unit::GIGAJOULE, 0, 123), "34170 kWh");
         assert_eq!(standard(ENERGY, Unit::TEN_GIGAJOULES, 0, 1), "2800 kWh");
@@ -404,10 +316,7 @@ mod tests {
     #[test]
     fn the_register_does_not_choose_the_unit() {
         assert_eq!(standard(ENERGY, Unit::TONNE, -1, 15), "1.5 ton");
-        assert_eq!(
-            standard(97, Unit::CUBIC_METRE_CELSIUS, 0, 23_750),
-            "23750 m³·°C"
-        );
+        assert_eq!(standard(97, Unit::CUBIC_METRE_CELSIUS, 0, 23_750), "23750 m³·°C");
         assert_eq!(standard(HOURS, Unit::NUMBER, 0, 54_888), "54888");
         assert_eq!(standard(HOURS, Unit::DAY, 0, 3), "3 d");
         assert_eq!(standard(UNKNOWN, Unit::from_code(200), -1, 3), "0.3");
@@ -430,10 +339,7 @@ mod tests {
     #[test]
     fn the_meters_own_units() {
         let shown = |register, unit, exponent, mantissa| {
-            shown(
-                &reading(register, unit, false, exponent, mantissa),
-                UnitSystem::Meter,
-            )
+            shown(&reading(register, unit, false, exponent, mantissa), UnitSystem::Meter)
         };
         assert_eq!(shown(ENERGY, Unit::GIGAJOULE, -2, 67_099), "670.99 GJ");
         assert_eq!(shown(74, Unit::LITRE_PER_HOUR, 0, 128), "128 L/h");
@@ -443,12 +349,7 @@ mod tests {
 
     #[test]
     fn zero_is_zero() {
-        for unit in [
-            Unit::GIGAJOULE,
-            Unit::KILOWATT_HOUR,
-            Unit::WATT_HOUR,
-            Unit::GIGAWATT_HOUR,
-        ] {
+        for unit in [Unit::GIGAJOULE, Unit::KILOWATT_HOUR, Unit::WATT_HOUR, Unit::GIGAWATT_HOUR] {
             for exponent in [-3, 0, 3] {
                 let zero = reading(ENERGY, unit, true, exponent, 0);
                 assert_eq!(shown(&zero, UnitSystem::Standard), "0 kWh");

@@ -132,11 +132,7 @@ pub fn parse(body: &[u8]) -> Result<Packet<'_>, PacketError> {
     if expected != found {
         return Err(PacketError::Checksum { expected, found });
     }
-    Ok(Packet {
-        address: Address(address),
-        cid: Cid(cid),
-        data,
-    })
+    Ok(Packet { address: Address(address), cid: Cid(cid), data })
 }
 
 /// Builds the whole frame, from start byte to stop byte, ready for the line.
@@ -168,26 +164,15 @@ mod tests {
     #[test]
     fn refuses_what_is_too_short() {
         for length in 0..OVERHEAD {
-            assert_eq!(
-                parse(&vec![0; length]),
-                Err(PacketError::TooShort { length })
-            );
+            assert_eq!(parse(&vec![0; length]), Err(PacketError::TooShort { length }));
         }
     }
 
     #[test]
     fn names_both_checksums() {
         // 5512-447 M1 p.18 as printed; the checksum is a misprint for 774E.
-        let body = [
-            0x3F, 0x09, 0x00, 0x01, 0x14, 0x4A, 0x00, 0x02, 0x77, 0x15, 0xC3, 0x4A,
-        ];
-        assert_eq!(
-            parse(&body),
-            Err(PacketError::Checksum {
-                expected: 0x774E,
-                found: 0xC34A
-            })
-        );
+        let body = [0x3F, 0x09, 0x00, 0x01, 0x14, 0x4A, 0x00, 0x02, 0x77, 0x15, 0xC3, 0x4A];
+        assert_eq!(parse(&body), Err(PacketError::Checksum { expected: 0x774E, found: 0xC34A }));
     }
 
     proptest! {

@@ -61,10 +61,7 @@ impl Direction {
 /// Whether a byte must be stuffed between start and stop (5512-447 M1 p.5).
 #[must_use]
 pub const fn is_reserved(byte: u8) -> bool {
-    matches!(
-        byte,
-        START_TO_METER | START_FROM_METER | STOP | ACK | ESCAPE
-    )
+    matches!(byte, START_TO_METER | START_FROM_METER | STOP | ACK | ESCAPE)
 }
 
 /// Wraps `body` in a frame: start byte, stuffed body, stop byte.
@@ -187,10 +184,7 @@ impl Decoder {
             State::Inside(direction) => match byte {
                 STOP => {
                     self.state = State::Outside;
-                    Some(Event::Frame {
-                        direction,
-                        body: mem::take(&mut self.body),
-                    })
+                    Some(Event::Frame { direction, body: mem::take(&mut self.body) })
                 }
                 ESCAPE => {
                     self.state = State::Escaped(direction);
@@ -229,17 +223,11 @@ mod tests {
 
     fn decode(bytes: &[u8]) -> Vec<Event> {
         let mut decoder = Decoder::new();
-        bytes
-            .iter()
-            .filter_map(|&byte| decoder.push(byte))
-            .collect()
+        bytes.iter().filter_map(|&byte| decoder.push(byte)).collect()
     }
 
     fn frame(direction: Direction, body: &[u8]) -> Event {
-        Event::Frame {
-            direction,
-            body: body.to_vec(),
-        }
+        Event::Frame { direction, body: body.to_vec() }
     }
 
     fn direction() -> impl Strategy<Value = Direction> {
@@ -250,9 +238,7 @@ mod tests {
     fn body() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             any::<u8>(),
-            prop::sample::select(vec![
-                0x80, 0x40, 0x0D, 0x06, 0x1B, 0x7F, 0xBF, 0xF2, 0xF9, 0xE4
-            ]),
+            prop::sample::select(vec![0x80, 0x40, 0x0D, 0x06, 0x1B, 0x7F, 0xBF, 0xF2, 0xF9, 0xE4]),
         ];
         prop::collection::vec(byte, 0..200)
     }
@@ -283,19 +269,14 @@ mod tests {
     fn tells_an_echo_from_an_answer() {
         assert_eq!(
             decode(&[0x80, 0x3F, 0x0D, 0x40, 0x3F, 0x0D]),
-            [
-                frame(Direction::ToMeter, &[0x3F]),
-                frame(Direction::FromMeter, &[0x3F])
-            ]
+            [frame(Direction::ToMeter, &[0x3F]), frame(Direction::FromMeter, &[0x3F])]
         );
     }
 
     #[test]
     fn a_start_byte_begins_anew() {
-        let interrupted = Event::Damaged {
-            direction: Direction::ToMeter,
-            damage: Damage::Interrupted,
-        };
+        let interrupted =
+            Event::Damaged { direction: Direction::ToMeter, damage: Damage::Interrupted };
         assert_eq!(
             decode(&[0x80, 0x3F, 0x40, 0x3F, 0x0D]),
             [interrupted, frame(Direction::FromMeter, &[0x3F])]
@@ -304,24 +285,10 @@ mod tests {
 
     #[test]
     fn names_the_byte_that_damaged_a_frame() {
-        let damaged = |damage| {
-            vec![Event::Damaged {
-                direction: Direction::FromMeter,
-                damage,
-            }]
-        };
-        assert_eq!(
-            decode(&[0x40, 0x06]),
-            damaged(Damage::Unstuffed { byte: 0x06 })
-        );
-        assert_eq!(
-            decode(&[0x40, 0x1B, 0x0D]),
-            damaged(Damage::BadEscape { byte: 0x0D })
-        );
-        assert_eq!(
-            decode(&[0x40, 0x1B, 0x00]),
-            damaged(Damage::BadEscape { byte: 0x00 })
-        );
+        let damaged = |damage| vec![Event::Damaged { direction: Direction::FromMeter, damage }];
+        assert_eq!(decode(&[0x40, 0x06]), damaged(Damage::Unstuffed { byte: 0x06 }));
+        assert_eq!(decode(&[0x40, 0x1B, 0x0D]), damaged(Damage::BadEscape { byte: 0x0D }));
+        assert_eq!(decode(&[0x40, 0x1B, 0x00]), damaged(Damage::BadEscape { byte: 0x00 }));
         let mut endless = vec![0x40];
         endless.resize(MAX_BODY + 2, 0x55);
         assert_eq!(decode(&endless), damaged(Damage::TooLong));

@@ -48,13 +48,7 @@
 //! ```
 
 #![no_std]
-#![cfg_attr(
-    test,
-    expect(
-        clippy::arithmetic_side_effects,
-        reason = "a test that overflows fails"
-    )
-)]
+#![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails"))]
 
 extern crate alloc;
 #[cfg(test)]

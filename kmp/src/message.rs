@@ -26,6 +26,14 @@ pub trait Command {
     /// Reads the data of an answer whose address and command id are right.
     fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
 
+    /// Whether the answer has what it must and follows the order of the request.
+    ///
+    /// No document promises the order, but every known meter keeps it. So a client that changes the
+    /// order from request to request can tell a late answer to an earlier one.
+    fn follows(&self, _answer: &Self::Answer) -> bool {
+        true
+    }
+
     /// How many bytes of data an answer has at most, for working out how long it may take.
     fn max_answer_data(&self) -> usize;
 }
@@ -66,14 +74,7 @@ pub enum AnswerError {
 pub fn emit_request<C: Command>(address: Address, command: &C) -> Vec<u8> {
     let mut data = Vec::new();
     command.emit_data(&mut data);
-    datalink::emit(
-        Direction::ToMeter,
-        Packet {
-            address,
-            cid: C::CID,
-            data: &data,
-        },
-    )
+    datalink::emit(Direction::ToMeter, Packet { address, cid: C::CID, data: &data })
 }
 
 /// Asks for meter type and software revision (5512-447 M1 p.15-16).
@@ -131,12 +132,9 @@ pub struct SoftwareRevision {
 impl fmt::Display for SoftwareRevision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.letter {
-            1..=26 => write!(
-                f,
-                "{}{}",
-                char::from(self.letter.saturating_add(b'A' - 1)),
-                self.number
-            ),
+            1..=26 => {
+                write!(f, "{}{}", char::from(self.letter.saturating_add(b'A' - 1)), self.number)
+            }
             other => write!(f, "{other}.{}", self.number),
         }
     }
@@ -192,16 +190,15 @@ impl fmt::Display for SerialNumber {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetRegister {
     registers: Vec<RegisterId>,
+    /// Those that the meter is known to have.
+    certain: Vec<RegisterId>,
 }
 
 /// Registers cannot be asked for like this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum GetRegisterError {
     /// None, or more than 8.
-    #[error(
-        "{count} registers in one request; 1 to {} are possible",
-        GetRegister::MAX
-    )]
+    #[error("{count} registers in one request; 1 to {} are possible", GetRegister::MAX)]
     Count {
         /// How many.
         count: usize,
@@ -230,9 +227,15 @@ impl GetRegister {
         if let Some(&register) = first_duplicate(registers) {
             return Err(GetRegisterError::Twice { register });
         }
-        Ok(Self {
-            registers: registers.to_vec(),
-        })
+        Ok(Self { registers: registers.to_vec(), certain: Vec::new() })
+    }
+
+    /// Says which of the registers the meter is known to have: an answer without them is to
+    /// another request.
+    #[must_use]
+    pub fn expecting(mut self, is_certain: impl Fn(RegisterId) -> bool) -> Self {
+        self.certain = self.registers.iter().copied().filter(|id| is_certain(*id)).collect();
+        self
     }
 
     /// The registers, in the order of the request.
@@ -243,19 +246,14 @@ impl GetRegister {
 
     /// Reads the data of a request, as a meter does.
     pub fn parse(data: &[u8]) -> Result<Self, RequestError> {
-        let invalid = RequestError::Data {
-            cid: Cid::GET_REGISTER,
-            length: data.len(),
-        };
+        let invalid = RequestError::Data { cid: Cid::GET_REGISTER, length: data.len() };
         let (&count, ids) = data.split_first().ok_or(invalid)?;
         let (pairs, rest) = ids.as_chunks::<2>();
         if pairs.len() != usize::from(count) || !rest.is_empty() {
             return Err(invalid);
         }
-        let registers: Vec<RegisterId> = pairs
-            .iter()
-            .map(|pair| RegisterId::new(u16::from_be_bytes(*pair)))
-            .collect();
+        let registers: Vec<RegisterId> =
+            pairs.iter().map(|pair| RegisterId::new(u16::from_be_bytes(*pair))).collect();
         Self::new(&registers).map_err(|_| invalid)
     }
 
@@ -274,14 +272,17 @@ impl Command for GetRegister {
     const CID: Cid = Cid::GET_REGISTER;
     type Answer = Vec<RegisterValue>;
 
+    fn follows(&self, answer: &Vec<RegisterValue>) -> bool {
+        let mut asked = self.registers.iter();
+        let has = |register| answer.iter().any(|value| value.register == register);
+        answer.iter().all(|value| asked.any(|register| *register == value.register))
+            && self.certain.iter().all(|register| has(*register))
+    }
+
     fn emit_data(&self, out: &mut Vec<u8>) {
         // At most 8, so the count is one byte.
         out.push(u8::try_from(self.registers.len()).unwrap_or(u8::MAX));
-        out.extend(
-            self.registers
-                .iter()
-                .flat_map(|register| register.get().to_be_bytes()),
-        );
+        out.extend(self.registers.iter().flat_map(|register| register.get().to_be_bytes()));
     }
 
     fn parse_answer(&self, data: &[u8]) -> Result<Vec<RegisterValue>, AnswerError> {
@@ -305,9 +306,7 @@ impl Command for GetRegister {
     }
 
     fn max_answer_data(&self) -> usize {
-        self.registers
-            .len()
-            .saturating_mul(5_usize.saturating_add(Self::LONGEST_MANTISSA))
+        self.registers.len().saturating_mul(5_usize.saturating_add(Self::LONGEST_MANTISSA))
     }
 }
 
@@ -348,10 +347,9 @@ impl Request {
         match cid {
             Cid::GET_TYPE if data.is_empty() => Ok(Self::GetType),
             Cid::GET_SERIAL_NO if data.is_empty() => Ok(Self::GetSerialNo),
-            Cid::GET_TYPE | Cid::GET_SERIAL_NO => Err(RequestError::Data {
-                cid,
-                length: data.len(),
-            }),
+            Cid::GET_TYPE | Cid::GET_SERIAL_NO => {
+                Err(RequestError::Data { cid, length: data.len() })
+            }
             Cid::GET_REGISTER => GetRegister::parse(data).map(Self::GetRegister),
             _ => Err(RequestError::Unknown { cid }),
         }
@@ -359,10 +357,7 @@ impl Request {
 }
 
 fn exactly<const N: usize>(data: &[u8]) -> Result<[u8; N], AnswerError> {
-    data.try_into().map_err(|_| AnswerError::Length {
-        expected: N,
-        found: data.len(),
-    })
+    data.try_into().map_err(|_| AnswerError::Length { expected: N, found: data.len() })
 }
 
 fn first_duplicate(registers: &[RegisterId]) -> Option<&RegisterId> {
@@ -393,27 +388,15 @@ mod tests {
 
     fn register_value(id: u16, mantissa: &[u8]) -> RegisterValue {
         let exponent = SignExponent::from_byte(0);
-        RegisterValue::new(
-            RegisterId::new(id),
-            Unit::NUMBER,
-            exponent,
-            mantissa.to_vec(),
-        )
-        .unwrap()
+        RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, mantissa.to_vec()).unwrap()
     }
 
     #[test]
     fn one_to_eight_registers_each_once() {
-        assert_eq!(
-            GetRegister::new(&[]),
-            Err(GetRegisterError::Count { count: 0 })
-        );
+        assert_eq!(GetRegister::new(&[]), Err(GetRegisterError::Count { count: 0 }));
         let nine = ids(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(GetRegister::new(&nine[..8]).is_ok());
-        assert_eq!(
-            GetRegister::new(&nine),
-            Err(GetRegisterError::Count { count: 9 })
-        );
+        assert_eq!(GetRegister::new(&nine), Err(GetRegisterError::Count { count: 9 }));
         let register = RegisterId::new(60);
         assert_eq!(
             GetRegister::new(&ids(&[60, 68, 60])),
@@ -426,32 +409,33 @@ mod tests {
         let command = GetRegister::new(&ids(&[60, 68])).unwrap();
         let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(74, &[2])]);
         let register = RegisterId::new(74);
-        assert_eq!(
-            command.parse_answer(&data),
-            Err(AnswerError::NotAsked { register })
-        );
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::NotAsked { register }));
         let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(60, &[2])]);
         let register = RegisterId::new(60);
-        assert_eq!(
-            command.parse_answer(&data),
-            Err(AnswerError::Twice { register })
-        );
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::Twice { register }));
     }
 
     #[test]
     fn registers_may_be_missing_and_in_any_order() {
         let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
-        let values = [
-            register_value(74, &[1, 2]),
-            register_value(60, &[0, 0, 0, 9]),
-        ];
-        assert_eq!(
-            command
-                .parse_answer(&GetRegister::emit_answer(&values))
-                .unwrap(),
-            values
-        );
+        let values = [register_value(74, &[1, 2]), register_value(60, &[0, 0, 0, 9])];
+        assert_eq!(command.parse_answer(&GetRegister::emit_answer(&values)).unwrap(), values);
         assert_eq!(command.parse_answer(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn an_answer_follows_the_request_or_does_not() {
+        let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
+        let follows = |ids: &[u16]| {
+            let values: Vec<_> = ids.iter().map(|&id| register_value(id, &[1])).collect();
+            command.follows(&values)
+        };
+        assert!(follows(&[60, 68, 74]) && follows(&[60, 74]) && follows(&[]));
+        assert!(!follows(&[68, 74, 60]) && !follows(&[74, 68]));
+        let command = command.clone().expecting(|register| register.get() == 68);
+        let values = |ids: &[u16]| ids.iter().map(|&id| register_value(id, &[1])).collect();
+        assert!(command.follows(&values(&[60, 68])));
+        assert!(!command.follows(&values(&[60, 74])));
     }
 
     #[test]
@@ -459,23 +443,14 @@ mod tests {
         let command = GetRegister::new(&ids(&[60, 68])).unwrap();
         let mut data = GetRegister::emit_answer(&[register_value(60, &[1, 2])]);
         data.push(0);
-        assert_eq!(
-            command.parse_answer(&data),
-            Err(AnswerError::Truncated { offset: 7 })
-        );
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::Truncated { offset: 7 }));
         assert_eq!(
             GetSerialNo.parse_answer(&[1, 2, 3]),
-            Err(AnswerError::Length {
-                expected: 4,
-                found: 3
-            })
+            Err(AnswerError::Length { expected: 4, found: 3 })
         );
         assert_eq!(
             GetType.parse_answer(&[1, 2, 3, 4, 5]),
-            Err(AnswerError::Length {
-                expected: 4,
-                found: 5
-            })
+            Err(AnswerError::Length { expected: 4, found: 5 })
         );
     }
 

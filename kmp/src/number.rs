@@ -56,11 +56,7 @@ impl SignExponent {
     #[must_use]
     pub const fn exponent(self) -> i8 {
         let magnitude = (self.0 & EXPONENT).cast_signed();
-        if self.0 & NEGATIVE_EXPONENT == 0 {
-            magnitude
-        } else {
-            magnitude.wrapping_neg()
-        }
+        if self.0 & NEGATIVE_EXPONENT == 0 { magnitude } else { magnitude.wrapping_neg() }
     }
 }
 
@@ -88,9 +84,7 @@ pub enum NumberError {
 
 /// The mantissa as an unsigned integer; `None` above 16 bytes of magnitude.
 pub(crate) fn mantissa(bytes: &[u8]) -> Option<u128> {
-    bytes.iter().try_fold(0_u128, |sum, &byte| {
-        sum.checked_mul(256)?.checked_add(byte.into())
-    })
+    bytes.iter().try_fold(0_u128, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))
 }
 
 /// The exact value.
@@ -99,18 +93,9 @@ pub fn to_decimal(sign_exponent: SignExponent, bytes: &[u8]) -> Result<Decimal, 
         return Err(NumberError::Empty);
     }
     let exponent = sign_exponent.exponent();
-    let out_of_range = NumberError::OutOfRange {
-        length: bytes.len(),
-        exponent,
-    };
-    let mantissa = mantissa(bytes)
-        .and_then(|m| i128::try_from(m).ok())
-        .ok_or(out_of_range)?;
-    let scale = if exponent < 0 {
-        exponent.unsigned_abs().into()
-    } else {
-        0
-    };
+    let out_of_range = NumberError::OutOfRange { length: bytes.len(), exponent };
+    let mantissa = mantissa(bytes).and_then(|m| i128::try_from(m).ok()).ok_or(out_of_range)?;
+    let scale = if exponent < 0 { exponent.unsigned_abs().into() } else { 0 };
     let mut value = Decimal::try_from_i128_with_scale(mantissa, scale).map_err(|_| out_of_range)?;
     if exponent > 0 && !value.is_zero() {
         for _ in 0..exponent {
@@ -128,16 +113,13 @@ pub fn to_decimal(sign_exponent: SignExponent, bytes: &[u8]) -> Result<Decimal, 
 pub fn from_decimal(value: Decimal, length: u8) -> Result<(SignExponent, Vec<u8>), NumberError> {
     let does_not_fit = NumberError::DoesNotFit { length };
     let bytes = value.mantissa().unsigned_abs().to_be_bytes();
-    let (high, low) = bytes
-        .split_at_checked(bytes.len().saturating_sub(length.into()))
-        .ok_or(does_not_fit)?;
+    let (high, low) =
+        bytes.split_at_checked(bytes.len().saturating_sub(length.into())).ok_or(does_not_fit)?;
     if high.iter().any(|&byte| byte != 0) || low.len() != usize::from(length) {
         return Err(does_not_fit);
     }
     // A scale is at most 28.
-    let exponent = i8::try_from(value.scale())
-        .map_err(|_| does_not_fit)?
-        .wrapping_neg();
+    let exponent = i8::try_from(value.scale()).map_err(|_| does_not_fit)?.wrapping_neg();
     let sign_exponent =
         SignExponent::new(value.is_sign_negative(), exponent).ok_or(does_not_fit)?;
     Ok((sign_exponent, low.to_vec()))
@@ -158,22 +140,12 @@ mod tests {
     #[test]
     fn examples_of_the_manual() {
         // 5512-447 M1 p.7
-        assert_eq!(
-            decimal(0xC2, &[0, 0, 0x30, 0x39]).unwrap().to_string(),
-            "-123.45"
-        );
-        assert_eq!(
-            decimal(0x03, &[0x05, 0x39, 0x7F, 0xB1])
-                .unwrap()
-                .to_string(),
-            "87654321000"
-        );
+        assert_eq!(decimal(0xC2, &[0, 0, 0x30, 0x39]).unwrap().to_string(), "-123.45");
+        assert_eq!(decimal(0x03, &[0x05, 0x39, 0x7F, 0xB1]).unwrap().to_string(), "87654321000");
         assert_eq!(decimal(0x03, &[0xFF]).unwrap().to_string(), "255000");
         // 5512-447 M1 p.20
         assert_eq!(
-            decimal(0x11, &[0x01, 0x2A, 0xF0, 0x24])
-                .unwrap()
-                .to_string(),
+            decimal(0x11, &[0x01, 0x2A, 0xF0, 0x24]).unwrap().to_string(),
             "1959120400000000000000000"
         );
     }
@@ -188,28 +160,16 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         assert_eq!(decimal(0, &[]), Err(NumberError::Empty));
-        let too_small = NumberError::OutOfRange {
-            length: 1,
-            exponent: -29,
-        };
+        let too_small = NumberError::OutOfRange { length: 1, exponent: -29 };
         assert_eq!(decimal(0x5D, &[1]), Err(too_small));
-        let too_large = NumberError::OutOfRange {
-            length: 1,
-            exponent: 29,
-        };
+        let too_large = NumberError::OutOfRange { length: 1, exponent: 29 };
         assert_eq!(decimal(29, &[1]), Err(too_large));
         assert!(decimal(0, &[0xFF; 13]).is_err());
         assert!(decimal(0, &[0xFF; 12]).is_ok());
         assert!(decimal(0, &[0xFF; 255]).is_err());
         let value: Decimal = Decimal::from(256);
-        assert_eq!(
-            from_decimal(value, 1),
-            Err(NumberError::DoesNotFit { length: 1 })
-        );
-        assert_eq!(
-            from_decimal(value, 20),
-            Err(NumberError::DoesNotFit { length: 20 })
-        );
+        assert_eq!(from_decimal(value, 1), Err(NumberError::DoesNotFit { length: 1 }));
+        assert_eq!(from_decimal(value, 20), Err(NumberError::DoesNotFit { length: 20 }));
     }
 
     proptest! {

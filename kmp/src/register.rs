@@ -27,9 +27,7 @@ impl RegisterId {
     /// What is known of it.
     #[must_use]
     pub fn info(self) -> Option<&'static Register> {
-        let index = REGISTERS
-            .binary_search_by_key(&self, |register| register.id)
-            .ok()?;
+        let index = REGISTERS.binary_search_by_key(&self, |register| register.id).ok()?;
         REGISTERS.get(index)
     }
 }
@@ -58,9 +56,7 @@ impl FromStr for RegisterId {
         if !digits.chars().all(|digit| digit.is_digit(radix)) {
             return Err(ParseRegisterIdError);
         }
-        u16::from_str_radix(digits, radix)
-            .map(Self)
-            .map_err(|_| ParseRegisterIdError)
+        u16::from_str_radix(digits, radix).map(Self).map_err(|_| ParseRegisterIdError)
     }
 }
 
@@ -106,9 +102,7 @@ impl Register {
     /// The register that a user calls by this name, in any case.
     #[must_use]
     pub fn by_key(key: &str) -> Option<&'static Self> {
-        REGISTERS
-            .iter()
-            .find(|register| register.key.eq_ignore_ascii_case(key))
+        REGISTERS.iter().find(|register| register.key.eq_ignore_ascii_case(key))
     }
 }
 
@@ -120,14 +114,7 @@ const fn row(
     quantity: Quantity,
     source: &'static str,
 ) -> Register {
-    Register {
-        id: RegisterId(id),
-        key,
-        label,
-        kind,
-        quantity,
-        source,
-    }
+    Register { id: RegisterId(id), key, label, kind, quantity, source }
 }
 
 /// The registers that have names, by number.
@@ -369,27 +356,18 @@ mod tests {
     fn ids_ascend_and_every_row_is_complete() {
         assert!(REGISTERS.is_sorted_by(|a, b| a.id < b.id));
         for register in REGISTERS {
-            assert!(
-                !register.label.is_empty() && !register.source.is_empty(),
-                "{register:?}"
-            );
+            assert!(!register.label.is_empty() && !register.source.is_empty(), "{register:?}");
             assert_eq!(register.id.info().map(|info| info.id), Some(register.id));
         }
     }
 
     #[test]
     fn keys_are_unique_in_any_case_and_fit_into_a_topic() {
-        let mut keys: Vec<_> = REGISTERS
-            .iter()
-            .map(|r| r.key.to_ascii_lowercase())
-            .collect();
+        let mut keys: Vec<_> = REGISTERS.iter().map(|r| r.key.to_ascii_lowercase()).collect();
         keys.sort_unstable();
         assert!(keys.is_sorted_by(|a, b| a < b));
         for key in keys {
-            assert!(
-                key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-                "{key}"
-            );
+            assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{key}");
             // A number must never be taken for a name.
             assert!(key.starts_with(|c: char| c.is_ascii_alphabetic()), "{key}");
         }
@@ -407,10 +385,7 @@ mod tests {
     #[test]
     fn names_resolve_in_any_case() {
         for name in ["maxflowDate_m", "maxflowdate_m", "MAXFLOWDATE_M"] {
-            assert_eq!(
-                Register::by_key(name).map(|r| r.id),
-                Some(RegisterId::new(138))
-            );
+            assert_eq!(Register::by_key(name).map(|r| r.id), Some(RegisterId::new(138)));
         }
         assert!(Register::by_key("enery").is_none());
     }
@@ -421,14 +396,8 @@ mod tests {
         assert_eq!("0x003C".parse(), Ok(RegisterId::new(60)));
         assert_eq!("0XffFF".parse(), Ok(RegisterId::new(65535)));
         assert_eq!("65535".parse::<RegisterId>().unwrap().to_string(), "65535");
-        for bad in [
-            "", "0x", "65536", "0x10000", "-1", "+1", "0x+1", "6 0", "energy", "60.0",
-        ] {
-            assert_eq!(
-                bad.parse::<RegisterId>(),
-                Err(ParseRegisterIdError),
-                "{bad}"
-            );
+        for bad in ["", "0x", "65536", "0x10000", "-1", "+1", "0x+1", "6 0", "energy", "60.0"] {
+            assert_eq!(bad.parse::<RegisterId>(), Err(ParseRegisterIdError), "{bad}");
         }
     }
 }

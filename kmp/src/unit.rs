@@ -173,9 +173,7 @@ impl Unit {
     /// The symbol (`kWh`, `m³`); `None` for a plain number and for an unknown code.
     #[must_use]
     pub fn symbol(self) -> Option<&'static str> {
-        self.info()
-            .map(|info| info.symbol)
-            .filter(|symbol| !symbol.is_empty())
+        self.info().map(|info| info.symbol).filter(|symbol| !symbol.is_empty())
     }
 
     /// What it measures; [`Quantity::Other`] for an unknown code.
@@ -187,10 +185,7 @@ impl Unit {
     /// The unit with this symbol, upper and lower case told apart (`mW` is not `MW`).
     #[must_use]
     pub fn from_symbol(symbol: &str) -> Option<Self> {
-        UNITS
-            .iter()
-            .find(|info| !symbol.is_empty() && info.symbol == symbol)
-            .map(|info| info.unit)
+        UNITS.iter().find(|info| !symbol.is_empty() && info.symbol == symbol).map(|info| info.unit)
     }
 }
 
@@ -211,13 +206,7 @@ const fn row(
     quantity: Quantity,
     source: &'static str,
 ) -> UnitInfo {
-    UnitInfo {
-        unit: Unit(code),
-        symbol,
-        meaning,
-        quantity,
-        source,
-    }
+    UnitInfo { unit: Unit(code), symbol, meaning, quantity, source }
 }
 
 /// Every unit code that a source explains, by code.

@@ -41,12 +41,7 @@ impl RegisterValue {
         mantissa: Vec<u8>,
     ) -> Option<Self> {
         u8::try_from(mantissa.len()).ok()?;
-        Some(Self {
-            register,
-            unit,
-            sign_exponent,
-            mantissa,
-        })
+        Some(Self { register, unit, sign_exponent, mantissa })
     }
 
     /// A number with all its decimal places, in a mantissa of `length` bytes.
@@ -57,12 +52,7 @@ impl RegisterValue {
         length: u8,
     ) -> Result<Self, NumberError> {
         let (sign_exponent, mantissa) = number::from_decimal(value, length)?;
-        Ok(Self {
-            register,
-            unit,
-            sign_exponent,
-            mantissa,
-        })
+        Ok(Self { register, unit, sign_exponent, mantissa })
     }
 
     /// The mantissa's bytes, high byte first.
@@ -121,10 +111,7 @@ impl RegisterValue {
             }
             Quantity::DateTime => Err(ValueError::UnknownLayout { unit: self.unit }),
             Quantity::Text => text(&self.mantissa).map(Value::Text),
-            _ => Ok(Value::Number(number::to_decimal(
-                self.sign_exponent,
-                &self.mantissa,
-            )?)),
+            _ => Ok(Value::Number(number::to_decimal(self.sign_exponent, &self.mantissa)?)),
         }
     }
 
@@ -138,29 +125,17 @@ impl RegisterValue {
 
 /// The digits above and below `place`, a power of ten.
 fn split_digits(digits: u32, place: u32) -> (u32, u32) {
-    (
-        digits.checked_div(place).unwrap_or(0),
-        digits.checked_rem(place).unwrap_or(0),
-    )
+    (digits.checked_div(place).unwrap_or(0), digits.checked_rem(place).unwrap_or(0))
 }
 
 fn text(bytes: &[u8]) -> Result<String, ValueError> {
     let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    let end = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last.saturating_add(1));
+    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last.saturating_add(1));
     let shown = bytes.get(..end).unwrap_or_default();
     if let Some(&byte) = shown.iter().find(|byte| !printable(byte)) {
         return Err(ValueError::Text { byte });
     }
-    Ok(shown
-        .iter()
-        .copied()
-        .map(char::from)
-        .collect::<String>()
-        .trim()
-        .to_string())
+    Ok(shown.iter().copied().map(char::from).collect::<String>().trim().to_string())
 }
 
 /// What a register's bytes mean.
@@ -210,10 +185,7 @@ pub struct Date {
 impl Date {
     /// From year and the four digits mmdd.
     fn new(year: Option<u32>, month_day: u32) -> Result<Self, ValueError> {
-        let digits = year
-            .unwrap_or(0)
-            .saturating_mul(10_000)
-            .saturating_add(month_day);
+        let digits = year.unwrap_or(0).saturating_mul(10_000).saturating_add(month_day);
         let (month, day) = split_digits(month_day, 100);
         if month_day == 0 && matches!(year, None | Some(0 | 2000)) {
             return Err(ValueError::NotSet);
@@ -224,9 +196,7 @@ impl Date {
                 month: month.try_into().ok()?,
                 day: day.try_into().ok()?,
             };
-            (1..=days_of_month(date.year, date.month))
-                .contains(&date.day)
-                .then_some(date)
+            (1..=days_of_month(date.year, date.month)).contains(&date.day).then_some(date)
         })();
         date.ok_or(ValueError::Date { digits })
     }
@@ -252,22 +222,11 @@ impl Date {
     fn next(self) -> Self {
         let Self { year, month, day } = self;
         if day < days_of_month(year, month) {
-            Self {
-                day: day.saturating_add(1),
-                ..self
-            }
+            Self { day: day.saturating_add(1), ..self }
         } else if month < 12 {
-            Self {
-                year,
-                month: month.saturating_add(1),
-                day: 1,
-            }
+            Self { year, month: month.saturating_add(1), day: 1 }
         } else {
-            Self {
-                year: year.saturating_add(1),
-                month: 1,
-                day: 1,
-            }
+            Self { year: year.saturating_add(1), month: 1, day: 1 }
         }
     }
 }
@@ -301,24 +260,14 @@ pub struct TimeOfDay {
 
 impl TimeOfDay {
     fn new(hour: u8, minute: u8, second: u8) -> Option<Self> {
-        (hour < 24 && minute < 60 && second < 60).then_some(Self {
-            hour,
-            minute,
-            second,
-        })
+        (hour < 24 && minute < 60 && second < 60).then_some(Self { hour, minute, second })
     }
 
     fn from_digits(digits: u32) -> Result<Self, ValueError> {
         let (hours, rest) = split_digits(digits, 10_000);
         let (minute, second) = split_digits(rest, 100);
-        (|| {
-            Self::new(
-                hours.try_into().ok()?,
-                minute.try_into().ok()?,
-                second.try_into().ok()?,
-            )
-        })()
-        .ok_or(ValueError::Time { digits })
+        (|| Self::new(hours.try_into().ok()?, minute.try_into().ok()?, second.try_into().ok()?))()
+            .ok_or(ValueError::Time { digits })
     }
 
     /// 0 to 23.
@@ -360,19 +309,14 @@ impl DateTime {
     /// Kamstrup's `LogView` adds the offset to the time (jktjkt/PyKMP commit a82690e).
     fn from_bytes(bytes: &[u8]) -> Result<Self, ValueError> {
         let &[offset, year, month, day, hour, minute, second] = bytes else {
-            return Err(ValueError::DateTimeLength {
-                length: bytes.len(),
-            });
+            return Err(ValueError::DateTimeLength { length: bytes.len() });
         };
         if bytes.iter().all(|&byte| byte == 0) {
             return Err(ValueError::NotSet);
         }
-        let invalid = ValueError::DateTime {
-            bytes: [offset, year, month, day, hour, minute, second],
-        };
-        let month_day = u32::from(month)
-            .saturating_mul(100)
-            .saturating_add(day.into());
+        let invalid =
+            ValueError::DateTime { bytes: [offset, year, month, day, hour, minute, second] };
+        let month_day = u32::from(month).saturating_mul(100).saturating_add(day.into());
         if day >= 100 {
             return Err(invalid);
         }
@@ -388,14 +332,7 @@ impl DateTime {
         let date = if days > 0 { date.next() } else { date };
         let hour = u8::try_from(minutes / 60).map_err(|_| invalid)?;
         let minute = u8::try_from(minutes % 60).map_err(|_| invalid)?;
-        Ok(Self {
-            date,
-            time: TimeOfDay {
-                hour,
-                minute,
-                second,
-            },
-        })
+        Ok(Self { date, time: TimeOfDay { hour, minute, second } })
     }
 }
 
@@ -488,19 +425,13 @@ mod tests {
 
     #[test]
     fn four_digit_years() {
-        assert_eq!(
-            value(49, &20_260_131_u32.to_be_bytes()).unwrap(),
-            "2026-01-31"
-        );
+        assert_eq!(value(49, &20_260_131_u32.to_be_bytes()).unwrap(), "2026-01-31");
     }
 
     #[test]
     fn days_that_do_not_exist() {
         for digits in [260_230_u32, 261_301, 260_100, 1, 9_999_999] {
-            assert!(matches!(
-                value(48, &digits.to_be_bytes()),
-                Err(ValueError::Date { .. })
-            ));
+            assert!(matches!(value(48, &digits.to_be_bytes()), Err(ValueError::Date { .. })));
         }
         assert_eq!(value(48, &240_229_u32.to_be_bytes()).unwrap(), "2024-02-29");
         assert!(value(48, &250_229_u32.to_be_bytes()).is_err());
@@ -513,31 +444,16 @@ mod tests {
     #[test]
     fn seven_byte_times() {
         // jktjkt/PyKMP commit a82690e: the first from a day log, the second as LogView shows it.
-        assert_eq!(
-            value(79, &[0, 0x18, 0x0C, 0x1F, 0, 0, 4]).unwrap(),
-            "2024-12-31T00:00:04"
-        );
+        assert_eq!(value(79, &[0, 0x18, 0x0C, 0x1F, 0, 0, 4]).unwrap(), "2024-12-31T00:00:04");
         assert_eq!(
             value(79, &[0x3C, 0x1A, 0x04, 0x15, 0x0C, 0x07, 0x1E]).unwrap(),
             "2026-04-21T13:07:30"
         );
-        assert_eq!(
-            value(79, &[60, 24, 12, 31, 23, 30, 0]).unwrap(),
-            "2025-01-01T00:30:00"
-        );
+        assert_eq!(value(79, &[60, 24, 12, 31, 23, 30, 0]).unwrap(), "2025-01-01T00:30:00");
         assert_eq!(value(79, &[0; 7]), Err(ValueError::NotSet));
-        assert_eq!(
-            value(79, &[0; 4]),
-            Err(ValueError::DateTimeLength { length: 4 })
-        );
-        assert!(matches!(
-            value(79, &[0, 24, 13, 1, 0, 0, 0]),
-            Err(ValueError::DateTime { .. })
-        ));
-        assert!(matches!(
-            value(79, &[0, 24, 1, 132, 0, 0, 0]),
-            Err(ValueError::DateTime { .. })
-        ));
+        assert_eq!(value(79, &[0; 4]), Err(ValueError::DateTimeLength { length: 4 }));
+        assert!(matches!(value(79, &[0, 24, 13, 1, 0, 0, 0]), Err(ValueError::DateTime { .. })));
+        assert!(matches!(value(79, &[0, 24, 1, 132, 0, 0, 0]), Err(ValueError::DateTime { .. })));
     }
 
     #[test]
@@ -550,10 +466,7 @@ mod tests {
 
     #[test]
     fn units_without_known_layout_have_no_value() {
-        assert!(matches!(
-            value(64, &[1, 2, 3, 4]),
-            Err(ValueError::UnknownLayout { .. })
-        ));
+        assert!(matches!(value(64, &[1, 2, 3, 4]), Err(ValueError::UnknownLayout { .. })));
     }
 
     proptest! {

@@ -24,12 +24,7 @@ fn main() -> ExitCode {
     let mut reader = csv::Reader::from_reader(&include_bytes!("data/frames.csv")[..]);
     for (index, record) in reader.deserialize().enumerate() {
         let row: Row = record.expect("frames.csv has eight text columns");
-        let name = format!(
-            "row {:03}: {}: {}",
-            index.saturating_add(2),
-            row.source,
-            row.meaning
-        );
+        let name = format!("row {:03}: {}: {}", index.saturating_add(2), row.source, row.meaning);
         trials.push(Trial::test(name, move || check(&row).map_err(Failed::from)));
     }
     trials.push(Trial::test("there are at least 100 rows", {
@@ -40,16 +35,7 @@ fn main() -> ExitCode {
 }
 
 /// direction, hex, meaning, decoded, source, `crc_ok`, origin, meter
-type Columns = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-);
+type Columns = (String, String, String, String, String, String, String, String);
 
 #[derive(serde::Deserialize)]
 #[serde(from = "Columns")]
@@ -70,25 +56,15 @@ impl From<Columns> for Row {
             "from meter" => Direction::FromMeter,
             other => unreachable!("direction {other:?}"),
         };
-        let digits: Vec<u32> = hex
-            .chars()
-            .map(|digit| digit.to_digit(16).expect("hex digits"))
-            .collect();
+        let digits: Vec<u32> =
+            hex.chars().map(|digit| digit.to_digit(16).expect("hex digits")).collect();
         let (pairs, rest) = digits.as_chunks::<2>();
         assert!(rest.is_empty(), "an even number of hex digits: {hex}");
         let bytes = pairs
             .iter()
             .map(|[high, low]| u8::try_from(high << 4 | low).expect("two hex digits"))
             .collect();
-        Self {
-            direction,
-            bytes,
-            meaning,
-            decoded,
-            source,
-            crc_ok,
-            origin,
-        }
+        Self { direction, bytes, meaning, decoded, source, crc_ok, origin }
     }
 }
 
@@ -98,14 +74,9 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(what().into()) }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "both sides are often made on the spot"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "both sides are often made on the spot")]
 fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Checked {
-    require(found == expected, || {
-        format!("found {found:?}, expected {expected:?}")
-    })
+    require(found == expected, || format!("found {found:?}, expected {expected:?}"))
 }
 
 fn check(row: &Row) -> Checked {
@@ -114,9 +85,7 @@ fn check(row: &Row) -> Checked {
     }
     if row.origin == "captured, unstuffed in the post" {
         // Its raw 0x80 begins another frame: this is why stuffing is not optional.
-        return require(decode(row).is_err(), || {
-            "it must not pass for a frame".to_owned()
-        });
+        return require(decode(row).is_err(), || "it must not pass for a frame".to_owned());
     }
     let body = decode(row)?;
     let packet = match row.crc_ok.strip_prefix("no (calc ") {
@@ -141,11 +110,7 @@ fn check(row: &Row) -> Checked {
 /// The body of the one frame.
 fn decode(row: &Row) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut decoder = Decoder::new();
-    let events: Vec<Event> = row
-        .bytes
-        .iter()
-        .filter_map(|&byte| decoder.push(byte))
-        .collect();
+    let events: Vec<Event> = row.bytes.iter().filter_map(|&byte| decoder.push(byte)).collect();
     match <[Event; 1]>::try_from(events) {
         Ok([Event::Frame { direction, body }]) if direction == row.direction => Ok(body),
         other => Err(format!("{other:?}").into()),
@@ -155,30 +120,19 @@ fn decode(row: &Row) -> Result<Vec<u8>, Box<dyn Error>> {
 fn check_request(row: &Row, packet: Packet<'_>) -> Checked {
     let request = Request::parse(packet);
     if let Some(registers) = row.decoded.strip_prefix("registers ") {
-        let registers: Vec<RegisterId> = registers
-            .split(", ")
-            .map(str::parse)
-            .collect::<Result<_, _>>()?;
+        let registers: Vec<RegisterId> =
+            registers.split(", ").map(str::parse).collect::<Result<_, _>>()?;
         let command = GetRegister::new(&registers)?;
-        equal(
-            message::emit_request(Address::HEAT_METER, &command),
-            row.bytes.clone(),
-        )?;
+        equal(message::emit_request(Address::HEAT_METER, &command), row.bytes.clone())?;
         return equal(request, Ok(Request::GetRegister(command)));
     }
     match packet.cid {
         Cid::GET_TYPE => {
-            equal(
-                message::emit_request(packet.address, &GetType),
-                row.bytes.clone(),
-            )?;
+            equal(message::emit_request(packet.address, &GetType), row.bytes.clone())?;
             equal(request, Ok(Request::GetType))
         }
         Cid::GET_SERIAL_NO => {
-            equal(
-                message::emit_request(packet.address, &GetSerialNo),
-                row.bytes.clone(),
-            )?;
+            equal(message::emit_request(packet.address, &GetSerialNo), row.bytes.clone())?;
             equal(request, Ok(Request::GetSerialNo))
         }
 
@@ -219,11 +173,7 @@ fn check_registers(row: &Row, data: &[u8]) -> Checked {
         .iter()
         .map(|text| text.split(' ').next().unwrap_or_default().parse())
         .collect::<Result<_, _>>()?;
-    let asked = if ids.is_empty() {
-        vec![RegisterId::new(60)]
-    } else {
-        ids
-    };
+    let asked = if ids.is_empty() { vec![RegisterId::new(60)] } else { ids };
     let values = GetRegister::new(&asked)?.parse_answer(data)?;
     equal(&GetRegister::emit_answer(&values)[..], data)?;
     equal(values.len(), described.len())?;

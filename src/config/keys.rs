@@ -14,30 +14,15 @@ pub(super) struct Key {
 }
 
 const fn key(path: &'static str, variable: &'static str, accepted: &'static str) -> Key {
-    Key {
-        path,
-        variable: Some(variable),
-        accepted,
-        secret: false,
-    }
+    Key { path, variable: Some(variable), accepted, secret: false }
 }
 
 const fn file_only(path: &'static str, accepted: &'static str) -> Key {
-    Key {
-        path,
-        variable: None,
-        accepted,
-        secret: false,
-    }
+    Key { path, variable: None, accepted, secret: false }
 }
 
 const fn secret(path: &'static str, variable: &'static str, accepted: &'static str) -> Key {
-    Key {
-        path,
-        variable: Some(variable),
-        accepted,
-        secret: true,
-    }
+    Key { path, variable: Some(variable), accepted, secret: true }
 }
 
 const TEXT: &str = "text";
@@ -46,7 +31,7 @@ const YES_NO: &str = "`true` or `false`";
 /// Every setting, by section.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
-    key("mqtt.host", "MQTT_HOST", "a host name or an IP address"),
+    key("mqtt.host", "MQTT_HOST", "a host name or an IP address; the port is a setting of its own"),
     key("mqtt.port", "MQTT_PORT", "a whole number from 1 to 65535"),
     key("mqtt.client", "MQTT_CLIENT", "1 to 256 characters"),
     key("mqtt.topic", "MQTT_TOPIC", "a topic of 1 to 256 characters without `+`, `#` and control characters"),
@@ -68,7 +53,7 @@ pub(super) const KEYS: &[Key] = &[
     key("serial_device.com_port", "SERIAL_COM_PORT", "a device path like `/dev/ttyUSB0`, or `socket://host:port`"),
     file_only("serial_device.url", "a device path like `/dev/ttyUSB0`, or `socket://host:port`"),
 
-    key("kamstrup.parameters", "KAMSTRUP_PARAMETERS", "names of values like `energy`, or register numbers like `60` or `0x003C`"),
+    key("kamstrup.parameters", "KAMSTRUP_PARAMETERS", "names of values like `energy` and register numbers like `60` or `0x003C`, separated by commas or in a list"),
     key("kamstrup.poll_interval", "KAMSTRUP_POLL_INTERVAL", "minutes from 0.02 to 10080 (a week), like `5` or `0.5`"),
     key("kamstrup.version", "KAMSTRUP_VERSION", "`21`, `302`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or `generic`"),
     key("kamstrup.units", "KAMSTRUP_UNITS", "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)"),
@@ -99,11 +84,7 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 
 /// Whether a section of this name has settings.
 pub(super) fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|key| {
-        key.path
-            .split_once('.')
-            .is_some_and(|(section, _)| section == name)
-    })
+    KEYS.iter().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == name))
 }
 
 #[cfg(test)]
@@ -117,10 +98,7 @@ mod tests {
         let paths: HashSet<_> = KEYS.iter().map(|key| key.path).collect();
         assert_eq!(paths.len(), KEYS.len());
         let variables: Vec<_> = KEYS.iter().filter_map(|key| key.variable).collect();
-        assert_eq!(
-            variables.iter().collect::<HashSet<_>>().len(),
-            variables.len()
-        );
+        assert_eq!(variables.iter().collect::<HashSet<_>>().len(), variables.len());
     }
 
     #[test]

@@ -131,16 +131,10 @@ impl FromStr for Parameter {
 
     fn from_str(text: &str) -> Result<Self, UnknownParameter> {
         if let Some(register) = Register::by_key(text) {
-            return Ok(Self {
-                name: register.key.to_owned(),
-                register: register.id,
-            });
+            return Ok(Self { name: register.key.to_owned(), register: register.id });
         }
         let register = text.parse().map_err(|_| UnknownParameter)?;
-        Ok(Self {
-            name: text.to_ascii_lowercase(),
-            register,
-        })
+        Ok(Self { name: text.to_ascii_lowercase(), register })
     }
 }
 
@@ -182,11 +176,16 @@ pub struct Loaded {
     pub config: Config,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
 }
 
 /// Why there is no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
+    /// Neither a file nor a variable.
+    #[error("there is no configuration: no {}, and no variable like `SERIAL_COM_PORT`", PLACES.join(", no "))]
+    None,
     /// The file cannot be read.
     #[error("the configuration {} cannot be read: {reason}", path.display())]
     Unreadable {
@@ -222,8 +221,7 @@ pub enum ConfigError {
 }
 
 fn line_words(line: Option<u64>) -> String {
-    line.map(|line| format!(", line {line},"))
-        .unwrap_or_default()
+    line.map(|line| format!(", line {line},")).unwrap_or_default()
 }
 
 fn problem_words(problems: &[Problem], warnings: &[String]) -> String {
@@ -232,10 +230,7 @@ fn problem_words(problems: &[Problem], warnings: &[String]) -> String {
         count => format!("{count} problems"),
     };
     let mut words = format!("the configuration has {count}:");
-    let lines = problems
-        .iter()
-        .map(Problem::to_string)
-        .chain(warnings.iter().cloned());
+    let lines = problems.iter().map(Problem::to_string).chain(warnings.iter().cloned());
     lines.for_each(|line| words.extend(["\n  - ", &line]));
     words
 }
@@ -245,6 +240,9 @@ impl ConfigError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::None => {
+                "copy kamstrup2mqtt.example.yaml to config.yaml, and set `host` and `com_port` in it"
+            }
             Self::Unreadable { .. } => "check that the file exists and that this user may read it",
             Self::NotYaml { .. } => {
                 "YAML goes by indentation: indent with spaces, never tabs, and put a space after \
@@ -271,11 +269,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            what,
-            found,
-            accepted,
-        } = self;
+        let Self { what, found, accepted } = self;
         write!(f, "{what}: found {found}, accepted: {accepted}")
     }
 }
@@ -284,11 +278,7 @@ impl fmt::Display for Problem {
 pub type Variables = BTreeMap<String, OsString>;
 
 /// Where the file is looked for when none is named.
-const PLACES: [&str; 3] = [
-    "config.yaml",
-    "../config.yaml",
-    "/etc/kamstrup2mqtt/config.yaml",
-];
+const PLACES: [&str; 3] = ["config.yaml", "../config.yaml", "/etc/kamstrup2mqtt/config.yaml"];
 
 /// Reads the configuration: from `file`, or from the first of the usual places that has one, or
 /// from `variables` alone.
@@ -301,17 +291,11 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, Config
         Some(path) => Some((path, read(path)?)),
         None => None,
     };
-    check(
-        source.as_ref().map(|(path, text)| (*path, text.as_str())),
-        variables,
-    )
+    check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |reason| ConfigError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    };
+    let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
 }
@@ -325,17 +309,16 @@ pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loade
         settings.read_file(path, text, &mut problems, &mut warnings)?;
     }
     settings.read_variables(variables, &mut problems);
-    let mut checker = Checker {
-        settings: &settings,
-        problems,
-        warnings,
-    };
+    if file.is_none() && settings.is_empty() {
+        return Err(ConfigError::None);
+    }
+    let mut checker = Checker { settings: &settings, problems, warnings };
     let config = checker.config();
-    let Checker {
-        problems, warnings, ..
-    } = checker;
+    let Checker { problems, warnings, .. } = checker;
     match config {
-        Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
+        Some(config) if problems.is_empty() => {
+            Ok(Loaded { config, warnings, file: file.map(|(path, _)| path.to_owned()) })
+        }
         _ => Err(ConfigError::Problems { problems, warnings }),
     }
 }
@@ -354,9 +337,7 @@ impl<'a> Checker<'a> {
     fn config(&mut self) -> Option<Config> {
         let credentials = self.credentials();
         let broker = Broker {
-            host: self
-                .value("mqtt.host", host)
-                .unwrap_or_else(|| "localhost".to_owned()),
+            host: self.value("mqtt.host", host).unwrap_or_else(|| "localhost".to_owned()),
             port: self.value("mqtt.port", parse).or(NonZeroU16::new(1883))?,
             client_id: self.text("mqtt.client", "kamstrup"),
             credentials,
@@ -365,9 +346,7 @@ impl<'a> Checker<'a> {
         let _off: Option<()> =
             self.value("mqtt.tls_enabled", |text| (!boolean(text)?).then_some(()));
         let publishing = Publishing {
-            topic: self
-                .value("mqtt.topic", topic)
-                .unwrap_or_else(|| "kamstrup".to_owned()),
+            topic: self.value("mqtt.topic", topic).unwrap_or_else(|| "kamstrup".to_owned()),
             qos: self.value("mqtt.qos", qos).unwrap_or(Qos::AtMostOnce),
             retain: self.value("mqtt.retain", boolean).unwrap_or(false),
             discovery_prefix: self
@@ -377,12 +356,7 @@ impl<'a> Checker<'a> {
         let log_level = self.value("logging.level", level).unwrap_or(Level::INFO);
         self.destinations();
         let meter = self.meter();
-        Some(Config {
-            broker,
-            publishing,
-            meters: vec![meter?],
-            log_level,
-        })
+        Some(Config { broker, publishing, meters: vec![meter?], log_level })
     }
 
     fn meter(&mut self) -> Option<Meter> {
@@ -392,12 +366,8 @@ impl<'a> Checker<'a> {
             poll_interval: self
                 .value("kamstrup.poll_interval", minutes)
                 .unwrap_or(Duration::from_secs(5 * 60)),
-            model: self
-                .value("kamstrup.version", model)
-                .unwrap_or(Model::Multical(402)),
-            units: self
-                .value("kamstrup.units", unit_system)
-                .unwrap_or(UnitSystem::Standard),
+            model: self.value("kamstrup.version", model).unwrap_or(Model::Multical(402)),
+            units: self.value("kamstrup.units", unit_system).unwrap_or(UnitSystem::Standard),
             device_id: self.text("mqtt.device_id", "kamstrup_meter"),
             device_name: self.text("mqtt.device_name", "Kamstrup Meter"),
             endpoint: endpoint?,
@@ -408,10 +378,8 @@ impl<'a> Checker<'a> {
     /// `url` is another name of `com_port`. Where both stand in the file, the older program took
     /// `url`; the variable overrides both.
     fn endpoint(&mut self) -> Option<Endpoint> {
-        let (com_port, url) = (
-            self.setting("serial_device.com_port"),
-            self.setting("serial_device.url"),
-        );
+        let (com_port, url) =
+            (self.setting("serial_device.com_port"), self.setting("serial_device.url"));
         let by_variable = com_port.is_some_and(|s| matches!(s.place, Place::Variable(_)));
         if com_port.is_some() && url.is_some() && !by_variable {
             self.warnings.push(
@@ -447,6 +415,13 @@ impl<'a> Checker<'a> {
         match (wanted, username) {
             (Some(false), _) | (None, None) => None,
             (_, Some(username)) => {
+                if password.is_none() {
+                    self.warnings.push(
+                        "`mqtt.username` is set and `mqtt.password` is empty (a password with `#`, \
+                         `!`, `&` and the like needs quotes around it)"
+                            .to_owned(),
+                    );
+                }
                 let password = Secret::new(password.unwrap_or_default());
                 Some(Credentials { username, password })
             }
@@ -470,11 +445,7 @@ impl<'a> Checker<'a> {
             Some(Raw::List(items)) => items.iter().flat_map(|item| item.split(',')).collect(),
         };
         let mut parameters: Vec<Parameter> = Vec::new();
-        for text in texts
-            .into_iter()
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-        {
+        for text in texts.into_iter().map(str::trim).filter(|text| !text.is_empty()) {
             match text.parse::<Parameter>() {
                 Ok(parameter) if parameters.contains(&parameter) => {}
                 Ok(parameter) => parameters.push(parameter),
@@ -500,10 +471,7 @@ impl<'a> Checker<'a> {
             Raw::Text(text) => text.split(',').map(str::trim).collect(),
             Raw::List(items) => items.iter().map(String::as_str).collect(),
         };
-        for name in names
-            .into_iter()
-            .filter(|name| !name.eq_ignore_ascii_case("stdout"))
-        {
+        for name in names.into_iter().filter(|name| !name.eq_ignore_ascii_case("stdout")) {
             self.warnings.push(format!(
                 "logging to `{name}` is not there yet: this version logs to standard output only"
             ));
@@ -515,8 +483,7 @@ impl<'a> Checker<'a> {
     }
 
     fn text(&mut self, path: &str, default: &str) -> String {
-        self.value(path, |text| text_of(text, 256))
-            .unwrap_or_else(|| default.to_owned())
+        self.value(path, |text| text_of(text, 256)).unwrap_or_else(|| default.to_owned())
     }
 
     /// A setting's checked value; `None` where it was not made, or is wrong and noted.
@@ -550,18 +517,10 @@ impl<'a> Checker<'a> {
                 format!("`{path}` in {}, line {line}", file.display())
             }
         };
-        let shown = if key.secret {
-            "a text that is not shown"
-        } else {
-            found
-        };
+        let shown = if key.secret { "a text that is not shown" } else { found };
         let found = without_login(shown);
         let accepted = key.accepted.to_owned();
-        self.problems.push(Problem {
-            what,
-            found,
-            accepted,
-        });
+        self.problems.push(Problem { what, found, accepted });
     }
 }
 
@@ -585,11 +544,11 @@ fn text_of(text: &str, longest: usize) -> Option<String> {
 
 fn host(text: &str) -> Option<String> {
     let text = text.trim();
+    // One colon is a port's, several are an IPv6 address's.
     let fits = !text.is_empty()
         && text.len() <= 253
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._:[]%".contains(c));
+        && text.matches(':').count() != 1
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]%".contains(c));
     fits.then(|| text.to_owned())
 }
 
@@ -634,9 +593,7 @@ fn minutes(text: &str) -> Option<Duration> {
     let minutes: Decimal = parse(text)?;
     let allowed = Decimal::new(2, 2)..=Decimal::from(7 * 24 * 60);
     let milliseconds = minutes.checked_mul(Decimal::from(60_000))?.to_u64()?;
-    allowed
-        .contains(&minutes)
-        .then_some(Duration::from_millis(milliseconds))
+    allowed.contains(&minutes).then_some(Duration::from_millis(milliseconds))
 }
 
 fn model(text: &str) -> Option<Model> {
@@ -645,9 +602,7 @@ fn model(text: &str) -> Option<Model> {
         return Some(Model::Generic);
     }
     let number: u16 = text.parse().ok()?;
-    Model::NUMBERS
-        .contains(&number)
-        .then_some(Model::Multical(number))
+    Model::NUMBERS.contains(&number).then_some(Model::Multical(number))
 }
 
 fn unit_system(text: &str) -> Option<UnitSystem> {
@@ -663,10 +618,7 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
     }
 
     fn from_yaml(yaml: &str) -> Result<Loaded, ConfigError> {
@@ -704,11 +656,7 @@ mod tests {
                 continue;
             }
             let name = key.path.split('.').nth(1).unwrap();
-            assert!(
-                example.contains(&format!(" {name}:")),
-                "{} is missing",
-                key.path
-            );
+            assert!(example.contains(&format!(" {name}:")), "{} is missing", key.path);
         }
     }
 
@@ -755,10 +703,7 @@ mod tests {
         assert!(config.publishing.retain);
         let credentials = config.broker.credentials.unwrap();
         assert_eq!(credentials.username, "007");
-        assert_eq!(
-            credentials.password.reveal(),
-            "0123456789012345678901234567890"
-        );
+        assert_eq!(credentials.password.reveal(), "0123456789012345678901234567890");
         let meter = &config.meters[0];
         assert_eq!(meter.endpoint.to_string(), "socket://10.0.0.3:2003");
         let names: Vec<_> = meter.parameters.iter().map(Parameter::name).collect();
@@ -772,21 +717,13 @@ mod tests {
                 "mqtt: {{{authentication} username: somebody, password: x}}\n\
                  serial_device: {{com_port: /dev/ttyUSB0}}"
             );
-            from_yaml(&yaml)
-                .unwrap()
-                .config
-                .broker
-                .credentials
-                .map(|c| c.username)
+            from_yaml(&yaml).unwrap().config.broker.credentials.map(|c| c.username)
         };
         assert_eq!(user("authentication: False,"), None);
         assert_eq!(user("authentication: True,"), Some("somebody".to_owned()));
         assert_eq!(user(""), Some("somebody".to_owned()));
         let error = with("MQTT_AUTHENTICATION", "true").unwrap_err().to_string();
-        assert!(
-            error.contains("`mqtt.username` (or the variable `MQTT_USERNAME`)"),
-            "{error}"
-        );
+        assert!(error.contains("`mqtt.username` (or the variable `MQTT_USERNAME`)"), "{error}");
     }
 
     /// Everything that is refused, in its own words.
@@ -803,15 +740,9 @@ mod tests {
             ("a tab", "mqtt:\n\thost: x\n"),
             ("two documents", "mqtt:\n  host: a\n---\nmqtt:\n  host: b\n"),
             ("a tag", "mqtt:\n  password: !hunter2\n"),
-            (
-                "a misspelled key",
-                "serial_device: {com_prot: /dev/ttyUSB0}\n",
-            ),
+            ("a misspelled key", "serial_device: {com_prot: /dev/ttyUSB0}\n"),
             ("a colon", "mqtt:\n  password: a: b\n"),
-            (
-                "TLS",
-                "mqtt: {tls_enabled: True}\nserial_device: {com_port: /dev/ttyUSB0}\n",
-            ),
+            ("TLS", "mqtt: {tls_enabled: True}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
         ];
         let mut texts: Vec<String> = files
             .iter()
@@ -881,10 +812,7 @@ mod tests {
         let file = Some((Path::new("config.yaml"), yaml));
         let port = |variables: &Variables| {
             let loaded = check(file, variables).unwrap();
-            (
-                loaded.config.meters[0].endpoint.to_string(),
-                loaded.warnings.len(),
-            )
+            (loaded.config.meters[0].endpoint.to_string(), loaded.warnings.len())
         };
         assert_eq!(port(&BTreeMap::new()), ("socket://a:1".to_owned(), 1));
         let variable = variables(&[("SERIAL_COM_PORT", "/dev/ttyUSB9")]);
@@ -896,10 +824,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
 
         let mut all = variables(&[PORT]);
-        all.insert(
-            "MQTT_PASSWORD".to_owned(),
-            OsString::from_vec(vec![0xFF, 0xFE]),
-        );
+        all.insert("MQTT_PASSWORD".to_owned(), OsString::from_vec(vec![0xFF, 0xFE]));
         all.insert("UNRELATED".to_owned(), OsString::from_vec(vec![0xFF]));
         let error = check(None, &all).unwrap_err().to_string();
         assert!(
@@ -913,9 +838,7 @@ mod tests {
     #[test]
     fn poll_intervals() {
         let interval = |text: &str| {
-            with("KAMSTRUP_POLL_INTERVAL", text)
-                .ok()
-                .map(|l| l.config.meters[0].poll_interval)
+            with("KAMSTRUP_POLL_INTERVAL", text).ok().map(|l| l.config.meters[0].poll_interval)
         };
         assert_eq!(interval("5"), Some(Duration::from_secs(300)));
         // Which the older program turned into no pause at all.
@@ -930,9 +853,7 @@ mod tests {
     fn a_file_that_is_named_must_be_there() {
         let error = load(Some(Path::new("/no/such/file.yaml")), &BTreeMap::new()).unwrap_err();
         assert!(
-            error
-                .to_string()
-                .starts_with("the configuration /no/such/file.yaml cannot be read: ")
+            error.to_string().starts_with("the configuration /no/such/file.yaml cannot be read: ")
         );
     }
 }

@@ -45,6 +45,10 @@ impl Settings {
         self.0.get(key.path)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
     /// in a compose file means.
     pub(super) fn read_variables(&mut self, variables: &Variables, problems: &mut Vec<Problem>) {
@@ -63,10 +67,8 @@ impl Settings {
                 });
                 continue;
             };
-            let setting = Setting {
-                raw: Raw::Text(text.to_owned()),
-                place: Place::Variable(variable),
-            };
+            let setting =
+                Setting { raw: Raw::Text(text.to_owned()), place: Place::Variable(variable) };
             self.0.insert(key.path, setting);
         }
     }
@@ -81,12 +83,7 @@ impl Settings {
         warnings: &mut Vec<String>,
     ) -> Result<(), ConfigError> {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        let mut file = File {
-            path,
-            text,
-            problems,
-            warnings,
-        };
+        let mut file = File { path, text, problems, warnings };
         let root = file.parse()?;
         match root.value {
             Node::Null => {}
@@ -96,9 +93,7 @@ impl Settings {
                 }
             }
             Node::Text(_) | Node::Other | Node::List(_) => {
-                return Err(ConfigError::NotSections {
-                    path: path.to_owned(),
-                });
+                return Err(ConfigError::NotSections { path: path.to_owned() });
             }
         }
         Ok(())
@@ -115,12 +110,7 @@ impl Settings {
             Node::Map(entries) => entries,
             Node::Text(_) | Node::Other | Node::List(_) => {
                 let what = format!("`{}`", name.value);
-                file.wrong_shape(
-                    &what,
-                    line,
-                    "no keys",
-                    "keys, one a line, indented under it",
-                );
+                file.wrong_shape(&what, line, "no keys", "keys, one a line, indented under it");
                 return;
             }
         };
@@ -134,10 +124,7 @@ impl Settings {
             };
             match file.raw(node) {
                 Ok(Some(raw)) => {
-                    let place = Place::File {
-                        path: file.path.to_owned(),
-                        line,
-                    };
+                    let place = Place::File { path: file.path.to_owned(), line };
                     self.0.insert(known.path, Setting { raw, place });
                 }
                 Ok(None) => {}
@@ -180,10 +167,7 @@ impl File<'_> {
     fn last_of_each(&mut self, prefix: &str, entries: Entries) -> Entries {
         let mut kept: Entries = Vec::with_capacity(entries.len());
         for (key, node) in entries {
-            if let Some(index) = kept
-                .iter()
-                .position(|(earlier, _)| earlier.value == key.value)
-            {
+            if let Some(index) = kept.iter().position(|(earlier, _)| earlier.value == key.value) {
                 let (earlier, _) = kept.remove(index);
                 self.warnings.push(format!(
                     "`{prefix}{}` in {}, line {}, stands there twice: the last one counts",
@@ -199,9 +183,7 @@ impl File<'_> {
 
     fn unknown(&mut self, what: &str, line: u64) {
         let path = self.path.display();
-        self.warnings.push(format!(
-            "`{what}` in {path}, line {line}, is not known and is ignored"
-        ));
+        self.warnings.push(format!("`{what}` in {path}, line {line}, is not known and is ignored"));
     }
 
     fn wrong_shape(&mut self, what: &str, line: u64, found: &str, accepted: &str) {
@@ -216,18 +198,16 @@ impl File<'_> {
     fn raw(&self, node: Spanned<Node>) -> Result<Option<Raw>, &'static str> {
         match node.value {
             Node::Null => Ok(None),
-            Node::Text(_) | Node::Other => Ok(Some(self.scalar(node))
-                .filter(|text| !text.is_empty())
-                .map(Raw::Text)),
+            Node::Text(_) | Node::Other => {
+                Ok(Some(self.scalar(node)).filter(|text| !text.is_empty()).map(Raw::Text))
+            }
             Node::List(items) => {
                 let is_scalar =
                     |item: &Spanned<Node>| matches!(item.value, Node::Text(_) | Node::Other);
                 if !items.iter().all(is_scalar) {
                     return Err("a list with something else than texts in it");
                 }
-                Ok(Some(Raw::List(
-                    items.into_iter().map(|item| self.scalar(item)).collect(),
-                )))
+                Ok(Some(Raw::List(items.into_iter().map(|item| self.scalar(item)).collect())))
             }
             Node::Map(_) => Err("keys under it"),
         }
@@ -318,10 +298,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Other)
     }
 
-    #[expect(
-        clippy::disallowed_types,
-        reason = "serde's signature; the number is not used"
-    )]
+    #[expect(clippy::disallowed_types, reason = "serde's signature; the number is not used")]
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Node, E> {
         Ok(Node::Other)
     }

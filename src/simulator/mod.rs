@@ -3,6 +3,7 @@
 //! It speaks KMP by the `kmp` crate's emit side, which the captured frames hold to what real
 //! meters send, so that an error cannot hide by being made on both sides.
 
+mod faults;
 mod registers;
 
 use std::io;
@@ -19,6 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_serial::{SerialPort, SerialStream};
 use tracing::debug;
 
+pub use self::faults::{Fault, Faults, Piece};
 pub use self::registers::{EnergyUnit, Registers, RegistersError};
 use crate::meter::Line;
 
@@ -47,10 +49,7 @@ impl Simulator {
     /// A meter with these registers, which may change while it runs.
     #[must_use]
     pub fn new(registers: watch::Receiver<Registers>, behaviour: Behaviour) -> Self {
-        Self {
-            registers,
-            behaviour,
-        }
+        Self { registers, behaviour }
     }
 
     /// Serves one connection after the other, as a network serial server does.
@@ -98,10 +97,7 @@ impl Simulator {
                 return Ok(());
             }
             for &byte in buffer.get(..count).unwrap_or_default() {
-                let Some(Event::Frame {
-                    direction: Direction::ToMeter,
-                    body,
-                }) = decoder.push(byte)
+                let Some(Event::Frame { direction: Direction::ToMeter, body }) = decoder.push(byte)
                 else {
                     continue;
                 };
@@ -136,8 +132,10 @@ impl Simulator {
         Ok(())
     }
 
-    /// The frame that a meter with these registers sends; `None` where it stays silent.
-    fn answer(&self, body: &[u8]) -> Option<Vec<u8>> {
+    /// The frame that a meter with these registers sends in answer to a request's unstuffed body;
+    /// `None` where it stays silent.
+    #[must_use]
+    pub fn answer(&self, body: &[u8]) -> Option<Vec<u8>> {
         let packet = datalink::parse(body).ok()?;
         if packet.address != Address::HEAT_METER {
             return None;
@@ -147,27 +145,16 @@ impl Simulator {
             Request::GetType => registers.meter_type.emit().to_vec(),
             Request::GetSerialNo => registers.serial.emit().to_vec(),
             Request::GetRegister(command) => {
-                if command
-                    .registers()
-                    .iter()
-                    .any(|id| registers.silencing.contains(id))
-                {
+                if command.registers().iter().any(|id| registers.silencing.contains(id)) {
                     return None;
                 }
                 let ids = command.registers().iter();
-                let values: Vec<_> = ids
-                    .filter_map(|id| registers.values.get(id).cloned())
-                    .collect();
+                let values: Vec<_> =
+                    ids.filter_map(|id| registers.values.get(id).cloned()).collect();
                 GetRegister::emit_answer(&values)
             }
         };
-        Some(datalink::emit(
-            Direction::FromMeter,
-            Packet {
-                data: &data,
-                ..packet
-            },
-        ))
+        Some(datalink::emit(Direction::FromMeter, Packet { data: &data, ..packet }))
     }
 }
 
@@ -180,21 +167,14 @@ mod tests {
     use super::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
-        let pairs = hex
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| std::str::from_utf8(pair).unwrap());
-        pairs
-            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
-            .collect()
+        let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
     }
 
     fn body(frame: &[u8]) -> Vec<u8> {
         let mut decoder = Decoder::new();
         let events = frame.iter().find_map(|&byte| decoder.push(byte));
-        let Some(Event::Frame { body, .. }) = events else {
-            panic!("no frame")
-        };
+        let Some(Event::Frame { body, .. }) = events else { panic!("no frame") };
         body
     }
 
@@ -267,10 +247,7 @@ mod tests {
         assert_eq!(meter.answer(&body(&bytes("803F01058B0D"))), None);
         // None of the registers: an answer without any (5512-447 M1 p.19).
         let nothing = bytes("403F10079A0D");
-        assert_eq!(
-            meter.answer(&body(&bytes("803F1001003CB25F0D"))),
-            Some(nothing)
-        );
+        assert_eq!(meter.answer(&body(&bytes("803F1001003CB25F0D"))), Some(nothing));
     }
 
     #[tokio::test(start_paused = true)]
@@ -302,19 +279,12 @@ mod tests {
 
     #[test]
     fn the_example_has_the_names_of_the_older_program_and_every_value_a_meaning() {
-        for energy in [
-            EnergyUnit::KilowattHour,
-            EnergyUnit::MegawattHour,
-            EnergyUnit::Gigajoule,
-        ] {
+        for energy in [EnergyUnit::KilowattHour, EnergyUnit::MegawattHour, EnergyUnit::Gigajoule] {
             for minutes in [0, 1, 1_000, 100_000] {
                 let registers = Registers::example(energy, minutes);
                 assert_eq!(registers.values.len(), 32);
                 for value in registers.values.values() {
-                    assert!(
-                        value.register.info().is_some() && value.value().is_ok(),
-                        "{value:?}"
-                    );
+                    assert!(value.register.info().is_some() && value.value().is_ok(), "{value:?}");
                 }
             }
         }
@@ -343,21 +313,12 @@ mod tests {
         assert_eq!(shown, expected);
         let id = RegisterId::new(63);
         assert_eq!(registers.values[&id].sign_exponent.exponent(), 3);
-        for wrong in [
-            "enregy: 5 kWh",
-            "energy: 5 kwh",
-            "energy: five",
-            "energy: 300 in 1 byte",
-            "- 5",
-        ] {
+        for wrong in
+            ["enregy: 5 kWh", "energy: 5 kwh", "energy: five", "energy: 300 in 1 byte", "- 5"]
+        {
             assert!(Registers::from_yaml(wrong).is_err(), "{wrong}");
         }
-        let error = Registers::from_yaml("energy: 5 kwh")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("`energy`: found `5 kwh`, accepted: a number"),
-            "{error}"
-        );
+        let error = Registers::from_yaml("energy: 5 kwh").unwrap_err().to_string();
+        assert!(error.starts_with("`energy`: found `5 kwh`, accepted: a number"), "{error}");
     }
 }

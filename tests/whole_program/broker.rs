@@ -22,10 +22,7 @@ impl Broker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        Self {
-            address,
-            process: launch(address).await,
-        }
+        Self { address, process: launch(address).await }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -79,10 +76,6 @@ async fn launch(address: SocketAddr) -> Child {
 fn example(name: &str) -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
     let path = binary.parent().unwrap().join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo build --examples`",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run `cargo build --examples`", path.display());
     path
 }

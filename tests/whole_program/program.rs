@@ -45,11 +45,7 @@ impl Program {
         let sender = Arc::new(sender);
         tokio::spawn(collect(process.stdout.take().unwrap(), Arc::clone(&sender)));
         tokio::spawn(collect(process.stderr.take().unwrap(), sender));
-        Self {
-            process,
-            log,
-            _folder: folder,
-        }
+        Self { process, log, _folder: folder }
     }
 
     /// All lines so far, standard error included.
@@ -68,23 +64,13 @@ impl Program {
         let found = matches!(waited, Ok(Ok(_)));
         drop(waited);
         assert!(found, "waited for {text:?}; log: {:#?}", self.log());
-        self.log()
-            .into_iter()
-            .find(|line| line.contains(text))
-            .unwrap()
+        self.log().into_iter().find(|line| line.contains(text)).unwrap()
     }
 
     /// As `kill -TERM` does.
     pub(crate) async fn terminate(&self) {
         let pid = self.process.id().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .await
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
     }
 
     /// As `kill -9` does.
@@ -93,9 +79,7 @@ impl Program {
     }
 
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        patiently("the program ends", self.process.wait())
-            .await
-            .unwrap()
+        patiently("the program ends", self.process.wait()).await.unwrap()
     }
 
     /// Whether it still runs.

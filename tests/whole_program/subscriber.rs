@@ -61,9 +61,7 @@ impl Subscriber {
             }
         });
         let mut subscribed = subscribed;
-        patiently("subscribed", subscribed.wait_for(|&ready| ready))
-            .await
-            .unwrap();
+        patiently("subscribed", subscribed.wait_for(|&ready| ready)).await.unwrap();
         Self { arrived, task }
     }
 
@@ -78,42 +76,28 @@ impl Subscriber {
 
     /// The last payload of each topic so far.
     pub(crate) fn last(&self) -> BTreeMap<String, String> {
-        self.all()
-            .into_iter()
-            .map(|arrived| (arrived.topic, arrived.payload))
-            .collect()
+        self.all().into_iter().map(|arrived| (arrived.topic, arrived.payload)).collect()
     }
 
     /// Waits until what has arrived satisfies a condition.
     pub(crate) async fn until(&mut self, what: &str, holds: impl Fn(&[Arrived]) -> bool) {
-        let waited = tokio::time::timeout(
-            crate::PATIENCE,
-            self.arrived.wait_for(|arrived| holds(arrived)),
-        );
+        let waited =
+            tokio::time::timeout(crate::PATIENCE, self.arrived.wait_for(|arrived| holds(arrived)));
         let waited = waited.await.map(|result| result.map(drop));
-        assert!(
-            matches!(waited, Ok(Ok(()))),
-            "waited for {what}; arrived: {:#?}",
-            self.summary()
-        );
+        assert!(matches!(waited, Ok(Ok(()))), "waited for {what}; arrived: {:#?}", self.summary());
     }
 
     /// Waits for a payload on a topic.
     pub(crate) async fn expect(&mut self, topic: &str, payload: &str) {
         let what = format!("{topic} {payload}");
-        self.until(&what, |all| {
-            all.iter().any(|a| a.topic == topic && a.payload == payload)
-        })
-        .await;
+        self.until(&what, |all| all.iter().any(|a| a.topic == topic && a.payload == payload)).await;
     }
 
     /// Waits for a payload on a topic for the `times`th time.
     pub(crate) async fn expect_times(&mut self, topic: &str, payload: &str, times: usize) {
         let what = format!("{topic} {payload}, {times} times");
         let count = |all: &[Arrived]| {
-            all.iter()
-                .filter(|a| a.topic == topic && a.payload == payload)
-                .count()
+            all.iter().filter(|a| a.topic == topic && a.payload == payload).count()
         };
         self.until(&what, |all| count(all) >= times).await;
     }
