@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use kmp::datalink::{self, Address, PacketError};
+use kmp::datalink::{self, Address, Cid, PacketError};
 use kmp::frame::{Damage, Decoder, Direction, Event};
 use kmp::message::{self, AnswerError, Command};
 use thiserror::Error;
@@ -93,6 +93,8 @@ pub enum Heard {
     Damaged,
     /// An answer, but not to this request.
     Foreign,
+    /// An answer for what was asked, in another order.
+    OtherOrder,
 }
 
 impl fmt::Display for Heard {
@@ -103,6 +105,7 @@ impl fmt::Display for Heard {
             Self::Noise => "no answer, only noise",
             Self::Damaged => "a damaged answer",
             Self::Foreign => "an answer to another request",
+            Self::OtherOrder => "an answer to an earlier request",
         })
     }
 }
@@ -115,15 +118,31 @@ pub struct Aftermath {
     rest_until: Option<Instant>,
     /// Whether an answer may still come that nobody waits for any more.
     doubtful: bool,
-    /// Whether this meter has been seen to answer in the order of the request. Then an answer in
-    /// another order is to an earlier request.
-    follows: bool,
+    /// What is known of the order in which this meter answers.
+    order: Order,
+    /// So many requests in a row were answered in the wrong order and in no other way.
+    misordered: u8,
 }
+
+/// In which order a meter answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// None of its answers has told.
+    Unknown,
+    /// In that of the request: an answer in another order is to an earlier request.
+    Followed,
+    /// In one of its own.
+    Own,
+}
+
+/// So many requests in a row show that a meter has an order of its own. As many answers to earlier
+/// requests do not come one after the other.
+const OWN_ORDER: u8 = 2;
 
 /// Of a line of which nothing is known.
 impl Default for Aftermath {
     fn default() -> Self {
-        Self { rest_until: None, doubtful: true, follows: false }
+        Self { rest_until: None, doubtful: true, order: Order::Unknown, misordered: 0 }
     }
 }
 
@@ -178,15 +197,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         stop: &CancellationToken,
     ) -> Result<C::Answer, RequestError> {
         let mut left = tries.count();
+        let mut misordered = true;
         self.clean = true;
         loop {
             self.rest(stop).await?;
             left = left.saturating_sub(1);
-            match self.exchange(command).await {
+            let result = self.exchange(command).await;
+            misordered &= matches!(result, Err(RequestError::NoAnswer(Heard::OtherOrder)));
+            match result {
                 Err(RequestError::NoAnswer(heard)) if left > 0 => {
                     debug!("{}: {heard}; {left} tries left", C::CID);
                 }
-                result => return result,
+                result => {
+                    self.aftermath.misordered = match (misordered, &result) {
+                        (true, _) => self.aftermath.misordered.saturating_add(1),
+                        (false, Ok(_)) if C::CID == Cid::GET_REGISTER => 0,
+                        (false, _) => self.aftermath.misordered,
+                    };
+                    if self.aftermath.misordered >= OWN_ORDER {
+                        self.aftermath.order = Order::Own;
+                    }
+                    return result;
+                }
             }
         }
     }
@@ -320,13 +352,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             return Err(Verdict::OtherCommand(packet.cid));
         }
         let answer = command.parse_answer(packet.data)?;
-        if command.follows(&answer) {
-            self.aftermath.follows = true;
-        } else if self.aftermath.follows {
-            return Err(Verdict::OtherOrder);
-        } else {
-            // Maybe this meter has an order of its own: its values must be confirmed.
-            self.clean = false;
+        match (command.follows(&answer), self.aftermath.order) {
+            (true, Order::Unknown | Order::Followed) => self.aftermath.order = Order::Followed,
+            (true, Order::Own) => {}
+            (false, Order::Followed) => return Err(Verdict::OtherOrder),
+            // Then its values must be confirmed.
+            (false, Order::Unknown | Order::Own) => self.clean = false,
         }
         Ok(answer)
     }
@@ -398,7 +429,7 @@ enum Verdict {
     #[error("an answer from address {0}")]
     OtherAddress(Address),
     #[error("an answer to {0}")]
-    OtherCommand(datalink::Cid),
+    OtherCommand(Cid),
     #[error("{0}")]
     OtherAnswer(#[from] AnswerError),
     #[error("an answer to an earlier request for the same registers")]
@@ -411,10 +442,8 @@ impl Verdict {
             Self::Echo => Heard::OwnEcho,
             Self::Ack => Heard::Noise,
             Self::Damaged(_) | Self::Packet(_) => Heard::Damaged,
-            Self::OtherAddress(_)
-            | Self::OtherCommand(_)
-            | Self::OtherAnswer(_)
-            | Self::OtherOrder => Heard::Foreign,
+            Self::OtherAddress(_) | Self::OtherCommand(_) | Self::OtherAnswer(_) => Heard::Foreign,
+            Self::OtherOrder => Heard::OtherOrder,
         }
     }
 }
@@ -438,7 +467,8 @@ mod tests {
 
     const LINE: Line = Line::new(1200);
 
-    const CLEAN: Aftermath = Aftermath { rest_until: None, doubtful: false, follows: false };
+    const CLEAN: Aftermath =
+        Aftermath { rest_until: None, doubtful: false, order: Order::Unknown, misordered: 0 };
 
     fn pair() -> (Meter<DuplexStream>, DuplexStream) {
         let (near, far) = duplex(1024);
@@ -457,7 +487,7 @@ mod tests {
     }
 
     fn packet(address: u8, cid: u8, data: &[u8]) -> Vec<u8> {
-        let (address, cid) = (Address::new(address), datalink::Cid::new(cid));
+        let (address, cid) = (Address::new(address), Cid::new(cid));
         datalink::emit(Direction::FromMeter, datalink::Packet { address, cid, data })
     }
 
@@ -646,6 +676,40 @@ mod tests {
             let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
             assert_eq!(result.unwrap()[0].mantissa(), [expected]);
         }
+    }
+
+    /// No document promises that meters keep the order of a request.
+    #[tokio::test(start_paused = true)]
+    async fn a_meter_with_an_order_of_its_own_is_read_all_the_same() {
+        let (mut meter, mut far) = pair();
+        tokio::spawn(async move {
+            loop {
+                let request = requested(&mut far).await;
+                // The serial number is asked for in between.
+                let answer = match request[2] {
+                    0x02 => packet(0x3F, 0x02, &[0, 0, 0, 1]),
+                    _ => {
+                        let exponent = SignExponent::from_byte(0);
+                        let values = [60, 68, 74].map(|id| {
+                            RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![1])
+                                .unwrap()
+                        });
+                        packet(0x3F, 0x10, &GetRegister::emit_answer(&values))
+                    }
+                };
+                far.write_all(&answer).await.unwrap();
+            }
+        });
+        let stop = CancellationToken::new();
+        let mut read = Vec::new();
+        for order in [[60, 68, 74], [68, 60, 74], [74, 60, 68], [68, 74, 60], [60, 68, 74]] {
+            let command = GetRegister::new(&order.map(RegisterId::new)).unwrap();
+            read.push(meter.request(&command, Tries::Three, &stop).await.is_ok());
+            let serial = meter.request(&GetSerialNo, Tries::Two, &stop).await;
+            assert_eq!(serial.unwrap(), SerialNumber::new(1));
+        }
+        // The first was in order; then it takes two requests to see that this was by chance.
+        assert_eq!(read, [true, false, false, true, true]);
     }
 
     /// Bytes without end must not keep a poll from being made.

@@ -530,7 +530,7 @@ impl Trouble {
                 "The head works, since it sends back what it gets, but the meter does not answer: \
                  move or turn the head a little, and press a key on the meter."
             }
-            Self::Meter(Heard::Noise | Heard::Damaged | Heard::Foreign) => {
+            Self::Meter(Heard::Noise | Heard::Damaged | Heard::Foreign | Heard::OtherOrder) => {
                 "Move or turn the optical head a little and keep bright light off it; if it is on \
                  a serial server, check that this is set to 1200 baud, 8 data bits, no parity and \
                  2 stop bits."
