@@ -686,16 +686,15 @@ mod tests {
             loop {
                 let request = requested(&mut far).await;
                 // The serial number is asked for in between.
-                let answer = match request[2] {
-                    0x02 => packet(0x3F, 0x02, &[0, 0, 0, 1]),
-                    _ => {
-                        let exponent = SignExponent::from_byte(0);
-                        let values = [60, 68, 74].map(|id| {
-                            RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![1])
-                                .unwrap()
-                        });
-                        packet(0x3F, 0x10, &GetRegister::emit_answer(&values))
-                    }
+                let answer = if request[2] == 0x02 {
+                    packet(0x3F, 0x02, &[0, 0, 0, 1])
+                } else {
+                    let exponent = SignExponent::from_byte(0);
+                    let values = [60, 68, 74].map(|id| {
+                        RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![1])
+                            .unwrap()
+                    });
+                    packet(0x3F, 0x10, &GetRegister::emit_answer(&values))
                 };
                 far.write_all(&answer).await.unwrap();
             }

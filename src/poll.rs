@@ -90,6 +90,9 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(15);
 /// How long a register that this meter does not have is not asked for.
 const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How many sets of registers have their turns remembered.
+const MOST_TURNS: usize = 256;
+
 /// What one poll leaves for the next.
 #[derive(Debug, Default)]
 struct Memory {
@@ -109,6 +112,10 @@ impl Memory {
     fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
         let mut set = registers.to_vec();
         set.sort_unstable();
+        // Sets of doubtful registers are many; to forget the turns costs nothing but a chance.
+        if self.turns.len() >= MOST_TURNS {
+            self.turns.clear();
+        }
         let turn = self.turns.entry(set).or_default();
         let command = GetRegister::new(&turned(registers, *turn)).ok()?;
         *turn = turn.wrapping_add(1);
@@ -209,10 +216,14 @@ async fn read_all(
     memory: &mut Memory,
     stop: &CancellationToken,
 ) {
+    // A meter that was silent the last time mostly still is, so this costs little; but it may have
+    // been silenced by one register, so it is not this that it is asked for first.
+    if memory.in_vain && meter.request(&GetSerialNo, Tries::One, stop).await.is_ok() {
+        memory.in_vain = false;
+    }
     while let Some(group) = groups.pop_front() {
         let Some(command) = memory.command(&group.registers) else { continue };
-        // A meter that was silent the last time mostly still is; and of a half, what fails by
-        // chance is only halved once more.
+        // Of a half, what fails by chance is only halved once more.
         let once = memory.in_vain || (group.halved && group.registers.len() > 1);
         let tries = if once { Tries::One } else { Tries::Three };
         let error = match meter.request(&command, tries, stop).await {
@@ -703,7 +714,7 @@ mod tests {
     async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
         let plan = plan(&all_names(), vec![Opening::Silent, Opening::Silent]);
         let (stop, mut memory) = (CancellationToken::new(), Memory::default());
-        for expected in [16, 4] {
+        for expected in [16, 7] {
             let started = Instant::now();
             let polled = poll(&plan, &mut memory, &stop).await.unwrap();
             assert_eq!(polled.trouble, Some(Trouble::Meter(Heard::Nothing)));
@@ -711,6 +722,24 @@ mod tests {
             memory.in_vain = true;
             assert!(started.elapsed().as_secs().abs_diff(expected) <= 1, "{:?}", started.elapsed());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_register_that_silences_the_meter_does_not_pass_for_sleep() {
+        let silenced = || {
+            let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+            registers.silencing.extend(ids("power"));
+            Opening::Meter(registers)
+        };
+        let openings = vec![Opening::Silent, silenced()];
+        let plan = plan("energy power volume", openings);
+        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!(polled.readings, []);
+        memory.in_vain = true;
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!(polled.readings.len(), 2);
+        assert_eq!(polled.missing, [(RegisterId::new(80), Missing::Silences)]);
     }
 
     #[tokio::test(start_paused = true)]
