@@ -9,14 +9,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, Meter, Publishing};
+use crate::discovery;
 use crate::meter::Line;
 use crate::mqtt::{self, Publisher};
 use crate::payload::{self, Message, OFFLINE, ONLINE};
 use crate::poll::{self, Plan};
 use crate::reading::PollResult;
 use crate::topic::Topics;
+use crate::transport::Port;
 use crate::units::{self, Measure};
-use crate::{discovery, transport};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
@@ -74,11 +75,12 @@ fn greet(meter: &Meter) {
     );
 }
 
-fn plan(meter: &Meter) -> Plan<transport::Endpoint> {
+fn plan(meter: &Meter) -> Plan<Port> {
+    let settings = meter.serial;
     Plan {
-        port: meter.endpoint.clone(),
+        port: Port { endpoint: meter.endpoint.clone(), settings },
         port_name: meter.endpoint.to_string(),
-        line: Line::new(transport::BAUD),
+        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
         registers: meter.parameters.iter().map(crate::config::Parameter::register).collect(),
         interval: meter.poll_interval,
     }

@@ -2,21 +2,98 @@
 
 use std::fmt;
 use std::io;
-use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_serial::{DataBits, Parity, SerialPortBuilderExt, StopBits};
+use tokio_serial::{SerialPortBuilderExt, SerialStream};
 
 /// A serial server on the local network answers within milliseconds or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The line of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits (5512-447 M1 p.5).
-pub const BAUD: u32 = 1200;
+/// How bytes travel on the line to the meter. Behind a network serial server only their duration
+/// counts: the server has the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SerialSettings {
+    /// Bits per second.
+    pub baud: NonZeroU32,
+    /// Bits of data in a byte.
+    pub data_bits: DataBits,
+    /// The bit that checks them.
+    pub parity: Parity,
+    /// Bits that end a byte.
+    pub stop_bits: StopBits,
+}
+
+/// Bits of data in a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataBits {
+    /// 7
+    Seven,
+    /// 8
+    Eight,
+}
+
+/// The bit that checks a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parity {
+    /// There is none.
+    None,
+    /// It makes the number of ones even.
+    Even,
+    /// It makes the number of ones odd.
+    Odd,
+}
+
+/// Bits that end a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopBits {
+    /// 1, which works with some meters.
+    One,
+    /// 2
+    Two,
+}
+
+impl SerialSettings {
+    /// How many bits a byte takes on the line, with its start bit.
+    #[must_use]
+    pub fn bits_per_byte(self) -> u32 {
+        let data: u32 = match self.data_bits {
+            DataBits::Seven => 7,
+            DataBits::Eight => 8,
+        };
+        data.saturating_add(match (self.parity, self.stop_bits) {
+            (Parity::None, StopBits::One) => 2,
+            (Parity::None, StopBits::Two) | (Parity::Even | Parity::Odd, StopBits::One) => 3,
+            (Parity::Even | Parity::Odd, StopBits::Two) => 4,
+        })
+    }
+}
+
+/// Those of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits (5512-447 M1 p.5).
+impl Default for SerialSettings {
+    fn default() -> Self {
+        Self {
+            baud: NonZeroU32::new(1200).unwrap_or(NonZeroU32::MIN),
+            data_bits: DataBits::Eight,
+            parity: Parity::None,
+            stop_bits: StopBits::Two,
+        }
+    }
+}
+
+/// An endpoint and the settings of the line there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// How.
+    pub settings: SerialSettings,
+}
 
 /// Where the meter is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,7 +127,7 @@ impl FromStr for Endpoint {
             let is_path = path.is_absolute() && !text.contains('\0');
             return is_path.then_some(Self::Serial { path }).ok_or(ParseEndpointError);
         };
-        if !scheme.eq_ignore_ascii_case("socket") {
+        if !["socket", "tcp"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(ParseEndpointError);
         }
         let address = address.strip_suffix('/').unwrap_or(address);
@@ -94,11 +171,11 @@ pub trait Open: Send + Sync {
     fn open(&self) -> impl Future<Output = Result<Box<dyn Stream>, OpenError>> + Send;
 }
 
-impl Open for Endpoint {
+impl Open for Port {
     async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
-        match self {
-            Self::Tcp { host, port } => Ok(Box::new(connect(host, *port).await?)),
-            Self::Serial { path } => Ok(Box::new(serial(path)?)),
+        match &self.endpoint {
+            Endpoint::Tcp { host, port } => Ok(Box::new(connect(host, *port).await?)),
+            Endpoint::Serial { path } => Ok(Box::new(serial(path, self.settings)?)),
         }
     }
 }
@@ -120,16 +197,27 @@ async fn connect(host: &str, port: NonZeroU16) -> Result<TcpStream, OpenError> {
     Ok(stream)
 }
 
-fn serial(path: &std::path::Path) -> Result<tokio_serial::SerialStream, OpenError> {
+fn serial(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
     // What the library says of these two does not tell them apart.
     let metadata = std::fs::metadata(path).map_err(|error| OpenError::from_io(&error))?;
     if !std::os::unix::fs::FileTypeExt::is_char_device(&metadata.file_type()) {
         return Err(OpenError::NotSerial);
     }
-    tokio_serial::new(path.to_string_lossy(), BAUD)
-        .data_bits(DataBits::Eight)
-        .parity(Parity::None)
-        .stop_bits(StopBits::Two)
+    let SerialSettings { baud, data_bits, parity, stop_bits } = settings;
+    tokio_serial::new(path.to_string_lossy(), baud.get())
+        .data_bits(match data_bits {
+            DataBits::Seven => tokio_serial::DataBits::Seven,
+            DataBits::Eight => tokio_serial::DataBits::Eight,
+        })
+        .parity(match parity {
+            Parity::None => tokio_serial::Parity::None,
+            Parity::Even => tokio_serial::Parity::Even,
+            Parity::Odd => tokio_serial::Parity::Odd,
+        })
+        .stop_bits(match stop_bits {
+            StopBits::One => tokio_serial::StopBits::One,
+            StopBits::Two => tokio_serial::StopBits::Two,
+        })
         .open_native_async()
         .map_err(OpenError::from)
 }
@@ -252,6 +340,7 @@ mod tests {
             assert_eq!(endpoint(text), text);
         }
         assert_eq!(endpoint("SOCKET://host:1/"), "socket://host:1");
+        assert_eq!(endpoint("tcp://host:1"), "socket://host:1");
         for text in [
             "",
             "ttyUSB0",
@@ -270,7 +359,8 @@ mod tests {
     }
 
     async fn open_error(text: &str) -> OpenError {
-        match text.parse::<Endpoint>().unwrap().open().await {
+        let port = Port { endpoint: text.parse().unwrap(), settings: SerialSettings::default() };
+        match port.open().await {
             Ok(_) => panic!("{text} opened"),
             Err(error) => error,
         }
@@ -289,11 +379,23 @@ mod tests {
         assert_eq!(unknown, OpenError::HostNotFound { host: "no-such-host.invalid".to_owned() });
     }
 
+    #[test]
+    fn bits_of_a_byte() {
+        let bits = |data_bits, parity, stop_bits| {
+            SerialSettings { data_bits, parity, stop_bits, ..SerialSettings::default() }
+                .bits_per_byte()
+        };
+        assert_eq!(SerialSettings::default().bits_per_byte(), 11);
+        assert_eq!(bits(DataBits::Eight, Parity::None, StopBits::One), 10);
+        assert_eq!(bits(DataBits::Seven, Parity::Even, StopBits::Two), 11);
+        assert_eq!(bits(DataBits::Eight, Parity::Odd, StopBits::Two), 12);
+    }
+
     #[tokio::test]
     async fn a_port_in_use_is_busy() {
         use tokio_serial::SerialPort;
 
-        let (_master, slave) = tokio_serial::SerialStream::pair().unwrap();
+        let (_master, slave) = SerialStream::pair().unwrap();
         let mut holder = slave;
         holder.set_exclusive(true).unwrap();
         let path = holder.name().unwrap();

@@ -50,8 +50,13 @@ pub(super) const KEYS: &[Key] = &[
     key("mqtt.tls_insecure", "MQTT_TLS_INSECURE", TEXT),
     key("mqtt.tls_version", "MQTT_TLS_VERSION", TEXT),
 
-    key("serial_device.com_port", "SERIAL_COM_PORT", "a device path like `/dev/ttyUSB0`, or `socket://host:port`"),
-    file_only("serial_device.url", "a device path like `/dev/ttyUSB0`, or `socket://host:port`"),
+    key("serial_device.com_port", "SERIAL_COM_PORT", "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in raw TCP mode"),
+    file_only("serial_device.url", "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in raw TCP mode"),
+
+    key("serial_device.baudrate", "SERIAL_BAUDRATE", "a whole number from 300 to 115200; optical heads need 1200"),
+    key("serial_device.parity", "SERIAL_PARITY", "`NONE`, `EVEN` or `ODD`"),
+    key("serial_device.stopbits", "SERIAL_STOPBITS", "`1` or `2`"),
+    key("serial_device.bytesize", "SERIAL_BYTESIZE", "`7` or `8`"),
 
     key("kamstrup.parameters", "KAMSTRUP_PARAMETERS", "names of values like `energy` and register numbers like `60` or `0x003C`, separated by commas or in a list"),
     key("kamstrup.poll_interval", "KAMSTRUP_POLL_INTERVAL", "minutes from 0.02 to 10080 (a week), like `5` or `0.5`"),

@@ -10,7 +10,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tracing::Level;
 
 pub use self::secret::Secret;
 use self::source::{Place, Raw, Setting, Settings};
-use crate::transport::Endpoint;
+use crate::transport::{DataBits, Endpoint, Parity, SerialSettings, StopBits};
 use crate::units::UnitSystem;
 
 /// Everything the program needs to know, checked.
@@ -90,6 +90,8 @@ pub enum Qos {
 pub struct Meter {
     /// Where it is connected.
     pub endpoint: Endpoint,
+    /// The line there.
+    pub serial: SerialSettings,
     /// What is read; at least one.
     pub parameters: Vec<Parameter>,
     /// From the start of one poll to the start of the next.
@@ -361,7 +363,9 @@ impl<'a> Checker<'a> {
 
     fn meter(&mut self) -> Option<Meter> {
         let endpoint = self.endpoint();
+        let serial = self.serial();
         let meter = Meter {
+            serial,
             parameters: self.parameters(),
             poll_interval: self
                 .value("kamstrup.poll_interval", minutes)
@@ -406,6 +410,16 @@ impl<'a> Checker<'a> {
             accepted: key.accepted.to_owned(),
         });
         None
+    }
+
+    fn serial(&mut self) -> SerialSettings {
+        let optical = SerialSettings::default();
+        SerialSettings {
+            baud: self.value("serial_device.baudrate", baud).unwrap_or(optical.baud),
+            data_bits: self.value("serial_device.bytesize", data_bits).unwrap_or(optical.data_bits),
+            parity: self.value("serial_device.parity", parity).unwrap_or(optical.parity),
+            stop_bits: self.value("serial_device.stopbits", stop_bits).unwrap_or(optical.stop_bits),
+        }
     }
 
     fn credentials(&mut self) -> Option<Credentials> {
@@ -578,6 +592,36 @@ fn qos(text: &str) -> Option<Qos> {
     }
 }
 
+/// From the slowest to the fastest that a serial port of today offers.
+fn baud(text: &str) -> Option<NonZeroU32> {
+    parse(text).filter(|baud: &NonZeroU32| (300..=115_200).contains(&baud.get()))
+}
+
+fn data_bits(text: &str) -> Option<DataBits> {
+    match text.trim() {
+        "7" => Some(DataBits::Seven),
+        "8" => Some(DataBits::Eight),
+        _ => None,
+    }
+}
+
+fn parity(text: &str) -> Option<Parity> {
+    match text.trim().to_ascii_uppercase().as_str() {
+        "NONE" | "N" => Some(Parity::None),
+        "EVEN" | "E" => Some(Parity::Even),
+        "ODD" | "O" => Some(Parity::Odd),
+        _ => None,
+    }
+}
+
+fn stop_bits(text: &str) -> Option<StopBits> {
+    match text.trim() {
+        "1" => Some(StopBits::One),
+        "2" => Some(StopBits::Two),
+        _ => None,
+    }
+}
+
 /// Python's names of levels. It has one more than we do; the highest two are one here.
 fn level(text: &str) -> Option<Level> {
     match text.trim().to_ascii_uppercase().as_str() {
@@ -677,6 +721,10 @@ mod tests {
             ("KAMSTRUP_PARAMETERS", " energy , 0x003C,Energy,"),
             ("KAMSTRUP_POLL_INTERVAL", "0.5"),
             ("KAMSTRUP_VERSION", "603"),
+            ("SERIAL_BAUDRATE", "2400"),
+            ("SERIAL_PARITY", "even"),
+            ("SERIAL_STOPBITS", "1"),
+            ("SERIAL_BYTESIZE", "7"),
             ("KAMSTRUP_UNITS", "meter"),
             ("LOG_LEVEL", "debug"),
             ("MQTT_TLS_ENABLED", ""),
@@ -761,6 +809,10 @@ mod tests {
             ("MQTT_RETAIN", "maybe"),
             ("MQTT_TLS_ENABLED", "true"),
             ("SERIAL_COM_PORT", "rfc2217://host:1"),
+            ("SERIAL_BAUDRATE", "12OO"),
+            ("SERIAL_PARITY", "mark"),
+            ("SERIAL_STOPBITS", "3"),
+            ("SERIAL_BYTESIZE", "9"),
             ("KAMSTRUP_PARAMETERS", "energy,65536,flux"),
             ("KAMSTRUP_POLL_INTERVAL", "0"),
             ("KAMSTRUP_POLL_INTERVAL", "five"),
