@@ -47,10 +47,19 @@ impl Shape {
     }
 }
 
+/// How a reading came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Nothing damaged came with it.
+    pub clean: bool,
+    /// It may be a late answer to an earlier question.
+    pub may_be_late: bool,
+}
+
 /// Why a reading is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
-    /// Nothing is known to compare it with, and the line was noisy when it came.
+    /// Nothing is known to compare it with and the line was noisy when it came, or it may be late.
     Unproven,
     /// Another unit, resolution or length than before.
     Shape {
@@ -105,9 +114,13 @@ impl Guard {
         self.known.remove(&register);
     }
 
-    /// Whether a reading must be read again. `clean` says that nothing damaged came with it.
+    /// Whether a reading must be read again.
     #[must_use]
-    pub fn doubt(&self, reading: &Reading, clean: bool) -> Option<Doubt> {
+    pub fn doubt(&self, reading: &Reading, circumstances: Circumstances) -> Option<Doubt> {
+        let Circumstances { clean, may_be_late } = circumstances;
+        if may_be_late {
+            return Some(Doubt::Unproven);
+        }
         let Some(known) = self.known.get(&reading.register) else {
             return (!clean).then_some(Doubt::Unproven);
         };
@@ -238,17 +251,28 @@ mod tests {
         reading(86, Unit::CELSIUS, -2, &hundredths.to_be_bytes())
     }
 
+    const GOOD: Circumstances = Circumstances { clean: true, may_be_late: false };
+
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn words(guard: &Guard, reading: &Reading) -> String {
-        guard.doubt(reading, true).map_or_else(String::new, |doubt| doubt.to_string())
+        guard.doubt(reading, GOOD).map_or_else(String::new, |doubt| doubt.to_string())
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_reading_is_doubted_on_a_noisy_line_only() {
         let guard = Guard::default();
-        assert_eq!(guard.doubt(&energy(5), true), None);
-        assert_eq!(guard.doubt(&energy(5), false), Some(Doubt::Unproven));
+        assert_eq!(guard.doubt(&energy(5), GOOD), None);
+        let noisy = Circumstances { clean: false, ..GOOD };
+        assert_eq!(guard.doubt(&energy(5), noisy), Some(Doubt::Unproven));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_late_is_doubted_always() {
+        let mut guard = Guard::default();
+        guard.accept(&energy(5));
+        let late = Circumstances { may_be_late: true, ..GOOD };
+        assert_eq!(guard.doubt(&energy(5), late), Some(Doubt::Unproven));
     }
 
     #[tokio::test(start_paused = true)]

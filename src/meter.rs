@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use kmp::datalink::{self, Address, Cid, PacketError};
 use kmp::frame::{Damage, Decoder, Direction, Event};
-use kmp::message::{self, AnswerError, Command};
+use kmp::message::{self, AnswerError, Command, Fit};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -151,6 +151,15 @@ impl Default for Aftermath {
     }
 }
 
+/// How the last answer came.
+#[derive(Debug, Clone, Copy)]
+struct LastAnswer {
+    /// Nothing damaged or foreign came while it was waited for.
+    clean: bool,
+    /// Its order told that it was to the last request.
+    told: bool,
+}
+
 /// A meter at the other end of a stream.
 #[derive(Debug)]
 pub struct Meter<S> {
@@ -164,8 +173,11 @@ pub struct Meter<S> {
     /// Whether the line was quiet once since the stream was opened. From then on all that comes is
     /// seen, and resting is enough.
     settled: bool,
-    /// Whether nothing damaged or foreign came during the last request.
-    clean: bool,
+    last: LastAnswer,
+    /// Whether a late answer to a request before this stream may have come.
+    doubtful: bool,
+    /// Whether to wait for quiet in any case.
+    careful: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
@@ -173,7 +185,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     pub fn new(stream: S, line: Line, aftermath: Aftermath) -> Self {
         let decoder = Decoder::new();
         let address = Address::HEAT_METER;
-        Self { stream, line, address, decoder, aftermath, settled: false, clean: true }
+        let doubtful = aftermath.doubtful;
+        Self {
+            stream,
+            line,
+            address,
+            decoder,
+            aftermath,
+            settled: false,
+            last: LastAnswer { clean: true, told: false },
+            doubtful,
+            careful: false,
+        }
     }
 
     /// What is to be known when the stream is opened again.
@@ -186,7 +209,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// noisy line a good checksum says less.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.clean
+        self.last.clean
+    }
+
+    /// Waits for quiet before the first request though nothing is wrong: for requests whose answers
+    /// have no order to go by.
+    #[must_use]
+    pub fn carefully(self, careful: bool) -> Self {
+        Self { careful, ..self }
+    }
+
+    /// Whether the last answer may be a late one to a request before this stream was opened: such
+    /// may come, and there is no order by which it would show.
+    #[must_use]
+    pub fn may_be_late(&self) -> bool {
+        self.doubtful && !self.last.told
+    }
+
+    /// Notes that answers contradict each other: late ones are on their way.
+    pub fn distrust(&mut self) {
+        self.aftermath.doubtful = true;
     }
 
     /// Makes a request, up to `tries` times, until it is answered.
@@ -203,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     ) -> Result<C::Answer, RequestError> {
         let mut left = tries.count();
         let mut misordered = true;
-        self.clean = true;
+        self.last = LastAnswer { clean: true, told: false };
         loop {
             self.rest(stop).await?;
             left = left.saturating_sub(1);
@@ -216,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 result => {
                     self.aftermath.misordered = match (misordered, &result) {
                         (true, _) => self.aftermath.misordered.saturating_add(1),
-                        (false, Ok(_)) if C::CID == Cid::GET_REGISTER => 0,
+                        (false, Ok(_)) if self.last.told => 0,
                         (false, _) => self.aftermath.misordered,
                     };
                     if self.aftermath.misordered >= OWN_ORDER {
@@ -236,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             () = tokio::time::sleep_until(until) => {}
         }
         if !self.settled {
-            if self.aftermath.doubtful {
+            if self.aftermath.doubtful || self.careful || self.aftermath.order == Order::Own {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return Err(RequestError::Stopping),
@@ -326,12 +368,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                     Err(verdict) => {
                         debug!("skipped: {verdict}");
                         heard = heard.max(verdict.heard());
-                        self.clean &= heard < Heard::Noise;
+                        self.last.clean &= heard < Heard::Noise;
                     }
                 }
             }
             // A meter may send a 0x00 unasked (5512-447 M1 p.3).
             let noise = self.decoder.inside().is_none() && bytes.iter().any(|&byte| byte != 0);
+            self.last.clean &= !noise;
             if heard == Heard::Nothing && noise {
                 heard = Heard::Noise;
             }
@@ -357,13 +400,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             return Err(Verdict::OtherCommand(packet.cid));
         }
         let answer = command.parse_answer(packet.data)?;
-        match (command.follows(&answer), self.aftermath.order) {
-            (true, Order::Unknown | Order::Followed) => self.aftermath.order = Order::Followed,
-            (true, Order::Own) => {}
-            (false, Order::Followed) => return Err(Verdict::OtherOrder),
-            // Then its values must be confirmed.
-            (false, Order::Unknown | Order::Own) => self.clean = false,
+        match (command.fit(&answer), self.aftermath.order) {
+            (Fit::Incomplete, _) => return Err(Verdict::Incomplete),
+            (Fit::OtherOrder, Order::Followed) => return Err(Verdict::OtherOrder),
+            (Fit::Follows, Order::Unknown) => self.aftermath.order = Order::Followed,
+            (Fit::Follows | Fit::Untold | Fit::OtherOrder, _) => {}
         }
+        self.last.told =
+            command.fit(&answer) == Fit::Follows && self.aftermath.order == Order::Followed;
         Ok(answer)
     }
 
@@ -439,6 +483,8 @@ enum Verdict {
     OtherAnswer(#[from] AnswerError),
     #[error("an answer to an earlier request for the same registers")]
     OtherOrder,
+    #[error("an answer without a register that this meter has")]
+    Incomplete,
 }
 
 impl Verdict {
@@ -447,7 +493,10 @@ impl Verdict {
             Self::Echo => Heard::OwnEcho,
             Self::Ack => Heard::Noise,
             Self::Damaged(_) | Self::Packet(_) => Heard::Damaged,
-            Self::OtherAddress(_) | Self::OtherCommand(_) | Self::OtherAnswer(_) => Heard::Foreign,
+            Self::OtherAddress(_)
+            | Self::OtherCommand(_)
+            | Self::OtherAnswer(_)
+            | Self::Incomplete => Heard::Foreign,
             Self::OtherOrder => Heard::OtherOrder,
         }
     }
@@ -665,7 +714,6 @@ mod tests {
         };
         let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
         assert_eq!(result.unwrap().len(), 2);
-        assert!(!meter.is_clean());
         for (command, late, good) in [
             (ask(60, 68), None, both((60, 2), (68, 2))),
             (ask(68, 60), Some(both((60, 2), (68, 2))), both((68, 3), (60, 3))),

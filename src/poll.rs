@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::guard::{self, Doubt, Guard};
+use crate::guard::{self, Circumstances, Doubt, Guard};
 use crate::meter::{Aftermath, Heard, Line, Meter, RequestError, Tries};
 use crate::reading::{Missing, PollResult, Reading};
 use crate::transport::{Open, OpenError, Stream};
@@ -159,6 +159,8 @@ struct Group {
     registers: Vec<RegisterId>,
     /// Whether this is a part of a group that was not answered.
     halved: bool,
+    /// Whether it was silent before a meter that was awake: it may have woken up just then.
+    again: bool,
 }
 
 /// `None` when the program stops before anything was read.
@@ -175,8 +177,17 @@ async fn poll<O: Open>(
             None => wanted.push(*register),
         }
     }
-    let whole = |registers: &[RegisterId]| Group { registers: registers.to_vec(), halved: false };
-    let mut groups: Groups = wanted.chunks(GetRegister::MAX).map(whole).collect();
+    let whole = |registers: &[RegisterId]| Group {
+        registers: registers.to_vec(),
+        halved: false,
+        again: false,
+    };
+    // As few requests as possible, all of about the same size: a register alone has no order by
+    // which a late answer would show.
+    let requests = wanted.len().div_ceil(GetRegister::MAX).max(1);
+    let mut groups: Groups =
+        wanted.chunks(wanted.len().div_ceil(requests).max(1)).map(whole).collect();
+    let alone = wanted.len() == 1;
     // A connection that breaks is made again once: the rest of the poll is still to be had.
     for _ in 0..2 {
         polled.trouble = None;
@@ -187,7 +198,8 @@ async fn poll<O: Open>(
         };
         match opened {
             Ok(stream) => {
-                let mut meter = Meter::new(stream, plan.line, memory.aftermath);
+                let meter = Meter::new(stream, plan.line, memory.aftermath);
+                let mut meter = meter.carefully(alone);
                 read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
                 confirm(&mut meter, &mut polled, memory, stop).await;
                 memory.aftermath = meter.aftermath();
@@ -232,7 +244,7 @@ async fn read_all(
                 for register in group.registers {
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => weigh(reading, meter.is_clean(), polled, memory),
+                        Some(Ok(reading)) => weigh(reading, circumstances(meter), polled, memory),
                         Some(Err(error)) => polled.missing.push((register, error.into())),
                         None => leave_out(register, Missing::LeftOut, polled, memory),
                     }
@@ -264,8 +276,10 @@ async fn read_all(
         if group.registers.len() > 1 {
             let (first, second) = group.registers.split_at(group.registers.len() / 2);
             for half in [second, first] {
-                groups.push_front(Group { registers: half.to_vec(), halved: true });
+                groups.push_front(Group { registers: half.to_vec(), halved: true, again: false });
             }
+        } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) && !group.again {
+            groups.push_front(Group { again: true, ..group });
         } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) {
             // Alone, three times, while the meter answers what every meter answers.
             for register in group.registers {
@@ -301,9 +315,10 @@ async fn confirm(
                     polled.doubtful.push((earlier.clone(), doubt.clone()));
                     continue;
                 };
-                let still = memory.guard.doubt(&again, meter.is_clean());
+                let still = memory.guard.doubt(&again, circumstances(meter));
                 if still.is_some() && !guard::agree(earlier, &again) {
                     debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
+                    meter.distrust();
                     polled.doubtful.push((again, doubt.clone()));
                     continue;
                 }
@@ -317,9 +332,14 @@ async fn confirm(
     }
 }
 
+/// How the readings of the last answer came.
+fn circumstances(meter: &Meter<Box<dyn Stream>>) -> Circumstances {
+    Circumstances { clean: meter.is_clean(), may_be_late: meter.may_be_late() }
+}
+
 /// A reading counts, or must be read again.
-fn weigh(reading: Reading, clean: bool, polled: &mut Polled, memory: &mut Memory) {
-    if let Some(doubt) = memory.guard.doubt(&reading, clean) {
+fn weigh(reading: Reading, how: Circumstances, polled: &mut Polled, memory: &mut Memory) {
+    if let Some(doubt) = memory.guard.doubt(&reading, how) {
         debug!("register {}: {doubt}", reading.register);
         polled.doubtful.push((reading, doubt));
     } else {

@@ -26,16 +26,29 @@ pub trait Command {
     /// Reads the data of an answer whose address and command id are right.
     fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
 
-    /// Whether the answer has what it must and follows the order of the request.
-    ///
-    /// No document promises the order, but every known meter keeps it. So a client that changes the
-    /// order from request to request can tell a late answer to an earlier one.
-    fn follows(&self, _answer: &Self::Answer) -> bool {
-        true
+    /// How well the answer fits this request rather than another one for the same things.
+    fn fit(&self, _answer: &Self::Answer) -> Fit {
+        Fit::Untold
     }
 
     /// How many bytes of data an answer has at most, for working out how long it may take.
     fn max_answer_data(&self) -> usize;
+}
+
+/// How well an answer fits a request rather than another one for the same registers.
+///
+/// No document promises that a meter keeps the order of a request, but every known one does. So a
+/// client that changes the order from request to request can tell a late answer to an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// All that must be there is, in the order of the request.
+    Follows,
+    /// Fewer than two registers: there is no order to go by.
+    Untold,
+    /// All that must be there is, in another order.
+    OtherOrder,
+    /// A register is missing that the meter is known to have.
+    Incomplete,
 }
 
 /// Why an answer's data are not an answer to the request.
@@ -272,11 +285,18 @@ impl Command for GetRegister {
     const CID: Cid = Cid::GET_REGISTER;
     type Answer = Vec<RegisterValue>;
 
-    fn follows(&self, answer: &Vec<RegisterValue>) -> bool {
-        let mut asked = self.registers.iter();
+    fn fit(&self, answer: &Vec<RegisterValue>) -> Fit {
         let has = |register| answer.iter().any(|value| value.register == register);
-        answer.iter().all(|value| asked.any(|register| *register == value.register))
-            && self.certain.iter().all(|register| has(*register))
+        let mut asked = self.registers.iter();
+        if !self.certain.iter().all(|register| has(*register)) {
+            Fit::Incomplete
+        } else if answer.len() < 2 {
+            Fit::Untold
+        } else if answer.iter().all(|value| asked.any(|register| *register == value.register)) {
+            Fit::Follows
+        } else {
+            Fit::OtherOrder
+        }
     }
 
     fn emit_data(&self, out: &mut Vec<u8>) {
@@ -424,18 +444,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_follows_the_request_or_does_not() {
+    fn an_answer_fits_the_request_or_does_not() {
         let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
-        let follows = |ids: &[u16]| {
-            let values: Vec<_> = ids.iter().map(|&id| register_value(id, &[1])).collect();
-            command.follows(&values)
-        };
-        assert!(follows(&[60, 68, 74]) && follows(&[60, 74]) && follows(&[]));
-        assert!(!follows(&[68, 74, 60]) && !follows(&[74, 68]));
-        let command = command.clone().expecting(|register| register.get() == 68);
         let values = |ids: &[u16]| ids.iter().map(|&id| register_value(id, &[1])).collect();
-        assert!(command.follows(&values(&[60, 68])));
-        assert!(!command.follows(&values(&[60, 74])));
+        let fit = |ids: &[u16]| command.fit(&values(ids));
+        assert_eq!(fit(&[60, 68, 74]), Fit::Follows);
+        assert_eq!(fit(&[60, 74]), Fit::Follows);
+        assert_eq!(fit(&[74]), Fit::Untold);
+        assert_eq!(fit(&[]), Fit::Untold);
+        assert_eq!(fit(&[68, 74, 60]), Fit::OtherOrder);
+        assert_eq!(fit(&[74, 68]), Fit::OtherOrder);
+        let command = command.clone().expecting(|register| register.get() == 68);
+        assert_eq!(command.fit(&values(&[60, 68])), Fit::Follows);
+        assert_eq!(command.fit(&values(&[60, 74])), Fit::Incomplete);
+        assert_eq!(command.fit(&values(&[])), Fit::Incomplete);
     }
 
     #[test]

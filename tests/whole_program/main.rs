@@ -419,7 +419,7 @@ async fn the_program_is_terminated_during_a_poll() {
     let registers = Registers::example(EnergyUnit::KilowattHour, 0);
     let meter = meter_on_pty(registers, OPTICAL);
     let mut subscriber = Subscriber::connect(broker.port()).await;
-    let yaml = config(&broker, &meter.com_port, "energy").replace("0.02", "60");
+    let yaml = config(&broker, &meter.com_port, "energy,volume").replace("0.02", "60");
     let yaml = format!("{yaml}logging: {{ level: DEBUG }}\n");
     let mut program = Program::start(&yaml);
     program.says("to the meter").await;
