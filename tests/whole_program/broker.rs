@@ -56,20 +56,23 @@ async fn launch(address: SocketAddr) -> Child {
             command
         }
     };
-    let mut process = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", command.as_std().get_program().display()));
-    let listening = async {
-        while TcpStream::connect(address).await.is_err() {
-            assert_eq!(process.try_wait().unwrap(), None, "the broker ended");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut spawn = || {
+        let process = command.spawn();
+        process.unwrap_or_else(|e| panic!("{}: {e}", command.as_std().get_program().display()))
     };
-    patiently("the broker listens", listening).await;
-    process
+    let listening = async {
+        let mut process = spawn();
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            // For a moment the port can be some other connection's.
+            if process.try_wait().unwrap().is_some() {
+                process = spawn();
+            }
+        }
+        process
+    };
+    patiently("the broker listens", listening).await
 }
 
 /// `cargo test` builds the examples beside the binary.

@@ -37,18 +37,18 @@ impl Subscriber {
         options.set_keep_alive(Duration::from_secs(30));
         options.set_max_packet_size(65_536, 65_536);
         let (client, mut events) = AsyncClient::new(options, 10);
-        client.subscribe("#", QoS::AtLeastOnce).await.unwrap();
         let (sender, arrived) = watch::channel(Vec::new());
         let (ready, subscribed) = watch::channel(false);
         let task = tokio::spawn(async move {
-            // Kept: without it the event loop ends.
-            let _client = client;
-            while let Ok(event) = events.poll().await {
-                match event {
-                    Event::Incoming(Incoming::SubAck(_)) => {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Incoming::ConnAck(_))) => {
+                        client.try_subscribe("#", QoS::AtLeastOnce).unwrap();
+                    }
+                    Ok(Event::Incoming(Incoming::SubAck(_))) => {
                         ready.send_replace(true);
                     }
-                    Event::Incoming(Incoming::Publish(publish)) => sender.send_modify(|all| {
+                    Ok(Event::Incoming(Incoming::Publish(publish))) => sender.send_modify(|all| {
                         all.push(Arrived {
                             payload: String::from_utf8(publish.payload.to_vec()).unwrap(),
                             topic: publish.topic,
@@ -56,7 +56,11 @@ impl Subscriber {
                             retained: publish.retain,
                         });
                     }),
-                    _ => {}
+                    Ok(_) => {}
+                    // The broker was killed.
+                    Err(_) if *ready.borrow() => return,
+                    // It has only just started.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             }
         });
