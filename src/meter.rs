@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use kmp::datalink::{self, Address, Cid, PacketError};
-use kmp::frame::{Damage, Decoder, Direction, Event};
+use kmp::frame::{Damage, Decoder, Direction, Event, MAX_BODY};
 use kmp::message::{self, AnswerError, Command, Fit};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -326,7 +326,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let longest = command.max_answer_data().saturating_add(FRAME_OVERHEAD).saturating_mul(2);
         let ends_by = begins_by.checked_add(self.line.time_for(longest)).unwrap_or(begins_by);
 
-        let result = self.listen(command, begins_by, ends_by).await;
+        let mut received = Vec::new();
+        let result = self.listen(command, begins_by, ends_by, &mut received).await;
+        debug!("from the meter: {}", hex(&received));
         let (rest, doubtful) = match result {
             // "At least one byte time" (5512-447 M1 p.4).
             Ok(_) => (self.line.time_for(1), doubtful),
@@ -342,6 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         command: &C,
         begins_by: Instant,
         ends_by: Instant,
+        received: &mut Vec<u8>,
     ) -> Result<C::Answer, RequestError> {
         let mut heard = Heard::Nothing;
         let mut buffer = [0; 256];
@@ -358,26 +361,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 Err(error) => return Err(RequestError::Broken(error)),
             };
             let bytes = buffer.get(..count).unwrap_or_default();
-            debug!("from the meter: {}", hex(bytes));
+            // For the log; noise without end need not be kept.
+            if received.len() < MAX_BODY {
+                received.extend_from_slice(bytes);
+            }
+            let mut noise = false;
             for &byte in bytes {
+                let outside = self.decoder.inside().is_none();
                 let Some(event) = self.decoder.push(byte) else {
+                    // A meter may send a 0x00 unasked (5512-447 M1 p.3).
+                    noise |= outside && self.decoder.inside().is_none() && byte != 0;
                     continue;
                 };
                 match self.judge(command, &event) {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => {
+                        self.last.clean &= !noise && heard < Heard::Noise;
+                        return Ok(answer);
+                    }
                     Err(verdict) => {
                         debug!("skipped: {verdict}");
                         heard = heard.max(verdict.heard());
-                        self.last.clean &= heard < Heard::Noise;
                     }
                 }
             }
-            // A meter may send a 0x00 unasked (5512-447 M1 p.3).
-            let noise = self.decoder.inside().is_none() && bytes.iter().any(|&byte| byte != 0);
-            self.last.clean &= !noise;
-            if heard == Heard::Nothing && noise {
-                heard = Heard::Noise;
+            if noise {
+                heard = heard.max(Heard::Noise);
             }
+            self.last.clean &= heard < Heard::Noise;
         }
     }
 
@@ -608,6 +618,25 @@ mod tests {
         before.push(0x40);
         let script = vec![(0, before), (100, good)];
         assert_eq!(scripted(vec![script]).await, (Ok(7), 1));
+    }
+
+    /// Only what is neither echo nor idle makes a line noisy.
+    #[tokio::test(start_paused = true)]
+    async fn an_echo_is_no_noise() {
+        let echo = message::emit_request(Address::HEAT_METER, &ask(60));
+        for (before, clean) in [(echo, true), (vec![0x00], true), (vec![0x55], false)] {
+            let (mut meter, mut far) = pair();
+            let server = async {
+                requested(&mut far).await;
+                far.write_all(&before).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                far.write_all(&answer(60, 1)).await.unwrap();
+            };
+            let (stop, command) = (CancellationToken::new(), ask(60));
+            let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+            assert!(result.is_ok());
+            assert_eq!(meter.is_clean(), clean, "{before:02X?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -400,7 +400,7 @@ impl Health {
         let words = words(error);
         let since = match &self.down {
             Some((_, known)) if *known == words => {
-                debug!("The broker {}: {words}, as before.", self.name);
+                debug!("As before, the broker {}: {words}", self.name);
                 return;
             }
             Some((since, _)) => *since,

@@ -51,6 +51,11 @@ async fn meter_on_tcp(registers: Registers, behaviour: Behaviour) -> Meter {
     Meter { com_port, _registers: sender, _serving: serving }
 }
 
+/// The simulator's example, set to kWh, which answers at once.
+async fn example_meter() -> Meter {
+    meter_on_tcp(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default()).await
+}
+
 fn meter_on_pty(registers: Registers, behaviour: Behaviour) -> Meter {
     let (path, pty) = Simulator::open_pty().unwrap();
     let (sender, registers) = watch::channel(registers);
@@ -349,8 +354,7 @@ async fn a_register_that_the_meter_does_not_have_costs_only_itself() {
 #[tokio::test]
 async fn the_broker_is_killed_and_comes_back() {
     let mut broker = Broker::start().await;
-    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
-    let meter = meter_on_tcp(registers, Behaviour::default()).await;
+    let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let mut program = Program::start(&sample(&broker, &meter.com_port));
     subscriber.expect("kamstrup/energy", "81947").await;
@@ -376,8 +380,7 @@ async fn the_broker_is_killed_and_comes_back() {
 async fn the_broker_is_not_there_yet() {
     let mut broker = Broker::start().await;
     broker.kill().await;
-    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
-    let meter = meter_on_tcp(registers, Behaviour::default()).await;
+    let meter = example_meter().await;
     let mut program = Program::start(&sample(&broker, &meter.com_port));
     program.says("nothing listens there").await;
     program.says("Read 5 of 5 values").await;
@@ -392,8 +395,7 @@ async fn the_broker_is_not_there_yet() {
 async fn stopping_without_a_broker() {
     let mut broker = Broker::start().await;
     broker.kill().await;
-    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
-    let meter = meter_on_tcp(registers, Behaviour::default()).await;
+    let meter = example_meter().await;
     let mut program = Program::start(&sample(&broker, &meter.com_port));
     program.says("nothing listens there").await;
     program.terminate().await;
@@ -403,8 +405,7 @@ async fn stopping_without_a_broker() {
 #[tokio::test]
 async fn the_program_is_killed() {
     let broker = Broker::start().await;
-    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
-    let meter = meter_on_tcp(registers, Behaviour::default()).await;
+    let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let mut program = Program::start(&sample(&broker, &meter.com_port));
     subscriber.expect("kamstrup/status", "online").await;
@@ -516,8 +517,7 @@ kamstrup:
 async fn a_password_is_in_no_log() {
     const SECRET: &str = "hunter2-secret";
     let broker = Broker::start().await;
-    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
-    let meter = meter_on_tcp(registers, Behaviour::default()).await;
+    let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let yaml = config(&broker, &meter.com_port, "energy").replace(
         "mqtt: {",
