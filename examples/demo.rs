@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use kamstrup2mqtt::meter::Line;
+use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use kamstrup2mqtt::{app, config};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};

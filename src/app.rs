@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Meter, Publishing};
 use crate::discovery;
-use crate::meter::Line;
+use crate::line::Line;
 use crate::mqtt::{self, Publisher};
 use crate::payload::{self, Message, OFFLINE, ONLINE};
 use crate::poll::{self, Plan};

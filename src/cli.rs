@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Level, info, warn};
 
 use crate::config::{self, ConfigError};
-use crate::meter::Line;
+use crate::line::Line;
 use crate::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use crate::{app, logging};
 

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod discovery;
 pub mod guard;
+pub mod line;
 pub mod logging;
 pub mod meter;
 pub mod mqtt;

@@ -24,6 +24,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::line::Line;
+
 /// How long the meter may think before its answer begins, and how long the line must rest after a
 /// failure (5512-447 M1 p.4).
 const THINKING: Duration = Duration::from_millis(1600);
@@ -38,38 +40,6 @@ const QUIET_AT_MOST: Duration = Duration::from_secs(2);
 
 /// Bytes around the data of a frame: start, address, command, two of CRC, stop.
 const FRAME_OVERHEAD: usize = 6;
-
-/// How fast bytes travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
-    baud: u32,
-    bits_per_byte: u32,
-}
-
-impl Line {
-    /// A line of this speed, with 11 bits for a byte: start bit, 8 data bits, 2 stop bits. A speed
-    /// of zero is taken for one.
-    #[must_use]
-    pub const fn new(baud: u32) -> Self {
-        Self::with_bits(baud, 11)
-    }
-
-    /// A line with another number of bits for a byte.
-    #[must_use]
-    pub const fn with_bits(baud: u32, bits_per_byte: u32) -> Self {
-        Self { baud: if baud == 0 { 1 } else { baud }, bits_per_byte }
-    }
-
-    /// How long `bytes` bytes take: 9.17 ms for one at 1200 baud.
-    #[must_use]
-    pub fn time_for(self, bytes: usize) -> Duration {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Duration::from_secs(self.bits_per_byte.into())
-            .saturating_mul(bytes)
-            .checked_div(self.baud)
-            .unwrap_or(Duration::MAX)
-    }
-}
 
 /// Why a request got no answer.
 #[derive(Debug, Error)]
@@ -880,11 +850,5 @@ mod tests {
         };
         let (result, ()) = tokio::join!(requests, far);
         assert!(matches!(result, Err(RequestError::Stopping)), "{result:?}");
-    }
-
-    #[test]
-    fn a_byte_has_eleven_bits() {
-        assert_eq!(LINE.time_for(1), Duration::from_nanos(9_166_666));
-        assert_eq!(Line::new(0).time_for(1), Duration::from_secs(11));
     }
 }

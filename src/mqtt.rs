@@ -104,7 +104,13 @@ impl fmt::Debug for Connection {
 /// stops, and by the broker when it dies.
 #[must_use]
 pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher, Connection) {
-    let mut options = MqttOptions::new(&broker.client_id, &broker.host, broker.port.get());
+    // The client puts a colon and the port behind it.
+    let host = if broker.host.contains(':') && !broker.host.starts_with('[') {
+        format!("[{}]", broker.host)
+    } else {
+        broker.host.clone()
+    };
+    let mut options = MqttOptions::new(&broker.client_id, &host, broker.port.get());
     options.set_keep_alive(KEEP_ALIVE);
     options.set_inflight(IN_FLIGHT);
     // What must not be lost is sent again after each connect; the broker need not remember us.
@@ -125,7 +131,7 @@ pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher
     event_loop.set_network_options(network);
     let (sender, wanted) = watch::channel(Wanted::new());
     let publisher = Publisher { wanted: Arc::new(sender) };
-    let name = format!("{}:{}", broker.host, broker.port);
+    let name = format!("{host}:{}", broker.port);
     (publisher, Connection { client, event_loop, wanted, online, offline, name })
 }
 
@@ -775,6 +781,23 @@ mod tests {
             ]);
         let texts: Vec<_> = errors.map(|error| words(&error)).collect();
         insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[test]
+    fn an_ipv6_address_and_its_port_stay_apart() {
+        let name = |host: &str| {
+            let broker = Broker {
+                host: host.to_owned(),
+                port: NonZeroU16::new(1883).unwrap(),
+                client_id: "test".to_owned(),
+                credentials: None,
+            };
+            let status = || message("status", "", Qos::AtLeastOnce);
+            prepare(&broker, status(), status()).1.event_loop.mqtt_options.broker_address()
+        };
+        assert_eq!(name("::1"), ("[::1]".to_owned(), 1883));
+        assert_eq!(name("[::1]"), ("[::1]".to_owned(), 1883));
+        assert_eq!(name("broker.lan"), ("broker.lan".to_owned(), 1883));
     }
 
     #[test]

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::guard::{self, Circumstances, Doubt, Guard};
-use crate::meter::{Aftermath, Heard, Line, Meter, RequestError, Tries};
+use crate::line::Line;
+use crate::meter::{Aftermath, Heard, Meter, RequestError, Tries};
 use crate::reading::{Missing, PollResult, Reading};
 use crate::transport::{Open, OpenError, Stream};
 
@@ -29,7 +30,7 @@ pub struct Plan<O> {
     pub port_name: String,
     /// The line behind it.
     pub line: Line,
-    /// What to read; each once, in this order.
+    /// What to read, each once.
     pub registers: Vec<RegisterId>,
     /// From the start of one poll to the start of the next.
     pub interval: Duration,
@@ -267,8 +268,17 @@ async fn read_all(
         };
         // Asleep, or silenced by a register that it does not know, as a 403 is by some
         // (cenobitedk/esphome_multical402 issue 5)? Every meter has a serial number.
-        let awake = !memory.in_vain && meter.request(&GetSerialNo, Tries::Two, stop).await.is_ok();
-        if !awake {
+        let probed = if memory.in_vain {
+            None
+        } else {
+            Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
+        };
+        if let Some(Err(RequestError::Broken(error))) = probed {
+            polled.trouble = Some(Trouble::Broken(error.to_string()));
+            groups.push_front(group);
+            return;
+        }
+        if !matches!(probed, Some(Ok(_))) {
             polled.trouble = Some(Trouble::Meter(heard));
             groups.push_front(group);
             return;

@@ -59,7 +59,7 @@ pub enum Missing {
 /// One poll's outcome: each register asked for is in exactly one of the two lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollResult {
-    /// What was read, in the order of the request.
+    /// What was read, in no particular order.
     pub readings: Vec<Reading>,
     /// What was not read, and why.
     pub missing: Vec<(RegisterId, Missing)>,

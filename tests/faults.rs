@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kamstrup2mqtt::meter::Line;
+use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::poll::{self, Plan};
 use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};

@@ -22,7 +22,7 @@ use tracing::debug;
 
 pub use self::faults::{Fault, Faults, Piece};
 pub use self::registers::{EnergyUnit, Registers, RegistersError};
-use crate::meter::Line;
+use crate::line::Line;
 
 /// How often a pseudo-terminal that nobody has open is looked at.
 const NOBODY_THERE: Duration = Duration::from_millis(20);

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kamstrup2mqtt::meter::Line;
+use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
