@@ -10,7 +10,7 @@
 //! | data link | [`datalink`] | destination address, command id, CRC |
 //! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
 //! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
-//! | | [`mod@unit`], [`register`] | what the codes mean, each row with its source |
+//! | | [`mod@unit`], [`register`], [`info`], [`model`] | what the codes mean, each row with its source |
 //!
 //! # Sources
 //!
@@ -56,7 +56,9 @@ extern crate std;
 
 pub mod datalink;
 pub mod frame;
+pub mod info;
 pub mod message;
+pub mod model;
 pub mod number;
 pub mod register;
 pub mod unit;

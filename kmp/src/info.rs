@@ -1,0 +1,1229 @@
+//! What a meter's info code means: the faults that it has noticed itself.
+//!
+//! The layout differs from generation to generation: 4 is "temperature sensor T2" on a 602 and an
+//! external alarm on a 403. So a code means nothing without its model. Each bit is a fault that is
+//! active now; 0 is no fault.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::model::Model;
+use crate::register::RegisterId;
+
+use Certainty::{Documented, Likely, Unsure};
+use Sensor::{Flow1, Flow2, Temperature1, Temperature2, Temperature3};
+
+/// How surely something is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// The sources disagree, or say little.
+    Unsure,
+    /// By working code, or from the document of a meter of the same generation.
+    Likely,
+    /// Kamstrup's own document of this meter has it.
+    Documented,
+}
+
+/// A sensor that the meter measures with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sensor {
+    /// t1, in the supply pipe.
+    Temperature1,
+    /// t2, in the return pipe.
+    Temperature2,
+    /// t3; on an 803 also t4.
+    Temperature3,
+    /// V1.
+    Flow1,
+    /// V2.
+    Flow2,
+}
+
+impl Sensor {
+    /// The registers whose present values say nothing while this sensor is at fault. The meter
+    /// still gives numbers: 0.00 or 185.00 °C, and with them 0.00 K, 0.0 kW and 0 l/h (TD 403
+    /// p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1 p.121).
+    #[must_use]
+    pub const fn spoils(self) -> &'static [RegisterId] {
+        const TEMP1: RegisterId = RegisterId::new(86);
+        const TEMP2: RegisterId = RegisterId::new(87);
+        const TEMP3: RegisterId = RegisterId::new(88);
+        const TEMP4: RegisterId = RegisterId::new(122);
+        const DIFFERENCE: RegisterId = RegisterId::new(89);
+        const POWER: RegisterId = RegisterId::new(80);
+        const FLOW1: RegisterId = RegisterId::new(74);
+        const FLOW2: RegisterId = RegisterId::new(75);
+        match self {
+            Self::Temperature1 => &[TEMP1, DIFFERENCE, POWER],
+            Self::Temperature2 => &[TEMP2, DIFFERENCE, POWER],
+            Self::Temperature3 => &[TEMP3, TEMP4],
+            Self::Flow1 => &[FLOW1, POWER],
+            Self::Flow2 => &[FLOW2],
+        }
+    }
+}
+
+/// One bit of an info code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InfoBit {
+    /// 0 for the lowest.
+    pub bit: u8,
+    /// What it says when it is set, in English.
+    pub meaning: &'static str,
+    /// The sensors that then measure nothing.
+    pub sensors: &'static [Sensor],
+    /// How surely.
+    pub certainty: Certainty,
+    /// Where this is documented.
+    pub source: &'static str,
+}
+
+/// Three bits of an info code that say for how long something was active in the last 30 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InfoField {
+    /// The lowest of the three.
+    pub bit: u8,
+    /// What was active, in English.
+    pub meaning: &'static str,
+    /// Where this is documented.
+    pub source: &'static str,
+}
+
+/// The eight steps of an [`InfoField`].
+const DURATIONS: [&str; 8] = [
+    "0 hours",
+    "1 to 8 hours",
+    "9 to 24 hours",
+    "2 to 3 days",
+    "4 to 7 days",
+    "8 to 14 days",
+    "15 to 21 days",
+    "22 to 31 days",
+];
+
+/// A digit of the info code as newer meters show it on their display, which is not the number that
+/// they send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DisplayDigit {
+    /// Which digits, 1 for the leftmost.
+    pub digits: &'static [u8],
+    /// What they show.
+    pub shown: u8,
+    /// What it says, in English.
+    pub meaning: &'static str,
+    /// How surely.
+    pub certainty: Certainty,
+    /// Where this is documented.
+    pub source: &'static str,
+}
+
+/// The info codes of a generation of meters.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InfoCodes {
+    /// The registers that hold the code, the likelier first. On 603 and 803 nobody has told which
+    /// of two it is.
+    pub registers: &'static [RegisterId],
+    /// Its bits.
+    pub bits: &'static [InfoBit],
+    /// Its durations.
+    pub fields: &'static [InfoField],
+    /// What the display shows.
+    pub display: &'static [DisplayDigit],
+}
+
+impl InfoCodes {
+    /// Those of a model. None are known of the 302: only one byte of its status was ever seen, by
+    /// radio, and not decoded (wmbusmeters drivers/src/kamheat.xmq).
+    #[must_use]
+    pub const fn of(model: Model) -> Option<&'static Self> {
+        match model {
+            Model::Multical21 => Some(&INFO_21),
+            Model::Multical302 => None,
+            Model::Multical303 => Some(&INFO_303),
+            // For 402 and 601 (and 801, which shares the 601's document) by their generation:
+            // wmbusmeters drivers/src/kamheat.xmq, status_narrow, and issue 775.
+            Model::Multical402 | Model::Multical601 | Model::Multical602 | Model::Multical801 => {
+                Some(&INFO_602)
+            }
+            Model::Multical403 => Some(&INFO_403),
+            Model::Multical603 => Some(&INFO_603),
+            Model::Multical803 => Some(&INFO_803),
+        }
+    }
+
+    /// Those of the newer water meters (flowIQ 2200, KWM2231), whose code has four bytes where
+    /// that of a MULTICAL 21 has two.
+    #[must_use]
+    pub const fn of_flow_iq() -> &'static Self {
+        &INFO_FLOW_IQ
+    }
+
+    /// Those that a code of `length` bytes from one of these models follows; `None` where the
+    /// models do not agree.
+    #[must_use]
+    pub fn shared(models: &[Model], length: usize) -> Option<&'static Self> {
+        let of = |model: &Model| match model {
+            Model::Multical21 if length > 2 => Some(Self::of_flow_iq()),
+            model => Self::of(*model),
+        };
+        let first = of(models.first()?)?;
+        // The wider table begins with the narrower one.
+        let agrees = |other: &'static Self| {
+            other.bits.iter().all(|bit| {
+                first.bits.iter().any(|mine| mine.bit == bit.bit && mine.sensors == bit.sensors)
+            })
+        };
+        models.iter().all(|model| of(model).is_some_and(agrees)).then_some(first)
+    }
+
+    /// What a code says, bit by bit; nothing for 0.
+    #[must_use]
+    pub fn explain(&self, code: u32) -> Vec<Meaning> {
+        let mut meanings = Vec::new();
+        for bit in (0..u32::BITS).filter_map(|bit| u8::try_from(bit).ok()) {
+            if code.wrapping_shr(bit.into()) & 1 == 0 {
+                continue;
+            }
+            let field = self.fields.iter().find(|field| field.covers(bit));
+            meanings.push(match (self.bits.iter().find(|known| known.bit == bit), field) {
+                (Some(known), _) => Meaning::Bit(known),
+                (None, None) => Meaning::Unknown { bit },
+                (None, Some(field)) => {
+                    let meaning = Meaning::Lasted { field, step: field.step(code) };
+                    if meanings.contains(&meaning) {
+                        continue;
+                    }
+                    meaning
+                }
+            });
+        }
+        meanings
+    }
+}
+
+impl InfoField {
+    fn covers(&self, bit: u8) -> bool {
+        bit.checked_sub(self.bit).is_some_and(|above| above < 3)
+    }
+
+    fn step(&self, code: u32) -> u8 {
+        u8::try_from(code.wrapping_shr(self.bit.into()) & 0b111).unwrap_or_default()
+    }
+}
+
+/// One thing that an info code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// A bit that is known.
+    Bit(&'static InfoBit),
+    /// Something was active for a time.
+    Lasted {
+        /// What.
+        field: &'static InfoField,
+        /// The step of its duration, 1 to 7.
+        step: u8,
+    },
+    /// A bit that no source explains.
+    Unknown {
+        /// Which.
+        bit: u8,
+    },
+}
+
+impl Meaning {
+    /// The sensors that measure nothing while this is so.
+    #[must_use]
+    pub const fn sensors(&self) -> &'static [Sensor] {
+        match self {
+            Self::Bit(bit) => bit.sensors,
+            Self::Lasted { .. } | Self::Unknown { .. } => &[],
+        }
+    }
+}
+
+/// In words.
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bit(bit) => f.write_str(bit.meaning),
+            Self::Lasted { field, step } => {
+                let lasted = DURATIONS.get(usize::from(*step)).copied().unwrap_or_default();
+                write!(f, "{} for {lasted} of the last 30 days", field.meaning)
+            }
+            Self::Unknown { bit } => write!(f, "bit {bit}, which is not documented"),
+        }
+    }
+}
+
+const fn bit(
+    bit: u8,
+    meaning: &'static str,
+    sensors: &'static [Sensor],
+    certainty: Certainty,
+    source: &'static str,
+) -> InfoBit {
+    InfoBit { bit, meaning, sensors, certainty, source }
+}
+
+const fn field(bit: u8, meaning: &'static str, source: &'static str) -> InfoField {
+    InfoField { bit, meaning, source }
+}
+
+const fn digit(
+    digits: &'static [u8],
+    shown: u8,
+    meaning: &'static str,
+    certainty: Certainty,
+    source: &'static str,
+) -> DisplayDigit {
+    DisplayDigit { digits, shown, meaning, certainty, source }
+}
+
+/// Info code (5512-447 M1 p.11).
+const CODE: RegisterId = RegisterId::new(99);
+/// Info bits (jktjkt/PyKMP commit cea1aad).
+const BITS: RegisterId = RegisterId::new(369);
+/// Info code of newer water meters (jktjkt/PyKMP commit 205b823).
+const CODE_WATER: RegisterId = RegisterId::new(458);
+
+static INFO_602: InfoCodes =
+    InfoCodes { registers: &[CODE], bits: BITS_602, fields: &[], display: &[] };
+static INFO_403: InfoCodes =
+    InfoCodes { registers: &[CODE], bits: BITS_403, fields: &[], display: DISPLAY_403 };
+static INFO_603: InfoCodes =
+    InfoCodes { registers: &[BITS, CODE], bits: BITS_603, fields: &[], display: DISPLAY_603 };
+static INFO_803: InfoCodes =
+    InfoCodes { registers: &[BITS, CODE], bits: BITS_603, fields: &[], display: DISPLAY_803 };
+static INFO_303: InfoCodes =
+    InfoCodes { registers: &[CODE, BITS], bits: BITS_303, fields: &[], display: &[] };
+static INFO_21: InfoCodes =
+    InfoCodes { registers: &[CODE], bits: BITS_21, fields: FIELDS_21, display: &[] };
+static INFO_FLOW_IQ: InfoCodes =
+    InfoCodes { registers: &[CODE, CODE_WATER], bits: BITS_FLOW_IQ, fields: &[], display: &[] };
+
+/// 602, and the older 601 and 402.
+const BITS_602: &[InfoBit] = &[
+    bit(
+        0,
+        "supply voltage was cut off (only seen in the log)",
+        &[],
+        Documented,
+        "TD 602 5512-931_N1 p.49",
+    ),
+    bit(
+        2,
+        "temperature sensor T2 outside its range",
+        &[Temperature2],
+        Documented,
+        "TD 602 5512-931_N1 p.49",
+    ),
+    bit(
+        3,
+        "temperature sensor T1 outside its range",
+        &[Temperature1],
+        Documented,
+        "TD 602 5512-931_N1 p.49",
+    ),
+    bit(4, "flow sensor V1: no data from it", &[Flow1], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(
+        5,
+        "temperature sensor T3 outside its range",
+        &[Temperature3],
+        Documented,
+        "TD 602 5512-931_N1 p.49",
+    ),
+    bit(6, "leak in the cold water system", &[], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(7, "flow sensor V2: wrong pulse figure", &[Flow2], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(8, "leak in the heating system", &[], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(9, "burst in the heating system", &[], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(10, "flow sensor V2: no data from it", &[Flow2], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(11, "flow sensor V1: wrong pulse figure", &[Flow1], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(
+        12,
+        "flow sensor V1: signal too weak, air in it",
+        &[Flow1],
+        Documented,
+        "TD 602 5512-931_N1 p.49",
+    ),
+    bit(
+        13,
+        "flow sensor V2: signal too weak, air in it",
+        &[Flow2],
+        Documented,
+        "TD 602 5512-931_N1 p.49",
+    ),
+    bit(14, "flow sensor V1: wrong flow direction", &[], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(15, "flow sensor V2: wrong flow direction", &[], Documented, "TD 602 5512-931_N1 p.49"),
+];
+
+/// 403.
+const BITS_403: &[InfoBit] = &[
+    bit(
+        0,
+        "no supply voltage (only seen in the log)",
+        &[],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(1, "battery low", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
+    bit(
+        2,
+        "external alarm, for example set over this port",
+        &[],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(
+        3,
+        "t1 above its range, or disconnected",
+        &[Temperature1],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(
+        4,
+        "t2 above its range, or disconnected",
+        &[Temperature2],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(
+        5,
+        "t1 below its range, or short-circuited",
+        &[Temperature1],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(
+        6,
+        "t2 below its range, or short-circuited",
+        &[Temperature2],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(
+        7,
+        "the difference t1 - t2 is invalid",
+        &[Temperature1, Temperature2],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(8, "flow sensor V1: air in it", &[Flow1], Documented, "TD 403 FILE100000166_B_EN p.92"),
+    bit(
+        9,
+        "flow sensor V1: wrong flow direction",
+        &[],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(10, "bit 10, which is reserved", &[], Likely, "TD 403 FILE100000166_B_EN p.92"),
+    bit(
+        11,
+        "flow sensor V1: above its highest flow for more than an hour",
+        &[],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
+    bit(12, "input A: leakage", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
+    bit(13, "input B: leakage", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
+    bit(14, "input A: external alarm", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
+    bit(15, "input B: external alarm", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
+];
+
+/// 603 and 803: that of the 403, made wider.
+const BITS_603: &[InfoBit] = &[
+    bit(
+        0,
+        "supply voltage interrupted",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        1,
+        "battery low (on an 803: running on the backup battery)",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        2,
+        "external alarm, or a sensor error",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        3,
+        "t1 above its range, or disconnected",
+        &[Temperature1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        4,
+        "t2 above its range, or disconnected",
+        &[Temperature2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        5,
+        "t1 below its range, or short-circuited",
+        &[Temperature1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        6,
+        "t2 below its range, or short-circuited",
+        &[Temperature2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        7,
+        "the difference t1 - t2 is invalid",
+        &[Temperature1, Temperature2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        8,
+        "flow sensor V1: air in it, or a weak signal",
+        &[Flow1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        9,
+        "flow sensor V1: wrong flow direction",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        10,
+        "bit 10, which is reserved",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        11,
+        "flow sensor V1: above its highest flow for more than an hour",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        12,
+        "input A1: leakage",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        13,
+        "input B1: leakage",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        14,
+        "input A1 or A2: external alarm",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        15,
+        "input B1 or B2: external alarm",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        16,
+        "flow sensor V1: no data from it",
+        &[Flow1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        17,
+        "flow sensor V1: wrong pulse figure",
+        &[Flow1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        18,
+        "input A2: leakage",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        19,
+        "input B2: leakage",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        20,
+        "t3 (on an 803: t3 or t4) above its range, or disconnected",
+        &[Temperature3],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        21,
+        "t3 (on an 803: t3 or t4) below its range, or short-circuited",
+        &[Temperature3],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        22,
+        "flow sensor V2: no data from it",
+        &[Flow2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        23,
+        "flow sensor V2: wrong pulse figure",
+        &[Flow2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        24,
+        "flow sensor V2: air in it",
+        &[Flow2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        25,
+        "flow sensor V2: wrong flow direction",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        26,
+        "bit 26, which is reserved",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        27,
+        "flow sensor V2: above its highest flow for more than an hour",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        28,
+        "burst: water lost (flow 1 above flow 2)",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        29,
+        "burst: water coming in (flow 1 below flow 2)",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        30,
+        "leakage: water lost (mass 1 above mass 2)",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+    bit(
+        31,
+        "leakage: water coming in (mass 1 below mass 2)",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
+    ),
+];
+
+/// 303: the lower half of that.
+const BITS_303: &[InfoBit] = &[
+    bit(
+        0,
+        "supply voltage interrupted",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        1,
+        "battery low",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        3,
+        "t1 above its range, or disconnected",
+        &[Temperature1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        4,
+        "t2 above its range, or disconnected",
+        &[Temperature2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        5,
+        "t1 below its range, or short-circuited",
+        &[Temperature1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        6,
+        "t2 below its range, or short-circuited",
+        &[Temperature2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        7,
+        "the difference t1 - t2 is invalid",
+        &[Temperature1, Temperature2],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        8,
+        "flow sensor V1: air in it, or a weak signal",
+        &[Flow1],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        9,
+        "flow sensor V1: wrong flow direction",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        10,
+        "bit 10, which is reserved",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+    bit(
+        11,
+        "flow sensor V1: above its highest flow for more than an hour",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
+    ),
+];
+
+/// 21: what is active now.
+const BITS_21: &[InfoBit] = &[
+    bit(0, "dry: no water in the meter", &[], Documented, "TD 21 5512-897_J1 p.50"),
+    bit(1, "reverse: the water flows backwards", &[], Documented, "TD 21 5512-897_J1 p.50"),
+    bit(
+        2,
+        "leak: the water never stood still for the set time",
+        &[],
+        Documented,
+        "TD 21 5512-897_J1 p.50",
+    ),
+    bit(
+        3,
+        "burst: the flow was above the set limit for the set time",
+        &[],
+        Documented,
+        "TD 21 5512-897_J1 p.50",
+    ),
+];
+
+/// Newer water meters (flowIQ 2200, KWM2231).
+const BITS_FLOW_IQ: &[InfoBit] = &[
+    bit(0, "dry", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(1, "reverse", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(2, "leak", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(3, "burst", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(4, "tamper", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(5, "battery low", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(
+        6,
+        "low ambient temperature",
+        &[],
+        Likely,
+        "wmbusmeters drivers/src/kamwater.xmq, 32-bit status",
+    ),
+    bit(
+        7,
+        "flow above its limit, or the meter too warm (sources disagree)",
+        &[],
+        Unsure,
+        "wmbusmeters drivers/src/kamwater.xmq, 32-bit status",
+    ),
+    bit(9, "no consumption", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
+    bit(
+        11,
+        "bit 11, which nobody has named",
+        &[],
+        Unsure,
+        "wmbusmeters drivers/src/kamwater.xmq, 32-bit status",
+    ),
+];
+
+/// 21: for how long it was active in the last 30 days.
+const FIELDS_21: &[InfoField] = &[
+    field(4, "dry", "TD 21 5512-897_J1 p.50"),
+    field(7, "reverse", "TD 21 5512-897_J1 p.50"),
+    field(10, "leak", "TD 21 5512-897_J1 p.50"),
+    field(13, "burst", "TD 21 5512-897_J1 p.50"),
+];
+
+const DISPLAY_403: &[DisplayDigit] = &[
+    digit(
+        &[1],
+        1,
+        "no supply voltage",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[1],
+        2,
+        "battery low",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[1],
+        9,
+        "external alarm",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[2],
+        1,
+        "t1 above its range, or disconnected",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[2],
+        2,
+        "t1 below its range, or short-circuited",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[3],
+        1,
+        "t2 above its range, or disconnected",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[3],
+        2,
+        "t2 below its range, or short-circuited",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[2, 3],
+        99,
+        "the difference t1 - t2 is invalid",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[5],
+        3,
+        "flow sensor V1: air in it",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[5],
+        4,
+        "flow sensor V1: wrong flow direction",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[5],
+        6,
+        "flow sensor V1: above its highest flow for more than an hour",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[7],
+        8,
+        "input A: leakage",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[7],
+        9,
+        "input A: external alarm",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[8],
+        8,
+        "input B: leakage",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+    digit(
+        &[8],
+        9,
+        "input B: external alarm",
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
+    ),
+];
+
+/// Which of V1 and V2 shows 7 and 8 is read from a table that has lost its columns.
+const DISPLAY_603: &[DisplayDigit] = &[
+    digit(&[1], 1, "no supply voltage", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(&[1], 2, "battery low", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(&[1], 9, "external alarm", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(
+        &[2],
+        1,
+        "t1 above its range, or disconnected",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[2],
+        2,
+        "t1 below its range, or short-circuited",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[3],
+        1,
+        "t2 above its range, or disconnected",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[3],
+        2,
+        "t2 below its range, or short-circuited",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[2, 3],
+        99,
+        "the difference t1 - t2 is invalid",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[4],
+        1,
+        "t3 above its range, or disconnected",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[4],
+        2,
+        "t3 below its range, or short-circuited",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        1,
+        "flow sensor V1: no data from it",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        2,
+        "flow sensor V1: wrong pulse figure",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        3,
+        "flow sensor V1: air in it",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        4,
+        "flow sensor V1: wrong flow direction",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        6,
+        "flow sensor V1: above its highest flow for more than an hour",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        7,
+        "burst: water lost (flow 1 above flow 2)",
+        Likely,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[5],
+        8,
+        "leakage: water lost (mass 1 above mass 2)",
+        Likely,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        1,
+        "flow sensor V2: no data from it",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        2,
+        "flow sensor V2: wrong pulse figure",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        3,
+        "flow sensor V2: air in it",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        4,
+        "flow sensor V2: wrong flow direction",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        6,
+        "flow sensor V2: above its highest flow for more than an hour",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        7,
+        "burst: water coming in (flow 1 below flow 2)",
+        Likely,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(
+        &[6],
+        8,
+        "leakage: water coming in (mass 1 below mass 2)",
+        Likely,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(&[7], 7, "input A2: leakage", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(&[7], 8, "input A1: leakage", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(
+        &[7],
+        9,
+        "input A: external alarm",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+    digit(&[8], 7, "input B2: leakage", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(&[8], 8, "input B1: leakage", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
+    digit(
+        &[8],
+        9,
+        "input B: external alarm",
+        Documented,
+        "MULTICAL 603 data sheet 58101516_F1 p.11",
+    ),
+];
+
+/// The rest of this table is cut in the copy that was read; the 603's digits are to be expected.
+const DISPLAY_803: &[DisplayDigit] = &[
+    digit(&[1], 1, "supply voltage interrupted", Documented, "TD 803 5512-2360_A1 p.119"),
+    digit(&[1], 2, "running on the backup battery", Documented, "TD 803 5512-2360_A1 p.119"),
+    digit(&[1], 9, "external alarm", Documented, "TD 803 5512-2360_A1 p.119"),
+    digit(&[2], 1, "t1 above its range, or disconnected", Documented, "TD 803 5512-2360_A1 p.119"),
+    digit(
+        &[2],
+        2,
+        "t1 below its range, or short-circuited",
+        Documented,
+        "TD 803 5512-2360_A1 p.119",
+    ),
+    digit(&[3], 1, "t2 above its range, or disconnected", Documented, "TD 803 5512-2360_A1 p.119"),
+    digit(
+        &[3],
+        2,
+        "t2 below its range, or short-circuited",
+        Documented,
+        "TD 803 5512-2360_A1 p.119",
+    ),
+    digit(
+        &[4],
+        1,
+        "t3 or t4 above its range, or disconnected",
+        Documented,
+        "TD 803 5512-2360_A1 p.119",
+    ),
+    digit(
+        &[4],
+        2,
+        "t3 or t4 below its range, or short-circuited",
+        Documented,
+        "TD 803 5512-2360_A1 p.119",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+
+    const ALL: [&InfoCodes; 7] =
+        [&INFO_602, &INFO_403, &INFO_603, &INFO_803, &INFO_303, &INFO_21, &INFO_FLOW_IQ];
+
+    fn words(model: Model, code: u32) -> Vec<String> {
+        let codes = InfoCodes::of(model).unwrap();
+        codes.explain(code).iter().map(Meaning::to_string).collect()
+    }
+
+    #[test]
+    fn rows_are_unique_and_complete() {
+        for codes in ALL {
+            assert!(codes.bits.is_sorted_by(|a, b| a.bit < b.bit));
+            for bit in codes.bits {
+                assert!(bit.bit < 32 && !bit.meaning.is_empty() && !bit.source.is_empty());
+                assert!(!codes.fields.iter().any(|field| field.covers(bit.bit)));
+            }
+            for field in codes.fields {
+                assert!(!field.meaning.is_empty() && !field.source.is_empty());
+            }
+            let mut shown: Vec<_> = codes.display.iter().map(|d| (d.digits, d.shown)).collect();
+            shown.sort_unstable();
+            shown.dedup();
+            assert_eq!(shown.len(), codes.display.len());
+            for digit in codes.display {
+                assert!(digit.digits.iter().all(|place| (1..=8).contains(place)));
+                assert!(!digit.meaning.is_empty() && !digit.source.is_empty());
+            }
+            for register in codes.registers {
+                assert_eq!(register.info().map(|r| r.kind), Some(crate::register::Kind::Code));
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_code_means_different_things() {
+        assert_eq!(words(Model::Multical602, 4), ["temperature sensor T2 outside its range"]);
+        assert_eq!(
+            words(Model::Multical403, 4),
+            ["external alarm, for example set over this port"]
+        );
+        assert!(words(Model::Multical602, 0).is_empty());
+        // The sum is shown when several are active (TD 602 p.49).
+        assert_eq!(
+            words(Model::Multical402, 12),
+            ["temperature sensor T2 outside its range", "temperature sensor T1 outside its range"]
+        );
+    }
+
+    #[test]
+    fn thirty_two_bits() {
+        // wmbusmeters' test telegram of an 803.
+        assert_eq!(
+            words(Model::Multical803, 0x0001_0060),
+            [
+                "t1 below its range, or short-circuited",
+                "t2 below its range, or short-circuited",
+                "flow sensor V1: no data from it",
+            ]
+        );
+        assert_eq!(words(Model::Multical403, 1 << 20), ["bit 20, which is not documented"]);
+        assert_eq!(words(Model::Multical603, u32::MAX).len(), 32);
+    }
+
+    #[test]
+    fn a_water_meter_remembers_for_how_long() {
+        assert_eq!(
+            words(Model::Multical21, 0b0000_0000_0011_0001),
+            ["dry: no water in the meter", "dry for 2 to 3 days of the last 30 days"]
+        );
+        assert_eq!(
+            words(Model::Multical21, 0xE000),
+            ["burst for 22 to 31 days of the last 30 days"]
+        );
+    }
+
+    #[test]
+    fn models_that_agree_share_a_table() {
+        use Model::{
+            Multical21, Multical302, Multical303, Multical402, Multical403, Multical601,
+            Multical602, Multical603, Multical803,
+        };
+        let shared = InfoCodes::shared;
+        assert_eq!(shared(&[Multical402, Multical602, Multical601], 2), Some(&INFO_602));
+        assert_eq!(shared(&[Multical603, Multical803, Multical303], 4), Some(&INFO_603));
+        assert_eq!(shared(&[Multical403, Multical302], 2), None);
+        assert_eq!(shared(&[Multical402, Multical403], 2), None);
+        assert_eq!(shared(&[Multical21], 2), Some(&INFO_21));
+        assert_eq!(shared(&[Multical21], 4), Some(&INFO_FLOW_IQ));
+        assert_eq!(shared(&[], 2), None);
+    }
+
+    #[test]
+    fn a_broken_sensor_spoils_what_is_measured_with_it() {
+        let spoiled = |model, code| -> Vec<u16> {
+            let meanings = InfoCodes::of(model).unwrap().explain(code);
+            let sensors = meanings.iter().flat_map(|meaning| meaning.sensors().iter());
+            sensors.flat_map(|sensor| sensor.spoils()).map(|register| register.get()).collect()
+        };
+        assert_eq!(spoiled(Model::Multical602, 8), [86, 89, 80]);
+        assert_eq!(spoiled(Model::Multical403, 0x10), [87, 89, 80]);
+        assert_eq!(spoiled(Model::Multical403, 0x100), [74, 80]);
+        assert!(spoiled(Model::Multical403, 0x1).is_empty());
+    }
+}
