@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Meter, Publishing};
 use crate::discovery;
+use crate::identity::{Identification, Identity};
 use crate::line::Line;
 use crate::mqtt::{self, Publisher};
 use crate::payload::{self, Message, OFFLINE, ONLINE};
@@ -82,6 +83,7 @@ fn plan(meter: &Meter) -> Plan<Port> {
         port_name: meter.endpoint.to_string(),
         line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
         registers: meter.parameters.iter().map(crate::config::Parameter::register).collect(),
+        version: meter.version,
         interval: meter.poll_interval,
     }
 }
@@ -92,6 +94,8 @@ struct Announcer {
     meter: Meter,
     publishing: Arc<Publishing>,
     topics: Topics,
+    /// Which meter it is.
+    identity: Identity,
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
 }
@@ -102,17 +106,19 @@ impl Announcer {
             units::expected(parameter.register(), meter.units)
         };
         let measures = meter.parameters.iter().map(expected).collect();
-        Self { index, meter, publishing, topics, measures }
+        let identity = Identification::new(meter.version).identity();
+        Self { index, meter, publishing, topics, identity, measures }
     }
 
     fn discovery(&self) -> Vec<Message> {
         let prefix = &self.publishing.discovery_prefix;
-        discovery::messages(&self.meter, &self.measures, prefix, &self.topics)
+        discovery::messages(&self.meter, &self.identity, &self.measures, prefix, &self.topics)
     }
 
     async fn run(mut self, mut results: mpsc::Receiver<PollResult>, publisher: Publisher) {
         publisher.announce(self.index, self.discovery());
         while let Some(result) = results.recv().await {
+            self.identity = result.identity.clone();
             let values = payload::values(&result, &self.meter, &self.publishing, &self.topics);
             for value in &values {
                 self.learn(value.index, value.measure);

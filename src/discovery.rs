@@ -7,6 +7,7 @@ use kmp::unit::Quantity;
 use serde::Serialize;
 
 use crate::config::{Meter, Parameter, Qos};
+use crate::identity::Identity;
 use crate::payload::{Message, OFFLINE, ONLINE};
 use crate::topic::{Topics, unique_id};
 use crate::units::Measure;
@@ -19,11 +20,12 @@ use crate::units::Measure;
 #[must_use]
 pub fn messages(
     meter: &Meter,
+    identity: &Identity,
     measures: &[Option<Measure>],
     prefix: &str,
     topics: &Topics,
 ) -> Vec<Message> {
-    let model = meter.model.to_string();
+    let model = identity.model_words();
     let mut messages = Vec::new();
     for (parameter, measure) in meter.parameters.iter().zip(measures) {
         let Some(measure) = measure else { continue };
@@ -86,7 +88,7 @@ fn entity<'a>(
     topics: &Topics,
 ) -> Entity<'a> {
     let register = parameter.register().info();
-    let kind = register.map(|register| register.kind);
+    let kind = measure.kind;
     // Asked for by number, it says so: the same register may be asked for by name as well.
     let by_name = |label: &str, key| {
         if key == parameter.name() {
@@ -199,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::config;
+    use crate::identity::Identification;
     use crate::units::{self, UnitSystem};
 
     /// Home Assistant's units for each device class (2026.9, `sensor/const.py`), as far as a meter
@@ -245,8 +248,29 @@ mod tests {
         REGISTERS.iter().map(|register| register.key).collect::<Vec<_>>().join(",")
     }
 
+    /// Once it was found to be a part of E1, the energy dashboard may have it.
+    #[test]
+    fn energy_in_high_resolution_is_a_total_or_a_measurement() {
+        let meter = meter("e1highres");
+        let classes = |kind| {
+            let measure = Measure { quantity: Quantity::Energy, unit: Some("kWh"), kind };
+            let payloads = payloads(&meter, &[Some(measure)]);
+            let class = |key: &str| {
+                payloads[0].get(key).and_then(|class| class.as_str()).map(str::to_owned)
+            };
+            (class("device_class"), class("state_class"))
+        };
+        let total = (Some("energy".to_owned()), Some("total_increasing".to_owned()));
+        assert_eq!(classes(Some(Kind::Counter)), total);
+        assert_eq!(classes(Some(Kind::WrappingCounter)), (None, Some("measurement".to_owned())));
+    }
+
+    fn identity(meter: &Meter) -> Identity {
+        Identification::new(meter.version).identity()
+    }
+
     fn payloads(meter: &Meter, measures: &[Option<Measure>]) -> Vec<serde_json::Value> {
-        messages(meter, measures, "homeassistant", &Topics::new("kamstrup"))
+        messages(meter, &identity(meter), measures, "homeassistant", &Topics::new("kamstrup"))
             .iter()
             .map(|message| serde_json::from_str(&message.payload).unwrap())
             .collect()
@@ -349,10 +373,11 @@ mod tests {
     #[test]
     fn what_is_not_certain_is_not_announced() {
         let meter = meter("energy,4000,hourcounter");
-        let topics: Vec<_> = messages(&meter, &expected(&meter), "ha", &Topics::new("heat"))
-            .into_iter()
-            .map(|message| message.topic)
-            .collect();
+        let topics: Vec<_> =
+            messages(&meter, &identity(&meter), &expected(&meter), "ha", &Topics::new("heat"))
+                .into_iter()
+                .map(|message| message.topic)
+                .collect();
         assert_eq!(topics, ["ha/sensor/kamstrup_energy/config"]);
         let kilowatt_hours =
             measure(RegisterId::new(4000), kmp::unit::Unit::MEGAWATT_HOUR, UnitSystem::Standard);

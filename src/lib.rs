@@ -7,9 +7,12 @@
 
 pub mod app;
 pub mod cli;
+pub mod condition;
 pub mod config;
 pub mod discovery;
 pub mod guard;
+pub mod highres;
+pub mod identity;
 pub mod line;
 pub mod logging;
 pub mod meter;

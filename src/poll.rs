@@ -8,14 +8,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use kmp::message::{GetRegister, GetSerialNo};
+use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
+use kmp::model::Model;
 use kmp::register::RegisterId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::condition::{self, Condition};
 use crate::guard::{self, Circumstances, Doubt, Guard};
+use crate::highres::HighResolution;
+use crate::identity::{Identification, News, Version};
 use crate::line::Line;
 use crate::meter::{Aftermath, Heard, Meter, RequestError, Tries};
 use crate::reading::{Missing, PollResult, Reading};
@@ -32,6 +36,8 @@ pub struct Plan<O> {
     pub line: Line,
     /// What to read, each once.
     pub registers: Vec<RegisterId>,
+    /// Which model the user says that it is.
+    pub version: Version,
     /// From the start of one poll to the start of the next.
     pub interval: Duration,
 }
@@ -49,7 +55,7 @@ pub async fn run<O: Open>(
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
     let mut journal = Journal::new(plan.port_name.clone());
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(plan.version);
     let mut tick = Instant::now();
     let mut due = tick;
     let mut back_off = FIRST_BACK_OFF;
@@ -64,11 +70,14 @@ pub async fn run<O: Open>(
             return;
         };
         let took = started.elapsed();
+        journal.models = memory.identification.identity().models;
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
-        let Polled { readings, missing, .. } = polled;
+        let Polled { readings, missing, condition, .. } = polled;
+        let identity = memory.identification.identity();
+        let result = PollResult { readings, missing, identity, condition, took };
         // Nobody listens any more: the program is stopping.
-        if results.send(PollResult { readings, missing, took }).await.is_err() {
+        if results.send(result).await.is_err() {
             return;
         }
         let now = Instant::now();
@@ -95,19 +104,34 @@ const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_TURNS: usize = 256;
 
 /// What one poll leaves for the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
+    /// Which meter this is.
+    identification: Identification,
     aftermath: Aftermath,
     /// Registers that are not asked for, since when and why.
     absent: BTreeMap<RegisterId, (Instant, Missing)>,
     /// The last poll read nothing: the next one must cost little.
     in_vain: bool,
     guard: Guard,
+    high_resolution: HighResolution,
     /// How often each set of registers was asked for, to ask in another order each time.
     turns: BTreeMap<Vec<RegisterId>, usize>,
 }
 
 impl Memory {
+    fn new(version: Version) -> Self {
+        Self {
+            identification: Identification::new(version),
+            aftermath: Aftermath::default(),
+            absent: BTreeMap::new(),
+            in_vain: false,
+            guard: Guard::default(),
+            high_resolution: HighResolution::default(),
+            turns: BTreeMap::new(),
+        }
+    }
+
     /// Asks for registers in another order than the last time, so that a late answer to an earlier
     /// request for them shows.
     fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
@@ -140,6 +164,10 @@ struct Polled {
     doubtful: Vec<(Reading, Doubt)>,
     /// Doubts that turned out to be true.
     changes: Vec<(RegisterId, Doubt)>,
+    /// What the meter says is wrong with it, where it was asked.
+    condition: Option<Condition>,
+    /// What was found out about the meter.
+    news: Option<News>,
     trouble: Option<Trouble>,
 }
 
@@ -178,16 +206,17 @@ async fn poll<O: Open>(
             None => wanted.push(*register),
         }
     }
-    let whole = |registers: &[RegisterId]| Group {
-        registers: registers.to_vec(),
-        halved: false,
-        again: false,
-    };
+    // Once per start, what tells which meter this is.
+    let mut extras: Vec<_> = memory.identification.registers().collect();
+    extras.retain(|register| {
+        !plan.registers.contains(register) && memory.is_absent(*register).is_none()
+    });
+    wanted.extend(extras);
     // As few requests as possible, all of about the same size: a register alone has no order by
     // which a late answer would show.
     let requests = wanted.len().div_ceil(GetRegister::MAX).max(1);
     let mut groups: Groups =
-        wanted.chunks(wanted.len().div_ceil(requests).max(1)).map(whole).collect();
+        wanted.chunks(wanted.len().div_ceil(requests).max(1)).map(Group::whole).collect();
     let alone = wanted.len() == 1;
     // A connection that breaks is made again once: the rest of the poll is still to be had.
     for _ in 0..2 {
@@ -203,6 +232,8 @@ async fn poll<O: Open>(
                 let mut meter = meter.carefully(alone);
                 read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
                 confirm(&mut meter, &mut polled, memory, stop).await;
+                diagnose(&mut meter, &mut groups, &mut polled, memory, stop).await;
+                identify(&mut meter, &mut polled, memory, stop).await;
                 memory.aftermath = meter.aftermath();
             }
             Err(error) => polled.trouble = Some(Trouble::Port(error)),
@@ -218,7 +249,117 @@ async fn poll<O: Open>(
     polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
     let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
     polled.missing.extend(doubtful.map(|register| (register, Missing::Doubtful)));
+    withhold(&mut polled, memory);
+    // What was read for ourselves is not what the user asked for.
+    polled.readings.retain(|reading| plan.registers.contains(&reading.register));
+    polled.missing.retain(|(register, _)| plan.registers.contains(register));
+    memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
     Some(polled)
+}
+
+impl Group {
+    fn whole(registers: &[RegisterId]) -> Self {
+        Self { registers: registers.to_vec(), halved: false, again: false }
+    }
+}
+
+/// Reads the info code where a value looks like that of a broken sensor.
+async fn diagnose(
+    meter: &mut Meter<Box<dyn Stream>>,
+    groups: &mut Groups,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    learn(polled, memory);
+    let models = memory.identification.identity().models;
+    if polled.trouble.is_some()
+        || !polled.readings.iter().any(condition::is_suspicious)
+        || Condition::of(&polled.readings, &models).is_some()
+    {
+        return;
+    }
+    let mut codes = condition::registers(&models).to_vec();
+    codes.retain(|register| memory.is_absent(*register).is_none());
+    if !codes.is_empty() {
+        groups.push_back(Group::whole(&codes));
+        read_all(meter, groups, polled, memory, stop).await;
+        confirm(meter, polled, memory, stop).await;
+    }
+}
+
+/// Hands what was read to whom it tells which meter this is.
+fn learn(polled: &Polled, memory: &mut Memory) {
+    for reading in &polled.readings {
+        memory.identification.read(reading);
+    }
+    for register in memory.absent.keys() {
+        memory.identification.absent(*register);
+    }
+}
+
+/// Asks for type and serial number, once.
+async fn identify(
+    meter: &mut Meter<Box<dyn Stream>>,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    let awake = polled.trouble.is_none() && !polled.readings.is_empty();
+    if awake && memory.identification.wants_commands() {
+        let meter_type = surely(meter, &GetType, stop).await;
+        let serial = match meter_type {
+            Ok(_) => surely(meter, &GetSerialNo, stop).await,
+            Err(_) => Ok(None),
+        };
+        if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
+            memory.identification.commands(meter_type, serial);
+        }
+    }
+    polled.news = memory.identification.news();
+}
+
+/// An answer that a damaged or late one cannot have been taken for: where that may be, two must be
+/// the same. `None` where the meter does not answer this.
+async fn surely<C: Command<Answer: PartialEq>>(
+    meter: &mut Meter<Box<dyn Stream>>,
+    command: &C,
+    stop: &CancellationToken,
+) -> Result<Option<C::Answer>, RequestError> {
+    let mut earlier = None;
+    for _ in 0..=CONFIRMATIONS {
+        match meter.request(command, Tries::Two, stop).await {
+            Ok(answer) => {
+                let sure = meter.is_clean() && !meter.may_be_late();
+                if sure || earlier.as_ref() == Some(&answer) {
+                    return Ok(Some(answer));
+                }
+                earlier = Some(answer);
+            }
+            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(RequestError::NoAnswer(Heard::Foreign))
+}
+
+/// Takes out what the meter itself says is not measured.
+fn withhold(polled: &mut Polled, memory: &Memory) {
+    let models = memory.identification.identity().models;
+    polled.condition = Condition::of(&polled.readings, &models);
+    // A code that is there but was not read might have said so.
+    let unread = polled.condition.is_none()
+        && condition::registers(&models).iter().any(|code| memory.is_absent(*code).is_none());
+    let Polled { readings, missing, condition, .. } = polled;
+    readings.retain(|reading| {
+        let why = match condition {
+            Some(condition) => condition.spoils(reading).map(Missing::Fault),
+            None => (unread && condition::is_suspicious(reading)).then_some(Missing::NoAnswer),
+        };
+        let keep = why.is_none();
+        missing.extend(why.map(|why| (reading.register, why)));
+        keep
+    });
 }
 
 /// Asks for the registers in full requests, and takes from `groups` what is settled.
@@ -391,6 +532,10 @@ struct Journal {
     told: BTreeSet<RegisterId>,
     /// What keeps polls from being complete, if it was told, and how many were complete since.
     partial: Option<(Trouble, u32)>,
+    /// What the meter said last of its faults.
+    condition: Option<Condition>,
+    /// What it may be, for what is said of it.
+    models: Vec<Model>,
 }
 
 /// So many complete polls make an incomplete one news again.
@@ -405,7 +550,14 @@ enum State {
 
 impl Journal {
     fn new(port: String) -> Self {
-        Self { port, state: State::Unknown, told: BTreeSet::new(), partial: None }
+        Self {
+            port,
+            state: State::Unknown,
+            told: BTreeSet::new(),
+            partial: None,
+            condition: None,
+            models: Vec::new(),
+        }
     }
 
     fn note(&mut self, polled: &Polled, took: Duration) {
@@ -421,7 +573,7 @@ impl Journal {
     /// What to log of a poll.
     fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
         let mut lines = Vec::new();
-        let Polled { readings, missing, changes, trouble, .. } = polled;
+        let Polled { readings, missing, changes, trouble, news, .. } = polled;
         match (trouble, readings.is_empty()) {
             // Nothing at all: a change of state, told once.
             (Some(trouble), true) => {
@@ -433,7 +585,7 @@ impl Journal {
                     lines.push(Entry::Warn(format!(
                         "{}. {} Trying again until it works; this is said only once.",
                         trouble.words(&self.port),
-                        trouble.hint(),
+                        trouble.hint(&self.models),
                     )));
                     let since = match &self.state {
                         State::Troubled { since, .. } => *since,
@@ -453,7 +605,7 @@ impl Journal {
                 lines.push(Entry::Warn(format!(
                     "{}, so some values could not be read. {} This is said only once.",
                     trouble.words(&self.port),
-                    trouble.hint(),
+                    trouble.hint(&self.models),
                 )));
             }
             (None, _) => {
@@ -471,21 +623,38 @@ impl Journal {
             )));
         }
         self.state = State::Answering;
+        lines.extend(news.clone().map(|news| match news {
+            News::Info(text) => Entry::Info(text),
+            News::Warning(text) => Entry::Warn(text),
+        }));
+        lines.extend(self.condition(polled));
         for (register, doubt) in changes {
             lines.push(Entry::Warn(format!(
                 "{} {doubt}. Two readings agree, so it is published.",
                 register_words(*register)
             )));
         }
+        let mut news: Vec<(&Missing, Vec<String>)> = Vec::new();
         for (register, reason) in missing {
-            if !matches!(reason, Missing::NoAnswer | Missing::Doubtful)
-                && self.told.insert(*register)
+            if matches!(reason, Missing::NoAnswer | Missing::Doubtful)
+                || !self.told.insert(*register)
             {
-                lines.push(Entry::Warn(format!(
-                    "{} is not published: {reason}.",
-                    register_words(*register)
-                )));
+                continue;
             }
+            let words = register_words(*register);
+            match news.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, registers)) if matches!(reason, Missing::Fault(_)) => {
+                    registers.push(words);
+                }
+                _ => news.push((reason, vec![words])),
+            }
+        }
+        for (reason, registers) in news {
+            let are = if registers.len() > 1 { "are" } else { "is" };
+            lines.push(Entry::Warn(format!(
+                "{} {are} not published: {reason}.",
+                listed(&registers)
+            )));
         }
         for reading in readings {
             self.told.remove(&reading.register);
@@ -498,6 +667,23 @@ impl Journal {
             unread_words(missing),
         )));
         lines
+    }
+
+    /// What to log of the meter's own faults.
+    fn condition(&mut self, polled: &Polled) -> Option<Entry> {
+        let Some(condition) = &polled.condition else {
+            // Asked only because of a suspicious value, it is not asked any more without one.
+            self.condition = None;
+            return None;
+        };
+        let before = self.condition.replace(condition.clone());
+        match (before.map_or(0, |before| before.code), condition.code) {
+            (before, now) if before == now => None,
+            (_, 0) => Some(Entry::Info(format!("The meter reports {condition} any more."))),
+            _ => Some(Entry::Warn(format!(
+                "The meter reports {condition}. If that stays, tell the utility that owns the meter."
+            ))),
+        }
     }
 }
 
@@ -521,10 +707,15 @@ fn unread_words(missing: &[(RegisterId, Missing)]) -> String {
     if let Some(more @ 1..) = missing.len().checked_sub(SHOWN) {
         names.push(format!("{more} more"));
     }
+    if names.is_empty() { String::new() } else { format!(", without {}", listed(&names)) }
+}
+
+/// `a`, `a and b`, `a, b and c`
+fn listed(names: &[String]) -> String {
     match names.split_last() {
         None => String::new(),
-        Some((only, [])) => format!(", without {only}"),
-        Some((last, others)) => format!(", without {} and {last}", others.join(", ")),
+        Some((only, [])) => only.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
 }
 
@@ -556,16 +747,18 @@ impl Trouble {
         }
     }
 
-    fn hint(&self) -> &'static str {
-        match self {
+    fn hint(&self, models: &[Model]) -> String {
+        let words = match self {
             Self::Port(error) => error.hint(),
             Self::Broken(_) => {
                 "Check the plug of the optical head, or the power and network of the serial server."
             }
             Self::Meter(Heard::Nothing) => {
-                "Check that the optical head sits in its place on the meter, the right way up and \
-                 held by its magnet, and press a key on the meter: many switch the optical port \
-                 off when nobody uses it."
+                return format!(
+                    "Check that the optical head sits in its place on the meter, the right way up \
+                     and held by its magnet, and press a key on the meter{}",
+                    sleep_words(models)
+                );
             }
             Self::Meter(Heard::OwnEcho) => {
                 "The head works, since it sends back what it gets, but the meter does not answer: \
@@ -576,6 +769,36 @@ impl Trouble {
                  a serial server, check that this is set to 1200 baud, 8 data bits, no parity and \
                  2 stop bits."
             }
+        };
+        words.to_owned()
+    }
+}
+
+/// How the meter's optical port sleeps; goes on after "press a key on the meter".
+fn sleep_words(models: &[Model]) -> &'static str {
+    match models.first() {
+        // matthijsvisser/kamstrup-402-mqtt issue 3, ronaldvdmeer/multical402-4-domoticz README.
+        Some(Model::Multical402) => {
+            ": a 402 switches its optical port off about 30 minutes after it was last used, so poll \
+             it more often than that."
+        }
+        // TD 403 p.130, TD 603 p.147, TD 803 p.164.
+        Some(Model::Multical303 | Model::Multical403 | Model::Multical603 | Model::Multical803) => {
+            ": this meter switches its optical port off where no magnet is near, so the head must \
+             have one and sit right on the mark."
+        }
+        // pfugl/Kamstrup-602 README, cfeenstra1024/kamstrup-multical-hardware issue 7.
+        Some(Model::Multical602) => {
+            ": a 602 switches its optical port off after some minutes unless the magnet sits right; \
+             turn the head upside down if it does not help, since the magnet's poles count."
+        }
+        // TD 21, German edition 5512-898_N1 p.50.
+        Some(Model::Multical21) => {
+            ", or take the head off and put it on again: this meter opens its optical port some \
+             seconds after a magnet came, and the magnet's poles count."
+        }
+        Some(Model::Multical302 | Model::Multical601 | Model::Multical801) | None => {
+            ": many switch the optical port off when nobody uses it."
         }
     }
 }
@@ -599,7 +822,11 @@ pub(crate) fn words(duration: Duration) -> String {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use kmp::model::Model;
     use kmp::register::Register;
+    use kmp::unit::Unit;
+    use kmp::value::RegisterValue;
+    use rust_decimal::Decimal;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::sync::watch;
 
@@ -690,12 +917,21 @@ mod tests {
             port_name: "/dev/ttyUSB0".to_owned(),
             line: Line::new(1200),
             registers: ids(names),
+            version: Version::Generic,
             interval: Duration::from_secs(300),
         }
     }
 
     /// Polls once for each opening; the log lines of each poll, and what came.
     async fn polls(names: &str, openings: Vec<Opening>) -> (String, Vec<Polled>) {
+        polls_of(Version::Generic, names, openings).await
+    }
+
+    async fn polls_of(
+        version: Version,
+        names: &str,
+        openings: Vec<Opening>,
+    ) -> (String, Vec<Polled>) {
         let count = openings.len();
         let mut openings = openings;
         openings.push(Opening::Silent);
@@ -704,13 +940,15 @@ mod tests {
             port_name: "/dev/ttyUSB0".to_owned(),
             line: Line::new(1200),
             registers: ids(names),
+            version,
             interval: Duration::from_secs(300),
         };
         let mut journal = Journal::new(plan.port_name.clone());
-        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(version));
         let (mut log, mut all) = (Vec::new(), Vec::new());
         for number in 1..=count {
             let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+            journal.models = memory.identification.identity().models;
             log.push(format!("poll {number}"));
             for entry in journal.lines(&polled, Duration::from_millis(900)) {
                 log.push(match entry {
@@ -743,7 +981,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
         let plan = plan(&all_names(), vec![Opening::Silent, Opening::Silent]);
-        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
         for expected in [16, 7] {
             let started = Instant::now();
             let polled = poll(&plan, &mut memory, &stop).await.unwrap();
@@ -763,7 +1001,7 @@ mod tests {
         };
         let openings = vec![Opening::Silent, silenced()];
         let plan = plan("energy power volume", openings);
-        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
         assert_eq!(polled.readings, []);
         memory.in_vain = true;
@@ -783,7 +1021,7 @@ mod tests {
             Opening::Meter(registers)
         };
         let plan = plan(&all_names(), vec![silenced(), silenced(), silenced()]);
-        let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
         let mut took = Vec::new();
         for _ in 0..3 {
             let started = Instant::now();
@@ -818,9 +1056,10 @@ mod tests {
                 port_name: plan.port_name,
                 line,
                 registers: plan.registers,
+                version: plan.version,
                 interval: plan.interval,
             };
-            let (stop, mut memory) = (CancellationToken::new(), Memory::default());
+            let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
             // The first poll waits until the line is quiet.
             poll(&plan, &mut memory, &stop).await.unwrap();
             plan.port.reset();
@@ -907,7 +1146,7 @@ mod tests {
             let broken = vec![Opening::Breaks(registers(), requests), meter()];
             let plan = plan(&all, broken);
             let stop = CancellationToken::new();
-            let polled = poll(&plan, &mut Memory::default(), &stop).await.unwrap();
+            let polled = poll(&plan, &mut Memory::new(Version::Generic), &stop).await.unwrap();
             assert_eq!(
                 (polled.readings.len(), polled.missing.len()),
                 (count, 0),
@@ -921,7 +1160,7 @@ mod tests {
             vec![Opening::Breaks(registers(), 1), Opening::Breaks(registers(), 1), meter()];
         let plan = plan(&all, broken);
         let stop = CancellationToken::new();
-        let polled = poll(&plan, &mut Memory::default(), &stop).await.unwrap();
+        let polled = poll(&plan, &mut Memory::new(Version::Generic), &stop).await.unwrap();
         assert_eq!((polled.readings.len(), polled.missing.len()), (16, count - 16));
         assert!(matches!(polled.trouble, Some(Trouble::Broken(_))), "{:?}", polled.trouble);
     }
@@ -945,6 +1184,99 @@ mod tests {
         insta::assert_snapshot!(log);
     }
 
+    fn set(registers: &mut Registers, rows: &[(u16, Unit, i64, u32, u8)]) {
+        for (id, unit, number, places, length) in rows {
+            let value = Decimal::new(*number, *places);
+            let id = RegisterId::new(*id);
+            registers.insert(RegisterValue::from_decimal(id, *unit, value, *length).unwrap());
+        }
+    }
+
+    /// A MULTICAL 403 whose t1 is broken, and mended.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_broken_sensor_gives_is_withheld_and_told() {
+        let broken = |code| {
+            let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+            let rows = [
+                (86, Unit::CELSIUS, 18_500, 2, 2),
+                (89, Unit::KELVIN, 0, 2, 2),
+                (80, Unit::KILOWATT, 0, 1, 2),
+                (74, Unit::LITRE_PER_HOUR, 0, 0, 2),
+                (99, Unit::NUMBER, code, 0, 2),
+            ];
+            set(&mut registers, &rows);
+            Opening::Meter(registers)
+        };
+        let openings =
+            vec![meter(), broken(8), broken(8), Opening::Silent, meter(), broken(0), broken(8)];
+        let seven = "energy volume power flow temp1 temp2 tempdiff";
+        let (log, polled) = polls_of(Version::Model(Model::Multical403), seven, openings).await;
+        insta::assert_snapshot!(log);
+        let read: Vec<_> = polled.iter().map(|polled| polled.readings.len()).collect();
+        // 185.00 °C with an info code of 0 is published: the meter says that nothing is wrong.
+        assert_eq!(read, [7, 3, 3, 0, 7, 7, 3]);
+    }
+
+    /// The info code is asked for only where a value is suspicious.
+    #[tokio::test(start_paused = true)]
+    async fn a_suspicious_value_without_its_info_code_is_withheld() {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(&mut registers, &[(87, Unit::CELSIUS, 0, 2, 2)]);
+        // A meter without register 99: nothing says that the value is wrong.
+        let without_code = Opening::Meter(registers.clone());
+        // One that falls silent just then.
+        set(&mut registers, &[(99, Unit::NUMBER, 16, 0, 2)]);
+        let breaks = || Opening::Breaks(registers.clone(), 1);
+        let (_, polled) = polls("temp2 volume", vec![without_code]).await;
+        assert_eq!(polled[0].readings.len(), 2);
+        let (_, polled) = polls("temp2 volume", vec![breaks(), Opening::Silent]).await;
+        assert_eq!(polled[0].missing, [(RegisterId::new(87), Missing::NoAnswer)]);
+        assert_eq!(polled[0].readings.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_meter_is_asked_once_who_it_is() {
+        let identified = || {
+            let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+            set(
+                &mut registers,
+                &[
+                    (1001, Unit::NUMBER, 12_345_678, 0, 4),
+                    (1010, Unit::NUMBER, 87_654_321, 0, 4),
+                    (112, Unit::NUMBER, 12, 0, 4),
+                ],
+            );
+            // As a 403 is by some.
+            registers.silencing.insert(RegisterId::new(348));
+            registers
+        };
+        let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
+        let plan = Plan {
+            port: Wire::new(identified(), behaviour),
+            port_name: "port".to_owned(),
+            line: Line::new(1200),
+            registers: ids("energy volume power flow temp1 temp2 tempdiff"),
+            version: Version::Auto,
+            interval: Duration::from_secs(300),
+        };
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!((polled.readings.len(), polled.missing.len()), (7, 0));
+        let Some(News::Info(told)) = polled.news else { panic!("{:?}", polled.news) };
+        assert_eq!(
+            told,
+            "By the registers that it has, the meter is a Multical 403 (serial number 12345678, \
+             type 0x0217, software A2)."
+        );
+        let identity = memory.identification.identity();
+        assert_eq!(identity.models, [Model::Multical403]);
+        assert_eq!(identity.customer, Some(Decimal::from(1_287_654_321_i64)));
+        plan.port.reset();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!(polled.news, None);
+        assert_eq!(plan.port.counted().0, 1, "never again");
+    }
+
     #[test]
     fn every_trouble_says_what_to_do() {
         let ports = [
@@ -964,9 +1296,12 @@ mod tests {
             .chain([Trouble::Broken("end of file".to_owned())])
             .chain(heard.into_iter().map(Trouble::Meter));
         let texts: Vec<_> = troubles
-            .map(|trouble| format!("{}.\n  {}", trouble.words("/dev/ttyUSB0"), trouble.hint()))
+            .map(|trouble| format!("{}.\n  {}", trouble.words("/dev/ttyUSB0"), trouble.hint(&[])))
             .collect();
         insta::assert_snapshot!(texts.join("\n"));
+        let sleeping = Model::ALL
+            .map(|model| format!("{model}: {}", Trouble::Meter(Heard::Nothing).hint(&[model])));
+        insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -998,6 +1333,7 @@ mod tests {
             port_name: "port".to_owned(),
             line: Line::new(1200),
             registers: ids("energy energy volume"),
+            version: Version::Generic,
             interval: Duration::from_secs(60),
         };
         let (sender, mut results) = mpsc::channel(1);

@@ -6,6 +6,9 @@ use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value, ValueError};
 
+use crate::condition::Condition;
+use crate::identity::Identity;
+
 /// A register's value as the meter gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
@@ -19,6 +22,8 @@ pub struct Reading {
     pub exponent: i8,
     /// How many bytes the meter gave it.
     pub length: usize,
+    /// Whether a register that wraps was made a running total ([`crate::highres`]).
+    pub is_total: bool,
 }
 
 impl TryFrom<&RegisterValue> for Reading {
@@ -31,6 +36,7 @@ impl TryFrom<&RegisterValue> for Reading {
             unit: answer.unit,
             exponent: answer.sign_exponent.exponent(),
             length: answer.mantissa().len(),
+            is_total: false,
         })
     }
 }
@@ -51,6 +57,12 @@ pub enum Missing {
     /// Readings that came one after the other contradict each other.
     #[error("its readings contradict each other")]
     Doubtful,
+    /// It came, but the meter reports a fault that spoils it.
+    #[error("the meter reports a fault: {0}")]
+    Fault(String),
+    /// Digits that it lacks are taken from `energy`, which did not come, or does not agree with it.
+    #[error("it is completed from `energy`, which does not agree with it")]
+    WithoutE1,
     /// It came, but has no value.
     #[error(transparent)]
     NoValue(#[from] ValueError),
@@ -63,6 +75,10 @@ pub struct PollResult {
     pub readings: Vec<Reading>,
     /// What was not read, and why.
     pub missing: Vec<(RegisterId, Missing)>,
+    /// Which meter this is, as far as it is known.
+    pub identity: Identity,
+    /// What the meter says is wrong with it, where it was asked.
+    pub condition: Option<Condition>,
     /// From opening the port to the last byte.
     pub took: Duration,
 }

@@ -20,7 +20,7 @@
 //!
 //! A unit that the table cannot convert is published as it is.
 
-use kmp::register::RegisterId;
+use kmp::register::{Kind, RegisterId};
 use kmp::unit::{Quantity, Unit};
 use kmp::value::Value;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -44,6 +44,8 @@ pub struct Measure {
     pub quantity: Quantity,
     /// The unit, spelled as Home Assistant does; `None` for plain numbers, dates and texts.
     pub unit: Option<&'static str>,
+    /// How it behaves over time, where that is known.
+    pub kind: Option<Kind>,
 }
 
 /// A value as it is published.
@@ -69,27 +71,37 @@ pub struct OutOfRange {
 pub fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOfRange> {
     let (unit, exponent) = (reading.unit, reading.exponent);
     let &Value::Number(value) = &reading.value else {
-        let measure = Measure { quantity: unit.quantity(), unit: None };
+        let measure = Measure { quantity: unit.quantity(), unit: None, kind: kind(reading) };
         return Ok(Published { text: reading.value.to_string(), measure });
     };
     let Conversion { factor, measure } = conversion(reading.register, unit, system);
+    let measure = Measure { kind: kind(reading), ..measure };
     let value = factor.apply(value, exponent).ok_or(OutOfRange { value, unit })?;
     Ok(Published { text: plain(value), measure })
 }
 
 /// The last register of Kamstrup's own lists, but for those that identify the meter.
 const LAST_DOCUMENTED: RegisterId = RegisterId::new(175);
-const E1_HIGH_RESOLUTION: RegisterId = RegisterId::new(266);
+
+fn kind(reading: &Reading) -> Option<Kind> {
+    let kind = reading.register.info()?.kind;
+    Some(if reading.is_total { Kind::Counter } else { kind })
+}
 
 /// What a register's value will be published in, as far as that is certain before the meter has
 /// sent it. (Operating hours come in hours from some meters, as a plain number from others.)
 #[must_use]
 pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
     // What others measure is known from public code only, and their unit is what the name suggests.
-    if register > LAST_DOCUMENTED && register != E1_HIGH_RESOLUTION {
+    if register > LAST_DOCUMENTED {
         return None;
     }
-    let quantity = register.info()?.quantity;
+    let info = register.info()?;
+    let (quantity, kind) = (info.quantity, info.kind);
+    // It may become a total.
+    if kind == Kind::WrappingCounter {
+        return None;
+    }
     let unit = match (quantity, system) {
         (Quantity::Date | Quantity::Number, _) => None,
         (Quantity::Temperature | Quantity::TemperatureDifference, UnitSystem::Standard) => {
@@ -102,7 +114,7 @@ pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
         (Quantity::VolumeTemperature, UnitSystem::Standard) => Some("m³·°C"),
         _ => return None,
     };
-    Some(Measure { quantity, unit })
+    Some(Measure { quantity, unit, kind: Some(kind) })
 }
 
 /// No exponent, no zeros at the end, no minus in front of a zero.
@@ -131,7 +143,7 @@ fn conversion(register: RegisterId, unit: Unit, system: UnitSystem) -> Conversio
         Some((factor, unit)) => (factor, Some(unit)),
         None => as_it_is(unit),
     };
-    Conversion { factor, measure: Measure { quantity, unit } }
+    Conversion { factor, measure: Measure { quantity, unit, kind: None } }
 }
 
 /// What a value measures. The unit decides, but two units leave a question open: a difference of

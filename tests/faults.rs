@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kamstrup2mqtt::identity::Version;
 use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::poll::{self, Plan};
 use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
@@ -149,6 +150,7 @@ async fn run(
         port_name: "gateway".to_owned(),
         line: Line::new(1200),
         registers: wanted.clone(),
+        version: Version::Auto,
         interval,
     };
     let (sender, mut results) = mpsc::channel(1);

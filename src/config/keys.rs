@@ -60,7 +60,7 @@ pub(super) const KEYS: &[Key] = &[
 
     key("kamstrup.parameters", "KAMSTRUP_PARAMETERS", "names of values like `energy` and register numbers like `60` or `0x003C`, separated by commas or in a list"),
     key("kamstrup.poll_interval", "KAMSTRUP_POLL_INTERVAL", "minutes from 0.02 to 10080 (a week), like `5` or `0.5`"),
-    key("kamstrup.version", "KAMSTRUP_VERSION", "`21`, `302`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or `generic`"),
+    key("kamstrup.version", "KAMSTRUP_VERSION", "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or `generic`"),
     key("kamstrup.units", "KAMSTRUP_UNITS", "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)"),
 
     key("logging.level", "LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`"),

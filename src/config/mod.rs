@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use kmp::model::Model;
 use kmp::register::{Register, RegisterId};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -23,6 +24,7 @@ use tracing::Level;
 
 pub use self::secret::Secret;
 use self::source::{Place, Raw, Setting, Settings};
+use crate::identity::Version;
 use crate::transport::{DataBits, Endpoint, Parity, SerialSettings, StopBits};
 use crate::units::UnitSystem;
 
@@ -97,7 +99,7 @@ pub struct Meter {
     /// From the start of one poll to the start of the next.
     pub poll_interval: Duration,
     /// Which MULTICAL it is.
-    pub model: Model,
+    pub version: Version,
     /// In which units values are published.
     pub units: UnitSystem,
     /// Home Assistant's identifier of the device.
@@ -147,29 +149,6 @@ pub struct UnknownParameter;
 
 /// What is read where the configuration does not say.
 const DEFAULT_PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
-
-/// A model of meter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Model {
-    /// A MULTICAL with this number.
-    Multical(u16),
-    /// A Kamstrup meter of another kind.
-    Generic,
-}
-
-impl Model {
-    const NUMBERS: [u16; 9] = [21, 302, 402, 403, 601, 602, 603, 801, 803];
-}
-
-/// As the device page shows it.
-impl fmt::Display for Model {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Multical(number) => write!(f, "Multical {number}"),
-            Self::Generic => f.write_str("Kamstrup meter"),
-        }
-    }
-}
 
 /// A configuration, and what is odd about it.
 #[derive(Debug)]
@@ -370,7 +349,9 @@ impl<'a> Checker<'a> {
             poll_interval: self
                 .value("kamstrup.poll_interval", minutes)
                 .unwrap_or(Duration::from_secs(5 * 60)),
-            model: self.value("kamstrup.version", model).unwrap_or(Model::Multical(402)),
+            version: self
+                .value("kamstrup.version", version)
+                .unwrap_or(Version::Model(Model::Multical402)),
             units: self.value("kamstrup.units", unit_system).unwrap_or(UnitSystem::Standard),
             device_id: self.text("mqtt.device_id", "kamstrup_meter"),
             device_name: self.text("mqtt.device_name", "Kamstrup Meter"),
@@ -640,13 +621,13 @@ fn minutes(text: &str) -> Option<Duration> {
     allowed.contains(&minutes).then_some(Duration::from_millis(milliseconds))
 }
 
-fn model(text: &str) -> Option<Model> {
+fn version(text: &str) -> Option<Version> {
     let text = text.trim();
-    if text.eq_ignore_ascii_case("generic") {
-        return Some(Model::Generic);
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Some(Version::Auto),
+        "generic" => Some(Version::Generic),
+        number => Model::from_number(number.parse().ok()?).map(Version::Model),
     }
-    let number: u16 = text.parse().ok()?;
-    Model::NUMBERS.contains(&number).then_some(Model::Multical(number))
 }
 
 fn unit_system(text: &str) -> Option<UnitSystem> {

@@ -1,0 +1,319 @@
+//! Which meter this is: asked for once per start, beside the first values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kmp::message::{MeterType, SerialNumber};
+use kmp::model::Model;
+use kmp::register::RegisterId;
+use kmp::value::Value;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use crate::reading::Reading;
+
+/// Which model the user says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// To be found out.
+    Auto,
+    /// This one.
+    Model(Model),
+    /// A Kamstrup meter of another kind.
+    Generic,
+}
+
+/// What a meter says of itself, as far as it is known yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The models that it may be; the user's word counts.
+    pub models: Vec<Model>,
+    /// Its type code and software revision.
+    pub meter_type: Option<MeterType>,
+    /// Its serial number.
+    pub serial: Option<SerialNumber>,
+    /// The number that the utility has given it: up to 16 digits.
+    pub customer: Option<Decimal>,
+    /// Register 1005, "meter type" by name; what it counts is not documented.
+    pub edition: Option<Decimal>,
+}
+
+impl Identity {
+    /// How the meter is called where nothing is known.
+    const UNKNOWN: &'static str = "Kamstrup meter";
+
+    /// `Multical 403`, `Multical 603, 803 or 303`, `Kamstrup meter`: as the older program spells it.
+    #[must_use]
+    pub fn model_words(&self) -> String {
+        let numbers: Vec<String> =
+            self.models.iter().map(|model| model.number().to_string()).collect();
+        match numbers.split_last() {
+            None => Self::UNKNOWN.to_owned(),
+            Some((only, [])) => format!("Multical {only}"),
+            Some((last, others)) => format!("Multical {} or {last}", others.join(", ")),
+        }
+    }
+}
+
+/// Serial number, as a register that every meter has and as an answer to a command of its own.
+const SERIAL: RegisterId = RegisterId::new(1001);
+const EDITION: RegisterId = RegisterId::new(1005);
+const CUSTOMER_HIGH: RegisterId = RegisterId::new(112);
+const CUSTOMER_LOW: RegisterId = RegisterId::new(1010);
+
+/// Eight digits of the customer number are in each of its two registers (5512-447 M1 p.11).
+const CUSTOMER_LOW_DIGITS: i64 = 100_000_000;
+
+/// Answers to commands; `None` where the meter does not answer one.
+#[derive(Debug, Clone, Copy)]
+struct Commands {
+    meter_type: Option<MeterType>,
+    serial: Option<SerialNumber>,
+}
+
+/// Collects what tells the meter's identity.
+#[derive(Debug)]
+pub struct Identification {
+    version: Version,
+    /// What came of each register; `None` for one that the meter does not have.
+    found: BTreeMap<RegisterId, Option<Value>>,
+    /// What it said to `GetType` and `GetSerialNo`, if it was asked.
+    commands: Option<Commands>,
+    told: bool,
+}
+
+impl Identification {
+    /// Of a meter of which only this is known.
+    #[must_use]
+    pub fn new(version: Version) -> Self {
+        Self { version, found: BTreeMap::new(), commands: None, told: false }
+    }
+
+    /// The registers that are still to be asked for.
+    pub fn registers(&self) -> impl Iterator<Item = RegisterId> {
+        let identity = [SERIAL, EDITION, CUSTOMER_HIGH, CUSTOMER_LOW];
+        let telling = if self.version == Version::Auto { &Model::TELLING[..] } else { &[] };
+        let all = identity.into_iter().chain(telling.iter().copied());
+        all.filter(|register| !self.found.contains_key(register))
+    }
+
+    /// Whether type and serial number are still to be asked for by their own commands.
+    #[must_use]
+    pub fn wants_commands(&self) -> bool {
+        self.commands.is_none()
+    }
+
+    /// A register's value came.
+    pub fn read(&mut self, reading: &Reading) {
+        if self.registers().any(|register| register == reading.register) {
+            self.found.insert(reading.register, Some(reading.value.clone()));
+        }
+    }
+
+    /// The meter does not have a register.
+    pub fn absent(&mut self, register: RegisterId) {
+        if self.registers().any(|wanted| wanted == register) {
+            self.found.insert(register, None);
+        }
+    }
+
+    /// What the meter said to `GetType` and `GetSerialNo`; `None` where it does not answer them.
+    pub fn commands(&mut self, meter_type: Option<MeterType>, serial: Option<SerialNumber>) {
+        self.commands = Some(Commands { meter_type, serial });
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let number = |register| match self.found.get(&register) {
+            Some(Some(Value::Number(number))) => Some(*number),
+            _ => None,
+        };
+        let by_register = number(SERIAL).and_then(|number| number.to_u32()).map(SerialNumber::new);
+        let serial = match (self.commands.and_then(|said| said.serial), by_register) {
+            // One of the two is wrong, and nothing tells which.
+            (Some(one), Some(other)) if one != other => None,
+            (one, other) => one.or(other),
+        };
+        let customer = number(CUSTOMER_LOW).and_then(|low| {
+            let high = number(CUSTOMER_HIGH).unwrap_or_default();
+            high.checked_mul(CUSTOMER_LOW_DIGITS.into())?.checked_add(low)
+        });
+        Identity {
+            models: self.models(),
+            meter_type: self.meter_type(),
+            serial,
+            customer,
+            edition: number(EDITION),
+        }
+    }
+
+    fn models(&self) -> Vec<Model> {
+        match self.version {
+            Version::Model(model) => vec![model],
+            Version::Generic => Vec::new(),
+            Version::Auto => match self.by_type() {
+                Some(model) => vec![model],
+                None => {
+                    Model::by_answers(|register| self.found.get(&register).map(Option::is_some))
+                        .to_vec()
+                }
+            },
+        }
+    }
+
+    fn by_type(&self) -> Option<Model> {
+        self.meter_type().and_then(Model::by_type)
+    }
+
+    fn meter_type(&self) -> Option<MeterType> {
+        self.commands.and_then(|said| said.meter_type)
+    }
+
+    /// What the log says once all is known, and whether it is a warning.
+    pub fn news(&mut self) -> Option<News> {
+        let complete = !self.wants_commands() && self.registers().next().is_none();
+        if self.told || !complete {
+            return None;
+        }
+        self.told = true;
+        let identity = self.identity();
+        let by_type = self.by_type();
+        if let (Version::Model(set), Some(says)) = (self.version, by_type)
+            && set != says
+        {
+            return Some(News::Warning(format!(
+                "`kamstrup.version` is {}, but the meter says that it is a Multical {}. Its values are \
+                 right all the same, but its info code is told in the wrong words: set `version` to \
+                 {} or `auto`.",
+                set.number(),
+                says.number(),
+                says.number()
+            )));
+        }
+        let details = Details(&identity);
+        let text = match (self.version, identity.models.is_empty(), by_type) {
+            (Version::Auto, true, _) => format!(
+                "The model of the meter cannot be told from its answers ({details}), so its info \
+                 code is only a number. To have it in words, set `kamstrup.version` to the number on \
+                 the meter's front."
+            ),
+            (Version::Auto, false, Some(_)) => {
+                format!("The meter is a {} ({details}).", identity.model_words())
+            }
+            (Version::Auto, false, None) => format!(
+                "By the registers that it has, the meter is a {} ({details}).",
+                identity.model_words()
+            ),
+            _ => format!("The meter has answered who it is: {details}."),
+        };
+        Some(News::Info(text))
+    }
+}
+
+/// What the log says of a meter's identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// What was found.
+    Info(String),
+    /// It is not what the configuration says.
+    Warning(String),
+}
+
+/// `serial number 12345678, type 0x0217, software A2`
+struct Details<'a>(&'a Identity);
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.serial {
+            Some(serial) => write!(f, "serial number {serial}")?,
+            None => f.write_str("no serial number")?,
+        }
+        if let Some(MeterType { code, revision }) = self.0.meter_type {
+            write!(f, ", type {code:#06x}, software {revision}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::message::SoftwareRevision;
+    use kmp::number::SignExponent;
+    use kmp::unit::Unit;
+    use kmp::value::RegisterValue;
+
+    use super::*;
+
+    fn reading(register: RegisterId, number: u32) -> Reading {
+        let exponent = SignExponent::new(false, 0).unwrap();
+        let mantissa = number.to_be_bytes().to_vec();
+        let value = RegisterValue::new(register, Unit::NUMBER, exponent, mantissa).unwrap();
+        Reading::try_from(&value).unwrap()
+    }
+
+    /// A meter that has these of the wanted registers.
+    fn identified(version: Version, has: &[u16], code: u16) -> Identification {
+        let mut identification = Identification::new(version);
+        for register in identification.registers().collect::<Vec<_>>() {
+            if has.contains(&register.get()) {
+                identification.read(&reading(register, 12_345_678));
+            } else {
+                identification.absent(register);
+            }
+        }
+        assert_eq!(identification.news(), None, "before all is known");
+        let revision = SoftwareRevision { letter: 1, number: 2 };
+        identification
+            .commands(Some(MeterType { code, revision }), Some(SerialNumber::new(12_345_678)));
+        identification
+    }
+
+    #[test]
+    fn what_was_found_is_told_once() {
+        let mut told = Vec::new();
+        for (version, has, code) in [
+            (Version::Auto, &[60, 68, 141, 266, 1001][..], 0x0217),
+            (Version::Auto, &[60, 68, 348, 369, 1001], 0x0217),
+            (Version::Auto, &[60, 68, 1001], 0x0001),
+            (Version::Auto, &[1001], 0x0217),
+            (Version::Auto, &[60, 68], 0x0217),
+            (Version::Model(Model::Multical402), &[1001], 0x0217),
+            (Version::Model(Model::Multical402), &[1001], 0x0004),
+            (Version::Generic, &[1001], 0x0217),
+        ] {
+            let mut identification = identified(version, has, code);
+            told.push(match identification.news().unwrap() {
+                News::Info(text) => format!("INFO {text}"),
+                News::Warning(text) => format!("WARN {text}"),
+            });
+            assert_eq!(identification.news(), None);
+        }
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn two_serial_numbers_that_differ_are_none() {
+        let mut identification = identified(Version::Generic, &[1001], 0x0217);
+        assert_eq!(identification.identity().serial, Some(SerialNumber::new(12_345_678)));
+        identification.commands(None, Some(SerialNumber::new(1)));
+        assert_eq!(identification.identity().serial, None);
+        identification.commands(None, None);
+        assert_eq!(identification.identity().serial, Some(SerialNumber::new(12_345_678)));
+    }
+
+    #[test]
+    fn the_customer_number_is_in_two_registers() {
+        let mut identification = Identification::new(Version::Generic);
+        identification.read(&reading(CUSTOMER_LOW, 87_654_321));
+        assert_eq!(identification.identity().customer, Some(Decimal::from(87_654_321)));
+        identification.read(&reading(CUSTOMER_HIGH, 12));
+        assert_eq!(identification.identity().customer, Some(Decimal::from(1_287_654_321_i64)));
+    }
+
+    #[test]
+    fn only_auto_asks_for_what_tells_models_apart() {
+        assert_eq!(Identification::new(Version::Auto).registers().count(), 10);
+        assert_eq!(Identification::new(Version::Generic).registers().count(), 4);
+    }
+}
