@@ -76,7 +76,9 @@ fn greet(meter: &Meter) {
     );
 }
 
-fn plan(meter: &Meter) -> Plan<Port> {
+/// How a configured meter is read.
+#[must_use]
+pub fn plan(meter: &Meter) -> Plan<Port> {
     let settings = meter.serial;
     Plan {
         port: Port { endpoint: meter.endpoint.clone(), settings },

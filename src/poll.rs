@@ -4,6 +4,8 @@
 //! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
 //! again, or a serial server that restarts, is simply found again by the next poll.
 
+mod reader;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
@@ -24,6 +26,8 @@ use crate::line::Line;
 use crate::meter::{Aftermath, Heard, Meter, RequestError, Tries};
 use crate::reading::{Missing, PollResult, Reading};
 use crate::transport::{Open, OpenError, Stream};
+
+pub use self::reader::{Asked, Complaint, Progress, Reader, Scanned};
 
 /// What a polling task needs to know.
 #[derive(Debug)]
@@ -113,6 +117,8 @@ struct Memory {
     absent: BTreeMap<RegisterId, (Instant, Missing)>,
     /// The last poll read nothing: the next one must cost little.
     in_vain: bool,
+    /// Registers that silence the meter are given up soon.
+    thrifty: bool,
     guard: Guard,
     high_resolution: HighResolution,
     /// How often each set of registers was asked for, to ask in another order each time.
@@ -126,6 +132,7 @@ impl Memory {
             aftermath: Aftermath::default(),
             absent: BTreeMap::new(),
             in_vain: false,
+            thrifty: false,
             guard: Guard::default(),
             high_resolution: HighResolution::default(),
             turns: BTreeMap::new(),
@@ -378,7 +385,8 @@ async fn read_all(
     while let Some(group) = groups.pop_front() {
         let Some(command) = memory.command(&group.registers) else { continue };
         // Of a half, what fails by chance is only halved once more.
-        let once = memory.in_vain || (group.halved && group.registers.len() > 1);
+        let once =
+            memory.in_vain || (group.halved && (memory.thrifty || group.registers.len() > 1));
         let tries = if once { Tries::One } else { Tries::Three };
         let error = match meter.request(&command, tries, stop).await {
             Ok(answer) => {

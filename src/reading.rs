@@ -22,6 +22,8 @@ pub struct Reading {
     pub exponent: i8,
     /// How many bytes the meter gave it.
     pub length: usize,
+    /// The register's bytes as they stood in the answer.
+    pub raw: Vec<u8>,
     /// Whether a register that wraps was made a running total ([`crate::highres`]).
     pub is_total: bool,
 }
@@ -36,6 +38,7 @@ impl TryFrom<&RegisterValue> for Reading {
             unit: answer.unit,
             exponent: answer.sign_exponent.exponent(),
             length: answer.mantissa().len(),
+            raw: answer.to_bytes(),
             is_total: false,
         })
     }

@@ -83,6 +83,10 @@ impl Model {
     #[must_use]
     pub fn presence(self, register: RegisterId) -> Presence {
         let id = register.get();
+        // Register 1 and its kin belong to electricity meters (bsdphk/PyKamstrup kamstrup.py).
+        if matches!(id, 1 | 2 | 13 | 14 | 1023 | 1024 | 1054..=1346) {
+            return Presence::NotListed;
+        }
         let Some(known) = KNOWN.iter().find(|known| known.model == self) else {
             return Presence::Unknown;
         };
@@ -157,7 +161,7 @@ pub enum Presence {
     Seen,
     /// In the model's own list.
     Listed,
-    /// The model's own list is known, and does not have it.
+    /// The model's own list is known and does not have it, or it belongs to another kind of meter.
     NotListed,
     /// No list of this model is public, and nobody has told.
     Unknown,
@@ -311,6 +315,7 @@ mod tests {
         assert_eq!(presence(Model::Multical402, 155), Presence::Listed);
         assert_eq!(presence(Model::Multical402, 266), Presence::NotListed);
         assert_eq!(presence(Model::Multical402, 104), Presence::Unknown);
+        assert_eq!(presence(Model::Multical403, 1), Presence::NotListed);
         assert_eq!(presence(Model::Multical403, 155), Presence::Unknown);
         assert_eq!(presence(Model::Multical803, 60), Presence::Unknown);
         assert_eq!(presence(Model::Multical801, 171), Presence::Listed);

@@ -75,6 +75,14 @@ impl RegisterValue {
         Some((value, rest))
     }
 
+    /// The bytes of the whole register, as they stand in an answer before stuffing.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.emit(&mut out);
+        out
+    }
+
     pub(crate) fn emit(&self, out: &mut Vec<u8>) {
         out.extend(self.register.get().to_be_bytes());
         // The constructors refuse more than 255 bytes.

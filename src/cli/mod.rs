@@ -1,18 +1,26 @@
 //! The command line.
 
+mod ask;
+mod info;
+mod read;
+mod registers;
+mod scan;
 mod simulate;
+mod table;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Variables};
 use crate::{app, logging};
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
@@ -37,6 +45,14 @@ struct RunArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Read values once and show them
+    Read(read::Arguments),
+    /// Show which meter this is: model, serial number, software, clock and faults
+    Info(info::Arguments),
+    /// Find out which registers the meter has; reading them all takes some minutes
+    Scan(scan::Arguments),
+    /// List the registers that are known
+    Registers(registers::Arguments),
     /// Be a meter: answers KMP over TCP, or on a pseudo-terminal, from a table of registers
     Simulate(simulate::Arguments),
 }
@@ -53,33 +69,44 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match &cli.command {
-        None => read_and_publish(cli.run.config.as_deref()),
-        Some(Command::Simulate(args)) => simulate::run(args),
+        None => read_and_publish(cli.run.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Command::Read(args)) => read::run(args),
+        Some(Command::Info(args)) => info::run(args),
+        Some(Command::Scan(args)) => scan::run(args),
+        Some(Command::Registers(args)) => registers::run(args),
+        Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
-    }
+    result.unwrap_or_else(|error| report(&error))
+}
+
+/// Options that contradict each other, in a way that only this program knows.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// The environment, as far as it is text in its names.
+fn variables() -> Variables {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Tells the error and what to do about it. 2 is for what the user wrote, 1 for the rest.
 fn report(error: &anyhow::Error) -> ExitCode {
     let mut stderr = io::stderr().lock();
-    let config = error.downcast_ref::<ConfigError>();
     // When even this cannot be written, nothing is left to be done.
     let _ = writeln!(stderr, "error: {error:#}");
-    let Some(config) = config else {
-        return ExitCode::FAILURE;
-    };
-    let _ = writeln!(stderr, "hint: {}", config.hint());
-    ExitCode::from(2)
+    if let Some(config) = error.downcast_ref::<ConfigError>() {
+        let _ = writeln!(stderr, "hint: {}", config.hint());
+        ExitCode::from(2)
+    } else if error.is::<Usage>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .collect();
-    let loaded = config::load(file, &variables)?;
+    let loaded = config::load(file, &variables())?;
     logging::start(loaded.config.log_level)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());

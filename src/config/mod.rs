@@ -123,6 +123,16 @@ impl Parameter {
         &self.name
     }
 
+    /// A register, by its name where it has one.
+    #[must_use]
+    pub fn of(register: RegisterId) -> Self {
+        let name = match register.info() {
+            Some(info) => info.key.to_owned(),
+            None => register.to_string(),
+        };
+        Self { name, register }
+    }
+
     /// The register behind it.
     #[must_use]
     pub fn register(&self) -> RegisterId {
@@ -275,6 +285,17 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, Config
     check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
 }
 
+/// The configuration for a meter at `port` that is named on the command line: defaults and
+/// `variables`, and what is not said of the meter is to be found out.
+pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError> {
+    let mut settings = Settings::default();
+    let (mut problems, warnings) = (Vec::new(), Vec::new());
+    settings.set("kamstrup.version", "auto", Place::Default);
+    settings.read_variables(variables, &mut problems);
+    settings.set("serial_device.com_port", port, Place::Option("--port"));
+    Checker { settings: &settings, problems, warnings }.finish(None)
+}
+
 fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
@@ -293,15 +314,7 @@ pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loade
     if file.is_none() && settings.is_empty() {
         return Err(ConfigError::None);
     }
-    let mut checker = Checker { settings: &settings, problems, warnings };
-    let config = checker.config();
-    let Checker { problems, warnings, .. } = checker;
-    match config {
-        Some(config) if problems.is_empty() => {
-            Ok(Loaded { config, warnings, file: file.map(|(path, _)| path.to_owned()) })
-        }
-        _ => Err(ConfigError::Problems { problems, warnings }),
-    }
+    Checker { settings: &settings, problems, warnings }.finish(file.map(|(path, _)| path))
 }
 
 /// Turns settings into a configuration and collects what is wrong with them.
@@ -314,6 +327,17 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
+    fn finish(mut self, file: Option<&Path>) -> Result<Loaded, ConfigError> {
+        let config = self.config();
+        let Self { problems, warnings, .. } = self;
+        match config {
+            Some(config) if problems.is_empty() => {
+                Ok(Loaded { config, warnings, file: file.map(Path::to_owned) })
+            }
+            _ => Err(ConfigError::Problems { problems, warnings }),
+        }
+    }
+
     /// `None` where something is missing that has no default.
     fn config(&mut self) -> Option<Config> {
         let credentials = self.credentials();
@@ -365,7 +389,7 @@ impl<'a> Checker<'a> {
     fn endpoint(&mut self) -> Option<Endpoint> {
         let (com_port, url) =
             (self.setting("serial_device.com_port"), self.setting("serial_device.url"));
-        let by_variable = com_port.is_some_and(|s| matches!(s.place, Place::Variable(_)));
+        let by_variable = com_port.is_some_and(|s| !matches!(s.place, Place::File { .. }));
         if com_port.is_some() && url.is_some() && !by_variable {
             self.warnings.push(
                 "`serial_device.url` and `serial_device.com_port` mean the same; `url` is taken"
@@ -508,6 +532,8 @@ impl<'a> Checker<'a> {
         let Some(key) = keys::find(path) else { return };
         let what = match &setting.place {
             Place::Variable(variable) => format!("the variable `{variable}`"),
+            Place::Option(option) => format!("the option `{option}`"),
+            Place::Default => format!("`{path}`"),
             Place::File { path: file, line } => {
                 format!("`{path}` in {}, line {line}", file.display())
             }

@@ -20,6 +20,10 @@ pub(super) enum Place {
     File { path: PathBuf, line: u64 },
     /// An environment variable.
     Variable(&'static str),
+    /// An option of the command line.
+    Option(&'static str),
+    /// Nobody made it.
+    Default,
 }
 
 /// A setting as it was written.
@@ -43,6 +47,11 @@ pub(super) struct Settings(BTreeMap<&'static str, Setting>);
 impl Settings {
     pub(super) fn get(&self, key: &Key) -> Option<&Setting> {
         self.0.get(key.path)
+    }
+
+    /// Makes a setting that is neither in a file nor in a variable.
+    pub(super) fn set(&mut self, path: &'static str, text: &str, place: Place) {
+        self.0.insert(path, Setting { raw: Raw::Text(text.to_owned()), place });
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,0 +1,236 @@
+//! What the commands share that ask a meter: which one, how, and how answers are shown.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+use super::table::Table;
+use crate::config::{self, Loaded, Parameter};
+use crate::identity::Identity;
+use crate::poll::{Complaint, Plan, Reader};
+use crate::reading::{Missing, PollResult, Reading};
+use crate::transport::Port;
+use crate::units::{self, Published, UnitSystem};
+use crate::{app, logging};
+
+/// Which meter is asked, and how the answer is shown.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// Ask the meter of this configuration; without it, as when the program runs: config.yaml,
+    /// ../config.yaml, then /etc/kamstrup2mqtt/config.yaml
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Ask the meter at this port, without a configuration: a device like /dev/ttyUSB0, or
+    /// socket://host:port
+    #[arg(long, value_name = "PORT", conflicts_with = "config")]
+    port: Option<String>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A meter that can be asked.
+pub(super) struct Asking {
+    pub(super) meter: config::Meter,
+    pub(super) plan: Plan<Port>,
+}
+
+impl Target {
+    /// Finds out how the meter is reached, and starts the log on standard error.
+    pub(super) fn resolve(&self) -> anyhow::Result<Asking> {
+        let variables = super::variables();
+        let level = variables.get("LOG_LEVEL").is_some_and(|level| !level.is_empty());
+        let loaded = match &self.port {
+            Some(port) => config::for_port(port, &variables)?,
+            None => config::load(self.config.as_deref(), &variables)?,
+        };
+        let Loaded { config, warnings, .. } = loaded;
+        // What the service logs is not asked for here, unless somebody looks for a mistake.
+        logging::start_beside(if level { config.log_level } else { tracing::Level::WARN })?;
+        for warning in warnings {
+            tracing::warn!("In the configuration: {warning}.");
+        }
+        let meter = config.meters.into_iter().next().ok_or(config::ConfigError::None)?;
+        let plan = app::plan(&meter);
+        Ok(Asking { meter, plan })
+    }
+}
+
+impl Asking {
+    pub(super) fn reader(self) -> (config::Meter, Reader<Port>) {
+        (self.meter, Reader::new(self.plan))
+    }
+}
+
+/// What is wrong with the meter or the way to it; the exit code is 1.
+pub(super) fn complain(complaint: &Complaint) {
+    let Complaint { words, hint } = complaint;
+    // When even this cannot be written, nothing is left to be done.
+    let _ = writeln!(io::stderr().lock(), "error: {words}.\nhint: {hint}");
+}
+
+/// Writes one JSON object.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer(&mut stdout, value)?;
+    writeln!(stdout)?;
+    Ok(())
+}
+
+/// Writes text.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// A meter's identity in JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct MeterJson {
+    model: String,
+    serial_number: Option<String>,
+    customer_number: Option<String>,
+    #[serde(rename = "type")]
+    meter_type: Option<String>,
+    software: Option<String>,
+    port: String,
+}
+
+impl MeterJson {
+    pub(super) fn new(identity: &Identity, meter: &config::Meter) -> Self {
+        Self {
+            model: identity.model_words(),
+            serial_number: identity.serial.map(|serial| serial.to_string()),
+            customer_number: identity.customer.map(|number| number.to_string()),
+            meter_type: identity.meter_type.map(|of| format!("{:#06x}", of.code)),
+            software: identity.meter_type.map(|of| of.revision.to_string()),
+            port: meter.endpoint.to_string(),
+        }
+    }
+}
+
+/// A value in JSON: numbers as numbers with all their digits, the rest as texts.
+#[derive(Debug, Serialize)]
+pub(super) struct ValueJson {
+    register: u16,
+    value: Box<RawValue>,
+    unit: Option<&'static str>,
+    /// The register's bytes as they stood in the answer: id, unit, length, sign and exponent,
+    /// mantissa.
+    raw: String,
+}
+
+/// A register without a value in JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct MissingJson {
+    register: u16,
+    reason: String,
+}
+
+/// Pairs in their order as a JSON object.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) Vec<(String, T)>);
+
+impl<T: Serialize> Serialize for Object<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// What was read and what was not, for parameters in their order.
+pub(super) struct Shown {
+    pub(super) values: Vec<(Parameter, Reading, Published)>,
+    pub(super) missing: Vec<(Parameter, String)>,
+}
+
+impl Shown {
+    pub(super) fn new(parameters: &[Parameter], result: &PollResult, system: UnitSystem) -> Self {
+        let mut shown = Self { values: Vec::new(), missing: Vec::new() };
+        for parameter in parameters {
+            let register = parameter.register();
+            let reading = result.readings.iter().find(|reading| reading.register == register);
+            match reading.map(|reading| (reading, units::publish(reading, system))) {
+                Some((reading, Ok(published))) => {
+                    shown.values.push((parameter.clone(), reading.clone(), published));
+                }
+                Some((_, Err(error))) => {
+                    shown.missing.push((parameter.clone(), error.to_string()));
+                }
+                None => {
+                    let reason = result.missing.iter().find(|(missing, _)| *missing == register);
+                    let reason = reason.map_or(&Missing::NoAnswer, |(_, reason)| reason);
+                    shown.missing.push((parameter.clone(), reason.to_string()));
+                }
+            }
+        }
+        shown
+    }
+
+    pub(super) fn values_json(&self) -> anyhow::Result<Object<ValueJson>> {
+        let values = self.values.iter().map(|(parameter, reading, published)| {
+            let is_number = matches!(reading.value, kmp::value::Value::Number(_));
+            let text = &published.text;
+            let value = if is_number {
+                RawValue::from_string(text.clone())?
+            } else {
+                serde_json::value::to_raw_value(text)?
+            };
+            let json = ValueJson {
+                register: parameter.register().get(),
+                value,
+                unit: published.measure.unit,
+                raw: hex(&reading.raw),
+            };
+            anyhow::Ok((parameter.name().to_owned(), json))
+        });
+        values.collect::<Result<_, _>>().map(Object)
+    }
+
+    pub(super) fn missing_json(&self) -> Object<MissingJson> {
+        let missing = self.missing.iter().map(|(parameter, reason)| {
+            let register = parameter.register().get();
+            (parameter.name().to_owned(), MissingJson { register, reason: reason.clone() })
+        });
+        Object(missing.collect())
+    }
+
+    /// A table of the values, and a line for each that is missing.
+    pub(super) fn text(&self) -> String {
+        let mut table = Table::new(["name", "value", "unit", "register", "bytes"]).right([1, 3]);
+        for (parameter, reading, published) in &self.values {
+            table.row([
+                parameter.name().to_owned(),
+                published.text.clone(),
+                published.measure.unit.unwrap_or_default().to_owned(),
+                parameter.register().to_string(),
+                hex(&reading.raw),
+            ]);
+        }
+        let mut text = if self.values.is_empty() { String::new() } else { table.to_string() };
+        for (parameter, reason) in &self.missing {
+            let name = parameter.name();
+            let register = parameter.register();
+            // To a text nothing is ever refused.
+            let _ = writeln!(text, "{name} (register {register}): {reason}");
+        }
+        text
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

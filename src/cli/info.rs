@@ -1,0 +1,193 @@
+//! `kamstrup2mqtt info`: which meter this is and how it is.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::civil::DateTime;
+use kmp::register::RegisterId;
+use kmp::value::Value;
+use serde::Serialize;
+
+use super::ask::{MeterJson, Target, complain, print, print_json};
+use super::with_signals;
+use crate::condition::{self, Condition};
+use crate::identity::Identity;
+use crate::logging::LocalTime;
+use crate::reading::{PollResult, Reading};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+}
+
+const CLOCK: RegisterId = RegisterId::new(1002);
+const DATE: RegisterId = RegisterId::new(1003);
+const HOURS: RegisterId = RegisterId::new(1004);
+const EVENTS: RegisterId = RegisterId::new(113);
+const CODE: RegisterId = RegisterId::new(99);
+
+#[derive(Serialize)]
+struct Json {
+    meter: MeterJson,
+    operating_hours: Option<String>,
+    clock: Option<String>,
+    /// How far the meter's clock is ahead; negative where it is behind.
+    clock_ahead_seconds: Option<i64>,
+    info_code: Option<u32>,
+    /// None where the model is not known well enough.
+    info: Option<Vec<String>>,
+    info_events: Option<String>,
+}
+
+pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut asking = args.target.resolve()?;
+    // Which registers hold the info code depends on the model, which may not be known yet.
+    let mut registers = vec![EVENTS, HOURS, CODE];
+    for register in kmp::model::Model::ALL.iter().flat_map(|model| condition::registers(&[*model]))
+    {
+        if !registers.contains(register) {
+            registers.push(*register);
+        }
+    }
+    asking.plan.registers = registers;
+    let (meter, mut reader) = asking.reader();
+    let mut code = ExitCode::SUCCESS;
+    with_signals(async |stop| {
+        let asked = reader.read(&stop).await;
+        // By themselves, so that it is known when the clock was read.
+        let clock = reader.read_others(vec![DATE, CLOCK], &stop).await;
+        let now = LocalTime::now().datetime();
+        let clock = meter_clock(&clock.result);
+        let result = asked.result;
+        let condition = Condition::of(&result.readings, &result.identity.models);
+        let ahead = clock.map(|clock| now.duration_until(clock).as_secs());
+        if args.target.json {
+            print_json(&Json {
+                meter: MeterJson::new(&result.identity, &meter),
+                operating_hours: text(&result, HOURS),
+                clock: clock.map(|clock| clock.to_string()),
+                clock_ahead_seconds: ahead,
+                info_code: condition.as_ref().map(|condition| condition.code),
+                info: condition.as_ref().and_then(|condition| {
+                    let meanings = condition.meanings.as_ref()?;
+                    Some(meanings.iter().map(ToString::to_string).collect())
+                }),
+                info_events: text(&result, EVENTS),
+            })?;
+        } else {
+            print(&words(&result, condition.as_ref(), clock, ahead))?;
+        }
+        if let Some(trouble) = &asked.trouble {
+            complain(trouble);
+        }
+        if result.readings.is_empty() && result.identity.serial.is_none() {
+            code = ExitCode::FAILURE;
+        }
+        Ok(())
+    })?;
+    Ok(code)
+}
+
+fn words(
+    result: &PollResult,
+    condition: Option<&Condition>,
+    clock: Option<DateTime>,
+    ahead: Option<i64>,
+) -> String {
+    let Identity { meter_type, serial, customer, edition, .. } = &result.identity;
+    let mut text_lines = String::new();
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text_lines, "{name:<18}{value}");
+        }
+    };
+    line("model", Some(result.identity.model_words()));
+    line("serial number", serial.map(|serial| serial.to_string()));
+    line("customer number", customer.map(|number| number.to_string()));
+    line("type", meter_type.map(|of| format!("{:#06x}", of.code)));
+    line("software", meter_type.map(|of| of.revision.to_string()));
+    line("meter type (1005)", edition.map(|edition| edition.to_string()));
+    line("operating hours", text(result, HOURS));
+    line("clock", clock.zip(ahead).map(|(clock, ahead)| clock_words(clock, ahead)));
+    line("info code", condition.map(condition_words));
+    line("info events", text(result, EVENTS));
+    text_lines
+}
+
+fn condition_words(condition: &Condition) -> String {
+    let words = condition.to_string();
+    words.strip_prefix("info code ").unwrap_or(&words).to_owned()
+}
+
+fn find(result: &PollResult, register: RegisterId) -> Option<&Reading> {
+    result.readings.iter().find(|reading| reading.register == register)
+}
+
+fn text(result: &PollResult, register: RegisterId) -> Option<String> {
+    find(result, register).map(|reading| reading.value.to_string())
+}
+
+/// The meter's date and time, which know no zone.
+fn meter_clock(result: &PollResult) -> Option<DateTime> {
+    let (Value::Date(date), Value::Time(time)) =
+        (&find(result, DATE)?.value, &find(result, CLOCK)?.value)
+    else {
+        return None;
+    };
+    let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(i8::try_from);
+    let year = i16::try_from(date.year()).ok()?;
+    let (month, day) = (i8::try_from(date.month()).ok()?, i8::try_from(date.day()).ok()?);
+    DateTime::new(year, month, day, hour.ok()?, minute.ok()?, second.ok()?, 0).ok()
+}
+
+/// Most meters stay on winter time all year, so a whole hour is told apart.
+fn clock_words(clock: DateTime, ahead: i64) -> String {
+    const HOUR: i64 = 3600;
+    /// Reading the clock takes about as long.
+    const NOTHING: u64 = 2;
+    let clock = clock.strftime("%Y-%m-%d %H:%M:%S");
+    let direction = |seconds: i64| if seconds < 0 { "behind" } else { "ahead" };
+    let shown =
+        |seconds: i64| crate::poll::words(std::time::Duration::from_secs(seconds.unsigned_abs()));
+    let beside_hour = ahead.checked_sub(HOUR.saturating_mul(ahead.signum())).unwrap_or(ahead);
+    if ahead.unsigned_abs() <= NOTHING {
+        format!("{clock}, as this computer's")
+    } else if beside_hour.unsigned_abs() < 600 {
+        let rest = if beside_hour.unsigned_abs() <= NOTHING {
+            String::new()
+        } else {
+            format!(", and {} {} beside that", shown(beside_hour), direction(beside_hour))
+        };
+        format!(
+            "{clock}, 1 h {} this computer's{rest} (meters stay on winter time)",
+            direction(ahead)
+        )
+    } else {
+        format!("{clock}, {} {} this computer's", shown(ahead), direction(ahead))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_in_words() {
+        let clock = jiff::civil::date(2026, 11, 23).at(20, 2, 43, 0);
+        let words = |ahead| clock_words(clock, ahead);
+        assert_eq!(words(1), "2026-11-23 20:02:43, as this computer's");
+        assert_eq!(words(-75), "2026-11-23 20:02:43, 75 s behind this computer's");
+        assert_eq!(
+            words(-3599),
+            "2026-11-23 20:02:43, 1 h behind this computer's (meters stay on winter time)"
+        );
+        assert_eq!(
+            words(-3570),
+            "2026-11-23 20:02:43, 1 h behind this computer's, and 30 s ahead beside that (meters \
+             stay on winter time)"
+        );
+        assert_eq!(words(90_000), "2026-11-23 20:02:43, 25 h ahead this computer's");
+    }
+}

@@ -1,0 +1,133 @@
+//! `kamstrup2mqtt scan`: which registers a meter has.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use kmp::register::RegisterId;
+use serde::Serialize;
+
+use super::ask::{
+    MeterJson, MissingJson, Object, Shown, Target, ValueJson, complain, print, print_json,
+};
+use super::with_signals;
+use crate::config::Parameter;
+use crate::reading::PollResult;
+use crate::units;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The first register to ask for
+    #[arg(long, value_name = "ID", default_value = "1")]
+    from: RegisterId,
+    /// The last register to ask for
+    #[arg(long, value_name = "ID", default_value = "1400")]
+    to: RegisterId,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Serialize)]
+struct Json {
+    meter: MeterJson,
+    from: u16,
+    /// The last register that was asked for; none if it was stopped before.
+    to: Option<u16>,
+    complete: bool,
+    values: Object<ValueJson>,
+    missing: Object<MissingJson>,
+}
+
+pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
+    let (from, to) = (args.from.get(), args.to.get());
+    anyhow::ensure!(from <= to, super::Usage(format!("--from {from} is above --to {to}")));
+    let mut asking = args.target.resolve()?;
+    asking.plan.registers = (from..=to).map(RegisterId::new).collect();
+    let count = asking.plan.registers.len();
+    let (meter, mut reader) = asking.reader();
+    let bar = progress_bar(count);
+    let mut code = ExitCode::SUCCESS;
+    with_signals(async |stop| {
+        let scanned = reader
+            .scan(&stop, |progress| {
+                for reading in progress.found {
+                    let Ok(published) = units::publish(reading, meter.units) else { continue };
+                    let label = reading.register.info().map_or("not known", |info| info.label);
+                    let unit = published.measure.unit.unwrap_or_default();
+                    bar.println(
+                        format!("{:>5}  {label}: {} {unit}", reading.register, published.text)
+                            .trim_end(),
+                    );
+                }
+                bar.set_position(progress.asked.try_into().unwrap_or(u64::MAX));
+            })
+            .await;
+        bar.finish_and_clear();
+        let complete = scanned.asked == count;
+        let last = scanned
+            .asked
+            .checked_sub(1)
+            .and_then(|last| from.checked_add(u16::try_from(last).ok()?));
+        let found = |register: &RegisterId| Parameter::of(*register);
+        let odd = scanned.odd.iter().map(|(register, _)| register);
+        let registers = scanned.readings.iter().map(|reading| &reading.register).chain(odd);
+        let mut parameters: Vec<Parameter> = registers.map(found).collect();
+        parameters.sort_by_key(Parameter::register);
+        let identity = reader.identity();
+        let result = PollResult {
+            readings: scanned.readings,
+            missing: scanned.odd,
+            identity,
+            condition: None,
+            took: std::time::Duration::ZERO,
+        };
+        let shown = Shown::new(&parameters, &result, meter.units);
+        if args.target.json {
+            print_json(&Json {
+                meter: MeterJson::new(&result.identity, &meter),
+                from,
+                to: last,
+                complete,
+                values: shown.values_json()?,
+                missing: shown.missing_json(),
+            })?;
+        } else {
+            print(&text(&shown, from, last, complete))?;
+        }
+        if let Some(trouble) = &scanned.trouble {
+            complain(trouble);
+        }
+        if shown.values.is_empty() || scanned.trouble.is_some() {
+            code = ExitCode::FAILURE;
+        }
+        Ok(())
+    })?;
+    Ok(code)
+}
+
+fn text(shown: &Shown, from: u16, last: Option<u16>, complete: bool) -> String {
+    let mut text = shown.text();
+    let Some(last) = last else {
+        return "Stopped before anything was asked for.\n".to_owned();
+    };
+    let early = if complete { "" } else { " (stopped early)" };
+    let count = shown.values.len();
+    // To a text nothing is ever refused.
+    let _ = writeln!(text, "\nOf the registers {from} to {last}{early}, the meter has {count}.");
+    if count > 0 {
+        text.push_str("For the configuration:\n\nkamstrup:\n  parameters:\n");
+    }
+    for (parameter, reading, _) in &shown.values {
+        let label = reading.register.info().map_or("not known", |info| info.label);
+        let _ = writeln!(text, "    - {:<20} # {label}", parameter.name());
+    }
+    text
+}
+
+/// On standard error, and only where that is a terminal.
+fn progress_bar(count: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} registers, {eta} left");
+    let bar = ProgressBar::new(count.try_into().unwrap_or(u64::MAX));
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
