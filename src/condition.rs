@@ -60,15 +60,19 @@ impl Condition {
         }
         let Some(meanings) = &self.meanings else {
             // Something is wrong, and this is what a broken sensor gives.
-            return is_suspicious(reading)
-                .then(|| format!("a fault with the number {}", self.code));
+            return is_suspicious(reading).then(|| {
+                format!("info code {}, and this is what a broken sensor gives", self.code)
+            });
         };
         let spoilt = |sensor: &Sensor| {
             let no_flow = reading.register == FLOW && is_zero(reading);
             sensor.spoils().contains(&reading.register)
                 || (no_flow && matches!(sensor, Sensor::Temperature1 | Sensor::Temperature2))
         };
-        meanings.iter().find(|meaning| meaning.sensors().iter().any(spoilt)).map(Meaning::to_string)
+        meanings
+            .iter()
+            .find(|meaning| meaning.sensors().iter().any(spoilt))
+            .map(|meaning| format!("a fault: {meaning}"))
     }
 }
 

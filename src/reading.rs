@@ -61,7 +61,7 @@ pub enum Missing {
     #[error("its readings contradict each other")]
     Doubtful,
     /// It came, but the meter reports a fault that spoils it.
-    #[error("the meter reports a fault: {0}")]
+    #[error("the meter reports {0}")]
     Fault(String),
     /// Digits that it lacks are taken from `energy`, which did not come, or does not agree with it.
     #[error("it is completed from `energy`, which does not agree with it")]

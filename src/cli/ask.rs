@@ -221,7 +221,11 @@ impl Shown {
             let name = parameter.name();
             let register = parameter.register();
             // To a text nothing is ever refused.
-            let _ = writeln!(text, "{name} (register {register}): {reason}");
+            let _ = if parameter.register().info().is_some() {
+                writeln!(text, "{name} (register {register}): {reason}")
+            } else {
+                writeln!(text, "register {register}: {reason}")
+            };
         }
         text
     }

@@ -76,13 +76,13 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 }),
                 info_events: text(&result, EVENTS),
             })?;
-        } else {
+        } else if !result.readings.is_empty() {
             print(&words(&result, condition.as_ref(), clock, ahead))?;
         }
         if let Some(trouble) = &asked.trouble {
             complain(trouble);
         }
-        if result.readings.is_empty() && result.identity.serial.is_none() {
+        if result.readings.is_empty() {
             code = ExitCode::FAILURE;
         }
         Ok(())

@@ -92,7 +92,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 values: shown.values_json()?,
                 missing: shown.missing_json(),
             })?;
-        } else {
+        } else if scanned.asked > 0 || scanned.trouble.is_none() {
             print(&text(&shown, from, last, complete))?;
         }
         if let Some(trouble) = &scanned.trouble {

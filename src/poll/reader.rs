@@ -106,8 +106,12 @@ impl<O: Open> Reader<O> {
         // A register that silences the meter costs seconds, and here there may be many.
         self.memory.thrifty = true;
         let mut polled = Polled::default();
-        let mut groups: VecDeque<Group> =
-            self.plan.registers.chunks(GetRegister::MAX).map(Group::whole).collect();
+        let wanted = &self.plan.registers;
+        let mut extras: Vec<_> = self.memory.identification.registers().collect();
+        extras.retain(|register| !wanted.contains(register));
+        // First what tells which meter it is, so that its info code is understood.
+        let chunks = extras.chunks(GetRegister::MAX).chain(wanted.chunks(GetRegister::MAX));
+        let mut groups: VecDeque<Group> = chunks.map(Group::whole).collect();
         let mut under_way = VecDeque::new();
         let (mut asked, mut shown) = (0_usize, 0);
         // A connection that breaks is made again, but not for ever.
@@ -133,7 +137,9 @@ impl<O: Open> Reader<O> {
                 read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
                 confirm(&mut meter, &mut polled, memory, stop).await;
                 let found = polled.readings.get(shown..).unwrap_or_default();
-                progress(Progress { asked, found });
+                let of_these = |reading: &&Reading| !extras.contains(&reading.register);
+                let found: Vec<Reading> = found.iter().filter(of_these).cloned().collect();
+                progress(Progress { asked: asked.saturating_sub(extras.len()), found: &found });
                 shown = polled.readings.len();
             }
             if polled.trouble.is_none() && !stop.is_cancelled() {
@@ -146,12 +152,16 @@ impl<O: Open> Reader<O> {
             }
         }
         // Of a group that was left in the middle nothing is known for certain.
-        asked = asked.saturating_sub(under_way.iter().map(|group| group.registers.len()).sum());
+        let open = under_way.iter().map(|group| group.registers.len()).sum::<usize>();
+        asked = asked.saturating_sub(open).saturating_sub(extras.len());
         learn(&polled, &mut self.memory);
         withhold(&mut polled, &self.memory);
         let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
+        readings.retain(|reading| !extras.contains(&reading.register));
         readings.sort_unstable_by_key(|reading| reading.register);
-        odd.retain(|(_, reason)| !matches!(reason, Missing::LeftOut | Missing::NoAnswer));
+        odd.retain(|(register, reason)| {
+            !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && !extras.contains(register)
+        });
         odd.sort_by_key(|(register, _)| *register);
         let trouble = trouble.map(|trouble| self.complaint(&trouble));
         Scanned { readings, odd, asked, trouble }

@@ -1,0 +1,275 @@
+//! The commands for people, as processes: what they print and how they end.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends with a panic")]
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use kmp::register::RegisterId;
+use kmp::unit::Unit;
+use kmp::value::RegisterValue;
+use rust_decimal::Decimal;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long anything may take before a test gives up on it; far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Meter {
+    port: String,
+    _registers: watch::Sender<Registers>,
+    _serving: JoinSet<()>,
+}
+
+async fn meter(registers: Registers, behaviour: Behaviour) -> Meter {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = format!("socket://{}", listener.local_addr().unwrap());
+    let (sender, registers) = watch::channel(registers);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        Simulator::new(registers, behaviour).serve_tcp(listener).await.unwrap();
+    });
+    Meter { port, _registers: sender, _serving: serving }
+}
+
+fn row(id: u16, unit: Unit, number: i64, length: u8) -> RegisterValue {
+    RegisterValue::from_decimal(RegisterId::new(id), unit, Decimal::from(number), length).unwrap()
+}
+
+/// A 403 with a broken sensor, which falls silent for a register.
+fn troubled() -> Registers {
+    let mut registers = Registers::example(EnergyUnit::Gigajoule, 0);
+    let rows = [
+        row(99, Unit::NUMBER, 16, 2),
+        row(87, Unit::CELSIUS, 0, 2),
+        row(1001, Unit::NUMBER, 12_345_678, 4),
+        row(1010, Unit::NUMBER, 87_654_321, 4),
+        row(1002, Unit::CLOCK, 200_243, 4),
+        row(1003, Unit::DATE_YYMMDD, 200_229, 4),
+        // Not in any catalogue.
+        row(176, Unit::NUMBER, 5, 4),
+        row(4000, Unit::NUMBER, 7, 1),
+    ];
+    rows.into_iter().for_each(|row| registers.insert(row));
+    registers.silencing.insert(RegisterId::new(96));
+    registers
+}
+
+async fn run_in(folder: &Path, arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+        .args(arguments)
+        .env_clear()
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap()
+}
+
+async fn run(arguments: &[&str]) -> Output {
+    run_in(TempDir::new().unwrap().path(), arguments).await
+}
+
+/// All that a person sees, with the port under a name that is always the same.
+fn seen(output: &Output, port: &str) -> String {
+    let mut seen = format!("exit code {}\n", output.status.code().unwrap());
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            let text = String::from_utf8(bytes.clone()).unwrap().replace(port, "PORT");
+            // The log begins with the time.
+            let lines = text.lines().map(|line| match line.find(" WARN ") {
+                Some(at) => &line[at..],
+                None => line,
+            });
+            write!(seen, "--- {name}\n{}\n", lines.collect::<Vec<_>>().join("\n")).unwrap();
+        }
+    }
+    seen
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn read_shows_values_and_what_is_missing() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let port = ["--port", &meter.port];
+    let all = run(&["read", "--port", &meter.port]).await;
+    insta::assert_snapshot!("read", seen(&all, &meter.port));
+    let some = ["read", "ENERGY", "0x003C", "4000", "maxflowDate_m", "infocode", "4001"];
+    let some = run(&[&some[..], &port].concat()).await;
+    insta::assert_snapshot!("read_some", seen(&some, &meter.port));
+    // Nothing of what was asked for.
+    let nothing = run(&["read", "4001", "--port", &meter.port]).await;
+    insta::assert_snapshot!("read_nothing", seen(&nothing, &meter.port));
+}
+
+#[tokio::test]
+async fn read_gives_exact_json() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let names =
+        ["read", "--json", "--port", &meter.port, "energy", "temp1", "maxflowdate_y", "temp2"];
+    let output = run(&names).await;
+    insta::assert_snapshot!("read_json", seen(&output, &meter.port));
+    let json = json(&output);
+    // 295.01 GJ, one digit finer than the meter counts, as a number.
+    assert_eq!(json["values"]["energy"]["value"].to_string(), "81947.2");
+    assert_eq!(json["values"]["energy"]["register"], 60);
+    assert_eq!(json["values"]["maxflowdate_y"]["value"], "2026-01-08");
+    assert_eq!(json["values"].get("temp2"), None);
+    assert_eq!(json["missing"]["temp2"]["register"], 87);
+    let nothing = run(&["read", "--json", "--port", &meter.port, "4001"]).await;
+    assert_eq!(nothing.status.code(), Some(1));
+    assert_eq!(self::json(&nothing)["missing"]["4001"]["reason"], "this meter does not have it");
+}
+
+#[tokio::test]
+async fn a_configuration_says_what_to_read() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let folder = TempDir::new().unwrap();
+    let yaml = format!(
+        "serial_device: {{ com_port: '{}' }}\n\
+         kamstrup: {{ parameters: 'energy,tempdiff', units: meter, version: 403 }}\n",
+        meter.port
+    );
+    std::fs::write(folder.path().join("config.yaml"), &yaml).unwrap();
+    std::fs::write(folder.path().join("other.yaml"), yaml.replace("energy,", "volume,")).unwrap();
+    let found = run_in(folder.path(), &["read"]).await;
+    insta::assert_snapshot!("read_configured", seen(&found, &meter.port));
+    let named = run_in(folder.path(), &["read", "--config", "other.yaml", "--json"]).await;
+    assert_eq!(json(&named)["values"]["volume"]["value"].to_string(), "1917.57");
+    assert_eq!(json(&named)["meter"]["model"], "Multical 403");
+}
+
+#[tokio::test]
+async fn info_says_which_meter_it_is() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let output = run(&["info", "--port", &meter.port]).await;
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // How far the clock is behind depends on the day.
+    let clock = text.lines().find(|line| line.starts_with("clock ")).unwrap();
+    assert!(clock.contains("2020-02-29 20:02:43, "), "{clock}");
+    assert!(clock.ends_with(" behind this computer's"), "{clock}");
+    insta::assert_snapshot!("info", text.replace(clock, "clock"));
+    let output = run(&["info", "--json", "--port", &meter.port]).await;
+    let json = json(&output);
+    assert_eq!(json["meter"]["serial_number"], "12345678");
+    assert_eq!(json["info_code"], 16);
+    assert_eq!(json["info"][0], "t2 above its range, or disconnected");
+    assert_eq!(json["clock"], "2020-02-29T20:02:43");
+    assert!(json["clock_ahead_seconds"].as_i64().unwrap() < -100_000_000);
+}
+
+#[tokio::test]
+async fn scan_finds_what_the_meter_has() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let range = ["--from", "50", "--to", "180"];
+    let output = run(&[&["scan", "--port", &meter.port], &range[..]].concat()).await;
+    insta::assert_snapshot!("scan", seen(&output, &meter.port));
+    let range = ["--from", "0x71", "--to", "1010"];
+    let output = run(&[&["scan", "--json", "--port", &meter.port], &range[..]].concat()).await;
+    let json = json(&output);
+    assert_eq!((&json["complete"], &json["to"]), (&true.into(), &1010.into()));
+    assert_eq!(json["meter"]["serial_number"], "12345678");
+    assert_eq!(json["values"]["infoevent"]["value"], 3);
+}
+
+#[tokio::test]
+async fn a_scan_can_be_stopped_and_says_what_it_found() {
+    // At the speed of the line, 1400 registers take minutes.
+    let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
+    let meter = meter(troubled(), behaviour).await;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+        .args(["scan", "--json", "--from", "60", "--port", &meter.port])
+        .env_clear()
+        .env("LOG_LEVEL", "DEBUG")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // The first answers are there.
+    let mut log = child.stderr.take().unwrap();
+    let (mut seen, mut buffer) = (String::new(), [0; 1024]);
+    // What only one answer says may be a late one to somebody else, and is read twice.
+    while seen.matches("from the meter").count() < 5 {
+        let count = tokio::time::timeout(PATIENCE, log.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(count > 0, "{seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+    let _drained = tokio::spawn(async move { log.read_to_string(&mut String::new()).await });
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let json = json(&output);
+    assert_eq!(json["complete"], false);
+    assert!(json["to"].as_u64().unwrap() < 200);
+    assert_eq!(json["values"]["energy"]["register"], 60);
+}
+
+#[tokio::test]
+async fn registers_lists_what_is_known() {
+    let all = run(&["registers", "--json"]).await;
+    let count = json(&all).as_array().unwrap().len();
+    assert_eq!(count, kmp::register::REGISTERS.len());
+    let output = run(&["registers", "--version", "302"]).await;
+    insta::assert_snapshot!("registers_302", seen(&output, "PORT"));
+    let output = run(&["registers", "--version", "404"]).await;
+    insta::assert_snapshot!("registers_404", seen(&output, "PORT"));
+}
+
+/// Each mistake has its words, and an exit code that says whose it is.
+#[tokio::test]
+async fn mistakes_are_told() {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+    let refused = format!("socket://{free}");
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("bad.yaml"), "serial_device: { com_port: COM3 }\n").unwrap();
+    let mut told = String::new();
+    for arguments in [
+        &["read", "--port", &refused][..],
+        &["info", "--port", &refused],
+        &["scan", "--port", &refused],
+        &["read", "--port", "/dev/no-such-port"],
+        &["read", "--port", "COM3"],
+        &["read", "--port", "/dev/ttyUSB0", "--config", "x.yaml"],
+        &["read", "--port", &refused, "enregy"],
+        &["read", "--config", "bad.yaml"],
+        &["read", "--config", "missing.yaml"],
+        &["read"],
+        &["scan", "--port", &refused, "--from", "9", "--to", "8"],
+        &["scan", "--port", &refused, "--to", "65536"],
+        &["raed"],
+    ] {
+        let output = run_in(folder.path(), arguments).await;
+        let seen = seen(&output, &refused);
+        let command = arguments.join(" ").replace(&refused, "PORT");
+        write!(told, "$ kamstrup2mqtt {command}\n{seen}\n").unwrap();
+    }
+    insta::assert_snapshot!("mistakes", told);
+}
+
+#[tokio::test]
+async fn help_reads_well() {
+    let mut help = String::new();
+    for command in ["", "read", "info", "scan", "registers", "simulate"] {
+        let arguments: Vec<&str> =
+            [command, "--help"].into_iter().filter(|s| !s.is_empty()).collect();
+        let output = run(&arguments).await;
+        write!(help, "$ kamstrup2mqtt {}\n{}\n", arguments.join(" "), seen(&output, "PORT"))
+            .unwrap();
+    }
+    insta::assert_snapshot!("help", help);
+}
