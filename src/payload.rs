@@ -1,7 +1,7 @@
 //! The bytes that are put on topics.
 
 use crate::config::{Meter, Publishing, Qos};
-use crate::reading::PollResult;
+use crate::poll::PollResult;
 use crate::topic::Topics;
 use crate::units::{self, Measure};
 

@@ -21,10 +21,10 @@ use tracing::{debug, info, warn};
 use crate::condition::{self, Condition};
 use crate::guard::{self, Circumstances, Doubt, Guard};
 use crate::highres::HighResolution;
-use crate::identity::{Identification, News, Version};
+use crate::identity::{Identification, Identity, News, Version};
 use crate::line::Line;
 use crate::meter::{Aftermath, Heard, Meter, RequestError, Tries};
-use crate::reading::{Missing, PollResult, Reading};
+use crate::reading::{Missing, Reading};
 use crate::transport::{Open, OpenError, Stream};
 
 pub use self::reader::{Asked, Complaint, Progress, Reader, Scanned};
@@ -44,6 +44,21 @@ pub struct Plan<O> {
     pub version: Version,
     /// From the start of one poll to the start of the next.
     pub interval: Duration,
+}
+
+/// One poll's outcome: each register asked for is in exactly one of the two lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollResult {
+    /// What was read, in no particular order.
+    pub readings: Vec<Reading>,
+    /// What was not read, and why.
+    pub missing: Vec<(RegisterId, Missing)>,
+    /// Which meter this is, as far as it is known.
+    pub identity: Identity,
+    /// What the meter says is wrong with it, where it was asked.
+    pub condition: Option<Condition>,
+    /// From opening the port to the last byte.
+    pub took: Duration,
 }
 
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is

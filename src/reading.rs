@@ -1,13 +1,8 @@
-//! What one poll of one meter gave.
-
-use std::time::Duration;
+//! What a register gave, or why it gave nothing.
 
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value, ValueError};
-
-use crate::condition::Condition;
-use crate::identity::Identity;
 
 /// A register's value as the meter gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,19 +64,4 @@ pub enum Missing {
     /// It came, but has no value.
     #[error(transparent)]
     NoValue(#[from] ValueError),
-}
-
-/// One poll's outcome: each register asked for is in exactly one of the two lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PollResult {
-    /// What was read, in no particular order.
-    pub readings: Vec<Reading>,
-    /// What was not read, and why.
-    pub missing: Vec<(RegisterId, Missing)>,
-    /// Which meter this is, as far as it is known.
-    pub identity: Identity,
-    /// What the meter says is wrong with it, where it was asked.
-    pub condition: Option<Condition>,
-    /// From opening the port to the last byte.
-    pub took: Duration,
 }

@@ -1,6 +1,6 @@
 //! The commands for people, as processes: what they print and how they end.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends with a panic")]
+#![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -59,7 +59,9 @@ fn troubled() -> Registers {
         row(176, Unit::NUMBER, 5, 4),
         row(4000, Unit::NUMBER, 7, 1),
     ];
-    rows.into_iter().for_each(|row| registers.insert(row));
+    for row in rows {
+        registers.insert(row);
+    }
     registers.silencing.insert(RegisterId::new(96));
     registers
 }

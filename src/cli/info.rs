@@ -14,7 +14,8 @@ use super::with_signals;
 use crate::condition::{self, Condition};
 use crate::identity::Identity;
 use crate::logging::LocalTime;
-use crate::reading::{PollResult, Reading};
+use crate::poll::PollResult;
+use crate::reading::Reading;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -13,7 +13,7 @@ use super::ask::{
 };
 use super::with_signals;
 use crate::config::Parameter;
-use crate::reading::PollResult;
+use crate::poll::PollResult;
 use crate::units;
 
 #[derive(Debug, Args)]

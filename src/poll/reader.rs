@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Group, Memory, Plan, Polled, Trouble, confirm, identify, learn, poll, read_all, withhold,
+    Group, Memory, Plan, PollResult, Polled, Trouble, confirm, identify, learn, poll, read_all,
+    withhold,
 };
 use crate::meter::Meter;
-use crate::reading::{Missing, PollResult, Reading};
+use crate::reading::{Missing, Reading};
 use crate::transport::Open;
 
 /// Reads a meter when it is asked to, and remembers what it has learned of it.
