@@ -1,0 +1,56 @@
+//! What fuzzing starts from: the captured frames, and what stands in them.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "`frames.csv` is ours")]
+
+use kmp::datalink;
+use kmp::frame::{Decoder, Event};
+
+/// Inputs for each of the properties.
+#[derive(Debug, Default)]
+pub(crate) struct Corpus {
+    /// Frames as they were on the line, misprints and all.
+    pub(crate) frame: Vec<Vec<u8>>,
+    /// The data of requests and answers.
+    pub(crate) answer: Vec<Vec<u8>>,
+    /// The registers of answers.
+    pub(crate) value: Vec<Vec<u8>>,
+}
+
+/// Taken from `frames.csv`.
+pub(crate) fn corpus() -> Corpus {
+    let mut corpus = Corpus::default();
+    let mut reader = csv::Reader::from_reader(&include_bytes!("../data/frames.csv")[..]);
+    for record in reader.records() {
+        let record = record.expect("frames.csv is a table");
+        let bytes = bytes(&record[1]);
+        let mut decoder = Decoder::new();
+        for event in bytes.iter().filter_map(|&byte| decoder.push(byte)) {
+            let Event::Frame { body, .. } = event else { continue };
+            let Ok(packet) = datalink::parse(&body) else { continue };
+            corpus.answer.push(packet.data.to_vec());
+            let mut rest = packet.data;
+            // What is a request's is cut at random, and as good.
+            while let &[high, low, unit, length, sign_exponent, ref after @ ..] = rest {
+                let Some((mantissa, after)) = after.split_at_checked(length.into()) else { break };
+                corpus.value.push([&[high, low, unit, sign_exponent], mantissa].concat());
+                rest = after;
+            }
+        }
+        corpus.frame.push(bytes);
+    }
+    for seeds in [&mut corpus.frame, &mut corpus.answer, &mut corpus.value] {
+        seeds.sort();
+        seeds.dedup();
+    }
+    corpus
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs
+        .map(|pair| {
+            let pair = str::from_utf8(pair).expect("hex digits");
+            u8::from_str_radix(pair, 16).expect("two hex digits")
+        })
+        .collect()
+}
