@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use kamstrup2mqtt::identity::Version;
 use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::meter::{Aftermath, Meter, Tries};
 use kamstrup2mqtt::poll::{self, Plan};
@@ -164,6 +165,7 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
         port_name: "the simulated meter".to_owned(),
         line: LINE,
         registers: registers.to_vec(),
+        version: Version::Generic,
         interval: Duration::from_secs(1),
     };
     let (sender, mut results) = mpsc::channel(1);
