@@ -24,11 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::line::Line;
-
-/// How long the meter may think before its answer begins, and how long the line must rest after a
-/// failure (5512-447 M1 p.4).
-const THINKING: Duration = Duration::from_millis(1600);
+use crate::line::{Line, THINKING};
 
 /// What a serial server, a USB adapter and a busy machine may add on the way.
 const SLACK: Duration = Duration::from_millis(250);
@@ -282,8 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.discard_unread().await.map_err(RequestError::Broken)?;
         self.decoder.reset();
         let request = message::emit_request(self.address, command);
-        let sending = self.line.time_for(request.len());
-        let rest_until = Instant::now().checked_add(sending.saturating_add(THINKING));
+        let begins = self.line.time_for(request.len()).saturating_add(self.line.patience());
+        let rest_until = Instant::now().checked_add(begins);
         let doubtful = self.aftermath.doubtful;
         self.aftermath = Aftermath { rest_until, doubtful: true, ..self.aftermath };
         debug!("to the meter: {}", hex(&request));
@@ -291,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         // No flush: on a serial port it would block the thread until the last byte is out.
         self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
 
-        let begins_by = deadline(sending.saturating_add(THINKING));
+        let begins_by = deadline(begins);
         // Stuffing can double every byte.
         let longest = command.max_answer_data().saturating_add(FRAME_OVERHEAD).saturating_mul(2);
         let ends_by = begins_by.checked_add(self.line.time_for(longest)).unwrap_or(begins_by);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use kmp::message::{GetRegister, GetSerialNo};
@@ -151,6 +152,16 @@ enum Trouble {
     Meter(Heard),
 }
 
+/// A serial server that ends the connection at once could as well not be opened.
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(unwanted) => Self::Port(OpenError::clone(unwanted)),
+            None => Self::Broken(error.to_string()),
+        }
+    }
+}
+
 /// Requests that are still to be made.
 type Groups = VecDeque<Group>;
 
@@ -257,7 +268,7 @@ async fn read_all(
         let heard = match error {
             RequestError::NoAnswer(heard) => heard,
             RequestError::Broken(error) => {
-                polled.trouble = Some(Trouble::Broken(error.to_string()));
+                polled.trouble = Some(error.into());
                 groups.push_front(group);
                 return;
             }
@@ -274,7 +285,7 @@ async fn read_all(
             Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
         };
         if let Some(Err(RequestError::Broken(error))) = probed {
-            polled.trouble = Some(Trouble::Broken(error.to_string()));
+            polled.trouble = Some(error.into());
             groups.push_front(group);
             return;
         }
@@ -955,6 +966,8 @@ mod tests {
             OpenError::HostNotFound { host: "meter.local".to_owned() },
             OpenError::Refused,
             OpenError::NoConnection,
+            OpenError::Unwanted { said: String::new() },
+            OpenError::Unwanted { said: "Port already in use".to_owned() },
             OpenError::Other { reason: "odd".to_owned() },
         ];
         let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];
