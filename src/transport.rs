@@ -27,9 +27,9 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// How many bytes a serial server's own words have at most.
 const LONGEST_WORDS: usize = 120;
 
-/// From raising the modem lines to the first byte. No document says what optical heads need; other
-/// programs wait from 200 ms (serial mice) to 500 ms for what these lines feed. The circuit of such
-/// a head is simpler, and what comes too early costs one more try.
+/// From setting the modem lines to the first byte. No document says what optical heads need; what
+/// else these lines feed is given 200 ms (serial mice) to 500 ms. What comes too early costs one
+/// more try.
 const POWER_UP: Duration = Duration::from_millis(200);
 
 /// How bytes travel on the line to the meter. Behind a network serial server only their duration
@@ -52,10 +52,12 @@ pub struct SerialSettings {
 
 /// What happens to a modem line when the port is opened.
 ///
-/// Such lines feed the circuit of some optical heads, often both together; others take one of them
-/// raised and the other lowered, as the RS-232 heads of optical multimeters do. Linux raises both
-/// itself, and lowers them when the port is closed (serialport/serialport-rs pull 242,
-/// Fazecast/jSerialComm issue 437); so did the older program.
+/// These lines feed the circuit of some optical heads: both (Ho-Ro/OpenMetra), or one raised and
+/// one lowered (swharden/pyTENMA; both are heads of multimeters, of Kamstrup's no document tells),
+/// and adapters with a processor may stay silent until DTR is up (b14ckyy/Kite-GC pull 33). Linux
+/// raises both when a port is opened and lowers them when it is closed, whatever a program wants
+/// (serialport/serialport-rs pull 242, Fazecast/jSerialComm issue 437); the older program raised
+/// both as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModemLine {
     /// It is raised: with RS-232, it is positive.
