@@ -82,7 +82,7 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
     Plan {
         port: Port { endpoint: meter.endpoint.clone(), settings },
         port_name: meter.endpoint.to_string(),
-        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
+        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()).patient(meter.timeout),
         registers: meter.parameters.iter().map(crate::config::Parameter::register).collect(),
         version: meter.version,
         interval: meter.poll_interval,

@@ -24,11 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::line::Line;
-
-/// How long the meter may think before its answer begins, and how long the line must rest after a
-/// failure (5512-447 M1 p.4).
-const THINKING: Duration = Duration::from_millis(1600);
+use crate::line::{Line, THINKING};
 
 /// What a serial server, a USB adapter and a busy machine may add on the way.
 const SLACK: Duration = Duration::from_millis(250);
@@ -282,8 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.discard_unread().await.map_err(RequestError::Broken)?;
         self.decoder.reset();
         let request = message::emit_request(self.address, command);
-        let sending = self.line.time_for(request.len());
-        let rest_until = Instant::now().checked_add(sending.saturating_add(THINKING));
+        let begins = self.line.time_for(request.len()).saturating_add(self.line.patience());
+        let rest_until = Instant::now().checked_add(begins);
         let doubtful = self.aftermath.doubtful;
         self.aftermath = Aftermath { rest_until, doubtful: true, ..self.aftermath };
         debug!("to the meter: {}", hex(&request));
@@ -291,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         // No flush: on a serial port it would block the thread until the last byte is out.
         self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
 
-        let begins_by = deadline(sending.saturating_add(THINKING));
+        let begins_by = deadline(begins);
         // Stuffing can double every byte.
         let longest = command.max_answer_data().saturating_add(FRAME_OVERHEAD).saturating_mul(2);
         let ends_by = begins_by.checked_add(self.line.time_for(longest)).unwrap_or(begins_by);
@@ -490,7 +486,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kmp::message::{GetRegister, GetSerialNo, SerialNumber};
+    use kmp::message::{GetRegister, GetSerialNo, GetType, SerialNumber};
     use kmp::number::SignExponent;
     use kmp::register::RegisterId;
     use kmp::unit::Unit;
@@ -686,6 +682,163 @@ mod tests {
             let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
             assert_eq!(result.unwrap()[0].mantissa(), [2], "{delay} ms");
             assert!(!meter.aftermath().doubtful, "all is well again");
+        }
+    }
+
+    /// Each kind of request that has no order: its answer from one meter, and from another.
+    const UNORDERED: [(u8, [u8; 4], [u8; 4]); 2] =
+        [(0x01, [0, 1, 6, 1], [0, 4, 6, 1]), (0x02, [0, 0, 0, 1], [0, 0, 0, 2])];
+
+    /// Asks for type or serial number, and gives what was answered, as it came.
+    async fn identify(meter: &mut Meter<DuplexStream>, cid: u8) -> Option<Vec<u8>> {
+        let stop = CancellationToken::new();
+        if cid == 0x01 {
+            let answer = meter.request(&GetType, Tries::Two, &stop).await;
+            answer.ok().map(|meter_type| meter_type.emit().to_vec())
+        } else {
+            let answer = meter.request(&GetSerialNo, Tries::Two, &stop).await;
+            answer.ok().map(|serial| serial.emit().to_vec())
+        }
+    }
+
+    /// While another request waits, it is told by its command.
+    #[tokio::test(start_paused = true)]
+    async fn a_late_type_or_serial_number_is_not_the_answer_to_another_request() {
+        let stop = CancellationToken::new();
+        for (cid, late, _) in UNORDERED {
+            for (other, _, good) in UNORDERED.into_iter().filter(|(other, ..)| *other != cid) {
+                let (mut meter, mut far) = pair();
+                let server = async {
+                    requested(&mut far).await;
+                    far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+                    far.write_all(&packet(0x3F, other, &good)).await.unwrap();
+                };
+                let (answer, ()) = tokio::join!(identify(&mut meter, other), server);
+                assert_eq!(answer, Some(good.to_vec()));
+            }
+            let (mut meter, mut far) = pair();
+            let server = async {
+                requested(&mut far).await;
+                far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+                far.write_all(&answer(60, 7)).await.unwrap();
+            };
+            let command = ask(60);
+            let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+            assert_eq!(result.unwrap()[0].mantissa(), [7]);
+        }
+    }
+
+    /// The other way round: nor are registers taken for a type or a serial number.
+    #[tokio::test(start_paused = true)]
+    async fn late_registers_are_no_type_and_no_serial_number() {
+        for (cid, good, _) in UNORDERED {
+            let (mut meter, mut far) = pair();
+            let server = async {
+                requested(&mut far).await;
+                far.write_all(&answer(60, 7)).await.unwrap();
+                far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(identify(&mut meter, cid), server);
+            assert_eq!(answer, Some(good.to_vec()));
+        }
+    }
+
+    /// The head was moved to another meter while the serial server still held an answer.
+    #[tokio::test(start_paused = true)]
+    async fn a_type_or_serial_number_of_the_meter_before_is_not_taken() {
+        for (cid, before, now) in UNORDERED {
+            // At the start nothing is known; after a failure, a late answer may be on its way.
+            let (mut meter, far) = pair();
+            assert_eq!(identify(&mut meter, cid).await, None);
+            let failed = meter.aftermath();
+            drop((meter, far));
+            for aftermath in [Aftermath::default(), failed] {
+                for delay in [0, 5, 20, 100, 240] {
+                    let (near, mut far) = duplex(1024);
+                    let mut meter = Meter::new(near, LINE, aftermath);
+                    let server = async {
+                        tokio::time::sleep(Duration::from_millis(delay)).await;
+                        far.write_all(&packet(0x3F, cid, &before)).await.unwrap();
+                        requested(&mut far).await;
+                        far.write_all(&packet(0x3F, cid, &now)).await.unwrap();
+                    };
+                    let (answer, ()) = tokio::join!(identify(&mut meter, cid), server);
+                    assert_eq!(answer, Some(now.to_vec()), "{delay} ms");
+                    // One that comes even later cannot be told; whoever asks can know this.
+                    assert!(meter.may_be_late());
+                }
+            }
+        }
+    }
+
+    /// The second try may take the answer to the first: it is the same meter's.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_between_two_tries_is_not_taken_for_the_next_request() {
+        for (cid, late, good) in UNORDERED {
+            let (mut meter, mut far) = pair();
+            let server = async {
+                requested(&mut far).await;
+                tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
+                far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+                requested(&mut far).await;
+                far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
+                // And one more, after the answer that counts.
+                far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+                requested(&mut far).await;
+                far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
+            };
+            let asking = async {
+                for _ in 0..2 {
+                    assert_eq!(identify(&mut meter, cid).await, Some(good.to_vec()));
+                }
+            };
+            tokio::join!(asking, server);
+            assert!(!meter.may_be_late(), "the stream is as old as the doubt");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_gives_an_answer_more_time_to_begin() {
+        let patient = LINE.patient(Duration::from_secs(5));
+        for (wait, line, read) in
+            [(1700, LINE, true), (2000, LINE, false), (5000, patient, true), (5500, patient, false)]
+        {
+            let (near, mut far) = duplex(1024);
+            let mut meter = Meter::new(near, line, CLEAN);
+            let server = async {
+                requested(&mut far).await;
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                far.write_all(&answer(60, 7)).await.unwrap();
+            };
+            let (stop, command) = (CancellationToken::new(), ask(60));
+            let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+            assert_eq!(result.is_ok(), read, "{wait} ms");
+        }
+        // What the line rests does not grow with it.
+        let (near, _far) = duplex(1024);
+        let mut meter = Meter::new(near, patient, CLEAN);
+        let (stop, command) = (CancellationToken::new(), ask(60));
+        let started = Instant::now();
+        assert!(meter.request(&command, Tries::Two, &stop).await.is_err());
+        let expected = (LINE.time_for(9) + Duration::from_secs(5) + SLACK) * 2 + THINKING;
+        assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_ends_in_an_answer_is_broken_and_leaves_doubt() {
+        for cut in 0..answer(60, 7).len() {
+            let (mut meter, mut far) = pair();
+            let server = async {
+                requested(&mut far).await;
+                far.write_all(&answer(60, 7)[..cut]).await.unwrap();
+                drop(far);
+            };
+            let (stop, command) = (CancellationToken::new(), ask(60));
+            let started = Instant::now();
+            let (result, ()) = tokio::join!(meter.request(&command, Tries::Three, &stop), server);
+            assert!(matches!(result, Err(RequestError::Broken(_))), "{cut}: {result:?}");
+            assert!(started.elapsed() < Duration::from_millis(5), "at once");
+            assert!(meter.aftermath().doubtful);
         }
     }
 

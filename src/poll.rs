@@ -8,6 +8,7 @@ mod reader;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
@@ -199,6 +200,16 @@ enum Trouble {
     Port(OpenError),
     Broken(String),
     Meter(Heard),
+}
+
+/// A serial server that ends the connection at once could as well not be opened.
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(unwanted) => Self::Port(OpenError::clone(unwanted)),
+            None => Self::Broken(error.to_string()),
+        }
+    }
 }
 
 /// Requests that are still to be made.
@@ -421,7 +432,7 @@ async fn read_all(
         let heard = match error {
             RequestError::NoAnswer(heard) => heard,
             RequestError::Broken(error) => {
-                polled.trouble = Some(Trouble::Broken(error.to_string()));
+                polled.trouble = Some(error.into());
                 groups.push_front(group);
                 return;
             }
@@ -438,7 +449,7 @@ async fn read_all(
             Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
         };
         if let Some(Err(RequestError::Broken(error))) = probed {
-            polled.trouble = Some(Trouble::Broken(error.to_string()));
+            polled.trouble = Some(error.into());
             groups.push_front(group);
             return;
         }
@@ -1310,6 +1321,8 @@ mod tests {
             OpenError::HostNotFound { host: "meter.local".to_owned() },
             OpenError::Refused,
             OpenError::NoConnection,
+            OpenError::Unwanted { said: String::new() },
+            OpenError::Unwanted { said: "Port already in use".to_owned() },
             OpenError::Other { reason: "odd".to_owned() },
         ];
         let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];

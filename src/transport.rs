@@ -4,16 +4,33 @@ use std::fmt;
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::str::FromStr;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_serial::{SerialPortBuilderExt, SerialStream};
+use tokio::time::Instant;
+use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
+use tracing::debug;
 
 /// A serial server on the local network answers within milliseconds or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A serial server that does not want a connection ends it before this. It may be seen only after
+/// the line has rested, and some wait for the first bytes. Those that end idle connections take
+/// longer.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// How many bytes a serial server's own words have at most.
+const LONGEST_WORDS: usize = 120;
+
+/// From setting the modem lines to the first byte. No document says what optical heads need; what
+/// else these lines feed is given 200 ms (serial mice) to 500 ms. What comes too early costs one
+/// more try.
+const POWER_UP: Duration = Duration::from_millis(200);
 
 /// How bytes travel on the line to the meter. Behind a network serial server only their duration
 /// counts: the server has the settings.
@@ -27,6 +44,28 @@ pub struct SerialSettings {
     pub parity: Parity,
     /// Bits that end a byte.
     pub stop_bits: StopBits,
+    /// Data terminal ready.
+    pub dtr: ModemLine,
+    /// Request to send.
+    pub rts: ModemLine,
+}
+
+/// What happens to a modem line when the port is opened.
+///
+/// These lines feed the circuit of some optical heads: both (Ho-Ro/OpenMetra), or one raised and
+/// one lowered (swharden/pyTENMA; both are heads of multimeters, of Kamstrup's no document tells),
+/// and adapters with a processor may stay silent until DTR is up (b14ckyy/Kite-GC pull 33). Linux
+/// raises both when a port is opened and lowers them when it is closed, whatever a program wants
+/// (serialport/serialport-rs pull 242, Fazecast/jSerialComm issue 437); the older program raised
+/// both as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModemLine {
+    /// It is raised: with RS-232, it is positive.
+    Raise,
+    /// It is lowered, though it is up for the moment that this takes.
+    Lower,
+    /// It stays as the system sets it.
+    Leave,
 }
 
 /// Bits of data in a byte.
@@ -82,6 +121,8 @@ impl Default for SerialSettings {
             data_bits: DataBits::Eight,
             parity: Parity::None,
             stop_bits: StopBits::Two,
+            dtr: ModemLine::Raise,
+            rts: ModemLine::Raise,
         }
     }
 }
@@ -112,10 +153,24 @@ pub enum Endpoint {
     },
 }
 
-/// The text names no endpoint.
+/// Why a text names no endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("neither a device path nor `socket://host:port`")]
-pub struct ParseEndpointError;
+pub enum ParseEndpointError {
+    /// A serial server that speaks RFC 2217.
+    #[error(
+        "RFC 2217 is not spoken here; set the serial server to raw TCP and use `socket://host:port`"
+    )]
+    Rfc2217,
+    /// An address of another kind.
+    #[error("of such addresses only `socket://host:port` is known")]
+    Scheme,
+    /// The host or the port is missing or wrong.
+    #[error("`socket://` needs a host and a port from 1 to 65535")]
+    Address,
+    /// No address, and no path from the root.
+    #[error("the path of a device begins with `/`, mostly with `/dev/`")]
+    NotAbsolute,
+}
 
 impl FromStr for Endpoint {
     type Err = ParseEndpointError;
@@ -125,13 +180,15 @@ impl FromStr for Endpoint {
         let Some((scheme, address)) = text.split_once("://") else {
             let path = PathBuf::from(text);
             let is_path = path.is_absolute() && !text.contains('\0');
-            return is_path.then_some(Self::Serial { path }).ok_or(ParseEndpointError);
+            return is_path.then_some(Self::Serial { path }).ok_or(ParseEndpointError::NotAbsolute);
         };
-        if !["socket", "tcp"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-            return Err(ParseEndpointError);
+        match scheme.to_ascii_lowercase().as_str() {
+            "socket" | "tcp" => {}
+            "rfc2217" => return Err(ParseEndpointError::Rfc2217),
+            _ => return Err(ParseEndpointError::Scheme),
         }
         let address = address.strip_suffix('/').unwrap_or(address);
-        let (host, port) = address.rsplit_once(':').ok_or(ParseEndpointError)?;
+        let (host, port) = address.rsplit_once(':').ok_or(ParseEndpointError::Address)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         // A zone may follow: `fe80::1%eth0`.
@@ -141,10 +198,10 @@ impl FromStr for Endpoint {
             None => !host.is_empty() && host.chars().all(is_host),
         };
         if !valid {
-            return Err(ParseEndpointError);
+            return Err(ParseEndpointError::Address);
         }
         let host = bracketed.unwrap_or(host).to_owned();
-        Ok(Self::Tcp { host, port: port.parse().map_err(|_| ParseEndpointError)? })
+        Ok(Self::Tcp { host, port: port.parse().map_err(|_| ParseEndpointError::Address)? })
     }
 }
 
@@ -175,12 +232,16 @@ impl Open for Port {
     async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
         match &self.endpoint {
             Endpoint::Tcp { host, port } => Ok(Box::new(connect(host, *port).await?)),
-            Endpoint::Serial { path } => Ok(Box::new(serial(path, self.settings)?)),
+            Endpoint::Serial { path } => {
+                let mut port = serial(path, self.settings)?;
+                set_modem_lines(&mut port, self.settings).await;
+                Ok(Box::new(port))
+            }
         }
     }
 }
 
-async fn connect(host: &str, port: NonZeroU16) -> Result<TcpStream, OpenError> {
+async fn connect(host: &str, port: NonZeroU16) -> Result<Connection, OpenError> {
     let addresses = tokio::net::lookup_host((host, port.get()));
     let connecting = async {
         let addresses: Vec<_> = addresses
@@ -194,7 +255,87 @@ async fn connect(host: &str, port: NonZeroU16) -> Result<TcpStream, OpenError> {
         .map_err(|_| OpenError::NoConnection)??;
     // A request is one small packet, and the meter counts the gaps.
     stream.set_nodelay(true).map_err(|error| OpenError::from_io(&error))?;
-    Ok(stream)
+    Ok(Connection { stream, opened: Instant::now(), said: Some(Vec::new()) })
+}
+
+/// A connection to a serial server.
+///
+/// Most serve one connection at a time. They take the next one all the same and end it at once,
+/// some with a few words (ser2net: `Port already in use`): it is told apart from a connection that
+/// breaks, by an [`OpenError`] within the [`io::Error`].
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    opened: Instant,
+    /// What has come, as long as it may be the words of the serial server and not the meter's.
+    said: Option<Vec<u8>>,
+}
+
+impl Connection {
+    fn note(&mut self, bytes: &[u8]) {
+        // No frame is text: what a command and a length are, and an echo's first byte, is none.
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        self.said = self.said.take().filter(|said| {
+            bytes.iter().all(is_text) && said.len().saturating_add(bytes.len()) <= LONGEST_WORDS
+        });
+        if let Some(said) = &mut self.said {
+            said.extend_from_slice(bytes);
+        }
+    }
+
+    /// The error of a connection that the serial server did not want.
+    fn unwanted(&self) -> Option<io::Error> {
+        let said = self.said.as_ref().filter(|_| self.opened.elapsed() <= AT_ONCE)?;
+        let said = String::from_utf8_lossy(said);
+        let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        Some(io::Error::new(io::ErrorKind::ConnectionAborted, OpenError::Unwanted { said }))
+    }
+
+    fn explain(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => self.unwanted().unwrap_or(error),
+            _ => error,
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (before, wanted) = (buffer.filled().len(), buffer.remaining() > 0);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        read.map_err(|error| self.explain(error))?;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        if wanted && came.is_empty() {
+            return Poll::Ready(self.unwanted().map_or(Ok(()), Err));
+        }
+        self.note(came);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        Poll::Ready(written.map_err(|error| self.explain(error)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 fn serial(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
@@ -203,7 +344,7 @@ fn serial(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenErr
     if !std::os::unix::fs::FileTypeExt::is_char_device(&metadata.file_type()) {
         return Err(OpenError::NotSerial);
     }
-    let SerialSettings { baud, data_bits, parity, stop_bits } = settings;
+    let SerialSettings { baud, data_bits, parity, stop_bits, .. } = settings;
     tokio_serial::new(path.to_string_lossy(), baud.get())
         .data_bits(match data_bits {
             DataBits::Seven => tokio_serial::DataBits::Seven,
@@ -220,6 +361,53 @@ fn serial(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenErr
         })
         .open_native_async()
         .map_err(OpenError::from)
+}
+
+/// The modem lines of a port.
+trait ModemLines {
+    /// Fails where there are none, as on a pseudo-terminal.
+    fn look(&mut self) -> tokio_serial::Result<()>;
+    fn set_dtr(&mut self, up: bool) -> tokio_serial::Result<()>;
+    fn set_rts(&mut self, up: bool) -> tokio_serial::Result<()>;
+}
+
+impl ModemLines for SerialStream {
+    fn look(&mut self) -> tokio_serial::Result<()> {
+        self.read_clear_to_send().map(|_| ())
+    }
+
+    fn set_dtr(&mut self, up: bool) -> tokio_serial::Result<()> {
+        self.write_data_terminal_ready(up)
+    }
+
+    fn set_rts(&mut self, up: bool) -> tokio_serial::Result<()> {
+        self.write_request_to_send(up)
+    }
+}
+
+/// Sets the modem lines, and waits until a head that they feed is awake. A port without them does
+/// without: its head has other power.
+async fn set_modem_lines<P: ModemLines>(port: &mut P, settings: SerialSettings) {
+    if let Err(error) = port.look() {
+        debug!("the port has no modem lines: {error}");
+        return;
+    }
+    let up = |line| match line {
+        ModemLine::Raise => Some(true),
+        ModemLine::Lower => Some(false),
+        ModemLine::Leave => None,
+    };
+    let (dtr, rts) = (up(settings.dtr), up(settings.rts));
+    if let Some(Err(error)) = dtr.map(|up| port.set_dtr(up)) {
+        debug!("DTR cannot be set: {error}");
+    }
+    if let Some(Err(error)) = rts.map(|up| port.set_rts(up)) {
+        debug!("RTS cannot be set: {error}");
+    }
+    // With both of them down there is nothing to wait for.
+    if (dtr, rts) != (Some(false), Some(false)) {
+        tokio::time::sleep(POWER_UP).await;
+    }
 }
 
 /// Why the way to the meter cannot be opened.
@@ -249,12 +437,23 @@ pub enum OpenError {
     /// Nobody answers.
     #[error("nobody answers at this address")]
     NoConnection,
+    /// The serial server took the connection and ended it at once.
+    #[error("the serial server ended the connection at once{}", quoted(said))]
+    Unwanted {
+        /// What it said, or nothing.
+        said: String,
+    },
     /// Anything else.
     #[error("{reason}")]
     Other {
         /// The system's words.
         reason: String,
     },
+}
+
+/// `, and said: Port already in use`
+fn quoted(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(", and said `{said}`") }
 }
 
 impl OpenError {
@@ -264,6 +463,10 @@ impl OpenError {
             io::ErrorKind::PermissionDenied => Self::Denied,
             io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy,
             io::ErrorKind::ConnectionRefused => Self::Refused,
+            // Over before it was seen to be there.
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+                Self::Unwanted { said: String::new() }
+            }
             io::ErrorKind::TimedOut
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable => Self::NoConnection,
@@ -277,12 +480,14 @@ impl OpenError {
         match self {
             Self::Missing => {
                 "Check that the optical head is plugged in, and compare the path with \
-                 `ls -l /dev/serial/by-id/`."
+                 `ls -l /dev/serial/by-id/`; a container sees only devices that it was given \
+                 (`--device`)."
             }
             Self::NotSerial => "Check the path: `ls -l /dev/serial/by-id/` shows the serial ports.",
             Self::Denied => {
                 "Add the user that runs this program to the group that owns the device, mostly with \
-                 `sudo usermod -aG dialout USER`, and log in again."
+                 `sudo usermod -aG dialout USER`, and log in again; a container must also be given \
+                 the device (`--device`)."
             }
             Self::Busy => {
                 "Stop the other program, or give it another port; only one can talk to the meter."
@@ -295,6 +500,11 @@ impl OpenError {
             Self::NoConnection => {
                 "Check that the serial server has power and network, and its address."
             }
+            Self::Unwanted { .. } => {
+                "Mostly it serves one program at a time and is already in use: stop the other \
+                 program that reads the meter, or restart the serial server if it still holds an \
+                 old connection."
+            }
             Self::Other { .. } => "Unplug the head or the serial server, and plug it in again.",
         }
     }
@@ -304,6 +514,10 @@ impl From<tokio_serial::Error> for OpenError {
     fn from(error: tokio_serial::Error) -> Self {
         match error.kind {
             tokio_serial::ErrorKind::NoDevice => Self::Busy,
+            // What the library does not tell apart: a container's devices are denied with EPERM,
+            // and a device file may outlive its device.
+            _ if error.description == "Operation not permitted" => Self::Denied,
+            _ if error.description.starts_with("No such device") => Self::Missing,
             // What the system says of a device that is no terminal.
             _ if error.description.contains("typewriter")
                 || error.description.contains("ioctl") =>
@@ -322,6 +536,8 @@ impl From<tokio_serial::Error> for OpenError {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     fn endpoint(text: &str) -> String {
@@ -356,6 +572,11 @@ mod tests {
         ] {
             assert_eq!(endpoint(text), "refused", "{text}");
         }
+        let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
+        assert_eq!(error("ttyUSB0"), ParseEndpointError::NotAbsolute);
+        assert_eq!(error("socket://host"), ParseEndpointError::Address);
+        assert_eq!(error("loop://"), ParseEndpointError::Scheme);
+        assert_eq!(error("RFC2217://host:2003"), ParseEndpointError::Rfc2217);
     }
 
     async fn open_error(text: &str) -> OpenError {
@@ -393,12 +614,147 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_busy() {
-        use tokio_serial::SerialPort;
-
         let (_master, slave) = SerialStream::pair().unwrap();
         let mut holder = slave;
         holder.set_exclusive(true).unwrap();
         let path = holder.name().unwrap();
         assert_eq!(open_error(&path).await, OpenError::Busy);
+    }
+
+    #[test]
+    fn what_the_system_says_of_a_device() {
+        let error = |description: &str| {
+            let kind = tokio_serial::ErrorKind::Unknown;
+            OpenError::from(tokio_serial::Error::new(kind, description))
+        };
+        assert_eq!(error("Operation not permitted"), OpenError::Denied);
+        assert_eq!(error("No such device or address"), OpenError::Missing);
+        assert_eq!(error("Not a typewriter"), OpenError::NotSerial);
+        assert_eq!(error("I/O error"), OpenError::Other { reason: "I/O error".to_owned() });
+    }
+
+    /// What a port was told, in order.
+    #[derive(Default)]
+    struct Told {
+        lines: Vec<(&'static str, bool)>,
+        has_none: bool,
+        refuses: bool,
+    }
+
+    impl Told {
+        fn set(&mut self, line: &'static str, up: bool) -> tokio_serial::Result<()> {
+            self.lines.push((line, up));
+            if self.refuses {
+                Err(tokio_serial::Error::new(tokio_serial::ErrorKind::Unknown, "odd"))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    impl ModemLines for Told {
+        fn look(&mut self) -> tokio_serial::Result<()> {
+            if self.has_none {
+                Err(tokio_serial::Error::new(tokio_serial::ErrorKind::Unknown, "ENOTTY"))
+            } else {
+                Ok(())
+            }
+        }
+
+        fn set_dtr(&mut self, up: bool) -> tokio_serial::Result<()> {
+            self.set("DTR", up)
+        }
+
+        fn set_rts(&mut self, up: bool) -> tokio_serial::Result<()> {
+            self.set("RTS", up)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn modem_lines_are_set_as_configured_and_given_time() {
+        use ModemLine::{Leave, Lower, Raise};
+
+        for (dtr, rts, told, wait) in [
+            (Raise, Raise, vec![("DTR", true), ("RTS", true)], POWER_UP),
+            (Raise, Lower, vec![("DTR", true), ("RTS", false)], POWER_UP),
+            (Lower, Raise, vec![("DTR", false), ("RTS", true)], POWER_UP),
+            (Leave, Lower, vec![("RTS", false)], POWER_UP),
+            // As the system sets them, which is up.
+            (Leave, Leave, vec![], POWER_UP),
+            (Lower, Lower, vec![("DTR", false), ("RTS", false)], Duration::ZERO),
+        ] {
+            let settings = SerialSettings { dtr, rts, ..SerialSettings::default() };
+            for refuses in [false, true] {
+                let mut port = Told { refuses, ..Told::default() };
+                let started = Instant::now();
+                set_modem_lines(&mut port, settings).await;
+                assert_eq!((port.lines, started.elapsed()), (told.clone(), wait), "{settings:?}");
+            }
+            let mut port = Told { has_none: true, ..Told::default() };
+            let started = Instant::now();
+            set_modem_lines(&mut port, settings).await;
+            assert_eq!((port.lines, started.elapsed()), (vec![], Duration::ZERO));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pseudo_terminal_has_no_modem_lines_and_is_opened_without_a_wait() {
+        let (_master, mut slave) = SerialStream::pair().unwrap();
+        slave.set_exclusive(false).unwrap();
+        assert!(slave.look().is_err());
+        let endpoint = slave.name().unwrap().parse().unwrap();
+        drop(slave);
+        let port = Port { endpoint, settings: SerialSettings::default() };
+        let started = Instant::now();
+        assert!(port.open().await.is_ok());
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    /// What is read from a connection of this age, to which a serial server says this and then ends
+    /// it.
+    async fn served(words: &[u8], age: Duration, reset: bool) -> io::Result<Vec<u8>> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap();
+        let (connection, accepted) = tokio::join!(connect("127.0.0.1", port), listener.accept());
+        let (mut connection, (mut server, _)) = (connection.unwrap(), accepted.unwrap());
+        tokio::time::pause();
+        tokio::time::advance(age).await;
+        tokio::time::resume();
+        server.write_all(words).await.unwrap();
+        if reset {
+            server.set_zero_linger().unwrap();
+        }
+        drop(server);
+        let mut came = Vec::new();
+        connection.read_to_end(&mut came).await.map(|_| came)
+    }
+
+    #[tokio::test]
+    async fn a_serial_server_that_ends_the_connection_at_once_does_not_want_it() {
+        let unwanted = |result: io::Result<Vec<u8>>| {
+            let error = result.unwrap_err();
+            error.get_ref().unwrap().downcast_ref::<OpenError>().unwrap().clone()
+        };
+        let said = |said: &str| OpenError::Unwanted { said: said.to_owned() };
+        let young = Duration::ZERO;
+        assert_eq!(unwanted(served(b"", young, false).await), said(""));
+        assert_eq!(unwanted(served(b"", young, true).await), said(""));
+        let words = served(b"Port already in use\r\n", young, false).await;
+        assert_eq!(unwanted(words), said("Port already in use"));
+        // It may be over before it was seen to be there.
+        let error = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(OpenError::from_io(&error), said(""));
+
+        // An old connection was idle too long; after an echo or a part of an answer it breaks.
+        let old = AT_ONCE * 2;
+        assert_eq!(served(b"", old, false).await.unwrap(), b"");
+        let error = served(b"", old, true).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.get_ref().is_none()),
+            (io::ErrorKind::ConnectionReset, true)
+        );
+        for bytes in [&[0x80, 0x3F][..], &[0x40, 0x3F, 0x10], &[b'x'; LONGEST_WORDS + 1]] {
+            assert_eq!(served(bytes, young, false).await.unwrap(), bytes);
+        }
     }
 }

@@ -27,6 +27,7 @@ const fn secret(path: &'static str, variable: &'static str, accepted: &'static s
 
 const TEXT: &str = "text";
 const YES_NO: &str = "`true` or `false`";
+const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
 
 /// Every setting, by section.
 #[rustfmt::skip]
@@ -57,6 +58,9 @@ pub(super) const KEYS: &[Key] = &[
     key("serial_device.parity", "SERIAL_PARITY", "`NONE`, `EVEN` or `ODD`"),
     key("serial_device.stopbits", "SERIAL_STOPBITS", "`1` or `2`"),
     key("serial_device.bytesize", "SERIAL_BYTESIZE", "`7` or `8`"),
+    key("serial_device.timeout", "SERIAL_TIMEOUT", "seconds from 0 to 60, like `2` or `2.5`"),
+    key("serial_device.dtr", "SERIAL_DTR", ON_OFF_LEAVE),
+    key("serial_device.rts", "SERIAL_RTS", ON_OFF_LEAVE),
 
     key("kamstrup.parameters", "KAMSTRUP_PARAMETERS", "names of values like `energy` and register numbers like `60` or `0x003C`, separated by commas or in a list"),
     key("kamstrup.poll_interval", "KAMSTRUP_POLL_INTERVAL", "minutes from 0.02 to 10080 (a week), like `5` or `0.5`"),

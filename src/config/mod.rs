@@ -25,7 +25,8 @@ use tracing::Level;
 pub use self::secret::Secret;
 use self::source::{Place, Raw, Setting, Settings};
 use crate::identity::Version;
-use crate::transport::{DataBits, Endpoint, Parity, SerialSettings, StopBits};
+use crate::line::THINKING;
+use crate::transport::{DataBits, Endpoint, ModemLine, Parity, SerialSettings, StopBits};
 use crate::units::UnitSystem;
 
 /// Everything the program needs to know, checked.
@@ -94,6 +95,8 @@ pub struct Meter {
     pub endpoint: Endpoint,
     /// The line there.
     pub serial: SerialSettings,
+    /// How long an answer may take to begin; not less than a meter may think.
+    pub timeout: Duration,
     /// What is read; at least one.
     pub parameters: Vec<Parameter>,
     /// From the start of one poll to the start of the next.
@@ -369,6 +372,7 @@ impl<'a> Checker<'a> {
         let serial = self.serial();
         let meter = Meter {
             serial,
+            timeout: self.timeout(),
             parameters: self.parameters(),
             poll_interval: self
                 .value("kamstrup.poll_interval", minutes)
@@ -402,7 +406,11 @@ impl<'a> Checker<'a> {
             "serial_device.com_port"
         };
         if let Some(setting) = self.setting(path) {
-            return self.one(path, setting, |text| text.parse().ok());
+            let parsed = match &setting.raw {
+                Raw::Text(text) => text.parse().map_err(|reason| format!("`{text}` ({reason})")),
+                Raw::List(_) => Err("a list".to_owned()),
+            };
+            return parsed.map_err(|found| self.wrong(path, setting, &found)).ok();
         }
         let key = keys::find(path)?;
         let what = match key.variable {
@@ -424,7 +432,23 @@ impl<'a> Checker<'a> {
             data_bits: self.value("serial_device.bytesize", data_bits).unwrap_or(optical.data_bits),
             parity: self.value("serial_device.parity", parity).unwrap_or(optical.parity),
             stop_bits: self.value("serial_device.stopbits", stop_bits).unwrap_or(optical.stop_bits),
+            dtr: self.value("serial_device.dtr", modem_line).unwrap_or(optical.dtr),
+            rts: self.value("serial_device.rts", modem_line).unwrap_or(optical.rts),
         }
+    }
+
+    /// The older program waits so long for every byte; for us it is how long an answer may take to
+    /// begin, which must not be less than what a meter may take.
+    fn timeout(&mut self) -> Duration {
+        let timeout = self.value("serial_device.timeout", seconds).unwrap_or(THINKING);
+        if timeout < THINKING {
+            self.warnings.push(
+                "`serial_device.timeout` is shorter than the 1.6 s that a meter may take to \
+                 answer: 1.6 s is taken"
+                    .to_owned(),
+            );
+        }
+        timeout.max(THINKING)
     }
 
     fn credentials(&mut self) -> Option<Credentials> {
@@ -629,6 +653,13 @@ fn stop_bits(text: &str) -> Option<StopBits> {
     }
 }
 
+fn modem_line(text: &str) -> Option<ModemLine> {
+    if text.trim().eq_ignore_ascii_case("leave") {
+        return Some(ModemLine::Leave);
+    }
+    boolean(text).map(|on| if on { ModemLine::Raise } else { ModemLine::Lower })
+}
+
 /// Python's names of levels. It has one more than we do; the highest two are one here.
 fn level(text: &str) -> Option<Level> {
     match text.trim().to_ascii_uppercase().as_str() {
@@ -645,6 +676,13 @@ fn minutes(text: &str) -> Option<Duration> {
     let allowed = Decimal::new(2, 2)..=Decimal::from(7 * 24 * 60);
     let milliseconds = minutes.checked_mul(Decimal::from(60_000))?.to_u64()?;
     allowed.contains(&minutes).then_some(Duration::from_millis(milliseconds))
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: Decimal = parse(text)?;
+    let nanoseconds = seconds.checked_mul(Decimal::from(1_000_000_000))?.to_u64()?;
+    let allowed = Decimal::ZERO..=Decimal::from(60);
+    allowed.contains(&seconds).then_some(Duration::from_nanos(nanoseconds))
 }
 
 fn version(text: &str) -> Option<Version> {
@@ -732,6 +770,9 @@ mod tests {
             ("SERIAL_PARITY", "even"),
             ("SERIAL_STOPBITS", "1"),
             ("SERIAL_BYTESIZE", "7"),
+            ("SERIAL_TIMEOUT", "2.5"),
+            ("SERIAL_DTR", "No"),
+            ("SERIAL_RTS", "leave"),
             ("KAMSTRUP_UNITS", "meter"),
             ("LOG_LEVEL", "debug"),
             ("MQTT_TLS_ENABLED", ""),
@@ -797,6 +838,8 @@ mod tests {
             ("a tag", "mqtt:\n  password: !hunter2\n"),
             ("a misspelled key", "serial_device: {com_prot: /dev/ttyUSB0}\n"),
             ("a colon", "mqtt:\n  password: a: b\n"),
+            ("RFC 2217", "serial_device: {url: 'rfc2217://somebody:hunter2@host:1'}\n"),
+            ("a list of ports", "serial_device: {com_port: [/dev/ttyUSB0]}\n"),
             ("TLS", "mqtt: {tls_enabled: True}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
         ];
         let mut texts: Vec<String> = files
@@ -816,10 +859,18 @@ mod tests {
             ("MQTT_RETAIN", "maybe"),
             ("MQTT_TLS_ENABLED", "true"),
             ("SERIAL_COM_PORT", "rfc2217://host:1"),
+            ("SERIAL_COM_PORT", "http://host:80"),
+            ("SERIAL_COM_PORT", "socket://host"),
+            ("SERIAL_COM_PORT", "ttyUSB0"),
             ("SERIAL_BAUDRATE", "12OO"),
             ("SERIAL_PARITY", "mark"),
             ("SERIAL_STOPBITS", "3"),
             ("SERIAL_BYTESIZE", "9"),
+            ("SERIAL_TIMEOUT", "-1"),
+            ("SERIAL_TIMEOUT", "60.1"),
+            ("SERIAL_TIMEOUT", "2 s"),
+            ("SERIAL_DTR", "high"),
+            ("SERIAL_RTS", "2"),
             ("KAMSTRUP_PARAMETERS", "energy,65536,flux"),
             ("KAMSTRUP_POLL_INTERVAL", "0"),
             ("KAMSTRUP_POLL_INTERVAL", "five"),
@@ -906,6 +957,42 @@ mod tests {
         assert_eq!(interval("0.019"), None);
         assert_eq!(interval("-5"), None);
         assert_eq!(interval("10080"), Some(Duration::from_secs(604_800)));
+    }
+
+    /// Those of the older program, whose default meters cannot keep to.
+    #[test]
+    fn timeouts() {
+        let timeout = |text: &str| {
+            let loaded = with("SERIAL_TIMEOUT", text).unwrap();
+            (loaded.config.meters[0].timeout, loaded.warnings)
+        };
+        for (text, milliseconds) in [("1.6", 1600), ("2", 2000), ("2.0", 2000), ("60", 60_000)] {
+            assert_eq!(timeout(text), (Duration::from_millis(milliseconds), vec![]), "{text}");
+        }
+        for text in ["0", "0.5", "1.599999999"] {
+            let (timeout, warnings) = timeout(text);
+            assert_eq!(timeout, THINKING);
+            assert_eq!(
+                warnings,
+                ["`serial_device.timeout` is shorter than the 1.6 s that a meter may take to \
+                     answer: 1.6 s is taken"],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn modem_lines() {
+        let lines = |yaml: &str| {
+            let yaml = format!("serial_device: {{com_port: /dev/ttyUSB0{yaml}}}");
+            let loaded = from_yaml(&yaml).unwrap();
+            assert_eq!(loaded.warnings, [""; 0]);
+            let serial = loaded.config.meters[0].serial;
+            (serial.dtr, serial.rts)
+        };
+        assert_eq!(lines(""), (ModemLine::Raise, ModemLine::Raise));
+        assert_eq!(lines(", dtr: on, rts: off"), (ModemLine::Raise, ModemLine::Lower));
+        assert_eq!(lines(", dtr: false, rts: Leave"), (ModemLine::Lower, ModemLine::Leave));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The real binary between a simulated meter and a real broker.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -8,6 +9,7 @@
 )]
 
 mod broker;
+mod ports;
 mod program;
 mod subscriber;
 

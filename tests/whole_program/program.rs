@@ -1,8 +1,11 @@
 //! The program itself, as a process.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -10,6 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use crate::patiently;
+
+/// The user without rights.
+const NOBODY: u32 = 65534;
 
 pub(crate) struct Program {
     process: Child,
@@ -30,8 +36,34 @@ impl Program {
         Self::launch(TempDir::new().unwrap(), arguments, variables)
     }
 
+    /// Runs as a user to whom permissions apply: as this one, or as nobody where this is root.
+    pub(crate) fn start_unprivileged(variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+            return Self::launch(folder, &[], variables);
+        }
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        // Nobody may not get to where it was built. A process of its own copies it: one that other
+        // tests start while this one writes would keep the copy from being run.
+        let copy = folder.path().join("kamstrup2mqtt");
+        let copied = std::process::Command::new("cp").arg(binary()).arg(&copy).status().unwrap();
+        assert!(copied.success());
+        let mut command = Command::new(copy);
+        command.uid(NOBODY).gid(NOBODY);
+        Self::run(command, folder, &[], variables)
+    }
+
     fn launch(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(binary())
+        Self::run(Command::new(binary()), folder, arguments, variables)
+    }
+
+    fn run(
+        mut command: Command,
+        folder: TempDir,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut process = command
             .args(arguments)
             .env_clear()
             .envs(variables.iter().copied())
@@ -65,6 +97,35 @@ impl Program {
         drop(waited);
         assert!(found, "waited for {text:?}; log: {:#?}", self.log());
         self.log().into_iter().find(|line| line.contains(text)).unwrap()
+    }
+
+    /// Waits until so many lines have this text.
+    pub(crate) async fn says_times(&mut self, text: &str, times: usize) {
+        let enough =
+            |lines: &Vec<String>| lines.iter().filter(|line| line.contains(text)).count() >= times;
+        let waited = tokio::time::timeout(crate::PATIENCE, self.log.wait_for(enough)).await;
+        let found = matches!(waited, Ok(Ok(_)));
+        drop(waited);
+        assert!(found, "waited {times} times for {text:?}; log: {:#?}", self.log());
+    }
+
+    /// How much processor time it has used, in user and system mode together.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        let stat = std::fs::read_to_string(stat).unwrap();
+        // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().unwrap());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
+    /// How many files, sockets and the like it has open.
+    pub(crate) fn handles(&self) -> usize {
+        std::fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.process.id().unwrap()).into()
     }
 
     /// As `kill -TERM` does.
