@@ -4,6 +4,7 @@
 //! meters send, so that an error cannot hide by being made on both sides.
 
 mod faults;
+mod models;
 mod registers;
 
 use std::io;
@@ -21,6 +22,7 @@ use tokio_serial::{SerialPort, SerialStream};
 use tracing::debug;
 
 pub use self::faults::{Fault, Faults, Piece};
+pub use self::models::Model;
 pub use self::registers::{EnergyUnit, Registers, RegistersError};
 use crate::line::Line;
 
@@ -161,7 +163,6 @@ impl Simulator {
 #[cfg(test)]
 mod tests {
     use kmp::message::{Command, GetSerialNo, GetType};
-    use kmp::register::RegisterId;
     use tokio::io::duplex;
 
     use super::*;
@@ -288,37 +289,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn registers_from_yaml() {
-        let yaml = "energy: 55.006 MWh\n0x0059: -0.82 K in 2 bytes\n99: 0\n\
-                    maxflowdate_y: 2026-01-31\n63: 12e3 kWh\n";
-        let registers = Registers::from_yaml(yaml).unwrap();
-        let shown: Vec<String> = registers
-            .values
-            .values()
-            .map(|v| {
-                let (value, length) = (v.value().unwrap(), v.mantissa().len());
-                format!("{} = {value} {} [{length}]", v.register, v.unit)
-            })
-            .collect();
-        let expected = [
-            "60 = 55.006 MWh [4]",
-            "63 = 12000 kWh [4]",
-            "89 = -0.82 K [2]",
-            "99 = 0  [4]",
-            "123 = 2026-01-31 yy:mm:dd [4]",
-        ];
-        assert_eq!(shown, expected);
-        let id = RegisterId::new(63);
-        assert_eq!(registers.values[&id].sign_exponent.exponent(), 3);
-        for wrong in
-            ["enregy: 5 kWh", "energy: 5 kwh", "energy: five", "energy: 300 in 1 byte", "- 5"]
-        {
-            assert!(Registers::from_yaml(wrong).is_err(), "{wrong}");
-        }
-        let error = Registers::from_yaml("energy: 5 kwh").unwrap_err().to_string();
-        assert!(error.starts_with("`energy`: found `5 kwh`, accepted: a number"), "{error}");
     }
 }
