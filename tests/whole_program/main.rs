@@ -9,6 +9,7 @@
 
 mod broker;
 mod program;
+mod simulate;
 mod subscriber;
 
 use std::collections::BTreeMap;
