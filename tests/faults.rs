@@ -11,7 +11,6 @@
     reason = "a test ends with a panic"
 )]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kamstrup2mqtt::identity::Version;
@@ -19,21 +18,22 @@ use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::poll::{self, Plan};
 use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};
-use kmp::frame::{Decoder, Direction, Event};
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than any answer is late.
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// Shorter than some answers are late.
 const TEN_SECONDS: Duration = Duration::from_secs(10);
+/// From a request to its answer, where nothing goes wrong.
+const TURNAROUND: Duration = Duration::from_millis(300);
 
 /// The meter's registers during a poll: id, unit, decimal places, value, bytes.
 fn table(poll: u32) -> Registers {
@@ -72,57 +72,6 @@ impl Open for Gateway {
     }
 }
 
-/// Serves connections with a faulty meter behind them.
-async fn serve(
-    mut connections: mpsc::UnboundedReceiver<DuplexStream>,
-    meter: Simulator,
-    mut faults: Faults,
-) {
-    let mut under_way: BTreeMap<(Instant, u64), (Vec<u8>, bool)> = BTreeMap::new();
-    let mut number = 0;
-    let mut next = connections.recv().await;
-    while let Some(mut stream) = next.take() {
-        let mut decoder = Decoder::new();
-        let mut buffer = [0; 256];
-        let mut open = true;
-        while open {
-            let due = under_way.keys().next().map(|(at, _)| *at);
-            tokio::select! {
-                biased;
-                another = connections.recv() => {
-                    next = another;
-                    break;
-                }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    let Some((_, (bytes, close))) = under_way.pop_first() else { continue };
-                    // What the reader no longer takes is lost.
-                    open = stream.write_all(&bytes).await.is_ok() && !close;
-                }
-                count = stream.read(&mut buffer) => {
-                    let count = count.unwrap_or(0);
-                    open = count > 0;
-                    for &byte in &buffer[..count] {
-                        let Some(Event::Frame { direction: Direction::ToMeter, body }) =
-                            decoder.push(byte) else { continue };
-                        let Some(answer) = meter.answer(&body) else { continue };
-                        let request = kmp::frame::emit(Direction::ToMeter, &body);
-                        let mut at = Instant::now() + Duration::from_millis(300);
-                        for piece in faults.distort(&request, &answer) {
-                            at += piece.wait;
-                            number += 1;
-                            under_way.insert((at, number), (piece.bytes, piece.close));
-                        }
-                    }
-                }
-            }
-        }
-        drop(stream);
-        if next.is_none() {
-            next = connections.recv().await;
-        }
-    }
-}
-
 struct Outcome {
     polls: u32,
     complete: u32,
@@ -139,10 +88,11 @@ async fn run(
 ) -> Outcome {
     let first = registers;
     let (registers, held) = watch::channel(table(0));
-    let meter = Simulator::new(held, Behaviour::default());
+    let behaviour = Behaviour { turnaround: TURNAROUND, ..Behaviour::default() };
+    let meter = Simulator::new(held, behaviour).with_faults(Faults::new(seed, rates));
     let (connections, accepted) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(accepted, meter, Faults::new(seed, rates)));
+    tasks.spawn(async move { meter.serve_each(accepted).await });
     let all = registers.borrow().values.keys().copied().collect::<Vec<RegisterId>>();
     let wanted = all[..first].to_vec();
     let plan = Plan {

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::Args;
+use anyhow::{Context, bail};
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Level;
@@ -14,7 +15,9 @@ use tracing::Level;
 use super::with_signals;
 use crate::line::Line;
 use crate::logging;
-use crate::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use crate::simulator::{
+    Behaviour, EnergyUnit, Fault, FaultRate, Faults, Model, Registers, Simulator,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -29,42 +32,98 @@ pub(super) struct Arguments {
     /// Open a pseudo-terminal instead, and print its path
     #[arg(long)]
     pty: bool,
-    /// Registers instead of the built-in example, in YAML: lines like `energy: 55.006 MWh`,
-    /// `volume: 1917.57 m³`, `flow: 128 l/h in 2 bytes`, `0x0063: 0`, `maxflowdate_y: 2026-01-31`
-    #[arg(long, value_name = "FILE", conflicts_with = "energy_unit")]
+    /// Which meter to be; `generic` where neither this nor `--registers` is given
+    #[arg(long, value_enum)]
+    model: Option<Model>,
+    /// Registers from a file, in place of those of the model or added to them
+    #[arg(long, value_name = "FILE", long_help = registers_help())]
     registers: Option<PathBuf>,
-    /// The unit in which the built-in example counts energy; its values stay as they are
-    #[arg(long, value_name = "UNIT", value_enum, default_value = "kWh")]
-    energy_unit: EnergyUnit,
+    /// The unit in which the meter counts energy; its values stay as they are. Without it: kWh,
+    /// with the models 403 and 603 MWh
+    #[arg(long, value_name = "UNIT", value_enum)]
+    energy_unit: Option<EnergyUnit>,
     /// Keep to the speed of a line, like 1200; without it answers come at once
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     baud: Option<u32>,
     /// How long the meter thinks before it answers
     #[arg(long, value_name = "MILLISECONDS", default_value = "0")]
     turnaround: u64,
-    /// Send back each request first, as many optical heads do
+    /// Send back each request first, as many optical heads do; the model 21 does so anyway
     #[arg(long)]
     echo: bool,
+    /// What goes wrong with how many of the answers, like `noise=5%` or `all=0.5%`; may be given
+    /// more than once
+    #[arg(long = "fault", value_name = "FAULT=RATE", long_help = fault_help())]
+    faults: Vec<FaultRate>,
+    /// Where chance begins: the same number and the same requests give the same faults. Without
+    /// it any; it is printed
+    #[arg(long, value_name = "NUMBER", requires = "faults")]
+    seed: Option<u64>,
+}
+
+fn registers_help() -> String {
+    let example = Registers::YAML_EXAMPLE.lines().map(|line| format!("\n    {line}"));
+    format!(
+        "Registers from a file, in place of those of the model or added to them; without `--model` \
+         the meter has these alone. YAML, a line for each, by name or number:\n{}",
+        example.collect::<String>()
+    )
+}
+
+fn fault_help() -> String {
+    let line = |fault: PossibleValue| {
+        let what = fault.get_help().map(ToString::to_string).unwrap_or_default();
+        format!("\n    {:<16}{what}", fault.get_name())
+    };
+    let faults = Fault::ALL.iter().filter_map(ValueEnum::to_possible_value).map(line);
+    format!(
+        "What goes wrong with how many of the answers: `0%` to `100%` in steps of `0.1%`. May be \
+         given more than once; the last counts:\n{}\n    \
+         all             Each of these, by itself and together with others",
+        faults.collect::<String>()
+    )
+}
+
+/// What the meter holds, and the model that it is.
+fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
+    let model = args.model.unwrap_or(Model::Generic);
+    let from_file_alone = args.model.is_none() && args.registers.is_some();
+    if args.energy_unit.is_some() {
+        if from_file_alone {
+            bail!("`--energy-unit` has no use here: the file says in which unit energy comes");
+        }
+        if model.energy_unit().is_none() {
+            bail!("`--energy-unit` has no use here: this meter counts no energy");
+        }
+    }
+    let energy = args.energy_unit.or(model.energy_unit()).unwrap_or(EnergyUnit::KilowattHour);
+    let mut registers =
+        if from_file_alone { Registers::empty() } else { Registers::model(model, energy, 0) };
+    if let Some(path) = &args.registers {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        registers.replace_from_yaml(&text).with_context(|| format!("{}", path.display()))?;
+    }
+    Ok((registers, model))
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
     logging::start(Level::INFO)?;
-    let registers = match &args.registers {
-        None => Registers::example(args.energy_unit, 0),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            Registers::from_yaml(&text).with_context(|| format!("{}", path.display()))?
-        }
-    };
+    let (registers, model) = registers(args)?;
     let behaviour = Behaviour {
         line: args.baud.map(Line::new),
         turnaround: Duration::from_millis(args.turnaround),
-        echo: args.echo,
+        echo: args.echo || model.echoes(),
     };
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let faults = Faults::from_rates(seed, &args.faults);
     with_signals(async |stop| {
         let (_keep, registers) = watch::channel(registers);
-        let meter = Simulator::new(registers, behaviour);
+        let mut meter = Simulator::new(registers, behaviour);
+        if let Some(faults) = faults {
+            writeln!(io::stdout(), "The faults are those of `--seed {seed}`.")?;
+            meter = meter.with_faults(faults);
+        }
         let serving = async {
             if args.pty {
                 let (path, pty) = Simulator::open_pty().context("no pseudo-terminal")?;
@@ -91,4 +150,80 @@ fn announce(com_port: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "A simulated meter answers at {com_port}")?;
     stdout.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, FromArgMatches, Parser};
+    use kmp::register::RegisterId;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "simulate")]
+    struct Simulate {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(line: &str) -> Result<Arguments, String> {
+        let words = ["simulate"].into_iter().chain(line.split_whitespace());
+        let matches = Simulate::command().try_get_matches_from(words);
+        let parsed = matches.and_then(|matches| Simulate::from_arg_matches(&matches));
+        parsed.map(|simulate| simulate.arguments).map_err(|error| error.to_string())
+    }
+
+    fn held(line: &str) -> Result<(Registers, Model), String> {
+        registers(&parse(line)?).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn the_help_says_what_can_be_said() {
+        insta::assert_snapshot!(Simulate::command().render_long_help());
+    }
+
+    #[test]
+    fn what_the_meter_holds() {
+        let unit = |line: &str| {
+            let (registers, model) = held(line).unwrap();
+            let energy = &registers.values[&RegisterId::new(60)];
+            (model, registers.values.len(), energy.unit.to_string())
+        };
+        let kilowatt_hours = "kWh".to_owned();
+        assert_eq!(unit(""), (Model::Generic, 32, kilowatt_hours.clone()));
+        assert_eq!(unit("--model generic --energy-unit GJ"), (Model::Generic, 32, "GJ".to_owned()));
+        assert_eq!(unit("--model 402"), (Model::Multical402, 54, kilowatt_hours.clone()));
+        assert_eq!(unit("--model 403"), (Model::Multical403, 36, "MWh".to_owned()));
+        assert_eq!(unit("--model 403 --energy-unit kWh"), (Model::Multical403, 36, kilowatt_hours));
+
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("registers.yaml");
+        std::fs::write(&file, "energy: 1.5 Gcal\n4000: 1\n").unwrap();
+        let file = file.display();
+        let unit_of = |options: &str| unit(&format!("--registers {file} {options}"));
+        assert_eq!(unit_of(""), (Model::Generic, 2, "Gcal".to_owned()));
+        assert_eq!(unit_of("--model generic"), (Model::Generic, 33, "Gcal".to_owned()));
+        assert_eq!(
+            unit_of("--model 403 --energy-unit GJ"),
+            (Model::Multical403, 37, "Gcal".to_owned())
+        );
+        let error = held(&format!("--registers {file} --energy-unit GJ")).unwrap_err();
+        assert!(error.contains("the file says"), "{error}");
+        let error = held("--model 21 --energy-unit GJ").unwrap_err();
+        assert!(error.contains("counts no energy"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (line, expected) in [
+            ("--fault noises=5%", "flipped-bits, dropped-byte, doubled-byte, truncated, noise"),
+            ("--fault noise=0.05%", "in steps of `0.1%`"),
+            ("--seed 1", "--fault <FAULT=RATE>"),
+            ("--model 404", "[possible values: generic, 402, 403, 603, 21]"),
+            ("--registers /nowhere/registers.yaml", "/nowhere/registers.yaml cannot be read"),
+        ] {
+            let error = held(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
 }

@@ -1,6 +1,9 @@
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use fastrand::Rng;
 use kmp::datalink::{self, Address, Cid, Packet};
 use kmp::frame::Direction;
@@ -9,9 +12,11 @@ use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
+use thiserror::Error;
+use tracing::info;
 
 /// What can go wrong with an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
     /// One to twenty bits are wrong.
     FlippedBits,
@@ -25,7 +30,7 @@ pub enum Fault {
     Noise,
     /// It does not come.
     Silence,
-    /// It comes when nobody waits for it any more, maybe in the next poll.
+    /// It comes 2 to 20 s late, maybe in the next poll.
     Late,
     /// It is to a question about another register.
     OtherRegister,
@@ -33,9 +38,9 @@ pub enum Fault {
     OtherAddress,
     /// The request comes back first.
     Echo,
-    /// It stops for a while in the middle.
+    /// It stops for 2.5 s in the middle.
     Stall,
-    /// The connection ends in the middle.
+    /// The connection ends in the middle; on a pseudo-terminal only the answer does.
     Closed,
 }
 
@@ -55,6 +60,86 @@ impl Fault {
         Self::Stall,
         Self::Closed,
     ];
+}
+
+/// The name that a user writes, like `flipped-bits`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.to_possible_value();
+        f.write_str(named.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// How often a fault happens, or each of them, as a user writes it: `flipped-bits=5%`, `all=0.5%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultRate {
+    /// `None` for each of them.
+    fault: Option<Fault>,
+    per_thousand: u32,
+}
+
+/// A fault and its rate cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FaultRateError {
+    /// No `=`.
+    #[error("found `{found}`, accepted: a fault and how often it happens, like `noise=5%`")]
+    NoRate {
+        /// What stood there.
+        found: String,
+    },
+    /// No fault has this name.
+    #[error("found the fault `{found}`, accepted: {}", names())]
+    Name {
+        /// What stood there.
+        found: String,
+    },
+    /// No rate, or one that is out of range or too fine.
+    #[error("found the rate `{found}`, accepted: `0%` to `100%` in steps of `0.1%`")]
+    Rate {
+        /// What stood there.
+        found: String,
+    },
+}
+
+/// The name that stands for every fault.
+const EACH: &str = "all";
+
+fn names() -> String {
+    let names = Fault::ALL.map(|fault| fault.to_string()).join(", ");
+    format!("{names}, {EACH}")
+}
+
+impl FromStr for FaultRate {
+    type Err = FaultRateError;
+
+    fn from_str(text: &str) -> Result<Self, FaultRateError> {
+        let (name, rate) = text
+            .split_once('=')
+            .ok_or_else(|| FaultRateError::NoRate { found: text.to_owned() })?;
+        let fault = match name {
+            EACH => None,
+            name => Some(
+                <Fault as ValueEnum>::from_str(name, false)
+                    .map_err(|_| FaultRateError::Name { found: name.to_owned() })?,
+            ),
+        };
+        let per_thousand =
+            per_thousand(rate).ok_or_else(|| FaultRateError::Rate { found: rate.to_owned() })?;
+        Ok(Self { fault, per_thousand })
+    }
+}
+
+/// `0.5%` is 5.
+fn per_thousand(text: &str) -> Option<u32> {
+    let digits = |text: &str| {
+        let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        all.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let percent = text.strip_suffix('%')?;
+    let (whole, tenths) = percent.split_once('.').unwrap_or((percent, "0"));
+    let tenths = digits(tenths).filter(|_| tenths.len() == 1)?;
+    let per_thousand = digits(whole)?.checked_mul(10)?.checked_add(tenths)?;
+    (per_thousand <= 1000).then_some(per_thousand)
 }
 
 /// Bytes on their way to the reader.
@@ -86,6 +171,19 @@ impl Faults {
         Self { random: Rng::with_seed(seed), rates, lateness: 2_000..20_000 }
     }
 
+    /// The faults that a user asked for; of what was said twice the last counts. `None` where none
+    /// can happen.
+    #[must_use]
+    pub fn from_rates(seed: u64, said: &[FaultRate]) -> Option<Self> {
+        let rate = |fault| {
+            let says = |rate: &&FaultRate| rate.fault.is_none_or(|said| said == fault);
+            said.iter().rev().find(says).map_or(0, |rate| rate.per_thousand)
+        };
+        let rates = Fault::ALL.map(|fault| (fault, rate(fault)));
+        let rates: Vec<_> = rates.into_iter().filter(|(_, rate)| *rate > 0).collect();
+        (!rates.is_empty()).then(|| Self::new(seed, rates))
+    }
+
     /// What comes instead of `answer` to `request`.
     pub fn distort(&mut self, request: &[u8], answer: &[u8]) -> Vec<Piece> {
         let random = &mut self.random;
@@ -95,6 +193,10 @@ impl Faults {
             .filter(|(_, rate)| random.u32(0..1000) < *rate)
             .map(|(fault, _)| *fault)
             .collect();
+        if !happens.is_empty() {
+            let names: Vec<_> = happens.iter().map(Fault::to_string).collect();
+            info!("The next answer has: {}.", names.join(", "));
+        }
         let mut before = Vec::new();
         let mut bytes = answer.to_vec();
         let mut wait = Duration::ZERO;
@@ -175,4 +277,78 @@ fn other_address(random: &mut Rng) -> Vec<u8> {
 
 fn frame(address: Address, cid: Cid, data: &[u8]) -> Vec<u8> {
     datalink::emit(Direction::FromMeter, Packet { address, cid, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(text: &str) -> Vec<FaultRate> {
+        text.split(' ').map(|rate| rate.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn rates_are_exact() {
+        for (text, expected) in [
+            ("0%", Some(0)),
+            ("5%", Some(50)),
+            ("0.5%", Some(5)),
+            ("12.3%", Some(123)),
+            ("99.9%", Some(999)),
+            ("100%", Some(1000)),
+            ("100.0%", Some(1000)),
+            ("100.1%", None),
+            ("0.05%", None),
+            ("5", None),
+            ("%", None),
+            (".5%", None),
+            ("5.%", None),
+            ("-1%", None),
+            ("+1%", None),
+            ("1e1%", None),
+            ("99999999999%", None),
+            ("429496730%", None),
+            ("", None),
+        ] {
+            assert_eq!(per_thousand(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_has_a_name_that_leads_back_to_it() {
+        assert_eq!(Fault::ALL, Fault::value_variants());
+        for fault in Fault::ALL {
+            let rate: FaultRate = format!("{fault}=1%").parse().unwrap();
+            assert_eq!(rate, FaultRate { fault: Some(fault), per_thousand: 10 });
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let errors = ["noise", "noises=5%", "Noise=5%", "=5%", "noise=", "all=0.25%"]
+            .map(|text| format!("{text}: {}", text.parse::<FaultRate>().unwrap_err()));
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let of = |text: &str| Faults::from_rates(1, &rates(text)).map(|faults| faults.rates);
+        assert_eq!(of("noise=5% late=0.1%"), Some(vec![(Fault::Noise, 50), (Fault::Late, 1)]));
+        assert_eq!(of("noise=5% noise=0%"), None);
+        let all = of("noise=5% all=1% echo=100% stall=0%").unwrap();
+        assert_eq!(all.len(), 11);
+        assert!(all.contains(&(Fault::Noise, 10)) && all.contains(&(Fault::Echo, 1000)));
+        assert!(Faults::from_rates(1, &[]).is_none());
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults() {
+        let sequence = |seed| {
+            let mut faults = Faults::from_rates(seed, &rates("all=30%")).unwrap();
+            let answers = (0..100_u8).map(|byte| faults.distort(&[byte], &[byte; 20]));
+            answers.collect::<Vec<_>>()
+        };
+        assert_eq!(sequence(7), sequence(7));
+        assert_ne!(sequence(7), sequence(8));
+    }
 }

@@ -4,8 +4,11 @@
 //! meters send, so that an error cannot hide by being made on both sides.
 
 mod faults;
+mod models;
+mod pty;
 mod registers;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,12 +18,14 @@ use kmp::frame::{Decoder, Direction, Event};
 use kmp::message::{GetRegister, Request};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_serial::{SerialPort, SerialStream};
 use tracing::debug;
 
-pub use self::faults::{Fault, Faults, Piece};
+pub use self::faults::{Fault, FaultRate, FaultRateError, Faults, Piece};
+pub use self::models::Model;
+use self::pty::Pty;
 pub use self::registers::{EnergyUnit, Registers, RegistersError};
 use crate::line::Line;
 
@@ -43,24 +48,46 @@ pub struct Behaviour {
 pub struct Simulator {
     registers: watch::Receiver<Registers>,
     behaviour: Behaviour,
+    faults: Option<Faults>,
 }
 
 impl Simulator {
     /// A meter with these registers, which may change while it runs.
     #[must_use]
     pub fn new(registers: watch::Receiver<Registers>, behaviour: Behaviour) -> Self {
-        Self { registers, behaviour }
+        Self { registers, behaviour, faults: None }
     }
 
-    /// Serves one connection after the other, as a network serial server does.
+    /// The same meter on a bad line. Whatever serves it begins with the first of these faults.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        Self { faults: Some(faults), ..self }
+    }
+
+    /// Serves one connection after the other, as a network serial server does: what is under way
+    /// when one ends goes to the next.
     pub async fn serve_tcp(&self, listener: TcpListener) -> io::Result<()> {
+        let mut wire = self.wire();
         loop {
             let (stream, peer) = listener.accept().await?;
             debug!("{peer} is connected");
             stream.set_nodelay(true)?;
             // A broken connection is the reader's affair.
-            if let Err(error) = self.serve(stream).await {
+            if let Err(error) = self.converse(stream, &mut wire).await {
                 debug!("{peer}: {error}");
+            }
+        }
+    }
+
+    /// Serves connections as [`serve_tcp`](Self::serve_tcp) does, until no more can come.
+    pub async fn serve_each<S>(&self, mut connections: mpsc::UnboundedReceiver<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut wire = self.wire();
+        while let Some(stream) = connections.recv().await {
+            if let Err(error) = self.converse(stream, &mut wire).await {
+                debug!("{error}");
             }
         }
     }
@@ -76,57 +103,101 @@ impl Simulator {
         Ok((path.into(), ours))
     }
 
-    /// Serves a pseudo-terminal for ever, whoever opens and closes it.
-    pub async fn serve_pty(&self, mut pty: SerialStream) {
+    /// Serves a pseudo-terminal for ever, whoever opens and closes it. What comes while nobody has
+    /// it open is lost, as at a serial port.
+    pub async fn serve_pty(&self, pty: SerialStream) {
+        let mut pty = Pty::new(pty);
+        let mut wire = self.wire();
         loop {
             // While nobody has the other end open, reading fails at once.
-            if let Err(error) = self.serve(&mut pty).await {
+            if let Err(error) = self.converse(&mut pty, &mut wire).await {
                 debug!("the pseudo-terminal: {error}");
+                wire.lose_what_is_due();
             }
             sleep(NOBODY_THERE).await;
         }
     }
 
     /// Answers requests until the stream ends.
-    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) -> io::Result<()> {
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<()> {
+        self.converse(stream, &mut self.wire()).await
+    }
+
+    /// Answers requests until the stream ends, or a fault ends it.
+    async fn converse<S>(&self, mut stream: S, wire: &mut Wire) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut decoder = Decoder::new();
         let mut buffer = [0; 256];
         loop {
-            let count = stream.read(&mut buffer).await?;
-            if count == 0 {
-                return Ok(());
-            }
-            for &byte in buffer.get(..count).unwrap_or_default() {
-                let Some(Event::Frame { direction: Direction::ToMeter, body }) = decoder.push(byte)
-                else {
-                    continue;
-                };
-                let request = kmp::frame::emit(Direction::ToMeter, &body);
-                if let Some(line) = self.behaviour.line {
-                    sleep(line.time_for(request.len())).await;
+            let due = wire.due();
+            tokio::select! {
+                // First, so that nothing is sent to a reader that has gone.
+                biased;
+                count = stream.read(&mut buffer) => {
+                    let count = count?;
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    for &byte in buffer.get(..count).unwrap_or_default() {
+                        if let Some(Event::Frame { direction: Direction::ToMeter, body }) =
+                            decoder.push(byte)
+                        {
+                            self.take(&body, wire);
+                        }
+                    }
                 }
-                if self.behaviour.echo {
-                    stream.write_all(&request).await?;
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    let Some(parcel) = wire.pop() else { continue };
+                    self.send(&mut stream, &parcel).await?;
+                    if parcel.close {
+                        return Ok(());
+                    }
                 }
-                let Some(answer) = self.answer(&body) else {
-                    continue;
-                };
-                sleep(self.behaviour.turnaround).await;
-                self.send(&mut stream, &answer).await?;
             }
         }
     }
 
-    async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S, bytes: &[u8]) -> io::Result<()> {
-        let Some(line) = self.behaviour.line else {
-            return stream.write_all(bytes).await;
+    fn wire(&self) -> Wire {
+        Wire { faults: self.faults.clone(), parcels: BTreeMap::new(), count: 0 }
+    }
+
+    /// Takes a request that begins now, and puts on the wire what will come of it.
+    fn take(&self, body: &[u8], wire: &mut Wire) {
+        let request = kmp::frame::emit(Direction::ToMeter, body);
+        let time_for = |bytes: &[u8]| {
+            self.behaviour.line.map_or(Duration::ZERO, |line| line.time_for(bytes.len()))
+        };
+        let mut at = later(Instant::now(), time_for(&request));
+        if self.behaviour.echo {
+            // It has come back bit by bit while the request went out.
+            wire.push(at, Parcel { bytes: request.clone(), paced: false, close: false });
+        }
+        let Some(answer) = self.answer(body) else {
+            return;
+        };
+        at = later(at, self.behaviour.turnaround);
+        let pieces = match &mut wire.faults {
+            Some(faults) => faults.distort(&request, &answer),
+            None => vec![Piece { wait: Duration::ZERO, bytes: answer, close: false }],
+        };
+        for Piece { wait, bytes, close } in pieces {
+            at = later(at, wait);
+            let ends = later(at, time_for(&bytes));
+            wire.push(at, Parcel { bytes, paced: true, close });
+            at = ends;
+        }
+    }
+
+    async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S, parcel: &Parcel) -> io::Result<()> {
+        let Some(line) = self.behaviour.line.filter(|_| parcel.paced) else {
+            return stream.write_all(&parcel.bytes).await;
         };
         let begun = Instant::now();
-        for (index, byte) in bytes.iter().enumerate() {
+        for (index, byte) in parcel.bytes.iter().enumerate() {
             // A byte is there when its last bit is.
-            if let Some(at) = begun.checked_add(line.time_for(index.saturating_add(1))) {
-                sleep_until(at).await;
-            }
+            sleep_until(later(begun, line.time_for(index.saturating_add(1)))).await;
             stream.write_all(&[*byte]).await?;
         }
         Ok(())
@@ -158,11 +229,53 @@ impl Simulator {
     }
 }
 
+/// What is on its way to the reader. It outlives a connection.
+#[derive(Debug)]
+struct Wire {
+    faults: Option<Faults>,
+    /// By the time when each begins; those of the same time in the order in which they were put.
+    parcels: BTreeMap<(Instant, u64), Parcel>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Parcel {
+    bytes: Vec<u8>,
+    /// Whether the bytes come one by one where there is a line.
+    paced: bool,
+    /// Whether the connection ends after them.
+    close: bool,
+}
+
+impl Wire {
+    fn due(&self) -> Option<Instant> {
+        self.parcels.keys().next().map(|(at, _)| *at)
+    }
+
+    fn push(&mut self, at: Instant, parcel: Parcel) {
+        self.count = self.count.wrapping_add(1);
+        self.parcels.insert((at, self.count), parcel);
+    }
+
+    fn pop(&mut self) -> Option<Parcel> {
+        self.parcels.pop_first().map(|(_, parcel)| parcel)
+    }
+
+    fn lose_what_is_due(&mut self) {
+        let now = Instant::now();
+        self.parcels.retain(|(at, _), _| *at > now);
+    }
+}
+
+/// An instant too far away to be said is not later.
+fn later(at: Instant, by: Duration) -> Instant {
+    at.checked_add(by).unwrap_or(at)
+}
+
 #[cfg(test)]
 mod tests {
     use kmp::message::{Command, GetSerialNo, GetType};
-    use kmp::register::RegisterId;
-    use tokio::io::duplex;
+    use tokio::io::{DuplexStream, duplex};
 
     use super::*;
 
@@ -290,35 +403,115 @@ mod tests {
         }
     }
 
-    #[test]
-    fn registers_from_yaml() {
-        let yaml = "energy: 55.006 MWh\n0x0059: -0.82 K in 2 bytes\n99: 0\n\
-                    maxflowdate_y: 2026-01-31\n63: 12e3 kWh\n";
-        let registers = Registers::from_yaml(yaml).unwrap();
-        let shown: Vec<String> = registers
-            .values
-            .values()
-            .map(|v| {
-                let (value, length) = (v.value().unwrap(), v.mantissa().len());
-                format!("{} = {value} {} [{length}]", v.register, v.unit)
-            })
-            .collect();
-        let expected = [
-            "60 = 55.006 MWh [4]",
-            "63 = 12000 kWh [4]",
-            "89 = -0.82 K [2]",
-            "99 = 0  [4]",
-            "123 = 2026-01-31 yy:mm:dd [4]",
-        ];
-        assert_eq!(shown, expected);
-        let id = RegisterId::new(63);
-        assert_eq!(registers.values[&id].sign_exponent.exponent(), 3);
-        for wrong in
-            ["enregy: 5 kWh", "energy: 5 kwh", "energy: five", "energy: 300 in 1 byte", "- 5"]
-        {
-            assert!(Registers::from_yaml(wrong).is_err(), "{wrong}");
+    fn faulty(rates: &[&str], line: Option<Line>) -> Simulator {
+        let rates: Vec<FaultRate> = rates.iter().map(|rate| rate.parse().unwrap()).collect();
+        let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        let turnaround = Duration::from_millis(50);
+        let behaviour = Behaviour { line, turnaround, echo: false };
+        Simulator::new(watch::channel(registers).1, behaviour)
+            .with_faults(Faults::from_rates(1, &rates).unwrap())
+    }
+
+    /// Bytes until the stream ends.
+    async fn rest(mut stream: DuplexStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    const ENERGY: &str = "803F1001003CB25F0D";
+
+    #[tokio::test(start_paused = true)]
+    async fn faults_keep_to_the_speed_of_the_line() {
+        let line = Line::new(1200);
+        let meter = faulty(&["stall=100%", "echo=100%"], Some(line));
+        let whole = [bytes(ENERGY), meter.answer(&body(&bytes(ENERGY))).unwrap()].concat();
+        let (mut near, far) = duplex(1024);
+        tokio::spawn(async move { meter.serve(far).await });
+        let started = Instant::now();
+        near.write_all(&bytes(ENERGY)).await.unwrap();
+        let mut answer = vec![0; whole.len()];
+        near.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, whole);
+        let expected = line.time_for(9 + whole.len()) + Duration::from_millis(50 + 2_500);
+        assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_can_end_in_the_middle_of_an_answer() {
+        let meter = faulty(&["closed=100%"], Some(Line::new(1200)));
+        let whole = meter.answer(&body(&bytes(ENERGY))).unwrap();
+        let (connections, accepted) = mpsc::unbounded_channel();
+        tokio::spawn(async move { meter.serve_each(accepted).await });
+        let mut lengths = Vec::new();
+        for _ in 0..20 {
+            let (mut near, far) = duplex(1024);
+            connections.send(far).unwrap();
+            near.write_all(&bytes(ENERGY)).await.unwrap();
+            let came = rest(near).await;
+            assert!(whole.starts_with(&came));
+            lengths.push(came.len());
         }
-        let error = Registers::from_yaml("energy: 5 kwh").unwrap_err().to_string();
-        assert!(error.starts_with("`energy`: found `5 kwh`, accepted: a number"), "{error}");
+        assert!(lengths.iter().any(|length| (1..whole.len()).contains(length)), "{lengths:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_late_goes_to_the_next_connection() {
+        let meter = faulty(&["late=100%"], None);
+        let answer = meter.answer(&body(&bytes(ENERGY))).unwrap();
+        let (connections, accepted) = mpsc::unbounded_channel();
+        let serving = tokio::spawn(async move { meter.serve_each(accepted).await });
+        let (mut near, far) = duplex(1024);
+        connections.send(far).unwrap();
+        near.write_all(&bytes(ENERGY)).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(near);
+        let (mut near, far) = duplex(1024);
+        connections.send(far).unwrap();
+        let started = Instant::now();
+        let mut came = vec![0; answer.len()];
+        near.read_exact(&mut came).await.unwrap();
+        assert_eq!(came, answer);
+        assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
+        drop((near, connections));
+        serving.await.unwrap();
+    }
+
+    /// Nobody listens at a serial port that nobody has open.
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_to_a_closed_port_is_lost() {
+        let mut wire = faulty(&["late=100%"], None).wire();
+        let parcel = |byte| Parcel { bytes: vec![byte], paced: true, close: false };
+        let now = Instant::now();
+        wire.push(now, parcel(1));
+        wire.push(now + Duration::from_secs(2), parcel(2));
+        wire.lose_what_is_due();
+        assert_eq!(wire.pop().map(|parcel| parcel.bytes), Some(vec![2]));
+        assert!(wire.pop().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_seed_and_requests_give_the_same_bytes() {
+        async fn bytes_of_one_run() -> Vec<u8> {
+            let meter = faulty(&["all=20%", "closed=0%"], None);
+            let (near, far) = duplex(65_536);
+            let serving = tokio::spawn(async move { meter.serve(far).await });
+            let (mut from, mut to) = tokio::io::split(near);
+            let reading = tokio::spawn(async move {
+                let mut all = Vec::new();
+                from.read_to_end(&mut all).await.unwrap();
+                all
+            });
+            for _ in 0..50 {
+                to.write_all(&bytes(ENERGY)).await.unwrap();
+                sleep(Duration::from_secs(30)).await;
+            }
+            to.shutdown().await.unwrap();
+            serving.await.unwrap().unwrap();
+            reading.await.unwrap()
+        }
+        let (first, second) = (bytes_of_one_run().await, bytes_of_one_run().await);
+        assert!(!first.is_empty());
+        assert_eq!(first, second);
     }
 }

@@ -11,6 +11,7 @@
 mod broker;
 mod ports;
 mod program;
+mod simulate;
 mod subscriber;
 
 use std::collections::BTreeMap;
