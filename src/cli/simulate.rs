@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Level;
 
-use super::with_signals;
+use super::{Usage, with_signals};
 use crate::line::Line;
 use crate::logging;
 use crate::simulator::{
@@ -109,7 +109,7 @@ fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
     logging::start(Level::INFO)?;
-    let (registers, model) = registers(args)?;
+    let (registers, model) = registers(args).map_err(|error| Usage(format!("{error:#}")))?;
     let behaviour = Behaviour {
         line: args.baud.map(Line::new),
         turnaround: Duration::from_millis(args.turnaround),
@@ -175,11 +175,6 @@ mod tests {
 
     fn held(line: &str) -> Result<(Registers, Model), String> {
         registers(&parse(line)?).map_err(|error| format!("{error:#}"))
-    }
-
-    #[test]
-    fn the_help_says_what_can_be_said() {
-        insta::assert_snapshot!(Simulate::command().render_long_help());
     }
 
     #[test]

@@ -7,10 +7,9 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Group, Memory, Plan, PollResult, Polled, Trouble, confirm, identify, learn, poll, read_all,
-    withhold,
-};
+use super::ask::{Group, Memory, Polled, confirm, identify, learn, poll, read_all, withhold};
+use super::journal::Trouble;
+use super::{Plan, PollResult};
 use crate::meter::Meter;
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;

@@ -1,0 +1,442 @@
+//! What one poll asks for, in which order, and what becomes of the answers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
+use kmp::register::RegisterId;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::Plan;
+use super::journal::Trouble;
+use crate::condition::{self, Condition};
+use crate::guard::{self, Circumstances, Doubt, Guard};
+use crate::highres::HighResolution;
+use crate::identity::{Identification, News, Version};
+use crate::meter::{Aftermath, Heard, Meter, RequestError, Tries};
+use crate::reading::{Missing, Reading};
+use crate::transport::{Open, Stream};
+
+/// How long a register that this meter does not have is not asked for.
+pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many sets of registers have their turns remembered.
+const MOST_TURNS: usize = 256;
+
+/// What one poll leaves for the next.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// Which meter this is.
+    pub(super) identification: Identification,
+    pub(super) aftermath: Aftermath,
+    /// Registers that are not asked for, since when and why.
+    pub(super) absent: BTreeMap<RegisterId, (Instant, Missing)>,
+    /// The last poll read nothing: the next one must cost little.
+    pub(super) in_vain: bool,
+    /// Registers that silence the meter are given up soon.
+    pub(super) thrifty: bool,
+    pub(super) guard: Guard,
+    pub(super) high_resolution: HighResolution,
+    /// How often each set of registers was asked for, to ask in another order each time.
+    pub(super) turns: BTreeMap<Vec<RegisterId>, usize>,
+}
+
+impl Memory {
+    pub(super) fn new(version: Version) -> Self {
+        Self {
+            identification: Identification::new(version),
+            aftermath: Aftermath::default(),
+            absent: BTreeMap::new(),
+            in_vain: false,
+            thrifty: false,
+            guard: Guard::default(),
+            high_resolution: HighResolution::default(),
+            turns: BTreeMap::new(),
+        }
+    }
+
+    /// Asks for registers in another order than the last time, so that a late answer to an earlier
+    /// request for them shows.
+    fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
+        let mut set = registers.to_vec();
+        set.sort_unstable();
+        // Sets of doubtful registers are many; to forget the turns costs nothing but a chance.
+        if self.turns.len() >= MOST_TURNS {
+            self.turns.clear();
+        }
+        let turn = self.turns.entry(set).or_default();
+        let command = GetRegister::new(&turned(registers, *turn)).ok()?;
+        *turn = turn.wrapping_add(1);
+        // Alone, a register may turn out to be gone.
+        let alone = registers.len() == 1;
+        Some(command.expecting(|register| !alone && self.guard.knows(register)))
+    }
+
+    fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
+        let (since, why) = self.absent.get(&register)?;
+        (since.elapsed() < ABSENCE).then_some(why)
+    }
+}
+
+/// A poll's outcome, with what went wrong.
+#[derive(Debug, Default)]
+pub(super) struct Polled {
+    pub(super) readings: Vec<Reading>,
+    pub(super) missing: Vec<(RegisterId, Missing)>,
+    /// Readings that must be read again before they count.
+    pub(super) doubtful: Vec<(Reading, Doubt)>,
+    /// Doubts that turned out to be true.
+    pub(super) changes: Vec<(RegisterId, Doubt)>,
+    /// What the meter says is wrong with it, where it was asked.
+    pub(super) condition: Option<Condition>,
+    /// What was found out about the meter.
+    pub(super) news: Option<News>,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Requests that are still to be made.
+pub(super) type Groups = VecDeque<Group>;
+
+/// Registers that are asked for together.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) registers: Vec<RegisterId>,
+    /// Whether this is a part of a group that was not answered.
+    pub(super) halved: bool,
+    /// Whether it was silent before a meter that was awake: it may have woken up just then.
+    pub(super) again: bool,
+}
+
+/// `None` when the program stops before anything was read.
+pub(super) async fn poll<O: Open>(
+    plan: &Plan<O>,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) -> Option<Polled> {
+    let mut polled = Polled::default();
+    let mut wanted = Vec::with_capacity(plan.registers.len());
+    for register in &plan.registers {
+        match memory.is_absent(*register) {
+            Some(why) => polled.missing.push((*register, why.clone())),
+            None => wanted.push(*register),
+        }
+    }
+    // Once per start, what tells which meter this is.
+    let mut extras: Vec<_> = memory.identification.registers().collect();
+    extras.retain(|register| {
+        !plan.registers.contains(register) && memory.is_absent(*register).is_none()
+    });
+    wanted.extend(extras);
+    // As few requests as possible, all of about the same size: a register alone has no order by
+    // which a late answer would show.
+    let requests = wanted.len().div_ceil(GetRegister::MAX).max(1);
+    let mut groups: Groups =
+        wanted.chunks(wanted.len().div_ceil(requests).max(1)).map(Group::whole).collect();
+    let alone = wanted.len() == 1;
+    // A connection that breaks is made again once: the rest of the poll is still to be had.
+    for _ in 0..2 {
+        polled.trouble = None;
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            opened = plan.port.open() => opened,
+        };
+        match opened {
+            Ok(stream) => {
+                let meter = Meter::new(stream, plan.line, memory.aftermath);
+                let mut meter = meter.carefully(alone);
+                read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
+                confirm(&mut meter, &mut polled, memory, stop).await;
+                diagnose(&mut meter, &mut groups, &mut polled, memory, stop).await;
+                identify(&mut meter, &mut polled, memory, stop).await;
+                memory.aftermath = meter.aftermath();
+            }
+            Err(error) => polled.trouble = Some(Trouble::Port(error)),
+        }
+        if !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+            break;
+        }
+    }
+    if stop.is_cancelled() && polled.readings.is_empty() {
+        return None;
+    }
+    let unread = groups.into_iter().flat_map(|group| group.registers);
+    polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
+    let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
+    polled.missing.extend(doubtful.map(|register| (register, Missing::Doubtful)));
+    withhold(&mut polled, memory);
+    // What was read for ourselves is not what the user asked for.
+    polled.readings.retain(|reading| plan.registers.contains(&reading.register));
+    polled.missing.retain(|(register, _)| plan.registers.contains(register));
+    memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
+    Some(polled)
+}
+
+impl Group {
+    pub(super) fn whole(registers: &[RegisterId]) -> Self {
+        Self { registers: registers.to_vec(), halved: false, again: false }
+    }
+}
+
+/// Reads the info code where a value looks like that of a broken sensor.
+async fn diagnose(
+    meter: &mut Meter<Box<dyn Stream>>,
+    groups: &mut Groups,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    learn(polled, memory);
+    let models = memory.identification.identity().models;
+    if polled.trouble.is_some()
+        || !polled.readings.iter().any(condition::is_suspicious)
+        || Condition::of(&polled.readings, &models).is_some()
+    {
+        return;
+    }
+    let mut codes = condition::registers(&models).to_vec();
+    codes.retain(|register| memory.is_absent(*register).is_none());
+    if !codes.is_empty() {
+        groups.push_back(Group::whole(&codes));
+        read_all(meter, groups, polled, memory, stop).await;
+        confirm(meter, polled, memory, stop).await;
+    }
+}
+
+/// Hands what was read to whom it tells which meter this is.
+pub(super) fn learn(polled: &Polled, memory: &mut Memory) {
+    for reading in &polled.readings {
+        memory.identification.read(reading);
+    }
+    for register in memory.absent.keys() {
+        memory.identification.absent(*register);
+    }
+}
+
+/// Asks for type and serial number, once.
+pub(super) async fn identify(
+    meter: &mut Meter<Box<dyn Stream>>,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    let awake = polled.trouble.is_none() && !polled.readings.is_empty();
+    if awake && memory.identification.wants_commands() {
+        let meter_type = surely(meter, &GetType, stop).await;
+        let serial = match meter_type {
+            Ok(_) => surely(meter, &GetSerialNo, stop).await,
+            Err(_) => Ok(None),
+        };
+        if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
+            memory.identification.commands(meter_type, serial);
+        }
+    }
+    polled.news = memory.identification.news();
+}
+
+/// An answer that a damaged or late one cannot have been taken for: where that may be, two must be
+/// the same. `None` where the meter does not answer this.
+async fn surely<C: Command<Answer: PartialEq>>(
+    meter: &mut Meter<Box<dyn Stream>>,
+    command: &C,
+    stop: &CancellationToken,
+) -> Result<Option<C::Answer>, RequestError> {
+    let mut earlier = None;
+    for _ in 0..=CONFIRMATIONS {
+        match meter.request(command, Tries::Two, stop).await {
+            Ok(answer) => {
+                let sure = meter.is_clean() && !meter.may_be_late();
+                if sure || earlier.as_ref() == Some(&answer) {
+                    return Ok(Some(answer));
+                }
+                earlier = Some(answer);
+            }
+            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(RequestError::NoAnswer(Heard::Foreign))
+}
+
+/// Takes out what the meter itself says is not measured.
+pub(super) fn withhold(polled: &mut Polled, memory: &Memory) {
+    let models = memory.identification.identity().models;
+    polled.condition = Condition::of(&polled.readings, &models);
+    // A code that is there but was not read might have said so.
+    let unread = polled.condition.is_none()
+        && condition::registers(&models).iter().any(|code| memory.is_absent(*code).is_none());
+    let Polled { readings, missing, condition, .. } = polled;
+    readings.retain(|reading| {
+        let why = match condition {
+            Some(condition) => condition.spoils(reading).map(Missing::Fault),
+            None => (unread && condition::is_suspicious(reading)).then_some(Missing::NoAnswer),
+        };
+        let keep = why.is_none();
+        missing.extend(why.map(|why| (reading.register, why)));
+        keep
+    });
+}
+
+/// Asks for the registers in full requests, and takes from `groups` what is settled.
+pub(super) async fn read_all(
+    meter: &mut Meter<Box<dyn Stream>>,
+    groups: &mut Groups,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    // A meter that was silent the last time mostly still is, so this costs little; but it may have
+    // been silenced by one register, so it is not this that it is asked for first.
+    if memory.in_vain && meter.request(&GetSerialNo, Tries::One, stop).await.is_ok() {
+        memory.in_vain = false;
+    }
+    while let Some(group) = groups.pop_front() {
+        let Some(command) = memory.command(&group.registers) else { continue };
+        // Of a half, what fails by chance is only halved once more.
+        let once =
+            memory.in_vain || (group.halved && (memory.thrifty || group.registers.len() > 1));
+        let tries = if once { Tries::One } else { Tries::Three };
+        let error = match meter.request(&command, tries, stop).await {
+            Ok(answer) => {
+                memory.in_vain = false;
+                for register in group.registers {
+                    let value = answer.iter().find(|value| value.register == register);
+                    match value.map(Reading::try_from) {
+                        Some(Ok(reading)) => weigh(reading, circumstances(meter), polled, memory),
+                        Some(Err(error)) => polled.missing.push((register, error.into())),
+                        None => leave_out(register, Missing::LeftOut, polled, memory),
+                    }
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
+        let heard = match error {
+            RequestError::NoAnswer(heard) => heard,
+            RequestError::Broken(error) => {
+                polled.trouble = Some(error.into());
+                groups.push_front(group);
+                return;
+            }
+            RequestError::Stopping => {
+                groups.push_front(group);
+                return;
+            }
+        };
+        // Asleep, or silenced by a register that it does not know, as a 403 is by some
+        // (cenobitedk/esphome_multical402 issue 5)? Every meter has a serial number.
+        let probed = if memory.in_vain {
+            None
+        } else {
+            Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
+        };
+        if let Some(Err(RequestError::Broken(error))) = probed {
+            polled.trouble = Some(error.into());
+            groups.push_front(group);
+            return;
+        }
+        if !matches!(probed, Some(Ok(_))) {
+            polled.trouble = Some(Trouble::Meter(heard));
+            groups.push_front(group);
+            return;
+        }
+        if group.registers.len() > 1 {
+            let (first, second) = group.registers.split_at(group.registers.len() / 2);
+            for half in [second, first] {
+                groups.push_front(Group { registers: half.to_vec(), halved: true, again: false });
+            }
+        } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) && !group.again {
+            groups.push_front(Group { again: true, ..group });
+        } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) {
+            // Alone, three times, while the meter answers what every meter answers.
+            for register in group.registers {
+                leave_out(register, Missing::Silences, polled, memory);
+            }
+        } else {
+            polled.trouble.get_or_insert(Trouble::Meter(heard));
+            let unread = group.registers.into_iter();
+            polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
+        }
+    }
+}
+
+/// How often a doubtful reading is read again.
+const CONFIRMATIONS: u32 = 2;
+
+/// Reads doubtful readings again; what two readings agree on counts.
+pub(super) async fn confirm(
+    meter: &mut Meter<Box<dyn Stream>>,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    for _ in 0..CONFIRMATIONS {
+        let mut doubtful = std::mem::take(&mut polled.doubtful);
+        for group in doubtful.chunks_mut(GetRegister::MAX) {
+            let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
+            let Some(command) = memory.command(&registers) else { continue };
+            let answer = meter.request(&command, Tries::Three, stop).await.unwrap_or_default();
+            for (earlier, doubt) in group {
+                let again = answer.iter().find(|value| value.register == earlier.register);
+                let Some(Ok(again)) = again.map(Reading::try_from) else {
+                    polled.doubtful.push((earlier.clone(), doubt.clone()));
+                    continue;
+                };
+                let still = memory.guard.doubt(&again, circumstances(meter));
+                if still.is_some() && !guard::agree(earlier, &again) {
+                    debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
+                    meter.distrust();
+                    polled.doubtful.push((again, doubt.clone()));
+                    continue;
+                }
+                if let Some(doubt) = still.filter(|doubt| *doubt != Doubt::Unproven) {
+                    polled.changes.push((again.register, doubt));
+                }
+                memory.guard.accept(&again);
+                polled.readings.push(again);
+            }
+        }
+    }
+}
+
+/// How the readings of the last answer came.
+fn circumstances(meter: &Meter<Box<dyn Stream>>) -> Circumstances {
+    Circumstances { clean: meter.is_clean(), may_be_late: meter.may_be_late() }
+}
+
+/// A reading counts, or must be read again.
+fn weigh(reading: Reading, how: Circumstances, polled: &mut Polled, memory: &mut Memory) {
+    if let Some(doubt) = memory.guard.doubt(&reading, how) {
+        debug!("register {}: {doubt}", reading.register);
+        polled.doubtful.push((reading, doubt));
+    } else {
+        memory.guard.accept(&reading);
+        polled.readings.push(reading);
+    }
+}
+
+/// The `turn`th order of some registers; after all orders the first comes again.
+pub(super) fn turned(registers: &[RegisterId], mut turn: usize) -> Vec<RegisterId> {
+    let mut left = registers.to_vec();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let (next, rest) = (turn.checked_rem(left.len()), turn.checked_div(left.len()));
+        order.push(left.remove(next.unwrap_or(0)));
+        turn = rest.unwrap_or(0);
+    }
+    order
+}
+
+/// Notes that the meter does not have a register, so that it is not asked for again today. One
+/// that has been read before gets another chance first.
+fn leave_out(register: RegisterId, why: Missing, polled: &mut Polled, memory: &mut Memory) {
+    if memory.guard.knows(register) {
+        memory.guard.forget(register);
+        polled.missing.push((register, Missing::NoAnswer));
+    } else {
+        memory.absent.insert(register, (Instant::now(), why.clone()));
+        polled.missing.push((register, why));
+    }
+}

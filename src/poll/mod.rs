@@ -1,0 +1,117 @@
+//! When to read what: one task per meter, which asks for all its registers once per interval and
+//! hands on what came.
+//!
+//! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
+//! again, or a serial server that restarts, is simply found again by the next poll.
+
+mod ask;
+mod journal;
+mod reader;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kmp::register::RegisterId;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use self::ask::{Memory, Polled, poll};
+use self::journal::Journal;
+pub(crate) use self::journal::words;
+pub use self::reader::{Asked, Complaint, Progress, Reader, Scanned};
+use crate::condition::Condition;
+use crate::identity::{Identity, Version};
+use crate::line::Line;
+use crate::reading::{Missing, Reading};
+use crate::transport::Open;
+
+/// What a polling task needs to know.
+#[derive(Debug)]
+pub struct Plan<O> {
+    /// Opens the way to the meter.
+    pub port: O,
+    /// How log lines call the port.
+    pub port_name: String,
+    /// The line behind it.
+    pub line: Line,
+    /// What to read, each once.
+    pub registers: Vec<RegisterId>,
+    /// Which model the user says that it is.
+    pub version: Version,
+    /// From the start of one poll to the start of the next.
+    pub interval: Duration,
+}
+
+/// One poll's outcome: each register asked for is in exactly one of the two lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollResult {
+    /// What was read, in no particular order.
+    pub readings: Vec<Reading>,
+    /// What was not read, and why.
+    pub missing: Vec<(RegisterId, Missing)>,
+    /// Which meter this is, as far as it is known.
+    pub identity: Identity,
+    /// What the meter says is wrong with it, where it was asked.
+    pub condition: Option<Condition>,
+    /// From opening the port to the last byte.
+    pub took: Duration,
+}
+
+/// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
+/// waiting for. Polls that fall into a longer one are skipped.
+///
+/// After a poll that read nothing the next one comes sooner, then ever later up to the interval:
+/// somebody may be standing there, moving the head or pressing keys.
+pub async fn run<O: Open>(
+    mut plan: Plan<O>,
+    results: mpsc::Sender<PollResult>,
+    stop: CancellationToken,
+) {
+    let mut seen = BTreeSet::new();
+    plan.registers.retain(|register| seen.insert(*register));
+    let mut journal = Journal::new(plan.port_name.clone());
+    let mut memory = Memory::new(plan.version);
+    let mut tick = Instant::now();
+    let mut due = tick;
+    let mut back_off = FIRST_BACK_OFF;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = sleep_until(due) => {}
+        }
+        let started = Instant::now();
+        let Some(polled) = poll(&plan, &mut memory, &stop).await else {
+            return;
+        };
+        let took = started.elapsed();
+        journal.models = memory.identification.identity().models;
+        journal.note(&polled, took);
+        memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
+        let Polled { readings, missing, condition, .. } = polled;
+        let identity = memory.identification.identity();
+        let result = PollResult { readings, missing, identity, condition, took };
+        // Nobody listens any more: the program is stopping.
+        if results.send(result).await.is_err() {
+            return;
+        }
+        let now = Instant::now();
+        while tick <= now {
+            tick = tick.checked_add(plan.interval).unwrap_or(now);
+        }
+        due = tick;
+        if memory.in_vain {
+            due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));
+            back_off = back_off.saturating_mul(2);
+        } else {
+            back_off = FIRST_BACK_OFF;
+        }
+    }
+}
+
+/// From the end of a poll in vain to the next poll; doubles up to the interval.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,569 @@
+use std::sync::{Arc, Mutex};
+
+use kmp::model::Model;
+use kmp::register::Register;
+use kmp::unit::Unit;
+use kmp::value::RegisterValue;
+use rust_decimal::Decimal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::sync::watch;
+
+use super::ask::{ABSENCE, turned};
+use super::journal::{Entry, Trouble, unread_words};
+use super::*;
+use crate::identity::News;
+use crate::meter::Heard;
+use crate::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use crate::transport::{OpenError, Stream};
+
+/// A port that does on each opening what was said.
+struct Scripted {
+    openings: Mutex<Vec<Opening>>,
+}
+
+enum Opening {
+    Fails(OpenError),
+    Silent,
+    /// Closed after this many requests.
+    Breaks(Registers, usize),
+    Meter(Registers),
+}
+
+impl Open for Scripted {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        let opening = {
+            let mut openings = self.openings.lock().unwrap();
+            if openings.is_empty() {
+                return Err(OpenError::Missing);
+            }
+            openings.remove(0)
+        };
+        let (near, mut far) = duplex(1024);
+        match opening {
+            Opening::Fails(error) => return Err(error),
+            Opening::Silent => {
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
+                });
+            }
+            Opening::Breaks(registers, requests) => {
+                let (mut ours, theirs) = duplex(1024);
+                let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+                tokio::spawn(async move { meter.serve(theirs).await });
+                tokio::spawn(async move {
+                    let mut buffer = [0; 256];
+                    for _ in 0..requests {
+                        let count = far.read(&mut buffer).await.unwrap();
+                        ours.write_all(&buffer[..count]).await.unwrap();
+                        let count = ours.read(&mut buffer).await.unwrap();
+                        far.write_all(&buffer[..count]).await.unwrap();
+                    }
+                });
+            }
+            Opening::Meter(registers) => {
+                let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+                tokio::spawn(async move { meter.serve(far).await });
+            }
+        }
+        Ok(Box::new(near))
+    }
+}
+
+fn ids(names: &str) -> Vec<RegisterId> {
+    let id = |name: &str| match Register::by_key(name) {
+        Some(register) => register.id,
+        None => name.parse().unwrap(),
+    };
+    names.split(' ').map(id).collect()
+}
+
+/// Those of the older program: 32.
+fn all_names() -> String {
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let names = registers.values.keys().map(|register| register.info().unwrap().key);
+    names.collect::<Vec<_>>().join(" ")
+}
+
+fn meter() -> Opening {
+    Opening::Meter(Registers::example(EnergyUnit::KilowattHour, 0))
+}
+
+fn without(names: &str) -> Opening {
+    let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    registers.values.retain(|id, _| !ids(names).contains(id));
+    Opening::Meter(registers)
+}
+
+fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
+    Plan {
+        port: Scripted { openings: Mutex::new(openings) },
+        port_name: "/dev/ttyUSB0".to_owned(),
+        line: Line::new(1200),
+        registers: ids(names),
+        version: Version::Generic,
+        interval: Duration::from_secs(300),
+    }
+}
+
+/// Polls once for each opening; the log lines of each poll, and what came.
+async fn polls(names: &str, openings: Vec<Opening>) -> (String, Vec<Polled>) {
+    polls_of(Version::Generic, names, openings).await
+}
+
+async fn polls_of(version: Version, names: &str, openings: Vec<Opening>) -> (String, Vec<Polled>) {
+    let count = openings.len();
+    let mut openings = openings;
+    openings.push(Opening::Silent);
+    let plan = Plan {
+        port: Scripted { openings: Mutex::new(openings) },
+        port_name: "/dev/ttyUSB0".to_owned(),
+        line: Line::new(1200),
+        registers: ids(names),
+        version,
+        interval: Duration::from_secs(300),
+    };
+    let mut journal = Journal::new(plan.port_name.clone());
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(version));
+    let (mut log, mut all) = (Vec::new(), Vec::new());
+    for number in 1..=count {
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        journal.models = memory.identification.identity().models;
+        log.push(format!("poll {number}"));
+        for entry in journal.lines(&polled, Duration::from_millis(900)) {
+            log.push(match entry {
+                Entry::Info(text) => format!(" INFO {text}"),
+                Entry::Warn(text) => format!(" WARN {text}"),
+                Entry::Debug(text) => format!("DEBUG {text}"),
+            });
+        }
+        all.push(polled);
+        tokio::time::sleep(plan.interval).await;
+    }
+    (log.join("\n"), all)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_register_is_read_or_missing() {
+    let (_, polled) = polls("temp1 energy 4000 volume", vec![meter(), Opening::Silent]).await;
+    let mut read: Vec<_> = polled[0].readings.iter().map(|reading| reading.register).collect();
+    read.sort_unstable();
+    read.sort_unstable();
+    assert_eq!(read, ids("energy volume temp1"));
+    assert_eq!(polled[0].missing, [(RegisterId::new(4000), Missing::LeftOut)]);
+    assert_eq!(polled[1].readings, []);
+    let mut missing: Vec<_> = polled[1].missing.iter().map(|(register, _)| *register).collect();
+    // What the meter does not have was not asked for again.
+    missing.sort_unstable();
+    assert_eq!(missing, ids("energy volume temp1 4000"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
+    let plan = plan(&all_names(), vec![Opening::Silent, Opening::Silent]);
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
+    for expected in [16, 7] {
+        let started = Instant::now();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!(polled.trouble, Some(Trouble::Meter(Heard::Nothing)));
+        assert_eq!(polled.missing.len(), 32);
+        memory.in_vain = true;
+        assert!(started.elapsed().as_secs().abs_diff(expected) <= 1, "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_that_silences_the_meter_does_not_pass_for_sleep() {
+    let silenced = || {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        registers.silencing.extend(ids("power"));
+        Opening::Meter(registers)
+    };
+    let openings = vec![Opening::Silent, silenced()];
+    let plan = plan("energy power volume", openings);
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    assert_eq!(polled.readings, []);
+    memory.in_vain = true;
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    assert_eq!(polled.readings.len(), 2);
+    assert_eq!(polled.missing, [(RegisterId::new(80), Missing::Silences)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn registers_that_silence_the_meter_cost_only_themselves_and_only_once_a_day() {
+    let silenced = || {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        for silencing in ids("temp1xm3 power") {
+            registers.values.remove(&silencing);
+            registers.silencing.insert(silencing);
+        }
+        Opening::Meter(registers)
+    };
+    let plan = plan(&all_names(), vec![silenced(), silenced(), silenced()]);
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let started = Instant::now();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        took.push(started.elapsed());
+        assert_eq!(polled.trouble, None);
+        assert_eq!(polled.readings.len(), 30);
+        let mut missing = polled.missing;
+        missing.sort_by_key(|(register, _)| *register);
+        let expected: Vec<_> =
+            ids("power temp1xm3").into_iter().map(|id| (id, Missing::Silences)).collect();
+        assert_eq!(missing, expected);
+        tokio::time::sleep(ABSENCE / 2).await;
+    }
+    assert!(took[1] < Duration::from_secs(1), "not asked for: {took:?}");
+    assert!(took[2] > Duration::from_secs(10), "a day has passed: {took:?}");
+}
+
+/// As few bytes as the protocol allows, at the speed of the line: the least number of requests,
+/// and hardly more time than the bytes and the meter's turnaround take.
+#[tokio::test(start_paused = true)]
+async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
+    let seven = "energy volume power flow temp1 temp2 tempdiff".to_owned();
+    for (names, requests, bytes_out) in [(seven, 1, 21), (all_names(), 4, 93)] {
+        let line = Line::new(1200);
+        let turnaround = Duration::from_millis(50);
+        let behaviour = Behaviour { line: Some(line), turnaround, echo: false };
+        let plan = plan(&names, Vec::new());
+        let wire = Wire::new(Registers::example(EnergyUnit::KilowattHour, 0), behaviour);
+        let plan = Plan {
+            port: wire,
+            port_name: plan.port_name,
+            line,
+            registers: plan.registers,
+            version: plan.version,
+            interval: plan.interval,
+        };
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
+        // The first poll waits until the line is quiet.
+        poll(&plan, &mut memory, &stop).await.unwrap();
+        plan.port.reset();
+        let started = Instant::now();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        let took = started.elapsed();
+        assert_eq!(polled.missing, []);
+        let (asked, sent, received) = plan.port.counted();
+        assert_eq!((asked, sent), (requests, bytes_out));
+        // Each register once, a frame around each answer, and some stuffed bytes.
+        let registers: usize = polled.readings.iter().map(|reading| 5 + reading.length).sum();
+        let least = registers + 6 * requests;
+        assert!((least..=least + 16).contains(&received), "{received}, at least {least}");
+        let bound = line.time_for(sent + received) + turnaround * u32::try_from(asked).unwrap();
+        assert!(took >= bound && took <= bound * 102 / 100, "{took:?}, {bound:?}");
+    }
+}
+
+/// A port to a meter that counts what goes over the line.
+struct Wire {
+    meter: Simulator,
+    counts: Arc<Mutex<(usize, usize, usize)>>,
+}
+
+impl Wire {
+    fn new(registers: Registers, behaviour: Behaviour) -> Self {
+        let meter = Simulator::new(watch::channel(registers).1, behaviour);
+        Self { meter, counts: Arc::default() }
+    }
+
+    fn reset(&self) {
+        *self.counts.lock().unwrap() = (0, 0, 0);
+    }
+
+    /// Requests, bytes of requests, bytes of answers.
+    fn counted(&self) -> (usize, usize, usize) {
+        *self.counts.lock().unwrap()
+    }
+}
+
+fn count_request(counts: &Mutex<(usize, usize, usize)>, bytes: usize) {
+    let mut counts = counts.lock().unwrap();
+    counts.0 += 1;
+    counts.1 += bytes;
+}
+
+impl Open for Wire {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        let (near, far) = duplex(1024);
+        let (mut ours, theirs) = duplex(1024);
+        let meter = self.meter.clone();
+        tokio::spawn(async move { meter.serve(theirs).await });
+        let counts = Arc::clone(&self.counts);
+        tokio::spawn(async move {
+            let mut far = far;
+            let (mut request, mut answer) = ([0; 256], [0; 256]);
+            loop {
+                tokio::select! {
+                    Ok(count @ 1..) = far.read(&mut request) => {
+                        count_request(&counts, count);
+                        ours.write_all(&request[..count]).await.unwrap();
+                    }
+                    Ok(count @ 1..) = ours.read(&mut answer) => {
+                        counts.lock().unwrap().2 += count;
+                        if far.write_all(&answer[..count]).await.is_err() {
+                            return;
+                        }
+                    }
+                    else => return,
+                }
+            }
+        });
+        Ok(Box::new(near))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_costs_nothing() {
+    let all = all_names();
+    let registers = || Registers::example(EnergyUnit::KilowattHour, 0);
+    let count = ids(&all).len();
+    // Once, it is made again and goes on where it broke.
+    for requests in 0..4 {
+        let broken = vec![Opening::Breaks(registers(), requests), meter()];
+        let plan = plan(&all, broken);
+        let stop = CancellationToken::new();
+        let polled = poll(&plan, &mut Memory::new(Version::Generic), &stop).await.unwrap();
+        assert_eq!(
+            (polled.readings.len(), polled.missing.len()),
+            (count, 0),
+            "{requests}: {:?}",
+            polled.trouble
+        );
+        assert_eq!(polled.trouble, None);
+    }
+    // Twice is enough.
+    let broken = vec![Opening::Breaks(registers(), 1), Opening::Breaks(registers(), 1), meter()];
+    let plan = plan(&all, broken);
+    let stop = CancellationToken::new();
+    let polled = poll(&plan, &mut Memory::new(Version::Generic), &stop).await.unwrap();
+    assert_eq!((polled.readings.len(), polled.missing.len()), (16, count - 16));
+    assert!(matches!(polled.trouble, Some(Trouble::Broken(_))), "{:?}", polled.trouble);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_state_is_told_once() {
+    let openings = vec![
+        Opening::Fails(OpenError::Missing),
+        Opening::Fails(OpenError::Missing),
+        Opening::Fails(OpenError::Denied),
+        Opening::Silent,
+        Opening::Silent,
+        meter(),
+        without("volume"),
+        without("volume"),
+        meter(),
+        without("volume"),
+        Opening::Silent,
+    ];
+    let (log, _) = polls("energy volume", openings).await;
+    insta::assert_snapshot!(log);
+}
+
+fn set(registers: &mut Registers, rows: &[(u16, Unit, i64, u32, u8)]) {
+    for (id, unit, number, places, length) in rows {
+        let value = Decimal::new(*number, *places);
+        let id = RegisterId::new(*id);
+        registers.insert(RegisterValue::from_decimal(id, *unit, value, *length).unwrap());
+    }
+}
+
+/// A MULTICAL 403 whose t1 is broken, and mended.
+#[tokio::test(start_paused = true)]
+async fn what_a_broken_sensor_gives_is_withheld_and_told() {
+    let broken = |code| {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        let rows = [
+            (86, Unit::CELSIUS, 18_500, 2, 2),
+            (89, Unit::KELVIN, 0, 2, 2),
+            (80, Unit::KILOWATT, 0, 1, 2),
+            (74, Unit::LITRE_PER_HOUR, 0, 0, 2),
+            (99, Unit::NUMBER, code, 0, 2),
+        ];
+        set(&mut registers, &rows);
+        Opening::Meter(registers)
+    };
+    let openings =
+        vec![meter(), broken(8), broken(8), Opening::Silent, meter(), broken(0), broken(8)];
+    let seven = "energy volume power flow temp1 temp2 tempdiff";
+    let (log, polled) = polls_of(Version::Model(Model::Multical403), seven, openings).await;
+    insta::assert_snapshot!(log);
+    let read: Vec<_> = polled.iter().map(|polled| polled.readings.len()).collect();
+    // 185.00 °C with an info code of 0 is published: the meter says that nothing is wrong.
+    assert_eq!(read, [7, 3, 3, 0, 7, 7, 3]);
+}
+
+/// The info code is asked for only where a value is suspicious.
+#[tokio::test(start_paused = true)]
+async fn a_suspicious_value_without_its_info_code_is_withheld() {
+    let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    set(&mut registers, &[(87, Unit::CELSIUS, 0, 2, 2)]);
+    // A meter without register 99: nothing says that the value is wrong.
+    let without_code = Opening::Meter(registers.clone());
+    // One that falls silent just then.
+    set(&mut registers, &[(99, Unit::NUMBER, 16, 0, 2)]);
+    let breaks = || Opening::Breaks(registers.clone(), 1);
+    let (_, polled) = polls("temp2 volume", vec![without_code]).await;
+    assert_eq!(polled[0].readings.len(), 2);
+    let (_, polled) = polls("temp2 volume", vec![breaks(), Opening::Silent]).await;
+    assert_eq!(polled[0].missing, [(RegisterId::new(87), Missing::NoAnswer)]);
+    assert_eq!(polled[0].readings.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_meter_is_asked_once_who_it_is() {
+    let identified = || {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(
+            &mut registers,
+            &[
+                (1001, Unit::NUMBER, 12_345_678, 0, 4),
+                (1010, Unit::NUMBER, 87_654_321, 0, 4),
+                (112, Unit::NUMBER, 12, 0, 4),
+            ],
+        );
+        // As a 403 is by some.
+        registers.silencing.insert(RegisterId::new(348));
+        registers
+    };
+    let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
+    let plan = Plan {
+        port: Wire::new(identified(), behaviour),
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy volume power flow temp1 temp2 tempdiff"),
+        version: Version::Auto,
+        interval: Duration::from_secs(300),
+    };
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    assert_eq!((polled.readings.len(), polled.missing.len()), (7, 0));
+    let Some(News::Info(told)) = polled.news else { panic!("{:?}", polled.news) };
+    assert_eq!(
+        told,
+        "By the registers that it has, the meter is a Multical 403 (serial number 12345678, \
+         type 0x0217, software A2)."
+    );
+    let identity = memory.identification.identity();
+    assert_eq!(identity.models, [Model::Multical403]);
+    assert_eq!(identity.customer, Some(Decimal::from(1_287_654_321_i64)));
+    plan.port.reset();
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    assert_eq!(polled.news, None);
+    assert_eq!(plan.port.counted().0, 1, "never again");
+}
+
+#[test]
+fn every_trouble_says_what_to_do() {
+    let ports = [
+        OpenError::Missing,
+        OpenError::NotSerial,
+        OpenError::Denied,
+        OpenError::Busy,
+        OpenError::HostNotFound { host: "meter.local".to_owned() },
+        OpenError::Refused,
+        OpenError::NoConnection,
+        OpenError::Unwanted { said: String::new() },
+        OpenError::Unwanted { said: "Port already in use".to_owned() },
+        OpenError::Other { reason: "odd".to_owned() },
+    ];
+    let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];
+    let troubles = ports
+        .into_iter()
+        .map(Trouble::Port)
+        .chain([Trouble::Broken("end of file".to_owned())])
+        .chain(heard.into_iter().map(Trouble::Meter));
+    let texts: Vec<_> = troubles
+        .map(|trouble| format!("{}.\n  {}", trouble.words("/dev/ttyUSB0"), trouble.hint(&[])))
+        .collect();
+    insta::assert_snapshot!(texts.join("\n"));
+    let sleeping = Model::ALL
+        .map(|model| format!("{model}: {}", Trouble::Meter(Heard::Nothing).hint(&[model])));
+    insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
+    let openings = (0..7).map(|_| Opening::Silent).chain([meter(), meter()]).collect();
+    let (sender, mut results) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let started = Instant::now();
+    let task = tokio::spawn(run(plan("energy", openings), sender, stop.clone()));
+    let mut ends = Vec::new();
+    for _ in 0..9 {
+        results.recv().await.unwrap();
+        ends.push(started.elapsed().as_secs());
+    }
+    stop.cancel();
+    task.await.unwrap();
+    // 15 s, 30 s, 60 s and 120 s after the poll before, then every five minutes.
+    let gaps: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60, "{gaps:?}");
+    assert_eq!(ends[8] % 300, 0, "back on the beat: {ends:?}");
+    assert_eq!(ends[8] - ends[7], 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_keep_to_the_interval_and_stop_when_asked() {
+    let openings = (0..4).map(|_| meter()).collect();
+    let plan = Plan {
+        port: Scripted { openings: Mutex::new(openings) },
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy energy volume"),
+        version: Version::Generic,
+        interval: Duration::from_secs(60),
+    };
+    let (sender, mut results) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let started = Instant::now();
+    let task = tokio::spawn(run(plan, sender, stop.clone()));
+    for number in 0..3 {
+        let result = results.recv().await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), number * 60);
+        // Each register once.
+        assert_eq!(result.readings.len() + result.missing.len(), 2);
+    }
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 120);
+}
+
+#[test]
+fn every_order_has_its_turn() {
+    let four = ids("1 2 3 4");
+    let orders: BTreeSet<_> = (0..24).map(|turn| turned(&four, turn)).collect();
+    assert_eq!(orders.len(), 24);
+    assert_eq!(turned(&four, 0), four);
+    assert_eq!(turned(&four, 24), four);
+    assert_ne!(turned(&ids("1 2"), 0), turned(&ids("1 2"), 1));
+    assert_eq!(turned(&[], 5), []);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let shown = |names: &str| {
+        let missing: Vec<_> = ids(names).into_iter().map(|id| (id, Missing::NoAnswer)).collect();
+        unread_words(&missing)
+    };
+    assert_eq!(unread_words(&[]), "");
+    assert_eq!(shown("volume"), ", without volume");
+    assert_eq!(shown("volume 4000"), ", without volume and 4000");
+    assert_eq!(
+        shown("energy volume flow power temp1 temp2 tempdiff"),
+        ", without energy, volume, flow, power, temp1 and 2 more"
+    );
+}
+
+#[test]
+fn durations_in_words() {
+    let shown: Vec<_> = [0, 900, 9_999, 10_000, 119_999, 120_000, 7_199_000, 7_200_000, 12_000_000]
+        .map(|ms| words(Duration::from_millis(ms)))
+        .into();
+    assert_eq!(
+        shown,
+        ["0.0 s", "0.9 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h", "3 h 20 min"]
+    );
+}
