@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, Meter, Publishing};
-use crate::discovery;
+use crate::discovery::{self, Described};
 use crate::identity::{Identification, Identity};
 use crate::line::Line;
 use crate::mqtt::{self, Publisher};
 use crate::payload::{self, Message, OFFLINE, ONLINE};
-use crate::poll::{self, Plan, PollResult};
+use crate::poll::{self, Plan, PollResult, Trigger};
 use crate::topic::Topics;
 use crate::transport::Port;
 use crate::units::{self, Measure};
@@ -38,7 +38,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     for (index, meter) in meters.into_iter().enumerate() {
         greet(&meter);
         let (sender, results) = mpsc::channel(RESULTS);
-        polls.spawn(poll::run(plan(&meter), sender, stop.clone()));
+        polls.spawn(poll::run(plan(&meter), sender, Trigger::default(), stop.clone()));
         let announcer = Announcer::new(index, meter, Arc::clone(&publishing), topics.clone());
         polls.spawn(announcer.run(results, publisher.clone()));
     }
@@ -99,6 +99,7 @@ struct Announcer {
     identity: Identity,
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
+    has_info_code: bool,
 }
 
 impl Announcer {
@@ -108,19 +109,25 @@ impl Announcer {
         };
         let measures = meter.parameters.iter().map(expected).collect();
         let identity = Identification::new(meter.version).identity();
-        Self { index, meter, publishing, topics, identity, measures }
+        Self { index, meter, publishing, topics, identity, measures, has_info_code: false }
     }
 
     fn discovery(&self) -> Vec<Message> {
-        let prefix = &self.publishing.discovery_prefix;
-        discovery::messages(&self.meter, &self.identity, &self.measures, prefix, &self.topics)
+        let described = Described {
+            meter: &self.meter,
+            identity: &self.identity,
+            measures: &self.measures,
+            has_info_code: self.has_info_code,
+        };
+        discovery::meter(described, &self.publishing, &self.topics)
     }
 
     async fn run(mut self, mut results: mpsc::Receiver<PollResult>, publisher: Publisher) {
         publisher.announce(self.index, self.discovery());
         while let Some(result) = results.recv().await {
             self.identity = result.identity.clone();
-            let values = payload::values(&result, &self.meter, &self.publishing, &self.topics);
+            let topics = self.topics.meter(self.meter.name.as_ref());
+            let values = payload::values(&result, &self.meter, &self.publishing, &topics);
             for value in &values {
                 self.learn(value.index, value.measure);
             }

@@ -6,36 +6,43 @@ use kmp::register::Kind;
 use kmp::unit::Quantity;
 use serde::Serialize;
 
-use crate::config::{Meter, Parameter, Qos};
+use crate::config::{Meter, Parameter, Publishing, Qos};
 use crate::identity::Identity;
 use crate::payload::{Message, OFFLINE, ONLINE};
-use crate::topic::{Topics, unique_id};
+use crate::topic::{Ids, Topics};
 use crate::units::Measure;
 
-/// The discovery messages of a meter's parameters.
-///
-/// `measures` has for each parameter what its values measure, or `None` while that is not certain:
-/// an entity with the wrong unit would spoil the statistics, so it is announced when its first
-/// value has come.
+/// A meter, as far as its entities are made of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Described<'a> {
+    /// Its settings.
+    pub meter: &'a Meter,
+    /// Which meter it is, as far as it is known.
+    pub identity: &'a Identity,
+    /// For each parameter what its values measure, or `None` while that is not certain: an entity
+    /// with the wrong unit would spoil the statistics, so it is announced when its first value has
+    /// come.
+    pub measures: &'a [Option<Measure>],
+    /// Whether the meter has an info code.
+    pub has_info_code: bool,
+}
+
+/// The discovery messages of a meter's entities.
 #[must_use]
-pub fn messages(
-    meter: &Meter,
-    identity: &Identity,
-    measures: &[Option<Measure>],
-    prefix: &str,
-    topics: &Topics,
-) -> Vec<Message> {
+pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+    let Described { meter, identity, measures, .. } = described;
     let model = identity.model_words();
+    let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     let mut messages = Vec::new();
     for (parameter, measure) in meter.parameters.iter().zip(measures) {
         let Some(measure) = measure else { continue };
-        let entity = entity(parameter, *measure, meter, &model, topics);
+        let entity = entity(parameter, *measure, meter, &model, &ids, topics);
         // A struct of texts always becomes JSON.
         let Ok(payload) = serde_json::to_string(&entity) else {
             continue;
         };
         messages.push(Message {
-            topic: format!("{prefix}/sensor/{}/config", entity.unique_id),
+            topic: format!("{}/sensor/{}/config", publishing.discovery_prefix, entity.unique_id),
             payload,
             qos: Qos::AtLeastOnce,
             retain: true,
@@ -85,6 +92,7 @@ fn entity<'a>(
     measure: Measure,
     meter: &'a Meter,
     model: &'a str,
+    ids: &Ids,
     topics: &Topics,
 ) -> Entity<'a> {
     let register = parameter.register().info();
@@ -101,8 +109,8 @@ fn entity<'a>(
     let device_class = device_class(measure, kind);
     Entity {
         name: label.unwrap_or_else(|| format!("Register {}", parameter.register())),
-        unique_id: unique_id(parameter),
-        state_topic: topics.value(parameter),
+        unique_id: ids.parameter(parameter),
+        state_topic: topics.meter(meter.name.as_ref()).value(parameter),
         availability_topic: topics.status(),
         payload_available: ONLINE,
         payload_not_available: OFFLINE,
@@ -200,7 +208,7 @@ mod tests {
     use kmp::register::{REGISTERS, RegisterId};
 
     use super::*;
-    use crate::config;
+    use crate::config::{self, Config};
     use crate::identity::Identification;
     use crate::units::{self, UnitSystem};
 
@@ -236,12 +244,17 @@ mod tests {
         ("pressure", &["Pa", "hPa", "kPa", "mbar", "cbar", "bar", "psi"], &["measurement"]),
     ];
 
-    fn meter(parameters: &str) -> Meter {
+    fn loaded(parameters: &str) -> (Meter, Publishing) {
         let yaml = format!(
             "serial_device: {{com_port: /dev/ttyUSB0}}\nkamstrup: {{parameters: '{parameters}'}}"
         );
         let loaded = config::check(Some((Path::new("x"), &yaml)), &BTreeMap::new()).unwrap();
-        loaded.config.meters.into_iter().next().unwrap()
+        let Config { publishing, mut meters, .. } = loaded.config;
+        (meters.remove(0), publishing)
+    }
+
+    fn meter(parameters: &str) -> Meter {
+        loaded(parameters).0
     }
 
     fn all_names() -> String {
@@ -269,8 +282,20 @@ mod tests {
         Identification::new(meter.version).identity()
     }
 
+    fn announced(
+        meter: &Meter,
+        measures: &[Option<Measure>],
+        publishing: &Publishing,
+        topics: &Topics,
+    ) -> Vec<Message> {
+        let identity = &identity(meter);
+        let described = Described { meter, identity, measures, has_info_code: true };
+        super::meter(described, publishing, topics)
+    }
+
     fn payloads(meter: &Meter, measures: &[Option<Measure>]) -> Vec<serde_json::Value> {
-        messages(meter, &identity(meter), measures, "homeassistant", &Topics::new("kamstrup"))
+        let (_, publishing) = loaded("energy");
+        announced(meter, measures, &publishing, &Topics::new("kamstrup"))
             .iter()
             .map(|message| serde_json::from_str(&message.payload).unwrap())
             .collect()
@@ -372,9 +397,10 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_is_not_announced() {
-        let meter = meter("energy,4000,hourcounter");
+        let (meter, publishing) = loaded("energy,4000,hourcounter");
+        let publishing = Publishing { discovery_prefix: "ha".to_owned(), ..publishing };
         let topics: Vec<_> =
-            messages(&meter, &identity(&meter), &expected(&meter), "ha", &Topics::new("heat"))
+            announced(&meter, &expected(&meter), &publishing, &Topics::new("heat"))
                 .into_iter()
                 .map(|message| message.topic)
                 .collect();

@@ -17,6 +17,7 @@ pub mod line;
 pub mod logging;
 pub mod meter;
 pub mod mqtt;
+pub mod name;
 pub mod payload;
 pub mod poll;
 pub mod reading;

@@ -2,7 +2,7 @@
 
 use crate::config::{Meter, Publishing, Qos};
 use crate::poll::PollResult;
-use crate::topic::Topics;
+use crate::topic::{MeterTopics, Topics};
 use crate::units::{self, Measure};
 
 /// The program is connected.
@@ -54,7 +54,7 @@ pub fn values(
     result: &PollResult,
     meter: &Meter,
     publishing: &Publishing,
-    topics: &Topics,
+    topics: &MeterTopics,
 ) -> Vec<Valued> {
     let mut values = Vec::new();
     for (index, parameter) in meter.parameters.iter().enumerate() {

@@ -1,24 +1,18 @@
-//! The names of topics.
+//! The names of topics, and of entities.
 
-use crate::config::Parameter;
+use crate::name::{MeterName, Parameter};
 
-/// The topics of one meter.
+/// The topics of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
     base: String,
 }
 
 impl Topics {
-    /// Those of the only meter: directly under the configured topic.
+    /// Under the configured topic.
     #[must_use]
     pub fn new(base: &str) -> Self {
         Self { base: base.to_owned() }
-    }
-
-    /// Where a value is published, in lower case.
-    #[must_use]
-    pub fn value(&self, parameter: &Parameter) -> String {
-        format!("{}/{}", self.base, parameter.name().to_ascii_lowercase())
     }
 
     /// Where `online` and `offline` are published.
@@ -26,13 +20,225 @@ impl Topics {
     pub fn status(&self) -> String {
         format!("{}/status", self.base)
     }
+
+    /// Where a fact about the program is published.
+    #[must_use]
+    pub fn about(&self, about: About) -> String {
+        format!("{}/{}", self.base, about.key())
+    }
+
+    /// The commands to the program, of which each is one level below.
+    #[must_use]
+    pub fn commands(&self) -> String {
+        format!("{}/{COMMAND}/+", self.base)
+    }
+
+    /// The topics of a meter: those of a meter without a name stand directly under the configured
+    /// topic.
+    #[must_use]
+    pub fn meter(&self, name: Option<&MeterName>) -> MeterTopics {
+        let base = match name {
+            None => self.base.clone(),
+            Some(name) => format!("{}/{name}", self.base),
+        };
+        MeterTopics { base }
+    }
 }
 
-/// The unique id of a parameter's entity, which is also its place under the discovery prefix.
+/// The topics of one meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeterTopics {
+    base: String,
+}
+
+impl MeterTopics {
+    /// Where a value is published, in lower case.
+    #[must_use]
+    pub fn value(&self, parameter: &Parameter) -> String {
+        format!("{}/{}", self.base, parameter.name().to_ascii_lowercase())
+    }
+
+    /// Where a poll is published as a whole.
+    #[must_use]
+    pub fn reading(&self) -> String {
+        format!("{}/{READING}", self.base)
+    }
+
+    /// Where it is published how reading the meter goes.
+    #[must_use]
+    pub fn diagnostic(&self, diagnostic: Diagnostic) -> String {
+        format!("{}/{}", self.base, diagnostic.key())
+    }
+
+    /// The commands to the meter, of which each is one level below.
+    #[must_use]
+    pub fn commands(&self) -> String {
+        format!("{}/{COMMAND}/+", self.base)
+    }
+
+    /// The command to read the meter now.
+    #[must_use]
+    pub fn read_command(&self) -> String {
+        format!("{}/{COMMAND}/{READ}", self.base)
+    }
+
+    /// The command that a message on this topic is; `None` where the topic is not one of this
+    /// meter's commands.
+    #[must_use]
+    pub fn command<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let command = topic.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(COMMAND)?;
+        command.strip_prefix('/').filter(|command| !command.contains('/'))
+    }
+}
+
+const READING: &str = "reading";
+const COMMAND: &str = "command";
+/// The command to read a meter now.
+pub const READ: &str = "read";
+
+/// How reading a meter goes, as far as it is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Diagnostic {
+    /// `ON` while the meter answers, else `OFF`.
+    Connection,
+    /// When it was read last.
+    LastRead,
+    /// How long that took, in seconds.
+    ReadDuration,
+    /// How many polls since the start have failed, in whole or in part.
+    FailedReads,
+    /// What the info code says, in words.
+    Info,
+    /// `ON` while the info code says that something is wrong, else `OFF`.
+    Problem,
+}
+
+impl Diagnostic {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Connection,
+        Self::LastRead,
+        Self::ReadDuration,
+        Self::FailedReads,
+        Self::Info,
+        Self::Problem,
+    ];
+
+    /// Its name in topics and unique ids.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::LastRead => "last_read",
+            Self::ReadDuration => "read_duration",
+            Self::FailedReads => "failed_reads",
+            Self::Info => "info",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// What is published of the program itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum About {
+    /// Its version.
+    Version,
+    /// Since when it runs.
+    Started,
+}
+
+impl About {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Version, Self::Started];
+
+    /// Its name in topics and unique ids.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Started => "started",
+        }
+    }
+}
+
+/// The unique ids of a meter's entities, which are also their places under the discovery prefix.
 ///
 /// The spelling is that of the older Python program, upper case included, so that its entities and
 /// their history live on.
-#[must_use]
-pub fn unique_id(parameter: &Parameter) -> String {
-    format!("kamstrup_{}", parameter.name())
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ids {
+    prefix: String,
+}
+
+impl Ids {
+    /// Of a meter, or of the program where there is no name.
+    #[must_use]
+    pub fn new(prefix: &str, name: Option<&MeterName>) -> Self {
+        let prefix = match name {
+            None => prefix.to_owned(),
+            Some(name) => format!("{prefix}_{name}"),
+        };
+        Self { prefix }
+    }
+
+    /// Of a parameter's entity.
+    #[must_use]
+    pub fn parameter(&self, parameter: &Parameter) -> String {
+        self.with(parameter.name())
+    }
+
+    /// Of another entity.
+    #[must_use]
+    pub fn with(&self, key: &str) -> String {
+        format!("{}_{key}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::name::RESERVED;
+
+    #[test]
+    fn no_meter_can_be_called_like_a_topic_that_is_taken() {
+        let topics = Topics::new("x");
+        let meter = topics.meter(None);
+        let diagnostics = Diagnostic::ALL.map(|diagnostic| meter.diagnostic(diagnostic));
+        let about = About::ALL.map(|about| topics.about(about));
+        let others = [topics.status(), meter.reading(), topics.commands()];
+        let taken: BTreeSet<_> = diagnostics.into_iter().chain(about).chain(others).collect();
+        let first_level = |topic: &String| topic.split('/').nth(1).unwrap().to_owned();
+        assert_eq!(
+            taken.iter().map(first_level).collect::<BTreeSet<_>>(),
+            BTreeSet::from(RESERVED.map(str::to_owned))
+        );
+    }
+
+    #[test]
+    fn a_named_meter_has_a_level_of_its_own() {
+        let topics = Topics::new("kamstrup");
+        let energy: Parameter = "maxflowDate_m".parse().unwrap();
+        let name: MeterName = "Garage".parse().unwrap();
+        assert_eq!(topics.meter(None).value(&energy), "kamstrup/maxflowdate_m");
+        assert_eq!(topics.meter(Some(&name)).value(&energy), "kamstrup/Garage/maxflowdate_m");
+        assert_eq!(Ids::new("kamstrup", None).parameter(&energy), "kamstrup_maxflowDate_m");
+        let named = Ids::new("kamstrup", Some(&name));
+        assert_eq!(named.parameter(&energy), "kamstrup_Garage_maxflowDate_m");
+    }
+
+    #[test]
+    fn commands_are_told_by_their_topic() {
+        let topics = Topics::new("kamstrup");
+        let (only, name) = (topics.meter(None), "garage".parse().unwrap());
+        let garage = topics.meter(Some(&name));
+        assert_eq!(only.command("kamstrup/command/read"), Some("read"));
+        assert_eq!(only.command("kamstrup/command/fly"), Some("fly"));
+        assert_eq!(only.command("kamstrup/command/read/now"), None);
+        assert_eq!(only.command("kamstrup/garage/command/read"), None);
+        assert_eq!(garage.command("kamstrup/garage/command/read"), Some("read"));
+        assert_eq!(garage.command("kamstrup/garagecommand/read"), None);
+        assert_eq!(only.command(&only.read_command()), Some(READ));
+    }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use kamstrup2mqtt::identity::Version;
 use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::poll::{self, Plan};
+use kamstrup2mqtt::poll::{self, Plan, Trigger};
 use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};
 use kmp::register::RegisterId;
@@ -105,7 +105,7 @@ async fn run(
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    tasks.spawn(poll::run(plan, sender, stop.clone()));
+    tasks.spawn(poll::run(plan, sender, Trigger::default(), stop.clone()));
     let mut outcome = Outcome { polls, complete: 0, values: 0, wrong: Vec::new() };
     let mut before = table(0);
     let mut changed = Instant::now();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kamstrup2mqtt::identity::Version;
 use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::meter::{Aftermath, Meter, Tries};
-use kamstrup2mqtt::poll::{self, Plan, PollResult};
+use kamstrup2mqtt::poll::{self, Plan, PollResult, Trigger};
 use kamstrup2mqtt::reading::{Missing, Reading};
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Faults, Model, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};
@@ -79,7 +79,7 @@ impl Polled {
             interval: Duration::from_secs(300),
         };
         let (sender, results) = mpsc::channel(1);
-        tasks.spawn(poll::run(plan, sender, CancellationToken::new()));
+        tasks.spawn(poll::run(plan, sender, Trigger::default(), CancellationToken::new()));
         Self { registers, results, _tasks: tasks }
     }
 

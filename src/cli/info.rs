@@ -56,12 +56,11 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let (meter, mut reader) = asking.reader();
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
-        let asked = reader.read(&stop).await;
+        let result = reader.read(&stop).await;
         // By themselves, so that it is known when the clock was read.
         let clock = reader.read_others(vec![DATE, CLOCK], &stop).await;
         let now = LocalTime::now().datetime();
-        let clock = meter_clock(&clock.result);
-        let result = asked.result;
+        let clock = meter_clock(&clock);
         let condition = Condition::of(&result.readings, &result.identity.models);
         let ahead = clock.map(|clock| now.duration_until(clock).as_secs());
         if args.target.json {
@@ -80,7 +79,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         } else if !result.readings.is_empty() {
             print(&words(&result, condition.as_ref(), clock, ahead))?;
         }
-        if let Some(trouble) = &asked.trouble {
+        if let Some(trouble) = &result.trouble {
             complain(trouble);
         }
         if result.readings.is_empty() {

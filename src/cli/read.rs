@@ -53,18 +53,18 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let asked = reader.read(&stop).await;
-        let shown = Shown::new(&meter.parameters, &asked.result, meter.units);
+        let shown = Shown::new(&meter.parameters, &asked, meter.units);
         let nothing = shown.values.is_empty();
         if args.target.json {
             print_json(&Json {
-                meter: MeterJson::new(&asked.result.identity, &meter),
+                meter: MeterJson::new(&asked.identity, &meter),
                 values: shown.values_json()?,
                 missing: shown.missing_json(),
             })?;
         } else if !nothing || asked.trouble.is_none() {
             print(&shown.text()).context("the values cannot be written")?;
         }
-        if let Some(condition) = asked.result.condition.filter(|condition| condition.code != 0) {
+        if let Some(condition) = asked.condition.as_ref().filter(|condition| condition.code != 0) {
             tracing::warn!("The meter reports {condition}.");
         }
         if let Some(trouble) = &asked.trouble {

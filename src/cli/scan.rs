@@ -80,6 +80,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             missing: scanned.odd,
             identity,
             condition: None,
+            trouble: None,
             took: std::time::Duration::ZERO,
         };
         let shown = Shown::new(&parameters, &result, meter.units);

@@ -84,6 +84,8 @@ pub(super) const KEYS: &[Key] = &[
     file_only("logging.syslog_date_format", TEXT),
 
     file_only("homeassistant.discovery_prefix", "a topic of 1 to 256 characters without `+`, `#` and control characters"),
+    file_only("homeassistant.status_topic", "a topic of 1 to 256 characters without `+`, `#` and control characters"),
+    file_only("homeassistant.id_prefix", "1 to 64 letters, digits, `_` and `-`"),
 ];
 
 /// The setting of this path.

@@ -16,7 +16,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use kmp::model::Model;
-use kmp::register::{Register, RegisterId};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use thiserror::Error;
@@ -26,6 +25,8 @@ pub use self::secret::Secret;
 use self::source::{Place, Raw, Setting, Settings};
 use crate::identity::Version;
 use crate::line::THINKING;
+pub use crate::name::{MeterName, Parameter};
+use crate::name::{UnknownParameter, identifier};
 use crate::transport::{DataBits, Endpoint, ModemLine, Parity, SerialSettings, StopBits};
 use crate::units::UnitSystem;
 
@@ -75,6 +76,10 @@ pub struct Publishing {
     pub retain: bool,
     /// Where Home Assistant looks for discovery messages.
     pub discovery_prefix: String,
+    /// Where Home Assistant says that it has started.
+    pub status_topic: String,
+    /// How the unique ids of all entities begin.
+    pub id_prefix: String,
 }
 
 /// MQTT's quality of service.
@@ -91,6 +96,8 @@ pub enum Qos {
 /// One meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meter {
+    /// Its part in topics and unique ids; none where there is only one meter.
+    pub name: Option<MeterName>,
     /// Where it is connected.
     pub endpoint: Endpoint,
     /// The line there.
@@ -110,55 +117,6 @@ pub struct Meter {
     /// Its name there.
     pub device_name: String,
 }
-
-/// A value to be read and published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parameter {
-    name: String,
-    register: RegisterId,
-}
-
-impl Parameter {
-    /// Its name in unique ids: as the older Python program spells it, or the number as the user
-    /// wrote it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// A register, by its name where it has one.
-    #[must_use]
-    pub fn of(register: RegisterId) -> Self {
-        let name = match register.info() {
-            Some(info) => info.key.to_owned(),
-            None => register.to_string(),
-        };
-        Self { name, register }
-    }
-
-    /// The register behind it.
-    #[must_use]
-    pub fn register(&self) -> RegisterId {
-        self.register
-    }
-}
-
-impl FromStr for Parameter {
-    type Err = UnknownParameter;
-
-    fn from_str(text: &str) -> Result<Self, UnknownParameter> {
-        if let Some(register) = Register::by_key(text) {
-            return Ok(Self { name: register.key.to_owned(), register: register.id });
-        }
-        let register = text.parse().map_err(|_| UnknownParameter)?;
-        Ok(Self { name: text.to_ascii_lowercase(), register })
-    }
-}
-
-/// The text is neither the name of a value nor a register number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("neither the name of a value nor a register number")]
-pub struct UnknownParameter;
 
 /// What is read where the configuration does not say.
 const DEFAULT_PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
@@ -360,6 +318,12 @@ impl<'a> Checker<'a> {
             discovery_prefix: self
                 .value("homeassistant.discovery_prefix", topic)
                 .unwrap_or_else(|| "homeassistant".to_owned()),
+            status_topic: self
+                .value("homeassistant.status_topic", topic)
+                .unwrap_or_else(|| "homeassistant/status".to_owned()),
+            id_prefix: self
+                .value("homeassistant.id_prefix", identifier)
+                .unwrap_or_else(|| "kamstrup".to_owned()),
         };
         let log_level = self.value("logging.level", level).unwrap_or(Level::INFO);
         self.destinations();
@@ -371,6 +335,7 @@ impl<'a> Checker<'a> {
         let endpoint = self.endpoint();
         let serial = self.serial();
         let meter = Meter {
+            name: None,
             serial,
             timeout: self.timeout(),
             parameters: self.parameters(),

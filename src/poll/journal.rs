@@ -239,7 +239,20 @@ fn register_words(register: RegisterId) -> String {
     }
 }
 
+/// What went wrong, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// What happened.
+    pub words: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
 impl Trouble {
+    pub(super) fn complaint(&self, port: &str, models: &[Model]) -> Complaint {
+        Complaint { words: self.words(port).to_string(), hint: self.hint(models) }
+    }
+
     /// Whether it calls for the same line in the log. What is heard of a meter whose head is off
     /// changes with the light in the room.
     fn is_like(&self, other: &Self) -> bool {

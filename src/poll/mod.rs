@@ -9,17 +9,20 @@ mod journal;
 mod reader;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kmp::register::RegisterId;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::ask::{Memory, Polled, poll};
+pub use self::journal::Complaint;
 use self::journal::Journal;
 pub(crate) use self::journal::words;
-pub use self::reader::{Asked, Complaint, Progress, Reader, Scanned};
+pub use self::reader::{Progress, Reader, Scanned};
 use crate::condition::Condition;
 use crate::identity::{Identity, Version};
 use crate::line::Line;
@@ -43,6 +46,26 @@ pub struct Plan<O> {
     pub interval: Duration,
 }
 
+/// Asks for a poll out of turn.
+#[derive(Debug, Clone, Default)]
+pub struct Trigger(Arc<Notify>);
+
+impl Trigger {
+    /// Polls now, or as soon as the last poll is [`RECOVERY`] ago. Asking twice is asking once.
+    pub fn pull(&self) {
+        self.0.notify_one();
+    }
+
+    /// What was asked for before the poll that begins is answered by it.
+    fn forget(&self) {
+        pin!(self.0.notified()).enable();
+    }
+}
+
+/// From the start of one poll to the next one that somebody asks for: each costs the meter's
+/// battery.
+pub const RECOVERY: Duration = Duration::from_secs(10);
+
 /// One poll's outcome: each register asked for is in exactly one of the two lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollResult {
@@ -54,6 +77,8 @@ pub struct PollResult {
     pub identity: Identity,
     /// What the meter says is wrong with it, where it was asked.
     pub condition: Option<Condition>,
+    /// What went wrong, if something did, and what to do about it.
+    pub trouble: Option<Complaint>,
     /// From opening the port to the last byte.
     pub took: Duration,
 }
@@ -66,6 +91,7 @@ pub struct PollResult {
 pub async fn run<O: Open>(
     mut plan: Plan<O>,
     results: mpsc::Sender<PollResult>,
+    trigger: Trigger,
     stop: CancellationToken,
 ) {
     let mut seen = BTreeSet::new();
@@ -75,23 +101,34 @@ pub async fn run<O: Open>(
     let mut tick = Instant::now();
     let mut due = tick;
     let mut back_off = FIRST_BACK_OFF;
+    let (mut started, mut hurried) = (None, false);
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
             () = sleep_until(due) => {}
+            () = trigger.0.notified(), if !hurried => {
+                let soon = started.and_then(|at: Instant| at.checked_add(RECOVERY));
+                due = due.min(soon.unwrap_or(due)).max(Instant::now());
+                hurried = true;
+                continue;
+            }
         }
-        let started = Instant::now();
+        hurried = false;
+        trigger.forget();
+        let begun = Instant::now();
+        started = Some(begun);
         let Some(polled) = poll(&plan, &mut memory, &stop).await else {
             return;
         };
-        let took = started.elapsed();
+        let took = begun.elapsed();
         journal.models = memory.identification.identity().models;
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
-        let Polled { readings, missing, condition, .. } = polled;
+        let Polled { readings, missing, condition, trouble, .. } = polled;
         let identity = memory.identification.identity();
-        let result = PollResult { readings, missing, identity, condition, took };
+        let trouble = trouble.map(|trouble| trouble.complaint(&plan.port_name, &identity.models));
+        let result = PollResult { readings, missing, identity, condition, trouble, took };
         // Nobody listens any more: the program is stopping.
         if results.send(result).await.is_err() {
             return;

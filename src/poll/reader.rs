@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ask::{Group, Memory, Polled, confirm, identify, learn, poll, read_all, withhold};
 use super::journal::Trouble;
-use super::{Plan, PollResult};
+use super::{Complaint, Plan, PollResult};
 use crate::meter::Meter;
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
@@ -19,24 +19,6 @@ use crate::transport::Open;
 pub struct Reader<O> {
     plan: Plan<O>,
     memory: Memory,
-}
-
-/// What reading gave.
-#[derive(Debug)]
-pub struct Asked {
-    /// What was read, and what was not.
-    pub result: PollResult,
-    /// What went wrong, and what to do about it.
-    pub trouble: Option<Complaint>,
-}
-
-/// What went wrong, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
-    /// What happened.
-    pub words: String,
-    /// What to do about it.
-    pub hint: String,
 }
 
 /// How far a scan has come.
@@ -70,7 +52,7 @@ impl<O: Open> Reader<O> {
     }
 
     /// Reads the plan's registers; the first time also what tells which meter it is.
-    pub async fn read(&mut self, stop: &CancellationToken) -> Asked {
+    pub async fn read(&mut self, stop: &CancellationToken) -> PollResult {
         let started = Instant::now();
         let registers = self.plan.registers.iter();
         let polled = poll(&self.plan, &mut self.memory, stop).await.unwrap_or_else(|| Polled {
@@ -78,11 +60,12 @@ impl<O: Open> Reader<O> {
             ..Polled::default()
         });
         let identity = self.memory.identification.identity();
-        let trouble = polled.trouble.map(|trouble| self.complaint(&trouble));
+        let complaint =
+            |trouble: Trouble| trouble.complaint(&self.plan.port_name, &identity.models);
+        let trouble = polled.trouble.map(complaint);
         let Polled { readings, missing, condition, .. } = polled;
         let took = started.elapsed();
-        let result = PollResult { readings, missing, identity, condition, took };
-        Asked { result, trouble }
+        PollResult { readings, missing, identity, condition, trouble, took }
     }
 
     /// Reads other registers than before.
@@ -90,7 +73,7 @@ impl<O: Open> Reader<O> {
         &mut self,
         registers: Vec<RegisterId>,
         stop: &CancellationToken,
-    ) -> Asked {
+    ) -> PollResult {
         self.plan.registers = registers;
         self.read(stop).await
     }
@@ -163,7 +146,9 @@ impl<O: Open> Reader<O> {
             !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && !extras.contains(register)
         });
         odd.sort_by_key(|(register, _)| *register);
-        let trouble = trouble.map(|trouble| self.complaint(&trouble));
+        let models = self.identity().models;
+        let complaint = |trouble: Trouble| trouble.complaint(&self.plan.port_name, &models);
+        let trouble = trouble.map(complaint);
         Scanned { readings, odd, asked, trouble }
     }
 
@@ -171,13 +156,6 @@ impl<O: Open> Reader<O> {
     #[must_use]
     pub fn identity(&self) -> crate::identity::Identity {
         self.memory.identification.identity()
-    }
-
-    fn complaint(&self, trouble: &Trouble) -> Complaint {
-        Complaint {
-            words: trouble.words(&self.plan.port_name).to_string(),
-            hint: trouble.hint(&self.identity().models),
-        }
     }
 }
 

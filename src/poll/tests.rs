@@ -490,7 +490,8 @@ async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let task = tokio::spawn(run(plan("energy", openings), sender, stop.clone()));
+    let task =
+        tokio::spawn(run(plan("energy", openings), sender, Trigger::default(), stop.clone()));
     let mut ends = Vec::new();
     for _ in 0..9 {
         results.recv().await.unwrap();
@@ -519,7 +520,7 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let task = tokio::spawn(run(plan, sender, stop.clone()));
+    let task = tokio::spawn(run(plan, sender, Trigger::default(), stop.clone()));
     for number in 0..3 {
         let result = results.recv().await.unwrap();
         assert_eq!(started.elapsed().as_secs(), number * 60);
@@ -529,6 +530,31 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
     stop.cancel();
     task.await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 120);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_out_of_turn_comes_at_once_but_not_too_often() {
+    let openings = (0..9).map(|_| meter()).collect();
+    let (sender, mut results) = mpsc::channel(1);
+    let (trigger, stop) = (Trigger::default(), CancellationToken::new());
+    let started = Instant::now();
+    let task = tokio::spawn(run(plan("energy", openings), sender, trigger.clone(), stop.clone()));
+    let mut at = async || {
+        results.recv().await.unwrap();
+        started.elapsed().as_secs()
+    };
+    assert_eq!(at().await, 0);
+    // Too soon, and asked three times: once, ten seconds after the poll before.
+    (0..3).for_each(|_| trigger.pull());
+    assert_eq!(at().await, 10);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    trigger.pull();
+    assert_eq!(at().await, 110);
+    // The beat goes on.
+    assert_eq!(at().await, 300);
+    assert_eq!(at().await, 600);
+    stop.cancel();
+    task.await.unwrap();
 }
 
 #[test]
