@@ -51,6 +51,12 @@ pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics)
     messages
 }
 
+/// The discovery messages of the program's own entities.
+#[must_use]
+pub fn program(_publishing: &Publishing, _topics: &Topics) -> Vec<Message> {
+    Vec::new()
+}
+
 /// A sensor, as Home Assistant wants it.
 #[derive(Serialize)]
 struct Entity<'a> {

@@ -1,6 +1,6 @@
 //! What one poll asks for, in which order, and what becomes of the answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
@@ -22,6 +22,10 @@ use crate::transport::{Open, Stream};
 /// How long a register that this meter does not have is not asked for.
 pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How often the info code is read where the user did not ask for it: it tells of faults, and costs
+/// a few bytes.
+const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
+
 /// How many sets of registers have their turns remembered.
 const MOST_TURNS: usize = 256;
 
@@ -38,6 +42,8 @@ pub(super) struct Memory {
     /// Registers that silence the meter are given up soon.
     pub(super) thrifty: bool,
     pub(super) guard: Guard,
+    /// When the meter said last what is wrong with it.
+    pub(super) diagnosed: Option<Instant>,
     pub(super) high_resolution: HighResolution,
     /// How often each set of registers was asked for, to ask in another order each time.
     pub(super) turns: BTreeMap<Vec<RegisterId>, usize>,
@@ -52,6 +58,7 @@ impl Memory {
             in_vain: false,
             thrifty: false,
             guard: Guard::default(),
+            diagnosed: None,
             high_resolution: HighResolution::default(),
             turns: BTreeMap::new(),
         }
@@ -72,6 +79,14 @@ impl Memory {
         // Alone, a register may turn out to be gone.
         let alone = registers.len() == 1;
         Some(command.expecting(|register| !alone && self.guard.knows(register)))
+    }
+
+    /// The registers of the info code, if they were not read for a while.
+    fn codes_due(&self) -> &'static [RegisterId] {
+        if self.diagnosed.is_some_and(|at| at.elapsed() < DIAGNOSIS) {
+            return &[];
+        }
+        condition::registers(&self.identification.identity().models)
     }
 
     fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
@@ -123,10 +138,14 @@ pub(super) async fn poll<O: Open>(
             None => wanted.push(*register),
         }
     }
-    // Once per start, what tells which meter this is.
+    // Once per start, what tells which meter this is, and now and then what it says of its faults.
     let mut extras: Vec<_> = memory.identification.registers().collect();
+    extras.extend(memory.codes_due());
+    let mut once = BTreeSet::new();
     extras.retain(|register| {
-        !plan.registers.contains(register) && memory.is_absent(*register).is_none()
+        !plan.registers.contains(register)
+            && memory.is_absent(*register).is_none()
+            && once.insert(*register)
     });
     wanted.extend(extras);
     // As few requests as possible, all of about the same size: a register alone has no order by
@@ -261,9 +280,12 @@ async fn surely<C: Command<Answer: PartialEq>>(
 }
 
 /// Takes out what the meter itself says is not measured.
-pub(super) fn withhold(polled: &mut Polled, memory: &Memory) {
+pub(super) fn withhold(polled: &mut Polled, memory: &mut Memory) {
     let models = memory.identification.identity().models;
     polled.condition = Condition::of(&polled.readings, &models);
+    if polled.condition.is_some() {
+        memory.diagnosed = Some(Instant::now());
+    }
     // A code that is there but was not read might have said so.
     let unread = polled.condition.is_none()
         && condition::registers(&models).iter().any(|code| memory.is_absent(*code).is_none());

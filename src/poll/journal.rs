@@ -183,11 +183,8 @@ impl Journal {
 
     /// What to log of the meter's own faults.
     fn condition(&mut self, polled: &Polled) -> Option<Entry> {
-        let Some(condition) = &polled.condition else {
-            // Asked only because of a suspicious value, it is not asked any more without one.
-            self.condition = None;
-            return None;
-        };
+        // It is not asked for in every poll.
+        let condition = polled.condition.as_ref()?;
         let before = self.condition.replace(condition.clone());
         match (before.map_or(0, |before| before.code), condition.code) {
             (before, now) if before == now => None,
