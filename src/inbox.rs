@@ -133,7 +133,7 @@ mod tests {
         let Config { publishing, meters, .. } = loaded.config;
         let trigger = Trigger::default();
         let topics = Topics::new(&publishing.topic);
-        (Inbox::new(&meters, &[trigger.clone()], &publishing, &topics), trigger)
+        (Inbox::new(&meters, std::slice::from_ref(&trigger), &publishing, &topics), trigger)
     }
 
     fn message(topic: &str, payload: &str, retained: bool) -> Received {
