@@ -5,6 +5,7 @@
 //! must never wait for the second (a full queue that nobody polls waits for ever), and callers wait
 //! for neither: they change what should stand, and go on.
 
+mod forget;
 mod standing;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+pub use self::forget::{Forgotten, forget};
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
@@ -111,24 +113,36 @@ pub fn prepare(
     offline: Message,
     subscriptions: Subscriptions,
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
-    // The client puts a colon and the port behind it.
-    let host = if broker.host.contains(':') && !broker.host.starts_with('[') {
-        format!("[{}]", broker.host)
-    } else {
-        broker.host.clone()
-    };
-    let mut options = MqttOptions::new(&broker.client_id, &host, broker.port.get());
+    let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
+    let (publisher, wanted) = Publisher::new();
+    let name = name(broker);
+    let (inbox, received) = mpsc::channel(INBOX);
+    let connection =
+        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
+    (publisher, connection, received)
+}
+
+/// `host:port`, with an IPv6 address in brackets.
+fn name(broker: &Broker) -> String {
+    format!("{}:{}", bracketed(&broker.host), broker.port)
+}
+
+/// The client puts a colon and the port behind it.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// A client that has not connected yet.
+fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(id, bracketed(&broker.host), broker.port.get());
     options.set_keep_alive(KEEP_ALIVE);
     options.set_inflight(IN_FLIGHT);
     options.set_max_packet_size(LONGEST, LONGEST);
     // What must not be lost is sent again after each connect; the broker need not remember us.
     options.set_clean_session(true);
-    options.set_last_will(LastWill::new(
-        &offline.topic,
-        offline.payload.clone(),
-        offline.qos.into(),
-        offline.retain,
-    ));
+    if let Some(Message { topic, payload, qos, retain }) = last_will {
+        options.set_last_will(LastWill::new(topic, payload.clone(), (*qos).into(), *retain));
+    }
     if let Some(credentials) = &broker.credentials {
         options.set_credentials(&credentials.username, credentials.password.reveal());
     }
@@ -137,12 +151,7 @@ pub fn prepare(
     network.set_connection_timeout(CONNECT_TIMEOUT_SECS);
     network.set_tcp_nodelay(true);
     event_loop.set_network_options(network);
-    let (publisher, wanted) = Publisher::new();
-    let name = format!("{host}:{}", broker.port);
-    let (inbox, received) = mpsc::channel(INBOX);
-    let connection =
-        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
-    (publisher, connection, received)
+    (client, event_loop)
 }
 
 /// A publisher that leads nowhere.
@@ -571,6 +580,12 @@ mod tests {
 
     impl Script {
         async fn start() -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
+            Self::start_with(KEEP_ALIVE).await
+        }
+
+        async fn start_with(
+            keep_alive: Duration,
+        ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let broker = Broker {
                 host: "127.0.0.1".to_owned(),
@@ -586,9 +601,10 @@ mod tests {
                 always: vec!["birth".to_owned()],
                 at_first: vec!["config/+".to_owned()],
             };
-            let (publisher, connection, received) =
+            let (publisher, mut connection, received) =
                 prepare(&broker, status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
+            connection.event_loop.mqtt_options.set_keep_alive(keep_alive);
             let stop = CancellationToken::new();
             let running = tokio::spawn(connection.run(stop.clone()));
             (Self { listener, received }, publisher, stop, running)
@@ -873,6 +889,74 @@ mod tests {
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
+    }
+
+    /// A busy broker takes its time to let somebody in.
+    #[tokio::test]
+    async fn a_slow_broker_is_waited_for() {
+        let slow = async |seconds_tenth: u64| {
+            let (broker, publisher, stop, running) = Script::start().await;
+            publisher.update(METER, Vec::new(), values("1"));
+            let (mut peer, _) = broker.accept().await;
+            sleep(Duration::from_millis(100 * seconds_tenth)).await;
+            peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+            assert_eq!(peer.take(2).await, ["status online", "energy 1"]);
+            stop.cancel();
+            assert_eq!(peer.take(1).await, ["status offline"]);
+            ends(running).await;
+        };
+        tokio::join!(slow(15), slow(100));
+    }
+
+    /// What is published while the broker has stopped reading is there after the next connect.
+    #[tokio::test]
+    async fn a_connection_that_is_half_open_is_noticed() {
+        let keep_alive = Duration::from_secs(1);
+        let (broker, publisher, stop, running) = Script::start_with(keep_alive).await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        publisher.update(METER, discovery(), values("1"));
+        // Nothing is read or said any more, and the connection stays.
+        let silent_since = Instant::now();
+        let mut again = broker.welcome().await;
+        let noticed = silent_since.elapsed();
+        assert!(noticed < 2 * keep_alive + FIRST_BACK_OFF * 2, "{noticed:?}");
+        assert_eq!(again.take(3).await, ["status online", "config {}", "energy 1"]);
+        drop(peer);
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// However it fails, a broker that is down is not hammered.
+    #[tokio::test]
+    async fn attempts_come_less_than_once_a_second() {
+        const WATCHED: Duration = Duration::from_secs(8);
+        let counted = async |answer: Option<ConnectReturnCode>| {
+            let (broker, _publisher, stop, running) = Script::start().await;
+            let mut attempts = 0;
+            let count = async {
+                loop {
+                    let (mut peer, _) = broker.accept().await;
+                    attempts += 1;
+                    // Let in and thrown out, refused, or cut off at once.
+                    if let Some(code) = answer {
+                        peer.send(Packet::ConnAck(ConnAck::new(code, false))).await;
+                    }
+                }
+            };
+            assert!(timeout(WATCHED, count).await.is_err());
+            stop.cancel();
+            ends(running).await;
+            attempts
+        };
+        let answers =
+            [None, Some(ConnectReturnCode::Success), Some(ConnectReturnCode::NotAuthorized)];
+        let [cut, thrown_out, refused] = answers.map(counted);
+        let (cut, thrown_out, refused) = tokio::join!(cut, thrown_out, refused);
+        for attempts in [cut, thrown_out, refused] {
+            assert!((2..8).contains(&attempts), "{cut} {thrown_out} {refused}");
+        }
     }
 
     #[test]
