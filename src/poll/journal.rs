@@ -86,6 +86,10 @@ impl Journal {
     pub(super) fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
         let mut lines = Vec::new();
         let Polled { readings, missing, changes, trouble, news, .. } = polled;
+        lines.extend(news.clone().map(|news| match news {
+            News::Info(text) => Entry::Info(text),
+            News::Warning(text) => Entry::Warn(text),
+        }));
         match (trouble, readings.is_empty()) {
             // Nothing at all: a change of state, told once.
             (Some(trouble), true) => {
@@ -135,10 +139,6 @@ impl Journal {
             )));
         }
         self.state = State::Answering;
-        lines.extend(news.clone().map(|news| match news {
-            News::Info(text) => Entry::Info(text),
-            News::Warning(text) => Entry::Warn(text),
-        }));
         lines.extend(self.condition(polled));
         for (register, doubt) in changes {
             lines.push(Entry::Warn(format!(
