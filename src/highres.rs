@@ -1,4 +1,5 @@
-//! Energy in high resolution: registers 266 (`e1highres`) and 155 (`highresenergy`).
+//! Energy in high resolution: registers 266 (`e1highres`) and 155 (`highresenergy`), and 267
+//! (`e3highres`), which is to the cooling energy E3 (63) what 266 is to E1.
 //!
 //! On some meters these are no running totals. They show the lower digits of the energy register
 //! E1 (60) with more resolution, and start again from zero: one 403 read 6,655,807 Wh where E1
@@ -11,8 +12,8 @@
 //! - Where they do not agree, or `energy` is not among the parameters, the value is published as it
 //!   comes, as a plain measurement that no energy dashboard will add up.
 //!
-//! What the first poll shows is kept until the program starts again, so that the kind of the entity
-//! does not change. A total that does not agree with E1 any more is withheld.
+//! What the first polls show is kept until the program starts again, so that the kind of the entity
+//! does not change. A total that does not agree with E1 any more, or fell without it, is withheld.
 
 use std::collections::BTreeMap;
 
@@ -23,28 +24,50 @@ use rust_decimal::Decimal;
 
 use crate::reading::{Missing, Reading};
 
-/// Heat energy E1.
-const E1: RegisterId = RegisterId::new(60);
+/// The register that a high-resolution one shows in more detail.
+fn whole_of(register: RegisterId) -> Option<RegisterId> {
+    const E1: RegisterId = RegisterId::new(60);
+    const E3: RegisterId = RegisterId::new(63);
+    match register.get() {
+        155 | 266 => Some(E1),
+        267 => Some(E3),
+        _ => None,
+    }
+}
 
 /// Where they start again. Kamstrup does not say so; the two observations above fit it.
 const ROLL_OVER: Decimal = Decimal::from_parts(10_000_000, 0, 0, false, 0);
 
-/// The two registers are not read at the same moment, and E1 may be rounded: 1 kWh of room.
+/// The two registers are not read at the same moment: 1 kWh of room.
 const ROOM: Decimal = Decimal::from_parts(1_000, 0, 0, false, 0);
 
 /// What the high-resolution registers of a meter turned out to be.
 #[derive(Debug, Default)]
 pub struct HighResolution {
-    known: BTreeMap<RegisterId, Nature>,
+    known: BTreeMap<RegisterId, Known>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    nature: Nature,
+    /// The last total, and E1 beside it, in Wh.
+    last: Option<(Decimal, Decimal)>,
+    /// So many polls in a row did not agree while the nature was open.
+    disagreements: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Nature {
+    #[default]
+    Open,
     /// The lower digits of E1, or all of them.
     PartOfE1,
     /// Something else, or nothing to compare it with.
     Plain,
 }
+
+/// So many polls in a row show that a register is no part of E1: one alone may be a mistake.
+const DISAGREEMENTS: u8 = 2;
 
 impl HighResolution {
     /// Makes totals of the high-resolution readings that are parts of E1.
@@ -53,52 +76,87 @@ impl HighResolution {
         readings: &mut Vec<Reading>,
         missing: &mut Vec<(RegisterId, Missing)>,
     ) {
-        let e1 = readings.iter().find(|reading| reading.register == E1).cloned();
-        let e1_is_missing = missing.iter().any(|(register, _)| *register == E1);
-        let mut withheld = Vec::new();
-        for reading in readings.iter_mut() {
-            if reading.register.info().map(|register| register.kind) != Some(Kind::WrappingCounter)
-            {
-                continue;
+        let wholes: Vec<_> = readings
+            .iter()
+            .filter(|reading| {
+                readings.iter().any(|r| whole_of(r.register) == Some(reading.register))
+            })
+            .cloned()
+            .collect();
+        readings.retain_mut(|reading| {
+            let kind = reading.register.info().map(|register| register.kind);
+            if kind != Some(Kind::WrappingCounter) {
+                return true;
             }
-            let total = e1.as_ref().and_then(|e1| total(reading, e1));
-            let nature = match (self.known.get(&reading.register), &total) {
-                (Some(nature), _) => *nature,
-                (None, Some(_)) => Nature::PartOfE1,
-                (None, None) if e1_is_missing => {
-                    // The next poll may tell.
-                    withheld.push(reading.register);
-                    continue;
-                }
-                (None, None) => Nature::Plain,
+            // Of volumes nobody has told where they wrap.
+            let Some(whole) = whole_of(reading.register) else {
+                return true;
             };
-            self.known.insert(reading.register, nature);
-            match (nature, total) {
-                (Nature::Plain, _) => {}
-                (Nature::PartOfE1, Some(total)) => {
-                    reading.value = Value::Number(total);
-                    reading.is_total = true;
+            let e1 = wholes.iter().find(|reading| reading.register == whole);
+            let is_asked_for =
+                e1.is_some() || missing.iter().any(|(register, _)| *register == whole);
+            let known = self.known.entry(reading.register).or_default();
+            let total = e1.and_then(|e1| total(reading, e1));
+            match (total, e1.is_some()) {
+                (Some(_), _) if known.nature == Nature::Open => known.nature = Nature::PartOfE1,
+                (None, true) if known.nature == Nature::Open => {
+                    known.disagreements = known.disagreements.saturating_add(1);
+                    if known.disagreements >= DISAGREEMENTS {
+                        known.nature = Nature::Plain;
+                    }
                 }
-                (Nature::PartOfE1, None) => withheld.push(reading.register),
+                (None, false) if !is_asked_for => known.nature = Nature::Plain,
+                _ => {}
             }
-        }
-        readings.retain(|reading| !withheld.contains(&reading.register));
-        missing.extend(withheld.into_iter().map(|register| (register, Missing::WithoutE1)));
+            let keep = match (known.nature, total) {
+                (Nature::Plain, _) => true,
+                (Nature::PartOfE1, Some(total)) => known.accepts(reading, total, e1),
+                (Nature::PartOfE1 | Nature::Open, _) => false,
+            };
+            if !keep {
+                missing.push((reading.register, Missing::WithoutE1));
+            }
+            keep
+        });
     }
+}
+
+impl Known {
+    /// Takes a total into the reading, unless it fell while E1 did not.
+    fn accepts(&mut self, reading: &mut Reading, total: Decimal, e1: Option<&Reading>) -> bool {
+        let now = WattHours::of(reading.unit)
+            .and_then(|unit| unit.apply(total))
+            .zip(e1.and_then(watt_hours));
+        let Some((total_wh, e1_wh)) = now else { return false };
+        if self.last.is_some_and(|(total, e1)| total_wh < total && e1_wh >= e1) {
+            return false;
+        }
+        self.last = now;
+        reading.value = Value::Number(total);
+        reading.is_total = true;
+        true
+    }
+}
+
+fn watt_hours(reading: &Reading) -> Option<Decimal> {
+    let Value::Number(value) = &reading.value else { return None };
+    WattHours::of(reading.unit)?.apply(*value)
 }
 
 /// The value with the digits that it lacks, in its own unit; `None` where it does not agree with
 /// E1.
 fn total(reading: &Reading, e1: &Reading) -> Option<Decimal> {
-    let (Value::Number(part), Value::Number(whole)) = (&reading.value, &e1.value) else {
-        return None;
-    };
+    let Value::Number(part) = &reading.value else { return None };
     let (scale, e1_scale) = (WattHours::of(reading.unit)?, WattHours::of(e1.unit)?);
-    let part_wh = scale.apply(*part)?;
-    let least = e1_scale.apply(*whole)?.checked_sub(ROOM)?;
-    // E1 is cut off, or rounded, at its last digit.
-    let step = e1_scale.apply(power_of_ten(e1.exponent)?)?;
-    let most = least.checked_add(step)?.checked_add(ROOM.checked_mul(Decimal::TWO)?)?;
+    let (part_wh, e1_wh) = (scale.apply(*part)?, watt_hours(e1)?);
+    // E1 is cut off, or rounded up, at its last digit.
+    let step = e1_scale.apply(power_of_ten(e1.exponent)?)?.max(ROOM);
+    let least = e1_wh.checked_sub(step)?;
+    let most = e1_wh.checked_add(step)?.checked_add(ROOM)?;
+    // Where E1 is so coarse, it does not tell which turn it is.
+    if most.checked_sub(least)? >= ROLL_OVER {
+        return None;
+    }
     // The first that is not below.
     let turns = least.checked_sub(part_wh)?.checked_div(ROLL_OVER)?.ceil().max(Decimal::ZERO);
     let missing_wh = turns.checked_mul(ROLL_OVER)?;
@@ -154,6 +212,7 @@ impl WattHours {
 
 #[cfg(test)]
 mod tests {
+    use kmp::number::SignExponent;
     use kmp::value::RegisterValue;
     use proptest::prelude::*;
 
@@ -176,7 +235,7 @@ mod tests {
             let mut readings = vec![reading(E1_HIGH, Unit::WATT_HOUR, part)];
             let mut missing = Vec::new();
             match *e1 {
-                "" => missing.push((E1, Missing::NoAnswer)),
+                "" => missing.push((RegisterId::new(60), Missing::NoAnswer)),
                 "not asked for" => {}
                 e1 => readings.push(reading(60, Unit::KILOWATT_HOUR, e1)),
             }
@@ -241,10 +300,51 @@ mod tests {
     #[test]
     fn what_does_not_agree_is_plain_for_ever() {
         assert_eq!(
-            polls(&[("16655", "5000000"), ("15000", "5000000"), ("", "5000000")]),
-            ["5000000 plain", "5000000 plain", "5000000 plain"]
+            polls(&[("16655", "5000000"), ("17000", "5000000"), ("", "5000000")]),
+            ["withheld", "5000000 plain", "5000000 plain"]
         );
         assert_eq!(polls(&[("not asked for", "6655807")]), ["6655807 plain"]);
+    }
+
+    #[test]
+    fn e1_may_be_cut_off_or_rounded_at_any_digit() {
+        let total = |part: &str, unit, e1: &str| {
+            let part = reading(E1_HIGH, Unit::WATT_HOUR, part);
+            total(&part, &reading(60, unit, e1)).map(|total| total.to_string())
+        };
+        let expected = Some("16655807".to_owned());
+        for (unit, e1) in [
+            (Unit::MEGAWATT_HOUR, "16.65"),
+            (Unit::MEGAWATT_HOUR, "16.66"),
+            (Unit::MEGAWATT_HOUR, "16"),
+            (Unit::MEGAWATT_HOUR, "17"),
+            (Unit::GIGAJOULE, "59.9"),
+            (Unit::GIGAJOULE, "60.0"),
+        ] {
+            assert_eq!(total("6655807", unit, e1), expected, "{e1}");
+        }
+        // So coarse that it tells nothing.
+        let coarse = RegisterValue::new(
+            RegisterId::new(60),
+            Unit::MEGAWATT_HOUR,
+            SignExponent::new(false, 1).unwrap(),
+            vec![2],
+        );
+        let coarse = Reading::try_from(&coarse.unwrap()).unwrap();
+        assert_eq!(super::total(&reading(E1_HIGH, Unit::WATT_HOUR, "500"), &coarse), None);
+    }
+
+    #[test]
+    fn a_lower_total_is_a_mistake_unless_e1_fell_too() {
+        assert_eq!(
+            polls(&[
+                ("16655", "6655807"),
+                ("16655", "6655200"),
+                ("16655", "6655900"),
+                ("5", "5200")
+            ]),
+            ["16655807 total", "withheld", "16655900 total", "5200 total"]
+        );
     }
 
     #[test]

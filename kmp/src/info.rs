@@ -361,6 +361,7 @@ const BITS_602: [InfoBit; 15] = [
 
 /// 402 and 601, whose own tables were not found: that of the 602, of the same generation, with
 /// which wmbusmeters decodes all of them.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const BITS_OLDER: [InfoBit; 15] = {
     let mut bits = BITS_602;
     let mut row = 0;

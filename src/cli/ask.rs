@@ -1,7 +1,7 @@
 //! What the commands share that ask a meter: which one, how, and how answers are shown.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -65,6 +65,10 @@ impl Target {
 
 impl Asking {
     pub(super) fn reader(self) -> (config::Meter, Reader<Port>) {
+        // It may take some seconds.
+        if io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr(), "Asking the meter at {} …", self.meter.endpoint);
+        }
         (self.meter, Reader::new(self.plan))
     }
 }
@@ -78,10 +82,9 @@ pub(super) fn complain(complaint: &Complaint) {
 
 /// Writes one JSON object.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    serde_json::to_writer(&mut stdout, value)?;
-    writeln!(stdout)?;
-    Ok(())
+    let mut text = serde_json::to_string(value)?;
+    text.push('\n');
+    print(&text)
 }
 
 /// Writes text.

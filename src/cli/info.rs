@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 use kmp::register::RegisterId;
 use kmp::value::Value;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::ask::{MeterJson, Target, complain, print, print_json};
 use super::with_signals;
@@ -32,14 +33,14 @@ const CODE: RegisterId = RegisterId::new(99);
 #[derive(Serialize)]
 struct Json {
     meter: MeterJson,
-    operating_hours: Option<String>,
+    operating_hours: Option<Box<RawValue>>,
     clock: Option<String>,
     /// How far the meter's clock is ahead; negative where it is behind.
     clock_ahead_seconds: Option<i64>,
     info_code: Option<u32>,
     /// None where the model is not known well enough.
     info: Option<Vec<String>>,
-    info_events: Option<String>,
+    info_events: Option<Box<RawValue>>,
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
@@ -58,15 +59,24 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     with_signals(async |stop| {
         let result = reader.read(&stop).await;
         // By themselves, so that it is known when the clock was read.
-        let clock = reader.read_others(vec![DATE, CLOCK], &stop).await;
+        let silent = result.readings.is_empty() && result.trouble.is_some();
+        let clock = if silent {
+            None
+        } else {
+            meter_clock(&reader.read_others(vec![DATE, CLOCK], &stop).await)
+        };
         let now = LocalTime::now().datetime();
-        let clock = meter_clock(&clock);
         let condition = Condition::of(&result.readings, &result.identity.models);
         let ahead = clock.map(|clock| now.duration_until(clock).as_secs());
+        let Identity { serial, meter_type, .. } = &result.identity;
+        let is_unknown = result.readings.is_empty()
+            && clock.is_none()
+            && serial.is_none()
+            && meter_type.is_none();
         if args.target.json {
             print_json(&Json {
                 meter: MeterJson::new(&result.identity, &meter),
-                operating_hours: text(&result, HOURS),
+                operating_hours: number(&result, HOURS),
                 clock: clock.map(|clock| clock.to_string()),
                 clock_ahead_seconds: ahead,
                 info_code: condition.as_ref().map(|condition| condition.code),
@@ -74,15 +84,15 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                     let meanings = condition.meanings.as_ref()?;
                     Some(meanings.iter().map(ToString::to_string).collect())
                 }),
-                info_events: text(&result, EVENTS),
+                info_events: number(&result, EVENTS),
             })?;
-        } else if !result.readings.is_empty() {
+        } else if !is_unknown {
             print(&words(&result, condition.as_ref(), clock, ahead))?;
         }
         if let Some(trouble) = &result.trouble {
             complain(trouble);
         }
-        if result.readings.is_empty() {
+        if is_unknown {
             code = ExitCode::FAILURE;
         }
         Ok(())
@@ -103,7 +113,12 @@ fn words(
             let _ = writeln!(text_lines, "{name:<18}{value}");
         }
     };
-    line("model", Some(result.identity.model_words()));
+    let model = match result.identity.models.len() {
+        // What it means for the user.
+        2.. => " (set `version` to the number on its front)",
+        _ => "",
+    };
+    line("model", Some(format!("{}{model}", result.identity.model_words())));
     line("serial number", serial.map(|serial| serial.to_string()));
     line("customer number", customer.map(|number| number.to_string()));
     line("type", meter_type.map(|of| format!("{:#06x}", of.code)));
@@ -119,6 +134,10 @@ fn words(
 fn condition_words(condition: &Condition) -> String {
     let words = condition.to_string();
     words.strip_prefix("info code ").unwrap_or(&words).to_owned()
+}
+
+fn number(result: &PollResult, register: RegisterId) -> Option<Box<RawValue>> {
+    RawValue::from_string(text(result, register)?).ok()
 }
 
 fn find(result: &PollResult, register: RegisterId) -> Option<&Reading> {

@@ -92,6 +92,11 @@ fn variables() -> Variables {
 
 /// Tells the error and what to do about it. 2 is for what the user wrote, 1 for the rest.
 fn report(error: &anyhow::Error) -> ExitCode {
+    // Who reads through `head` has seen enough.
+    let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let mut stderr = io::stderr().lock();
     // When even this cannot be written, nothing is left to be done.
     let _ = writeln!(stderr, "error: {error:#}");

@@ -1,11 +1,13 @@
 //! `kamstrup2mqtt scan`: which registers a meter has.
 
-use std::fmt::Write;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use kmp::register::RegisterId;
+use kmp::register::{Kind, RegisterId};
 use serde::Serialize;
 
 use super::ask::{
@@ -13,7 +15,8 @@ use super::ask::{
 };
 use super::with_signals;
 use crate::config::Parameter;
-use crate::poll::PollResult;
+use crate::poll::{PollResult, Scanned};
+use crate::reading::Missing;
 use crate::units;
 
 #[derive(Debug, Args)]
@@ -64,17 +67,14 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             })
             .await;
         bar.finish_and_clear();
-        let complete = scanned.asked == count;
-        let last = scanned
-            .asked
-            .checked_sub(1)
-            .and_then(|last| from.checked_add(u16::try_from(last).ok()?));
+        let (complete, last) = (scanned.complete, scanned.to.map(RegisterId::get));
         let found = |register: &RegisterId| Parameter::of(*register);
         let odd = scanned.odd.iter().map(|(register, _)| register);
         let registers = scanned.readings.iter().map(|reading| &reading.register).chain(odd);
         let mut parameters: Vec<Parameter> = registers.map(found).collect();
         parameters.sort_by_key(Parameter::register);
         let identity = reader.identity();
+        let present = present(&scanned);
         let result = PollResult {
             readings: scanned.readings,
             missing: scanned.odd,
@@ -93,11 +93,15 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 values: shown.values_json()?,
                 missing: shown.missing_json(),
             })?;
-        } else if scanned.asked > 0 || scanned.trouble.is_none() {
-            print(&text(&shown, from, last, complete))?;
+        } else if last.is_some() || scanned.trouble.is_none() {
+            print(&text(&shown, &present, from, last, complete))?;
         }
         if let Some(trouble) = &scanned.trouble {
             complain(trouble);
+            if let Some(next) = last.and_then(|last| last.checked_add(1)) {
+                let _ =
+                    writeln!(io::stderr(), "hint: To go on where it ended, use `--from {next}`.");
+            }
         }
         if shown.values.is_empty() || scanned.trouble.is_some() {
             code = ExitCode::FAILURE;
@@ -107,21 +111,56 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn text(shown: &Shown, from: u16, last: Option<u16>, complete: bool) -> String {
+/// The registers that the meter has, also where their values are not to be had just now.
+fn present(scanned: &Scanned) -> Vec<RegisterId> {
+    let odd = scanned.odd.iter().filter_map(|(register, reason)| match reason {
+        Missing::Fault(_) | Missing::NoValue(_) | Missing::Doubtful | Missing::WithoutE1 => {
+            Some(*register)
+        }
+        Missing::LeftOut | Missing::Silences | Missing::NoAnswer => None,
+    });
+    let readings = scanned.readings.iter().map(|reading| reading.register);
+    let all: BTreeSet<_> = readings.chain(odd).collect();
+    all.into_iter().collect()
+}
+
+/// Whether somebody wants to follow a register's value, rather than to know it once.
+fn is_worth_following(register: RegisterId) -> bool {
+    let kind = register.info().map(|info| info.kind);
+    !matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock))
+}
+
+fn text(
+    shown: &Shown,
+    present: &[RegisterId],
+    from: u16,
+    last: Option<u16>,
+    complete: bool,
+) -> String {
     let mut text = shown.text();
     let Some(last) = last else {
         return "Stopped before anything was asked for.\n".to_owned();
     };
     let early = if complete { "" } else { " (stopped early)" };
-    let count = shown.values.len();
+    let count = present.len();
     // To a text nothing is ever refused.
     let _ = writeln!(text, "\nOf the registers {from} to {last}{early}, the meter has {count}.");
+    let (wanted, rest): (Vec<RegisterId>, Vec<RegisterId>) =
+        present.iter().copied().partition(|register| is_worth_following(*register));
     if count > 0 {
         text.push_str("For the configuration:\n\nkamstrup:\n  parameters:\n");
     }
-    for (parameter, reading, _) in &shown.values {
-        let label = reading.register.info().map_or("not known", |info| info.label);
-        let _ = writeln!(text, "    - {:<20} # {label}", parameter.name());
+    let label = |register: RegisterId| register.info().map_or("not known", |info| info.label);
+    for register in wanted {
+        let name = Parameter::of(register);
+        let _ = writeln!(text, "    - {:<20} # {}", name.name(), label(register));
+    }
+    if !rest.is_empty() {
+        text.push_str("    # What says which meter it is, and how it is set:\n");
+    }
+    for register in rest {
+        let name = Parameter::of(register);
+        let _ = writeln!(text, "    # - {:<18} # {}", name.name(), label(register));
     }
     text
 }

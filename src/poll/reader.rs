@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{Group, Memory, Polled, confirm, identify, learn, poll, read_all, withhold};
 use super::journal::Trouble;
 use super::{Complaint, Plan, PollResult};
+use crate::condition::is_suspicious;
 use crate::meter::Meter;
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
@@ -37,8 +38,10 @@ pub struct Scanned {
     pub readings: Vec<Reading>,
     /// Registers that it has, but whose value cannot be read, and those that make it fall silent.
     pub odd: Vec<(RegisterId, Missing)>,
-    /// So many of the registers were asked for, from the first on.
-    pub asked: usize,
+    /// Up to here the registers were asked for, from the first on; `None` for none.
+    pub to: Option<RegisterId>,
+    /// Whether all of them were.
+    pub complete: bool,
     /// What ended it too soon.
     pub trouble: Option<Complaint>,
 }
@@ -89,14 +92,18 @@ impl<O: Open> Reader<O> {
         // A register that silences the meter costs seconds, and here there may be many.
         self.memory.thrifty = true;
         let mut polled = Polled::default();
-        let wanted = &self.plan.registers;
-        let mut extras: Vec<_> = self.memory.identification.registers().collect();
-        extras.retain(|register| !wanted.contains(register));
         // First what tells which meter it is, so that its info code is understood.
-        let chunks = extras.chunks(GetRegister::MAX).chain(wanted.chunks(GetRegister::MAX));
-        let mut groups: VecDeque<Group> = chunks.map(Group::whole).collect();
+        let first: Vec<_> = self.memory.identification.registers().collect();
+        let wanted = &self.plan.registers;
+        let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
+        let mut groups: VecDeque<Group> = first
+            .chunks(GetRegister::MAX)
+            .chain(rest.chunks(GetRegister::MAX))
+            .map(Group::whole)
+            .collect();
         let mut under_way = VecDeque::new();
-        let (mut asked, mut shown) = (0_usize, 0);
+        let mut last = None;
+        let (mut asked, mut shown, mut failures) = (0_usize, 0, 0_u32);
         // A connection that breaks is made again, but not for ever.
         let mut connections = CONNECTIONS;
         loop {
@@ -110,20 +117,38 @@ impl<O: Open> Reader<O> {
             };
             connections = connections.saturating_sub(1);
             let mut meter = Meter::new(stream, self.plan.line, self.memory.aftermath);
-            while polled.trouble.is_none() && !stop.is_cancelled() {
+            while !stop.is_cancelled() {
                 if under_way.is_empty() {
+                    last =
+                        groups.front().and_then(|group| group.registers.last().copied()).or(last);
                     let Some(group) = groups.pop_front() else { break };
                     asked = asked.saturating_add(group.registers.len());
                     under_way.push_back(group);
+                    failures = 0;
                 }
                 let memory = &mut self.memory;
+                polled.trouble = None;
                 read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
                 confirm(&mut meter, &mut polled, memory, stop).await;
+                // What contradicts itself three times is told, and not asked for any more.
+                let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
+                let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
+                polled.missing.extend(doubtful);
                 let found = polled.readings.get(shown..).unwrap_or_default();
-                let of_these = |reading: &&Reading| !extras.contains(&reading.register);
-                let found: Vec<Reading> = found.iter().filter(of_these).cloned().collect();
-                progress(Progress { asked: asked.saturating_sub(extras.len()), found: &found });
+                let to_show = |reading: &&Reading| {
+                    wanted.contains(&reading.register) && !is_suspicious(reading)
+                };
+                let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
+                progress(Progress { asked, found: &found });
                 shown = polled.readings.len();
+                match polled.trouble {
+                    None => {}
+                    // A line that is noisy now and then does not end it.
+                    Some(Trouble::Meter(_)) if failures < FAILURES => {
+                        failures = failures.saturating_add(1);
+                    }
+                    Some(_) => break,
+                }
             }
             if polled.trouble.is_none() && !stop.is_cancelled() {
                 learn(&polled, &mut self.memory);
@@ -134,22 +159,27 @@ impl<O: Open> Reader<O> {
                 break;
             }
         }
+        let complete = under_way.is_empty() && groups.is_empty();
         // Of a group that was left in the middle nothing is known for certain.
-        let open = under_way.iter().map(|group| group.registers.len()).sum::<usize>();
-        asked = asked.saturating_sub(open).saturating_sub(extras.len());
+        let to = match under_way.iter().flat_map(|group| &group.registers).min() {
+            None => last,
+            Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
+        };
+        let to =
+            if complete { wanted.last().copied() } else { to.filter(|to| wanted.contains(to)) };
         learn(&polled, &mut self.memory);
         withhold(&mut polled, &mut self.memory);
         let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
-        readings.retain(|reading| !extras.contains(&reading.register));
+        readings.retain(|reading| wanted.contains(&reading.register));
         readings.sort_unstable_by_key(|reading| reading.register);
         odd.retain(|(register, reason)| {
-            !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && !extras.contains(register)
+            !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && wanted.contains(register)
         });
         odd.sort_by_key(|(register, _)| *register);
         let models = self.identity().models;
         let complaint = |trouble: Trouble| trouble.complaint(&self.plan.port_name, &models);
         let trouble = trouble.map(complaint);
-        Scanned { readings, odd, asked, trouble }
+        Scanned { readings, odd, to, complete, trouble }
     }
 
     /// Which meter it is, as far as it is known.
@@ -158,6 +188,9 @@ impl<O: Open> Reader<O> {
         self.memory.identification.identity()
     }
 }
+
+/// How often a scan asks again for registers that were not answered well.
+const FAILURES: u32 = 2;
 
 /// How often a scan opens the port.
 const CONNECTIONS: u32 = 10;

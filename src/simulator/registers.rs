@@ -107,7 +107,8 @@ impl Registers {
             (147, 3_051, 2, Unit::CELSIUS, 2),
             (149, 6_689, 2, Unit::CELSIUS, 2),
             (150, 2_733, 2, Unit::CELSIUS, 2),
-            (266, run(6_655_807, 1), 0, Unit::WATT_HOUR, 4),
+            // The lower digits of the energy in Wh, as a 403 has them.
+            (266, run(1_947_612, 1_000) % 10_000_000, 0, Unit::WATT_HOUR, 4),
             (1004, run(54_888, 1), 0, Unit::HOUR, 4),
         ];
         for (id, number, places, unit, length) in numbers {
