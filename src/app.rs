@@ -8,12 +8,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{Config, Meter, Publishing};
+use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
 use crate::identity::{Identification, Identity};
+use crate::inbox::Inbox;
 use crate::line::Line;
-use crate::mqtt::{self, Publisher};
-use crate::payload::{self, Message, OFFLINE, ONLINE};
+use crate::logging::LocalTime;
+use crate::mqtt::{self, Publisher, Source};
+use crate::payload::{self, Health, Message, OFFLINE, ONLINE};
 use crate::poll::{self, Plan, PollResult, Trigger};
 use crate::topic::Topics;
 use crate::transport::Port;
@@ -32,18 +34,26 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
-    let (publisher, connection) = mqtt::prepare(&broker, online, offline);
+    let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
+    let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
+    let (publisher, connection, received) =
+        mqtt::prepare(&broker, online, offline, inbox.subscriptions());
 
+    let started = LocalTime::now_text();
+    let about = payload::about(&started, &publishing, &topics);
+    publisher.update(Source::Program, discovery::program(&publishing, &topics), about);
     let mut polls = JoinSet::new();
-    for (index, meter) in meters.into_iter().enumerate() {
+    for (index, (meter, trigger)) in meters.into_iter().zip(triggers).enumerate() {
         greet(&meter);
         let (sender, results) = mpsc::channel(RESULTS);
-        polls.spawn(poll::run(plan(&meter), sender, Trigger::default(), stop.clone()));
-        let announcer = Announcer::new(index, meter, Arc::clone(&publishing), topics.clone());
+        polls.spawn(poll::run(plan(&meter), sender, trigger, stop.clone()));
+        let source = Source::Meter(index);
+        let announcer = Announcer::new(source, meter, Arc::clone(&publishing), topics.clone());
         polls.spawn(announcer.run(results, publisher.clone()));
     }
     let say_goodbye = CancellationToken::new();
     let mut broker = JoinSet::new();
+    broker.spawn(inbox.run(received, publisher, say_goodbye.clone()));
     broker.spawn(connection.run(say_goodbye.clone()));
 
     let unasked = tokio::select! {
@@ -66,9 +76,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
 }
 
 fn greet(meter: &Meter) {
-    let names: Vec<&str> = meter.parameters.iter().map(crate::config::Parameter::name).collect();
+    let names: Vec<&str> = meter.parameters.iter().map(Parameter::name).collect();
+    let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
     info!(
-        "Reading {} from the meter at {}, every {}.",
+        "Reading {} from the meter{name} at {}, every {}.",
         names.join(", "),
         meter.endpoint,
         poll::words(meter.poll_interval)
@@ -83,7 +94,7 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
         port: Port { endpoint: meter.endpoint.clone(), settings },
         port_name: meter.endpoint.to_string(),
         line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()).patient(meter.timeout),
-        registers: meter.parameters.iter().map(crate::config::Parameter::register).collect(),
+        registers: meter.parameters.iter().map(Parameter::register).collect(),
         version: meter.version,
         interval: meter.poll_interval,
     }
@@ -91,7 +102,7 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
 
 /// Turns one meter's results into messages.
 struct Announcer {
-    index: usize,
+    source: Source,
     meter: Meter,
     publishing: Arc<Publishing>,
     topics: Topics,
@@ -99,17 +110,16 @@ struct Announcer {
     identity: Identity,
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
-    has_info_code: bool,
+    health: Health,
 }
 
 impl Announcer {
-    fn new(index: usize, meter: Meter, publishing: Arc<Publishing>, topics: Topics) -> Self {
-        let expected = |parameter: &crate::config::Parameter| {
-            units::expected(parameter.register(), meter.units)
-        };
+    fn new(source: Source, meter: Meter, publishing: Arc<Publishing>, topics: Topics) -> Self {
+        let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
         let measures = meter.parameters.iter().map(expected).collect();
         let identity = Identification::new(meter.version).identity();
-        Self { index, meter, publishing, topics, identity, measures, has_info_code: false }
+        let health = Health::default();
+        Self { source, meter, publishing, topics, identity, measures, health }
     }
 
     fn discovery(&self) -> Vec<Message> {
@@ -117,23 +127,32 @@ impl Announcer {
             meter: &self.meter,
             identity: &self.identity,
             measures: &self.measures,
-            has_info_code: self.has_info_code,
+            has_info_code: self.health.condition.is_some(),
         };
         discovery::meter(described, &self.publishing, &self.topics)
     }
 
     async fn run(mut self, mut results: mpsc::Receiver<PollResult>, publisher: Publisher) {
-        publisher.announce(self.index, self.discovery());
+        publisher.announce(self.source, self.discovery());
         while let Some(result) = results.recv().await {
-            self.identity = result.identity.clone();
-            let topics = self.topics.meter(self.meter.name.as_ref());
-            let values = payload::values(&result, &self.meter, &self.publishing, &topics);
-            for value in &values {
-                self.learn(value.index, value.measure);
-            }
-            let values = values.into_iter().map(|value| value.message).collect();
-            publisher.update(self.index, self.discovery(), values);
+            let states = self.states(&result, &LocalTime::now_text());
+            publisher.update(self.source, self.discovery(), states);
         }
+    }
+
+    /// What is published of a poll that ended at `time`.
+    fn states(&mut self, result: &PollResult, time: &str) -> Vec<Message> {
+        self.identity = result.identity.clone();
+        self.health.note(result, time);
+        let topics = self.topics.meter(self.meter.name.as_ref());
+        let values = payload::values(result, &self.meter);
+        for value in &values {
+            self.learn(value.index, value.measure());
+        }
+        let (meter, publishing) = (&self.meter, &self.publishing);
+        let mut states = payload::value_messages(&values, result, time, meter, publishing, &topics);
+        states.extend(self.health.messages(publishing, &topics));
+        states
     }
 
     /// The frame has the last word on what a value measures.

@@ -58,21 +58,34 @@ impl Condition {
         if self.code == 0 {
             return None;
         }
-        let Some(meanings) = &self.meanings else {
-            // Something is wrong, and this is what a broken sensor gives.
-            return is_suspicious(reading).then(|| {
-                format!("info code {}, and this is what a broken sensor gives", self.code)
-            });
-        };
         let spoilt = |sensor: &Sensor| {
             let no_flow = reading.register == FLOW && is_zero(reading);
+            let temperatures = [Sensor::Temperature1, Sensor::Temperature2, Sensor::Difference];
             sensor.spoils().contains(&reading.register)
-                || (no_flow && matches!(sensor, Sensor::Temperature1 | Sensor::Temperature2))
+                || (no_flow && temperatures.contains(sensor))
         };
-        meanings
-            .iter()
+        let meanings = self.meanings.iter().flatten();
+        let fault = meanings
+            .into_iter()
             .find(|meaning| meaning.sensors().iter().any(spoilt))
-            .map(|meaning| format!("a fault: {meaning}"))
+            .map(|meaning| format!("a fault: {meaning}"));
+        // The model may be another one than the user says. Something is wrong, and this is what a
+        // broken sensor gives.
+        fault.or_else(|| {
+            let words =
+                || format!("info code {}, and this is what a broken sensor gives", self.code);
+            is_suspicious(reading).then(words)
+        })
+    }
+
+    /// Whether a sensor is at fault, or may be.
+    #[must_use]
+    pub fn concerns_sensors(&self) -> bool {
+        self.code != 0
+            && self
+                .meanings
+                .as_ref()
+                .is_none_or(|meanings| meanings.iter().any(|meaning| !meaning.sensors().is_empty()))
     }
 }
 
@@ -93,6 +106,8 @@ impl fmt::Display for Condition {
 
 const FLOW: RegisterId = RegisterId::new(74);
 
+const DIFFERENCE: RegisterId = RegisterId::new(89);
+
 /// t1 to t4: the present temperatures that a broken sensor makes 0.00 or 185.00 °C.
 const TEMPERATURES: [RegisterId; 4] =
     [RegisterId::new(86), RegisterId::new(87), RegisterId::new(88), RegisterId::new(122)];
@@ -103,10 +118,14 @@ const BROKEN_WIRE: Decimal = Decimal::from_parts(185, 0, 0, false, 0);
 /// Whether this is what a broken sensor gives, so that the info code must be looked at.
 #[must_use]
 pub fn is_suspicious(reading: &Reading) -> bool {
-    TEMPERATURES.contains(&reading.register)
-        && reading.unit == Unit::CELSIUS
-        && matches!(&reading.value, Value::Number(number)
-            if number.is_zero() || *number >= BROKEN_WIRE)
+    let Value::Number(number) = &reading.value else { return false };
+    match reading.register {
+        register if TEMPERATURES.contains(&register) => {
+            reading.unit == Unit::CELSIUS && (number.is_zero() || *number >= BROKEN_WIRE)
+        }
+        DIFFERENCE => number.is_zero(),
+        _ => false,
+    }
 }
 
 fn is_zero(reading: &Reading) -> bool {
@@ -144,6 +163,8 @@ mod tests {
         // An average of the month is no present temperature.
         assert!(!is_suspicious(&celsius(149, 0)));
         assert!(!is_suspicious(&reading(80, Unit::KILOWATT, 0, 1, 2)));
+        // Two pipes are hardly ever equally warm.
+        assert!(is_suspicious(&reading(89, Unit::KELVIN, 0, 2, 2)));
     }
 
     #[test]
@@ -198,6 +219,23 @@ mod tests {
         };
         assert_eq!((of(0, 0), of(8, 0), of(0, 8), of(0x10008, 8)), (0, 8, 8, 0x10008));
         assert_eq!(Condition::of(&[code(60, 1, 4)], &models), None);
+    }
+
+    /// Of a 403 whose user has said that it is a 402: 16 is t2 there, and V1 here.
+    #[test]
+    fn a_wrong_model_does_not_let_a_broken_sensor_pass() {
+        let condition = Condition::of(&[code(99, 16, 2)], &[Model::Multical402]).unwrap();
+        assert!(condition.spoils(&celsius(87, 18_500)).is_some());
+        assert_eq!(condition.spoils(&celsius(86, 6_700)), None);
+    }
+
+    /// "The difference is invalid" says nothing of the two temperatures.
+    #[test]
+    fn a_difference_that_is_invalid_spoils_what_is_made_of_it() {
+        let condition = Condition::of(&[code(99, 128, 2)], &[Model::Multical403]).unwrap();
+        assert!(condition.spoils(&reading(89, Unit::KELVIN, -4_000, 2, 2)).is_some());
+        assert!(condition.spoils(&reading(80, Unit::KILOWATT, 12, 1, 2)).is_some());
+        assert_eq!(condition.spoils(&celsius(86, 2_000)), None);
     }
 
     #[test]

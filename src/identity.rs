@@ -64,6 +64,18 @@ const CUSTOMER_LOW: RegisterId = RegisterId::new(1010);
 /// Eight digits of the customer number are in each of its two registers (5512-447 M1 p.11).
 const CUSTOMER_LOW_DIGITS: i64 = 100_000_000;
 
+/// What came of a register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Value(Value),
+    /// It is there, but holds nothing that can be read.
+    Unreadable,
+    /// The meter answered without it: it does not have it.
+    LeftOut,
+    /// The meter fell silent, which says nothing.
+    Silent,
+}
+
 /// Answers to commands; `None` where the meter does not answer one.
 #[derive(Debug, Clone, Copy)]
 struct Commands {
@@ -75,8 +87,8 @@ struct Commands {
 #[derive(Debug)]
 pub struct Identification {
     version: Version,
-    /// What came of each register; `None` for one that the meter does not have.
-    found: BTreeMap<RegisterId, Option<Value>>,
+    /// What came of each register.
+    found: BTreeMap<RegisterId, Found>,
     /// What it said to `GetType` and `GetSerialNo`, if it was asked.
     commands: Option<Commands>,
     told: bool,
@@ -105,15 +117,27 @@ impl Identification {
 
     /// A register's value came.
     pub fn read(&mut self, reading: &Reading) {
-        if self.registers().any(|register| register == reading.register) {
-            self.found.insert(reading.register, Some(reading.value.clone()));
-        }
+        self.note(reading.register, Found::Value(reading.value.clone()));
     }
 
-    /// The meter does not have a register.
-    pub fn absent(&mut self, register: RegisterId) {
+    /// A register is there, but its value cannot be read.
+    pub fn unreadable(&mut self, register: RegisterId) {
+        self.note(register, Found::Unreadable);
+    }
+
+    /// The meter answered without a register: it does not have it.
+    pub fn left_out(&mut self, register: RegisterId) {
+        self.note(register, Found::LeftOut);
+    }
+
+    /// The meter falls silent when it is asked for a register, which says nothing of it.
+    pub fn silent(&mut self, register: RegisterId) {
+        self.note(register, Found::Silent);
+    }
+
+    fn note(&mut self, register: RegisterId, found: Found) {
         if self.registers().any(|wanted| wanted == register) {
-            self.found.insert(register, None);
+            self.found.insert(register, found);
         }
     }
 
@@ -126,7 +150,7 @@ impl Identification {
     #[must_use]
     pub fn identity(&self) -> Identity {
         let number = |register| match self.found.get(&register) {
-            Some(Some(Value::Number(number))) => Some(*number),
+            Some(Found::Value(Value::Number(number))) => Some(*number),
             _ => None,
         };
         let by_register = number(SERIAL).and_then(|number| number.to_u32()).map(SerialNumber::new);
@@ -136,7 +160,10 @@ impl Identification {
             (one, other) => one.or(other),
         };
         let customer = number(CUSTOMER_LOW).and_then(|low| {
-            let high = number(CUSTOMER_HIGH).unwrap_or_default();
+            let high = match self.found.get(&CUSTOMER_HIGH) {
+                Some(Found::LeftOut) => Decimal::ZERO,
+                _ => number(CUSTOMER_HIGH)?,
+            };
             high.checked_mul(CUSTOMER_LOW_DIGITS.into())?.checked_add(low)
         });
         Identity {
@@ -154,11 +181,16 @@ impl Identification {
             Version::Generic => Vec::new(),
             Version::Auto => match self.by_type() {
                 Some(model) => vec![model],
-                None => {
-                    Model::by_answers(|register| self.found.get(&register).map(Option::is_some))
-                        .to_vec()
-                }
+                None => Model::by_answers(|register| self.has(register)).to_vec(),
             },
+        }
+    }
+
+    fn has(&self, register: RegisterId) -> Option<bool> {
+        match self.found.get(&register)? {
+            Found::Value(_) | Found::Unreadable => Some(true),
+            Found::LeftOut => Some(false),
+            Found::Silent => None,
         }
     }
 
@@ -259,7 +291,7 @@ mod tests {
             if has.contains(&register.get()) {
                 identification.read(&reading(register, 12_345_678));
             } else {
-                identification.absent(register);
+                identification.left_out(register);
             }
         }
         assert_eq!(identification.news(), None, "before all is known");
@@ -306,14 +338,18 @@ mod tests {
     fn the_customer_number_is_in_two_registers() {
         let mut identification = Identification::new(Version::Generic);
         identification.read(&reading(CUSTOMER_LOW, 87_654_321));
-        assert_eq!(identification.identity().customer, Some(Decimal::from(87_654_321)));
+        assert_eq!(identification.identity().customer, None, "the other half is not known yet");
         identification.read(&reading(CUSTOMER_HIGH, 12));
         assert_eq!(identification.identity().customer, Some(Decimal::from(1_287_654_321_i64)));
+        let mut identification = Identification::new(Version::Generic);
+        identification.read(&reading(CUSTOMER_LOW, 87_654_321));
+        identification.left_out(CUSTOMER_HIGH);
+        assert_eq!(identification.identity().customer, Some(Decimal::from(87_654_321)));
     }
 
     #[test]
     fn only_auto_asks_for_what_tells_models_apart() {
-        assert_eq!(Identification::new(Version::Auto).registers().count(), 10);
+        assert_eq!(Identification::new(Version::Auto).registers().count(), 11);
         assert_eq!(Identification::new(Version::Generic).registers().count(), 4);
     }
 }

@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod guard;
 pub mod highres;
 pub mod identity;
+pub mod inbox;
 pub mod line;
 pub mod logging;
 pub mod meter;

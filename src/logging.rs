@@ -44,6 +44,12 @@ where
 pub struct LocalTime;
 
 impl LocalTime {
+    /// What time it is, by ISO 8601 with the offset of the local zone.
+    #[must_use]
+    pub fn now_text() -> String {
+        Self::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
     /// What time it is.
     #[expect(clippy::disallowed_methods, reason = "the one door to the wall clock")]
     #[must_use]

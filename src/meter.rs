@@ -319,6 +319,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             let deadline = if begun { ends_by } else { begins_by };
             let read = timeout_at(deadline, self.stream.read(&mut buffer)).await;
             let Ok(read) = read else {
+                // An answer that breaks off is no silence.
+                let heard = if begun { heard.max(Heard::Damaged) } else { heard };
                 return Err(RequestError::NoAnswer(heard));
             };
             let count = match read {

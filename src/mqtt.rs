@@ -5,24 +5,28 @@
 //! must never wait for the second (a full queue that nobody polls waits for ever), and callers wait
 //! for neither: they change what should stand, and go on.
 
-use std::collections::BTreeMap;
+mod forget;
+mod standing;
+
 use std::fmt;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
-    MqttOptions, NetworkOptions, Outgoing, QoS, StateError,
+    MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode,
 };
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+pub use self::forget::{Forgotten, forget};
+pub use self::standing::{Publisher, Source};
+use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
 
@@ -48,39 +52,37 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 /// How long a goodbye may take, disconnecting included.
 const GOODBYE: Duration = Duration::from_millis(1500);
 
-/// What should stand on the broker, by meter.
-type Wanted = BTreeMap<usize, Meter>;
+/// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
+const SPREAD: Duration = Duration::from_millis(800);
 
-/// A meter's part of it.
-#[derive(Debug, Default)]
-struct Meter {
-    discovery: Vec<Message>,
-    /// The values of the last poll.
-    values: Vec<Message>,
-    /// The number of that poll.
-    poll: u64,
+/// From the first connection on, for so long is looked at what is retained.
+const SURVEY: Duration = Duration::from_secs(10);
+
+/// Messages from the broker that wait to be handled. What comes beyond them is lost: it is a flood.
+const INBOX: usize = 4096;
+
+/// The longest message that is taken from the broker. One that is longer ends the connection, so
+/// this is far more than anybody sends to the topics that are subscribed to.
+const LONGEST: usize = 1024 * 1024;
+
+/// What is subscribed to.
+#[derive(Debug, Clone, Default)]
+pub struct Subscriptions {
+    /// As long as the program runs.
+    pub always: Vec<String>,
+    /// At the start only, to see what is retained there.
+    pub at_first: Vec<String>,
 }
 
-/// Changes what should stand on the broker. Never waits.
-#[derive(Debug, Clone)]
-pub struct Publisher {
-    wanted: Arc<watch::Sender<Wanted>>,
-}
-
-impl Publisher {
-    /// Sets a meter's discovery messages.
-    pub fn announce(&self, meter: usize, discovery: Vec<Message>) {
-        self.wanted.send_modify(|wanted| wanted.entry(meter).or_default().discovery = discovery);
-    }
-
-    /// Sets a meter's discovery messages and the values of a poll, which follow them. The values
-    /// of the poll before are forgotten: they are never sent again as if they were fresh.
-    pub fn update(&self, meter: usize, discovery: Vec<Message>, values: Vec<Message>) {
-        self.wanted.send_modify(|wanted| {
-            let meter = wanted.entry(meter).or_default();
-            *meter = Meter { discovery, values, poll: meter.poll.wrapping_add(1) };
-        });
-    }
+/// A message from the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// Whether the broker has kept it, rather than somebody said it just now.
+    pub retained: bool,
 }
 
 /// A connection that has not been made yet.
@@ -90,6 +92,8 @@ pub struct Connection {
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
+    subscriptions: Subscriptions,
+    inbox: mpsc::Sender<Received>,
     name: String,
 }
 
@@ -101,26 +105,44 @@ impl fmt::Debug for Connection {
 }
 
 /// Prepares the connection. `online` is published after each connect; `offline` when the program
-/// stops, and by the broker when it dies.
+/// stops, and by the broker when it dies. The receiver gets what is subscribed to.
 #[must_use]
-pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher, Connection) {
-    // The client puts a colon and the port behind it.
-    let host = if broker.host.contains(':') && !broker.host.starts_with('[') {
-        format!("[{}]", broker.host)
-    } else {
-        broker.host.clone()
-    };
-    let mut options = MqttOptions::new(&broker.client_id, &host, broker.port.get());
+pub fn prepare(
+    broker: &Broker,
+    online: Message,
+    offline: Message,
+    subscriptions: Subscriptions,
+) -> (Publisher, Connection, mpsc::Receiver<Received>) {
+    let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
+    let (publisher, wanted) = Publisher::new();
+    let name = name(broker);
+    let (inbox, received) = mpsc::channel(INBOX);
+    let connection =
+        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
+    (publisher, connection, received)
+}
+
+/// `host:port`, with an IPv6 address in brackets.
+fn name(broker: &Broker) -> String {
+    format!("{}:{}", bracketed(&broker.host), broker.port)
+}
+
+/// The client puts a colon and the port behind it.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// A client that has not connected yet.
+fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(id, bracketed(&broker.host), broker.port.get());
     options.set_keep_alive(KEEP_ALIVE);
     options.set_inflight(IN_FLIGHT);
+    options.set_max_packet_size(LONGEST, LONGEST);
     // What must not be lost is sent again after each connect; the broker need not remember us.
     options.set_clean_session(true);
-    options.set_last_will(LastWill::new(
-        &offline.topic,
-        offline.payload.clone(),
-        offline.qos.into(),
-        offline.retain,
-    ));
+    if let Some(Message { topic, payload, qos, retain }) = last_will {
+        options.set_last_will(LastWill::new(topic, payload.clone(), (*qos).into(), *retain));
+    }
     if let Some(credentials) = &broker.credentials {
         options.set_credentials(&credentials.username, credentials.password.reveal());
     }
@@ -129,10 +151,14 @@ pub fn prepare(broker: &Broker, online: Message, offline: Message) -> (Publisher
     network.set_connection_timeout(CONNECT_TIMEOUT_SECS);
     network.set_tcp_nodelay(true);
     event_loop.set_network_options(network);
-    let (sender, wanted) = watch::channel(Wanted::new());
-    let publisher = Publisher { wanted: Arc::new(sender) };
-    let name = format!("{host}:{}", broker.port);
-    (publisher, Connection { client, event_loop, wanted, online, offline, name })
+    (client, event_loop)
+}
+
+/// A publisher that leads nowhere.
+#[cfg(test)]
+#[must_use]
+pub(crate) fn idle_publisher() -> Publisher {
+    Publisher::new().0
 }
 
 impl From<Qos> for QoS {
@@ -159,7 +185,7 @@ impl Connection {
     /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
     /// a clean disconnect.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { client, event_loop, wanted, online, offline, name } = self;
+        let Self { client, event_loop, wanted, online, offline, subscriptions, inbox, name } = self;
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -167,7 +193,7 @@ impl Connection {
         };
         // Cancelled when all that the publishing loop had to say is queued.
         let said = CancellationToken::new();
-        let publish = publish(&link, client.clone(), wanted, online, stop.clone());
+        let publish = publish(&link, client.clone(), wanted, online, subscriptions, stop.clone());
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
@@ -176,7 +202,8 @@ impl Connection {
             said.cancel();
             pending::<()>().await;
         };
-        let poll = poll(&link, client.clone(), event_loop, name, stop, said.clone());
+        let ears = Ears { inbox, told_refusal: false, told_flood: false };
+        let poll = poll(&link, client.clone(), event_loop, ears, name, stop, said.clone());
         tokio::select! {
             () = poll => {}
             () = publish => {}
@@ -191,18 +218,35 @@ async fn publish(
     client: AsyncClient,
     mut wanted: watch::Receiver<Wanted>,
     online: Message,
+    mut subscriptions: Subscriptions,
     stop: CancellationToken,
 ) {
     let mut connection = link.connection.subscribe();
+    let mut number = None;
     let mut sent = Sent::default();
+    let mut survey_ends = None;
     'connection: loop {
         let current = *connection.borrow_and_update();
-        if let Some(number) = current {
-            if sent.connection != Some(number) {
-                sent = Sent { connection: Some(number), ..Sent::default() };
+        let mut next = None;
+        if current.is_some() {
+            if number != current {
+                number = current;
+                sent = Sent::default();
+                survey_ends = Instant::now().checked_add(SURVEY);
+                // First, so that what is retained is seen before it is replaced.
+                subscribe(&client, &subscriptions).await;
             }
-            let due = sent.take_due(&online, &wanted.borrow_and_update());
-            for message in due {
+            if survey_ends.is_some_and(|at| at <= Instant::now()) {
+                for filter in subscriptions.at_first.drain(..) {
+                    // Fails only when the connection loop has ended, and the program with it.
+                    let _ = client.unsubscribe(filter).await;
+                }
+                survey_ends = None;
+            }
+            let spread = jittered(SPREAD);
+            let stopping = stop.is_cancelled();
+            let due = sent.take_due(&online, &wanted.borrow_and_update(), spread, stopping);
+            for message in due.messages {
                 tokio::select! {
                     biased;
                     // The rest is sent after the next connect.
@@ -210,14 +254,27 @@ async fn publish(
                     () = send(link, &client, &message) => {}
                 }
             }
+            if stopping {
+                return;
+            }
+            next = due.next.into_iter().chain(survey_ends).min();
         }
         tokio::select! {
             biased;
             _ = connection.changed() => {}
             // Values of the last poll are still published: `stop` comes after them.
             Ok(()) = wanted.changed(), if current.is_some() => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => if current.is_none() { return },
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
         }
+    }
+}
+
+async fn subscribe(client: &AsyncClient, subscriptions: &Subscriptions) {
+    let Subscriptions { always, at_first } = subscriptions;
+    for filter in always.iter().chain(at_first) {
+        // Fails only when the connection loop has ended, and the program with it.
+        let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
     }
 }
 
@@ -229,46 +286,13 @@ async fn send(link: &Link, client: &AsyncClient, message: &Message) {
     let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
 }
 
-/// What has been sent in the present connection.
-#[derive(Debug, Default)]
-struct Sent {
-    connection: Option<u64>,
-    online: bool,
-    /// Payloads by topic.
-    discovery: BTreeMap<String, String>,
-    /// The last poll whose values were sent, by meter.
-    polls: BTreeMap<usize, u64>,
-}
-
-impl Sent {
-    /// What should stand and was not sent yet; counts as sent from now on.
-    fn take_due(&mut self, online: &Message, wanted: &Wanted) -> Vec<Message> {
-        let mut due = Vec::new();
-        if !self.online {
-            self.online = true;
-            due.push(online.clone());
-        }
-        for (index, meter) in wanted {
-            for message in &meter.discovery {
-                let Message { topic, payload, .. } = message;
-                if self.discovery.insert(topic.clone(), payload.clone()).as_ref() != Some(payload) {
-                    due.push(message.clone());
-                }
-            }
-            if self.polls.insert(*index, meter.poll) != Some(meter.poll) {
-                due.extend(meter.values.iter().cloned());
-            }
-        }
-        due
-    }
-}
-
 /// Keeps the connection alive and makes it again when it breaks. After `stop` it ends as soon as
 /// there is no connection, or when `said` is cancelled and all is acknowledged.
 async fn poll(
     link: &Link,
     client: AsyncClient,
     mut event_loop: EventLoop,
+    mut ears: Ears,
     name: String,
     stop: CancellationToken,
     said: CancellationToken,
@@ -282,7 +306,7 @@ async fn poll(
     loop {
         let until_goodbye = async {
             match goodbye {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                Some(deadline) => sleep_until(deadline).await,
                 None => {
                     stop.cancelled().await;
                 }
@@ -321,7 +345,8 @@ async fn poll(
                 link.sent.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(_) => {}
+            Ok(Event::Incoming(packet)) => ears.hear(packet),
+            Ok(Event::Outgoing(_)) => {}
             Err(error) => {
                 // Without this line the client never publishes again after an acknowledgement out
                 // of order and a lost session (rumqtt issue 1056).
@@ -349,6 +374,45 @@ async fn poll(
         if all_queued && all_sent && event_loop.state.inflight() == 0 {
             disconnect(&client, &mut event_loop, goodbye).await;
             return;
+        }
+    }
+}
+
+/// Hands on what the broker says.
+#[derive(Debug)]
+struct Ears {
+    inbox: mpsc::Sender<Received>,
+    told_refusal: bool,
+    told_flood: bool,
+}
+
+impl Ears {
+    fn hear(&mut self, packet: Incoming) {
+        match packet {
+            Incoming::Publish(publish) => {
+                let received = Received {
+                    topic: publish.topic,
+                    payload: publish.payload.to_vec(),
+                    retained: publish.retain,
+                };
+                // Never waits, since this loop must go on.
+                if self.inbox.try_send(received).is_err() && !self.told_flood {
+                    self.told_flood = true;
+                    warn!("The broker sends more than can be handled; some of it is ignored.");
+                }
+            }
+            Incoming::SubAck(answer)
+                if answer.return_codes.contains(&SubscribeReasonCode::Failure)
+                    && !self.told_refusal =>
+            {
+                self.told_refusal = true;
+                warn!(
+                    "The broker does not let this user listen to all topics that it needs, so \
+                     commands and restarts of Home Assistant may go unnoticed. Look at the user's \
+                     rights on the broker."
+                );
+            }
+            _ => {}
         }
     }
 }
@@ -495,7 +559,7 @@ mod tests {
     use std::num::NonZeroU16;
 
     use bytes::BytesMut;
-    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish};
+    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
@@ -506,6 +570,7 @@ mod tests {
 
     struct Script {
         listener: TcpListener,
+        received: mpsc::Receiver<Received>,
     }
 
     struct Peer {
@@ -515,6 +580,12 @@ mod tests {
 
     impl Script {
         async fn start() -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
+            Self::start_with(KEEP_ALIVE).await
+        }
+
+        async fn start_with(
+            keep_alive: Duration,
+        ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let broker = Broker {
                 host: "127.0.0.1".to_owned(),
@@ -526,11 +597,17 @@ mod tests {
                 }),
             };
             let status = |payload| message("status", payload, Qos::AtLeastOnce);
-            let (publisher, connection) = prepare(&broker, status("online"), status("offline"));
+            let subscriptions = Subscriptions {
+                always: vec!["birth".to_owned()],
+                at_first: vec!["config/+".to_owned()],
+            };
+            let (publisher, mut connection, received) =
+                prepare(&broker, status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
+            connection.event_loop.mqtt_options.set_keep_alive(keep_alive);
             let stop = CancellationToken::new();
             let running = tokio::spawn(connection.run(stop.clone()));
-            (Self { listener }, publisher, stop, running)
+            (Self { listener, received }, publisher, stop, running)
         }
 
         /// The next connection, and its CONNECT.
@@ -577,9 +654,21 @@ mod tests {
                 match self.next().await {
                     Some(Packet::Publish(publish)) => return publish,
                     Some(Packet::PingReq) => self.send(Packet::PingResp).await,
+                    Some(Packet::Subscribe(subscribe)) => self.grant(&subscribe).await,
                     other => panic!("{other:?}"),
                 }
             }
+        }
+
+        async fn grant(&mut self, subscribe: &Subscribe) {
+            let codes = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)];
+            self.send(Packet::SubAck(SubAck::new(subscribe.pkid, codes))).await;
+        }
+
+        async fn says(&mut self, topic: &str, payload: &str, retain: bool) {
+            let mut publish = Publish::new(topic, QoS::AtMostOnce, payload);
+            publish.retain = retain;
+            self.send(Packet::Publish(publish)).await;
         }
 
         async fn acknowledge(&mut self, publish: &Publish) {
@@ -616,6 +705,8 @@ mod tests {
         vec![message("energy", payload, Qos::AtMostOnce)]
     }
 
+    const METER: Source = Source::Meter(0);
+
     const PATIENCE: Duration = Duration::from_secs(30);
 
     async fn ends(running: JoinHandle<()>) {
@@ -642,12 +733,12 @@ mod tests {
     #[tokio::test]
     async fn all_that_should_stand_is_sent_after_every_connect() {
         let (broker, publisher, stop, running) = Script::start().await;
-        publisher.update(0, discovery(), values("1"));
+        publisher.update(METER, discovery(), values("1"));
         let expected = ["status online", "config {}", "energy 1"];
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(3).await, expected);
         // Only the last values, and discovery only when it changes.
-        publisher.update(0, discovery(), values("2"));
+        publisher.update(METER, discovery(), values("2"));
         assert_eq!(peer.take(1).await, ["energy 2"]);
         drop(peer);
 
@@ -656,14 +747,64 @@ mod tests {
         assert_eq!(shown(&peer.published().await), "status online");
         drop(peer);
         // Meanwhile the meter fell silent: its values do not pass for fresh ones.
-        publisher.update(0, discovery(), Vec::new());
+        publisher.update(METER, discovery(), Vec::new());
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(2).await, ["status online", "config {}"]);
-        publisher.update(0, discovery(), values("3"));
+        publisher.update(METER, discovery(), values("3"));
         assert_eq!(peer.take(1).await, ["energy 3"]);
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_broker_says_is_handed_on_and_all_can_be_sent_again() {
+        let (mut broker, publisher, stop, running) = Script::start().await;
+        publisher.update(METER, discovery(), values("1"));
+        let mut peer = broker.welcome().await;
+        // What is retained is asked for before anything is replaced.
+        for filter in ["birth", "config/+"] {
+            match peer.next().await {
+                Some(Packet::Subscribe(subscribe)) => {
+                    assert_eq!(subscribe.filters[0].path, filter);
+                    peer.grant(&subscribe).await;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+        peer.says("config/old", "{}", true).await;
+        peer.says("birth", "online", false).await;
+        let heard = [broker.received.recv().await.unwrap(), broker.received.recv().await.unwrap()];
+        let shown = heard.map(|message| (message.topic, message.payload, message.retained));
+        let expected = [("config/old", "{}", true), ("birth", "online", false)];
+        let expected = expected.map(|(t, p, r)| (t.to_owned(), p.as_bytes().to_vec(), r));
+        assert_eq!(shown, expected);
+        // As the program does on these two.
+        let born = Instant::now();
+        publisher.clear("config/old".to_owned());
+        publisher.repeat();
+        assert_eq!(peer.take(3).await, ["config/old ", "config {}", "energy 1"]);
+        assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_refused_subscription_does_not_stop_publishing() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        publisher.update(METER, Vec::new(), values("1"));
+        let mut peer = broker.welcome().await;
+        for _ in 0..2 {
+            let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+            let refused = vec![SubscribeReasonCode::Failure];
+            peer.send(Packet::SubAck(SubAck::new(subscribe.pkid, refused))).await;
+        }
+        assert_eq!(peer.take(2).await, ["status online", "energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
     }
 
@@ -673,7 +814,7 @@ mod tests {
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(1).await, ["status online"]);
         // Values that came last are still sent, before the goodbye.
-        publisher.update(0, discovery(), values("1"));
+        publisher.update(METER, discovery(), values("1"));
         stop.cancel();
         assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
         let goodbye = peer.published().await;
@@ -695,7 +836,7 @@ mod tests {
         // More than the queue and the flight take.
         for number in 0..2 * QUEUE {
             let discovery = (0..number).map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce));
-            publisher.update(0, discovery.collect(), values(&number.to_string()));
+            publisher.update(METER, discovery.collect(), values(&number.to_string()));
         }
         for _ in 1..IN_FLIGHT {
             peer.published().await;
@@ -715,7 +856,7 @@ mod tests {
             let all = from..from + 30;
             all.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect::<Vec<_>>()
         };
-        publisher.update(0, many(0), Vec::new());
+        publisher.update(METER, many(0), Vec::new());
         // The first stays without its acknowledgement, the others get theirs, until the packet ids
         // come round to it; then the session is lost.
         let first = peer.published().await;
@@ -723,13 +864,14 @@ mod tests {
             let publish = peer.published().await;
             peer.acknowledge(&publish).await;
         }
-        assert_eq!(first.pkid, 1);
+        // The subscriptions had the ids before it.
+        assert_eq!(first.pkid, 3);
         let more = timeout(Duration::from_millis(200), peer.next()).await;
         assert!(more.is_err(), "it waits for the first: {more:?}");
         drop(peer);
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(31).await.len(), 31);
-        publisher.update(0, many(100), values("1"));
+        publisher.update(METER, many(100), values("1"));
         assert_eq!(peer.take(31).await.last().map(String::as_str), Some("energy 1"));
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
@@ -747,6 +889,74 @@ mod tests {
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
+    }
+
+    /// A busy broker takes its time to let somebody in.
+    #[tokio::test]
+    async fn a_slow_broker_is_waited_for() {
+        let slow = async |seconds_tenth: u64| {
+            let (broker, publisher, stop, running) = Script::start().await;
+            publisher.update(METER, Vec::new(), values("1"));
+            let (mut peer, _) = broker.accept().await;
+            sleep(Duration::from_millis(100 * seconds_tenth)).await;
+            peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+            assert_eq!(peer.take(2).await, ["status online", "energy 1"]);
+            stop.cancel();
+            assert_eq!(peer.take(1).await, ["status offline"]);
+            ends(running).await;
+        };
+        tokio::join!(slow(15), slow(100));
+    }
+
+    /// What is published while the broker has stopped reading is there after the next connect.
+    #[tokio::test]
+    async fn a_connection_that_is_half_open_is_noticed() {
+        let keep_alive = Duration::from_secs(1);
+        let (broker, publisher, stop, running) = Script::start_with(keep_alive).await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        publisher.update(METER, discovery(), values("1"));
+        // Nothing is read or said any more, and the connection stays.
+        let silent_since = Instant::now();
+        let mut again = broker.welcome().await;
+        let noticed = silent_since.elapsed();
+        assert!(noticed < 2 * keep_alive + FIRST_BACK_OFF * 2, "{noticed:?}");
+        assert_eq!(again.take(3).await, ["status online", "config {}", "energy 1"]);
+        drop(peer);
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// However it fails, a broker that is down is not hammered.
+    #[tokio::test]
+    async fn attempts_come_less_than_once_a_second() {
+        const WATCHED: Duration = Duration::from_secs(8);
+        let counted = async |answer: Option<ConnectReturnCode>| {
+            let (broker, _publisher, stop, running) = Script::start().await;
+            let mut attempts = 0;
+            let count = async {
+                loop {
+                    let (mut peer, _) = broker.accept().await;
+                    attempts += 1;
+                    // Let in and thrown out, refused, or cut off at once.
+                    if let Some(code) = answer {
+                        peer.send(Packet::ConnAck(ConnAck::new(code, false))).await;
+                    }
+                }
+            };
+            assert!(timeout(WATCHED, count).await.is_err());
+            stop.cancel();
+            ends(running).await;
+            attempts
+        };
+        let answers =
+            [None, Some(ConnectReturnCode::Success), Some(ConnectReturnCode::NotAuthorized)];
+        let [cut, thrown_out, refused] = answers.map(counted);
+        let (cut, thrown_out, refused) = tokio::join!(cut, thrown_out, refused);
+        for attempts in [cut, thrown_out, refused] {
+            assert!((2..8).contains(&attempts), "{cut} {thrown_out} {refused}");
+        }
     }
 
     #[test]
@@ -793,7 +1003,9 @@ mod tests {
                 credentials: None,
             };
             let status = || message("status", "", Qos::AtLeastOnce);
-            prepare(&broker, status(), status()).1.event_loop.mqtt_options.broker_address()
+            let subscriptions = Subscriptions::default();
+            let (_, connection, _) = prepare(&broker, status(), status(), subscriptions);
+            connection.event_loop.mqtt_options.broker_address()
         };
         assert_eq!(name("::1"), ("[::1]".to_owned(), 1883));
         assert_eq!(name("[::1]"), ("[::1]".to_owned(), 1883));

@@ -1,9 +1,18 @@
 //! The bytes that are put on topics.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kmp::info::Meaning;
+use kmp::value::Value;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::condition::Condition;
 use crate::config::{Meter, Publishing, Qos};
 use crate::poll::PollResult;
-use crate::topic::{MeterTopics, Topics};
-use crate::units::{self, Measure};
+use crate::topic::{About, Diagnostic, MeterTopics, Topics};
+use crate::units::{self, Measure, Published};
 
 /// The program is connected.
 pub const ONLINE: &str = "online";
@@ -41,40 +50,296 @@ impl Message {
 pub struct Valued {
     /// Its place in the meter's list.
     pub index: usize,
+    /// What is published of it.
+    pub published: Published,
+    /// Whether it is a number, rather than a date or a text.
+    pub is_number: bool,
+}
+
+impl Valued {
     /// What the value measures.
-    pub measure: Measure,
-    /// What is published.
-    pub message: Message,
+    #[must_use]
+    pub fn measure(&self) -> Measure {
+        self.published.measure
+    }
 }
 
 /// The values of one poll, in the order of the meter's parameters. What was not read, or cannot be
 /// converted exactly, is not in the list.
 #[must_use]
-pub fn values(
-    result: &PollResult,
-    meter: &Meter,
-    publishing: &Publishing,
-    topics: &MeterTopics,
-) -> Vec<Valued> {
+pub fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
     let mut values = Vec::new();
     for (index, parameter) in meter.parameters.iter().enumerate() {
         let reading =
             result.readings.iter().find(|reading| reading.register == parameter.register());
-        let Some(published) = reading.map(|reading| units::publish(reading, meter.units)) else {
+        let Some(reading) = reading else {
             continue;
         };
-        match published {
+        match units::publish(reading, meter.units) {
             Ok(published) => {
-                let message = Message {
-                    topic: topics.value(parameter),
-                    payload: published.text,
-                    qos: publishing.qos,
-                    retain: publishing.retain,
-                };
-                values.push(Valued { index, measure: published.measure, message });
+                let is_number = matches!(reading.value, Value::Number(_));
+                values.push(Valued { index, published, is_number });
             }
             Err(error) => tracing::warn!("`{}` is not published: {error}.", parameter.name()),
         }
     }
     values
+}
+
+/// The messages of a poll's values: one for each, and all of them in one.
+#[must_use]
+pub fn value_messages(
+    values: &[Valued],
+    result: &PollResult,
+    time: &str,
+    meter: &Meter,
+    publishing: &Publishing,
+    topics: &MeterTopics,
+) -> Vec<Message> {
+    let mut messages: Vec<Message> = values
+        .iter()
+        .filter_map(|value| {
+            let parameter = meter.parameters.get(value.index)?;
+            Some(state(topics.value(parameter), value.published.text.clone(), publishing))
+        })
+        .collect();
+    messages.extend(
+        reading(values, result, time, meter)
+            .map(|payload| state(topics.reading(), payload, publishing)),
+    );
+    messages
+}
+
+fn state(topic: String, payload: String, publishing: &Publishing) -> Message {
+    Message { topic, payload, qos: publishing.qos, retain: publishing.retain }
+}
+
+/// A poll as a whole, for programs that want one message.
+#[derive(Serialize)]
+struct ReadingJson<'a> {
+    time: &'a str,
+    serial_number: Option<String>,
+    values: BTreeMap<&'a str, ValueJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ValueJson<'a> {
+    value: Box<RawValue>,
+    unit: Option<&'a str>,
+}
+
+fn reading(values: &[Valued], result: &PollResult, time: &str, meter: &Meter) -> Option<String> {
+    let json = |value: &'_ Valued| -> Option<(_, _)> {
+        let name = meter.parameters.get(value.index)?.name();
+        let unit = value.published.measure.unit;
+        // The number as it is published, digit by digit.
+        let value = exact(&value.published.text, value.is_number)?;
+        Some((name, ValueJson { value, unit }))
+    };
+    if values.is_empty() {
+        return None;
+    }
+    let values = values.iter().filter_map(json).collect();
+    let serial_number = result.identity.serial.map(|serial| serial.to_string());
+    serde_json::to_string(&ReadingJson { time, serial_number, values }).ok()
+}
+
+/// A number with all its digits, or a text, in JSON.
+#[must_use]
+pub fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
+    if is_number {
+        RawValue::from_string(text.to_owned()).ok()
+    } else {
+        serde_json::value::to_raw_value(text).ok()
+    }
+}
+
+/// How reading a meter has gone since the program started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Polls that failed, in whole or in part.
+    pub failed: u64,
+    /// When the meter was read last, and how long that took.
+    pub last: Option<(String, Duration)>,
+    /// Whether the meter answered the last poll.
+    pub answers: bool,
+    /// What the meter said last of its faults.
+    pub condition: Option<Condition>,
+}
+
+impl Health {
+    /// Takes a poll into account that ended at `time`.
+    pub fn note(&mut self, result: &PollResult, time: &str) {
+        self.answers = result.trouble.is_none() || !result.readings.is_empty();
+        self.failed = self.failed.saturating_add(u64::from(result.trouble.is_some()));
+        if !result.readings.is_empty() {
+            self.last = Some((time.to_owned(), result.took));
+        }
+        if let Some(condition) = &result.condition {
+            self.condition = Some(condition.clone());
+        }
+    }
+
+    /// What is published of it.
+    #[must_use]
+    pub fn messages(&self, publishing: &Publishing, topics: &MeterTopics) -> Vec<Message> {
+        let on = |on| if on { ON } else { OFF }.to_owned();
+        let mut facts = vec![
+            (Diagnostic::Connection, on(self.answers)),
+            (Diagnostic::FailedReads, self.failed.to_string()),
+        ];
+        if let Some((time, took)) = &self.last {
+            let seconds = format!("{}.{}", took.as_secs(), took.subsec_millis() / 100);
+            facts.push((Diagnostic::LastRead, time.clone()));
+            facts.push((Diagnostic::ReadDuration, seconds));
+        }
+        // What a silent meter said of its faults may not be so any more.
+        if let Some(condition) = self.condition.as_ref().filter(|_| self.answers) {
+            facts.push((Diagnostic::Info, condition_words(condition)));
+            facts.push((Diagnostic::Problem, on(condition.code != 0)));
+        }
+        let message = |(fact, payload)| state(topics.diagnostic(fact), payload, publishing);
+        facts.into_iter().map(message).collect()
+    }
+}
+
+/// Home Assistant's words for the two states of a binary sensor.
+const ON: &str = "ON";
+const OFF: &str = "OFF";
+
+/// Home Assistant takes no longer state.
+const LONGEST_STATE: usize = 255;
+
+fn condition_words(condition: &Condition) -> String {
+    let words = match &condition.meanings {
+        _ if condition.code == 0 => "No fault".to_owned(),
+        None => format!("Info code {}", condition.code),
+        Some(meanings) => meanings.iter().map(Meaning::to_string).collect::<Vec<_>>().join("; "),
+    };
+    if words.chars().count() <= LONGEST_STATE {
+        return words;
+    }
+    let cut = words.chars().take(LONGEST_STATE.saturating_sub(1));
+    cut.chain(['…']).collect()
+}
+
+/// What is published of the program: its version, and since when it runs.
+#[must_use]
+pub fn about(started: &str, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+    let facts = [
+        (About::Version, env!("CARGO_PKG_VERSION").to_owned()),
+        (About::Started, started.to_owned()),
+    ];
+    facts.map(|(about, payload)| state(topics.about(about), payload, publishing)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use kmp::message::SerialNumber;
+    use kmp::model::Model;
+    use kmp::register::RegisterId;
+    use kmp::unit::Unit;
+    use kmp::value::RegisterValue;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::config::{self, Config};
+    use crate::identity::Identity;
+    use crate::poll::Complaint;
+    use crate::reading::Reading;
+
+    const TIME: &str = "2026-11-23T15:17:22+01:00";
+
+    fn configured() -> (Meter, Publishing) {
+        let yaml = "serial_device: { com_port: /dev/ttyUSB0 }\n\
+                    kamstrup: { parameters: 'energy,temp1,maxflowdate_y,infocode' }\n";
+        let loaded = config::check(Some((Path::new("x"), yaml)), &BTreeMap::new()).unwrap();
+        let Config { publishing, mut meters, .. } = loaded.config;
+        (meters.remove(0), publishing)
+    }
+
+    fn reading(register: u16, unit: Unit, value: i64, places: u32) -> Reading {
+        let value = Decimal::new(value, places);
+        let register = RegisterId::new(register);
+        let value = RegisterValue::from_decimal(register, unit, value, 4).unwrap();
+        Reading::try_from(&value).unwrap()
+    }
+
+    fn result(readings: Vec<Reading>) -> PollResult {
+        let condition = Condition::of(&readings, &[Model::Multical403]);
+        let serial = Some(SerialNumber::new(12_345_678));
+        let trouble = readings.is_empty().then(|| Complaint {
+            words: "The meter is silent".to_owned(),
+            hint: "Press a key.".to_owned(),
+        });
+        PollResult {
+            readings,
+            missing: Vec::new(),
+            identity: Identity { serial, ..Identity::default() },
+            condition,
+            trouble,
+            took: Duration::from_millis(934),
+        }
+    }
+
+    fn good() -> PollResult {
+        result(vec![
+            reading(60, Unit::GIGAJOULE, 59_961, 3),
+            reading(86, Unit::CELSIUS, 6_720, 2),
+            reading(123, Unit::DATE_YYMMDD, 260_131, 0),
+            reading(99, Unit::NUMBER, 2, 0),
+        ])
+    }
+
+    fn shown(messages: &[Message]) -> String {
+        let line = |message: &Message| format!("{} {}", message.topic, message.payload);
+        messages.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_poll_is_published_value_by_value_and_as_a_whole() {
+        let (meter, publishing) = configured();
+        let topics = Topics::new("kamstrup").meter(None);
+        let messages = |result: &PollResult| {
+            let values = values(result, &meter);
+            value_messages(&values, result, TIME, &meter, &publishing, &topics)
+        };
+        let all = messages(&good());
+        insta::assert_snapshot!(shown(&all));
+        // The numbers are those of the topics, digit by digit.
+        let json: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(&all.last().unwrap().payload).unwrap();
+        assert_eq!(json["values"]["energy"]["value"].to_string(), "16655.83");
+        assert_eq!(messages(&result(Vec::new())), []);
+    }
+
+    #[test]
+    fn how_reading_goes_is_published() {
+        let (_, publishing) = configured();
+        let topics = Topics::new("kamstrup").meter(None);
+        let mut health = Health::default();
+        let mut told = Vec::new();
+        let fine = result(vec![reading(99, Unit::NUMBER, 0, 0)]);
+        for (name, poll, time) in [
+            ("silent from the start", result(Vec::new()), "t1"),
+            ("answers, with a fault", good(), "t2"),
+            ("the fault is gone", fine, "t3"),
+            ("silent again", result(Vec::new()), "t4"),
+        ] {
+            health.note(&poll, time);
+            told.push(format!("{name}:\n{}", shown(&health.messages(&publishing, &topics))));
+        }
+        insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn a_state_is_never_longer_than_home_assistant_takes() {
+        let code = reading(369, Unit::NUMBER, u32::MAX.into(), 0);
+        let condition = Condition::of(&[code], &[Model::Multical603]).unwrap();
+        let words = condition_words(&condition);
+        assert_eq!(words.chars().count(), LONGEST_STATE);
+        assert!(words.ends_with('…'));
+    }
 }

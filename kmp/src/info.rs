@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::register::RegisterId;
 
 use Certainty::{Documented, Likely, Unsure};
-use Sensor::{Flow1, Flow2, Temperature1, Temperature2, Temperature3};
+use Sensor::{Difference, Flow1, Flow2, Temperature1, Temperature2, Temperature3};
 
 /// How surely something is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +33,8 @@ pub enum Sensor {
     Temperature2,
     /// t3; on an 803 also t4.
     Temperature3,
+    /// t1 and t2 together: their difference.
+    Difference,
     /// V1.
     Flow1,
     /// V2.
@@ -57,6 +59,7 @@ impl Sensor {
             Self::Temperature1 => &[TEMP1, DIFFERENCE, POWER],
             Self::Temperature2 => &[TEMP2, DIFFERENCE, POWER],
             Self::Temperature3 => &[TEMP3, TEMP4],
+            Self::Difference => &[DIFFERENCE, POWER],
             Self::Flow1 => &[FLOW1, POWER],
             Self::Flow2 => &[FLOW2],
         }
@@ -140,11 +143,9 @@ impl InfoCodes {
             Model::Multical21 => Some(&INFO_21),
             Model::Multical302 => None,
             Model::Multical303 => Some(&INFO_303),
-            // For 402 and 601 (and 801, which shares the 601's document) by their generation:
-            // wmbusmeters drivers/src/kamheat.xmq, status_narrow, and issue 775.
-            Model::Multical402 | Model::Multical601 | Model::Multical602 | Model::Multical801 => {
-                Some(&INFO_602)
-            }
+            // The 801 shares the 601's document.
+            Model::Multical402 | Model::Multical601 | Model::Multical801 => Some(&INFO_OLDER),
+            Model::Multical602 => Some(&INFO_602),
             Model::Multical403 => Some(&INFO_403),
             Model::Multical603 => Some(&INFO_603),
             Model::Multical803 => Some(&INFO_803),
@@ -287,7 +288,9 @@ const BITS: RegisterId = RegisterId::new(369);
 const CODE_WATER: RegisterId = RegisterId::new(458);
 
 static INFO_602: InfoCodes =
-    InfoCodes { registers: &[CODE], bits: BITS_602, fields: &[], display: &[] };
+    InfoCodes { registers: &[CODE], bits: &BITS_602, fields: &[], display: &[] };
+static INFO_OLDER: InfoCodes =
+    InfoCodes { registers: &[CODE], bits: &BITS_OLDER, fields: &[], display: &[] };
 static INFO_403: InfoCodes =
     InfoCodes { registers: &[CODE], bits: BITS_403, fields: &[], display: DISPLAY_403 };
 static INFO_603: InfoCodes =
@@ -302,7 +305,7 @@ static INFO_FLOW_IQ: InfoCodes =
     InfoCodes { registers: &[CODE, CODE_WATER], bits: BITS_FLOW_IQ, fields: &[], display: &[] };
 
 /// 602, and the older 601 and 402.
-const BITS_602: &[InfoBit] = &[
+const BITS_602: [InfoBit; 15] = [
     bit(
         0,
         "supply voltage was cut off (only seen in the log)",
@@ -356,6 +359,20 @@ const BITS_602: &[InfoBit] = &[
     bit(15, "flow sensor V2: wrong flow direction", &[], Documented, "TD 602 5512-931_N1 p.49"),
 ];
 
+/// 402 and 601, whose own tables were not found: that of the 602, of the same generation, with
+/// which wmbusmeters decodes all of them.
+const BITS_OLDER: [InfoBit; 15] = {
+    let mut bits = BITS_602;
+    let mut row = 0;
+    while row < bits.len() {
+        let InfoBit { bit: number, meaning, sensors, .. } = bits[row];
+        let source = "wmbusmeters drivers/src/kamheat.xmq, status_narrow, and issue 775";
+        bits[row] = bit(number, meaning, sensors, Likely, source);
+        row += 1;
+    }
+    bits
+};
+
 /// 403.
 const BITS_403: &[InfoBit] = &[
     bit(
@@ -404,7 +421,7 @@ const BITS_403: &[InfoBit] = &[
     bit(
         7,
         "the difference t1 - t2 is invalid",
-        &[Temperature1, Temperature2],
+        &[Difference],
         Documented,
         "TD 403 FILE100000166_B_EN p.92",
     ),
@@ -484,7 +501,7 @@ const BITS_603: &[InfoBit] = &[
     bit(
         7,
         "the difference t1 - t2 is invalid",
-        &[Temperature1, Temperature2],
+        &[Difference],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
@@ -705,7 +722,7 @@ const BITS_303: &[InfoBit] = &[
     bit(
         7,
         "the difference t1 - t2 is invalid",
-        &[Temperature1, Temperature2],
+        &[Difference],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
     ),
@@ -1123,8 +1140,16 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&InfoCodes; 7] =
-        [&INFO_602, &INFO_403, &INFO_603, &INFO_803, &INFO_303, &INFO_21, &INFO_FLOW_IQ];
+    const ALL: [&InfoCodes; 8] = [
+        &INFO_602,
+        &INFO_OLDER,
+        &INFO_403,
+        &INFO_603,
+        &INFO_803,
+        &INFO_303,
+        &INFO_21,
+        &INFO_FLOW_IQ,
+    ];
 
     fn words(model: Model, code: u32) -> Vec<String> {
         let codes = InfoCodes::of(model).unwrap();
@@ -1205,7 +1230,8 @@ mod tests {
             Multical602, Multical603, Multical803,
         };
         let shared = InfoCodes::shared;
-        assert_eq!(shared(&[Multical402, Multical602, Multical601], 2), Some(&INFO_602));
+        assert_eq!(shared(&[Multical402, Multical602, Multical601], 2), Some(&INFO_OLDER));
+        assert_eq!(shared(&[Multical602], 4), Some(&INFO_602));
         assert_eq!(shared(&[Multical603, Multical803, Multical303], 4), Some(&INFO_603));
         assert_eq!(shared(&[Multical403, Multical302], 2), None);
         assert_eq!(shared(&[Multical402, Multical403], 2), None);

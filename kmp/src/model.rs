@@ -109,20 +109,20 @@ impl Model {
 
     /// Registers whose presence tells models apart, to be asked for where the type does not: see
     /// [`by_answers`](Self::by_answers).
-    pub const TELLING: [RegisterId; 6] =
-        [ENERGY, VOLUME, LOWEST_FLOW, E1_HIGH_RESOLUTION, DATE_TIME, INFO_BITS];
+    pub const TELLING: [RegisterId; 7] =
+        [ENERGY, COOLING_ENERGY, VOLUME, LOWEST_FLOW, E1_HIGH_RESOLUTION, DATE_TIME, INFO_BITS];
 
     /// The models that a meter may be, by which of the [`TELLING`](Self::TELLING) registers it
     /// has; `None` stands for not known. Empty where that says nothing.
     ///
-    /// - No heat energy, but volume: a water meter.
+    /// - Neither heat nor cooling energy, but volume: a water meter.
     /// - Registers 348 or 369, known of 603 and 303 (jktjkt/PyKMP commit cea1aad): 603, 803, 303.
     /// - Register 266: 403 or 302. The 302 has no minima of the month (TD 302 5512-1334_F1 p.68).
     /// - None of these: the older meters, whose lists have 155 instead (5512-447 M1 p.11).
     pub fn by_answers(has: impl Fn(RegisterId) -> Option<bool>) -> &'static [Self] {
-        match (has(ENERGY), has(VOLUME)) {
-            (Some(false), Some(true)) => return &[Self::Multical21],
-            (Some(true), _) => {}
+        match (has(ENERGY), has(COOLING_ENERGY), has(VOLUME)) {
+            (Some(false), Some(false), Some(true)) => return &[Self::Multical21],
+            (Some(true), ..) | (_, Some(true), _) => {}
             _ => return &[],
         }
         match (has(DATE_TIME), has(INFO_BITS), has(E1_HIGH_RESOLUTION), has(LOWEST_FLOW)) {
@@ -148,6 +148,7 @@ impl fmt::Display for Model {
 }
 
 const ENERGY: RegisterId = RegisterId::new(60);
+const COOLING_ENERGY: RegisterId = RegisterId::new(63);
 const VOLUME: RegisterId = RegisterId::new(68);
 const LOWEST_FLOW: RegisterId = RegisterId::new(141);
 const E1_HIGH_RESOLUTION: RegisterId = RegisterId::new(266);
@@ -346,7 +347,10 @@ mod tests {
 
     #[test]
     fn answers_tell_generations_apart() {
-        assert_eq!(by(&[68], &[60, 141, 266, 348, 369]), [21]);
+        assert_eq!(by(&[68], &[60, 63, 141, 266, 348, 369]), [21]);
+        // One that is set to count cooling only.
+        assert_eq!(by(&[63, 68, 141, 266], &[60, 348, 369]), [403]);
+        assert!(by(&[68], &[60, 141, 266, 348, 369]).is_empty());
         assert_eq!(by(&[60, 68, 141, 266], &[348, 369]), [403]);
         assert_eq!(by(&[60, 68, 266], &[141, 348, 369]), [302]);
         assert_eq!(by(&[60, 68, 266], &[]), [403, 302]);

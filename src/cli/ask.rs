@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
+use kmp::value::Value;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
@@ -16,7 +18,7 @@ use crate::poll::{Complaint, Plan, PollResult, Reader};
 use crate::reading::{Missing, Reading};
 use crate::transport::Port;
 use crate::units::{self, Published, UnitSystem};
-use crate::{app, logging};
+use crate::{app, logging, payload};
 
 /// Which meter is asked, and how the answer is shown.
 #[derive(Debug, Args)]
@@ -178,13 +180,8 @@ impl Shown {
 
     pub(super) fn values_json(&self) -> anyhow::Result<Object<ValueJson>> {
         let values = self.values.iter().map(|(parameter, reading, published)| {
-            let is_number = matches!(reading.value, kmp::value::Value::Number(_));
-            let text = &published.text;
-            let value = if is_number {
-                RawValue::from_string(text.clone())?
-            } else {
-                serde_json::value::to_raw_value(text)?
-            };
+            let is_number = matches!(reading.value, Value::Number(_));
+            let value = payload::exact(&published.text, is_number).context("no JSON")?;
             let json = ValueJson {
                 register: parameter.register().get(),
                 value,

@@ -22,6 +22,10 @@ use crate::transport::{Open, Stream};
 /// How long a register that this meter does not have is not asked for.
 pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How often the info code is read where the user did not ask for it: it tells of faults, and costs
+/// a few bytes.
+const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
+
 /// How many sets of registers have their turns remembered.
 const MOST_TURNS: usize = 256;
 
@@ -38,6 +42,10 @@ pub(super) struct Memory {
     /// Registers that silence the meter are given up soon.
     pub(super) thrifty: bool,
     pub(super) guard: Guard,
+    /// When the meter said last what is wrong with it, and whether a sensor is.
+    pub(super) diagnosed: Option<(Instant, bool)>,
+    /// What is still to be asked to find out which meter this is.
+    pub(super) questions: VecDeque<Question>,
     pub(super) high_resolution: HighResolution,
     /// How often each set of registers was asked for, to ask in another order each time.
     pub(super) turns: BTreeMap<Vec<RegisterId>, usize>,
@@ -52,6 +60,8 @@ impl Memory {
             in_vain: false,
             thrifty: false,
             guard: Guard::default(),
+            diagnosed: None,
+            questions: VecDeque::new(),
             high_resolution: HighResolution::default(),
             turns: BTreeMap::new(),
         }
@@ -72,6 +82,15 @@ impl Memory {
         // Alone, a register may turn out to be gone.
         let alone = registers.len() == 1;
         Some(command.expecting(|register| !alone && self.guard.knows(register)))
+    }
+
+    /// The registers of the info code, if they were not read for a while. While a sensor is broken,
+    /// each poll must know.
+    fn codes_due(&self) -> &'static [RegisterId] {
+        if self.diagnosed.is_some_and(|(at, broken)| !broken && at.elapsed() < DIAGNOSIS) {
+            return &[];
+        }
+        condition::registers(&self.identification.identity().models)
     }
 
     fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
@@ -123,12 +142,11 @@ pub(super) async fn poll<O: Open>(
             None => wanted.push(*register),
         }
     }
-    // Once per start, what tells which meter this is.
-    let mut extras: Vec<_> = memory.identification.registers().collect();
-    extras.retain(|register| {
-        !plan.registers.contains(register) && memory.is_absent(*register).is_none()
+    // Now and then, what the meter says of its faults.
+    let codes = memory.codes_due().iter().filter(|register| {
+        !plan.registers.contains(register) && memory.is_absent(**register).is_none()
     });
-    wanted.extend(extras);
+    wanted.extend(codes.copied().collect::<Vec<_>>());
     // As few requests as possible, all of about the same size: a register alone has no order by
     // which a late answer would show.
     let requests = wanted.len().div_ceil(GetRegister::MAX).max(1);
@@ -150,6 +168,7 @@ pub(super) async fn poll<O: Open>(
                 read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
                 confirm(&mut meter, &mut polled, memory, stop).await;
                 diagnose(&mut meter, &mut groups, &mut polled, memory, stop).await;
+                question(&mut meter, &plan.registers, &mut polled, memory, stop).await;
                 identify(&mut meter, &mut polled, memory, stop).await;
                 memory.aftermath = meter.aftermath();
             }
@@ -189,16 +208,9 @@ async fn diagnose(
     stop: &CancellationToken,
 ) {
     learn(polled, memory);
-    let models = memory.identification.identity().models;
-    if polled.trouble.is_some()
-        || !polled.readings.iter().any(condition::is_suspicious)
-        || Condition::of(&polled.readings, &models).is_some()
-    {
-        return;
-    }
-    let mut codes = condition::registers(&models).to_vec();
-    codes.retain(|register| memory.is_absent(*register).is_none());
-    if !codes.is_empty() {
+    let suspicious = polled.readings.iter().any(condition::is_suspicious);
+    let codes = unread_codes(polled, memory);
+    if suspicious && polled.trouble.is_none() && !codes.is_empty() {
         groups.push_back(Group::whole(&codes));
         read_all(meter, groups, polled, memory, stop).await;
         confirm(meter, polled, memory, stop).await;
@@ -210,9 +222,92 @@ pub(super) fn learn(polled: &Polled, memory: &mut Memory) {
     for reading in &polled.readings {
         memory.identification.read(reading);
     }
-    for register in memory.absent.keys() {
-        memory.identification.absent(*register);
+    for (register, (_, why)) in &memory.absent {
+        match why {
+            Missing::Silences => memory.identification.silent(*register),
+            _ => memory.identification.left_out(*register),
+        }
     }
+}
+
+/// The registers of the info code that the meter has, and that were not read in this poll.
+fn unread_codes(polled: &Polled, memory: &Memory) -> Vec<RegisterId> {
+    let models = memory.identification.identity().models;
+    let mut codes = condition::registers(&models).to_vec();
+    codes.retain(|code| {
+        let read = polled.readings.iter().any(|reading| reading.register == *code);
+        !read && memory.is_absent(*code).is_none()
+    });
+    codes
+}
+
+/// Registers that are asked for to find out which meter this is.
+#[derive(Debug)]
+pub(super) struct Question {
+    registers: Vec<RegisterId>,
+    /// Alone, it was met with silence in an earlier poll.
+    silent: bool,
+}
+
+/// Asks which meter this is, once per start. What silences the meter costs one request in a poll,
+/// however many registers do: the next half has its turn in the next poll.
+async fn question(
+    meter: &mut Meter<Box<dyn Stream>>,
+    configured: &[RegisterId],
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    learn(polled, memory);
+    if polled.trouble.is_some() || polled.readings.is_empty() {
+        return;
+    }
+    if memory.questions.is_empty() {
+        let mut open: Vec<_> = memory.identification.registers().collect();
+        open.retain(|register| !configured.contains(register));
+        let question =
+            |registers: &[RegisterId]| Question { registers: registers.to_vec(), silent: false };
+        memory.questions.extend(open.chunks(GetRegister::MAX).map(question));
+    }
+    while let Some(mut question) = memory.questions.pop_front() {
+        let open: Vec<_> = memory.identification.registers().collect();
+        question.registers.retain(|register| open.contains(register));
+        let Some(command) = memory.command(&question.registers) else { continue };
+        match meter.request(&command, Tries::One, stop).await {
+            Ok(answer) => {
+                for register in question.registers {
+                    let value = answer.iter().find(|value| value.register == register);
+                    match value.map(Reading::try_from) {
+                        Some(Ok(reading)) => weigh(reading, circumstances(meter), polled, memory),
+                        Some(Err(_)) => memory.identification.unreadable(register),
+                        None => memory.identification.left_out(register),
+                    }
+                }
+            }
+            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => {
+                match (question.registers.as_slice(), question.silent) {
+                    ([register], true) => memory.identification.silent(*register),
+                    ([_], false) => {
+                        memory.questions.push_back(Question { silent: true, ..question });
+                    }
+                    (registers, _) => {
+                        let (first, second) = registers.split_at(registers.len() / 2);
+                        for half in [first, second] {
+                            let registers = half.to_vec();
+                            memory.questions.push_back(Question { registers, silent: false });
+                        }
+                    }
+                }
+                break;
+            }
+            Err(_) => {
+                memory.questions.push_front(question);
+                break;
+            }
+        }
+    }
+    confirm(meter, polled, memory, stop).await;
+    learn(polled, memory);
 }
 
 /// Asks for type and serial number, once.
@@ -253,7 +348,9 @@ async fn surely<C: Command<Answer: PartialEq>>(
                 }
                 earlier = Some(answer);
             }
-            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => return Ok(None),
+            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) if earlier.is_none() => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -261,18 +358,20 @@ async fn surely<C: Command<Answer: PartialEq>>(
 }
 
 /// Takes out what the meter itself says is not measured.
-pub(super) fn withhold(polled: &mut Polled, memory: &Memory) {
+pub(super) fn withhold(polled: &mut Polled, memory: &mut Memory) {
     let models = memory.identification.identity().models;
     polled.condition = Condition::of(&polled.readings, &models);
+    if let Some(condition) = &polled.condition {
+        memory.diagnosed = Some((Instant::now(), condition.concerns_sensors()));
+    }
     // A code that is there but was not read might have said so.
-    let unread = polled.condition.is_none()
-        && condition::registers(&models).iter().any(|code| memory.is_absent(*code).is_none());
+    let unread = !unread_codes(polled, memory).is_empty();
     let Polled { readings, missing, condition, .. } = polled;
     readings.retain(|reading| {
-        let why = match condition {
-            Some(condition) => condition.spoils(reading).map(Missing::Fault),
-            None => (unread && condition::is_suspicious(reading)).then_some(Missing::NoAnswer),
-        };
+        let fault = condition.as_ref().and_then(|condition| condition.spoils(reading));
+        let why = fault
+            .map(Missing::Fault)
+            .or_else(|| (unread && condition::is_suspicious(reading)).then_some(Missing::NoAnswer));
         let keep = why.is_none();
         missing.extend(why.map(|why| (reading.register, why)));
         keep
@@ -305,7 +404,10 @@ pub(super) async fn read_all(
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
                         Some(Ok(reading)) => weigh(reading, circumstances(meter), polled, memory),
-                        Some(Err(error)) => polled.missing.push((register, error.into())),
+                        Some(Err(error)) => {
+                            memory.identification.unreadable(register);
+                            polled.missing.push((register, error.into()));
+                        }
                         None => leave_out(register, Missing::LeftOut, polled, memory),
                     }
                 }
@@ -372,6 +474,9 @@ pub(super) async fn confirm(
     memory: &mut Memory,
     stop: &CancellationToken,
 ) {
+    if polled.trouble.is_some() {
+        return;
+    }
     for _ in 0..CONFIRMATIONS {
         let mut doubtful = std::mem::take(&mut polled.doubtful);
         for group in doubtful.chunks_mut(GetRegister::MAX) {

@@ -86,6 +86,10 @@ impl Journal {
     pub(super) fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
         let mut lines = Vec::new();
         let Polled { readings, missing, changes, trouble, news, .. } = polled;
+        lines.extend(news.clone().map(|news| match news {
+            News::Info(text) => Entry::Info(text),
+            News::Warning(text) => Entry::Warn(text),
+        }));
         match (trouble, readings.is_empty()) {
             // Nothing at all: a change of state, told once.
             (Some(trouble), true) => {
@@ -135,10 +139,6 @@ impl Journal {
             )));
         }
         self.state = State::Answering;
-        lines.extend(news.clone().map(|news| match news {
-            News::Info(text) => Entry::Info(text),
-            News::Warning(text) => Entry::Warn(text),
-        }));
         lines.extend(self.condition(polled));
         for (register, doubt) in changes {
             lines.push(Entry::Warn(format!(
@@ -183,11 +183,8 @@ impl Journal {
 
     /// What to log of the meter's own faults.
     fn condition(&mut self, polled: &Polled) -> Option<Entry> {
-        let Some(condition) = &polled.condition else {
-            // Asked only because of a suspicious value, it is not asked any more without one.
-            self.condition = None;
-            return None;
-        };
+        // It is not asked for in every poll.
+        let condition = polled.condition.as_ref()?;
         let before = self.condition.replace(condition.clone());
         match (before.map_or(0, |before| before.code), condition.code) {
             (before, now) if before == now => None,

@@ -56,6 +56,11 @@ impl Trigger {
         self.0.notify_one();
     }
 
+    /// Waits until somebody asks.
+    pub(crate) async fn pulled(&self) {
+        self.0.notified().await;
+    }
+
     /// What was asked for before the poll that begins is answered by it.
     fn forget(&self) {
         pin!(self.0.notified()).enable();
@@ -107,7 +112,7 @@ pub async fn run<O: Open>(
             biased;
             () = stop.cancelled() => return,
             () = sleep_until(due) => {}
-            () = trigger.0.notified(), if !hurried => {
+            () = trigger.pulled(), if !hurried => {
                 let soon = started.and_then(|at: Instant| at.checked_add(RECOVERY));
                 due = due.min(soon.unwrap_or(due)).max(Instant::now());
                 hurried = true;

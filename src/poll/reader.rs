@@ -138,7 +138,7 @@ impl<O: Open> Reader<O> {
         let open = under_way.iter().map(|group| group.registers.len()).sum::<usize>();
         asked = asked.saturating_sub(open).saturating_sub(extras.len());
         learn(&polled, &mut self.memory);
-        withhold(&mut polled, &self.memory);
+        withhold(&mut polled, &mut self.memory);
         let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
         readings.retain(|reading| !extras.contains(&reading.register));
         readings.sort_unstable_by_key(|reading| reading.register);

@@ -339,7 +339,8 @@ async fn a_connection_that_breaks_costs_nothing() {
     let plan = plan(&all, broken);
     let stop = CancellationToken::new();
     let polled = poll(&plan, &mut Memory::new(Version::Generic), &stop).await.unwrap();
-    assert_eq!((polled.readings.len(), polled.missing.len()), (16, count - 16));
+    // With the info code they are 33: five requests of seven.
+    assert_eq!((polled.readings.len(), polled.missing.len()), (14, count - 14));
     assert!(matches!(polled.trouble, Some(Trouble::Broken(_))), "{:?}", polled.trouble);
 }
 
@@ -385,8 +386,13 @@ async fn what_a_broken_sensor_gives_is_withheld_and_told() {
         set(&mut registers, &rows);
         Opening::Meter(registers)
     };
+    let fine = || {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(&mut registers, &[(99, Unit::NUMBER, 0, 0, 2)]);
+        Opening::Meter(registers)
+    };
     let openings =
-        vec![meter(), broken(8), broken(8), Opening::Silent, meter(), broken(0), broken(8)];
+        vec![fine(), broken(8), broken(8), Opening::Silent, fine(), broken(0), broken(8)];
     let seven = "energy volume power flow temp1 temp2 tempdiff";
     let (log, polled) = polls_of(Version::Model(Model::Multical403), seven, openings).await;
     insta::assert_snapshot!(log);
@@ -402,14 +408,44 @@ async fn a_suspicious_value_without_its_info_code_is_withheld() {
     set(&mut registers, &[(87, Unit::CELSIUS, 0, 2, 2)]);
     // A meter without register 99: nothing says that the value is wrong.
     let without_code = Opening::Meter(registers.clone());
-    // One that falls silent just then.
-    set(&mut registers, &[(99, Unit::NUMBER, 16, 0, 2)]);
-    let breaks = || Opening::Breaks(registers.clone(), 1);
     let (_, polled) = polls("temp2 volume", vec![without_code]).await;
     assert_eq!(polled[0].readings.len(), 2);
-    let (_, polled) = polls("temp2 volume", vec![breaks(), Opening::Silent]).await;
-    assert_eq!(polled[0].missing, [(RegisterId::new(87), Missing::NoAnswer)]);
-    assert_eq!(polled[0].readings.len(), 1);
+    // One that said that all is well, and falls silent when it is asked again.
+    set(&mut registers, &[(87, Unit::CELSIUS, 4_000, 2, 2), (99, Unit::NUMBER, 0, 0, 2)]);
+    let well = Opening::Meter(registers.clone());
+    set(&mut registers, &[(87, Unit::CELSIUS, 0, 2, 2)]);
+    let breaks = Opening::Breaks(registers, 1);
+    let (_, polled) = polls("temp2 volume", vec![well, breaks, Opening::Silent]).await;
+    assert_eq!(polled[0].readings.len(), 2);
+    assert_eq!(polled[1].missing, [(RegisterId::new(87), Missing::NoAnswer)]);
+    assert_eq!(polled[1].readings.len(), 1);
+}
+
+/// What the meter says of its faults is asked once an hour, and costs no request of its own.
+#[tokio::test(start_paused = true)]
+async fn the_info_code_is_read_now_and_then() {
+    let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    set(&mut registers, &[(99, Unit::NUMBER, 2, 0, 2)]);
+    let seven = ids("energy volume power flow temp1 temp2 tempdiff");
+    let plan = Plan {
+        port: Wire::new(registers, Behaviour::default()),
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: seven,
+        version: Version::Model(Model::Multical403),
+        interval: Duration::from_secs(300),
+    };
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
+    poll(&plan, &mut memory, &stop).await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..24 {
+        tokio::time::sleep(plan.interval).await;
+        plan.port.reset();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!((polled.readings.len(), plan.port.counted().0), (7, 1));
+        told.push(polled.condition.map_or(0, |condition| condition.code));
+    }
+    assert_eq!(told.iter().filter(|code| **code == 2).count(), 2, "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -438,14 +474,19 @@ async fn the_meter_is_asked_once_who_it_is() {
         interval: Duration::from_secs(300),
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
-    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
-    assert_eq!((polled.readings.len(), polled.missing.len()), (7, 0));
-    let Some(News::Info(told)) = polled.news else { panic!("{:?}", polled.news) };
-    assert_eq!(
-        told,
-        "By the registers that it has, the meter is a Multical 403 (serial number 12345678, \
-         type 0x0217, software A2)."
-    );
+    // What silences the meter costs each poll one request, until it is found.
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let started = Instant::now();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!((polled.readings.len(), polled.missing.len()), (7, 0));
+        assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+        told.extend(polled.news);
+        tokio::time::sleep(plan.interval).await;
+    }
+    let words = "By the registers that it has, the meter is a Multical 403 (serial number 12345678, \
+         type 0x0217, software A2).";
+    assert_eq!(told, [News::Info(words.to_owned())]);
     let identity = memory.identification.identity();
     assert_eq!(identity.models, [Model::Multical403]);
     assert_eq!(identity.customer, Some(Decimal::from(1_287_654_321_i64)));

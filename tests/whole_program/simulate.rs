@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::broker::Broker;
 use crate::config;
+use crate::is_value;
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 
@@ -24,7 +25,7 @@ async fn is_read(options: &[&str], parameters: &str, expected: &[(&str, &str)]) 
     }
     simulator.says("The next answer has: ").await;
     let published = subscriber.all();
-    let values = published.iter().filter(|arrived| arrived.topic.starts_with("kamstrup/"));
+    let values = published.iter().filter(|arrived| is_value(&arrived.topic));
     for arrived in values.filter(|arrived| arrived.topic != "kamstrup/status") {
         let right = expected.contains(&(arrived.topic.as_str(), arrived.payload.as_str()));
         assert!(right, "{arrived:?}; log: {:#?}", program.log());

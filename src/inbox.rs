@@ -1,0 +1,175 @@
+//! What the broker says to the program: that Home Assistant has started, commands, and what is
+//! retained of earlier runs.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::config::{Meter, Publishing};
+use crate::mqtt::{Publisher, Received, Subscriptions};
+use crate::poll::Trigger;
+use crate::topic::{MeterTopics, READ, Topics};
+
+/// What Home Assistant says when it has started.
+const BIRTH: &[u8] = b"online";
+
+/// So many unknown commands are told; who sends more does so by mistake.
+const MOST_TOLD: usize = 20;
+
+/// Handles what comes from the broker.
+#[derive(Debug)]
+pub struct Inbox {
+    status_topic: String,
+    /// The commands that each topic has, and which meters they mean.
+    commands: Vec<(MeterTopics, Vec<Trigger>)>,
+    /// Unknown commands that were told.
+    told: BTreeSet<String>,
+}
+
+impl Inbox {
+    /// For these meters; a trigger for each.
+    #[must_use]
+    pub fn new(
+        meters: &[Meter],
+        triggers: &[Trigger],
+        publishing: &Publishing,
+        topics: &Topics,
+    ) -> Self {
+        let named = meters.iter().zip(triggers).filter_map(|(meter, trigger)| {
+            let name = meter.name.as_ref()?;
+            Some((topics.meter(Some(name)), vec![trigger.clone()]))
+        });
+        // Without a name, the command means all.
+        let all = (topics.meter(None), triggers.to_vec());
+        Self {
+            status_topic: publishing.status_topic.clone(),
+            commands: [all].into_iter().chain(named).collect(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// What must be subscribed to.
+    #[must_use]
+    pub fn subscriptions(&self) -> Subscriptions {
+        let commands = self.commands.iter().map(|(topics, _)| topics.commands());
+        let always = [self.status_topic.clone()].into_iter().chain(commands).collect();
+        Subscriptions { always, at_first: Vec::new() }
+    }
+
+    /// Handles messages until `stop` is cancelled.
+    pub async fn run(
+        mut self,
+        mut received: mpsc::Receiver<Received>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                message = received.recv() => message,
+            };
+            let Some(message) = message else {
+                // The connection has ended, and the program with it.
+                stop.cancelled().await;
+                return;
+            };
+            self.handle(&message, &publisher);
+        }
+    }
+
+    fn handle(&mut self, message: &Received, publisher: &Publisher) {
+        let Received { topic, payload, retained } = message;
+        if *topic == self.status_topic {
+            // One that is retained says nothing of now, and everything was just sent in any case.
+            if payload == BIRTH && !retained {
+                info!("Home Assistant has started; everything is sent again.");
+                publisher.repeat();
+            }
+            return;
+        }
+        let command = self.commands.iter().find_map(|(topics, triggers)| {
+            topics.command(topic).map(|command| (command, triggers))
+        });
+        match command {
+            // It would be obeyed after every connect.
+            Some((READ, _)) if *retained => self.tell_once(
+                topic,
+                "it is retained, and a command counts only once. Send it without that flag",
+            ),
+            Some((READ, triggers)) => {
+                debug!("Asked to read now.");
+                triggers.iter().for_each(Trigger::pull);
+            }
+            Some(_) => self.tell_once(topic, "there is no such command; `read` is one"),
+            None => {}
+        }
+    }
+
+    fn tell_once(&mut self, topic: &str, why: &str) {
+        if self.told.len() < MOST_TOLD && self.told.insert(topic.to_owned()) {
+            warn!("A message on `{topic}` is ignored: {why}. This is said only once.");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::{self, Config};
+    use crate::mqtt;
+
+    fn inbox() -> (Inbox, Trigger) {
+        let yaml = "serial_device: { com_port: /dev/ttyUSB0 }\nmqtt: { topic: heat }\n";
+        let loaded = config::check(Some((Path::new("x"), yaml)), &BTreeMap::new()).unwrap();
+        let Config { publishing, meters, .. } = loaded.config;
+        let trigger = Trigger::default();
+        let topics = Topics::new(&publishing.topic);
+        (Inbox::new(&meters, std::slice::from_ref(&trigger), &publishing, &topics), trigger)
+    }
+
+    fn message(topic: &str, payload: &str, retained: bool) -> Received {
+        Received { topic: topic.to_owned(), payload: payload.as_bytes().to_vec(), retained }
+    }
+
+    #[test]
+    fn only_what_is_needed_is_subscribed_to() {
+        let Subscriptions { always, .. } = inbox().0.subscriptions();
+        assert_eq!(always, ["homeassistant/status", "heat/command/+"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_command_of_now_polls() {
+        let (mut inbox, trigger) = inbox();
+        let publisher = mqtt::idle_publisher();
+        let mut polls = async |message: Received| {
+            inbox.handle(&message, &publisher);
+            timeout(Duration::ZERO, trigger.pulled()).await.is_ok()
+        };
+        assert!(polls(message("heat/command/read", "", false)).await);
+        assert!(polls(message("heat/command/read", "now!", false)).await);
+        assert!(!polls(message("heat/command/read", "", true)).await);
+        assert!(!polls(message("heat/command/fly", "", false)).await);
+        assert!(!polls(message("heat/energy", "5", false)).await);
+        assert!(!polls(message("homeassistant/status", "online", false)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_commands_are_told_once_and_not_without_end() {
+        let (mut inbox, _) = inbox();
+        let publisher = mqtt::idle_publisher();
+        for number in 0..1_000 {
+            inbox.handle(&message(&format!("heat/command/{number}"), "", false), &publisher);
+            inbox.handle(&message("heat/command/fly", "", false), &publisher);
+        }
+        assert_eq!(inbox.told.len(), MOST_TOLD);
+    }
+}

@@ -1,0 +1,120 @@
+//! Takes away what is retained of this program.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::{client, words};
+use crate::config::Broker;
+
+/// For so long nothing comes in any more when all has come.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// For so long is looked and taken away at most.
+const AT_MOST: Duration = Duration::from_secs(60);
+
+/// What was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// The topics, in order.
+    pub topics: BTreeSet<String>,
+}
+
+/// Connects, looks at what is retained under `filters`, takes away what `is_ours` says of topic and
+/// payload, and leaves. The error says what the broker did.
+pub async fn forget(
+    broker: &Broker,
+    filters: &[String],
+    is_ours: impl Fn(&str, &[u8]) -> bool,
+) -> Result<Forgotten, String> {
+    // Another id than that of the program, which may be running.
+    let id = format!("{}-forget", broker.client_id);
+    let (client, event_loop) = client(broker, &id, None);
+    let until = Instant::now().checked_add(AT_MOST).unwrap_or_else(Instant::now);
+    let mut cleaner = Cleaner { client, event_loop, until };
+    let topics = cleaner.look(filters, is_ours).await?;
+    cleaner.clear(&topics).await?;
+    let _ = cleaner.client.try_disconnect();
+    let _ = timeout_at(until, cleaner.event_loop.poll()).await;
+    Ok(Forgotten { topics })
+}
+
+struct Cleaner {
+    client: AsyncClient,
+    event_loop: EventLoop,
+    until: Instant,
+}
+
+impl Cleaner {
+    async fn next(&mut self, by: Instant) -> Result<Option<Event>, String> {
+        match timeout_at(by, self.event_loop.poll()).await {
+            Err(_) => Ok(None),
+            Ok(Ok(event)) => Ok(Some(event)),
+            Ok(Err(error)) => Err(words(&error)),
+        }
+    }
+
+    /// The retained topics that are ours.
+    async fn look(
+        &mut self,
+        filters: &[String],
+        is_ours: impl Fn(&str, &[u8]) -> bool,
+    ) -> Result<BTreeSet<String>, String> {
+        let mut ours = BTreeSet::new();
+        let mut by = self.until;
+        let mut granted = 0_usize;
+        let mut waiting = filters.iter();
+        loop {
+            let Some(event) = self.next(by).await? else {
+                return Ok(ours);
+            };
+            match event {
+                Event::Incoming(Incoming::ConnAck(_)) => {}
+                Event::Incoming(Incoming::SubAck(_)) => granted = granted.saturating_add(1),
+                Event::Incoming(Incoming::Publish(publish)) => {
+                    if publish.retain && is_ours(&publish.topic, &publish.payload) {
+                        debug!("Found {}.", publish.topic);
+                        ours.insert(publish.topic);
+                    }
+                }
+                _ => continue,
+            }
+            // One after the other, so that the queue never fills.
+            if let Some(filter) = waiting.next() {
+                self.client.try_subscribe(filter, QoS::AtLeastOnce).map_err(|e| e.to_string())?;
+            }
+            if granted >= filters.len() {
+                by = Instant::now().checked_add(QUIET).unwrap_or(self.until).min(self.until);
+            }
+        }
+    }
+
+    /// Publishes an empty message on each, and waits until the broker has taken them.
+    async fn clear(&mut self, topics: &BTreeSet<String>) -> Result<(), String> {
+        let mut acknowledged = 0_usize;
+        let mut left = topics.iter();
+        let mut under_way = 0_usize;
+        while acknowledged < topics.len() {
+            while under_way < usize::from(super::IN_FLIGHT) {
+                let Some(topic) = left.next() else { break };
+                let nothing: [u8; 0] = [];
+                self.client
+                    .try_publish(topic, QoS::AtLeastOnce, true, nothing)
+                    .map_err(|error| error.to_string())?;
+                under_way = under_way.saturating_add(1);
+            }
+            match self.next(self.until).await? {
+                None => return Err("it does not acknowledge what is sent to it.".to_owned()),
+                Some(Event::Incoming(Incoming::PubAck(_))) => {
+                    acknowledged = acknowledged.saturating_add(1);
+                    under_way = under_way.saturating_sub(1);
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

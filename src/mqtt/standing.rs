@@ -1,0 +1,281 @@
+//! What should stand on the broker, and what of it is still to be sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::Qos;
+use crate::payload::Message;
+
+/// From discovery messages to the states of their entities: Home Assistant subscribes to a state
+/// only after it has made the entity, and a state that is not retained and came before is lost.
+/// It takes about 0.1 s, and longer on a busy system (tried with 2026.9).
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
+
+/// Whose messages they are. The program's own come first, since its device is the parent of all
+/// meters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The program itself.
+    Program,
+    /// The meter with this number.
+    Meter(usize),
+}
+
+/// What should stand on the broker.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    parts: BTreeMap<Source, Part>,
+    /// Topics on which nothing shall be retained.
+    cleared: BTreeSet<String>,
+    /// How often Home Assistant was born.
+    births: u64,
+}
+
+/// A source's part of it.
+#[derive(Debug, Default)]
+struct Part {
+    discovery: Vec<Message>,
+    /// What was said last.
+    states: Vec<Message>,
+    /// Counts what was said.
+    version: u64,
+}
+
+/// Changes what should stand on the broker. Never waits.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    wanted: Arc<watch::Sender<Wanted>>,
+}
+
+impl Publisher {
+    pub(super) fn new() -> (Self, watch::Receiver<Wanted>) {
+        let (sender, wanted) = watch::channel(Wanted::default());
+        (Self { wanted: Arc::new(sender) }, wanted)
+    }
+
+    /// Sets a source's discovery messages.
+    pub fn announce(&self, source: Source, discovery: Vec<Message>) {
+        self.wanted
+            .send_modify(|wanted| wanted.parts.entry(source).or_default().discovery = discovery);
+    }
+
+    /// Sets a source's discovery messages and its states, which follow them. What was said before
+    /// is forgotten: values of an earlier poll are never sent again as if they were fresh.
+    pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+        self.wanted.send_modify(|wanted| {
+            let part = wanted.parts.entry(source).or_default();
+            *part = Part { discovery, states, version: part.version.wrapping_add(1) };
+        });
+    }
+
+    /// Takes away what is retained on a topic.
+    pub fn clear(&self, topic: String) {
+        self.wanted.send_if_modified(|wanted| wanted.cleared.insert(topic));
+    }
+
+    /// Sends everything again: Home Assistant has just started.
+    pub fn repeat(&self) {
+        self.wanted.send_modify(|wanted| wanted.births = wanted.births.wrapping_add(1));
+    }
+}
+
+/// What has been sent in a connection.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    online: bool,
+    births: Option<u64>,
+    /// Nothing is sent before.
+    not_before: Option<Instant>,
+    /// Payloads by topic.
+    discovery: BTreeMap<String, String>,
+    cleared: BTreeSet<String>,
+    /// What was said last, by source.
+    versions: BTreeMap<Source, u64>,
+    /// Until when states wait for their entities.
+    settled: BTreeMap<Source, Instant>,
+}
+
+/// What is to be sent now, and when more is.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    pub(super) messages: Vec<Message>,
+    pub(super) next: Option<Instant>,
+}
+
+impl Due {
+    fn later(&mut self, at: Instant) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+}
+
+impl Sent {
+    /// What should stand, is due and was not sent yet; counts as sent from now on.
+    ///
+    /// `spread` is how long to wait after a birth, so that many programs do not send at once. With
+    /// `all`, nothing waits.
+    pub(super) fn take_due(
+        &mut self,
+        online: &Message,
+        wanted: &Wanted,
+        spread: Duration,
+        all: bool,
+    ) -> Due {
+        let now = Instant::now();
+        let mut due = Due::default();
+        if !self.online {
+            self.online = true;
+            due.messages.push(online.clone());
+        }
+        if self.births.replace(wanted.births).is_some_and(|births| births != wanted.births) {
+            self.discovery.clear();
+            self.versions.clear();
+            self.not_before = now.checked_add(spread);
+        }
+        if let Some(at) = self.not_before.filter(|at| *at > now && !all) {
+            due.later(at);
+            return due;
+        }
+        for topic in &wanted.cleared {
+            if self.cleared.insert(topic.clone()) {
+                due.messages.push(nothing(topic));
+            }
+        }
+        for (source, part) in &wanted.parts {
+            for message in &part.discovery {
+                let Message { topic, payload, .. } = message;
+                if self.discovery.insert(topic.clone(), payload.clone()).as_ref() != Some(payload) {
+                    due.messages.push(message.clone());
+                    self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+                }
+            }
+            if self.versions.get(source) == Some(&part.version) || part.states.is_empty() {
+                continue;
+            }
+            match self.settled.get(source) {
+                Some(at) if *at > now && !all => due.later(*at),
+                _ => {
+                    self.versions.insert(*source, part.version);
+                    due.messages.extend(part.states.iter().cloned());
+                }
+            }
+        }
+        due
+    }
+}
+
+/// An empty message takes a retained one away.
+fn nothing(topic: &str) -> Message {
+    Message { topic: topic.to_owned(), payload: String::new(), qos: Qos::AtLeastOnce, retain: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(topic: &str, payload: &str) -> Message {
+        Message {
+            topic: topic.to_owned(),
+            payload: payload.to_owned(),
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        }
+    }
+
+    struct Broker {
+        sent: Sent,
+        wanted: watch::Receiver<Wanted>,
+        next: Option<Instant>,
+    }
+
+    impl Broker {
+        fn start() -> (Publisher, Self) {
+            let (publisher, wanted) = Publisher::new();
+            (publisher, Self { sent: Sent::default(), wanted, next: None })
+        }
+
+        /// What arrives now.
+        fn gets(&mut self) -> String {
+            self.take(false)
+        }
+
+        fn take(&mut self, all: bool) -> String {
+            let online = message("status", "online");
+            let spread = Duration::from_millis(500);
+            let due = self.sent.take_due(&online, &self.wanted.borrow(), spread, all);
+            self.next = due.next;
+            let shown = due.messages.iter().map(|m| format!("{}={}", m.topic, m.payload));
+            shown.collect::<Vec<_>>().join(" ")
+        }
+
+        /// Waits until something is due.
+        async fn waits(&self) -> Duration {
+            let at = self.next.expect("something is due later");
+            let wait = at - Instant::now();
+            tokio::time::sleep_until(at).await;
+            wait
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn states_follow_their_entities_by_enough() {
+        let (publisher, mut broker) = Broker::start();
+        let meter = Source::Meter(0);
+        let config = || vec![message("config", "{}")];
+        publisher.update(meter, config(), vec![message("energy", "1")]);
+        assert_eq!(broker.gets(), "status=online config={}");
+        // A poll that ends while they wait replaces them.
+        publisher.update(meter, config(), vec![message("energy", "2")]);
+        assert_eq!(broker.gets(), "");
+        assert_eq!(broker.waits().await, SETTLE);
+        assert_eq!(broker.gets(), "energy=2");
+        publisher.update(meter, config(), vec![message("energy", "3")]);
+        assert_eq!(broker.gets(), "energy=3");
+        // A new entity makes them wait again, but not those of another meter.
+        publisher.update(meter, vec![message("config", "{1}")], vec![message("energy", "4")]);
+        publisher.update(Source::Meter(1), Vec::new(), vec![message("flow", "5")]);
+        assert_eq!(broker.gets(), "config={1} flow=5");
+        // When the program stops, nothing waits any more.
+        assert_eq!(broker.take(true), "energy=4");
+        assert_eq!(broker.take(true), "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_birth_repeats_everything_and_a_poll_in_vain_nothing() {
+        let (publisher, mut broker) = Broker::start();
+        publisher.update(Source::Meter(0), vec![message("config", "{}")], vec![message("e", "1")]);
+        publisher.update(Source::Program, vec![message("p", "{}")], vec![message("version", "1")]);
+        assert_eq!(broker.gets(), "status=online p={} config={}");
+        broker.waits().await;
+        assert_eq!(broker.gets(), "version=1 e=1");
+        publisher.repeat();
+        assert_eq!(broker.gets(), "");
+        assert_eq!(broker.waits().await, Duration::from_millis(500));
+        assert_eq!(broker.gets(), "p={} config={}");
+        broker.waits().await;
+        assert_eq!(broker.gets(), "version=1 e=1");
+        // The last poll gave nothing: nothing old is sent again.
+        publisher.update(Source::Meter(0), vec![message("config", "{}")], Vec::new());
+        assert_eq!(broker.gets(), "");
+        publisher.repeat();
+        broker.gets();
+        broker.waits().await;
+        assert_eq!(broker.gets(), "p={} config={}");
+        broker.waits().await;
+        assert_eq!(broker.gets(), "version=1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_cleared_is_cleared_once_per_connection() {
+        let (publisher, mut broker) = Broker::start();
+        publisher.clear("old".to_owned());
+        publisher.clear("old".to_owned());
+        assert_eq!(broker.gets(), "status=online old=");
+        assert_eq!(broker.gets(), "");
+        broker.sent = Sent::default();
+        assert_eq!(broker.gets(), "status=online old=");
+    }
+}
