@@ -1,0 +1,130 @@
+//! What a measure is to Home Assistant: classes, icon, decimal places.
+
+use kmp::model::Model;
+use kmp::register::{Kind, Register, RegisterId};
+use kmp::unit::Quantity;
+
+use crate::units::Measure;
+
+/// Only where Home Assistant takes this unit for the class: with another one it refuses the whole
+/// entity.
+pub(super) fn device_class(measure: Measure) -> Option<&'static str> {
+    let unit = measure.unit.unwrap_or_default();
+    let (class, units): (_, &[&str]) = match measure.quantity {
+        // The energy dashboard would take a counter that starts again for a meter that was
+        // exchanged, so this one is shown without a class.
+        Quantity::Energy if measure.kind == Some(Kind::WrappingCounter) => return None,
+        Quantity::Energy => (
+            "energy",
+            &["J", "kJ", "MJ", "GJ", "Wh", "kWh", "MWh", "GWh", "cal", "kcal", "Mcal", "Gcal"],
+        ),
+        Quantity::Power => ("power", &["W", "kW", "MW", "GW"]),
+        Quantity::Temperature => ("temperature", &["°C"]),
+        Quantity::TemperatureDifference => ("temperature_delta", &["°C", "K"]),
+        // Not `water`: heating water runs in a circle and is not consumed.
+        Quantity::Volume => ("volume", &["L", "m³"]),
+        Quantity::Flow => ("volume_flow_rate", &["L/h", "m³/h"]),
+        Quantity::Duration => ("duration", &["d", "h", "min", "s", "ms"]),
+        Quantity::Pressure => ("pressure", &["bar"]),
+        Quantity::Date => return Some("date"),
+        _ => return None,
+    };
+    units.contains(&unit).then_some(class)
+}
+
+/// None for what is no number, and for registers of which nobody knows how they count.
+pub(super) fn state_class(
+    measure: Measure,
+    device_class: Option<&'static str>,
+) -> Option<&'static str> {
+    use Quantity::{BitField, Date, DateTime, MonthDay, Text, TimeOfDay};
+    if matches!(measure.quantity, BitField | Date | DateTime | MonthDay | Text | TimeOfDay) {
+        return None;
+    }
+    let counts = match measure.kind? {
+        Kind::Counter => true,
+        Kind::Gauge | Kind::WrappingCounter => false,
+        Kind::Date | Kind::Clock | Kind::Code | Kind::Identity | Kind::Setting => return None,
+    };
+    match device_class {
+        // Home Assistant takes nothing but totals for these,
+        Some("energy" | "volume") => counts.then_some("total_increasing"),
+        // totals for these as well, and none for the others.
+        Some("duration") | None if counts => Some("total_increasing"),
+        _ => Some("measurement"),
+    }
+}
+
+/// Registers that repeat another with more digits, beside those that start again from zero.
+const HIGH_RESOLUTION: [RegisterId; 3] =
+    [RegisterId::new(13), RegisterId::new(14), RegisterId::new(622)];
+
+/// The volume of a water meter comes in litres, that of a heat meter in tens of litres.
+const VOLUME: RegisterId = RegisterId::new(68);
+
+/// Whether a register has more decimal places than others of its unit.
+pub(super) fn is_in_high_resolution(register: RegisterId, models: &[Model]) -> bool {
+    let wraps = register.info().is_some_and(|info| info.kind == Kind::WrappingCounter);
+    let is_water = register == VOLUME && models == [Model::Multical21];
+    wraps || is_water || HIGH_RESOLUTION.contains(&register)
+}
+
+/// Decimal places that meters usually have in a unit, and those of their registers with more digits.
+#[rustfmt::skip]
+const DECIMAL_PLACES: &[(&str, u8, u8)] = &[
+    ("J", 0, 0), ("kJ", 0, 0), ("MJ", 0, 0), ("GJ", 2, 4),
+    // Whole kWh, or what GJ give, in steps of 2.8.
+    ("Wh", 0, 0), ("kWh", 0, 3), ("MWh", 3, 5), ("GWh", 6, 8),
+    ("cal", 0, 0), ("kcal", 0, 0), ("Mcal", 0, 2), ("Gcal", 3, 5),
+    ("W", 0, 0), ("kW", 1, 1), ("MW", 4, 4),
+    // The second place of a temperature is noise.
+    ("°C", 1, 1), ("K", 1, 1),
+    ("L", 0, 1), ("m³", 2, 3), ("ton", 2, 3),
+    // A house never reaches 1 m³/h, and Home Assistant would show it without decimals.
+    ("L/h", 0, 0), ("m³/h", 3, 3),
+    ("m³·°C", 0, 0),
+    ("bar", 2, 2),
+    ("d", 0, 0), ("h", 0, 0), ("min", 0, 0), ("s", 0, 0), ("ms", 0, 0),
+];
+
+/// How many decimal places are shown. Only what is shown is rounded; Home Assistant keeps every
+/// digit, and its user can have more of them shown.
+pub(super) fn display_precision(measure: Measure, is_fine: bool) -> Option<u8> {
+    let unit = measure.unit?;
+    let (_, usual, fine) = DECIMAL_PLACES.iter().find(|(one, ..)| *one == unit)?;
+    match measure.quantity {
+        // It may be less than 1.
+        Quantity::TemperatureDifference => Some(2),
+        _ if is_fine => Some(*fine),
+        _ => Some(*usual),
+    }
+}
+
+/// Whether Home Assistant shows it apart from the values: what says which meter this is and how it
+/// is set, its clock, its codes, and for how long it has been running.
+pub(super) fn is_diagnostic(register: &Register) -> bool {
+    match register.kind {
+        Kind::Identity | Kind::Setting | Kind::Clock | Kind::Code => true,
+        // Counts of events, hours of operation, days left.
+        Kind::Counter => matches!(register.quantity, Quantity::Number | Quantity::Duration),
+        Kind::Gauge => register.quantity == Quantity::Duration,
+        Kind::WrappingCounter | Kind::Date => false,
+    }
+}
+
+pub(super) fn icon(measure: Measure) -> &'static str {
+    match (measure.kind, measure.quantity) {
+        (Some(Kind::Date), _) | (_, Quantity::Date | Quantity::MonthDay | Quantity::DateTime) => {
+            "mdi:calendar"
+        }
+        (_, Quantity::Energy) => "mdi:flash",
+        (_, Quantity::Power) => "mdi:lightning-bolt",
+        (_, Quantity::Temperature) => "mdi:thermometer",
+        (_, Quantity::TemperatureDifference) => "mdi:thermometer-minus",
+        (_, Quantity::Volume) => "mdi:water",
+        (_, Quantity::Flow) => "mdi:water-percent",
+        (_, Quantity::Duration | Quantity::TimeOfDay) => "mdi:clock",
+        (_, Quantity::Number) => "mdi:information",
+        _ => "mdi:gauge",
+    }
+}

@@ -1,0 +1,211 @@
+//! The shapes of discovery messages.
+
+use serde::Serialize;
+
+use crate::config::{Publishing, Qos};
+use crate::payload::{Message, OFFLINE, ONLINE};
+
+/// What kind of entity it is, as Home Assistant sorts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Component {
+    Sensor,
+    BinarySensor,
+    Button,
+}
+
+impl Component {
+    /// Its name in discovery topics.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Sensor => "sensor",
+            Self::BinarySensor => "binary_sensor",
+            Self::Button => "button",
+        }
+    }
+}
+
+/// Where an entity is announced.
+pub(super) fn config_topic(
+    publishing: &Publishing,
+    component: Component,
+    unique_id: &str,
+) -> String {
+    format!("{}/{}/{unique_id}/config", publishing.discovery_prefix, component.key())
+}
+
+/// What kind of entity it is, and its topic.
+#[derive(Debug, Clone, Serialize)]
+pub(super) enum Channel {
+    #[serde(rename = "state_topic")]
+    Sensor(String),
+    /// With the payloads `ON` and `OFF`.
+    #[serde(rename = "state_topic")]
+    BinarySensor(String),
+    /// A button that publishes there.
+    #[serde(rename = "command_topic")]
+    Command(String),
+}
+
+impl Channel {
+    fn component(&self) -> Component {
+        match self {
+            Self::Sensor(_) => Component::Sensor,
+            Self::BinarySensor(_) => Component::BinarySensor,
+            Self::Command(_) => Component::Button,
+        }
+    }
+}
+
+/// What tells one entity of a device from the others.
+#[derive(Debug)]
+pub(super) struct Entity {
+    pub(super) name: String,
+    pub(super) unique_id: String,
+    pub(super) channel: Channel,
+    pub(super) unit_of_measurement: Option<&'static str>,
+    pub(super) device_class: Option<&'static str>,
+    pub(super) state_class: Option<&'static str>,
+    pub(super) suggested_display_precision: Option<u8>,
+    pub(super) icon: Option<&'static str>,
+    pub(super) is_diagnostic: bool,
+    pub(super) is_enabled: bool,
+    pub(super) expire_after: Option<u64>,
+}
+
+impl Entity {
+    pub(super) fn new(name: &str, unique_id: String, channel: Channel) -> Self {
+        Self {
+            name: name.to_owned(),
+            unique_id,
+            channel,
+            unit_of_measurement: None,
+            device_class: None,
+            state_class: None,
+            suggested_display_precision: None,
+            icon: None,
+            is_diagnostic: false,
+            is_enabled: true,
+            expire_after: None,
+        }
+    }
+}
+
+/// What the entities of a device have in common.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) publishing: &'a Publishing,
+    pub(super) availability_topic: String,
+    pub(super) device: Device,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Device {
+    pub(super) identifiers: [String; 1],
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) manufacturer: Option<&'static str>,
+    pub(super) model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) serial_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sw_version: Option<String>,
+    /// The device through which it is reached.
+    #[serde(rename = "via_device", skip_serializing_if = "Option::is_none")]
+    pub(super) via: Option<String>,
+}
+
+impl Shared<'_> {
+    /// The message that announces an entity. (`None` does not come: texts always become JSON.)
+    pub(super) fn message(&self, entity: &Entity) -> Option<Message> {
+        let component = entity.channel.component();
+        let announcement = Announcement {
+            name: &entity.name,
+            unique_id: &entity.unique_id,
+            channel: &entity.channel,
+            availability_topic: &self.availability_topic,
+            payload_available: ONLINE,
+            payload_not_available: OFFLINE,
+            qos: match component {
+                Component::Sensor | Component::BinarySensor => number(self.publishing.qos),
+                // A press must not be lost with a connection that breaks just then.
+                Component::Button => number(Qos::AtLeastOnce),
+            },
+            unit_of_measurement: entity.unit_of_measurement,
+            device_class: entity.device_class,
+            state_class: entity.state_class,
+            suggested_display_precision: entity.suggested_display_precision,
+            expire_after: entity.expire_after,
+            icon: entity.icon,
+            entity_category: entity.is_diagnostic.then_some("diagnostic"),
+            enabled_by_default: (!entity.is_enabled).then_some(false),
+            device: &self.device,
+            origin: ORIGIN,
+        };
+        Some(Message {
+            topic: config_topic(self.publishing, component, &entity.unique_id),
+            payload: serde_json::to_string(&announcement).ok()?,
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        })
+    }
+}
+
+fn number(qos: Qos) -> u8 {
+    match qos {
+        Qos::AtMostOnce => 0,
+        Qos::AtLeastOnce => 1,
+        Qos::ExactlyOnce => 2,
+    }
+}
+
+/// An entity as Home Assistant wants it.
+#[derive(Serialize)]
+struct Announcement<'a> {
+    name: &'a str,
+    unique_id: &'a str,
+    #[serde(flatten)]
+    channel: &'a Channel,
+    availability_topic: &'a str,
+    payload_available: &'static str,
+    payload_not_available: &'static str,
+    /// With which Home Assistant subscribes or publishes; without it, with 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    qos: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit_of_measurement: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggested_display_precision: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_category: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled_by_default: Option<bool>,
+    device: &'a Device,
+    origin: Origin,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(qos: &u8) -> bool {
+    *qos == 0
+}
+
+/// Which program announces; by this it knows its own messages again.
+#[derive(Serialize)]
+pub(super) struct Origin {
+    pub(super) name: &'static str,
+    sw_version: &'static str,
+    support_url: &'static str,
+}
+
+pub(super) const ORIGIN: Origin = Origin {
+    name: env!("CARGO_PKG_NAME"),
+    sw_version: env!("CARGO_PKG_VERSION"),
+    support_url: env!("CARGO_PKG_REPOSITORY"),
+};

@@ -1,0 +1,254 @@
+//! Whose a discovery message is that was found on the broker.
+//!
+//! Anybody may have put it there, so it is untrusted: read no further than [`LONGEST_PAYLOAD`], and
+//! what is told of it is cut short.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::entity::{Component, ORIGIN};
+use super::{possible_ids, possible_ids_of_program, program_id};
+use crate::config::{Meter, Publishing};
+use crate::topic::Topics;
+
+/// Bytes; a longer message is not looked at. Ours have about 1000.
+pub const LONGEST_PAYLOAD: usize = 64 * 1024;
+
+/// What a discovery message on the broker is to us.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// This installation announced it, now or when it was configured otherwise: ours to replace and
+    /// to empty.
+    Ours,
+    /// This program announced it for the same device, but under another topic: before `mqtt.topic`
+    /// was changed, or because a second one runs whose ids are the same. It is replaced.
+    Moved {
+        /// The other topic.
+        from: String,
+    },
+    /// Another device owns a topic or a unique id that we want; whoever is started last replaces the
+    /// other's entity.
+    Taken {
+        /// Who, in words.
+        by: String,
+    },
+    /// None of our business; or in our place and of no value to others, like what the older Python
+    /// program announced for the same device, and it is replaced.
+    Other,
+}
+
+impl Verdict {
+    /// What the user should know and do about it.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::Ours | Self::Other => None,
+            Self::Moved { from } => Some(format!(
+                "Home Assistant's entities of this meter were announced under the topic `{from}` \
+                 before. If that was this program before `mqtt.topic` was changed, all is well. If \
+                 it is a second one, the two replace each other's entities: set \
+                 `homeassistant.id_prefix` and `mqtt.device_id` in one of them."
+            )),
+            Self::Taken { by } => Some(format!(
+                "Entities in Home Assistant that have the same ids as this meter's belong to {by}, \
+                 and the two replace each other. Set `homeassistant.id_prefix` to another word, such \
+                 as `heating`, and start again."
+            )),
+        }
+    }
+}
+
+/// What this installation may announce, to judge by it what others have announced.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    discovery_prefix: String,
+    /// How its unique ids begin, with the underscore.
+    id_prefix: String,
+    status: String,
+    /// Component and unique id of each entity, and the device that it belongs to.
+    entities: BTreeMap<(String, String), String>,
+}
+
+impl Claims {
+    /// Of these meters and the program itself.
+    #[must_use]
+    pub fn new(meters: &[Meter], publishing: &Publishing, topics: &Topics) -> Self {
+        let of_meter = |meter| {
+            let ids = possible_ids(meter, publishing).into_iter();
+            ids.map(|id| (id, meter.device_id.clone()))
+        };
+        let ids = possible_ids_of_program(publishing).into_iter();
+        let of_program = ids.map(|id| (id, program_id(publishing)));
+        let entities = meters.iter().flat_map(of_meter).chain(of_program);
+        let by_id = |((component, id), device): ((Component, String), _)| {
+            ((component.key().to_owned(), id), device)
+        };
+        Self {
+            discovery_prefix: publishing.discovery_prefix.clone(),
+            id_prefix: format!("{}_", publishing.id_prefix),
+            status: topics.status(),
+            entities: entities.map(by_id).collect(),
+        }
+    }
+
+    /// The component and the object id that a discovery topic names.
+    fn place<'a>(&self, topic: &'a str) -> Option<(&'a str, &'a str)> {
+        let place = topic.strip_prefix(&self.discovery_prefix)?.strip_prefix('/')?;
+        let (component, rest) = place.strip_suffix("/config")?.split_once('/')?;
+        Some((component, rest))
+    }
+
+    fn device(&self, component: &str, id: &str) -> Option<&str> {
+        self.entities.get(&(component.to_owned(), id.to_owned())).map(String::as_str)
+    }
+}
+
+/// Says whose the message is that stands at `topic`.
+#[must_use]
+pub fn judge(topic: &str, payload: &[u8], claims: &Claims) -> Verdict {
+    judged(topic, payload, claims).unwrap_or(Verdict::Other)
+}
+
+fn judged(topic: &str, payload: &[u8], claims: &Claims) -> Option<Verdict> {
+    let (component, object) = claims.place(topic)?;
+    if payload.len() > LONGEST_PAYLOAD {
+        return None;
+    }
+    let message: Map<String, Value> = serde_json::from_slice(payload).ok()?;
+    let found = Found(&message);
+    let is_this_program = found.origin() == Some(ORIGIN.name);
+    let is_under_our_topic = found.availability().contains(&claims.status);
+    let in_its_place = found.unique_id() == Some(object)
+        && object.starts_with(&claims.id_prefix)
+        && !object.contains('/');
+    if is_this_program && is_under_our_topic && in_its_place {
+        return Some(Verdict::Ours);
+    }
+
+    let ids = found.announces(component);
+    let wanted = claims
+        .device(component, object)
+        .or_else(|| ids.iter().find_map(|(component, id)| claims.device(component, id)))?;
+    let identifiers = found.identifiers()?;
+    let is_the_same_device = identifiers.iter().any(|identifier| identifier == wanted);
+    if is_under_our_topic || (is_the_same_device && !is_this_program) {
+        return None;
+    }
+    let from = is_this_program.then(|| found.availability().into_iter().next()).flatten();
+    let from = from.map(|status| shown(status.strip_suffix("/status").unwrap_or(&status)));
+    let device = found.device_name().map(|name| format!("the device `{}`", shown(name)));
+    Some(match (from, found.origin()) {
+        (Some(from), _) if is_the_same_device => Verdict::Moved { from },
+        (Some(from), _) => {
+            let device = device.map(|device| format!(" ({device})")).unwrap_or_default();
+            Verdict::Taken {
+                by: format!("another {} with the topic `{from}`{device}", ORIGIN.name),
+            }
+        }
+        (None, Some(origin)) => {
+            let device = device.map(|device| format!(" ({device})")).unwrap_or_default();
+            Verdict::Taken { by: format!("`{}`{device}", shown(origin)) }
+        }
+        (None, None) => {
+            Verdict::Taken { by: device.unwrap_or_else(|| "a device without a name".to_owned()) }
+        }
+    })
+}
+
+/// As much of a foreign text as fits into a line of the log.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A discovery message as it was found, whose keys may be abbreviated.
+struct Found<'a>(&'a Map<String, Value>);
+
+fn either<'a>(map: &'a Map<String, Value>, key: &str, short: &str) -> Option<&'a Value> {
+    map.get(key).or_else(|| map.get(short))
+}
+
+fn text<'a>(map: &'a Map<String, Value>, key: &str, short: &str) -> Option<&'a str> {
+    either(map, key, short)?.as_str()
+}
+
+/// One thing or a list of them.
+fn each(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(values) => values,
+        value => std::slice::from_ref(value),
+    }
+}
+
+impl<'a> Found<'a> {
+    fn unique_id(&self) -> Option<&'a str> {
+        text(self.0, "unique_id", "uniq_id")
+    }
+
+    fn origin(&self) -> Option<&'a str> {
+        either(self.0, "origin", "o")?.as_object()?.get("name")?.as_str()
+    }
+
+    fn device(&self) -> Option<&'a Map<String, Value>> {
+        either(self.0, "device", "dev")?.as_object()
+    }
+
+    fn device_name(&self) -> Option<&'a str> {
+        self.device()?.get("name")?.as_str()
+    }
+
+    /// None where there is no device at all; a device may also be known by its connections alone.
+    fn identifiers(&self) -> Option<Vec<String>> {
+        let identifiers = either(self.device()?, "identifiers", "ids").map_or(&[][..], each);
+        // Home Assistant makes texts of numbers.
+        let texts = identifiers.iter().map(|identifier| match identifier {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        Some(texts.collect())
+    }
+
+    /// All its availability topics.
+    fn availability(&self) -> Vec<String> {
+        let one = text(self.0, "availability_topic", "avty_t");
+        let list = either(self.0, "availability", "avty").map_or(&[][..], each);
+        let list = list.iter().filter_map(|one| text(one.as_object()?, "topic", "t"));
+        one.into_iter().chain(list).map(|topic| self.with_base(topic)).collect()
+    }
+
+    /// `~` at the start or the end of a topic stands for the message's base topic.
+    fn with_base(&self, topic: &str) -> String {
+        let Some(base) = self.0.get("~").and_then(Value::as_str) else {
+            return topic.to_owned();
+        };
+        if let Some(rest) = topic.strip_prefix('~') {
+            format!("{base}{rest}")
+        } else if let Some(rest) = topic.strip_suffix('~') {
+            format!("{rest}{base}")
+        } else {
+            topic.to_owned()
+        }
+    }
+
+    /// Component and unique id of each entity: one, or all those of a device.
+    fn announces(&self, component: &'a str) -> Vec<(&'a str, &'a str)> {
+        if component != "device" {
+            return self.unique_id().map(|id| (component, id)).into_iter().collect();
+        }
+        let components = either(self.0, "components", "cmps").and_then(Value::as_object);
+        let entities = components.into_iter().flat_map(Map::values).filter_map(Value::as_object);
+        entities
+            .filter_map(|one| {
+                Some((text(one, "platform", "p")?, text(one, "unique_id", "uniq_id")?))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

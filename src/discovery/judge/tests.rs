@@ -1,0 +1,263 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::tests::{described_fully, loaded};
+use super::*;
+
+fn claims(yaml_more: &str) -> Claims {
+    let (meter, publishing) = loaded("energy,temp1", yaml_more);
+    Claims::new(&[meter], &publishing, &Topics::new(&publishing.topic))
+}
+
+fn said(topic: &str, payload: &Value, claims: &Claims) -> Verdict {
+    judge(topic, payload.to_string().as_bytes(), claims)
+}
+
+const ENERGY: &str = "homeassistant/sensor/kamstrup_energy/config";
+
+/// As the older Python program announced it.
+fn older() -> Value {
+    json!({
+        "name": "Energy", "unique_id": "kamstrup_energy", "state_topic": "kamstrup/energy",
+        "availability_topic": "kamstrup/status",
+        "device": {"identifiers": ["kamstrup_meter"], "name": "Kamstrup Meter"},
+    })
+}
+
+fn taken(by: &str) -> Verdict {
+    Verdict::Taken { by: by.to_owned() }
+}
+
+#[test]
+fn what_this_installation_announces_is_its_own() {
+    let (messages, claims) = (described_fully("energy,temp1", ""), claims(""));
+    assert_eq!(messages.len(), 11);
+    for message in &messages {
+        let payload = message.payload.as_bytes();
+        assert_eq!(judge(&message.topic, payload, &claims), Verdict::Ours, "{}", message.topic);
+    }
+    // What is not configured any more, too: that it can be emptied.
+    for message in described_fully("energy,temp1,temp2,60,infocode", "") {
+        let payload = message.payload.as_bytes();
+        assert_eq!(judge(&message.topic, payload, &claims), Verdict::Ours, "{}", message.topic);
+    }
+}
+
+#[test]
+fn nothing_of_another_installation_is_ours() {
+    let ours = claims("");
+    for (more, expected) in [
+        // The same ids and the same device: before the topic was changed, or a second program.
+        ("topic: attic", Some(Verdict::Moved { from: "attic".to_owned() })),
+        (
+            "topic: attic, device_id: attic, device_name: Attic",
+            Some(taken("another kamstrup2mqtt with the topic `attic` (the device `Attic`)")),
+        ),
+        ("topic: attic, id_prefix: attic", Some(Verdict::Other)),
+        // Below our topic, and with ids that begin as ours do.
+        ("topic: kamstrup/attic, id_prefix: kamstrup_attic", Some(Verdict::Other)),
+    ] {
+        for message in described_fully("energy,temp1", more) {
+            let verdict = judge(&message.topic, message.payload.as_bytes(), &ours);
+            assert_ne!(verdict, Verdict::Ours, "{more} {}", message.topic);
+            if let Some(expected) = &expected
+                && !message.topic.contains("version")
+                && !message.topic.contains("started")
+            {
+                assert_eq!(&verdict, expected, "{more} {}", message.topic);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_older_programs_entities_are_replaced() {
+    assert_eq!(said(ENERGY, &older(), &claims("")), Verdict::Other);
+    // Its topic tells, even if the device has another name by now,
+    assert_eq!(said(ENERGY, &older(), &claims("device_id: cellar")), Verdict::Other);
+    // or the device, even if the topic was changed.
+    assert_eq!(said(ENERGY, &older(), &claims("topic: heat")), Verdict::Other);
+    let both = claims("topic: heat, device_id: cellar");
+    assert_eq!(said(ENERGY, &older(), &both), taken("the device `Kamstrup Meter`"));
+}
+
+#[test]
+fn an_id_that_another_device_owns_is_taken() {
+    let claims = claims("");
+    let foreign = json!({
+        "unique_id": "kamstrup_energy", "state_topic": "x", "availability_topic": "x/status",
+        "device": {"identifiers": "lamp", "name": "Lamp"},
+        "origin": {"name": "Zigbee2MQTT"},
+    });
+    assert_eq!(said(ENERGY, &foreign, &claims), taken("`Zigbee2MQTT` (the device `Lamp`)"));
+    // Wherever it stands, Home Assistant takes one of the two only.
+    let elsewhere = "homeassistant/sensor/node/other/config";
+    assert_eq!(said(elsewhere, &foreign, &claims), taken("`Zigbee2MQTT` (the device `Lamp`)"));
+    // Another kind of entity may have the same id.
+    assert_eq!(said("homeassistant/light/x/config", &foreign, &claims), Verdict::Other);
+    // Outside of the discovery prefix nobody announces anything.
+    assert_eq!(said("x/sensor/kamstrup_energy/config", &foreign, &claims), Verdict::Other);
+
+    let shortened = json!({
+        "~": "x", "uniq_id": "kamstrup_energy", "stat_t": "~/energy", "avty": [{"t": "~/status"}],
+        "dev": {"ids": ["lamp", 7]}, "o": {"name": "Zigbee2MQTT"},
+    });
+    assert_eq!(said(ENERGY, &shortened, &claims), taken("`Zigbee2MQTT`"));
+    let of_a_device = json!({
+        "dev": {"cns": [["mac", "aa"]], "name": "Lamp"}, "o": {"name": "x"},
+        "cmps": {"1": {"p": "light", "uniq_id": "1"}, "2": {"p": "sensor", "uniq_id": "kamstrup_energy"}},
+    });
+    let topic = "homeassistant/device/lamp/config";
+    assert_eq!(said(topic, &of_a_device, &claims), taken("`x` (the device `Lamp`)"));
+    // Who has no device owns nothing.
+    let nobody = json!({"unique_id": "kamstrup_energy", "state_topic": "x"});
+    assert_eq!(said(ENERGY, &nobody, &claims), Verdict::Other);
+}
+
+#[test]
+fn ours_is_ours_however_it_is_written() {
+    let claims = claims("");
+    let shortened = |base: &str, status: &str| {
+        json!({
+            "~": base, "uniq_id": "kamstrup_energy", "stat_t": "~/energy", "avty_t": status,
+            "dev": {"ids": "kamstrup_meter"}, "o": {"name": "kamstrup2mqtt"},
+        })
+    };
+    assert_eq!(said(ENERGY, &shortened("kamstrup", "~/status"), &claims), Verdict::Ours);
+    assert_eq!(said(ENERGY, &shortened("/status", "kamstrup~"), &claims), Verdict::Ours);
+    let moved = Verdict::Moved { from: "heat".to_owned() };
+    assert_eq!(said(ENERGY, &shortened("heat", "~/status"), &claims), moved);
+    // Not at the place where we would have put it.
+    let elsewhere = "homeassistant/sensor/node/kamstrup_energy/config";
+    assert_eq!(said(elsewhere, &shortened("kamstrup", "~/status"), &claims), Verdict::Other);
+}
+
+#[test]
+fn what_is_told_of_others_is_short() {
+    let name = "a\n\u{1b}[31m".repeat(200);
+    let foreign = json!({"device": {"identifiers": [], "name": name}});
+    let Verdict::Taken { by } = said(ENERGY, &foreign, &claims("")) else { panic!() };
+    assert!(by.chars().count() < 100 && !by.contains(char::is_control), "{by}");
+
+    let padding = " ".repeat(LONGEST_PAYLOAD);
+    let long = format!("{foreign}{padding}");
+    assert_eq!(judge(ENERGY, long.as_bytes(), &claims("")), Verdict::Other);
+}
+
+#[test]
+fn every_trouble_says_what_to_do() {
+    let moved = Verdict::Moved { from: "attic".to_owned() };
+    let told = [moved, taken("`Zigbee2MQTT` (the device `Lamp`)")].map(|it| it.advice().unwrap());
+    insta::assert_snapshot!(told.join("\n"));
+    assert_eq!([Verdict::Ours, Verdict::Other].map(|it| it.advice()), [None, None]);
+}
+
+/// JSON that looks like a discovery message, and hardly ever is one.
+fn message() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "kamstrup_energy",
+        "kamstrup_",
+        "kamstrup2mqtt",
+        "kamstrup/status",
+        "kamstrup_meter",
+        "~",
+        "~/status",
+        "",
+        "sensor",
+        "ß~",
+    ]);
+    let leaf = prop_oneof![
+        words.prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+    ];
+    let keys = prop::sample::select(vec![
+        "unique_id",
+        "uniq_id",
+        "origin",
+        "o",
+        "device",
+        "dev",
+        "identifiers",
+        "ids",
+        "name",
+        "availability",
+        "avty",
+        "availability_topic",
+        "avty_t",
+        "topic",
+        "t",
+        "~",
+        "components",
+        "cmps",
+        "platform",
+        "p",
+    ]);
+    leaf.prop_recursive(4, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((keys.clone(), inner), 0..12).prop_map(|pairs| {
+                Value::Object(pairs.into_iter().map(|(key, it)| (key.to_owned(), it)).collect())
+            }),
+        ]
+    })
+}
+
+fn topic() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(ENERGY.to_owned()),
+        Just("homeassistant/device/kamstrup_energy/config".to_owned()),
+        "(homeassistant)?/?[a-z_]{0,9}/{0,2}[a-z_/]{0,20}(/config)?",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn bytes_of_any_kind_are_nobodys(topic in topic(), payload: Vec<u8>) {
+        prop_assert_eq!(judge(&topic, &payload, &claims("")), Verdict::Other);
+    }
+
+    /// Foreign texts in any place: nothing panics, and without the name nothing is ours.
+    #[test]
+    fn whatever_it_looks_like_it_is_ours_by_its_origin_alone(topic in topic(), message in message()) {
+        let verdict = said(&topic, &message, &claims(""));
+        let text = message.to_string();
+        prop_assert!(verdict != Verdict::Ours || text.contains("kamstrup2mqtt"), "{}", text);
+    }
+
+    /// Four things must be right, abbreviated or not, and then it is ours.
+    #[test]
+    fn it_takes_four_marks_to_be_ours(
+        place: bool, id: bool, program: bool, status: bool, short: bool, listed: bool,
+    ) {
+        let pick = |right: bool, one: &'static str, other: &'static str| if right { one } else { other };
+        let key = |long: &'static str, abbreviated: &'static str| pick(short, abbreviated, long);
+        let topic = pick(place, ENERGY, "homeassistant/sensor/kamstrup_power/config");
+        let id = pick(id, "kamstrup_energy", "heat_energy");
+        let status_topic = pick(status, "kamstrup/status", "kamstrup/house/status");
+        let mut message = json!({
+            key("unique_id", "uniq_id"): id,
+            key("origin", "o"): {"name": pick(program, "kamstrup2mqtt", "kamstrup")},
+            key("device", "dev"): {key("identifiers", "ids"): ["x"]},
+        });
+        let availability = if listed {
+            (key("availability", "avty"), json!([{key("topic", "t"): status_topic}]))
+        } else {
+            (key("availability_topic", "avty_t"), json!(status_topic))
+        };
+        message[availability.0] = availability.1;
+        let is_ours = said(topic, &message, &claims("")) == Verdict::Ours;
+        prop_assert_eq!(is_ours, place && id == "kamstrup_energy" && program && status);
+    }
+
+    /// Deeper than anybody nests, and cut off anywhere.
+    #[test]
+    fn nesting_without_end_is_nobodys(depth in 0_usize..60_000, cut in 0_usize..20) {
+        let deep = format!(r#"{{"device":{}"#, r#"{"a":"#.repeat(depth / 5));
+        let end = deep.len().saturating_sub(cut);
+        prop_assert_eq!(judge(ENERGY, &deep.as_bytes()[..end], &claims("")), Verdict::Other);
+    }
+}

@@ -1,0 +1,237 @@
+//! What Home Assistant is told of the entities, by the rules of its MQTT discovery (2026.9).
+//!
+//! Pure: settings and measures in, retained messages out; and the reverse, what a message that was
+//! found on the broker is to us.
+//!
+//! Each entity is announced in a message of its own at `PREFIX/COMPONENT/UNIQUE_ID/config`. All are
+//! unavailable while the program is not connected. Beyond that, two kinds behave differently while
+//! the meter is silent:
+//!
+//! - *Values* expire after three poll intervals: an old value must not stand as if it were fresh.
+//! - *Diagnostics* do not. The connection must say `OFF` just then; the last successful read and
+//!   its duration tell their own age; failed reads are the program's own count; and a fault that the
+//!   meter reported stands until it reports something else, so that a warning does not vanish with
+//!   the meter's last strength. (The meter is not asked for its info code in every poll, either.)
+//!
+//! Home Assistant 2026.9 makes an entity that expires unavailable when its announcement *changes* (a
+//! serial number became known), until its next value comes (tried; an unchanged announcement does
+//! nothing, and entities that do not expire keep their state). So values must follow a change.
+
+mod classes;
+mod entity;
+mod judge;
+
+use std::time::Duration;
+
+use self::classes::{
+    device_class, display_precision, icon, is_diagnostic, is_in_high_resolution, state_class,
+};
+use self::entity::{Channel, Component, Device, Entity, Shared, config_topic};
+pub use self::judge::{Claims, LONGEST_PAYLOAD, Verdict, judge};
+use crate::config::{Meter, Parameter, Publishing};
+use crate::identity::Identity;
+use crate::payload::Message;
+use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
+use crate::units::Measure;
+
+/// A meter, as far as its entities are made of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Described<'a> {
+    /// Its settings.
+    pub meter: &'a Meter,
+    /// Which meter it is, as far as it is known.
+    pub identity: &'a Identity,
+    /// For each parameter what its values measure, or `None` while that is not certain: an entity
+    /// with the wrong unit would spoil the statistics, so it is announced when its first value has
+    /// come.
+    pub measures: &'a [Option<Measure>],
+    /// Whether the meter has an info code.
+    pub has_info_code: bool,
+}
+
+/// The discovery messages of a meter's entities: its values, how reading it goes, and a button to
+/// read it now.
+///
+/// Its device hangs below the program's, so those of [`program`] should be sent before.
+#[must_use]
+pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+    let Described { meter, identity, measures, has_info_code } = described;
+    let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
+    let device = Device {
+        identifiers: [meter.device_id.clone()],
+        name: meter.device_name.clone(),
+        manufacturer: Some("Kamstrup"),
+        model: identity.model_words(),
+        serial_number: identity.serial.map(|serial| serial.to_string()),
+        sw_version: identity.meter_type.map(|found| found.revision.to_string()),
+        via: Some(program_id(publishing)),
+    };
+    let shared = Shared { publishing, availability_topic: topics.status(), device };
+    let topics = topics.meter(meter.name.as_ref());
+    let values = meter.parameters.iter().zip(measures).filter_map(|(parameter, measure)| {
+        Some(value(parameter, (*measure)?, described, &ids, &topics))
+    });
+    let diagnostics = Diagnostic::ALL
+        .into_iter()
+        .filter(|it| has_info_code || !matches!(it, Diagnostic::Info | Diagnostic::Problem))
+        .map(|diagnostic| self::diagnostic(diagnostic, &ids, &topics));
+    let button = Entity {
+        is_diagnostic: true,
+        icon: Some("mdi:refresh"),
+        ..Entity::new("Read now", ids.with(READ), Channel::Command(topics.read_command()))
+    };
+    let entities = values.chain(diagnostics).chain([button]);
+    entities.filter_map(|entity| shared.message(&entity)).collect()
+}
+
+/// The discovery messages of the program itself, whose device the meters' hang below.
+#[must_use]
+pub fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+    let ids = Ids::new(&publishing.id_prefix, None);
+    let program = env!("CARGO_PKG_NAME");
+    let device = Device {
+        identifiers: [program_id(publishing)],
+        // Two of them on one broker should not look the same.
+        name: match publishing.id_prefix.as_str() {
+            "kamstrup" => program.to_owned(),
+            prefix => format!("{program} ({prefix})"),
+        },
+        manufacturer: None,
+        model: "Meter reader".to_owned(),
+        serial_number: None,
+        sw_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        via: None,
+    };
+    let shared = Shared { publishing, availability_topic: topics.status(), device };
+    let entities = About::ALL.into_iter().map(|about| {
+        let (name, device_class, icon) = match about {
+            About::Version => ("Version", None, Some("mdi:package-variant")),
+            About::Started => ("Running since", Some("timestamp"), None),
+        };
+        let channel = Channel::Sensor(topics.about(about));
+        let is_diagnostic = true;
+        Entity {
+            device_class,
+            icon,
+            is_diagnostic,
+            ..Entity::new(name, ids.with(about.key()), channel)
+        }
+    });
+    entities.filter_map(|entity| shared.message(&entity)).collect()
+}
+
+/// Every topic at which [`meter`] may ever announce something with these settings, whether or not
+/// it is certain yet. What of ours stands at another topic is not wanted any more.
+#[must_use]
+pub fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
+    let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
+    possible_ids(meter, publishing).into_iter().map(topic).collect()
+}
+
+/// Every topic at which [`program`] announces something.
+#[must_use]
+pub fn possible_of_program(publishing: &Publishing) -> Vec<String> {
+    let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
+    possible_ids_of_program(publishing).into_iter().map(topic).collect()
+}
+
+fn possible_ids(meter: &Meter, publishing: &Publishing) -> Vec<(Component, String)> {
+    let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
+    let values = meter.parameters.iter().map(|it| (Component::Sensor, ids.parameter(it)));
+    let diagnostics = Diagnostic::ALL.map(|it| (component(it), ids.with(it.key())));
+    values.chain(diagnostics).chain([(Component::Button, ids.with(READ))]).collect()
+}
+
+fn possible_ids_of_program(publishing: &Publishing) -> Vec<(Component, String)> {
+    let ids = Ids::new(&publishing.id_prefix, None);
+    About::ALL.map(|about| (Component::Sensor, ids.with(about.key()))).to_vec()
+}
+
+/// Home Assistant's identifier of the program's own device.
+fn program_id(publishing: &Publishing) -> String {
+    format!("{}_bridge", publishing.id_prefix)
+}
+
+/// Whether there is nothing to say of it but yes or no.
+fn is_binary(diagnostic: Diagnostic) -> bool {
+    matches!(diagnostic, Diagnostic::Connection | Diagnostic::Problem)
+}
+
+fn component(diagnostic: Diagnostic) -> Component {
+    if is_binary(diagnostic) { Component::BinarySensor } else { Component::Sensor }
+}
+
+fn value(
+    parameter: &Parameter,
+    measure: Measure,
+    described: Described<'_>,
+    ids: &Ids,
+    topics: &MeterTopics,
+) -> Entity {
+    let Described { meter, identity, .. } = described;
+    let register = parameter.register().info();
+    // Asked for by number, it says so: the same register may be asked for by name as well.
+    let name = match register {
+        Some(register) if register.key == parameter.name() => register.label.to_owned(),
+        Some(register) => format!("{} ({})", register.label, parameter.name()),
+        None => format!("Register {}", parameter.register()),
+    };
+    let device_class = device_class(measure);
+    let is_fine = is_in_high_resolution(parameter.register(), &identity.models);
+    Entity {
+        unit_of_measurement: measure.unit,
+        device_class,
+        state_class: state_class(measure, device_class),
+        suggested_display_precision: display_precision(measure, is_fine),
+        icon: Some(icon(measure)),
+        is_diagnostic: register.is_some_and(is_diagnostic),
+        expire_after: Some(expire_after(meter.poll_interval)),
+        ..Entity::new(&name, ids.parameter(parameter), Channel::Sensor(topics.value(parameter)))
+    }
+}
+
+/// A poll may take so much longer than another, with its repetitions.
+const ROOM: Duration = Duration::from_secs(30);
+
+/// In whole seconds: two polls may fail, and the third may take its time.
+fn expire_after(poll_interval: Duration) -> u64 {
+    let expires = poll_interval.saturating_mul(3).saturating_add(ROOM);
+    expires.as_secs().saturating_add(u64::from(expires.subsec_nanos() > 0))
+}
+
+fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity {
+    let topic = topics.diagnostic(diagnostic);
+    let channel = if is_binary(diagnostic) { Channel::BinarySensor } else { Channel::Sensor };
+    let channel = channel(topic);
+    let entity = |name| Entity {
+        is_diagnostic: true,
+        ..Entity::new(name, ids.with(diagnostic.key()), channel)
+    };
+    match diagnostic {
+        Diagnostic::Connection => {
+            Entity { device_class: Some("connectivity"), ..entity("Connection") }
+        }
+        Diagnostic::LastRead => Entity { device_class: Some("timestamp"), ..entity("Last read") },
+        Diagnostic::ReadDuration => Entity {
+            unit_of_measurement: Some("s"),
+            device_class: Some("duration"),
+            state_class: Some("measurement"),
+            suggested_display_precision: Some(1),
+            // Of use to somebody who looks for a fault on the line, and to nobody else.
+            is_enabled: false,
+            ..entity("Read duration")
+        },
+        Diagnostic::FailedReads => Entity {
+            state_class: Some("total_increasing"),
+            icon: Some("mdi:alert-circle-outline"),
+            ..entity("Failed reads")
+        },
+        Diagnostic::Info => {
+            Entity { icon: Some("mdi:information-outline"), ..entity("Info code in words") }
+        }
+        Diagnostic::Problem => Entity { device_class: Some("problem"), ..entity("Problem") },
+    }
+}
+
+#[cfg(test)]
+mod tests;
