@@ -6,17 +6,18 @@ use anyhow::bail;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use crate::config::{Config, Meter, Publishing};
 use crate::discovery::{self, Described};
 use crate::identity::{Identification, Identity};
 use crate::line::Line;
+use crate::logging;
 use crate::mqtt::{self, Publisher};
 use crate::payload::{self, Message, OFFLINE, ONLINE};
 use crate::poll::{self, Plan, PollResult, Trigger};
 use crate::topic::Topics;
-use crate::transport::Port;
+use crate::transport::{Port, Turns};
 use crate::units::{self, Measure};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
@@ -35,12 +36,18 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let (publisher, connection) = mqtt::prepare(&broker, online, offline);
 
     let mut polls = JoinSet::new();
+    let (turns, count) = (Turns::default(), meters.len());
     for (index, meter) in meters.into_iter().enumerate() {
-        greet(&meter);
+        // Where there are several meters, each of their lines in the log says whose it is.
+        let about = logging::about(meter.name.as_ref());
+        about.in_scope(|| greet(&meter));
         let (sender, results) = mpsc::channel(RESULTS);
-        polls.spawn(poll::run(plan(&meter), sender, Trigger::default(), stop.clone()));
+        let wait = poll::spread(index, count, meter.poll_interval);
+        let plan = plan(&meter).taking_turns(&turns);
+        let polling = poll::run_after(wait, plan, sender, Trigger::default(), stop.clone());
+        polls.spawn(polling.instrument(about.clone()));
         let announcer = Announcer::new(index, meter, Arc::clone(&publishing), topics.clone());
-        polls.spawn(announcer.run(results, publisher.clone()));
+        polls.spawn(announcer.run(results, publisher.clone()).instrument(about));
     }
     let say_goodbye = CancellationToken::new();
     let mut broker = JoinSet::new();
