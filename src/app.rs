@@ -6,19 +6,19 @@ use anyhow::bail;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
 use crate::identity::{Identification, Identity};
 use crate::inbox::Inbox;
 use crate::line::Line;
-use crate::logging::LocalTime;
+use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE};
 use crate::poll::{self, Plan, PollResult, Trigger};
 use crate::topic::Topics;
-use crate::transport::Port;
+use crate::transport::{Port, Turns};
 use crate::units::{self, Measure};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
@@ -43,13 +43,19 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let about = payload::about(&started, &publishing, &topics);
     publisher.update(Source::Program, discovery::program(&publishing, &topics), about);
     let mut polls = JoinSet::new();
+    let (turns, count) = (Turns::default(), meters.len());
     for (index, (meter, trigger)) in meters.into_iter().zip(triggers).enumerate() {
-        greet(&meter);
+        // Where there are several meters, each of their lines in the log says whose it is.
+        let about = logging::about(meter.name.as_ref());
+        about.in_scope(|| greet(&meter));
         let (sender, results) = mpsc::channel(RESULTS);
-        polls.spawn(poll::run(plan(&meter), sender, trigger, stop.clone()));
+        let wait = poll::spread(index, count, meter.poll_interval);
+        let plan = plan(&meter).taking_turns(&turns);
+        let polling = poll::run_after(wait, plan, sender, trigger, stop.clone());
+        polls.spawn(polling.instrument(about.clone()));
         let source = Source::Meter(index);
         let announcer = Announcer::new(source, meter, Arc::clone(&publishing), topics.clone());
-        polls.spawn(announcer.run(results, publisher.clone()));
+        polls.spawn(announcer.run(results, publisher.clone()).instrument(about));
     }
     let say_goodbye = CancellationToken::new();
     let mut broker = JoinSet::new();

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::config::{Meter, Publishing};
+use crate::discovery::{self, Claims, Verdict};
 use crate::mqtt::{Publisher, Received, Subscriptions};
 use crate::poll::Trigger;
 use crate::topic::{MeterTopics, READ, Topics};
@@ -26,6 +27,12 @@ pub struct Inbox {
     commands: Vec<(MeterTopics, Vec<Trigger>)>,
     /// Unknown commands that were told.
     told: BTreeSet<String>,
+    /// What may be announced, to know by it what is not wanted any more.
+    claims: Claims,
+    possible: BTreeSet<String>,
+    /// What was told of others' announcements.
+    advised: BTreeSet<String>,
+    discovery_prefix: String,
 }
 
 impl Inbox {
@@ -47,6 +54,10 @@ impl Inbox {
             status_topic: publishing.status_topic.clone(),
             commands: [all].into_iter().chain(named).collect(),
             told: BTreeSet::new(),
+            claims: Claims::new(meters, publishing, topics),
+            possible: discovery::all_possible(meters, publishing),
+            advised: BTreeSet::new(),
+            discovery_prefix: publishing.discovery_prefix.clone(),
         }
     }
 
@@ -55,7 +66,7 @@ impl Inbox {
     pub fn subscriptions(&self) -> Subscriptions {
         let commands = self.commands.iter().map(|(topics, _)| topics.commands());
         let always = [self.status_topic.clone()].into_iter().chain(commands).collect();
-        Subscriptions { always, at_first: Vec::new() }
+        Subscriptions { always, at_first: discovery::filters(&self.discovery_prefix) }
     }
 
     /// Handles messages until `stop` is cancelled.
@@ -90,6 +101,9 @@ impl Inbox {
             }
             return;
         }
+        if *retained && topic.starts_with(&self.discovery_prefix) {
+            return self.survey(topic, payload, publisher);
+        }
         let command = self.commands.iter().find_map(|(topics, triggers)| {
             topics.command(topic).map(|command| (command, triggers))
         });
@@ -105,6 +119,23 @@ impl Inbox {
             }
             Some(_) => self.tell_once(topic, "there is no such command; `read` is one"),
             None => {}
+        }
+    }
+
+    /// Looks at what is retained for Home Assistant: ours that is not wanted any more is taken away,
+    /// and who else uses our ids is told.
+    fn survey(&mut self, topic: &str, payload: &[u8], publisher: &Publisher) {
+        match discovery::judge(topic, payload, &self.claims) {
+            Verdict::Ours if !self.possible.contains(topic) => {
+                info!("`{topic}` is announced no more, and taken away from Home Assistant.");
+                publisher.clear(topic.to_owned());
+            }
+            verdict => {
+                let advice = verdict.advice().filter(|advice| self.advised.insert(advice.clone()));
+                if let Some(advice) = advice.filter(|_| self.advised.len() <= MOST_TOLD) {
+                    warn!("{advice}");
+                }
+            }
         }
     }
 
@@ -142,8 +173,10 @@ mod tests {
 
     #[test]
     fn only_what_is_needed_is_subscribed_to() {
-        let Subscriptions { always, .. } = inbox().0.subscriptions();
+        let Subscriptions { always, at_first } = inbox().0.subscriptions();
         assert_eq!(always, ["homeassistant/status", "heat/command/+"]);
+        let components = ["sensor", "binary_sensor", "button"];
+        assert_eq!(at_first, components.map(|name| format!("homeassistant/{name}/+/config")));
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-pub use self::forget::{Forgotten, forget};
+pub use self::forget::forget;
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
@@ -115,16 +115,19 @@ pub fn prepare(
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
     let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
     let (publisher, wanted) = Publisher::new();
-    let name = name(broker);
+    let name = broker.name();
     let (inbox, received) = mpsc::channel(INBOX);
     let connection =
         Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
     (publisher, connection, received)
 }
 
-/// `host:port`, with an IPv6 address in brackets.
-fn name(broker: &Broker) -> String {
-    format!("{}:{}", bracketed(&broker.host), broker.port)
+impl Broker {
+    /// `host:port`, with an IPv6 address in brackets.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
 }
 
 /// The client puts a colon and the port behind it.

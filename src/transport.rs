@@ -1,5 +1,7 @@
 //! Opens the way to the meter and gives a stream of bytes; what travels on it is not known here.
 
+mod turns;
+
 use std::fmt;
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -15,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
 use tracing::debug;
+
+pub use self::turns::{SharedPort, Turn, Turns};
 
 /// A serial server on the local network answers within milliseconds or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -222,6 +226,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Something that can be opened, used for one poll and dropped.
 pub trait Open: Send + Sync {
+    /// Waits until it may be opened, where others use it too. It may be opened and closed until
+    /// the turn is dropped.
+    fn turn(&self) -> impl Future<Output = Turn> + Send {
+        std::future::ready(Turn::default())
+    }
+
+    /// Whether others use it too, who would wait while it is used in vain.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Opens it.
     ///
     /// Cancel safety: dropping the future leaves nothing open.

@@ -151,6 +151,15 @@ async fn a_configuration_says_what_to_read() {
     let named = run_in(folder.path(), &["read", "--config", "other.yaml", "--json"]).await;
     assert_eq!(json(&named)["values"]["volume"]["value"].to_string(), "1917.57");
     assert_eq!(json(&named)["meter"]["model"], "Multical 403");
+    // Of several meters, one that is named.
+    let several = format!(
+        "{}meters: [{{ name: barn, com_port: /dev/no-such-port }}, {{ name: House }}]\n",
+        yaml.replace("energy,", "volume,")
+    );
+    std::fs::write(folder.path().join("several.yaml"), several).unwrap();
+    let one = ["read", "--config", "several.yaml", "--meter", "house", "--json"];
+    let named = run_in(folder.path(), &one).await;
+    assert_eq!(json(&named)["values"]["volume"]["value"].to_string(), "1917.57");
 }
 
 #[tokio::test]
@@ -239,6 +248,10 @@ async fn mistakes_are_told() {
     let refused = format!("socket://{free}");
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("bad.yaml"), "serial_device: { com_port: COM3 }\n").unwrap();
+    let several = "meters: [{ name: house, com_port: /dev/a }, { name: barn, com_port: /dev/b }]\n";
+    std::fs::write(folder.path().join("several.yaml"), several).unwrap();
+    std::fs::write(folder.path().join("one.yaml"), "serial_device: { com_port: /dev/a }\n")
+        .unwrap();
     let mut told = String::new();
     for arguments in [
         &["read", "--port", &refused][..],
@@ -251,6 +264,9 @@ async fn mistakes_are_told() {
         &["read", "--config", "bad.yaml"],
         &["read", "--config", "missing.yaml"],
         &["read"],
+        &["read", "--config", "several.yaml"],
+        &["read", "--config", "several.yaml", "--meter", "garage"],
+        &["read", "--config", "one.yaml", "--meter", "garage"],
         &["scan", "--port", &refused, "--from", "9", "--to", "8"],
         &["scan", "--port", &refused, "--to", "65536"],
         &["raed"],

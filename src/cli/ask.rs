@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use super::Usage;
 use super::table::Table;
-use crate::config::{self, Loaded, Parameter};
+use crate::config::{self, Loaded, MeterName, Parameter};
 use crate::identity::Identity;
 use crate::poll::{Complaint, Plan, PollResult, Reader};
 use crate::reading::{Missing, Reading};
@@ -31,6 +32,9 @@ pub(super) struct Target {
     /// socket://host:port
     #[arg(long, value_name = "PORT", conflicts_with = "config")]
     port: Option<String>,
+    /// Ask this one of the meters in the configuration, by its name
+    #[arg(long, value_name = "NAME", conflicts_with = "port")]
+    meter: Option<String>,
     /// Print JSON, for programs
     #[arg(long)]
     pub(super) json: bool,
@@ -57,9 +61,39 @@ impl Target {
         for warning in warnings {
             tracing::warn!("In the configuration: {warning}.");
         }
-        let meter = config.meters.into_iter().next().ok_or(config::ConfigError::None)?;
+        let meter = self.choose(config.meters)?;
         let plan = app::plan(&meter);
         Ok(Asking { meter, plan })
+    }
+
+    fn choose(&self, meters: Vec<config::Meter>) -> anyhow::Result<config::Meter> {
+        let names = meters.iter().filter_map(|meter| meter.name.as_ref()).map(MeterName::as_str);
+        let names = names.collect::<Vec<_>>().join(", ");
+        let several = meters.len() > 1;
+        let mut meters = meters.into_iter();
+        let found = match &self.meter {
+            Some(wanted) => meters.find(|meter| {
+                meter.name.as_ref().is_some_and(|name| name.as_str().eq_ignore_ascii_case(wanted))
+            }),
+            None if several => None,
+            None => meters.next(),
+        };
+        found
+            .ok_or_else(|| {
+                let problem = match &self.meter {
+                    Some(wanted) if names.is_empty() => {
+                        return Usage(format!(
+                            "--meter {wanted}: the configured meter has no name"
+                        ));
+                    }
+                    Some(wanted) => format!("--meter {wanted}: there is no such meter"),
+                    None => {
+                        "the configuration has several meters: say which with `--meter`".to_owned()
+                    }
+                };
+                Usage(format!("{problem}; those that it has: {names}"))
+            })
+            .map_err(Into::into)
     }
 }
 

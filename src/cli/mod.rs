@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ask;
+mod forget;
 mod info;
 mod read;
 mod registers;
@@ -53,6 +54,8 @@ enum Command {
     Scan(scan::Arguments),
     /// List the registers that are known
     Registers(registers::Arguments),
+    /// Take away what the broker keeps of this program: entities of Home Assistant, retained values
+    Forget(forget::Arguments),
     /// Be a meter: answers KMP over TCP, or on a pseudo-terminal, from a table of registers
     Simulate(simulate::Arguments),
 }
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Scan(args)) => scan::run(args),
         Some(Command::Registers(args)) => registers::run(args),
+        Some(Command::Forget(args)) => forget::run(args),
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| report(&error))

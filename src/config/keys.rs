@@ -88,9 +88,42 @@ pub(super) const KEYS: &[Key] = &[
     file_only("homeassistant.id_prefix", "1 to 64 letters, digits, `_` and `-`"),
 ];
 
+/// The list of several meters.
+pub(super) const METERS: &str = "meters";
+
+/// What tells several meters apart.
+pub(super) const NAME: Key = Key {
+    path: "name",
+    variable: None,
+    accepted: "1 to 32 letters, digits, `_` and `-`; not what a value (`energy`) or a topic \
+               (`status`) is called",
+    secret: false,
+};
+
+/// Settings of a meter that stand in a section with others, where there is only one meter.
+const OF_METERS: [&str; 2] = ["mqtt.device_id", "mqtt.device_name"];
+
+/// The setting that a key of a meter in the list stands for.
+pub(super) fn of_meter(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| {
+        key.path.split_once('.').is_some_and(|(section, key_name)| {
+            key_name == name
+                && (matches!(section, "serial_device" | "kamstrup")
+                    || OF_METERS.contains(&key.path))
+        })
+    })
+}
+
+impl Key {
+    /// Its name without its section.
+    pub(super) fn name(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(_, name)| name)
+    }
+}
+
 /// The setting of this path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
+    KEYS.iter().chain([&NAME]).find(|key| key.path == path)
 }
 
 /// Whether a section of this name has settings.
@@ -110,6 +143,20 @@ mod tests {
         assert_eq!(paths.len(), KEYS.len());
         let variables: Vec<_> = KEYS.iter().filter_map(|key| key.variable).collect();
         assert_eq!(variables.iter().collect::<HashSet<_>>().len(), variables.len());
+    }
+
+    #[test]
+    fn a_key_of_a_meter_stands_for_one_setting() {
+        for key in KEYS {
+            let (section, name) = key.path.split_once('.').unwrap();
+            if matches!(section, "serial_device" | "kamstrup") || OF_METERS.contains(&key.path) {
+                assert_eq!(of_meter(name).map(|found| found.path), Some(key.path));
+                assert_ne!(name, NAME.path);
+            }
+        }
+        for name in ["host", "topic", "level", "mqtt.device_id", "name"] {
+            assert!(of_meter(name).is_none(), "{name}");
+        }
     }
 
     #[test]

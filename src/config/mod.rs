@@ -21,12 +21,14 @@ use rust_decimal::prelude::ToPrimitive;
 use thiserror::Error;
 use tracing::Level;
 
+use self::keys::Key;
 pub use self::secret::Secret;
-use self::source::{Place, Raw, Setting, Settings};
+use self::source::{Item, Listed, Place, Raw, Setting, Settings};
 use crate::identity::Version;
 use crate::line::THINKING;
 pub use crate::name::{MeterName, Parameter};
 use crate::name::{UnknownParameter, identifier};
+use crate::topic::{Diagnostic, Ids, READ};
 use crate::transport::{DataBits, Endpoint, ModemLine, Parity, SerialSettings, StopBits};
 use crate::units::UnitSystem;
 
@@ -37,7 +39,7 @@ pub struct Config {
     pub broker: Broker,
     /// How values are published.
     pub publishing: Publishing,
-    /// The meters; this version has exactly one.
+    /// The meters: at least one, and where there are several, each with a name.
     pub meters: Vec<Meter>,
     /// What is logged.
     pub log_level: Level,
@@ -254,7 +256,7 @@ pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError
     settings.set("kamstrup.version", "auto", Place::Default);
     settings.read_variables(variables, &mut problems);
     settings.set("serial_device.com_port", port, Place::Option("--port"));
-    Checker { settings: &settings, problems, warnings }.finish(None)
+    Checker { settings: &settings, listed: None, problems, warnings }.finish(None)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -275,7 +277,8 @@ pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loade
     if file.is_none() && settings.is_empty() {
         return Err(ConfigError::None);
     }
-    Checker { settings: &settings, problems, warnings }.finish(file.map(|(path, _)| path))
+    Checker { settings: &settings, listed: None, problems, warnings }
+        .finish(file.map(|(path, _)| path))
 }
 
 /// Turns settings into a configuration and collects what is wrong with them.
@@ -283,6 +286,8 @@ pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loade
 /// A wrong setting is noted, and its default is used to go on checking the others.
 struct Checker<'a> {
     settings: &'a Settings,
+    /// The meter in the list whose settings these are.
+    listed: Option<&'a Item>,
     problems: Vec<Problem>,
     warnings: Vec<String>,
 }
@@ -327,15 +332,155 @@ impl<'a> Checker<'a> {
         };
         let log_level = self.value("logging.level", level).unwrap_or(Level::INFO);
         self.destinations();
-        let meter = self.meter();
-        Some(Config { broker, publishing, meters: vec![meter?], log_level })
+        let meters = self.meters(&publishing.id_prefix);
+        Some(Config { broker, publishing, meters: meters?, log_level })
     }
 
-    fn meter(&mut self) -> Option<Meter> {
+    /// The one of the sections, or those of the list.
+    fn meters(&mut self, id_prefix: &str) -> Option<Vec<Meter>> {
+        let listed = self.settings.meters();
+        if listed.is_empty() {
+            let device_id = self.device_text("mqtt.device_id", None);
+            return Some(vec![self.meter(None, device_id)?]);
+        }
+        let several = listed.len() > 1;
+        let (mut meters, mut names, mut device_ids) = (Vec::new(), Vec::new(), Vec::new());
+        for one in listed {
+            let settings = self.settings.of(one);
+            let mut checker = Checker {
+                settings: &settings,
+                listed: Some(&one.place),
+                problems: Vec::new(),
+                warnings: Vec::new(),
+            };
+            let name = checker.name(one, several);
+            let device_id = checker.device_text("mqtt.device_id", name.as_ref());
+            names.push(name.clone());
+            // Without a name that it should have, what is made of the name says nothing.
+            let unnamed = several && name.is_none() && !checker.is_own("mqtt.device_id");
+            device_ids.push((!unnamed).then(|| device_id.clone()));
+            meters.push(checker.meter(name, device_id));
+            let Checker { problems, warnings, .. } = checker;
+            // What is wrong in a section is wrong once, however many meters inherit it.
+            let known = |problem: &Problem| self.problems.contains(problem);
+            let news: Vec<_> = problems.into_iter().filter(|problem| !known(problem)).collect();
+            self.problems.extend(news);
+            let known = |warning: &String| self.warnings.contains(warning);
+            let news: Vec<_> = warnings.into_iter().filter(|warning| !known(warning)).collect();
+            self.warnings.extend(news);
+        }
+        let names: Vec<_> = names.iter().map(|name| name.as_ref().map(MeterName::as_str)).collect();
+        let told_apart = self.unique(&keys::NAME, &names, str::eq_ignore_ascii_case);
+        if let Some(key) = keys::find("mqtt.device_id") {
+            let device_ids: Vec<_> = device_ids.iter().map(Option::as_deref).collect();
+            self.unique(key, &device_ids, str::eq);
+        }
+        if told_apart {
+            self.entities(&meters, id_prefix);
+        }
+        self.ports(&meters);
+        meters.into_iter().collect()
+    }
+
+    /// A listed meter's name; several must have one.
+    fn name(&mut self, listed: &Listed, several: bool) -> Option<MeterName> {
+        if let Some(setting) = &listed.name {
+            return self.one(keys::NAME.path, setting, parse);
+        }
+        if several {
+            self.problems.push(Problem {
+                what: listed.place.key(keys::NAME.path),
+                found: "nothing, though there are several meters".to_owned(),
+                accepted: keys::NAME.accepted.to_owned(),
+            });
+        }
+        None
+    }
+
+    /// Notes texts that a meter before has as well. Whether there are none.
+    fn unique(&mut self, key: &Key, texts: &[Option<&str>], same: fn(&str, &str) -> bool) -> bool {
+        let listed = self.settings.meters();
+        let mut unique = true;
+        for (index, (one, text)) in listed.iter().zip(texts).enumerate() {
+            let Some(text) = text else { continue };
+            let mut before = listed.iter().zip(texts).take(index);
+            let other = before.find(|(_, other)| other.is_some_and(|other| same(other, text)));
+            let Some((other, _)) = other else { continue };
+            unique = false;
+            // Its own line, or that of the meter where it has none.
+            let place = one.place_of(key);
+            let Item { meter, line, .. } = other.place_of(key);
+            self.problems.push(Problem {
+                what: place.key(key.name()),
+                found: format!("`{text}`, which {meter} in line {line} has as well"),
+                accepted: "another one for each meter".to_owned(),
+            });
+        }
+        unique
+    }
+
+    /// Notes names with which two entities would have the same unique id, like `diff_energy` of the
+    /// meter `a` and `energy` of the meter `a_diff`.
+    fn entities(&mut self, meters: &[Option<Meter>], id_prefix: &str) {
+        let mut known: BTreeMap<String, (&Listed, &str)> = BTreeMap::new();
+        for (meter, listed) in meters.iter().zip(self.settings.meters()) {
+            let Some(meter) = meter else { continue };
+            let ids = Ids::new(id_prefix, meter.name.as_ref());
+            let diagnostics = Diagnostic::ALL.map(Diagnostic::key);
+            let values = meter.parameters.iter().map(Parameter::name);
+            let keys: Vec<&str> = values.chain(diagnostics).chain([READ]).collect();
+            let clash = keys.iter().find_map(|key| Some((key, known.get(&ids.with(key))?)));
+            if let (Some((key, (other, other_key))), Some(name)) = (clash, &meter.name) {
+                self.problems.push(Problem {
+                    what: listed.place_of(&keys::NAME).key(keys::NAME.path),
+                    found: format!(
+                        "`{name}`, whose `{key}` would have the same unique id as `{other_key}` of \
+                         {}",
+                        other.place.meter
+                    ),
+                    accepted: "another name".to_owned(),
+                });
+            }
+            known.extend(keys.into_iter().map(|key| (ids.with(key), (listed, key))));
+        }
+    }
+
+    /// An optical head sees one meter: two at the same port are mostly a `com_port` that was
+    /// forgotten, and one meter's values would pass for the other's.
+    fn ports(&mut self, meters: &[Option<Meter>]) {
+        let mut first: BTreeMap<String, &Item> = BTreeMap::new();
+        for (meter, listed) in meters.iter().zip(self.settings.meters()) {
+            let Some(meter) = meter else { continue };
+            let port = meter.endpoint.to_string();
+            let this = &listed.place;
+            match first.get(&port) {
+                None => drop(first.insert(port, this)),
+                Some(other) => self.warnings.push(format!(
+                    "{} and {} are both at {port}, where only one meter can be: check their \
+                     `com_port`",
+                    other.meter, this.meter
+                )),
+            }
+        }
+    }
+
+    /// A text about the device; a meter with a name has this in it unless it has a text of its own.
+    fn device_text(&mut self, path: &str, name: Option<&MeterName>) -> String {
+        let (default, joint) = match path {
+            "mqtt.device_id" => ("kamstrup_meter", '_'),
+            _ => ("Kamstrup Meter", ' '),
+        };
+        let text = self.text(path, default);
+        match name {
+            Some(name) if !self.is_own(path) => format!("{text}{joint}{name}"),
+            _ => text,
+        }
+    }
+
+    fn meter(&mut self, name: Option<MeterName>, device_id: String) -> Option<Meter> {
         let endpoint = self.endpoint();
         let serial = self.serial();
         let meter = Meter {
-            name: None,
             serial,
             timeout: self.timeout(),
             parameters: self.parameters(),
@@ -346,8 +491,9 @@ impl<'a> Checker<'a> {
                 .value("kamstrup.version", version)
                 .unwrap_or(Version::Model(Model::Multical402)),
             units: self.value("kamstrup.units", unit_system).unwrap_or(UnitSystem::Standard),
-            device_id: self.text("mqtt.device_id", "kamstrup_meter"),
-            device_name: self.text("mqtt.device_name", "Kamstrup Meter"),
+            device_id,
+            device_name: self.device_text("mqtt.device_name", name.as_ref()),
+            name,
             endpoint: endpoint?,
         };
         Some(meter)
@@ -358,12 +504,14 @@ impl<'a> Checker<'a> {
     fn endpoint(&mut self) -> Option<Endpoint> {
         let (com_port, url) =
             (self.setting("serial_device.com_port"), self.setting("serial_device.url"));
-        let by_variable = com_port.is_some_and(|s| !matches!(s.place, Place::File { .. }));
+        let is_over_file = |place| matches!(place, &Place::Variable(_) | &Place::Option(_));
+        let by_variable = com_port.is_some_and(|setting| is_over_file(&setting.place));
         if com_port.is_some() && url.is_some() && !by_variable {
-            self.warnings.push(
-                "`serial_device.url` and `serial_device.com_port` mean the same; `url` is taken"
-                    .to_owned(),
-            );
+            self.warnings.push(format!(
+                "{} and {} mean the same; `url` is taken",
+                self.called("serial_device.url"),
+                self.called("serial_device.com_port"),
+            ));
         }
         let path = if url.is_some() && !by_variable {
             "serial_device.url"
@@ -378,9 +526,10 @@ impl<'a> Checker<'a> {
             return parsed.map_err(|found| self.wrong(path, setting, &found)).ok();
         }
         let key = keys::find(path)?;
-        let what = match key.variable {
-            Some(variable) => format!("`{path}` (or the variable `{variable}`)"),
-            None => format!("`{path}`"),
+        let what = match (self.listed, key.variable) {
+            (Some(place), _) => place.key(key.name()),
+            (None, Some(variable)) => format!("`{path}` (or the variable `{variable}`)"),
+            (None, None) => format!("`{path}`"),
         };
         self.problems.push(Problem {
             what,
@@ -407,11 +556,10 @@ impl<'a> Checker<'a> {
     fn timeout(&mut self) -> Duration {
         let timeout = self.value("serial_device.timeout", seconds).unwrap_or(THINKING);
         if timeout < THINKING {
-            self.warnings.push(
-                "`serial_device.timeout` is shorter than the 1.6 s that a meter may take to \
-                 answer: 1.6 s is taken"
-                    .to_owned(),
-            );
+            self.warnings.push(format!(
+                "{} is shorter than the 1.6 s that a meter may take to answer: 1.6 s is taken",
+                self.called("serial_device.timeout"),
+            ));
         }
         timeout.max(THINKING)
     }
@@ -486,8 +634,23 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Whether a listed meter has this setting itself.
+    fn is_own(&self, path: &str) -> bool {
+        self.setting(path).is_some_and(|setting| matches!(setting.place, Place::Item(_)))
+    }
+
     fn setting(&self, path: &str) -> Option<&'a Setting> {
         keys::find(path).and_then(|key| self.settings.get(key))
+    }
+
+    /// What messages call a setting where its line does not matter.
+    fn called(&self, path: &str) -> String {
+        match self.setting(path).map(|setting| &setting.place) {
+            Some(Place::Item(item)) => {
+                item.key_alone(keys::find(path).map_or(path, |key| key.name()))
+            }
+            _ => format!("`{path}`"),
+        }
     }
 
     fn text(&mut self, path: &str, default: &str) -> String {
@@ -523,6 +686,7 @@ impl<'a> Checker<'a> {
             Place::Variable(variable) => format!("the variable `{variable}`"),
             Place::Option(option) => format!("the option `{option}`"),
             Place::Default => format!("`{path}`"),
+            Place::Item(item) => item.key(key.name()),
             Place::File { path: file, line } => {
                 format!("`{path}` in {}, line {line}", file.display())
             }
@@ -849,6 +1013,170 @@ mod tests {
             error.replace(&"x".repeat(257), "x…")
         }));
         insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    /// Lists that are taken: what is the same for all is told once, what differs for each.
+    #[test]
+    fn lists_of_meters() {
+        let lists = [
+            (
+                "three, with sections for what they share",
+                "mqtt: {device_id: heat, device_name: Heat}\n\
+                 serial_device: {com_port: /dev/ttyUSB0, timeout: 2}\n\
+                 kamstrup: {poll_interval: 10, version: 603, parameters: energy}\n\
+                 meters:\n\
+                 \x20 - name: house\n\
+                 \x20 - name: Garage\n    url: socket://10.0.0.3:2003\n    units: meter\n    \
+                 poll_interval: 0.5\n    device_id: garage\n    device_name: The Garage\n\
+                 \x20 - name: barn-2\n    com_port: socket://10.0.0.3:2004\n    version: auto\n    \
+                 parameters: [power, 60]\n    baudrate: 300\n    parity: even\n    timeout: 1\n    \
+                 dtr: off\n",
+            ),
+            ("one without a name", "meters: [{com_port: /dev/ttyUSB1}]\n"),
+            ("one with a name", "meters: [{name: house, com_port: /dev/ttyUSB1}]\n"),
+            ("an empty list", "serial_device: {com_port: /dev/ttyUSB0}\nmeters: []\n"),
+            ("nothing", "serial_device: {com_port: /dev/ttyUSB0}\nmeters:\n"),
+            (
+                "what is odd",
+                "serial_device: {com_port: /dev/ttyUSB0, timeout: 1}\nmeters:\n  - name: a\n    \
+                 com_prot: x\n  - name: b\n    topic: x\n    serial_device: {com_port: x}\n\
+                 \x20 - name: c\n    com_port: /dev/ttyUSB1\n    url: /dev/ttyUSB2\n    \
+                 url: /dev/ttyUSB3\n    timeout: 0\n",
+            ),
+        ];
+        let texts: Vec<String> = lists
+            .iter()
+            .map(|(name, yaml)| {
+                let Loaded { config, warnings, .. } = from_yaml(yaml).unwrap();
+                let lines: Vec<_> =
+                    config.meters.iter().map(|meter| format!("{meter:?}")).collect();
+                format!("{name}: {warnings:#?}\n{}", lines.join("\n"))
+            })
+            .collect();
+        insta::assert_snapshot!(texts.join("\n\n"));
+    }
+
+    /// Every list that is refused, in its own words.
+    #[test]
+    fn errors_of_lists() {
+        const TWO: &str = "serial_device: {com_port: /dev/ttyUSB0}\nmeters:\n";
+        let lists = [
+            ("a text", "meters: house\n".to_owned()),
+            ("keys", "meters:\n  house: {com_port: /dev/ttyUSB0}\n".to_owned()),
+            ("a list of texts", format!("{TWO}  - house\n  -\n  - [1]\n")),
+            ("no port", "meters:\n  - name: house\n    version: 402\n  - name: b\n".to_owned()),
+            ("no port and no name", "meters:\n  - version: 402\n".to_owned()),
+            ("no names", format!("{TWO}  - com_port: /dev/ttyUSB1\n  - name:\n    version: 402\n")),
+            ("wrong names", format!("{TWO}  - name: the house\n  - name: Status\n  - name: [a]\n")),
+            ("the same name", format!("{TWO}  - name: house\n  - name: b\n  - name: House\n")),
+            (
+                "the same device",
+                format!(
+                    "{TWO}  - name: a\n  - {{name: b, device_id: kamstrup_meter_a}}\n  \
+                     - {{name: c, device_id: kamstrup_meter_d}}\n  - name: d\n"
+                ),
+            ),
+            (
+                "the same unique id",
+                format!(
+                    "{TWO}  - {{name: a, parameters: diff_energy}}\n  \
+                     - {{name: a_diff, com_port: /dev/ttyUSB1}}\n"
+                ),
+            ),
+            (
+                "wrong values",
+                format!(
+                    "{TWO}  - name: garage\n    com_port: ttyUSB1\n    poll_interval: 0\n    \
+                     parameters: [energy, flux]\n  - name: a b\n    version: 404\n    \
+                     baudrate: [1]\n    dtr: {{}}\n"
+                ),
+            ),
+            (
+                "wrong in a section",
+                "kamstrup: {version: 404}\nserial_device: {com_port: rfc2217://me:hunter2@host:1}\n\
+                 meters: [{name: a}, {name: b}, {name: c, version: 402, com_port: /dev/ttyUSB0}]\n"
+                    .to_owned(),
+            ),
+        ];
+        let texts: Vec<String> = lists
+            .iter()
+            .map(|(name, yaml)| format!("{name}: {}", from_yaml(yaml).unwrap_err()))
+            .collect();
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    /// What is said for a single meter, in the file or by variable, is what a meter in the list gets
+    /// without that key; its own key counts more than both.
+    #[test]
+    fn a_listed_meter_inherits_what_it_does_not_have() {
+        let said = [
+            ("serial_device.com_port", "/dev/ttyUSB7", "/dev/ttyUSB8"),
+            ("serial_device.baudrate", "2400", "4800"),
+            ("serial_device.parity", "ODD", "EVEN"),
+            ("serial_device.stopbits", "1", "2"),
+            ("serial_device.bytesize", "7", "8"),
+            ("serial_device.timeout", "3", "4"),
+            ("serial_device.dtr", "off", "leave"),
+            ("serial_device.rts", "off", "leave"),
+            ("kamstrup.parameters", "energy", "power"),
+            ("kamstrup.poll_interval", "7", "8"),
+            ("kamstrup.version", "603", "403"),
+            ("kamstrup.units", "meter", "standard"),
+        ];
+        let of_meters =
+            |key: &&Key| keys::of_meter(key.name()).is_some_and(|of| of.path == key.path);
+        // Another name of the first, and what a name is added to.
+        let others = ["serial_device.url", "mqtt.device_id", "mqtt.device_name"];
+        assert_eq!(keys::KEYS.iter().filter(of_meters).count(), said.len() + others.len());
+
+        let load = |yaml: &str, variables: &Variables| {
+            let loaded = check(Some((Path::new("config.yaml"), yaml)), variables).unwrap();
+            assert_eq!(loaded.warnings, [""; 0]);
+            loaded.config.meters
+        };
+        let one = |path: &str, text: &str| {
+            let (section, name) = path.split_once('.').unwrap();
+            let port = if path == "serial_device.com_port" { "" } else { "com_port: /dev/ttyUSB0" };
+            match section {
+                "serial_device" => format!("serial_device: {{{name}: {text}, {port}}}\n"),
+                _ => format!("serial_device: {{{port}}}\n{section}: {{{name}: {text}}}\n"),
+            }
+        };
+        let none = Variables::new();
+        for (path, text, other) in said {
+            let variable = variables(&[(keys::find(path).unwrap().variable.unwrap(), text)]);
+            let name = path.split_once('.').unwrap().1;
+            let single = load(&one(path, text), &none);
+            let differs = load(&one(path, other), &none);
+            assert_ne!(single, differs, "{path}");
+            let listed = format!("{}meters: [{{}}]\n", one(path, text));
+            assert_eq!(load(&listed, &none), single, "{path}");
+            let listed = format!("{}meters: [{{}}]\n", one(path, other));
+            assert_eq!(load(&listed, &variable), single, "{path}");
+            let listed = format!("{}meters: [{{{name}: {other}}}]\n", one(path, text));
+            assert_eq!(load(&listed, &none), differs, "{path}");
+            assert_eq!(load(&listed, &variable), differs, "{path}");
+        }
+        // Of the two names of the port, the list's own counts, whichever it is.
+        let yaml = "serial_device: {url: 'socket://a:1'}\nmeters: [{com_port: /dev/ttyUSB1}]\n";
+        assert_eq!(load(yaml, &none)[0].endpoint.to_string(), "/dev/ttyUSB1");
+        let yaml = "serial_device: {com_port: /dev/ttyUSB1}\nmeters: [{url: 'socket://a:1'}]\n";
+        assert_eq!(load(yaml, &variables(&[PORT]))[0].endpoint.to_string(), "socket://a:1");
+    }
+
+    /// The list that the example shows as a comment.
+    #[test]
+    fn the_list_of_the_example_is_valid() {
+        let example = include_str!("../../kamstrup2mqtt.example.yaml");
+        let (before, list) = example.split_once("# meters:").unwrap();
+        let list: Vec<_> = list
+            .lines()
+            .map_while(|line| line.strip_prefix("# ").or(Some(line).filter(|l| l.is_empty())))
+            .collect();
+        let loaded = from_yaml(&format!("{before}meters:{}\n", list.join("\n"))).unwrap();
+        assert_eq!(loaded.warnings, [""; 0]);
+        let names: Vec<_> = loaded.config.meters.iter().flat_map(|meter| &meter.name).collect();
+        assert_eq!(names.len(), 2);
     }
 
     #[test]

@@ -11,19 +11,64 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::keys::{self, KEYS, Key};
-use super::{ConfigError, Problem, Variables};
+use super::{ConfigError, MeterName, Problem, Variables};
 
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A key of the file.
     File { path: PathBuf, line: u64 },
+    /// A key of a meter in the file's list.
+    Item(Item),
     /// An environment variable.
     Variable(&'static str),
     /// An option of the command line.
     Option(&'static str),
     /// Nobody made it.
     Default,
+}
+
+/// A line of the file that belongs to one of the listed meters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    /// What messages call the meter, by its name or its number in the list.
+    pub(super) meter: String,
+    pub(super) path: PathBuf,
+    pub(super) line: u64,
+}
+
+impl Item {
+    /// `com_port` of the meter `garage` in config.yaml, line 12
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{} in {}, line {}", self.key_alone(name), self.path.display(), self.line)
+    }
+
+    /// `com_port` of the meter `garage`
+    pub(super) fn key_alone(&self, name: &str) -> String {
+        format!("`{name}` of {}", self.meter)
+    }
+}
+
+/// One of the listed meters.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// Where it begins.
+    pub(super) place: Item,
+    /// What it is called.
+    pub(super) name: Option<Setting>,
+    settings: BTreeMap<&'static str, Setting>,
+}
+
+impl Listed {
+    /// The place of one of its keys; that of the meter where it does not have this.
+    pub(super) fn place_of(&self, key: &Key) -> &Item {
+        let own = self.settings.get(key.path);
+        let setting = if key.path == keys::NAME.path { self.name.as_ref() } else { own };
+        match setting.map(|setting| &setting.place) {
+            Some(Place::Item(item)) => item,
+            _ => &self.place,
+        }
+    }
 }
 
 /// A setting as it was written.
@@ -42,20 +87,41 @@ pub(super) struct Setting {
 
 /// All settings that were made, by path. An absent one was left out, or left empty.
 #[derive(Debug, Default)]
-pub(super) struct Settings(BTreeMap<&'static str, Setting>);
+pub(super) struct Settings {
+    made: BTreeMap<&'static str, Setting>,
+    meters: Vec<Listed>,
+}
+
+/// Two names of one setting: where a meter has one of them, it does not inherit the other.
+const PORTS: [&str; 2] = ["serial_device.com_port", "serial_device.url"];
 
 impl Settings {
     pub(super) fn get(&self, key: &Key) -> Option<&Setting> {
-        self.0.get(key.path)
+        self.made.get(key.path)
+    }
+
+    /// The meters of the list.
+    pub(super) fn meters(&self) -> &[Listed] {
+        &self.meters
+    }
+
+    /// The settings of a listed meter: its own, and those of the sections for the rest.
+    pub(super) fn of(&self, meter: &Listed) -> Self {
+        let mut made = self.made.clone();
+        if PORTS.iter().any(|port| meter.settings.contains_key(port)) {
+            made.retain(|path, _| !PORTS.contains(path));
+        }
+        made.extend(meter.settings.clone());
+        Self { made, meters: Vec::new() }
     }
 
     /// Makes a setting that is neither in a file nor in a variable.
     pub(super) fn set(&mut self, path: &'static str, text: &str, place: Place) {
-        self.0.insert(path, Setting { raw: Raw::Text(text.to_owned()), place });
+        self.made.insert(path, Setting { raw: Raw::Text(text.to_owned()), place });
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.made.is_empty()
     }
 
     /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
@@ -78,7 +144,7 @@ impl Settings {
             };
             let setting =
                 Setting { raw: Raw::Text(text.to_owned()), place: Place::Variable(variable) };
-            self.0.insert(key.path, setting);
+            self.made.insert(key.path, setting);
         }
     }
 
@@ -97,7 +163,7 @@ impl Settings {
         match root.value {
             Node::Null => {}
             Node::Map(sections) => {
-                for (name, node) in file.last_of_each("", sections) {
+                for (name, node) in file.last_of_each(|key| format!("`{key}`"), sections) {
                     self.read_section(&mut file, &name, node);
                 }
             }
@@ -110,6 +176,10 @@ impl Settings {
 
     fn read_section(&mut self, file: &mut File<'_>, name: &Spanned<String>, node: Spanned<Node>) {
         let line = name.referenced.line();
+        if name.value == keys::METERS {
+            self.read_meters(file, line, node);
+            return;
+        }
         if !keys::is_section(&name.value) {
             file.unknown(&name.value, line);
             return;
@@ -124,7 +194,7 @@ impl Settings {
             }
         };
         let prefix = format!("{}.", name.value);
-        for (key, node) in file.last_of_each(&prefix, entries) {
+        for (key, node) in file.last_of_each(|key| format!("`{prefix}{key}`"), entries) {
             let line = key.referenced.line();
             let path = format!("{prefix}{}", key.value);
             let Some(known) = keys::find(&path) else {
@@ -134,13 +204,44 @@ impl Settings {
             match file.raw(node) {
                 Ok(Some(raw)) => {
                     let place = Place::File { path: file.path.to_owned(), line };
-                    self.0.insert(known.path, Setting { raw, place });
+                    self.made.insert(known.path, Setting { raw, place });
                 }
                 Ok(None) => {}
                 Err(found) => {
                     file.wrong_shape(&format!("`{path}`"), line, found, known.accepted);
                 }
             }
+        }
+    }
+
+    fn read_meters(&mut self, file: &mut File<'_>, line: u64, node: Spanned<Node>) {
+        const LIST: &str = "a list of meters, each beginning with `- name:` and its other keys \
+                            indented as far as `name`";
+        const KEYS: &str = "keys like `name` and `com_port`, one a line";
+        let items = match node.value {
+            Node::Null => return,
+            Node::List(items) => items,
+            Node::Map(_) | Node::Text(_) | Node::Other => {
+                let found = if matches!(node.value, Node::Map(_)) { "keys" } else { "a text" };
+                file.wrong_shape(&format!("`{}`", keys::METERS), line, found, LIST);
+                return;
+            }
+        };
+        for (index, item) in items.into_iter().enumerate() {
+            let line = item.referenced.line();
+            let meter = format!("meter {}", index.saturating_add(1));
+            let place = Item { meter, path: file.path.to_owned(), line };
+            let found = match item.value {
+                Node::Map(entries) => {
+                    let listed = file.meter(place, entries);
+                    self.meters.push(listed);
+                    continue;
+                }
+                Node::Null => "nothing",
+                Node::List(_) => "a list",
+                Node::Text(_) | Node::Other => "a text",
+            };
+            file.wrong_shape(&format!("{} of `meters`", place.meter), line, found, KEYS);
         }
     }
 }
@@ -173,14 +274,14 @@ impl File<'_> {
     }
 
     /// Of keys that stand twice, the last one.
-    fn last_of_each(&mut self, prefix: &str, entries: Entries) -> Entries {
+    fn last_of_each(&mut self, called: impl Fn(&str) -> String, entries: Entries) -> Entries {
         let mut kept: Entries = Vec::with_capacity(entries.len());
         for (key, node) in entries {
             if let Some(index) = kept.iter().position(|(earlier, _)| earlier.value == key.value) {
                 let (earlier, _) = kept.remove(index);
                 self.warnings.push(format!(
-                    "`{prefix}{}` in {}, line {}, stands there twice: the last one counts",
-                    earlier.value,
+                    "{} in {}, line {}, stands there twice: the last one counts",
+                    called(&earlier.value),
                     self.path.display(),
                     earlier.referenced.line(),
                 ));
@@ -193,6 +294,47 @@ impl File<'_> {
     fn unknown(&mut self, what: &str, line: u64) {
         let path = self.path.display();
         self.warnings.push(format!("`{what}` in {path}, line {line}, is not known and is ignored"));
+    }
+
+    /// A meter of the list, with what of its keys is known.
+    fn meter(&mut self, mut place: Item, entries: Entries) -> Listed {
+        // The last one counts.
+        let is_name = |(key, _): &&(Spanned<String>, Spanned<Node>)| key.value == keys::NAME.path;
+        let name = entries.iter().rev().find(is_name).and_then(|(_, node)| self.text(node));
+        if let Some(name) = name.and_then(|text| text.parse::<MeterName>().ok()) {
+            place.meter = format!("the meter `{name}`");
+        }
+        let entries = self.last_of_each(|key| place.key_alone(key), entries);
+        let mut listed = Listed { place, name: None, settings: BTreeMap::new() };
+        for (key, node) in entries {
+            let place = Item { line: key.referenced.line(), ..listed.place.clone() };
+            let is_name = key.value == keys::NAME.path;
+            let known = if is_name { Some(&keys::NAME) } else { keys::of_meter(&key.value) };
+            let Some(known) = known else {
+                let mut what = place.key(&key.value);
+                what.push_str(", is not known and is ignored");
+                if keys::is_section(&key.value) {
+                    what.push_str(": its keys stand under the meter itself");
+                }
+                self.warnings.push(what);
+                continue;
+            };
+            match self.raw(node) {
+                Ok(None) => {}
+                Ok(Some(raw)) if is_name => {
+                    listed.name = Some(Setting { raw, place: Place::Item(place) });
+                }
+                Ok(Some(raw)) => {
+                    listed.settings.insert(known.path, Setting { raw, place: Place::Item(place) });
+                }
+                Err(found) => self.problems.push(Problem {
+                    what: place.key(&key.value),
+                    found: found.to_owned(),
+                    accepted: known.accepted.to_owned(),
+                }),
+            }
+        }
+        listed
     }
 
     fn wrong_shape(&mut self, what: &str, line: u64, found: &str, accepted: &str) {
@@ -224,9 +366,20 @@ impl File<'_> {
 
     /// The text of a scalar as it was written: `0123` stays `0123`, `1e5` stays `1e5`.
     fn scalar(&self, node: Spanned<Node>) -> String {
-        if let Node::Text(text) = node.value {
-            return text;
+        if let Node::Text(text) = node.value { text } else { self.written(&node) }
+    }
+
+    /// A scalar's text; `None` of anything else.
+    fn text(&self, node: &Spanned<Node>) -> Option<String> {
+        match &node.value {
+            Node::Text(text) => Some(text.clone()),
+            Node::Other => Some(self.written(node)),
+            Node::Null | Node::List(_) | Node::Map(_) => None,
         }
+    }
+
+    /// What stands in the file.
+    fn written(&self, node: &Spanned<Node>) -> String {
         let span = node.defined.span();
         let range = || {
             let start = usize::try_from(span.byte_offset()?).ok()?;

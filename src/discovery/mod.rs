@@ -21,6 +21,7 @@ mod classes;
 mod entity;
 mod judge;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::classes::{
@@ -126,6 +127,20 @@ pub fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
 pub fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
     possible_ids(meter, publishing).into_iter().map(topic).collect()
+}
+
+/// Every topic at which something may be announced with these settings.
+#[must_use]
+pub fn all_possible(meters: &[Meter], publishing: &Publishing) -> BTreeSet<String> {
+    let of_meters = meters.iter().flat_map(|meter| possible(meter, publishing));
+    of_meters.chain(possible_of_program(publishing)).collect()
+}
+
+/// Topic filters under which all stands that may be ours.
+#[must_use]
+pub fn filters(prefix: &str) -> Vec<String> {
+    let components = [Component::Sensor, Component::BinarySensor, Component::Button];
+    components.map(|component| format!("{prefix}/{}/+/config", component.key())).into()
 }
 
 /// Every topic at which [`program`] announces something.

@@ -16,20 +16,13 @@ const QUIET: Duration = Duration::from_secs(1);
 /// For so long is looked and taken away at most.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// What was taken away.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Forgotten {
-    /// The topics, in order.
-    pub topics: BTreeSet<String>,
-}
-
 /// Connects, looks at what is retained under `filters`, takes away what `is_ours` says of topic and
-/// payload, and leaves. The error says what the broker did.
+/// payload, and leaves. Gives the topics; the error says what the broker did.
 pub async fn forget(
     broker: &Broker,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
-) -> Result<Forgotten, String> {
+) -> Result<BTreeSet<String>, String> {
     // Another id than that of the program, which may be running.
     let id = format!("{}-forget", broker.client_id);
     let (client, event_loop) = client(broker, &id, None);
@@ -39,7 +32,7 @@ pub async fn forget(
     cleaner.clear(&topics).await?;
     let _ = cleaner.client.try_disconnect();
     let _ = timeout_at(until, cleaner.event_loop.poll()).await;
-    Ok(Forgotten { topics })
+    Ok(topics)
 }
 
 struct Cleaner {

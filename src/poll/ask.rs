@@ -39,6 +39,8 @@ pub(super) struct Memory {
     pub(super) absent: BTreeMap<RegisterId, (Instant, Missing)>,
     /// The last poll read nothing: the next one must cost little.
     pub(super) in_vain: bool,
+    /// Another meter waits while this one is asked in vain: one request is enough.
+    pub(super) others_wait: bool,
     /// Registers that silence the meter are given up soon.
     pub(super) thrifty: bool,
     pub(super) guard: Guard,
@@ -58,6 +60,7 @@ impl Memory {
             aftermath: Aftermath::default(),
             absent: BTreeMap::new(),
             in_vain: false,
+            others_wait: false,
             thrifty: false,
             guard: Guard::default(),
             diagnosed: None,
@@ -388,8 +391,15 @@ pub(super) async fn read_all(
 ) {
     // A meter that was silent the last time mostly still is, so this costs little; but it may have
     // been silenced by one register, so it is not this that it is asked for first.
-    if memory.in_vain && meter.request(&GetSerialNo, Tries::One, stop).await.is_ok() {
-        memory.in_vain = false;
+    if memory.in_vain {
+        match meter.request(&GetSerialNo, Tries::One, stop).await {
+            Ok(_) => memory.in_vain = false,
+            Err(RequestError::NoAnswer(heard)) if memory.others_wait => {
+                polled.trouble = Some(Trouble::Meter(heard));
+                return;
+            }
+            Err(_) => {}
+        }
     }
     while let Some(group) = groups.pop_front() {
         let Some(command) = memory.command(&group.registers) else { continue };

@@ -2,7 +2,8 @@
 //! hands on what came.
 //!
 //! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
-//! again, or a serial server that restarts, is simply found again by the next poll.
+//! again, or a serial server that restarts, is simply found again by the next poll. Where several
+//! meters are on one port, each poll waits for its turn; what others do does not move the beat.
 
 mod ask;
 mod journal;
@@ -27,7 +28,7 @@ use crate::condition::Condition;
 use crate::identity::{Identity, Version};
 use crate::line::Line;
 use crate::reading::{Missing, Reading};
-use crate::transport::Open;
+use crate::transport::{Open, Port, SharedPort, Turns};
 
 /// What a polling task needs to know.
 #[derive(Debug)]
@@ -45,6 +46,29 @@ pub struct Plan<O> {
     /// From the start of one poll to the start of the next.
     pub interval: Duration,
 }
+
+impl Plan<Port> {
+    /// With a port that takes turns with others that are on the same one.
+    #[must_use]
+    pub fn taking_turns(self, turns: &Turns) -> Plan<SharedPort> {
+        let Self { port, port_name, line, registers, version, interval } = self;
+        let port = turns.share(port);
+        Plan { port, port_name, line, registers, version, interval }
+    }
+}
+
+/// How long the first poll of one of several meters waits: they come one after the other, and so
+/// do all later ones, rather than all at once. The first meter's comes at once.
+#[must_use]
+pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
+    let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let step = interval.checked_div(count).unwrap_or_default().min(STEP);
+    step.saturating_mul(index)
+}
+
+/// Between the first polls of two meters: as long as hardly anybody notices, and no longer than a
+/// request takes.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Asks for a poll out of turn.
 #[derive(Debug, Clone, Default)]
@@ -88,11 +112,25 @@ pub struct PollResult {
     pub took: Duration,
 }
 
+/// Polls as [`run`] does, but the first time after a while, which moves all later ones as well.
+pub async fn run_after<O: Open>(
+    wait: Duration,
+    plan: Plan<O>,
+    results: mpsc::Sender<PollResult>,
+    trigger: Trigger,
+    stop: CancellationToken,
+) {
+    if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+        run(plan, results, trigger, stop).await;
+    }
+}
+
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
 /// waiting for. Polls that fall into a longer one are skipped.
 ///
 /// After a poll that read nothing the next one comes sooner, then ever later up to the interval:
-/// somebody may be standing there, moving the head or pressing keys.
+/// somebody may be standing there, moving the head or pressing keys. Where other meters wait for
+/// their turns meanwhile, it costs them one short request, and not more often than every 15 s.
 pub async fn run<O: Open>(
     mut plan: Plan<O>,
     results: mpsc::Sender<PollResult>,
@@ -120,12 +158,20 @@ pub async fn run<O: Open>(
             }
         }
         hurried = false;
+        // Waiting for others is no part of the poll, and no failure.
+        let turn = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            turn = plan.port.turn() => turn,
+        };
         trigger.forget();
+        memory.others_wait = memory.in_vain && plan.port.is_shared();
         let begun = Instant::now();
         started = Some(begun);
         let Some(polled) = poll(&plan, &mut memory, &stop).await else {
             return;
         };
+        drop(turn);
         let took = begun.elapsed();
         journal.models = memory.identification.identity().models;
         journal.note(&polled, took);
@@ -146,6 +192,9 @@ pub async fn run<O: Open>(
         if memory.in_vain {
             due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));
             back_off = back_off.saturating_mul(2);
+            if plan.port.is_shared() {
+                due = due.max(now.checked_add(FIRST_BACK_OFF).unwrap_or(due));
+            }
         } else {
             back_off = FIRST_BACK_OFF;
         }

@@ -11,6 +11,7 @@
 mod broker;
 mod ports;
 mod program;
+mod several;
 mod simulate;
 mod subscriber;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, QoS};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::patiently;
 
@@ -17,6 +18,7 @@ pub(crate) struct Arrived {
     pub(crate) qos: u8,
     /// Whether the broker had it before the subscription.
     pub(crate) retained: bool,
+    pub(crate) at: Instant,
 }
 
 pub(crate) struct Subscriber {
@@ -54,6 +56,7 @@ impl Subscriber {
                             topic: publish.topic,
                             qos: publish.qos as u8,
                             retained: publish.retain,
+                            at: Instant::now(),
                         });
                     }),
                     Ok(_) => {}

@@ -1,0 +1,77 @@
+//! `kamstrup2mqtt forget`: takes away what the broker keeps of this program.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tracing::Level;
+
+use super::ask::print;
+use super::with_signals;
+use crate::config::{self, Config};
+use crate::discovery::{self, Claims, Verdict};
+use crate::topic::{About, Diagnostic, Topics};
+use crate::{logging, mqtt};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration that says which broker and which topics; without it, as when the program
+    /// runs
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(args.config.as_deref(), &super::variables())?;
+    let Config { broker, publishing, meters, log_level, .. } = loaded.config;
+    // Only what goes wrong, unless somebody looks for a mistake.
+    logging::start_beside(if log_level == Level::DEBUG { Level::DEBUG } else { Level::WARN })?;
+    let topics = Topics::new(&publishing.topic);
+    let claims = Claims::new(&meters, &publishing, &topics);
+    let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();
+    states.insert(topics.status());
+    let mut filters = discovery::filters(&publishing.discovery_prefix);
+    filters.push(format!("{}/+", publishing.topic));
+    for meter in &meters {
+        let of_meter = topics.meter(meter.name.as_ref());
+        states.insert(of_meter.reading());
+        states.extend(Diagnostic::ALL.map(|diagnostic| of_meter.diagnostic(diagnostic)));
+        states.extend(meter.parameters.iter().map(|parameter| of_meter.value(parameter)));
+        if let Some(name) = &meter.name {
+            filters.push(format!("{}/{name}/+", publishing.topic));
+        }
+    }
+    let is_ours = |topic: &str, payload: &[u8]| {
+        states.contains(topic) || discovery::judge(topic, payload, &claims) == Verdict::Ours
+    };
+    let mut code = ExitCode::SUCCESS;
+    with_signals(async |stop| {
+        let forgotten = tokio::select! {
+            forgotten = mqtt::forget(&broker, &filters, is_ours) => forgotten,
+            () = stop.cancelled() => anyhow::bail!("stopped before all was taken away"),
+        };
+        match forgotten {
+            Ok(topics) => print(&text(&topics)),
+            Err(words) => {
+                code = ExitCode::FAILURE;
+                anyhow::bail!("The broker {}: {words}", broker.name())
+            }
+        }
+    })?;
+    Ok(code)
+}
+
+fn text(topics: &BTreeSet<String>) -> String {
+    match topics.len() {
+        0 => "The broker keeps nothing of this program.\n".to_owned(),
+        count => {
+            let list: Vec<&str> = topics.iter().map(String::as_str).collect();
+            format!(
+                "Taken away from the broker, {count} in all:\n  {}\nA program that still runs brings \
+                 them back when it starts again.\n",
+                list.join("\n  ")
+            )
+        }
+    }
+}

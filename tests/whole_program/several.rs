@@ -1,0 +1,130 @@
+//! Several meters in one process.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
+use tokio::io::{copy, sink};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::broker::Broker;
+use crate::program::Program;
+use crate::subscriber::{Arrived, Subscriber};
+use crate::{OPTICAL, meter_on_pty, meter_on_tcp};
+
+/// A serial server at another address, with nothing behind it.
+async fn silent() -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).await.unwrap();
+    let com_port = format!("socket://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move { copy(&mut stream, &mut sink()).await });
+        }
+    });
+    (com_port, serving)
+}
+
+fn of<'a>(all: &'a [Arrived], topic: &str) -> Vec<&'a Arrived> {
+    all.iter().filter(|arrived| arrived.topic == topic).collect()
+}
+
+/// From the first value on a topic to the last.
+fn span(all: &[Arrived], topic: &str) -> Duration {
+    let values = of(all, topic);
+    values[values.len() - 1].at - values[0].at
+}
+
+/// One is silent; one is on a slow line, behind the same serial server as a fast one.
+#[tokio::test]
+async fn each_of_three_meters_keeps_its_own_interval() {
+    const SLOW: u64 = 3000;
+    const FAST: u64 = 1200;
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let registers = || Registers::example(EnergyUnit::KilowattHour, 0);
+    let (silent, _serving) = silent().await;
+    let slow = meter_on_tcp(registers(), OPTICAL).await;
+    let fast = meter_on_tcp(registers(), Behaviour::default()).await;
+    let yaml = format!(
+        "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
+         kamstrup: {{ poll_interval: 0.02 }}\n\
+         logging: {{ level: DEBUG }}\n\
+         meters:\n\
+         \x20 - {{ name: silent, com_port: '{silent}' }}\n\
+         \x20 - {{ name: Slow, com_port: '{}', poll_interval: 0.05 }}\n\
+         \x20 - {{ name: fast, com_port: '{}', parameters: energy }}\n",
+        broker.port(),
+        slow.com_port,
+        fast.com_port,
+    );
+    let mut program = Program::start(&yaml);
+    let (slow, fast) = ("kamstrup/Slow/tempdiff", "kamstrup/fast/energy");
+    subscriber
+        .until("20 values of the fast meter, 8 of the slow one", |all| {
+            of(all, fast).len() >= 20 && of(all, slow).len() >= 8
+        })
+        .await;
+    let all = subscriber.all();
+    for (topic, interval) in [(slow, SLOW), (fast, FAST)] {
+        let beats = u64::try_from(of(&all, topic).len()).unwrap() - 1;
+        // The first poll takes longer than the later ones; that, and a busy machine, may cost 3 s.
+        let (span, should) = (span(&all, topic), Duration::from_millis(beats * interval));
+        assert!(span.abs_diff(should) < Duration::from_secs(3), "{topic}: {span:?}, {should:?}");
+    }
+    assert!(!all.iter().any(|arrived| arrived.topic.starts_with("kamstrup/silent/e")));
+    program.says("WARN silent: The meter is silent: no answer over socket://127.0.0.2").await;
+
+    // The two behind one serial server took turns.
+    let log = program.log();
+    let mut reading = None;
+    for line in &log {
+        for name in ["Slow", "fast"] {
+            if line.contains(&format!(" {name}: to the meter: ")) {
+                assert!(reading.is_none_or(|reading| reading == name), "{line}; log: {log:#?}");
+                reading = Some(name);
+            } else if line.contains(&format!(" {name}: Read ")) {
+                reading = None;
+            }
+        }
+    }
+
+    // Each is a device of its own.
+    let last = subscriber.last();
+    let device = |id: &str| {
+        let topic = format!("homeassistant/sensor/kamstrup_{id}/config");
+        let entity: serde_json::Value = serde_json::from_str(&last[&topic]).unwrap();
+        assert_eq!(entity["unique_id"], format!("kamstrup_{id}"));
+        let device = &entity["device"];
+        (device["identifiers"][0].clone(), device["name"].clone())
+    };
+    let is = |id: &str, name: &str| (id.into(), name.into());
+    assert_eq!(device("Slow_energy"), is("kamstrup_meter_Slow", "Kamstrup Meter Slow"));
+    assert_eq!(device("fast_energy"), is("kamstrup_meter_fast", "Kamstrup Meter fast"));
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+/// The head of one is not plugged in; the other goes on, on a port of its own.
+#[tokio::test]
+async fn a_port_that_is_missing_holds_up_no_other_meter() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let meter = meter_on_pty(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default());
+    let yaml = format!(
+        "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
+         serial_device: {{ com_port: /dev/no-such-port }}\n\
+         kamstrup: {{ poll_interval: 0.02, parameters: energy }}\n\
+         meters: [{{ name: gone }}, {{ name: there, com_port: '{}' }}]\n",
+        broker.port(),
+        meter.com_port,
+    );
+    let mut program = Program::start(&yaml);
+    subscriber.expect_times("kamstrup/there/energy", "81947", 5).await;
+    program.says("WARN gone: The meter's port /dev/no-such-port cannot be opened").await;
+    assert_eq!(program.count("cannot be opened: it does not exist. "), 1);
+    program.says("INFO there: Read 1 of 1 values").await;
+}
