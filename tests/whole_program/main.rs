@@ -9,6 +9,7 @@
 )]
 
 mod broker;
+mod home;
 mod ports;
 mod program;
 mod several;

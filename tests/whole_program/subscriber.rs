@@ -23,6 +23,7 @@ pub(crate) struct Arrived {
 
 pub(crate) struct Subscriber {
     arrived: watch::Receiver<Vec<Arrived>>,
+    client: AsyncClient,
     task: JoinHandle<()>,
 }
 
@@ -39,6 +40,7 @@ impl Subscriber {
         options.set_keep_alive(Duration::from_secs(30));
         options.set_max_packet_size(65_536, 65_536);
         let (client, mut events) = AsyncClient::new(options, 10);
+        let publisher = client.clone();
         let (sender, arrived) = watch::channel(Vec::new());
         let (ready, subscribed) = watch::channel(false);
         let task = tokio::spawn(async move {
@@ -69,7 +71,12 @@ impl Subscriber {
         });
         let mut subscribed = subscribed;
         patiently("subscribed", subscribed.wait_for(|&ready| ready)).await.unwrap();
-        Self { arrived, task }
+        Self { arrived, client: publisher, task }
+    }
+
+    /// Says something to everybody.
+    pub(crate) async fn publish(&self, topic: &str, payload: &str, retain: bool) {
+        self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.unwrap();
     }
 
     pub(crate) fn all(&self) -> Vec<Arrived> {

@@ -1,0 +1,159 @@
+//! What Home Assistant and the broker say to the program, and what is retained of earlier runs.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::broker::Broker;
+use crate::program::Program;
+use crate::subscriber::{Arrived, Subscriber};
+use crate::{config, example_meter, patiently};
+
+/// A poll at the start and then none for long.
+fn seldom(yaml: &str) -> String {
+    let seldom = yaml.replace("poll_interval: 0.02", "poll_interval: 60");
+    assert_ne!(seldom, yaml);
+    seldom
+}
+
+fn times(all: &[Arrived], topic: &str) -> usize {
+    all.iter().filter(|arrived| arrived.topic == topic && !arrived.payload.is_empty()).count()
+}
+
+const ENERGY: &str = "kamstrup/energy";
+const ENERGY_CONFIG: &str = "homeassistant/sensor/kamstrup_energy/config";
+const VOLUME_CONFIG: &str = "homeassistant/sensor/kamstrup_volume/config";
+
+#[tokio::test]
+async fn after_its_birth_home_assistant_gets_everything_again() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = seldom(&config(&broker, &meter.com_port, "energy"));
+    let mut program = Program::start(&yaml);
+    subscriber.expect(ENERGY, "81947").await;
+    let born = Instant::now();
+    subscriber.publish("homeassistant/status", "online", false).await;
+    let all_again = |all: &[Arrived]| {
+        let since: Vec<_> = all.iter().filter(|arrived| arrived.at > born).cloned().collect();
+        times(&since, ENERGY) == 1 && times(&since, ENERGY_CONFIG) == 1
+    };
+    subscriber.until("all of it again", all_again).await;
+    assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
+    program.says("Home Assistant has started").await;
+    // The values come when the entities are there.
+    let at = |topic: &str| {
+        subscriber.all().into_iter().rfind(|arrived| arrived.topic == topic).unwrap().at
+    };
+    assert!(at(ENERGY) > at(ENERGY_CONFIG) + Duration::from_secs(1));
+    assert!(!subscriber.all().iter().any(|arrived| arrived.topic == ENERGY && arrived.retained));
+}
+
+#[tokio::test]
+async fn a_command_reads_the_meter_now() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = seldom(&config(&broker, &meter.com_port, "energy"));
+    let mut program = Program::start(&yaml);
+    subscriber.expect(ENERGY, "81947").await;
+    subscriber.publish("kamstrup/command/fly", "", false).await;
+    program.says("`kamstrup/command/fly` is ignored: there is no such command").await;
+    subscriber.publish("kamstrup/command/read", "please", false).await;
+    subscriber.expect_times(ENERGY, "81947", 2).await;
+    subscriber.until("the poll as a whole", |all| times(all, "kamstrup/reading") == 2).await;
+}
+
+/// A discovery message of another program beside ours.
+const FOREIGN_TOPIC: &str = "homeassistant/sensor/kamstrup_other/config";
+const FOREIGN: &str = r#"{"name":"Other","unique_id":"kamstrup_other","state_topic":"other/x",
+    "device":{"identifiers":["other"],"name":"Other meter"},"origin":{"name":"other"}}"#;
+
+#[tokio::test]
+async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    subscriber.publish(FOREIGN_TOPIC, FOREIGN, true).await;
+    subscriber.expect(FOREIGN_TOPIC, FOREIGN).await;
+    let both = config(&broker, &meter.com_port, "energy,volume");
+    let mut program = Program::start(&both);
+    subscriber.expect("kamstrup/volume", "1917.57").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+
+    let one = config(&broker, &meter.com_port, "energy");
+    let mut program = Program::start(&one);
+    subscriber.expect(VOLUME_CONFIG, "").await;
+    program.says("is announced no more, and taken away from Home Assistant").await;
+    subscriber.expect_times(ENERGY, "81947", 2).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    let kept = retained(&broker).await;
+    assert!(!kept.contains(&VOLUME_CONFIG.to_owned()), "{kept:?}");
+    assert!(kept.contains(&ENERGY_CONFIG.to_owned()), "{kept:?}");
+    assert!(kept.contains(&FOREIGN_TOPIC.to_owned()), "{kept:?}");
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, &one).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    forget.says("Taken away from the broker").await;
+    assert_eq!(forget.ended().await.code(), Some(0));
+    assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
+}
+
+/// The topics on which something is retained.
+async fn retained(broker: &Broker) -> Vec<String> {
+    let mut later = Subscriber::connect(broker.port()).await;
+    // What is retained comes before what is said now.
+    later.publish("end/of/retained", "x", false).await;
+    later.expect("end/of/retained", "x").await;
+    let mut topics: Vec<_> =
+        later.all().into_iter().filter(|a| a.retained).map(|arrived| arrived.topic).collect();
+    topics.sort_unstable();
+    topics
+}
+
+#[tokio::test]
+async fn who_uses_the_same_ids_is_told_what_to_do() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let subscriber = Subscriber::connect(broker.port()).await;
+    let taken = FOREIGN.replace("kamstrup_other", "kamstrup_energy");
+    subscriber.publish(ENERGY_CONFIG, &taken, true).await;
+    let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
+    let line = program.says("Set `homeassistant.id_prefix`").await;
+    assert!(line.contains("Other meter") || line.contains("other"), "{line}");
+}
+
+/// A broker that lets the program in and then reads nothing more.
+#[tokio::test]
+async fn a_broker_that_stops_reading_does_not_hold_up_polls() {
+    let meter = example_meter().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stuck = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut connect = [0; 64];
+        assert!(stream.read(&mut connect).await.unwrap() > 0);
+        // CONNACK: accepted.
+        stream.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let yaml = format!(
+        "mqtt: {{ host: 127.0.0.1, port: {port} }}\n\
+         serial_device: {{ com_port: '{}' }}\n\
+         kamstrup: {{ poll_interval: 0.02, parameters: 'energy' }}\n",
+        meter.com_port
+    );
+    let mut program = Program::start(&yaml);
+    program.says("Connected to the broker").await;
+    let polls = async {
+        while program.count("Read 1 of 1 values") < 5 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    patiently("five polls", polls).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    stuck.abort();
+}
