@@ -117,9 +117,11 @@ async fn retained(broker: &Broker) -> Vec<String> {
 #[tokio::test]
 async fn who_uses_the_same_ids_is_told_what_to_do() {
     let (broker, meter) = (Broker::start().await, example_meter().await);
-    let subscriber = Subscriber::connect(broker.port()).await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
     let taken = FOREIGN.replace("kamstrup_other", "kamstrup_energy");
     subscriber.publish(ENERGY_CONFIG, &taken, true).await;
+    // The broker has it before the program comes.
+    subscriber.expect(ENERGY_CONFIG, &taken).await;
     let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
     let line = program.says("Set `homeassistant.id_prefix`").await;
     assert!(line.contains("Other meter") || line.contains("other"), "{line}");
