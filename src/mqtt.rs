@@ -55,6 +55,9 @@ const GOODBYE: Duration = Duration::from_millis(1500);
 /// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
 const SPREAD: Duration = Duration::from_millis(800);
 
+/// For so long nothing is replaced that may be retained.
+const HEARD: Duration = Duration::from_millis(500);
+
 /// From the first connection on, for so long is looked at what is retained.
 const SURVEY: Duration = Duration::from_secs(10);
 
@@ -234,7 +237,10 @@ async fn publish(
         if current.is_some() {
             if number != current {
                 number = current;
-                sent = Sent::default();
+                // Some brokers hand out what is retained only after what comes in next.
+                let heard = Instant::now().checked_add(HEARD);
+                let look = !subscriptions.at_first.is_empty();
+                sent = Sent::waiting_until(heard.filter(|_| look));
                 survey_ends = Instant::now().checked_add(SURVEY);
                 // First, so that what is retained is seen before it is replaced.
                 subscribe(&client, &subscriptions).await;

@@ -113,6 +113,11 @@ impl Due {
 }
 
 impl Sent {
+    /// Nothing yet, and all but `online` waits until then.
+    pub(super) fn waiting_until(at: Option<Instant>) -> Self {
+        Self { not_before: at, ..Self::default() }
+    }
+
     /// What should stand, is due and was not sent yet; counts as sent from now on.
     ///
     /// `spread` is how long to wait after a birth, so that many programs do not send at once. With
