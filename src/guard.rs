@@ -109,6 +109,15 @@ impl Guard {
         self.known.contains_key(&register)
     }
 
+    /// The registers that have been read, those with the shortest values first.
+    #[must_use]
+    pub fn shortest(&self) -> Vec<RegisterId> {
+        let mut known: Vec<_> =
+            self.known.iter().map(|(id, known)| (known.shape.length, *id)).collect();
+        known.sort_unstable();
+        known.into_iter().map(|(_, register)| register).collect()
+    }
+
     /// Forgets a register that the meter did not answer with.
     pub fn forget(&mut self, register: RegisterId) {
         self.known.remove(&register);

@@ -192,6 +192,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.doubtful && !self.last.told
     }
 
+    /// Whether the order of the registers told that the last answer was to the last request, if
+    /// there are enough of them.
+    #[must_use]
+    pub fn order_told(&self) -> bool {
+        self.last.told
+    }
+
     /// Notes that answers contradict each other: late ones are on their way.
     pub fn distrust(&mut self) {
         self.aftermath.doubtful = true;

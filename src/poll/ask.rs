@@ -29,6 +29,12 @@ const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
 /// How many sets of registers have their turns remembered.
 const MOST_TURNS: usize = 256;
 
+/// For so long an answer may be late.
+const LATE: Duration = Duration::from_secs(60);
+
+/// What most meters have, as company where a meter is hardly known yet.
+const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
+
 /// What one poll leaves for the next.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -51,6 +57,10 @@ pub(super) struct Memory {
     pub(super) high_resolution: HighResolution,
     /// How often each set of registers was asked for, to ask in another order each time.
     pub(super) turns: BTreeMap<Vec<RegisterId>, usize>,
+    /// When the last poll began.
+    pub(super) begun: Option<Instant>,
+    /// So many registers of a request must be known for their order to tell in this poll.
+    pub(super) telling: usize,
 }
 
 impl Memory {
@@ -67,7 +77,37 @@ impl Memory {
             questions: VecDeque::new(),
             high_resolution: HighResolution::default(),
             turns: BTreeMap::new(),
+            begun: None,
+            telling: 1,
         }
+    }
+
+    /// Works out how many registers a request of this poll needs: a late answer is to one of the
+    /// polls of the last minute, and each of these must have had another order.
+    fn begin(&mut self) {
+        let now = Instant::now();
+        let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
+        let polls = since.map_or(0, |since| LATE.as_millis().div_ceil(since.as_millis().max(1)));
+        self.telling = (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
+    }
+
+    /// Registers to ask for along with too few, so that their order tells: the shortest that the
+    /// meter is known to have, else what most meters have.
+    fn company(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
+        let common = COMMON.map(RegisterId::new);
+        let common = common.into_iter().filter(|register| !self.guard.knows(*register));
+        let unasked = |register: &RegisterId| {
+            !wanted.contains(register) && self.is_absent(*register).is_none()
+        };
+        let lacking = self.telling.saturating_sub(wanted.len());
+        self.guard.shortest().into_iter().chain(common).filter(unasked).take(lacking).collect()
+    }
+
+    /// Whether the order of an answer with these registers, if it follows that of the request, tells
+    /// it from all that may be late.
+    fn order_tells(&self, registers: &[RegisterId]) -> bool {
+        let known = registers.iter().filter(|register| self.guard.knows(**register));
+        known.count() >= self.telling
     }
 
     /// Asks for registers in another order than the last time, so that a late answer to an earlier
@@ -150,6 +190,10 @@ pub(super) async fn poll<O: Open>(
         !plan.registers.contains(register) && memory.is_absent(**register).is_none()
     });
     wanted.extend(codes.copied().collect::<Vec<_>>());
+    memory.begin();
+    if !wanted.is_empty() {
+        wanted.extend(memory.company(&wanted));
+    }
     // As few requests as possible, all of about the same size: a register alone has no order by
     // which a late answer would show.
     let requests = wanted.len().div_ceil(GetRegister::MAX).max(1);
@@ -278,10 +322,11 @@ async fn question(
         let Some(command) = memory.command(&question.registers) else { continue };
         match meter.request(&command, Tries::One, stop).await {
             Ok(answer) => {
+                let how = circumstances(meter, memory, &question.registers);
                 for register in question.registers {
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => weigh(reading, circumstances(meter), polled, memory),
+                        Some(Ok(reading)) => weigh(reading, how, polled, memory),
                         Some(Err(_)) => memory.identification.unreadable(register),
                         None => memory.identification.left_out(register),
                     }
@@ -410,10 +455,11 @@ pub(super) async fn read_all(
         let error = match meter.request(&command, tries, stop).await {
             Ok(answer) => {
                 memory.in_vain = false;
+                let how = circumstances(meter, memory, &group.registers);
                 for register in group.registers {
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => weigh(reading, circumstances(meter), polled, memory),
+                        Some(Ok(reading)) => weigh(reading, how, polled, memory),
                         Some(Err(error)) => {
                             memory.identification.unreadable(register);
                             polled.missing.push((register, error.into()));
@@ -493,13 +539,14 @@ pub(super) async fn confirm(
             let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
             let Some(command) = memory.command(&registers) else { continue };
             let answer = meter.request(&command, Tries::Three, stop).await.unwrap_or_default();
+            let how = circumstances(meter, memory, &registers);
             for (earlier, doubt) in group {
                 let again = answer.iter().find(|value| value.register == earlier.register);
                 let Some(Ok(again)) = again.map(Reading::try_from) else {
                     polled.doubtful.push((earlier.clone(), doubt.clone()));
                     continue;
                 };
-                let still = memory.guard.doubt(&again, circumstances(meter));
+                let still = memory.guard.doubt(&again, how);
                 if still.is_some() && !guard::agree(earlier, &again) {
                     debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
                     meter.distrust();
@@ -516,9 +563,15 @@ pub(super) async fn confirm(
     }
 }
 
-/// How the readings of the last answer came.
-fn circumstances(meter: &Meter<Box<dyn Stream>>) -> Circumstances {
-    Circumstances { clean: meter.is_clean(), may_be_late: meter.may_be_late() }
+/// How the readings of the last answer, to a request for these registers, came.
+fn circumstances(
+    meter: &Meter<Box<dyn Stream>>,
+    memory: &Memory,
+    registers: &[RegisterId],
+) -> Circumstances {
+    let told = meter.order_told() && memory.order_tells(registers);
+    let may_be_late = meter.may_be_late() || (memory.telling > 1 && !told);
+    Circumstances { clean: meter.is_clean(), may_be_late }
 }
 
 /// A reading counts, or must be read again.
@@ -530,6 +583,11 @@ fn weigh(reading: Reading, how: Circumstances, polled: &mut Polled, memory: &mut
         memory.guard.accept(&reading);
         polled.readings.push(reading);
     }
+}
+
+/// In how many orders so many registers can be asked for.
+fn orders(count: usize) -> u128 {
+    (1..).take(count).product()
 }
 
 /// The `turn`th order of some registers; after all orders the first comes again.

@@ -261,6 +261,40 @@ async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
     }
 }
 
+/// A register alone has no order by which a late answer would show. Where one may come from a poll
+/// before, others are asked for along with it, and nobody but the line sees them.
+#[tokio::test(start_paused = true)]
+async fn a_register_has_company_only_where_its_answer_may_be_late() {
+    let behaviour = Behaviour::default();
+    let plan = Plan {
+        port: Wire::new(Registers::example(EnergyUnit::KilowattHour, 0), behaviour),
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy"),
+        version: Version::Generic,
+        interval: Duration::from_secs(300),
+    };
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
+    poll(&plan, &mut memory, &stop).await.unwrap();
+    // From one poll to the next, and how many registers the next one asks for.
+    let needed = [(300, 1), (60, 1), (59, 2), (30, 2), (29, 3), (10, 3), (9, 4), (2, 5), (60, 1)];
+    for (seconds, registers) in needed {
+        // The first time it may learn which registers the meter has.
+        for settled in [false, true] {
+            let begun = memory.begun.unwrap();
+            sleep_until(begun + Duration::from_secs(seconds)).await;
+            plan.port.reset();
+            let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+            let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
+            assert_eq!((read, polled.missing), (ids("energy"), vec![]));
+            let (requests, sent, _) = plan.port.counted();
+            if settled {
+                assert_eq!((requests, sent), (1, 7 + 2 * registers), "after {seconds} s");
+            }
+        }
+    }
+}
+
 /// A port to a meter that counts what goes over the line.
 struct Wire {
     meter: Simulator,
