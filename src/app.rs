@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
@@ -17,6 +17,7 @@ use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE};
 use crate::poll::{self, Plan, PollResult, Trigger};
+use crate::status::Board;
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
 use crate::units::{self, Measure};
@@ -36,8 +37,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
+    let brokers = watch::channel(Some(broker)).1;
+    let board = Board::default();
     let (publisher, connection, received) =
-        mqtt::prepare(&broker, online, offline, inbox.subscriptions());
+        mqtt::prepare(brokers, board, online, offline, inbox.subscriptions());
 
     let started = LocalTime::now_text();
     let about = payload::about(&started, &publishing, &topics);

@@ -8,7 +8,6 @@
 mod forget;
 mod standing;
 
-use std::fmt;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -29,6 +28,7 @@ pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
+use crate::status::{Board, BrokerState};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
@@ -88,40 +88,38 @@ pub struct Received {
     pub retained: bool,
 }
 
+/// Which broker it is, as long as somebody knows.
+pub type Brokers = watch::Receiver<Option<Broker>>;
+
 /// A connection that has not been made yet.
+#[derive(Debug)]
 pub struct Connection {
-    client: AsyncClient,
-    event_loop: EventLoop,
+    brokers: Brokers,
+    board: Board,
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
     subscriptions: Subscriptions,
     inbox: mpsc::Sender<Received>,
-    name: String,
-}
-
-/// The client's own view holds the password.
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("name", &self.name).finish_non_exhaustive()
-    }
+    keep_alive: Duration,
 }
 
 /// Prepares the connection. `online` is published after each connect; `offline` when the program
-/// stops, and by the broker when it dies. The receiver gets what is subscribed to.
+/// stops, and by the broker when it dies. The receiver gets what is subscribed to; `board` is told
+/// how it goes.
 #[must_use]
 pub fn prepare(
-    broker: &Broker,
+    brokers: Brokers,
+    board: Board,
     online: Message,
     offline: Message,
     subscriptions: Subscriptions,
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
-    let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
     let (publisher, wanted) = Publisher::new();
-    let name = broker.name();
     let (inbox, received) = mpsc::channel(INBOX);
+    let keep_alive = KEEP_ALIVE;
     let connection =
-        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
+        Connection { brokers, board, wanted, online, offline, subscriptions, inbox, keep_alive };
     (publisher, connection, received)
 }
 
@@ -188,10 +186,47 @@ struct Link {
 }
 
 impl Connection {
-    /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
-    /// a clean disconnect.
-    pub async fn run(self, stop: CancellationToken) {
-        let Self { client, event_loop, wanted, online, offline, subscriptions, inbox, name } = self;
+    /// Waits until it is known which broker it is, and stays connected to it until `stop` is
+    /// cancelled; then says goodbye: `offline`, acknowledged, and a clean disconnect. Where the
+    /// broker becomes another one, or only its password, the same goes for the connection before.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let known = self.brokers.wait_for(Option::is_some);
+            let known = match stop.run_until_cancelled(known).await {
+                None => return,
+                Some(known) => known.is_ok(),
+            };
+            let broker = self.brokers.borrow_and_update().clone().filter(|_| known);
+            let Some(broker) = broker else {
+                // Nobody is left who could say it.
+                stop.cancelled().await;
+                return;
+            };
+            let leave = stop.child_token();
+            let mut changes = self.brokers.clone();
+            let other = async {
+                match changes.changed().await {
+                    Ok(()) => leave.cancel(),
+                    Err(_) => pending().await,
+                }
+                pending::<()>().await;
+            };
+            tokio::select! {
+                () = self.stay(&broker, leave.clone()) => {}
+                () = other => {}
+            }
+        }
+    }
+
+    /// Stays connected to this broker.
+    async fn stay(&self, broker: &Broker, stop: CancellationToken) {
+        let Self { board, online, offline, inbox, .. } = self;
+        let (client, mut event_loop) = client(broker, &broker.client_id, Some(offline));
+        event_loop.mqtt_options.set_keep_alive(self.keep_alive);
+        let (wanted, subscriptions) = (self.wanted.clone(), self.subscriptions.clone());
+        let online = online.clone();
+        let health = Health::new(broker.name(), board.clone());
+        let inbox = inbox.clone();
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -203,13 +238,13 @@ impl Connection {
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
-                send(&link, &client, &offline).await;
+                send(&link, &client, offline).await;
             }
             said.cancel();
             pending::<()>().await;
         };
         let ears = Ears { inbox, told_refusal: false, told_flood: false };
-        let poll = poll(&link, client.clone(), event_loop, ears, name, stop, said.clone());
+        let poll = poll(&link, client.clone(), event_loop, ears, health, stop, said.clone());
         tokio::select! {
             () = poll => {}
             () = publish => {}
@@ -302,11 +337,10 @@ async fn poll(
     client: AsyncClient,
     mut event_loop: EventLoop,
     mut ears: Ears,
-    name: String,
+    mut health: Health,
     stop: CancellationToken,
     said: CancellationToken,
 ) {
-    let mut health = Health::new(name);
     let mut connections = 0_u64;
     let mut back_off = FIRST_BACK_OFF;
     let mut connected_at = None;
@@ -450,20 +484,24 @@ fn jittered(time: Duration) -> Duration {
     time.saturating_mul(parts).checked_div(1024).unwrap_or(time)
 }
 
-/// Logs changes of the connection's state, once each.
+/// Logs changes of the connection's state, once each, and keeps the board up to date.
 #[derive(Debug)]
 struct Health {
     name: String,
+    board: Board,
     /// Since when it is down, and why; `None` while it is up.
     down: Option<(Instant, String)>,
 }
 
 impl Health {
-    fn new(name: String) -> Self {
-        Self { name, down: None }
+    fn new(name: String, board: Board) -> Self {
+        board.set_broker(BrokerState::Connecting { name: name.clone() });
+        Self { name, board, down: None }
     }
 
     fn connected(&mut self) {
+        let (name, since) = (self.name.clone(), Instant::now());
+        self.board.set_broker(BrokerState::Connected { name, since });
         if let Some((since, _)) = self.down.take() {
             info!(
                 "Connected to the broker {} again, after {} s.",
@@ -486,6 +524,8 @@ impl Health {
             None => Instant::now(),
         };
         warn!("No connection to the broker {}: {words} Trying again until it works.", self.name);
+        let name = self.name.clone();
+        self.board.set_broker(BrokerState::Down { name, since, words: words.clone() });
         self.down = Some((since, words));
     }
 }
@@ -580,6 +620,8 @@ mod tests {
     struct Script {
         listener: TcpListener,
         received: mpsc::Receiver<Received>,
+        brokers: watch::Sender<Option<Broker>>,
+        board: Board,
     }
 
     struct Peer {
@@ -610,13 +652,15 @@ mod tests {
                 always: vec!["birth".to_owned()],
                 at_first: vec!["config/+".to_owned()],
             };
+            let (sender, brokers) = watch::channel(Some(broker));
+            let board = Board::default();
             let (publisher, mut connection, received) =
-                prepare(&broker, status("online"), status("offline"), subscriptions);
+                prepare(brokers, board.clone(), status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
-            connection.event_loop.mqtt_options.set_keep_alive(keep_alive);
+            connection.keep_alive = keep_alive;
             let stop = CancellationToken::new();
             let running = tokio::spawn(connection.run(stop.clone()));
-            (Self { listener, received }, publisher, stop, running)
+            (Self { listener, received, brokers: sender, board }, publisher, stop, running)
         }
 
         /// The next connection, and its CONNECT.
@@ -796,6 +840,52 @@ mod tests {
         publisher.repeat();
         assert_eq!(peer.take(3).await, ["config/old ", "config {}", "energy 1"]);
         assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// As it is where Home Assistant is asked for the broker.
+    #[tokio::test]
+    async fn the_broker_may_become_known_late_and_change() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let known = broker.brokers.send_replace(None);
+        publisher.update(METER, discovery(), values("1"));
+        let mut states = broker.board.broker();
+        let password = |password: &str| {
+            let mut broker = known.clone().unwrap();
+            let username = "somebody".to_owned();
+            broker.credentials = Some(Credentials { username, password: Secret::new(password) });
+            Some(broker)
+        };
+        let logged_in = |connect: Connect| connect.login.unwrap().password;
+
+        broker.brokers.send_replace(password("old"));
+        let (mut peer, connect) = broker.accept().await;
+        assert_eq!(logged_in(connect), "old");
+        let refused = ConnectReturnCode::BadUserNamePassword;
+        peer.send(Packet::ConnAck(ConnAck::new(refused, false))).await;
+        let is_down = |state: &BrokerState| matches!(state, BrokerState::Down { .. });
+        states.wait_for(is_down).await.unwrap();
+        // Not after a pause: this is news.
+        let told = Instant::now();
+        broker.brokers.send_replace(password("new"));
+        let (mut peer, connect) = broker.accept().await;
+        assert_eq!(logged_in(connect), "new");
+        assert!(told.elapsed() < FIRST_BACK_OFF / 2, "{:?}", told.elapsed());
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+        let is_up = |state: &BrokerState| matches!(state, BrokerState::Connected { .. });
+        states.wait_for(is_up).await.unwrap();
+
+        // Who is left for another one is told goodbye.
+        broker.brokers.send_replace(password("newest"));
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        let (mut peer, connect) = broker.accept().await;
+        assert_eq!(logged_in(connect), "newest");
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
@@ -1011,10 +1101,8 @@ mod tests {
                 client_id: "test".to_owned(),
                 credentials: None,
             };
-            let status = || message("status", "", Qos::AtLeastOnce);
-            let subscriptions = Subscriptions::default();
-            let (_, connection, _) = prepare(&broker, status(), status(), subscriptions);
-            connection.event_loop.mqtt_options.broker_address()
+            let (_, event_loop) = client(&broker, "test", None);
+            event_loop.mqtt_options.broker_address()
         };
         assert_eq!(name("::1"), ("[::1]".to_owned(), 1883));
         assert_eq!(name("[::1]"), ("[::1]".to_owned(), 1883));
