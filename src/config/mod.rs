@@ -5,6 +5,7 @@
 
 mod keys;
 pub mod manual;
+pub mod options;
 mod secret;
 mod source;
 
@@ -402,10 +403,11 @@ impl<'a> Checker<'a> {
             unique = false;
             // Its own line, or that of the meter where it has none.
             let place = one.place_of(key);
-            let Item { meter, line, .. } = other.place_of(key);
+            let Item { meter, spot } = other.place_of(key);
+            let line = spot.as_ref().map(|(_, line)| format!(" in line {line}"));
             self.problems.push(Problem {
                 what: place.key(key.name()),
-                found: format!("`{text}`, which {meter} in line {line} has as well"),
+                found: format!("`{text}`, which {meter}{} has as well", line.unwrap_or_default()),
                 accepted: "another one for each meter".to_owned(),
             });
         }

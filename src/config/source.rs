@@ -28,19 +28,24 @@ pub(super) enum Place {
     Default,
 }
 
-/// A line of the file that belongs to one of the listed meters.
+/// What belongs to one of the listed meters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     /// What messages call the meter, by its name or its number in the list.
     pub(super) meter: String,
-    pub(super) path: PathBuf,
-    pub(super) line: u64,
+    /// The file and the line; a form has none.
+    pub(super) spot: Option<(PathBuf, u64)>,
 }
 
 impl Item {
     /// `com_port` of the meter `garage` in config.yaml, line 12
     pub(super) fn key(&self, name: &str) -> String {
-        format!("{} in {}, line {}", self.key_alone(name), self.path.display(), self.line)
+        match &self.spot {
+            Some((path, line)) => {
+                format!("{} in {}, line {line}", self.key_alone(name), path.display())
+            }
+            None => self.key_alone(name),
+        }
     }
 
     /// `com_port` of the meter `garage`
@@ -56,7 +61,7 @@ pub(super) struct Listed {
     pub(super) place: Item,
     /// What it is called.
     pub(super) name: Option<Setting>,
-    settings: BTreeMap<&'static str, Setting>,
+    pub(super) settings: BTreeMap<&'static str, Setting>,
 }
 
 impl Listed {
@@ -86,7 +91,7 @@ pub(super) struct Setting {
 }
 
 /// All settings that were made, by path. An absent one was left out, or left empty.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     made: BTreeMap<&'static str, Setting>,
     meters: Vec<Listed>,
@@ -117,7 +122,16 @@ impl Settings {
 
     /// Makes a setting that is neither in a file nor in a variable.
     pub(super) fn set(&mut self, path: &'static str, text: &str, place: Place) {
-        self.made.insert(path, Setting { raw: Raw::Text(text.to_owned()), place });
+        self.set_raw(path, Raw::Text(text.to_owned()), place);
+    }
+
+    pub(super) fn set_raw(&mut self, path: &'static str, raw: Raw, place: Place) {
+        self.made.insert(path, Setting { raw, place });
+    }
+
+    /// Adds a meter to the list.
+    pub(super) fn add_meter(&mut self, meter: Listed) {
+        self.meters.push(meter);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -230,7 +244,7 @@ impl Settings {
         for (index, item) in items.into_iter().enumerate() {
             let line = item.referenced.line();
             let meter = format!("meter {}", index.saturating_add(1));
-            let place = Item { meter, path: file.path.to_owned(), line };
+            let place = Item { meter, spot: Some((file.path.to_owned(), line)) };
             let found = match item.value {
                 Node::Map(entries) => {
                     let listed = file.meter(place, entries);
@@ -307,7 +321,8 @@ impl File<'_> {
         let entries = self.last_of_each(|key| place.key_alone(key), entries);
         let mut listed = Listed { place, name: None, settings: BTreeMap::new() };
         for (key, node) in entries {
-            let place = Item { line: key.referenced.line(), ..listed.place.clone() };
+            let spot = Some((self.path.to_owned(), key.referenced.line()));
+            let place = Item { spot, ..listed.place.clone() };
             let is_name = key.value == keys::NAME.path;
             let known = if is_name { Some(&keys::NAME) } else { keys::of_meter(&key.value) };
             let Some(known) = known else {
