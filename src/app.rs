@@ -1,12 +1,14 @@
 //! The wiring: which tasks there are, what flows between them, and in which order they stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
@@ -14,33 +16,49 @@ use crate::identity::{Identification, Identity};
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::logging::{self, LocalTime};
-use crate::mqtt::{self, Publisher, Source};
-use crate::payload::{self, Health, Message, OFFLINE, ONLINE};
+use crate::mqtt::{self, Brokers, Publisher, Source};
+use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
 use crate::poll::{self, Plan, PollResult, Trigger};
-use crate::status::Board;
+use crate::status::{Board, LastPoll, MeterState, ValueState};
+use crate::systemd;
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
-use crate::units::{self, Measure};
+use crate::units::{self, Measure, Published};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
 
+/// How long a poll under way may take to end when the program stops: enough for a short answer. With
+/// the goodbye to the broker after it, that makes less than two seconds.
+const LAST_ANSWER: Duration = Duration::from_millis(800);
+
 /// Reads the meters and publishes their values until `stop` is cancelled.
 ///
-/// Then: no new poll, the request under way ends, what was read is published, `offline` is
-/// published and acknowledged. An error means that a part ended which must not.
+/// Then: no new poll, the request under way ends if it ends soon, what was read is published,
+/// `offline` is published and acknowledged. An error means that a part ended which must not.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let Config { broker, publishing, meters, .. } = config;
+    let (_sender, brokers) = watch::channel(Some(config.broker.clone()));
+    run_with(config, brokers, Board::default(), stop).await
+}
+
+/// The same with a broker that somebody else knows: what the configuration says of it does not count.
+/// How it goes is put on the board.
+pub async fn run_with(
+    config: Config,
+    brokers: Brokers,
+    board: Board,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Config { publishing, meters, .. } = config;
     let publishing = Arc::new(publishing);
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
-    let brokers = watch::channel(Some(broker)).1;
-    let board = Board::default();
+    board.set_meters(meters.iter().map(unread).collect());
     let (publisher, connection, received) =
-        mqtt::prepare(brokers, board, online, offline, inbox.subscriptions());
+        mqtt::prepare(brokers, board.clone(), online, offline, inbox.subscriptions());
 
     let started = LocalTime::now_text();
     let about = payload::about(&started, &publishing, &topics);
@@ -56,14 +74,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         let plan = plan(&meter).taking_turns(&turns);
         let polling = poll::run_after(wait, plan, sender, trigger, stop.clone());
         polls.spawn(polling.instrument(about.clone()));
-        let source = Source::Meter(index);
-        let announcer = Announcer::new(source, meter, Arc::clone(&publishing), topics.clone());
+        let announcer =
+            Announcer::new(index, meter, Arc::clone(&publishing), topics.clone(), board.clone());
         polls.spawn(announcer.run(results, publisher.clone()).instrument(about));
     }
     let say_goodbye = CancellationToken::new();
     let mut broker = JoinSet::new();
     broker.spawn(inbox.run(received, publisher, say_goodbye.clone()));
     broker.spawn(connection.run(say_goodbye.clone()));
+    systemd::ready();
 
     let unasked = tokio::select! {
         biased;
@@ -72,8 +91,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         Some(ended) = broker.join_next() => Some(("the connection to the broker", ended)),
     };
     info!("Stopping.");
+    systemd::stopping();
     stop.cancel();
-    while polls.join_next().await.is_some() {}
+    let ending = async { while polls.join_next().await.is_some() {} };
+    if timeout(LAST_ANSWER, ending).await.is_err() {
+        debug!("A meter or its port is not waited for.");
+        polls.shutdown().await;
+    }
     say_goodbye.cancel();
     while broker.join_next().await.is_some() {}
     if let Some((part, ended)) = unasked {
@@ -95,6 +119,12 @@ fn greet(meter: &Meter) {
     );
 }
 
+/// A meter of which nothing is known yet.
+fn unread(meter: &Meter) -> MeterState {
+    let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
+    MeterState::new(title, port, meter.poll_interval)
+}
+
 /// How a configured meter is read.
 #[must_use]
 pub fn plan(meter: &Meter) -> Plan<Port> {
@@ -111,7 +141,8 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
 
 /// Turns one meter's results into messages.
 struct Announcer {
-    source: Source,
+    /// The meter's number.
+    index: usize,
     meter: Meter,
     publishing: Arc<Publishing>,
     topics: Topics,
@@ -120,15 +151,22 @@ struct Announcer {
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
     health: Health,
+    board: Board,
 }
 
 impl Announcer {
-    fn new(source: Source, meter: Meter, publishing: Arc<Publishing>, topics: Topics) -> Self {
+    fn new(
+        index: usize,
+        meter: Meter,
+        publishing: Arc<Publishing>,
+        topics: Topics,
+        board: Board,
+    ) -> Self {
         let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
         let measures = meter.parameters.iter().map(expected).collect();
         let identity = Identification::new(meter.version).identity();
         let health = Health::default();
-        Self { source, meter, publishing, topics, identity, measures, health }
+        Self { index, meter, publishing, topics, identity, measures, health, board }
     }
 
     fn discovery(&self) -> Vec<Message> {
@@ -142,10 +180,11 @@ impl Announcer {
     }
 
     async fn run(mut self, mut results: mpsc::Receiver<PollResult>, publisher: Publisher) {
-        publisher.announce(self.source, self.discovery());
+        let source = Source::Meter(self.index);
+        publisher.announce(source, self.discovery());
         while let Some(result) = results.recv().await {
             let states = self.states(&result, &LocalTime::now_text());
-            publisher.update(self.source, self.discovery(), states);
+            publisher.update(source, self.discovery(), states);
         }
     }
 
@@ -158,10 +197,43 @@ impl Announcer {
         for value in &values {
             self.learn(value.index, value.measure());
         }
+        self.show(result, &values);
         let (meter, publishing) = (&self.meter, &self.publishing);
         let mut states = payload::value_messages(&values, result, time, meter, publishing, &topics);
         states.extend(self.health.messages(publishing, &topics));
         states
+    }
+
+    /// Puts on the board what came of a poll. Values that did not come stay there, with their age.
+    fn show(&self, result: &PollResult, values: &[Valued]) {
+        let at = Instant::now();
+        let parameters = &self.meter.parameters;
+        let fresh = |index: usize, name: &str| {
+            let value = values.iter().find(|value| value.index == index)?;
+            let Published { text, measure, .. } = &value.published;
+            Some(ValueState { name: name.to_owned(), text: text.clone(), unit: measure.unit, at })
+        };
+        let answered = self.health.answers;
+        let missing =
+            result.missing.iter().filter(|_| answered).filter_map(|(register, reason)| {
+                let parameter = parameters.iter().find(|known| known.register() == *register)?;
+                Some((parameter.name().to_owned(), reason.to_string()))
+            });
+        let missing = missing.collect();
+        let fault = self.health.condition.as_ref().filter(|condition| condition.code != 0);
+        let identity = &self.identity;
+        self.board.meter(self.index, |meter| {
+            let known = |name: &str| meter.values.iter().find(|value| value.name == name).cloned();
+            let named = parameters.iter().map(Parameter::name).enumerate();
+            meter.values = named
+                .filter_map(|(index, name)| fresh(index, name).or_else(|| known(name)))
+                .collect();
+            meter.model = (!identity.models.is_empty()).then(|| identity.model_words());
+            meter.serial = identity.serial.map(|serial| serial.to_string());
+            meter.missing = missing;
+            meter.fault = fault.map(payload::condition_words);
+            meter.last = Some(LastPoll { at, answered, trouble: result.trouble.clone() });
+        });
     }
 
     /// The frame has the last word on what a value measures.

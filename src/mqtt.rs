@@ -50,7 +50,7 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
 /// How long a goodbye may take, disconnecting included.
-const GOODBYE: Duration = Duration::from_millis(1500);
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
 const SPREAD: Duration = Duration::from_millis(800);

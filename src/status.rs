@@ -104,12 +104,23 @@ pub enum BrokerState {
 /// What there is to say of the settings, and of where they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
-    /// Why nothing is read, and what to do about it.
-    pub problem: Option<Complaint>,
+    /// Why nothing is read.
+    pub problem: Option<Problem>,
     /// What is odd, one sentence each.
     pub warnings: Vec<String>,
     /// Why Home Assistant does not say which broker it is.
     pub broker: Option<Complaint>,
+}
+
+/// What keeps all meters from being read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What happened.
+    pub words: String,
+    /// Each part of it.
+    pub details: Vec<String>,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// What is known of one meter.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod forget;
+mod health;
 mod info;
 mod read;
 mod registers;
@@ -11,6 +12,7 @@ mod table;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,11 +20,16 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
 
-use crate::config::{self, ConfigError, Variables};
-use crate::{app, logging};
+use crate::config::{self, ConfigError, Secret, Variables, options};
+use crate::resident::{self, Resident};
+use crate::status::Board;
+use crate::supervisor::{self, Supervisor};
+use crate::{app, logging, systemd, web};
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -42,6 +49,14 @@ struct RunArgs {
     /// /etc/kamstrup2mqtt/config.yaml; environment variables override it
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Be an add-on of Home Assistant with these options, as it writes them into
+    /// /data/options.json; stays up whatever is wrong
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    options: Option<PathBuf>,
+    /// Show how it goes on a page at this address, to this machine and Home Assistant alone. Without
+    /// it there is no page, but for an add-on's, at 0.0.0.0:8099
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +71,8 @@ enum Command {
     Registers(registers::Arguments),
     /// Take away what the broker keeps of this program: entities of Home Assistant, retained values
     Forget(forget::Arguments),
+    /// Ask the running program, at its page, whether it turns; exit code 0 if it does
+    Health(health::Arguments),
     /// Be a meter: answers KMP over TCP, or on a pseudo-terminal, from a table of registers
     Simulate(simulate::Arguments),
 }
@@ -72,12 +89,13 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match &cli.command {
-        None => read_and_publish(cli.run.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        None => start(&cli.run).map(|()| ExitCode::SUCCESS),
         Some(Command::Read(args)) => read::run(args),
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Scan(args)) => scan::run(args),
         Some(Command::Registers(args)) => registers::run(args),
         Some(Command::Forget(args)) => forget::run(args),
+        Some(Command::Health(args)) => health::run(args),
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| report(&error))
@@ -114,7 +132,14 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
+fn start(args: &RunArgs) -> anyhow::Result<()> {
+    match &args.options {
+        Some(options) => stay(options, args.listen.unwrap_or(web::IN_ADD_ON)),
+        None => read_and_publish(args.config.as_deref(), args.listen),
+    }
+}
+
+fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     let loaded = config::load(file, &variables())?;
     logging::start(loaded.config.log_level)?;
     if let Some(file) = &loaded.file {
@@ -125,7 +150,46 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         warn!("In the configuration: {warning}.");
     }
-    with_signals(|stop| app::run(loaded.config, stop))
+    with_signals(async |stop| {
+        let board = Board::default();
+        board.set_up(|setup| setup.warnings = loaded.warnings);
+        let mut around = JoinSet::new();
+        around.spawn(systemd::watchdog(stop.clone()));
+        if let Some(address) = listen {
+            around.spawn(web::run(address, board.clone(), stop.clone()));
+        }
+        let (_sender, brokers) = watch::channel(Some(loaded.config.broker.clone()));
+        app::run_with(loaded.config, brokers, board, stop).await
+    })
+}
+
+/// Is an add-on of Home Assistant.
+fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+    let first = options::load(options);
+    logging::start(first.as_ref().map_or(Level::INFO, |options| options.config.log_level))?;
+    let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
+    let resident = Resident { options, listen, supervisor };
+    with_signals(async |stop| {
+        let mut around = JoinSet::new();
+        around.spawn(systemd::watchdog(stop.clone()));
+        resident::run(resident, first, stop).await;
+        Ok(())
+    })
+}
+
+/// The Supervisor, where there is one: who has no token can ask nobody.
+fn supervisor(variables: &Variables) -> Option<Supervisor> {
+    let text = |name: &str| variables.get(name)?.to_str().filter(|text| !text.is_empty());
+    // The second is the older name.
+    let token = text("SUPERVISOR_TOKEN").or_else(|| text("HASSIO_TOKEN"))?;
+    let address = text(supervisor::ADDRESS_VARIABLE).unwrap_or(supervisor::ADDRESS);
+    match address.parse() {
+        Ok(server) => Some(Supervisor::new(server, Secret::new(token))),
+        Err(error) => {
+            warn!("The variable `{}`: found `{address}`, {error}.", supervisor::ADDRESS_VARIABLE);
+            None
+        }
+    }
 }
 
 /// Runs a future that SIGINT and SIGTERM ask to stop.

@@ -106,7 +106,7 @@ pub struct Supplied {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OptionsError {
     /// The file cannot be read.
-    #[error("the options {} cannot be read: {reason}", path.display())]
+    #[error("The options {} cannot be read: {reason}", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -133,7 +133,7 @@ pub enum OptionsError {
 
 fn count_words(problems: &[Problem]) -> String {
     match problems {
-        [_] => "one option is missing or wrong;".to_owned(),
+        [_] => "One option is missing or wrong;".to_owned(),
         _ => format!("{} options are missing or wrong;", problems.len()),
     }
 }
@@ -288,8 +288,8 @@ impl Form {
         let idle: Vec<_> = idle.map(|row| format!("`{}`", row.option)).collect();
         if !idle.is_empty() {
             self.warnings.push(format!(
-                "{}{OF} counts only with `host`{OF}: without it, Home Assistant says which broker \
-                 it is and how to log in",
+                "{}{OF} is not used without `host`{OF}: Home Assistant says which broker it is and \
+                 how to log in",
                 idle.join(", ")
             ));
         }
@@ -307,7 +307,7 @@ impl Form {
             if let Some(name) = options.get(keys::NAME.path).and_then(Value::as_str)
                 && name.parse::<super::MeterName>().is_ok()
             {
-                item.meter.push_str(&format!(" (`{name}`)"));
+                item.meter = format!("{} (`{name}`)", item.meter);
             }
             let of = format!(" of {}", item.meter);
             let place = || Place::Item(item.clone());

@@ -1,0 +1,145 @@
+//! The program as an add-on of Home Assistant. Who is not there any more can tell nobody what is
+//! wrong, and nobody starts it again: so it stays, whatever is wrong, says what and what to do, and
+//! goes on by itself when that is mended.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::app;
+use crate::config::options::{self, Options, OptionsError};
+use crate::poll::Complaint;
+use crate::status::{Board, Problem};
+use crate::supervisor::{self, Supervisor};
+use crate::systemd;
+use crate::web;
+
+/// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
+/// that they are mended without a start is rare.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// So often broken options are told.
+const TELL: Duration = Duration::from_secs(60 * 60);
+
+/// Until everything is tried anew where a part has ended that must not.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What the program needs to know to be an add-on.
+#[derive(Debug)]
+pub struct Resident {
+    /// The file that Home Assistant writes.
+    pub options: PathBuf,
+    /// Where the page is.
+    pub listen: SocketAddr,
+    /// Who says which broker there is; nobody outside of Home Assistant.
+    pub supervisor: Option<Supervisor>,
+}
+
+/// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
+/// cancelled. `first` is what the options were when the program started.
+pub async fn run(
+    resident: Resident,
+    first: Result<Options, OptionsError>,
+    stop: CancellationToken,
+) {
+    let board = Board::default();
+    let mut around = JoinSet::new();
+    around.spawn(web::run(resident.listen, board.clone(), stop.clone()));
+    // Whatever the options are: it does what it can.
+    systemd::ready();
+    let settled = stop.run_until_cancelled(settle(&resident, first, &board)).await;
+    let Some(options) = settled else {
+        info!("Stopped.");
+        return;
+    };
+    info!("The options are those of {}.", resident.options.display());
+    for warning in &options.warnings {
+        warn!("In the options: {warning}.");
+    }
+    board.set_up(|setup| setup.warnings.clone_from(&options.warnings));
+    let options = Arc::new(options);
+    while !stop.is_cancelled() {
+        if let Err(error) = read(&options, &resident, &board, &stop).await {
+            error!("{error:#}. Everything is started anew.");
+            stop.run_until_cancelled(sleep(PAUSE)).await;
+        }
+    }
+}
+
+/// Waits until the options can be used.
+async fn settle(
+    resident: &Resident,
+    first: Result<Options, OptionsError>,
+    board: &Board,
+) -> Options {
+    let mut result = first;
+    let mut told: Option<(OptionsError, Instant)> = None;
+    loop {
+        let error = match result {
+            Ok(options) => {
+                board.set_up(|setup| setup.problem = None);
+                return options;
+            }
+            Err(error) => error,
+        };
+        let is_old = |(known, at): &(OptionsError, Instant)| *known == error && at.elapsed() < TELL;
+        if !told.as_ref().is_some_and(is_old) {
+            tell(&error, board);
+            told = Some((error, Instant::now()));
+        }
+        sleep(LOOK).await;
+        result = options::load(&resident.options);
+    }
+}
+
+fn tell(error: &OptionsError, board: &Board) {
+    let (words, details) = (error.to_string(), error.details());
+    let hint = error.hint().to_owned();
+    error!("{words}.");
+    for detail in &details {
+        error!("{detail}.");
+    }
+    error!("{hint}");
+    board.set_up(|setup| setup.problem = Some(Problem { words, details, hint }));
+}
+
+async fn read(
+    options: &Arc<Options>,
+    resident: &Resident,
+    board: &Board,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let config = options.config.clone();
+    let own = options.own_broker.then(|| config.broker.clone());
+    let (sender, brokers) = watch::channel(own);
+    let mut asking = JoinSet::new();
+    match &resident.supervisor {
+        _ if options.own_broker => {}
+        Some(supervisor) => {
+            let (supervisor, options) = (supervisor.clone(), Arc::clone(options));
+            let (board, stop) = (board.clone(), stop.clone());
+            asking.spawn(async move {
+                supervisor::run(supervisor, &options, sender, &board, stop).await;
+            });
+        }
+        None => nobody(board),
+    }
+    app::run_with(config, brokers, board.clone(), stop.clone()).await
+}
+
+/// There is nobody who could be asked for the broker.
+fn nobody(board: &Board) {
+    let words = "There is no MQTT broker, and nobody to ask for one: this is not an add-on of Home \
+                 Assistant, or one without a token";
+    let hint = "Name a broker as `host` of `mqtt` in the options.";
+    warn!("{words}. {hint}");
+    let complaint = Complaint { words: words.to_owned(), hint: hint.to_owned() };
+    board.set_up(|setup| setup.broker = Some(complaint));
+}
