@@ -60,9 +60,7 @@ pub async fn run(
         return;
     };
     info!("The options are those of {}.", resident.options.display());
-    for warning in &options.warnings {
-        warn!("In the options: {warning}.");
-    }
+    note(&options.warnings);
     board.set_up(|setup| setup.warnings.clone_from(&options.warnings));
     let options = Arc::new(options);
     while !stop.is_cancelled() {
@@ -100,14 +98,24 @@ async fn settle(
 }
 
 fn tell(error: &OptionsError, board: &Board) {
-    let (words, details) = (error.to_string(), error.details());
-    let hint = error.hint().to_owned();
+    let (words, details) = (error.to_string(), error.problems());
+    let (hint, warnings) = (error.hint().to_owned(), error.warnings().to_vec());
     error!("{words}.");
     for detail in &details {
         error!("{detail}.");
     }
+    note(&warnings);
     error!("{hint}");
-    board.set_up(|setup| setup.problem = Some(Problem { words, details, hint }));
+    board.set_up(|setup| {
+        setup.problem = Some(Problem { words, details, hint });
+        setup.warnings = warnings;
+    });
+}
+
+fn note(warnings: &[String]) {
+    for warning in warnings {
+        warn!("In the options: {warning}.");
+    }
 }
 
 async fn read(

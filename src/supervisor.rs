@@ -284,7 +284,7 @@ async fn find(
         let answer = whom.ask().await;
         let checked = answer.and_then(|supplied| {
             let config = options.with_broker(&supplied);
-            let config = config.map_err(|error| Trouble::Nonsense(error.details().join("; ")));
+            let config = config.map_err(|error| Trouble::Nonsense(error.problems().join("; ")));
             config.map(|config| config.broker)
         });
         match checked {
@@ -570,7 +570,7 @@ mod tests {
         let board = Board::default();
         let mut journal = Journal { board: board.clone(), told: None };
         let error = options().with_broker(&nowhere).unwrap_err();
-        journal.note(Trouble::Nonsense(error.details().join("; ")));
+        journal.note(Trouble::Nonsense(error.problems().join("; ")));
         let complaint = board.setup().broker.unwrap();
         assert!(complaint.words.contains("`two words`"), "{complaint:?}");
         assert!(!complaint.words.contains("hunter2"), "{complaint:?}");

@@ -89,6 +89,8 @@ async fn listen(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
+                // Port 0 stands for any.
+                let address = listener.local_addr().unwrap_or(address);
                 info!("The status page is at http://{address}.");
                 return listener;
             }

@@ -126,7 +126,7 @@ pub enum OptionsError {
     Problems {
         /// Each of them.
         problems: Vec<Problem>,
-        /// What is odd besides: a misspelled option explains a missing one.
+        /// What is odd besides.
         warnings: Vec<String>,
     },
 }
@@ -157,14 +157,21 @@ impl OptionsError {
         }
     }
 
-    /// What is wrong and what is odd, one sentence each.
+    /// What is wrong, one sentence each.
     #[must_use]
-    pub fn details(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<String> {
         match self {
-            Self::Problems { problems, warnings } => {
-                problems.iter().map(Problem::to_string).chain(warnings.iter().cloned()).collect()
-            }
+            Self::Problems { problems, .. } => problems.iter().map(Problem::to_string).collect(),
             Self::Unreadable { .. } | Self::Broken { .. } => Vec::new(),
+        }
+    }
+
+    /// What is odd, one sentence each: a misspelled option explains a missing one.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match self {
+            Self::Problems { warnings, .. } => warnings,
+            Self::Unreadable { .. } | Self::Broken { .. } => &[],
         }
     }
 }
@@ -561,7 +568,8 @@ mod tests {
         ];
         let texts = forms.map(|(name, json)| {
             let error = from(&json).unwrap_err();
-            let lines = [error.to_string()].into_iter().chain(error.details());
+            let lines = [error.to_string()].into_iter().chain(error.problems());
+            let lines = lines.chain(error.warnings().iter().cloned());
             let lines: Vec<_> = lines.chain([error.hint().to_owned()]).collect();
             format!("{name}: {}", lines.join("\n  "))
         });
