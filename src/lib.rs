@@ -28,6 +28,7 @@ pub mod simulator;
 pub mod status;
 pub mod supervisor;
 pub mod systemd;
+pub mod tls;
 pub mod topic;
 pub mod transport;
 pub mod units;

@@ -240,11 +240,12 @@ pub async fn run(
     let mut journal = Journal { board: board.clone(), told: None };
     // Cancelling drops whatever is under way.
     let asking = async {
+        let mut known = None;
         loop {
-            let found = find(&whom, options, &brokers, &mut journal, &mut broker).await;
-            if let Some(found) = found {
+            let other = find(&whom, options, known.as_ref(), &mut journal, &mut broker).await;
+            if let Some((supplied, found)) = other {
                 let name = found.name();
-                if brokers.borrow().is_none() {
+                if known.replace(supplied).is_none() {
                     info!("Home Assistant's MQTT broker is {name}.");
                 } else {
                     info!("Home Assistant says anew how to log in to its MQTT broker {name}.");
@@ -274,24 +275,22 @@ fn is_down(state: &BrokerState) -> bool {
 async fn find(
     whom: &impl Ask,
     options: &Options,
-    brokers: &watch::Sender<Option<Broker>>,
+    known: Option<&Supplied>,
     journal: &mut Journal,
     broker: &mut watch::Receiver<BrokerState>,
-) -> Option<Broker> {
-    let known = brokers.borrow().clone();
+) -> Option<(Supplied, Broker)> {
     let mut pause = FIRST_PAUSE;
     loop {
-        let answer = whom.ask().await;
-        let checked = answer.and_then(|supplied| {
+        let checked = whom.ask().await.and_then(|supplied| {
             let config = options.with_broker(&supplied);
             let config = config.map_err(|error| Trouble::Nonsense(error.problems().join("; ")));
-            config.map(|config| config.broker)
+            config.map(|config| (supplied, config.broker))
         });
         match checked {
-            Ok(found) => {
+            Ok((supplied, found)) => {
                 journal.answered();
-                if known.as_ref() != Some(&found) {
-                    return Some(found);
+                if known != Some(&supplied) {
+                    return Some((supplied, found));
                 }
             }
             Err(trouble) => journal.note(trouble),

@@ -202,7 +202,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "mqtt.tls_enabled",
         variable: Some("MQTT_TLS_ENABLED"),
-        accepted: "`false`: this version cannot encrypt the connection yet",
+        accepted: YES_NO,
         default: Value("false"),
         brief: "whether the connection is encrypted",
         text: "Whether the connection to the broker is encrypted (TLS). The other `tls_` settings \
@@ -217,7 +217,8 @@ pub(super) const KEYS: &[Key] = &[
         sample: Idea("/etc/kamstrup2mqtt/ca.crt"),
         brief: "who vouches for the broker; without: whom the system trusts",
         text: "The certificate of the authority that vouches for the broker, as a PEM file. Needed \
-               where you made the broker's certificate yourself.",
+               where you made the broker's certificate yourself; one that vouches for itself \
+               (self-signed) is named here itself.",
         ..KEY
     },
     Key {
@@ -236,7 +237,7 @@ pub(super) const KEYS: &[Key] = &[
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.key"),
         brief: "and its private key",
-        text: "The private key of `tls_cert`, as a PEM file.",
+        text: "The private key of `tls_cert`, as a PEM file. It may be encrypted, by PKCS#8.",
         ..KEY
     },
     Key {
@@ -262,7 +263,8 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "mqtt.tls_version",
         variable: Some("MQTT_TLS_VERSION"),
-        accepted: "`1.2` or `1.3`",
+        accepted: "`1.2` or `1.3`, the lowest version that will do (or the older program's \
+                   `PROTOCOL_TLSv1_2` or `PROTOCOL_TLS`); 1.0 and 1.1 are not safe any more",
         default: Value("1.2"),
         brief: "the lowest one: 1.2 or 1.3",
         text: "The lowest version of TLS that will do. The older program's spellings are known too: \

@@ -8,6 +8,7 @@ pub mod manual;
 pub mod options;
 mod secret;
 mod source;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ use tracing::Level;
 use self::keys::Key;
 pub use self::secret::Secret;
 use self::source::{Item, Listed, Place, Raw, Setting, Settings};
+pub use self::tls::Tls;
 use crate::identity::Version;
 use crate::line::THINKING;
 pub use crate::name::{MeterName, Parameter};
@@ -59,6 +61,8 @@ pub struct Broker {
     pub client_id: String,
     /// User name and password, if the broker wants them.
     pub credentials: Option<Credentials>,
+    /// How the connection is encrypted, if it is.
+    pub tls: Option<Tls>,
 }
 
 /// A log-in.
@@ -228,6 +232,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The broker's port where the connection is encrypted and nobody says which.
+const PORT_WITH_TLS: u16 = 8883;
+
 /// Environment variables by name.
 pub type Variables = BTreeMap<String, OsString>;
 
@@ -307,15 +314,15 @@ impl<'a> Checker<'a> {
     /// `None` where something is missing that has no default.
     fn config(&mut self) -> Option<Config> {
         let credentials = self.credentials();
+        let host = self.value("mqtt.host", host)?;
+        let tls = self.tls(&host);
         let broker = Broker {
-            host: self.value("mqtt.host", host)?,
-            port: self.value("mqtt.port", parse)?,
+            host,
+            port: self.port(tls.is_some())?,
             client_id: self.text("mqtt.client")?,
             credentials,
+            tls,
         };
-        // Nothing to keep: anything but off is a problem.
-        let _off: Option<()> =
-            self.value("mqtt.tls_enabled", |text| (!boolean(text)?).then_some(()));
         let publishing = Publishing {
             topic: self.value("mqtt.topic", topic)?,
             qos: self.value("mqtt.qos", qos)?,
@@ -328,6 +335,14 @@ impl<'a> Checker<'a> {
         self.destinations();
         let meters = self.meters(&publishing.id_prefix);
         Some(Config { broker, publishing, meters: meters?, log_level })
+    }
+
+    fn port(&mut self, encrypted: bool) -> Option<NonZeroU16> {
+        let port = self.value("mqtt.port", parse)?;
+        if encrypted && self.setting("mqtt.port").is_none() {
+            return NonZeroU16::new(PORT_WITH_TLS);
+        }
+        Some(port)
     }
 
     /// The one of the sections, or those of the list.
@@ -668,17 +683,22 @@ impl<'a> Checker<'a> {
         value
     }
 
-    fn wrong(&mut self, path: &str, setting: &Setting, found: &str) {
-        let Some(key) = keys::find(path) else { return };
-        let what = match &setting.place {
+    /// What a problem calls a setting.
+    fn place(path: &str, setting: &Setting) -> String {
+        match &setting.place {
             Place::Variable(variable) => format!("the variable `{variable}`"),
             Place::Option(option) => format!("the option `{option}`"),
             Place::Default => format!("`{path}`"),
-            Place::Item(item) => item.key(key.name()),
+            Place::Item(item) => item.key(keys::find(path).map_or(path, |key| key.name())),
             Place::File { path: file, line } => {
                 format!("`{path}` in {}, line {line}", file.display())
             }
-        };
+        }
+    }
+
+    fn wrong(&mut self, path: &str, setting: &Setting, found: &str) {
+        let Some(key) = keys::find(path) else { return };
+        let what = Self::place(path, setting);
         let shown = if key.secret { "a text that is not shown" } else { found };
         let found = without_login(shown);
         let accepted = key.accepted.to_owned();
@@ -975,7 +995,7 @@ mod tests {
             ("a colon", "mqtt:\n  password: a: b\n"),
             ("RFC 2217", "serial_device: {url: 'rfc2217://somebody:hunter2@host:1'}\n"),
             ("a list of ports", "serial_device: {com_port: [/dev/ttyUSB0]}\n"),
-            ("TLS", "mqtt: {tls_enabled: True}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
+            ("TLS", "mqtt: {tls_enabled: perhaps}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
         ];
         let mut texts: Vec<String> = files
             .iter()
@@ -992,7 +1012,7 @@ mod tests {
             ("MQTT_TOPIC", "a/#"),
             ("MQTT_QOS", "3"),
             ("MQTT_RETAIN", "maybe"),
-            ("MQTT_TLS_ENABLED", "true"),
+            ("MQTT_TLS_ENABLED", "maybe"),
             ("SERIAL_COM_PORT", "rfc2217://host:1"),
             ("SERIAL_COM_PORT", "http://host:80"),
             ("SERIAL_COM_PORT", "socket://host"),

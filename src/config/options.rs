@@ -245,6 +245,8 @@ struct Form {
 
 impl Form {
     fn read(&mut self, mut options: Map<String, Value>) {
+        // As the form has it where nobody says otherwise.
+        self.settings.set("kamstrup.version", "auto", Place::Default);
         if let Some((option, raw)) = self.port(&mut options, "") {
             self.port = Some(option);
             self.settings.set_raw(PORT, raw, Place::Default);
