@@ -6,6 +6,7 @@
 //! for neither: they change what should stand, and go on.
 
 mod forget;
+mod probe;
 mod standing;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 pub use self::forget::forget;
+pub use self::probe::probe;
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ask;
+mod check;
 mod forget;
 mod info;
 mod read;
@@ -46,6 +47,8 @@ struct RunArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether the configuration is right, what it says, and where each setting comes from
+    Check(check::Arguments),
     /// Read values once and show them
     Read(read::Arguments),
     /// Show which meter this is: model, serial number, software, clock and faults
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
     };
     let result = match &cli.command {
         None => read_and_publish(cli.run.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Read(args)) => read::run(args),
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Scan(args)) => scan::run(args),

@@ -208,7 +208,9 @@ impl ConfigError {
             Self::None => {
                 "copy kamstrup2mqtt.example.yaml to config.yaml, and set `host` and `com_port` in it"
             }
-            Self::Unreadable { .. } => "check that the file exists and that this user may read it",
+            Self::Unreadable { .. } => {
+                "check which file it is (`--config` names another one), and that this user may read it"
+            }
             Self::NotYaml { .. } => {
                 "YAML goes by indentation: indent with spaces, never tabs, and put a space after \
                  each colon; a text with `:`, `#` or quotes in it needs quotes around it"
@@ -1415,7 +1417,7 @@ mod tests {
             "serial_device.timeout" => ["2", "3"],
             "serial_device.dtr" | "serial_device.rts" => ["off", "leave"],
             "kamstrup.parameters" => ["energy", "power"],
-            "kamstrup.poll_interval" => ["7", "8"],
+            "kamstrup.poll_interval" => ["10m", "1h"],
             "kamstrup.version" => ["403", "603"],
             "kamstrup.units" => ["meter", "standard"],
             "logging.level" => ["ERROR", "DEBUG"],
