@@ -9,10 +9,12 @@ mod forget;
 mod probe;
 mod standing;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -97,7 +99,6 @@ pub struct Connection {
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
-    subscriptions: Subscriptions,
     inbox: mpsc::Sender<Received>,
     name: String,
 }
@@ -119,11 +120,10 @@ pub fn prepare(
     subscriptions: Subscriptions,
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
     let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
-    let (publisher, wanted) = Publisher::new();
+    let (publisher, wanted) = Publisher::new(subscriptions);
     let name = broker.name();
     let (inbox, received) = mpsc::channel(INBOX);
-    let connection =
-        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
+    let connection = Connection { client, event_loop, wanted, online, offline, inbox, name };
     (publisher, connection, received)
 }
 
@@ -166,7 +166,7 @@ fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClien
 #[cfg(test)]
 #[must_use]
 pub(crate) fn idle_publisher() -> Publisher {
-    Publisher::new().0
+    Publisher::new(Subscriptions::default()).0
 }
 
 impl From<Qos> for QoS {
@@ -193,7 +193,7 @@ impl Connection {
     /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
     /// a clean disconnect.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { client, event_loop, wanted, online, offline, subscriptions, inbox, name } = self;
+        let Self { client, event_loop, wanted, online, offline, inbox, name } = self;
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -201,7 +201,7 @@ impl Connection {
         };
         // Cancelled when all that the publishing loop had to say is queued.
         let said = CancellationToken::new();
-        let publish = publish(&link, client.clone(), wanted, online, subscriptions, stop.clone());
+        let publish = publish(&link, client.clone(), wanted, online, stop.clone());
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
@@ -226,12 +226,12 @@ async fn publish(
     client: AsyncClient,
     mut wanted: watch::Receiver<Wanted>,
     online: Message,
-    mut subscriptions: Subscriptions,
     stop: CancellationToken,
 ) {
     let mut connection = link.connection.subscribe();
     let mut number = None;
     let mut sent = Sent::default();
+    let mut filters = Filters::default();
     let mut survey_ends = None;
     'connection: loop {
         let current = *connection.borrow_and_update();
@@ -239,20 +239,20 @@ async fn publish(
         if current.is_some() {
             if number != current {
                 number = current;
+                filters.subscribed.clear();
                 // Some brokers hand out what is retained only after what comes in next.
                 let heard = Instant::now().checked_add(HEARD);
-                let look = !subscriptions.at_first.is_empty();
+                let look = filters.are_to_be_surveyed(&wanted.borrow().subscriptions);
                 sent = Sent::waiting_until(heard.filter(|_| look));
-                survey_ends = Instant::now().checked_add(SURVEY);
-                // First, so that what is retained is seen before it is replaced.
-                subscribe(&client, &subscriptions).await;
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
-                for filter in subscriptions.at_first.drain(..) {
-                    // Fails only when the connection loop has ended, and the program with it.
-                    let _ = client.unsubscribe(filter).await;
-                }
+                filters.surveyed.extend(wanted.borrow().subscriptions.at_first.iter().cloned());
                 survey_ends = None;
+            }
+            // First, so that what is retained is seen before it is replaced.
+            let subscriptions = Arc::clone(&wanted.borrow().subscriptions);
+            if filters.adjust(&client, &subscriptions).await {
+                survey_ends = Instant::now().checked_add(SURVEY);
             }
             let spread = jittered(SPREAD);
             let stopping = stop.is_cancelled();
@@ -281,11 +281,37 @@ async fn publish(
     }
 }
 
-async fn subscribe(client: &AsyncClient, subscriptions: &Subscriptions) {
-    let Subscriptions { always, at_first } = subscriptions;
-    for filter in always.iter().chain(at_first) {
-        // Fails only when the connection loop has ended, and the program with it.
-        let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+/// What is subscribed to.
+#[derive(Debug, Default)]
+struct Filters {
+    /// In this connection.
+    subscribed: BTreeSet<String>,
+    /// Where it is known what is retained.
+    surveyed: BTreeSet<String>,
+}
+
+impl Filters {
+    fn are_to_be_surveyed(&self, subscriptions: &Subscriptions) -> bool {
+        !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
+    }
+
+    /// Subscribes to what is wanted, and to nothing else. Whether something new is looked at.
+    async fn adjust(&mut self, client: &AsyncClient, wanted: &Subscriptions) -> bool {
+        let Subscriptions { always, at_first } = wanted;
+        let at_first = at_first.iter().filter(|filter| !self.surveyed.contains(*filter));
+        let at_first: Vec<&String> = at_first.collect();
+        let filters = || always.iter().chain(at_first.iter().copied());
+        let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
+        let wanted: BTreeSet<String> = filters().cloned().collect();
+        // Both fail only when the connection loop has ended, and the program with it.
+        for filter in self.subscribed.difference(&wanted) {
+            let _ = client.unsubscribe(filter).await;
+        }
+        for filter in filters().filter(|filter| !self.subscribed.contains(*filter)) {
+            let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+        }
+        self.subscribed = wanted;
+        is_new
     }
 }
 

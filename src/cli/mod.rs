@@ -6,6 +6,7 @@ mod forget;
 mod info;
 mod read;
 mod registers;
+mod reload;
 mod scan;
 mod simulate;
 mod table;
@@ -119,8 +120,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
-    let loaded = config::load(file, &variables())?;
-    logging::start(loaded.config.log_level)?;
+    let variables = variables();
+    let loaded = config::load(file, &variables)?;
+    let log = logging::start(loaded.config.log_level)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -129,7 +131,14 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         warn!("In the configuration: {warning}.");
     }
-    with_signals(|stop| app::run(loaded.config, stop))
+    with_signals(async |stop| {
+        let config = loaded.config.clone();
+        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, log)?;
+        tokio::select! {
+            result = app::run_changing(config, changes, stop) => result,
+            never = reloading => match never {},
+        }
+    })
 }
 
 /// Runs a future that SIGINT and SIGTERM ask to stop.

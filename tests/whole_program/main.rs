@@ -12,6 +12,7 @@ mod broker;
 mod home;
 mod ports;
 mod program;
+mod reload;
 mod several;
 mod simulate;
 mod subscriber;
