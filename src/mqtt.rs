@@ -8,12 +8,15 @@
 #[cfg(test)]
 mod encrypted;
 mod forget;
+mod probe;
 mod renewal;
 mod standing;
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 pub use self::forget::forget;
+pub use self::probe::probe;
 use self::renewal::Renewal;
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
@@ -105,7 +109,6 @@ pub struct Connection {
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
-    subscriptions: Subscriptions,
     inbox: mpsc::Sender<Received>,
     keep_alive: Duration,
 }
@@ -121,11 +124,10 @@ pub fn prepare(
     offline: Message,
     subscriptions: Subscriptions,
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
-    let (publisher, wanted) = Publisher::new();
+    let (publisher, wanted) = Publisher::new(subscriptions);
     let (inbox, received) = mpsc::channel(INBOX);
     let keep_alive = KEEP_ALIVE;
-    let connection =
-        Connection { brokers, board, wanted, online, offline, subscriptions, inbox, keep_alive };
+    let connection = Connection { brokers, board, wanted, online, offline, inbox, keep_alive };
     (publisher, connection, received)
 }
 
@@ -177,7 +179,7 @@ fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClien
 #[cfg(test)]
 #[must_use]
 pub(crate) fn idle_publisher() -> Publisher {
-    Publisher::new().0
+    Publisher::new(Subscriptions::default()).0
 }
 
 impl From<Qos> for QoS {
@@ -238,8 +240,7 @@ impl Connection {
         let Self { board, online, offline, inbox, .. } = self;
         let (client, mut event_loop) = client(broker, &broker.client_id, Some(offline));
         event_loop.mqtt_options.set_keep_alive(self.keep_alive);
-        let (wanted, subscriptions) = (self.wanted.clone(), self.subscriptions.clone());
-        let online = online.clone();
+        let (wanted, online) = (self.wanted.clone(), online.clone());
         let renewal = Renewal::new(broker.tls.clone());
         let health = Health::new(broker.name(), board.clone());
         let inbox = inbox.clone();
@@ -250,7 +251,7 @@ impl Connection {
         };
         // Cancelled when all that the publishing loop had to say is queued.
         let said = CancellationToken::new();
-        let publish = publish(&link, client.clone(), wanted, online, subscriptions, stop.clone());
+        let publish = publish(&link, client.clone(), wanted, online, stop.clone());
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
@@ -276,12 +277,12 @@ async fn publish(
     client: AsyncClient,
     mut wanted: watch::Receiver<Wanted>,
     online: Message,
-    mut subscriptions: Subscriptions,
     stop: CancellationToken,
 ) {
     let mut connection = link.connection.subscribe();
     let mut number = None;
     let mut sent = Sent::default();
+    let mut filters = Filters::default();
     let mut survey_ends = None;
     'connection: loop {
         let current = *connection.borrow_and_update();
@@ -289,20 +290,20 @@ async fn publish(
         if current.is_some() {
             if number != current {
                 number = current;
+                filters.subscribed.clear();
                 // Some brokers hand out what is retained only after what comes in next.
                 let heard = Instant::now().checked_add(HEARD);
-                let look = !subscriptions.at_first.is_empty();
+                let look = filters.are_to_be_surveyed(&wanted.borrow().subscriptions);
                 sent = Sent::waiting_until(heard.filter(|_| look));
-                survey_ends = Instant::now().checked_add(SURVEY);
-                // First, so that what is retained is seen before it is replaced.
-                subscribe(&client, &subscriptions).await;
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
-                for filter in subscriptions.at_first.drain(..) {
-                    // Fails only when the connection loop has ended, and the program with it.
-                    let _ = client.unsubscribe(filter).await;
-                }
+                filters.surveyed.extend(wanted.borrow().subscriptions.at_first.iter().cloned());
                 survey_ends = None;
+            }
+            // First, so that what is retained is seen before it is replaced.
+            let subscriptions = Arc::clone(&wanted.borrow().subscriptions);
+            if filters.adjust(&client, &subscriptions).await {
+                survey_ends = Instant::now().checked_add(SURVEY);
             }
             let spread = jittered(SPREAD);
             let stopping = stop.is_cancelled();
@@ -331,11 +332,37 @@ async fn publish(
     }
 }
 
-async fn subscribe(client: &AsyncClient, subscriptions: &Subscriptions) {
-    let Subscriptions { always, at_first } = subscriptions;
-    for filter in always.iter().chain(at_first) {
-        // Fails only when the connection loop has ended, and the program with it.
-        let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+/// What is subscribed to.
+#[derive(Debug, Default)]
+struct Filters {
+    /// In this connection.
+    subscribed: BTreeSet<String>,
+    /// Where it is known what is retained.
+    surveyed: BTreeSet<String>,
+}
+
+impl Filters {
+    fn are_to_be_surveyed(&self, subscriptions: &Subscriptions) -> bool {
+        !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
+    }
+
+    /// Subscribes to what is wanted, and to nothing else. Whether something new is looked at.
+    async fn adjust(&mut self, client: &AsyncClient, wanted: &Subscriptions) -> bool {
+        let Subscriptions { always, at_first } = wanted;
+        let at_first = at_first.iter().filter(|filter| !self.surveyed.contains(*filter));
+        let at_first: Vec<&String> = at_first.collect();
+        let filters = || always.iter().chain(at_first.iter().copied());
+        let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
+        let wanted: BTreeSet<String> = filters().cloned().collect();
+        // Both fail only when the connection loop has ended, and the program with it.
+        for filter in self.subscribed.difference(&wanted) {
+            let _ = client.unsubscribe(filter).await;
+        }
+        for filter in filters().filter(|filter| !self.subscribed.contains(*filter)) {
+            let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+        }
+        self.subscribed = wanted;
+        is_new
     }
 }
 

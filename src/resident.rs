@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app;
+use crate::app::{self, Around};
 use crate::config::options::{self, Options, OptionsError};
+use crate::logging;
 use crate::poll::Complaint;
 use crate::status::{Board, Problem};
 use crate::supervisor::{self, Supervisor};
@@ -40,6 +41,8 @@ pub struct Resident {
     pub listen: SocketAddr,
     /// Who says which broker there is; nobody outside of Home Assistant.
     pub supervisor: Option<Supervisor>,
+    /// The log, whose level is an option.
+    pub log: logging::Handle,
 }
 
 /// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
@@ -59,6 +62,7 @@ pub async fn run(
         info!("Stopped.");
         return;
     };
+    resident.log.set_level(options.config.log_level);
     info!("The options are those of {}.", resident.options.display());
     note(&options.warnings);
     board.set_up(|setup| setup.warnings.clone_from(&options.warnings));
@@ -125,8 +129,7 @@ async fn read(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let config = options.config.clone();
-    let own = options.own_broker.then(|| config.broker.clone());
-    let (sender, brokers) = watch::channel(own);
+    let (sender, brokers) = watch::channel(None);
     let mut asking = JoinSet::new();
     match &resident.supervisor {
         _ if options.own_broker => {}
@@ -139,7 +142,11 @@ async fn read(
         }
         None => nobody(board),
     }
-    app::run_with(config, brokers, board.clone(), stop.clone()).await
+    let brokers = (!options.own_broker).then_some(brokers);
+    let around = Around { brokers, board: board.clone() };
+    // Home Assistant starts the add-on anew where its options have changed.
+    let (_, changes) = mpsc::channel(1);
+    app::run_changing(config, around, changes, stop.clone()).await
 }
 
 /// There is nobody who could be asked for the broker.

@@ -14,7 +14,7 @@ use crate::poll::Complaint;
 /// Where all of it is kept. Clones are the same board.
 #[derive(Debug, Clone)]
 pub struct Board {
-    meters: watch::Sender<Vec<MeterState>>,
+    meters: watch::Sender<Vec<(usize, MeterState)>>,
     broker: watch::Sender<BrokerState>,
     setup: watch::Sender<Setup>,
 }
@@ -30,15 +30,25 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Sets which meters there are.
-    pub fn set_meters(&self, meters: Vec<MeterState>) {
-        self.meters.send_replace(meters);
+    /// Sets which meters there are, each with its number. Of those that were there before, what is
+    /// known stays.
+    pub fn set_meters(&self, meters: Vec<(usize, MeterState)>) {
+        self.meters.send_modify(|known| {
+            let before = std::mem::replace(known, meters);
+            for (number, meter) in before {
+                let now = known.iter_mut().find(|(other, _)| *other == number);
+                if let Some((_, now)) = now {
+                    let MeterState { title, port, interval, .. } = now.clone();
+                    *now = MeterState { title, port, interval, ..meter };
+                }
+            }
+        });
     }
 
     /// Changes what is known of the meter with this number.
-    pub fn meter(&self, index: usize, change: impl FnOnce(&mut MeterState)) {
+    pub fn meter(&self, number: usize, change: impl FnOnce(&mut MeterState)) {
         self.meters.send_modify(|meters| {
-            if let Some(meter) = meters.get_mut(index) {
+            if let Some((_, meter)) = meters.iter_mut().find(|(known, _)| *known == number) {
                 change(meter);
             }
         });
@@ -47,7 +57,7 @@ impl Board {
     /// What is known of the meters.
     #[must_use]
     pub fn meters(&self) -> Vec<MeterState> {
-        self.meters.borrow().clone()
+        self.meters.borrow().iter().map(|(_, meter)| meter.clone()).collect()
     }
 
     /// Sets how it goes with the broker.
@@ -193,16 +203,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_of_a_meter_that_is_not_there_is_lost() {
+    fn what_is_said_of_a_meter_stays_as_long_as_the_meter() {
         let board = Board::default();
         let meter = |title: &str| {
             MeterState::new(title.to_owned(), "/dev/ttyUSB0".to_owned(), Duration::from_secs(300))
         };
-        board.set_meters(vec![meter("a"), meter("b")]);
+        let serials = || {
+            let of = |meter: MeterState| format!("{} {:?}", meter.title, meter.serial);
+            board.meters().into_iter().map(of).collect::<Vec<_>>()
+        };
+        board.set_meters(vec![(0, meter("a")), (1, meter("b"))]);
         board.meter(1, |meter| meter.serial = Some("12345678".to_owned()));
         board.meter(2, |_| panic!("there is none"));
-        let serials: Vec<_> = board.meters().into_iter().map(|meter| meter.serial).collect();
-        assert_eq!(serials, [None, Some("12345678".to_owned())]);
+        assert_eq!(serials(), ["a None", "b Some(\"12345678\")"]);
+        // With another configuration one goes, one comes, and one is called otherwise.
+        board.set_meters(vec![(2, meter("c")), (1, meter("d"))]);
+        assert_eq!(serials(), ["c None", "d Some(\"12345678\")"]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The command line.
 
 mod ask;
+mod check;
 mod forget;
 mod health;
 mod info;
 mod read;
 mod registers;
+mod reload;
 mod scan;
 mod simulate;
 mod table;
@@ -20,16 +22,16 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, info, warn};
 
+use crate::app::{self, Around};
 use crate::config::{self, ConfigError, Secret, Variables, options};
 use crate::resident::{self, Resident};
 use crate::status::Board;
 use crate::supervisor::{self, Supervisor};
-use crate::{app, logging, systemd, web};
+use crate::{logging, systemd, web};
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -61,6 +63,8 @@ struct RunArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether the configuration is right, what it says, and where each setting comes from
+    Check(check::Arguments),
     /// Read values once and show them
     Read(read::Arguments),
     /// Show which meter this is: model, serial number, software, clock and faults
@@ -90,6 +94,7 @@ pub fn run() -> ExitCode {
     };
     let result = match &cli.command {
         None => start(&cli.run).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Read(args)) => read::run(args),
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Scan(args)) => scan::run(args),
@@ -140,8 +145,9 @@ fn start(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
-    let loaded = config::load(file, &variables())?;
-    logging::start(loaded.config.log_level)?;
+    let variables = variables();
+    let loaded = config::load(file, &variables)?;
+    let log = logging::start(loaded.config.log_level)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -152,26 +158,32 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
     }
     with_signals(async |stop| {
         let board = Board::default();
-        board.set_up(|setup| setup.warnings = loaded.warnings);
-        let mut around = JoinSet::new();
-        around.spawn(systemd::watchdog(stop.clone()));
+        let mut beside = JoinSet::new();
+        beside.spawn(systemd::watchdog(stop.clone()));
         if let Some(address) = listen {
-            around.spawn(web::run(address, board.clone(), stop.clone()));
+            beside.spawn(web::run(address, board.clone(), stop.clone()));
         }
-        let (_sender, brokers) = watch::channel(Some(loaded.config.broker.clone()));
-        app::run_with(loaded.config, brokers, board, stop).await
+        board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
+        let config = loaded.config.clone();
+        let around = Around { brokers: None, board: board.clone() };
+        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, log, board)?;
+        tokio::select! {
+            result = app::run_changing(config, around, changes, stop) => result,
+            never = reloading => match never {},
+        }
     })
 }
 
 /// Is an add-on of Home Assistant.
 fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
-    logging::start(first.as_ref().map_or(Level::INFO, |options| options.config.log_level))?;
+    let level = first.as_ref().map_or(Level::INFO, |options| options.config.log_level);
+    let log = logging::start(level)?;
     let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
-    let resident = Resident { options, listen, supervisor };
+    let resident = Resident { options, listen, supervisor, log };
     with_signals(async |stop| {
-        let mut around = JoinSet::new();
-        around.spawn(systemd::watchdog(stop.clone()));
+        let mut beside = JoinSet::new();
+        beside.spawn(systemd::watchdog(stop.clone()));
         resident::run(resident, first, stop).await;
         Ok(())
     })

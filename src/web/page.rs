@@ -139,9 +139,9 @@ mod tests {
             MeterState::new(title.to_owned(), port.to_owned(), Duration::from_secs(300))
         };
         board.set_meters(vec![
-            meter("Kamstrup Meter house", "/dev/ttyUSB0"),
-            meter("Kamstrup Meter garage", "socket://10.0.0.3:2003"),
-            meter("Kamstrup Meter barn", "/dev/ttyUSB1"),
+            (0, meter("Kamstrup Meter house", "/dev/ttyUSB0")),
+            (1, meter("Kamstrup Meter garage", "socket://10.0.0.3:2003")),
+            (2, meter("Kamstrup Meter barn", "/dev/ttyUSB1")),
         ]);
         advance(Duration::from_secs(7200)).await;
         board.meter(1, |meter| {
@@ -212,7 +212,7 @@ mod tests {
         meter.missing = vec![(evil(), evil())];
         let at = Instant::now();
         meter.last = Some(LastPoll { at, answered: false, trouble: Some(both()) });
-        board.set_meters(vec![meter]);
+        board.set_meters(vec![(0, meter)]);
         board.set_broker(BrokerState::Down { name: evil(), since: at, words: evil() });
         let page = render(&board).unwrap();
         board.set_up(|setup| {

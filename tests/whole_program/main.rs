@@ -15,6 +15,7 @@ mod home;
 mod mosquitto;
 mod ports;
 mod program;
+mod reload;
 mod resident;
 mod several;
 mod simulate;

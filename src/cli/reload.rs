@@ -1,0 +1,79 @@
+//! SIGHUP: the configuration is read again, and what has changed is applied.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config, ConfigError, Loaded, Variables};
+use crate::logging;
+use crate::status::Board;
+use crate::systemd;
+
+/// What SIGHUP makes of the configuration, and the work that this is, which never ends.
+///
+/// The variables are those of the start; files that they name are read again.
+pub(super) fn on_hangup(
+    file: Option<&Path>,
+    variables: &Variables,
+    loaded: Loaded,
+    log: logging::Handle,
+    board: Board,
+) -> anyhow::Result<(mpsc::Receiver<Config>, impl Future<Output = Infallible>)> {
+    let hangup = signal(SignalKind::hangup())?;
+    let (sender, changes) = mpsc::channel(1);
+    Ok((changes, reload(hangup, sender, file, variables, loaded, log, board)))
+}
+
+async fn reload(
+    mut hangup: Signal,
+    changes: mpsc::Sender<Config>,
+    file: Option<&Path>,
+    variables: &Variables,
+    mut current: Loaded,
+    log: logging::Handle,
+    board: Board,
+) -> Infallible {
+    loop {
+        if hangup.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        systemd::reloading();
+        let new = match config::load(file, variables) {
+            Ok(new) => new,
+            Err(refused) => {
+                tell(&refused);
+                systemd::ready();
+                continue;
+            }
+        };
+        log.set_level(new.config.log_level);
+        for warning in &new.warnings {
+            warn!("In the configuration: {warning}.");
+        }
+        let differs = new.settings.changes(&current.settings);
+        if differs.is_empty() {
+            info!("The configuration was read again: nothing has changed.");
+        } else {
+            info!("The configuration was read again. Changed: {}.", differs.join(", "));
+        }
+        if new.config != current.config {
+            // Who does not listen any more is about to stop.
+            let _ = changes.send(new.config.clone()).await;
+        }
+        board.set_up(|setup| setup.warnings.clone_from(&new.warnings));
+        current = new;
+        systemd::ready();
+    }
+}
+
+/// One line for each thing that is wrong.
+fn tell(refused: &ConfigError) {
+    let words = refused.to_string();
+    let mut lines = words.lines();
+    let first = lines.next().unwrap_or_default().trim_end_matches(':');
+    error!("The configuration was read again and is not taken; the one before stays: {first}.");
+    lines.for_each(|line| error!("{}.", line.trim().trim_start_matches("- ")));
+}
