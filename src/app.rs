@@ -17,7 +17,7 @@ use crate::identity::{Identification, Identity};
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::logging::{self, LocalTime};
-use crate::mqtt::{self, Brokers, Publisher, Source};
+use crate::mqtt::{self, Brokers, Direction, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
 use crate::poll::{self, Beat, Plan, PollResult, Trigger};
 use crate::status::{Board, LastPoll, MeterState, ValueState};
@@ -43,13 +43,21 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
 }
 
 /// What there is around the tasks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Around {
     /// Which broker it is, where somebody else than the configuration says so: then that of the
     /// configuration does not count.
     pub brokers: Option<Brokers>,
     /// Where it is told how it goes.
     pub board: Board,
+    /// Puts what went wrong with the broker in the words of who made the settings.
+    pub wording: fn(&str) -> String,
+}
+
+impl Default for Around {
+    fn default() -> Self {
+        Self { brokers: None, board: Board::default(), wording: str::to_owned }
+    }
 }
 
 /// Does as [`run`], and as the last one of `changes` says. Meters that are as before do not notice,
@@ -84,10 +92,11 @@ async fn serve(
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
-    let Around { brokers, board } = around.clone();
+    let Around { brokers, board, wording } = around.clone();
     let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
+    let direction = Direction { brokers, board: board.clone(), wording };
     let (publisher, connection, received) =
-        mqtt::prepare(brokers, board.clone(), online, offline, inbox.subscriptions());
+        mqtt::prepare(direction, online, offline, inbox.subscriptions());
     let (inboxes, later) = mpsc::channel(1);
     let say_goodbye = CancellationToken::new();
     let mut links = JoinSet::new();

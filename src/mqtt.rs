@@ -101,11 +101,22 @@ pub struct Received {
 /// Which broker it is, as long as somebody knows.
 pub type Brokers = watch::Receiver<Option<Broker>>;
 
+/// What the connection is to be made by.
+#[derive(Debug, Clone)]
+pub struct Direction {
+    /// Which broker it is.
+    pub brokers: Brokers,
+    /// Where it is told how it goes.
+    pub board: Board,
+    /// Puts what went wrong in the words of whoever reads it: not everybody has a setting called
+    /// `mqtt.host`.
+    pub wording: fn(&str) -> String,
+}
+
 /// A connection that has not been made yet.
 #[derive(Debug)]
 pub struct Connection {
-    brokers: Brokers,
-    board: Board,
+    direction: Direction,
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
@@ -114,12 +125,10 @@ pub struct Connection {
 }
 
 /// Prepares the connection. `online` is published after each connect; `offline` when the program
-/// stops, and by the broker when it dies. The receiver gets what is subscribed to; `board` is told
-/// how it goes.
+/// stops, and by the broker when it dies. The receiver gets what is subscribed to.
 #[must_use]
 pub fn prepare(
-    brokers: Brokers,
-    board: Board,
+    direction: Direction,
     online: Message,
     offline: Message,
     subscriptions: Subscriptions,
@@ -127,7 +136,7 @@ pub fn prepare(
     let (publisher, wanted) = Publisher::new(subscriptions);
     let (inbox, received) = mpsc::channel(INBOX);
     let keep_alive = KEEP_ALIVE;
-    let connection = Connection { brokers, board, wanted, online, offline, inbox, keep_alive };
+    let connection = Connection { direction, wanted, online, offline, inbox, keep_alive };
     (publisher, connection, received)
 }
 
@@ -208,19 +217,20 @@ impl Connection {
     /// broker becomes another one, or only its password, the same goes for the connection before.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let known = self.brokers.wait_for(Option::is_some);
+            let brokers = &mut self.direction.brokers;
+            let known = brokers.wait_for(Option::is_some);
             let known = match stop.run_until_cancelled(known).await {
                 None => return,
                 Some(known) => known.is_ok(),
             };
-            let broker = self.brokers.borrow_and_update().clone().filter(|_| known);
+            let broker = brokers.borrow_and_update().clone().filter(|_| known);
             let Some(broker) = broker else {
                 // Nobody is left who could say it.
                 stop.cancelled().await;
                 return;
             };
             let leave = stop.child_token();
-            let mut changes = self.brokers.clone();
+            let mut changes = brokers.clone();
             let other = async {
                 match changes.changed().await {
                     Ok(()) => leave.cancel(),
@@ -237,12 +247,12 @@ impl Connection {
 
     /// Stays connected to this broker.
     async fn stay(&self, broker: &Broker, stop: CancellationToken) {
-        let Self { board, online, offline, inbox, .. } = self;
+        let Self { direction, online, offline, inbox, .. } = self;
         let (client, mut event_loop) = client(broker, &broker.client_id, Some(offline));
         event_loop.mqtt_options.set_keep_alive(self.keep_alive);
         let (wanted, online) = (self.wanted.clone(), online.clone());
         let renewal = Renewal::new(broker.tls.clone());
-        let health = Health::new(broker.name(), board.clone());
+        let health = Health::new(broker.name(), direction);
         let inbox = inbox.clone();
         let link = Link {
             connection: watch::Sender::new(None),
@@ -550,14 +560,16 @@ fn jittered(time: Duration) -> Duration {
 struct Health {
     name: String,
     board: Board,
+    wording: fn(&str) -> String,
     /// Since when it is down, and why; `None` while it is up.
     down: Option<(Instant, String)>,
 }
 
 impl Health {
-    fn new(name: String, board: Board) -> Self {
+    fn new(name: String, direction: &Direction) -> Self {
+        let Direction { board, wording, .. } = direction;
         board.set_broker(BrokerState::Connecting { name: name.clone() });
-        Self { name, board, down: None }
+        Self { name, board: board.clone(), wording: *wording, down: None }
     }
 
     fn connected(&mut self) {
@@ -575,7 +587,7 @@ impl Health {
     }
 
     fn lost(&mut self, error: &ConnectionError, stage: Stage) {
-        let words = words(error, stage);
+        let words = (self.wording)(&words(error, stage));
         let since = match &self.down {
             Some((_, known)) if *known == words => {
                 debug!("As before, the broker {}: {words}", self.name);
@@ -780,8 +792,9 @@ mod tests {
             };
             let (sender, brokers) = watch::channel(Some(broker));
             let board = Board::default();
+            let direction = Direction { brokers, board: board.clone(), wording: str::to_owned };
             let (publisher, mut connection, received) =
-                prepare(brokers, board.clone(), status("online"), status("offline"), subscriptions);
+                prepare(direction, status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
             connection.keep_alive = keep_alive;
             let stop = CancellationToken::new();

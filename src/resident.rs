@@ -3,7 +3,7 @@
 //! goes on by itself when that is mended.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub async fn run(
     around.spawn(web::run(resident.listen, board.clone(), stop.clone()));
     // Whatever the options are: it does what it can.
     systemd::ready();
-    let settled = stop.run_until_cancelled(settle(&resident, first, &board)).await;
+    let settled = stop.run_until_cancelled(settle(&resident.options, first, &board)).await;
     let Some(options) = settled else {
         info!("Stopped.");
         return;
@@ -76,11 +76,7 @@ pub async fn run(
 }
 
 /// Waits until the options can be used.
-async fn settle(
-    resident: &Resident,
-    first: Result<Options, OptionsError>,
-    board: &Board,
-) -> Options {
+async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board) -> Options {
     let mut result = first;
     let mut told: Option<(OptionsError, Instant)> = None;
     loop {
@@ -97,7 +93,7 @@ async fn settle(
             told = Some((error, Instant::now()));
         }
         sleep(LOOK).await;
-        result = options::load(&resident.options);
+        result = options::load(file);
     }
 }
 
@@ -142,8 +138,12 @@ async fn read(
         }
         None => nobody(board),
     }
-    let brokers = (!options.own_broker).then_some(brokers);
-    let around = Around { brokers, board: board.clone() };
+    let (brokers, wording): (_, fn(&str) -> String) = if options.own_broker {
+        (None, options::of_own_broker)
+    } else {
+        (Some(brokers), options::of_supplied_broker)
+    };
+    let around = Around { brokers, board: board.clone(), wording };
     // Home Assistant starts the add-on anew where its options have changed.
     let (_, changes) = mpsc::channel(1);
     app::run_changing(config, around, changes, stop.clone()).await
@@ -157,4 +157,66 @@ fn nobody(board: &Board) {
     warn!("{words}. {hint}");
     let complaint = Complaint { words: words.to_owned(), hint: hint.to_owned() };
     board.set_up(|setup| setup.broker = Some(complaint));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Broken options are told at once and once an hour, other ones when they come; good ones are taken.
+    #[tokio::test(start_paused = true)]
+    async fn options_may_be_mended() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).without_time();
+        let _log = tracing::subscriber::set_default(lines.with_target(false).finish());
+        let told = |text: &str| {
+            let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            log.lines().filter(|line| line.contains(text)).count()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("options.json");
+        let board = Board::default();
+        let first = options::load(&file);
+        let mut settling = tokio::spawn({
+            let (file, board) = (file.clone(), board.clone());
+            async move { settle(&file, first, &board).await }
+        });
+        let mut wait = async |time| tokio::time::timeout(time, &mut settling).await.ok();
+
+        let half_a_look = LOOK / 2;
+        assert!(wait(half_a_look).await.is_none());
+        assert_eq!(told("cannot be read"), 1);
+        assert!(board.setup().problem.unwrap().words.contains("cannot be read"));
+        assert!(wait(TELL).await.is_none());
+        assert_eq!(told("cannot be read"), 2);
+
+        std::fs::write(&file, r#"{"port": "COM3", "speed": 1}"#).unwrap();
+        assert!(wait(LOOK).await.is_none());
+        assert_eq!((told("cannot be read"), told("`COM3`"), told("`speed`")), (2, 1, 1));
+        let setup = board.setup();
+        assert!(setup.problem.unwrap().details[0].contains("`COM3`"));
+        assert_eq!(setup.warnings.len(), 1);
+
+        std::fs::write(&file, r#"{"port": "/dev/ttyUSB0"}"#).unwrap();
+        let options = wait(LOOK).await.unwrap().unwrap();
+        assert_eq!(options.config.meters[0].endpoint.to_string(), "/dev/ttyUSB0");
+        assert_eq!(board.setup().problem, None);
+    }
 }

@@ -165,7 +165,7 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         }
         board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
         let config = loaded.config.clone();
-        let around = Around { brokers: None, board: board.clone() };
+        let around = Around { board: board.clone(), ..Around::default() };
         let (changes, reloading) = reload::on_hangup(file, &variables, loaded, log, board)?;
         tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
@@ -184,6 +184,8 @@ fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
+        // Nothing is read again here, but it must not end the program either.
+        let _hangup = signal(SignalKind::hangup())?;
         resident::run(resident, first, stop).await;
         Ok(())
     })

@@ -438,6 +438,20 @@ fn worded(error: ConfigError, port: &str) -> OptionsError {
     OptionsError::Problems { problems, warnings }
 }
 
+/// What went wrong with the broker of the form, in the names of the form.
+#[must_use]
+pub fn of_own_broker(text: &str) -> String {
+    in_words(text, WRITTEN_PORT)
+}
+
+/// What went wrong with the broker of which Home Assistant said how to log in: without the sentences
+/// that speak of settings, since nobody made any.
+#[must_use]
+pub fn of_supplied_broker(text: &str) -> String {
+    let sentences = text.split_inclusive(". ").filter(|sentence| !sentence.contains("`mqtt."));
+    sentences.collect::<String>().trim_end().to_owned()
+}
+
 /// What the checks say, in the names of the form.
 fn in_words(text: &str, port: &str) -> String {
     let mut text = text.to_owned();
@@ -551,6 +565,21 @@ mod tests {
                 "discovery_prefix": "+", "retain": "perhaps"}}"#
                     .to_owned(),
             ),
+            (
+                "files of TLS",
+                format!(
+                    r#"{{{port}, "mqtt": {{"host": "broker", "tls": true,
+                "tls_ca_cert": "no-such-ca.crt", "tls_cert": "client.crt",
+                "tls_key_password": "hunter2"}}}}"#
+                ),
+            ),
+            (
+                "TLS switched off",
+                format!(
+                    r#"{{{port}, "units": "x", "mqtt": {{"host": "broker", "tls": false,
+                "tls_ca_cert": "ca.crt", "tls_cert": "client.crt", "tls_key": "client.key"}}}}"#
+                ),
+            ),
             ("the other port", r#"{"serial_port": "rfc2217://host:1"}"#.to_owned()),
             (
                 "wrong shapes",
@@ -594,6 +623,18 @@ mod tests {
     }
 
     #[test]
+    fn what_went_wrong_with_the_broker_is_in_words_of_the_form() {
+        let words = "it refused user name or password. Check `mqtt.username` and `mqtt.password`.";
+        assert_eq!(
+            of_own_broker(words),
+            "it refused user name or password. Check `username` of `mqtt` and `password` of `mqtt`."
+        );
+        assert_eq!(of_supplied_broker(words), "it refused user name or password.");
+        let words = "nothing listens there. Check that the broker runs.";
+        assert_eq!(of_supplied_broker(words), words);
+    }
+
+    #[test]
     fn files_are_in_their_folder() {
         let text = |text: &str| Raw::Text(text.to_owned());
         assert_eq!(in_folder("mqtt.tls_key", text("a/b.key")), text("/ssl/a/b.key"));
@@ -620,6 +661,11 @@ mod tests {
             let Config { publishing, meters, .. } = options.config.clone();
             (publishing, meters)
         });
+        // Whom the system trusts, if there is anybody.
+        match options.with_broker(&Supplied { tls: true, ..supplied("broker", "8883") }) {
+            Ok(config) => assert!(config.broker.tls.is_some()),
+            Err(error) => assert!(error.problems().join(" ").contains("trust"), "{error:?}"),
+        }
         let bare = Supplied { username: None, ..supplied("core-mosquitto", "1883") };
         assert_eq!(options.with_broker(&bare).unwrap().broker.credentials, None);
         for (host, port) in [("", "1883"), ("two words", "1883"), ("a", "0"), ("a", "x")] {

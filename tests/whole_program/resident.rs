@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::broker::Broker;
 use crate::program::{Program, binary};
 use crate::subscriber::Subscriber;
-use crate::{OPTICAL, example_meter, meter_on_pty, meter_on_tcp, patiently};
+use crate::{OPTICAL, config, example_meter, meter_on_pty, meter_on_tcp, patiently};
 
 const TOKEN: &str = "the-token-of-the-add-on";
 const SECRET: &str = "hunter2-secret";
@@ -312,6 +312,8 @@ async fn credentials_are_rotated() {
     add_on.program.says("says anew how to log in").await;
     add_on.program.says_times("Connected to the broker", 2).await;
     subscriber.expect_times("kamstrup/status", "online", 2).await;
+    // Nobody has made settings of these names.
+    assert_eq!(add_on.program.count("`mqtt."), 0, "{:#?}", add_on.program.log());
     add_on.stops().await;
     subscriber.expect("kamstrup/status", "offline").await;
 }
@@ -329,6 +331,9 @@ async fn broken_options_are_told_and_the_program_stays() {
         assert!(shown.contains(words), "{shown}");
     }
     assert!(!shown.contains(SECRET), "{shown}");
+    // Home Assistant starts it anew instead.
+    add_on.program.signal("-HUP").await;
+    assert!(is_healthy(&page.to_string()).await);
     assert!(add_on.program.runs());
     add_on.stops().await;
     insta::assert_snapshot!(add_on.log(&[]));
@@ -530,28 +535,39 @@ async fn systemd_is_told() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    let port = broker.port().to_string();
-    let variables = [
-        ("NOTIFY_SOCKET", path.to_str().unwrap()),
-        ("WATCHDOG_USEC", "200000"),
-        ("MQTT_HOST", "127.0.0.1"),
-        ("MQTT_PORT", port.as_str()),
-        ("SERIAL_COM_PORT", meter.com_port.as_str()),
-    ];
-    let mut program = Program::start_with(&[], &variables);
+    let yaml = config(&broker, &meter.com_port, "energy");
+    let file = folder.path().join("meter.yaml");
+    std::fs::write(&file, &yaml).unwrap();
+    let arguments = ["--config", file.to_str().unwrap()];
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
+    let mut program = Program::start_with(&arguments, &variables);
     let mut told = Vec::new();
-    let hear = async |told: &mut Vec<String>, text: &str, times: usize| {
-        while told.iter().filter(|known| *known == text).count() < times {
+    let mut hear = async |text: &str, times: usize| {
+        while told.iter().filter(|known: &&String| known.starts_with(text)).count() < times {
             let mut message = [0; 256];
             let length = patiently(text, socket.recv(&mut message)).await.unwrap();
             told.push(String::from_utf8(message[..length].to_vec()).unwrap());
         }
     };
-    hear(&mut told, "READY=1\n", 1).await;
-    hear(&mut told, "WATCHDOG=1\n", 3).await;
+    hear("READY=1\n", 1).await;
+    hear("WATCHDOG=1\n", 3).await;
+    // A good configuration, then a broken one.
+    std::fs::write(&file, yaml.replace("energy", "power")).unwrap();
+    program.signal("-HUP").await;
+    hear("READY=1\n", 2).await;
+    std::fs::write(&file, "mqtt: 1\n").unwrap();
+    program.signal("-HUP").await;
+    hear("READY=1\n", 3).await;
     program.terminate().await;
-    hear(&mut told, "STOPPING=1\n", 1).await;
+    hear("STOPPING=1\n", 1).await;
     assert_eq!(program.ended().await.code(), Some(0));
     told.retain(|text| text != "WATCHDOG=1\n");
-    assert_eq!(told, ["READY=1\n", "STOPPING=1\n"]);
+    for text in &mut told {
+        if let Some(time) = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=") {
+            assert!(time.trim_end().parse::<u64>().unwrap() > 0);
+            *text = "RELOADING=1\n".to_owned();
+        }
+    }
+    let reload = ["RELOADING=1\n", "READY=1\n"];
+    assert_eq!(told, [&["READY=1\n"][..], &reload, &reload, &["STOPPING=1\n"]].concat());
 }
