@@ -9,7 +9,10 @@
 )]
 
 mod broker;
+mod certificates;
+mod encrypted;
 mod home;
+mod mosquitto;
 mod ports;
 mod program;
 mod several;
