@@ -39,7 +39,13 @@ pub fn words(error: &Error) -> String {
 /// What we have against the broker's certificate.
 fn certificate(error: &CertificateError) -> String {
     let text = match error {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+        // A key that is too short cannot be told from a wrong one.
+        CertificateError::BadSignature => {
+            "the signature of its certificate does not hold. Either another CA of the same name made \
+             it: set `mqtt.tls_ca_cert` to the certificate of that one. Or a key is too short: RSA \
+             needs 2048 bits."
+        }
+        CertificateError::UnknownIssuer => {
             "its certificate is signed by a CA that is not trusted here. Set `mqtt.tls_ca_cert` to \
              the certificate of the CA that signed it. (If that is done: this is another CA, or \
              another broker.)"
