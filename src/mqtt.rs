@@ -307,7 +307,7 @@ async fn publish(
                 sent = Sent::waiting_until(heard.filter(|_| look));
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
-                filters.surveyed.extend(wanted.borrow().subscriptions.at_first.iter().cloned());
+                filters.are_surveyed(&wanted.borrow().subscriptions);
                 survey_ends = None;
             }
             // First, so that what is retained is seen before it is replaced.
@@ -352,6 +352,12 @@ struct Filters {
 }
 
 impl Filters {
+    /// What is retained there was looked at for long enough.
+    fn are_surveyed(&mut self, subscriptions: &Subscriptions) {
+        let seen = subscriptions.at_first.iter().filter(|filter| self.subscribed.contains(*filter));
+        self.surveyed.extend(seen.cloned());
+    }
+
     fn are_to_be_surveyed(&self, subscriptions: &Subscriptions) -> bool {
         !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
     }
@@ -745,7 +751,9 @@ mod tests {
     use std::num::NonZeroU16;
 
     use bytes::BytesMut;
-    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe};
+    use rumqttc::mqttbytes::v4::{
+        ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe, UnsubAck,
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
@@ -1027,6 +1035,51 @@ mod tests {
         assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn subscriptions_change_in_the_same_connection() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        let mut told = async |count: usize| {
+            let mut told = Vec::new();
+            while told.len() < count {
+                match peer.next().await {
+                    Some(Packet::Subscribe(subscribe)) => {
+                        peer.grant(&subscribe).await;
+                        told.push(format!("+{}", subscribe.filters[0].path));
+                    }
+                    Some(Packet::Unsubscribe(packet)) => {
+                        let answer = Packet::UnsubAck(UnsubAck::new(packet.pkid));
+                        peer.send(answer).await;
+                        told.push(format!("-{}", packet.topics[0]));
+                    }
+                    Some(Packet::Publish(publish)) => peer.acknowledge(&publish).await,
+                    other => panic!("{other:?}"),
+                }
+            }
+            told
+        };
+        assert_eq!(told(2).await, ["+birth", "+config/+"]);
+        publisher.subscribe(Subscriptions {
+            always: vec!["birth".to_owned(), "command/+".to_owned()],
+            at_first: vec!["other/+".to_owned()],
+        });
+        assert_eq!(told(3).await, ["-config/+", "+command/+", "+other/+"]);
+        // After a loss, what counts is what is wanted now.
+        drop(peer);
+        let mut peer = broker.welcome().await;
+        let mut filters = Vec::new();
+        while filters.len() < 3 {
+            if let Some(Packet::Subscribe(subscribe)) = peer.next().await {
+                peer.grant(&subscribe).await;
+                filters.push(subscribe.filters[0].path.clone());
+            }
+        }
+        assert_eq!(filters, ["birth", "command/+", "other/+"]);
+        stop.cancel();
+        assert_eq!(peer.take(2).await, ["status online", "status offline"]);
         ends(running).await;
     }
 

@@ -403,6 +403,9 @@ async fn check_online_tries_meters_and_broker() {
         meter.port
     );
     let some = check(&closed, &meters, &[]).await;
+    let debug = format!("{}\nlogging: {{level: DEBUG}}", one(&meter.port));
+    let debug = check(&closed, &debug, &[]).await;
+    assert!(String::from_utf8(debug.stderr.clone()).unwrap().contains("DEBUG"));
     let texts = [&all, &nothing, &some].map(|output| tried(output, &ports));
     insta::assert_snapshot!("check_online", texts.join("\n\n"));
     let found = check(&closed, &meters, &["--json"]).await;
@@ -410,6 +413,9 @@ async fn check_online_tries_meters_and_broker() {
     let works: Vec<_> = json(&found)["online"].as_array().unwrap().clone();
     let works: Vec<_> = works.iter().map(|found| found["works"].as_bool().unwrap()).collect();
     assert_eq!(works, [true, false, false]);
-    let written = String::from_utf8([found.stdout, some.stdout, some.stderr].concat()).unwrap();
+    let written = String::from_utf8(
+        [found.stdout, some.stdout, some.stderr, debug.stdout, debug.stderr].concat(),
+    )
+    .unwrap();
     assert!(!written.contains("hunter2"), "{written}");
 }

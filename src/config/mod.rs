@@ -718,7 +718,7 @@ impl<'a> Checker<'a> {
         let Some(key) = keys::find(path) else { return };
         let what = Self::place(path, setting);
         let shown = if key.secret { "a text that is not shown" } else { found };
-        let found = without_login(&shortened(shown));
+        let found = without_any_login(&shortened(shown));
         let accepted = key.accepted.to_owned();
         self.problems.push(Problem { what, found, accepted });
     }
@@ -732,6 +732,17 @@ fn shortened(text: &str) -> String {
         shown.push_str("...`");
     }
     shown.replace(char::is_control, " ")
+}
+
+/// What was found, without a log-in: `user:password@host` is no host.
+fn without_any_login(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') && !text.contains("://") => {
+            let quote = if text.starts_with('`') { "`" } else { "" };
+            format!("{quote}***@{host}")
+        }
+        _ => without_login(text),
+    }
 }
 
 /// `mqtt://user:password@host` as `mqtt://***@host`.
@@ -1035,6 +1046,8 @@ mod tests {
         let variables = [
             ("MQTT_HOST", "mqtt://host"),
             ("MQTT_HOST", "mqtt://somebody:hunter2@host"),
+            ("MQTT_HOST", "somebody:hunter2@host"),
+            ("SERIAL_COM_PORT", "somebody:hunter2@host:2003"),
             ("MQTT_PORT", "0"),
             ("MQTT_CLIENT", &"x".repeat(257)),
             ("MQTT_TOPIC", "a/#"),

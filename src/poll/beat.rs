@@ -48,13 +48,14 @@ impl Beat {
 
     /// The next beat.
     pub(super) fn next(&self, interval: Duration) -> Instant {
-        self.after(Duration::ZERO, interval)
+        self.after(Instant::now(), Duration::ZERO, interval)
     }
 
-    /// The next beat that is not sooner than after a rest, or a quarter of the interval.
-    pub(super) fn after(&self, rest: Duration, interval: Duration) -> Instant {
+    /// The next beat that is not sooner than a rest after the last one, or a quarter of the interval.
+    pub(super) fn after(&self, last: Instant, rest: Duration, interval: Duration) -> Instant {
         let now = Instant::now();
         let rest = rest.min(interval.checked_div(4).unwrap_or_default());
+        let rest = rest.saturating_sub(now.saturating_duration_since(last));
         let wall = (self.clock)();
         let rested = wall.timestamp().saturating_add(rest).unwrap_or(wall.timestamp());
         let rested = rested.to_zoned_datetime(wall.time_zone().clone());
@@ -181,9 +182,14 @@ mod tests {
         let beat = Beat::from(&"2026-11-24T09:59:59.99+01:00[Europe/Berlin]".parse().unwrap());
         let wait = |at: Instant| at - Instant::now();
         assert_eq!(wait(beat.next(MINUTE)), Duration::from_millis(10));
-        let after = |millis| wait(beat.after(Duration::from_millis(millis), MINUTE));
+        let rest = Duration::from_millis;
+        let after = |millis| wait(beat.after(Instant::now(), rest(millis), MINUTE));
         assert_eq!(after(9), Duration::from_millis(10));
         assert_eq!(after(10), Duration::from_millis(60_010));
         assert_eq!(after(90_000), Duration::from_millis(60_010));
+        // The rest counts from the beat, however long the poll took, or waited for its turn.
+        let last = Instant::now();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(beat.after(last, rest(90_000), MINUTE) - last, rest(60_010));
     }
 }

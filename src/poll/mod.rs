@@ -194,7 +194,7 @@ pub async fn run<O: Open>(
         let now = Instant::now();
         // A beat is not kept twice where the clock is put back a little.
         let rest = if on_beat { RECOVERY } else { LEAST };
-        tick = beat.after(rest.saturating_sub(begun.elapsed()), plan.interval);
+        tick = beat.after(due, rest, plan.interval);
         due = tick;
         if memory.in_vain {
             due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));
