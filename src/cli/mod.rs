@@ -133,7 +133,7 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     }
     with_signals(async |stop| {
         let config = loaded.config.clone();
-        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, log)?;
+        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, log, stop.clone())?;
         tokio::select! {
             result = app::run_changing(config, changes, stop) => result,
             never = reloading => match never {},
