@@ -300,7 +300,7 @@ async fn publish(
         if current.is_some() {
             if number != current {
                 number = current;
-                filters.subscribed.clear();
+                filters.forget();
                 // Some brokers hand out what is retained only after what comes in next.
                 let heard = Instant::now().checked_add(HEARD);
                 let look = filters.are_to_be_surveyed(&wanted.borrow().subscriptions);
@@ -312,7 +312,7 @@ async fn publish(
             }
             // First, so that what is retained is seen before it is replaced.
             let subscriptions = Arc::clone(&wanted.borrow().subscriptions);
-            if filters.adjust(&client, &subscriptions).await {
+            if filters.adjust(&client, subscriptions).await {
                 survey_ends = Instant::now().checked_add(SURVEY);
             }
             let spread = jittered(SPREAD);
@@ -349,6 +349,8 @@ struct Filters {
     subscribed: BTreeSet<String>,
     /// Where it is known what is retained.
     surveyed: BTreeSet<String>,
+    /// By what this was done.
+    adjusted_to: Option<Arc<Subscriptions>>,
 }
 
 impl Filters {
@@ -356,6 +358,13 @@ impl Filters {
     fn are_surveyed(&mut self, subscriptions: &Subscriptions) {
         let seen = subscriptions.at_first.iter().filter(|filter| self.subscribed.contains(*filter));
         self.surveyed.extend(seen.cloned());
+        self.adjusted_to = None;
+    }
+
+    /// The connection is a new one.
+    fn forget(&mut self) {
+        self.subscribed.clear();
+        self.adjusted_to = None;
     }
 
     fn are_to_be_surveyed(&self, subscriptions: &Subscriptions) -> bool {
@@ -363,21 +372,25 @@ impl Filters {
     }
 
     /// Subscribes to what is wanted, and to nothing else. Whether something new is looked at.
-    async fn adjust(&mut self, client: &AsyncClient, wanted: &Subscriptions) -> bool {
-        let Subscriptions { always, at_first } = wanted;
+    async fn adjust(&mut self, client: &AsyncClient, wanted: Arc<Subscriptions>) -> bool {
+        if self.adjusted_to.as_ref().is_some_and(|by| Arc::ptr_eq(by, &wanted)) {
+            return false;
+        }
+        let Subscriptions { always, at_first } = &*wanted;
         let at_first = at_first.iter().filter(|filter| !self.surveyed.contains(*filter));
         let at_first: Vec<&String> = at_first.collect();
         let filters = || always.iter().chain(at_first.iter().copied());
         let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
-        let wanted: BTreeSet<String> = filters().cloned().collect();
+        let all: BTreeSet<String> = filters().cloned().collect();
         // Both fail only when the connection loop has ended, and the program with it.
-        for filter in self.subscribed.difference(&wanted) {
+        for filter in self.subscribed.difference(&all) {
             let _ = client.unsubscribe(filter).await;
         }
         for filter in filters().filter(|filter| !self.subscribed.contains(*filter)) {
             let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
         }
-        self.subscribed = wanted;
+        self.subscribed = all;
+        self.adjusted_to = Some(wanted);
         is_new
     }
 }

@@ -430,10 +430,23 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         texts.push(format!("refused: {}", told(&supervisor(port).ask().await)));
-        texts.push(format!("slow: {}", told(&Err(Trouble::Slow))));
         let text = texts.join("\n");
         assert!(!text.contains("hunter2") && !text.contains("the-token"), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    /// On paused time, which leaps to the deadline where nobody has anything to say.
+    #[tokio::test(start_paused = true)]
+    async fn a_supervisor_that_hangs_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let begun = Instant::now();
+        let hangs = supervisor(port).ask().await;
+        assert_eq!(hangs, Err(Trouble::Slow));
+        assert!(begun.elapsed() >= PATIENCE);
+        let answer = "Home Assistant's Supervisor does not answer within 10 s. If it stays so, \
+                      restart the machine.";
+        assert_eq!(told(&hangs), answer);
     }
 
     /// Answers from a list, and when each was asked for.

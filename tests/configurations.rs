@@ -1,7 +1,12 @@
 //! Files as people write them, good and bad: what each says, as a snapshot, and that none of them
 //! makes the program show a secret.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test ends with a panic")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends with a panic"
+)]
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -13,6 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kamstrup2mqtt::config::{self, Effect, Loaded, Origin, Parameter, Qos, Variables};
+use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use tempfile::TempDir;
 use tracing::Level;
 
@@ -198,6 +204,31 @@ fn no_check_shows_a_secret() {
                 assert!(matches!(code, Some(0 | 2)), "{path:?}: {text}");
                 assert!(!text.is_empty() && !text.contains(SECRET), "{path:?}: {text}");
             }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// A file in which something was cut out or put in by mistake: an answer, whatever it is.
+    #[test]
+    fn no_file_is_too_odd(
+        file in any::<prop::sample::Index>(),
+        from in any::<prop::sample::Index>(),
+        length in 0_usize..20,
+        insert in "[-\\[\\]{}#&*!|>'\"%@`:,?<= \\t\\n\\r\\PCa-z]{0,4}",
+    ) {
+        let text = String::from_utf8_lossy(&fs::read(file.get(&files())).unwrap()).into_owned();
+        let characters: Vec<char> = text.chars().collect();
+        let from = from.index(characters.len() + 1);
+        let to = (from + length).min(characters.len());
+        let mut odd: String = characters.iter().take(from).collect();
+        odd.push_str(&insert);
+        odd.extend(characters.iter().skip(to));
+        match config::check(Some((Path::new("odd.yaml"), &odd)), &Variables::new()) {
+            Ok(loaded) => assert!(!loaded.config.meters.is_empty()),
+            Err(error) => assert!(!error.to_string().is_empty() && !error.hint().is_empty()),
         }
     }
 }

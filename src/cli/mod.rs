@@ -166,7 +166,8 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
         let config = loaded.config.clone();
         let around = Around { board: board.clone(), ..Around::default() };
-        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, log, board)?;
+        let (changes, reloading) =
+            reload::on_hangup(file, &variables, loaded, log, board, stop.clone())?;
         tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
             never = reloading => match never {},

@@ -1,10 +1,12 @@
 //! SIGHUP: the configuration is read again, and what has changed is applied.
 
 use std::convert::Infallible;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config, ConfigError, Loaded, Variables};
@@ -14,21 +16,44 @@ use crate::systemd;
 
 /// What SIGHUP makes of the configuration, and the work that this is, which never ends.
 ///
-/// The variables are those of the start; files that they name are read again.
+/// The variables are those of the start; files that they name are read again. Where the signal says
+/// that the terminal is gone in which the program runs, it stops instead.
 pub(super) fn on_hangup(
     file: Option<&Path>,
     variables: &Variables,
     loaded: Loaded,
     log: logging::Handle,
     board: Board,
+    stop: CancellationToken,
 ) -> anyhow::Result<(mpsc::Receiver<Config>, impl Future<Output = Infallible>)> {
     let hangup = signal(SignalKind::hangup())?;
     let (sender, changes) = mpsc::channel(1);
+    let hangup = Hangup { signal: hangup, was_terminal: io::stdout().is_terminal(), stop };
     Ok((changes, reload(hangup, sender, file, variables, loaded, log, board)))
 }
 
+struct Hangup {
+    signal: Signal,
+    /// Whether standard output was a terminal at the start.
+    was_terminal: bool,
+    stop: CancellationToken,
+}
+
+impl Hangup {
+    /// Waits until the configuration is to be read again.
+    async fn come(&mut self) {
+        while self.signal.recv().await.is_some() {
+            if !self.was_terminal || io::stdout().is_terminal() {
+                return;
+            }
+            self.stop.cancel();
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn reload(
-    mut hangup: Signal,
+    mut hangup: Hangup,
     changes: mpsc::Sender<Config>,
     file: Option<&Path>,
     variables: &Variables,
@@ -37,9 +62,7 @@ async fn reload(
     board: Board,
 ) -> Infallible {
     loop {
-        if hangup.recv().await.is_none() {
-            std::future::pending::<()>().await;
-        }
+        hangup.come().await;
         systemd::reloading();
         let new = match config::load(file, variables) {
             Ok(new) => new,

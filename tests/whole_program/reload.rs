@@ -1,11 +1,16 @@
 //! SIGHUP, with another configuration than before.
 
+use std::process::Stdio;
+
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::broker::Broker;
-use crate::program::Program;
+use crate::program::{Program, binary};
 use crate::subscriber::Subscriber;
-use crate::{config, example_meter, meter_on_tcp};
+use crate::{config, example_meter, meter_on_tcp, patiently};
 
 const DISCOVERY: &str = "homeassistant/sensor/kamstrup_";
 
@@ -183,7 +188,7 @@ async fn meters_come_and_go() {
 async fn a_secret_in_a_file_is_read_again() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
-    let folder = tempfile::TempDir::new().unwrap();
+    let folder = TempDir::new().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "hunter2-1\n").unwrap();
     let yaml = format!(
@@ -207,4 +212,44 @@ async fn a_secret_in_a_file_is_read_again() {
     program.reload(&yaml).await;
     program.says("nothing to use (there is no such file)").await;
     assert_eq!(program.count("hunter2"), 0, "{:#?}", program.log());
+}
+
+/// Who closes the window in which the program runs does not ask for another configuration.
+#[tokio::test]
+async fn a_terminal_that_is_closed_stops_it() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("home.yaml");
+    std::fs::write(&file, config(&broker, &meter.com_port, "energy")).unwrap();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let terminal = ioctl_tiocgptpeer(&master, flags).unwrap();
+    let mut process = Command::new(binary())
+        .arg("--config")
+        .arg(&file)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(terminal))
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    subscriber.expect("kamstrup/energy", "81947").await;
+    let hangup = async |process: &tokio::process::Child| {
+        let pid = process.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
+    };
+    // While it is there, the signal means what it always does.
+    hangup(&process).await;
+    subscriber.expect_times("kamstrup/energy", "81947", 3).await;
+    assert!(process.try_wait().unwrap().is_none());
+    drop(master);
+    hangup(&process).await;
+    let ended = patiently("the program ends", process.wait()).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+    subscriber.expect("kamstrup/status", "offline").await;
 }
