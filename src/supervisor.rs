@@ -250,11 +250,11 @@ pub async fn run(
                 } else {
                     info!("Home Assistant says anew how to log in to its MQTT broker {name}.");
                 }
+                // The new one is tried before anything is asked again. Only that something is known
+                // of it counts: it may have refused before this is looked at.
+                broker.mark_unchanged();
                 brokers.send_replace(Some(found));
-                // The new one is tried before anything is asked again.
-                let is_tried =
-                    |state: &BrokerState| matches!(state, BrokerState::Connecting { .. });
-                if broker.wait_for(is_tried).await.is_err() {
+                if broker.changed().await.is_err() {
                     return;
                 }
             }
@@ -497,6 +497,16 @@ mod tests {
         events: &[(u64, BrokerState)],
         seconds: u64,
     ) -> (Vec<u64>, Vec<(u64, String)>) {
+        runs_with(answers, events, seconds, None).await
+    }
+
+    /// The same with a broker that lets nobody in who has this password.
+    async fn runs_with(
+        answers: Vec<Result<Supplied, Trouble>>,
+        events: &[(u64, BrokerState)],
+        seconds: u64,
+        refused: Option<&str>,
+    ) -> (Vec<u64>, Vec<(u64, String)>) {
         let begun = Instant::now();
         let script =
             Script { answers: Mutex::new(answers.into()), begun: Some(begun), ..Script::default() };
@@ -518,6 +528,9 @@ mod tests {
                 let password = brokers.borrow().clone().unwrap().credentials.unwrap().password;
                 came.push((begun.elapsed().as_secs(), password.reveal().to_owned()));
                 board.set_broker(BrokerState::Connecting { name: String::new() });
+                if refused == Some(password.reveal()) {
+                    board.set_broker(down());
+                }
             }
         };
         let ending = async {
@@ -565,6 +578,15 @@ mod tests {
         let (asked, came) = runs(answers, &events, 1000).await;
         assert_eq!(asked, [0, 100, 101, 103, 200, 201]);
         assert_eq!(came, [(0, "a".to_owned()), (103, "b".to_owned())]);
+    }
+
+    /// It does so before anybody has seen that it was tried.
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_refuses_at_once_is_asked_for_again() {
+        let answers = vec![Ok(good("old")), Ok(good("old")), Ok(good("new"))];
+        let (asked, came) = runs_with(answers, &[(5, up())], 1000, Some("old")).await;
+        assert_eq!(asked, [0, 0, 1]);
+        assert_eq!(came, [(0, "old".to_owned()), (1, "new".to_owned())]);
     }
 
     /// One that is back with the old log-in needs no new one.
