@@ -568,7 +568,9 @@ mod tests {
     use std::num::NonZeroU16;
 
     use bytes::BytesMut;
-    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe};
+    use rumqttc::mqttbytes::v4::{
+        ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe,
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
@@ -664,9 +666,27 @@ mod tests {
                     Some(Packet::Publish(publish)) => return publish,
                     Some(Packet::PingReq) => self.send(Packet::PingResp).await,
                     Some(Packet::Subscribe(subscribe)) => self.grant(&subscribe).await,
+                    Some(Packet::PubRel(released)) => self.complete(released.pkid).await,
                     other => panic!("{other:?}"),
                 }
             }
+        }
+
+        /// The third answer to a publish that comes exactly once.
+        async fn complete(&mut self, pkid: u16) {
+            self.send(Packet::PubComp(PubComp::new(pkid))).await;
+        }
+
+        /// Exactly these are published, the first of them only just now.
+        async fn all_within_five_seconds<T>(&mut self, expected: &[T])
+        where
+            T: fmt::Debug,
+            String: PartialEq<T>,
+        {
+            let back = Instant::now();
+            let taken = self.take(expected.len()).await;
+            assert_eq!(taken, expected);
+            assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
         }
 
         async fn grant(&mut self, subscribe: &Subscribe) {
@@ -681,8 +701,10 @@ mod tests {
         }
 
         async fn acknowledge(&mut self, publish: &Publish) {
-            if publish.qos == QoS::AtLeastOnce {
-                self.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+            match publish.qos {
+                QoS::AtMostOnce => {}
+                QoS::AtLeastOnce => self.send(Packet::PubAck(PubAck::new(publish.pkid))).await,
+                QoS::ExactlyOnce => self.send(Packet::PubRec(PubRec::new(publish.pkid))).await,
             }
         }
 
@@ -704,6 +726,10 @@ mod tests {
 
     fn message(topic: &str, payload: &str, qos: Qos) -> Message {
         Message { topic: topic.to_owned(), payload: payload.to_owned(), qos, retain: true }
+    }
+
+    fn many(numbers: std::ops::Range<usize>) -> Vec<Message> {
+        numbers.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect()
     }
 
     fn discovery() -> Vec<Message> {
@@ -888,15 +914,152 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_refusal_it_tries_again() {
-        let (broker, _publisher, stop, running) = Script::start().await;
-        let (mut peer, _) = broker.accept().await;
-        let refused = ConnectReturnCode::BadUserNamePassword;
-        peer.send(Packet::ConnAck(ConnAck::new(refused, false))).await;
+    async fn after_a_refusal_of_any_kind_it_tries_again() {
+        use ConnectReturnCode as Code;
+
+        let refused = async |code: Code| {
+            let (broker, publisher, stop, running) = Script::start().await;
+            publisher.update(METER, discovery(), values("1"));
+            let (mut peer, _) = broker.accept().await;
+            let since = Instant::now();
+            peer.send(Packet::ConnAck(ConnAck::new(code, false))).await;
+            assert_eq!(peer.next().await, None, "{code:?}");
+            let mut peer = broker.welcome().await;
+            let pause = since.elapsed();
+            assert!(pause > FIRST_BACK_OFF / 2 && pause < FIRST_BACK_OFF * 2, "{code:?} {pause:?}");
+            peer.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
+            stop.cancel();
+            assert_eq!(peer.take(1).await, ["status offline"]);
+            ends(running).await;
+        };
+        tokio::join!(
+            refused(Code::RefusedProtocolVersion),
+            refused(Code::BadClientId),
+            refused(Code::ServiceUnavailable),
+            refused(Code::BadUserNamePassword),
+            refused(Code::NotAuthorized),
+        );
+    }
+
+    /// More than is in flight and than the queue takes, lost in the midst of it.
+    #[tokio::test]
+    async fn what_waits_when_the_connection_is_lost_is_there_soon_after() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let many = many(0..3 * QUEUE);
+        publisher.update(METER, many.clone(), values("1"));
         let mut peer = broker.welcome().await;
-        assert_eq!(peer.take(1).await, ["status online"]);
+        // Some are acknowledged, some are not, and some never went out.
+        peer.take(usize::from(IN_FLIGHT) / 2).await;
+        for _ in 0..IN_FLIGHT {
+            peer.published().await;
+        }
+        drop(peer);
+
+        let mut peer = broker.welcome().await;
+        let discovery = many.iter().map(|message| format!("{} x", message.topic));
+        let online = || ["status online".to_owned()].into_iter();
+        let expected: Vec<_> =
+            online().chain(discovery).chain(["energy 1".to_owned()].into_iter()).collect();
+        peer.all_within_five_seconds(&expected).await;
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_may_come_in_any_order() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        publisher.update(METER, many(0..60), Vec::new());
+        let mut arrived = Vec::new();
+        while arrived.len() < 60 {
+            let mut together = Vec::new();
+            for _ in 0..IN_FLIGHT {
+                together.push(peer.published().await);
+            }
+            arrived.extend(together.iter().map(|publish| publish.topic.clone()));
+            for publish in together.iter().rev() {
+                peer.acknowledge(publish).await;
+            }
+        }
+        // Each once.
+        let topics = many(0..60).into_iter().map(|message| message.topic);
+        assert_eq!(arrived, topics.collect::<Vec<_>>());
+        publisher.update(METER, many(0..60), values("1"));
+        assert_eq!(peer.take(1).await, ["energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn quality_and_retain_are_those_of_the_message() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let mut states = Vec::new();
+        for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+            for retain in [false, true] {
+                states.push(Message { retain, ..message("energy", "1", qos) });
+            }
+        }
+        publisher.update(METER, Vec::new(), states.clone());
+        for Message { qos, retain, .. } in states {
+            let publish = peer.published().await;
+            assert_eq!((publish.qos, publish.retain, publish.dup), (qos.into(), retain, false));
+            peer.acknowledge(&publish).await;
+        }
+        // Nothing is said twice.
+        publisher.update(METER, Vec::new(), values("2"));
+        assert_eq!(peer.take(1).await, ["energy 2"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        loop {
+            match peer.next().await {
+                Some(Packet::PubRel(released)) => peer.complete(released.pkid).await,
+                other => break assert_eq!(other, Some(Packet::Disconnect)),
+            }
+        }
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_flood_from_the_broker_is_bounded_and_holds_up_nothing() {
+        const MORE: usize = 500;
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // Nobody takes what comes in.
+        for _ in 0..INBOX + MORE {
+            peer.says("birth", "online", false).await;
+        }
+        publisher.update(METER, discovery(), values("1"));
+        assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
+        // The answer to a last message proves that all before it were heard.
+        let mut last = Publish::new("birth", QoS::AtLeastOnce, "online");
+        last.pkid = 1;
+        peer.send(Packet::Publish(last)).await;
+        assert_eq!(peer.next().await, Some(Packet::PubAck(PubAck::new(1))));
+        assert_eq!(broker.received.len(), INBOX);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_message_without_end_ends_only_the_connection() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        publisher.update(METER, discovery(), values("1"));
+        let mut peer = broker.welcome().await;
+        let expected = ["status online", "config {}", "energy 1"];
+        assert_eq!(peer.take(3).await, expected);
+        // A PUBLISH that announces 256 MiB.
+        peer.stream.write_all(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]).await.unwrap();
+        let mut again = broker.welcome().await;
+        again.all_within_five_seconds(&expected).await;
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
         ends(running).await;
     }
 
@@ -917,20 +1080,47 @@ mod tests {
         tokio::join!(slow(15), slow(100));
     }
 
-    /// What is published while the broker has stopped reading is there after the next connect.
+    /// What is published while the broker has fallen silent is there after the next connect.
     #[tokio::test]
     async fn a_connection_that_is_half_open_is_noticed() {
-        let keep_alive = Duration::from_secs(1);
+        let keep_alive = Duration::from_secs(2);
         let (broker, publisher, stop, running) = Script::start_with(keep_alive).await;
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(1).await, ["status online"]);
         publisher.update(METER, discovery(), values("1"));
-        // Nothing is read or said any more, and the connection stays.
+        // Nothing is said any more, and the connection stays.
         let silent_since = Instant::now();
+        while peer.next().await.is_some() {}
+        let noticed = silent_since.elapsed();
+        assert!(noticed > keep_alive / 2 && noticed < 2 * keep_alive + ROOM, "{noticed:?}");
+        let mut again = broker.welcome().await;
+        again.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// A busy machine may take so much longer.
+    const ROOM: Duration = Duration::from_secs(1);
+
+    /// Nor is it kept for longer when nothing can be written to it any more, so that not even a
+    /// ping goes out.
+    #[tokio::test]
+    async fn a_broker_that_reads_no_more_is_left() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // More than the system keeps for a reader.
+        let much = "x".repeat(LONGEST / 2);
+        let states = vec![message("energy", &much, Qos::AtMostOnce); 32];
+        let silent_since = Instant::now();
+        publisher.update(METER, discovery(), states);
         let mut again = broker.welcome().await;
         let noticed = silent_since.elapsed();
-        assert!(noticed < 2 * keep_alive + FIRST_BACK_OFF * 2, "{noticed:?}");
-        assert_eq!(again.take(3).await, ["status online", "config {}", "energy 1"]);
+        assert!(noticed < 2 * KEEP_ALIVE, "{noticed:?}");
+        // Values change meanwhile as they did before.
+        publisher.update(METER, discovery(), values("2"));
+        again.all_within_five_seconds(&["status online", "config {}", "energy 2"]).await;
         drop(peer);
         stop.cancel();
         assert_eq!(again.take(1).await, ["status offline"]);
