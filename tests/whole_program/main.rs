@@ -14,6 +14,7 @@ mod ports;
 mod program;
 mod several;
 mod simulate;
+mod stalls;
 mod subscriber;
 
 use std::collections::BTreeMap;
