@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kamstrup2mqtt::simulator::{Behaviour, Registers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use crate::broker::Broker;
 use crate::program::Program;
 use crate::subscriber::{Arrived, Subscriber};
-use crate::{config, example_meter, patiently};
+use crate::{config, example_meter, meter_on_tcp, patiently};
 
 /// A poll at the start and then none for long.
 fn seldom(yaml: &str) -> String {
@@ -125,6 +126,92 @@ async fn who_uses_the_same_ids_is_told_what_to_do() {
     let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
     let line = program.says("Set `homeassistant.id_prefix`").await;
     assert!(line.contains("Other meter") || line.contains("other"), "{line}");
+}
+
+/// With the settings that tell them apart, each has all of its own.
+#[tokio::test]
+async fn two_programs_on_one_broker_leave_each_other_alone() {
+    let (broker, meter, other) =
+        (Broker::start().await, example_meter().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let mut first = Program::start(&seldom(&config(&broker, &meter.com_port, "energy")));
+    subscriber.expect(ENERGY, "81947").await;
+    let settings = "client: attic, topic: attic, device_id: attic,";
+    let attic = seldom(&config(&broker, &other.com_port, "energy"))
+        .replace("mqtt: {", &format!("mqtt: {{ {settings}"));
+    let attic =
+        format!("{attic}homeassistant: {{ id_prefix: attic, status_topic: attic/birth }}\n");
+    let mut second = Program::start(&attic);
+    subscriber.expect("attic/energy", "81947").await;
+    let last = subscriber.last();
+    let id = |topic: &str| {
+        let entity: serde_json::Value = serde_json::from_str(&last[topic]).unwrap();
+        (entity["unique_id"].clone(), entity["device"]["identifiers"][0].clone())
+    };
+    assert_eq!(id(ENERGY_CONFIG), ("kamstrup_energy".into(), "kamstrup_meter".into()));
+    let attic_config = "homeassistant/sensor/attic_energy/config";
+    assert_eq!(id(attic_config), ("attic_energy".into(), "attic".into()));
+
+    // Each hears its own birth and its own commands.
+    subscriber.publish("attic/birth", "online", false).await;
+    subscriber.expect_times("attic/energy", "81947", 2).await;
+    subscriber.publish("attic/command/read", "", false).await;
+    subscriber.expect_times("attic/energy", "81947", 3).await;
+    let all = subscriber.all();
+    assert_eq!((times(&all, ENERGY), times(&all, ENERGY_CONFIG)), (1, 1));
+
+    for program in [&mut first, &mut second] {
+        program.terminate().await;
+        assert_eq!(program.ended().await.code(), Some(0));
+        program.says("Stopped.").await;
+        assert_eq!(program.count("WARN"), 0, "{:#?}", program.log());
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("attic.yaml");
+    std::fs::write(&file, &attic).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(forget.ended().await.code(), Some(0));
+    let kept = retained(&broker).await;
+    assert!(kept.contains(&ENERGY_CONFIG.to_owned()), "{kept:?}");
+    assert!(!kept.iter().any(|topic| topic.contains("attic")), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_command_to_one_of_two_meters_reads_only_that() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = seldom(&config(&broker, &meter.com_port, "energy"));
+    let _program =
+        Program::start(&format!("{yaml}meters: [{{ name: house }}, {{ name: flat }}]\n"));
+    let topics = ["kamstrup/house/reading", "kamstrup/flat/reading"];
+    let polled =
+        |house, flat| move |all: &[Arrived]| topics.map(|topic| times(all, topic)) == [house, flat];
+    subscriber.until("each was read", polled(1, 1)).await;
+    subscriber.publish("kamstrup/flat/command/read", "", false).await;
+    subscriber.until("one was read again", polled(1, 2)).await;
+    subscriber.publish("kamstrup/command/read", "", false).await;
+    subscriber.until("both were read again", polled(2, 3)).await;
+}
+
+/// A MULTICAL 403 whose return sensor is disconnected.
+#[tokio::test]
+async fn what_the_meter_says_of_its_faults_is_told_in_words() {
+    let broker = Broker::start().await;
+    let registers = Registers::from_yaml("GetType: 0x0000 A1\nenergy: 5 kWh\ninfocode: 16\n");
+    let meter = meter_on_tcp(registers.unwrap(), Behaviour::default()).await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = config(&broker, &meter.com_port, "energy")
+        .replace("kamstrup: {", "kamstrup: { version: 403,");
+    let _program = Program::start(&yaml);
+    subscriber.expect("kamstrup/problem", "ON").await;
+    subscriber.expect("kamstrup/connection", "ON").await;
+    let last = subscriber.last();
+    insta::assert_snapshot!(last["kamstrup/info"]);
+    for (component, name) in [("binary_sensor", "problem"), ("sensor", "info")] {
+        let topic = format!("homeassistant/{component}/kamstrup_{name}/config");
+        let entity: serde_json::Value = serde_json::from_str(&last[&topic]).unwrap();
+        assert_eq!(entity["state_topic"], format!("kamstrup/{name}"));
+    }
 }
 
 /// A broker that lets the program in and then reads nothing more.
