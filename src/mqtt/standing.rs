@@ -39,10 +39,22 @@ pub(super) struct Wanted {
 #[derive(Debug, Default)]
 struct Part {
     discovery: Vec<Message>,
+    /// Counts how often discovery changed.
+    edition: u64,
     /// What was said last.
     states: Vec<Message>,
     /// Counts what was said.
     version: u64,
+}
+
+impl Part {
+    /// With hundreds of meters, it counts that only what has changed is looked at again.
+    fn announce(&mut self, discovery: Vec<Message>) {
+        if self.discovery != discovery {
+            self.discovery = discovery;
+            self.edition = self.edition.wrapping_add(1);
+        }
+    }
 }
 
 /// Changes what should stand on the broker. Never waits.
@@ -60,7 +72,7 @@ impl Publisher {
     /// Sets a source's discovery messages.
     pub fn announce(&self, source: Source, discovery: Vec<Message>) {
         self.wanted
-            .send_modify(|wanted| wanted.parts.entry(source).or_default().discovery = discovery);
+            .send_modify(|wanted| wanted.parts.entry(source).or_default().announce(discovery));
     }
 
     /// Sets a source's discovery messages and its states, which follow them. What was said before
@@ -68,7 +80,9 @@ impl Publisher {
     pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
         self.wanted.send_modify(|wanted| {
             let part = wanted.parts.entry(source).or_default();
-            *part = Part { discovery, states, version: part.version.wrapping_add(1) };
+            part.announce(discovery);
+            part.states = states;
+            part.version = part.version.wrapping_add(1);
         });
     }
 
@@ -93,6 +107,8 @@ pub(super) struct Sent {
     /// Payloads by topic.
     discovery: BTreeMap<String, String>,
     cleared: BTreeSet<String>,
+    /// Which discovery messages these were, by source.
+    editions: BTreeMap<Source, u64>,
     /// What was said last, by source.
     versions: BTreeMap<Source, u64>,
     /// Until when states wait for their entities.
@@ -137,6 +153,7 @@ impl Sent {
         }
         if self.births.replace(wanted.births).is_some_and(|births| births != wanted.births) {
             self.discovery.clear();
+            self.editions.clear();
             self.versions.clear();
             self.not_before = now.checked_add(spread);
         }
@@ -150,11 +167,14 @@ impl Sent {
             }
         }
         for (source, part) in &wanted.parts {
-            for message in &part.discovery {
-                let Message { topic, payload, .. } = message;
-                if self.discovery.insert(topic.clone(), payload.clone()).as_ref() != Some(payload) {
-                    due.messages.push(message.clone());
-                    self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+            if self.editions.insert(*source, part.edition) != Some(part.edition) {
+                for message in &part.discovery {
+                    let Message { topic, payload, .. } = message;
+                    let before = self.discovery.insert(topic.clone(), payload.clone());
+                    if before.as_ref() != Some(payload) {
+                        due.messages.push(message.clone());
+                        self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+                    }
                 }
             }
             if self.versions.get(source) == Some(&part.version) || part.states.is_empty() {
