@@ -77,7 +77,7 @@ impl Cleaner {
             }
             // One after the other, so that the queue never fills.
             if let Some(filter) = waiting.next() {
-                self.client.try_subscribe(filter, QoS::AtLeastOnce).map_err(|e| e.to_string())?;
+                self.client.try_subscribe(filter, super::LOOKING).map_err(|e| e.to_string())?;
             }
             if granted >= filters.len() {
                 by = Instant::now().checked_add(QUIET).unwrap_or(self.until).min(self.until);

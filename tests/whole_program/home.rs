@@ -1,5 +1,6 @@
 //! What Home Assistant and the broker say to the program, and what is retained of earlier runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kamstrup2mqtt::simulator::{Behaviour, Registers};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use crate::broker::Broker;
 use crate::program::Program;
 use crate::subscriber::{Arrived, Subscriber};
-use crate::{config, example_meter, meter_on_tcp, patiently};
+use crate::{ALL_NAMES, config, example_meter, meter_on_tcp, patiently};
 
 /// A poll at the start and then none for long.
 fn seldom(yaml: &str) -> String {
@@ -101,6 +102,58 @@ async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() 
     forget.says("Taken away from the broker").await;
     assert_eq!(forget.ended().await.code(), Some(0));
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
+}
+
+/// More than Mosquitto keeps for a client that has not acknowledged it.
+#[tokio::test]
+async fn however_much_is_retained_all_of_ours_is_found() {
+    const METERS: usize = 50;
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let with_meters = |count: usize| {
+        let list = (0..count).map(|number| format!("  - {{ name: m{number} }}\n"));
+        format!(
+            "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
+             serial_device: {{ com_port: /dev/no-such-port }}\n\
+             kamstrup: {{ parameters: '{ALL_NAMES}' }}\n\
+             meters:\n{}",
+            broker.port(),
+            list.collect::<String>()
+        )
+    };
+    // Announced as the last of all.
+    let last = format!("homeassistant/button/kamstrup_m{}_read/config", METERS - 1);
+    let mut program = Program::start(&with_meters(METERS));
+    subscriber.until("all are announced", |all| times(all, &last) == 1).await;
+    program.terminate().await;
+    program.ended().await;
+    let stands = |last: &BTreeMap<String, String>| {
+        let configs = last.iter().filter(|(topic, _)| topic.ends_with("/config"));
+        configs.filter(|(_, payload)| !payload.is_empty()).count()
+    };
+    let many = stands(&subscriber.last());
+    assert!(many > 1500, "{many}");
+
+    let mut program = Program::start(&with_meters(1));
+    let gone = |all: &[Arrived]| all.iter().filter(|arrived| arrived.payload.is_empty()).count();
+    // The program's own two stand, and one meter's.
+    let one = 2 + (many - 2) / METERS;
+    subscriber.until("the others are taken away", |all| gone(all) == many - one).await;
+    assert_eq!(stands(&subscriber.last()), one);
+    program.terminate().await;
+    program.ended().await;
+
+    let mut program = Program::start(&with_meters(METERS));
+    subscriber.until("all are announced again", |all| times(all, &last) == 2).await;
+    program.terminate().await;
+    program.ended().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("meters.yaml");
+    std::fs::write(&file, with_meters(METERS)).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(forget.ended().await.code(), Some(0));
+    subscriber.until("nothing stands", |all| gone(all) >= 2 * many - one).await;
+    assert_eq!(stands(&subscriber.last()), 0);
 }
 
 /// The topics on which something is retained.
