@@ -20,6 +20,7 @@ use rumqttc::{
     MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -360,7 +361,7 @@ async fn poll(
                 link.sent.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(Event::Incoming(packet)) => ears.hear(packet),
+            Ok(Event::Incoming(packet)) => ears.hear(packet).await,
             Ok(Event::Outgoing(_)) => {}
             Err(error) => {
                 // Without this line the client never publishes again after an acknowledgement out
@@ -402,7 +403,12 @@ struct Ears {
 }
 
 impl Ears {
-    fn hear(&mut self, packet: Incoming) {
+    /// Gives way to who handles the messages when there is no room for another, but does not wait
+    /// for it, since the connection must go on.
+    async fn hear(&mut self, packet: Incoming) {
+        if self.inbox.capacity() == 0 {
+            yield_now().await;
+        }
         match packet {
             Incoming::Publish(publish) => {
                 let received = Received {
@@ -410,7 +416,6 @@ impl Ears {
                     payload: publish.payload.to_vec(),
                     retained: publish.retain,
                 };
-                // Never waits, since this loop must go on.
                 if self.inbox.try_send(received).is_err() && !self.told_flood {
                     self.told_flood = true;
                     warn!("The broker sends more than can be handled; some of it is ignored.");
@@ -595,6 +600,18 @@ mod tests {
         unread: BytesMut,
     }
 
+    fn settings(listener: &TcpListener) -> Broker {
+        Broker {
+            host: "127.0.0.1".to_owned(),
+            port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
+            client_id: "test".to_owned(),
+            credentials: Some(Credentials {
+                username: "somebody".to_owned(),
+                password: Secret::new("hunter2"),
+            }),
+        }
+    }
+
     impl Script {
         async fn start() -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             Self::start_with(KEEP_ALIVE).await
@@ -604,15 +621,7 @@ mod tests {
             keep_alive: Duration,
         ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let broker = Broker {
-                host: "127.0.0.1".to_owned(),
-                port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
-                client_id: "test".to_owned(),
-                credentials: Some(Credentials {
-                    username: "somebody".to_owned(),
-                    password: Secret::new("hunter2"),
-                }),
-            };
+            let broker = settings(&listener);
             let status = |payload| message("status", payload, Qos::AtLeastOnce);
             let subscriptions = Subscriptions {
                 always: vec!["birth".to_owned()],
@@ -1056,6 +1065,65 @@ mod tests {
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
+    }
+
+    /// What is retained may come all at once, and is handled meanwhile.
+    #[tokio::test]
+    async fn of_much_that_is_handled_nothing_is_lost() {
+        let (mut broker, _publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let mut bytes = BytesMut::new();
+        for number in 0..3 * INBOX {
+            let mut publish = Publish::new("config/x", QoS::AtMostOnce, number.to_string());
+            publish.retain = true;
+            Packet::Publish(publish).write(&mut bytes, 65_536).unwrap();
+        }
+        let says = async { peer.stream.write_all(&bytes).await.unwrap() };
+        let hears = async {
+            for number in 0..3 * INBOX {
+                let heard = timeout(PATIENCE, broker.received.recv()).await.unwrap().unwrap();
+                assert_eq!(heard.payload, number.to_string().into_bytes());
+            }
+        };
+        tokio::join!(says, hears);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn much_is_forgotten_under_many_filters() {
+        const MUCH: usize = 3 * QUEUE;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings(&listener);
+        let filters: Vec<_> = (0..MUCH).map(|number| format!("f{number}/+")).collect();
+        let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"));
+        let (_keep, received) = mpsc::channel(1);
+        let script = Script { listener, received };
+        let hands_out = async {
+            let mut peer = script.welcome().await;
+            for number in 0..MUCH {
+                let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+                assert_eq!(subscribe.filters[0].path, format!("f{number}/+"));
+                if number == 0 {
+                    for number in 0..MUCH {
+                        peer.says(&format!("ours/{number}"), "x", true).await;
+                        peer.says(&format!("others/{number}"), "x", true).await;
+                    }
+                }
+                peer.grant(&subscribe).await;
+            }
+            let mut cleared = peer.take(MUCH).await;
+            assert_eq!(peer.next().await, Some(Packet::Disconnect));
+            cleared.sort_unstable();
+            cleared
+        };
+        let (forgotten, cleared) = tokio::join!(forgets, hands_out);
+        let forgotten: Vec<_> =
+            forgotten.unwrap().into_iter().map(|topic| format!("{topic} ")).collect();
+        assert_eq!(forgotten.len(), MUCH);
+        assert_eq!(cleared, forgotten);
     }
 
     #[tokio::test]
