@@ -230,12 +230,13 @@ async fn two_programs_on_one_broker_leave_each_other_alone() {
 }
 
 #[tokio::test]
-async fn a_command_to_one_of_two_meters_reads_only_that() {
+async fn each_of_two_meters_is_commanded_and_forgotten() {
     let (broker, meter) = (Broker::start().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let yaml = seldom(&config(&broker, &meter.com_port, "energy"));
-    let _program =
-        Program::start(&format!("{yaml}meters: [{{ name: house }}, {{ name: flat }}]\n"));
+    let yaml = yaml.replace("mqtt: {", "mqtt: { retain: true,");
+    let yaml = format!("{yaml}meters: [{{ name: house }}, {{ name: flat }}]\n");
+    let mut program = Program::start(&yaml);
     let topics = ["kamstrup/house/reading", "kamstrup/flat/reading"];
     let polled =
         |house, flat| move |all: &[Arrived]| topics.map(|topic| times(all, topic)) == [house, flat];
@@ -244,6 +245,17 @@ async fn a_command_to_one_of_two_meters_reads_only_that() {
     subscriber.until("one was read again", polled(1, 2)).await;
     subscriber.publish("kamstrup/command/read", "", false).await;
     subscriber.until("both were read again", polled(2, 3)).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+
+    // What stands of either is found as well.
+    assert!(retained(&broker).await.contains(&"kamstrup/flat/energy".to_owned()));
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("meters.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(forget.ended().await.code(), Some(0));
+    assert_eq!(retained(&broker).await, [""; 0]);
 }
 
 /// A MULTICAL 403 whose return sensor is disconnected.
