@@ -19,8 +19,8 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
     MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode,
 };
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -68,6 +68,9 @@ const LOOKING: QoS = QoS::AtMostOnce;
 
 /// Messages from the broker that wait to be handled. What comes beyond them is lost: it is a flood.
 const INBOX: usize = 4096;
+
+/// How long it is waited until some are handled.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// The longest message that is taken from the broker. One that is longer ends the connection, so
 /// this is far more than anybody sends to the topics that are subscribed to.
@@ -403,12 +406,9 @@ struct Ears {
 }
 
 impl Ears {
-    /// Gives way to who handles the messages when there is no room for another, but does not wait
-    /// for it, since the connection must go on.
+    /// Waits for room, since much may come at once; but hardly, and never again once that was in
+    /// vain, since the connection must go on.
     async fn hear(&mut self, packet: Incoming) {
-        if self.inbox.capacity() == 0 {
-            yield_now().await;
-        }
         match packet {
             Incoming::Publish(publish) => {
                 let received = Received {
@@ -416,7 +416,12 @@ impl Ears {
                     payload: publish.payload.to_vec(),
                     retained: publish.retain,
                 };
-                if self.inbox.try_send(received).is_err() && !self.told_flood {
+                let patience = if self.told_flood { Duration::ZERO } else { ROOM_WITHIN };
+                let handed_on = self.inbox.send_timeout(received, patience).await;
+                // The inbox is closed when the program stops.
+                if let Err(SendTimeoutError::Timeout(_)) = handed_on
+                    && !self.told_flood
+                {
                     self.told_flood = true;
                     warn!("The broker sends more than can be handled; some of it is ignored.");
                 }
@@ -1065,6 +1070,25 @@ mod tests {
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
+        let packet = || Incoming::Publish(Publish::new("birth", QoS::AtMostOnce, "online"));
+        let (inbox, received) = mpsc::channel(1);
+        let mut ears = Ears { inbox, told_refusal: false, told_flood: false };
+        ears.hear(packet()).await;
+        assert!(!ears.told_flood);
+        ears.hear(packet()).await;
+        assert!(ears.told_flood);
+        // Once that is so, nothing waits for it any more.
+        let before = Instant::now();
+        ears.hear(packet()).await;
+        assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
+        ears.told_flood = false;
+        drop(received);
+        ears.hear(packet()).await;
+        assert!(!ears.told_flood);
     }
 
     /// What is retained may come all at once, and is handled meanwhile.
