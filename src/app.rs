@@ -344,7 +344,8 @@ fn greet(meter: &Meter) {
 /// A meter of which nothing is known yet.
 fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
-    MeterState::new(title, port, meter.poll_interval)
+    let units = meter.units;
+    MeterState { units, ..MeterState::new(title, port, meter.poll_interval) }
 }
 
 /// How a configured meter is read.

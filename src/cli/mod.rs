@@ -22,16 +22,19 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, info, warn};
 
 use crate::app::{self, Around};
 use crate::config::{self, ConfigError, Secret, Variables, options};
+use crate::logging::{self, LocalTime};
 use crate::resident::{self, Resident};
 use crate::status::Board;
 use crate::supervisor::{self, Supervisor};
-use crate::{logging, systemd, web};
+use crate::systemd;
+use crate::web::{self, Site, Visitors};
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -161,7 +164,10 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
         if let Some(address) = listen {
-            beside.spawn(web::run(address, board.clone(), stop.clone()));
+            let visitors = Visitors::Anybody;
+            let site = Site { board: board.clone(), visitors, clock: LocalTime::now };
+            let (_, address) = watch::channel(Some(address));
+            beside.spawn(web::run(address, site, stop.clone()));
         }
         board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
         let config = loaded.config.clone();

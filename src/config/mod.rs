@@ -4,6 +4,7 @@
 //! at once, each with its place, what was found and what is accepted.
 
 mod effective;
+mod found;
 mod keys;
 pub mod manual;
 pub mod options;
@@ -28,6 +29,7 @@ use thiserror::Error;
 use tracing::Level;
 
 pub use self::effective::{Effect, Effective, Entry, Origin};
+pub use self::found::parameters_list;
 use self::keys::{Fallback, Key};
 pub use self::secret::Secret;
 pub use self::source::Spot;
