@@ -116,7 +116,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
 
 fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     let loaded = config::load(file, &variables())?;
-    let _log = logging::start(&logging::Settings::to_stdout(loaded.config.log_level))?;
+    let _log = logging::start(&loaded.config.logging)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {

@@ -1,6 +1,6 @@
 //! Format strings as Python's `logging` takes them: `%(levelname)-8s %(message)s`.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -10,9 +10,17 @@ use super::date::DateFormat;
 use super::record::Record;
 
 /// What a line is made of, by a format string.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Format {
     parts: Vec<Part>,
+    /// As it was written.
+    text: String,
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Format").field(&self.text).finish()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +157,7 @@ impl FromStr for Format {
         literal.push_str(rest);
         parts.push(Part::Text(literal));
         parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-        Ok(Self { parts })
+        Ok(Self { parts, text: text.to_owned() })
     }
 }
 
