@@ -434,9 +434,9 @@ pub(super) const KEYS: &[Key] = &[
         variable: Some("LOG_LEVEL"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
-        brief: "DEBUG shows every byte to and from the meter",
+        brief: "DEBUG shows every frame to and from the meter",
         text: "What is worth a line: `INFO` is one line for each reading and one for each change, \
-               `WARNING` only what is wrong, `DEBUG` every byte to and from the meter.",
+               `WARNING` only what is wrong, `DEBUG` every frame to and from the meter.",
         ..KEY
     },
     Key {

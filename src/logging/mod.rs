@@ -345,34 +345,57 @@ impl LocalTime {
     }
 }
 
+/// For the tests of what is logged.
+#[cfg(test)]
+pub(crate) mod capture {
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+
+    /// Lines without their times.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Captured(Arc<Mutex<Vec<String>>>);
+
+    impl Captured {
+        pub(crate) fn take(&self) -> Vec<String> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    /// Collects all that this thread logs while the guard is there.
+    pub(crate) fn lines() -> (Captured, DefaultGuard) {
+        from(Level::DEBUG)
+    }
+
+    pub(super) fn from(level: Level) -> (Captured, DefaultGuard) {
+        let captured = Captured::default();
+        let lines = Lines::new({
+            let captured = captured.clone();
+            let look = Look { date: Some("".parse().unwrap()), ..Look::default() };
+            move |record| {
+                let line = look.line(&record, 1, false);
+                captured.0.lock().unwrap().push(line.trim().to_owned());
+            }
+        });
+        let subscriber = tracing_subscriber::registry().with(ours(level)).with(lines);
+        (captured, tracing::subscriber::set_default(subscriber))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_line_says_whose_it_is() {
-        let all = ["  INFO one", "  INFO garage: two", "  WARN garage: three"];
+        let all = ["INFO one", "INFO garage: two", "WARN garage: three\\u{1b} number=4"];
         for (level, expected) in [(Level::INFO, &all[..]), (Level::WARN, &all[2..])] {
-            let written: Arc<Mutex<Vec<String>>> = Arc::default();
-            let lines = Lines::new({
-                let written = Arc::clone(&written);
-                move |record| written.lock().unwrap().push(Look::default().line(&record, 1, false))
-            });
-            let subscriber = tracing_subscriber::registry().with(ours(level)).with(lines);
-            tracing::subscriber::with_default(subscriber, || {
-                about(None::<&String>).in_scope(|| tracing::info!("one"));
-                let garage = about(Some(&"garage"));
-                garage.in_scope(|| tracing::info!("{}", "two"));
-                garage.in_scope(|| tracing::warn!("three"));
-            });
-            // After `2026-11-23T15:17:23+01:00`.
-            let lines: Vec<_> = written
-                .lock()
-                .unwrap()
-                .iter()
-                .map(|line| line[25..].trim_end().to_owned())
-                .collect();
-            assert_eq!(lines, expected);
+            let (log, _logging) = capture::from(level);
+            about(None::<&String>).in_scope(|| tracing::info!("one"));
+            let garage = about(Some(&"garage"));
+            garage.in_scope(|| tracing::info!("{}", "two"));
+            garage.in_scope(|| tracing::warn!(number = 4, "three\u{1b}"));
+            assert_eq!(log.take(), expected);
         }
     }
 }
