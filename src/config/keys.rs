@@ -549,13 +549,15 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         path: "logging.syslog_address",
-        accepted: "a socket like `/dev/log`, `host:514` or `udp://host:514` (UDP), or `tcp://host:601`",
+        accepted: "a socket like `/dev/log` or `unix:///run/log.sock`, `host:514` or `udp://host:514` \
+                   (UDP), or `tcp://host:601`",
         default: Value("/dev/log"),
         brief: "the system's log, or a log server: host:514 (UDP), tcp://host:601",
         text: "Where the system's log is: a socket, or a log server, over UDP (`host:514`) or TCP \
                (`tcp://host:601`). Lines are sent by RFC 5424, over TCP with their length before them \
-               (RFC 6587); to journald as it wants them. While a server cannot be reached, up to 1024 \
-               lines wait for it.",
+               (RFC 6587); to `/dev/log` as journald and others want them there, but to \
+               `unix:///dev/log` by RFC 5424. While a server cannot be reached, up to 1024 lines wait \
+               for it.",
         ..KEY
     },
     Key {

@@ -80,6 +80,12 @@ impl Handle {
         self.0.level.reload(ours(settings.level)).context("the level cannot be changed")?;
         self.0.outlets.apply(settings).context("the log cannot be changed")
     }
+
+    /// Waits until what waits is written, as far as it can be; half a second for each destination at
+    /// most.
+    pub fn settle(&self) {
+        self.0.outlets.settle();
+    }
 }
 
 /// How long what waits may take to be written at the end.

@@ -19,8 +19,10 @@ use super::record::{Level, Record};
 /// Where the log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// `/dev/log`
+    /// `/dev/log`, or any other socket; by RFC 5424 unless it is the system's own.
     Unix(PathBuf),
+    /// `unix:///dev/log`: by RFC 5424 whatever it is.
+    UnixFull(PathBuf),
     /// `host:514` or `udp://host`
     Udp(String),
     /// `tcp://host:601`
@@ -39,16 +41,22 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
         if text.starts_with('/') {
-            let fits = text.len() < 108 && !text.contains('\0');
-            return if fits { Ok(Self::Unix(text.into())) } else { Err(ParseAddressError) };
+            return socket(text).map(Self::Unix);
         }
         match text.split_once("://") {
+            Some(("unix", path)) if path.starts_with('/') => socket(path).map(Self::UnixFull),
             Some(("udp", server)) => with_port(server, 514).map(Self::Udp),
             Some(("tcp", server)) => with_port(server, 601).map(Self::Tcp),
             Some(_) => Err(ParseAddressError),
             None => with_port(text, 514).map(Self::Udp),
         }
     }
+}
+
+/// As long as the system takes it (unix(7)).
+fn socket(path: &str) -> Result<PathBuf, ParseAddressError> {
+    let fits = path.len() < 108 && !path.contains('\0');
+    if fits { Ok(path.into()) } else { Err(ParseAddressError) }
 }
 
 /// `host:port`, as the system looks it up.
@@ -79,6 +87,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => path.display().fmt(f),
+            Self::UnixFull(path) => write!(f, "unix://{}", path.display()),
             Self::Udp(server) => write!(f, "udp://{server}"),
             Self::Tcp(server) => write!(f, "tcp://{server}"),
         }
@@ -167,7 +176,8 @@ impl Sender {
 enum Header {
     /// All of RFC 5424.
     Full,
-    /// For journald, which takes all but the priority and `name[123]: ` for the message.
+    /// What C programs send to the system's own log. journald, BusyBox and rsyslog as it is set up
+    /// take all but the priority and `name[123]: ` there for the message.
     Local,
 }
 
@@ -285,18 +295,15 @@ impl Client {
         result
     }
 
-    /// journald's socket is known by where it is.
+    /// The system's own log is known by where it is: `/dev/log` may be a link to journald's socket,
+    /// or, in a container, that socket under its own name.
     fn header(&self) -> Header {
-        match &self.address {
-            Address::Unix(path)
-                if path
-                    .canonicalize()
-                    .is_ok_and(|path| path.ends_with("systemd/journal/dev-log")) =>
-            {
-                Header::Local
-            }
-            _ => Header::Full,
-        }
+        let Address::Unix(path) = &self.address else {
+            return Header::Full;
+        };
+        let is_journal = |path: PathBuf| path.ends_with("systemd/journal/dev-log");
+        let is_system = path == Path::new("/dev/log") || path.canonicalize().is_ok_and(is_journal);
+        if is_system { Header::Local } else { Header::Full }
     }
 
     fn try_send(&mut self, message: &str) -> io::Result<()> {
@@ -332,7 +339,7 @@ impl Client {
 
 fn connect(address: &Address) -> io::Result<Way> {
     match address {
-        Address::Unix(path) => connect_unix(path),
+        Address::Unix(path) | Address::UnixFull(path) => connect_unix(path),
         Address::Udp(server) => {
             let mut last = io::Error::from(io::ErrorKind::NotFound);
             for address in server.to_socket_addrs()? {
@@ -435,6 +442,7 @@ mod tests {
             ("tcp://loghost", "tcp://loghost:601"),
             ("tcp://[fe80::1%eth0]:6514", "tcp://[fe80::1%eth0]:6514"),
             ("[::1]", "udp://[::1]:514"),
+            ("unix:///dev/log", "unix:///dev/log"),
         ] {
             assert_eq!(parsed(text).as_deref(), Some(expected), "{text}");
         }
@@ -529,12 +537,19 @@ mod tests {
         let socket = UnixDatagram::bind(journal.join("dev-log")).unwrap();
         let link = folder.path().join("log");
         std::os::unix::fs::symlink(journal.join("dev-log"), &link).unwrap();
-        let mut client = Client::new(Address::Unix(link), LOCAL0, false);
-        client.send(&example(), "one").unwrap();
-        let mut buffer = [0; 100];
-        let length = socket.recv(&mut buffer).unwrap();
+        let received = |address: &str| {
+            let mut client = Client::new(address.parse().unwrap(), LOCAL0, false);
+            client.send(&example(), "one").unwrap();
+            let mut buffer = [0; 300];
+            let length = socket.recv(&mut buffer).unwrap();
+            String::from_utf8(buffer[..length].to_vec()).unwrap()
+        };
         let expected = format!("<134>kamstrup2mqtt[{}]: one", std::process::id());
-        assert_eq!(std::str::from_utf8(&buffer[..length]).unwrap(), expected);
+        assert_eq!(received(link.to_str().unwrap()), expected);
+        let full = received(&format!("unix://{}", link.display()));
+        assert!(full.starts_with("<134>1 2026-11-24T10:00:00.123000+01:00 "), "{full}");
+        // In a container the socket itself is at /dev/log.
+        assert_eq!(Client::new("/dev/log".parse().unwrap(), LOCAL0, false).header(), Header::Local);
     }
 
     #[test]

@@ -10,8 +10,10 @@
 
 mod broker;
 mod home;
+mod logs;
 mod ports;
 mod program;
+mod rsyslog;
 mod several;
 mod simulate;
 mod subscriber;

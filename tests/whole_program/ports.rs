@@ -355,5 +355,5 @@ async fn a_slow_serial_server_is_given_the_time_that_is_configured() {
         .replace("serial_device: {", "serial_device: { timeout: 3.0,");
     let program = Program::start(&yaml);
     subscriber.expect("kamstrup/energy", "81947").await;
-    assert_eq!(program.count("tries left"), 0, "{:#?}", program.log());
+    assert_eq!(program.count("; trying again"), 0, "{:#?}", program.log());
 }
