@@ -118,7 +118,6 @@ fn changes() {
     log.apply(&settings("destinations: stdout, stdout_format: 'out: %(message)s'")).unwrap();
     info!(target: OURS, "to standard output");
     log.apply(&settings(&section("two", ""))).unwrap();
-    // In the background what comes before is written first.
     info!(target: OURS, "to two again");
     let other = log.clone();
     drop(log);

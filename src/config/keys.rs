@@ -436,7 +436,8 @@ pub(super) const KEYS: &[Key] = &[
         default: Value("INFO"),
         brief: "DEBUG shows every frame to and from the meter",
         text: "What is worth a line: `INFO` is one line for each reading and one for each change, \
-               `WARNING` only what is wrong, `DEBUG` every frame to and from the meter.",
+               `WARNING` only what is wrong, `DEBUG` every frame to and from the meter. `CRITICAL` is \
+               taken for `ERROR`.",
         ..KEY
     },
     Key {

@@ -74,14 +74,7 @@ impl LogFile {
         if open.period != now {
             let period = open.period;
             drop(open);
-            if let Err(error) = self.put_aside(period) {
-                let path = self.place.path();
-                warn!(
-                    "The log file {} cannot be put aside, so it goes on: {error}. Check that this \
-                     user may write in its folder.",
-                    path.display()
-                );
-            }
+            self.turn_over(period);
             open = Open { period: now, ..self.open(time, now)? };
         }
         let length = open.file.metadata()?.len();
@@ -107,7 +100,27 @@ impl LogFile {
         Ok(Open { file, period })
     }
 
-    /// Gives the file the name of its period, and deletes the oldest ones that are too many.
+    /// Puts the file aside and deletes the oldest ones that are too many. What fails is told and
+    /// tried again at the end of the next period.
+    fn turn_over(&self, period: Period) {
+        let path = self.place.path();
+        if let Err(error) = self.put_aside(period) {
+            warn!(
+                "The log file {} cannot be put aside, so it goes on: {error}. Check that this user \
+                 may write in its folder.",
+                path.display()
+            );
+        }
+        if let Err(error) = self.delete_oldest() {
+            warn!(
+                "Log files older than {} cannot be deleted: {error}. Check that this user may write \
+                 in their folder.",
+                path.display()
+            );
+        }
+    }
+
+    /// Gives the file the name of its period.
     fn put_aside(&self, period: Period) -> io::Result<()> {
         let Place { rotation, .. } = self.place;
         let path = self.place.path();
@@ -124,7 +137,7 @@ impl LogFile {
         } else {
             fs::rename(&path, &aside)?;
         }
-        self.delete_oldest()
+        Ok(())
     }
 
     fn aside(&self, suffix: &str) -> PathBuf {
@@ -445,6 +458,31 @@ mod tests {
         fs::remove_file(&days.place.directory).unwrap();
         days.line();
         assert_eq!(days.names(), ["meter.log"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_put_aside_goes_on() {
+        let (log, _logging) = crate::logging::capture::lines();
+        let mut days = Days::new("midnight", 1, 7, "2026-11-24T12:00:00[Europe/Copenhagen]");
+        days.line();
+        fs::create_dir(days.place.directory.join("meter.log.2026-11-24")).unwrap();
+        days.time = days.time.tomorrow().unwrap();
+        days.line();
+        days.line();
+        let said = log.take();
+        assert_eq!(said.len(), 1, "{said:#?}");
+        assert!(said[0].contains("meter.log cannot be put aside, so it goes on: "), "{said:#?}");
+        days.time = days.time.tomorrow().unwrap();
+        days.line();
+        assert_eq!(
+            days.spans(),
+            [
+                "meter.log: 2026-11-26T12:00:00+01:00 to 2026-11-26T12:00:00+01:00",
+                "meter.log.2026-11-25: 2026-11-24T12:00:00+01:00 to 2026-11-25T12:00:00+01:00",
+            ]
+        );
+        days.assert_whole();
+        assert!(log.take().is_empty());
     }
 
     #[test]

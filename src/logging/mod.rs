@@ -75,7 +75,7 @@ struct Running {
 
 impl Handle {
     /// Changes the level and the destinations. The file is opened again in any case, since it may
-    /// have been moved away.
+    /// have been moved away. A destination that goes is waited for, half a second at most.
     pub fn apply(&self, settings: &Settings) -> anyhow::Result<()> {
         self.0.level.reload(ours(settings.level)).context("the level cannot be changed")?;
         self.0.outlets.apply(settings).context("the log cannot be changed")
@@ -195,15 +195,20 @@ impl Outlets {
     }
 
     fn apply(&self, settings: &Settings) -> io::Result<()> {
-        let mut rows = self.lock();
-        rows.all_on_stdout = settings.stdout.is_some();
-        rows.stdout.change(settings.stdout.clone().unwrap_or_default());
-        change(&mut rows.file, settings.file.as_ref(), |settings| {
-            outlet::start("file", Files::new(settings))
-        })?;
-        change(&mut rows.syslog, settings.syslog.as_ref(), |settings| {
-            outlet::start("syslog", Syslog::new(settings))
-        })
+        let (file, syslog) = {
+            let mut rows = self.lock();
+            rows.all_on_stdout = settings.stdout.is_some();
+            rows.stdout.change(settings.stdout.clone().unwrap_or_default());
+            let start_file = |settings| outlet::start("file", Files::new(settings));
+            let start_syslog = |settings| outlet::start("syslog", Syslog::new(settings));
+            (
+                change(&mut rows.file, settings.file.as_ref(), start_file)?,
+                change(&mut rows.syslog, settings.syslog.as_ref(), start_syslog)?,
+            )
+        };
+        // So that one that comes again does not write before it.
+        settle(file.as_ref(), syslog.as_ref());
+        Ok(())
     }
 
     fn push(&self, record: Record) {
@@ -226,33 +231,39 @@ impl Outlets {
             let rows = self.lock();
             (Arc::clone(&rows.stdout), rows.file.clone(), rows.syslog.clone())
         };
-        let left = [
-            file.and_then(|file| file.settle(GOODBYE)).map(|left| (left, "the log file")),
-            syslog.and_then(|syslog| syslog.settle(GOODBYE)).map(|left| (left, "the log server")),
-        ];
-        for (left, place) in left.into_iter().flatten() {
-            warn!("The last {left} lines of the log could not be written to {place}.");
-        }
+        settle(file.as_ref(), syslog.as_ref());
         stdout.settle(GOODBYE);
     }
 }
 
-/// Makes a destination what its settings say: there, another one, or not there any more.
+/// Waits until what waits is written, and tells what cannot be.
+fn settle(file: Option<&Arc<Queue<FileSettings>>>, syslog: Option<&Arc<Queue<SyslogSettings>>>) {
+    let left = [
+        file.and_then(|file| file.settle(GOODBYE)).map(|left| (left, "the log file")),
+        syslog.and_then(|syslog| syslog.settle(GOODBYE)).map(|left| (left, "the log server")),
+    ];
+    for (left, place) in left.into_iter().flatten() {
+        warn!("The last {left} lines of the log could not be written to {place}.");
+    }
+}
+
+/// Makes a destination what its settings say: there, another one, or not there any more. Gives the
+/// row that is not there any more.
 fn change<S: Clone>(
     row: &mut Option<Arc<Queue<S>>>,
     settings: Option<&S>,
     start: impl FnOnce(S) -> io::Result<Arc<Queue<S>>>,
-) -> io::Result<()> {
+) -> io::Result<Option<Arc<Queue<S>>>> {
     match (&row, settings.cloned()) {
         (None, None) => {}
         (None, Some(settings)) => *row = Some(start(settings)?),
         (Some(queue), Some(settings)) => queue.change(settings),
         (Some(queue), None) => {
             queue.close();
-            *row = None;
+            return Ok(row.take());
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What is logged in here is about one of several things, and its lines begin with this name. Without
@@ -287,7 +298,7 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: layer::Context<'_, S>) {
         let mut text = Text::default();
         attributes.record(&mut text);
-        if let Some(span) = context.span(id) {
+        if let Some(span) = context.span(id).filter(|_| !text.0.is_empty()) {
             span.extensions_mut().insert(About(record::harmless(&text.0)));
         }
     }

@@ -262,3 +262,81 @@ impl Destination for Syslog {
         format!("The log server {} takes lines again.", self.settings.address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::logging::record::tests::example;
+
+    /// Tells what it does; broken until its settings say otherwise.
+    struct Fragile {
+        broken: bool,
+        did: Sender<String>,
+    }
+
+    impl Destination for Fragile {
+        type Settings = bool;
+
+        fn write(&mut self, record: &Record) -> io::Result<()> {
+            let broken = if self.broken { "not " } else { "" };
+            self.did.send(format!("{broken}{}", record.text)).unwrap();
+            if self.broken { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn change(&mut self, broken: bool) {
+            self.broken = broken;
+        }
+
+        fn trouble(&self, error: &io::Error) -> String {
+            error.to_string()
+        }
+
+        fn relief(&self) -> String {
+            String::new()
+        }
+    }
+
+    fn fragile() -> (Arc<Queue<bool>>, Receiver<String>) {
+        let (did, doing) = channel();
+        (start("test", Fragile { broken: true, did }).unwrap(), doing)
+    }
+
+    fn push(queue: &Queue<bool>, text: &str) {
+        queue.push(Arc::new(Record { text: text.to_owned(), ..example() }));
+    }
+
+    #[test]
+    fn what_cannot_be_written_waits_for_settings_with_which_it_can() {
+        let (queue, doing) = fragile();
+        push(&queue, "one");
+        push(&queue, "two");
+        assert_eq!(doing.recv().unwrap(), "not one");
+        // It would be tried again in a second; the settings do not wait behind it.
+        queue.change(false);
+        queue.close();
+        assert_eq!(doing.iter().collect::<Vec<_>>(), ["one", "two"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_at_the_end() {
+        let (queue, doing) = fragile();
+        push(&queue, "one");
+        push(&queue, "two");
+        assert_eq!(doing.recv().unwrap(), "not one");
+        queue.close();
+        // The thread has ended when it does nothing more.
+        assert_eq!(doing.recv().ok(), None);
+        assert_eq!(queue.settle(Duration::ZERO), Some(2));
+    }
+
+    #[test]
+    fn missing_lines_are_counted_in_words() {
+        assert_eq!(
+            missing(1).text,
+            "1 line of the log is missing here: more came than could be written."
+        );
+        assert!(missing(2).text.starts_with("2 lines of the log are missing here"));
+    }
+}

@@ -75,7 +75,7 @@ pub(super) struct Record {
     pub(super) line: u32,
     /// Which of several meters it is about.
     pub(super) meter: Option<String>,
-    /// What happened, without control characters but line feeds and tabs.
+    /// What happened; see [`harmless`].
     pub(super) text: String,
 }
 
@@ -102,15 +102,21 @@ impl Record {
 }
 
 /// A text without control characters but line feeds and tabs: what others named, like a topic, must
-/// not steer the terminal.
+/// not steer the terminal. Nor may it pass for a line of its own, so each line but the first is
+/// indented.
 pub(super) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
+    let mut before = None;
     for character in text.chars() {
+        if before == Some('\n') && !matches!(character, ' ' | '\t') {
+            harmless.push_str("  ");
+        }
         if character.is_control() && !matches!(character, '\n' | '\t') {
             harmless.extend(character.escape_default());
         } else {
             harmless.push(character);
         }
+        before = Some(character);
     }
     harmless
 }
@@ -146,8 +152,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn nothing_steers_the_terminal() {
+    fn nothing_steers_the_terminal_or_passes_for_a_line() {
         assert_eq!(harmless("a\u{1b}[2Jb\rc\u{0}\u{9b}"), "a\\u{1b}[2Jb\\rc\\u{0}\\u{9b}");
-        assert_eq!(harmless("°C\nand\tso on"), "°C\nand\tso on");
+        assert_eq!(harmless("°C\nand\tso on\n"), "°C\n  and\tso on\n");
+        assert_eq!(harmless("two:\n - one\n\tother\n\nend"), "two:\n - one\n\tother\n  \n  end");
     }
 }

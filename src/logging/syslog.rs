@@ -176,8 +176,8 @@ impl Sender {
 enum Header {
     /// All of RFC 5424.
     Full,
-    /// What C programs send to the system's own log. journald, busybox and rsyslog as it is set up
-    /// take all but the priority and `name[123]: ` there for the message.
+    /// What C programs send to the system's own log. journald (systemd issue 19251), busybox, and
+    /// rsyslog as it is set up take all but the priority and `name[123]: ` there for the message.
     Local,
 }
 

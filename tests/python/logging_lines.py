@@ -64,7 +64,7 @@ SAMPLES = [
 FORMATS = [
     "%(asctime)s %(message)s",
     "%(levelname)-8s|%(levelname)8s|%(levelname)3s|%(levelname).2s|%(levelname)-6.4s|%(levelname)08s|",
-    "%(lineno)04d|%(lineno)4d|%(lineno)-6d|%(lineno)+d|% d".replace("% d", "%(lineno) d"),
+    "%(lineno)04d|%(lineno)4d|%(lineno)-6d|%(lineno)+d|%(lineno) d",
     "%(lineno)s|%(lineno)6s|%(lineno)-6s|%(lineno).3d|%(lineno)08.6d|%(lineno)-08d|%(lineno)+08d|%(lineno)i|%(lineno)u",
     "%(lineno)f|%(lineno).1f|%(lineno)010.2f",
     "100 %% of %(message)s%%",
