@@ -614,6 +614,8 @@ mod tests {
                 &damaged,
                 &[0x40, 0x3F],
                 &[0x40, 0x1B, 0x0D],
+                // What passes for an echo.
+                &[0x80, 0x3F, 0x0D, 0x80, 0x06],
                 &[0x40, 0x3F, 0x10],
             ];
             // One byte at a time, as at 1200 baud.

@@ -111,14 +111,19 @@ pub(super) fn meaning(event: &Event, verdict: Option<&dyn fmt::Display>) -> Stri
     if !enabled!(Level::DEBUG) {
         return String::new();
     }
-    let packet = match event {
-        Event::Frame { direction, body } => {
-            datalink::parse(body).ok().map(|packet| packet_words(*direction, packet))
+    let what = match event {
+        Event::Frame { direction, body } => match datalink::parse(body) {
+            Ok(packet) => Some(packet_words(*direction, packet)),
+            // Of an answer the verdict says it.
+            Err(error) => (*direction == Direction::ToMeter).then(|| error.to_string()),
+        },
+        Event::Damaged { direction: Direction::ToMeter, damage } => {
+            Some(format!("a damaged frame: {damage}"))
         }
         Event::Ack | Event::Damaged { .. } => None,
     };
     let verdict = verdict.map(|verdict| format!("skipped: {verdict}"));
-    packet.into_iter().chain(verdict).collect::<Vec<_>>().join("; ")
+    what.into_iter().chain(verdict).collect::<Vec<_>>().join("; ")
 }
 
 /// What an event says that nobody waits for.
