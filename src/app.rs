@@ -1,10 +1,11 @@
-//! The wiring: which tasks there are, what flows between them, and in which order they stop.
+//! The wiring: which tasks there are, what flows between them, in which order they stop, and what of
+//! it another configuration changes.
 
 use std::sync::Arc;
 
 use anyhow::bail;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
 
@@ -16,7 +17,7 @@ use crate::line::Line;
 use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE};
-use crate::poll::{self, Plan, PollResult, Trigger};
+use crate::poll::{self, Beat, Plan, PollResult, Trigger};
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
 use crate::units::{self, Measure};
@@ -29,8 +30,35 @@ const RESULTS: usize = 4;
 /// Then: no new poll, the request under way ends, what was read is published, `offline` is
 /// published and acknowledged. An error means that a part ended which must not.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let (_, changes) = mpsc::channel(1);
+    run_changing(config, changes, stop).await
+}
+
+/// Does as [`run`], and as the last one of `changes` says. Meters that are as before do not notice,
+/// and the connection to the broker is made anew only where it must be.
+pub async fn run_changing(
+    config: Config,
+    mut changes: mpsc::Receiver<Config>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let started = LocalTime::now_text();
+    let mut next = Some(config);
+    while let Some(config) = next {
+        next = serve(config, &mut changes, &started, &stop).await?;
+    }
+    info!("Stopped.");
+    Ok(())
+}
+
+/// Runs with one connection to the broker. Gives the configuration with which to go on, if one comes
+/// that needs another connection.
+async fn serve(
+    config: Config,
+    changes: &mut mpsc::Receiver<Config>,
+    started: &str,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Config>> {
     let Config { broker, publishing, meters, .. } = config;
-    let publishing = Arc::new(publishing);
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
@@ -38,47 +66,203 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
     let (publisher, connection, received) =
         mqtt::prepare(&broker, online, offline, inbox.subscriptions());
-
-    let started = LocalTime::now_text();
-    let about = payload::about(&started, &publishing, &topics);
-    publisher.update(Source::Program, discovery::program(&publishing, &topics), about);
-    let mut polls = JoinSet::new();
-    let (turns, count) = (Turns::default(), meters.len());
-    for (index, (meter, trigger)) in meters.into_iter().zip(triggers).enumerate() {
-        // Where there are several meters, each of their lines in the log says whose it is.
-        let about = logging::about(meter.name.as_ref());
-        about.in_scope(|| greet(&meter));
-        let (sender, results) = mpsc::channel(RESULTS);
-        let wait = poll::spread(index, count, meter.poll_interval);
-        let plan = plan(&meter).taking_turns(&turns);
-        let polling = poll::run_after(wait, plan, sender, trigger, stop.clone());
-        polls.spawn(polling.instrument(about.clone()));
-        let source = Source::Meter(index);
-        let announcer = Announcer::new(source, meter, Arc::clone(&publishing), topics.clone());
-        polls.spawn(announcer.run(results, publisher.clone()).instrument(about));
-    }
+    let (inboxes, later) = mpsc::channel(1);
     let say_goodbye = CancellationToken::new();
-    let mut broker = JoinSet::new();
-    broker.spawn(inbox.run(received, publisher, say_goodbye.clone()));
-    broker.spawn(connection.run(say_goodbye.clone()));
+    let mut links = JoinSet::new();
+    links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
+    links.spawn(connection.run(say_goodbye.clone()));
 
-    let unasked = tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        Some(ended) = polls.join_next() => Some(("reading the meter", ended)),
-        Some(ended) = broker.join_next() => Some(("the connection to the broker", ended)),
+    let mut fleet = Fleet::new(publisher, publishing, topics, started, stop.child_token());
+    fleet.start(meters.into_iter().zip(triggers).collect());
+    let mut next = None;
+    let unasked = loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break None,
+            Some(ended) = fleet.tasks.join_next() => break Some(("reading the meter", ended)),
+            Some(ended) = links.join_next() => break Some(("the connection to the broker", ended)),
+            Some(config) = changes.recv() => {
+                // The last will is the connection's, and has the topic in it.
+                if config.broker != broker || config.publishing.topic != fleet.publishing.topic {
+                    info!("The broker or the topic is another one: connecting anew.");
+                    next = Some(config);
+                    break None;
+                }
+                let (inbox, ended) = fleet.change(config).await;
+                let _ = inboxes.send(inbox).await;
+                if let Some(ended) = ended {
+                    break Some(("reading the meter", ended));
+                }
+            }
+        }
     };
-    info!("Stopping.");
-    stop.cancel();
-    while polls.join_next().await.is_some() {}
+    if next.is_none() {
+        info!("Stopping.");
+    }
+    fleet.stop.cancel();
+    while fleet.tasks.join_next().await.is_some() {}
     say_goodbye.cancel();
-    while broker.join_next().await.is_some() {}
+    while links.join_next().await.is_some() {}
     if let Some((part, ended)) = unasked {
         let reason = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
         bail!("{part} stopped, which must not happen: {reason}");
     }
-    info!("Stopped.");
-    Ok(())
+    Ok(next.filter(|_| !stop.is_cancelled()))
+}
+
+/// The meters that are read.
+struct Fleet {
+    publisher: Publisher,
+    publishing: Arc<Publishing>,
+    topics: Topics,
+    /// Since when the program runs.
+    started: String,
+    turns: Turns,
+    members: Vec<Member>,
+    /// One for each member.
+    tasks: JoinSet<()>,
+    /// How many there ever were, for their numbers.
+    count: usize,
+    stop: CancellationToken,
+}
+
+/// A meter that is read.
+struct Member {
+    meter: Meter,
+    source: Source,
+    trigger: Trigger,
+    stop: CancellationToken,
+    task: Id,
+}
+
+impl Fleet {
+    fn new(
+        publisher: Publisher,
+        publishing: Publishing,
+        topics: Topics,
+        started: &str,
+        stop: CancellationToken,
+    ) -> Self {
+        let fleet = Self {
+            publisher,
+            publishing: Arc::new(publishing),
+            topics,
+            started: started.to_owned(),
+            turns: Turns::default(),
+            members: Vec::new(),
+            tasks: JoinSet::new(),
+            count: 0,
+            stop,
+        };
+        fleet.introduce();
+        fleet
+    }
+
+    /// Tells of the program itself.
+    fn introduce(&self) {
+        let about = payload::about(&self.started, &self.publishing, &self.topics);
+        let discovery = discovery::program(&self.publishing, &self.topics);
+        self.publisher.update(Source::Program, discovery, about);
+    }
+
+    /// Begins to read meters.
+    fn start(&mut self, meters: Vec<(Meter, Trigger)>) {
+        let count = meters.len();
+        for (index, (meter, trigger)) in meters.into_iter().enumerate() {
+            let shift = poll::spread(index, count, meter.poll_interval);
+            let source = Source::Meter(self.count);
+            self.count = self.count.saturating_add(1);
+            let member = self.member(meter, trigger, source, Beat::new(LocalTime::now, shift));
+            self.members.push(member);
+        }
+    }
+
+    /// Begins to read a meter.
+    fn member(&mut self, meter: Meter, trigger: Trigger, source: Source, beat: Beat) -> Member {
+        // Where there are several meters, each of their lines in the log says whose it is.
+        let about = logging::about(meter.name.as_ref());
+        about.in_scope(|| greet(&meter));
+        let (sender, results) = mpsc::channel(RESULTS);
+        let stop = self.stop.child_token();
+        let plan = plan(&meter).taking_turns(&self.turns);
+        let polling = poll::run(plan, beat, sender, trigger.clone(), stop.clone());
+        let (publishing, topics) = (Arc::clone(&self.publishing), self.topics.clone());
+        let announcer = Announcer::new(source, meter.clone(), publishing, topics);
+        let announcing = announcer.run(results, self.publisher.clone());
+        // When the first ends, so does the second.
+        let both = async {
+            tokio::join!(polling, announcing);
+        };
+        let task = self.tasks.spawn(both.instrument(about)).id();
+        Member { meter, source, trigger, stop, task }
+    }
+
+    /// Goes on with another configuration of the same broker and topic. Gives what handles the
+    /// broker's messages from now on, and a task that ended unasked meanwhile.
+    async fn change(&mut self, config: Config) -> (Inbox, Option<Result<(), JoinError>>) {
+        let Config { publishing, meters, .. } = config;
+        let old: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
+        let before = discovery::all_possible(&old, &self.publishing);
+        let possible = discovery::all_possible(&meters, &publishing);
+        let is_as_before = *self.publishing == publishing;
+        let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
+        let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);
+        let unasked = self.end(&leave).await;
+        self.publishing = Arc::new(publishing);
+        if !is_as_before {
+            self.introduce();
+        }
+        let count = meters.len();
+        let (mut stay, mut leave) = (stay, leave);
+        for (index, meter) in meters.into_iter().enumerate() {
+            if let Some(position) = stay.iter().position(|member| member.meter == meter) {
+                self.members.push(stay.swap_remove(position));
+                continue;
+            }
+            // One that was changed keeps its place on the broker.
+            let known = leave.iter().position(|member| member.meter.name == meter.name);
+            let source = match known {
+                Some(position) => leave.swap_remove(position).source,
+                None => Source::Meter(self.count),
+            };
+            self.count = self.count.saturating_add(1);
+            let shift = poll::spread(index, count, meter.poll_interval);
+            let beat = Beat::new(LocalTime::now, shift);
+            let member = self.member(meter, Trigger::default(), source, beat);
+            self.members.push(member);
+        }
+        before.difference(&possible).for_each(|topic| self.publisher.clear(topic.clone()));
+        let meters: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
+        let triggers: Vec<_> = self.members.iter().map(|member| member.trigger.clone()).collect();
+        let inbox = Inbox::new(&meters, &triggers, &self.publishing, &self.topics);
+        self.publisher.subscribe(inbox.subscriptions());
+        (inbox, unasked)
+    }
+
+    /// Stops reading these meters, and waits until the requests under way have ended. What they said
+    /// is not repeated any more. Gives a task that ended unasked.
+    async fn end(&mut self, members: &[Member]) -> Option<Result<(), JoinError>> {
+        for member in members {
+            member.stop.cancel();
+        }
+        let mut ending: Vec<Id> = members.iter().map(|member| member.task).collect();
+        let mut unasked = None;
+        while !ending.is_empty() {
+            let ended = self.tasks.join_next_with_id().await?;
+            let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+            match ending.iter().position(|ending| *ending == id) {
+                Some(position) if ended.is_ok() => drop(ending.swap_remove(position)),
+                _ => {
+                    ending.retain(|ending| *ending != id);
+                    unasked = Some(ended.map(drop));
+                }
+            }
+        }
+        for member in members {
+            self.publisher.update(member.source, Vec::new(), Vec::new());
+        }
+        unasked
+    }
 }
 
 fn greet(meter: &Meter) {

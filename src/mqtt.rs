@@ -6,12 +6,15 @@
 //! for neither: they change what should stand, and go on.
 
 mod forget;
+mod probe;
 mod standing;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -25,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 pub use self::forget::forget;
+pub use self::probe::probe;
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
@@ -95,7 +99,6 @@ pub struct Connection {
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
-    subscriptions: Subscriptions,
     inbox: mpsc::Sender<Received>,
     name: String,
 }
@@ -117,11 +120,10 @@ pub fn prepare(
     subscriptions: Subscriptions,
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
     let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
-    let (publisher, wanted) = Publisher::new();
+    let (publisher, wanted) = Publisher::new(subscriptions);
     let name = broker.name();
     let (inbox, received) = mpsc::channel(INBOX);
-    let connection =
-        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
+    let connection = Connection { client, event_loop, wanted, online, offline, inbox, name };
     (publisher, connection, received)
 }
 
@@ -164,7 +166,7 @@ fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClien
 #[cfg(test)]
 #[must_use]
 pub(crate) fn idle_publisher() -> Publisher {
-    Publisher::new().0
+    Publisher::new(Subscriptions::default()).0
 }
 
 impl From<Qos> for QoS {
@@ -191,7 +193,7 @@ impl Connection {
     /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
     /// a clean disconnect.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { client, event_loop, wanted, online, offline, subscriptions, inbox, name } = self;
+        let Self { client, event_loop, wanted, online, offline, inbox, name } = self;
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -199,7 +201,7 @@ impl Connection {
         };
         // Cancelled when all that the publishing loop had to say is queued.
         let said = CancellationToken::new();
-        let publish = publish(&link, client.clone(), wanted, online, subscriptions, stop.clone());
+        let publish = publish(&link, client.clone(), wanted, online, stop.clone());
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
@@ -224,12 +226,12 @@ async fn publish(
     client: AsyncClient,
     mut wanted: watch::Receiver<Wanted>,
     online: Message,
-    mut subscriptions: Subscriptions,
     stop: CancellationToken,
 ) {
     let mut connection = link.connection.subscribe();
     let mut number = None;
     let mut sent = Sent::default();
+    let mut filters = Filters::default();
     let mut survey_ends = None;
     'connection: loop {
         let current = *connection.borrow_and_update();
@@ -237,20 +239,20 @@ async fn publish(
         if current.is_some() {
             if number != current {
                 number = current;
+                filters.forget();
                 // Some brokers hand out what is retained only after what comes in next.
                 let heard = Instant::now().checked_add(HEARD);
-                let look = !subscriptions.at_first.is_empty();
+                let look = filters.are_to_be_surveyed(&wanted.borrow().subscriptions);
                 sent = Sent::waiting_until(heard.filter(|_| look));
-                survey_ends = Instant::now().checked_add(SURVEY);
-                // First, so that what is retained is seen before it is replaced.
-                subscribe(&client, &subscriptions).await;
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
-                for filter in subscriptions.at_first.drain(..) {
-                    // Fails only when the connection loop has ended, and the program with it.
-                    let _ = client.unsubscribe(filter).await;
-                }
+                filters.are_surveyed(&wanted.borrow().subscriptions);
                 survey_ends = None;
+            }
+            // First, so that what is retained is seen before it is replaced.
+            let subscriptions = Arc::clone(&wanted.borrow().subscriptions);
+            if filters.adjust(&client, subscriptions).await {
+                survey_ends = Instant::now().checked_add(SURVEY);
             }
             let spread = jittered(SPREAD);
             let stopping = stop.is_cancelled();
@@ -279,11 +281,56 @@ async fn publish(
     }
 }
 
-async fn subscribe(client: &AsyncClient, subscriptions: &Subscriptions) {
-    let Subscriptions { always, at_first } = subscriptions;
-    for filter in always.iter().chain(at_first) {
-        // Fails only when the connection loop has ended, and the program with it.
-        let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+/// What is subscribed to.
+#[derive(Debug, Default)]
+struct Filters {
+    /// In this connection.
+    subscribed: BTreeSet<String>,
+    /// Where it is known what is retained.
+    surveyed: BTreeSet<String>,
+    /// By what this was done.
+    adjusted_to: Option<Arc<Subscriptions>>,
+}
+
+impl Filters {
+    /// What is retained there was looked at for long enough.
+    fn are_surveyed(&mut self, subscriptions: &Subscriptions) {
+        let seen = subscriptions.at_first.iter().filter(|filter| self.subscribed.contains(*filter));
+        self.surveyed.extend(seen.cloned());
+        self.adjusted_to = None;
+    }
+
+    /// The connection is a new one.
+    fn forget(&mut self) {
+        self.subscribed.clear();
+        self.adjusted_to = None;
+    }
+
+    fn are_to_be_surveyed(&self, subscriptions: &Subscriptions) -> bool {
+        !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
+    }
+
+    /// Subscribes to what is wanted, and to nothing else. Whether something new is looked at.
+    async fn adjust(&mut self, client: &AsyncClient, wanted: Arc<Subscriptions>) -> bool {
+        if self.adjusted_to.as_ref().is_some_and(|by| Arc::ptr_eq(by, &wanted)) {
+            return false;
+        }
+        let Subscriptions { always, at_first } = &*wanted;
+        let at_first = at_first.iter().filter(|filter| !self.surveyed.contains(*filter));
+        let at_first: Vec<&String> = at_first.collect();
+        let filters = || always.iter().chain(at_first.iter().copied());
+        let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
+        let all: BTreeSet<String> = filters().cloned().collect();
+        // Both fail only when the connection loop has ended, and the program with it.
+        for filter in self.subscribed.difference(&all) {
+            let _ = client.unsubscribe(filter).await;
+        }
+        for filter in filters().filter(|filter| !self.subscribed.contains(*filter)) {
+            let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+        }
+        self.subscribed = all;
+        self.adjusted_to = Some(wanted);
+        is_new
     }
 }
 
@@ -568,7 +615,9 @@ mod tests {
     use std::num::NonZeroU16;
 
     use bytes::BytesMut;
-    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe};
+    use rumqttc::mqttbytes::v4::{
+        ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe, UnsubAck,
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
@@ -798,6 +847,51 @@ mod tests {
         assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn subscriptions_change_in_the_same_connection() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        let mut told = async |count: usize| {
+            let mut told = Vec::new();
+            while told.len() < count {
+                match peer.next().await {
+                    Some(Packet::Subscribe(subscribe)) => {
+                        peer.grant(&subscribe).await;
+                        told.push(format!("+{}", subscribe.filters[0].path));
+                    }
+                    Some(Packet::Unsubscribe(packet)) => {
+                        let answer = Packet::UnsubAck(UnsubAck::new(packet.pkid));
+                        peer.send(answer).await;
+                        told.push(format!("-{}", packet.topics[0]));
+                    }
+                    Some(Packet::Publish(publish)) => peer.acknowledge(&publish).await,
+                    other => panic!("{other:?}"),
+                }
+            }
+            told
+        };
+        assert_eq!(told(2).await, ["+birth", "+config/+"]);
+        publisher.subscribe(Subscriptions {
+            always: vec!["birth".to_owned(), "command/+".to_owned()],
+            at_first: vec!["other/+".to_owned()],
+        });
+        assert_eq!(told(3).await, ["-config/+", "+command/+", "+other/+"]);
+        // After a loss, what counts is what is wanted now.
+        drop(peer);
+        let mut peer = broker.welcome().await;
+        let mut filters = Vec::new();
+        while filters.len() < 3 {
+            if let Some(Packet::Subscribe(subscribe)) = peer.next().await {
+                peer.grant(&subscribe).await;
+                filters.push(subscribe.filters[0].path.clone());
+            }
+        }
+        assert_eq!(filters, ["birth", "command/+", "other/+"]);
+        stop.cancel();
+        assert_eq!(peer.take(2).await, ["status online", "status offline"]);
         ends(running).await;
     }
 

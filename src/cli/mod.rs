@@ -1,10 +1,12 @@
 //! The command line.
 
 mod ask;
+mod check;
 mod forget;
 mod info;
 mod read;
 mod registers;
+mod reload;
 mod scan;
 mod simulate;
 mod table;
@@ -46,6 +48,8 @@ struct RunArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether the configuration is right, what it says, and where each setting comes from
+    Check(check::Arguments),
     /// Read values once and show them
     Read(read::Arguments),
     /// Show which meter this is: model, serial number, software, clock and faults
@@ -73,6 +77,7 @@ pub fn run() -> ExitCode {
     };
     let result = match &cli.command {
         None => read_and_publish(cli.run.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Read(args)) => read::run(args),
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Scan(args)) => scan::run(args),
@@ -115,8 +120,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
-    let loaded = config::load(file, &variables())?;
-    let _log = logging::start(&loaded.config.logging)?;
+    let variables = variables();
+    let loaded = config::load(file, &variables)?;
+    let log = logging::start(&loaded.config.logging)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -125,7 +131,15 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         warn!("In the configuration: {warning}.");
     }
-    with_signals(|stop| app::run(loaded.config, stop))
+    with_signals(async |stop| {
+        let config = loaded.config.clone();
+        let (changes, reloading) =
+            reload::on_hangup(file, &variables, loaded, log.clone(), stop.clone())?;
+        tokio::select! {
+            result = app::run_changing(config, changes, stop) => result,
+            never = reloading => match never {},
+        }
+    })
 }
 
 /// Runs a future that SIGINT and SIGTERM ask to stop.

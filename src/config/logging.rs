@@ -124,8 +124,17 @@ impl Checker<'_> {
         if text.trim().is_empty() {
             return None;
         }
-        let parsed = text.parse();
-        parsed.map_err(|why| self.wrong(path, setting, &format!("`{text}` ({why})"))).ok()
+        match text.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(why) => {
+                self.wrong(path, setting, &format!("`{text}`"));
+                // Beside what is accepted, since what was found is cut where it is long.
+                if let Some(problem) = self.problems.last_mut() {
+                    problem.accepted = format!("{} ({why})", problem.accepted);
+                }
+                None
+            }
+        }
     }
 }
 

@@ -244,3 +244,39 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     program.says("lines of the log could not be written to the log server.").await;
 }
+
+#[tokio::test]
+async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let folder = TempDir::new().unwrap();
+    let (log, moved) = (folder.path().join("kamstrup2mqtt.log"), folder.path().join("moved"));
+    let syslog_path = folder.path().join("socket");
+    let syslog = log_at(&syslog_path);
+    let directory = format!("directory: '{}'", folder.path().display());
+    let to_file = format!("destinations: [stdout, file], {directory}");
+    let mut program = Program::start(&logging_to(&broker, &meter, &to_file));
+    program.says("Read 1 of 1 values").await;
+
+    // As logrotate does it.
+    std::fs::rename(&log, &moved).unwrap();
+    program.reload(&logging_to(&broker, &meter, &to_file)).await;
+    program.says("The configuration was read again: nothing has changed.").await;
+    // Now to syslog instead, and more of it.
+    let to_syslog = format!(
+        "level: DEBUG, destinations: [stdout, syslog], syslog_address: '{}'",
+        syslog_path.display()
+    );
+    program.reload(&logging_to(&broker, &meter, &to_syslog)).await;
+    program.says("The configuration was read again. Changed: ").await;
+    program.says("from the meter: ").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+
+    let (moved, log) = [moved, log].map(|path| std::fs::read_to_string(path).unwrap()).into();
+    assert!(moved.contains("Read 1 of 1 values") && !moved.contains("read again"), "{moved}");
+    assert!(log.contains("nothing has changed.\n") && !log.contains("Changed: "), "{log}");
+    let syslog = patiently("all lines", syslog).await.unwrap();
+    assert!(syslog[0].contains("The configuration was read again. Changed: "), "{syslog:#?}");
+    assert!(syslog.iter().any(|line| line.contains("from the meter: 40 ")), "{syslog:#?}");
+}

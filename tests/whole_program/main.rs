@@ -13,6 +13,7 @@ mod home;
 mod logs;
 mod ports;
 mod program;
+mod reload;
 mod rsyslog;
 mod several;
 mod simulate;
@@ -23,6 +24,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::logging::LocalTime;
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -371,6 +373,28 @@ async fn the_meters_own_units_are_announced_when_they_are_known() {
     let topics: Vec<_> = subscriber.all().into_iter().map(|arrived| arrived.topic).collect();
     let place = |topic: &str| topics.iter().position(|t| t == topic).unwrap();
     assert!(place("homeassistant/sensor/kamstrup_energy/config") < place("kamstrup/energy"));
+}
+
+/// The beat is the wall clock's: after the first poll, at :00, :05, :10 and so on.
+#[tokio::test]
+async fn polls_keep_to_the_clock_on_the_wall() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = config(&broker, &meter.com_port, "energy").replace("0.02", "5s");
+    // It begins between two beats.
+    let now = LocalTime::now();
+    let into = u64::try_from(i64::from(now.second() % 5) * 1000 + i64::from(now.millisecond()));
+    let wait = (2_500 + 5_000 - into.unwrap()) % 5_000;
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    let _program = Program::start(&yaml);
+    subscriber.expect_times("kamstrup/energy", "81947", 3).await;
+    let reads = subscriber.all().into_iter().filter(|a| a.topic == "kamstrup/last_read");
+    for read in reads.skip(1) {
+        // `2026-11-23T15:17:25+01:00`; a poll takes a moment, and longer on a busy machine.
+        let second: u32 = read.payload[17..19].parse().unwrap();
+        assert!(second % 5 < 2, "{}", read.payload);
+    }
 }
 
 #[tokio::test]

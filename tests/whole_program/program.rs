@@ -20,7 +20,7 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Program {
     process: Child,
     log: watch::Receiver<Vec<String>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Program {
@@ -53,6 +53,13 @@ impl Program {
         Self::run(command, folder, &[], variables)
     }
 
+    /// Runs with this file as `config.yaml` in its working directory, and these variables.
+    pub(crate) fn start_by(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+        Self::launch(folder, &[], variables)
+    }
+
     fn launch(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::run(Command::new(binary()), folder, arguments, variables)
     }
@@ -77,7 +84,7 @@ impl Program {
         let sender = Arc::new(sender);
         tokio::spawn(collect(process.stdout.take().unwrap(), Arc::clone(&sender)));
         tokio::spawn(collect(process.stderr.take().unwrap(), sender));
-        Self { process, log, _folder: folder }
+        Self { process, log, folder }
     }
 
     /// All lines so far, standard error included.
@@ -130,8 +137,18 @@ impl Program {
 
     /// As `kill -TERM` does.
     pub(crate) async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Writes another `config.yaml`, and asks for it to be read as `kill -HUP` does.
+    pub(crate) async fn reload(&self, yaml: &str) {
+        std::fs::write(self.folder.path().join("config.yaml"), yaml).unwrap();
+        self.signal("-HUP").await;
+    }
+
+    async fn signal(&self, name: &str) {
         let pid = self.process.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        assert!(Command::new("kill").args([name, &pid]).status().await.unwrap().success());
     }
 
     /// As `kill -9` does.
