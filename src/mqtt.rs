@@ -25,6 +25,7 @@ use rumqttc::{
     MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode, TlsError,
     Transport, mqttbytes,
 };
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -71,8 +72,15 @@ const HEARD: Duration = Duration::from_millis(500);
 /// From the first connection on, for so long is looked at what is retained.
 const SURVEY: Duration = Duration::from_secs(10);
 
+/// How what is retained is asked for. Mosquitto keeps 1000 messages for a client until it has
+/// acknowledged those before, and silently drops the rest; of this kind it hands out all.
+const LOOKING: QoS = QoS::AtMostOnce;
+
 /// Messages from the broker that wait to be handled. What comes beyond them is lost: it is a flood.
 const INBOX: usize = 4096;
+
+/// How long it is waited until some are handled.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// The longest message that is taken from the broker. One that is longer ends the connection, so
 /// this is far more than anybody sends to the topics that are subscribed to.
@@ -379,15 +387,16 @@ impl Filters {
         let Subscriptions { always, at_first } = &*wanted;
         let at_first = at_first.iter().filter(|filter| !self.surveyed.contains(*filter));
         let at_first: Vec<&String> = at_first.collect();
-        let filters = || always.iter().chain(at_first.iter().copied());
+        let always = always.iter().map(|filter| (filter, QoS::AtLeastOnce));
+        let filters = || always.clone().chain(at_first.iter().map(|filter| (*filter, LOOKING)));
         let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
-        let all: BTreeSet<String> = filters().cloned().collect();
+        let all: BTreeSet<String> = filters().map(|(filter, _)| filter.clone()).collect();
         // Both fail only when the connection loop has ended, and the program with it.
         for filter in self.subscribed.difference(&all) {
             let _ = client.unsubscribe(filter).await;
         }
-        for filter in filters().filter(|filter| !self.subscribed.contains(*filter)) {
-            let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+        for (filter, qos) in filters().filter(|(filter, _)| !self.subscribed.contains(*filter)) {
+            let _ = client.subscribe(filter, qos).await;
         }
         self.subscribed = all;
         self.adjusted_to = Some(wanted);
@@ -470,7 +479,7 @@ async fn poll(
                 link.sent.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(Event::Incoming(packet)) => ears.hear(packet),
+            Ok(Event::Incoming(packet)) => ears.hear(packet).await,
             Ok(Event::Outgoing(_)) => {}
             Err(error) => {
                 // Without this line the client never publishes again after an acknowledgement out
@@ -520,7 +529,9 @@ struct Ears {
 }
 
 impl Ears {
-    fn hear(&mut self, packet: Incoming) {
+    /// Waits for room, since much may come at once; but hardly, and never again once that was in
+    /// vain, since the connection must go on.
+    async fn hear(&mut self, packet: Incoming) {
         match packet {
             Incoming::Publish(publish) => {
                 let received = Received {
@@ -528,8 +539,12 @@ impl Ears {
                     payload: publish.payload.to_vec(),
                     retained: publish.retain,
                 };
-                // Never waits, since this loop must go on.
-                if self.inbox.try_send(received).is_err() && !self.told_flood {
+                let patience = if self.told_flood { Duration::ZERO } else { ROOM_WITHIN };
+                let handed_on = self.inbox.send_timeout(received, patience).await;
+                // The inbox is closed when the program stops.
+                if let Err(SendTimeoutError::Timeout(_)) = handed_on
+                    && !self.told_flood
+                {
                     self.told_flood = true;
                     warn!("The broker sends more than can be handled; some of it is ignored.");
                 }
@@ -765,7 +780,7 @@ mod tests {
 
     use bytes::BytesMut;
     use rumqttc::mqttbytes::v4::{
-        ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe, UnsubAck,
+        ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, UnsubAck,
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
@@ -787,6 +802,19 @@ mod tests {
         unread: BytesMut,
     }
 
+    fn settings(listener: &TcpListener) -> Broker {
+        Broker {
+            host: "127.0.0.1".to_owned(),
+            port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
+            client_id: "test".to_owned(),
+            credentials: Some(Credentials {
+                username: "somebody".to_owned(),
+                password: Secret::new("hunter2"),
+            }),
+            tls: None,
+        }
+    }
+
     impl Script {
         async fn start() -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             Self::start_with(KEEP_ALIVE).await
@@ -796,16 +824,7 @@ mod tests {
             keep_alive: Duration,
         ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let broker = Broker {
-                host: "127.0.0.1".to_owned(),
-                port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
-                client_id: "test".to_owned(),
-                credentials: Some(Credentials {
-                    username: "somebody".to_owned(),
-                    password: Secret::new("hunter2"),
-                }),
-                tls: None,
-            };
+            let broker = settings(&listener);
             let status = |payload| message("status", payload, Qos::AtLeastOnce);
             let subscriptions = Subscriptions {
                 always: vec!["birth".to_owned()],
@@ -868,9 +887,27 @@ mod tests {
                     Some(Packet::Publish(publish)) => return publish,
                     Some(Packet::PingReq) => self.send(Packet::PingResp).await,
                     Some(Packet::Subscribe(subscribe)) => self.grant(&subscribe).await,
+                    Some(Packet::PubRel(released)) => self.complete(released.pkid).await,
                     other => panic!("{other:?}"),
                 }
             }
+        }
+
+        /// The third answer to a publish that comes exactly once.
+        async fn complete(&mut self, pkid: u16) {
+            self.send(Packet::PubComp(PubComp::new(pkid))).await;
+        }
+
+        /// Exactly these are published, the first of them only just now.
+        async fn all_within_five_seconds<T>(&mut self, expected: &[T])
+        where
+            T: std::fmt::Debug,
+            String: PartialEq<T>,
+        {
+            let back = Instant::now();
+            let taken = self.take(expected.len()).await;
+            assert_eq!(taken, expected);
+            assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
         }
 
         async fn grant(&mut self, subscribe: &Subscribe) {
@@ -885,8 +922,10 @@ mod tests {
         }
 
         async fn acknowledge(&mut self, publish: &Publish) {
-            if publish.qos == QoS::AtLeastOnce {
-                self.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+            match publish.qos {
+                QoS::AtMostOnce => {}
+                QoS::AtLeastOnce => self.send(Packet::PubAck(PubAck::new(publish.pkid))).await,
+                QoS::ExactlyOnce => self.send(Packet::PubRec(PubRec::new(publish.pkid))).await,
             }
         }
 
@@ -910,6 +949,10 @@ mod tests {
         Message { topic: topic.to_owned(), payload: payload.to_owned(), qos, retain: true }
     }
 
+    fn many(numbers: std::ops::Range<usize>) -> Vec<Message> {
+        numbers.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect()
+    }
+
     fn discovery() -> Vec<Message> {
         vec![message("config", "{}", Qos::AtLeastOnce)]
     }
@@ -921,6 +964,9 @@ mod tests {
     const METER: Source = Source::Meter(0);
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A busy machine may take so much longer.
+    const ROOM: Duration = Duration::from_secs(1);
 
     async fn ends(running: JoinHandle<()>) {
         timeout(PATIENCE, running).await.unwrap().unwrap();
@@ -977,10 +1023,11 @@ mod tests {
         publisher.update(METER, discovery(), values("1"));
         let mut peer = broker.welcome().await;
         // What is retained is asked for before anything is replaced.
-        for filter in ["birth", "config/+"] {
+        for (filter, qos) in [("birth", QoS::AtLeastOnce), ("config/+", QoS::AtMostOnce)] {
             match peer.next().await {
                 Some(Packet::Subscribe(subscribe)) => {
                     assert_eq!(subscribe.filters[0].path, filter);
+                    assert_eq!(subscribe.filters[0].qos, qos);
                     peer.grant(&subscribe).await;
                 }
                 other => panic!("{other:?}"),
@@ -1183,7 +1230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_refusal_it_tries_again() {
+    async fn after_a_refusal_of_any_kind_it_tries_again() {
         use ConnectReturnCode as Code;
 
         let refused = async |code: Code| {
@@ -1199,7 +1246,7 @@ mod tests {
             // The third attempt comes after twice the first pause.
             let waited = refused_at.elapsed();
             assert!(waited < FIRST_BACK_OFF * 4, "{code:?}: {waited:?}");
-            assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"], "{code:?}");
+            peer.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
             stop.cancel();
             assert_eq!(peer.take(1).await, ["status offline"]);
             ends(running).await;
@@ -1211,6 +1258,212 @@ mod tests {
             refused(Code::BadUserNamePassword),
             refused(Code::NotAuthorized),
         );
+    }
+
+    /// More than is in flight and than the queue takes, lost in the midst of it.
+    #[tokio::test]
+    async fn what_waits_when_the_connection_is_lost_is_there_soon_after() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let many = many(0..3 * QUEUE);
+        publisher.update(METER, many.clone(), values("1"));
+        let mut peer = broker.welcome().await;
+        // Some are acknowledged, some are not, and some never went out.
+        peer.take(usize::from(IN_FLIGHT) / 2).await;
+        for _ in 0..IN_FLIGHT {
+            peer.published().await;
+        }
+        drop(peer);
+
+        let mut peer = broker.welcome().await;
+        let discovery = many.iter().map(|message| format!("{} x", message.topic));
+        let online = || ["status online".to_owned()].into_iter();
+        let expected: Vec<_> =
+            online().chain(discovery).chain(["energy 1".to_owned()].into_iter()).collect();
+        peer.all_within_five_seconds(&expected).await;
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_may_come_in_any_order() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        publisher.update(METER, many(0..60), Vec::new());
+        let mut arrived = Vec::new();
+        while arrived.len() < 60 {
+            let mut together = Vec::new();
+            for _ in 0..IN_FLIGHT {
+                together.push(peer.published().await);
+            }
+            arrived.extend(together.iter().map(|publish| publish.topic.clone()));
+            for publish in together.iter().rev() {
+                peer.acknowledge(publish).await;
+            }
+        }
+        // Each once.
+        let topics = many(0..60).into_iter().map(|message| message.topic);
+        assert_eq!(arrived, topics.collect::<Vec<_>>());
+        publisher.update(METER, many(0..60), values("1"));
+        assert_eq!(peer.take(1).await, ["energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn quality_and_retain_are_those_of_the_message() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let expected = [
+            (Qos::AtMostOnce, QoS::AtMostOnce),
+            (Qos::AtLeastOnce, QoS::AtLeastOnce),
+            (Qos::ExactlyOnce, QoS::ExactlyOnce),
+        ];
+        let expected = expected.map(|qos| [(qos, false), (qos, true)]).concat();
+        let state = |((qos, _), retain)| Message { retain, ..message("energy", "1", qos) };
+        publisher.update(METER, Vec::new(), expected.iter().copied().map(state).collect());
+        for ((_, qos), retain) in expected {
+            let publish = peer.published().await;
+            assert_eq!((publish.qos, publish.retain, publish.dup), (qos, retain, false));
+            peer.acknowledge(&publish).await;
+        }
+        // Nothing is said twice.
+        publisher.update(METER, Vec::new(), values("2"));
+        assert_eq!(peer.take(1).await, ["energy 2"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        loop {
+            match peer.next().await {
+                Some(Packet::PubRel(released)) => peer.complete(released.pkid).await,
+                other => break assert_eq!(other, Some(Packet::Disconnect)),
+            }
+        }
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_flood_from_the_broker_is_bounded_and_holds_up_nothing() {
+        const MORE: usize = 500;
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // Nobody takes what comes in.
+        for _ in 0..INBOX + MORE {
+            peer.says("birth", "online", false).await;
+        }
+        publisher.update(METER, discovery(), values("1"));
+        assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
+        // The answer to a last message proves that all before it were heard.
+        let mut last = Publish::new("birth", QoS::AtLeastOnce, "online");
+        last.pkid = 1;
+        peer.send(Packet::Publish(last)).await;
+        assert_eq!(peer.next().await, Some(Packet::PubAck(PubAck::new(1))));
+        assert_eq!(broker.received.len(), INBOX);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
+        let packet = || Incoming::Publish(Publish::new("birth", QoS::AtMostOnce, "online"));
+        let (inbox, received) = mpsc::channel(1);
+        let mut ears = Ears { inbox, told_refusal: false, told_flood: false };
+        ears.hear(packet()).await;
+        assert!(!ears.told_flood);
+        ears.hear(packet()).await;
+        assert!(ears.told_flood);
+        // Once that is so, nothing waits for it any more.
+        let before = Instant::now();
+        ears.hear(packet()).await;
+        assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
+        ears.told_flood = false;
+        drop(received);
+        ears.hear(packet()).await;
+        assert!(!ears.told_flood);
+    }
+
+    /// What is retained may come all at once, and is handled meanwhile.
+    #[tokio::test]
+    async fn of_much_that_is_handled_nothing_is_lost() {
+        let (mut broker, _publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let mut bytes = BytesMut::new();
+        for number in 0..3 * INBOX {
+            let mut publish = Publish::new("config/x", QoS::AtMostOnce, number.to_string());
+            publish.retain = true;
+            Packet::Publish(publish).write(&mut bytes, 65_536).unwrap();
+        }
+        let says = async { peer.stream.write_all(&bytes).await.unwrap() };
+        let hears = async {
+            for number in 0..3 * INBOX {
+                let heard = timeout(PATIENCE, broker.received.recv()).await.unwrap().unwrap();
+                assert_eq!(heard.payload, number.to_string().into_bytes());
+            }
+        };
+        tokio::join!(says, hears);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn much_is_forgotten_under_many_filters() {
+        const MUCH: usize = 3 * QUEUE;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings(&listener);
+        let filters: Vec<_> = (0..MUCH).map(|number| format!("f{number}/+")).collect();
+        let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"));
+        let (_keep, received) = mpsc::channel(1);
+        let brokers = watch::channel(None).0;
+        let script = Script { listener, received, brokers, board: Board::default() };
+        let hands_out = async {
+            let mut peer = script.welcome().await;
+            for number in 0..MUCH {
+                let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+                assert_eq!(subscribe.filters[0].path, format!("f{number}/+"));
+                if number == 0 {
+                    for number in 0..MUCH {
+                        peer.says(&format!("ours/{number}"), "x", true).await;
+                        peer.says(&format!("others/{number}"), "x", true).await;
+                    }
+                }
+                peer.grant(&subscribe).await;
+            }
+            let mut cleared = peer.take(MUCH).await;
+            assert_eq!(peer.next().await, Some(Packet::Disconnect));
+            cleared.sort_unstable();
+            cleared
+        };
+        let (forgotten, cleared) = tokio::join!(forgets, hands_out);
+        let forgotten: Vec<_> =
+            forgotten.unwrap().into_iter().map(|topic| format!("{topic} ")).collect();
+        assert_eq!(forgotten.len(), MUCH);
+        assert_eq!(cleared, forgotten);
+    }
+
+    #[tokio::test]
+    async fn a_message_without_end_ends_only_the_connection() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        publisher.update(METER, discovery(), values("1"));
+        let mut peer = broker.welcome().await;
+        let expected = ["status online", "config {}", "energy 1"];
+        assert_eq!(peer.take(3).await, expected);
+        // A PUBLISH that announces 256 MiB.
+        let announced = Instant::now();
+        peer.stream.write_all(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]).await.unwrap();
+        while peer.next().await.is_some() {}
+        // It is not waited for.
+        assert!(announced.elapsed() < ROOM, "{:?}", announced.elapsed());
+        let mut again = broker.welcome().await;
+        again.all_within_five_seconds(&expected).await;
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
     }
 
     /// A busy broker takes its time to let somebody in.
@@ -1230,20 +1483,44 @@ mod tests {
         tokio::join!(slow(15), slow(100));
     }
 
-    /// What is published while the broker has stopped reading is there after the next connect.
+    /// What is published while the broker has fallen silent is there after the next connect.
     #[tokio::test]
     async fn a_connection_that_is_half_open_is_noticed() {
-        let keep_alive = Duration::from_secs(1);
+        let keep_alive = Duration::from_secs(2);
         let (broker, publisher, stop, running) = Script::start_with(keep_alive).await;
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(1).await, ["status online"]);
         publisher.update(METER, discovery(), values("1"));
-        // Nothing is read or said any more, and the connection stays.
+        // Nothing is said any more, and the connection stays.
         let silent_since = Instant::now();
+        while peer.next().await.is_some() {}
+        let noticed = silent_since.elapsed();
+        assert!(noticed > keep_alive / 2 && noticed < 2 * keep_alive + ROOM, "{noticed:?}");
+        let mut again = broker.welcome().await;
+        again.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// Nor is it kept for longer when nothing can be written to it any more, so that not even a
+    /// ping goes out.
+    #[tokio::test]
+    async fn a_broker_that_reads_no_more_is_left() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // More than the system keeps for a reader.
+        let much = "x".repeat(LONGEST / 2);
+        let states = vec![message("energy", &much, Qos::AtMostOnce); 32];
+        let silent_since = Instant::now();
+        publisher.update(METER, discovery(), states);
         let mut again = broker.welcome().await;
         let noticed = silent_since.elapsed();
-        assert!(noticed < 2 * keep_alive + FIRST_BACK_OFF * 2, "{noticed:?}");
-        assert_eq!(again.take(3).await, ["status online", "config {}", "energy 1"]);
+        assert!(noticed < 2 * KEEP_ALIVE, "{noticed:?}");
+        // Values change meanwhile as they did before.
+        publisher.update(METER, discovery(), values("2"));
+        again.all_within_five_seconds(&["status online", "config {}", "energy 2"]).await;
         drop(peer);
         stop.cancel();
         assert_eq!(again.take(1).await, ["status offline"]);

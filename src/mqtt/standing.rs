@@ -41,10 +41,15 @@ pub(super) struct Wanted {
 impl Wanted {
     /// A source's part, in which these topics are announced: they are not to be empty any more.
     fn part(&mut self, source: Source, discovery: &[Message]) -> &mut Part {
+        let mut again = false;
         for message in discovery {
-            self.cleared.remove(&message.topic);
+            again |= self.cleared.remove(&message.topic);
         }
-        self.parts.entry(source).or_default()
+        let part = self.parts.entry(source).or_default();
+        if again {
+            part.edition = part.edition.wrapping_add(1);
+        }
+        part
     }
 }
 
@@ -52,10 +57,22 @@ impl Wanted {
 #[derive(Debug, Default)]
 struct Part {
     discovery: Vec<Message>,
+    /// Counts how often discovery changed.
+    edition: u64,
     /// What was said last.
     states: Vec<Message>,
     /// Counts what was said.
     version: u64,
+}
+
+impl Part {
+    /// With hundreds of meters, it counts that only what has changed is looked at again.
+    fn announce(&mut self, discovery: Vec<Message>) {
+        if self.discovery != discovery {
+            self.discovery = discovery;
+            self.edition = self.edition.wrapping_add(1);
+        }
+    }
 }
 
 /// Changes what should stand on the broker. Never waits.
@@ -73,10 +90,7 @@ impl Publisher {
 
     /// Sets a source's discovery messages.
     pub fn announce(&self, source: Source, discovery: Vec<Message>) {
-        self.wanted.send_modify(|wanted| {
-            let part = wanted.part(source, &discovery);
-            part.discovery = discovery;
-        });
+        self.wanted.send_modify(|wanted| wanted.part(source, &discovery).announce(discovery));
     }
 
     /// Sets a source's discovery messages and its states, which follow them. What was said before
@@ -84,7 +98,9 @@ impl Publisher {
     pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
         self.wanted.send_modify(|wanted| {
             let part = wanted.part(source, &discovery);
-            *part = Part { discovery, states, version: part.version.wrapping_add(1) };
+            part.announce(discovery);
+            part.states = states;
+            part.version = part.version.wrapping_add(1);
         });
     }
 
@@ -114,6 +130,8 @@ pub(super) struct Sent {
     /// Payloads by topic.
     discovery: BTreeMap<String, String>,
     cleared: BTreeSet<String>,
+    /// Which discovery messages these were, by source.
+    editions: BTreeMap<Source, u64>,
     /// What was said last, by source.
     versions: BTreeMap<Source, u64>,
     /// Until when states wait for their entities.
@@ -158,6 +176,7 @@ impl Sent {
         }
         if self.births.replace(wanted.births).is_some_and(|births| births != wanted.births) {
             self.discovery.clear();
+            self.editions.clear();
             self.versions.clear();
             self.not_before = now.checked_add(spread);
         }
@@ -173,11 +192,14 @@ impl Sent {
             }
         }
         for (source, part) in &wanted.parts {
-            for message in &part.discovery {
-                let Message { topic, payload, .. } = message;
-                if self.discovery.insert(topic.clone(), payload.clone()).as_ref() != Some(payload) {
-                    due.messages.push(message.clone());
-                    self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+            if self.editions.insert(*source, part.edition) != Some(part.edition) {
+                for message in &part.discovery {
+                    let Message { topic, payload, .. } = message;
+                    let before = self.discovery.insert(topic.clone(), payload.clone());
+                    if before.as_ref() != Some(payload) {
+                        due.messages.push(message.clone());
+                        self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+                    }
                 }
             }
             if self.versions.get(source) == Some(&part.version) || part.states.is_empty() {

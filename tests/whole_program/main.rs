@@ -19,6 +19,7 @@ mod reload;
 mod resident;
 mod several;
 mod simulate;
+mod stalls;
 mod subscriber;
 
 use std::collections::BTreeMap;
@@ -544,6 +545,9 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     };
     assert_eq!(values(subscriber.all()), 0);
     assert_eq!(subscriber.last().get("kamstrup/status").map(String::as_str), Some("online"));
+    subscriber.expect("kamstrup/connection", "OFF").await;
+    subscriber.expect("kamstrup/failed_reads", "2").await;
+    assert!(!subscriber.last().contains_key("kamstrup/last_read"));
 
     drop(connections);
     let (_registers, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
@@ -553,6 +557,8 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     });
     program.says("The meter answers again, after").await;
     subscriber.expect("kamstrup/energy", "81947").await;
+    subscriber.expect("kamstrup/connection", "ON").await;
+    assert!(subscriber.last().contains_key("kamstrup/last_read"));
 }
 
 #[tokio::test]

@@ -131,6 +131,27 @@ impl Program {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
+    /// How much memory it holds, in bytes.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        kilobytes * 1024
+    }
+
+    /// How many bytes wait in the system for a reader at this port of 127.0.0.1.
+    pub(crate) fn unsent(&self, port: u16) -> u64 {
+        // proc_pid_net(5): both addresses and the state in hexadecimal, then what waits there and
+        // here; 1 is an established connection.
+        let table = std::fs::read_to_string(self.proc("net/tcp")).unwrap();
+        let there = format!("0100007F:{port:04X}");
+        let waiting = table.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            (fields[2] == there && fields[3] == "01").then(|| fields[4].split_once(':').unwrap().0)
+        });
+        u64::from_str_radix(waiting.unwrap_or("0"), 16).unwrap()
+    }
+
     fn proc(&self, name: &str) -> PathBuf {
         format!("/proc/{}/{name}", self.process.id().unwrap()).into()
     }
