@@ -307,3 +307,282 @@ pub(super) fn ready(board: &Board) -> Result<(), String> {
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n") + "\n") }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::Value;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::status::ValueState;
+
+    pub(in super::super) fn now() -> Now {
+        let wall = "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
+        Now { wall, at: Instant::now() }
+    }
+
+    fn complaint(words: &str) -> Complaint {
+        Complaint { words: words.to_owned(), hint: "Press a key.".to_owned() }
+    }
+
+    /// A board on which everything stands, and one on which nothing does.
+    pub(in super::super) async fn boards() -> [Board; 2] {
+        let board = Board::default();
+        let meter = |title: &str| {
+            let port = "/dev/ttyUSB0".to_owned();
+            MeterState::new(title.to_owned(), port, Duration::from_secs(300))
+        };
+        board.set_meters(vec![(0, meter("Kamstrup \"Meter\"")), (3, meter("Shed"))]);
+        board.set_triggers(vec![]);
+        advance(Duration::from_secs(7200)).await;
+        let at = Instant::now();
+        advance(Duration::from_secs(60)).await;
+        let value = |name: &str, text: &str, unit, is_number| {
+            let (name, text) = (name.to_owned(), text.to_owned());
+            ValueState { name, text, unit, is_number, at }
+        };
+        board.meter(0, |meter| {
+            meter.model = Some("Multical 403".to_owned());
+            meter.serial = Some("12345678".to_owned());
+            meter.last = Some(LastPoll { at, answered: true, trouble: None });
+            meter.since = Some(at);
+            meter.fault = Some("air in the pipe".to_owned());
+            meter.values = vec![
+                value("energy", "12345678901234567.89", Some("kWh"), true),
+                value("temp1", "71.60", Some("°C"), true),
+                value("temp2", "41.03", Some("°C"), true),
+                value("massin", "3.4", Some("t"), true),
+                value("infoevent", "3", None, true),
+                value("maxflowdate_y", "2026-01-31", None, false),
+            ];
+            meter.missing = vec![("power".to_owned(), "it is not there".to_owned())];
+            let traffic = LineQuality { retries: 1, bad_checksums: 2, ..LineQuality::default() };
+            let line = LineQuality {
+                polls: 24,
+                failed: 1,
+                bytes_sent: 500,
+                bytes_received: 1000,
+                awake: Duration::from_millis(61_500),
+                ..traffic
+            };
+            meter.line = LineQuality { day: Some("2026-11-24".parse().unwrap()), ..line };
+            meter.line_in_all = LineQuality { polls: 1024, ..line };
+            let left = Duration::from_millis(90_500);
+            let placement =
+                Placement { running: true, asked: 12, hits: 9, left, ..Placement::default() };
+            meter.placement = Some(placement);
+            let found = |text: Option<&str>, label| Found {
+                register: kmp::register::RegisterId::new(60),
+                name: "energy".to_owned(),
+                label,
+                text: text.map(str::to_owned),
+                unit: text.and(Some("kWh")),
+            };
+            let found = vec![found(Some("81947"), Some("Energy")), found(None, None)];
+            meter.scan = Some(ScanState { asked: 64, of: 1400, found, ..ScanState::default() });
+        });
+        board.meter(3, |meter| {
+            let trouble = Some(complaint("The meter is silent"));
+            meter.last = Some(LastPoll { at, answered: false, trouble });
+            // Of yesterday: nothing of it counts today.
+            let day = Some("2026-11-23".parse().unwrap());
+            meter.line = LineQuality { day, polls: 7, ..LineQuality::default() };
+        });
+        let (name, words) = ("broker:1883".to_owned(), "nothing listens there.".to_owned());
+        board.set_broker(BrokerState::Down { name, since: at, words });
+        let problem = |words: &str| Problem {
+            words: words.to_owned(),
+            details: vec!["`port`: found `COM3`".to_owned()],
+            hint: "Mend it.".to_owned(),
+        };
+        board.set_up(|setup| {
+            setup.problem = Some(problem("One option is wrong"));
+            setup.refused = Some(problem("It is not taken"));
+            setup.warnings = vec!["the option `x` is not known".to_owned()];
+            setup.broker = Some(complaint("There is no broker"));
+        });
+        [board, Board::default()]
+    }
+
+    fn ports() -> Vec<PortInfo> {
+        let port = |by_id: Option<&str>| PortInfo {
+            path: "/dev/ttyUSB0".into(),
+            by_id: by_id.map(Into::into),
+            used_by: vec!["Shed".to_owned()],
+            busy: true,
+        };
+        vec![port(Some("/dev/serial/by-id/usb-FTDI")), port(None)]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_in_json() {
+        let [full, _] = boards().await;
+        let text = state(&full, ports(), &now()).unwrap();
+        // With all its digits.
+        assert!(text.contains(r#"{"value":12345678901234567.89,"unit":"kWh","#), "{text}");
+        assert!(text.contains(r#"{"value":71.60,"unit":"°C","#), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
+    }
+
+    /// What is described is there, and nothing else is.
+    #[tokio::test(start_paused = true)]
+    async fn the_description_is_true() {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let schema = &description["paths"]["/api/v1/state"]["get"]["responses"]["200"]["content"]["application/json"]
+            ["schema"];
+        let [full, empty] = boards().await;
+        for board in [&full, &empty] {
+            let text = state(board, ports(), &now()).unwrap();
+            let value: Value = serde_json::from_str(&text).unwrap();
+            let mut wrong = Vec::new();
+            schema::check(&description, schema, &value, "", &mut wrong);
+            assert_eq!(wrong, [""; 0], "{text}");
+        }
+        // The check itself finds what is wrong.
+        let text = state(&full, ports(), &now()).unwrap();
+        for (right, other) in [
+            (r#""polls":24"#, r#""polls":-1"#),
+            (r#""polls":24"#, r#""polls":"24""#),
+            (r#""polls":24"#, r#""pools":24"#),
+            (r#""state":"down""#, r#""state":"odd""#),
+            (r#""since":null"#, r#""since":"yesterday""#),
+            (r#""hint":"Mend it.""#, r#""hint":null"#),
+            (r#""register":60"#, r#""register":65536"#),
+        ] {
+            assert!(text.contains(right), "{right}");
+            let value: Value = serde_json::from_str(&text.replace(right, other)).unwrap();
+            let mut wrong = Vec::new();
+            schema::check(&description, schema, &value, "", &mut wrong);
+            assert!(!wrong.is_empty(), "{other}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_keeps_values_from_flowing() {
+        let [full, empty] = boards().await;
+        insta::assert_snapshot!(ready(&full).unwrap_err());
+        assert_eq!(
+            ready(&empty).unwrap_err(),
+            "Which broker there is, is not known yet.\nNo meter is read.\n"
+        );
+        let name = "broker:1883".to_owned();
+        full.set_broker(BrokerState::Connected { name, since: Instant::now() });
+        full.set_up(|setup| setup.problem = None);
+        full.meter(3, |meter| {
+            meter.last = Some(LastPoll { at: Instant::now(), answered: true, trouble: None });
+        });
+        assert_eq!(ready(&full), Ok(()));
+    }
+
+    /// As much of JSON Schema as the description has.
+    pub(in super::super) mod schema {
+        use super::*;
+
+        pub(in super::super::super) fn check(
+            whole: &Value,
+            schema: &Value,
+            value: &Value,
+            at: &str,
+            wrong: &mut Vec<String>,
+        ) {
+            if let Some(name) = schema["$ref"].as_str() {
+                let name = name.strip_prefix("#").unwrap();
+                return check(whole, whole.pointer(name).unwrap(), value, at, wrong);
+            }
+            if let Some(any) = schema["anyOf"].as_array() {
+                let fits = |schema: &Value| {
+                    let mut wrong = Vec::new();
+                    check(whole, schema, value, at, &mut wrong);
+                    wrong.is_empty()
+                };
+                if !any.iter().any(fits) {
+                    wrong.push(format!("{at}: none of the kinds"));
+                }
+                return;
+            }
+            let is = |kind: &Value| match kind.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "integer" => value.is_i64() || value.is_u64(),
+                "number" => value.is_number(),
+                "boolean" => value.is_boolean(),
+                "null" => value.is_null(),
+                other => panic!("{other}"),
+            };
+            let right_kind = match &schema["type"] {
+                Value::Null => true,
+                Value::Array(kinds) => kinds.iter().any(is),
+                kind => is(kind),
+            };
+            if !right_kind {
+                wrong.push(format!("{at}: {value} is no {}", schema["type"]));
+                return;
+            }
+            if let Some(allowed) = schema["enum"].as_array()
+                && !allowed.contains(value)
+            {
+                wrong.push(format!("{at}: {value}"));
+            }
+            if let (Some(number), Some(least)) = (value.as_i64(), schema["minimum"].as_i64())
+                && number < least
+            {
+                wrong.push(format!("{at}: {number}"));
+            }
+            if let (Some(number), Some(most)) = (value.as_i64(), schema["maximum"].as_i64())
+                && number > most
+            {
+                wrong.push(format!("{at}: {number}"));
+            }
+            if let (Some(text), Some(pattern)) = (value.as_str(), schema["pattern"].as_str())
+                && !matches_pattern(pattern, text)
+            {
+                wrong.push(format!("{at}: {text}"));
+            }
+            for item in value.as_array().into_iter().flatten() {
+                check(whole, &schema["items"], item, &format!("{at}[]"), wrong);
+            }
+            let Some(object) = value.as_object() else { return };
+            for (name, value) in object {
+                let at = format!("{at}.{name}");
+                match (&schema["properties"][name], &schema["additionalProperties"]) {
+                    (Value::Null, Value::Object(others)) => {
+                        check(whole, &Value::Object(others.clone()), value, &at, wrong);
+                    }
+                    (Value::Null, _) => wrong.push(format!("{at} is not described")),
+                    (described, _) => check(whole, described, value, &at, wrong),
+                }
+            }
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            let required = schema["required"].as_array().into_iter().flatten();
+            let names = properties.map(|(name, _)| name.as_str());
+            // All that is described must be there.
+            for name in names.chain(required.map(|name| name.as_str().unwrap())) {
+                if !object.contains_key(name) {
+                    wrong.push(format!("{at}.{name} is not there"));
+                }
+            }
+        }
+
+        /// Of `^\d{4}-[+-]…$`: digits, sets of characters, and characters that stand for themselves.
+        fn matches_pattern(pattern: &str, text: &str) -> bool {
+            let mut pattern = pattern.trim_matches(['^', '$']).replace("\\d{4}", "\\d\\d\\d\\d");
+            for character in text.chars() {
+                let (fits, used) = if pattern.starts_with("\\d") {
+                    (character.is_ascii_digit(), 2)
+                } else if pattern.starts_with('[') {
+                    let end = pattern.find(']').unwrap();
+                    (pattern[1..end].contains(character), end + 1)
+                } else {
+                    (pattern.starts_with(character), 1)
+                };
+                if !fits || pattern.len() < used {
+                    return false;
+                }
+                pattern.drain(..used);
+            }
+            pattern.is_empty()
+        }
+    }
+}

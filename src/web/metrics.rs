@@ -142,3 +142,21 @@ fn unit_words(unit: &str) -> String {
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::tests::{boards, now};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_has_a_name_by_the_conventions() {
+        let [full, empty] = boards().await;
+        let full = text(&full, &now()).unwrap();
+        assert!(full.ends_with("# EOF\n"));
+        // The library keeps them in no order.
+        let mut lines: Vec<&str> = full.lines().collect();
+        lines.sort_unstable();
+        insta::assert_snapshot!(lines.join("\n"));
+        assert!(text(&empty, &now()).unwrap().ends_with("# EOF\n"));
+    }
+}
