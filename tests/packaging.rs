@@ -494,32 +494,39 @@ fn every_option_is_documented() {
 fn every_trouble_is_documented() {
     let docs = text(&format!("{ADDON}/DOCS.md"));
     let mut missing = Vec::new();
-    let snapshots = [
-        "src/poll/snapshots/kamstrup2mqtt__poll__tests__every_trouble_says_what_to_do.snap",
-        "src/snapshots/kamstrup2mqtt__mqtt__tests__every_trouble_says_what_to_do.snap",
-    ];
-    for path in snapshots {
-        let snapshot = text(path);
-        let body = snapshot.splitn(3, "---\n").nth(2).unwrap();
-        for line in body.lines().filter(|line| !line.starts_with(' ')) {
-            // After the colon stands what was found; the broker's words begin with it, and advice
-            // follows.
-            let found = match line.rsplit_once(": ").filter(|_| line.starts_with("The ")) {
-                Some((_, found)) => found.trim_end_matches('.'),
-                None => line.split(". ").next().unwrap(),
-            };
-            // Words of a test alone.
-            let found = found
-                .replace("`meter.local`", "`...`")
-                .replace("`Port already in use`", "`...`")
-                .replace("/dev/ttyUSB0", "...");
-            let found = found.split(" (Received").next().unwrap();
-            if found != "odd" && !docs.contains(found) {
-                missing.push(found.to_owned());
-            }
+    let mut check = |found: &str| {
+        if !docs.contains(found) {
+            missing.push(found.to_owned());
+        }
+    };
+    for line in
+        snapshot("src/poll/snapshots/kamstrup2mqtt__poll__tests__every_trouble_says_what_to_do")
+    {
+        // What to do is indented; what was found stands after the colon.
+        let Some((_, found)) = line.rsplit_once(": ").filter(|_| !line.starts_with(' ')) else {
+            continue;
+        };
+        // Words of a test alone.
+        let found = found
+            .replace("`meter.local`", "`...`")
+            .replace("`Port already in use`", "`...`")
+            .replace("/dev/ttyUSB0", "...");
+        if found != "odd." {
+            check(found.trim_end_matches('.'));
         }
     }
+    for line in snapshot("src/snapshots/kamstrup2mqtt__mqtt__tests__every_trouble_says_what_to_do")
+    {
+        let found = line.split(". ").next().unwrap();
+        check(found.split(" (Received").next().unwrap());
+    }
     assert!(missing.is_empty(), "DOCS.md says nothing of:\n{}", missing.join("\n"));
+}
+
+/// The lines of a snapshot below its head.
+fn snapshot(path: &str) -> Vec<String> {
+    let text = text(&format!("{path}.snap"));
+    text.splitn(3, "---\n").nth(2).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
