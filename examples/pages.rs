@@ -1,6 +1,6 @@
 //! Writes the manual pages and the completions of shells, which packages hold, into a folder.
 //!
-//! `cargo run --example manual -- target/manual`
+//! `cargo run --example pages -- target/manual`
 
 use std::fs;
 use std::path::PathBuf;
