@@ -2,8 +2,8 @@
 //! passes it.
 //!
 //! What a register's value looked like is remembered. One that looks different, a counter that
-//! fell, or one that rose faster than it can have, is read again at once, and published only when
-//! two readings agree. A doubt costs one request; so the bounds are tight and the price of a false
+//! fell, or one that rose faster than it can have, and a power, a flow or a temperature that no house
+//! has, is read again at once, and published only when two readings agree. A doubt costs one request; so the bounds are tight and the price of a false
 //! alarm is small.
 
 use std::collections::BTreeMap;
@@ -29,8 +29,9 @@ struct Known {
     shape: Shape,
     value: Value,
     at: Instant,
-    /// The fastest that it has risen so far, in its unit per hour.
-    fastest: Decimal,
+    /// Of a counter the fastest that it has risen so far, in its unit per hour; of a gauge the
+    /// farthest that it was from zero.
+    most: Decimal,
 }
 
 /// How a value is laid out: by the meter's configuration, so it hardly ever changes.
@@ -82,6 +83,19 @@ pub enum Doubt {
         /// As it is.
         is: Decimal,
     },
+    /// A gauge farther from zero than a house has it.
+    Unlikely {
+        /// As it is.
+        is: Decimal,
+    },
+}
+
+impl Doubt {
+    /// Whether it tells, if it turns out to be true, that something happened to the meter.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        !matches!(self, Self::Unproven | Self::Unlikely { .. })
+    }
 }
 
 /// Completes "`energy` …".
@@ -92,6 +106,7 @@ impl fmt::Display for Doubt {
             Self::Shape { was, is } => write!(f, "came as {was} before and comes as {is} now"),
             Self::Fell { was, is } => write!(f, "was {was} and is {is}: it was reset"),
             Self::Jumped { was, is } => write!(f, "was {was} and is {is}: it rose very fast"),
+            Self::Unlikely { is } => write!(f, "is {is}, which is a lot"),
         }
     }
 }
@@ -101,6 +116,9 @@ const STEPS: i64 = 2;
 
 /// And by so many times the fastest that it ever rose, since a house is not always the same.
 const ROOM: i64 = 10;
+
+/// One of so many parts of a gauge is a small change.
+const PARTS: i64 = 8;
 
 impl Guard {
     /// Whether a register has been read.
@@ -130,59 +148,74 @@ impl Guard {
         if may_be_late {
             return Some(Doubt::Unproven);
         }
-        let Some(known) = self.known.get(&reading.register) else {
-            return (!clean).then_some(Doubt::Unproven);
-        };
+        let known = self.known.get(&reading.register);
+        if known.is_none() && !clean {
+            return Some(Doubt::Unproven);
+        }
         let shape = Shape::of(reading);
-        if shape != known.shape {
+        if let Some(known) = known.filter(|known| known.shape != shape) {
             let words = |shape: Shape| {
                 let Shape { unit, exponent, length } = shape;
                 format!("{length} bytes in {unit} by 10^{exponent}")
             };
             return Some(Doubt::Shape { was: words(known.shape), is: words(shape) });
         }
-        let kind = reading.register.info().map(|register| register.kind);
-        let (Some(Kind::Counter), Value::Number(is), Value::Number(was)) =
-            (kind, &reading.value, &known.value)
-        else {
-            return None;
-        };
-        let (is, was) = (*is, *was);
-        if is < was {
-            return Some(Doubt::Fell { was, is });
+        let Value::Number(is) = reading.value else { return None };
+        match (reading.register.info()?.kind, known) {
+            (Kind::Gauge, known) if is_bounded(reading.unit) => {
+                let seen = known.map_or(Decimal::ZERO, |known| known.most);
+                let most = most(reading.unit, seen)?;
+                (is.abs() > most).then_some(Doubt::Unlikely { is })
+            }
+            (Kind::Counter, Some(Known { value: Value::Number(was), most, at, .. })) => {
+                let was = *was;
+                if is < was {
+                    return Some(Doubt::Fell { was, is });
+                }
+                let most = most_risen(reading, *most, at.elapsed())?;
+                (is.checked_sub(was)? > most).then_some(Doubt::Jumped { was, is })
+            }
+            _ => None,
         }
-        let most = most(reading, known.fastest, known.at.elapsed())?;
-        (is.checked_sub(was)? > most).then_some(Doubt::Jumped { was, is })
     }
 
     /// Remembers a reading that is published.
     pub fn accept(&mut self, reading: &Reading) {
         let known = self.known.get(&reading.register);
-        let fastest = known.map_or(Decimal::ZERO, |known| known.fastest);
-        let rate = known.and_then(|known| rate(known, reading)).unwrap_or(Decimal::ZERO);
+        let before = known.filter(|known| known.shape == Shape::of(reading));
+        let is = match (reading.register.info().map(|info| info.kind), &reading.value) {
+            (Some(Kind::Gauge), Value::Number(number)) => Some(number.abs()),
+            _ => before.and_then(|before| rate(before, reading)),
+        };
+        let most = before.map_or(Decimal::ZERO, |before| before.most);
         let known = Known {
             shape: Shape::of(reading),
             value: reading.value.clone(),
             at: Instant::now(),
-            fastest: fastest.max(rate),
+            most: most.max(is.unwrap_or_default()),
         };
         self.known.insert(reading.register, known);
     }
 }
 
-/// Whether two readings of a register, one right after the other, say the same.
+/// Whether two readings of a register, one right after the other, say the same, where one of them
+/// was doubted for this.
 #[must_use]
-pub fn agree(first: &Reading, second: &Reading) -> bool {
+pub fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
     if Shape::of(first) != Shape::of(second) {
         return false;
     }
     let (Value::Number(before), Value::Number(after)) = (&first.value, &second.value) else {
         return first.value == second.value;
     };
-    // Meanwhile a counter may have gone on by a little.
-    let step = step(second).and_then(|step| step.checked_mul(STEPS.into()));
+    // Meanwhile a counter may have gone on by a little, and a gauge where there is a lot by more.
+    let steps = step(second).and_then(|step| step.checked_mul(STEPS.into()));
+    let little = match doubt {
+        Doubt::Unlikely { .. } => steps.max(after.abs().checked_div(PARTS.into())),
+        _ => steps,
+    };
     after == before
-        || after.checked_sub(*before).zip(step).is_some_and(|(by, step)| by.abs() <= step)
+        || after.checked_sub(*before).zip(little).is_some_and(|(by, little)| by.abs() <= little)
 }
 
 /// One of the last digit.
@@ -196,29 +229,43 @@ fn step(reading: &Reading) -> Option<Decimal> {
 }
 
 /// How much a counter may rise in a time; `None` where nothing bounds it.
-fn most(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<Decimal> {
-    let usual = usual(reading)?.max(fastest.checked_mul(ROOM.into())?);
+fn most_risen(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<Decimal> {
     let seconds = Decimal::from(elapsed.as_secs().saturating_add(1));
-    let risen = usual.checked_mul(seconds)?.checked_div(Decimal::from(3600))?;
+    let most = most(reading.unit, fastest)?;
+    let risen = most.checked_mul(seconds)?.checked_div(Decimal::from(3600))?;
     risen.checked_add(step(reading)?.checked_mul(STEPS.into())?)
 }
 
-/// What no house exceeds, in the reading's unit per hour: 100 kW, 10 m³/h, an hour per hour.
-fn usual(reading: &Reading) -> Option<Decimal> {
+/// Whether a house bounds a gauge in this unit: a power, a flow or a temperature.
+fn is_bounded(unit: Unit) -> bool {
+    use Quantity::{Flow, Power, Temperature, TemperatureDifference};
+    matches!(unit.quantity(), Flow | Power | Temperature | TemperatureDifference)
+}
+
+/// What no house exceeds, with room for one that has had more.
+fn most(unit: Unit, seen: Decimal) -> Option<Decimal> {
+    Some(usual(unit)?.max(seen.checked_mul(ROOM.into())?))
+}
+
+/// What no house exceeds: 100 kW, 10 m³/h, 200 °C; and a counter's unit per hour to the same
+/// measure, an hour per hour.
+fn usual(unit: Unit) -> Option<Decimal> {
     const KILOWATTS: i64 = 100;
     const CUBIC_METRES: i64 = 10;
     const DEGREES: i64 = 200;
-    let number = match reading.unit {
-        Unit::WATT_HOUR => Decimal::from(KILOWATTS.checked_mul(1000)?),
-        Unit::KILOWATT_HOUR => Decimal::from(KILOWATTS),
-        Unit::MEGAWATT_HOUR => Decimal::new(KILOWATTS, 3),
+    let number = match unit {
+        Unit::WATT_HOUR | Unit::WATT => Decimal::from(KILOWATTS.checked_mul(1000)?),
+        Unit::KILOWATT_HOUR | Unit::KILOWATT => Decimal::from(KILOWATTS),
+        Unit::MEGAWATT_HOUR | Unit::MEGAWATT => Decimal::new(KILOWATTS, 3),
         // 100 kWh are 0.36 GJ.
         Unit::GIGAJOULE => Decimal::new(36, 2),
         Unit::GIGACALORIE => Decimal::new(86, 3),
         // A tonne of water is a cubic metre.
-        Unit::CUBIC_METRE | Unit::TONNE => Decimal::from(CUBIC_METRES),
-        Unit::LITRE => Decimal::from(CUBIC_METRES.checked_mul(1000)?),
+        Unit::CUBIC_METRE | Unit::TONNE | Unit::CUBIC_METRE_PER_HOUR => Decimal::from(CUBIC_METRES),
+        Unit::LITRE | Unit::LITRE_PER_HOUR => Decimal::from(CUBIC_METRES.checked_mul(1000)?),
         Unit::CUBIC_METRE_CELSIUS => Decimal::from(CUBIC_METRES.checked_mul(DEGREES)?),
+        // The sensors measure up to 185 °C (TD 403 p.94).
+        Unit::CELSIUS | Unit::KELVIN => Decimal::from(DEGREES),
         Unit::HOUR => Decimal::ONE,
         // An event a minute is a lot.
         unit if unit.quantity() == Quantity::Number => Decimal::from(60),
@@ -231,9 +278,6 @@ fn rate(known: &Known, reading: &Reading) -> Option<Decimal> {
     let (Value::Number(was), Value::Number(is)) = (&known.value, &reading.value) else {
         return None;
     };
-    if known.shape != Shape::of(reading) {
-        return None;
-    }
     let seconds = Decimal::from(known.at.elapsed().as_secs().saturating_add(1));
     is.checked_sub(*was)?.checked_mul(Decimal::from(3600))?.checked_div(seconds)
 }
@@ -314,8 +358,32 @@ mod tests {
         assert_ne!(words(&guard, &reading(86, Unit::CELSIUS, -2, &[0, 0, 0, 1])), "");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_gauge_is_doubted_where_no_house_has_it() {
+        let mut guard = Guard::default();
+        let kilowatts = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
+        assert_eq!(words(&guard, &kilowatts(1000)), "");
+        assert_eq!(words(&guard, &kilowatts(1001)), "is 100.1, which is a lot");
+        assert_eq!(words(&guard, &celsius(20_001)), "is 200.01, which is a lot");
+        let flow = |litres: u32| reading(74, Unit::LITRE_PER_HOUR, 0, &litres.to_be_bytes());
+        assert_eq!(words(&guard, &flow(10_000)), "");
+        assert_ne!(words(&guard, &flow(10_001)), "");
+        // A large house; and one that had more still.
+        guard.accept(&kilowatts(4_000));
+        guard.accept(&kilowatts(10));
+        assert_eq!(words(&guard, &kilowatts(40_000)), "");
+        assert_ne!(words(&guard, &kilowatts(40_001)), "");
+        // Nothing happened to the meter.
+        assert!(!guard.doubt(&kilowatts(40_001), GOOD).unwrap().is_change());
+        // What has no bounds: the number of a program.
+        assert_eq!(words(&guard, &reading(98, Unit::NUMBER, 0, &[0xFF; 4])), "");
+    }
+
+    const FELL: Doubt = Doubt::Fell { was: Decimal::TEN, is: Decimal::ONE };
+
     #[test]
     fn two_readings_agree_if_they_say_nearly_the_same() {
+        let agree = |first: &Reading, second: &Reading| agree(first, second, &FELL);
         assert!(agree(&energy(1000), &energy(1000)));
         assert!(agree(&energy(1000), &energy(1002)));
         assert!(!agree(&energy(1000), &energy(1003)));
@@ -325,6 +393,12 @@ mod tests {
         ));
         let date = |digits: u32| reading(123, Unit::DATE_YYMMDD, 0, &digits.to_be_bytes());
         assert!(agree(&date(260_101), &date(260_101)));
+        // A lot of power is not the same twice.
+        let power = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
+        let unlikely = Doubt::Unlikely { is: Decimal::from(500) };
+        assert!(!agree(&power(5_000), &power(5_600)));
+        assert!(super::agree(&power(5_000), &power(5_600), &unlikely));
+        assert!(!super::agree(&power(5_000), &power(5_800), &unlikely));
         assert!(!agree(&date(260_101), &date(260_102)));
     }
 }

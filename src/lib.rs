@@ -23,6 +23,7 @@ pub mod payload;
 pub mod poll;
 pub mod reading;
 pub mod simulator;
+pub mod tls;
 pub mod topic;
 pub mod transport;
 pub mod units;

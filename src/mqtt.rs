@@ -5,7 +5,10 @@
 //! must never wait for the second (a full queue that nobody polls waits for ever), and callers wait
 //! for neither: they change what should stand, and go on.
 
+#[cfg(test)]
+mod encrypted;
 mod forget;
+mod renewal;
 mod standing;
 
 use std::fmt;
@@ -17,7 +20,8 @@ use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
-    MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode,
+    MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode, TlsError,
+    Transport, mqttbytes,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -25,10 +29,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 pub use self::forget::forget;
+use self::renewal::Renewal;
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
+use crate::tls;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
@@ -92,6 +98,7 @@ pub struct Received {
 pub struct Connection {
     client: AsyncClient,
     event_loop: EventLoop,
+    renewal: Renewal,
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
@@ -120,8 +127,18 @@ pub fn prepare(
     let (publisher, wanted) = Publisher::new();
     let name = broker.name();
     let (inbox, received) = mpsc::channel(INBOX);
-    let connection =
-        Connection { client, event_loop, wanted, online, offline, subscriptions, inbox, name };
+    let renewal = Renewal::new(broker.tls.clone());
+    let connection = Connection {
+        client,
+        event_loop,
+        renewal,
+        wanted,
+        online,
+        offline,
+        subscriptions,
+        inbox,
+        name,
+    };
     (publisher, connection, received)
 }
 
@@ -140,7 +157,16 @@ fn bracketed(host: &str) -> String {
 
 /// A client that has not connected yet.
 fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClient, EventLoop) {
-    let mut options = MqttOptions::new(id, bracketed(&broker.host), broker.port.get());
+    let host = match &broker.tls {
+        // It goes for the name in the certificate as it is, and no colon is taken for the port's
+        // but the last one.
+        Some(_) => tls::without_brackets(&broker.host).to_owned(),
+        None => bracketed(&broker.host),
+    };
+    let mut options = MqttOptions::new(id, host, broker.port.get());
+    if let Some(tls) = &broker.tls {
+        options.set_transport(renewal::transport(tls.at_start().config()));
+    }
     options.set_keep_alive(KEEP_ALIVE);
     options.set_inflight(IN_FLIGHT);
     options.set_max_packet_size(LONGEST, LONGEST);
@@ -191,7 +217,17 @@ impl Connection {
     /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
     /// a clean disconnect.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { client, event_loop, wanted, online, offline, subscriptions, inbox, name } = self;
+        let Self {
+            client,
+            event_loop,
+            renewal,
+            wanted,
+            online,
+            offline,
+            subscriptions,
+            inbox,
+            name,
+        } = self;
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -209,7 +245,9 @@ impl Connection {
             pending::<()>().await;
         };
         let ears = Ears { inbox, told_refusal: false, told_flood: false };
-        let poll = poll(&link, client.clone(), event_loop, ears, name, stop, said.clone());
+        let health = Health::new(name);
+        let leaving = Leaving { stop, said: said.clone() };
+        let poll = poll(&link, client.clone(), event_loop, renewal, ears, health, leaving);
         tokio::select! {
             () = poll => {}
             () = publish => {}
@@ -295,18 +333,26 @@ async fn send(link: &Link, client: &AsyncClient, message: &Message) {
     let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
 }
 
+/// When the connection is given up.
+#[derive(Debug)]
+struct Leaving {
+    /// The program is asked to stop.
+    stop: CancellationToken,
+    /// All that there was to say is queued.
+    said: CancellationToken,
+}
+
 /// Keeps the connection alive and makes it again when it breaks. After `stop` it ends as soon as
 /// there is no connection, or when `said` is cancelled and all is acknowledged.
 async fn poll(
     link: &Link,
     client: AsyncClient,
     mut event_loop: EventLoop,
+    mut renewal: Renewal,
     mut ears: Ears,
-    name: String,
-    stop: CancellationToken,
-    said: CancellationToken,
+    mut health: Health,
+    Leaving { stop, said }: Leaving,
 ) {
-    let mut health = Health::new(name);
     let mut connections = 0_u64;
     let mut back_off = FIRST_BACK_OFF;
     let mut connected_at = None;
@@ -363,7 +409,11 @@ async fn poll(
                 // Nor may what was sent before the loss be counted after it.
                 event_loop.state.events.clear();
                 link.connection.send_replace(None);
-                health.lost(&error);
+                let stage = match connected_at {
+                    Some(_) => Stage::Connected,
+                    None => Stage::of(&event_loop),
+                };
+                health.lost(&error, stage);
                 if stop.is_cancelled() {
                     return;
                 }
@@ -377,6 +427,10 @@ async fn poll(
                     () = stop.cancelled() => return,
                 }
                 back_off = back_off.saturating_mul(2).min(LAST_BACK_OFF);
+                tokio::select! {
+                    () = renewal.look(&mut event_loop.mqtt_options) => {}
+                    () = stop.cancelled() => return,
+                }
             }
         }
         let all_sent = link.sent.load(Ordering::Relaxed) >= link.queued.load(Ordering::Relaxed);
@@ -475,8 +529,8 @@ impl Health {
         }
     }
 
-    fn lost(&mut self, error: &ConnectionError) {
-        let words = words(error);
+    fn lost(&mut self, error: &ConnectionError, stage: Stage) {
+        let words = words(error, stage);
         let since = match &self.down {
             Some((_, known)) if *known == words => {
                 debug!("As before, the broker {}: {words}", self.name);
@@ -490,28 +544,31 @@ impl Health {
     }
 }
 
+/// How far the connection had come when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The broker had not let us in, whom we spoke to without TLS.
+    Plain,
+    /// The same, with TLS.
+    Encrypted,
+    /// It had.
+    Connected,
+}
+
+impl Stage {
+    /// Of a connection in which the broker has not answered.
+    fn of(event_loop: &EventLoop) -> Self {
+        match event_loop.mqtt_options.transport() {
+            Transport::Tls(_) => Self::Encrypted,
+            _ => Self::Plain,
+        }
+    }
+}
+
 /// What happened and what to do about it.
-fn words(error: &ConnectionError) -> String {
+fn words(error: &ConnectionError, stage: Stage) -> String {
     let text = match error {
-        ConnectionError::ConnectionRefused(code) => match code {
-            ConnectReturnCode::BadUserNamePassword => {
-                "it refused user name or password. Check `mqtt.username` and `mqtt.password`."
-            }
-            ConnectReturnCode::NotAuthorized => {
-                "it does not let this user in. Check `mqtt.username` and `mqtt.password`, and the \
-                 user's rights on the broker."
-            }
-            ConnectReturnCode::BadClientId => {
-                "it refused the client id. Choose another one as `mqtt.client`."
-            }
-            ConnectReturnCode::RefusedProtocolVersion => {
-                "it does not speak MQTT 3.1.1. Allow this version in the broker's settings."
-            }
-            ConnectReturnCode::ServiceUnavailable => {
-                "it is not ready. Look at the broker's own log."
-            }
-            ConnectReturnCode::Success => "it answered oddly. Look at the broker's own log.",
-        },
+        ConnectionError::ConnectionRefused(code) => refusal(*code),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             "it does not answer. Check `mqtt.host` and `mqtt.port`, and that nothing between here \
              and there blocks the connection."
@@ -519,15 +576,27 @@ fn words(error: &ConnectionError) -> String {
         ConnectionError::NotConnAck(_) => {
             "what answers there is no MQTT broker. Check `mqtt.host` and `mqtt.port`."
         }
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            return io_words(error);
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+        ) => return io_words(error, stage),
+        ConnectionError::Tls(TlsError::Io(error)) => {
+            return match tls_error(error) {
+                Some(error) => tls::words(error),
+                None if was_closed(error) => tls::CLOSED_IN_HANDSHAKE.to_owned(),
+                None => io_words(error, stage),
+            };
         }
+        ConnectionError::Tls(TlsError::TLS(error)) => return tls::words(error),
+        ConnectionError::Tls(error) => return format!("TLS failed ({error}). Check `mqtt.host`."),
         ConnectionError::MqttState(StateError::AwaitPingResp) => {
             "it fell silent. Check that it runs, and the network between."
         }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            "it closed the connection. If it does so again and again, another program may be using \
-             the same `mqtt.client`; the broker's own log tells."
+        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(stage),
+        ConnectionError::MqttState(StateError::Deserialization(_)) if stage == Stage::Plain => {
+            "what answers there does not speak MQTT, or only in TLS. If this is the broker's port \
+             for TLS, switch `mqtt.tls_enabled` on or use the other one, mostly 1883, as \
+             `mqtt.port`."
         }
         ConnectionError::MqttState(error) => {
             return format!("the two no longer understand each other ({error}).");
@@ -537,18 +606,67 @@ fn words(error: &ConnectionError) -> String {
     text.to_owned()
 }
 
-fn io_words(error: &io::Error) -> String {
+/// What the broker has against us.
+fn refusal(code: ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::BadUserNamePassword => {
+            "it refused user name or password. Check `mqtt.username` and `mqtt.password`."
+        }
+        ConnectReturnCode::NotAuthorized => {
+            "it does not let this user in. Check `mqtt.username` and `mqtt.password`, and the \
+             user's rights on the broker."
+        }
+        ConnectReturnCode::BadClientId => {
+            "it refused the client id. Choose another one as `mqtt.client`."
+        }
+        ConnectReturnCode::RefusedProtocolVersion => {
+            "it does not speak MQTT 3.1.1. Allow this version in the broker's settings."
+        }
+        ConnectReturnCode::ServiceUnavailable => "it is not ready. Look at the broker's own log.",
+        ConnectReturnCode::Success => "it answered oddly. Look at the broker's own log.",
+    }
+}
+
+/// What may be behind it when the broker hangs up.
+fn closed(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Plain => {
+            "it closed the connection without an answer. If this is its port for TLS, switch \
+             `mqtt.tls_enabled` on or use the other one, mostly 1883, as `mqtt.port`; if it is not, \
+             the broker's own log tells."
+        }
+        Stage::Encrypted => {
+            "it closed the connection without an answer. It may want a certificate from its clients \
+             (`mqtt.tls_cert` and `mqtt.tls_key`), or refuse the one that it was given; the broker's \
+             own log tells."
+        }
+        Stage::Connected => {
+            "it closed the connection. If it does so again and again, another program may be using \
+             the same `mqtt.client`; the broker's own log tells."
+        }
+    }
+}
+
+/// What TLS has to say hides in an error of the system's kind.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn was_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
+}
+
+fn io_words(error: &io::Error, stage: Stage) -> String {
+    if let Some(error) = tls_error(error) {
+        return tls::words(error);
+    }
     let text = match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             "nothing listens there. Check that the broker runs, and `mqtt.host` and `mqtt.port`."
         }
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => {
-            "it closed the connection. If it does so again and again, another program may be using \
-             the same `mqtt.client`; the broker's own log tells."
-        }
+        _ if was_closed(error) => closed(stage),
         io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::TimedOut => {
@@ -604,6 +722,7 @@ mod tests {
                     username: "somebody".to_owned(),
                     password: Secret::new("hunter2"),
                 }),
+                tls: None,
             };
             let status = |payload| message("status", payload, Qos::AtLeastOnce);
             let subscriptions = Subscriptions {
@@ -889,15 +1008,33 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_refusal_it_tries_again() {
-        let (broker, _publisher, stop, running) = Script::start().await;
-        let (mut peer, _) = broker.accept().await;
-        let refused = ConnectReturnCode::BadUserNamePassword;
-        peer.send(Packet::ConnAck(ConnAck::new(refused, false))).await;
-        let mut peer = broker.welcome().await;
-        assert_eq!(peer.take(1).await, ["status online"]);
-        stop.cancel();
-        assert_eq!(peer.take(1).await, ["status offline"]);
-        ends(running).await;
+        use ConnectReturnCode as Code;
+
+        let refused = async |code: Code| {
+            let (broker, publisher, stop, running) = Script::start().await;
+            publisher.update(METER, discovery(), values("1"));
+            // More than once, so that no refusal is the last word.
+            for _ in 0..2 {
+                let (mut peer, _) = broker.accept().await;
+                peer.send(Packet::ConnAck(ConnAck::new(code, false))).await;
+            }
+            let refused_at = Instant::now();
+            let mut peer = broker.welcome().await;
+            // The third attempt comes after twice the first pause.
+            let waited = refused_at.elapsed();
+            assert!(waited < FIRST_BACK_OFF * 4, "{code:?}: {waited:?}");
+            assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"], "{code:?}");
+            stop.cancel();
+            assert_eq!(peer.take(1).await, ["status offline"]);
+            ends(running).await;
+        };
+        tokio::join!(
+            refused(Code::RefusedProtocolVersion),
+            refused(Code::BadClientId),
+            refused(Code::ServiceUnavailable),
+            refused(Code::BadUserNamePassword),
+            refused(Code::NotAuthorized),
+        );
     }
 
     /// A busy broker takes its time to let somebody in.
@@ -998,7 +1135,7 @@ mod tests {
                 ConnectionError::MqttState(StateError::ConnectionAborted),
                 ConnectionError::MqttState(StateError::Unsolicited(7)),
             ]);
-        let texts: Vec<_> = errors.map(|error| words(&error)).collect();
+        let texts: Vec<_> = errors.map(|error| words(&error, Stage::Connected)).collect();
         insta::assert_snapshot!(texts.join("\n"));
     }
 
@@ -1010,6 +1147,7 @@ mod tests {
                 port: NonZeroU16::new(1883).unwrap(),
                 client_id: "test".to_owned(),
                 credentials: None,
+                tls: None,
             };
             let status = || message("status", "", Qos::AtLeastOnce);
             let subscriptions = Subscriptions::default();

@@ -288,8 +288,10 @@ struct Connection {
 
 impl Connection {
     fn note(&mut self, bytes: &[u8]) {
-        // No frame is text: what a command and a length are, and an echo's first byte, is none.
-        let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        // No frame is text: an answer begins with `@`, as no words do, and an echo's first byte is
+        // none.
+        let is_text =
+            |byte: &u8| (byte.is_ascii_graphic() && *byte != b'@') || byte.is_ascii_whitespace();
         self.said = self.said.take().filter(|said| {
             bytes.iter().all(is_text) && said.len().saturating_add(bytes.len()) <= LONGEST_WORDS
         });
@@ -744,6 +746,9 @@ mod tests {
         connection.read_to_end(&mut came).await.map(|_| came)
     }
 
+    /// Longer than any words of a serial server.
+    const LONG: [u8; LONGEST_WORDS + 1] = [b'x'; LONGEST_WORDS + 1];
+
     #[tokio::test]
     async fn a_serial_server_that_ends_the_connection_at_once_does_not_want_it() {
         let unwanted = |result: io::Result<Vec<u8>>| {
@@ -768,7 +773,8 @@ mod tests {
             (error.kind(), error.get_ref().is_none()),
             (io::ErrorKind::ConnectionReset, true)
         );
-        for bytes in [&[0x80, 0x3F][..], &[0x40, 0x3F, 0x10], &[b'x'; LONGEST_WORDS + 1]] {
+        let answer = [0x40, 0x3F, 0x10];
+        for bytes in [&[0x80, 0x3F][..], &answer[..1], &answer[..2], &answer, &LONG] {
             assert_eq!(served(bytes, young, false).await.unwrap(), bytes);
         }
     }

@@ -117,6 +117,14 @@ async fn read_shows_values_and_what_is_missing() {
 }
 
 #[tokio::test]
+async fn a_simulated_meter_at_a_port_in_use_says_what_may_help() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    let refused = run(&["simulate", "--listen", &port]).await;
+    insta::assert_snapshot!("simulate_in_use", seen(&refused, &port));
+}
+
+#[tokio::test]
 async fn read_gives_exact_json() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let names =

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -134,7 +134,7 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     with_signals(|stop| app::run(loaded.config, stop))
 }
 
-/// Runs a future that SIGINT and SIGTERM ask to stop.
+/// Runs a future that SIGINT and SIGTERM ask to stop; the second one does not wait for it.
 fn with_signals<F: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
@@ -147,15 +147,23 @@ fn with_signals<F: Future<Output = anyhow::Result<()>>>(
         let stop = CancellationToken::new();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let asked = stop.clone();
+        let (asked, at_once) = (stop.clone(), CancellationToken::new());
+        let again = at_once.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+            // Whoever asks twice does not want to wait for a goodbye.
+            for ask in [asked, again] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                ask.cancel();
             }
-            asked.cancel();
         });
-        work(stop).await
+        tokio::select! {
+            biased;
+            result = work(stop) => result,
+            () = at_once.cancelled() => Err(anyhow!("stopped at once, as asked twice")),
+        }
     });
     // A name that is being looked up is not waited for.
     runtime.shutdown_background();

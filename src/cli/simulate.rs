@@ -130,9 +130,13 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
                 announce(&path.display().to_string())?;
                 meter.serve_pty(pty).await;
             } else {
-                let listener = TcpListener::bind(args.listen)
-                    .await
-                    .with_context(|| format!("{} cannot be listened on", args.listen))?;
+                let listener = TcpListener::bind(args.listen).await.with_context(|| {
+                    format!(
+                        "{} cannot be listened on; `--listen` with another port, or with port 0 \
+                             for any that is free, may help",
+                        args.listen
+                    )
+                })?;
                 announce(&format!("socket://{}", listener.local_addr()?))?;
                 meter.serve_tcp(listener).await?;
             }

@@ -1,91 +1,597 @@
-//! The table of all settings: where each may be set, and what is accepted.
+//! The table of all settings: where each may be set, what is accepted, what counts where nobody
+//! made it, and what is said of it.
+//!
+//! It is the only source of all this: the checks read it, and the example file and the reference
+//! page are written from it (`config::manual`).
+
+use Fallback::{Value, Words};
+use Sample::{Hidden, Idea, Set};
 
 /// One setting.
 #[derive(Debug)]
 pub(super) struct Key {
     /// Section and name in the file, as `mqtt.host`.
     pub(super) path: &'static str,
-    /// The environment variable that overrides the file.
+    /// The environment variable that overrides the file. A secret has a second one beside it, whose
+    /// name ends in `_FILE` and which names a file that holds the secret.
     pub(super) variable: Option<&'static str>,
     /// What is accepted, in words that complete "accepted: …".
     pub(super) accepted: &'static str,
+    /// What counts where nobody made it.
+    pub(super) default: Fallback,
+    /// Whether it may be a list.
+    pub(super) list: bool,
     /// Whether its value must not be shown.
     pub(super) secret: bool,
+    /// What the example file shows.
+    pub(super) sample: Sample,
+    /// What the example file says beside it: a few words that begin in lower case.
+    pub(super) brief: &'static str,
+    /// What the reference page says of it: whole sentences.
+    pub(super) text: &'static str,
 }
 
-const fn key(path: &'static str, variable: &'static str, accepted: &'static str) -> Key {
-    Key { path, variable: Some(variable), accepted, secret: false }
+/// What counts where nobody made a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fallback {
+    /// This, as if it stood in the file.
+    Value(&'static str),
+    /// There is no such value; what happens instead.
+    Words(&'static str),
 }
 
-const fn file_only(path: &'static str, accepted: &'static str) -> Key {
-    Key { path, variable: None, accepted, secret: false }
+/// A setting in the example file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sample {
+    /// The default, behind a `#`.
+    Default,
+    /// Something that a user might write, behind a `#`.
+    Idea(&'static str),
+    /// Something that a user must change, as it stands.
+    Set(&'static str),
+    /// Not there: another name of a setting that is.
+    Hidden,
 }
 
-const fn secret(path: &'static str, variable: &'static str, accepted: &'static str) -> Key {
-    Key { path, variable: Some(variable), accepted, secret: true }
-}
+/// What most rows have in common.
+const KEY: Key = Key {
+    path: "",
+    variable: None,
+    accepted: "",
+    default: Words("nothing"),
+    list: false,
+    secret: false,
+    sample: Sample::Default,
+    brief: "",
+    text: "",
+};
 
-const TEXT: &str = "text";
+const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
 const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
+const TOPIC: &str = "a topic of 1 to 256 characters without `+`, `#` and control characters";
+const PORT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in \
+                    raw TCP mode";
+const A_FILE: &str = "the path of a file";
+const FORMAT: &str = "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
+const DATE_FORMAT: &str = "a date like `%Y-%m-%d %H:%M:%S`, as strftime has it";
+
+/// One section of the file.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What the reference page says of it: whole sentences.
+    pub(super) text: &'static str,
+}
+
+/// The sections, in the order in which the example file has them.
+pub(super) const SECTIONS: &[Section] = &[
+    Section { name: "mqtt", text: "The broker, and how values are published there." },
+    Section {
+        name: "serial_device",
+        text: "Where the meter is connected, and the line there. All but the port is right for every \
+               optical head as it is.",
+    },
+    Section { name: "kamstrup", text: "Which meter it is, what is read, and how often." },
+    Section {
+        name: "logging",
+        text: "Where the log goes and how its lines look. The formats are those of Python's \
+               `logging`, which the older program had.",
+    },
+    Section { name: "homeassistant", text: "What Home Assistant is told." },
+];
 
 /// Every setting, by section.
-#[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
-    key("mqtt.host", "MQTT_HOST", "a host name or an IP address; the port is a setting of its own"),
-    key("mqtt.port", "MQTT_PORT", "a whole number from 1 to 65535"),
-    key("mqtt.client", "MQTT_CLIENT", "1 to 256 characters"),
-    key("mqtt.topic", "MQTT_TOPIC", "a topic of 1 to 256 characters without `+`, `#` and control characters"),
-    file_only("mqtt.device_id", "1 to 256 characters"),
-    file_only("mqtt.device_name", "1 to 256 characters"),
-    key("mqtt.qos", "MQTT_QOS", "`0`, `1` or `2`"),
-    key("mqtt.retain", "MQTT_RETAIN", YES_NO),
-    key("mqtt.authentication", "MQTT_AUTHENTICATION", YES_NO),
-    key("mqtt.username", "MQTT_USERNAME", "1 to 65535 characters"),
-    secret("mqtt.password", "MQTT_PASSWORD", "up to 65535 characters"),
-    key("mqtt.tls_enabled", "MQTT_TLS_ENABLED", "`false`: this version cannot encrypt the connection yet"),
-    key("mqtt.tls_ca_cert", "MQTT_TLS_CA_CERT", TEXT),
-    key("mqtt.tls_cert", "MQTT_TLS_CERT", TEXT),
-    key("mqtt.tls_key", "MQTT_TLS_KEY", TEXT),
-    secret("mqtt.tls_key_password", "MQTT_TLS_KEY_PASSWORD", TEXT),
-    key("mqtt.tls_insecure", "MQTT_TLS_INSECURE", TEXT),
-    key("mqtt.tls_version", "MQTT_TLS_VERSION", TEXT),
-
-    key("serial_device.com_port", "SERIAL_COM_PORT", "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in raw TCP mode"),
-    file_only("serial_device.url", "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in raw TCP mode"),
-
-    key("serial_device.baudrate", "SERIAL_BAUDRATE", "a whole number from 300 to 115200; optical heads need 1200"),
-    key("serial_device.parity", "SERIAL_PARITY", "`NONE`, `EVEN` or `ODD`"),
-    key("serial_device.stopbits", "SERIAL_STOPBITS", "`1` or `2`"),
-    key("serial_device.bytesize", "SERIAL_BYTESIZE", "`7` or `8`"),
-    key("serial_device.timeout", "SERIAL_TIMEOUT", "seconds from 0 to 60, like `2` or `2.5`"),
-    key("serial_device.dtr", "SERIAL_DTR", ON_OFF_LEAVE),
-    key("serial_device.rts", "SERIAL_RTS", ON_OFF_LEAVE),
-
-    key("kamstrup.parameters", "KAMSTRUP_PARAMETERS", "names of values like `energy` and register numbers like `60` or `0x003C`, separated by commas or in a list"),
-    key("kamstrup.poll_interval", "KAMSTRUP_POLL_INTERVAL", "minutes from 0.02 to 10080 (a week), like `5` or `0.5`"),
-    key("kamstrup.version", "KAMSTRUP_VERSION", "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or `generic`"),
-    key("kamstrup.units", "KAMSTRUP_UNITS", "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)"),
-
-    key("logging.level", "LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`"),
-    file_only("logging.destinations", TEXT),
-    file_only("logging.stdout_format", TEXT),
-    file_only("logging.stdout_date_format", TEXT),
-    file_only("logging.file_format", TEXT),
-    file_only("logging.file_date_format", TEXT),
-    file_only("logging.directory", TEXT),
-    file_only("logging.filename", TEXT),
-    file_only("logging.rotate_when", TEXT),
-    file_only("logging.rotate_interval", TEXT),
-    file_only("logging.backup_count", TEXT),
-    file_only("logging.syslog_facility", TEXT),
-    file_only("logging.syslog_address", TEXT),
-    file_only("logging.syslog_format", TEXT),
-    file_only("logging.syslog_date_format", TEXT),
-
-    file_only("homeassistant.discovery_prefix", "a topic of 1 to 256 characters without `+`, `#` and control characters"),
-    file_only("homeassistant.status_topic", "a topic of 1 to 256 characters without `+`, `#` and control characters"),
-    file_only("homeassistant.id_prefix", "1 to 64 letters, digits, `_` and `-`"),
+    Key {
+        path: "mqtt.host",
+        variable: Some("MQTT_HOST"),
+        accepted: "a host name or an IP address; the port is a setting of its own",
+        default: Value("localhost"),
+        sample: Set("192.168.1.100"),
+        brief: "the broker's name or address",
+        text: "The MQTT broker's name or address: that of the machine on which Mosquitto runs, or of \
+               Home Assistant with its Mosquitto add-on.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.port",
+        variable: Some("MQTT_PORT"),
+        accepted: "a whole number from 1 to 65535",
+        default: Value("1883"),
+        brief: "8883 where `tls_enabled` is on",
+        text: "The broker's TCP port. Where `tls_enabled` is on, the default is 8883. A variable \
+               `MQTT_PORT` that begins with `tcp://` is not taken: Kubernetes and container links set \
+               it by themselves for a service called `mqtt`.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.client",
+        variable: Some("MQTT_CLIENT"),
+        accepted: TEXT,
+        default: Value("kamstrup"),
+        brief: "no two programs on a broker may have the same",
+        text: "How the program is known to the broker (its client id). Two programs with the same one \
+               throw each other out for ever.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.topic",
+        variable: Some("MQTT_TOPIC"),
+        accepted: TOPIC,
+        default: Value("kamstrup"),
+        brief: "values go to kamstrup/energy, kamstrup/power ...",
+        text: "The first part of every topic: with `heat`, values are published as `heat/energy`, \
+               `heat/power` and so on.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.qos",
+        variable: Some("MQTT_QOS"),
+        accepted: "`0`, `1` or `2`",
+        default: Value("0"),
+        brief: "of the values: 0, 1 or 2",
+        text: "How surely values arrive: `0` sends them once, `1` until the broker has them, `2` so \
+               that it has them exactly once. What Home Assistant is told about the meter is always \
+               sent with 1.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.retain",
+        variable: Some("MQTT_RETAIN"),
+        accepted: YES_NO,
+        default: Value("false"),
+        brief: "whether the broker keeps the last values",
+        text: "Whether the broker keeps the last value of each topic for those that subscribe later. \
+               Home Assistant has its values soon after a restart either way.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.authentication",
+        variable: Some("MQTT_AUTHENTICATION"),
+        accepted: YES_NO,
+        default: Words("`true` as soon as a user name is set"),
+        sample: Idea("false"),
+        brief: "false: the user below is not used",
+        text: "With `false`, `username` and `password` are not used even where they are set.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.username",
+        variable: Some("MQTT_USERNAME"),
+        accepted: "1 to 65535 characters",
+        default: Words("nobody: the broker is asked to do without"),
+        sample: Idea("kamstrup"),
+        brief: "the user at the broker",
+        text: "The user name at the broker.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.password",
+        variable: Some("MQTT_PASSWORD"),
+        accepted: "up to 65535 characters",
+        default: Words("an empty one"),
+        secret: true,
+        sample: Idea("a secret"),
+        brief: "in quotes, so that YAML leaves it alone",
+        text: "The user's password. Put it in quotes: YAML gives `#`, `!`, `&` and the like a meaning \
+               of their own.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_enabled",
+        variable: Some("MQTT_TLS_ENABLED"),
+        accepted: YES_NO,
+        default: Value("false"),
+        brief: "whether the connection is encrypted",
+        text: "Whether the connection to the broker is encrypted (TLS). The other `tls_` settings \
+               count only with it.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_ca_cert",
+        variable: Some("MQTT_TLS_CA_CERT"),
+        accepted: A_FILE,
+        default: Words("the certificates that the system trusts"),
+        sample: Idea("/etc/kamstrup2mqtt/ca.crt"),
+        brief: "who vouches for the broker; without: whom the system trusts",
+        text: "The certificate of the authority that vouches for the broker, as a PEM file. Needed \
+               where you made the broker's certificate yourself; one that vouches for itself \
+               (self-signed) is named here itself.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_cert",
+        variable: Some("MQTT_TLS_CERT"),
+        accepted: A_FILE,
+        sample: Idea("/etc/kamstrup2mqtt/client.crt"),
+        brief: "this program's own certificate, if the broker wants one",
+        text: "The certificate with which the program logs in, as a PEM file, where the broker wants \
+               one. `tls_key` belongs to it.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_key",
+        variable: Some("MQTT_TLS_KEY"),
+        accepted: A_FILE,
+        sample: Idea("/etc/kamstrup2mqtt/client.key"),
+        brief: "and its private key",
+        text: "The private key of `tls_cert`, as a PEM file. It may be encrypted, by PKCS#8.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_key_password",
+        variable: Some("MQTT_TLS_KEY_PASSWORD"),
+        accepted: "up to 65535 characters",
+        secret: true,
+        sample: Idea("a secret"),
+        brief: "where that key is encrypted",
+        text: "The password of `tls_key`, where that is encrypted.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_insecure",
+        variable: Some("MQTT_TLS_INSECURE"),
+        accepted: YES_NO,
+        default: Value("false"),
+        brief: "true: believe any certificate, which helps nobody but a thief",
+        text: "With `true` the broker's certificate is not checked: the connection is encrypted, but \
+               with whom, nobody knows. For a first try only; the log warns at every start.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.tls_version",
+        variable: Some("MQTT_TLS_VERSION"),
+        accepted: "`1.2` or `1.3`, the lowest version that will do (or the older program's \
+                   `PROTOCOL_TLSv1_2` or `PROTOCOL_TLS`); 1.0 and 1.1 are not safe any more",
+        default: Value("1.2"),
+        brief: "the lowest one: 1.2 or 1.3",
+        text: "The lowest version of TLS that will do. The older program's spellings are known too: \
+               `PROTOCOL_TLSv1_2` and `ssl.PROTOCOL_TLSv1_2` are 1.2, `PROTOCOL_TLS` is any that is \
+               safe. Versions below 1.2 are not safe any more and are refused.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.device_id",
+        accepted: TEXT,
+        default: Value("kamstrup_meter"),
+        brief: "how Home Assistant knows the device",
+        text: "How Home Assistant knows the device. A meter with a name has this and its name, as in \
+               `kamstrup_meter_garage`, unless it has a `device_id` of its own.",
+        ..KEY
+    },
+    Key {
+        path: "mqtt.device_name",
+        accepted: TEXT,
+        default: Value("Kamstrup Meter"),
+        brief: "and how it calls it",
+        text: "How Home Assistant calls the device. A meter with a name has this and its name, as in \
+               `Kamstrup Meter garage`, unless it has a `device_name` of its own.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.com_port",
+        variable: Some("SERIAL_COM_PORT"),
+        accepted: PORT,
+        default: Words("nothing: one must be set"),
+        sample: Set("/dev/ttyUSB0"),
+        brief: "the optical head, best by its name in /dev/serial/by-id/; or socket://host:port for \
+                a serial server on the network",
+        text: "The port that the optical head is on. A head on USB is best called by its name in \
+               `/dev/serial/by-id/`, which stays the same when another device is plugged in. A serial \
+               server on the network is `socket://host:port`; it must be set to raw TCP (TCP server), \
+               1200 baud, 8 data bits, no parity, 2 stop bits.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.url",
+        accepted: PORT,
+        default: Words("`com_port` counts"),
+        sample: Hidden,
+        text: "Another name of `com_port`, which the older program had. Where both stand in the file, \
+               this one counts.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.baudrate",
+        variable: Some("SERIAL_BAUDRATE"),
+        accepted: "a whole number from 300 to 115200; optical heads need 1200",
+        default: Value("1200"),
+        brief: "this and the next three hardly ever need a change; a serial server has settings \
+                of its own",
+        text: "How fast the line is. Optical heads need 1200. A serial server has this and the next \
+               three settings of its own.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.bytesize",
+        variable: Some("SERIAL_BYTESIZE"),
+        accepted: "`7` or `8`",
+        default: Value("8"),
+        brief: "7 or 8",
+        text: "Data bits of a byte.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.parity",
+        variable: Some("SERIAL_PARITY"),
+        accepted: "`NONE`, `EVEN` or `ODD`",
+        default: Value("NONE"),
+        brief: "NONE, EVEN or ODD",
+        text: "The parity bit of a byte.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.stopbits",
+        variable: Some("SERIAL_STOPBITS"),
+        accepted: "`1` or `2`",
+        default: Value("2"),
+        brief: "1 or 2",
+        text: "Stop bits after a byte.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.timeout",
+        variable: Some("SERIAL_TIMEOUT"),
+        accepted: "seconds from 0 to 60, like `2` or `2.5`",
+        default: Value("1.6"),
+        brief: "seconds until an answer begins: at least 1.6, more for a slow serial server",
+        text: "How many seconds an answer may take to begin. A meter may take 1.6; less is raised to \
+               that. More helps with a slow serial server.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.dtr",
+        variable: Some("SERIAL_DTR"),
+        accepted: ON_OFF_LEAVE,
+        default: Value("on"),
+        brief: "this line and the next feed some heads: on, off, or leave (as the system sets it)",
+        text: "Whether the DTR line of a serial port is raised. Some heads take their current from it.",
+        ..KEY
+    },
+    Key {
+        path: "serial_device.rts",
+        variable: Some("SERIAL_RTS"),
+        accepted: ON_OFF_LEAVE,
+        default: Value("on"),
+        brief: "on, off or leave",
+        text: "The same for the RTS line.",
+        ..KEY
+    },
+    Key {
+        path: "kamstrup.version",
+        variable: Some("KAMSTRUP_VERSION"),
+        accepted: "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or \
+                   `generic`",
+        default: Value("402"),
+        brief: "the number on the meter's front: 21, 302, 303, 402, 403, 601, 602, 603, 801 or 803; \
+                or auto, or generic",
+        text: "Which MULTICAL it is: the number on its front. `auto` asks the meter, which not every \
+               model can answer; `generic` claims nothing. What the info code means, and what Home \
+               Assistant calls the model, go by it.",
+        ..KEY
+    },
+    Key {
+        path: "kamstrup.poll_interval",
+        variable: Some("KAMSTRUP_POLL_INTERVAL"),
+        accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`, up to a week; at \
+                   least 1.2 s",
+        default: Value("5"),
+        brief: "minutes, or a time like 90s, 5m or 1h; each reading costs the meter's battery a \
+                little, and many meters fall asleep after 30 minutes",
+        text: "From one reading to the next: minutes as a plain number, or `90s`, `5m`, `1h`. Readings \
+               keep to the clock on the wall: every `5` minutes means at :00, :05, :10 and so on, \
+               every `1h` on the full hour. The first one comes at once when the program starts. One \
+               that falls into a longer reading is left out. Each reading costs the meter's battery a \
+               little, and many meters fall asleep when nothing was asked for 30 minutes.",
+        ..KEY
+    },
+    Key {
+        path: "kamstrup.units",
+        variable: Some("KAMSTRUP_UNITS"),
+        accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)",
+        default: Value("standard"),
+        brief: "kWh, W, °C, m³, m³/h whatever the meter is set to; or meter: those that it is set to",
+        text: "In which units values are published. `standard` is kWh, W, °C, m³ and m³/h whatever the \
+               meter is set to; with `meter` they are those that it is set to.",
+        ..KEY
+    },
+    Key {
+        path: "kamstrup.parameters",
+        variable: Some("KAMSTRUP_PARAMETERS"),
+        accepted: "names of values like `energy` and register numbers like `60` or `0x003C`, separated \
+                   by commas or in a list",
+        default: Value("energy, volume, power, flow, temp1, temp2, tempdiff"),
+        list: true,
+        sample: Set("energy, volume, power, flow, temp1, temp2, tempdiff"),
+        brief: "names, or register numbers like 60 or 0x003C",
+        text: "What is read: names, and numbers of registers that have no name here. \
+               `kamstrup2mqtt registers` lists the names, `kamstrup2mqtt scan` what your meter has. \
+               Upper and lower case are the same.",
+        ..KEY
+    },
+    Key {
+        path: "logging.level",
+        variable: Some("LOG_LEVEL"),
+        accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
+        default: Value("INFO"),
+        brief: "DEBUG shows every byte to and from the meter",
+        text: "What is worth a line: `INFO` is one line for each reading and one for each change, \
+               `WARNING` only what is wrong, `DEBUG` every byte to and from the meter.",
+        ..KEY
+    },
+    Key {
+        path: "logging.destinations",
+        accepted: "`stdout`, `file` and `syslog`, separated by commas or in a list",
+        default: Value("stdout"),
+        list: true,
+        brief: "stdout, file and syslog, any of them",
+        text: "Where the log goes: `stdout` is standard output, which systemd and containers keep for \
+               you, `file` a file of its own, `syslog` the system's log or a log server.",
+        ..KEY
+    },
+    Key {
+        path: "logging.stdout_format",
+        accepted: "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`, or `json`",
+        default: Words("a line made for reading"),
+        sample: Idea("%(asctime)s [%(name)s] %(levelname)s %(message)s"),
+        brief: "without: a line made for reading; json: one JSON object a line",
+        text: "How a line on standard output looks. Without it: a line made for reading. `json` gives \
+               one JSON object a line.",
+        ..KEY
+    },
+    Key {
+        path: "logging.stdout_date_format",
+        accepted: DATE_FORMAT,
+        default: Value("%Y-%m-%dT%H:%M:%S%z"),
+        brief: "of asctime in it",
+        text: "How `%(asctime)s` looks in `stdout_format`.",
+        ..KEY
+    },
+    Key {
+        path: "logging.directory",
+        accepted: "the path of a folder",
+        default: Value("logs"),
+        brief: "of the log files; made where it is missing",
+        text: "The folder of the log files. It is made where it is missing. A path that does not begin \
+               with `/` goes by the folder in which the program was started.",
+        ..KEY
+    },
+    Key {
+        path: "logging.filename",
+        accepted: "a file name without `/`",
+        default: Value("kamstrup2mqtt.log"),
+        brief: "of today's file; earlier ones have the date behind it",
+        text: "The name of the file that is written. Earlier ones have the date behind it, as in \
+               `kamstrup2mqtt.log.2026-11-24`.",
+        ..KEY
+    },
+    Key {
+        path: "logging.rotate_when",
+        accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
+        default: Value("midnight"),
+        brief: "when a new file begins: s, m, h, d, midnight, w0 (Monday) to w6",
+        text: "When a new file begins: every so many seconds, minutes, hours or days (`s`, `m`, `h`, \
+               `d`, counted by `rotate_interval`), at `midnight`, or at midnight before a day of the \
+               week (`w0` is Monday).",
+        ..KEY
+    },
+    Key {
+        path: "logging.rotate_interval",
+        accepted: "a whole number of at least 1",
+        default: Value("1"),
+        brief: "how many of them",
+        text: "How many of the `rotate_when` a file lasts.",
+        ..KEY
+    },
+    Key {
+        path: "logging.backup_count",
+        accepted: "a whole number; `0` keeps all",
+        default: Value("7"),
+        brief: "how many earlier files are kept; 0: all",
+        text: "How many earlier files are kept. `0` keeps all of them.",
+        ..KEY
+    },
+    Key {
+        path: "logging.file_format",
+        accepted: FORMAT,
+        default: Value(
+            "[%(asctime)s %(filename)s %(funcName)s:%(lineno)d] %(levelname)s %(message)s",
+        ),
+        brief: "how a line looks there",
+        text: "How a line in the file looks.",
+        ..KEY
+    },
+    Key {
+        path: "logging.file_date_format",
+        accepted: DATE_FORMAT,
+        default: Value("%Y-%m-%d %H:%M:%S"),
+        brief: "of asctime in it",
+        text: "How `%(asctime)s` looks in `file_format`.",
+        ..KEY
+    },
+    Key {
+        path: "logging.syslog_address",
+        accepted: "a socket like `/dev/log`, or `host:port`",
+        default: Value("/dev/log"),
+        brief: "the system's log, or host:port of a log server",
+        text: "Where the system's log is: a socket, or `host:port` of a log server.",
+        ..KEY
+    },
+    Key {
+        path: "logging.syslog_facility",
+        accepted: "`user`, `daemon`, `local0` to `local7`, or another of syslog's names",
+        default: Value("local0"),
+        brief: "under which its lines are filed",
+        text: "Under which name of syslog's the lines are filed.",
+        ..KEY
+    },
+    Key {
+        path: "logging.syslog_format",
+        accepted: FORMAT,
+        default: Value("%(name)s[%(process)d]: %(levelname)s %(message)s"),
+        brief: "how a line looks there",
+        text: "How a line in the system's log looks.",
+        ..KEY
+    },
+    Key {
+        path: "logging.syslog_date_format",
+        accepted: DATE_FORMAT,
+        default: Words("Python's own form, like `2026-11-24 10:00:00,123`"),
+        sample: Idea("%Y-%m-%d %H:%M:%S"),
+        brief: "of asctime in it",
+        text: "How `%(asctime)s` looks in `syslog_format`.",
+        ..KEY
+    },
+    Key {
+        path: "homeassistant.discovery_prefix",
+        accepted: TOPIC,
+        default: Value("homeassistant"),
+        brief: "where it looks for new devices",
+        text: "Under which topic Home Assistant looks for new devices. Only to be changed where it was \
+               changed there.",
+        ..KEY
+    },
+    Key {
+        path: "homeassistant.status_topic",
+        accepted: TOPIC,
+        default: Value("homeassistant/status"),
+        brief: "where it says that it has started",
+        text: "The topic on which Home Assistant says that it has started; everything is then sent \
+               again.",
+        ..KEY
+    },
+    Key {
+        path: "homeassistant.id_prefix",
+        accepted: "1 to 64 letters, digits, `_` and `-`",
+        default: Value("kamstrup"),
+        brief: "how the unique ids of all entities begin: another one for a second program on the \
+                same broker",
+        text: "How the unique ids of all entities begin. A second program on the same broker needs \
+               another one, and another `mqtt.topic` and `mqtt.client`.",
+        ..KEY
+    },
 ];
 
 /// The list of several meters.
@@ -94,10 +600,12 @@ pub(super) const METERS: &str = "meters";
 /// What tells several meters apart.
 pub(super) const NAME: Key = Key {
     path: "name",
-    variable: None,
     accepted: "1 to 32 letters, digits, `_` and `-`; not what a value (`energy`) or a topic \
                (`status`) is called",
-    secret: false,
+    default: Words("none, which only a single meter may have"),
+    brief: "letters, digits, `_` and `-`",
+    text: "What the meter is called in topics, unique ids and the log.",
+    ..KEY
 };
 
 /// Settings of a meter that stand in a section with others, where there is only one meter.
@@ -115,6 +623,16 @@ pub(super) fn of_meter(name: &str) -> Option<&'static Key> {
 }
 
 impl Key {
+    /// Its section; none where it has none.
+    pub(super) fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The variable that names a file with the secret.
+    pub(super) fn file_variable(&self) -> Option<String> {
+        self.variable.filter(|_| self.secret).map(|variable| format!("{variable}_FILE"))
+    }
+
     /// Its name without its section.
     pub(super) fn name(&self) -> &'static str {
         self.path.split_once('.').map_or(self.path, |(_, name)| name)
@@ -126,9 +644,17 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().chain([&NAME]).find(|key| key.path == path)
 }
 
+/// What counts where nobody made the setting of this path.
+pub(super) fn default(path: &str) -> Option<&'static str> {
+    match find(path)?.default {
+        Value(text) => Some(text),
+        Words(_) => None,
+    }
+}
+
 /// Whether a section of this name has settings.
 pub(super) fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == name))
+    SECTIONS.iter().any(|section| section.name == name)
 }
 
 #[cfg(test)]
@@ -157,6 +683,33 @@ mod tests {
         for name in ["host", "topic", "level", "mqtt.device_id", "name"] {
             assert!(of_meter(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn every_row_is_whole() {
+        for key in KEYS.iter().chain([&NAME]) {
+            let Key { path, accepted, brief, text, sample, default, .. } = key;
+            assert!(!accepted.is_empty() && !accepted.ends_with('.'), "{path}");
+            assert!(text.ends_with('.'), "{path}");
+            assert_eq!(brief.is_empty(), *sample == Hidden, "{path}");
+            assert!(!brief.ends_with('.') || brief.ends_with("..."), "{path}");
+            // There is something to show.
+            assert!(
+                *sample != Sample::Default || matches!(default, Value(_)) || *path == NAME.path,
+                "{path}"
+            );
+            if key.secret {
+                assert!(key.variable.is_some() && matches!(default, Words(_)), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn sections_are_those_of_the_keys_in_their_order() {
+        let mut sections: Vec<_> = KEYS.iter().map(Key::section).collect();
+        sections.dedup();
+        let named: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        assert_eq!(sections, named);
     }
 
     #[test]

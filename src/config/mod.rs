@@ -4,8 +4,10 @@
 //! at once, each with its place, what was found and what is accepted.
 
 mod keys;
+pub mod manual;
 mod secret;
 mod source;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kmp::model::Model;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -24,6 +27,7 @@ use tracing::Level;
 use self::keys::Key;
 pub use self::secret::Secret;
 use self::source::{Item, Listed, Place, Raw, Setting, Settings};
+pub use self::tls::Tls;
 use crate::identity::Version;
 use crate::line::THINKING;
 pub use crate::name::{MeterName, Parameter};
@@ -56,6 +60,8 @@ pub struct Broker {
     pub client_id: String,
     /// User name and password, if the broker wants them.
     pub credentials: Option<Credentials>,
+    /// How the connection is encrypted, if it is.
+    pub tls: Option<Tls>,
 }
 
 /// A log-in.
@@ -119,9 +125,6 @@ pub struct Meter {
     /// Its name there.
     pub device_name: String,
 }
-
-/// What is read where the configuration does not say.
-const DEFAULT_PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
 
 /// A configuration, and what is odd about it.
 #[derive(Debug)]
@@ -228,6 +231,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The broker's port where the connection is encrypted and nobody says which.
+const PORT_WITH_TLS: u16 = 8883;
+
 /// Environment variables by name.
 pub type Variables = BTreeMap<String, OsString>;
 
@@ -307,40 +313,42 @@ impl<'a> Checker<'a> {
     /// `None` where something is missing that has no default.
     fn config(&mut self) -> Option<Config> {
         let credentials = self.credentials();
+        let host = self.value("mqtt.host", host)?;
+        let tls = self.tls(&host);
         let broker = Broker {
-            host: self.value("mqtt.host", host).unwrap_or_else(|| "localhost".to_owned()),
-            port: self.value("mqtt.port", parse).or(NonZeroU16::new(1883))?,
-            client_id: self.text("mqtt.client", "kamstrup"),
+            host,
+            port: self.port(tls.is_some())?,
+            client_id: self.text("mqtt.client")?,
             credentials,
+            tls,
         };
-        // Nothing to keep: anything but off is a problem.
-        let _off: Option<()> =
-            self.value("mqtt.tls_enabled", |text| (!boolean(text)?).then_some(()));
         let publishing = Publishing {
-            topic: self.value("mqtt.topic", topic).unwrap_or_else(|| "kamstrup".to_owned()),
-            qos: self.value("mqtt.qos", qos).unwrap_or(Qos::AtMostOnce),
-            retain: self.value("mqtt.retain", boolean).unwrap_or(false),
-            discovery_prefix: self
-                .value("homeassistant.discovery_prefix", topic)
-                .unwrap_or_else(|| "homeassistant".to_owned()),
-            status_topic: self
-                .value("homeassistant.status_topic", topic)
-                .unwrap_or_else(|| "homeassistant/status".to_owned()),
-            id_prefix: self
-                .value("homeassistant.id_prefix", identifier)
-                .unwrap_or_else(|| "kamstrup".to_owned()),
+            topic: self.value("mqtt.topic", topic)?,
+            qos: self.value("mqtt.qos", qos)?,
+            retain: self.value("mqtt.retain", boolean)?,
+            discovery_prefix: self.value("homeassistant.discovery_prefix", topic)?,
+            status_topic: self.value("homeassistant.status_topic", topic)?,
+            id_prefix: self.value("homeassistant.id_prefix", identifier)?,
         };
-        let log_level = self.value("logging.level", level).unwrap_or(Level::INFO);
+        let log_level = self.value("logging.level", level)?;
         self.destinations();
         let meters = self.meters(&publishing.id_prefix);
         Some(Config { broker, publishing, meters: meters?, log_level })
+    }
+
+    fn port(&mut self, encrypted: bool) -> Option<NonZeroU16> {
+        let port = self.value("mqtt.port", parse)?;
+        if encrypted && self.setting("mqtt.port").is_none() {
+            return NonZeroU16::new(PORT_WITH_TLS);
+        }
+        Some(port)
     }
 
     /// The one of the sections, or those of the list.
     fn meters(&mut self, id_prefix: &str) -> Option<Vec<Meter>> {
         let listed = self.settings.meters();
         if listed.is_empty() {
-            let device_id = self.device_text("mqtt.device_id", None);
+            let device_id = self.device_text("mqtt.device_id", None)?;
             return Some(vec![self.meter(None, device_id)?]);
         }
         let several = listed.len() > 1;
@@ -354,7 +362,7 @@ impl<'a> Checker<'a> {
                 warnings: Vec::new(),
             };
             let name = checker.name(one, several);
-            let device_id = checker.device_text("mqtt.device_id", name.as_ref());
+            let device_id = checker.device_text("mqtt.device_id", name.as_ref())?;
             names.push(name.clone());
             // Without a name that it should have, what is made of the name says nothing.
             let unnamed = several && name.is_none() && !checker.is_own("mqtt.device_id");
@@ -465,34 +473,26 @@ impl<'a> Checker<'a> {
     }
 
     /// A text about the device; a meter with a name has this in it unless it has a text of its own.
-    fn device_text(&mut self, path: &str, name: Option<&MeterName>) -> String {
-        let (default, joint) = match path {
-            "mqtt.device_id" => ("kamstrup_meter", '_'),
-            _ => ("Kamstrup Meter", ' '),
-        };
-        let text = self.text(path, default);
-        match name {
+    fn device_text(&mut self, path: &str, name: Option<&MeterName>) -> Option<String> {
+        let joint = if path == "mqtt.device_id" { '_' } else { ' ' };
+        let text = self.text(path)?;
+        Some(match name {
             Some(name) if !self.is_own(path) => format!("{text}{joint}{name}"),
             _ => text,
-        }
+        })
     }
 
     fn meter(&mut self, name: Option<MeterName>, device_id: String) -> Option<Meter> {
         let endpoint = self.endpoint();
-        let serial = self.serial();
         let meter = Meter {
-            serial,
-            timeout: self.timeout(),
+            serial: self.serial()?,
+            timeout: self.timeout()?,
             parameters: self.parameters(),
-            poll_interval: self
-                .value("kamstrup.poll_interval", minutes)
-                .unwrap_or(Duration::from_secs(5 * 60)),
-            version: self
-                .value("kamstrup.version", version)
-                .unwrap_or(Version::Model(Model::Multical402)),
-            units: self.value("kamstrup.units", unit_system).unwrap_or(UnitSystem::Standard),
+            poll_interval: self.value("kamstrup.poll_interval", interval)?,
+            version: self.value("kamstrup.version", version)?,
+            units: self.value("kamstrup.units", unit_system)?,
             device_id,
-            device_name: self.device_text("mqtt.device_name", name.as_ref()),
+            device_name: self.device_text("mqtt.device_name", name.as_ref())?,
             name,
             endpoint: endpoint?,
         };
@@ -539,29 +539,28 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn serial(&mut self) -> SerialSettings {
-        let optical = SerialSettings::default();
-        SerialSettings {
-            baud: self.value("serial_device.baudrate", baud).unwrap_or(optical.baud),
-            data_bits: self.value("serial_device.bytesize", data_bits).unwrap_or(optical.data_bits),
-            parity: self.value("serial_device.parity", parity).unwrap_or(optical.parity),
-            stop_bits: self.value("serial_device.stopbits", stop_bits).unwrap_or(optical.stop_bits),
-            dtr: self.value("serial_device.dtr", modem_line).unwrap_or(optical.dtr),
-            rts: self.value("serial_device.rts", modem_line).unwrap_or(optical.rts),
-        }
+    fn serial(&mut self) -> Option<SerialSettings> {
+        Some(SerialSettings {
+            baud: self.value("serial_device.baudrate", baud)?,
+            data_bits: self.value("serial_device.bytesize", data_bits)?,
+            parity: self.value("serial_device.parity", parity)?,
+            stop_bits: self.value("serial_device.stopbits", stop_bits)?,
+            dtr: self.value("serial_device.dtr", modem_line)?,
+            rts: self.value("serial_device.rts", modem_line)?,
+        })
     }
 
     /// The older program waits so long for every byte; for us it is how long an answer may take to
     /// begin, which must not be less than what a meter may take.
-    fn timeout(&mut self) -> Duration {
-        let timeout = self.value("serial_device.timeout", seconds).unwrap_or(THINKING);
+    fn timeout(&mut self) -> Option<Duration> {
+        let timeout = self.value("serial_device.timeout", seconds)?;
         if timeout < THINKING {
             self.warnings.push(format!(
                 "{} is shorter than the 1.6 s that a meter may take to answer: 1.6 s is taken",
                 self.called("serial_device.timeout"),
             ));
         }
-        timeout.max(THINKING)
+        Some(timeout.max(THINKING))
     }
 
     fn credentials(&mut self) -> Option<Credentials> {
@@ -595,8 +594,9 @@ impl<'a> Checker<'a> {
     fn parameters(&mut self) -> Vec<Parameter> {
         const PATH: &str = "kamstrup.parameters";
         let setting = self.setting(PATH);
+        let by_default = keys::default(PATH).unwrap_or_default();
         let texts: Vec<&str> = match setting.map(|setting| &setting.raw) {
-            None => DEFAULT_PARAMETERS.split(',').collect(),
+            None => by_default.split(',').collect(),
             Some(Raw::Text(text)) => text.split(',').collect(),
             Some(Raw::List(items)) => items.iter().flat_map(|item| item.split(',')).collect(),
         };
@@ -613,7 +613,7 @@ impl<'a> Checker<'a> {
             }
         }
         if parameters.is_empty() {
-            let defaults = DEFAULT_PARAMETERS.split(',');
+            let defaults = by_default.split(',').map(str::trim);
             parameters.extend(defaults.filter_map(|name| name.parse().ok()));
         }
         parameters
@@ -653,14 +653,15 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn text(&mut self, path: &str, default: &str) -> String {
-        self.value(path, |text| text_of(text, 256)).unwrap_or_else(|| default.to_owned())
+    fn text(&mut self, path: &str) -> Option<String> {
+        self.value(path, |text| text_of(text, 256))
     }
 
-    /// A setting's checked value; `None` where it was not made, or is wrong and noted.
-    fn value<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let setting = self.setting(path)?;
-        self.one(path, setting, parse)
+    /// A setting's checked value. Where it was not made, or is wrong and noted: its default, `None`
+    /// where it has none.
+    fn value<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let made = self.setting(path).and_then(|setting| self.one(path, setting, &parse));
+        made.or_else(|| parse(keys::default(path)?))
     }
 
     fn one<T>(
@@ -680,17 +681,22 @@ impl<'a> Checker<'a> {
         value
     }
 
-    fn wrong(&mut self, path: &str, setting: &Setting, found: &str) {
-        let Some(key) = keys::find(path) else { return };
-        let what = match &setting.place {
+    /// What a problem calls a setting.
+    fn place(path: &str, setting: &Setting) -> String {
+        match &setting.place {
             Place::Variable(variable) => format!("the variable `{variable}`"),
             Place::Option(option) => format!("the option `{option}`"),
             Place::Default => format!("`{path}`"),
-            Place::Item(item) => item.key(key.name()),
+            Place::Item(item) => item.key(keys::find(path).map_or(path, |key| key.name())),
             Place::File { path: file, line } => {
                 format!("`{path}` in {}, line {line}", file.display())
             }
-        };
+        }
+    }
+
+    fn wrong(&mut self, path: &str, setting: &Setting, found: &str) {
+        let Some(key) = keys::find(path) else { return };
+        let what = Self::place(path, setting);
         let shown = if key.secret { "a text that is not shown" } else { found };
         let found = without_login(shown);
         let accepted = key.accepted.to_owned();
@@ -800,11 +806,17 @@ fn level(text: &str) -> Option<Level> {
     }
 }
 
-fn minutes(text: &str) -> Option<Duration> {
-    let minutes: Decimal = parse(text)?;
-    let allowed = Decimal::new(2, 2)..=Decimal::from(7 * 24 * 60);
-    let milliseconds = minutes.checked_mul(Decimal::from(60_000))?.to_u64()?;
-    allowed.contains(&minutes).then_some(Duration::from_millis(milliseconds))
+/// Minutes as a plain number, as the older program has them, or a time with its units.
+fn interval(text: &str) -> Option<Duration> {
+    let allowed = Duration::from_millis(1200)..=Duration::from_secs(7 * 24 * 60 * 60);
+    let interval = match parse::<Decimal>(text) {
+        Some(minutes) => {
+            let milliseconds = minutes.checked_mul(Decimal::from(60_000))?;
+            Duration::from_millis(milliseconds.trunc().to_u64()?)
+        }
+        None => Duration::try_from(parse::<SignedDuration>(text)?).ok()?,
+    };
+    allowed.contains(&interval).then_some(interval)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -867,14 +879,26 @@ mod tests {
         let loaded = from_yaml(example).unwrap();
         assert_eq!(loaded.warnings, [""; 0]);
         for key in keys::KEYS {
-            // Its address is `com_port`; formats and files of logs come with a later version.
-            let later = key.path.starts_with("logging.") && key.path != "logging.level";
-            let tls = key.path.starts_with("mqtt.tls_") && key.path != "mqtt.tls_enabled";
-            if later || tls || key.path == "serial_device.url" {
+            // Its address is `com_port`.
+            if key.path == "serial_device.url" {
                 continue;
             }
             let name = key.path.split('.').nth(1).unwrap();
             assert!(example.contains(&format!(" {name}:")), "{} is missing", key.path);
+        }
+    }
+
+    /// Each line that the example shows behind a `#` may be used as it stands.
+    #[test]
+    fn each_sample_of_the_example_is_valid() {
+        let example = include_str!("../../kamstrup2mqtt.example.yaml");
+        for (index, line) in example.lines().enumerate() {
+            let Some(sample) = line.strip_prefix("  # ") else { continue };
+            let mut lines: Vec<&str> = example.lines().collect();
+            let indented = format!("  {sample}");
+            lines[index] = &indented;
+            // Some are odd without others, but none is wrong.
+            from_yaml(&lines.join("\n")).unwrap_or_else(|error| panic!("{sample}: {error}"));
         }
     }
 
@@ -969,7 +993,7 @@ mod tests {
             ("a colon", "mqtt:\n  password: a: b\n"),
             ("RFC 2217", "serial_device: {url: 'rfc2217://somebody:hunter2@host:1'}\n"),
             ("a list of ports", "serial_device: {com_port: [/dev/ttyUSB0]}\n"),
-            ("TLS", "mqtt: {tls_enabled: True}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
+            ("TLS", "mqtt: {tls_enabled: perhaps}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
         ];
         let mut texts: Vec<String> = files
             .iter()
@@ -986,7 +1010,7 @@ mod tests {
             ("MQTT_TOPIC", "a/#"),
             ("MQTT_QOS", "3"),
             ("MQTT_RETAIN", "maybe"),
-            ("MQTT_TLS_ENABLED", "true"),
+            ("MQTT_TLS_ENABLED", "maybe"),
             ("SERIAL_COM_PORT", "rfc2217://host:1"),
             ("SERIAL_COM_PORT", "http://host:80"),
             ("SERIAL_COM_PORT", "socket://host"),
@@ -1250,6 +1274,26 @@ mod tests {
         assert_eq!(interval("0.019"), None);
         assert_eq!(interval("-5"), None);
         assert_eq!(interval("10080"), Some(Duration::from_secs(604_800)));
+        assert_eq!(interval("10080.01"), None);
+        for (text, seconds) in [
+            ("90s", 90),
+            ("5m", 300),
+            (" 5 m ", 300),
+            ("1h", 3600),
+            ("1h30m", 5400),
+            ("1.5h", 5400),
+            ("2 minutes", 120),
+            ("7d", 0),
+            ("5 M", 0),
+            ("1s", 0),
+            ("-5m", 0),
+            ("169h", 0),
+            ("5x", 0),
+            ("5m x", 0),
+        ] {
+            let expected = Some(seconds).filter(|&seconds| seconds > 0).map(Duration::from_secs);
+            assert_eq!(interval(text), expected, "{text}");
+        }
     }
 
     /// Those of the older program, whose default meters cannot keep to.

@@ -7,7 +7,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::{client, words};
+use super::{Stage, client, words};
 use crate::config::Broker;
 
 /// For so long nothing comes in any more when all has come.
@@ -27,7 +27,8 @@ pub async fn forget(
     let id = format!("{}-forget", broker.client_id);
     let (client, event_loop) = client(broker, &id, None);
     let until = Instant::now().checked_add(AT_MOST).unwrap_or_else(Instant::now);
-    let mut cleaner = Cleaner { client, event_loop, until };
+    let stage = Stage::of(&event_loop);
+    let mut cleaner = Cleaner { client, event_loop, stage, until };
     let topics = cleaner.look(filters, is_ours).await?;
     cleaner.clear(&topics).await?;
     let _ = cleaner.client.try_disconnect();
@@ -38,6 +39,7 @@ pub async fn forget(
 struct Cleaner {
     client: AsyncClient,
     event_loop: EventLoop,
+    stage: Stage,
     until: Instant,
 }
 
@@ -46,7 +48,7 @@ impl Cleaner {
         match timeout_at(by, self.event_loop.poll()).await {
             Err(_) => Ok(None),
             Ok(Ok(event)) => Ok(Some(event)),
-            Ok(Err(error)) => Err(words(&error)),
+            Ok(Err(error)) => Err(words(&error, self.stage)),
         }
     }
 
@@ -65,7 +67,7 @@ impl Cleaner {
                 return Ok(ours);
             };
             match event {
-                Event::Incoming(Incoming::ConnAck(_)) => {}
+                Event::Incoming(Incoming::ConnAck(_)) => self.stage = Stage::Connected,
                 Event::Incoming(Incoming::SubAck(_)) => granted = granted.saturating_add(1),
                 Event::Incoming(Incoming::Publish(publish)) => {
                     if publish.retain && is_ours(&publish.topic, &publish.payload) {

@@ -547,13 +547,13 @@ pub(super) async fn confirm(
                     continue;
                 };
                 let still = memory.guard.doubt(&again, how);
-                if still.is_some() && !guard::agree(earlier, &again) {
+                if still.is_some() && !guard::agree(earlier, &again, doubt) {
                     debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
                     meter.distrust();
                     polled.doubtful.push((again, doubt.clone()));
                     continue;
                 }
-                if let Some(doubt) = still.filter(|doubt| *doubt != Doubt::Unproven) {
+                if let Some(doubt) = still.filter(Doubt::is_change) {
                     polled.changes.push((again.register, doubt));
                 }
                 memory.guard.accept(&again);

@@ -9,7 +9,10 @@
 )]
 
 mod broker;
+mod certificates;
+mod encrypted;
 mod home;
+mod mosquitto;
 mod ports;
 mod program;
 mod several;
@@ -467,6 +470,24 @@ async fn the_program_is_terminated_during_a_poll() {
     let topics: Vec<_> = subscriber.all().into_iter().map(|arrived| arrived.topic).collect();
     assert_eq!(topics.last().map(String::as_str), Some("kamstrup/status"));
     assert_eq!(subscriber.last().get("kamstrup/energy").map(String::as_str), Some("81947"));
+}
+
+#[tokio::test]
+async fn who_asks_twice_does_not_wait_for_an_answer() {
+    let broker = Broker::start().await;
+    // A serial server with nothing behind it, and a minute to wait for an answer.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let com_port = format!("socket://{}", listener.local_addr().unwrap());
+    let yaml = config(&broker, &com_port, "energy").replace("0.02", "60");
+    let yaml = yaml.replace("com_port:", "timeout: 60, com_port:");
+    let mut program = Program::start(&format!("{yaml}logging: {{ level: DEBUG }}\n"));
+    let _connection = patiently("the meter is asked", listener.accept()).await.unwrap();
+    program.says("to the meter").await;
+    program.terminate().await;
+    program.says("Stopping.").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(1));
+    program.says("error: stopped at once, as asked twice").await;
 }
 
 #[tokio::test]

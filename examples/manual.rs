@@ -1,0 +1,17 @@
+//! Writes the example file and the reference page of all settings from the table of settings, in
+//! the working directory.
+
+use std::fs;
+
+use anyhow::Context;
+use kamstrup2mqtt::config::manual;
+
+fn main() -> anyhow::Result<()> {
+    for (path, text) in [
+        ("kamstrup2mqtt.example.yaml", manual::example()),
+        ("docs/configuration.md", manual::reference()),
+    ] {
+        fs::write(path, text).with_context(|| format!("{path} cannot be written"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What is written about the settings for those who make them: the commented example file and the
+//! reference page. Both come from the table of settings; `cargo run --example manual` writes them,
+//! and a test fails where they differ.
+
+use std::fmt::Write;
+
+use super::keys::{Fallback, KEYS, Key, METERS, NAME, SECTIONS, Sample, of_meter};
+
+/// Of a line of the example file: where what is said about a setting begins.
+const BRIEF: usize = 33;
+/// Where the variable begins.
+const VARIABLE: usize = 84;
+
+/// `kamstrup2mqtt.example.yaml`.
+#[must_use]
+pub fn example() -> String {
+    let mut page = include_str!("manual/example-head.yaml").to_owned();
+    for section in SECTIONS {
+        let _ = write!(page, "\n{}:\n", section.name);
+        let shown = |key: &&Key| key.section() == section.name && key.sample != Sample::Hidden;
+        KEYS.iter().filter(shown).for_each(|key| page.push_str(&example_lines(key)));
+    }
+    page.push('\n');
+    page.push_str(include_str!("manual/example-meters.yaml"));
+    page
+}
+
+/// A setting of the example file, with what is said about it beside it.
+fn example_lines(key: &Key) -> String {
+    let (text, mark) = match (key.sample, key.default) {
+        (Sample::Default, Fallback::Value(text)) | (Sample::Idea(text), _) => (text, "# "),
+        (Sample::Set(text), _) => (text, ""),
+        (Sample::Default, Fallback::Words(_)) | (Sample::Hidden, _) => return String::new(),
+    };
+    let name = key.name();
+    let mut items = Vec::new();
+    let first = if !key.list {
+        let text = if key.secret { format!("\"{text}\"") } else { yaml(text) };
+        format!("  {mark}{name}: {text}")
+    } else if mark.is_empty() {
+        items.extend(text.split(',').map(|item| format!("    - {}\n", item.trim())));
+        format!("  {name}:")
+    } else {
+        format!("  {mark}{name}: [{text}]")
+    };
+    let mut variable = key.variable.map(|variable| format!("[{variable}]")).unwrap_or_default();
+    let mut lines = String::new();
+    let mut before = first;
+    if before.len() >= BRIEF {
+        let _ = writeln!(lines, "{before}");
+        before = String::new();
+    }
+    for words in wrapped(key.brief, VARIABLE.saturating_sub(BRIEF).saturating_sub(3)) {
+        let width = VARIABLE.saturating_sub(BRIEF).saturating_sub(2);
+        let line = format!("{before:BRIEF$}# {words:width$}{variable}");
+        let _ = writeln!(lines, "{}", line.trim_end());
+        before.clear();
+        variable.clear();
+    }
+    lines.extend(items);
+    lines
+}
+
+/// A text as YAML has it, in quotes where it needs them.
+fn yaml(text: &str) -> String {
+    let plain = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')
+        && !text.contains(": ")
+        && !text.contains(" #");
+    if plain { text.to_owned() } else { format!("\"{text}\"") }
+}
+
+/// Broken into lines of this many characters at most, at spaces.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let fits = |line: &&mut String| {
+            let length = line.chars().count().saturating_add(word.chars().count());
+            length < width
+        };
+        match lines.last_mut().filter(fits) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// `docs/configuration.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = include_str!("manual/reference-head.md").to_owned();
+    for section in SECTIONS {
+        let _ = write!(page, "\n## `{}`\n\n{}", section.name, paragraph(section.text));
+        let of_section = |key: &&Key| key.section() == section.name;
+        KEYS.iter().filter(of_section).for_each(|key| page.push_str(&entry(key)));
+    }
+    let names: Vec<String> = KEYS
+        .iter()
+        .filter(|key| of_meter(key.name()).is_some_and(|of| of.path == key.path))
+        .map(|key| format!("`{}`", key.name()))
+        .collect();
+    let keys = format!("A meter in the list may have these keys: {}.", names.join(" "));
+    let meters = include_str!("manual/reference-meters.md");
+    let _ = write!(page, "\n## `{METERS}`\n\n{meters}\n{}{}", paragraph(&keys), entry(&NAME));
+    page
+}
+
+/// What the reference page says of a setting.
+fn entry(key: &Key) -> String {
+    let mut text = format!("\n### `{}`\n\n{}\n", key.path, paragraph(key.text));
+    let default = match key.default {
+        Fallback::Value(value) => format!("`{value}`"),
+        Fallback::Words(words) => words.to_owned(),
+    };
+    for (what, words) in [("Accepted", key.accepted), ("Without it", &default)] {
+        text.push_str(&point(&format!("{what}: {words}")));
+    }
+    match (key.variable, key.file_variable()) {
+        (Some(variable), Some(file)) => {
+            let words = format!(
+                "Variable: `{variable}`, or `{file}` with the path of a file that holds nothing else"
+            );
+            text.push_str(&point(&words));
+        }
+        (Some(variable), None) => text.push_str(&point(&format!("Variable: `{variable}`"))),
+        (None, _) => {}
+    }
+    text
+}
+
+fn paragraph(text: &str) -> String {
+    let mut lines = wrapped(text, 100).join("\n");
+    lines.push('\n');
+    lines
+}
+
+fn point(text: &str) -> String {
+    format!("- {}\n", wrapped(text, 98).join("\n  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who changes the table writes them anew: `cargo run --example manual`.
+    #[test]
+    fn what_is_written_is_what_the_table_says() {
+        let files = [
+            (example(), include_str!("../../kamstrup2mqtt.example.yaml")),
+            (reference(), include_str!("../../docs/configuration.md")),
+        ];
+        for (made, written) in files {
+            assert_eq!(made, written, "run `cargo run --example manual`");
+        }
+    }
+
+    #[test]
+    fn lines_are_broken_at_spaces() {
+        assert_eq!(wrapped("a bc d", 3), ["a", "bc", "d"]);
+        assert_eq!(wrapped("a bc d", 4), ["a bc", "d"]);
+        assert_eq!(wrapped("a bc d", 6), ["a bc d"]);
+        assert_eq!(wrapped("abcdef", 3), ["abcdef"]);
+        assert_eq!(wrapped("°C °C", 4), ["°C", "°C"]);
+        assert_eq!(wrapped("°C °C", 5), ["°C °C"]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Certificates that are renewed while the program runs.
+
+use rumqttc::{MqttOptions, TlsConfiguration, Transport};
+use tracing::{info, warn};
+
+use crate::config::Tls;
+use crate::tls::Stamps;
+
+/// Takes renewed certificates when the next connection is made.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    tls: Option<Tls>,
+    /// What was looked at last, good or not.
+    seen: Option<Stamps>,
+}
+
+impl Renewal {
+    pub(super) fn new(tls: Option<Tls>) -> Self {
+        let seen = tls.as_ref().map(|tls| tls.at_start().stamps().clone());
+        Self { tls, seen }
+    }
+
+    /// Before a connection. Files that are broken, or half of which are renewed, are told once; the
+    /// earlier ones are used until they change again.
+    pub(super) async fn look(&mut self, options: &mut MqttOptions) {
+        let Some(tls) = &self.tls else { return };
+        let now = Some(tls.files().stamps());
+        if now == self.seen {
+            return;
+        }
+        self.seen = now;
+        let tls = tls.clone();
+        // Opening an encrypted key takes its time.
+        let Ok(read) = tokio::task::spawn_blocking(move || tls.files().read()).await else {
+            return;
+        };
+        match read {
+            Ok(ready) => {
+                info!("The certificates for the broker were renewed: the new ones are used.");
+                self.seen = Some(ready.stamps().clone());
+                options.set_transport(transport(ready.config()));
+            }
+            Err(error) => warn!(
+                "The certificates for the broker have changed, and the new ones cannot be used: \
+                 {error}. The earlier ones are used until that is mended."
+            ),
+        }
+    }
+}
+
+/// For the client.
+pub(super) fn transport(config: std::sync::Arc<rustls::ClientConfig>) -> Transport {
+    Transport::tls_with_config(TlsConfiguration::Rustls(config))
+}

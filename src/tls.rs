@@ -1,0 +1,449 @@
+//! TLS to the broker: from files with certificates and keys to what the client needs, and what went
+//! wrong, in words.
+
+mod verify;
+mod words;
+
+use std::fmt;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pkcs8::EncryptedPrivateKeyInfoRef;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::TLS13;
+use rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
+use thiserror::Error;
+
+use self::verify::{Anything, Trusted};
+pub use self::words::{CLOSED_IN_HANDSHAKE, words};
+
+/// The lowest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 1.2, from 2008.
+    V1_2,
+    /// 1.3, from 2018.
+    V1_3,
+}
+
+static ONLY_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
+
+impl Version {
+    fn and_higher(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::V1_2 => ALL_VERSIONS,
+            Self::V1_3 => &ONLY_1_3,
+        }
+    }
+}
+
+/// What the connection is to be made with. Nothing of it has been read.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    /// Certificates of those who may sign the broker's; without it, those that the system trusts.
+    pub ca: Option<&'a Path>,
+    /// Who we are, where the broker wants to know it by certificate.
+    pub client: Option<ClientFiles<'a>>,
+    /// Whether the broker's certificate is not looked at.
+    pub insecure: bool,
+    /// The lowest version of TLS that is spoken.
+    pub lowest: Version,
+}
+
+/// A certificate for us.
+#[derive(Clone, Copy)]
+pub struct ClientFiles<'a> {
+    /// Ours, and after it those between it and the CA's.
+    pub certificate: &'a Path,
+    /// The key to ours.
+    pub key: &'a Path,
+    /// What opens the key.
+    pub key_password: Option<&'a str>,
+}
+
+/// The password does not show.
+impl fmt::Debug for ClientFiles<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { certificate, key, .. } = self;
+        f.debug_struct("ClientFiles")
+            .field("certificate", certificate)
+            .field("key", key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It says who may sign the broker's certificate.
+    Ca,
+    /// It says who we are.
+    Certificate,
+    /// It proves it.
+    Key,
+    /// It opens the key.
+    KeyPassword,
+}
+
+impl Role {
+    /// The setting that names it.
+    #[must_use]
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::Ca => "mqtt.tls_ca_cert",
+            Self::Certificate => "mqtt.tls_cert",
+            Self::Key => "mqtt.tls_key",
+            Self::KeyPassword => "mqtt.tls_key_password",
+        }
+    }
+}
+
+/// A file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{}`: found {}, accepted: {}", role.setting(), self.found(), self.accepted())]
+pub struct FileError {
+    /// What it is for.
+    pub role: Role,
+    /// Which file; none where there should be one.
+    pub path: Option<PathBuf>,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a file. Nothing of what is in it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The system does not give it, and says why.
+    Unreadable(String),
+    /// It is something else.
+    NeitherPemNorDer,
+    /// It has begun and ending lines of PEM and something odd between them.
+    Damaged,
+    /// There is nothing of the kind in it.
+    Lacking,
+    /// It is a certificate that nothing can be made of.
+    BadCertificate,
+    /// It is a key of a kind that is not known, or too short.
+    BadKey,
+    /// It is encrypted the way that OpenSSL had before PKCS#8.
+    OldEncryption,
+    /// It is encrypted in a way that is not known.
+    UnknownEncryption,
+    /// It is encrypted, and there is no password.
+    NoPassword,
+    /// The password does not open it.
+    WrongPassword,
+    /// The key is not the one of the certificate.
+    Misfit,
+    /// The system trusts nobody.
+    NoSystemRoots,
+}
+
+impl FileError {
+    /// What is there, for a sentence that begins with "found".
+    #[must_use]
+    pub fn found(&self) -> String {
+        let text = match (&self.fault, self.role) {
+            (Fault::NoSystemRoots, _) => {
+                return "nothing, and this system has no list of trusted CAs".to_owned();
+            }
+            (Fault::NoPassword, _) => {
+                return "nothing, though the key in `mqtt.tls_key` is encrypted".to_owned();
+            }
+            (Fault::WrongPassword, _) => {
+                return "a password, not shown, that does not open the key in `mqtt.tls_key`"
+                    .to_owned();
+            }
+            (Fault::Unreadable(reason), _) => format!("which cannot be read ({reason})"),
+            (Fault::NeitherPemNorDer, _) => "which is neither a PEM nor a DER file".to_owned(),
+            (Fault::Damaged, _) => "which is a damaged PEM file".to_owned(),
+            (Fault::Lacking, Role::Key) => "in which there is no private key".to_owned(),
+            (Fault::Lacking, _) => "in which there is no certificate".to_owned(),
+            (Fault::BadCertificate, _) => {
+                "in which there is no certificate that can be used".to_owned()
+            }
+            (Fault::BadKey, _) => "a key of a kind that cannot be used".to_owned(),
+            (Fault::OldEncryption, _) => {
+                "a key that is encrypted in the old way (`Proc-Type: 4,ENCRYPTED`)".to_owned()
+            }
+            (Fault::UnknownEncryption, _) => {
+                "a key that is encrypted in a way that is not known here".to_owned()
+            }
+            (Fault::Misfit, _) => {
+                "a key that does not fit the certificate in `mqtt.tls_cert`".to_owned()
+            }
+        };
+        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        format!("`{path}`, {text}")
+    }
+
+    /// What may be there, for a sentence that ends with "accepted: …".
+    #[must_use]
+    pub fn accepted(&self) -> &'static str {
+        match (&self.fault, self.role) {
+            (Fault::NoSystemRoots, _) => {
+                "the certificate of the CA that signed the broker's, or the system's list: install \
+                 the package `ca-certificates`"
+            }
+            (Fault::NoPassword | Fault::WrongPassword, _) => {
+                "the password that the key was encrypted with, in quotes"
+            }
+            (Fault::OldEncryption | Fault::UnknownEncryption, _) => {
+                "a key that is not encrypted, or by PKCS#8 with AES: `openssl pkcs8 -topk8 -v2 \
+                 aes-256-cbc -in old.key -out new.key` makes one of the old"
+            }
+            (Fault::BadKey, _) => "RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
+            (Fault::Misfit, _) => {
+                "the key that the certificate was made with, and in `mqtt.tls_cert` our own \
+                 certificate first"
+            }
+            (Fault::Unreadable(_), _) => "a file that this user may read",
+            (_, Role::Ca) => "the certificate of the CA that signed the broker's, as PEM or DER",
+            (_, Role::Certificate) => "the certificate that the broker knows us by, as PEM or DER",
+            (_, Role::Key | Role::KeyPassword) => {
+                "the private key to the certificate in `mqtt.tls_cert`, as PEM or DER"
+            }
+        }
+    }
+}
+
+/// What the client needs for a connection.
+#[derive(Clone)]
+pub struct Ready {
+    config: Arc<ClientConfig>,
+    stamps: Stamps,
+}
+
+impl Ready {
+    /// For the client.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Of when its files are.
+    #[must_use]
+    pub fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+}
+
+/// The key is in it.
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready").field("stamps", &self.stamps).finish_non_exhaustive()
+    }
+}
+
+/// The same when it was read at once.
+impl PartialEq for Ready {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+    }
+}
+
+impl Eq for Ready {}
+
+/// What shows that a file is another one than before, for each file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamps(Vec<Option<Stamp>>);
+
+/// Device, file, size, and when it and what is known of it changed.
+type Stamp = [i128; 7];
+
+impl Files<'_> {
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let client = self.client.into_iter().flat_map(|it| [it.certificate, it.key]);
+        self.ca.into_iter().chain(client)
+    }
+
+    /// Looks at the files without reading them.
+    #[must_use]
+    pub fn stamps(&self) -> Stamps {
+        let stamp = |it: Metadata| {
+            let changed = [it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()];
+            let [a, b, c, d] = changed.map(i128::from);
+            [it.dev().into(), it.ino().into(), it.size().into(), a, b, c, d]
+        };
+        Stamps(self.paths().map(|path| std::fs::metadata(path).ok().map(stamp)).collect())
+    }
+
+    /// Reads the files and checks what can be checked without the broker.
+    pub fn read(&self) -> Result<Ready, FileError> {
+        // Before, so that what changes meanwhile is read again.
+        let stamps = self.stamps();
+        let provider = Arc::new(ring::default_provider());
+        let client = self.client.map(|client| client.read(&provider)).transpose()?;
+        let unusable = || self.error(Fault::BadCertificate);
+        let verifier: Arc<dyn rustls::client::danger::ServerCertVerifier> = if self.insecure {
+            Arc::new(Anything::new(&provider))
+        } else {
+            let (roots, given) = self.roots()?;
+            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            Arc::new(Trusted::new(builder.build().map_err(|_| unusable())?, given))
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(self.lowest.and_higher())
+            .map_err(|_| unusable())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let config = match client {
+            None => builder.with_no_client_auth(),
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+        };
+        Ok(Ready { config: Arc::new(config), stamps })
+    }
+
+    fn error(&self, fault: Fault) -> FileError {
+        FileError { role: Role::Ca, path: self.ca.map(Path::to_owned), fault }
+    }
+
+    /// Who may sign the broker's certificate, and the certificates of those that were given.
+    fn roots(&self) -> Result<(Arc<RootCertStore>, Vec<CertificateDer<'static>>), FileError> {
+        let mut roots = RootCertStore::empty();
+        let given = match self.ca {
+            Some(path) => certificates(Role::Ca, path)?,
+            None => Vec::new(),
+        };
+        let (added, _) = match self.ca {
+            Some(_) => roots.add_parsable_certificates(given.iter().cloned()),
+            None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+        };
+        if added == 0 {
+            let fault =
+                if self.ca.is_some() { Fault::BadCertificate } else { Fault::NoSystemRoots };
+            return Err(self.error(fault));
+        }
+        Ok((Arc::new(roots), given))
+    }
+}
+
+impl ClientFiles<'_> {
+    fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, FileError> {
+        let chain = certificates(Role::Certificate, self.certificate)?;
+        let key = self.key()?;
+        let key = provider.key_provider.load_private_key(key);
+        let key = key.map_err(|_| self.error(Role::Key, Fault::BadKey))?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
+                Err(self.error(Role::Key, Fault::Misfit))
+            }
+            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)) => {
+                Err(self.error(Role::Certificate, Fault::BadCertificate))
+            }
+            // Certificates of version 1 cannot be looked into, and brokers take them all the same.
+            _ => Ok(certified),
+        }
+    }
+
+    fn error(&self, role: Role, fault: Fault) -> FileError {
+        let path = if role == Role::Certificate { self.certificate } else { self.key };
+        FileError { role, path: Some(path.to_owned()), fault }
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, FileError> {
+        const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY-----";
+        let fault = |fault| self.error(Role::Key, fault);
+        let bytes = read(self.key).map_err(|reason| fault(Fault::Unreadable(reason)))?;
+        if !is_pem(&bytes) {
+            if EncryptedPrivateKeyInfoRef::try_from(bytes.as_slice()).is_ok() {
+                return self.decrypted(&bytes);
+            }
+            return PrivateKeyDer::try_from(bytes).map_err(|_| fault(Fault::NeitherPemNorDer));
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if text.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(fault(Fault::OldEncryption));
+        }
+        if text.contains(ENCRYPTED) {
+            // The reader of PEM does not know this label; what is between is read all the same.
+            let text = text.replace(ENCRYPTED, "PRIVATE KEY-----");
+            let sealed = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes());
+            let sealed = sealed.map_err(|_| fault(Fault::Damaged))?;
+            return self.decrypted(sealed.secret_pkcs8_der());
+        }
+        PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| fault(pem_fault(&error)))
+    }
+
+    fn decrypted(&self, sealed: &[u8]) -> Result<PrivateKeyDer<'static>, FileError> {
+        let fault = |role, fault| self.error(role, fault);
+        let unknown = || fault(Role::Key, Fault::UnknownEncryption);
+        let sealed = EncryptedPrivateKeyInfoRef::try_from(sealed).map_err(|_| unknown())?;
+        let Some(password) = self.key_password else {
+            return Err(fault(Role::KeyPassword, Fault::NoPassword));
+        };
+        let opened = sealed.decrypt(password).map_err(|error| match error {
+            pkcs8::Error::EncryptedPrivateKey(
+                pkcs8::pkcs5::Error::NoPbes1CryptSupport
+                | pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. }
+                | pkcs8::pkcs5::Error::AlgorithmParametersInvalid { .. },
+            ) => unknown(),
+            // In one of some hundred cases the wrong password opens it, to nonsense.
+            _ => fault(Role::KeyPassword, Fault::WrongPassword),
+        })?;
+        Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
+    }
+}
+
+/// Whether a broker of this name or address can be known by its certificate.
+#[must_use]
+pub fn can_be_certified(host: &str) -> bool {
+    ServerName::try_from(without_brackets(host)).is_ok()
+}
+
+/// A certificate has an IPv6 address without them.
+#[must_use]
+pub fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+fn is_pem(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    bytes.windows(BEGIN.len()).any(|window| window == BEGIN)
+}
+
+/// What a DER file begins with: a sequence.
+const SEQUENCE: u8 = 0x30;
+
+fn certificates(role: Role, path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let error = |fault| FileError { role, path: Some(path.to_owned()), fault };
+    let bytes = read(path).map_err(|reason| error(Fault::Unreadable(reason)))?;
+    if !is_pem(&bytes) {
+        if bytes.first() != Some(&SEQUENCE) {
+            return Err(error(Fault::NeitherPemNorDer));
+        }
+        return Ok(vec![CertificateDer::from(bytes)]);
+    }
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let all = all.map_err(|reason| error(pem_fault(&reason)))?;
+    if all.is_empty() { Err(error(Fault::Lacking)) } else { Ok(all) }
+}
+
+fn pem_fault(error: &rustls::pki_types::pem::Error) -> Fault {
+    match error {
+        rustls::pki_types::pem::Error::NoItemsFound => Fault::Lacking,
+        _ => Fault::Damaged,
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use self::tests::{certificates, opened};
