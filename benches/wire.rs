@@ -15,8 +15,9 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use kamstrup2mqtt::identity::Version;
 use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::logging::LocalTime;
 use kamstrup2mqtt::meter::{Aftermath, Meter, Tries};
-use kamstrup2mqtt::poll::{self, Plan, Trigger};
+use kamstrup2mqtt::poll::{self, Beat, Plan, Trigger};
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use kamstrup2mqtt::transport::{Endpoint, Open, OpenError, Port, SerialSettings, Stream};
 use kmp::frame;
@@ -170,7 +171,8 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let polling = tokio::spawn(poll::run(plan, sender, Trigger::default(), stop.clone()));
+    let beat = Beat::new(LocalTime::now, Duration::ZERO);
+    let polling = tokio::spawn(poll::run(plan, beat, sender, Trigger::default(), stop.clone()));
     let mut slowest = None::<Cost>;
     for number in 0..=POLLS {
         let result = results.recv().await.context("polling has ended")?;

@@ -1,12 +1,15 @@
-//! The wiring: which tasks there are, what flows between them, and in which order they stop.
+//! The wiring: which tasks there are, what flows between them, in which order they stop, and what of
+//! it another configuration changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
@@ -14,71 +17,315 @@ use crate::identity::{Identification, Identity};
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::logging::{self, LocalTime};
-use crate::mqtt::{self, Publisher, Source};
-use crate::payload::{self, Health, Message, OFFLINE, ONLINE};
-use crate::poll::{self, Plan, PollResult, Trigger};
+use crate::mqtt::{self, Brokers, Direction, Publisher, Source};
+use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
+use crate::poll::{self, Beat, Plan, PollResult, Trigger};
+use crate::status::{Board, LastPoll, MeterState, ValueState};
+use crate::systemd;
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
-use crate::units::{self, Measure};
+use crate::units::{self, Measure, Published};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
 
+/// How long a poll under way may take to end when the program stops: enough for a short answer. With
+/// the goodbye to the broker after it, that makes less than two seconds.
+const LAST_ANSWER: Duration = Duration::from_millis(800);
+
 /// Reads the meters and publishes their values until `stop` is cancelled.
 ///
-/// Then: no new poll, the request under way ends, what was read is published, `offline` is
-/// published and acknowledged. An error means that a part ended which must not.
+/// Then: no new poll, the request under way ends if it ends soon, what was read is published,
+/// `offline` is published and acknowledged. An error means that a part ended which must not.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let (_, changes) = mpsc::channel(1);
+    run_changing(config, Around::default(), changes, stop).await
+}
+
+/// What there is around the tasks.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// Which broker it is, where somebody else than the configuration says so: then that of the
+    /// configuration does not count.
+    pub brokers: Option<Brokers>,
+    /// Where it is told how it goes.
+    pub board: Board,
+    /// Puts what went wrong with the broker in the words of who made the settings.
+    pub wording: fn(&str) -> String,
+}
+
+impl Default for Around {
+    fn default() -> Self {
+        Self { brokers: None, board: Board::default(), wording: str::to_owned }
+    }
+}
+
+/// Does as [`run`], and as the last one of `changes` says. Meters that are as before do not notice,
+/// and the connection to the broker is made anew only where it must be.
+pub async fn run_changing(
+    config: Config,
+    around: Around,
+    mut changes: mpsc::Receiver<Config>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let started = LocalTime::now_text();
+    let mut next = Some(config);
+    while let Some(config) = next {
+        next = serve(config, &around, &mut changes, &started, &stop).await?;
+    }
+    info!("Stopped.");
+    Ok(())
+}
+
+/// Runs with one connection to the broker. Gives the configuration with which to go on, if one comes
+/// that needs another connection.
+async fn serve(
+    config: Config,
+    around: &Around,
+    changes: &mut mpsc::Receiver<Config>,
+    started: &str,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Config>> {
     let Config { broker, publishing, meters, .. } = config;
-    let publishing = Arc::new(publishing);
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
+    let Around { brokers, board, wording } = around.clone();
+    let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
+    let direction = Direction { brokers, board: board.clone(), wording };
     let (publisher, connection, received) =
-        mqtt::prepare(&broker, online, offline, inbox.subscriptions());
-
-    let started = LocalTime::now_text();
-    let about = payload::about(&started, &publishing, &topics);
-    publisher.update(Source::Program, discovery::program(&publishing, &topics), about);
-    let mut polls = JoinSet::new();
-    let (turns, count) = (Turns::default(), meters.len());
-    for (index, (meter, trigger)) in meters.into_iter().zip(triggers).enumerate() {
-        // Where there are several meters, each of their lines in the log says whose it is.
-        let about = logging::about(meter.name.as_ref());
-        about.in_scope(|| greet(&meter));
-        let (sender, results) = mpsc::channel(RESULTS);
-        let wait = poll::spread(index, count, meter.poll_interval);
-        let plan = plan(&meter).taking_turns(&turns);
-        let polling = poll::run_after(wait, plan, sender, trigger, stop.clone());
-        polls.spawn(polling.instrument(about.clone()));
-        let source = Source::Meter(index);
-        let announcer = Announcer::new(source, meter, Arc::clone(&publishing), topics.clone());
-        polls.spawn(announcer.run(results, publisher.clone()).instrument(about));
-    }
+        mqtt::prepare(direction, online, offline, inbox.subscriptions());
+    let (inboxes, later) = mpsc::channel(1);
     let say_goodbye = CancellationToken::new();
-    let mut broker = JoinSet::new();
-    broker.spawn(inbox.run(received, publisher, say_goodbye.clone()));
-    broker.spawn(connection.run(say_goodbye.clone()));
+    let mut links = JoinSet::new();
+    links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
+    links.spawn(connection.run(say_goodbye.clone()));
 
-    let unasked = tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        Some(ended) = polls.join_next() => Some(("reading the meter", ended)),
-        Some(ended) = broker.join_next() => Some(("the connection to the broker", ended)),
+    let mut fleet = Fleet::new(publisher, publishing, topics, started, board, stop.child_token());
+    fleet.start(meters.into_iter().zip(triggers).collect());
+    systemd::ready();
+    let mut next = None;
+    let unasked = loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break None,
+            Some(ended) = fleet.tasks.join_next() => break Some(("reading the meter", ended)),
+            Some(ended) = links.join_next() => break Some(("the connection to the broker", ended)),
+            Some(config) = changes.recv() => {
+                // The last will is the connection's, and has the topic in it.
+                if config.broker != broker || config.publishing.topic != fleet.publishing.topic {
+                    info!("The broker or the topic is another one: connecting anew.");
+                    next = Some(config);
+                    break None;
+                }
+                let (inbox, ended) = fleet.change(config).await;
+                let _ = inboxes.send(inbox).await;
+                if let Some(ended) = ended {
+                    break Some(("reading the meter", ended));
+                }
+            }
+        }
     };
-    info!("Stopping.");
-    stop.cancel();
-    while polls.join_next().await.is_some() {}
+    if next.is_none() {
+        info!("Stopping.");
+        systemd::stopping();
+    }
+    fleet.stop.cancel();
+    fleet.ended(stop).await;
     say_goodbye.cancel();
-    while broker.join_next().await.is_some() {}
+    while links.join_next().await.is_some() {}
     if let Some((part, ended)) = unasked {
         let reason = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
         bail!("{part} stopped, which must not happen: {reason}");
     }
-    info!("Stopped.");
-    Ok(())
+    Ok(next.filter(|_| !stop.is_cancelled()))
+}
+
+/// The meters that are read.
+struct Fleet {
+    publisher: Publisher,
+    publishing: Arc<Publishing>,
+    topics: Topics,
+    /// Since when the program runs.
+    started: String,
+    turns: Turns,
+    members: Vec<Member>,
+    /// One for each member.
+    tasks: JoinSet<()>,
+    /// How many there ever were, for their numbers.
+    count: usize,
+    board: Board,
+    stop: CancellationToken,
+}
+
+/// A meter that is read.
+struct Member {
+    meter: Meter,
+    /// What tells it from the others on the broker and on the board.
+    number: usize,
+    trigger: Trigger,
+    stop: CancellationToken,
+    task: Id,
+}
+
+impl Fleet {
+    fn new(
+        publisher: Publisher,
+        publishing: Publishing,
+        topics: Topics,
+        started: &str,
+        board: Board,
+        stop: CancellationToken,
+    ) -> Self {
+        let fleet = Self {
+            publisher,
+            publishing: Arc::new(publishing),
+            topics,
+            started: started.to_owned(),
+            turns: Turns::default(),
+            members: Vec::new(),
+            tasks: JoinSet::new(),
+            count: 0,
+            board,
+            stop,
+        };
+        fleet.introduce();
+        fleet
+    }
+
+    /// Tells of the program itself.
+    fn introduce(&self) {
+        let about = payload::about(&self.started, &self.publishing, &self.topics);
+        let discovery = discovery::program(&self.publishing, &self.topics);
+        self.publisher.update(Source::Program, discovery, about);
+    }
+
+    /// Begins to read meters.
+    fn start(&mut self, meters: Vec<(Meter, Trigger)>) {
+        let count = meters.len();
+        for (index, (meter, trigger)) in meters.into_iter().enumerate() {
+            let shift = poll::spread(index, count, meter.poll_interval);
+            let number = self.count;
+            self.count = self.count.saturating_add(1);
+            let member = self.member(meter, trigger, number, Beat::new(LocalTime::now, shift));
+            self.members.push(member);
+        }
+        self.show();
+    }
+
+    /// Puts the meters on the board. What is known of them stays there.
+    fn show(&self) {
+        let meter = |member: &Member| (member.number, unread(&member.meter));
+        self.board.set_meters(self.members.iter().map(meter).collect());
+    }
+
+    /// Waits until all polls under way have ended; not for long when the program stops.
+    async fn ended(&mut self, stop: &CancellationToken) {
+        let too_long = async {
+            stop.cancelled().await;
+            sleep(LAST_ANSWER).await;
+        };
+        let ending = async { while self.tasks.join_next().await.is_some() {} };
+        let in_time = tokio::select! {
+            () = ending => true,
+            () = too_long => false,
+        };
+        if !in_time {
+            debug!("A meter or its port is not waited for.");
+            self.tasks.shutdown().await;
+        }
+    }
+
+    /// Begins to read a meter.
+    fn member(&mut self, meter: Meter, trigger: Trigger, number: usize, beat: Beat) -> Member {
+        // Where there are several meters, each of their lines in the log says whose it is.
+        let about = logging::about(meter.name.as_ref());
+        about.in_scope(|| greet(&meter));
+        let (sender, results) = mpsc::channel(RESULTS);
+        let stop = self.stop.child_token();
+        let plan = plan(&meter).taking_turns(&self.turns);
+        let polling = poll::run(plan, beat, sender, trigger.clone(), stop.clone());
+        let (publishing, topics) = (Arc::clone(&self.publishing), self.topics.clone());
+        let board = self.board.clone();
+        let announcer = Announcer::new(number, meter.clone(), publishing, topics, board);
+        let announcing = announcer.run(results, self.publisher.clone());
+        // When the first ends, so does the second.
+        let both = async {
+            tokio::join!(polling, announcing);
+        };
+        let task = self.tasks.spawn(both.instrument(about)).id();
+        Member { meter, number, trigger, stop, task }
+    }
+
+    /// Goes on with another configuration of the same broker and topic. Gives what handles the
+    /// broker's messages from now on, and a task that ended unasked meanwhile.
+    async fn change(&mut self, config: Config) -> (Inbox, Option<Result<(), JoinError>>) {
+        let Config { publishing, meters, .. } = config;
+        let old: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
+        let before = discovery::all_possible(&old, &self.publishing);
+        let possible = discovery::all_possible(&meters, &publishing);
+        let is_as_before = *self.publishing == publishing;
+        let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
+        let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);
+        let unasked = self.end(&leave).await;
+        self.publishing = Arc::new(publishing);
+        if !is_as_before {
+            self.introduce();
+        }
+        let count = meters.len();
+        let (mut stay, mut leave) = (stay, leave);
+        for (index, meter) in meters.into_iter().enumerate() {
+            if let Some(position) = stay.iter().position(|member| member.meter == meter) {
+                self.members.push(stay.swap_remove(position));
+                continue;
+            }
+            // One that was changed keeps its place on the broker.
+            let known = leave.iter().position(|member| member.meter.name == meter.name);
+            let number = match known {
+                Some(position) => leave.swap_remove(position).number,
+                None => self.count,
+            };
+            self.count = self.count.saturating_add(1);
+            let shift = poll::spread(index, count, meter.poll_interval);
+            let beat = Beat::new(LocalTime::now, shift);
+            let member = self.member(meter, Trigger::default(), number, beat);
+            self.members.push(member);
+        }
+        self.show();
+        before.difference(&possible).for_each(|topic| self.publisher.clear(topic.clone()));
+        let meters: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
+        let triggers: Vec<_> = self.members.iter().map(|member| member.trigger.clone()).collect();
+        let inbox = Inbox::new(&meters, &triggers, &self.publishing, &self.topics);
+        self.publisher.subscribe(inbox.subscriptions());
+        (inbox, unasked)
+    }
+
+    /// Stops reading these meters, and waits until the requests under way have ended. What they said
+    /// is not repeated any more. Gives a task that ended unasked.
+    async fn end(&mut self, members: &[Member]) -> Option<Result<(), JoinError>> {
+        for member in members {
+            member.stop.cancel();
+        }
+        let mut ending: Vec<Id> = members.iter().map(|member| member.task).collect();
+        let mut unasked = None;
+        while !ending.is_empty() {
+            let ended = self.tasks.join_next_with_id().await?;
+            let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+            match ending.iter().position(|ending| *ending == id) {
+                Some(position) if ended.is_ok() => drop(ending.swap_remove(position)),
+                _ => {
+                    ending.retain(|ending| *ending != id);
+                    unasked = Some(ended.map(drop));
+                }
+            }
+        }
+        for member in members {
+            self.publisher.update(Source::Meter(member.number), Vec::new(), Vec::new());
+        }
+        unasked
+    }
 }
 
 fn greet(meter: &Meter) {
@@ -90,6 +337,12 @@ fn greet(meter: &Meter) {
         meter.endpoint,
         poll::words(meter.poll_interval)
     );
+}
+
+/// A meter of which nothing is known yet.
+fn unread(meter: &Meter) -> MeterState {
+    let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
+    MeterState::new(title, port, meter.poll_interval)
 }
 
 /// How a configured meter is read.
@@ -108,7 +361,8 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
 
 /// Turns one meter's results into messages.
 struct Announcer {
-    source: Source,
+    /// That of the meter.
+    number: usize,
     meter: Meter,
     publishing: Arc<Publishing>,
     topics: Topics,
@@ -117,15 +371,22 @@ struct Announcer {
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
     health: Health,
+    board: Board,
 }
 
 impl Announcer {
-    fn new(source: Source, meter: Meter, publishing: Arc<Publishing>, topics: Topics) -> Self {
+    fn new(
+        number: usize,
+        meter: Meter,
+        publishing: Arc<Publishing>,
+        topics: Topics,
+        board: Board,
+    ) -> Self {
         let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
         let measures = meter.parameters.iter().map(expected).collect();
         let identity = Identification::new(meter.version).identity();
         let health = Health::default();
-        Self { source, meter, publishing, topics, identity, measures, health }
+        Self { number, meter, publishing, topics, identity, measures, health, board }
     }
 
     fn discovery(&self) -> Vec<Message> {
@@ -139,10 +400,11 @@ impl Announcer {
     }
 
     async fn run(mut self, mut results: mpsc::Receiver<PollResult>, publisher: Publisher) {
-        publisher.announce(self.source, self.discovery());
+        let source = Source::Meter(self.number);
+        publisher.announce(source, self.discovery());
         while let Some(result) = results.recv().await {
             let states = self.states(&result, &LocalTime::now_text());
-            publisher.update(self.source, self.discovery(), states);
+            publisher.update(source, self.discovery(), states);
         }
     }
 
@@ -155,10 +417,43 @@ impl Announcer {
         for value in &values {
             self.learn(value.index, value.measure());
         }
+        self.show(result, &values);
         let (meter, publishing) = (&self.meter, &self.publishing);
         let mut states = payload::value_messages(&values, result, time, meter, publishing, &topics);
         states.extend(self.health.messages(publishing, &topics));
         states
+    }
+
+    /// Puts on the board what came of a poll. Values that did not come stay there, with their age.
+    fn show(&self, result: &PollResult, values: &[Valued]) {
+        let at = Instant::now();
+        let parameters = &self.meter.parameters;
+        let fresh = |index: usize, name: &str| {
+            let value = values.iter().find(|value| value.index == index)?;
+            let Published { text, measure, .. } = &value.published;
+            Some(ValueState { name: name.to_owned(), text: text.clone(), unit: measure.unit, at })
+        };
+        let answered = self.health.answers;
+        let missing =
+            result.missing.iter().filter(|_| answered).filter_map(|(register, reason)| {
+                let parameter = parameters.iter().find(|known| known.register() == *register)?;
+                Some((parameter.name().to_owned(), reason.to_string()))
+            });
+        let missing = missing.collect();
+        let fault = self.health.condition.as_ref().filter(|condition| condition.code != 0);
+        let identity = &self.identity;
+        self.board.meter(self.number, |meter| {
+            let known = |name: &str| meter.values.iter().find(|value| value.name == name).cloned();
+            let named = parameters.iter().map(Parameter::name).enumerate();
+            meter.values = named
+                .filter_map(|(index, name)| fresh(index, name).or_else(|| known(name)))
+                .collect();
+            meter.model = (!identity.models.is_empty()).then(|| identity.model_words());
+            meter.serial = identity.serial.map(|serial| serial.to_string());
+            meter.missing = missing;
+            meter.fault = fault.map(payload::condition_words);
+            meter.last = Some(LastPoll { at, answered, trouble: result.trouble.clone() });
+        });
     }
 
     /// The frame has the last word on what a value measures.

@@ -69,10 +69,11 @@ impl Inbox {
         Subscriptions { always, at_first: discovery::filters(&self.discovery_prefix) }
     }
 
-    /// Handles messages until `stop` is cancelled.
+    /// Handles messages until `stop` is cancelled, as the last one of `changes` says.
     pub async fn run(
         mut self,
         mut received: mpsc::Receiver<Received>,
+        mut changes: mpsc::Receiver<Self>,
         publisher: Publisher,
         stop: CancellationToken,
     ) {
@@ -80,6 +81,11 @@ impl Inbox {
             let message = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                Some(change) = changes.recv() => {
+                    // What was told stays told.
+                    self = Self { told: self.told, advised: self.advised, ..change };
+                    continue;
+                }
                 message = received.recv() => message,
             };
             let Some(message) = message else {

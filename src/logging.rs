@@ -12,36 +12,70 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sends this program's log lines to standard output.
 ///
 /// Only its own: what libraries have to say stays out, since the MQTT client's debug lines hold
 /// the password.
-pub fn start(level: Level) -> anyhow::Result<()> {
+pub fn start(level: Level) -> anyhow::Result<Handle> {
     start_on(level, io::stdout)
 }
 
 /// Sends them to standard error, for a program whose result is on standard output.
 pub fn start_beside(level: Level) -> anyhow::Result<()> {
-    start_on(level, io::stderr)
+    start_on(level, io::stderr).map(drop)
 }
 
-fn start_on<W>(level: Level, writer: W) -> anyhow::Result<()>
+/// The log while it runs.
+pub struct Handle {
+    set_level: Box<dyn Fn(Level) + Send + Sync>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// From now on logs what is of this level or above.
+    pub fn set_level(&self, level: Level) {
+        (self.set_level)(level);
+    }
+}
+
+fn ours(level: Level) -> Targets {
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+fn start_on<W>(level: Level, writer: W) -> anyhow::Result<Handle>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    subscriber(level, writer).try_init().context("the log is taken")
+    let (filter, handle) = reload::Layer::new(ours(level));
+    lines(writer).with(filter).try_init().context("the log is taken")?;
+    // Fails only where there is no log any more.
+    let set_level = move |level| drop(handle.reload(ours(level)));
+    Ok(Handle { set_level: Box::new(set_level) })
 }
 
-fn subscriber<W>(level: Level, writer: W) -> impl Subscriber + Send + Sync
+fn lines<W>(writer: W) -> impl Subscriber + Send + Sync + for<'a> LookupSpan<'a>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines =
         tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).event_format(Lines);
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
-    tracing_subscriber::registry().with(lines).with(ours)
+    tracing_subscriber::registry().with(lines)
+}
+
+#[cfg(test)]
+fn subscriber<W>(level: Level, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    lines(writer).with(ours(level))
 }
 
 /// What is logged in here is about one of several things, and its lines begin with this name. Without

@@ -8,13 +8,15 @@
 #[cfg(test)]
 mod encrypted;
 mod forget;
+mod probe;
 mod renewal;
 mod standing;
 
-use std::fmt;
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -23,17 +25,20 @@ use rumqttc::{
     MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode, TlsError,
     Transport, mqttbytes,
 };
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 pub use self::forget::forget;
+pub use self::probe::probe;
 use self::renewal::Renewal;
 pub use self::standing::{Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
+use crate::status::{Board, BrokerState};
 use crate::tls;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -56,7 +61,7 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
 /// How long a goodbye may take, disconnecting included.
-const GOODBYE: Duration = Duration::from_millis(1500);
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
 const SPREAD: Duration = Duration::from_millis(800);
@@ -67,8 +72,15 @@ const HEARD: Duration = Duration::from_millis(500);
 /// From the first connection on, for so long is looked at what is retained.
 const SURVEY: Duration = Duration::from_secs(10);
 
+/// How what is retained is asked for. Mosquitto keeps 1000 messages for a client until it has
+/// acknowledged those before, and silently drops the rest; of this kind it hands out all.
+const LOOKING: QoS = QoS::AtMostOnce;
+
 /// Messages from the broker that wait to be handled. What comes beyond them is lost: it is a flood.
 const INBOX: usize = 4096;
+
+/// How long it is waited until some are handled.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// The longest message that is taken from the broker. One that is longer ends the connection, so
 /// this is far more than anybody sends to the topics that are subscribed to.
@@ -94,51 +106,45 @@ pub struct Received {
     pub retained: bool,
 }
 
+/// Which broker it is, as long as somebody knows.
+pub type Brokers = watch::Receiver<Option<Broker>>;
+
+/// What the connection is to be made by.
+#[derive(Debug, Clone)]
+pub struct Direction {
+    /// Which broker it is.
+    pub brokers: Brokers,
+    /// Where it is told how it goes.
+    pub board: Board,
+    /// Puts what went wrong in the words of whoever reads it: not everybody has a setting called
+    /// `mqtt.host`.
+    pub wording: fn(&str) -> String,
+}
+
 /// A connection that has not been made yet.
+#[derive(Debug)]
 pub struct Connection {
-    client: AsyncClient,
-    event_loop: EventLoop,
-    renewal: Renewal,
+    direction: Direction,
     wanted: watch::Receiver<Wanted>,
     online: Message,
     offline: Message,
-    subscriptions: Subscriptions,
     inbox: mpsc::Sender<Received>,
-    name: String,
-}
-
-/// The client's own view holds the password.
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("name", &self.name).finish_non_exhaustive()
-    }
+    keep_alive: Duration,
 }
 
 /// Prepares the connection. `online` is published after each connect; `offline` when the program
 /// stops, and by the broker when it dies. The receiver gets what is subscribed to.
 #[must_use]
 pub fn prepare(
-    broker: &Broker,
+    direction: Direction,
     online: Message,
     offline: Message,
     subscriptions: Subscriptions,
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
-    let (client, event_loop) = client(broker, &broker.client_id, Some(&offline));
-    let (publisher, wanted) = Publisher::new();
-    let name = broker.name();
+    let (publisher, wanted) = Publisher::new(subscriptions);
     let (inbox, received) = mpsc::channel(INBOX);
-    let renewal = Renewal::new(broker.tls.clone());
-    let connection = Connection {
-        client,
-        event_loop,
-        renewal,
-        wanted,
-        online,
-        offline,
-        subscriptions,
-        inbox,
-        name,
-    };
+    let keep_alive = KEEP_ALIVE;
+    let connection = Connection { direction, wanted, online, offline, inbox, keep_alive };
     (publisher, connection, received)
 }
 
@@ -190,7 +196,7 @@ fn client(broker: &Broker, id: &str, last_will: Option<&Message>) -> (AsyncClien
 #[cfg(test)]
 #[must_use]
 pub(crate) fn idle_publisher() -> Publisher {
-    Publisher::new().0
+    Publisher::new(Subscriptions::default()).0
 }
 
 impl From<Qos> for QoS {
@@ -214,20 +220,48 @@ struct Link {
 }
 
 impl Connection {
-    /// Stays connected until `stop` is cancelled, then says goodbye: `offline`, acknowledged, and
-    /// a clean disconnect.
-    pub async fn run(self, stop: CancellationToken) {
-        let Self {
-            client,
-            event_loop,
-            renewal,
-            wanted,
-            online,
-            offline,
-            subscriptions,
-            inbox,
-            name,
-        } = self;
+    /// Waits until it is known which broker it is, and stays connected to it until `stop` is
+    /// cancelled; then says goodbye: `offline`, acknowledged, and a clean disconnect. Where the
+    /// broker becomes another one, or only its password, the same goes for the connection before.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let brokers = &mut self.direction.brokers;
+            let known = brokers.wait_for(Option::is_some);
+            let known = match stop.run_until_cancelled(known).await {
+                None => return,
+                Some(known) => known.is_ok(),
+            };
+            let broker = brokers.borrow_and_update().clone().filter(|_| known);
+            let Some(broker) = broker else {
+                // Nobody is left who could say it.
+                stop.cancelled().await;
+                return;
+            };
+            let leave = stop.child_token();
+            let mut changes = brokers.clone();
+            let other = async {
+                match changes.changed().await {
+                    Ok(()) => leave.cancel(),
+                    Err(_) => pending().await,
+                }
+                pending::<()>().await;
+            };
+            tokio::select! {
+                () = self.stay(&broker, leave.clone()) => {}
+                () = other => {}
+            }
+        }
+    }
+
+    /// Stays connected to this broker.
+    async fn stay(&self, broker: &Broker, stop: CancellationToken) {
+        let Self { direction, online, offline, inbox, .. } = self;
+        let (client, mut event_loop) = client(broker, &broker.client_id, Some(offline));
+        event_loop.mqtt_options.set_keep_alive(self.keep_alive);
+        let (wanted, online) = (self.wanted.clone(), online.clone());
+        let renewal = Renewal::new(broker.tls.clone());
+        let health = Health::new(broker.name(), direction);
+        let inbox = inbox.clone();
         let link = Link {
             connection: watch::Sender::new(None),
             queued: AtomicU64::new(0),
@@ -235,17 +269,16 @@ impl Connection {
         };
         // Cancelled when all that the publishing loop had to say is queued.
         let said = CancellationToken::new();
-        let publish = publish(&link, client.clone(), wanted, online, subscriptions, stop.clone());
+        let publish = publish(&link, client.clone(), wanted, online, stop.clone());
         let publish = async {
             publish.await;
             if link.connection.borrow().is_some() {
-                send(&link, &client, &offline).await;
+                send(&link, &client, offline).await;
             }
             said.cancel();
             pending::<()>().await;
         };
         let ears = Ears { inbox, told_refusal: false, told_flood: false };
-        let health = Health::new(name);
         let leaving = Leaving { stop, said: said.clone() };
         let poll = poll(&link, client.clone(), event_loop, renewal, ears, health, leaving);
         tokio::select! {
@@ -262,12 +295,12 @@ async fn publish(
     client: AsyncClient,
     mut wanted: watch::Receiver<Wanted>,
     online: Message,
-    mut subscriptions: Subscriptions,
     stop: CancellationToken,
 ) {
     let mut connection = link.connection.subscribe();
     let mut number = None;
     let mut sent = Sent::default();
+    let mut filters = Filters::default();
     let mut survey_ends = None;
     'connection: loop {
         let current = *connection.borrow_and_update();
@@ -275,20 +308,20 @@ async fn publish(
         if current.is_some() {
             if number != current {
                 number = current;
+                filters.forget();
                 // Some brokers hand out what is retained only after what comes in next.
                 let heard = Instant::now().checked_add(HEARD);
-                let look = !subscriptions.at_first.is_empty();
+                let look = filters.are_to_be_surveyed(&wanted.borrow().subscriptions);
                 sent = Sent::waiting_until(heard.filter(|_| look));
-                survey_ends = Instant::now().checked_add(SURVEY);
-                // First, so that what is retained is seen before it is replaced.
-                subscribe(&client, &subscriptions).await;
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
-                for filter in subscriptions.at_first.drain(..) {
-                    // Fails only when the connection loop has ended, and the program with it.
-                    let _ = client.unsubscribe(filter).await;
-                }
+                filters.are_surveyed(&wanted.borrow().subscriptions);
                 survey_ends = None;
+            }
+            // First, so that what is retained is seen before it is replaced.
+            let subscriptions = Arc::clone(&wanted.borrow().subscriptions);
+            if filters.adjust(&client, subscriptions).await {
+                survey_ends = Instant::now().checked_add(SURVEY);
             }
             let spread = jittered(SPREAD);
             let stopping = stop.is_cancelled();
@@ -317,11 +350,57 @@ async fn publish(
     }
 }
 
-async fn subscribe(client: &AsyncClient, subscriptions: &Subscriptions) {
-    let Subscriptions { always, at_first } = subscriptions;
-    for filter in always.iter().chain(at_first) {
-        // Fails only when the connection loop has ended, and the program with it.
-        let _ = client.subscribe(filter, QoS::AtLeastOnce).await;
+/// What is subscribed to.
+#[derive(Debug, Default)]
+struct Filters {
+    /// In this connection.
+    subscribed: BTreeSet<String>,
+    /// Where it is known what is retained.
+    surveyed: BTreeSet<String>,
+    /// By what this was done.
+    adjusted_to: Option<Arc<Subscriptions>>,
+}
+
+impl Filters {
+    /// What is retained there was looked at for long enough.
+    fn are_surveyed(&mut self, subscriptions: &Subscriptions) {
+        let seen = subscriptions.at_first.iter().filter(|filter| self.subscribed.contains(*filter));
+        self.surveyed.extend(seen.cloned());
+        self.adjusted_to = None;
+    }
+
+    /// The connection is a new one.
+    fn forget(&mut self) {
+        self.subscribed.clear();
+        self.adjusted_to = None;
+    }
+
+    fn are_to_be_surveyed(&self, subscriptions: &Subscriptions) -> bool {
+        !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
+    }
+
+    /// Subscribes to what is wanted, and to nothing else. Whether something new is looked at.
+    async fn adjust(&mut self, client: &AsyncClient, wanted: Arc<Subscriptions>) -> bool {
+        if self.adjusted_to.as_ref().is_some_and(|by| Arc::ptr_eq(by, &wanted)) {
+            return false;
+        }
+        let Subscriptions { always, at_first } = &*wanted;
+        let at_first = at_first.iter().filter(|filter| !self.surveyed.contains(*filter));
+        let at_first: Vec<&String> = at_first.collect();
+        let always = always.iter().map(|filter| (filter, QoS::AtLeastOnce));
+        let filters = || always.clone().chain(at_first.iter().map(|filter| (*filter, LOOKING)));
+        let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
+        let all: BTreeSet<String> = filters().map(|(filter, _)| filter.clone()).collect();
+        // Both fail only when the connection loop has ended, and the program with it.
+        for filter in self.subscribed.difference(&all) {
+            let _ = client.unsubscribe(filter).await;
+        }
+        for (filter, qos) in filters().filter(|(filter, _)| !self.subscribed.contains(*filter)) {
+            let _ = client.subscribe(filter, qos).await;
+        }
+        self.subscribed = all;
+        self.adjusted_to = Some(wanted);
+        is_new
     }
 }
 
@@ -336,7 +415,7 @@ async fn send(link: &Link, client: &AsyncClient, message: &Message) {
 /// When the connection is given up.
 #[derive(Debug)]
 struct Leaving {
-    /// The program is asked to stop.
+    /// The program is asked to stop, or another broker to be taken.
     stop: CancellationToken,
     /// All that there was to say is queued.
     said: CancellationToken,
@@ -400,7 +479,7 @@ async fn poll(
                 link.sent.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(Event::Incoming(packet)) => ears.hear(packet),
+            Ok(Event::Incoming(packet)) => ears.hear(packet).await,
             Ok(Event::Outgoing(_)) => {}
             Err(error) => {
                 // Without this line the client never publishes again after an acknowledgement out
@@ -450,7 +529,9 @@ struct Ears {
 }
 
 impl Ears {
-    fn hear(&mut self, packet: Incoming) {
+    /// Waits for room, since much may come at once; but hardly, and never again once that was in
+    /// vain, since the connection must go on.
+    async fn hear(&mut self, packet: Incoming) {
         match packet {
             Incoming::Publish(publish) => {
                 let received = Received {
@@ -458,8 +539,12 @@ impl Ears {
                     payload: publish.payload.to_vec(),
                     retained: publish.retain,
                 };
-                // Never waits, since this loop must go on.
-                if self.inbox.try_send(received).is_err() && !self.told_flood {
+                let patience = if self.told_flood { Duration::ZERO } else { ROOM_WITHIN };
+                let handed_on = self.inbox.send_timeout(received, patience).await;
+                // The inbox is closed when the program stops.
+                if let Err(SendTimeoutError::Timeout(_)) = handed_on
+                    && !self.told_flood
+                {
                     self.told_flood = true;
                     warn!("The broker sends more than can be handled; some of it is ignored.");
                 }
@@ -504,20 +589,26 @@ fn jittered(time: Duration) -> Duration {
     time.saturating_mul(parts).checked_div(1024).unwrap_or(time)
 }
 
-/// Logs changes of the connection's state, once each.
+/// Logs changes of the connection's state, once each, and keeps the board up to date.
 #[derive(Debug)]
 struct Health {
     name: String,
+    board: Board,
+    wording: fn(&str) -> String,
     /// Since when it is down, and why; `None` while it is up.
     down: Option<(Instant, String)>,
 }
 
 impl Health {
-    fn new(name: String) -> Self {
-        Self { name, down: None }
+    fn new(name: String, direction: &Direction) -> Self {
+        let Direction { board, wording, .. } = direction;
+        board.set_broker(BrokerState::Connecting { name: name.clone() });
+        Self { name, board: board.clone(), wording: *wording, down: None }
     }
 
     fn connected(&mut self) {
+        let (name, since) = (self.name.clone(), Instant::now());
+        self.board.set_broker(BrokerState::Connected { name, since });
         if let Some((since, _)) = self.down.take() {
             info!(
                 "Connected to the broker {} again, after {} s.",
@@ -530,7 +621,7 @@ impl Health {
     }
 
     fn lost(&mut self, error: &ConnectionError, stage: Stage) {
-        let words = words(error, stage);
+        let words = (self.wording)(&words(error, stage));
         let since = match &self.down {
             Some((_, known)) if *known == words => {
                 debug!("As before, the broker {}: {words}", self.name);
@@ -540,6 +631,8 @@ impl Health {
             None => Instant::now(),
         };
         warn!("No connection to the broker {}: {words} Trying again until it works.", self.name);
+        let name = self.name.clone();
+        self.board.set_broker(BrokerState::Down { name, since, words: words.clone() });
         self.down = Some((since, words));
     }
 }
@@ -686,7 +779,9 @@ mod tests {
     use std::num::NonZeroU16;
 
     use bytes::BytesMut;
-    use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, PubAck, Publish, SubAck, Subscribe};
+    use rumqttc::mqttbytes::v4::{
+        ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, UnsubAck,
+    };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
@@ -698,11 +793,26 @@ mod tests {
     struct Script {
         listener: TcpListener,
         received: mpsc::Receiver<Received>,
+        brokers: watch::Sender<Option<Broker>>,
+        board: Board,
     }
 
     struct Peer {
         stream: TcpStream,
         unread: BytesMut,
+    }
+
+    fn settings(listener: &TcpListener) -> Broker {
+        Broker {
+            host: "127.0.0.1".to_owned(),
+            port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
+            client_id: "test".to_owned(),
+            credentials: Some(Credentials {
+                username: "somebody".to_owned(),
+                password: Secret::new("hunter2"),
+            }),
+            tls: None,
+        }
     }
 
     impl Script {
@@ -714,28 +824,22 @@ mod tests {
             keep_alive: Duration,
         ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let broker = Broker {
-                host: "127.0.0.1".to_owned(),
-                port: NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap(),
-                client_id: "test".to_owned(),
-                credentials: Some(Credentials {
-                    username: "somebody".to_owned(),
-                    password: Secret::new("hunter2"),
-                }),
-                tls: None,
-            };
+            let broker = settings(&listener);
             let status = |payload| message("status", payload, Qos::AtLeastOnce);
             let subscriptions = Subscriptions {
                 always: vec!["birth".to_owned()],
                 at_first: vec!["config/+".to_owned()],
             };
+            let (sender, brokers) = watch::channel(Some(broker));
+            let board = Board::default();
+            let direction = Direction { brokers, board: board.clone(), wording: str::to_owned };
             let (publisher, mut connection, received) =
-                prepare(&broker, status("online"), status("offline"), subscriptions);
+                prepare(direction, status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
-            connection.event_loop.mqtt_options.set_keep_alive(keep_alive);
+            connection.keep_alive = keep_alive;
             let stop = CancellationToken::new();
             let running = tokio::spawn(connection.run(stop.clone()));
-            (Self { listener, received }, publisher, stop, running)
+            (Self { listener, received, brokers: sender, board }, publisher, stop, running)
         }
 
         /// The next connection, and its CONNECT.
@@ -783,9 +887,27 @@ mod tests {
                     Some(Packet::Publish(publish)) => return publish,
                     Some(Packet::PingReq) => self.send(Packet::PingResp).await,
                     Some(Packet::Subscribe(subscribe)) => self.grant(&subscribe).await,
+                    Some(Packet::PubRel(released)) => self.complete(released.pkid).await,
                     other => panic!("{other:?}"),
                 }
             }
+        }
+
+        /// The third answer to a publish that comes exactly once.
+        async fn complete(&mut self, pkid: u16) {
+            self.send(Packet::PubComp(PubComp::new(pkid))).await;
+        }
+
+        /// Exactly these are published, the first of them only just now.
+        async fn all_within_five_seconds<T>(&mut self, expected: &[T])
+        where
+            T: std::fmt::Debug,
+            String: PartialEq<T>,
+        {
+            let back = Instant::now();
+            let taken = self.take(expected.len()).await;
+            assert_eq!(taken, expected);
+            assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
         }
 
         async fn grant(&mut self, subscribe: &Subscribe) {
@@ -800,8 +922,10 @@ mod tests {
         }
 
         async fn acknowledge(&mut self, publish: &Publish) {
-            if publish.qos == QoS::AtLeastOnce {
-                self.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+            match publish.qos {
+                QoS::AtMostOnce => {}
+                QoS::AtLeastOnce => self.send(Packet::PubAck(PubAck::new(publish.pkid))).await,
+                QoS::ExactlyOnce => self.send(Packet::PubRec(PubRec::new(publish.pkid))).await,
             }
         }
 
@@ -825,6 +949,10 @@ mod tests {
         Message { topic: topic.to_owned(), payload: payload.to_owned(), qos, retain: true }
     }
 
+    fn many(numbers: std::ops::Range<usize>) -> Vec<Message> {
+        numbers.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect()
+    }
+
     fn discovery() -> Vec<Message> {
         vec![message("config", "{}", Qos::AtLeastOnce)]
     }
@@ -836,6 +964,9 @@ mod tests {
     const METER: Source = Source::Meter(0);
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A busy machine may take so much longer.
+    const ROOM: Duration = Duration::from_secs(1);
 
     async fn ends(running: JoinHandle<()>) {
         timeout(PATIENCE, running).await.unwrap().unwrap();
@@ -892,10 +1023,11 @@ mod tests {
         publisher.update(METER, discovery(), values("1"));
         let mut peer = broker.welcome().await;
         // What is retained is asked for before anything is replaced.
-        for filter in ["birth", "config/+"] {
+        for (filter, qos) in [("birth", QoS::AtLeastOnce), ("config/+", QoS::AtMostOnce)] {
             match peer.next().await {
                 Some(Packet::Subscribe(subscribe)) => {
                     assert_eq!(subscribe.filters[0].path, filter);
+                    assert_eq!(subscribe.filters[0].qos, qos);
                     peer.grant(&subscribe).await;
                 }
                 other => panic!("{other:?}"),
@@ -917,6 +1049,97 @@ mod tests {
         assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// As it is where Home Assistant is asked for the broker.
+    #[tokio::test]
+    async fn the_broker_may_become_known_late_and_change() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let known = broker.brokers.send_replace(None);
+        publisher.update(METER, discovery(), values("1"));
+        let mut states = broker.board.broker();
+        let password = |password: &str| {
+            let mut broker = known.clone().unwrap();
+            let username = "somebody".to_owned();
+            broker.credentials = Some(Credentials { username, password: Secret::new(password) });
+            Some(broker)
+        };
+        let logged_in = |connect: Connect| connect.login.unwrap().password;
+
+        broker.brokers.send_replace(password("old"));
+        let (mut peer, connect) = broker.accept().await;
+        assert_eq!(logged_in(connect), "old");
+        let refused = ConnectReturnCode::BadUserNamePassword;
+        peer.send(Packet::ConnAck(ConnAck::new(refused, false))).await;
+        let is_down = |state: &BrokerState| matches!(state, BrokerState::Down { .. });
+        states.wait_for(is_down).await.unwrap();
+        // Not after a pause: this is news.
+        let told = Instant::now();
+        broker.brokers.send_replace(password("new"));
+        let (mut peer, connect) = broker.accept().await;
+        assert_eq!(logged_in(connect), "new");
+        assert!(told.elapsed() < FIRST_BACK_OFF / 2, "{:?}", told.elapsed());
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+        let is_up = |state: &BrokerState| matches!(state, BrokerState::Connected { .. });
+        states.wait_for(is_up).await.unwrap();
+
+        // Who is left for another one is told goodbye.
+        broker.brokers.send_replace(password("newest"));
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        let (mut peer, connect) = broker.accept().await;
+        assert_eq!(logged_in(connect), "newest");
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn subscriptions_change_in_the_same_connection() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        let mut told = async |count: usize| {
+            let mut told = Vec::new();
+            while told.len() < count {
+                match peer.next().await {
+                    Some(Packet::Subscribe(subscribe)) => {
+                        peer.grant(&subscribe).await;
+                        told.push(format!("+{}", subscribe.filters[0].path));
+                    }
+                    Some(Packet::Unsubscribe(packet)) => {
+                        let answer = Packet::UnsubAck(UnsubAck::new(packet.pkid));
+                        peer.send(answer).await;
+                        told.push(format!("-{}", packet.topics[0]));
+                    }
+                    Some(Packet::Publish(publish)) => peer.acknowledge(&publish).await,
+                    other => panic!("{other:?}"),
+                }
+            }
+            told
+        };
+        assert_eq!(told(2).await, ["+birth", "+config/+"]);
+        publisher.subscribe(Subscriptions {
+            always: vec!["birth".to_owned(), "command/+".to_owned()],
+            at_first: vec!["other/+".to_owned()],
+        });
+        assert_eq!(told(3).await, ["-config/+", "+command/+", "+other/+"]);
+        // After a loss, what counts is what is wanted now.
+        drop(peer);
+        let mut peer = broker.welcome().await;
+        let mut filters = Vec::new();
+        while filters.len() < 3 {
+            if let Some(Packet::Subscribe(subscribe)) = peer.next().await {
+                peer.grant(&subscribe).await;
+                filters.push(subscribe.filters[0].path.clone());
+            }
+        }
+        assert_eq!(filters, ["birth", "command/+", "other/+"]);
+        stop.cancel();
+        assert_eq!(peer.take(2).await, ["status online", "status offline"]);
         ends(running).await;
     }
 
@@ -1007,7 +1230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_refusal_it_tries_again() {
+    async fn after_a_refusal_of_any_kind_it_tries_again() {
         use ConnectReturnCode as Code;
 
         let refused = async |code: Code| {
@@ -1023,7 +1246,7 @@ mod tests {
             // The third attempt comes after twice the first pause.
             let waited = refused_at.elapsed();
             assert!(waited < FIRST_BACK_OFF * 4, "{code:?}: {waited:?}");
-            assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"], "{code:?}");
+            peer.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
             stop.cancel();
             assert_eq!(peer.take(1).await, ["status offline"]);
             ends(running).await;
@@ -1035,6 +1258,212 @@ mod tests {
             refused(Code::BadUserNamePassword),
             refused(Code::NotAuthorized),
         );
+    }
+
+    /// More than is in flight and than the queue takes, lost in the midst of it.
+    #[tokio::test]
+    async fn what_waits_when_the_connection_is_lost_is_there_soon_after() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let many = many(0..3 * QUEUE);
+        publisher.update(METER, many.clone(), values("1"));
+        let mut peer = broker.welcome().await;
+        // Some are acknowledged, some are not, and some never went out.
+        peer.take(usize::from(IN_FLIGHT) / 2).await;
+        for _ in 0..IN_FLIGHT {
+            peer.published().await;
+        }
+        drop(peer);
+
+        let mut peer = broker.welcome().await;
+        let discovery = many.iter().map(|message| format!("{} x", message.topic));
+        let online = || ["status online".to_owned()].into_iter();
+        let expected: Vec<_> =
+            online().chain(discovery).chain(["energy 1".to_owned()].into_iter()).collect();
+        peer.all_within_five_seconds(&expected).await;
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_may_come_in_any_order() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        publisher.update(METER, many(0..60), Vec::new());
+        let mut arrived = Vec::new();
+        while arrived.len() < 60 {
+            let mut together = Vec::new();
+            for _ in 0..IN_FLIGHT {
+                together.push(peer.published().await);
+            }
+            arrived.extend(together.iter().map(|publish| publish.topic.clone()));
+            for publish in together.iter().rev() {
+                peer.acknowledge(publish).await;
+            }
+        }
+        // Each once.
+        let topics = many(0..60).into_iter().map(|message| message.topic);
+        assert_eq!(arrived, topics.collect::<Vec<_>>());
+        publisher.update(METER, many(0..60), values("1"));
+        assert_eq!(peer.take(1).await, ["energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn quality_and_retain_are_those_of_the_message() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let expected = [
+            (Qos::AtMostOnce, QoS::AtMostOnce),
+            (Qos::AtLeastOnce, QoS::AtLeastOnce),
+            (Qos::ExactlyOnce, QoS::ExactlyOnce),
+        ];
+        let expected = expected.map(|qos| [(qos, false), (qos, true)]).concat();
+        let state = |((qos, _), retain)| Message { retain, ..message("energy", "1", qos) };
+        publisher.update(METER, Vec::new(), expected.iter().copied().map(state).collect());
+        for ((_, qos), retain) in expected {
+            let publish = peer.published().await;
+            assert_eq!((publish.qos, publish.retain, publish.dup), (qos, retain, false));
+            peer.acknowledge(&publish).await;
+        }
+        // Nothing is said twice.
+        publisher.update(METER, Vec::new(), values("2"));
+        assert_eq!(peer.take(1).await, ["energy 2"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        loop {
+            match peer.next().await {
+                Some(Packet::PubRel(released)) => peer.complete(released.pkid).await,
+                other => break assert_eq!(other, Some(Packet::Disconnect)),
+            }
+        }
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn a_flood_from_the_broker_is_bounded_and_holds_up_nothing() {
+        const MORE: usize = 500;
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // Nobody takes what comes in.
+        for _ in 0..INBOX + MORE {
+            peer.says("birth", "online", false).await;
+        }
+        publisher.update(METER, discovery(), values("1"));
+        assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
+        // The answer to a last message proves that all before it were heard.
+        let mut last = Publish::new("birth", QoS::AtLeastOnce, "online");
+        last.pkid = 1;
+        peer.send(Packet::Publish(last)).await;
+        assert_eq!(peer.next().await, Some(Packet::PubAck(PubAck::new(1))));
+        assert_eq!(broker.received.len(), INBOX);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
+        let packet = || Incoming::Publish(Publish::new("birth", QoS::AtMostOnce, "online"));
+        let (inbox, received) = mpsc::channel(1);
+        let mut ears = Ears { inbox, told_refusal: false, told_flood: false };
+        ears.hear(packet()).await;
+        assert!(!ears.told_flood);
+        ears.hear(packet()).await;
+        assert!(ears.told_flood);
+        // Once that is so, nothing waits for it any more.
+        let before = Instant::now();
+        ears.hear(packet()).await;
+        assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
+        ears.told_flood = false;
+        drop(received);
+        ears.hear(packet()).await;
+        assert!(!ears.told_flood);
+    }
+
+    /// What is retained may come all at once, and is handled meanwhile.
+    #[tokio::test]
+    async fn of_much_that_is_handled_nothing_is_lost() {
+        let (mut broker, _publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let mut bytes = BytesMut::new();
+        for number in 0..3 * INBOX {
+            let mut publish = Publish::new("config/x", QoS::AtMostOnce, number.to_string());
+            publish.retain = true;
+            Packet::Publish(publish).write(&mut bytes, 65_536).unwrap();
+        }
+        let says = async { peer.stream.write_all(&bytes).await.unwrap() };
+        let hears = async {
+            for number in 0..3 * INBOX {
+                let heard = timeout(PATIENCE, broker.received.recv()).await.unwrap().unwrap();
+                assert_eq!(heard.payload, number.to_string().into_bytes());
+            }
+        };
+        tokio::join!(says, hears);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    #[tokio::test]
+    async fn much_is_forgotten_under_many_filters() {
+        const MUCH: usize = 3 * QUEUE;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings(&listener);
+        let filters: Vec<_> = (0..MUCH).map(|number| format!("f{number}/+")).collect();
+        let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"));
+        let (_keep, received) = mpsc::channel(1);
+        let brokers = watch::channel(None).0;
+        let script = Script { listener, received, brokers, board: Board::default() };
+        let hands_out = async {
+            let mut peer = script.welcome().await;
+            for number in 0..MUCH {
+                let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+                assert_eq!(subscribe.filters[0].path, format!("f{number}/+"));
+                if number == 0 {
+                    for number in 0..MUCH {
+                        peer.says(&format!("ours/{number}"), "x", true).await;
+                        peer.says(&format!("others/{number}"), "x", true).await;
+                    }
+                }
+                peer.grant(&subscribe).await;
+            }
+            let mut cleared = peer.take(MUCH).await;
+            assert_eq!(peer.next().await, Some(Packet::Disconnect));
+            cleared.sort_unstable();
+            cleared
+        };
+        let (forgotten, cleared) = tokio::join!(forgets, hands_out);
+        let forgotten: Vec<_> =
+            forgotten.unwrap().into_iter().map(|topic| format!("{topic} ")).collect();
+        assert_eq!(forgotten.len(), MUCH);
+        assert_eq!(cleared, forgotten);
+    }
+
+    #[tokio::test]
+    async fn a_message_without_end_ends_only_the_connection() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        publisher.update(METER, discovery(), values("1"));
+        let mut peer = broker.welcome().await;
+        let expected = ["status online", "config {}", "energy 1"];
+        assert_eq!(peer.take(3).await, expected);
+        // A PUBLISH that announces 256 MiB.
+        let announced = Instant::now();
+        peer.stream.write_all(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]).await.unwrap();
+        while peer.next().await.is_some() {}
+        // It is not waited for.
+        assert!(announced.elapsed() < ROOM, "{:?}", announced.elapsed());
+        let mut again = broker.welcome().await;
+        again.all_within_five_seconds(&expected).await;
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
     }
 
     /// A busy broker takes its time to let somebody in.
@@ -1054,20 +1483,44 @@ mod tests {
         tokio::join!(slow(15), slow(100));
     }
 
-    /// What is published while the broker has stopped reading is there after the next connect.
+    /// What is published while the broker has fallen silent is there after the next connect.
     #[tokio::test]
     async fn a_connection_that_is_half_open_is_noticed() {
-        let keep_alive = Duration::from_secs(1);
+        let keep_alive = Duration::from_secs(2);
         let (broker, publisher, stop, running) = Script::start_with(keep_alive).await;
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(1).await, ["status online"]);
         publisher.update(METER, discovery(), values("1"));
-        // Nothing is read or said any more, and the connection stays.
+        // Nothing is said any more, and the connection stays.
         let silent_since = Instant::now();
+        while peer.next().await.is_some() {}
+        let noticed = silent_since.elapsed();
+        assert!(noticed > keep_alive / 2 && noticed < 2 * keep_alive + ROOM, "{noticed:?}");
+        let mut again = broker.welcome().await;
+        again.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
+        stop.cancel();
+        assert_eq!(again.take(1).await, ["status offline"]);
+        ends(running).await;
+    }
+
+    /// Nor is it kept for longer when nothing can be written to it any more, so that not even a
+    /// ping goes out.
+    #[tokio::test]
+    async fn a_broker_that_reads_no_more_is_left() {
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(1).await, ["status online"]);
+        // More than the system keeps for a reader.
+        let much = "x".repeat(LONGEST / 2);
+        let states = vec![message("energy", &much, Qos::AtMostOnce); 32];
+        let silent_since = Instant::now();
+        publisher.update(METER, discovery(), states);
         let mut again = broker.welcome().await;
         let noticed = silent_since.elapsed();
-        assert!(noticed < 2 * keep_alive + FIRST_BACK_OFF * 2, "{noticed:?}");
-        assert_eq!(again.take(3).await, ["status online", "config {}", "energy 1"]);
+        assert!(noticed < 2 * KEEP_ALIVE, "{noticed:?}");
+        // Values change meanwhile as they did before.
+        publisher.update(METER, discovery(), values("2"));
+        again.all_within_five_seconds(&["status online", "config {}", "energy 2"]).await;
         drop(peer);
         stop.cancel();
         assert_eq!(again.take(1).await, ["status offline"]);
@@ -1149,10 +1602,8 @@ mod tests {
                 credentials: None,
                 tls: None,
             };
-            let status = || message("status", "", Qos::AtLeastOnce);
-            let subscriptions = Subscriptions::default();
-            let (_, connection, _) = prepare(&broker, status(), status(), subscriptions);
-            connection.event_loop.mqtt_options.broker_address()
+            let (_, event_loop) = client(&broker, "test", None);
+            event_loop.mqtt_options.broker_address()
         };
         assert_eq!(name("::1"), ("[::1]".to_owned(), 1883));
         assert_eq!(name("[::1]"), ("[::1]".to_owned(), 1883));

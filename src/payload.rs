@@ -210,7 +210,8 @@ const OFF: &str = "OFF";
 /// Home Assistant takes no longer state.
 const LONGEST_STATE: usize = 255;
 
-fn condition_words(condition: &Condition) -> String {
+/// What an info code says, in no more words than Home Assistant takes.
+pub(crate) fn condition_words(condition: &Condition) -> String {
     let words = match &condition.meanings {
         _ if condition.code == 0 => "No fault".to_owned(),
         None => format!("Info code {}", condition.code),

@@ -242,10 +242,10 @@ impl fmt::Debug for Ready {
     }
 }
 
-/// The same when it was read at once.
+/// The same when it was read from the same files, so that a reload does not take it for another one.
 impl PartialEq for Ready {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.config, &other.config)
+        self.stamps == other.stamps
     }
 }
 

@@ -8,14 +8,17 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
+use rumqttc::ConnectReturnCode;
+use rumqttc::mqttbytes::v4::ConnAck;
 use rust_decimal::Decimal;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -298,4 +301,121 @@ async fn help_reads_well() {
             .unwrap();
     }
     insta::assert_snapshot!("help", help);
+}
+
+/// A port at which nobody listens.
+async fn nobody() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port()
+}
+
+/// A broker that lets everybody in, or nobody.
+async fn broker(answer: ConnectReturnCode) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut greeting = BytesMut::new();
+            stream.read_buf(&mut greeting).await.unwrap();
+            let mut bytes = BytesMut::new();
+            ConnAck::new(answer, false).write(&mut bytes).unwrap();
+            stream.write_all(&bytes).await.unwrap();
+            // Until it is left.
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        }
+    });
+    (port, serving)
+}
+
+#[tokio::test]
+async fn check_says_what_is_set_and_what_is_wrong() {
+    let folder = TempDir::new().unwrap();
+    let write = |yaml: &str| std::fs::write(folder.path().join("home.yaml"), yaml).unwrap();
+    let check = async |more: &[&str]| {
+        let arguments = ["check", "--config", "home.yaml"];
+        run_in(folder.path(), &[&arguments[..], more].concat()).await
+    };
+    write(
+        "mqtt:\n  host: 10.0.0.2\n  username: somebody\n  password: hunter2\n  hosst: x\n\
+         serial_device:\n  com_port: /dev/ttyUSB0\n  timeout: 1\n\
+         kamstrup:\n  parameters:\n    - energy\n    - power\n",
+    );
+    insta::assert_snapshot!("check_good", seen(&check(&[]).await, "no port"));
+    let good = check(&["--json"]).await;
+    assert_eq!(good.status.code(), Some(0));
+    insta::assert_json_snapshot!("check_good_json", json(&good));
+    write(
+        "mqtt: {topic: heat}\nserial_device: {com_port: /dev/ttyUSB0}\n\
+         meters:\n  - name: house\n  - {name: garage, com_port: 'socket://10.0.0.3:2003'}\n",
+    );
+    insta::assert_snapshot!("check_several", seen(&check(&[]).await, "no port"));
+    write("mqtt: {port: x, hosst: y}\nkamstrup: {poll_interval: often}\n");
+    insta::assert_snapshot!("check_bad", seen(&check(&[]).await, "no port"));
+    let bad = check(&["--json"]).await;
+    assert_eq!(bad.status.code(), Some(2));
+    insta::assert_json_snapshot!("check_bad_json", json(&bad));
+}
+
+/// The lines at the end: the rest is as without a try.
+fn tried(output: &Output, ports: &[(&str, &str)]) -> String {
+    let mut seen = seen(output, "no port");
+    for (port, name) in ports {
+        seen = seen.replace(port, name);
+    }
+    let (code, rest) = seen.split_once('\n').unwrap();
+    let (_, tries) = rest.rsplit_once("\n\n").unwrap();
+    // How long it took.
+    let tries = tries.lines().map(|line| line.split(" in 0.").next().unwrap());
+    format!("{code}\n{}", tries.collect::<Vec<_>>().join("\n"))
+}
+
+#[tokio::test]
+async fn check_online_tries_meters_and_broker() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let (open, _open) = broker(ConnectReturnCode::Success).await;
+    let (closed, _closed) = broker(ConnectReturnCode::BadUserNamePassword).await;
+    let nobody = nobody().await.to_string();
+    let (open, closed) = (open.to_string(), closed.to_string());
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("home.yaml");
+    let check = async |broker: &str, meters: &str, more: &[&str]| {
+        let yaml = format!(
+            "mqtt: {{host: 127.0.0.1, port: {broker}, username: me, password: hunter2}}\n{meters}"
+        );
+        std::fs::write(&file, yaml).unwrap();
+        let arguments = ["check", "--config", "home.yaml", "--online"];
+        run_in(folder.path(), &[&arguments[..], more].concat()).await
+    };
+    let one = |port: &str| {
+        format!(
+            "serial_device: {{com_port: '{port}'}}\nkamstrup: {{parameters: [energy, power, 4001]}}"
+        )
+    };
+    let ports =
+        [(meter.port.as_str(), "METER"), (&open, "OPEN"), (&closed, "CLOSED"), (&nobody, "NOBODY")];
+    let all = check(&open, &one(&meter.port), &[]).await;
+    let nothing = check(&nobody, &one(&format!("socket://127.0.0.1:{nobody}")), &[]).await;
+    let meters = format!(
+        "meters:\n  - {{name: house, com_port: '{}', parameters: energy}}\n  - {{name: garage, \
+         com_port: /dev/no-such-port}}\n",
+        meter.port
+    );
+    let some = check(&closed, &meters, &[]).await;
+    let debug = format!("{}\nlogging: {{level: DEBUG}}", one(&meter.port));
+    let debug = check(&closed, &debug, &[]).await;
+    assert!(String::from_utf8(debug.stderr.clone()).unwrap().contains("DEBUG"));
+    let texts = [&all, &nothing, &some].map(|output| tried(output, &ports));
+    insta::assert_snapshot!("check_online", texts.join("\n\n"));
+    let found = check(&closed, &meters, &["--json"]).await;
+    assert_eq!(found.status.code(), Some(1));
+    let works: Vec<_> = json(&found)["online"].as_array().unwrap().clone();
+    let works: Vec<_> = works.iter().map(|found| found["works"].as_bool().unwrap()).collect();
+    assert_eq!(works, [true, false, false]);
+    let written = String::from_utf8(
+        [found.stdout, some.stdout, some.stderr, debug.stdout, debug.stderr].concat(),
+    )
+    .unwrap();
+    assert!(!written.contains("hunter2"), "{written}");
 }

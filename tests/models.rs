@@ -9,7 +9,7 @@ use std::time::Duration;
 use kamstrup2mqtt::identity::Version;
 use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::meter::{Aftermath, Meter, Tries};
-use kamstrup2mqtt::poll::{self, Plan, PollResult, Trigger};
+use kamstrup2mqtt::poll::{self, Beat, Plan, PollResult, Trigger};
 use kamstrup2mqtt::reading::{Missing, Reading};
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Faults, Model, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};
@@ -79,7 +79,13 @@ impl Polled {
             interval: Duration::from_secs(300),
         };
         let (sender, results) = mpsc::channel(1);
-        tasks.spawn(poll::run(plan, sender, Trigger::default(), CancellationToken::new()));
+        tasks.spawn(poll::run(
+            plan,
+            midnight(),
+            sender,
+            Trigger::default(),
+            CancellationToken::new(),
+        ));
         Self { registers, results, _tasks: tasks }
     }
 
@@ -311,4 +317,9 @@ async fn every_model_is_read_through_faults() {
         }
         assert_eq!(read.len(), held.len(), "{model:?}: each is read some time");
     }
+}
+
+/// The time at which a test begins, so that beats fall on the multiples of the interval since then.
+fn midnight() -> Beat {
+    Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }

@@ -29,7 +29,8 @@ pub(crate) async fn start(address: SocketAddr) -> anyhow::Result<()> {
     };
     let router = RouterConfig {
         max_connections: 100,
-        max_outgoing_packet_count: 200,
+        // Of what is retained it hands out no more than this to a subscriber.
+        max_outgoing_packet_count: 10_000,
         max_segment_size: 1024 * 1024,
         max_segment_count: 10,
         ..RouterConfig::default()

@@ -32,15 +32,13 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();
     states.insert(topics.status());
     let mut filters = discovery::filters(&publishing.discovery_prefix);
-    filters.push(format!("{}/+", publishing.topic));
+    // Those of meters with a name stand one level deeper.
+    filters.extend([format!("{}/+", publishing.topic), format!("{}/+/+", publishing.topic)]);
     for meter in &meters {
         let of_meter = topics.meter(meter.name.as_ref());
         states.insert(of_meter.reading());
         states.extend(Diagnostic::ALL.map(|diagnostic| of_meter.diagnostic(diagnostic)));
         states.extend(meter.parameters.iter().map(|parameter| of_meter.value(parameter)));
-        if let Some(name) = &meter.name {
-            filters.push(format!("{}/{name}/+", publishing.topic));
-        }
     }
     let is_ours = |topic: &str, payload: &[u8]| {
         states.contains(topic) || discovery::judge(topic, payload, &claims) == Verdict::Ours

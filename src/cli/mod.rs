@@ -1,16 +1,20 @@
 //! The command line.
 
 mod ask;
+mod check;
 mod forget;
+mod health;
 mod info;
 mod read;
 mod registers;
+mod reload;
 mod scan;
 mod simulate;
 mod table;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,11 +22,16 @@ use anyhow::{Context, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
 
-use crate::config::{self, ConfigError, Variables};
-use crate::{app, logging};
+use crate::app::{self, Around};
+use crate::config::{self, ConfigError, Secret, Variables, options};
+use crate::resident::{self, Resident};
+use crate::status::Board;
+use crate::supervisor::{self, Supervisor};
+use crate::{logging, systemd, web};
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -42,10 +51,20 @@ struct RunArgs {
     /// /etc/kamstrup2mqtt/config.yaml; environment variables override it
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Be an add-on of Home Assistant with these options, as it writes them into
+    /// /data/options.json; stays up whatever is wrong
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    options: Option<PathBuf>,
+    /// Show how it goes on a page at this address, to this machine and Home Assistant alone. Without
+    /// it there is no page, but for an add-on's, at 0.0.0.0:8099
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether the configuration is right, what it says, and where each setting comes from
+    Check(check::Arguments),
     /// Read values once and show them
     Read(read::Arguments),
     /// Show which meter this is: model, serial number, software, clock and faults
@@ -56,6 +75,8 @@ enum Command {
     Registers(registers::Arguments),
     /// Take away what the broker keeps of this program: entities of Home Assistant, retained values
     Forget(forget::Arguments),
+    /// Ask the running program, at its page, whether it turns; exit code 0 if it does
+    Health(health::Arguments),
     /// Be a meter: answers KMP over TCP, or on a pseudo-terminal, from a table of registers
     Simulate(simulate::Arguments),
 }
@@ -72,12 +93,14 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match &cli.command {
-        None => read_and_publish(cli.run.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        None => start(&cli.run).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Read(args)) => read::run(args),
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Scan(args)) => scan::run(args),
         Some(Command::Registers(args)) => registers::run(args),
         Some(Command::Forget(args)) => forget::run(args),
+        Some(Command::Health(args)) => health::run(args),
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| report(&error))
@@ -120,9 +143,17 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
-    let loaded = config::load(file, &variables())?;
-    logging::start(loaded.config.log_level)?;
+fn start(args: &RunArgs) -> anyhow::Result<()> {
+    match &args.options {
+        Some(options) => stay(options, args.listen.unwrap_or(web::IN_ADD_ON)),
+        None => read_and_publish(args.config.as_deref(), args.listen),
+    }
+}
+
+fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+    let variables = variables();
+    let loaded = config::load(file, &variables)?;
+    let log = logging::start(loaded.config.log_level)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -131,7 +162,55 @@ fn read_and_publish(file: Option<&Path>) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         warn!("In the configuration: {warning}.");
     }
-    with_signals(|stop| app::run(loaded.config, stop))
+    with_signals(async |stop| {
+        let board = Board::default();
+        let mut beside = JoinSet::new();
+        beside.spawn(systemd::watchdog(stop.clone()));
+        if let Some(address) = listen {
+            beside.spawn(web::run(address, board.clone(), stop.clone()));
+        }
+        board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
+        let config = loaded.config.clone();
+        let around = Around { board: board.clone(), ..Around::default() };
+        let (changes, reloading) =
+            reload::on_hangup(file, &variables, loaded, log, board, stop.clone())?;
+        tokio::select! {
+            result = app::run_changing(config, around, changes, stop) => result,
+            never = reloading => match never {},
+        }
+    })
+}
+
+/// Is an add-on of Home Assistant.
+fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+    let first = options::load(options);
+    let level = first.as_ref().map_or(Level::INFO, |options| options.config.log_level);
+    let log = logging::start(level)?;
+    let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
+    let resident = Resident { options, listen, supervisor, log };
+    with_signals(async |stop| {
+        let mut beside = JoinSet::new();
+        beside.spawn(systemd::watchdog(stop.clone()));
+        // Nothing is read again here, but it must not end the program either.
+        let _hangup = signal(SignalKind::hangup())?;
+        resident::run(resident, first, stop).await;
+        Ok(())
+    })
+}
+
+/// The Supervisor, where there is one: who has no token can ask nobody.
+fn supervisor(variables: &Variables) -> Option<Supervisor> {
+    let text = |name: &str| variables.get(name)?.to_str().filter(|text| !text.is_empty());
+    // The second is the older name.
+    let token = text("SUPERVISOR_TOKEN").or_else(|| text("HASSIO_TOKEN"))?;
+    let address = text(supervisor::ADDRESS_VARIABLE).unwrap_or(supervisor::ADDRESS);
+    match address.parse() {
+        Ok(server) => Some(Supervisor::new(server, Secret::new(token))),
+        Err(error) => {
+            warn!("The variable `{}`: found `{address}`, {error}.", supervisor::ADDRESS_VARIABLE);
+            None
+        }
+    }
 }
 
 /// Runs a future that SIGINT and SIGTERM ask to stop; the second one does not wait for it.

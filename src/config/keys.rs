@@ -652,6 +652,99 @@ pub(super) fn default(path: &str) -> Option<&'static str> {
     }
 }
 
+/// What users call settings that have another name here; some are those of other programs.
+#[rustfmt::skip]
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("mqtt.broker", "mqtt.host"),
+    ("mqtt.server", "mqtt.host"),
+    ("mqtt.user", "mqtt.username"),
+    ("mqtt.pass", "mqtt.password"),
+    ("mqtt.client_id", "mqtt.client"),
+    ("mqtt.topic_prefix", "mqtt.topic"),
+    ("mqtt.base_topic", "mqtt.topic"),
+    ("mqtt.tls", "mqtt.tls_enabled"),
+    ("mqtt.discovery_prefix", "homeassistant.discovery_prefix"),
+    ("serial_device.port", "serial_device.com_port"),
+    ("serial_device.device", "serial_device.com_port"),
+    ("serial_device.baud", "serial_device.baudrate"),
+    ("kamstrup.interval", "kamstrup.poll_interval"),
+    ("kamstrup.model", "kamstrup.version"),
+    ("logging.format", "logging.stdout_format"),
+    ("logging.date_format", "logging.stdout_date_format"),
+    ("serial", "serial_device"),
+    ("log", "logging"),
+    ("meter", METERS),
+];
+
+/// Of these, the one that differs least from a misspelled text; none where all differ by more than
+/// a slip of the finger or two.
+fn most_like<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_ascii_lowercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&text, &known.to_ascii_lowercase());
+    let slips = |known: &str| if known.len() < 6 { 1 } else { 2 };
+    let near = known.map(|known| (distance(known), known));
+    let near = near.filter(|(distance, known)| *distance <= slips(known));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+/// What a user most likely meant with the path of a key, or the name of a section, that is not
+/// known.
+pub(super) fn nearest(path: &str) -> Option<String> {
+    let other = OTHER_NAMES.iter().find(|(other, _)| path.eq_ignore_ascii_case(other));
+    let elsewhere = |name: &str| {
+        let same = KEYS.iter().find(|key| key.name().eq_ignore_ascii_case(name));
+        same.map(|key| key.path)
+    };
+    let found = match path.split_once('.') {
+        _ if other.is_some() => other.map(|(_, path)| *path),
+        Some((section, name)) => {
+            let of_section = KEYS.iter().filter(|key| key.section() == section);
+            let like = most_like(name, of_section.map(Key::name));
+            return like
+                .map(|like| format!("{section}.{like}"))
+                .or_else(|| Some(elsewhere(name)?.into()));
+        }
+        None => {
+            let sections = SECTIONS.iter().map(|section| section.name);
+            most_like(path, sections.chain([METERS])).or_else(|| elsewhere(path))
+        }
+    };
+    found.map(str::to_owned)
+}
+
+/// What a user most likely meant with a key of a listed meter that is not known.
+pub(super) fn nearest_of_meter(name: &str) -> Option<String> {
+    let of_meters = KEYS.iter().map(Key::name).filter(|name| of_meter(name).is_some());
+    let other = OTHER_NAMES.iter().find_map(|(other, path)| {
+        let (_, other) = other.split_once('.')?;
+        let (_, known) = path.split_once('.')?;
+        (other.eq_ignore_ascii_case(name) && of_meter(known).is_some()).then_some(known)
+    });
+    other.or_else(|| most_like(name, of_meters.chain([NAME.path]))).map(str::to_owned)
+}
+
+/// The variable that a user most likely meant with one that is not known. Others' variables are
+/// none of our business, so it must be very much like one of ours.
+pub(super) fn nearest_variable(name: &str) -> Option<String> {
+    let files = KEYS.iter().filter_map(Key::file_variable);
+    let known: Vec<String> =
+        KEYS.iter().filter_map(|key| key.variable).map(str::to_owned).chain(files).collect();
+    // The sections' names, as the variables have them.
+    let section = ["MQTT_", "SERIAL_", "KAMSTRUP_"].into_iter().find(|it| name.starts_with(it));
+    if known.iter().any(|known| known == name) || (section.is_none() && !name.starts_with("LOG")) {
+        return None;
+    }
+    let other = section.and_then(|section| {
+        let rest = name.strip_prefix(section)?;
+        OTHER_NAMES.iter().find_map(|(other, path)| {
+            let variable = find(path)?.variable?;
+            let (_, other) = other.split_once('.')?;
+            (variable.starts_with(section) && other.eq_ignore_ascii_case(rest)).then_some(variable)
+        })
+    });
+    other.or_else(|| most_like(name, known.iter().map(String::as_str))).map(str::to_owned)
+}
+
 /// Whether a section of this name has settings.
 pub(super) fn is_section(name: &str) -> bool {
     SECTIONS.iter().any(|section| section.name == name)

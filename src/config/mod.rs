@@ -3,8 +3,11 @@
 //! Nothing is checked later than here: a [`Config`] that exists can be run. All problems are told
 //! at once, each with its place, what was found and what is accepted.
 
+mod effective;
 mod keys;
 pub mod manual;
+pub mod options;
+mod read;
 mod secret;
 mod source;
 mod tls;
@@ -24,8 +27,10 @@ use rust_decimal::prelude::ToPrimitive;
 use thiserror::Error;
 use tracing::Level;
 
-use self::keys::Key;
+pub use self::effective::{Effect, Effective, Entry, Origin};
+use self::keys::{Fallback, Key};
 pub use self::secret::Secret;
+pub use self::source::Spot;
 use self::source::{Item, Listed, Place, Raw, Setting, Settings};
 pub use self::tls::Tls;
 use crate::identity::Version;
@@ -131,6 +136,8 @@ pub struct Meter {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// The same, setting by setting, with where each comes from.
+    pub settings: Effective,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
     /// The file that was read.
@@ -152,14 +159,20 @@ pub enum ConfigError {
         reason: String,
     },
     /// The file is not YAML.
-    #[error("{}{} is not valid YAML: {reason}", path.display(), line_words(*line))]
+    #[error("{}{} is not valid YAML: {reason}", path.display(), place_words(*place))]
     NotYaml {
         /// Which file.
         path: PathBuf,
-        /// Where the parser stopped.
-        line: Option<u64>,
-        /// The parser's words.
+        /// Line and column at which the parser stopped.
+        place: Option<(u64, u64)>,
+        /// What is wrong there.
         reason: String,
+    },
+    /// The file makes no settings, and no variable does.
+    #[error("the configuration {} is empty", path.display())]
+    Empty {
+        /// Which file.
+        path: PathBuf,
     },
     /// The file is YAML, but not one of ours.
     #[error("{} has no sections like `mqtt:`, `serial_device:` and `kamstrup:`", path.display())]
@@ -177,8 +190,8 @@ pub enum ConfigError {
     },
 }
 
-fn line_words(line: Option<u64>) -> String {
-    line.map(|line| format!(", line {line},")).unwrap_or_default()
+fn place_words(place: Option<(u64, u64)>) -> String {
+    place.map(|(line, column)| format!(", line {line}, column {column},")).unwrap_or_default()
 }
 
 fn problem_words(problems: &[Problem], warnings: &[String]) -> String {
@@ -200,12 +213,16 @@ impl ConfigError {
             Self::None => {
                 "copy kamstrup2mqtt.example.yaml to config.yaml, and set `host` and `com_port` in it"
             }
-            Self::Unreadable { .. } => "check that the file exists and that this user may read it",
+            Self::Unreadable { .. } => {
+                "check which file it is (`--config` names another one), and that this user may read it"
+            }
             Self::NotYaml { .. } => {
                 "YAML goes by indentation: indent with spaces, never tabs, and put a space after \
                  each colon; a text with `:`, `#` or quotes in it needs quotes around it"
             }
-            Self::NotSections { .. } => "kamstrup2mqtt.example.yaml shows what a file looks like",
+            Self::Empty { .. } | Self::NotSections { .. } => {
+                "kamstrup2mqtt.example.yaml shows what a file looks like"
+            }
             Self::Problems { .. } => {
                 "mend each of them and start again; kamstrup2mqtt.example.yaml shows every setting"
             }
@@ -248,7 +265,10 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, Config
         None => PLACES.into_iter().map(Path::new).find(|path| path.exists()),
     };
     let source = match path {
-        Some(path) => Some((path, read(path)?)),
+        Some(path) => {
+            let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+            Some((path, read::configuration(path).map_err(unreadable)?))
+        }
         None => None,
     };
     check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
@@ -258,17 +278,11 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, Config
 /// `variables`, and what is not said of the meter is to be found out.
 pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError> {
     let mut settings = Settings::default();
-    let (mut problems, warnings) = (Vec::new(), Vec::new());
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     settings.set("kamstrup.version", "auto", Place::Default);
-    settings.read_variables(variables, &mut problems);
+    settings.read_variables(variables, &mut problems, &mut warnings);
     settings.set("serial_device.com_port", port, Place::Option("--port"));
     Checker { settings: &settings, listed: None, problems, warnings }.finish(None)
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
 }
 
 /// Checks a file's text and the variables over it.
@@ -279,9 +293,12 @@ pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loade
     if let Some((path, text)) = file {
         settings.read_file(path, text, &mut problems, &mut warnings)?;
     }
-    settings.read_variables(variables, &mut problems);
-    if file.is_none() && settings.is_empty() {
-        return Err(ConfigError::None);
+    settings.read_variables(variables, &mut problems, &mut warnings);
+    if settings.is_empty() && problems.is_empty() && warnings.is_empty() {
+        return Err(match file {
+            Some((path, _)) => ConfigError::Empty { path: path.to_owned() },
+            None => ConfigError::None,
+        });
     }
     Checker { settings: &settings, listed: None, problems, warnings }
         .finish(file.map(|(path, _)| path))
@@ -301,10 +318,11 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn finish(mut self, file: Option<&Path>) -> Result<Loaded, ConfigError> {
         let config = self.config();
-        let Self { problems, warnings, .. } = self;
+        let Self { settings, problems, warnings, .. } = self;
         match config {
             Some(config) if problems.is_empty() => {
-                Ok(Loaded { config, warnings, file: file.map(Path::to_owned) })
+                let settings = Effective::new(settings, &config);
+                Ok(Loaded { config, settings, warnings, file: file.map(Path::to_owned) })
             }
             _ => Err(ConfigError::Problems { problems, warnings }),
         }
@@ -417,10 +435,11 @@ impl<'a> Checker<'a> {
             unique = false;
             // Its own line, or that of the meter where it has none.
             let place = one.place_of(key);
-            let Item { meter, line, .. } = other.place_of(key);
+            let Item { meter, spot } = other.place_of(key);
+            let line = spot.as_ref().map(|spot| format!(" in line {}", spot.line));
             self.problems.push(Problem {
                 what: place.key(key.name()),
-                found: format!("`{text}`, which {meter} in line {line} has as well"),
+                found: format!("`{text}`, which {meter}{} has as well", line.unwrap_or_default()),
                 accepted: "another one for each meter".to_owned(),
             });
         }
@@ -502,22 +521,18 @@ impl<'a> Checker<'a> {
     /// `url` is another name of `com_port`. Where both stand in the file, the older program took
     /// `url`; the variable overrides both.
     fn endpoint(&mut self) -> Option<Endpoint> {
-        let (com_port, url) =
-            (self.setting("serial_device.com_port"), self.setting("serial_device.url"));
-        let is_over_file = |place| matches!(place, &Place::Variable(_) | &Place::Option(_));
-        let by_variable = com_port.is_some_and(|setting| is_over_file(&setting.place));
-        if com_port.is_some() && url.is_some() && !by_variable {
+        const COM_PORT: &str = "serial_device.com_port";
+        const URL: &str = "serial_device.url";
+        let com_port = self.setting(COM_PORT);
+        let url_counts = keys::find(URL).is_some_and(|key| self.settings.is_port_that_counts(key));
+        if com_port.is_some() && url_counts {
             self.warnings.push(format!(
                 "{} and {} mean the same; `url` is taken",
-                self.called("serial_device.url"),
-                self.called("serial_device.com_port"),
+                self.called(URL),
+                self.called(COM_PORT),
             ));
         }
-        let path = if url.is_some() && !by_variable {
-            "serial_device.url"
-        } else {
-            "serial_device.com_port"
-        };
+        let path = if url_counts { URL } else { COM_PORT };
         if let Some(setting) = self.setting(path) {
             let parsed = match &setting.raw {
                 Raw::Text(text) => text.parse().map_err(|reason| format!("`{text}` ({reason})")),
@@ -570,7 +585,8 @@ impl<'a> Checker<'a> {
         match (wanted, username) {
             (Some(false), _) | (None, None) => None,
             (_, Some(username)) => {
-                if password.is_none() {
+                // One that was set and cannot be had is a problem by itself.
+                if password.is_none() && self.problems.is_empty() {
                     self.warnings.push(
                         "`mqtt.username` is set and `mqtt.password` is empty (a password with `#`, \
                          `!`, `&` and the like needs quotes around it)"
@@ -661,7 +677,10 @@ impl<'a> Checker<'a> {
     /// where it has none.
     fn value<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let made = self.setting(path).and_then(|setting| self.one(path, setting, &parse));
-        made.or_else(|| parse(keys::default(path)?))
+        made.or_else(|| match self.settings.default_of(keys::find(path)?) {
+            Fallback::Value(text) => parse(text),
+            Fallback::Words(_) => None,
+        })
     }
 
     fn one<T>(
@@ -688,8 +707,9 @@ impl<'a> Checker<'a> {
             Place::Option(option) => format!("the option `{option}`"),
             Place::Default => format!("`{path}`"),
             Place::Item(item) => item.key(keys::find(path).map_or(path, |key| key.name())),
-            Place::File { path: file, line } => {
-                format!("`{path}` in {}, line {line}", file.display())
+            Place::File(spot) => format!("`{path}` in {spot}"),
+            Place::SecretFile { variable, path } => {
+                format!("the file {} (the variable `{variable}`)", path.display())
             }
         }
     }
@@ -698,9 +718,30 @@ impl<'a> Checker<'a> {
         let Some(key) = keys::find(path) else { return };
         let what = Self::place(path, setting);
         let shown = if key.secret { "a text that is not shown" } else { found };
-        let found = without_login(shown);
+        let found = without_any_login(&shortened(shown));
         let accepted = key.accepted.to_owned();
         self.problems.push(Problem { what, found, accepted });
+    }
+}
+
+/// On one line, and not for ever.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown: String = text.chars().take(LONGEST).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...`");
+    }
+    shown.replace(char::is_control, " ")
+}
+
+/// What was found, without a log-in: `user:password@host` is no host.
+fn without_any_login(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') && !text.contains("://") => {
+            let quote = if text.starts_with('`') { "`" } else { "" };
+            format!("{quote}***@{host}")
+        }
+        _ => without_login(text),
     }
 }
 
@@ -864,13 +905,13 @@ mod tests {
     #[test]
     fn the_sample_of_the_older_program() {
         let loaded = from_yaml(include_str!("../../tests/whole_program/sample.yaml")).unwrap();
-        insta::assert_debug_snapshot!(loaded);
+        insta::assert_debug_snapshot!((loaded.config, loaded.warnings));
     }
 
     #[test]
     fn defaults_are_those_of_the_older_program() {
         let loaded = check(None, &variables(&[PORT])).unwrap();
-        insta::assert_debug_snapshot!(loaded);
+        insta::assert_debug_snapshot!((loaded.config, loaded.warnings));
     }
 
     #[test]
@@ -1005,6 +1046,8 @@ mod tests {
         let variables = [
             ("MQTT_HOST", "mqtt://host"),
             ("MQTT_HOST", "mqtt://somebody:hunter2@host"),
+            ("MQTT_HOST", "somebody:hunter2@host"),
+            ("SERIAL_COM_PORT", "somebody:hunter2@host:2003"),
             ("MQTT_PORT", "0"),
             ("MQTT_CLIENT", &"x".repeat(257)),
             ("MQTT_TOPIC", "a/#"),
@@ -1034,7 +1077,7 @@ mod tests {
         ];
         texts.extend(variables.iter().map(|(name, value)| {
             let error = with(name, value).unwrap_err().to_string();
-            error.replace(&"x".repeat(257), "x…")
+            error.replace(&"x".repeat(200), "x…")
         }));
         insta::assert_snapshot!(texts.join("\n"));
     }
@@ -1210,8 +1253,9 @@ mod tests {
         assert_eq!(
             loaded.warnings,
             [
-                "`mqtt.hosst` in config.yaml, line 1, is not known and is ignored",
-                "`webb` in config.yaml, line 3, is not known and is ignored",
+                "`mqtt.hosst` in config.yaml, line 1, column 8, is not known and is ignored; did you \
+                 mean `mqtt.host`?",
+                "`webb` in config.yaml, line 3, column 1, is not known and is ignored",
             ]
         );
         assert_eq!(loaded.config.broker.host, "b");
@@ -1227,8 +1271,8 @@ mod tests {
         assert_eq!(
             loaded.warnings,
             [
-                "`mqtt` in config.yaml, line 1, stands there twice: the last one counts",
-                "`mqtt.host` in config.yaml, line 4, stands there twice: the last one counts",
+                "`mqtt` in config.yaml, line 1, column 1, stands there twice: the last one counts",
+                "`mqtt.host` in config.yaml, line 4, column 3, stands there twice: the last one counts",
             ]
         );
     }
@@ -1330,6 +1374,161 @@ mod tests {
         assert_eq!(lines(""), (ModemLine::Raise, ModemLine::Raise));
         assert_eq!(lines(", dtr: on, rts: off"), (ModemLine::Raise, ModemLine::Lower));
         assert_eq!(lines(", dtr: false, rts: Leave"), (ModemLine::Lower, ModemLine::Leave));
+    }
+
+    /// What users call settings, and slips of the finger; others' names are left alone.
+    #[test]
+    fn what_was_meant() {
+        for (path, meant) in [
+            ("mqtt.hosst", "mqtt.host"),
+            ("mqtt.user", "mqtt.username"),
+            ("mqtt.tls_cacert", "mqtt.tls_ca_cert"),
+            ("mqtt.com_port", "serial_device.com_port"),
+            ("serial_device.com_prot", "serial_device.com_port"),
+            ("kamstrup.poll-interval", "kamstrup.poll_interval"),
+            ("serial-device", "serial_device"),
+            ("meter", "meters"),
+            ("com_port", "serial_device.com_port"),
+            ("mqtt.colour", ""),
+            ("weather", ""),
+            ("web", ""),
+        ] {
+            assert_eq!(keys::nearest(path).unwrap_or_default(), meant, "{path}");
+        }
+        for (name, meant) in [("com_prot", "com_port"), ("interval", "poll_interval"), ("qos", "")]
+        {
+            assert_eq!(keys::nearest_of_meter(name).unwrap_or_default(), meant, "{name}");
+        }
+        for (variable, meant) in [
+            ("MQTT_HOSTT", "MQTT_HOST"),
+            ("MQTT_USER", "MQTT_USERNAME"),
+            ("MQTT_PASSWORT_FILE", "MQTT_PASSWORD_FILE"),
+            ("LOGLEVEL", "LOG_LEVEL"),
+            ("KAMSTRUP_INTERVAL", "KAMSTRUP_POLL_INTERVAL"),
+            ("SERIAL_PORT", "SERIAL_COM_PORT"),
+            // What Kubernetes and container links set for a service `mqtt`.
+            ("MQTT_PORT_1883_TCP", ""),
+            ("MQTT_PORT_1883_TCP_ADDR", ""),
+            ("MQTT_PORT_1883_TCP_PORT", ""),
+            ("MQTT_SERVICE_HOST", ""),
+            ("MQTT_SERVICE_PORT", ""),
+            ("MQTT_NAME", ""),
+            ("MQTT_ENV_VERSION", ""),
+            ("MQTT_HOST", ""),
+            ("MQTT_PASSWORD_FILE", ""),
+            ("HOME", ""),
+        ] {
+            assert_eq!(keys::nearest_variable(variable).unwrap_or_default(), meant, "{variable}");
+        }
+        let loaded = check(None, &variables(&[PORT, ("MQTT_HOSTT", "x")])).unwrap();
+        let expected = "the variable `MQTT_HOSTT` is not known and is ignored; did you mean \
+                        `MQTT_HOST`?";
+        assert_eq!(loaded.warnings, [expected]);
+    }
+
+    #[test]
+    fn a_port_that_a_link_sets_is_not_taken() {
+        let link = variables(&[PORT, ("MQTT_PORT", "tcp://10.0.0.1:1883")]);
+        let loaded = check(Some((Path::new("x"), "mqtt: {port: 1884}")), &link).unwrap();
+        assert_eq!(loaded.config.broker.port.get(), 1884);
+        assert_eq!(loaded.warnings.len(), 1);
+        assert!(loaded.warnings[0].contains("Kubernetes"), "{:?}", loaded.warnings);
+    }
+
+    /// Each variable of the table, and each secret in a file, overrides its key in the file.
+    #[test]
+    fn each_variable_overrides_its_key() {
+        let values = |key: &Key| match key.path {
+            "mqtt.port" | "serial_device.baudrate" => ["2400", "4800"],
+            "mqtt.qos" | "serial_device.stopbits" => ["1", "2"],
+            "mqtt.retain" | "mqtt.tls_insecure" | "mqtt.authentication" => ["true", "false"],
+            // Which this version refuses to turn on.
+            "mqtt.tls_enabled" => ["false", "off"],
+            "mqtt.tls_version" => ["1.2", "1.3"],
+            "serial_device.com_port" => ["/dev/a", "/dev/b"],
+            "serial_device.parity" => ["EVEN", "ODD"],
+            "serial_device.bytesize" => ["7", "8"],
+            "serial_device.timeout" => ["2", "3"],
+            "serial_device.dtr" | "serial_device.rts" => ["off", "leave"],
+            "kamstrup.parameters" => ["energy", "power"],
+            "kamstrup.poll_interval" => ["10m", "1h"],
+            "kamstrup.version" => ["403", "603"],
+            "kamstrup.units" => ["meter", "standard"],
+            "logging.level" => ["ERROR", "DEBUG"],
+            _ => ["one", "other"],
+        };
+        let folder = tempfile::TempDir::new().unwrap();
+        let secret = folder.path().join("secret");
+        let mut count = 0;
+        for key in keys::KEYS {
+            let Some(variable) = key.variable else { continue };
+            let [one, other] = values(key);
+            let (section, name) = key.path.split_once('.').unwrap();
+            let mut yaml = format!("{section}:\n  {name}: {one}\n");
+            // What a log-in needs, and every configuration.
+            if key.path == "mqtt.authentication" {
+                yaml.push_str("  username: x\n");
+            }
+            let port = if key.path == "serial_device.com_port" { "SERIAL_RTS" } else { PORT.0 };
+            let port = (port, if port == PORT.0 { PORT.1 } else { "on" });
+            let load = |variables: &Variables| {
+                let loaded = check(Some((Path::new("x"), &yaml)), variables).unwrap();
+                let entry = loaded.settings.sections.into_iter().find(|it| it.key == key.path);
+                entry.map(|Entry { value, origin, .. }| {
+                    let value = match value {
+                        Effect::Secret(secret) => secret.reveal().to_owned(),
+                        value => value.to_string(),
+                    };
+                    (value, origin)
+                })
+            };
+            let spot = Spot { path: "x".into(), line: 2, column: 3 };
+            let by_file = Some((one.to_owned(), Origin::File(spot)));
+            assert_eq!(load(&variables(&[port])), by_file, "{variable}");
+            let by_variable = Some((other.to_owned(), Origin::Variable(variable)));
+            assert_eq!(load(&variables(&[port, (variable, other)])), by_variable);
+            // Nothing is not set.
+            assert_eq!(load(&variables(&[port, (variable, "")])), by_file, "{variable}");
+            if let Some(file_variable) = key.file_variable() {
+                std::fs::write(&secret, format!("{other}\n")).unwrap();
+                let path = secret.to_str().unwrap();
+                let by_secret = load(&variables(&[port, (&file_variable, path)]));
+                let origin =
+                    Origin::SecretFile { variable: file_variable.clone(), path: path.into() };
+                assert_eq!(by_secret, Some((other.to_owned(), origin)));
+                let both = variables(&[port, (variable, other), (&file_variable, path)]);
+                let error = check(None, &both).unwrap_err().to_string();
+                let said = format!("`{variable}` and `{file_variable}`: found both");
+                assert!(error.contains(&said), "{error}");
+            }
+            count += 1;
+        }
+        assert_eq!(count, 29);
+    }
+
+    #[test]
+    fn secrets_in_files_that_cannot_be_had() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("secret");
+        let load = || {
+            let file = path.to_str().unwrap();
+            let all = variables(&[PORT, ("MQTT_USERNAME", "x"), ("MQTT_PASSWORD_FILE", file)]);
+            match check(None, &all) {
+                Ok(loaded) => {
+                    loaded.config.broker.credentials.unwrap().password.reveal().to_owned()
+                }
+                Err(error) => error.to_string().replace(file, "SECRET"),
+            }
+        };
+        let mut texts = vec![load()];
+        std::fs::create_dir(&path).unwrap();
+        texts.push(load());
+        std::fs::remove_dir(&path).unwrap();
+        for bytes in [&b"\n"[..], b"\xFFhunter2", "x".repeat(70_000).as_bytes(), b"0007\r\n"] {
+            std::fs::write(&path, bytes).unwrap();
+            texts.push(load());
+        }
+        insta::assert_snapshot!(texts.join("\n"));
     }
 
     #[test]

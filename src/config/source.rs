@@ -4,43 +4,68 @@
 //! spot for both, so `MQTT_RETAIN=yes` and `retain: yes` cannot differ.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::keys::{self, KEYS, Key};
-use super::{ConfigError, MeterName, Problem, Variables};
+use super::keys::{self, Fallback, KEYS, Key};
+use super::{ConfigError, MeterName, Problem, Variables, boolean, read};
 
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A key of the file.
-    File { path: PathBuf, line: u64 },
+    File(Spot),
     /// A key of a meter in the file's list.
     Item(Item),
     /// An environment variable.
     Variable(&'static str),
+    /// A file that holds nothing but a secret, and the variable that names it.
+    SecretFile { variable: String, path: PathBuf },
     /// An option of the command line.
     Option(&'static str),
     /// Nobody made it.
     Default,
 }
 
-/// A line of the file that belongs to one of the listed meters.
+/// Where a key begins in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// Which file.
+    pub path: PathBuf,
+    /// From 1 on.
+    pub line: u64,
+    /// In characters, from 1 on.
+    pub column: u64,
+}
+
+/// `config.yaml, line 12, column 5`
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, column } = self;
+        write!(f, "{}, line {line}, column {column}", path.display())
+    }
+}
+
+/// What belongs to one of the listed meters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     /// What messages call the meter, by its name or its number in the list.
     pub(super) meter: String,
-    pub(super) path: PathBuf,
-    pub(super) line: u64,
+    /// Where in the file; a form has no such place.
+    pub(super) spot: Option<Spot>,
 }
 
 impl Item {
-    /// `com_port` of the meter `garage` in config.yaml, line 12
+    /// `com_port` of the meter `garage` in config.yaml, line 12, column 5
     pub(super) fn key(&self, name: &str) -> String {
-        format!("{} in {}, line {}", self.key_alone(name), self.path.display(), self.line)
+        match &self.spot {
+            Some(spot) => format!("{} in {spot}", self.key_alone(name)),
+            None => self.key_alone(name),
+        }
     }
 
     /// `com_port` of the meter `garage`
@@ -56,7 +81,7 @@ pub(super) struct Listed {
     pub(super) place: Item,
     /// What it is called.
     pub(super) name: Option<Setting>,
-    settings: BTreeMap<&'static str, Setting>,
+    pub(super) settings: BTreeMap<&'static str, Setting>,
 }
 
 impl Listed {
@@ -86,7 +111,7 @@ pub(super) struct Setting {
 }
 
 /// All settings that were made, by path. An absent one was left out, or left empty.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     made: BTreeMap<&'static str, Setting>,
     meters: Vec<Listed>,
@@ -117,34 +142,112 @@ impl Settings {
 
     /// Makes a setting that is neither in a file nor in a variable.
     pub(super) fn set(&mut self, path: &'static str, text: &str, place: Place) {
-        self.made.insert(path, Setting { raw: Raw::Text(text.to_owned()), place });
+        self.set_raw(path, Raw::Text(text.to_owned()), place);
+    }
+
+    pub(super) fn set_raw(&mut self, path: &'static str, raw: Raw, place: Place) {
+        self.made.insert(path, Setting { raw, place });
+    }
+
+    /// Adds a meter to the list.
+    pub(super) fn add_meter(&mut self, meter: Listed) {
+        self.meters.push(meter);
+    }
+
+    /// Whether this is not a port under the name of the two that does not count. In the file the
+    /// older program took `url`; what is set elsewhere is under the other name.
+    pub(super) fn is_port_that_counts(&self, key: &Key) -> bool {
+        let [com_port, url] = PORTS.map(|path| self.made.get(path));
+        let is_over_file = |place: &Place| matches!(place, Place::Variable(_) | Place::Option(_));
+        let url_counts =
+            url.is_some() && com_port.is_none_or(|setting| !is_over_file(&setting.place));
+        match PORTS.iter().position(|path| *path == key.path) {
+            Some(position) => url_counts == (position == 1),
+            None => true,
+        }
+    }
+
+    /// What counts where nobody made a setting; one depends on another.
+    pub(super) fn default_of(&self, key: &Key) -> Fallback {
+        let is_on = |setting: &Setting| match &setting.raw {
+            Raw::Text(text) => boolean(text) == Some(true),
+            Raw::List(_) => false,
+        };
+        match key.path {
+            "mqtt.port" if self.made.get("mqtt.tls_enabled").is_some_and(is_on) => {
+                Fallback::Value("8883")
+            }
+            _ => key.default,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.made.is_empty()
+        self.made.is_empty() && self.meters.is_empty()
     }
 
     /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
     /// in a compose file means.
-    pub(super) fn read_variables(&mut self, variables: &Variables, problems: &mut Vec<Problem>) {
+    pub(super) fn read_variables(
+        &mut self,
+        variables: &Variables,
+        problems: &mut Vec<Problem>,
+        warnings: &mut Vec<String>,
+    ) {
         for key in KEYS {
             let Some(variable) = key.variable else {
                 continue;
             };
-            let Some(text) = variables.get(variable).filter(|text| !text.is_empty()) else {
-                continue;
-            };
-            let Some(text) = text.to_str() else {
-                problems.push(Problem {
-                    what: format!("the variable `{variable}`"),
-                    found: "bytes that are not UTF-8".to_owned(),
-                    accepted: key.accepted.to_owned(),
-                });
-                continue;
-            };
-            let setting =
-                Setting { raw: Raw::Text(text.to_owned()), place: Place::Variable(variable) };
-            self.made.insert(key.path, setting);
+            let file_variable = key.file_variable();
+            let in_file =
+                file_variable.as_ref().and_then(|name| Some((name, set(variables, name)?)));
+            match (set(variables, variable), in_file) {
+                (None, None) => {}
+                (Some(_), Some((file_variable, _))) => problems.push(Problem {
+                    what: format!("the variables `{variable}` and `{file_variable}`"),
+                    found: "both".to_owned(),
+                    accepted: "one of them".to_owned(),
+                }),
+                (Some(text), None) => match text.to_str() {
+                    Some(text) if is_a_links(variable, text) => warnings.push(format!(
+                        "the variable `{variable}` is an address that begins with `tcp://`, which \
+                         Kubernetes and container links set by themselves for a service called \
+                         `mqtt`; it is not taken"
+                    )),
+                    Some(text) => {
+                        let (raw, place) = (Raw::Text(text.to_owned()), Place::Variable(variable));
+                        self.made.insert(key.path, Setting { raw, place });
+                    }
+                    None => problems.push(Problem {
+                        what: format!("the variable `{variable}`"),
+                        found: "bytes that are not UTF-8".to_owned(),
+                        accepted: key.accepted.to_owned(),
+                    }),
+                },
+                (None, Some((file_variable, path))) => match read::secret(Path::new(path)) {
+                    Ok(text) => {
+                        let place = Place::SecretFile {
+                            variable: file_variable.clone(),
+                            path: path.into(),
+                        };
+                        self.made.insert(key.path, Setting { raw: Raw::Text(text), place });
+                    }
+                    Err(reason) => problems.push(Problem {
+                        what: format!(
+                            "the file {} (the variable `{file_variable}`)",
+                            Path::new(path).display()
+                        ),
+                        found: format!("nothing to use ({reason})"),
+                        accepted: "a file that holds the secret and nothing else".to_owned(),
+                    }),
+                },
+            }
+        }
+        for name in variables.keys().filter(|name| set(variables, name).is_some()) {
+            if let Some(nearest) = keys::nearest_variable(name) {
+                warnings.push(format!(
+                    "the variable `{name}` is not known and is ignored; did you mean `{nearest}`?"
+                ));
+            }
         }
     }
 
@@ -175,13 +278,12 @@ impl Settings {
     }
 
     fn read_section(&mut self, file: &mut File<'_>, name: &Spanned<String>, node: Spanned<Node>) {
-        let line = name.referenced.line();
         if name.value == keys::METERS {
-            self.read_meters(file, line, node);
+            self.read_meters(file, name, node);
             return;
         }
         if !keys::is_section(&name.value) {
-            file.unknown(&name.value, line);
+            file.unknown(name, &name.value, keys::nearest(&name.value));
             return;
         }
         let entries = match node.value {
@@ -189,32 +291,31 @@ impl Settings {
             Node::Map(entries) => entries,
             Node::Text(_) | Node::Other | Node::List(_) => {
                 let what = format!("`{}`", name.value);
-                file.wrong_shape(&what, line, "no keys", "keys, one a line, indented under it");
+                file.wrong_shape(&what, name, "no keys", "keys, one a line, indented under it");
                 return;
             }
         };
         let prefix = format!("{}.", name.value);
         for (key, node) in file.last_of_each(|key| format!("`{prefix}{key}`"), entries) {
-            let line = key.referenced.line();
             let path = format!("{prefix}{}", key.value);
             let Some(known) = keys::find(&path) else {
-                file.unknown(&path, line);
+                file.unknown(&key, &path, keys::nearest(&path));
                 continue;
             };
             match file.raw(node) {
                 Ok(Some(raw)) => {
-                    let place = Place::File { path: file.path.to_owned(), line };
+                    let place = Place::File(file.spot(&key));
                     self.made.insert(known.path, Setting { raw, place });
                 }
                 Ok(None) => {}
                 Err(found) => {
-                    file.wrong_shape(&format!("`{path}`"), line, found, known.accepted);
+                    file.wrong_shape(&format!("`{path}`"), &key, found, known.accepted);
                 }
             }
         }
     }
 
-    fn read_meters(&mut self, file: &mut File<'_>, line: u64, node: Spanned<Node>) {
+    fn read_meters(&mut self, file: &mut File<'_>, name: &Spanned<String>, node: Spanned<Node>) {
         const LIST: &str = "a list of meters, each beginning with `- name:` and its other keys \
                             indented as far as `name`";
         const KEYS: &str = "keys like `name` and `com_port`, one a line";
@@ -223,14 +324,14 @@ impl Settings {
             Node::List(items) => items,
             Node::Map(_) | Node::Text(_) | Node::Other => {
                 let found = if matches!(node.value, Node::Map(_)) { "keys" } else { "a text" };
-                file.wrong_shape(&format!("`{}`", keys::METERS), line, found, LIST);
+                file.wrong_shape(&format!("`{}`", keys::METERS), name, found, LIST);
                 return;
             }
         };
         for (index, item) in items.into_iter().enumerate() {
-            let line = item.referenced.line();
             let meter = format!("meter {}", index.saturating_add(1));
-            let place = Item { meter, path: file.path.to_owned(), line };
+            let spot = file.spot(&item);
+            let place = Item { meter, spot: Some(spot.clone()) };
             let found = match item.value {
                 Node::Map(entries) => {
                     let listed = file.meter(place, entries);
@@ -241,7 +342,11 @@ impl Settings {
                 Node::List(_) => "a list",
                 Node::Text(_) | Node::Other => "a text",
             };
-            file.wrong_shape(&format!("{} of `meters`", place.meter), line, found, KEYS);
+            file.problems.push(Problem {
+                what: format!("{} of `meters` in {spot}", place.meter),
+                found: found.to_owned(),
+                accepted: KEYS.to_owned(),
+            });
         }
     }
 }
@@ -262,15 +367,25 @@ impl File<'_> {
             // `!secret` would lose its meaning without a word.
             reject_unsupported_tags: true,
             // The older program's parser takes the last one; so do we, and say so.
-            duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+            duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
+            // Texts like any other to us.
+            non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+            // Enough for hundreds of meters; a file in which each line stands for ten others ends
+            // here.
+            budget: serde_saphyr::budget! { max_nodes: 20_000, max_events: 50_000, max_depth: 16 },
+            alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 20_000 },
         };
         serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
-            ConfigError::NotYaml {
-                path: self.path.to_owned(),
-                line: error.location().map(|location| location.line()),
-                reason: reason(&error.to_string()),
-            }
+            let place = error.location().map(|location| (location.line(), location.column()));
+            let reason = self.reason(&error.to_string(), place.map(|(line, _)| line));
+            ConfigError::NotYaml { path: self.path.to_owned(), place, reason }
         })
+    }
+
+    /// Where something begins.
+    fn spot<T>(&self, node: &Spanned<T>) -> Spot {
+        let location = node.referenced;
+        Spot { path: self.path.to_owned(), line: location.line(), column: location.column() }
     }
 
     /// Of keys that stand twice, the last one.
@@ -279,21 +394,20 @@ impl File<'_> {
         for (key, node) in entries {
             if let Some(index) = kept.iter().position(|(earlier, _)| earlier.value == key.value) {
                 let (earlier, _) = kept.remove(index);
-                self.warnings.push(format!(
-                    "{} in {}, line {}, stands there twice: the last one counts",
-                    called(&earlier.value),
-                    self.path.display(),
-                    earlier.referenced.line(),
-                ));
+                let spot = self.spot(&earlier);
+                let called = called(shown_key(&earlier.value));
+                self.warnings
+                    .push(format!("{called} in {spot}, stands there twice: the last one counts"));
             }
             kept.push((key, node));
         }
         kept
     }
 
-    fn unknown(&mut self, what: &str, line: u64) {
-        let path = self.path.display();
-        self.warnings.push(format!("`{what}` in {path}, line {line}, is not known and is ignored"));
+    fn unknown(&mut self, key: &Spanned<String>, path: &str, nearest: Option<String>) {
+        let (spot, path) = (self.spot(key), shown_key(path));
+        let nearest = meant(nearest);
+        self.warnings.push(format!("`{path}` in {spot}, is not known and is ignored{nearest}"));
     }
 
     /// A meter of the list, with what of its keys is known.
@@ -307,14 +421,16 @@ impl File<'_> {
         let entries = self.last_of_each(|key| place.key_alone(key), entries);
         let mut listed = Listed { place, name: None, settings: BTreeMap::new() };
         for (key, node) in entries {
-            let place = Item { line: key.referenced.line(), ..listed.place.clone() };
+            let place = Item { spot: Some(self.spot(&key)), ..listed.place.clone() };
             let is_name = key.value == keys::NAME.path;
             let known = if is_name { Some(&keys::NAME) } else { keys::of_meter(&key.value) };
             let Some(known) = known else {
-                let mut what = place.key(&key.value);
+                let mut what = place.key(shown_key(&key.value));
                 what.push_str(", is not known and is ignored");
                 if keys::is_section(&key.value) {
                     what.push_str(": its keys stand under the meter itself");
+                } else {
+                    what.push_str(&meant(keys::nearest_of_meter(&key.value)));
                 }
                 self.warnings.push(what);
                 continue;
@@ -337,9 +453,9 @@ impl File<'_> {
         listed
     }
 
-    fn wrong_shape(&mut self, what: &str, line: u64, found: &str, accepted: &str) {
+    fn wrong_shape<T>(&mut self, what: &str, key: &Spanned<T>, found: &str, accepted: &str) {
         self.problems.push(Problem {
-            what: format!("{what} in {}, line {line}", self.path.display()),
+            what: format!("{what} in {}", self.spot(key)),
             found: found.to_owned(),
             accepted: accepted.to_owned(),
         });
@@ -378,6 +494,20 @@ impl File<'_> {
         }
     }
 
+    /// What the parser says, without quoting the file and without the words of programmers.
+    fn reason(&self, message: &str, line: Option<u64>) -> String {
+        let indentation = |line: &str| {
+            let text = line.trim_start();
+            line.strip_suffix(text).is_some_and(|indentation| indentation.contains('\t'))
+        };
+        let at = line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
+        if at.and_then(|at| self.text.lines().nth(at)).is_some_and(indentation) {
+            return "a tab stands before the text; YAML takes only spaces there".to_owned();
+        }
+        let known = REASONS.iter().find(|(part, _)| message.contains(part));
+        known.map_or("this is not how YAML is written", |(_, words)| words).to_owned()
+    }
+
     /// What stands in the file.
     fn written(&self, node: &Spanned<Node>) -> String {
         let span = node.defined.span();
@@ -390,18 +520,71 @@ impl File<'_> {
     }
 }
 
-/// The parser's message without its " at line …, column …", and in other words where it speaks to
-/// programmers or quotes the file.
-fn reason(message: &str) -> String {
-    let message = message.split(" at line ").next().unwrap_or(message);
-    if message.contains("tag") {
-        return "a word that begins with `!` means nothing here; in a text it needs quotes around it"
-            .to_owned();
-    }
-    if message.contains("multiple") {
-        return "a second document begins, after `---`; there can be only one".to_owned();
-    }
-    message.to_owned()
+/// What the parser's messages have in them, and what is told instead.
+const REASONS: [(&str, &str); 20] = [
+    (
+        "unknown anchor",
+        "a word that begins with `*` stands for something that is nowhere; in a text it needs \
+         quotes around it",
+    ),
+    ("tag", EXCLAMATION_MARK),
+    ("handle", EXCLAMATION_MARK),
+    ("multiple", "a second document begins, after `---`; there can be only one"),
+    (
+        "unexpected character",
+        "a character that cannot stand there; a text that begins with `%`, `@` or a backtick needs \
+         quotes around it",
+    ),
+    (
+        "block scalar",
+        "`|` and `>` begin a text of several lines; in a text of one line they need quotes around it",
+    ),
+    ("unclosed quote", "a quote is opened and never closed"),
+    ("trailing content", "something stands behind a closing quote"),
+    ("quoted scalar", "a backslash in double quotes; put the text into single quotes"),
+    (
+        "mapping values",
+        "a colon where none can be; a text with a colon in it needs quotes around it, and the keys \
+         of a section begin one below the other",
+    ),
+    ("bracket", BRACKETS),
+    ("flow", BRACKETS),
+    ("indicator", BRACKETS),
+    ("sequence entries", "a `-` where no list can be; a text that begins with it needs quotes"),
+    ("expected key", "it does not begin below the keys before it, or something is missing there"),
+    ("merge", "`<<` takes keys from somewhere else, and there are none"),
+    ("invalid ", "what begins with `!!` does not fit what stands behind it"),
+    ("budget", TOO_LARGE),
+    ("limit", TOO_LARGE),
+    ("depth", TOO_LARGE),
+];
+
+const EXCLAMATION_MARK: &str =
+    "a word that begins with `!` means nothing here; in a text it needs quotes around it";
+const BRACKETS: &str =
+    "`{`, `}`, `[` and `]` come in pairs; a text with one of them in it needs quotes around it";
+const TOO_LARGE: &str = "it has far more in it than any configuration";
+
+/// A variable that is set, and not to nothing.
+fn set<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsString> {
+    variables.get(name).filter(|text| !text.is_empty())
+}
+
+/// Whether a variable is not the user's: for a service `mqtt`, Kubernetes and container links set
+/// `MQTT_PORT` to `tcp://10.0.0.1:1883`.
+fn is_a_links(variable: &str, text: &str) -> bool {
+    variable == "MQTT_PORT" && text.starts_with("tcp://")
+}
+
+fn meant(nearest: Option<String>) -> String {
+    nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+}
+
+/// A key as it is told. One that does not look like one may be a password without the space that
+/// belongs before it.
+fn shown_key(key: &str) -> &str {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if key.len() <= 64 && key.chars().all(is_name) { key } else { "..." }
 }
 
 /// Any YAML. Scalars that are not text are read from the source by their span, since a number or

@@ -234,6 +234,14 @@ mod tests {
         assert_eq!(files.lowest, Version::V1_2);
         assert_eq!(tls.at_start().stamps(), &files.stamps());
 
+        // A reload that finds everything as it was has nothing to change, else it has.
+        let again = || from_yaml(folder.path(), ALL).unwrap().config.broker.tls;
+        assert_eq!(again().as_ref(), Some(&tls));
+        let insecure = from_yaml(folder.path(), &format!("{ALL}  tls_insecure: on\n"));
+        assert_ne!(insecure.unwrap().config.broker.tls.as_ref(), Some(&tls));
+        std::fs::write(folder.path().join("ca.crt"), Authority::new("another CA").pem).unwrap();
+        assert_ne!(again().as_ref(), Some(&tls));
+
         let given = from_yaml(folder.path(), &format!("{ALL}  port: 1884\n")).unwrap();
         assert_eq!(given.config.broker.port.get(), 1884);
     }

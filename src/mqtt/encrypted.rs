@@ -356,8 +356,11 @@ async fn a_renewed_ca_is_taken_without_a_restart() {
         qos: Qos::AtMostOnce,
         retain: true,
     };
+    let (_sender, brokers) = watch::channel(Some(broker));
+    let direction = Direction { brokers, board: Board::default(), wording: str::to_owned };
+    let (online, offline) = (status("online"), status("offline"));
     let (_publisher, connection, _received) =
-        prepare(&broker, status("online"), status("offline"), Subscriptions::default());
+        prepare(direction, online, offline, Subscriptions::default());
     let stop = CancellationToken::new();
     let running = tokio::spawn(connection.run(stop.clone()));
     let acceptor = Served::new(&shown).acceptor();

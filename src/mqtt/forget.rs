@@ -66,20 +66,27 @@ impl Cleaner {
             let Some(event) = self.next(by).await? else {
                 return Ok(ours);
             };
-            match event {
-                Event::Incoming(Incoming::ConnAck(_)) => self.stage = Stage::Connected,
-                Event::Incoming(Incoming::SubAck(_)) => granted = granted.saturating_add(1),
+            let next = match event {
+                Event::Incoming(Incoming::ConnAck(_)) => {
+                    self.stage = Stage::Connected;
+                    waiting.next()
+                }
+                Event::Incoming(Incoming::SubAck(_)) => {
+                    granted = granted.saturating_add(1);
+                    waiting.next()
+                }
                 Event::Incoming(Incoming::Publish(publish)) => {
                     if publish.retain && is_ours(&publish.topic, &publish.payload) {
                         debug!("Found {}.", publish.topic);
                         ours.insert(publish.topic);
                     }
+                    None
                 }
                 _ => continue,
-            }
+            };
             // One after the other, so that the queue never fills.
-            if let Some(filter) = waiting.next() {
-                self.client.try_subscribe(filter, QoS::AtLeastOnce).map_err(|e| e.to_string())?;
+            if let Some(filter) = next {
+                self.client.try_subscribe(filter, super::LOOKING).map_err(|e| e.to_string())?;
             }
             if granted >= filters.len() {
                 by = Instant::now().checked_add(QUIET).unwrap_or(self.until).min(self.until);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Subscriptions;
 use crate::config::Qos;
 use crate::payload::Message;
 
@@ -31,18 +32,47 @@ pub(super) struct Wanted {
     parts: BTreeMap<Source, Part>,
     /// Topics on which nothing shall be retained.
     cleared: BTreeSet<String>,
+    /// What is subscribed to.
+    pub(super) subscriptions: Arc<Subscriptions>,
     /// How often Home Assistant was born.
     births: u64,
+}
+
+impl Wanted {
+    /// A source's part, in which these topics are announced: they are not to be empty any more.
+    fn part(&mut self, source: Source, discovery: &[Message]) -> &mut Part {
+        let mut again = false;
+        for message in discovery {
+            again |= self.cleared.remove(&message.topic);
+        }
+        let part = self.parts.entry(source).or_default();
+        if again {
+            part.edition = part.edition.wrapping_add(1);
+        }
+        part
+    }
 }
 
 /// A source's part of it.
 #[derive(Debug, Default)]
 struct Part {
     discovery: Vec<Message>,
+    /// Counts how often discovery changed.
+    edition: u64,
     /// What was said last.
     states: Vec<Message>,
     /// Counts what was said.
     version: u64,
+}
+
+impl Part {
+    /// With hundreds of meters, it counts that only what has changed is looked at again.
+    fn announce(&mut self, discovery: Vec<Message>) {
+        if self.discovery != discovery {
+            self.discovery = discovery;
+            self.edition = self.edition.wrapping_add(1);
+        }
+    }
 }
 
 /// Changes what should stand on the broker. Never waits.
@@ -52,27 +82,34 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new() -> (Self, watch::Receiver<Wanted>) {
-        let (sender, wanted) = watch::channel(Wanted::default());
+    pub(super) fn new(subscriptions: Subscriptions) -> (Self, watch::Receiver<Wanted>) {
+        let subscriptions = Arc::new(subscriptions);
+        let (sender, wanted) = watch::channel(Wanted { subscriptions, ..Wanted::default() });
         (Self { wanted: Arc::new(sender) }, wanted)
     }
 
     /// Sets a source's discovery messages.
     pub fn announce(&self, source: Source, discovery: Vec<Message>) {
-        self.wanted
-            .send_modify(|wanted| wanted.parts.entry(source).or_default().discovery = discovery);
+        self.wanted.send_modify(|wanted| wanted.part(source, &discovery).announce(discovery));
     }
 
     /// Sets a source's discovery messages and its states, which follow them. What was said before
     /// is forgotten: values of an earlier poll are never sent again as if they were fresh.
     pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
         self.wanted.send_modify(|wanted| {
-            let part = wanted.parts.entry(source).or_default();
-            *part = Part { discovery, states, version: part.version.wrapping_add(1) };
+            let part = wanted.part(source, &discovery);
+            part.announce(discovery);
+            part.states = states;
+            part.version = part.version.wrapping_add(1);
         });
     }
 
-    /// Takes away what is retained on a topic.
+    /// Subscribes to this, and to nothing else.
+    pub fn subscribe(&self, subscriptions: Subscriptions) {
+        self.wanted.send_modify(|wanted| wanted.subscriptions = Arc::new(subscriptions));
+    }
+
+    /// Takes away what is retained on a topic, until something is announced there again.
     pub fn clear(&self, topic: String) {
         self.wanted.send_if_modified(|wanted| wanted.cleared.insert(topic));
     }
@@ -93,6 +130,8 @@ pub(super) struct Sent {
     /// Payloads by topic.
     discovery: BTreeMap<String, String>,
     cleared: BTreeSet<String>,
+    /// Which discovery messages these were, by source.
+    editions: BTreeMap<Source, u64>,
     /// What was said last, by source.
     versions: BTreeMap<Source, u64>,
     /// Until when states wait for their entities.
@@ -137,6 +176,7 @@ impl Sent {
         }
         if self.births.replace(wanted.births).is_some_and(|births| births != wanted.births) {
             self.discovery.clear();
+            self.editions.clear();
             self.versions.clear();
             self.not_before = now.checked_add(spread);
         }
@@ -144,17 +184,22 @@ impl Sent {
             due.later(at);
             return due;
         }
+        self.cleared.retain(|topic| wanted.cleared.contains(topic));
         for topic in &wanted.cleared {
             if self.cleared.insert(topic.clone()) {
+                self.discovery.remove(topic);
                 due.messages.push(nothing(topic));
             }
         }
         for (source, part) in &wanted.parts {
-            for message in &part.discovery {
-                let Message { topic, payload, .. } = message;
-                if self.discovery.insert(topic.clone(), payload.clone()).as_ref() != Some(payload) {
-                    due.messages.push(message.clone());
-                    self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+            if self.editions.insert(*source, part.edition) != Some(part.edition) {
+                for message in &part.discovery {
+                    let Message { topic, payload, .. } = message;
+                    let before = self.discovery.insert(topic.clone(), payload.clone());
+                    if before.as_ref() != Some(payload) {
+                        due.messages.push(message.clone());
+                        self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
+                    }
                 }
             }
             if self.versions.get(source) == Some(&part.version) || part.states.is_empty() {
@@ -198,7 +243,7 @@ mod tests {
 
     impl Broker {
         fn start() -> (Publisher, Self) {
-            let (publisher, wanted) = Publisher::new();
+            let (publisher, wanted) = Publisher::new(Subscriptions::default());
             (publisher, Self { sent: Sent::default(), wanted, next: None })
         }
 
@@ -282,5 +327,23 @@ mod tests {
         assert_eq!(broker.gets(), "");
         broker.sent = Sent::default();
         assert_eq!(broker.gets(), "status=online old=");
+    }
+    /// A parameter that is taken out of the configuration, and put in again, twice.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_announced_again_is_not_cleared_any_more() {
+        let (publisher, mut broker) = Broker::start();
+        let meter = Source::Meter(0);
+        let config = || vec![message("config", "{}")];
+        publisher.announce(meter, config());
+        assert_eq!(broker.gets(), "status=online config={}");
+        for _ in 0..2 {
+            publisher.announce(meter, Vec::new());
+            publisher.clear("config".to_owned());
+            assert_eq!(broker.gets(), "config=");
+            publisher.announce(meter, config());
+            assert_eq!(broker.gets(), "config={}");
+        }
+        broker.sent = Sent::default();
+        assert_eq!(broker.gets(), "status=online config={}");
     }
 }

@@ -6,6 +6,7 @@
 //! meters are on one port, each poll waits for its turn; what others do does not move the beat.
 
 mod ask;
+mod beat;
 mod journal;
 mod reader;
 
@@ -20,6 +21,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::ask::{Memory, Polled, poll};
+pub use self::beat::Beat;
+use self::beat::LEAST;
 pub use self::journal::Complaint;
 use self::journal::Journal;
 pub(crate) use self::journal::words;
@@ -43,7 +46,8 @@ pub struct Plan<O> {
     pub registers: Vec<RegisterId>,
     /// Which model the user says that it is.
     pub version: Version,
-    /// From the start of one poll to the start of the next.
+    /// From the start of one poll to the start of the next; polls are at its multiples by the clock
+    /// on the wall.
     pub interval: Duration,
 }
 
@@ -57,8 +61,8 @@ impl Plan<Port> {
     }
 }
 
-/// How long the first poll of one of several meters waits: they come one after the other, and so
-/// do all later ones, rather than all at once. The first meter's comes at once.
+/// How much later than on the beat one of several meters is polled: they come one after the other,
+/// rather than all at once. The first meter's polls are on the beat.
 #[must_use]
 pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
     let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
@@ -112,27 +116,17 @@ pub struct PollResult {
     pub took: Duration,
 }
 
-/// Polls as [`run`] does, but the first time after a while, which moves all later ones as well.
-pub async fn run_after<O: Open>(
-    wait: Duration,
-    plan: Plan<O>,
-    results: mpsc::Sender<PollResult>,
-    trigger: Trigger,
-    stop: CancellationToken,
-) {
-    if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-        run(plan, results, trigger, stop).await;
-    }
-}
-
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
 /// waiting for. Polls that fall into a longer one are skipped.
+///
+/// The first poll comes at once, the others are on the [`Beat`].
 ///
 /// After a poll that read nothing the next one comes sooner, then ever later up to the interval:
 /// somebody may be standing there, moving the head or pressing keys. Where other meters wait for
 /// their turns meanwhile, it costs them one short request, and not more often than every 15 s.
 pub async fn run<O: Open>(
     mut plan: Plan<O>,
+    beat: Beat,
     results: mpsc::Sender<PollResult>,
     trigger: Trigger,
     stop: CancellationToken,
@@ -141,15 +135,27 @@ pub async fn run<O: Open>(
     plan.registers.retain(|register| seen.insert(*register));
     let mut journal = Journal::new(plan.port_name.clone());
     let mut memory = Memory::new(plan.version);
-    let mut tick = Instant::now();
-    let mut due = tick;
+    let start = Instant::now();
+    let mut due = start.checked_add(beat.shift()).unwrap_or(start);
+    let mut tick = due;
     let mut back_off = FIRST_BACK_OFF;
     let (mut started, mut hurried) = (None, false);
     loop {
+        // Somebody may set the clock, as a computer without one of its own does after its start.
+        let look = Instant::now().checked_add(LOOK).filter(|look| {
+            // Just before the beat the two clocks might disagree on which beat comes next.
+            let is_long_before = tick.saturating_duration_since(*look) > RECOVERY;
+            is_long_before && due == tick && started.is_some()
+        });
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = sleep_until(due) => {}
+            () = sleep_until(due), if look.is_none() => {}
+            () = sleep_until(look.unwrap_or(due)), if look.is_some() => {
+                tick = beat.next(plan.interval);
+                due = tick;
+                continue;
+            }
             () = trigger.pulled(), if !hurried => {
                 let soon = started.and_then(|at: Instant| at.checked_add(RECOVERY));
                 due = due.min(soon.unwrap_or(due)).max(Instant::now());
@@ -158,6 +164,7 @@ pub async fn run<O: Open>(
             }
         }
         hurried = false;
+        let on_beat = due == tick && started.is_some();
         // Waiting for others is no part of the poll, and no failure.
         let turn = tokio::select! {
             biased;
@@ -185,9 +192,9 @@ pub async fn run<O: Open>(
             return;
         }
         let now = Instant::now();
-        while tick <= now {
-            tick = tick.checked_add(plan.interval).unwrap_or(now);
-        }
+        // A beat is not kept twice where the clock is put back a little.
+        let rest = if on_beat { RECOVERY } else { LEAST };
+        tick = beat.after(due, rest, plan.interval);
         due = tick;
         if memory.in_vain {
             due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));
@@ -200,6 +207,9 @@ pub async fn run<O: Open>(
         }
     }
 }
+
+/// So often is looked at the clock on the wall.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// From the end of a poll in vain to the next poll; doubles up to the interval.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(15);

@@ -98,6 +98,11 @@ fn without(names: &str) -> Opening {
     Opening::Meter(registers)
 }
 
+/// The time at which a test begins, so that beats fall on the multiples of the interval since then.
+fn midnight() -> Beat {
+    Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
+}
+
 fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
     Plan {
         port: Scripted { openings: Mutex::new(openings) },
@@ -569,8 +574,13 @@ async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let task =
-        tokio::spawn(run(plan("energy", openings), sender, Trigger::default(), stop.clone()));
+    let task = tokio::spawn(run(
+        plan("energy", openings),
+        midnight(),
+        sender,
+        Trigger::default(),
+        stop.clone(),
+    ));
     let mut ends = Vec::new();
     for _ in 0..9 {
         results.recv().await.unwrap();
@@ -599,7 +609,7 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let task = tokio::spawn(run(plan, sender, Trigger::default(), stop.clone()));
+    let task = tokio::spawn(run(plan, midnight(), sender, Trigger::default(), stop.clone()));
     for number in 0..3 {
         let result = results.recv().await.unwrap();
         assert_eq!(started.elapsed().as_secs(), number * 60);
@@ -611,13 +621,93 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
     assert_eq!(started.elapsed().as_secs(), 120);
 }
 
+/// In seconds since the start, which is at so many seconds after midnight by the clock on the wall:
+/// when the first polls end while `set` sets the clock forward, in seconds, at times since the start.
+async fn ends_of_polls(
+    offset: u64,
+    interval: u64,
+    openings: Vec<Opening>,
+    set: Vec<(u64, i64)>,
+) -> Vec<u64> {
+    let count = openings.len();
+    let midnight: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+    let start = Instant::now();
+    let clock = move || {
+        let elapsed = start.elapsed();
+        let is_set = |(at, _): &&(u64, i64)| elapsed >= Duration::from_secs(*at);
+        let by: i64 = set.iter().filter(is_set).map(|(_, by)| by).sum();
+        let time = midnight + elapsed + Duration::from_secs(offset);
+        (time + jiff::SignedDuration::from_secs(by)).to_zoned_datetime(jiff::tz::TimeZone::UTC)
+    };
+    let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", openings) };
+    let (sender, mut results) = mpsc::channel(1);
+    let beat = Beat::new(clock, Duration::ZERO);
+    let task = tokio::spawn(run(plan, beat, sender, Trigger::default(), CancellationToken::new()));
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        results.recv().await.unwrap();
+        ends.push(start.elapsed().as_secs());
+    }
+    task.abort();
+    ends
+}
+
+fn meters(count: usize) -> Vec<Opening> {
+    (0..count).map(|_| meter()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_poll_comes_at_once_and_the_others_on_the_beat() {
+    // At 00:02:03, every five minutes.
+    assert_eq!(ends_of_polls(123, 300, meters(4), vec![]).await, [0, 177, 477, 777]);
+    // For a day, every hour, from 00:59:59: no drift.
+    let ends = ends_of_polls(3599, 3600, meters(25), vec![]).await;
+    assert_eq!(ends, (0..25).map(|n: u64| (n * 3600).saturating_sub(3599)).collect::<Vec<_>>());
+}
+
+/// A computer without a clock of its own learns the time some seconds after its start; one with a
+/// wrong clock is put back.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_moves_the_beat() {
+    // From 00:00:10 to 00:58:10 after half a minute: the full hour is 110 s later.
+    let forward = vec![(30, 58 * 60)];
+    assert_eq!(ends_of_polls(10, 3600, meters(3), forward).await, [0, 110, 3710]);
+    // From 00:50 to the day before, 23:20.
+    let back = vec![(30, -90 * 60)];
+    assert_eq!(ends_of_polls(3000, 3600, meters(3), back).await, [0, 2400, 6000]);
+    // By a second back and forth, as clocks are: no poll twice, none left out.
+    let jitter = (1..200).map(|n| (n * 7, if n % 2 == 0 { 1 } else { -1 })).collect();
+    let ends = ends_of_polls(0, 60, meters(20), jitter).await;
+    for (number, end) in ends.iter().enumerate() {
+        assert!(end.abs_diff(u64::try_from(number).unwrap() * 60) <= 1, "{ends:?}");
+    }
+}
+
+/// Three tries of a meter that answers too late take longer than the interval.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_falls_into_a_longer_one_is_left_out() {
+    let openings = vec![Opening::Silent, meter(), meter(), meter()];
+    let ends = ends_of_polls(1, 3, openings, vec![]).await;
+    assert!(ends[0] > 3, "{ends:?}");
+    let next = |end: u64| (end + 1) / 3 * 3 + 2;
+    // The first of them waits until the line is quiet.
+    assert!(ends[1] - next(ends[0]) <= 1, "{ends:?}");
+    assert_eq!(ends[2..], [next(ends[0]) + 3, next(ends[0]) + 6]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_poll_out_of_turn_comes_at_once_but_not_too_often() {
     let openings = (0..9).map(|_| meter()).collect();
     let (sender, mut results) = mpsc::channel(1);
     let (trigger, stop) = (Trigger::default(), CancellationToken::new());
     let started = Instant::now();
-    let task = tokio::spawn(run(plan("energy", openings), sender, trigger.clone(), stop.clone()));
+    let task = tokio::spawn(run(
+        plan("energy", openings),
+        midnight(),
+        sender,
+        trigger.clone(),
+        stop.clone(),
+    ));
     let mut at = async || {
         results.recv().await.unwrap();
         started.elapsed().as_secs()
@@ -772,7 +862,7 @@ async fn for_a_while<O: Open + 'static>(
     let mut tasks = Vec::new();
     for plan in plans {
         let (sender, mut results) = mpsc::channel(1);
-        tokio::spawn(run(plan, sender, Trigger::default(), stop.clone()));
+        tokio::spawn(run(plan, midnight(), sender, Trigger::default(), stop.clone()));
         tasks.push(tokio::spawn(async move {
             let mut came = Vec::new();
             while let Some(result) = results.recv().await {
@@ -891,7 +981,7 @@ async fn who_waits_for_a_turn_stops_at_once() {
     let turn = plan.port.turn().await;
     let (sender, mut results) = mpsc::channel(1);
     let (trigger, stop) = (Trigger::default(), CancellationToken::new());
-    let task = tokio::spawn(run(plan, sender, trigger.clone(), stop.clone()));
+    let task = tokio::spawn(run(plan, midnight(), sender, trigger.clone(), stop.clone()));
     tokio::time::sleep(Duration::from_secs(30)).await;
     let asked = Instant::now();
     stop.cancel();
@@ -904,7 +994,7 @@ async fn who_waits_for_a_turn_stops_at_once() {
     let plan = server.plan(server.port("next", Some(SLOW)), 60);
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let task = tokio::spawn(run(plan, sender, trigger.clone(), stop.clone()));
+    let task = tokio::spawn(run(plan, midnight(), sender, trigger.clone(), stop.clone()));
     tokio::time::sleep(Duration::from_secs(20)).await;
     trigger.pull();
     drop(turn);

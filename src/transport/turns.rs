@@ -96,11 +96,21 @@ impl Turns {
 }
 
 /// A port that takes turns with others.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SharedPort<O = Port> {
     port: O,
     endpoint: Endpoint,
     turns: Turns,
+}
+
+/// A meter that is read no more is no reason for others to be considerate.
+impl<O> Drop for SharedPort<O> {
+    fn drop(&mut self) {
+        let endpoints = &mut self.turns.lock().endpoints;
+        if let Some(position) = endpoints.iter().position(|endpoint| *endpoint == self.endpoint) {
+            endpoints.swap_remove(position);
+        }
+    }
 }
 
 impl<O: Open> Open for SharedPort<O> {
@@ -157,5 +167,17 @@ mod tests {
         let third = turns.take(&"socket://c:1".parse().unwrap()).await;
         assert_eq!(rows(), 2);
         drop((second, third));
+    }
+
+    #[test]
+    fn a_meter_that_is_gone_shares_nothing() {
+        let (turns, endpoint) = (Turns::default(), "socket://a:1".parse::<Endpoint>().unwrap());
+        let first = turns.share_at(endpoint.clone(), ());
+        let second = turns.share_at(endpoint.clone(), ());
+        assert!(turns.is_shared(&endpoint));
+        drop(first);
+        assert!(!turns.is_shared(&endpoint));
+        drop(second);
+        assert!(turns.lock().endpoints.is_empty());
     }
 }

@@ -1,7 +1,9 @@
 //! What Home Assistant and the broker say to the program, and what is retained of earlier runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kamstrup2mqtt::simulator::{Behaviour, Registers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -9,7 +11,7 @@ use tokio::time::Instant;
 use crate::broker::Broker;
 use crate::program::Program;
 use crate::subscriber::{Arrived, Subscriber};
-use crate::{config, example_meter, patiently};
+use crate::{ALL_NAMES, config, example_meter, meter_on_tcp, patiently};
 
 /// A poll at the start and then none for long.
 fn seldom(yaml: &str) -> String {
@@ -102,6 +104,58 @@ async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() 
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
 }
 
+/// More than Mosquitto keeps for a client that has not acknowledged it.
+#[tokio::test]
+async fn however_much_is_retained_all_of_ours_is_found() {
+    const METERS: usize = 50;
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let with_meters = |count: usize| {
+        let list = (0..count).map(|number| format!("  - {{ name: m{number} }}\n"));
+        format!(
+            "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
+             serial_device: {{ com_port: /dev/no-such-port }}\n\
+             kamstrup: {{ parameters: '{ALL_NAMES}' }}\n\
+             meters:\n{}",
+            broker.port(),
+            list.collect::<String>()
+        )
+    };
+    // Announced as the last of all.
+    let last = format!("homeassistant/button/kamstrup_m{}_read/config", METERS - 1);
+    let mut program = Program::start(&with_meters(METERS));
+    subscriber.until("all are announced", |all| times(all, &last) == 1).await;
+    program.terminate().await;
+    program.ended().await;
+    let stands = |last: &BTreeMap<String, String>| {
+        let configs = last.iter().filter(|(topic, _)| topic.ends_with("/config"));
+        configs.filter(|(_, payload)| !payload.is_empty()).count()
+    };
+    let many = stands(&subscriber.last());
+    assert!(many > 1500, "{many}");
+
+    let mut program = Program::start(&with_meters(1));
+    let gone = |all: &[Arrived]| all.iter().filter(|arrived| arrived.payload.is_empty()).count();
+    // The program's own two stand, and one meter's.
+    let one = 2 + (many - 2) / METERS;
+    subscriber.until("the others are taken away", |all| gone(all) == many - one).await;
+    assert_eq!(stands(&subscriber.last()), one);
+    program.terminate().await;
+    program.ended().await;
+
+    let mut program = Program::start(&with_meters(METERS));
+    subscriber.until("all are announced again", |all| times(all, &last) == 2).await;
+    program.terminate().await;
+    program.ended().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("meters.yaml");
+    std::fs::write(&file, with_meters(METERS)).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(forget.ended().await.code(), Some(0));
+    subscriber.until("nothing stands", |all| gone(all) >= 2 * many - one).await;
+    assert_eq!(stands(&subscriber.last()), 0);
+}
+
 /// The topics on which something is retained.
 async fn retained(broker: &Broker) -> Vec<String> {
     let mut later = Subscriber::connect(broker.port()).await;
@@ -125,6 +179,104 @@ async fn who_uses_the_same_ids_is_told_what_to_do() {
     let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
     let line = program.says("Set `homeassistant.id_prefix`").await;
     assert!(line.contains("Other meter") || line.contains("other"), "{line}");
+}
+
+/// With the settings that tell them apart, each has all of its own.
+#[tokio::test]
+async fn two_programs_on_one_broker_leave_each_other_alone() {
+    let (broker, meter, other) =
+        (Broker::start().await, example_meter().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let mut first = Program::start(&seldom(&config(&broker, &meter.com_port, "energy")));
+    subscriber.expect(ENERGY, "81947").await;
+    let settings = "client: attic, topic: attic, device_id: attic,";
+    let attic = seldom(&config(&broker, &other.com_port, "energy"))
+        .replace("mqtt: {", &format!("mqtt: {{ {settings}"));
+    let attic =
+        format!("{attic}homeassistant: {{ id_prefix: attic, status_topic: attic/birth }}\n");
+    let mut second = Program::start(&attic);
+    subscriber.expect("attic/energy", "81947").await;
+    let last = subscriber.last();
+    let id = |topic: &str| {
+        let entity: serde_json::Value = serde_json::from_str(&last[topic]).unwrap();
+        (entity["unique_id"].clone(), entity["device"]["identifiers"][0].clone())
+    };
+    assert_eq!(id(ENERGY_CONFIG), ("kamstrup_energy".into(), "kamstrup_meter".into()));
+    let attic_config = "homeassistant/sensor/attic_energy/config";
+    assert_eq!(id(attic_config), ("attic_energy".into(), "attic".into()));
+
+    // Each hears its own birth and its own commands.
+    subscriber.publish("attic/birth", "online", false).await;
+    subscriber.expect_times("attic/energy", "81947", 2).await;
+    subscriber.publish("attic/command/read", "", false).await;
+    subscriber.expect_times("attic/energy", "81947", 3).await;
+    let all = subscriber.all();
+    assert_eq!((times(&all, ENERGY), times(&all, ENERGY_CONFIG)), (1, 1));
+
+    for program in [&mut first, &mut second] {
+        program.terminate().await;
+        assert_eq!(program.ended().await.code(), Some(0));
+        program.says("Stopped.").await;
+        assert_eq!(program.count("WARN"), 0, "{:#?}", program.log());
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("attic.yaml");
+    std::fs::write(&file, &attic).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(forget.ended().await.code(), Some(0));
+    let kept = retained(&broker).await;
+    assert!(kept.contains(&ENERGY_CONFIG.to_owned()), "{kept:?}");
+    assert!(!kept.iter().any(|topic| topic.contains("attic")), "{kept:?}");
+}
+
+#[tokio::test]
+async fn each_of_two_meters_is_commanded_and_forgotten() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = seldom(&config(&broker, &meter.com_port, "energy"));
+    let yaml = yaml.replace("mqtt: {", "mqtt: { retain: true,");
+    let yaml = format!("{yaml}meters: [{{ name: house }}, {{ name: flat }}]\n");
+    let mut program = Program::start(&yaml);
+    let topics = ["kamstrup/house/reading", "kamstrup/flat/reading"];
+    let polled =
+        |house, flat| move |all: &[Arrived]| topics.map(|topic| times(all, topic)) == [house, flat];
+    subscriber.until("each was read", polled(1, 1)).await;
+    subscriber.publish("kamstrup/flat/command/read", "", false).await;
+    subscriber.until("one was read again", polled(1, 2)).await;
+    subscriber.publish("kamstrup/command/read", "", false).await;
+    subscriber.until("both were read again", polled(2, 3)).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+
+    // What stands of either is found as well.
+    assert!(retained(&broker).await.contains(&"kamstrup/flat/energy".to_owned()));
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("meters.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(forget.ended().await.code(), Some(0));
+    assert_eq!(retained(&broker).await, [""; 0]);
+}
+
+/// A MULTICAL 403 whose return sensor is disconnected.
+#[tokio::test]
+async fn what_the_meter_says_of_its_faults_is_told_in_words() {
+    let broker = Broker::start().await;
+    let registers = Registers::from_yaml("GetType: 0x0000 A1\nenergy: 5 kWh\ninfocode: 16\n");
+    let meter = meter_on_tcp(registers.unwrap(), Behaviour::default()).await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = config(&broker, &meter.com_port, "energy")
+        .replace("kamstrup: {", "kamstrup: { version: 403,");
+    let _program = Program::start(&yaml);
+    subscriber.expect("kamstrup/problem", "ON").await;
+    subscriber.expect("kamstrup/connection", "ON").await;
+    let last = subscriber.last();
+    insta::assert_snapshot!(last["kamstrup/info"]);
+    for (component, name) in [("binary_sensor", "problem"), ("sensor", "info")] {
+        let topic = format!("homeassistant/{component}/kamstrup_{name}/config");
+        let entity: serde_json::Value = serde_json::from_str(&last[&topic]).unwrap();
+        assert_eq!(entity["state_topic"], format!("kamstrup/{name}"));
+    }
 }
 
 /// A broker that lets the program in and then reads nothing more.

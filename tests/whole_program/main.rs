@@ -15,8 +15,11 @@ mod home;
 mod mosquitto;
 mod ports;
 mod program;
+mod reload;
+mod resident;
 mod several;
 mod simulate;
+mod stalls;
 mod subscriber;
 
 use std::collections::BTreeMap;
@@ -24,6 +27,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::logging::LocalTime;
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -374,6 +378,28 @@ async fn the_meters_own_units_are_announced_when_they_are_known() {
     assert!(place("homeassistant/sensor/kamstrup_energy/config") < place("kamstrup/energy"));
 }
 
+/// The beat is the wall clock's: after the first poll, at :00, :05, :10 and so on.
+#[tokio::test]
+async fn polls_keep_to_the_clock_on_the_wall() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = config(&broker, &meter.com_port, "energy").replace("0.02", "5s");
+    // It begins between two beats.
+    let now = LocalTime::now();
+    let into = u64::try_from(i64::from(now.second() % 5) * 1000 + i64::from(now.millisecond()));
+    let wait = (2_500 + 5_000 - into.unwrap()) % 5_000;
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    let _program = Program::start(&yaml);
+    subscriber.expect_times("kamstrup/energy", "81947", 3).await;
+    let reads = subscriber.all().into_iter().filter(|a| a.topic == "kamstrup/last_read");
+    for read in reads.skip(1) {
+        // `2026-11-23T15:17:25+01:00`; a poll takes a moment, and longer on a busy machine.
+        let second: u32 = read.payload[17..19].parse().unwrap();
+        assert!(second % 5 < 2, "{}", read.payload);
+    }
+}
+
 #[tokio::test]
 async fn a_register_that_the_meter_does_not_have_costs_only_itself() {
     let broker = Broker::start().await;
@@ -519,6 +545,9 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     };
     assert_eq!(values(subscriber.all()), 0);
     assert_eq!(subscriber.last().get("kamstrup/status").map(String::as_str), Some("online"));
+    subscriber.expect("kamstrup/connection", "OFF").await;
+    subscriber.expect("kamstrup/failed_reads", "2").await;
+    assert!(!subscriber.last().contains_key("kamstrup/last_read"));
 
     drop(connections);
     let (_registers, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
@@ -528,6 +557,8 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     });
     program.says("The meter answers again, after").await;
     subscriber.expect("kamstrup/energy", "81947").await;
+    subscriber.expect("kamstrup/connection", "ON").await;
+    assert!(subscriber.last().contains_key("kamstrup/last_read"));
 }
 
 #[tokio::test]

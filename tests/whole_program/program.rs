@@ -20,7 +20,7 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Program {
     process: Child,
     log: watch::Receiver<Vec<String>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Program {
@@ -53,6 +53,13 @@ impl Program {
         Self::run(command, folder, &[], variables)
     }
 
+    /// Runs with this file as `config.yaml` in its working directory, and these variables.
+    pub(crate) fn start_by(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+        Self::launch(folder, &[], variables)
+    }
+
     fn launch(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::run(Command::new(binary()), folder, arguments, variables)
     }
@@ -77,7 +84,7 @@ impl Program {
         let sender = Arc::new(sender);
         tokio::spawn(collect(process.stdout.take().unwrap(), Arc::clone(&sender)));
         tokio::spawn(collect(process.stderr.take().unwrap(), sender));
-        Self { process, log, _folder: folder }
+        Self { process, log, folder }
     }
 
     /// All lines so far, standard error included.
@@ -124,14 +131,45 @@ impl Program {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
+    /// How much memory it holds, in bytes.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        kilobytes * 1024
+    }
+
+    /// How many bytes wait in the system for a reader at this port of 127.0.0.1.
+    pub(crate) fn unsent(&self, port: u16) -> u64 {
+        // proc_pid_net(5): both addresses and the state in hexadecimal, then what waits there and
+        // here; 1 is an established connection.
+        let table = std::fs::read_to_string(self.proc("net/tcp")).unwrap();
+        let there = format!("0100007F:{port:04X}");
+        let waiting = table.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            (fields[2] == there && fields[3] == "01").then(|| fields[4].split_once(':').unwrap().0)
+        });
+        u64::from_str_radix(waiting.unwrap_or("0"), 16).unwrap()
+    }
+
     fn proc(&self, name: &str) -> PathBuf {
         format!("/proc/{}/{name}", self.process.id().unwrap()).into()
     }
 
     /// As `kill -TERM` does.
     pub(crate) async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Writes another `config.yaml`, and asks for it to be read as `kill -HUP` does.
+    pub(crate) async fn reload(&self, yaml: &str) {
+        std::fs::write(self.folder.path().join("config.yaml"), yaml).unwrap();
+        self.signal("-HUP").await;
+    }
+
+    pub(crate) async fn signal(&self, name: &str) {
         let pid = self.process.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        assert!(Command::new("kill").args([name, &pid]).status().await.unwrap().success());
     }
 
     /// As `kill -9` does.

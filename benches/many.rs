@@ -1,0 +1,332 @@
+//! Five hundred meters in one process, each read once a minute, in real time: whether every poll
+//! comes in time, and what a meter costs in memory, processor time and files.
+//!
+//! The program under test is the real one, built for release, and is measured alone: the meters, on
+//! lines of 1200 baud, and the broker are in this process. Beside it runs a second one with a single
+//! meter, to tell what the meters cost from what the program costs in any case.
+//!
+//! Fails if a poll is late or missing, if a value is missing, or if the program warns of anything.
+//! `docs/benchmarks.md` says how to read it.
+
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers of small things")]
+
+#[path = "../examples/embedded/mod.rs"]
+mod embedded;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+const METERS: u16 = 500;
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Of each meter. The first two set the beat, which the others must keep.
+const POLLS: usize = 6;
+/// A poll that begins so much off its beat is late, or too early.
+const IN_TIME: Duration = Duration::from_millis(500);
+/// Of the optical port.
+const BEHAVIOUR: Behaviour =
+    Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
+/// How often it is looked at what is open.
+const LOOK: Duration = Duration::from_millis(100);
+
+const PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
+const VALUES: usize = 7;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
+    embedded::start(broker).await?;
+    let mut heard = Heard::from(broker).await?;
+    let mut serving = JoinSet::new();
+    let many = Meters::serve(1, METERS, &mut serving).await?;
+    let one = Meters::serve(2, 1, &mut serving).await?;
+    let begun = Instant::now();
+    let mut warnings = JoinSet::new();
+    let many = Program::start("many", many, broker, &mut warnings)?;
+    let one = Program::start("one", one, broker, &mut warnings)?;
+
+    let polls = usize::from(METERS) * POLLS;
+    // All meters have been read when the last one's first poll has been.
+    heard.until(|readings| readings > usize::from(METERS), begun + INTERVAL * 2, &many).await?;
+    let (warm, readings) = (Instant::now(), heard.readings);
+    let processor = many.processor_time()?;
+    let deadline = begun + INTERVAL * u32::try_from(POLLS + 1)?;
+    heard.until(|readings| readings >= polls + POLLS, deadline, &many).await?;
+    let took = warm.elapsed();
+    let processor = many.processor_time()?.saturating_sub(processor);
+    let polled = heard.readings - readings;
+
+    let mut report = Report { out: io::stdout().lock(), failed: false };
+    report.beat(&many, &heard)?;
+    report.memory(&many, &one)?;
+    report.processor(processor, took, polled)?;
+    report.handles(&many, &one, heard.most_open)?;
+    drop((many, one));
+    while let Some(warned) = warnings.join_next().await {
+        for line in warned? {
+            report.fail(&line)?;
+        }
+    }
+    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Simulated meters, each at an address of its own, since what is behind one address takes turns.
+struct Meters {
+    addresses: Vec<SocketAddr>,
+    /// When each was connected to.
+    polled: Vec<Arc<Mutex<Vec<Instant>>>>,
+}
+
+impl Meters {
+    /// Listens at `127.NET.x.y`, which needs no setting up on Linux.
+    async fn serve(
+        net: u8,
+        count: u16,
+        serving: &mut JoinSet<io::Result<()>>,
+    ) -> anyhow::Result<Self> {
+        let (_, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
+        let (mut addresses, mut polled) = (Vec::new(), Vec::new());
+        for number in 1..=count {
+            let [high, low] = number.to_be_bytes();
+            let listener = TcpListener::bind((Ipv4Addr::new(127, net, high, low), 0)).await?;
+            addresses.push(listener.local_addr()?);
+            let times = Arc::new(Mutex::new(Vec::new()));
+            polled.push(Arc::clone(&times));
+            let meter = Simulator::new(registers.clone(), BEHAVIOUR);
+            serving.spawn(async move {
+                loop {
+                    let (stream, _) = listener.accept().await?;
+                    stream.set_nodelay(true)?;
+                    times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+                    meter.serve(stream).await?;
+                }
+            });
+        }
+        Ok(Self { addresses, polled })
+    }
+
+    /// When each was polled.
+    fn polled(&self) -> impl Iterator<Item = Vec<Instant>> {
+        self.polled.iter().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// The program, with its meters.
+struct Program {
+    _process: Child,
+    id: u32,
+    meters: Meters,
+    _folder: TempDir,
+}
+
+impl Program {
+    /// `warnings` gets a task that ends with the program, with all that it said.
+    fn start(
+        name: &str,
+        meters: Meters,
+        broker: SocketAddr,
+        warnings: &mut JoinSet<Vec<String>>,
+    ) -> anyhow::Result<Self> {
+        let list = meters.addresses.iter().enumerate();
+        let list = list.map(|(n, at)| format!("  - {{ name: m{n}, com_port: 'socket://{at}' }}\n"));
+        let yaml = format!(
+            "mqtt: {{ host: 127.0.0.1, port: {}, client: {name}, topic: {name} }}\n\
+             homeassistant: {{ id_prefix: {name} }}\n\
+             logging: {{ level: WARNING }}\n\
+             kamstrup: {{ poll_interval: 1, parameters: '{PARAMETERS}' }}\n\
+             meters:\n{}",
+            broker.port(),
+            list.collect::<String>()
+        );
+        let folder = TempDir::new()?;
+        let file = folder.path().join("meters.yaml");
+        std::fs::write(&file, yaml)?;
+        let mut process = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+            .arg("--config")
+            .arg(&file)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let id = process.id().context("it runs")?;
+        let mut lines = BufReader::new(process.stdout.take().context("its output")?).lines();
+        warnings.spawn(async move {
+            let mut said = Vec::new();
+            while let Ok(Some(line)) = lines.next_line().await {
+                said.push(line);
+            }
+            said
+        });
+        Ok(Self { _process: process, id, meters, _folder: folder })
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.id).into()
+    }
+
+    /// In user and system mode together.
+    fn processor_time(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(self.proc("stat"))?;
+        // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
+        let (_, fields) = stat.rsplit_once(')').context("a name")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        let ticks = ticks.sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// A figure of its memory in KiB.
+    fn memory(&self, figure: &str) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(self.proc("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).context("a figure")?;
+        Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// How many files, sockets and the like it has open.
+    fn handles(&self) -> anyhow::Result<usize> {
+        Ok(std::fs::read_dir(self.proc("fd"))?.count())
+    }
+}
+
+/// What arrives at the broker.
+struct Heard {
+    events: EventLoop,
+    /// Without it the event loop ends.
+    _client: AsyncClient,
+    /// Polls as a whole, of both programs.
+    readings: usize,
+    /// Those with fewer values than were asked for.
+    incomplete: usize,
+    /// The most that the program with many meters had open.
+    most_open: usize,
+}
+
+impl Heard {
+    async fn from(broker: SocketAddr) -> anyhow::Result<Self> {
+        let mut options = MqttOptions::new("bench", broker.ip().to_string(), broker.port());
+        options.set_keep_alive(Duration::from_secs(30));
+        let (client, mut events) = AsyncClient::new(options, 10);
+        client.subscribe("+/+/reading", QoS::AtLeastOnce).await?;
+        while !matches!(events.poll().await?, Event::Incoming(Packet::SubAck(_))) {}
+        Ok(Self { _client: client, events, readings: 0, incomplete: 0, most_open: 0 })
+    }
+
+    /// Listens until there are enough readings, or until it is too late.
+    async fn until(
+        &mut self,
+        enough: impl Fn(usize) -> bool,
+        deadline: Instant,
+        many: &Program,
+    ) -> anyhow::Result<()> {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !enough(self.readings) {
+            tokio::select! {
+                event = self.events.poll() => {
+                    if let Event::Incoming(Packet::Publish(publish)) = event? {
+                        let poll: Value = serde_json::from_slice(&publish.payload)?;
+                        let values = poll.get("values").and_then(Value::as_object).context("values")?;
+                        self.readings += 1;
+                        self.incomplete += usize::from(values.len() != VALUES);
+                    }
+                }
+                _ = look.tick() => self.most_open = self.most_open.max(many.handles()?),
+                () = sleep_until(deadline) => bail!("polls are missing: {} came", self.readings),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Report<W> {
+    out: W,
+    failed: bool,
+}
+
+impl<W: Write> Report<W> {
+    fn fail(&mut self, what: &str) -> anyhow::Result<()> {
+        self.failed = true;
+        writeln!(self.out, "  FAILED                  {what}")?;
+        Ok(())
+    }
+
+    fn beat(&mut self, many: &Program, heard: &Heard) -> anyhow::Result<()> {
+        let mut off = Vec::new();
+        for polled in many.meters.polled() {
+            ensure!(polled.len() >= POLLS, "polls of a meter are missing: {} came", polled.len());
+            let mut beats = polled.into_iter().skip(1);
+            let mut due = beats.next().context("a second poll")?;
+            for begun in beats {
+                due += INTERVAL;
+                off.push(begun.max(due).duration_since(begun.min(due)));
+            }
+        }
+        off.sort_unstable();
+        let last = off.last().copied().unwrap_or_default();
+        let middle = off.get(off.len() / 2).copied().unwrap_or_default();
+        writeln!(self.out, "\n{METERS} meters, a poll a minute, 1200 baud")?;
+        writeln!(self.out, "  polls                   {}", heard.readings)?;
+        writeln!(self.out, "  without all values      {}", heard.incomplete)?;
+        writeln!(self.out, "  off the beat, median    {} ms", middle.as_millis())?;
+        writeln!(self.out, "  off the beat, at most   {} ms", last.as_millis())?;
+        if last > IN_TIME {
+            self.fail("a poll was not in time")?;
+        }
+        if heard.incomplete > 0 {
+            self.fail("values are missing")?;
+        }
+        Ok(())
+    }
+
+    fn memory(&mut self, many: &Program, one: &Program) -> anyhow::Result<()> {
+        for (name, figure) in [("memory", "VmRSS"), ("memory, at most", "VmHWM")] {
+            let (all, single) = (many.memory(figure)?, one.memory(figure)?);
+            let each = ratio(all.saturating_sub(single), u64::from(METERS - 1))?;
+            writeln!(self.out, "  {name:<24}{all} KiB, with one meter {single} KiB")?;
+            writeln!(self.out, "    for each meter        {each} KiB")?;
+        }
+        Ok(())
+    }
+
+    fn processor(&mut self, used: Duration, took: Duration, polls: usize) -> anyhow::Result<()> {
+        let per_mille = ratio(used.as_micros() * 1000, took.as_micros())?;
+        let per_poll = ratio(used.as_micros(), u128::try_from(polls)?)?;
+        writeln!(self.out, "  processor time          {per_mille} of 1000, of one core")?;
+        writeln!(self.out, "    for each poll         {per_poll} µs")?;
+        Ok(())
+    }
+
+    fn handles(&mut self, many: &Program, one: &Program, most: usize) -> anyhow::Result<()> {
+        let (all, single) = (many.handles()?, one.handles()?);
+        writeln!(self.out, "  open files, at most     {most}")?;
+        writeln!(self.out, "    now, and with one     {all}, {single}")?;
+        Ok(())
+    }
+}
+
+/// With one decimal place.
+fn ratio<T>(number: T, of: T) -> anyhow::Result<Decimal>
+where
+    Decimal: TryFrom<T>,
+{
+    let decimal = |number| Decimal::try_from(number).ok().context("a number in range");
+    let ratio = decimal(number)?.checked_div(decimal(of)?).context("not of nothing")?;
+    Ok(ratio.round_dp(1))
+}

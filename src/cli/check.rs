@@ -1,0 +1,230 @@
+//! `kamstrup2mqtt check`: whether the configuration is right, and what it says.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+
+use super::ask::{print, print_json};
+use super::table::Table;
+use super::with_signals;
+use crate::config::{
+    self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot,
+};
+use crate::poll::Reader;
+use crate::{app, logging, mqtt, poll};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration; without it, as when the program runs: config.yaml, ../config.yaml, then
+    /// /etc/kamstrup2mqtt/config.yaml
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Read each meter once and log in at the broker, too; stop the running program first
+    #[arg(long)]
+    online: bool,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Default, Serialize)]
+struct Json<'a> {
+    valid: bool,
+    file: Option<String>,
+    /// What the program says in place of running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
+    warnings: &'a [String],
+    settings: Vec<EntryJson<'a>>,
+    /// Those of a list of meters.
+    meters: Vec<MeterJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<Vec<Found>>,
+}
+
+#[derive(Serialize)]
+struct MeterJson<'a> {
+    meter: &'a str,
+    settings: Vec<EntryJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct EntryJson<'a> {
+    key: &'static str,
+    /// Stars for a secret; null where nothing is set.
+    value: Option<String>,
+    from: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u64>,
+}
+
+impl<'a> From<&'a Entry> for EntryJson<'a> {
+    fn from(Entry { key, value, origin }: &'a Entry) -> Self {
+        let value = Some(value).filter(|value| **value != Effect::Nothing).map(Effect::to_string);
+        let (name, file, line, column) = (None, None, None, None);
+        let json = |from| Self { key, value, from, name, file, line, column };
+        match origin {
+            Origin::Default => json("default"),
+            Origin::Option(option) => Self { name: Some(option), ..json("option") },
+            Origin::Variable(variable) => Self { name: Some(variable), ..json("variable") },
+            Origin::SecretFile { variable, path } => Self {
+                name: Some(variable),
+                file: Some(path.display().to_string()),
+                ..json("secret file")
+            },
+            Origin::File(Spot { path, line, column }) => Self {
+                file: Some(path.display().to_string()),
+                line: Some(*line),
+                column: Some(*column),
+                ..json("file")
+            },
+        }
+    }
+}
+
+/// What came of a try.
+#[derive(Debug, Serialize)]
+struct Found {
+    /// The meter or the broker.
+    what: String,
+    works: bool,
+    said: String,
+}
+
+pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
+    let loaded = match config::load(args.config.as_deref(), &super::variables()) {
+        Ok(loaded) => loaded,
+        Err(error) if args.json => {
+            print_json(&refused(&error))?;
+            return Ok(ExitCode::from(2));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let found = if args.online { Some(try_all(&loaded.config)?) } else { None };
+    let works = found.iter().flatten().all(|found| found.works);
+    if args.json {
+        print_json(&json(&loaded, found))?;
+    } else {
+        print(&words(&loaded, found.as_deref()))?;
+    }
+    Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn refused(error: &ConfigError) -> Json<'_> {
+    let (problems, warnings) = match error {
+        ConfigError::Problems { problems, warnings } => {
+            (problems.iter().map(ToString::to_string).collect(), warnings.as_slice())
+        }
+        _ => (Vec::new(), [].as_slice()),
+    };
+    Json { error: Some(error.to_string()), problems, warnings, ..Json::default() }
+}
+
+fn json(loaded: &Loaded, online: Option<Vec<Found>>) -> Json<'_> {
+    let Loaded { settings, warnings, file, .. } = loaded;
+    let meters = settings.meters.iter().map(|(meter, entries)| MeterJson {
+        meter,
+        settings: entries.iter().map(EntryJson::from).collect(),
+    });
+    Json {
+        valid: true,
+        file: file.as_ref().map(|file| file.display().to_string()),
+        warnings,
+        settings: settings.sections.iter().map(EntryJson::from).collect(),
+        meters: meters.collect(),
+        online,
+        ..Json::default()
+    }
+}
+
+fn words(loaded: &Loaded, found: Option<&[Found]>) -> String {
+    let Loaded { settings, warnings, file, .. } = loaded;
+    let mut text = match file {
+        Some(file) => format!("The configuration {} is right.\n", file.display()),
+        None => "The configuration in environment variables is right.\n".to_owned(),
+    };
+    let sections = ("setting", &settings.sections);
+    let meters = settings.meters.iter().map(|(meter, entries)| (meter.as_str(), entries));
+    for (head, entries) in [sections].into_iter().chain(meters) {
+        let mut table = Table::new([head, "from", "value"]);
+        for Entry { key, value, origin } in entries {
+            table.row([(*key).to_owned(), origin.to_string(), value.to_string()]);
+        }
+        let _ = write!(text, "\n{table}");
+    }
+    if !warnings.is_empty() {
+        text.push_str("\nWorth a look:\n");
+        let lines = warnings.iter().map(|warning| format!("  - {warning}\n"));
+        text.extend(lines);
+    }
+    if let Some(found) = found {
+        text.push('\n');
+        text.extend(found.iter().map(|found| format!("{}: {}\n", found.what, found.said)));
+    }
+    text
+}
+
+/// Reads each meter, one after the other, and logs in at the broker.
+fn try_all(config: &Config) -> anyhow::Result<Vec<Found>> {
+    // What is found is said here, unless somebody looks for a mistake.
+    let debug = config.log_level == Level::DEBUG;
+    logging::start_beside(if debug { Level::DEBUG } else { Level::ERROR })?;
+    let mut found = Vec::new();
+    with_signals(async |stop| {
+        for meter in &config.meters {
+            found.push(try_meter(meter, &stop).await);
+        }
+        tokio::select! {
+            broker = try_broker(&config.broker) => found.push(broker),
+            () = stop.cancelled() => anyhow::bail!("stopped before all was tried"),
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Found {
+    let mut reader = Reader::new(app::plan(meter));
+    let result = reader.read(stop).await;
+    let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+    let what = format!("meter{name}");
+    let works = !result.readings.is_empty() || result.identity.serial.is_some();
+    let said = match result.trouble {
+        Some(trouble) if !works => format!("{}. {}", trouble.words, trouble.hint),
+        _ => {
+            let serial = result.identity.serial;
+            let serial = serial.map(|serial| format!(", serial number {serial}"));
+            format!(
+                "{} at {}{}: read {} of {} values in {}.",
+                result.identity.model_words(),
+                meter.endpoint,
+                serial.unwrap_or_default(),
+                result.readings.len(),
+                meter.parameters.len(),
+                poll::words(result.took),
+            )
+        }
+    };
+    Found { what, works, said }
+}
+
+async fn try_broker(broker: &Broker) -> Found {
+    let what = format!("broker {}", broker.name());
+    match mqtt::probe(broker).await {
+        Ok(()) => Found { what, works: true, said: "it lets this program in.".to_owned() },
+        Err(said) => Found { what, works: false, said },
+    }
+}

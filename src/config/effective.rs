@@ -1,0 +1,190 @@
+//! What counts, setting by setting, and where it comes from.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::keys::{self, Fallback, KEYS, Key};
+use super::source::{Listed, Place, Raw, Setting, Settings, Spot};
+use super::{Config, Meter, Secret, without_login};
+
+/// All settings that count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// Those of the program; of the meter as well, where there is no list of meters.
+    pub sections: Vec<Entry>,
+    /// Those of each meter in the list: what it is called, and its settings.
+    pub meters: Vec<(String, Vec<Entry>)>,
+}
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// As `mqtt.host`; as `com_port` for a meter in the list.
+    pub key: &'static str,
+    /// What counts.
+    pub value: Effect,
+    /// Who said so.
+    pub origin: Origin,
+}
+
+/// What counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// This.
+    Text(String),
+    /// This, which must not be shown.
+    Secret(Secret),
+    /// Nothing is set.
+    Nothing,
+}
+
+/// Stars for a secret, a dash for nothing.
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(text) => text,
+            Self::Secret(_) => "***",
+            Self::Nothing => "-",
+        })
+    }
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// An option of the command line.
+    Option(&'static str),
+    /// A variable.
+    Variable(&'static str),
+    /// A file that a variable names.
+    SecretFile {
+        /// The variable.
+        variable: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file.
+    File(Spot),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Option(option) => write!(f, "option {option}"),
+            Self::Variable(variable) => write!(f, "variable {variable}"),
+            Self::SecretFile { variable, path } => {
+                write!(f, "file {} (variable {variable})", path.display())
+            }
+            Self::File(Spot { path, line, .. }) => write!(f, "{}, line {line}", path.display()),
+        }
+    }
+}
+
+impl From<&Place> for Origin {
+    fn from(place: &Place) -> Self {
+        match place {
+            Place::Default => Self::Default,
+            Place::Option(option) => Self::Option(option),
+            Place::Variable(variable) => Self::Variable(variable),
+            Place::SecretFile { variable, path } => {
+                Self::SecretFile { variable: variable.clone(), path: path.clone() }
+            }
+            Place::File(spot) => Self::File(spot.clone()),
+            Place::Item(item) => item.spot.clone().map_or(Self::Default, Self::File),
+        }
+    }
+}
+
+impl Effective {
+    /// Of settings that were found right.
+    pub(super) fn new(settings: &Settings, config: &Config) -> Self {
+        let is_of_meter =
+            |key: &Key| keys::of_meter(key.name()).is_some_and(|of| of.path == key.path);
+        let listed = settings.meters();
+        let sections = KEYS.iter().filter(|key| listed.is_empty() || !is_of_meter(key));
+        let single = config.meters.first().filter(|_| listed.is_empty());
+        let sections = sections.filter_map(|key| entry(key, key.path, settings, single)).collect();
+        let meters = listed.iter().zip(&config.meters).map(|(one, meter)| {
+            let own = settings.of(one);
+            let keys = KEYS.iter().filter(|key| is_of_meter(key));
+            let keys = keys.filter_map(|key| entry(key, key.name(), &own, Some(meter)));
+            (called(one, meter), keys.collect())
+        });
+        Self { sections, meters: meters.collect() }
+    }
+
+    /// What counts now and did not before, or the reverse, in words.
+    #[must_use]
+    pub fn changes(&self, before: &Self) -> Vec<String> {
+        let mut changes = changed(&self.sections, &before.sections, "");
+        for (name, entries) in &self.meters {
+            match before.meters.iter().find(|(other, _)| other == name) {
+                Some((_, before)) => {
+                    changes.extend(changed(entries, before, &format!(" of {name}")));
+                }
+                None => changes.push(format!("{name} is new")),
+            }
+        }
+        let is_here = |name: &String| self.meters.iter().any(|(other, _)| other == name);
+        let gone = before.meters.iter().map(|(name, _)| name).filter(|name| !is_here(name));
+        changes.extend(gone.map(|name| format!("{name} is gone")));
+        changes
+    }
+}
+
+fn changed(now: &[Entry], before: &[Entry], whose: &str) -> Vec<String> {
+    let value = |entries: &[Entry], key: &str| {
+        entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone())
+    };
+    // Of two names of one setting, only the one that counts is there.
+    let gone = before.iter().filter(|entry| value(now, entry.key).is_none());
+    let differs = |entry: &&Entry| value(before, entry.key).as_ref() != Some(&entry.value);
+    let keys = now.iter().filter(differs).chain(gone).map(|entry| entry.key);
+    keys.map(|key| format!("`{key}`{whose}")).collect()
+}
+
+fn called(listed: &Listed, meter: &Meter) -> String {
+    match &meter.name {
+        Some(name) => format!("the meter `{name}`"),
+        None => listed.place.meter.clone(),
+    }
+}
+
+/// `None` for a name of a setting under which another one counts.
+fn entry(
+    key: &Key,
+    name: &'static str,
+    settings: &Settings,
+    meter: Option<&Meter>,
+) -> Option<Entry> {
+    let setting = settings.get(key);
+    if !settings.is_port_that_counts(key) {
+        return None;
+    }
+    let text = match (setting, settings.default_of(key)) {
+        (Some(Setting { raw: Raw::Text(text), .. }), _) => Some(text.clone()),
+        (Some(Setting { raw: Raw::List(items), .. }), _) => Some(items.join(", ")),
+        (None, Fallback::Value(text)) => Some(text.to_owned()),
+        (None, Fallback::Words(_)) => None,
+    };
+    let value = match meter.and_then(|meter| of_meter(key, meter)).or(text) {
+        None => Effect::Nothing,
+        Some(text) if key.secret => Effect::Secret(Secret::new(text)),
+        Some(text) => Effect::Text(without_login(text.trim())),
+    };
+    let origin = setting.map_or(Origin::Default, |setting| Origin::from(&setting.place));
+    Some(Entry { key: name, value, origin })
+}
+
+/// What counts for a meter where that is not what was written.
+fn of_meter(key: &Key, meter: &Meter) -> Option<String> {
+    match key.path {
+        "mqtt.device_id" => Some(meter.device_id.clone()),
+        "mqtt.device_name" => Some(meter.device_name.clone()),
+        "serial_device.timeout" if meter.timeout == crate::line::THINKING => Some("1.6".to_owned()),
+        _ => None,
+    }
+}

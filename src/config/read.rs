@@ -1,0 +1,109 @@
+//! Files as text: the configuration, and secrets that have a file of their own.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Bytes. No configuration is longer; a file that is was named by mistake.
+const LONGEST: u64 = 1024 * 1024;
+
+/// As long as MQTT can send it.
+const LONGEST_SECRET: u64 = 65_535;
+
+/// The text of a configuration; the error says in words what is in the way.
+pub(super) fn configuration(path: &Path) -> Result<String, String> {
+    let bytes = bytes(path, LONGEST)?
+        .ok_or("it is longer than 1 MiB, which no configuration is".to_owned())?;
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err("it is UTF-16 text; save it as UTF-8".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(valid);
+        let line = before.filter(|byte| **byte == b'\n').count().saturating_add(1);
+        format!("it is not UTF-8 text: line {line} has a character in another encoding; save it as UTF-8")
+    })
+}
+
+/// A secret that stands alone in a file, without the line end behind it.
+pub(super) fn secret(path: &Path) -> Result<String, String> {
+    // The line end does not count.
+    let too_long = || format!("it has more than {LONGEST_SECRET} bytes");
+    let bytes = bytes(path, LONGEST_SECRET.saturating_add(2))?.ok_or_else(too_long)?;
+    let mut text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    match u64::try_from(text.len()) {
+        Ok(0) => Err("it is empty".to_owned()),
+        Ok(1..=LONGEST_SECRET) => Ok(text),
+        _ => Err(too_long()),
+    }
+}
+
+/// What is in a file; `None` where this is more than `longest` bytes.
+fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
+    let metadata = path.metadata().map_err(|error| words(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a folder, not a file (Docker makes one where the file that it should \
+                    mount is missing)"
+            .to_owned());
+    }
+    // To open a pipe would wait until somebody writes into it.
+    if !metadata.is_file() {
+        return Err("it is not a file, but a pipe, a socket or a device".to_owned());
+    }
+    let file = File::open(path).map_err(|error| words(&error))?;
+    let mut bytes = Vec::new();
+    let read = file.take(longest.saturating_add(1)).read_to_end(&mut bytes);
+    let count = read.map_err(|error| words(&error))?;
+    Ok(u64::try_from(count).is_ok_and(|count| count <= longest).then_some(bytes))
+}
+
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn secrets() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("secret");
+        let read = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            secret(&path)
+        };
+        for (bytes, expected) in [
+            ("hunter2", "hunter2"),
+            ("hunter2\n", "hunter2"),
+            ("hunter2\r\n", "hunter2"),
+            ("hunter2\n\n", "hunter2\n"),
+            (" 007 \n", " 007 "),
+        ] {
+            assert_eq!(read(bytes.as_bytes()).as_deref(), Ok(expected));
+        }
+        let longest = "x".repeat(65_535);
+        assert_eq!(read(format!("{longest}\r\n").as_bytes()), Ok(longest.clone()));
+        let too_long = Err("it has more than 65535 bytes".to_owned());
+        assert_eq!(read(format!("{longest}x").as_bytes()), too_long);
+        assert_eq!(read(format!("{longest}xxxx").as_bytes()), too_long);
+        for nothing in ["", "\n", "\r\n"] {
+            assert_eq!(read(nothing.as_bytes()), Err("it is empty".to_owned()));
+        }
+        assert_eq!(read(b"\xFF"), Err("it is not UTF-8 text".to_owned()));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(secret(&path), Err("there is no such file".to_owned()));
+    }
+}

@@ -1,0 +1,35 @@
+//! Finds out whether the broker lets this program in.
+
+use std::time::Duration;
+
+use rumqttc::{Event, Incoming, Outgoing};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Stage, client, words};
+use crate::config::Broker;
+
+/// For the goodbye.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// Connects, logs in and leaves. The error says what the broker did, and what to do about it.
+pub async fn probe(broker: &Broker) -> Result<(), String> {
+    // Another id than that of the program, which may be running.
+    let id = format!("{}-check", broker.client_id);
+    let (client, mut event_loop) = client(broker, &id, None);
+    // It gives up by itself.
+    loop {
+        match event_loop.poll().await {
+            Ok(Event::Incoming(Incoming::ConnAck(_))) => break,
+            Ok(_) => {}
+            Err(error) => return Err(words(&error, Stage::of(&event_loop))),
+        }
+    }
+    let until = Instant::now().checked_add(LEAVING).unwrap_or_else(Instant::now);
+    let _ = client.try_disconnect();
+    while let Ok(Ok(event)) = timeout_at(until, event_loop.poll()).await {
+        if event == Event::Outgoing(Outgoing::Disconnect) {
+            break;
+        }
+    }
+    Ok(())
+}

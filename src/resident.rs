@@ -1,0 +1,222 @@
+//! The program as an add-on of Home Assistant. Who is not there any more can tell nobody what is
+//! wrong, and nobody starts it again: so it stays, whatever is wrong, says what and what to do, and
+//! goes on by itself when that is mended.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::app::{self, Around};
+use crate::config::options::{self, Options, OptionsError};
+use crate::logging;
+use crate::poll::Complaint;
+use crate::status::{Board, Problem};
+use crate::supervisor::{self, Supervisor};
+use crate::systemd;
+use crate::web;
+
+/// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
+/// that they are mended without a start is rare.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// So often broken options are told.
+const TELL: Duration = Duration::from_secs(60 * 60);
+
+/// Until everything is tried anew where a part has ended that must not.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What the program needs to know to be an add-on.
+#[derive(Debug)]
+pub struct Resident {
+    /// The file that Home Assistant writes.
+    pub options: PathBuf,
+    /// Where the page is.
+    pub listen: SocketAddr,
+    /// Who says which broker there is; nobody outside of Home Assistant.
+    pub supervisor: Option<Supervisor>,
+    /// The log, whose level is an option.
+    pub log: logging::Handle,
+}
+
+/// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
+/// cancelled. `first` is what the options were when the program started.
+pub async fn run(
+    resident: Resident,
+    first: Result<Options, OptionsError>,
+    stop: CancellationToken,
+) {
+    let board = Board::default();
+    let mut around = JoinSet::new();
+    around.spawn(web::run(resident.listen, board.clone(), stop.clone()));
+    // Whatever the options are: it does what it can.
+    systemd::ready();
+    let settled = stop.run_until_cancelled(settle(&resident.options, first, &board)).await;
+    let Some(options) = settled else {
+        info!("Stopped.");
+        return;
+    };
+    resident.log.set_level(options.config.log_level);
+    info!("The options are those of {}.", resident.options.display());
+    note(&options.warnings);
+    board.set_up(|setup| setup.warnings.clone_from(&options.warnings));
+    let options = Arc::new(options);
+    while !stop.is_cancelled() {
+        if let Err(error) = read(&options, &resident, &board, &stop).await {
+            error!("{error:#}. Everything is started anew.");
+            stop.run_until_cancelled(sleep(PAUSE)).await;
+        }
+    }
+}
+
+/// Waits until the options can be used.
+async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board) -> Options {
+    let mut result = first;
+    let mut told: Option<(OptionsError, Instant)> = None;
+    loop {
+        let error = match result {
+            Ok(options) => {
+                board.set_up(|setup| setup.problem = None);
+                return options;
+            }
+            Err(error) => error,
+        };
+        let is_old = |(known, at): &(OptionsError, Instant)| *known == error && at.elapsed() < TELL;
+        if !told.as_ref().is_some_and(is_old) {
+            tell(&error, board);
+            told = Some((error, Instant::now()));
+        }
+        sleep(LOOK).await;
+        result = options::load(file);
+    }
+}
+
+fn tell(error: &OptionsError, board: &Board) {
+    let (words, details) = (error.to_string(), error.problems());
+    let (hint, warnings) = (error.hint().to_owned(), error.warnings().to_vec());
+    error!("{words}.");
+    for detail in &details {
+        error!("{detail}.");
+    }
+    note(&warnings);
+    error!("{hint}");
+    board.set_up(|setup| {
+        setup.problem = Some(Problem { words, details, hint });
+        setup.warnings = warnings;
+    });
+}
+
+fn note(warnings: &[String]) {
+    for warning in warnings {
+        warn!("In the options: {warning}.");
+    }
+}
+
+async fn read(
+    options: &Arc<Options>,
+    resident: &Resident,
+    board: &Board,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let config = options.config.clone();
+    let (sender, brokers) = watch::channel(None);
+    let mut asking = JoinSet::new();
+    match &resident.supervisor {
+        _ if options.own_broker => {}
+        Some(supervisor) => {
+            let (supervisor, options) = (supervisor.clone(), Arc::clone(options));
+            let (board, stop) = (board.clone(), stop.clone());
+            asking.spawn(async move {
+                supervisor::run(supervisor, &options, sender, &board, stop).await;
+            });
+        }
+        None => nobody(board),
+    }
+    let (brokers, wording): (_, fn(&str) -> String) = if options.own_broker {
+        (None, options::of_own_broker)
+    } else {
+        (Some(brokers), options::of_supplied_broker)
+    };
+    let around = Around { brokers, board: board.clone(), wording };
+    // Home Assistant starts the add-on anew where its options have changed.
+    let (_, changes) = mpsc::channel(1);
+    app::run_changing(config, around, changes, stop.clone()).await
+}
+
+/// There is nobody who could be asked for the broker.
+fn nobody(board: &Board) {
+    let words = "There is no MQTT broker, and nobody to ask for one: this is not an add-on of Home \
+                 Assistant, or one without a token";
+    let hint = "Name a broker as `host` of `mqtt` in the options.";
+    warn!("{words}. {hint}");
+    let complaint = Complaint { words: words.to_owned(), hint: hint.to_owned() };
+    board.set_up(|setup| setup.broker = Some(complaint));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Broken options are told at once and once an hour, other ones when they come; good ones are taken.
+    #[tokio::test(start_paused = true)]
+    async fn options_may_be_mended() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).without_time();
+        let _log = tracing::subscriber::set_default(lines.with_target(false).finish());
+        let told = |text: &str| {
+            let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            log.lines().filter(|line| line.contains(text)).count()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("options.json");
+        let board = Board::default();
+        let first = options::load(&file);
+        let mut settling = tokio::spawn({
+            let (file, board) = (file.clone(), board.clone());
+            async move { settle(&file, first, &board).await }
+        });
+        let mut wait = async |time| tokio::time::timeout(time, &mut settling).await.ok();
+
+        let half_a_look = LOOK / 2;
+        assert!(wait(half_a_look).await.is_none());
+        assert_eq!(told("cannot be read"), 1);
+        assert!(board.setup().problem.unwrap().words.contains("cannot be read"));
+        assert!(wait(TELL).await.is_none());
+        assert_eq!(told("cannot be read"), 2);
+
+        std::fs::write(&file, r#"{"port": "COM3", "speed": 1}"#).unwrap();
+        assert!(wait(LOOK).await.is_none());
+        assert_eq!((told("cannot be read"), told("`COM3`"), told("`speed`")), (2, 1, 1));
+        let setup = board.setup();
+        assert!(setup.problem.unwrap().details[0].contains("`COM3`"));
+        assert_eq!(setup.warnings.len(), 1);
+
+        std::fs::write(&file, r#"{"port": "/dev/ttyUSB0"}"#).unwrap();
+        let options = wait(LOOK).await.unwrap().unwrap();
+        assert_eq!(options.config.meters[0].endpoint.to_string(), "/dev/ttyUSB0");
+        assert_eq!(board.setup().problem, None);
+    }
+}

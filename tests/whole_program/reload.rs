@@ -1,0 +1,255 @@
+//! SIGHUP, with another configuration than before.
+
+use std::process::Stdio;
+
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::broker::Broker;
+use crate::program::{Program, binary};
+use crate::subscriber::Subscriber;
+use crate::{config, example_meter, meter_on_tcp, patiently};
+
+const DISCOVERY: &str = "homeassistant/sensor/kamstrup_";
+
+fn connections(program: &Program) -> usize {
+    program.count("Connected to the broker")
+}
+
+#[tokio::test]
+async fn an_interval_and_parameters_change_in_the_same_connection() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    // So seldom that what comes has another reason.
+    let seldom = config(&broker, &meter.com_port, "energy,power").replace("0.02", "168h");
+    let mut program = Program::start(&seldom);
+    subscriber.expect("kamstrup/power", "6400").await;
+
+    program.reload(&seldom).await;
+    program.says("The configuration was read again: nothing has changed.").await;
+    assert_eq!(program.count("Reading energy, power from the meter"), 1);
+
+    let often = config(&broker, &meter.com_port, "energy,volume");
+    program.reload(&often).await;
+    let line = program.says("The configuration was read again. Changed: ").await;
+    assert!(line.ends_with(" `kamstrup.poll_interval`, `kamstrup.parameters`."), "{line}");
+    program.says("Reading energy, volume from the meter").await;
+    subscriber.expect_times("kamstrup/volume", "1917.57", 3).await;
+    // The entity of what is read no more is gone, and another one is there.
+    let power = format!("{DISCOVERY}power/config");
+    subscriber.expect(&power, "").await;
+    assert!(!subscriber.last()[&format!("{DISCOVERY}volume/config")].is_empty());
+    let values = subscriber.all().iter().filter(|a| a.topic == "kamstrup/power").count();
+    assert_eq!(values, 1);
+    // It expires sooner.
+    assert!(
+        subscriber.last()[&format!("{DISCOVERY}energy/config")].contains("\"expire_after\":34,")
+    );
+    // And comes back when it is configured again.
+    program.reload(&config(&broker, &meter.com_port, "energy,volume,power")).await;
+    subscriber.expect_times("kamstrup/power", "6400", 2).await;
+    assert!(!subscriber.last()[&power].is_empty());
+
+    assert_eq!(connections(&program), 1);
+    let statuses = subscriber.all().into_iter().filter(|a| a.topic == "kamstrup/status");
+    assert_eq!(statuses.map(|arrived| arrived.payload).collect::<Vec<_>>(), ["online"]);
+    // And seldom again.
+    program.reload(&seldom).await;
+    program.says_times("Reading energy, power from the meter", 2).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+#[tokio::test]
+async fn units_retain_and_the_log_change_in_the_same_connection() {
+    let broker = Broker::start().await;
+    let registers = Registers::example(EnergyUnit::Gigajoule, 0);
+    let meter = meter_on_tcp(registers, Behaviour::default()).await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = config(&broker, &meter.com_port, "energy");
+    let mut program = Program::start(&yaml);
+    subscriber.expect("kamstrup/energy", "81947.2").await;
+    assert_eq!(program.count("DEBUG"), 0);
+    let changed = yaml
+        .replace("kamstrup: {", "kamstrup: { units: meter,")
+        .replace("mqtt: {", "logging: { level: debug }\nmqtt: { retain: yes,");
+    program.reload(&changed).await;
+    let line = program.says("The configuration was read again. Changed: ").await;
+    assert!(line.ends_with(" `mqtt.retain`, `kamstrup.units`, `logging.level`."), "{line}");
+    subscriber.expect("kamstrup/energy", "295.01").await;
+    program.says("DEBUG").await;
+    let mut later = Subscriber::connect(broker.port()).await;
+    later.expect("kamstrup/energy", "295.01").await;
+    assert_eq!(connections(&program), 1);
+}
+
+#[tokio::test]
+async fn another_broker_is_another_connection() {
+    let (first, second) = (Broker::start().await, Broker::start().await);
+    let meter = example_meter().await;
+    let mut before = Subscriber::connect(first.port()).await;
+    let mut after = Subscriber::connect(second.port()).await;
+    let mut program = Program::start(&config(&first, &meter.com_port, "energy"));
+    before.expect("kamstrup/energy", "81947").await;
+    program.reload(&config(&second, &meter.com_port, "energy")).await;
+    let line = program.says("The configuration was read again. Changed: ").await;
+    assert!(line.ends_with(" `mqtt.port`."), "{line}");
+    before.expect("kamstrup/status", "offline").await;
+    after.expect("kamstrup/status", "online").await;
+    after.expect("kamstrup/energy", "81947").await;
+    // A clean goodbye, and no stop.
+    assert_eq!(program.count("Stopping."), 0);
+    // Another topic is another last will.
+    let other =
+        config(&second, &meter.com_port, "energy").replace("mqtt: {", "mqtt: { topic: heat,");
+    program.reload(&other).await;
+    after.expect("kamstrup/status", "offline").await;
+    after.expect("heat/energy", "81947").await;
+    program.kill().await;
+    after.expect("heat/status", "offline").await;
+}
+
+#[tokio::test]
+async fn a_broken_file_is_refused_and_the_old_one_stays() {
+    const SECRET: &str = "hunter2-secret";
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = config(&broker, &meter.com_port, "energy");
+    let debug = format!("{yaml}logging: {{ level: DEBUG }}\n");
+    let mut program = Program::start(&debug);
+    subscriber.expect("kamstrup/energy", "81947").await;
+    for (broken, words) in [
+        (yaml.replace("0.02", "often"), "found `often`, accepted: minutes"),
+        (yaml.replace("mqtt: {", &format!("mqtt: {{ password: [{SECRET}],")), "is not shown"),
+        (format!("mqtt:\n\tpassword: {SECRET}\n"), "a tab stands before the text"),
+        (format!("password {SECRET}\n"), "has no sections"),
+        (String::new(), "is empty"),
+    ] {
+        let before = subscriber.all().len();
+        program.reload(&broken).await;
+        program.says(words).await;
+        subscriber.until("another poll", |all| all.len() > before + 5).await;
+    }
+    program
+        .says_times("ERROR The configuration was read again and is not taken; the one before", 5)
+        .await;
+    // A right one is taken, secrets and all.
+    let right =
+        debug.replace("mqtt: {", &format!("mqtt: {{ username: somebody, password: {SECRET},"));
+    program.reload(&right).await;
+    program.says("Changed: `mqtt.username`, `mqtt.password`.").await;
+    subscriber.expect_times("kamstrup/status", "online", 2).await;
+    assert!(program.runs());
+    assert_eq!(program.count(SECRET), 0, "{:#?}", program.log());
+}
+
+#[tokio::test]
+async fn meters_come_and_go() {
+    let broker = Broker::start().await;
+    let (house, garage) = (example_meter().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let one = format!(
+        "mqtt: {{ host: 127.0.0.1, port: {} }}\nkamstrup: {{ parameters: energy }}\n\
+         meters:\n  - {{ name: house, com_port: '{}', poll_interval: 168h }}\n",
+        broker.port(),
+        house.com_port
+    );
+    let garage_item =
+        format!("  - {{ name: garage, com_port: '{}', poll_interval: 0.02 }}\n", garage.com_port);
+    let mut program = Program::start(&one);
+    subscriber.expect("kamstrup/house/energy", "81947").await;
+    program.reload(&format!("{one}{garage_item}")).await;
+    let line = program.says("The configuration was read again. Changed: ").await;
+    assert!(line.ends_with(" the meter `garage` is new."), "{line}");
+    subscriber.expect_times("kamstrup/garage/energy", "81947", 2).await;
+    // It may be asked for values as well.
+    subscriber.publish("kamstrup/garage/command/fly", "", false).await;
+    program.says("A message on `kamstrup/garage/command/fly` is ignored").await;
+
+    program.reload(&one).await;
+    program.says("the meter `garage` is gone.").await;
+    subscriber.expect(&format!("{DISCOVERY}garage_energy/config"), "").await;
+    subscriber.expect("homeassistant/button/kamstrup_garage_read/config", "").await;
+    // The other one did not notice.
+    assert_eq!(program.count("house: Read 1 of 1"), 1);
+    assert_eq!(program.count("house: Reading energy"), 1);
+    assert_eq!(connections(&program), 1);
+    let house = &subscriber.last()[&format!("{DISCOVERY}house_energy/config")];
+    assert!(!house.is_empty());
+}
+
+/// Variables are those of the start; files that they name are read again.
+#[tokio::test]
+async fn a_secret_in_a_file_is_read_again() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hunter2-1\n").unwrap();
+    let yaml = format!(
+        "{}logging: {{ level: DEBUG }}\n",
+        config(&broker, &meter.com_port, "energy").replace("mqtt: {", "mqtt: { topic: x,")
+    );
+    let variables = [
+        ("MQTT_USERNAME", "somebody"),
+        ("MQTT_PASSWORD_FILE", secret.to_str().unwrap()),
+        ("MQTT_TOPIC", "heat"),
+    ];
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let mut program = Program::start_by(&yaml, &variables);
+    subscriber.expect("heat/energy", "81947").await;
+    std::fs::write(&secret, "hunter2-2\n").unwrap();
+    program.reload(&yaml.replace("topic: x", "topic: y")).await;
+    let line = program.says("The configuration was read again. Changed: ").await;
+    assert!(line.ends_with(" `mqtt.password`."), "{line}");
+    subscriber.expect_times("heat/status", "online", 2).await;
+    std::fs::remove_file(&secret).unwrap();
+    program.reload(&yaml).await;
+    program.says("nothing to use (there is no such file)").await;
+    assert_eq!(program.count("hunter2"), 0, "{:#?}", program.log());
+}
+
+/// Who closes the window in which the program runs does not ask for another configuration.
+#[tokio::test]
+async fn a_terminal_that_is_closed_stops_it() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("home.yaml");
+    std::fs::write(&file, config(&broker, &meter.com_port, "energy")).unwrap();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let terminal = ioctl_tiocgptpeer(&master, flags).unwrap();
+    let mut process = Command::new(binary())
+        .arg("--config")
+        .arg(&file)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(terminal))
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    subscriber.expect("kamstrup/energy", "81947").await;
+    let hangup = async |process: &tokio::process::Child| {
+        let pid = process.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
+    };
+    // While it is there, the signal means what it always does.
+    hangup(&process).await;
+    subscriber.expect_times("kamstrup/energy", "81947", 3).await;
+    assert!(process.try_wait().unwrap().is_none());
+    drop(master);
+    hangup(&process).await;
+    let ended = patiently("the program ends", process.wait()).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+    subscriber.expect("kamstrup/status", "offline").await;
+}

@@ -1,0 +1,573 @@
+//! The program as an add-on of Home Assistant: whatever is wrong, it stays up, says so, and goes on
+//! when it is mended.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
+use rumqttc::ConnectReturnCode;
+use rumqttc::mqttbytes::v4::{ConnAck, Packet};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixDatagram};
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::broker::Broker;
+use crate::program::{Program, binary};
+use crate::subscriber::Subscriber;
+use crate::{OPTICAL, config, example_meter, meter_on_pty, meter_on_tcp, patiently};
+
+const TOKEN: &str = "the-token-of-the-add-on";
+const SECRET: &str = "hunter2-secret";
+
+/// How long stopping may take; Home Assistant's base images kill after three seconds.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// A stand-in for the Supervisor, which says what it is told to say.
+struct Supervisor {
+    address: SocketAddr,
+    says: watch::Sender<String>,
+    serving: JoinSet<()>,
+}
+
+impl Supervisor {
+    /// One that is not there yet.
+    async fn absent() -> Self {
+        let (_, address) = reserve().await;
+        Self { address, says: watch::Sender::default(), serving: JoinSet::new() }
+    }
+
+    async fn saying(status: &str, body: &str) -> Self {
+        let mut supervisor = Self::absent().await;
+        supervisor.says(status, body);
+        supervisor.start().await;
+        supervisor
+    }
+
+    /// What it says from now on.
+    fn says(&self, status: &str, body: &str) {
+        let length = body.len();
+        self.says.send_replace(format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json; charset=utf-8\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        ));
+    }
+
+    fn says_error(&self, message: &str) {
+        self.says("400 Bad Request", &format!(r#"{{"result":"error","message":"{message}"}}"#));
+    }
+
+    fn says_broker(&self, port: u16, password: &str) {
+        self.says("200 OK", &registered(port, password));
+    }
+
+    async fn start(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let says = self.says.subscribe();
+        self.serving.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
+                }
+                let asked = String::from_utf8(asked).unwrap();
+                assert!(asked.contains(&format!("Bearer {TOKEN}\r\n")), "{asked}");
+                let answer = says.borrow().clone();
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+    }
+
+    fn variables(&self) -> [(String, String); 2] {
+        let address = format!("http://{}", self.address);
+        [("SUPERVISOR_TOKEN", TOKEN), ("KAMSTRUP2MQTT_SUPERVISOR", &address)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+}
+
+fn registered(port: u16, password: &str) -> String {
+    format!(
+        r#"{{"result":"ok","data":{{"host":"127.0.0.1","port":{port},"ssl":false,
+        "protocol":"3.1.1","username":"addons","password":"{password}","addon":"core_mosquitto"}}}}"#
+    )
+}
+
+/// A port on which nothing listens any more.
+async fn reserve() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// The add-on with these options.
+struct AddOn {
+    program: Program,
+    folder: TempDir,
+}
+
+impl AddOn {
+    fn start(options: &str, supervisor: Option<&Supervisor>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("options.json");
+        std::fs::write(&file, options).unwrap();
+        let variables = supervisor.map(Supervisor::variables);
+        let variables: Vec<_> =
+            variables.iter().flatten().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let arguments = ["--options", file.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+        Self { program: Program::start_with(&arguments, &variables), folder }
+    }
+
+    /// Where its page is.
+    async fn page(&mut self) -> SocketAddr {
+        let line = self.program.says("The status page is at http://").await;
+        line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
+    }
+
+    /// Stops as Home Assistant stops it.
+    async fn stops(&mut self) {
+        let asked = Instant::now();
+        self.program.terminate().await;
+        assert_eq!(self.program.ended().await.code(), Some(0));
+        assert!(asked.elapsed() < LEAVE, "{:?}", asked.elapsed());
+        for secret in [SECRET, TOKEN] {
+            assert_eq!(self.program.count(secret), 0, "{:#?}", self.program.log());
+        }
+    }
+
+    /// The log without what differs from run to run.
+    fn log(&self, replaced: &[(&str, &str)]) -> String {
+        let mut lines = Vec::new();
+        for line in self.program.log() {
+            // After `2026-11-23T15:17:23+01:00`.
+            let mut line = line[25..].to_owned();
+            for (from, to) in replaced {
+                line = line.replace(from, to);
+            }
+            if let Some((before, _)) = line.split_once(" values in ") {
+                line = format!("{before} values in T s.");
+            }
+            if let Some((before, _)) = line.split_once("The status page is at ") {
+                line = format!("{before}The status page is at http://PAGE.");
+            }
+            lines.push(line);
+        }
+        lines.join("\n")
+    }
+}
+
+/// Asks the page, and gives status and body.
+async fn ask(page: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(page).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    patiently("the page", stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+async fn is_healthy(page: &str) -> bool {
+    let mut command = Command::new(binary());
+    command.args(["health", "--listen", page]).env_clear().stdin(Stdio::null());
+    let output = patiently("health", command.stderr(Stdio::piped()).output()).await.unwrap();
+    match output.status.code() {
+        Some(0) => assert_eq!(output.stderr, b""),
+        code => {
+            assert_eq!(code, Some(1));
+            assert!(String::from_utf8(output.stderr).unwrap().starts_with("error: "));
+        }
+    }
+    output.status.success()
+}
+
+fn options(port: &str, others: &str) -> String {
+    format!(r#"{{"port": "{port}", "parameters": ["energy"], "meters": [], "mqtt": {{}}{others}}}"#)
+}
+
+/// All that a user sees when the machine starts: the Supervisor is not there yet, then it is starting,
+/// then it has no broker, then it has.
+#[tokio::test]
+async fn a_cold_boot_reads_well() {
+    let broker = Broker::start().await;
+    let meter = meter_on_tcp(Registers::example(EnergyUnit::KilowattHour, 0), OPTICAL).await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let mut supervisor = Supervisor::absent().await;
+    let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
+    add_on.program.says("cannot be reached").await;
+    // The meter is read meanwhile.
+    add_on.program.says("Read 1 of 1 values").await;
+    supervisor.says_error("System is not ready with state: setup");
+    supervisor.start().await;
+    add_on.program.says("is still starting").await;
+    supervisor.says_error("Service not enabled");
+    add_on.program.says("has no MQTT broker").await;
+    let page = add_on.page().await;
+    let shown = ask(page, "/").await;
+    assert!(shown.contains("Home Assistant has no MQTT broker, or none yet"), "{shown}");
+    assert!(is_healthy(&page.to_string()).await);
+    supervisor.says_broker(broker.port(), SECRET);
+    subscriber.expect("kamstrup/status", "online").await;
+    subscriber.expect("kamstrup/energy", "81947").await;
+    add_on.program.says("Connected to the broker").await;
+    let shown = ask(page, "/").await;
+    assert!(shown.contains(&format!("Connected to 127.0.0.1:{}", broker.port())), "{shown}");
+    assert!(shown.contains("81947 kWh"), "{shown}");
+    assert!(!shown.contains("has no MQTT broker"), "{shown}");
+    add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+    let file = add_on.folder.path().to_str().unwrap().to_owned();
+    let broker = format!("127.0.0.1:{}", broker.port());
+    let replaced = [
+        (file.as_str(), "/data"),
+        (meter.com_port.as_str(), "socket://HOST:PORT"),
+        (&broker, "core-mosquitto:1883"),
+    ];
+    insta::assert_snapshot!(add_on.log(&replaced));
+}
+
+#[tokio::test]
+async fn the_broker_is_registered_and_comes_late() {
+    let mut broker = Broker::start().await;
+    broker.kill().await;
+    let meter = example_meter().await;
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
+    add_on.program.says("nothing listens there").await;
+    broker.restart().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    subscriber.expect("kamstrup/energy", "81947").await;
+    assert_eq!(add_on.program.count("No connection to the broker"), 1);
+    // Home Assistant was asked again, and said what is known.
+    assert_eq!(add_on.program.count("says anew"), 0);
+    add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+/// A broker before which somebody asks for the password.
+async fn guarded(broker: u16, password: watch::Receiver<&'static str>) -> (u16, JoinSet<()>) {
+    let (listener, address) = reserve().await;
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut inside = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            inside.spawn(guard(stream, broker, password.clone()));
+        }
+    });
+    (address.port(), serving)
+}
+
+async fn guard(mut stream: TcpStream, broker: u16, mut password: watch::Receiver<&'static str>) {
+    let wanted = *password.borrow_and_update();
+    let mut unread = BytesMut::new();
+    let connect = loop {
+        let mut packet = unread.clone();
+        match Packet::read(&mut packet, 65_536) {
+            Ok(Packet::Connect(connect)) => break connect,
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => assert_ne!(stream.read_buf(&mut unread).await.unwrap(), 0),
+        }
+    };
+    let login = connect.login.unwrap();
+    assert_eq!(login.username, "addons");
+    if login.password != wanted {
+        let mut refused = BytesMut::new();
+        ConnAck::new(ConnectReturnCode::BadUserNamePassword, false).write(&mut refused).unwrap();
+        stream.write_all(&refused).await.unwrap();
+        return;
+    }
+    let mut inner = TcpStream::connect((Ipv4Addr::LOCALHOST, broker)).await.unwrap();
+    inner.write_all(&unread).await.unwrap();
+    tokio::select! {
+        _ = copy_bidirectional(&mut stream, &mut inner) => {}
+        // A broker that is set up anew starts anew.
+        _ = password.changed() => {}
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_rotated() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let (password, wanted) = watch::channel("first");
+    let (port, _serving) = guarded(broker.port(), wanted).await;
+    let supervisor = Supervisor::saying("200 OK", &registered(port, "first")).await;
+    let mut add_on =
+        AddOn::start(&options(&meter.com_port, r#", "log_level": "debug""#), Some(&supervisor));
+    subscriber.expect("kamstrup/energy", "81947").await;
+
+    // The broker has a new password, and Home Assistant does not know it yet.
+    password.send_replace(SECRET);
+    add_on.program.says("it refused user name or password").await;
+    supervisor.says_error("Service not enabled");
+    add_on.program.says("has no MQTT broker").await;
+    supervisor.says_broker(port, SECRET);
+    add_on.program.says("says anew how to log in").await;
+    add_on.program.says_times("Connected to the broker", 2).await;
+    subscriber.expect_times("kamstrup/status", "online", 2).await;
+    // Nobody has made settings of these names.
+    assert_eq!(add_on.program.count("`mqtt."), 0, "{:#?}", add_on.program.log());
+    add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+#[tokio::test]
+async fn broken_options_are_told_and_the_program_stays() {
+    let options = r#"{"port": "COM3", "parameters": ["energy", "enregy"], "meters": [],
+        "mqtt": {"host": "broker", "port": 70000, "password": "hunter2-secret"}, "speed": 1200}"#;
+    let mut add_on = AddOn::start(options, None);
+    let page = add_on.page().await;
+    add_on.program.says("Mend this").await;
+    assert!(is_healthy(&page.to_string()).await);
+    let shown = ask(page, "/").await;
+    for words in ["3 options are missing or wrong", "`enregy`", "70000", "Mend this", "`speed`"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    assert!(!shown.contains(SECRET), "{shown}");
+    // Home Assistant starts it anew instead.
+    add_on.program.signal("-HUP").await;
+    assert!(is_healthy(&page.to_string()).await);
+    assert!(add_on.program.runs());
+    add_on.stops().await;
+    insta::assert_snapshot!(add_on.log(&[]));
+}
+
+#[tokio::test]
+async fn no_options_at_all() {
+    let arguments = ["--options", "/no/such/options.json", "--listen", "127.0.0.1:0"];
+    let mut program = Program::start_with(&arguments, &[]);
+    program.says("The options /no/such/options.json cannot be read: No such file").await;
+    program.says("Restart the add-on").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_adapter_that_is_plugged_in_later() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("usb-head");
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    let options = options(path.to_str().unwrap(), r#", "poll_interval": "2s""#);
+    let mut add_on = AddOn::start(&options, Some(&supervisor));
+    add_on.program.says("cannot be opened").await;
+    subscriber.expect("kamstrup/connection", "OFF").await;
+    let page = add_on.page().await;
+    assert!(ask(page, "/").await.contains("cannot be opened"));
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let meter = meter_on_pty(registers, Behaviour::default());
+    symlink(&meter.com_port, &path).unwrap();
+    add_on.program.says("The meter answers again, after").await;
+    subscriber.expect("kamstrup/energy", "81947").await;
+    assert!(ask(page, "/").await.contains("81947 kWh"));
+    add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+/// Who is not asked for the broker needs no Supervisor.
+#[tokio::test]
+async fn a_broker_in_the_options_is_the_one() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let supervisor = Supervisor::absent().await;
+    let options = format!(
+        r#"{{"port": "{}", "parameters": ["energy"], "mqtt": {{"host": "127.0.0.1",
+        "port": {}, "topic": "heat"}}}}"#,
+        meter.com_port,
+        broker.port()
+    );
+    let mut add_on = AddOn::start(&options, Some(&supervisor));
+    subscriber.expect("heat/energy", "81947").await;
+    assert_eq!(add_on.program.count("Supervisor"), 0);
+    add_on.stops().await;
+    subscriber.expect("heat/status", "offline").await;
+}
+
+#[tokio::test]
+async fn nobody_knows_a_broker() {
+    let meter = example_meter().await;
+    let mut add_on = AddOn::start(&options(&meter.com_port, ""), None);
+    add_on.program.says("There is no MQTT broker, and nobody to ask for one").await;
+    add_on.program.says("Read 1 of 1 values").await;
+    let page = add_on.page().await;
+    assert!(ask(page, "/").await.contains("nobody to ask for one"));
+    add_on.stops().await;
+}
+
+/// A listener that answers nothing, and takes no more connections than it has.
+async fn full() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.push(TcpStream::connect(address).await.unwrap());
+    }
+    (listener, waiting)
+}
+
+/// Accepts everything and says nothing.
+async fn deaf() -> (SocketAddr, watch::Receiver<usize>, JoinSet<()>) {
+    let (listener, address) = reserve().await;
+    let (sender, count) = watch::channel(0);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut connections = Vec::new();
+        loop {
+            connections.push(listener.accept().await.unwrap());
+            sender.send_modify(|count| *count += 1);
+        }
+    });
+    (address, count, serving)
+}
+
+#[tokio::test]
+async fn stops_in_time_while_the_supervisor_hangs() {
+    let (address, mut asked, _serving) = deaf().await;
+    let supervisor = Supervisor { address, ..Supervisor::absent().await };
+    let meter = example_meter().await;
+    let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
+    patiently("it is asked", asked.wait_for(|count| *count > 0)).await.unwrap();
+    add_on.program.says("Read 1 of 1 values").await;
+    add_on.stops().await;
+}
+
+#[tokio::test]
+async fn stops_in_time_while_the_meter_is_silent() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    let (meter, mut asked, _serving) = deaf().await;
+    let mut add_on = AddOn::start(&options(&format!("socket://{meter}"), ""), Some(&supervisor));
+    subscriber.expect("kamstrup/status", "online").await;
+    patiently("it is asked", asked.wait_for(|count| *count > 0)).await.unwrap();
+    add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+#[tokio::test]
+async fn stops_in_time_while_the_port_is_opened() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    let (listener, _waiting) = full().await;
+    let port = format!("socket://{}", listener.local_addr().unwrap());
+    let mut add_on = AddOn::start(&options(&port, ""), Some(&supervisor));
+    subscriber.expect("kamstrup/status", "online").await;
+    add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+/// A broker that lets everybody in and then does not answer any more.
+#[tokio::test]
+async fn stops_in_time_while_the_broker_and_the_meter_hang() {
+    let (listener, address) = reserve().await;
+    let (sender, mut count) = watch::channel(0);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut unread = BytesMut::new();
+        stream.read_buf(&mut unread).await.unwrap();
+        let mut answer = BytesMut::new();
+        ConnAck::new(ConnectReturnCode::Success, false).write(&mut answer).unwrap();
+        stream.write_all(&answer).await.unwrap();
+        loop {
+            let read = stream.read_buf(&mut unread).await.unwrap();
+            if read == 0 {
+                return;
+            }
+            sender.send_modify(|count| *count += read);
+        }
+    });
+    let supervisor = Supervisor::saying("200 OK", &registered(address.port(), SECRET)).await;
+    let (meter, mut asked, _meter) = deaf().await;
+    let mut add_on = AddOn::start(&options(&format!("socket://{meter}"), ""), Some(&supervisor));
+    patiently("it is published", count.wait_for(|count| *count > 0)).await.unwrap();
+    patiently("it is asked", asked.wait_for(|count| *count > 0)).await.unwrap();
+    add_on.stops().await;
+}
+
+#[tokio::test]
+async fn the_page_of_the_program_alone() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let (_, address) = reserve().await;
+    let listen = address.to_string();
+    // Nobody is there yet.
+    assert!(!is_healthy(&listen).await);
+    let port = broker.port().to_string();
+    let variables = [
+        ("MQTT_HOST", "127.0.0.1"),
+        ("MQTT_PORT", port.as_str()),
+        ("SERIAL_COM_PORT", meter.com_port.as_str()),
+        ("KAMSTRUP_PARAMETERS", "energy,temp1"),
+    ];
+    let mut program = Program::start_with(&["--listen", &listen], &variables);
+    program.says("Read 2 of 2 values").await;
+    program.says("Connected to the broker").await;
+    let page = ask(address, "/").await;
+    for words in ["<td>energy</td><td class=\"value\">81947 kWh</td>", "67.25 °C", "Connected to"]
+    {
+        assert!(page.contains(words), "{page}");
+    }
+    assert!(is_healthy(&listen).await);
+    // What answers there must be this program.
+    assert!(!is_healthy(&format!("127.0.0.1:{port}")).await);
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    assert!(!is_healthy(&listen).await);
+}
+
+#[tokio::test]
+async fn systemd_is_told() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let yaml = config(&broker, &meter.com_port, "energy");
+    let file = folder.path().join("meter.yaml");
+    std::fs::write(&file, &yaml).unwrap();
+    let arguments = ["--config", file.to_str().unwrap()];
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
+    let mut program = Program::start_with(&arguments, &variables);
+    let mut told = Vec::new();
+    let mut hear = async |text: &str, times: usize| {
+        while told.iter().filter(|known: &&String| known.starts_with(text)).count() < times {
+            let mut message = [0; 256];
+            let length = patiently(text, socket.recv(&mut message)).await.unwrap();
+            told.push(String::from_utf8(message[..length].to_vec()).unwrap());
+        }
+    };
+    hear("READY=1\n", 1).await;
+    hear("WATCHDOG=1\n", 3).await;
+    // A good configuration, then a broken one.
+    std::fs::write(&file, yaml.replace("energy", "power")).unwrap();
+    program.signal("-HUP").await;
+    hear("READY=1\n", 2).await;
+    std::fs::write(&file, "mqtt: 1\n").unwrap();
+    program.signal("-HUP").await;
+    hear("READY=1\n", 3).await;
+    program.terminate().await;
+    hear("STOPPING=1\n", 1).await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    told.retain(|text| text != "WATCHDOG=1\n");
+    for text in &mut told {
+        if let Some(time) = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=") {
+            assert!(time.trim_end().parse::<u64>().unwrap() > 0);
+            *text = "RELOADING=1\n".to_owned();
+        }
+    }
+    let reload = ["RELOADING=1\n", "READY=1\n"];
+    assert_eq!(told, [&["READY=1\n"][..], &reload, &reload, &["STOPPING=1\n"]].concat());
+}
