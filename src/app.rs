@@ -311,7 +311,11 @@ impl Fleet {
         let mut ending: Vec<Id> = members.iter().map(|member| member.task).collect();
         let mut unasked = None;
         while !ending.is_empty() {
-            let ended = self.tasks.join_next_with_id().await?;
+            let ended = tokio::select! {
+                ended = self.tasks.join_next_with_id() => ended?,
+                // Who stops waits for all of them together, and not for long.
+                () = self.stop.cancelled() => break,
+            };
             let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
             match ending.iter().position(|ending| *ending == id) {
                 Some(position) if ended.is_ok() => drop(ending.swap_remove(position)),

@@ -62,7 +62,9 @@ pub async fn run(
         info!("Stopped.");
         return;
     };
-    resident.log.set_level(options.config.log_level);
+    if let Err(error) = resident.log.apply(&options.config.logging) {
+        error!("{error:#}.");
+    }
     info!("The options are those of {}.", resident.options.display());
     note(&options.warnings);
     board.set_up(|setup| setup.warnings.clone_from(&options.warnings));

@@ -534,6 +534,14 @@ fn every_trouble_is_documented() {
             }
         }
     }
+    for line in
+        snapshot("src/snapshots/kamstrup2mqtt__supervisor__tests__every_answer_has_its_own_words")
+    {
+        let found = line.split_once(": ").unwrap().1;
+        if !found.starts_with("Supplied") {
+            check(found.split([':', '.']).next().unwrap());
+        }
+    }
     assert!(missing.is_empty(), "DOCS.md says nothing of:\n{}", missing.join("\n"));
 }
 

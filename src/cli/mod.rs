@@ -153,7 +153,7 @@ fn start(args: &RunArgs) -> anyhow::Result<()> {
 fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     let variables = variables();
     let loaded = config::load(file, &variables)?;
-    let log = logging::start(loaded.config.log_level)?;
+    let log = logging::start(&loaded.config.logging)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -173,7 +173,7 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         let config = loaded.config.clone();
         let around = Around { board: board.clone(), ..Around::default() };
         let (changes, reloading) =
-            reload::on_hangup(file, &variables, loaded, log, board, stop.clone())?;
+            reload::on_hangup(file, &variables, loaded, log.clone(), board, stop.clone())?;
         tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
             never = reloading => match never {},
@@ -184,10 +184,12 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
 /// Is an add-on of Home Assistant.
 fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
-    let level = first.as_ref().map_or(Level::INFO, |options| options.config.log_level);
-    let log = logging::start(level)?;
+    let log = match &first {
+        Ok(options) => logging::start(&options.config.logging)?,
+        Err(_) => logging::start(&logging::Settings::to_stdout(Level::INFO))?,
+    };
     let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
-    let resident = Resident { options, listen, supervisor, log };
+    let resident = Resident { options, listen, supervisor, log: log.clone() };
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
