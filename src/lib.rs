@@ -12,6 +12,7 @@ pub mod config;
 pub mod discovery;
 pub mod guard;
 pub mod highres;
+pub mod history;
 pub mod identity;
 pub mod inbox;
 pub mod line;
