@@ -194,8 +194,9 @@ impl History {
 /// it; none holds up what is written. They wait for the disk: call them where that may be
 /// (`spawn_blocking`).
 ///
-/// A meter or a value that nothing is kept of has empty lists. An error is what [`History::trouble`]
-/// says, or that the file cannot be read.
+/// A meter or a value that nothing is kept of has empty lists, and so has everything before the
+/// database is made. An error is that the file cannot be read, or that it is not to be read
+/// ([`History::trouble`]).
 #[derive(Debug, Clone)]
 pub struct Reader {
     place: Place,
@@ -340,14 +341,17 @@ impl Reader {
 
     fn view<T>(
         &self,
-        read: impl FnOnce(&View) -> Result<T, rusqlite::Error>,
-    ) -> Result<T, Trouble> {
+        read: impl FnOnce(&View) -> Result<Vec<T>, rusqlite::Error>,
+    ) -> Result<Vec<T>, Trouble> {
         if let Some(trouble) = &*self.trouble.borrow()
             && trouble.forbids_reading()
         {
             return Err(trouble.clone());
         }
-        let all = self.place.view().and_then(|view| read(&view));
+        let all = self.place.view().and_then(|view| match view {
+            Some(view) => read(&view),
+            None => Ok(Vec::new()),
+        });
         all.map_err(|error| Trouble::from_sqlite(&error, self.place.path()))
     }
 }

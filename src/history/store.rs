@@ -96,13 +96,19 @@ impl Place {
         Ok(connection)
     }
 
-    /// For reading: what stands in the database at this moment.
-    pub(super) fn view(&self) -> Result<View, Error> {
+    /// For reading: what stands in the database at this moment; `None` before it is made.
+    pub(super) fn view(&self) -> Result<Option<View>, Error> {
+        if let Self::File(path) = self
+            && !path.exists()
+        {
+            return Ok(None);
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = self.connect(flags)?;
         // All that one reader asks for is of one moment.
         connection.execute_batch("BEGIN")?;
-        Ok(View { connection })
+        let is_made = !tables(&connection)?.is_empty();
+        Ok(is_made.then_some(View { connection }))
     }
 
     /// Moves a damaged file out of the way, in place of the one that was moved before it; gives its
@@ -238,9 +244,8 @@ fn prepare(place: &Place) -> Result<Result<Connection, Trouble>, Error> {
     let mut connection = place.connect(flags)?;
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, found) = (number("application_id")?, number("user_version")?);
-    let tables: i64 =
-        connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let is_new = (application, found, tables) == (0, 0, 0);
+    let made = tables(&connection)?;
+    let is_new = (application, found) == (0, 0) && made.is_empty();
     if !is_new && application != APPLICATION {
         return Ok(Err(Trouble::Foreign(path())));
     }
@@ -252,6 +257,13 @@ fn prepare(place: &Place) -> Result<Result<Connection, Trouble>, Error> {
             connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
         if verdict != "ok" {
             return Ok(Err(Trouble::Damaged { path: path(), reason: verdict }));
+        }
+        // What describes its tables is text, in which a changed letter may be no error.
+        let sample = Connection::open_in_memory()?;
+        sample.execute_batch(TABLES)?;
+        if made != tables(&sample)? {
+            let reason = "its tables are not those that it should have".to_owned();
+            return Ok(Err(Trouble::Damaged { path: path(), reason }));
         }
     }
     if let Place::File(_) = place {
@@ -266,6 +278,13 @@ fn prepare(place: &Place) -> Result<Result<Connection, Trouble>, Error> {
         transaction.commit()?;
     }
     Ok(Ok(connection))
+}
+
+/// The tables that there are, with their indexes: name, and how it was made.
+fn tables(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Error> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    tables.collect()
 }
 
 /// The row of a meter. One that has told its serial number goes on with what was noted before it did;
