@@ -162,7 +162,9 @@ impl History {
         }
         let (meter, time) = (meter.clone(), time.as_millisecond());
         let poll = Poll { meter, time, values: values.to_vec() };
-        if let Err(TrySendError::Full(_)) = self.polls.try_send(poll) {
+        let is_full = matches!(self.polls.try_send(poll), Err(TrySendError::Full(_)));
+        // Another trouble would be the reason.
+        if is_full && self.trouble.borrow().is_none() {
             let trouble = Trouble::Slow(self.reader.place.path().to_owned());
             writer::tell(&self.trouble, Some(&trouble));
         }
@@ -352,6 +354,10 @@ impl Reader {
             Some(view) => read(&view),
             None => Ok(Vec::new()),
         });
-        all.map_err(|error| Trouble::from_sqlite(&error, self.place.path()))
+        // What is known of the disk says more than what came of reading.
+        let known = || self.trouble.borrow().clone();
+        all.map_err(|error| {
+            known().unwrap_or_else(|| Trouble::from_sqlite(&error, self.place.path()))
+        })
     }
 }
