@@ -11,6 +11,7 @@ mod events;
 mod guard;
 mod metrics;
 mod page;
+mod past;
 mod ports;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -45,6 +46,7 @@ use tracing::{Level, debug, info, warn};
 use self::actions::Action;
 use self::api::Now;
 pub use self::guard::Visitors;
+use crate::history;
 use crate::status::Board;
 
 /// Where the page is in an add-on: Home Assistant asks from its own network.
@@ -99,6 +101,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Site {
     /// What is known.
     pub board: Board,
+    /// What was read earlier, where it is kept.
+    pub history: Option<history::Reader>,
     /// Who may look.
     pub visitors: Visitors,
     /// The clock on the wall.
@@ -237,7 +241,11 @@ fn refusing() -> Router {
 
 fn router(site: &Site) -> Router {
     let visitors = site.visitors;
-    let act = |action| post(move |State(site), form| async move { act(&site, action, form) });
+    let act = |action| {
+        post(move |State(site): State<Site>, form: Result<Form<_>, FormRejection>| async move {
+            act(&site, action, form.ok().map(|Form(form)| form))
+        })
+    };
     Router::new()
         .route("/", get(show))
         .route("/style.css", get(async || with_headers(StatusCode::OK, CSS, page::STYLE)))
@@ -252,6 +260,7 @@ fn router(site: &Site) -> Router {
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/state", get(state))
+        .route("/api/v1/history", get(past))
         .route(
             "/api/v1/openapi.json",
             get(async || with_headers(StatusCode::OK, JSON, api::DESCRIPTION)),
@@ -304,9 +313,9 @@ async fn events(State(site): State<Site>, Extension(guest): Extension<Guest>) ->
 }
 
 /// Does what was asked for, and leads back to the page.
-fn act(site: &Site, action: Action, form: Result<Form<actions::Form>, FormRejection>) -> Response {
+fn act(site: &Site, action: Action, form: Option<actions::Form>) -> Response {
     const WORDS: &str = "Which meter? Send its number as `meter`.\n";
-    let Ok(Form(form)) = form else {
+    let Some(form) = form else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };
     if let Err(actions::Refusal(status, words)) = actions::act(&site.board, action, form.meter) {
@@ -369,6 +378,20 @@ async fn state(State(site): State<Site>) -> Response {
     answered(JSON, api::state(&site.board, ports, &site.now()))
 }
 
+async fn past(
+    State(site): State<Site>,
+    query: Result<Query<past::Wanted>, QueryRejection>,
+) -> Response {
+    const WORDS: &str = "Which value? Send `meter` (its number) and `parameter` (its name).\n";
+    let Ok(Query(wanted)) = query else {
+        return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
+    };
+    match past::answer(&site, wanted).await {
+        Ok(json) => with_headers(StatusCode::OK, JSON, json),
+        Err(past::Refusal(status, words)) => with_headers(status, TEXT, words),
+    }
+}
+
 fn answered(kind: &'static str, made: Result<String, impl std::fmt::Display>) -> Response {
     match made {
         Ok(text) => with_headers(StatusCode::OK, kind, text),
@@ -417,7 +440,7 @@ mod tests {
 
     fn site() -> Site {
         let clock = || "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
-        Site { board: Board::default(), visitors: Visitors::HomeAssistant, clock }
+        Site { board: Board::default(), history: None, visitors: Visitors::HomeAssistant, clock }
     }
 
     async fn start(site: Site) -> (SocketAddr, JoinSet<()>) {

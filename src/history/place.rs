@@ -3,21 +3,19 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The directory that Home Assistant gives an add-on to keep things in.
-const ADD_ON: &str = "/data";
 /// The file's name.
 const FILE: &str = "history.db";
 /// Our directory where many programs keep their state.
 const OURS: &str = "kamstrup2mqtt";
 
-/// The file that readings are kept in: for an add-on in `/data`, else in the directory that systemd
+/// The file that readings are kept in: for an add-on beside its options (`/data`), else in the directory that systemd
 /// gives (`StateDirectory=`), else in that of the user; `None` where there is none of these.
 ///
 /// `variable` gives the environment. What is not an absolute path there does not count, as the XDG
 /// base directory specification has it.
 #[must_use]
 pub fn place(
-    is_add_on: bool,
+    options: Option<&Path>,
     variable: impl Fn(&'static str) -> Option<OsString>,
 ) -> Option<PathBuf> {
     let path = |name, below: &str| {
@@ -29,8 +27,8 @@ pub fn place(
         let path = Path::new(first);
         path.is_absolute().then(|| path.join(below))
     };
-    let directory = if is_add_on {
-        PathBuf::from(ADD_ON)
+    let directory = if let Some(options) = options {
+        options.parent()?.to_owned()
     } else {
         path("STATE_DIRECTORY", "")
             .or_else(|| path("XDG_STATE_HOME", OURS))
@@ -48,7 +46,8 @@ mod tests {
             let found = environment.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        place(is_add_on, variable).map(|path| path.to_str().unwrap().to_owned())
+        let options = is_add_on.then_some(Path::new("/data/options.json"));
+        place(options, variable).map(|path| path.to_str().unwrap().to_owned())
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::status::{
     ScanState,
 };
 
-/// What the answers are like, by OpenAPI 3.1.
+/// What the answers are like, by `OpenAPI` 3.1.
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
 
 /// All that is known just now.
@@ -54,6 +54,7 @@ struct SettingsJson {
     refused: Option<ProblemJson>,
     warnings: Vec<String>,
     broker: Option<ComplaintJson>,
+    history: Option<ComplaintJson>,
 }
 
 #[derive(Serialize)]
@@ -174,6 +175,7 @@ pub(super) fn state(board: &Board, ports: Vec<PortInfo>, now: &Now) -> serde_jso
             refused: setup.refused.map(problem),
             warnings: setup.warnings,
             broker: setup.broker.map(complaint),
+            history: setup.history.map(complaint),
         },
         meters: board.meters().into_iter().map(|state| meter(state, now)).collect(),
         ports: ports.into_iter().map(port).collect(),
@@ -238,7 +240,7 @@ fn meter(state: MeterState, now: &Now) -> MeterJson {
         values: state.values.into_iter().map(value).collect(),
         missing: state.missing.into_iter().collect(),
         line: line(state.line.on(now.wall.date())),
-        placement: state.placement.map(placement),
+        placement: state.placement.as_ref().map(placement),
         scan: state.scan.as_ref().map(scan),
     }
 }
@@ -263,8 +265,8 @@ pub(super) fn whole_seconds(duration: Duration) -> u64 {
     duration.saturating_add(Duration::from_millis(500)).as_secs()
 }
 
-fn placement(placement: Placement) -> PlacementJson {
-    let Placement { running, asked, hits, left, .. } = placement;
+fn placement(placement: &Placement) -> PlacementJson {
+    let Placement { running, asked, hits, left, .. } = *placement;
     PlacementJson { running, asked, hits, left_seconds: left.as_secs() }
 }
 
@@ -400,6 +402,7 @@ pub(super) mod tests {
             setup.refused = Some(problem("It is not taken"));
             setup.warnings = vec!["the option `x` is not known".to_owned()];
             setup.broker = Some(complaint("There is no broker"));
+            setup.history = Some(complaint("The disk is full"));
         });
         [board, Board::default()]
     }
@@ -428,18 +431,11 @@ pub(super) mod tests {
     /// What is described is there, and nothing else is.
     #[tokio::test(start_paused = true)]
     async fn the_description_is_true() {
-        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
-        let schema = &description["paths"]["/api/v1/state"]["get"]["responses"]["200"]["content"]["application/json"]
-            ["schema"];
-        let [full, empty] = boards().await;
-        for board in [&full, &empty] {
-            let text = state(board, ports(), &now()).unwrap();
-            let value: Value = serde_json::from_str(&text).unwrap();
-            let mut wrong = Vec::new();
-            schema::check(&description, schema, &value, "", &mut wrong);
-            assert_eq!(wrong, [""; 0], "{text}");
+        for board in boards().await {
+            let text = state(&board, ports(), &now()).unwrap();
+            assert_eq!(faults("State", &text), [""; 0], "{text}");
         }
-        // The check itself finds what is wrong.
+        let [full, _] = boards().await;
         let text = state(&full, ports(), &now()).unwrap();
         for (right, other) in [
             (r#""polls":24"#, r#""polls":-1"#),
@@ -451,10 +447,27 @@ pub(super) mod tests {
             (r#""register":60"#, r#""register":65536"#),
         ] {
             assert!(text.contains(right), "{right}");
-            let value: Value = serde_json::from_str(&text.replace(right, other)).unwrap();
-            let mut wrong = Vec::new();
-            schema::check(&description, schema, &value, "", &mut wrong);
-            assert!(!wrong.is_empty(), "{other}");
+            assert!(!faults("State", &text.replace(right, other)).is_empty(), "{other}");
+        }
+    }
+
+    /// An object may have nothing that is not described, and must have all that is.
+    #[test]
+    fn nothing_is_left_open() {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let schemas = description["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in schemas {
+            let Some(properties) = schema["properties"].as_object() else { continue };
+            let mut described: Vec<&str> = properties.keys().map(String::as_str).collect();
+            let required = schema["required"].as_array().unwrap().iter();
+            let mut required: Vec<&str> = required.map(|name| name.as_str().unwrap()).collect();
+            described.sort_unstable();
+            required.sort_unstable();
+            assert_eq!(
+                (described, &schema["additionalProperties"]),
+                (required, &false.into()),
+                "{name}"
+            );
         }
     }
 
@@ -475,114 +488,12 @@ pub(super) mod tests {
         assert_eq!(ready(&full), Ok(()));
     }
 
-    /// As much of JSON Schema as the description has.
-    pub(in super::super) mod schema {
-        use super::*;
-
-        pub(in super::super::super) fn check(
-            whole: &Value,
-            schema: &Value,
-            value: &Value,
-            at: &str,
-            wrong: &mut Vec<String>,
-        ) {
-            if let Some(name) = schema["$ref"].as_str() {
-                let name = name.strip_prefix("#").unwrap();
-                return check(whole, whole.pointer(name).unwrap(), value, at, wrong);
-            }
-            if let Some(any) = schema["anyOf"].as_array() {
-                let fits = |schema: &Value| {
-                    let mut wrong = Vec::new();
-                    check(whole, schema, value, at, &mut wrong);
-                    wrong.is_empty()
-                };
-                if !any.iter().any(fits) {
-                    wrong.push(format!("{at}: none of the kinds"));
-                }
-                return;
-            }
-            let is = |kind: &Value| match kind.as_str().unwrap() {
-                "object" => value.is_object(),
-                "array" => value.is_array(),
-                "string" => value.is_string(),
-                "integer" => value.is_i64() || value.is_u64(),
-                "number" => value.is_number(),
-                "boolean" => value.is_boolean(),
-                "null" => value.is_null(),
-                other => panic!("{other}"),
-            };
-            let right_kind = match &schema["type"] {
-                Value::Null => true,
-                Value::Array(kinds) => kinds.iter().any(is),
-                kind => is(kind),
-            };
-            if !right_kind {
-                wrong.push(format!("{at}: {value} is no {}", schema["type"]));
-                return;
-            }
-            if let Some(allowed) = schema["enum"].as_array()
-                && !allowed.contains(value)
-            {
-                wrong.push(format!("{at}: {value}"));
-            }
-            if let (Some(number), Some(least)) = (value.as_i64(), schema["minimum"].as_i64())
-                && number < least
-            {
-                wrong.push(format!("{at}: {number}"));
-            }
-            if let (Some(number), Some(most)) = (value.as_i64(), schema["maximum"].as_i64())
-                && number > most
-            {
-                wrong.push(format!("{at}: {number}"));
-            }
-            if let (Some(text), Some(pattern)) = (value.as_str(), schema["pattern"].as_str())
-                && !matches_pattern(pattern, text)
-            {
-                wrong.push(format!("{at}: {text}"));
-            }
-            for item in value.as_array().into_iter().flatten() {
-                check(whole, &schema["items"], item, &format!("{at}[]"), wrong);
-            }
-            let Some(object) = value.as_object() else { return };
-            for (name, value) in object {
-                let at = format!("{at}.{name}");
-                match (&schema["properties"][name], &schema["additionalProperties"]) {
-                    (Value::Null, Value::Object(others)) => {
-                        check(whole, &Value::Object(others.clone()), value, &at, wrong);
-                    }
-                    (Value::Null, _) => wrong.push(format!("{at} is not described")),
-                    (described, _) => check(whole, described, value, &at, wrong),
-                }
-            }
-            let properties = schema["properties"].as_object().into_iter().flatten();
-            let required = schema["required"].as_array().into_iter().flatten();
-            let names = properties.map(|(name, _)| name.as_str());
-            // All that is described must be there.
-            for name in names.chain(required.map(|name| name.as_str().unwrap())) {
-                if !object.contains_key(name) {
-                    wrong.push(format!("{at}.{name} is not there"));
-                }
-            }
-        }
-
-        /// Of `^\d{4}-[+-]…$`: digits, sets of characters, and characters that stand for themselves.
-        fn matches_pattern(pattern: &str, text: &str) -> bool {
-            let mut pattern = pattern.trim_matches(['^', '$']).replace("\\d{4}", "\\d\\d\\d\\d");
-            for character in text.chars() {
-                let (fits, used) = if pattern.starts_with("\\d") {
-                    (character.is_ascii_digit(), 2)
-                } else if pattern.starts_with('[') {
-                    let end = pattern.find(']').unwrap();
-                    (pattern[1..end].contains(character), end + 1)
-                } else {
-                    (pattern.starts_with(character), 1)
-                };
-                if !fits || pattern.len() < used {
-                    return false;
-                }
-                pattern.drain(..used);
-            }
-            pattern.is_empty()
-        }
+    /// What is wrong with an answer, by the schema of this name.
+    pub(in super::super) fn faults(schema: &str, text: &str) -> Vec<String> {
+        let mut description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        description["$ref"] = format!("#/components/schemas/{schema}").into();
+        let schema = jsonschema::draft202012::new(&description).unwrap();
+        let value = serde_json::from_str(text).unwrap();
+        schema.iter_errors(&value).map(|error| error.to_string()).collect()
     }
 }

@@ -20,10 +20,10 @@ const PREFIX: &str = "kamstrup2mqtt";
 type Labels = [(&'static str, String); 1];
 
 /// A number of a meter: its name, what it is, its unit, and where it is found.
-type Row<T> = (&'static str, &'static str, Option<Unit>, T);
+type Row = (&'static str, &'static str, Option<Unit>, fn(&LineQuality) -> u64);
 
 /// What is counted since the program started.
-const COUNTERS: [Row<fn(&LineQuality) -> u64>; 7] = [
+const COUNTERS: [Row; 7] = [
     ("polls", "Polls of the meter", None, |line| line.polls),
     ("failed_polls", "Polls that failed, in whole or in part", None, |line| line.failed),
     ("request_retries", "Requests that were made again", None, |line| line.retries),
@@ -35,7 +35,7 @@ const COUNTERS: [Row<fn(&LineQuality) -> u64>; 7] = [
     }),
 ];
 
-/// Everything, in the text format of OpenMetrics.
+/// Everything, in the text format of `OpenMetrics`.
 pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     let meters = board.meters();
     let mut registry = Registry::with_prefix(PREFIX);
