@@ -17,12 +17,12 @@ use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
 use crate::history::{History, MeterKey, Noted, Trouble};
 use crate::identity::{Identification, Identity};
-use crate::inbox::Inbox;
+use crate::inbox::{self, Inbox};
 use crate::line::Line;
 use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Brokers, Direction, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
-use crate::poll::{self, Beat, Complaint, Plan, PollResult, Trigger};
+use crate::poll::{self, Beat, Complaint, Legacy, Plan, PollResult, Trigger};
 use crate::status::{Board, LastPoll, LineQuality, MeterState, ValueState};
 use crate::systemd;
 use crate::topic::Topics;
@@ -77,9 +77,10 @@ pub async fn run_changing(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let started = LocalTime::now_text();
+    let legacy = Legacy::default();
     let mut next = Some(config);
     while let Some(config) = next {
-        next = serve(config, &around, &mut changes, &started, &stop).await?;
+        next = serve(config, &around, &mut changes, (&started, &legacy), &stop).await?;
     }
     info!("Stopped.");
     Ok(())
@@ -91,7 +92,7 @@ async fn serve(
     config: Config,
     around: &Around,
     changes: &mut mpsc::Receiver<Config>,
-    started: &str,
+    (started, legacy): (&str, &Legacy),
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Config>> {
     let Config { broker, publishing, meters, .. } = config;
@@ -112,7 +113,8 @@ async fn serve(
     links.spawn(connection.run(say_goodbye.clone()));
 
     let told = Told { board, history, page };
-    let mut fleet = Fleet::new(publisher, publishing, topics, started, told, stop.child_token());
+    let mut fleet =
+        Fleet::new(publisher, publishing, topics, (started, legacy), told, stop.child_token());
     fleet.start(meters.into_iter().zip(triggers).collect());
     systemd::ready();
     let mut next = None;
@@ -160,6 +162,8 @@ struct Fleet {
     /// Since when the program runs.
     started: String,
     turns: Turns,
+    /// What is known of meters that were read before.
+    legacy: Legacy,
     members: Vec<Member>,
     /// One for each member.
     tasks: JoinSet<()>,
@@ -193,7 +197,7 @@ impl Fleet {
         publisher: Publisher,
         publishing: Publishing,
         topics: Topics,
-        started: &str,
+        (started, legacy): (&str, &Legacy),
         told: Told,
         stop: CancellationToken,
     ) -> Self {
@@ -203,6 +207,7 @@ impl Fleet {
             topics,
             started: started.to_owned(),
             turns: Turns::default(),
+            legacy: legacy.clone(),
             members: Vec::new(),
             tasks: JoinSet::new(),
             count: 0,
@@ -266,7 +271,8 @@ impl Fleet {
         let (sender, results) = mpsc::channel(RESULTS);
         let stop = self.stop.child_token();
         let plan = plan(&meter).taking_turns(&self.turns);
-        let polling = poll::run(plan, beat, sender, trigger.clone(), stop.clone());
+        let (legacy, asked) = (self.legacy.clone(), trigger.clone());
+        let polling = poll::run_knowing(legacy, plan, beat, sender, asked, stop.clone());
         let (publishing, topics) = (Arc::clone(&self.publishing), self.topics.clone());
         let told = self.told.clone();
         let announcer = Announcer::new(number, meter.clone(), publishing, topics, told);
@@ -286,6 +292,8 @@ impl Fleet {
         let old: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
         let before = discovery::all_possible(&old, &self.publishing);
         let possible = discovery::all_possible(&meters, &publishing);
+        let retained = self.publishing.retain.then(|| inbox::states(&old, &self.topics));
+        let states = inbox::states(&meters, &self.topics);
         let is_as_before = *self.publishing == publishing;
         let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
         let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);
@@ -314,7 +322,9 @@ impl Fleet {
             self.members.push(member);
         }
         self.show();
-        before.difference(&possible).for_each(|topic| self.publisher.clear(topic.clone()));
+        let gone = retained.iter().flat_map(|retained| retained.difference(&states));
+        let gone = before.difference(&possible).chain(gone);
+        gone.for_each(|topic| self.publisher.clear(topic.clone()));
         let meters: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
         let triggers: Vec<_> = self.members.iter().map(|member| member.trigger.clone()).collect();
         let inbox = Inbox::new(&meters, &triggers, &self.publishing, &self.topics);

@@ -101,6 +101,12 @@ impl Identification {
         Self { version, found: BTreeMap::new(), commands: None, told: false }
     }
 
+    /// What the user says that it is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// The registers that are still to be asked for.
     pub fn registers(&self) -> impl Iterator<Item = RegisterId> {
         let identity = [SERIAL, EDITION, CUSTOMER_HIGH, CUSTOMER_LOW];

@@ -19,6 +19,12 @@ const BIRTH: &[u8] = b"online";
 /// So many unknown commands are told; who sends more does so by mistake.
 const MOST_TOLD: usize = 20;
 
+/// All topics on which states of these meters are published.
+#[must_use]
+pub fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
+    topics.states(meters.iter().map(|meter| (meter.name.as_ref(), meter.parameters.as_slice())))
+}
+
 /// Handles what comes from the broker.
 #[derive(Debug)]
 pub struct Inbox {
@@ -33,6 +39,9 @@ pub struct Inbox {
     /// What was told of others' announcements.
     advised: BTreeSet<String>,
     discovery_prefix: String,
+    /// Topics of ours on which nothing shall be retained, and by what they are subscribed to.
+    fleeting: BTreeSet<String>,
+    fleeting_filters: Vec<String>,
 }
 
 impl Inbox {
@@ -48,6 +57,12 @@ impl Inbox {
             let name = meter.name.as_ref()?;
             Some((topics.meter(Some(name)), vec![trigger.clone()]))
         });
+        let (fleeting, fleeting_filters) = if publishing.retain {
+            Default::default()
+        } else {
+            let has_names = meters.iter().any(|meter| meter.name.is_some());
+            (states(meters, topics), topics.state_filters(has_names))
+        };
         // Without a name, the command means all.
         let all = (topics.meter(None), triggers.to_vec());
         Self {
@@ -58,6 +73,8 @@ impl Inbox {
             possible: discovery::all_possible(meters, publishing),
             advised: BTreeSet::new(),
             discovery_prefix: publishing.discovery_prefix.clone(),
+            fleeting,
+            fleeting_filters,
         }
     }
 
@@ -66,7 +83,9 @@ impl Inbox {
     pub fn subscriptions(&self) -> Subscriptions {
         let commands = self.commands.iter().map(|(topics, _)| topics.commands());
         let always = [self.status_topic.clone()].into_iter().chain(commands).collect();
-        Subscriptions { always, at_first: discovery::filters(&self.discovery_prefix) }
+        let mut at_first = discovery::filters(&self.discovery_prefix);
+        at_first.extend(self.fleeting_filters.iter().cloned());
+        Subscriptions { always, at_first }
     }
 
     /// Handles messages until `stop` is cancelled, as the last one of `changes` says.
@@ -109,6 +128,12 @@ impl Inbox {
         }
         if *retained && topic.starts_with(&self.discovery_prefix) {
             return self.survey(topic, payload, publisher);
+        }
+        // Of a time when `retain` was on: Home Assistant would take it for a value of now.
+        if *retained && self.fleeting.contains(topic) {
+            debug!("`{topic}` has an old value, which is taken away.");
+            publisher.clear(topic.clone());
+            return;
         }
         let command = self.commands.iter().find_map(|(topics, triggers)| {
             topics.command(topic).map(|command| (command, triggers))
@@ -182,7 +207,8 @@ mod tests {
         let Subscriptions { always, at_first } = inbox().0.subscriptions();
         assert_eq!(always, ["homeassistant/status", "heat/command/+"]);
         let components = ["sensor", "binary_sensor", "button"];
-        assert_eq!(at_first, components.map(|name| format!("homeassistant/{name}/+/config")));
+        let announced = components.map(|name| format!("homeassistant/{name}/+/config"));
+        assert_eq!(at_first, [&announced[..], &["heat/+".to_owned()]].concat());
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ pub mod condition;
 pub mod config;
 pub mod discovery;
 pub mod fetch;
+pub mod file;
 pub mod guard;
 pub mod highres;
 pub mod history;

@@ -50,17 +50,16 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Sets which meters there are, each with its number. Of those that were there before, what is
-    /// known stays.
+    /// Sets which meters there are, each with its number. Of those that were there before, by the same
+    /// name at the same port, what is known stays.
     pub fn set_meters(&self, meters: Vec<(usize, MeterState)>) {
         self.meters.send_modify(|known| {
             let numbered = |(number, meter)| MeterState { number, ..meter };
             let before = std::mem::replace(known, meters.into_iter().map(numbered).collect());
             for meter in before {
-                let now = known.iter_mut().find(|other| other.number == meter.number);
-                if let Some(now) = now {
-                    let MeterState { title, port, interval, units, .. } = now.clone();
-                    *now = MeterState { title, port, interval, units, ..meter };
+                if let Some(now) = known.iter_mut().find(|other| other.is_same_as(&meter)) {
+                    let MeterState { title, interval, units, number, .. } = now.clone();
+                    *now = MeterState { title, interval, units, number, ..meter };
                 }
             }
         });
@@ -287,6 +286,12 @@ pub struct MeterState {
 }
 
 impl MeterState {
+    /// Whether both are the same meter, whatever their numbers are.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let names = [self, other].map(|meter| meter.key.as_ref().map(MeterKey::name));
+        names[0] == names[1] && self.port == other.port
+    }
+
     /// A meter that was not polled yet.
     #[must_use]
     pub fn new(title: String, port: String, interval: Duration) -> Self {
@@ -508,20 +513,24 @@ mod tests {
     #[test]
     fn what_is_said_of_a_meter_stays_as_long_as_the_meter() {
         let board = Board::default();
-        let meter = |title: &str| {
-            MeterState::new(title.to_owned(), "/dev/ttyUSB0".to_owned(), Duration::from_secs(300))
+        let meter = |title: &str, port: &str| {
+            MeterState::new(title.to_owned(), port.to_owned(), Duration::from_secs(300))
         };
         let serials = || {
             let of = |meter: MeterState| format!("{} {:?}", meter.title, meter.serial);
             board.meters().into_iter().map(of).collect::<Vec<_>>()
         };
-        board.set_meters(vec![(0, meter("a")), (1, meter("b"))]);
-        board.meter(1, |meter| meter.serial = Some("12345678".to_owned()));
+        board.set_meters(vec![(0, meter("a", "/dev/ttyUSB0")), (1, meter("b", "/dev/ttyUSB1"))]);
+        board.meter(0, |meter| meter.serial = Some("1".to_owned()));
+        board.meter(1, |meter| meter.serial = Some("2".to_owned()));
         board.meter(2, |_| panic!("there is none"));
-        assert_eq!(serials(), ["a None", "b Some(\"12345678\")"]);
-        // With another configuration one goes, one comes, and one is called otherwise.
-        board.set_meters(vec![(2, meter("c")), (1, meter("d"))]);
-        assert_eq!(serials(), ["c None", "d Some(\"12345678\")"]);
+        assert_eq!(serials(), ["a Some(\"1\")", "b Some(\"2\")"]);
+        // With another configuration one goes, one comes, and one is called otherwise; the numbers may
+        // begin anew.
+        board.set_meters(vec![(0, meter("d", "/dev/ttyUSB1")), (1, meter("c", "/dev/ttyUSB2"))]);
+        assert_eq!(serials(), ["d Some(\"2\")", "c None"]);
+        board.meter(0, |meter| meter.serial = Some("3".to_owned()));
+        assert_eq!(serials(), ["d Some(\"3\")", "c None"]);
     }
 
     #[test]

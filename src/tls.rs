@@ -6,7 +6,6 @@ mod words;
 
 use std::fmt;
 use std::fs::Metadata;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +19,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
 use thiserror::Error;
+
+use crate::file;
 
 use self::verify::{Anything, Trusted};
 pub use self::words::{CLOSED_IN_HANDSHAKE, words};
@@ -405,13 +406,12 @@ pub fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
+/// Bytes. No list of certificates is longer.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        _ => error.to_string(),
-    })
+    let too_long = || "it is longer than 4 MiB, which no certificate or key is".to_owned();
+    file::bytes(path, LONGEST)?.ok_or_else(too_long)
 }
 
 fn is_pem(bytes: &[u8]) -> bool {

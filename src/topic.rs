@@ -1,5 +1,7 @@
 //! The names of topics, and of entities.
 
+use std::collections::BTreeSet;
+
 use crate::name::{MeterName, Parameter};
 
 /// The topics of the program.
@@ -31,6 +33,30 @@ impl Topics {
     #[must_use]
     pub fn commands(&self) -> String {
         format!("{}/{COMMAND}/+", self.base)
+    }
+
+    /// All topics on which states of these meters, by their names and parameters, and of the program
+    /// itself are published.
+    #[must_use]
+    pub fn states<'a>(
+        &self,
+        meters: impl IntoIterator<Item = (Option<&'a MeterName>, &'a [Parameter])>,
+    ) -> BTreeSet<String> {
+        let mut states: BTreeSet<_> = About::ALL.map(|about| self.about(about)).into();
+        for (name, parameters) in meters {
+            let topics = self.meter(name);
+            states.insert(topics.reading());
+            states.extend(Diagnostic::ALL.map(|diagnostic| topics.diagnostic(diagnostic)));
+            states.extend(parameters.iter().map(|parameter| topics.value(parameter)));
+        }
+        states
+    }
+
+    /// By what all states are subscribed to; those of meters with a name are one level deeper.
+    #[must_use]
+    pub fn state_filters(&self, has_names: bool) -> Vec<String> {
+        let deeper = has_names.then(|| format!("{}/+/+", self.base));
+        [format!("{}/+", self.base)].into_iter().chain(deeper).collect()
     }
 
     /// The topics of a meter: those of a meter without a name stand directly under the configured

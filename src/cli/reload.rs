@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -71,15 +72,30 @@ async fn reload(
     loop {
         hangup.come().await;
         systemd::reloading();
-        let new = match config::load(file, variables) {
-            Ok(new) => new,
-            Err(refused) => {
+        // Files may be slow, and to open a key takes its time: polls go on meanwhile.
+        let read = {
+            let (file, variables) = (file.map(Path::to_owned), variables.clone());
+            spawn_blocking(move || config::load(file.as_deref(), &variables)).await
+        };
+        let new = match read {
+            Ok(Ok(new)) => new,
+            Err(failed) => {
+                error!("The configuration cannot be read again: {failed}.");
+                systemd::ready();
+                continue;
+            }
+            Ok(Err(refused)) => {
                 board.set_up(|setup| setup.refused = Some(tell(&refused)));
                 systemd::ready();
                 continue;
             }
         };
-        if let Err(error) = log.apply(&new.config.logging) {
+        // A destination that goes is waited for.
+        let applied = {
+            let (log, logging) = (log.clone(), new.config.logging.clone());
+            spawn_blocking(move || log.apply(&logging)).await
+        };
+        if let Ok(Err(error)) = applied {
             error!("{error:#}.");
         }
         for warning in &new.warnings {

@@ -1,8 +1,8 @@
 //! Files as text: the configuration, and secrets that have a file of their own.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
+
+use crate::file::bytes;
 
 /// Bytes. No configuration is longer; a file that is was named by mistake.
 const LONGEST: u64 = 1024 * 1024;
@@ -41,33 +41,6 @@ pub(super) fn secret(path: &Path) -> Result<String, String> {
         Ok(0) => Err("it is empty".to_owned()),
         Ok(1..=LONGEST_SECRET) => Ok(text),
         _ => Err(too_long()),
-    }
-}
-
-/// What is in a file; `None` where this is more than `longest` bytes.
-fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
-    let metadata = path.metadata().map_err(|error| words(&error))?;
-    if metadata.is_dir() {
-        return Err("it is a folder, not a file (Docker makes one where the file that it should \
-                    mount is missing)"
-            .to_owned());
-    }
-    // To open a pipe would wait until somebody writes into it.
-    if !metadata.is_file() {
-        return Err("it is not a file, but a pipe, a socket or a device".to_owned());
-    }
-    let file = File::open(path).map_err(|error| words(&error))?;
-    let mut bytes = Vec::new();
-    let read = file.take(longest.saturating_add(1)).read_to_end(&mut bytes);
-    let count = read.map_err(|error| words(&error))?;
-    Ok(u64::try_from(count).is_ok_and(|count| count <= longest).then_some(bytes))
-}
-
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-        _ => error.to_string(),
     }
 }
 

@@ -97,10 +97,20 @@ impl Listed {
 }
 
 /// A setting as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Raw {
     Text(String),
     List(Vec<String>),
+}
+
+/// It may be a secret.
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(***)",
+            Self::List(_) => "List(***)",
+        })
+    }
 }
 
 /// A setting and its place.

@@ -77,7 +77,7 @@ impl MeterKey {
     }
 
     /// Empty for the one meter that needs no name.
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.name.as_ref().map_or("", MeterName::as_str)
     }
 

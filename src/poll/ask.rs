@@ -85,6 +85,18 @@ impl Memory {
         }
     }
 
+    /// For a task that goes on with the same meter, of which the user may say something else now. What
+    /// it did not have is asked for again.
+    pub(super) fn handed_over(self, version: Version) -> Self {
+        let identification = if self.identification.version() == version {
+            self.identification
+        } else {
+            Identification::new(version)
+        };
+        let (absent, questions) = (BTreeMap::new(), VecDeque::new());
+        Self { identification, absent, questions, diagnosed: None, ..self }
+    }
+
     /// Works out how many registers a request of this poll needs: a late answer is to one of the
     /// polls of the last minute, and each of these must have had another order.
     fn begin(&mut self) {
@@ -170,7 +182,8 @@ pub(super) struct Group {
     pub(super) registers: Vec<RegisterId>,
     /// Whether this is a part of a group that was not answered.
     pub(super) halved: bool,
-    /// Whether it was silent before a meter that was awake: it may have woken up just then.
+    /// Whether it was silent before a meter that was awake: it may have woken up just then. Or it was
+    /// left out of an answer that may be late.
     pub(super) again: bool,
 }
 
@@ -459,6 +472,7 @@ pub(super) async fn read_all(
             Ok(answer) => {
                 memory.in_vain = false;
                 let how = circumstances(meter, memory, &group.registers);
+                let mut unsure = Vec::new();
                 for register in group.registers {
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
@@ -467,8 +481,14 @@ pub(super) async fn read_all(
                             memory.identification.unreadable(register);
                             polled.missing.push((register, error.into()));
                         }
+                        // A late answer is without what was not asked for then.
+                        None if how.may_be_late && !group.again => unsure.push(register),
                         None => leave_out(register, Missing::LeftOut, polled, memory),
                     }
+                }
+                if !unsure.is_empty() {
+                    let halved = group.halved;
+                    groups.push_front(Group { registers: unsure, halved, again: true });
                 }
                 continue;
             }

@@ -11,7 +11,8 @@ mod errand;
 mod journal;
 mod reader;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kmp::register::RegisterId;
@@ -98,6 +99,38 @@ pub struct PollResult {
     pub traffic: Traffic,
 }
 
+/// What is known of meters whose polls have ended, by their ports: another task may go on with them,
+/// and what it asks for must not look like what was asked for before. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Legacy(Arc<Mutex<BTreeMap<String, Memory>>>);
+
+impl Legacy {
+    /// Memory of the meter at a port, as far as there is any.
+    fn take(&self, port: &str, version: Version) -> Memory {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(port);
+        known.map_or_else(|| Memory::new(version), |memory| memory.handed_over(version))
+    }
+
+    fn leave(&self, port: &str, memory: Memory) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(port.to_owned(), memory);
+    }
+}
+
+/// Polls as [`run`] does, and knows what was known of the meter before.
+pub async fn run_knowing<O: Open>(
+    legacy: Legacy,
+    plan: Plan<O>,
+    beat: Beat,
+    results: mpsc::Sender<PollResult>,
+    trigger: Trigger,
+    stop: CancellationToken,
+) {
+    let port = plan.port_name.clone();
+    let mut memory = legacy.take(&port, plan.version);
+    run_with(&mut memory, plan, beat, results, trigger, stop).await;
+    legacy.leave(&port, memory);
+}
+
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
 /// waiting for. Polls that fall into a longer one are skipped.
 ///
@@ -107,6 +140,17 @@ pub struct PollResult {
 /// somebody may be standing there, moving the head or pressing keys. Where other meters wait for
 /// their turns meanwhile, it costs them one short request, and not more often than every 15 s.
 pub async fn run<O: Open>(
+    plan: Plan<O>,
+    beat: Beat,
+    results: mpsc::Sender<PollResult>,
+    trigger: Trigger,
+    stop: CancellationToken,
+) {
+    run_knowing(Legacy::default(), plan, beat, results, trigger, stop).await;
+}
+
+async fn run_with<O: Open>(
+    memory: &mut Memory,
     mut plan: Plan<O>,
     beat: Beat,
     results: mpsc::Sender<PollResult>,
@@ -116,7 +160,6 @@ pub async fn run<O: Open>(
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
     let mut journal = Journal::new(plan.port_name.clone());
-    let mut memory = Memory::new(plan.version);
     let start = Instant::now();
     let mut due = start.checked_add(beat.shift()).unwrap_or(start);
     let mut tick = due;
@@ -156,7 +199,7 @@ pub async fn run<O: Open>(
                     () = halt.cancelled() => continue,
                     turn = plan.port.turn() => turn,
                 };
-                let answered = errand.run(&plan, &mut memory, &stop).await;
+                let answered = errand.run(&plan, memory, &stop).await;
                 drop(turn);
                 // Somebody has moved the head until the meter answered.
                 if answered && memory.in_vain {
@@ -177,7 +220,7 @@ pub async fn run<O: Open>(
         memory.others_wait = memory.in_vain && plan.port.is_shared();
         let begun = Instant::now();
         started = Some(begun);
-        let Some(polled) = poll(&plan, &mut memory, &stop).await else {
+        let Some(polled) = poll(&plan, memory, &stop).await else {
             return;
         };
         drop(turn);

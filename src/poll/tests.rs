@@ -300,6 +300,84 @@ async fn a_register_has_company_only_where_its_answer_may_be_late() {
     }
 }
 
+/// A serial server that keeps what a meter of 1000 kWh says first to the first connection, and hands it over
+/// to the second one just after its first request for registers, when the meter has 2000 kWh.
+struct Belated {
+    kept: Arc<Mutex<Vec<u8>>>,
+    is_second: Mutex<bool>,
+}
+
+impl Belated {
+    fn holding(thousands: i64) -> Simulator {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(
+            &mut registers,
+            &[
+                (60, Unit::KILOWATT_HOUR, 1000 * thousands, 0, 4),
+                (68, Unit::CUBIC_METRE, 1000 * thousands, 0, 4),
+            ],
+        );
+        Simulator::new(watch::channel(registers).1, Behaviour::default())
+    }
+}
+
+impl Open for Belated {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        let is_second = std::mem::replace(&mut *self.is_second.lock().unwrap(), true);
+        let (near, mut far) = duplex(1024);
+        let (mut ours, theirs) = duplex(1024);
+        let meter = Self::holding(if is_second { 2 } else { 1 });
+        tokio::spawn(async move { meter.serve(theirs).await });
+        let kept = Arc::clone(&self.kept);
+        tokio::spawn(async move {
+            let mut buffer = [0; 256];
+            while let Ok(count @ 1..) = far.read(&mut buffer).await {
+                let asks_for_registers = buffer[2] == 0x10;
+                ours.write_all(&buffer[..count]).await.unwrap();
+                let count = ours.read(&mut buffer).await.unwrap();
+                let answer = buffer[..count].to_vec();
+                if !asks_for_registers {
+                    let _ = far.write_all(&answer).await;
+                } else if is_second {
+                    let late = std::mem::take(&mut *kept.lock().unwrap());
+                    let _ = far.write_all(&[late, answer].concat()).await;
+                } else if kept.lock().unwrap().is_empty() {
+                    *kept.lock().unwrap() = answer;
+                }
+            }
+        });
+        Ok(Box::new(near))
+    }
+}
+
+/// When the configuration changes, another task goes on with the meter. Its first request must not
+/// look like one whose answer may still come.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
+    let port = Belated { kept: Arc::default(), is_second: Mutex::new(false) };
+    let plan = Plan {
+        port,
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy volume"),
+        version: Version::Generic,
+        interval: Duration::from_secs(300),
+    };
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    assert_eq!(polled.readings.len(), 0, "{polled:?}");
+    let legacy = Legacy::default();
+    legacy.leave("port", memory);
+    let mut memory = legacy.take("port", Version::Auto);
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    let read: Vec<_> = polled.readings.iter().map(|reading| reading.value.clone()).collect();
+    let energy = kmp::value::Value::Number(Decimal::from(2000));
+    assert_eq!(read, [energy.clone(), energy], "{polled:?}");
+    assert!(plan.port.kept.lock().unwrap().is_empty(), "it was handed over");
+    // Of another port nothing is known.
+    assert!(legacy.take("other", Version::Auto).begun.is_none());
+}
+
 /// A port to a meter that counts what goes over the line.
 struct Wire {
     meter: Simulator,

@@ -84,6 +84,19 @@ async fn units_retain_and_the_log_change_in_the_same_connection() {
     program.says("DEBUG").await;
     let mut later = Subscriber::connect(broker.port()).await;
     later.expect("kamstrup/energy", "295.01").await;
+    // What is retained and may not be is taken away, so that nobody takes it for a value of now.
+    program.reload(&changed.replace("retain: yes", "retain: no")).await;
+    let all = ["energy", "reading", "connection", "last_read", "version"];
+    for topic in all {
+        subscriber.expect(&format!("kamstrup/{topic}"), "").await;
+    }
+    let mut last = Subscriber::connect(broker.port()).await;
+    last.publish("kamstrup/probe", "x", false).await;
+    last.expect("kamstrup/probe", "x").await;
+    let before = last.all().into_iter().take_while(|arrived| arrived.topic != "kamstrup/probe");
+    let topics: Vec<_> = before.map(|arrived| arrived.topic).collect();
+    assert!(!topics.contains(&"kamstrup/energy".to_owned()), "{topics:?}");
+    assert!(topics.contains(&"kamstrup/status".to_owned()), "{topics:?}");
     assert_eq!(connections(&program), 1);
 }
 
