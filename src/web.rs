@@ -3,6 +3,8 @@
 //! It only looks. Every other add-on can reach its port, so who is neither Home Assistant nor on this
 //! machine is refused; and nobody can keep it busy: connections, requests and times are bounded.
 
+mod chart;
+mod language;
 mod page;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
