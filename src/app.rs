@@ -20,7 +20,7 @@ use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Brokers, Direction, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
 use crate::poll::{self, Beat, Plan, PollResult, Trigger};
-use crate::status::{Board, LastPoll, MeterState, ValueState};
+use crate::status::{Board, LastPoll, LineQuality, MeterState, ValueState};
 use crate::systemd;
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
@@ -218,6 +218,8 @@ impl Fleet {
     /// Puts the meters on the board. What is known of them stays there.
     fn show(&self) {
         let meter = |member: &Member| (member.number, unread(&member.meter));
+        let trigger = |member: &Member| (member.number, member.trigger.clone());
+        self.board.set_triggers(self.members.iter().map(trigger).collect());
         self.board.set_meters(self.members.iter().map(meter).collect());
     }
 
@@ -431,7 +433,8 @@ impl Announcer {
         let fresh = |index: usize, name: &str| {
             let value = values.iter().find(|value| value.index == index)?;
             let Published { text, measure, .. } = &value.published;
-            Some(ValueState { name: name.to_owned(), text: text.clone(), unit: measure.unit, at })
+            let (name, text, is_number) = (name.to_owned(), text.clone(), value.is_number);
+            Some(ValueState { name, text, unit: measure.unit, is_number, at })
         };
         let answered = self.health.answers;
         let missing =
@@ -442,7 +445,17 @@ impl Announcer {
         let missing = missing.collect();
         let fault = self.health.condition.as_ref().filter(|condition| condition.code != 0);
         let identity = &self.identity;
+        let today = LocalTime::now().date();
+        let counted = |line: LineQuality| {
+            line.with_poll(result.trouble.is_some()).with_traffic(result.traffic)
+        };
         self.board.meter(self.number, |meter| {
+            meter.line = counted(meter.line.on(today));
+            meter.line_in_all = counted(meter.line_in_all);
+            let before = meter.last.as_ref().map(|last| last.answered);
+            if before != Some(answered) {
+                meter.since = Some(at);
+            }
             let known = |name: &str| meter.values.iter().find(|value| value.name == name).cloned();
             let named = parameters.iter().map(Parameter::name).enumerate();
             meter.values = named

@@ -126,6 +126,66 @@ struct LastAnswer {
     told: bool,
 }
 
+/// What was on the line: how good it is, and what the meter's battery gave for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests that were made again.
+    pub retries: u64,
+    /// Answers that came damaged: with a wrong checksum, or broken off.
+    pub damaged: u64,
+    /// Bytes to the meter.
+    pub sent: u64,
+    /// Bytes that came from the line, also echoes and noise.
+    pub received: u64,
+    /// How long the meter was kept awake: from the first byte of a request until [`THINKING`] after
+    /// the last byte on the line.
+    pub awake: Duration,
+    /// Until when that has been counted.
+    awake_until: Option<Instant>,
+}
+
+impl Traffic {
+    /// Takes what has been counted; what follows begins at nothing.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let awake_until = self.awake_until;
+        std::mem::replace(self, Self { awake_until, ..Self::default() })
+    }
+
+    fn request(&mut self, bytes: usize, takes: Duration) {
+        self.sent = self.sent.saturating_add(count(bytes));
+        let now = Instant::now();
+        if self.awake_until.is_none_or(|until| until < now) {
+            self.awake_until = Some(now);
+        }
+        self.awake_after(takes);
+    }
+
+    fn came(&mut self, bytes: usize) {
+        self.received = self.received.saturating_add(count(bytes));
+        // What comes unasked does not say that the meter is awake.
+        if self.awake_until.is_some_and(|until| until >= Instant::now()) {
+            self.awake_after(Duration::ZERO);
+        }
+    }
+
+    /// The last byte on the line is so far ahead.
+    fn awake_after(&mut self, last: Duration) {
+        let until = Instant::now().checked_add(last.saturating_add(THINKING));
+        if let (Some(until), Some(counted)) = (until, self.awake_until)
+            && until > counted
+        {
+            let more = until.saturating_duration_since(counted);
+            self.awake = self.awake.saturating_add(more);
+            self.awake_until = Some(until);
+        }
+    }
+}
+
+fn count(bytes: usize) -> u64 {
+    bytes.try_into().unwrap_or(u64::MAX)
+}
+
 /// A meter at the other end of a stream.
 #[derive(Debug)]
 pub struct Meter<S> {
@@ -144,6 +204,7 @@ pub struct Meter<S> {
     doubtful: bool,
     /// Whether to wait for quiet in any case.
     careful: bool,
+    traffic: Traffic,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
@@ -162,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             last: LastAnswer { clean: true, told: false },
             doubtful,
             careful: false,
+            traffic: Traffic::default(),
         }
     }
 
@@ -183,6 +245,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     #[must_use]
     pub fn carefully(self, careful: bool) -> Self {
         Self { careful, ..self }
+    }
+
+    /// Counts what is on the line on from here.
+    #[must_use]
+    pub fn counting(self, traffic: Traffic) -> Self {
+        Self { traffic, ..self }
+    }
+
+    /// What was on the line.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// After a request without an answer lets the line rest from its last byte on, rather than from
+    /// now: for one that is made again and again, where nothing depends on a single one.
+    pub fn rest_from_last_byte(&mut self) {
+        self.aftermath.rest_until = self.traffic.awake_until;
     }
 
     /// Whether the last answer may be a late one to a request before this stream was opened: such
@@ -227,6 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             match result {
                 Err(RequestError::NoAnswer(heard)) if left > 0 => {
                     debug!("{}: {heard}; {left} tries left", C::CID);
+                    self.traffic.retries = self.traffic.retries.saturating_add(1);
                 }
                 result => {
                     self.aftermath.misordered = match (misordered, &result) {
@@ -274,7 +355,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             };
             match read? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default())),
+                count => {
+                    self.traffic.came(count);
+                    debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default()));
+                }
             }
         }
         Ok(())
@@ -290,6 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let doubtful = self.aftermath.doubtful;
         self.aftermath = Aftermath { rest_until, doubtful: true, ..self.aftermath };
         debug!("to the meter: {}", hex(&request));
+        self.traffic.request(request.len(), self.line.time_for(request.len()));
         // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
         // No flush: on a serial port it would block the thread until the last byte is out.
         self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
@@ -328,6 +413,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             let Ok(read) = read else {
                 // An answer that breaks off is no silence.
                 let heard = if begun { heard.max(Heard::Damaged) } else { heard };
+                self.traffic.damaged = self.traffic.damaged.saturating_add(u64::from(begun));
                 return Err(RequestError::NoAnswer(heard));
             };
             let count = match read {
@@ -336,6 +422,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 Err(error) => return Err(RequestError::Broken(error)),
             };
             let bytes = buffer.get(..count).unwrap_or_default();
+            self.traffic.came(count);
             // For the log; noise without end need not be kept.
             if received.len() < MAX_BODY {
                 received.extend_from_slice(bytes);
@@ -355,6 +442,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                     }
                     Err(verdict) => {
                         debug!("skipped: {verdict}");
+                        let damaged = u64::from(verdict.heard() == Heard::Damaged);
+                        self.traffic.damaged = self.traffic.damaged.saturating_add(damaged);
                         heard = heard.max(verdict.heard());
                     }
                 }
@@ -416,6 +505,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 None => return Ok(()),
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => {
+                    self.traffic.came(count);
                     debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default()));
                 }
             }

@@ -248,6 +248,7 @@ mod tests {
     use super::*;
     use crate::config::{self, Config};
     use crate::identity::Identity;
+    use crate::meter::Traffic;
     use crate::poll::Complaint;
     use crate::reading::Reading;
 
@@ -282,6 +283,7 @@ mod tests {
             condition,
             trouble,
             took: Duration::from_millis(934),
+            traffic: Traffic::default(),
         }
     }
 

@@ -4,19 +4,33 @@
 //! Whoever knows something new says it here and goes on; nobody is waited for, and where nobody
 //! looks, nothing is made of it.
 
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::civil::Date;
+use kmp::register::RegisterId;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Level;
 
-use crate::poll::Complaint;
+use crate::meter::{Heard, Traffic};
+use crate::poll::{Complaint, Trigger};
 
 /// Where all of it is kept. Clones are the same board.
 #[derive(Debug, Clone)]
 pub struct Board {
-    meters: watch::Sender<Vec<(usize, MeterState)>>,
+    meters: watch::Sender<Vec<MeterState>>,
     broker: watch::Sender<BrokerState>,
     setup: watch::Sender<Setup>,
+    /// How often something of all that has changed, but for what a placement or a scan counts.
+    changes: watch::Sender<u64>,
+    /// By what each meter is asked, by its number.
+    triggers: watch::Sender<Vec<(usize, Trigger)>>,
+    log: LogLines,
+    /// Since when the program runs.
+    started: Instant,
 }
 
 impl Default for Board {
@@ -25,6 +39,10 @@ impl Default for Board {
             meters: watch::Sender::new(Vec::new()),
             broker: watch::Sender::new(BrokerState::Unknown),
             setup: watch::Sender::new(Setup::default()),
+            changes: watch::Sender::new(0),
+            triggers: watch::Sender::new(Vec::new()),
+            log: LogLines::default(),
+            started: Instant::now(),
         }
     }
 }
@@ -34,21 +52,41 @@ impl Board {
     /// known stays.
     pub fn set_meters(&self, meters: Vec<(usize, MeterState)>) {
         self.meters.send_modify(|known| {
-            let before = std::mem::replace(known, meters);
-            for (number, meter) in before {
-                let now = known.iter_mut().find(|(other, _)| *other == number);
-                if let Some((_, now)) = now {
+            let numbered = |(number, meter)| MeterState { number, ..meter };
+            let before = std::mem::replace(known, meters.into_iter().map(numbered).collect());
+            for meter in before {
+                let now = known.iter_mut().find(|other| other.number == meter.number);
+                if let Some(now) = now {
                     let MeterState { title, port, interval, .. } = now.clone();
                     *now = MeterState { title, port, interval, ..meter };
                 }
             }
         });
+        self.changed();
+    }
+
+    /// Sets by what each meter is asked.
+    pub fn set_triggers(&self, triggers: Vec<(usize, Trigger)>) {
+        self.triggers.send_replace(triggers);
+    }
+
+    /// By what the meter with this number is asked; none where there is no such meter.
+    #[must_use]
+    pub fn trigger(&self, number: usize) -> Option<Trigger> {
+        let triggers = self.triggers.borrow();
+        triggers.iter().find(|(known, _)| *known == number).map(|(_, trigger)| trigger.clone())
     }
 
     /// Changes what is known of the meter with this number.
     pub fn meter(&self, number: usize, change: impl FnOnce(&mut MeterState)) {
+        self.progress(number, change);
+        self.changed();
+    }
+
+    /// The same for what changes often while somebody looks: it is told in events of its own.
+    pub fn progress(&self, number: usize, change: impl FnOnce(&mut MeterState)) {
         self.meters.send_modify(|meters| {
-            if let Some((_, meter)) = meters.iter_mut().find(|(known, _)| *known == number) {
+            if let Some(meter) = meters.iter_mut().find(|meter| meter.number == number) {
                 change(meter);
             }
         });
@@ -57,12 +95,33 @@ impl Board {
     /// What is known of the meters.
     #[must_use]
     pub fn meters(&self) -> Vec<MeterState> {
-        self.meters.borrow().iter().map(|(_, meter)| meter.clone()).collect()
+        let mut meters = self.meters.borrow().clone();
+        for meter in &mut meters {
+            meter.next_poll = self.trigger(meter.number).and_then(|trigger| trigger.next());
+        }
+        meters
+    }
+
+    /// Each change of what is known of the meters, also of what a placement or a scan counts.
+    #[must_use]
+    pub fn meters_changing(&self) -> watch::Receiver<Vec<MeterState>> {
+        self.meters.subscribe()
+    }
+
+    /// Each change of what is known, but for what a placement or a scan counts.
+    #[must_use]
+    pub fn changing(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Sets how it goes with the broker.
     pub fn set_broker(&self, state: BrokerState) {
         self.broker.send_replace(state);
+        self.changed();
     }
 
     /// How it goes with the broker, now and later.
@@ -74,12 +133,25 @@ impl Board {
     /// Changes what there is to say of the settings.
     pub fn set_up(&self, change: impl FnOnce(&mut Setup)) {
         self.setup.send_modify(change);
+        self.changed();
     }
 
     /// What there is to say of the settings.
     #[must_use]
     pub fn setup(&self) -> Setup {
         self.setup.borrow().clone()
+    }
+
+    /// The last lines of the log.
+    #[must_use]
+    pub fn log(&self) -> &LogLines {
+        &self.log
+    }
+
+    /// Since when the program runs.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
     }
 }
 
@@ -120,6 +192,35 @@ pub struct Setup {
     pub warnings: Vec<String>,
     /// Why Home Assistant does not say which broker it is.
     pub broker: Option<Complaint>,
+    /// How it goes with Home Assistant's Supervisor.
+    pub supervisor: SupervisorState,
+    /// Each setting that counts, with secrets masked.
+    pub settings: Vec<SettingLine>,
+    /// Why another configuration was not taken, which was read since.
+    pub refused: Option<Problem>,
+}
+
+/// How it goes with Home Assistant's Supervisor, who says which broker it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SupervisorState {
+    /// There is none, or the settings name a broker.
+    #[default]
+    NotAsked,
+    /// It is asked, and has said nothing that can be used; [`Setup::broker`] says why.
+    Asked,
+    /// It has said which broker it is.
+    Answered,
+}
+
+/// A setting that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingLine {
+    /// As `mqtt.host`; of one of several meters as `meters.garage.com_port`.
+    pub key: String,
+    /// What counts; stars for a secret, a dash for nothing.
+    pub value: String,
+    /// Who said so, as `default` or `kamstrup.yaml, line 3`.
+    pub origin: String,
 }
 
 /// What keeps all meters from being read.
@@ -136,6 +237,9 @@ pub struct Problem {
 /// What is known of one meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeterState {
+    /// What tells it from the others on the board. A meter keeps its number as long as the program
+    /// runs.
+    pub number: usize,
     /// How Home Assistant calls it.
     pub title: String,
     /// Where it is connected.
@@ -148,12 +252,24 @@ pub struct MeterState {
     pub serial: Option<String>,
     /// When it was polled last, and what of it did not go well.
     pub last: Option<LastPoll>,
+    /// Since when it answers, or does not: whatever the last poll says.
+    pub since: Option<Instant>,
+    /// When it is polled next; in the past while a poll is under way or waits for the port.
+    pub next_poll: Option<Instant>,
     /// Each value as it was read last, in the order of the meter's parameters.
     pub values: Vec<ValueState>,
     /// What was not read in the last poll, and why.
     pub missing: Vec<(String, String)>,
     /// What it says is wrong with it.
     pub fault: Option<String>,
+    /// How good the line is on the day of the last poll: see [`LineQuality::on`].
+    pub line: LineQuality,
+    /// The same since the program started.
+    pub line_in_all: LineQuality,
+    /// The placement aid, if it was used: the last time.
+    pub placement: Option<Placement>,
+    /// The search for registers, if there was one: the last one.
+    pub scan: Option<ScanState>,
 }
 
 impl MeterState {
@@ -161,17 +277,127 @@ impl MeterState {
     #[must_use]
     pub fn new(title: String, port: String, interval: Duration) -> Self {
         Self {
+            number: 0,
             title,
             port,
             interval,
             model: None,
             serial: None,
             last: None,
+            since: None,
+            next_poll: None,
             values: Vec::new(),
             missing: Vec::new(),
             fault: None,
+            line: LineQuality::default(),
+            line_in_all: LineQuality::default(),
+            placement: None,
+            scan: None,
         }
     }
+}
+
+/// How good the line to a meter is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineQuality {
+    /// The local day that it is of; none before the first poll, and of what is counted for ever.
+    pub day: Option<Date>,
+    /// Polls.
+    pub polls: u64,
+    /// Polls that failed, in whole or in part.
+    pub failed: u64,
+    /// Requests that were made again, since the answer did not come or came damaged.
+    pub retries: u64,
+    /// Answers that came damaged: with a wrong checksum, or broken off.
+    pub bad_checksums: u64,
+    /// Bytes to the meter.
+    pub bytes_sent: u64,
+    /// Bytes that came from the line, also echoes and noise.
+    pub bytes_received: u64,
+    /// How long the meter was kept awake: from the first byte of a request until 1.6 s after the last
+    /// byte on the line.
+    pub awake: Duration,
+}
+
+impl LineQuality {
+    /// That of this day; of another day nothing is left.
+    #[must_use]
+    pub fn on(self, day: Date) -> Self {
+        if self.day == Some(day) { self } else { Self { day: Some(day), ..Self::default() } }
+    }
+
+    /// With one poll more.
+    #[must_use]
+    pub fn with_poll(self, failed: bool) -> Self {
+        let polls = self.polls.saturating_add(1);
+        Self { polls, failed: self.failed.saturating_add(u64::from(failed)), ..self }
+    }
+
+    /// With what was on the line.
+    #[must_use]
+    pub fn with_traffic(self, traffic: Traffic) -> Self {
+        Self {
+            retries: self.retries.saturating_add(traffic.retries),
+            bad_checksums: self.bad_checksums.saturating_add(traffic.damaged),
+            bytes_sent: self.bytes_sent.saturating_add(traffic.sent),
+            bytes_received: self.bytes_received.saturating_add(traffic.received),
+            awake: self.awake.saturating_add(traffic.awake),
+            ..self
+        }
+    }
+}
+
+/// The placement aid: the meter is asked again and again while somebody moves the head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Whether it goes on.
+    pub running: bool,
+    /// How often the meter was asked.
+    pub asked: u32,
+    /// How often it answered.
+    pub hits: u32,
+    /// Whether it answered the last time; none before the first answer or miss.
+    pub hit: Option<bool>,
+    /// What came instead of an answer the last time.
+    pub heard: Option<Heard>,
+    /// How long it goes on at most.
+    pub left: Duration,
+    /// Why the meter cannot even be asked.
+    pub trouble: Option<Complaint>,
+}
+
+/// A search for the registers that a meter has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanState {
+    /// Whether it goes on.
+    pub running: bool,
+    /// So many registers have been asked for.
+    pub asked: usize,
+    /// Of so many.
+    pub of: usize,
+    /// What was found so far; in the end all that the meter has, by number.
+    pub found: Vec<Found>,
+    /// Whether all were asked for.
+    pub complete: bool,
+    /// In the end, the registers as a list for the configuration, with a comment for each.
+    pub parameters: Option<String>,
+    /// What ended it too soon.
+    pub trouble: Option<Complaint>,
+}
+
+/// A register that a meter has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its number.
+    pub register: RegisterId,
+    /// What it is called in the settings: its number where it has no name.
+    pub name: String,
+    /// What it is, in words, where that is known.
+    pub label: Option<&'static str>,
+    /// Its value as it would be published; none where it cannot be read just now.
+    pub text: Option<String>,
+    /// Its unit, if it has one.
+    pub unit: Option<&'static str>,
 }
 
 /// How the last poll went.
@@ -194,8 +420,69 @@ pub struct ValueState {
     pub text: String,
     /// Its unit, if it has one.
     pub unit: Option<&'static str>,
+    /// Whether it is a number, rather than a date or a text.
+    pub is_number: bool,
     /// When it was read.
     pub at: Instant,
+}
+
+/// A serial port of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortInfo {
+    /// As `/dev/ttyUSB0`.
+    pub path: PathBuf,
+    /// The name that it keeps when another device is plugged in, as
+    /// `/dev/serial/by-id/usb-FTDI_…-port0`.
+    pub by_id: Option<PathBuf>,
+    /// The titles of the meters that are read there.
+    pub used_by: Vec<String>,
+    /// Whether another program holds it.
+    pub busy: bool,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, by ISO 8601 with the offset of the local zone.
+    pub time: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What happened.
+    pub text: String,
+}
+
+/// How many lines of the log are kept for the page.
+pub const LOG_LINES: usize = 200;
+
+/// No line that is kept is longer: one in `DEBUG` may have some thousand bytes in it.
+const LONGEST_LINE: usize = 4096;
+
+/// The last lines of the log. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct LogLines(Arc<Mutex<VecDeque<LogLine>>>);
+
+impl LogLines {
+    /// Adds a line, and forgets the oldest where there are enough.
+    pub fn add(&self, mut line: LogLine) {
+        if line.text.len() > LONGEST_LINE {
+            let whole = (0..=LONGEST_LINE).rev().find(|end| line.text.is_char_boundary(*end));
+            line.text.truncate(whole.unwrap_or_default());
+            line.text.push('…');
+        }
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= LOG_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    /// Those of this level and worse, the oldest first.
+    #[must_use]
+    pub fn of(&self, level: Level) -> Vec<LogLine> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Worse is less.
+        lines.iter().filter(|line| line.level <= level).cloned().collect()
+    }
 }
 
 #[cfg(test)]

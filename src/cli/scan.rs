@@ -82,6 +82,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             condition: None,
             trouble: None,
             took: std::time::Duration::ZERO,
+            traffic: crate::meter::Traffic::default(),
         };
         let shown = Shown::new(&parameters, &result, meter.units);
         if args.target.json {

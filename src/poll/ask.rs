@@ -15,7 +15,7 @@ use crate::condition::{self, Condition};
 use crate::guard::{self, Circumstances, Doubt, Guard};
 use crate::highres::HighResolution;
 use crate::identity::{Identification, News, Version};
-use crate::meter::{Aftermath, Heard, Meter, RequestError, Tries};
+use crate::meter::{Aftermath, Heard, Meter, RequestError, Traffic, Tries};
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, Stream};
 
@@ -41,6 +41,8 @@ pub(super) struct Memory {
     /// Which meter this is.
     pub(super) identification: Identification,
     pub(super) aftermath: Aftermath,
+    /// What was on the line and has not been told yet.
+    pub(super) traffic: Traffic,
     /// Registers that are not asked for, since when and why.
     pub(super) absent: BTreeMap<RegisterId, (Instant, Missing)>,
     /// The last poll read nothing: the next one must cost little.
@@ -68,6 +70,7 @@ impl Memory {
         Self {
             identification: Identification::new(version),
             aftermath: Aftermath::default(),
+            traffic: Traffic::default(),
             absent: BTreeMap::new(),
             in_vain: false,
             others_wait: false,
@@ -211,13 +214,13 @@ pub(super) async fn poll<O: Open>(
         match opened {
             Ok(stream) => {
                 let meter = Meter::new(stream, plan.line, memory.aftermath);
-                let mut meter = meter.carefully(alone);
+                let mut meter = meter.carefully(alone).counting(memory.traffic);
                 read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
                 confirm(&mut meter, &mut polled, memory, stop).await;
                 diagnose(&mut meter, &mut groups, &mut polled, memory, stop).await;
                 question(&mut meter, &plan.registers, &mut polled, memory, stop).await;
                 identify(&mut meter, &mut polled, memory, stop).await;
-                memory.aftermath = meter.aftermath();
+                (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
             }
             Err(error) => polled.trouble = Some(Trouble::Port(error)),
         }

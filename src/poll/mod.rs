@@ -7,22 +7,22 @@
 
 mod ask;
 mod beat;
+mod errand;
 mod journal;
 mod reader;
 
 use std::collections::BTreeSet;
-use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use kmp::register::RegisterId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::ask::{Memory, Polled, poll};
 pub use self::beat::Beat;
 use self::beat::LEAST;
+pub use self::errand::{Attempt, Errand, PLACEMENT, Step, Trigger};
 pub use self::journal::Complaint;
 use self::journal::Journal;
 pub(crate) use self::journal::words;
@@ -30,6 +30,7 @@ pub use self::reader::{Progress, Reader, Scanned};
 use crate::condition::Condition;
 use crate::identity::{Identity, Version};
 use crate::line::Line;
+use crate::meter::Traffic;
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, Port, SharedPort, Turns};
 
@@ -74,27 +75,6 @@ pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
 /// request takes.
 const STEP: Duration = Duration::from_millis(100);
 
-/// Asks for a poll out of turn.
-#[derive(Debug, Clone, Default)]
-pub struct Trigger(Arc<Notify>);
-
-impl Trigger {
-    /// Polls now, or as soon as the last poll is [`RECOVERY`] ago. Asking twice is asking once.
-    pub fn pull(&self) {
-        self.0.notify_one();
-    }
-
-    /// Waits until somebody asks.
-    pub(crate) async fn pulled(&self) {
-        self.0.notified().await;
-    }
-
-    /// What was asked for before the poll that begins is answered by it.
-    fn forget(&self) {
-        pin!(self.0.notified()).enable();
-    }
-}
-
 /// From the start of one poll to the next one that somebody asks for: each costs the meter's
 /// battery.
 pub const RECOVERY: Duration = Duration::from_secs(10);
@@ -114,6 +94,8 @@ pub struct PollResult {
     pub trouble: Option<Complaint>,
     /// From opening the port to the last byte.
     pub took: Duration,
+    /// What was on the line in it, and in what was done since the poll before.
+    pub traffic: Traffic,
 }
 
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
@@ -140,6 +122,8 @@ pub async fn run<O: Open>(
     let mut tick = due;
     let mut back_off = FIRST_BACK_OFF;
     let (mut started, mut hurried) = (None, false);
+    let _open = trigger.open();
+    trigger.set_next(due);
     loop {
         // Somebody may set the clock, as a computer without one of its own does after its start.
         let look = Instant::now().checked_add(LOOK).filter(|look| {
@@ -154,12 +138,30 @@ pub async fn run<O: Open>(
             () = sleep_until(look.unwrap_or(due)), if look.is_some() => {
                 tick = beat.next(plan.interval);
                 due = tick;
+                trigger.set_next(due);
                 continue;
             }
             () = trigger.pulled(), if !hurried => {
                 let soon = started.and_then(|at: Instant| at.checked_add(RECOVERY));
                 due = due.min(soon.unwrap_or(due)).max(Instant::now());
                 hurried = true;
+                trigger.set_next(due);
+                continue;
+            }
+            errand = trigger.errand() => {
+                let halt = errand.halt();
+                let turn = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = halt.cancelled() => continue,
+                    turn = plan.port.turn() => turn,
+                };
+                let answered = errand.run(&plan, &mut memory, &stop).await;
+                drop(turn);
+                // Somebody has moved the head until the meter answered.
+                if answered && memory.in_vain {
+                    due = Instant::now();
+                }
                 continue;
             }
         }
@@ -186,11 +188,6 @@ pub async fn run<O: Open>(
         let Polled { readings, missing, condition, trouble, .. } = polled;
         let identity = memory.identification.identity();
         let trouble = trouble.map(|trouble| trouble.complaint(&plan.port_name, &identity.models));
-        let result = PollResult { readings, missing, identity, condition, trouble, took };
-        // Nobody listens any more: the program is stopping.
-        if results.send(result).await.is_err() {
-            return;
-        }
         let now = Instant::now();
         // A beat is not kept twice where the clock is put back a little.
         let rest = if on_beat { RECOVERY } else { LEAST };
@@ -204,6 +201,13 @@ pub async fn run<O: Open>(
             }
         } else {
             back_off = FIRST_BACK_OFF;
+        }
+        trigger.set_next(due);
+        let traffic = memory.traffic.take();
+        let result = PollResult { readings, missing, identity, condition, trouble, took, traffic };
+        // Nobody listens any more: the program is stopping.
+        if results.send(result).await.is_err() {
+            return;
         }
     }
 }

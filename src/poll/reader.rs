@@ -68,7 +68,8 @@ impl<O: Open> Reader<O> {
         let trouble = polled.trouble.map(complaint);
         let Polled { readings, missing, condition, .. } = polled;
         let took = started.elapsed();
-        PollResult { readings, missing, identity, condition, trouble, took }
+        let traffic = self.memory.traffic.take();
+        PollResult { readings, missing, identity, condition, trouble, took, traffic }
     }
 
     /// Reads other registers than before.
@@ -87,99 +88,9 @@ impl<O: Open> Reader<O> {
     pub async fn scan(
         &mut self,
         stop: &CancellationToken,
-        mut progress: impl FnMut(Progress<'_>),
+        progress: impl FnMut(Progress<'_>),
     ) -> Scanned {
-        // A register that silences the meter costs seconds, and here there may be many.
-        self.memory.thrifty = true;
-        let mut polled = Polled::default();
-        // First what tells which meter it is, so that its info code is understood.
-        let first: Vec<_> = self.memory.identification.registers().collect();
-        let wanted = &self.plan.registers;
-        let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
-        let mut groups: VecDeque<Group> = first
-            .chunks(GetRegister::MAX)
-            .chain(rest.chunks(GetRegister::MAX))
-            .map(Group::whole)
-            .collect();
-        let mut under_way = VecDeque::new();
-        let mut last = None;
-        let (mut asked, mut shown, mut failures) = (0_usize, 0, 0_u32);
-        // A connection that breaks is made again, but not for ever.
-        let mut connections = CONNECTIONS;
-        loop {
-            polled.trouble = None;
-            let stream = match self.plan.port.open().await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    polled.trouble = Some(Trouble::Port(error));
-                    break;
-                }
-            };
-            connections = connections.saturating_sub(1);
-            let mut meter = Meter::new(stream, self.plan.line, self.memory.aftermath);
-            while !stop.is_cancelled() {
-                if under_way.is_empty() {
-                    last =
-                        groups.front().and_then(|group| group.registers.last().copied()).or(last);
-                    let Some(group) = groups.pop_front() else { break };
-                    asked = asked.saturating_add(group.registers.len());
-                    under_way.push_back(group);
-                    failures = 0;
-                }
-                let memory = &mut self.memory;
-                polled.trouble = None;
-                read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
-                confirm(&mut meter, &mut polled, memory, stop).await;
-                // What contradicts itself three times is told, and not asked for any more.
-                let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
-                let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
-                polled.missing.extend(doubtful);
-                let found = polled.readings.get(shown..).unwrap_or_default();
-                let to_show = |reading: &&Reading| {
-                    wanted.contains(&reading.register) && !is_suspicious(reading)
-                };
-                let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
-                progress(Progress { asked, found: &found });
-                shown = polled.readings.len();
-                match polled.trouble {
-                    None => {}
-                    // A line that is noisy now and then does not end it.
-                    Some(Trouble::Meter(_)) if failures < FAILURES => {
-                        failures = failures.saturating_add(1);
-                    }
-                    Some(_) => break,
-                }
-            }
-            if polled.trouble.is_none() && !stop.is_cancelled() {
-                learn(&polled, &mut self.memory);
-                identify(&mut meter, &mut polled, &mut self.memory, stop).await;
-            }
-            self.memory.aftermath = meter.aftermath();
-            if connections == 0 || !matches!(polled.trouble, Some(Trouble::Broken(_))) {
-                break;
-            }
-        }
-        let complete = under_way.is_empty() && groups.is_empty();
-        // Of a group that was left in the middle nothing is known for certain.
-        let to = match under_way.iter().flat_map(|group| &group.registers).min() {
-            None => last,
-            Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
-        };
-        let to =
-            if complete { wanted.last().copied() } else { to.filter(|to| wanted.contains(to)) };
-        learn(&polled, &mut self.memory);
-        withhold(&mut polled, &mut self.memory);
-        let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
-        readings.retain(|reading| wanted.contains(&reading.register));
-        readings.sort_unstable_by_key(|reading| reading.register);
-        odd.retain(|(register, reason)| {
-            !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && wanted.contains(register)
-        });
-        odd.sort_by_key(|(register, _)| *register);
-        let models = self.identity().models;
-        let complaint = |trouble: Trouble| trouble.complaint(&self.plan.port_name, &models);
-        let trouble = trouble.map(complaint);
-        Scanned { readings, odd, to, complete, trouble }
+        scan(&self.plan, &self.plan.registers, &mut self.memory, stop, progress).await
     }
 
     /// Which meter it is, as far as it is known.
@@ -187,6 +98,102 @@ impl<O: Open> Reader<O> {
     pub fn identity(&self) -> crate::identity::Identity {
         self.memory.identification.identity()
     }
+}
+
+/// Asks for these registers, as [`Reader::scan`] does.
+pub(super) async fn scan<O: Open>(
+    plan: &Plan<O>,
+    wanted: &[RegisterId],
+    memory: &mut Memory,
+    stop: &CancellationToken,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Scanned {
+    // A register that silences the meter costs seconds, and here there may be many.
+    memory.thrifty = true;
+    let mut polled = Polled::default();
+    // First what tells which meter it is, so that its info code is understood.
+    let first: Vec<_> = memory.identification.registers().collect();
+    let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
+    let mut groups: VecDeque<Group> = first
+        .chunks(GetRegister::MAX)
+        .chain(rest.chunks(GetRegister::MAX))
+        .map(Group::whole)
+        .collect();
+    let mut under_way = VecDeque::new();
+    let mut last = None;
+    let (mut asked, mut shown, mut failures) = (0_usize, 0, 0_u32);
+    // A connection that breaks is made again, but not for ever.
+    let mut connections = CONNECTIONS;
+    loop {
+        polled.trouble = None;
+        let stream = match plan.port.open().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                polled.trouble = Some(Trouble::Port(error));
+                break;
+            }
+        };
+        connections = connections.saturating_sub(1);
+        let mut meter = Meter::new(stream, plan.line, memory.aftermath).counting(memory.traffic);
+        while !stop.is_cancelled() {
+            if under_way.is_empty() {
+                last = groups.front().and_then(|group| group.registers.last().copied()).or(last);
+                let Some(group) = groups.pop_front() else { break };
+                asked = asked.saturating_add(group.registers.len());
+                under_way.push_back(group);
+                failures = 0;
+            }
+            polled.trouble = None;
+            read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
+            confirm(&mut meter, &mut polled, memory, stop).await;
+            // What contradicts itself three times is told, and not asked for any more.
+            let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
+            let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
+            polled.missing.extend(doubtful);
+            let found = polled.readings.get(shown..).unwrap_or_default();
+            let to_show =
+                |reading: &&Reading| wanted.contains(&reading.register) && !is_suspicious(reading);
+            let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
+            progress(Progress { asked, found: &found });
+            shown = polled.readings.len();
+            match polled.trouble {
+                None => {}
+                // A line that is noisy now and then does not end it.
+                Some(Trouble::Meter(_)) if failures < FAILURES => {
+                    failures = failures.saturating_add(1);
+                }
+                Some(_) => break,
+            }
+        }
+        if polled.trouble.is_none() && !stop.is_cancelled() {
+            learn(&polled, memory);
+            identify(&mut meter, &mut polled, memory, stop).await;
+        }
+        (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
+        if connections == 0 || !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+            break;
+        }
+    }
+    let complete = under_way.is_empty() && groups.is_empty();
+    // Of a group that was left in the middle nothing is known for certain.
+    let to = match under_way.iter().flat_map(|group| &group.registers).min() {
+        None => last,
+        Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
+    };
+    let to = if complete { wanted.last().copied() } else { to.filter(|to| wanted.contains(to)) };
+    learn(&polled, memory);
+    withhold(&mut polled, memory);
+    let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
+    readings.retain(|reading| wanted.contains(&reading.register));
+    readings.sort_unstable_by_key(|reading| reading.register);
+    odd.retain(|(register, reason)| {
+        !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && wanted.contains(register)
+    });
+    odd.sort_by_key(|(register, _)| *register);
+    let models = memory.identification.identity().models;
+    let complaint = |trouble: Trouble| trouble.complaint(&plan.port_name, &models);
+    let trouble = trouble.map(complaint);
+    Scanned { readings, odd, to, complete, trouble }
 }
 
 /// How often a scan asks again for registers that were not answered well.

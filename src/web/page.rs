@@ -72,7 +72,8 @@ fn broker(state: &BrokerState, now: Instant) -> Broker {
 }
 
 fn meter(state: MeterState, now: Instant) -> Meter {
-    let MeterState { title, port, interval, model, serial, last, values, missing, fault } = state;
+    let MeterState { title, port, interval, model, serial, last, values, missing, fault, .. } =
+        state;
     let (class, words, trouble) = match last {
         None => (ODD, "It is read for the first time.".to_owned(), None),
         Some(LastPoll { at, answered, trouble }) => {
@@ -98,7 +99,7 @@ fn meter(state: MeterState, now: Instant) -> Meter {
 }
 
 fn value(state: ValueState, now: Instant) -> Value {
-    let ValueState { name, text, unit, at } = state;
+    let ValueState { name, text, unit, at, .. } = state;
     let text = unit.map_or_else(|| text.clone(), |unit| format!("{text} {unit}"));
     Value { name, text, age: format!("{} ago", passed(at, now)) }
 }
@@ -127,7 +128,8 @@ mod tests {
     }
 
     fn value(name: &str, text: &str, unit: Option<&'static str>) -> ValueState {
-        ValueState { name: name.to_owned(), text: text.to_owned(), unit, at: Instant::now() }
+        let (name, text) = (name.to_owned(), text.to_owned());
+        ValueState { name, text, unit, is_number: true, at: Instant::now() }
     }
 
     #[tokio::test(start_paused = true)]
