@@ -15,9 +15,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -30,6 +31,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use self::page::Look;
 use crate::status::Board;
 
 /// Where the page is in an add-on: Home Assistant asks from its own network.
@@ -69,11 +71,13 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// Nothing but the page and its own style, and no other page around it than Home Assistant's, in
 /// whose name it comes.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'self'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Shows the board at this address until `stop` is cancelled. Where the port cannot be had, that is
@@ -159,14 +163,34 @@ fn refusing() -> Router {
 fn router(board: Board) -> Router {
     Router::new()
         .route("/", get(show))
+        .route("/part", get(part))
+        .route("/script.js", get(async || with_headers(StatusCode::OK, SCRIPT, page::SCRIPT)))
+        .route("/icon.svg", get(async || with_headers(StatusCode::OK, SVG, page::ICON)))
         .route("/style.css", get(async || with_headers(StatusCode::OK, CSS, page::STYLE)))
         .route(HEALTH, get(async || with_headers(StatusCode::OK, TEXT, HEALTHY)))
         .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n"))
         .with_state(board)
 }
 
-async fn show(State(board): State<Board>) -> Response {
-    match page::render(&board) {
+async fn show(State(board): State<Board>, uri: Uri, headers: HeaderMap) -> Response {
+    answer_with(page::render(&board, look(&uri, &headers)))
+}
+
+/// What of the page changes.
+async fn part(State(board): State<Board>, uri: Uri, headers: HeaderMap) -> Response {
+    answer_with(page::parts(&board, look(&uri, &headers)))
+}
+
+/// What a visitor wants to see, and in which language.
+fn look(uri: &Uri, headers: &HeaderMap) -> Look {
+    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+    let mut pairs = uri.query().unwrap_or_default().split('&');
+    let level = pairs.find_map(|pair| pair.strip_prefix("level="));
+    Look::new(accepted, level)
+}
+
+fn answer_with(page: askama::Result<String>) -> Response {
+    match page {
         Ok(page) => with_headers(StatusCode::OK, HTML, page),
         Err(error) => {
             warn!("The status page cannot be made: {error}.");
