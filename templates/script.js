@@ -43,8 +43,10 @@ function tick() {
   }
 }
 
+// Some things are there only with the script, and some only without.
 function unhide(within) {
   for (const element of within.querySelectorAll(".scripted")) element.hidden = false;
+  for (const element of within.querySelectorAll(".unscripted")) element.hidden = true;
 }
 
 // Puts in the parts that have changed. What is open stays open, what has the focus keeps it.

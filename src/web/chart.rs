@@ -20,7 +20,7 @@ const WIDTH: i64 = 10_000;
 const HEIGHT: i64 = 1_000;
 
 /// The plot in pixels from the top of the picture; beneath it stand the times.
-const TOP: i64 = 16;
+const TOP: i64 = 8;
 const TALL: i64 = 140;
 
 /// So many steps of the scale are enough to read a value from it.
@@ -30,7 +30,7 @@ const STEPS: i64 = 4;
 const SPACE: i64 = 6;
 
 /// Nearer to an edge than this, a time would be cut off: it is left out.
-const EDGE: i64 = WIDTH / 25;
+const EDGE: i64 = WIDTH / 15;
 
 /// A value and when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +242,7 @@ pub(super) fn curves(
         path: path(&one.points, &scale, window, gap),
     });
     let curves = drawn.collect();
-    let levels = scale.levels(language, &unit);
+    let levels = scale.levels(language);
     Some(Chart { id, title, summary, levels, times, curves, blocks: Vec::new(), table })
 }
 
@@ -331,7 +331,7 @@ pub(super) fn bars(heading: Heading, bars: &[Bar], each: Each, zone: TimeZone) -
         id,
         title,
         summary,
-        levels: scale.levels(language, &unit),
+        levels: scale.levels(language),
         times: Vec::new(),
         curves: Vec::new(),
         blocks: Vec::new(),
@@ -440,7 +440,7 @@ impl Scale {
         i64::try_from(place.round()).ok()
     }
 
-    fn levels(&self, language: Language, unit: &str) -> Vec<Level> {
+    fn levels(&self, language: Language) -> Vec<Level> {
         let mut levels = Vec::new();
         let mut value = Some(self.low);
         while let Some(now) = value.filter(|value| *value <= self.high) {
@@ -448,12 +448,7 @@ impl Scale {
             let place = self.place(now).and_then(|place| place.checked_mul(TALL));
             if let Some(place) = place.and_then(|place| place.checked_div(HEIGHT)) {
                 let y = place.saturating_add(TOP);
-                let text = if now.checked_add(self.step).is_none_or(|next| next > self.high) {
-                    format!("{text} {unit}")
-                } else {
-                    text
-                };
-                levels.push(Level { y, text_y: y.saturating_sub(3), text });
+                levels.push(Level { y, text_y: y.saturating_add(4), text });
             }
             value = now.checked_add(self.step);
         }
@@ -538,7 +533,7 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         let levels: Vec<_> = chart.levels.iter().map(|level| (level.y, &*level.text)).collect();
-        assert_eq!(levels, [(156, "0"), (121, "1000"), (86, "2000"), (51, "3000"), (16, "4000 W")]);
+        assert_eq!(levels, [(148, "0"), (113, "1000"), (78, "2000"), (43, "3000"), (8, "4000")]);
         assert_eq!(chart.summary, "from 0 to 4000 W");
         assert_eq!(chart.table.head, ["Time", "Lowest (W)", "Highest (W)"]);
         assert_eq!(
@@ -687,7 +682,7 @@ mod tests {
             for value in values {
                 prop_assert!((0..=HEIGHT).contains(&scale.place(value).unwrap()));
             }
-            let levels = scale.levels(Language::English, "").len();
+            let levels = scale.levels(Language::English).len();
             prop_assert!((2..=7).contains(&levels), "{}", levels);
         }
 

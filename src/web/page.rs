@@ -23,12 +23,6 @@ pub(super) const STYLE: &str = include_str!("../../templates/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../templates/script.js");
 pub(super) const ICON: &str = include_str!("../../templates/icon.svg");
 
-/// So many days are drawn.
-pub(super) const DAYS: u32 = 14;
-
-/// So many points a curve has at most: more than a phone is wide.
-pub(super) const POINTS: usize = 480;
-
 /// Of so many polls in a hundred that fail, requests that are made again or answers that are damaged,
 /// it is said that the head may not sit well.
 const NOISY: u64 = 5;
@@ -163,10 +157,18 @@ impl Around {
     }
 
     fn new(text: &str, kind: &'static str, time: Duration, values: &[(&str, &str)]) -> Self {
-        let (before, after) = text.split_once("{time}").unwrap_or((text, ""));
+        let Some((before, after)) = text.split_once("{time}") else {
+            return Self::none(text, values);
+        };
         let (before, after) = (fill(before, values), fill(after, values));
         let seconds = time.as_secs();
         Self { before, kind, seconds, text: length(seconds), after }
+    }
+
+    /// A sentence without one.
+    fn none(text: &str, values: &[(&str, &str)]) -> Self {
+        let before = fill(text, values);
+        Self { before, kind: "at", seconds: 0, text: String::new(), after: String::new() }
     }
 }
 
@@ -221,6 +223,7 @@ struct Value {
     name: Name,
     text: String,
     unit: Option<&'static str>,
+    is_number: bool,
     age: Around,
 }
 
@@ -290,7 +293,7 @@ pub(super) fn parts(board: &Board, look: Look) -> askama::Result<String> {
     let ports = ports.into_iter().map(|info| port(info, words)).collect();
     let log = board.log().of(level);
     let Setup { problem, refused, warnings, settings, .. } = setup;
-    let parts = Parts {
+    Parts {
         words,
         problem,
         refused,
@@ -303,8 +306,8 @@ pub(super) fn parts(board: &Board, look: Look) -> askama::Result<String> {
         log,
         level,
         report,
-    };
-    parts.render()
+    }
+    .render()
 }
 
 /// The head of a bug report: what the program is and what it was told. The script adds the log.
@@ -334,13 +337,7 @@ fn report(meters: &[MeterState], setup: &Setup) -> String {
 }
 
 fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Broker {
-    let plain = |text: &str, name: &str| Around {
-        before: fill(text, &[("name", name)]),
-        kind: "at",
-        seconds: 0,
-        text: String::new(),
-        after: String::new(),
-    };
+    let plain = |text: &str, name: &str| Around::none(text, &[("name", name)]);
     let mut trouble = None;
     let (state, line) = match state {
         BrokerState::Unknown => (State::Odd, plain(words.broker_unknown, "")),
@@ -364,11 +361,7 @@ fn port(info: PortInfo, words: &Words) -> Port {
     if busy {
         uses.push(words.port_busy.to_owned());
     }
-    let state = match (uses.is_empty(), busy) {
-        (true, _) => State::Good,
-        (false, true) => State::Odd,
-        (false, false) => State::Good,
-    };
+    let state = if busy { State::Odd } else { State::Good };
     if uses.is_empty() {
         uses.push(words.port_free.to_owned());
     }
@@ -389,7 +382,7 @@ fn meter(
     let MeterState { values, missing, fault, line, placement, scan, .. } = state;
     let answered = last.as_ref().is_none_or(|last| last.answered);
     let (state, sentence, trouble) = match last {
-        None => (State::Odd, Around::new(words.first, "at", Duration::ZERO, &[]), None),
+        None => (State::Odd, Around::none(words.first, &[]), None),
         Some(LastPoll { at, answered, trouble }) => {
             let (state, text) = match (answered, trouble.is_some()) {
                 (true, false) => (State::Good, words.answers),
@@ -407,7 +400,7 @@ fn meter(
         if next > now {
             Around::left(words.next_read, next, now)
         } else {
-            Around::new(words.reads_now, "at", Duration::ZERO, &[])
+            Around::none(words.reads_now, &[])
         }
     });
     let fault = fault.map(|fault| fill(words.reports, &[("fault", &fault)]));
@@ -472,7 +465,8 @@ fn value(state: ValueState, language: Language, now: Instant) -> Value {
     let ValueState { name, text, unit, is_number, at } = state;
     let words = language.words();
     let text = if is_number { language.number(&text) } else { text };
-    Value { name: Name::new(&name, words), text, unit, age: Around::age(words.ago, at, now, &[]) }
+    let (name, age) = (Name::new(&name, words), Around::age(words.ago, at, now, &[]));
+    Value { name, text, unit, is_number, age }
 }
 
 /// The curves and bars of what is remembered.

@@ -91,7 +91,6 @@ catalogue! {
     values: "Values", "Waarden", "Værdier", "Värden", "Werte";
     value: "Value", "Waarde", "Værdi", "Värde", "Wert";
     reading: "Reading", "Stand", "Aflæsning", "Avläsning", "Stand";
-    age: "Read", "Gelezen", "Aflæst", "Avläst", "Gelesen";
     ago: "{time} ago", "{time} geleden", "for {time} siden", "för {time} sedan", "vor {time}";
     not_read: "Not read", "Niet gelezen", "Ikke aflæst", "Inte avläst", "Nicht gelesen";
     about: "About this meter", "Over deze meter", "Om denne måler", "Om mätaren", "Über diesen Zähler";
@@ -296,7 +295,6 @@ catalogue! {
         "Datorn har ingen serieport. Koppla in läshuvudet och läs in sidan igen.",
         "Dieses Gerät hat keinen seriellen Anschluss. Stecken Sie den Lesekopf ein und laden Sie die \
          Seite neu.";
-    port_use: "Use", "Gebruik", "Brug", "Användning", "Verwendung";
     port_free: "free", "vrij", "fri", "ledig", "frei";
     port_busy: "in use by another program", "in gebruik door een ander programma",
         "i brug af et andet program", "används av ett annat program",
@@ -305,8 +303,6 @@ catalogue! {
         "läses av för {meter}", "gelesen für {meter}";
     configuration: "Settings that count", "Geldende instellingen", "Gældende indstillinger",
         "Gällande inställningar", "Geltende Einstellungen";
-    configuration_of: "Meter {meter}", "Meter {meter}", "Måler {meter}", "Mätare {meter}",
-        "Zähler {meter}";
     masked:
         "Passwords are shown as stars.",
         "Wachtwoorden worden als sterretjes getoond.",
