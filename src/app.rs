@@ -313,7 +313,11 @@ impl Fleet {
         let mut ending: Vec<Id> = members.iter().map(|member| member.task).collect();
         let mut unasked = None;
         while !ending.is_empty() {
-            let ended = self.tasks.join_next_with_id().await?;
+            let ended = tokio::select! {
+                ended = self.tasks.join_next_with_id() => ended?,
+                // Who stops waits for all of them together, and not for long.
+                () = self.stop.cancelled() => break,
+            };
             let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
             match ending.iter().position(|ending| *ending == id) {
                 Some(position) if ended.is_ok() => drop(ending.swap_remove(position)),
@@ -344,7 +348,8 @@ fn greet(meter: &Meter) {
 /// A meter of which nothing is known yet.
 fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
-    MeterState::new(title, port, meter.poll_interval)
+    let units = meter.units;
+    MeterState { units, ..MeterState::new(title, port, meter.poll_interval) }
 }
 
 /// How a configured meter is read.

@@ -8,6 +8,8 @@
 //! Everything else — the echo of an optical head, noise, a late answer to an earlier request — is
 //! read past until the deadline.
 
+mod trace;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -16,7 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use kmp::datalink::{self, Address, Cid, PacketError};
-use kmp::frame::{Damage, Decoder, Direction, Event, MAX_BODY};
+use kmp::frame::{Damage, Decoder, Direction, Event};
 use kmp::message::{self, AnswerError, Command, Fit};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -24,6 +26,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use self::trace::{Discarded, Hex, Trace};
 use crate::line::{Line, THINKING};
 
 /// What a serial server, a USB adapter and a busy machine may add on the way.
@@ -306,10 +309,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             misordered &= matches!(result, Err(RequestError::NoAnswer(Heard::OtherOrder)));
             match result {
                 Err(RequestError::NoAnswer(heard)) if left > 0 => {
-                    debug!("{}: {heard}; {left} tries left", C::CID);
+                    debug!("{}: {heard}; trying again", C::CID);
                     self.traffic.retries = self.traffic.retries.saturating_add(1);
                 }
                 result => {
+                    if let Err(error) = &result {
+                        debug!("{}: {error}", C::CID);
+                    }
                     self.aftermath.misordered = match (misordered, &result) {
                         (true, _) => self.aftermath.misordered.saturating_add(1),
                         (false, Ok(_)) if self.last.told => 0,
@@ -349,6 +355,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     async fn settle(&mut self) -> io::Result<()> {
         let begun = Instant::now();
         let mut buffer = [0; 256];
+        let mut discarded = Discarded::new();
         while begun.elapsed() < QUIET_AT_MOST {
             let Ok(read) = timeout(QUIET, self.stream.read(&mut buffer)).await else {
                 break;
@@ -357,7 +364,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => {
                     self.traffic.came(count);
-                    debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default()));
+                    discarded.take(buffer.get(..count).unwrap_or_default());
                 }
             }
         }
@@ -373,7 +380,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let rest_until = Instant::now().checked_add(begins);
         let doubtful = self.aftermath.doubtful;
         self.aftermath = Aftermath { rest_until, doubtful: true, ..self.aftermath };
-        debug!("to the meter: {}", hex(&request));
+        debug!("to the meter: {}: {}", Hex(&request), trace::request_meaning(&request));
         self.traffic.request(request.len(), self.line.time_for(request.len()));
         // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
         // No flush: on a serial port it would block the thread until the last byte is out.
@@ -384,9 +391,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let longest = command.max_answer_data().saturating_add(FRAME_OVERHEAD).saturating_mul(2);
         let ends_by = begins_by.checked_add(self.line.time_for(longest)).unwrap_or(begins_by);
 
-        let mut received = Vec::new();
-        let result = self.listen(command, begins_by, ends_by, &mut received).await;
-        debug!("from the meter: {}", hex(&received));
+        let mut trace = Trace::new("from the meter");
+        let result = self.listen(command, begins_by, ends_by, &mut trace).await;
+        trace.end(&self.decoder);
         let (rest, doubtful) = match result {
             // "At least one byte time" (5512-447 M1 p.4).
             Ok(_) => (self.line.time_for(1), doubtful),
@@ -402,7 +409,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         command: &C,
         begins_by: Instant,
         ends_by: Instant,
-        received: &mut Vec<u8>,
+        trace: &mut Trace,
     ) -> Result<C::Answer, RequestError> {
         let mut heard = Heard::Nothing;
         let mut buffer = [0; 256];
@@ -423,25 +430,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             };
             let bytes = buffer.get(..count).unwrap_or_default();
             self.traffic.came(count);
-            // For the log; noise without end need not be kept.
-            if received.len() < MAX_BODY {
-                received.extend_from_slice(bytes);
-            }
             let mut noise = false;
             for &byte in bytes {
-                let outside = self.decoder.inside().is_none();
-                let Some(event) = self.decoder.push(byte) else {
+                let before = self.decoder.inside();
+                let event = self.decoder.push(byte);
+                trace.push(byte, before, &self.decoder);
+                let Some(event) = event else {
                     // A meter may send a 0x00 unasked (5512-447 M1 p.3).
-                    noise |= outside && self.decoder.inside().is_none() && byte != 0;
+                    noise |= before.is_none() && self.decoder.inside().is_none() && byte != 0;
                     continue;
                 };
                 match self.judge(command, &event) {
                     Ok(answer) => {
+                        trace.show_event(&self.decoder, trace::meaning(&event, None));
                         self.last.clean &= !noise && heard < Heard::Noise;
                         return Ok(answer);
                     }
                     Err(verdict) => {
-                        debug!("skipped: {verdict}");
+                        let meaning = trace::meaning(&event, Some(&verdict));
+                        trace.show_event(&self.decoder, meaning);
                         let damaged = u64::from(verdict.heard() == Heard::Damaged);
                         self.traffic.damaged = self.traffic.damaged.saturating_add(damaged);
                         heard = heard.max(verdict.heard());
@@ -489,6 +496,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// that has not been made.
     async fn discard_unread(&mut self) -> io::Result<()> {
         let mut buffer = [0; 256];
+        let mut discarded = Discarded::new();
         loop {
             let stream = &mut self.stream;
             let count = poll_fn(|context| {
@@ -506,7 +514,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => {
                     self.traffic.came(count);
-                    debug!("thrown away: {}", hex(buffer.get(..count).unwrap_or_default()));
+                    discarded.take(buffer.get(..count).unwrap_or_default());
                 }
             }
         }
@@ -575,12 +583,6 @@ impl Verdict {
             Self::OtherOrder => Heard::OtherOrder,
         }
     }
-}
-
-/// `80 3F 01 05 8A 0D`
-fn hex(bytes: &[u8]) -> String {
-    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(" ")
 }
 
 #[cfg(test)]
@@ -683,6 +685,57 @@ mod tests {
         before.push(0x40);
         let script = vec![(0, before), (100, good)];
         assert_eq!(scripted(vec![script]).await, (Ok(7), 1));
+    }
+
+    /// The log says of each byte what it was.
+    #[tokio::test(start_paused = true)]
+    async fn the_log_of_bad_answers() {
+        let (log, _logging) = crate::logging::capture::lines();
+        let (mut meter, mut far) = pair();
+        meter.aftermath.doubtful = true;
+        let commands = [60, 80, 4000].map(RegisterId::new);
+        let command = GetRegister::new(&commands).unwrap();
+        let server = async {
+            // Late, to nobody.
+            far.write_all(&[&[0x55, 0x06][..], &answer(68, 1), &[0x40, 0x3F]].concat())
+                .await
+                .unwrap();
+            let echo = requested(&mut far).await;
+            let mut damaged = answer(60, 9);
+            damaged[6] ^= 0x20;
+            let bytes = [
+                &[0x00, 0xFF][..],
+                &echo,
+                &answer(68, 1),
+                &packet(0x7F, 0x10, &[]),
+                &packet(0x3F, 0x02, &[1, 2, 3, 4]),
+                &[0x06],
+                &damaged,
+                &[0x40, 0x3F],
+                &[0x40, 0x1B, 0x0D],
+                // What passes for an echo.
+                &[0x80, 0x3F, 0x0D, 0x80, 0x06],
+                &[0x40, 0x3F, 0x10],
+            ];
+            // One byte at a time, as at 1200 baud.
+            for byte in bytes.concat() {
+                far.write_u8(byte).await.unwrap();
+                tokio::time::sleep(LINE.time_for(1)).await;
+            }
+            requested(&mut far).await;
+            requested(&mut far).await;
+            let value = |id, unit, mantissa: &[u8]| {
+                let (id, exponent) = (RegisterId::new(id), SignExponent::from_byte(0x42));
+                RegisterValue::new(id, Unit::from_code(unit), exponent, mantissa.to_vec()).unwrap()
+            };
+            let values = [value(60, 2, &[0x80, 0x0D]), value(80, 22, &[0x02, 0x80])];
+            far.write_all(&packet(0x3F, 0x10, &GetRegister::emit_answer(&values))).await.unwrap();
+        };
+        let stop = CancellationToken::new();
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::Three, &stop), server);
+        assert_eq!(result.unwrap().len(), 2);
+        meter.request(&GetSerialNo, Tries::One, &stop).await.unwrap_err();
+        insta::assert_snapshot!(log.take().join("\n"));
     }
 
     /// Only what is neither echo nor idle makes a line noisy.

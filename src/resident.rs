@@ -15,12 +15,12 @@ use tracing::{error, info, warn};
 
 use crate::app::{self, Around};
 use crate::config::options::{self, Options, OptionsError};
-use crate::logging;
+use crate::logging::{self, LocalTime};
 use crate::poll::Complaint;
 use crate::status::{Board, Problem};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
-use crate::web;
+use crate::web::{self, Site, Visitors};
 
 /// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
 /// that they are mended without a start is rare.
@@ -54,7 +54,10 @@ pub async fn run(
 ) {
     let board = Board::default();
     let mut around = JoinSet::new();
-    around.spawn(web::run(resident.listen, board.clone(), stop.clone()));
+    let site =
+        Site { board: board.clone(), visitors: Visitors::HomeAssistant, clock: LocalTime::now };
+    let (_address, address) = watch::channel(Some(resident.listen));
+    around.spawn(web::run(address, site, stop.clone()));
     // Whatever the options are: it does what it can.
     systemd::ready();
     let settled = stop.run_until_cancelled(settle(&resident.options, first, &board)).await;
@@ -62,7 +65,9 @@ pub async fn run(
         info!("Stopped.");
         return;
     };
-    resident.log.set_level(options.config.log_level);
+    if let Err(error) = resident.log.apply(&options.config.logging) {
+        error!("{error:#}.");
+    }
     info!("The options are those of {}.", resident.options.display());
     note(&options.warnings);
     board.set_up(|setup| setup.warnings.clone_from(&options.warnings));

@@ -17,6 +17,7 @@ use tracing::Level;
 
 use crate::meter::{Heard, Traffic};
 use crate::poll::{Complaint, Trigger};
+use crate::units::UnitSystem;
 
 /// Where all of it is kept. Clones are the same board.
 #[derive(Debug, Clone)]
@@ -57,8 +58,8 @@ impl Board {
             for meter in before {
                 let now = known.iter_mut().find(|other| other.number == meter.number);
                 if let Some(now) = now {
-                    let MeterState { title, port, interval, .. } = now.clone();
-                    *now = MeterState { title, port, interval, ..meter };
+                    let MeterState { title, port, interval, units, .. } = now.clone();
+                    *now = MeterState { title, port, interval, units, ..meter };
                 }
             }
         });
@@ -246,6 +247,8 @@ pub struct MeterState {
     pub port: String,
     /// From one poll to the next.
     pub interval: Duration,
+    /// In which units its values are published.
+    pub units: UnitSystem,
     /// Which model it is, as far as it is known.
     pub model: Option<String>,
     /// Its serial number.
@@ -281,6 +284,7 @@ impl MeterState {
             title,
             port,
             interval,
+            units: UnitSystem::Standard,
             model: None,
             serial: None,
             last: None,

@@ -1,5 +1,6 @@
 //! Opens the way to the meter and gives a stream of bytes; what travels on it is not known here.
 
+mod ports;
 mod turns;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
 use tracing::debug;
 
+pub use self::ports::{LocalPort, local_ports};
 pub use self::turns::{SharedPort, Turn, Turns};
 
 /// A serial server on the local network answers within milliseconds or not at all.

@@ -91,7 +91,7 @@ fn the_older_programs_own_file() {
     assert_eq!(meter.poll_interval, Duration::from_secs(28 * 60));
     assert_eq!(meter.device_id, "kamstrup_meter");
     assert_eq!(meter.device_name, "Kamstrup Meter");
-    assert_eq!(config.log_level, Level::INFO);
+    assert_eq!(config.logging.level, Level::INFO);
     let value = |key: &str| {
         let entry = settings.sections.iter().find(|entry| entry.key == key).unwrap();
         match &entry.value {

@@ -62,7 +62,8 @@ impl RegisterValue {
     }
 
     /// Takes one register off the front of `data`; `None` where the bytes end too soon.
-    pub(crate) fn parse(data: &[u8]) -> Option<(Self, &[u8])> {
+    #[must_use]
+    pub fn parse(data: &[u8]) -> Option<(Self, &[u8])> {
         let (&[high, low, unit, length, sign_exponent], rest) =
             data.split_first_chunk::<HEADER>()?;
         let (mantissa, rest) = rest.split_at_checked(length.into())?;

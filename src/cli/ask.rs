@@ -57,7 +57,7 @@ impl Target {
         };
         let Loaded { config, warnings, .. } = loaded;
         // What the service logs is not asked for here, unless somebody looks for a mistake.
-        logging::start_beside(if level { config.log_level } else { tracing::Level::WARN })?;
+        logging::start_beside(if level { config.logging.level } else { tracing::Level::WARN })?;
         for warning in warnings {
             tracing::warn!("In the configuration: {warning}.");
         }

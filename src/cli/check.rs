@@ -180,7 +180,7 @@ fn words(loaded: &Loaded, found: Option<&[Found]>) -> String {
 /// Reads each meter, one after the other, and logs in at the broker.
 fn try_all(config: &Config) -> anyhow::Result<Vec<Found>> {
     // What is found is said here, unless somebody looks for a mistake.
-    let debug = config.log_level == Level::DEBUG;
+    let debug = config.logging.level == Level::DEBUG;
     logging::start_beside(if debug { Level::DEBUG } else { Level::ERROR })?;
     let mut found = Vec::new();
     with_signals(async |stop| {

@@ -24,9 +24,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = config::load(args.config.as_deref(), &super::variables())?;
-    let Config { broker, publishing, meters, log_level, .. } = loaded.config;
+    let Config { broker, publishing, meters, logging: log, .. } = loaded.config;
     // Only what goes wrong, unless somebody looks for a mistake.
-    logging::start_beside(if log_level == Level::DEBUG { Level::DEBUG } else { Level::WARN })?;
+    logging::start_beside(if log.level == Level::DEBUG { Level::DEBUG } else { Level::WARN })?;
     let topics = Topics::new(&publishing.topic);
     let claims = Claims::new(&meters, &publishing, &topics);
     let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();

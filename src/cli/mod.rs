@@ -22,16 +22,19 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, info, warn};
 
 use crate::app::{self, Around};
 use crate::config::{self, ConfigError, Secret, Variables, options};
+use crate::logging::{self, LocalTime};
 use crate::resident::{self, Resident};
 use crate::status::Board;
 use crate::supervisor::{self, Supervisor};
-use crate::{logging, systemd, web};
+use crate::systemd;
+use crate::web::{self, Site, Visitors};
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -147,7 +150,7 @@ fn start(args: &RunArgs) -> anyhow::Result<()> {
 fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     let variables = variables();
     let loaded = config::load(file, &variables)?;
-    let log = logging::start(loaded.config.log_level)?;
+    let log = logging::start(&loaded.config.logging)?;
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -161,13 +164,16 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
         if let Some(address) = listen {
-            beside.spawn(web::run(address, board.clone(), stop.clone()));
+            let visitors = Visitors::Anybody;
+            let site = Site { board: board.clone(), visitors, clock: LocalTime::now };
+            let (_, address) = watch::channel(Some(address));
+            beside.spawn(web::run(address, site, stop.clone()));
         }
         board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
         let config = loaded.config.clone();
         let around = Around { board: board.clone(), ..Around::default() };
         let (changes, reloading) =
-            reload::on_hangup(file, &variables, loaded, log, board, stop.clone())?;
+            reload::on_hangup(file, &variables, loaded, log.clone(), board, stop.clone())?;
         tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
             never = reloading => match never {},
@@ -178,10 +184,12 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
 /// Is an add-on of Home Assistant.
 fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
-    let level = first.as_ref().map_or(Level::INFO, |options| options.config.log_level);
-    let log = logging::start(level)?;
+    let log = match &first {
+        Ok(options) => logging::start(&options.config.logging)?,
+        Err(_) => logging::start(&logging::Settings::to_stdout(Level::INFO))?,
+    };
     let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
-    let resident = Resident { options, listen, supervisor, log };
+    let resident = Resident { options, listen, supervisor, log: log.clone() };
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));

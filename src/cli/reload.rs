@@ -72,7 +72,9 @@ async fn reload(
                 continue;
             }
         };
-        log.set_level(new.config.log_level);
+        if let Err(error) = log.apply(&new.config.logging) {
+            error!("{error:#}.");
+        }
         for warning in &new.warnings {
             warn!("In the configuration: {warning}.");
         }

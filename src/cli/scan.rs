@@ -1,22 +1,20 @@
 //! `kamstrup2mqtt scan`: which registers a meter has.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use kmp::register::{Kind, RegisterId};
+use kmp::register::RegisterId;
 use serde::Serialize;
 
 use super::ask::{
     MeterJson, MissingJson, Object, Shown, Target, ValueJson, complain, print, print_json,
 };
 use super::with_signals;
-use crate::config::Parameter;
-use crate::poll::{PollResult, Scanned};
-use crate::reading::Missing;
+use crate::config::{self, Parameter};
+use crate::poll::PollResult;
 use crate::units;
 
 #[derive(Debug, Args)]
@@ -74,7 +72,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         let mut parameters: Vec<Parameter> = registers.map(found).collect();
         parameters.sort_by_key(Parameter::register);
         let identity = reader.identity();
-        let present = present(&scanned);
+        let present = scanned.present();
         let result = PollResult {
             readings: scanned.readings,
             missing: scanned.odd,
@@ -112,25 +110,6 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// The registers that the meter has, also where their values are not to be had just now.
-fn present(scanned: &Scanned) -> Vec<RegisterId> {
-    let odd = scanned.odd.iter().filter_map(|(register, reason)| match reason {
-        Missing::Fault(_) | Missing::NoValue(_) | Missing::Doubtful | Missing::WithoutE1 => {
-            Some(*register)
-        }
-        Missing::LeftOut | Missing::Silences | Missing::NoAnswer => None,
-    });
-    let readings = scanned.readings.iter().map(|reading| reading.register);
-    let all: BTreeSet<_> = readings.chain(odd).collect();
-    all.into_iter().collect()
-}
-
-/// Whether somebody wants to follow a register's value, rather than to know it once.
-fn is_worth_following(register: RegisterId) -> bool {
-    let kind = register.info().map(|info| info.kind);
-    !matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock))
-}
-
 fn text(
     shown: &Shown,
     present: &[RegisterId],
@@ -146,23 +125,10 @@ fn text(
     let count = present.len();
     // To a text nothing is ever refused.
     let _ = writeln!(text, "\nOf the registers {from} to {last}{early}, the meter has {count}.");
-    let (wanted, rest): (Vec<RegisterId>, Vec<RegisterId>) =
-        present.iter().copied().partition(|register| is_worth_following(*register));
     if count > 0 {
-        text.push_str("For the configuration:\n\nkamstrup:\n  parameters:\n");
+        text.push_str("For the configuration:\n\n");
     }
-    let label = |register: RegisterId| register.info().map_or("not known", |info| info.label);
-    for register in wanted {
-        let name = Parameter::of(register);
-        let _ = writeln!(text, "    - {:<20} # {}", name.name(), label(register));
-    }
-    if !rest.is_empty() {
-        text.push_str("    # What says which meter it is, and how it is set:\n");
-    }
-    for register in rest {
-        let name = Parameter::of(register);
-        let _ = writeln!(text, "    # - {:<18} # {}", name.name(), label(register));
-    }
+    text.push_str(&config::parameters_list(present));
     text
 }
 

@@ -108,7 +108,7 @@ fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
-    logging::start(Level::INFO)?;
+    let _log = logging::start(&logging::Settings::to_stdout(Level::INFO))?;
     let (registers, model) = registers(args).map_err(|error| Usage(format!("{error:#}")))?;
     let behaviour = Behaviour {
         line: args.baud.map(Line::new),

@@ -436,9 +436,10 @@ pub(super) const KEYS: &[Key] = &[
         variable: Some("LOG_LEVEL"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
-        brief: "DEBUG shows every byte to and from the meter",
+        brief: "DEBUG shows every frame to and from the meter",
         text: "What is worth a line: `INFO` is one line for each reading and one for each change, \
-               `WARNING` only what is wrong, `DEBUG` every byte to and from the meter.",
+               `WARNING` only what is wrong, `DEBUG` every frame to and from the meter. `CRITICAL` is \
+               taken for `ERROR`.",
         ..KEY
     },
     Key {
@@ -452,13 +453,30 @@ pub(super) const KEYS: &[Key] = &[
         ..KEY
     },
     Key {
+        path: "logging.format",
+        accepted: FORMAT,
+        default: Words("those of the destinations"),
+        sample: Hidden,
+        text: "How a line looks at every destination that has no format of its own.",
+        ..KEY
+    },
+    Key {
+        path: "logging.date_format",
+        accepted: DATE_FORMAT,
+        default: Words("those of the destinations"),
+        sample: Hidden,
+        text: "How `%(asctime)s` looks at every destination that has no date format of its own.",
+        ..KEY
+    },
+    Key {
         path: "logging.stdout_format",
         accepted: "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`, or `json`",
         default: Words("a line made for reading"),
         sample: Idea("%(asctime)s [%(name)s] %(levelname)s %(message)s"),
         brief: "without: a line made for reading; json: one JSON object a line",
-        text: "How a line on standard output looks. Without it: a line made for reading. `json` gives \
-               one JSON object a line.",
+        text: "How a line on standard output looks. Without it: a line made for reading, in colours on \
+               a terminal. `json` gives one JSON object a line. [logging.md](logging.md) lists all \
+               fields.",
         ..KEY
     },
     Key {
@@ -492,9 +510,9 @@ pub(super) const KEYS: &[Key] = &[
         accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
         default: Value("midnight"),
         brief: "when a new file begins: s, m, h, d, midnight, w0 (Monday) to w6",
-        text: "When a new file begins: every so many seconds, minutes, hours or days (`s`, `m`, `h`, \
-               `d`, counted by `rotate_interval`), at `midnight`, or at midnight before a day of the \
-               week (`w0` is Monday).",
+        text: "When a new file begins: on the second, minute or hour (`s`, `m`, `h`), at midnight \
+               (`d` and `midnight`), or at the midnight that ends a day of the week (`w0` is Monday). \
+               Midnight is that of the local time. The file of today goes on after a restart.",
         ..KEY
     },
     Key {
@@ -502,7 +520,8 @@ pub(super) const KEYS: &[Key] = &[
         accepted: "a whole number of at least 1",
         default: Value("1"),
         brief: "how many of them",
-        text: "How many of the `rotate_when` a file lasts.",
+        text: "How many seconds, minutes, hours, days or weeks a file lasts, counted from 1970 on: \
+               with `6` and `h` a file begins at 0, 6, 12 and 18 o'clock.",
         ..KEY
     },
     Key {
@@ -533,10 +552,15 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         path: "logging.syslog_address",
-        accepted: "a socket like `/dev/log`, or `host:port`",
+        accepted: "a socket like `/dev/log` or `unix:///run/log.sock`, `host:514` or `udp://host:514` \
+                   (UDP), or `tcp://host:601`",
         default: Value("/dev/log"),
-        brief: "the system's log, or host:port of a log server",
-        text: "Where the system's log is: a socket, or `host:port` of a log server.",
+        brief: "the system's log, or a log server: host:514 (UDP), tcp://host:601",
+        text: "Where the system's log is: a socket, or a log server, over UDP (`host:514`) or TCP \
+               (`tcp://host:601`). Lines are sent by RFC 5424, over TCP with their length before them \
+               (RFC 6587); to `/dev/log` as journald and others want them there, but to \
+               `unix:///dev/log` by RFC 5424. While a server cannot be reached, up to 1024 lines wait \
+               for it.",
         ..KEY
     },
     Key {
@@ -550,8 +574,9 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "logging.syslog_format",
         accepted: FORMAT,
-        default: Value("%(name)s[%(process)d]: %(levelname)s %(message)s"),
-        brief: "how a line looks there",
+        default: Words("the message alone, since program, process and level stand beside it"),
+        sample: Idea("%(name)s[%(process)d]: %(levelname)s %(message)s"),
+        brief: "how a line looks there; without: the message alone",
         text: "How a line in the system's log looks.",
         ..KEY
     },

@@ -4,7 +4,9 @@
 //! at once, each with its place, what was found and what is accepted.
 
 mod effective;
+mod found;
 mod keys;
+mod logging;
 pub mod manual;
 pub mod options;
 mod read;
@@ -28,6 +30,7 @@ use thiserror::Error;
 use tracing::Level;
 
 pub use self::effective::{Effect, Effective, Entry, Origin};
+pub use self::found::parameters_list;
 use self::keys::{Fallback, Key};
 pub use self::secret::Secret;
 pub use self::source::Spot;
@@ -50,8 +53,8 @@ pub struct Config {
     pub publishing: Publishing,
     /// The meters: at least one, and where there are several, each with a name.
     pub meters: Vec<Meter>,
-    /// What is logged.
-    pub log_level: Level,
+    /// What is logged, and where to.
+    pub logging: crate::logging::Settings,
 }
 
 /// The MQTT broker.
@@ -348,10 +351,9 @@ impl<'a> Checker<'a> {
             status_topic: self.value("homeassistant.status_topic", topic)?,
             id_prefix: self.value("homeassistant.id_prefix", identifier)?,
         };
-        let log_level = self.value("logging.level", level)?;
-        self.destinations();
+        let logging = self.logging();
         let meters = self.meters(&publishing.id_prefix);
-        Some(Config { broker, publishing, meters: meters?, log_level })
+        Some(Config { broker, publishing, meters: meters?, logging: logging? })
     }
 
     fn port(&mut self, encrypted: bool) -> Option<NonZeroU16> {
@@ -635,21 +637,6 @@ impl<'a> Checker<'a> {
         parameters
     }
 
-    fn destinations(&mut self) {
-        let Some(setting) = self.setting("logging.destinations") else {
-            return;
-        };
-        let names: Vec<&str> = match &setting.raw {
-            Raw::Text(text) => text.split(',').map(str::trim).collect(),
-            Raw::List(items) => items.iter().map(String::as_str).collect(),
-        };
-        for name in names.into_iter().filter(|name| !name.eq_ignore_ascii_case("stdout")) {
-            self.warnings.push(format!(
-                "logging to `{name}` is not there yet: this version logs to standard output only"
-            ));
-        }
-    }
-
     /// Whether a listed meter has this setting itself.
     fn is_own(&self, path: &str) -> bool {
         self.setting(path).is_some_and(|setting| matches!(setting.place, Place::Item(_)))
@@ -920,8 +907,8 @@ mod tests {
         let loaded = from_yaml(example).unwrap();
         assert_eq!(loaded.warnings, [""; 0]);
         for key in keys::KEYS {
-            // Its address is `com_port`.
-            if key.path == "serial_device.url" {
+            // What others stand for.
+            if key.sample == keys::Sample::Hidden {
                 continue;
             }
             let name = key.path.split('.').nth(1).unwrap();

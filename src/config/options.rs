@@ -537,7 +537,8 @@ mod tests {
         let texts = forms.map(|(name, json)| {
             let Options { config, warnings, own_broker, .. } = from(json).unwrap();
             assert_ne!(own_broker, config.broker.host == "localhost", "{name}");
-            let Config { broker, publishing, meters, log_level } = config;
+            let Config { broker, publishing, meters, logging } = config;
+            let log_level = logging.level;
             let meters: Vec<_> = meters.iter().map(|meter| format!("{meter:?}")).collect();
             let meters = meters.join("\n");
             format!("{name}: {warnings:#?}\n{broker:?}\n{publishing:?}\n{log_level:?}\n{meters}")

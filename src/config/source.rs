@@ -177,6 +177,14 @@ impl Settings {
             "mqtt.port" if self.made.get("mqtt.tls_enabled").is_some_and(is_on) => {
                 Fallback::Value("8883")
             }
+            "logging.file_format" if self.made.contains_key("logging.format") => {
+                Fallback::Words("what `logging.format` says")
+            }
+            "logging.stdout_date_format" | "logging.file_date_format"
+                if self.made.contains_key("logging.date_format") =>
+            {
+                Fallback::Words("what `logging.date_format` says")
+            }
             _ => key.default,
         }
     }

@@ -47,6 +47,10 @@ struct Inner {
     next: Option<Instant>,
 }
 
+/// The meter is not polled any more, or there is an errand already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
 /// Something that takes a while, and of which is told how it goes.
 pub struct Errand {
     what: What,
@@ -68,6 +72,8 @@ enum What {
 /// How an errand goes.
 #[derive(Debug)]
 pub enum Step<'a> {
+    /// It is taken, and begins when the port is free. This is always the first one.
+    Taken,
     /// The placement aid has asked once more.
     Asked(Attempt),
     /// The search has come further.
@@ -127,16 +133,27 @@ impl Trigger {
     }
 
     /// Does an errand after the poll that may be under way. Polls that fall into it are skipped, and
-    /// other meters on the same port wait. Gives it back where there is one already, or where the
-    /// meter is not polled any more.
-    pub fn send(&self, errand: Errand) -> Result<(), Errand> {
-        let mut inner = self.lock();
-        if !inner.open || inner.halt.is_some() {
-            return Err(errand);
+    /// other meters on the same port wait. Nothing is told of one that is not taken.
+    pub fn send(&self, mut errand: Errand) -> Result<(), Busy> {
+        let taken = {
+            let mut inner = self.lock();
+            let free = inner.open && inner.halt.is_none();
+            if free {
+                inner.halt = Some(CancellationToken::new());
+            }
+            free
+        };
+        if !taken {
+            errand.tell = Box::new(|_| {});
+            return Err(Busy);
         }
-        inner.waiting = Some(errand);
-        inner.halt = Some(CancellationToken::new());
-        self.0.errand.notify_one();
+        (errand.tell)(Step::Taken);
+        let mut inner = self.lock();
+        // Where the task has ended meanwhile, that is told at once.
+        if inner.open {
+            inner.waiting = Some(errand);
+            self.0.errand.notify_one();
+        }
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::ask::{Memory, Polled, poll};
 pub use self::beat::Beat;
 use self::beat::LEAST;
-pub use self::errand::{Attempt, Errand, PLACEMENT, Step, Trigger};
+pub use self::errand::{Attempt, Busy, Errand, PLACEMENT, Step, Trigger};
 pub use self::journal::Complaint;
 use self::journal::Journal;
 pub(crate) use self::journal::words;

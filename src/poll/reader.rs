@@ -1,6 +1,6 @@
 //! Reading when somebody asks: once, or register after register.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use kmp::message::GetRegister;
 use kmp::register::RegisterId;
@@ -44,6 +44,22 @@ pub struct Scanned {
     pub complete: bool,
     /// What ended it too soon.
     pub trouble: Option<Complaint>,
+}
+
+impl Scanned {
+    /// The registers that the meter has, also where their values are not to be had just now.
+    #[must_use]
+    pub fn present(&self) -> Vec<RegisterId> {
+        let odd = self.odd.iter().filter_map(|(register, reason)| match reason {
+            Missing::Fault(_) | Missing::NoValue(_) | Missing::Doubtful | Missing::WithoutE1 => {
+                Some(*register)
+            }
+            Missing::LeftOut | Missing::Silences | Missing::NoAnswer => None,
+        });
+        let readings = self.readings.iter().map(|reading| reading.register);
+        let all: BTreeSet<_> = readings.chain(odd).collect();
+        all.into_iter().collect()
+    }
 }
 
 impl<O: Open> Reader<O> {

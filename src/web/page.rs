@@ -12,7 +12,6 @@ use tracing::Level;
 
 use super::chart::{self, Bar, Chart, Each, Heading, Point, Series, Window};
 use super::language::{Language, Words, fill};
-use crate::logging::LocalTime;
 use crate::poll::Complaint;
 use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, LogLine, MeterState, Placement, PortInfo,
@@ -43,20 +42,6 @@ pub(super) struct Look {
     /// Why readings are not kept.
     pub(super) memory_trouble: Option<Complaint>,
     pub(super) now: ZonedDateTime,
-}
-
-impl Look {
-    /// By the header `Accept-Language` and the query's `level`; with nothing looked up.
-    pub(super) fn new(accepted: Option<&str>, level: Option<&str>) -> Self {
-        let level = match level {
-            Some("warn") => Level::WARN,
-            Some("error") => Level::ERROR,
-            _ => Level::TRACE,
-        };
-        let (ports, memories, memory_trouble) = (Vec::new(), Vec::new(), None);
-        let (language, now) = (Language::accepted(accepted), LocalTime::now());
-        Self { language, level, ports, memories, memory_trouble, now }
-    }
 }
 
 /// What is remembered of a meter's readings.
@@ -614,7 +599,14 @@ mod tests {
 
     fn look(language: Language) -> Look {
         let now = "2026-11-24T09:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
-        Look { language, now, ..Look::new(None, None) }
+        Look {
+            language,
+            level: Level::TRACE,
+            ports: Vec::new(),
+            memories: Vec::new(),
+            memory_trouble: None,
+            now,
+        }
     }
 
     fn shown(board: &Board, language: Language) -> String {

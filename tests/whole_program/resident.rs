@@ -136,6 +136,8 @@ impl AddOn {
         self.program.terminate().await;
         assert_eq!(self.program.ended().await.code(), Some(0));
         assert!(asked.elapsed() < LEAVE, "{:?}", asked.elapsed());
+        // The last of its lines may still be on the way.
+        self.program.says("Stopped.").await;
         for secret in [SECRET, TOKEN] {
             assert_eq!(self.program.count(secret), 0, "{:#?}", self.program.log());
         }
@@ -152,6 +154,10 @@ impl AddOn {
             }
             if let Some((before, _)) = line.split_once(" values in ") {
                 line = format!("{before} values in T s.");
+                // Polls go by the clock on the wall, so another one may have come.
+                if lines.contains(&line) {
+                    continue;
+                }
             }
             if let Some((before, _)) = line.split_once("The status page is at ") {
                 line = format!("{before}The status page is at http://PAGE.");
@@ -416,16 +422,23 @@ async fn full() -> (TcpListener, Vec<TcpStream>) {
     (listener, waiting)
 }
 
-/// Accepts everything and says nothing.
+/// Accepts everything and says nothing; counts who has said something.
 async fn deaf() -> (SocketAddr, watch::Receiver<usize>, JoinSet<()>) {
     let (listener, address) = reserve().await;
     let (sender, count) = watch::channel(0);
     let mut serving = JoinSet::new();
     serving.spawn(async move {
-        let mut connections = Vec::new();
+        let mut connections = JoinSet::new();
         loop {
-            connections.push(listener.accept().await.unwrap());
-            sender.send_modify(|count| *count += 1);
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let sender = sender.clone();
+            connections.spawn(async move {
+                let mut heard = [0; 256];
+                if stream.read(&mut heard).await.is_ok_and(|length| length > 0) {
+                    sender.send_modify(|count| *count += 1);
+                }
+                while stream.read(&mut heard).await.is_ok_and(|length| length > 0) {}
+            });
         }
     });
     (address, count, serving)
@@ -465,6 +478,25 @@ async fn stops_in_time_while_the_port_is_opened() {
     let mut add_on = AddOn::start(&options(&port, ""), Some(&supervisor));
     subscriber.expect("kamstrup/status", "online").await;
     add_on.stops().await;
+    subscriber.expect("kamstrup/status", "offline").await;
+}
+
+#[tokio::test]
+async fn stops_in_time_while_another_configuration_is_taken() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let (meter, mut asked, _serving) = deaf().await;
+    let yaml = config(&broker, &format!("socket://{meter}"), "energy,power,volume");
+    let yaml = yaml.replace("{ com_port", "{ timeout: 10, com_port");
+    let mut program = Program::start(&yaml);
+    subscriber.expect("kamstrup/status", "online").await;
+    patiently("it is asked", asked.wait_for(|count| *count > 0)).await.unwrap();
+    program.reload(&yaml.replace("power,", "")).await;
+    program.says("The configuration was read again. Changed:").await;
+    let asked = Instant::now();
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    assert!(asked.elapsed() < LEAVE, "{:?}", asked.elapsed());
     subscriber.expect("kamstrup/status", "offline").await;
 }
 

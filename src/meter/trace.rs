@@ -1,0 +1,275 @@
+//! What goes over the line, for the log: whole frames with what they mean, and what is none.
+
+use std::fmt::{self, Write as _};
+
+use kmp::datalink::{self, Cid};
+use kmp::frame::{Decoder, Direction, Event, MAX_BODY};
+use kmp::message::{Command, GetSerialNo, GetType, Request};
+use kmp::register::RegisterId;
+use kmp::value::RegisterValue;
+use tracing::{Level, debug, enabled};
+
+/// What came since the last frame ended, or was given up.
+#[derive(Debug)]
+pub(super) struct Trace {
+    /// Whose bytes they are, or what happens to them.
+    what: &'static str,
+    bytes: Vec<u8>,
+    /// Bytes beyond those that are kept.
+    more: usize,
+}
+
+/// Noise without end need not be kept. Stuffing can double every byte of a frame.
+const KEPT: usize = 2 * MAX_BODY;
+
+impl Trace {
+    pub(super) fn new(what: &'static str) -> Self {
+        Self { what, bytes: Vec::new(), more: 0 }
+    }
+
+    /// Takes a byte that the decoder has taken, which was inside a frame `before` or was not. Where
+    /// that ended one, its bytes are shown with [`Trace::show`] next.
+    pub(super) fn push(&mut self, byte: u8, before: Option<Direction>, decoder: &Decoder) {
+        // What came before a frame is none.
+        if before.is_none() && decoder.inside().is_some() && !self.bytes.is_empty() {
+            self.show("no frame");
+        }
+        self.keep(byte);
+    }
+
+    fn keep(&mut self, byte: u8) {
+        if self.bytes.len() < KEPT {
+            self.bytes.push(byte);
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// Shows what came, and begins anew.
+    pub(super) fn show(&mut self, meaning: impl fmt::Display) {
+        let Self { what, bytes, more } = self;
+        match more {
+            0 => debug!("{what}: {}: {meaning}", Hex(bytes)),
+            more => debug!("{what}: {} … and {more} bytes more: {meaning}", Hex(bytes)),
+        }
+        self.bytes.clear();
+        self.more = 0;
+    }
+
+    /// Shows what ended with an event. A start byte that interrupted a frame begins the next one.
+    pub(super) fn show_event(&mut self, decoder: &Decoder, meaning: impl fmt::Display) {
+        let next = decoder.inside().and_then(|_| self.bytes.pop());
+        self.show(meaning);
+        self.bytes.extend(next);
+    }
+
+    /// Shows what is left when nobody listens any more.
+    pub(super) fn end(&mut self, decoder: &Decoder) {
+        if !self.bytes.is_empty() {
+            self.show(if decoder.inside().is_some() {
+                "a frame that broke off"
+            } else {
+                "no frame"
+            });
+        }
+    }
+}
+
+/// What of some bytes nobody waits for.
+#[derive(Debug)]
+pub(super) struct Discarded {
+    trace: Trace,
+    decoder: Decoder,
+}
+
+impl Discarded {
+    pub(super) fn new() -> Self {
+        Self { trace: Trace::new("thrown away"), decoder: Decoder::new() }
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            let before = self.decoder.inside();
+            let event = self.decoder.push(byte);
+            self.trace.push(byte, before, &self.decoder);
+            if let Some(event) = event {
+                self.trace.show_event(&self.decoder, discarded_meaning(&event));
+            }
+        }
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        self.trace.end(&self.decoder);
+    }
+}
+
+/// What an event says, and why it is not the answer where it is not. Nothing is worked out that is
+/// not logged.
+pub(super) fn meaning(event: &Event, verdict: Option<&dyn fmt::Display>) -> String {
+    if !enabled!(Level::DEBUG) {
+        return String::new();
+    }
+    let what = match event {
+        Event::Frame { direction, body } => match datalink::parse(body) {
+            Ok(packet) => Some(packet_words(*direction, packet)),
+            // Of an answer the verdict says it.
+            Err(error) => (*direction == Direction::ToMeter).then(|| error.to_string()),
+        },
+        Event::Damaged { direction: Direction::ToMeter, damage } => {
+            Some(format!("a damaged frame: {damage}"))
+        }
+        Event::Ack | Event::Damaged { .. } => None,
+    };
+    let verdict = verdict.map(|verdict| format!("skipped: {verdict}"));
+    what.into_iter().chain(verdict).collect::<Vec<_>>().join("; ")
+}
+
+/// What an event says that nobody waits for.
+fn discarded_meaning(event: &Event) -> String {
+    let nothing = match event {
+        Event::Frame { body, .. } => datalink::parse(body).err().map(|error| error.to_string()),
+        Event::Ack => Some("a single acknowledgement byte".to_owned()),
+        Event::Damaged { damage, .. } => Some(format!("a damaged frame: {damage}")),
+    };
+    nothing.unwrap_or_else(|| meaning(event, None))
+}
+
+/// A request, ready for the line.
+pub(super) fn request_meaning(frame: &[u8]) -> String {
+    let mut decoder = Decoder::new();
+    let event = frame.iter().find_map(|byte| decoder.push(*byte));
+    event.map(|event| meaning(&event, None)).unwrap_or_default()
+}
+
+fn packet_words(direction: Direction, packet: datalink::Packet<'_>) -> String {
+    let address = match packet.address {
+        datalink::Address::HEAT_METER => String::new(),
+        other => format!(", address {other}"),
+    };
+    let what = match direction {
+        Direction::ToMeter => request_words(packet),
+        Direction::FromMeter => answer_words(packet),
+    };
+    format!(
+        "{}{address}{}",
+        packet.cid,
+        what.unwrap_or_else(|| " with data that do not fit".to_owned())
+    )
+}
+
+fn request_words(packet: datalink::Packet<'_>) -> Option<String> {
+    match Request::parse(packet).ok()? {
+        Request::GetType | Request::GetSerialNo => Some(String::new()),
+        Request::GetRegister(command) => {
+            let names: Vec<_> = command.registers().iter().map(|id| name(*id)).collect();
+            Some(format!(" {}", names.join(", ")))
+        }
+    }
+}
+
+fn answer_words(packet: datalink::Packet<'_>) -> Option<String> {
+    match packet.cid {
+        Cid::GET_TYPE => {
+            let answer = GetType.parse_answer(packet.data).ok()?;
+            Some(format!(": type {:#06x}, software {}", answer.code, answer.revision))
+        }
+        Cid::GET_SERIAL_NO => {
+            let answer = GetSerialNo.parse_answer(packet.data).ok()?;
+            Some(format!(": {answer}"))
+        }
+        Cid::GET_REGISTER => {
+            let mut rest = packet.data;
+            let mut words = Vec::new();
+            while !rest.is_empty() {
+                let (value, after) = RegisterValue::parse(rest)?;
+                words.push(value_words(&value));
+                rest = after;
+            }
+            Some(if words.is_empty() {
+                ": nothing".to_owned()
+            } else {
+                format!(": {}", words.join(", "))
+            })
+        }
+        _ => None,
+    }
+}
+
+/// `energy (60) = 81947 kWh`
+fn value_words(register: &RegisterValue) -> String {
+    let name = name(register.register);
+    match register.value() {
+        Ok(value) => format!("{name} = {value} {}", register.unit).trim_end().to_owned(),
+        Err(error) => format!("{name}: {error}"),
+    }
+}
+
+/// `energy (60)`, or `4000` where it has no name.
+fn name(register: RegisterId) -> String {
+    match register.info() {
+        Some(info) => format!("{} ({register})", info.key),
+        None => register.to_string(),
+    }
+}
+
+/// `80 3F 01 05 8A 0D`
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_char(' ')?;
+            }
+            write!(f, "{byte:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::datalink::Address;
+    use kmp::message::{self, GetRegister};
+
+    use super::*;
+
+    fn packet(cid: u8, data: &[u8]) -> String {
+        let (address, cid) = (Address::HEAT_METER, Cid::new(cid));
+        packet_words(Direction::FromMeter, datalink::Packet { address, cid, data })
+    }
+
+    #[test]
+    fn requests_in_words() {
+        let registers = [60, 80, 4000].map(RegisterId::new);
+        let command = GetRegister::new(&registers).unwrap();
+        let request = |frame: &[u8]| {
+            let mut decoder = Decoder::new();
+            let event = frame.iter().find_map(|byte| decoder.push(*byte)).unwrap();
+            let Event::Frame { direction, body } = event else { panic!("a frame") };
+            packet_words(direction, datalink::parse(&body).unwrap())
+        };
+        let frame = message::emit_request(Address::HEAT_METER, &command);
+        assert_eq!(request(&frame), "GetRegister energy (60), power (80), 4000");
+        let frame = message::emit_request(Address::HEAT_METER, &GetSerialNo);
+        assert_eq!(request(&frame), "GetSerialNo");
+    }
+
+    #[test]
+    fn answers_in_words() {
+        // 5512-447 M1 p.16, p.17; and an answer without any register.
+        assert_eq!(packet(0x01, &[0x00, 0x01, 0x06, 0x01]), "GetType: type 0x0001, software F1");
+        assert_eq!(packet(0x02, &[0x00, 0x69, 0x2D, 0x69]), "GetSerialNo: 6892905");
+        assert_eq!(packet(0x10, &[]), "GetRegister: nothing");
+        let energy = [0x00, 0x3C, 0x02, 0x04, 0x00, 0x00, 0x01, 0x40, 0x1B];
+        assert_eq!(packet(0x10, &energy), "GetRegister: energy (60) = 81947 kWh");
+        let date = [0x0F, 0xA0, 0x30, 0x04, 0x00, 0x00, 0x00, 0x00, 0x01];
+        let words = packet(0x10, &date);
+        assert!(words.starts_with("GetRegister: 4000: "), "{words}");
+        assert_eq!(packet(0x10, &energy[..7]), "GetRegister with data that do not fit");
+        assert_eq!(packet(0x02, &[1]), "GetSerialNo with data that do not fit");
+        assert_eq!(packet(0x77, &[]), "command 0x77 with data that do not fit");
+    }
+}

@@ -1,0 +1,155 @@
+//! What a visitor may ask for. All of it goes through the task that polls the meter, which alone has
+//! its port.
+
+use axum::http::StatusCode;
+use kmp::register::RegisterId;
+use serde::Deserialize;
+
+use crate::config::{Parameter, parameters_list};
+use crate::poll::{Attempt, Errand, PLACEMENT, Scanned, Step, Trigger};
+use crate::reading::Reading;
+use crate::status::{Board, Found, MeterState, Placement, ScanState};
+use crate::units::{self, UnitSystem};
+
+/// The registers that a search asks for: those of `kamstrup2mqtt scan`.
+const LAST_REGISTER: u16 = 1400;
+
+/// Of which meter it is asked for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Form {
+    pub(super) meter: usize,
+}
+
+/// Something that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Read,
+    Place,
+    StopPlacing,
+    Scan,
+    StopScanning,
+}
+
+/// Why it is not done: the status, and words for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) &'static str);
+
+const NO_METER: Refusal = Refusal(StatusCode::NOT_FOUND, "There is no such meter any more.\n");
+
+const BUSY: Refusal = Refusal(
+    StatusCode::CONFLICT,
+    "The meter is busy with the placement aid or a search already: stop that first, or wait.\n",
+);
+
+/// Begins with what was asked for.
+pub(super) fn act(board: &Board, action: Action, number: usize) -> Result<(), Refusal> {
+    let trigger = board.trigger(number).ok_or(NO_METER)?;
+    let state = || board.meters().into_iter().find(|meter| meter.number == number).ok_or(NO_METER);
+    match action {
+        Action::Read => trigger.pull(),
+        Action::Place => place(board, &trigger, number)?,
+        Action::Scan => scan(board, &trigger, number, state()?.units)?,
+        // What ended by itself meanwhile is no reason to end what came after it.
+        Action::StopPlacing if is_placing(&state()?) => trigger.halt(),
+        Action::StopScanning if is_scanning(&state()?) => trigger.halt(),
+        Action::StopPlacing | Action::StopScanning => {}
+    }
+    Ok(())
+}
+
+fn is_placing(meter: &MeterState) -> bool {
+    meter.placement.as_ref().is_some_and(|placement| placement.running)
+}
+
+fn is_scanning(meter: &MeterState) -> bool {
+    meter.scan.as_ref().is_some_and(|scan| scan.running)
+}
+
+fn place(board: &Board, trigger: &Trigger, number: usize) -> Result<(), Refusal> {
+    let board = board.clone();
+    let tell = move |step: Step<'_>| match step {
+        Step::Taken => board.meter(number, |meter| {
+            let placement = Placement { running: true, left: PLACEMENT, ..Placement::default() };
+            meter.placement = Some(placement);
+        }),
+        Step::Asked(attempt) => {
+            let note = |meter: &mut MeterState| placed(&mut meter.placement, attempt);
+            board.progress(number, note);
+        }
+        Step::Ended => board.meter(number, |meter| {
+            if let Some(placement) = &mut meter.placement {
+                placement.running = false;
+            }
+        }),
+        Step::Scanning(_) | Step::Scanned(_) => {}
+    };
+    trigger.send(Errand::placement(tell)).map_err(|_| BUSY)
+}
+
+fn placed(placement: &mut Option<Placement>, attempt: Attempt) {
+    let Some(placement) = placement else { return };
+    let Attempt { hit, heard, trouble, left } = attempt;
+    placement.asked = placement.asked.saturating_add(1);
+    placement.hits = placement.hits.saturating_add(u32::from(hit));
+    placement.hit = Some(hit);
+    (placement.heard, placement.trouble, placement.left) = (heard, trouble, left);
+}
+
+fn scan(
+    board: &Board,
+    trigger: &Trigger,
+    number: usize,
+    system: UnitSystem,
+) -> Result<(), Refusal> {
+    let board = board.clone();
+    let registers: Vec<RegisterId> = (1..=LAST_REGISTER).map(RegisterId::new).collect();
+    let of = registers.len();
+    let tell = move |step: Step<'_>| match step {
+        Step::Taken => board.meter(number, |meter| {
+            meter.scan = Some(ScanState { running: true, of, ..ScanState::default() });
+        }),
+        Step::Scanning(progress) => board.progress(number, |meter| {
+            if let Some(scan) = &mut meter.scan {
+                scan.asked = progress.asked.min(of);
+                scan.found.extend(progress.found.iter().map(|reading| found(reading, system)));
+            }
+        }),
+        Step::Scanned(scanned) => board.meter(number, |meter| {
+            if let Some(scan) = &mut meter.scan {
+                ended(scan, &scanned, system);
+            }
+        }),
+        Step::Ended => board.meter(number, |meter| {
+            if let Some(scan) = &mut meter.scan {
+                scan.running = false;
+            }
+        }),
+        Step::Asked(_) => {}
+    };
+    trigger.send(Errand::scan(registers, tell)).map_err(|_| BUSY)
+}
+
+fn found(reading: &Reading, system: UnitSystem) -> Found {
+    let published = units::publish(reading, system).ok();
+    let unit = published.as_ref().and_then(|published| published.measure.unit);
+    Found { text: published.map(|published| published.text), unit, ..named(reading.register) }
+}
+
+/// A register whose value is not known.
+fn named(register: RegisterId) -> Found {
+    let name = Parameter::of(register).name().to_owned();
+    let label = register.info().map(|info| info.label);
+    Found { register, name, label, text: None, unit: None }
+}
+
+fn ended(scan: &mut ScanState, scanned: &Scanned, system: UnitSystem) {
+    let present = scanned.present();
+    let read = |register: &RegisterId| {
+        let reading = scanned.readings.iter().find(|reading| reading.register == *register);
+        reading.map_or_else(|| named(*register), |reading| found(reading, system))
+    };
+    scan.found = present.iter().map(read).collect();
+    scan.complete = scanned.complete;
+    scan.parameters = (!present.is_empty()).then(|| parameters_list(&present));
+    scan.trouble.clone_from(&scanned.trouble);
+}

@@ -1,0 +1,156 @@
+//! Server-sent events: that something has changed, and how a placement or a search goes.
+//!
+//! Nothing is queued for a page that does not listen: each looks at the board when it can take
+//! something, and sees how things are then.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::api::FoundJson;
+use crate::status::{Board, MeterState, Placement, ScanState};
+
+/// From one `changed` to the next.
+const EACH: Duration = Duration::from_secs(1);
+
+/// So often something is sent where nothing happens, so that a page that is gone is noticed.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// What the placement aid has counted, after each request.
+#[derive(Serialize)]
+struct PlacementJson {
+    meter: usize,
+    hit: bool,
+    asked: u32,
+    hits: u32,
+    /// In seconds.
+    left: u64,
+}
+
+/// How far a search has come, and what it has found since the last time.
+#[derive(Serialize)]
+struct ScanJson {
+    meter: usize,
+    asked: usize,
+    of: usize,
+    found: Vec<FoundJson>,
+}
+
+/// Tells of changes until the page is gone. The place is held as long.
+pub(super) fn tell(board: &Board, place: OwnedSemaphorePermit) -> impl IntoResponse + use<> {
+    let watcher = Watcher::new(board, place);
+    let events = stream::unfold(watcher, |mut watcher| async {
+        let event = watcher.next().await?;
+        Some((Ok::<_, Infallible>(event), watcher))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE))
+}
+
+struct Watcher {
+    meters: watch::Receiver<Vec<MeterState>>,
+    changes: watch::Receiver<u64>,
+    /// When the next `changed` may be told, where there is one to tell.
+    due: Option<Instant>,
+    /// When the last one was.
+    told: Option<Instant>,
+    /// Of each meter, what was told of its placement and its search: how often it was asked, and how
+    /// much was found.
+    progress: BTreeMap<usize, Progress>,
+    waiting: VecDeque<Event>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Default, PartialEq, Eq, Clone, Copy)]
+struct Progress {
+    placed: u32,
+    scanned: usize,
+    found: usize,
+}
+
+impl Watcher {
+    fn new(board: &Board, place: OwnedSemaphorePermit) -> Self {
+        let (mut meters, changes) = (board.meters_changing(), board.changing());
+        meters.mark_changed();
+        // What has changed since the page was made is not known.
+        let due = Some(Instant::now());
+        let (progress, waiting) = (BTreeMap::new(), VecDeque::new());
+        Self { meters, changes, due, told: None, progress, waiting, _place: place }
+    }
+
+    /// The next event; none when the board is gone.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            tokio::select! {
+                changed = self.meters.changed() => {
+                    changed.ok()?;
+                    self.look();
+                }
+                changed = self.changes.changed(), if self.due.is_none() => {
+                    changed.ok()?;
+                    let now = Instant::now();
+                    let soon = self.told.and_then(|told| told.checked_add(EACH));
+                    self.due = Some(soon.map_or(now, |soon| soon.max(now)));
+                }
+                () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
+                    self.due = None;
+                    self.told = Some(Instant::now());
+                    self.changes.mark_unchanged();
+                    // Without data it would not reach the page.
+                    return Some(Event::default().event("changed").data("{}"));
+                }
+            }
+        }
+    }
+
+    /// Notes what is new of placements and searches.
+    fn look(&mut self) {
+        let meters = self.meters.borrow_and_update();
+        for meter in meters.iter() {
+            let known = self.progress.entry(meter.number).or_default();
+            let placed = meter.placement.as_ref().filter(|placement| placement.running);
+            let asked = placed.map_or(0, |placement| placement.asked);
+            if let Some(placement) = placed.filter(|_| asked > 0 && asked != known.placed) {
+                self.waiting.extend(placement_event(meter.number, placement));
+            }
+            known.placed = asked;
+            let scan = meter.scan.as_ref().filter(|scan| scan.running);
+            let asked = scan.map_or(0, |scan| scan.asked);
+            if asked < known.scanned {
+                known.found = 0;
+            }
+            if let Some(scan) = scan.filter(|_| asked != known.scanned) {
+                self.waiting.extend(scan_event(meter.number, scan, known.found));
+                known.found = scan.found.len();
+            }
+            known.scanned = asked;
+        }
+    }
+}
+
+fn placement_event(meter: usize, placement: &Placement) -> Option<Event> {
+    let Placement { asked, hits, .. } = *placement;
+    let (hit, left) = (placement.hit.unwrap_or(false), placement.left.as_secs());
+    json("placement", &PlacementJson { meter, hit, asked, hits, left })
+}
+
+fn scan_event(meter: usize, scan: &ScanState, known: usize) -> Option<Event> {
+    let found = scan.found.get(known..).unwrap_or_default();
+    let found = found.iter().map(FoundJson::new).collect();
+    json("scan", &ScanJson { meter, asked: scan.asked, of: scan.of, found })
+}
+
+fn json(name: &str, value: &impl Serialize) -> Option<Event> {
+    let text: Box<RawValue> = serde_json::value::to_raw_value(value).ok()?;
+    Some(Event::default().event(name).data(text.get()))
+}

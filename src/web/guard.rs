@@ -1,0 +1,187 @@
+//! Who may ask, and for what: the page shows how a house is heated, and lets a meter be asked.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+
+/// Who asks for Home Assistant's users, after they have logged in there.
+const HOME_ASSISTANT: Ipv4Addr = Ipv4Addr::new(172, 30, 32, 2);
+
+/// Who may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visitors {
+    /// Home Assistant and this machine: all other add-ons can reach the page as well.
+    HomeAssistant,
+    /// Whoever can reach the address at which it listens.
+    Anybody,
+}
+
+impl Visitors {
+    /// Whether somebody at this address may ask at all.
+    pub(super) fn admit(self, peer: IpAddr) -> bool {
+        match self {
+            Self::HomeAssistant => peer.is_loopback() || peer == IpAddr::V4(HOME_ASSISTANT),
+            Self::Anybody => true,
+        }
+    }
+}
+
+/// Why a request is refused: the status, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) &'static str);
+
+const OTHER_NAME: Refusal = Refusal(
+    StatusCode::MISDIRECTED_REQUEST,
+    "This page does not go by that name. Ask for it by this machine's address (like \
+     http://192.168.1.5:8099) or its name in your network.\n",
+);
+
+const OTHER_SITE: Refusal =
+    Refusal(StatusCode::FORBIDDEN, "Only the page itself can ask for this.\n");
+
+/// Whether a request of somebody who was admitted is answered.
+pub(super) fn check(
+    visitors: Visitors,
+    peer: IpAddr,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    // Home Assistant asks in its own name, and answers for its users.
+    let behind_home_assistant =
+        visitors == Visitors::HomeAssistant && peer == IpAddr::V4(HOME_ASSISTANT);
+    if !behind_home_assistant && text(headers, HOST.as_str()).is_some_and(|host| !is_near(host)) {
+        return Err(OTHER_NAME);
+    }
+    if matches!(*method, Method::GET | Method::HEAD) || is_same_site(headers) {
+        Ok(())
+    } else {
+        Err(OTHER_SITE)
+    }
+}
+
+/// Whether a page asks that came from here.
+///
+/// Browsers say so themselves, but only over TLS or on the same machine; else it shows by whose page
+/// it was. Behind Home Assistant that is known by the name under which the user sees it.
+fn is_same_site(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let Some(origin) = text(headers, ORIGIN.as_str()).and_then(|origin| origin.parse::<Uri>().ok())
+    else {
+        return false;
+    };
+    let Some(origin) = origin.authority() else { return false };
+    let here = [HOST.as_str(), "x-forwarded-host"];
+    here.iter().any(|name| {
+        text(headers, name).is_some_and(|host| origin.as_str().eq_ignore_ascii_case(host))
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether a name can only lead here from near by: an address, or a name that the world's name
+/// servers do not have. Another one may be that of a site whose owner lets it point here, so that
+/// its pages can read this one in the browser of somebody in the house (DNS rebinding).
+fn is_near(host: &str) -> bool {
+    const NEAR: [&str; 6] = ["localhost", "local", "lan", "home", "internal", "home.arpa"];
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.split_once(']').map(|(address, _)| address.parse::<IpAddr>());
+        return matches!(address, Some(Ok(_)));
+    }
+    let name = host.split_once(':').map_or(host, |(name, _port)| name);
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let is_under = |near: &&str| name.strip_suffix(near).is_some_and(|rest| rest.ends_with('.'));
+    !name.is_empty() && (!name.contains('.') || NEAR.iter().any(|near| is_under(&near)))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const INGRESS: IpAddr = IpAddr::V4(HOME_ASSISTANT);
+
+    fn asked(
+        visitors: Visitors,
+        peer: IpAddr,
+        method: &Method,
+        headers: &[(&'static str, &'static str)],
+    ) -> u16 {
+        let value = |(name, text): &(&'static str, &'static str)| {
+            (name.parse().unwrap(), HeaderValue::from_static(text))
+        };
+        let headers = headers.iter().map(value).collect();
+        check(visitors, peer, method, &headers).map_or_else(|refusal| refusal.0.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn home_assistant_and_this_machine_may_ask() {
+        let allowed = ["172.30.32.2", "127.0.0.1", "127.3.2.1", "::1"];
+        let others = ["172.30.32.1", "172.30.33.2", "192.168.1.2", "10.0.0.1", "fe80::1", "::"];
+        let admit = |peer: &&str| Visitors::HomeAssistant.admit(peer.parse().unwrap());
+        assert!(allowed.iter().all(|peer| admit(&peer)));
+        assert!(!others.iter().any(|peer| admit(&peer)));
+        assert!(Visitors::Anybody.admit("192.168.1.2".parse().unwrap()));
+    }
+
+    #[test]
+    fn only_near_names_lead_here() {
+        let near = [
+            "127.0.0.1:8099",
+            "192.168.1.5",
+            "[::1]:8099",
+            "[fe80::1]",
+            "localhost:8099",
+            "LOCALHOST",
+            "pi",
+            "pi:8099",
+            "pi.local",
+            "Pi.Local.:8099",
+            "meter.pi.home.arpa",
+            "a.localhost",
+        ];
+        let far = ["evil.example:8099", "fritz.box", "local.evil", "127.0.0.1.evil", "", "[evil]"];
+        for host in near {
+            assert!(is_near(host), "{host}");
+        }
+        for host in far {
+            assert!(!is_near(host), "{host}");
+        }
+        let get = |visitors, peer, host| asked(visitors, peer, &Method::GET, &[("host", host)]);
+        assert_eq!(get(Visitors::Anybody, HERE, "evil.example"), 421);
+        assert_eq!(get(Visitors::HomeAssistant, HERE, "evil.example"), 421);
+        assert_eq!(get(Visitors::Anybody, INGRESS, "evil.example"), 421);
+        assert_eq!(get(Visitors::HomeAssistant, INGRESS, "ha.example"), 200);
+        assert_eq!(asked(Visitors::Anybody, HERE, &Method::GET, &[]), 200);
+    }
+
+    #[test]
+    fn only_the_page_itself_may_ask_for_something_to_be_done() {
+        let post = |headers: &[_]| asked(Visitors::HomeAssistant, INGRESS, &Method::POST, headers);
+        let host = ("host", "172.30.33.5:8099");
+        assert_eq!(post(&[host]), 403);
+        assert_eq!(post(&[host, ("sec-fetch-site", "same-origin")]), 200);
+        for site in ["cross-site", "same-site", "none"] {
+            assert_eq!(post(&[host, ("sec-fetch-site", site)]), 403, "{site}");
+            // What the browser says counts.
+            let origin = ("origin", "http://172.30.33.5:8099");
+            assert_eq!(post(&[host, ("sec-fetch-site", site), origin]), 403, "{site}");
+        }
+        assert_eq!(post(&[host, ("origin", "http://172.30.33.5:8099")]), 200);
+        assert_eq!(post(&[host, ("origin", "http://172.30.33.5")]), 403);
+        assert_eq!(post(&[host, ("origin", "null")]), 403);
+        // As Home Assistant hands it on.
+        let forwarded = ("x-forwarded-host", "homeassistant.local:8123");
+        assert_eq!(post(&[host, forwarded, ("origin", "http://homeassistant.local:8123")]), 200);
+        assert_eq!(post(&[host, forwarded, ("origin", "https://evil.example")]), 403);
+    }
+}
