@@ -150,6 +150,7 @@ impl Program {
             "mqtt: {{ host: 127.0.0.1, port: {}, client: {name}, topic: {name} }}\n\
              homeassistant: {{ id_prefix: {name} }}\n\
              logging: {{ level: WARNING }}\n\
+            web: {{ enabled: false }}\n\
              kamstrup: {{ poll_interval: 1, parameters: '{PARAMETERS}' }}\n\
              meters:\n{}",
             broker.port(),

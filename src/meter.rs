@@ -663,6 +663,51 @@ mod tests {
         (result, far.await.unwrap())
     }
 
+    /// From the first byte of a request until 1.6 s after the last byte, whatever overlaps once.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_on_the_line_is_counted() {
+        let (mut meter, mut far) = pair();
+        let whole = answer(60, 7);
+        let length = u64::try_from(whole.len()).unwrap();
+        let mut damaged = whole.clone();
+        damaged[4] ^= 1;
+        let answering = tokio::spawn(async move {
+            for bytes in [damaged, whole.clone(), whole] {
+                requested(&mut far).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                far.write_all(&bytes).await.unwrap();
+            }
+            far
+        });
+        let stop = CancellationToken::new();
+        meter.request(&ask(60), Tries::Three, &stop).await.unwrap();
+        let request = message::emit_request(Address::HEAT_METER, &ask(60)).len();
+        let sent = |times: usize| u64::try_from(request * times).unwrap();
+        let mut traffic = meter.traffic();
+        let Traffic { retries, damaged, sent: out, received, awake, .. } = traffic.take();
+        assert_eq!((retries, damaged, out, received), (1, 1, sent(2), length * 2));
+        // Damaged bytes are listened to for a while, and then the line rests for 1.6 s.
+        assert!(awake > Duration::from_millis(1600 * 2 + 500), "{awake:?}");
+        assert!(awake < Duration::from_millis(1600 * 4), "{awake:?}");
+        let mut meter = meter.counting(traffic);
+        meter.request(&ask(60), Tries::Three, &stop).await.unwrap();
+        let Traffic { retries, sent: out, awake, .. } = meter.traffic();
+        assert_eq!((retries, out), (0, sent(1)));
+        // It was still awake.
+        assert!(awake < Duration::from_millis(600), "{awake:?}");
+        let mut far = answering.await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        far.write_all(&answer(60, 7)).await.unwrap();
+        tokio::task::yield_now().await;
+        let heard = meter.request(&ask(61), Tries::One, &stop).await;
+        assert!(heard.is_err());
+        // What came unasked was no reason to be awake.
+        let later = meter.traffic();
+        assert_eq!(later.received, length * 2);
+        let request = LINE.time_for(request) + THINKING;
+        assert!(later.awake - awake <= request + Duration::from_millis(1), "{later:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_taken_at_once() {
         let started = Instant::now();

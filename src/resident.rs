@@ -17,7 +17,7 @@ use crate::app::{self, Around};
 use crate::config::options::{self, Options, OptionsError};
 use crate::logging::{self, LocalTime};
 use crate::poll::Complaint;
-use crate::status::{Board, Problem};
+use crate::status::{Board, Problem, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
@@ -43,6 +43,8 @@ pub struct Resident {
     pub supervisor: Option<Supervisor>,
     /// The log, whose level is an option.
     pub log: logging::Handle,
+    /// Where it is told how it goes.
+    pub board: Board,
 }
 
 /// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
@@ -52,7 +54,7 @@ pub async fn run(
     first: Result<Options, OptionsError>,
     stop: CancellationToken,
 ) {
-    let board = Board::default();
+    let board = resident.board.clone();
     let mut around = JoinSet::new();
     let site =
         Site { board: board.clone(), visitors: Visitors::HomeAssistant, clock: LocalTime::now };
@@ -70,7 +72,10 @@ pub async fn run(
     }
     info!("The options are those of {}.", resident.options.display());
     note(&options.warnings);
-    board.set_up(|setup| setup.warnings.clone_from(&options.warnings));
+    board.set_up(|setup| {
+        setup.warnings.clone_from(&options.warnings);
+        setup.settings = options.effective.lines().map(SettingLine::from).collect();
+    });
     let options = Arc::new(options);
     while !stop.is_cancelled() {
         if let Err(error) = read(&options, &resident, &board, &stop).await {

@@ -216,12 +216,18 @@ pub enum SupervisorState {
 /// A setting that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingLine {
-    /// As `mqtt.host`; of one of several meters as `meters.garage.com_port`.
+    /// As `mqtt.host`; of one of several meters as ``com_port of the meter `garage` ``.
     pub key: String,
     /// What counts; stars for a secret, a dash for nothing.
     pub value: String,
     /// Who said so, as `default` or `kamstrup.yaml, line 3`.
     pub origin: String,
+}
+
+impl From<[String; 3]> for SettingLine {
+    fn from([key, value, origin]: [String; 3]) -> Self {
+        Self { key, value, origin }
+    }
 }
 
 /// What keeps all meters from being read.

@@ -31,7 +31,7 @@ use crate::app::{self, Around};
 use crate::config::{self, ConfigError, Secret, Variables, options};
 use crate::logging::{self, LocalTime};
 use crate::resident::{self, Resident};
-use crate::status::Board;
+use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
@@ -58,8 +58,8 @@ struct RunArgs {
     /// /data/options.json; stays up whatever is wrong
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     options: Option<PathBuf>,
-    /// Show how it goes on a page at this address, to this machine and Home Assistant alone. Without
-    /// it there is no page, but for an add-on's, at 0.0.0.0:8099
+    /// Show how it goes on a page at this address, whatever `web` in the configuration says. An
+    /// add-on's is for this machine and Home Assistant alone
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
@@ -151,6 +151,8 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
     let variables = variables();
     let loaded = config::load(file, &variables)?;
     let log = logging::start(&loaded.config.logging)?;
+    let board = Board::default();
+    log.keep(board.log().clone());
     if let Some(file) = &loaded.file {
         info!("The configuration is {}.", file.display());
     } else {
@@ -160,25 +162,48 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         warn!("In the configuration: {warning}.");
     }
     with_signals(async |stop| {
-        let board = Board::default();
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        if let Some(address) = listen {
-            let visitors = Visitors::Anybody;
-            let site = Site { board: board.clone(), visitors, clock: LocalTime::now };
-            let (_, address) = watch::channel(Some(address));
-            beside.spawn(web::run(address, site, stop.clone()));
-        }
-        board.set_up(|setup| setup.warnings.clone_from(&loaded.warnings));
+        let page = Page::new(listen, loaded.config.page);
+        let visitors = Visitors::Anybody;
+        let site = Site { board: board.clone(), visitors, clock: LocalTime::now };
+        beside.spawn(web::run(page.watch(), site, stop.clone()));
+        board.set_up(|setup| {
+            setup.warnings.clone_from(&loaded.warnings);
+            setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
+        });
         let config = loaded.config.clone();
         let around = Around { board: board.clone(), ..Around::default() };
         let (changes, reloading) =
-            reload::on_hangup(file, &variables, loaded, log.clone(), board, stop.clone())?;
+            reload::on_hangup(file, &variables, loaded, log.clone(), board, page, stop.clone())?;
         tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
             never = reloading => match never {},
         }
     })
+}
+
+/// Where the page is.
+#[derive(Debug)]
+struct Page {
+    /// What the command line says counts.
+    listen: Option<SocketAddr>,
+    address: watch::Sender<Option<SocketAddr>>,
+}
+
+impl Page {
+    fn new(listen: Option<SocketAddr>, configured: Option<SocketAddr>) -> Self {
+        Self { listen, address: watch::Sender::new(listen.or(configured)) }
+    }
+
+    fn watch(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.address.subscribe()
+    }
+
+    /// Another configuration counts.
+    fn change(&self, configured: Option<SocketAddr>) {
+        self.address.send_replace(self.listen.or(configured));
+    }
 }
 
 /// Is an add-on of Home Assistant.
@@ -188,8 +213,10 @@ fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
         Ok(options) => logging::start(&options.config.logging)?,
         Err(_) => logging::start(&logging::Settings::to_stdout(Level::INFO))?,
     };
+    let board = Board::default();
+    log.keep(board.log().clone());
     let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
-    let resident = Resident { options, listen, supervisor, log: log.clone() };
+    let resident = Resident { options, listen, supervisor, log: log.clone(), board };
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));

@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::Page;
 use crate::config::{self, Config, ConfigError, Loaded, Variables};
 use crate::logging;
-use crate::status::Board;
+use crate::status::{Board, Problem, SettingLine};
 use crate::systemd;
 
 /// What SIGHUP makes of the configuration, and the work that this is, which never ends.
@@ -24,12 +25,13 @@ pub(super) fn on_hangup(
     loaded: Loaded,
     log: logging::Handle,
     board: Board,
+    page: Page,
     stop: CancellationToken,
 ) -> anyhow::Result<(mpsc::Receiver<Config>, impl Future<Output = Infallible>)> {
     let hangup = signal(SignalKind::hangup())?;
     let (sender, changes) = mpsc::channel(1);
     let hangup = Hangup { signal: hangup, was_terminal: io::stdout().is_terminal(), stop };
-    Ok((changes, reload(hangup, sender, file, variables, loaded, log, board)))
+    Ok((changes, reload(hangup, sender, file, variables, loaded, log, board, page)))
 }
 
 struct Hangup {
@@ -60,6 +62,7 @@ async fn reload(
     mut current: Loaded,
     log: logging::Handle,
     board: Board,
+    page: Page,
 ) -> Infallible {
     loop {
         hangup.come().await;
@@ -67,7 +70,7 @@ async fn reload(
         let new = match config::load(file, variables) {
             Ok(new) => new,
             Err(refused) => {
-                tell(&refused);
+                board.set_up(|setup| setup.refused = Some(tell(&refused)));
                 systemd::ready();
                 continue;
             }
@@ -88,17 +91,26 @@ async fn reload(
             // Who does not listen any more is about to stop.
             let _ = changes.send(new.config.clone()).await;
         }
-        board.set_up(|setup| setup.warnings.clone_from(&new.warnings));
+        page.change(new.config.page);
+        board.set_up(|setup| {
+            setup.refused = None;
+            setup.warnings.clone_from(&new.warnings);
+            setup.settings = new.settings.lines().map(SettingLine::from).collect();
+        });
         current = new;
         systemd::ready();
     }
 }
 
-/// One line for each thing that is wrong.
-fn tell(refused: &ConfigError) {
+/// One line for each thing that is wrong. Gives the same for the page.
+fn tell(refused: &ConfigError) -> Problem {
     let words = refused.to_string();
     let mut lines = words.lines();
     let first = lines.next().unwrap_or_default().trim_end_matches(':');
-    error!("The configuration was read again and is not taken; the one before stays: {first}.");
-    lines.for_each(|line| error!("{}.", line.trim().trim_start_matches("- ")));
+    let first =
+        format!("The configuration was read again and is not taken; the one before stays: {first}");
+    error!("{first}.");
+    let details = lines.map(|line| line.trim().trim_start_matches("- ").to_owned());
+    let details: Vec<String> = details.inspect(|line| error!("{line}.")).collect();
+    Problem { words: first, details, hint: refused.hint().to_owned() }
 }

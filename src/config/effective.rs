@@ -116,6 +116,17 @@ impl Effective {
         Self { sections, meters: meters.collect() }
     }
 
+    /// Each setting, for people: its key, what counts, and who said so. Secrets are stars.
+    pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
+        let line =
+            |key: String, entry: &Entry| [key, entry.value.to_string(), entry.origin.to_string()];
+        let sections = self.sections.iter().map(move |entry| line(entry.key.to_owned(), entry));
+        let meters = self.meters.iter().flat_map(move |(name, entries)| {
+            entries.iter().map(move |entry| line(format!("{} of {name}", entry.key), entry))
+        });
+        sections.chain(meters)
+    }
+
     /// What counts now and did not before, or the reverse, in words.
     #[must_use]
     pub fn changes(&self, before: &Self) -> Vec<String> {

@@ -100,6 +100,11 @@ pub(super) const SECTIONS: &[Section] = &[
                `logging`, which the older program had.",
     },
     Section { name: "homeassistant", text: "What Home Assistant is told." },
+    Section {
+        name: "web",
+        text: "The page that shows how it goes, with help for setting up, and the same for programs \
+               (`/metrics`, `/api/v1/state`). The add-on has its own, in Home Assistant's sidebar.",
+    },
 ];
 
 /// Every setting, by section.
@@ -617,6 +622,27 @@ pub(super) const KEYS: &[Key] = &[
                another one, and another `mqtt.topic` and `mqtt.client`.",
         ..KEY
     },
+    Key {
+        path: "web.enabled",
+        variable: Some("WEB_ENABLED"),
+        accepted: YES_NO,
+        default: Value("true"),
+        brief: "whether there is a page that shows how it goes",
+        text: "Whether there is a page that shows how it goes. It costs nothing while nobody looks.",
+        ..KEY
+    },
+    Key {
+        path: "web.listen",
+        variable: Some("WEB_LISTEN"),
+        accepted: "an address of this machine and a port, like `127.0.0.1:8099`, `0.0.0.0:8099` or \
+                   `[::]:8099`",
+        default: Value("127.0.0.1:8099"),
+        brief: "where it is: 127.0.0.1 for this machine alone, 0.0.0.0 for whoever can reach it",
+        text: "Where the page is. At `127.0.0.1` only this machine can look; at `0.0.0.0` everybody \
+               who can reach this machine, since the page asks for no password: only in a network \
+               that you trust. A second program on the same machine needs another port.",
+        ..KEY
+    },
 ];
 
 /// The list of several meters.
@@ -699,6 +725,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("serial", "serial_device"),
     ("log", "logging"),
     ("meter", METERS),
+    ("web.address", "web.listen"),
+    ("web.bind", "web.listen"),
 ];
 
 /// Of these, the one that differs least from a misspelled text; none where all differ by more than
@@ -755,7 +783,8 @@ pub(super) fn nearest_variable(name: &str) -> Option<String> {
     let known: Vec<String> =
         KEYS.iter().filter_map(|key| key.variable).map(str::to_owned).chain(files).collect();
     // The sections' names, as the variables have them.
-    let section = ["MQTT_", "SERIAL_", "KAMSTRUP_"].into_iter().find(|it| name.starts_with(it));
+    let section =
+        ["MQTT_", "SERIAL_", "KAMSTRUP_", "WEB_"].into_iter().find(|it| name.starts_with(it));
     if known.iter().any(|known| known == name) || (section.is_none() && !name.starts_with("LOG")) {
         return None;
     }

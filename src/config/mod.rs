@@ -17,6 +17,7 @@ mod tls;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -55,6 +56,8 @@ pub struct Config {
     pub meters: Vec<Meter>,
     /// What is logged, and where to.
     pub logging: crate::logging::Settings,
+    /// Where the status page is, if there is one. An add-on's is where Home Assistant looks for it.
+    pub page: Option<SocketAddr>,
 }
 
 /// The MQTT broker.
@@ -353,7 +356,8 @@ impl<'a> Checker<'a> {
         };
         let logging = self.logging();
         let meters = self.meters(&publishing.id_prefix);
-        Some(Config { broker, publishing, meters: meters?, logging: logging? })
+        let page = self.page();
+        Some(Config { broker, publishing, meters: meters?, logging: logging?, page: page? })
     }
 
     fn port(&mut self, encrypted: bool) -> Option<NonZeroU16> {
@@ -362,6 +366,12 @@ impl<'a> Checker<'a> {
             return NonZeroU16::new(PORT_WITH_TLS);
         }
         Some(port)
+    }
+
+    fn page(&mut self) -> Option<Option<SocketAddr>> {
+        let (enabled, listen) =
+            (self.value("web.enabled", boolean), self.value("web.listen", parse));
+        Some(Some(listen?).filter(|_| enabled != Some(false)))
     }
 
     /// The one of the sections, or those of the list.
@@ -1235,14 +1245,15 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_a_warning() {
-        let yaml = "mqtt: {hosst: a, host: b}\nserial_device: {com_port: /dev/ttyUSB0}\nwebb: 1\n";
+        let yaml =
+            "mqtt: {hosst: a, host: b}\nserial_device: {com_port: /dev/ttyUSB0}\nweather: 1\n";
         let loaded = from_yaml(yaml).unwrap();
         assert_eq!(
             loaded.warnings,
             [
                 "`mqtt.hosst` in config.yaml, line 1, column 8, is not known and is ignored; did you \
                  mean `mqtt.host`?",
-                "`webb` in config.yaml, line 3, column 1, is not known and is ignored",
+                "`weather` in config.yaml, line 3, column 1, is not known and is ignored",
             ]
         );
         assert_eq!(loaded.config.broker.host, "b");
@@ -1378,7 +1389,8 @@ mod tests {
             ("com_port", "serial_device.com_port"),
             ("mqtt.colour", ""),
             ("weather", ""),
-            ("web", ""),
+            ("webb", "web"),
+            ("web.address", "web.listen"),
         ] {
             assert_eq!(keys::nearest(path).unwrap_or_default(), meant, "{path}");
         }
@@ -1442,6 +1454,8 @@ mod tests {
             "kamstrup.version" => ["403", "603"],
             "kamstrup.units" => ["meter", "standard"],
             "logging.level" => ["ERROR", "DEBUG"],
+            "web.enabled" => ["true", "no"],
+            "web.listen" => ["127.0.0.1:1", "[::]:2"],
             _ => ["one", "other"],
         };
         let folder = tempfile::TempDir::new().unwrap();
@@ -1490,7 +1504,7 @@ mod tests {
             }
             count += 1;
         }
-        assert_eq!(count, 29);
+        assert_eq!(count, 31);
     }
 
     #[test]

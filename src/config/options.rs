@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::source::{Item, Listed, Place, Raw, Setting, Settings};
-use super::{Checker, Config, ConfigError, Problem, Secret, keys};
+use super::{Checker, Config, ConfigError, Effective, Problem, Secret, keys};
 
 /// What an option of the form stands for.
 struct Row {
@@ -84,6 +84,8 @@ pub struct Options {
     pub warnings: Vec<String>,
     /// Whether they say which broker it is; else Home Assistant is asked.
     pub own_broker: bool,
+    /// What counts, setting by setting, in the names of the file that others write.
+    pub effective: Effective,
     settings: Settings,
 }
 
@@ -395,7 +397,8 @@ impl Form {
         match checker.finish(None) {
             Ok(loaded) => {
                 let warnings = loaded.warnings.iter().map(|text| in_words(text, port)).collect();
-                Ok(Options { config: loaded.config, warnings, own_broker, settings })
+                let (config, effective) = (loaded.config, loaded.settings);
+                Ok(Options { config, warnings, own_broker, effective, settings })
             }
             Err(error) => Err(worded(error, port)),
         }
@@ -537,7 +540,7 @@ mod tests {
         let texts = forms.map(|(name, json)| {
             let Options { config, warnings, own_broker, .. } = from(json).unwrap();
             assert_ne!(own_broker, config.broker.host == "localhost", "{name}");
-            let Config { broker, publishing, meters, logging } = config;
+            let Config { broker, publishing, meters, logging, page: _ } = config;
             let log_level = logging.level;
             let meters: Vec<_> = meters.iter().map(|meter| format!("{meter:?}")).collect();
             let meters = meters.join("\n");

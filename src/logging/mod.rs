@@ -39,6 +39,7 @@ use self::queue::Queue;
 use self::record::Record;
 pub use self::rotation::{ParseWhenError, Rotation, When};
 pub use self::syslog::{Address, Facility, ParseAddressError, ParseFacilityError};
+use crate::status::LogLines;
 
 /// What is logged, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,11 @@ impl Handle {
     pub fn apply(&self, settings: &Settings) -> anyhow::Result<()> {
         self.0.level.reload(ours(settings.level)).context("the level cannot be changed")?;
         self.0.outlets.apply(settings).context("the log cannot be changed")
+    }
+
+    /// From now on keeps the last lines here as well, for the page.
+    pub fn keep(&self, lines: LogLines) {
+        self.0.outlets.lock().kept = Some(lines);
     }
 
     /// Waits until what waits is written, as far as it can be; half a second for each destination at
@@ -175,6 +181,8 @@ struct Rows {
     all_on_stdout: bool,
     file: Option<Arc<Queue<FileSettings>>>,
     syslog: Option<Arc<Queue<SyslogSettings>>>,
+    /// The last lines, where somebody may look at them.
+    kept: Option<LogLines>,
 }
 
 impl Outlets {
@@ -185,6 +193,7 @@ impl Outlets {
             stdout: outlet::start("stdout", Stdout::new(look.unwrap_or_default()))?,
             file: None,
             syslog: None,
+            kept: None,
         }));
         outlets.apply(settings)?;
         Ok(outlets)
@@ -214,6 +223,9 @@ impl Outlets {
     fn push(&self, record: Record) {
         let record = Arc::new(record);
         let rows = self.lock();
+        if let Some(kept) = &rows.kept {
+            kept.add(record.kept());
+        }
         if rows.all_on_stdout || record.target.starts_with(module_path!()) {
             rows.stdout.push(Arc::clone(&record));
         }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use jiff::ZonedDateTime;
 
+use crate::status::LogLine;
+
 /// How much an event matters, by Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
@@ -80,6 +82,20 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// As it is kept for the page.
+    pub(super) fn kept(&self) -> LogLine {
+        LogLine {
+            time: self.time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            level: match self.level {
+                Level::Debug => tracing::Level::DEBUG,
+                Level::Info => tracing::Level::INFO,
+                Level::Warning => tracing::Level::WARN,
+                Level::Error | Level::Critical => tracing::Level::ERROR,
+            },
+            text: self.message(),
+        }
+    }
+
     /// The module as Python would call it: `kamstrup2mqtt.poll.journal`.
     pub(super) fn name(&self) -> String {
         self.target.replace("::", ".")

@@ -1053,3 +1053,187 @@ fn durations_in_words() {
         ["0.0 s", "0.9 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h", "3 h 20 min"]
     );
 }
+
+/// What an errand told, with the seconds since the start.
+type Told = Arc<Mutex<Vec<(u64, String)>>>;
+
+fn teller() -> (Told, impl FnMut(Step<'_>) + Send + 'static) {
+    let (told, start) = (Told::default(), Instant::now());
+    let tell = {
+        let told = Arc::clone(&told);
+        move |step: Step<'_>| {
+            let words = match step {
+                Step::Taken => "taken".to_owned(),
+                Step::Asked(Attempt { hit: true, .. }) => "hit".to_owned(),
+                Step::Asked(Attempt { heard: Some(heard), .. }) => format!("{heard:?}"),
+                Step::Asked(Attempt { trouble, .. }) => trouble.unwrap().words,
+                Step::Scanning(progress) => format!("{} asked", progress.asked),
+                Step::Scanned(scanned) => {
+                    format!("{} found, {}", scanned.present().len(), scanned.complete)
+                }
+                Step::Ended => "ended".to_owned(),
+            };
+            told.lock().unwrap().push((start.elapsed().as_secs(), words));
+        }
+    };
+    (told, tell)
+}
+
+fn all_of(told: &Told, words: &str) -> Vec<u64> {
+    let told = told.lock().unwrap();
+    told.iter().filter(|(_, told)| told == words).map(|(at, _)| *at).collect()
+}
+
+/// Polls, and what came with the seconds since the start.
+struct Polling {
+    trigger: Trigger,
+    stop: CancellationToken,
+    results: mpsc::Receiver<PollResult>,
+    start: Instant,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Polling {
+    fn start<O: Open + 'static>(plan: Plan<O>) -> Self {
+        let (sender, results) = mpsc::channel(8);
+        let (trigger, stop) = (Trigger::default(), CancellationToken::new());
+        let task = run(plan, midnight(), sender, trigger.clone(), stop.clone());
+        let task = tokio::spawn(task);
+        Self { trigger, stop, results, start: Instant::now(), task }
+    }
+
+    async fn next(&mut self) -> (u64, PollResult) {
+        let result = self.results.recv().await.unwrap();
+        (self.start.elapsed().as_secs(), result)
+    }
+
+    async fn ended(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_placement_aid_asks_each_second_for_two_minutes_and_polls_go_on() {
+    let openings = vec![meter(), meter(), meter(), meter()];
+    let mut polling = Polling::start(plan("energy power", openings));
+    let (_, first) = polling.next().await;
+    assert_eq!(first.traffic.retries, 0);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (told, tell) = teller();
+    polling.trigger.send(Errand::placement(tell)).unwrap();
+    // One at a time, and of one that is not taken nothing is told.
+    let (other, tell) = teller();
+    assert_eq!(polling.trigger.send(Errand::placement(tell)), Err(Busy));
+    let (at, second) = polling.next().await;
+    assert_eq!(at, 300);
+    assert_eq!(second.readings.len(), 2);
+    assert_eq!(*other.lock().unwrap(), []);
+    let hits = all_of(&told, "hit");
+    assert_eq!((hits.len(), hits[0], hits[119]), (120, 0, 119));
+    assert_eq!(told.lock().unwrap().first().unwrap().1, "taken");
+    assert_eq!(*told.lock().unwrap().last().unwrap(), (120, "ended".to_owned()));
+    // `80 3F 02 .. .. 0D` and so on, 120 times, and the registers.
+    assert!(second.traffic.sent > 120 * 6, "{:?}", second.traffic);
+    let awake = second.traffic.awake.as_secs();
+    assert!((121..125).contains(&awake), "{awake}");
+    let (at, _) = polling.next().await;
+    assert_eq!(at, 600);
+    polling.ended().await;
+}
+
+/// With a poll after it as soon as the meter answers, where the last one was in vain.
+#[tokio::test(start_paused = true)]
+async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
+    let mut openings = vec![Opening::Silent, Opening::Fails(OpenError::Missing)];
+    openings.extend([Opening::Fails(OpenError::Denied), Opening::Silent]);
+    openings.extend([meter(), meter()]);
+    let mut polling = Polling::start(plan("energy", openings));
+    let (_, first) = polling.next().await;
+    assert!(first.readings.is_empty());
+    let (told, tell) = teller();
+    polling.trigger.send(Errand::placement(tell)).unwrap();
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    polling.trigger.halt();
+    let (misses, hits) = (all_of(&told, "Nothing"), all_of(&told, "hit"));
+    // A meter may think for 1.6 s, and after that the line has rested long enough.
+    assert!(misses.windows(2).all(|pair| (1..=2).contains(&(pair[1] - pair[0]))), "{misses:?}");
+    assert_eq!((misses.len() >= 5, hits.len()), (true, 0));
+    let words: Vec<String> = told.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    assert!(words[1].contains("cannot be opened"), "{words:?}");
+    assert!(words[2].contains("cannot be opened"), "{words:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(told.lock().unwrap().last().unwrap().1, "ended");
+    let (told, tell) = teller();
+    polling.trigger.send(Errand::placement(tell)).unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(all_of(&told, "hit").len() >= 4);
+    let before = polling.start.elapsed().as_secs();
+    polling.trigger.halt();
+    let (at, result) = polling.next().await;
+    assert!(at - before <= 3 && result.readings.len() == 1, "{at} {result:?}");
+    polling.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_goes_through_the_polling_task() {
+    let mut polling = Polling::start(plan("energy", vec![meter(), meter(), meter()]));
+    let (_, first) = polling.next().await;
+    let (told, tell) = teller();
+    let registers = (1..=300).map(RegisterId::new).collect();
+    polling.trigger.send(Errand::scan(registers, tell)).unwrap();
+    let (_, second) = polling.next().await;
+    let words: Vec<String> = told.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    let has = Registers::example(EnergyUnit::KilowattHour, 0);
+    let count = has.values.keys().filter(|register| register.get() <= 300).count();
+    assert_eq!(words[words.len() - 2..], [format!("{count} found, true"), "ended".to_owned()]);
+    assert!(words.len() > 300 / 8, "{words:?}");
+    // Nothing of it comes with the next poll but what it cost.
+    assert_eq!((second.readings, second.missing), (first.readings, vec![]));
+    assert!(second.traffic.sent > first.traffic.sent * 10);
+    polling.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_meters_on_the_port_wait_for_an_errand_and_a_halted_one_gives_way() {
+    let (turns, clock) = (Turns::default(), Clock::new());
+    let server = Server::new("server", &turns, &clock);
+    let plan = |name| server.plan(server.port(name, Some(Behaviour::default())), 20);
+    let (mut one, mut other) = (Polling::start(plan("one")), Polling::start(plan("other")));
+    let _ = (one.next().await, other.next().await);
+    let (told, tell) = teller();
+    one.trigger.send(Errand::placement(tell)).unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(other.results.try_recv().is_err());
+    // Who waits for the port is halted as well.
+    let (waiting, tell) = teller();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    other.trigger.send(Errand::placement(tell)).unwrap();
+    other.trigger.halt();
+    one.trigger.halt();
+    let (at, _) = other.next().await;
+    assert!((30..35).contains(&at), "{at}");
+    assert!(all_of(&told, "hit").len() >= 29);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(all_of(&waiting, "hit"), [0; 0]);
+    assert_eq!(waiting.lock().unwrap().last().unwrap().1, "ended");
+    one.ended().await;
+    other.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_errand_of_a_meter_that_is_not_polled_any_more_ends() {
+    let polling = Polling::start(plan("energy", vec![meter(), Opening::Silent]));
+    let trigger = polling.trigger.clone();
+    let (early, tell) = teller();
+    // Not begun yet.
+    assert_eq!(Trigger::default().send(Errand::placement(tell)), Err(Busy));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (told, tell) = teller();
+    trigger.send(Errand::placement(tell)).unwrap();
+    polling.ended().await;
+    assert_eq!(told.lock().unwrap().last().unwrap().1, "ended");
+    let (late, tell) = teller();
+    assert_eq!(trigger.send(Errand::placement(tell)), Err(Busy));
+    assert_eq!((early.lock().unwrap().len(), late.lock().unwrap().len()), (0, 0));
+}

@@ -156,6 +156,7 @@ async fn standard_output_that_nobody_reads_holds_up_no_poll() {
     let mut process = Command::new(binary())
         .arg("--config")
         .arg(&file)
+        .env("WEB_ENABLED", "no")
         .stdout(full)
         .kill_on_drop(true)
         .spawn()

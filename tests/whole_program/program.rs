@@ -70,9 +70,13 @@ impl Program {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
+        // Many run side by side, and only one could have the page's usual place.
+        let is_configured = !variables.is_empty() || folder.path().join("config.yaml").exists();
+        let no_page = is_configured.then_some(("WEB_ENABLED", "no"));
         let mut process = command
             .args(arguments)
             .env_clear()
+            .envs(no_page)
             .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::piped())

@@ -232,6 +232,7 @@ async fn a_terminal_that_is_closed_stops_it() {
         .arg("--config")
         .arg(&file)
         .env_clear()
+        .env("WEB_ENABLED", "no")
         .stdin(Stdio::null())
         .stdout(Stdio::from(terminal))
         .stderr(Stdio::null())
