@@ -177,6 +177,8 @@ function scanned(event) {
   const box = document.getElementById(`scan-${state.meter}`);
   if (!box) return;
   const bar = box.querySelector("progress");
+  // Is over already, and what was found is all there.
+  if (!bar) return;
   bar.max = state.of;
   bar.value = state.asked;
   const rows = document.getElementById(`found-${state.meter}`);

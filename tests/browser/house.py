@@ -176,7 +176,8 @@ class Ingress:
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
                 frame = f'<iframe title="meter" src="{PREFIX}/" width="760" height="900"></iframe>'
-                self.wfile.write(f"<!DOCTYPE html><title>Home</title>{frame}".encode())
+                icon = '<link rel="icon" href="data:,">'
+                self.wfile.write(f"<!DOCTYPE html><title>Home</title>{icon}{frame}".encode())
 
             def forward(self):
                 length = int(self.headers.get("Content-Length") or 0)
