@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use jiff::Timestamp;
+use kmp::register::Kind;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -13,13 +15,14 @@ use tracing::{Instrument, debug, info, warn};
 
 use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
+use crate::history::{History, MeterKey, Noted, Trouble};
 use crate::identity::{Identification, Identity};
 use crate::inbox::Inbox;
 use crate::line::Line;
 use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Brokers, Direction, Publisher, Source};
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
-use crate::poll::{self, Beat, Plan, PollResult, Trigger};
+use crate::poll::{self, Beat, Complaint, Plan, PollResult, Trigger};
 use crate::status::{Board, LastPoll, LineQuality, MeterState, ValueState};
 use crate::systemd;
 use crate::topic::Topics;
@@ -52,11 +55,13 @@ pub struct Around {
     pub board: Board,
     /// Puts what went wrong with the broker in the words of who made the settings.
     pub wording: fn(&str) -> String,
+    /// Who keeps readings.
+    pub history: Option<Arc<History>>,
 }
 
 impl Default for Around {
     fn default() -> Self {
-        Self { brokers: None, board: Board::default(), wording: str::to_owned }
+        Self { brokers: None, board: Board::default(), wording: str::to_owned, history: None }
     }
 }
 
@@ -92,7 +97,7 @@ async fn serve(
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
-    let Around { brokers, board, wording } = around.clone();
+    let Around { brokers, board, wording, history } = around.clone();
     let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
     let direction = Direction { brokers, board: board.clone(), wording };
     let (publisher, connection, received) =
@@ -103,7 +108,8 @@ async fn serve(
     links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
     links.spawn(connection.run(say_goodbye.clone()));
 
-    let mut fleet = Fleet::new(publisher, publishing, topics, started, board, stop.child_token());
+    let told = Told { board, history };
+    let mut fleet = Fleet::new(publisher, publishing, topics, started, told, stop.child_token());
     fleet.start(meters.into_iter().zip(triggers).collect());
     systemd::ready();
     let mut next = None;
@@ -156,8 +162,15 @@ struct Fleet {
     tasks: JoinSet<()>,
     /// How many there ever were, for their numbers.
     count: usize,
-    board: Board,
+    told: Told,
     stop: CancellationToken,
+}
+
+/// Who is told what came of a poll, besides the broker.
+#[derive(Debug, Clone)]
+struct Told {
+    board: Board,
+    history: Option<Arc<History>>,
 }
 
 /// A meter that is read.
@@ -176,7 +189,7 @@ impl Fleet {
         publishing: Publishing,
         topics: Topics,
         started: &str,
-        board: Board,
+        told: Told,
         stop: CancellationToken,
     ) -> Self {
         let fleet = Self {
@@ -188,7 +201,7 @@ impl Fleet {
             members: Vec::new(),
             tasks: JoinSet::new(),
             count: 0,
-            board,
+            told,
             stop,
         };
         fleet.introduce();
@@ -219,8 +232,8 @@ impl Fleet {
     fn show(&self) {
         let meter = |member: &Member| (member.number, unread(&member.meter));
         let trigger = |member: &Member| (member.number, member.trigger.clone());
-        self.board.set_triggers(self.members.iter().map(trigger).collect());
-        self.board.set_meters(self.members.iter().map(meter).collect());
+        self.told.board.set_triggers(self.members.iter().map(trigger).collect());
+        self.told.board.set_meters(self.members.iter().map(meter).collect());
     }
 
     /// Waits until all polls under way have ended; not for long when the program stops.
@@ -250,8 +263,8 @@ impl Fleet {
         let plan = plan(&meter).taking_turns(&self.turns);
         let polling = poll::run(plan, beat, sender, trigger.clone(), stop.clone());
         let (publishing, topics) = (Arc::clone(&self.publishing), self.topics.clone());
-        let board = self.board.clone();
-        let announcer = Announcer::new(number, meter.clone(), publishing, topics, board);
+        let told = self.told.clone();
+        let announcer = Announcer::new(number, meter.clone(), publishing, topics, told);
         let announcing = announcer.run(results, self.publisher.clone());
         // When the first ends, so does the second.
         let both = async {
@@ -349,7 +362,8 @@ fn greet(meter: &Meter) {
 fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
     let units = meter.units;
-    MeterState { units, ..MeterState::new(title, port, meter.poll_interval) }
+    let key = Some(MeterKey::new(meter.name.clone(), None));
+    MeterState { units, key, ..MeterState::new(title, port, meter.poll_interval) }
 }
 
 /// How a configured meter is read.
@@ -366,6 +380,36 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
     }
 }
 
+/// A value as it is kept; none of what says which meter it is, or how it is set.
+fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
+    let Measure { unit, kind, .. } = value.measure();
+    if !value.is_number || matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock)) {
+        return None;
+    }
+    Some(Noted {
+        parameter: parameter.name().to_owned(),
+        value: value.published.text.parse().ok()?,
+        unit: unit.map(str::to_owned),
+        is_counter: kind == Some(Kind::Counter),
+    })
+}
+
+/// Tells on the board what keeps readings from being kept, until the history is gone.
+pub async fn tell_of_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
+    loop {
+        let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Complaint {
+            words: trouble.to_string(),
+            hint: trouble.hint().to_owned(),
+        });
+        if board.setup().history != complaint {
+            board.set_up(|setup| setup.history = complaint);
+        }
+        if trouble.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Turns one meter's results into messages.
 struct Announcer {
     /// That of the meter.
@@ -378,7 +422,7 @@ struct Announcer {
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
     health: Health,
-    board: Board,
+    told: Told,
 }
 
 impl Announcer {
@@ -387,13 +431,13 @@ impl Announcer {
         meter: Meter,
         publishing: Arc<Publishing>,
         topics: Topics,
-        board: Board,
+        told: Told,
     ) -> Self {
         let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
         let measures = meter.parameters.iter().map(expected).collect();
         let identity = Identification::new(meter.version).identity();
         let health = Health::default();
-        Self { number, meter, publishing, topics, identity, measures, health, board }
+        Self { number, meter, publishing, topics, identity, measures, health, told }
     }
 
     fn discovery(&self) -> Vec<Message> {
@@ -450,11 +494,14 @@ impl Announcer {
         let missing = missing.collect();
         let fault = self.health.condition.as_ref().filter(|condition| condition.code != 0);
         let identity = &self.identity;
-        let today = LocalTime::now().date();
+        let now = LocalTime::now();
+        let today = now.date();
+        let key = self.keep(values, now.timestamp());
         let counted = |line: LineQuality| {
             line.with_poll(result.trouble.is_some()).with_traffic(result.traffic)
         };
-        self.board.meter(self.number, |meter| {
+        self.told.board.meter(self.number, |meter| {
+            meter.key = Some(key);
             meter.line = counted(meter.line.on(today));
             meter.line_in_all = counted(meter.line_in_all);
             let before = meter.last.as_ref().map(|last| last.answered);
@@ -472,6 +519,19 @@ impl Announcer {
             meter.fault = fault.map(payload::condition_words);
             meter.last = Some(LastPoll { at, answered, trouble: result.trouble.clone() });
         });
+    }
+
+    /// Keeps what can be drawn. Gives by what it is found again.
+    fn keep(&self, values: &[Valued], time: Timestamp) -> MeterKey {
+        let key = MeterKey::new(self.meter.name.clone(), self.identity.serial);
+        if let Some(history) = &self.told.history {
+            let noted = values.iter().filter_map(|value| {
+                let parameter = self.meter.parameters.get(value.index)?;
+                noted(parameter, value)
+            });
+            history.note(&key, time, &noted.collect::<Vec<_>>());
+        }
+        key
     }
 
     /// The frame has the last word on what a value measures.

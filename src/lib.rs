@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod fetch;
 pub mod guard;
 pub mod highres;
+pub mod history;
 pub mod identity;
 pub mod inbox;
 pub mod line;

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::app::{self, Around};
 use crate::config::options::{self, Options, OptionsError};
+use crate::history::History;
 use crate::logging::{self, LocalTime};
 use crate::poll::Complaint;
 use crate::status::{Board, Problem, SettingLine};
@@ -45,6 +46,8 @@ pub struct Resident {
     pub log: logging::Handle,
     /// Where it is told how it goes.
     pub board: Board,
+    /// Who keeps readings.
+    pub history: Arc<History>,
 }
 
 /// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
@@ -56,8 +59,12 @@ pub async fn run(
 ) {
     let board = resident.board.clone();
     let mut around = JoinSet::new();
-    let site =
-        Site { board: board.clone(), visitors: Visitors::HomeAssistant, clock: LocalTime::now };
+    let site = Site {
+        board: board.clone(),
+        history: Some(resident.history.reader()),
+        visitors: Visitors::HomeAssistant,
+        clock: LocalTime::now,
+    };
     let (_address, address) = watch::channel(Some(resident.listen));
     around.spawn(web::run(address, site, stop.clone()));
     // Whatever the options are: it does what it can.
@@ -153,7 +160,8 @@ async fn read(
     } else {
         (Some(brokers), options::of_supplied_broker)
     };
-    let around = Around { brokers, board: board.clone(), wording };
+    let history = Some(Arc::clone(&resident.history));
+    let around = Around { brokers, board: board.clone(), wording, history };
     // Home Assistant starts the add-on anew where its options have changed.
     let (_, changes) = mpsc::channel(1);
     app::run_changing(config, around, changes, stop.clone()).await

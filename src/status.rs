@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Level;
 
+use crate::history::MeterKey;
 use crate::meter::{Heard, Traffic};
 use crate::poll::{Complaint, Trigger};
 use crate::units::UnitSystem;
@@ -193,6 +194,8 @@ pub struct Setup {
     pub warnings: Vec<String>,
     /// Why Home Assistant does not say which broker it is.
     pub broker: Option<Complaint>,
+    /// What keeps readings from being kept.
+    pub history: Option<Complaint>,
     /// How it goes with Home Assistant's Supervisor.
     pub supervisor: SupervisorState,
     /// Each setting that counts, with secrets masked.
@@ -255,6 +258,8 @@ pub struct MeterState {
     pub interval: Duration,
     /// In which units its values are published.
     pub units: UnitSystem,
+    /// By what its readings are kept, where they are.
+    pub key: Option<MeterKey>,
     /// Which model it is, as far as it is known.
     pub model: Option<String>,
     /// Its serial number.
@@ -291,6 +296,7 @@ impl MeterState {
             port,
             interval,
             units: UnitSystem::Standard,
+            key: None,
             model: None,
             serial: None,
             last: None,

@@ -11,8 +11,10 @@ mod chart;
 mod events;
 mod guard;
 mod language;
+mod memory;
 mod metrics;
 mod page;
+mod past;
 mod ports;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -48,7 +50,9 @@ use self::actions::Action;
 use self::api::Now;
 pub use self::guard::Visitors;
 use self::language::Language;
+use self::memory::Cache;
 use self::page::Look;
+use crate::history;
 use crate::status::Board;
 
 /// Where the page is in an add-on: Home Assistant asks from its own network.
@@ -105,6 +109,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Site {
     /// What is known.
     pub board: Board,
+    /// What was read earlier, where it is kept.
+    pub history: Option<history::Reader>,
     /// Who may look.
     pub visitors: Visitors,
     /// The clock on the wall.
@@ -243,7 +249,11 @@ fn refusing() -> Router {
 
 fn router(site: &Site) -> Router {
     let visitors = site.visitors;
-    let act = |action| post(move |State(site), form| async move { act(&site, action, form) });
+    let act = |action| {
+        post(move |State(site): State<Site>, form: Result<Form<_>, FormRejection>| async move {
+            act(&site, action, form.ok().map(|Form(form)| form))
+        })
+    };
     Router::new()
         .route("/", get(show))
         .route("/part", get(part))
@@ -261,6 +271,7 @@ fn router(site: &Site) -> Router {
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/state", get(state))
+        .route("/api/v1/history", get(past))
         .route(
             "/api/v1/openapi.json",
             get(async || with_headers(StatusCode::OK, JSON, api::DESCRIPTION)),
@@ -272,6 +283,7 @@ fn router(site: &Site) -> Router {
         .layer(middleware::from_fn(move |guest, request, next| {
             check(visitors, guest, request, next)
         }))
+        .layer(Extension(Cache::default()))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(site.clone())
 }
@@ -291,26 +303,29 @@ async fn check(
 
 async fn show(
     State(site): State<Site>,
+    Extension(cache): Extension<Cache>,
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look(&site, query, &headers).await;
+    let look = look(&site, &cache, query, &headers).await;
     answered(HTML, page::render(&site.board, look))
 }
 
 /// What of the page changes.
 async fn part(
     State(site): State<Site>,
+    Extension(cache): Extension<Cache>,
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look(&site, query, &headers).await;
+    let look = look(&site, &cache, query, &headers).await;
     answered(HTML, page::parts(&site.board, look))
 }
 
 /// What a visitor wants to see, and in which language. Of a level that there is not, all is shown.
 async fn look(
     site: &Site,
+    cache: &Cache,
     query: Result<Query<Lines>, QueryRejection>,
     headers: &HeaderMap,
 ) -> Look {
@@ -321,8 +336,7 @@ async fn look(
         language: Language::accepted(accepted),
         level: level.unwrap_or(Level::TRACE),
         ports: ports::look(&site.board).await,
-        memories: Vec::new(),
-        memory_trouble: None,
+        memories: cache.look(site, &wall).await,
         now: wall,
     }
 }
@@ -340,9 +354,9 @@ async fn events(State(site): State<Site>, Extension(guest): Extension<Guest>) ->
 }
 
 /// Does what was asked for, and leads back to the page.
-fn act(site: &Site, action: Action, form: Result<Form<actions::Form>, FormRejection>) -> Response {
+fn act(site: &Site, action: Action, form: Option<actions::Form>) -> Response {
     const WORDS: &str = "Which meter? Send its number as `meter`.\n";
-    let Ok(Form(form)) = form else {
+    let Some(form) = form else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };
     if let Err(actions::Refusal(status, words)) = actions::act(&site.board, action, form.meter) {
@@ -405,6 +419,20 @@ async fn state(State(site): State<Site>) -> Response {
     answered(JSON, api::state(&site.board, ports, &site.now()))
 }
 
+async fn past(
+    State(site): State<Site>,
+    query: Result<Query<past::Wanted>, QueryRejection>,
+) -> Response {
+    const WORDS: &str = "Which value? Send `meter` (its number) and `parameter` (its name).\n";
+    let Ok(Query(wanted)) = query else {
+        return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
+    };
+    match past::answer(&site, wanted).await {
+        Ok(json) => with_headers(StatusCode::OK, JSON, json),
+        Err(past::Refusal(status, words)) => with_headers(status, TEXT, words),
+    }
+}
+
 fn answered(kind: &'static str, made: Result<String, impl std::fmt::Display>) -> Response {
     match made {
         Ok(text) => with_headers(StatusCode::OK, kind, text),
@@ -441,16 +469,19 @@ fn with_headers(status: StatusCode, kind: &'static str, body: impl Into<Body>) -
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use kmp::register::RegisterId;
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
     use super::*;
     use crate::fetch::{self, Server};
+    use crate::poll::Trigger;
+    use crate::status::{Found, LogLine, MeterState, Placement, ScanState};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn site() -> Site {
         let clock = || "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
-        Site { board: Board::default(), visitors: Visitors::HomeAssistant, clock }
+        Site { board: Board::default(), history: None, visitors: Visitors::HomeAssistant, clock }
     }
 
     async fn start(site: Site) -> (SocketAddr, JoinSet<()>) {
@@ -506,6 +537,217 @@ mod tests {
         let post = b"POST / HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\n\r\n";
         let post = raw(address, post).await;
         assert!(post.starts_with("HTTP/1.1 405 "), "{post}");
+    }
+
+    async fn post(address: SocketAddr, path: &str, form: &str) -> String {
+        let length = form.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Length: {length}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
+        );
+        raw(address, request.as_bytes()).await
+    }
+
+    fn meter(title: &str) -> MeterState {
+        MeterState::new(title.to_owned(), "/dev/ttyUSB0".to_owned(), Duration::from_secs(300))
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_passed_on() {
+        let site = site();
+        let trigger = Trigger::default();
+        site.board.set_triggers(vec![(7, trigger.clone())]);
+        site.board.set_meters(vec![(7, meter("a"))]);
+        let (address, _serving) = start(site).await;
+        let read = post(address, "/read", "meter=7").await;
+        assert!(read.starts_with("HTTP/1.1 303 "), "{read}");
+        assert!(read.contains("\r\nlocation: ./\r\n"), "{read}");
+        timeout(PATIENCE, trigger.pulled()).await.unwrap();
+        for (path, form, status) in [
+            ("/read", "meter=8", 404),
+            ("/read", "", 400),
+            ("/read", "meter=-1", 400),
+            ("/read", "metre=7", 400),
+            // Nobody polls it, so nobody takes it.
+            ("/placement", "meter=7", 409),
+            ("/scan", "meter=7", 409),
+            ("/scan/stop", "meter=7", 303),
+            ("/nothing", "meter=7", 404),
+        ] {
+            let answer = post(address, path, form).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {form}: {answer}");
+        }
+        let stopped = post(address, "/placement/stop", "meter=7").await;
+        assert!(stopped.contains("\r\nlocation: ../\r\n"), "{stopped}");
+        let long = format!("meter=7&x={}", "x".repeat(LONGEST_FORM));
+        let long = post(address, "/read", &long).await;
+        assert!(long.starts_with("HTTP/1.1 400 "), "{long}");
+        let foreign = b"POST /read HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n";
+        assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
+    }
+
+    /// Opens the stream of events.
+    async fn listening(address: SocketAddr) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        BufReader::new(stream)
+    }
+
+    /// The next line of it with this text.
+    async fn line_with(stream: &mut BufReader<TcpStream>, text: &str) -> String {
+        let search = async {
+            loop {
+                let mut line = String::new();
+                assert_ne!(stream.read_line(&mut line).await.unwrap(), 0, "it has ended");
+                if line.contains(text) {
+                    return line.trim().to_owned();
+                }
+            }
+        };
+        timeout(PATIENCE, search).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_listens_is_told_of_changes() {
+        let site = site();
+        let board = site.board.clone();
+        board.set_meters(vec![(7, meter("a"))]);
+        let (address, _serving) = start(site).await;
+        let mut stream = listening(address).await;
+        assert_eq!(line_with(&mut stream, "HTTP").await, "HTTP/1.1 200 OK");
+        line_with(&mut stream, "content-type: text/event-stream").await;
+        line_with(&mut stream, "content-security-policy: default-src 'none'").await;
+        // What has changed since the page was made is not known.
+        line_with(&mut stream, "event: changed").await;
+        let begun = Instant::now();
+        // A thousand changes, one event, a second after the last one.
+        (0..1000).for_each(|_| board.meter(7, |meter| meter.fault = None));
+        line_with(&mut stream, "event: changed").await;
+        assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+        let placement = |asked, hits| Placement {
+            running: true,
+            asked,
+            hits,
+            hit: Some(true),
+            left: Duration::from_millis(108_900),
+            ..Placement::default()
+        };
+        board.progress(7, |meter| meter.placement = Some(placement(12, 9)));
+        line_with(&mut stream, "event: placement").await;
+        let data = line_with(&mut stream, "data: ").await;
+        assert_eq!(data, r#"data: {"meter":7,"hit":true,"asked":12,"hits":9,"left":108}"#);
+        // The next one begins anew.
+        board.progress(7, |meter| meter.placement = Some(placement(1, 1)));
+        let data = line_with(&mut stream, "data: ").await;
+        assert_eq!(data, r#"data: {"meter":7,"hit":true,"asked":1,"hits":1,"left":108}"#);
+        let found = |register: u16| {
+            let (name, text) = (register.to_string(), Some("1".to_owned()));
+            Found { register: RegisterId::new(register), name, label: None, text, unit: None }
+        };
+        let scan = |asked, numbers: &[u16]| {
+            let found = numbers.iter().copied().map(found).collect();
+            Some(ScanState { running: true, asked, of: 1400, found, ..ScanState::default() })
+        };
+        board.progress(7, |meter| meter.scan = scan(8, &[1, 2]));
+        let data = line_with(&mut stream, "data: ").await;
+        assert!(
+            data.contains(r#""asked":8,"of":1400"#) && data.contains(r#""register":2"#),
+            "{data}"
+        );
+        // Only what is new.
+        board.progress(7, |meter| meter.scan = scan(16, &[1, 2, 3]));
+        let data = line_with(&mut stream, "data: ").await;
+        assert_eq!(data.matches("register").count(), 1, "{data}");
+        assert!(data.contains(r#""register":3"#), "{data}");
+    }
+
+    /// Pages that are open longer than any request may take keep nobody else out, and those are
+    /// bounded as well; one that goes makes room.
+    #[tokio::test]
+    async fn open_pages_have_places_of_their_own() {
+        let site = site();
+        let board = site.board.clone();
+        let (address, _serving) = start(site).await;
+        let mut open = Vec::new();
+        for _ in 0..MOST_OPEN {
+            let mut stream = listening(address).await;
+            line_with(&mut stream, "event: changed").await;
+            open.push(stream);
+        }
+        let begun = Instant::now();
+        let mut refused = listening(address).await;
+        assert_eq!(line_with(&mut refused, "HTTP").await, "HTTP/1.1 503 Service Unavailable");
+        assert_eq!(status(address, HEALTH).await, 200);
+        open.pop();
+        // The place is free when the next event finds nobody.
+        let freed = async {
+            loop {
+                board.set_up(|_| {});
+                let mut stream = listening(address).await;
+                if line_with(&mut stream, "HTTP").await == "HTTP/1.1 200 OK" {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, freed).await.unwrap();
+        let (first, rest) = open.split_first_mut().unwrap();
+        // A sign of life comes every 15 s, long after all that is bounded in time has ended.
+        line_with(first, ":").await;
+        let alive = async {
+            while begun.elapsed() < WHOLE + Duration::from_secs(1) {
+                line_with(first, ":").await;
+            }
+        };
+        timeout(PATIENCE, alive).await.unwrap();
+        board.set_up(|_| {});
+        for stream in rest {
+            line_with(stream, "event: changed").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_the_log_go_by_level() {
+        let site = site();
+        for (level, text) in [(Level::INFO, "one"), (Level::WARN, "two"), (Level::DEBUG, "three")] {
+            let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), text.to_owned());
+            site.board.log().add(LogLine { time, level, text });
+        }
+        let (address, _serving) = start(site).await;
+        let log = async |query: &str| {
+            let request = format!("GET /log{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+            let answer = raw(address, request.as_bytes()).await;
+            answer.split_once("\r\n\r\n").unwrap().1.replace("2026-11-24T10:00:00+01:00", "T")
+        };
+        assert_eq!(log("").await, "T  INFO one\nT  WARN two\nT DEBUG three\n");
+        assert_eq!(log("?level=INFO").await, "T  INFO one\nT  WARN two\n");
+        assert_eq!(log("?level=warning").await, "T  WARN two\n");
+        assert_eq!(log("?level=ERROR").await, "");
+    }
+
+    #[tokio::test]
+    async fn the_page_moves_when_it_is_told_to() {
+        let (sender, address) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(address, site(), stop.clone()));
+        let mut before = None;
+        for _ in 0..2 {
+            let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = holder.local_addr().unwrap();
+            drop(holder);
+            sender.send_replace(Some(address));
+            let asked = async {
+                let server = Server::new(address.ip().to_string(), address.port());
+                while fetch::get(&server, HEALTH, None, PATIENCE).await.is_err() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(PATIENCE, asked).await.unwrap();
+            if let Some(before) = before.replace(address) {
+                assert!(TcpStream::connect(before).await.is_err());
+            }
+        }
+        stop.cancel();
+        timeout(PATIENCE, running).await.unwrap().unwrap();
     }
 
     /// Who holds all places keeps others out until they are free again, and no longer.

@@ -17,18 +17,21 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Level, info, warn};
+use tracing::{Level, debug, info, warn};
 
 use crate::app::{self, Around};
 use crate::config::{self, ConfigError, Secret, Variables, options};
+use crate::history::{self, History};
 use crate::logging::{self, LocalTime};
 use crate::resident::{self, Resident};
 use crate::status::{Board, SettingLine};
@@ -109,6 +112,12 @@ pub fn run() -> ExitCode {
     result.unwrap_or_else(|error| report(&error))
 }
 
+/// The command line as data, from which the manual page and the completions of shells are made.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Options that contradict each other, in a way that only this program knows.
 #[derive(Debug, Error)]
 #[error("{0}")]
@@ -165,22 +174,56 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
         let page = Page::new(listen, loaded.config.page);
-        let visitors = Visitors::Anybody;
-        let site = Site { board: board.clone(), visitors, clock: LocalTime::now };
+        let history = keep_readings(None, &variables, &board, &mut beside);
+        let site = Site {
+            board: board.clone(),
+            history: Some(history.reader()),
+            visitors: Visitors::Anybody,
+            clock: LocalTime::now,
+        };
         beside.spawn(web::run(page.watch(), site, stop.clone()));
         board.set_up(|setup| {
             setup.warnings.clone_from(&loaded.warnings);
             setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
         });
         let config = loaded.config.clone();
-        let around = Around { board: board.clone(), ..Around::default() };
-        let (changes, reloading) =
-            reload::on_hangup(file, &variables, loaded, log.clone(), board, page, stop.clone())?;
-        tokio::select! {
+        let keeper = Some(Arc::clone(&history));
+        let around = Around { board: board.clone(), history: keeper, ..Around::default() };
+        let told = reload::Told { log: log.clone(), board, page };
+        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, told, stop.clone())?;
+        let result = tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
             never = reloading => match never {},
-        }
+        };
+        close(history).await;
+        result
     })
+}
+
+/// Begins to keep readings.
+fn keep_readings(
+    options: Option<&Path>,
+    variables: &Variables,
+    board: &Board,
+    beside: &mut JoinSet<()>,
+) -> Arc<History> {
+    let file = history::place(options, |name| variables.get(name).cloned());
+    let history = Arc::new(History::start(file, &LocalTime::now()));
+    beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
+    history
+}
+
+/// How long what was read last may take to come to the disk at the end.
+const LAST_WRITE: Duration = Duration::from_millis(300);
+
+/// Lets what was read last come to the disk; a disk that hangs is not waited for.
+async fn close(history: Arc<History>) {
+    if let Some(history) = Arc::into_inner(history) {
+        let closing = tokio::task::spawn_blocking(|| history.close());
+        if tokio::time::timeout(LAST_WRITE, closing).await.is_err() {
+            debug!("The disk that readings are kept on is not waited for.");
+        }
+    }
 }
 
 /// Where the page is.
@@ -215,14 +258,20 @@ fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     };
     let board = Board::default();
     log.keep(board.log().clone());
-    let (options, supervisor) = (options.to_owned(), supervisor(&variables()));
-    let resident = Resident { options, listen, supervisor, log: log.clone(), board };
+    let variables = variables();
+    let (options, supervisor) = (options.to_owned(), supervisor(&variables));
+    let log_lives = log.clone();
     with_signals(async |stop| {
+        let _log = log_lives;
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
+        let history = keep_readings(Some(&options), &variables, &board, &mut beside);
+        let keeper = Arc::clone(&history);
+        let resident = Resident { options, listen, supervisor, log, board, history: keeper };
         // Nothing is read again here, but it must not end the program either.
         let _hangup = signal(SignalKind::hangup())?;
         resident::run(resident, first, stop).await;
+        close(history).await;
         Ok(())
     })
 }

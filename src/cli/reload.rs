@@ -23,15 +23,20 @@ pub(super) fn on_hangup(
     file: Option<&Path>,
     variables: &Variables,
     loaded: Loaded,
-    log: logging::Handle,
-    board: Board,
-    page: Page,
+    told: Told,
     stop: CancellationToken,
 ) -> anyhow::Result<(mpsc::Receiver<Config>, impl Future<Output = Infallible>)> {
     let hangup = signal(SignalKind::hangup())?;
     let (sender, changes) = mpsc::channel(1);
     let hangup = Hangup { signal: hangup, was_terminal: io::stdout().is_terminal(), stop };
-    Ok((changes, reload(hangup, sender, file, variables, loaded, log, board, page)))
+    Ok((changes, reload(hangup, sender, file, variables, loaded, told)))
+}
+
+/// Who is told of another configuration, besides `app`.
+pub(super) struct Told {
+    pub(super) log: logging::Handle,
+    pub(super) board: Board,
+    pub(super) page: Page,
 }
 
 struct Hangup {
@@ -60,10 +65,9 @@ async fn reload(
     file: Option<&Path>,
     variables: &Variables,
     mut current: Loaded,
-    log: logging::Handle,
-    board: Board,
-    page: Page,
+    told: Told,
 ) -> Infallible {
+    let Told { log, board, page } = told;
     loop {
         hangup.come().await;
         systemd::reloading();

@@ -356,8 +356,9 @@ impl<'a> Checker<'a> {
         };
         let logging = self.logging();
         let meters = self.meters(&publishing.id_prefix);
-        let page = self.page();
-        Some(Config { broker, publishing, meters: meters?, logging: logging?, page: page? })
+        let listen = self.value("web.listen", parse)?;
+        let page = self.value("web.enabled", boolean)?.then_some(listen);
+        Some(Config { broker, publishing, meters: meters?, logging: logging?, page })
     }
 
     fn port(&mut self, encrypted: bool) -> Option<NonZeroU16> {
@@ -366,12 +367,6 @@ impl<'a> Checker<'a> {
             return NonZeroU16::new(PORT_WITH_TLS);
         }
         Some(port)
-    }
-
-    fn page(&mut self) -> Option<Option<SocketAddr>> {
-        let (enabled, listen) =
-            (self.value("web.enabled", boolean), self.value("web.listen", parse));
-        Some(Some(listen?).filter(|_| enabled != Some(false)))
     }
 
     /// The one of the sections, or those of the list.

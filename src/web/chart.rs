@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rust_decimal::Decimal;
 
 use super::language::{Language, fill};
+use crate::history::{Point, Used};
 
 /// The plot's own units from left to right.
 const WIDTH: i64 = 10_000;
@@ -32,31 +33,13 @@ const SPACE: i64 = 6;
 /// Nearer to an edge than this, a time would be cut off: it is left out.
 const EDGE: i64 = WIDTH / 15;
 
-/// A value and when it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Point {
-    pub(super) time: Timestamp,
-    pub(super) value: Decimal,
-}
-
 /// One curve.
 #[derive(Debug)]
-pub(super) struct Series {
+pub(super) struct Series<'a> {
     /// What it is called beside others.
     pub(super) name: &'static str,
     /// In the order of their times.
-    pub(super) points: Vec<Point>,
-}
-
-/// What was used in an hour or a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bar {
-    pub(super) start: Timestamp,
-    pub(super) end: Timestamp,
-    /// `None` where it is not known.
-    pub(super) used: Option<Decimal>,
-    /// Whether it is not over yet.
-    pub(super) so_far: bool,
+    pub(super) points: &'a [Point],
 }
 
 /// From when to when, and by which clock.
@@ -214,12 +197,12 @@ fn hour_after(time: &ZonedDateTime) -> Option<ZonedDateTime> {
 /// drawn between them.
 pub(super) fn curves(
     heading: Heading,
-    series: &[Series],
+    series: &[Series<'_>],
     from_zero: bool,
     window: &Window,
     gap: Duration,
 ) -> Option<Chart> {
-    let values = || series.iter().flat_map(|one| &one.points).map(|point| point.value);
+    let values = || series.iter().flat_map(|one| one.points).map(|point| point.value);
     let (low, high) = (values().min()?, values().max()?);
     let scale = Scale::new(low, high, from_zero)?;
     let Heading { id, title, unit, language } = heading;
@@ -239,7 +222,7 @@ pub(super) fn curves(
     let drawn = series.iter().zip(classes).map(|(one, class)| Curve {
         name: one.name,
         class,
-        path: path(&one.points, &scale, window, gap),
+        path: path(one.points, &scale, window, gap),
     });
     let curves = drawn.collect();
     let levels = scale.levels(language);
@@ -266,7 +249,7 @@ fn path(points: &[Point], scale: &Scale, window: &Window, gap: Duration) -> Stri
 }
 
 /// The lowest and the highest value of each hour.
-fn hourly(series: &[Series], window: &Window, language: Language, unit: &str) -> Table {
+fn hourly(series: &[Series<'_>], window: &Window, language: Language, unit: &str) -> Table {
     let words = language.words();
     let mut head = vec![words.time.to_owned()];
     for one in series {
@@ -311,7 +294,7 @@ pub(super) enum Each {
 }
 
 /// Bars of what was used, side by side. `None` where nothing of it is known.
-pub(super) fn bars(heading: Heading, bars: &[Bar], each: Each, zone: TimeZone) -> Option<Chart> {
+pub(super) fn bars(heading: Heading, bars: &[Used], each: Each, zone: TimeZone) -> Option<Chart> {
     let (start, end) = (bars.first()?.start, bars.last()?.end);
     let window = Window { start, end, zone };
     let used = || bars.iter().filter_map(|bar| bar.used);
@@ -496,7 +479,7 @@ mod tests {
         Point { time: at(time), value: value.parse().unwrap() }
     }
 
-    fn one(points: Vec<Point>) -> [Series; 1] {
+    fn one(points: &[Point]) -> [Series<'_>; 1] {
         [Series { name: "Power", points }]
     }
 
@@ -517,7 +500,7 @@ mod tests {
             point("2026-11-24T08:55:00Z", "500.5"),
             point("2026-11-24T09:00:00Z", "4000"),
         ];
-        let chart = curves(heading(), &one(points), true, &window("2026-11-24T09:00:00Z"), GAP);
+        let chart = curves(heading(), &one(&points), true, &window("2026-11-24T09:00:00Z"), GAP);
         let chart = chart.unwrap();
         assert_eq!(
             chart.curves[0].path,
@@ -558,7 +541,7 @@ mod tests {
         assert_eq!(hours[13], "2026-10-25 02:00 (+01:00)");
         assert_eq!(hours[14], "2026-10-25 03:00 (+01:00)");
         let points = vec![point("2026-10-24T11:00:00Z", "1"), point("2026-10-25T11:00:00Z", "2")];
-        let chart = curves(heading(), &one(points), true, &autumn, GAP).unwrap();
+        let chart = curves(heading(), &one(&points), true, &autumn, GAP).unwrap();
         // From midnight to four it is five hours.
         assert_eq!(
             times(&chart),
@@ -591,7 +574,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_shown_as_such() {
-        let bar = |start: &str, end: &str, used: Option<&str>, so_far| Bar {
+        let bar = |start: &str, end: &str, used: Option<&str>, so_far| Used {
             start: at(start),
             end: at(end),
             used: used.map(|used| used.parse().unwrap()),
@@ -627,8 +610,8 @@ mod tests {
     fn hours_of_the_longest_day_are_each_called_otherwise() {
         let start = at("2026-10-24T22:00:00Z").as_second();
         let hour = |index: i64| Timestamp::from_second(start + index * 3600).unwrap();
-        let hours: Vec<Bar> = (0..25)
-            .map(|index| Bar {
+        let hours: Vec<Used> = (0..25)
+            .map(|index| Used {
                 start: hour(index),
                 end: hour(index + 1),
                 used: Some(Decimal::from(index)),
@@ -646,10 +629,10 @@ mod tests {
     #[test]
     fn without_values_there_is_no_chart() {
         let window = window("2026-11-24T09:00:00Z");
-        assert!(curves(heading(), &one(Vec::new()), true, &window, GAP).is_none());
+        assert!(curves(heading(), &one(&[]), true, &window, GAP).is_none());
         assert!(bars(heading(), &[], Each::Day, copenhagen()).is_none());
         let (start, end) = (window.start, window.end);
-        let unknown = Bar { start, end, used: None, so_far: false };
+        let unknown = Used { start, end, used: None, so_far: false };
         assert!(bars(heading(), &[unknown], Each::Hour, copenhagen()).is_none());
     }
 

@@ -97,8 +97,8 @@ fn is_near(host: &str) -> bool {
     if name.parse::<IpAddr>().is_ok() {
         return true;
     }
-    let is_under = |near: &&str| name.strip_suffix(near).is_some_and(|rest| rest.ends_with('.'));
-    !name.is_empty() && (!name.contains('.') || NEAR.iter().any(|near| is_under(&near)))
+    let is_under = |near: &str| name.strip_suffix(near).is_some_and(|rest| rest.ends_with('.'));
+    !name.is_empty() && (!name.contains('.') || NEAR.iter().any(|near| is_under(near)))
 }
 
 #[cfg(test)]
@@ -128,8 +128,8 @@ mod tests {
         let allowed = ["172.30.32.2", "127.0.0.1", "127.3.2.1", "::1"];
         let others = ["172.30.32.1", "172.30.33.2", "192.168.1.2", "10.0.0.1", "fe80::1", "::"];
         let admit = |peer: &&str| Visitors::HomeAssistant.admit(peer.parse().unwrap());
-        assert!(allowed.iter().all(|peer| admit(&peer)));
-        assert!(!others.iter().any(|peer| admit(&peer)));
+        assert!(allowed.iter().all(admit));
+        assert!(!others.iter().any(admit));
         assert!(Visitors::Anybody.admit("192.168.1.2".parse().unwrap()));
     }
 

@@ -20,10 +20,10 @@ const PREFIX: &str = "kamstrup2mqtt";
 type Labels = [(&'static str, String); 1];
 
 /// A number of a meter: its name, what it is, its unit, and where it is found.
-type Row<T> = (&'static str, &'static str, Option<Unit>, T);
+type Row = (&'static str, &'static str, Option<Unit>, fn(&LineQuality) -> u64);
 
 /// What is counted since the program started.
-const COUNTERS: [Row<fn(&LineQuality) -> u64>; 7] = [
+const COUNTERS: [Row; 7] = [
     ("polls", "Polls of the meter", None, |line| line.polls),
     ("failed_polls", "Polls that failed, in whole or in part", None, |line| line.failed),
     ("request_retries", "Requests that were made again", None, |line| line.retries),
@@ -35,7 +35,7 @@ const COUNTERS: [Row<fn(&LineQuality) -> u64>; 7] = [
     }),
 ];
 
-/// Everything, in the text format of OpenMetrics.
+/// Everything, in the text format of `OpenMetrics`.
 pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     let meters = board.meters();
     let mut registry = Registry::with_prefix(PREFIX);
@@ -141,4 +141,22 @@ fn unit_words(unit: &str) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::tests::{boards, now};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_has_a_name_by_the_conventions() {
+        let [full, empty] = boards().await;
+        let full = text(&full, &now()).unwrap();
+        assert!(full.ends_with("# EOF\n"));
+        // The library keeps them in no order.
+        let mut lines: Vec<&str> = full.lines().collect();
+        lines.sort_unstable();
+        insta::assert_snapshot!(lines.join("\n"));
+        assert!(text(&empty, &now()).unwrap().ends_with("# EOF\n"));
+    }
 }

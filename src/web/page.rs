@@ -10,8 +10,9 @@ use kmp::register::Register;
 use tokio::time::Instant;
 use tracing::Level;
 
-use super::chart::{self, Bar, Chart, Each, Heading, Point, Series, Window};
+use super::chart::{self, Chart, Each, Heading, Series, Window};
 use super::language::{Language, Words, fill};
+use super::memory::{Curve, Memories, Memory};
 use crate::poll::Complaint;
 use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, LogLine, MeterState, Placement, PortInfo,
@@ -37,26 +38,8 @@ pub(super) struct Look {
     pub(super) level: Level,
     /// The serial ports that there are.
     pub(super) ports: Vec<PortInfo>,
-    /// What is remembered of each meter, by its number.
-    pub(super) memories: Vec<(usize, Memory)>,
-    /// Why readings are not kept.
-    pub(super) memory_trouble: Option<Complaint>,
+    pub(super) memories: Memories,
     pub(super) now: ZonedDateTime,
-}
-
-/// What is remembered of a meter's readings.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// Of the last 24 hours, with its unit.
-    pub(super) power: Option<(String, Vec<Point>)>,
-    pub(super) flow: Option<(String, Vec<Point>)>,
-    pub(super) supply: Option<(String, Vec<Point>)>,
-    pub(super) back: Option<(String, Vec<Point>)>,
-    /// In which unit energy is counted.
-    pub(super) energy_unit: String,
-    /// The energy of the last hours and days.
-    pub(super) hours: Vec<Bar>,
-    pub(super) days: Vec<Bar>,
 }
 
 #[derive(Template)]
@@ -263,27 +246,27 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What of the page changes.
 pub(super) fn parts(board: &Board, look: Look) -> askama::Result<String> {
     let now = Instant::now();
-    let Look { language, level, ports, mut memories, memory_trouble, now: wall } = look;
+    let Look { language, level, ports, memories, now: wall } = look;
     let words = language.words();
     let setup = board.setup();
     let meters = board.meters();
     let report = report(&meters, &setup);
     let mut shown = Vec::with_capacity(meters.len());
     for state in meters {
-        let place = memories.iter().position(|(number, _)| *number == state.number);
-        let memory = place.map(|place| memories.swap_remove(place).1).unwrap_or_default();
+        let memory = memories.iter().find(|(number, _)| *number == state.number);
+        let memory = memory.map(|(_, memory)| memory);
         shown.push(meter(state, memory, language, now, &wall));
     }
     let broker = broker(&board.broker().borrow(), &setup, words, now);
     let ports = ports.into_iter().map(|info| port(info, words)).collect();
     let log = board.log().of(level);
-    let Setup { problem, refused, warnings, settings, .. } = setup;
+    let Setup { problem, refused, warnings, settings, history, .. } = setup;
     Parts {
         words,
         problem,
         refused,
         warnings,
-        memory_trouble,
+        memory_trouble: history,
         meters: shown,
         broker,
         ports,
@@ -356,7 +339,7 @@ fn port(info: PortInfo, words: &Words) -> Port {
 
 fn meter(
     state: MeterState,
-    memory: Memory,
+    memory: Option<&Memory>,
     language: Language,
     now: Instant,
     wall: &ZonedDateTime,
@@ -391,7 +374,8 @@ fn meter(
     let fault = fault.map(|fault| fill(words.reports, &[("fault", &fault)]));
     let values = values.into_iter().map(|state| value(state, language, now)).collect();
     let missing = missing.into_iter().map(|(key, why)| (Name::new(&key, words), why)).collect();
-    let charts = charts(number, memory, language, interval, wall);
+    let charts = memory.map(|memory| charts(number, memory, language, interval, wall));
+    let charts = charts.unwrap_or_default();
     let line = line.on(wall.date());
     let facts = [(words.model, model), (words.serial, serial)];
     let facts = facts.into_iter().filter_map(|(name, fact)| Some((name, fact?)));
@@ -457,7 +441,7 @@ fn value(state: ValueState, language: Language, now: Instant) -> Value {
 /// The curves and bars of what is remembered.
 fn charts(
     number: usize,
-    memory: Memory,
+    memory: &Memory,
     language: Language,
     interval: Duration,
     wall: &ZonedDateTime,
@@ -471,17 +455,17 @@ fn charts(
         Heading { id, title, unit, language }
     };
     let Memory { power, flow, supply, back, energy_unit, hours, days } = memory;
-    let single = |what: &str, name: &'static str, read: Option<(String, Vec<Point>)>| {
-        let (unit, points) = read?;
+    let single = |what: &str, name: &'static str, curve: &Option<Curve>| {
+        let Curve { unit, points } = curve.as_ref()?;
         let title = fill(words.last_day, &[("name", name)]);
         let series = [Series { name, points }];
-        chart::curves(heading(what, title, unit), &series, true, &window, gap)
+        chart::curves(heading(what, title, unit.clone()), &series, true, &window, gap)
     };
-    let unit = supply.as_ref().or(back.as_ref()).map(|(unit, _)| unit.clone());
+    let unit = supply.as_ref().or(back.as_ref()).map(|curve| curve.unit.clone());
     let both = [(words.supply_short, supply), (words.back_short, back)];
     let both: Vec<_> = both
         .into_iter()
-        .filter_map(|(name, read)| read.map(|(_, points)| Series { name, points }))
+        .filter_map(|(name, curve)| Some(Series { name, points: &curve.as_ref()?.points }))
         .filter(|series| !series.points.is_empty())
         .collect();
     let temperatures = unit.and_then(|unit| {
@@ -490,13 +474,13 @@ fn charts(
     });
     let zone = || wall.time_zone().clone();
     let per_hour = heading("hours", words.per_hour.to_owned(), energy_unit.clone());
-    let per_day = heading("days", words.per_day.to_owned(), energy_unit);
+    let per_day = heading("days", words.per_day.to_owned(), energy_unit.clone());
     [
         single("power", words.power, power),
         single("flow", words.flow, flow),
         temperatures,
-        chart::bars(per_hour, &hours, Each::Hour, zone()),
-        chart::bars(per_day, &days, Each::Day, zone()),
+        chart::bars(per_hour, hours, Each::Hour, zone()),
+        chart::bars(per_day, days, Each::Day, zone()),
     ]
     .into_iter()
     .flatten()
@@ -581,6 +565,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::history::{Point, Used};
     use crate::meter::Heard;
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -603,8 +588,7 @@ mod tests {
             language,
             level: Level::TRACE,
             ports: Vec::new(),
-            memories: Vec::new(),
-            memory_trouble: None,
+            memories: Memories::default(),
             now,
         }
     }
@@ -699,9 +683,10 @@ mod tests {
         let words = "nothing listens there.".to_owned();
         board.set_up(|setup| setup.broker = None);
         board.set_broker(BrokerState::Down { name, since, words });
-        let mut later = look(Language::English);
-        later.memory_trouble = Some(complaint("The disk is full", "Make room."));
-        let down = render(&board, later).unwrap();
+        board.set_up(|setup| {
+            setup.history = Some(complaint("The disk is full", "Make room."));
+        });
+        let down = shown(&board, Language::English);
         let sections = [broken, without, down].map(|page| {
             let start = page.find("<section").unwrap();
             page[start..page.find("<section id=\"log\"").unwrap()].to_owned()
@@ -812,9 +797,9 @@ mod tests {
                 point("2026-11-24T07:50:00Z", values[0]),
                 point("2026-11-24T07:55:00Z", values[1]),
             ];
-            Some((unit.to_owned(), points))
+            Some(Curve { unit: unit.to_owned(), points })
         };
-        let bar = Bar {
+        let bar = Used {
             start: "2026-11-24T07:00:00Z".parse().unwrap(),
             end: "2026-11-24T08:00:00Z".parse().unwrap(),
             used: Some(Decimal::new(35, 1)),
@@ -829,7 +814,7 @@ mod tests {
             hours: vec![bar],
             days: vec![bar],
         };
-        look.memories = vec![(1, memory)];
+        look.memories = Memories::new(vec![(1, memory)]);
         let page = render(&board, look).unwrap();
         assert_eq!(page.matches("<svg class=\"chart\"").count(), 5);
         assert_eq!(page.matches("Hier komen grafieken").count(), 2);
@@ -903,6 +888,7 @@ mod tests {
             setup.broker = Some(both());
             setup.supervisor = SupervisorState::Asked;
             setup.refused = Some(problem());
+            setup.history = Some(both());
             setup.settings = vec![SettingLine { key: evil(), value: evil(), origin: evil() }];
         });
         let mut meter = MeterState::new(evil(), evil(), Duration::from_secs(1));
@@ -938,7 +924,6 @@ mod tests {
             used_by: vec![evil()],
             busy: false,
         }];
-        with_ports.memory_trouble = Some(both());
         let page = render(&board, with_ports).unwrap();
         board.set_up(|setup| setup.problem = Some(problem()));
         let page = page + &shown(&board, Language::English);

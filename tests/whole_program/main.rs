@@ -14,6 +14,7 @@ mod encrypted;
 mod home;
 mod logs;
 mod mosquitto;
+mod page;
 mod ports;
 mod program;
 mod reload;

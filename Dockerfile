@@ -1,0 +1,41 @@
+# The image for everybody but Home Assistant (which has kamstrup2mqtt-addon/Dockerfile):
+#
+#   docker build -t kamstrup2mqtt:latest .
+#   docker run --rm -v "$PWD/my.yaml:/app/config.yaml" --device /dev/ttyUSB0 kamstrup2mqtt:latest
+#
+# TOOLCHAIN and BASE can be changed where others are at hand; with BINARY, a path in the repository,
+# nothing is compiled, and TOOLCHAIN can be any image with a shell.
+ARG TOOLCHAIN=docker.io/library/rust:1.95.0-alpine3.23
+ARG BASE=docker.io/library/alpine:3.24.1
+
+FROM ${TOOLCHAIN} AS build
+ARG BINARY
+WORKDIR /source
+COPY . .
+RUN sh packaging/binary.sh "${BINARY}" /out/kamstrup2mqtt
+
+FROM ${BASE}
+# For TZ and for brokers with TLS; a base without apk must have them.
+# hadolint ignore=DL3018
+RUN if command -v apk >/dev/null; then apk add --no-cache ca-certificates tzdata; fi \
+    && test -d /usr/share/zoneinfo && test -d /etc/ssl/certs
+COPY --from=build /out/kamstrup2mqtt /usr/bin/kamstrup2mqtt
+# Where the older program had its file, which is looked for in the working directory.
+WORKDIR /app
+# Not root; 20 is the group dialout, which owns serial ports. Where a device has another group:
+# `--group-add`.
+USER 1000:20
+# Whether the process turns, never whether meter or broker are well. It is answered by the page on
+# port 8099, which nobody outside of the container can reach.
+HEALTHCHECK --interval=60s --timeout=5s --start-period=20s \
+    CMD ["/usr/bin/kamstrup2mqtt", "health", "--listen", "127.0.0.1:8099"]
+ENTRYPOINT ["/usr/bin/kamstrup2mqtt"]
+CMD ["--listen", "127.0.0.1:8099"]
+
+ARG BUILD_VERSION
+LABEL org.opencontainers.image.title="kamstrup2mqtt" \
+    org.opencontainers.image.description="Reads Kamstrup MULTICAL heat meters and publishes their values to MQTT" \
+    org.opencontainers.image.source="https://github.com/kamstrup2mqtt/kamstrup2mqtt" \
+    org.opencontainers.image.documentation="https://github.com/kamstrup2mqtt/kamstrup2mqtt#readme" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.version="${BUILD_VERSION}"

@@ -1,0 +1,177 @@
+//! A year of readings, one a minute, of a meter with seven values: what it costs to keep them, what is
+//! written to the disk, how large the file becomes, and how long a chart's numbers take.
+//!
+//! Fails if the file is larger than the bound that `docs/benchmarks.md` gives. Readings are written as
+//! fast as the disk takes them, through the program's own thread.
+
+#![expect(clippy::disallowed_methods, reason = "what a disk takes is not to be had on paused time")]
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use kamstrup2mqtt::history::{History, MeterKey, Noted, Reader};
+use rust_decimal::Decimal;
+
+/// 2025-11-24T00:00:02Z: the year has both changes of the clock.
+const START: i64 = 1_763_942_402;
+const MINUTES: i64 = 365 * 24 * 60;
+const VALUES: [(&str, &str, bool); 7] = [
+    ("energy", "kWh", true),
+    ("volume", "m³", true),
+    ("power", "W", false),
+    ("flow", "m³/h", false),
+    ("temp1", "°C", false),
+    ("temp2", "°C", false),
+    ("tempdiff", "°C", false),
+];
+/// What `docs/benchmarks.md` says is the most that a value of this kind may take, in bytes, and what
+/// is there in any case: the write-ahead log and what processes share.
+const BOUND_OF_A_VALUE: u64 = 2_000_000;
+const BOUND_OF_THE_REST: u64 = 1_300_000;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // On a disk: what stays in memory costs nothing.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let file = folder.path().join("history.db");
+    let zone = TimeZone::get("Europe/Copenhagen")?;
+    let start = Timestamp::from_second(START)?.to_zoned_datetime(zone);
+    let history = History::start(Some(file.clone()), &start);
+    let (reader, meter) = (history.reader(), MeterKey::new(None, None));
+    let mut out = io::stdout().lock();
+
+    let (began, written) = (Instant::now(), written()?);
+    let mut largest = 0;
+    for minute in 0..MINUTES {
+        history.note(&meter, time(minute)?, &values(minute));
+        // Its queue is short.
+        if minute.rem_euclid(60) == 59 {
+            wait_for(&reader, &meter, minute)?;
+            largest = largest.max(size(folder.path())?);
+        }
+    }
+    wait_for(&reader, &meter, MINUTES.saturating_sub(1))?;
+    let took = began.elapsed();
+    let since = self::written()?.since(written);
+    largest = largest.max(size(folder.path())?);
+    ensure!(history.trouble().borrow().is_none(), "there was trouble");
+
+    let polls = u64::try_from(MINUTES)?;
+    let each = |total: u64| total.checked_div(polls).unwrap_or_default();
+    writeln!(out, "{polls} polls of {} values in {took:.1?}", VALUES.len())?;
+    writeln!(out, "written by the program: {} bytes per poll", each(since.called))?;
+    writeln!(out, "brought to the disk:    {} bytes per poll, written at once", each(since.disk))?;
+    let bound = BOUND_OF_A_VALUE
+        .saturating_mul(u64::try_from(VALUES.len())?)
+        .saturating_add(BOUND_OF_THE_REST);
+    writeln!(out, "largest size of all files: {largest} bytes; bound {bound}")?;
+
+    let now = time(MINUTES.saturating_sub(1))?;
+    let today = start.checked_add(365.days())?.date();
+    measure(&mut out, "last 24 hours, 300 points", || {
+        Ok(reader.last_day(&meter, "power", now, 300)?.len())
+    })?;
+    measure(&mut out, "a day by hour", || {
+        Ok(reader.used_by_hour(&meter, "energy", today.yesterday()?, now)?.len())
+    })?;
+    measure(&mut out, "a year by day", || {
+        let used = reader.used_by_day(&meter, "energy", today, 366, now)?;
+        ensure!(used.iter().filter(|used| used.used.is_none()).count() <= 2, "days are not known");
+        Ok(used.len())
+    })?;
+    history.close();
+    writeln!(out, "size when closed: {} bytes", size(folder.path())?)?;
+    Ok(if largest > bound { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn time(minute: i64) -> anyhow::Result<Timestamp> {
+    let second = minute.checked_mul(60).and_then(|second| second.checked_add(START));
+    Ok(Timestamp::from_second(second.context("a time")?)?)
+}
+
+/// Counters that rise, gauges that move up and down.
+fn values(minute: i64) -> Vec<Noted> {
+    let value = |(index, (name, unit, is_counter)): (i64, &(&str, &str, bool))| {
+        let wave = minute.wrapping_mul(7_919).rem_euclid(977);
+        let (number, scale) = if *is_counter {
+            (minute.saturating_mul(3).saturating_add(81_947_000), 3)
+        } else {
+            (wave.saturating_add(index.saturating_mul(1_000)), 2)
+        };
+        Noted {
+            parameter: (*name).to_owned(),
+            value: Decimal::new(number, scale),
+            unit: Some((*unit).to_owned()),
+            is_counter: *is_counter,
+        }
+    };
+    (0..).zip(&VALUES).map(value).collect()
+}
+
+/// Until this minute's reading is kept.
+fn wait_for(reader: &Reader, meter: &MeterKey, minute: i64) -> anyhow::Result<()> {
+    let range = (time(minute)?, time(minute.saturating_add(1))?);
+    while reader.readings(meter, "tempdiff", range)?.is_empty() {
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Bytes that this process has handed to the system, and those that the system has to bring to the
+/// disk for it.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    called: u64,
+    disk: u64,
+}
+
+impl Written {
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            called: self.called.saturating_sub(earlier.called),
+            disk: self.disk.saturating_sub(earlier.disk),
+        }
+    }
+}
+
+fn written() -> anyhow::Result<Written> {
+    let text = fs::read_to_string("/proc/self/io")?;
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|number| number.trim().parse().ok()).context("a number of bytes")
+    };
+    Ok(Written { called: number("wchar:")?, disk: number("write_bytes:")? })
+}
+
+fn size(folder: &Path) -> anyhow::Result<u64> {
+    let mut size: u64 = 0;
+    for entry in fs::read_dir(folder)? {
+        size = size.saturating_add(entry?.metadata()?.len());
+    }
+    Ok(size)
+}
+
+/// The median of some runs.
+fn measure(
+    out: &mut impl Write,
+    what: &str,
+    run: impl Fn() -> anyhow::Result<usize>,
+) -> anyhow::Result<()> {
+    let mut times: Vec<Duration> = Vec::new();
+    let mut count = 0;
+    for _ in 0..21 {
+        let began = Instant::now();
+        count = run()?;
+        times.push(began.elapsed());
+    }
+    times.sort();
+    let median = times.get(10).context("21 times")?;
+    writeln!(out, "{what}: {median:.2?} ({count} numbers)")?;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Stands in for Home Assistant's Supervisor: answers GET /services/mqtt as the file says that is
+named first, which is read anew for each request; its first line is the status, the rest the body.
+Only with the token of the variable SUPERVISOR_TOKEN. At port 80, or the one that is named second."""
+
+import http.server
+import os
+import pathlib
+import sys
+
+
+class Supervisor(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.headers.get("Authorization") != f"Bearer {os.environ['SUPERVISOR_TOKEN']}":
+            self.answer(403, "text/plain", "403: Forbidden")
+        elif self.path == "/services/mqtt":
+            status, body = pathlib.Path(sys.argv[1]).read_text().split("\n", 1)
+            self.answer(int(status), "application/json", body.strip())
+        else:
+            self.answer(404, "text/plain", "404: Not Found")
+
+    def answer(self, status, kind, body):
+        body = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+port = int(sys.argv[2]) if len(sys.argv) > 2 else 80
+http.server.ThreadingHTTPServer(("", port), Supervisor).serve_forever()

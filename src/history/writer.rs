@@ -1,0 +1,167 @@
+//! The thread that writes, since a disk may take its time and may fail.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::calendar::{Calendar, MINUTE, Millis};
+use super::store::{Place, Store};
+use super::trouble::Trouble;
+use super::{MeterKey, Noted};
+
+/// One poll of one meter.
+#[derive(Debug, Clone)]
+pub(super) struct Poll {
+    pub(super) meter: MeterKey,
+    pub(super) time: Millis,
+    pub(super) values: Vec<Noted>,
+}
+
+/// Polls that wait in memory until the disk takes them again: five days of one every five minutes,
+/// half an hour of one every 1.2 s.
+const WAITING: usize = 1_500;
+
+/// In trouble, the disk is tried again with the first poll after this time.
+const AGAIN: Millis = MINUTE / 2;
+
+pub(super) struct Writer {
+    place: Place,
+    calendar: Calendar,
+    trouble: watch::Sender<Option<Trouble>>,
+    store: Option<Store>,
+    waiting: VecDeque<Poll>,
+    /// The time of the poll with which it was last tried in vain.
+    failed: Option<Millis>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        place: Place,
+        calendar: Calendar,
+        trouble: watch::Sender<Option<Trouble>>,
+    ) -> Self {
+        let waiting = VecDeque::new();
+        Self { place, calendar, trouble, store: None, waiting, failed: None }
+    }
+
+    /// Opens the database, then writes what comes, until nobody is left to send.
+    pub(super) fn run(mut self, polls: &Receiver<Poll>, now: Millis) {
+        // What is wrong with it is told now, not with the first poll.
+        let opened = self.open(now);
+        self.tell(&opened);
+        while let Ok(poll) = polls.recv() {
+            let time = poll.time;
+            self.waiting.push_back(poll);
+            // What has gathered is written together.
+            self.waiting.extend(polls.try_iter().take(WAITING));
+            while self.waiting.len() > WAITING {
+                self.waiting.pop_front();
+            }
+            let is_soon = |failed: Millis| {
+                let since = time.saturating_sub(failed);
+                (0..AGAIN).contains(&since)
+            };
+            if self.failed.is_some_and(is_soon) {
+                continue;
+            }
+            let written = self.write_all(time);
+            self.failed = written.is_err().then_some(time);
+            self.tell(&written);
+        }
+        // In trouble, the last try may be a while ago.
+        if let Some(last) = self.waiting.back().map(|poll| poll.time) {
+            let written = self.write_all(last);
+            self.tell(&written);
+        }
+    }
+
+    fn write_all(&mut self, time: Millis) -> Result<(), Trouble> {
+        self.open(time)?;
+        let written = self.try_write();
+        if let Err(Trouble::Damaged { reason, .. }) = &written {
+            self.begin_anew(reason, time)?;
+            return self.try_write();
+        }
+        written
+    }
+
+    fn try_write(&mut self) -> Result<(), Trouble> {
+        while let (Some(store), Some(poll)) = (&mut self.store, self.waiting.front()) {
+            if let Err(error) = store.write(&poll.meter, poll.time, &poll.values) {
+                // It is opened anew, since some errors spoil what is in memory.
+                self.store = None;
+                return Err(Trouble::from_sqlite(&error, self.place.path()));
+            }
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Opens the database where it is not open.
+    fn open(&mut self, time: Millis) -> Result<(), Trouble> {
+        if self.store.is_some() {
+            return Ok(());
+        }
+        match Store::open(&self.place, self.calendar.clone()) {
+            Ok(store) => self.store = Some(store),
+            Err(Trouble::Damaged { reason, .. }) => self.begin_anew(&reason, time)?,
+            Err(trouble) => return Err(trouble),
+        }
+        Ok(())
+    }
+
+    /// Moves a damaged file aside, and begins a new one.
+    fn begin_anew(&mut self, reason: &str, time: Millis) -> Result<(), Trouble> {
+        self.store = None;
+        let path = self.place.path().to_owned();
+        let aside = self.place.set_aside(self.calendar.date(time));
+        let aside = aside.map_err(|error| Trouble::from_io(&error, &path))?;
+        warn!(
+            "The file of readings {} is damaged ({reason}). It is now {}, and a new one is begun, so \
+             charts begin anew as well. A worn SD card does that: look at the disk.",
+            path.display(),
+            aside.file_name().map_or(Path::new(""), Path::new).display()
+        );
+        self.store = Some(Store::open(&self.place, self.calendar.clone())?);
+        Ok(())
+    }
+
+    fn tell(&self, outcome: &Result<(), Trouble>) {
+        tell(&self.trouble, outcome.as_ref().err());
+    }
+}
+
+/// Says a change of state, once.
+pub(super) fn tell(state: &watch::Sender<Option<Trouble>>, new: Option<&Trouble>) {
+    state.send_if_modified(|old| {
+        let is_like = match (&*old, new) {
+            (Some(old), Some(new)) => old.is_like(new),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_like {
+            return false;
+        }
+        if let Some(trouble) = new {
+            warn!(
+                "{}. {} Everything else goes on without; trying again until it works, and this is \
+                 said only once.",
+                capital(&trouble.to_string()),
+                trouble.hint()
+            );
+        } else {
+            info!("Readings are kept again.");
+        }
+        *old = new.cloned();
+        true
+    });
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}

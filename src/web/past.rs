@@ -1,0 +1,248 @@
+//! What was read earlier, as JSON for programs.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use jiff::{Timestamp, ZonedDateTime};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Site;
+use crate::history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
+use crate::payload::exact;
+
+/// From when on, where nobody says.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is wanted.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Wanted {
+    meter: usize,
+    parameter: String,
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(default)]
+    step: Step,
+}
+
+/// Each reading, or what stays of the readings of each hour or day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    #[default]
+    Reading,
+    Hour,
+    Day,
+}
+
+/// Why there is no answer: the status, and words for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+#[derive(Serialize)]
+struct PastJson {
+    meter: usize,
+    parameter: String,
+    unit: Option<String>,
+    /// Whether it counts up.
+    is_counter: bool,
+    from: String,
+    to: String,
+    step: Step,
+    points: Vec<PointJson>,
+}
+
+#[derive(Serialize)]
+struct PointJson {
+    /// When it was read; where the hour or the day began.
+    time: String,
+    /// The last one of the hour or the day.
+    value: Option<Box<RawValue>>,
+    lowest: Option<Box<RawValue>>,
+    highest: Option<Box<RawValue>>,
+    mean: Option<Box<RawValue>>,
+    readings: u32,
+}
+
+/// What was read of a value.
+pub(super) async fn answer(site: &Site, wanted: Wanted) -> Result<String, Refusal> {
+    let now = (site.clock)();
+    let meters = site.board.meters();
+    let meter = meters.into_iter().find(|meter| meter.number == wanted.meter);
+    let key = meter.ok_or_else(|| not_found("There is no such meter."))?.key;
+    let (Some(key), Some(reader)) = (key, site.history.clone()) else {
+        return Err(not_found("No readings are kept."));
+    };
+    let to = time("to", wanted.to.as_deref())?.unwrap_or_else(|| now.timestamp());
+    let from = time("from", wanted.from.as_deref())?;
+    let from = from.unwrap_or_else(|| to.saturating_sub(DAY).unwrap_or(to));
+    let reading = {
+        let wanted = wanted.clone();
+        // The disk may let it wait.
+        tokio::task::spawn_blocking(move || read(&reader, &key, &wanted, (from, to), &now))
+    };
+    let json = match reading.await {
+        Ok(Ok(Some(json))) => json,
+        Ok(Ok(None)) => return Err(not_found("Nothing is kept of that value.")),
+        Ok(Err(trouble)) => return Err(unavailable(&format!("{trouble}. {}", trouble.hint()))),
+        Err(error) => return Err(unavailable(&error.to_string())),
+    };
+    serde_json::to_string(&json).map_err(|error| unavailable(&error.to_string()))
+}
+
+fn not_found(words: &str) -> Refusal {
+    Refusal(StatusCode::NOT_FOUND, format!("{words}\n"))
+}
+
+fn unavailable(words: &str) -> Refusal {
+    Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n"))
+}
+
+/// A time as people and programs write it, with its zone.
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
+    let wrong = || {
+        let words = format!(
+            "`{name}` is a time like 2026-11-24T10:00:00Z or 2026-11-24T11:00:00%2B01:00 (a `+` \
+             in an address is written %2B).\n"
+        );
+        Refusal(StatusCode::BAD_REQUEST, words)
+    };
+    text.map(|text| text.parse().map_err(|_| wrong())).transpose()
+}
+
+/// Nothing where nothing is kept of that value.
+fn read(
+    reader: &Reader,
+    key: &MeterKey,
+    wanted: &Wanted,
+    range: (Timestamp, Timestamp),
+    now: &ZonedDateTime,
+) -> Result<Option<PastJson>, Trouble> {
+    let kept = reader.kept(key)?;
+    let kept = kept.into_iter().find(|kept| kept.parameter == wanted.parameter);
+    let Some(Kept { parameter, unit, is_counter }) = kept else { return Ok(None) };
+    let text = |time: Timestamp| {
+        let time = time.to_zoned_datetime(now.time_zone().clone());
+        time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    };
+    let summarised = |summaries: Vec<(Timestamp, Summary)>| {
+        summaries.into_iter().map(|(start, summary)| summed(text(start), &summary)).collect()
+    };
+    let points = match wanted.step {
+        Step::Reading => {
+            let points = reader.readings(key, &parameter, range)?;
+            let point = |Point { time, value }| PointJson {
+                time: text(time),
+                value: number(value),
+                lowest: number(value),
+                highest: number(value),
+                mean: number(value),
+                readings: 1,
+            };
+            points.into_iter().map(point).collect()
+        }
+        Step::Hour => summarised(reader.hours(key, &parameter, range)?),
+        Step::Day => summarised(reader.days(key, &parameter, range)?),
+    };
+    let (from, to) = (text(range.0), text(range.1));
+    let (meter, step) = (wanted.meter, wanted.step);
+    Ok(Some(PastJson { meter, parameter, unit, is_counter, from, to, step, points }))
+}
+
+fn summed(time: String, summary: &Summary) -> PointJson {
+    PointJson {
+        time,
+        value: number(summary.last.value),
+        lowest: number(summary.low),
+        highest: number(summary.high),
+        mean: summary.mean().and_then(number),
+        readings: summary.count,
+    }
+}
+
+fn number(value: Decimal) -> Option<Box<RawValue>> {
+    exact(&value.to_string(), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Visitors;
+    use super::super::api::tests::faults;
+    use super::*;
+    use crate::history::{History, Noted};
+    use crate::status::{Board, MeterState};
+
+    fn now() -> ZonedDateTime {
+        "2026-11-24T10:30:00+01:00[Europe/Copenhagen]".parse().unwrap()
+    }
+
+    /// A site with some readings of the meter 3.
+    fn site(folder: &std::path::Path) -> Site {
+        let history = History::start(Some(folder.join("history.db")), &now());
+        let key = MeterKey::new(None, None);
+        let noted = |parameter: &str, value: &str, unit: Option<&str>, is_counter| Noted {
+            parameter: parameter.to_owned(),
+            value: value.parse().unwrap(),
+            unit: unit.map(str::to_owned),
+            is_counter,
+        };
+        for (time, energy, temp) in [
+            ("2026-11-24T07:59:59Z", "12345678901234567.80", "71.60"),
+            ("2026-11-24T08:10:00Z", "12345678901234567.89", "71.5"),
+            ("2026-11-24T08:20:00Z", "12345678901234568.00", "70.00"),
+        ] {
+            let energy = noted("energy", energy, Some("kWh"), true);
+            history.note(&key, time.parse().unwrap(), &[energy, noted("temp1", temp, None, false)]);
+        }
+        let reader = history.reader();
+        history.close();
+        let board = Board::default();
+        let meter = MeterState::new("a".to_owned(), "b".to_owned(), DAY);
+        let kept = MeterState { key: Some(key), ..meter.clone() };
+        board.set_meters(vec![(3, kept), (4, meter)]);
+        Site { board, history: Some(reader), visitors: Visitors::Anybody, clock: now }
+    }
+
+    fn wanted(meter: usize, parameter: &str, step: Step) -> Wanted {
+        Wanted { meter, parameter: parameter.to_owned(), from: None, to: None, step }
+    }
+
+    #[tokio::test]
+    async fn readings_have_all_their_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = site(folder.path());
+        let mut shown = Vec::new();
+        for step in [Step::Reading, Step::Hour, Step::Day] {
+            let json = answer(&site, wanted(3, "energy", step)).await.unwrap();
+            assert_eq!(faults("History", &json), [""; 0], "{json}");
+            shown.push(json.replace("},", "},\n"));
+        }
+        let some = Wanted {
+            from: Some("2026-11-24T09:10:00+01:00".to_owned()),
+            to: Some("2026-11-24T08:15:00Z".to_owned()),
+            ..wanted(3, "temp1", Step::Reading)
+        };
+        let json = answer(&site, some).await.unwrap();
+        assert_eq!(faults("History", &json), [""; 0], "{json}");
+        shown.push(json);
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = site(folder.path());
+        let status = async |site: &Site, wanted| {
+            answer(site, wanted).await.map_or_else(|refusal| refusal.0.as_u16(), |_| 200)
+        };
+        assert_eq!(status(&site, wanted(3, "temp1", Step::Reading)).await, 200);
+        assert_eq!(status(&site, wanted(3, "temp2", Step::Reading)).await, 404);
+        assert_eq!(status(&site, wanted(4, "temp1", Step::Reading)).await, 404);
+        assert_eq!(status(&site, wanted(5, "temp1", Step::Reading)).await, 404);
+        let odd = Wanted { from: Some("today".to_owned()), ..wanted(3, "temp1", Step::Hour) };
+        assert_eq!(status(&site, odd).await, 400);
+        let none = Site { history: None, ..site };
+        assert_eq!(status(&none, wanted(3, "temp1", Step::Reading)).await, 404);
+    }
+}

@@ -1,0 +1,780 @@
+//! What the program comes in: the Home Assistant add-on, images, packages and workflows. All of it is
+//! files, and these tests hold them together.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends with a panic"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kamstrup2mqtt::config;
+use serde_json::Value;
+
+const ADDON: &str = "kamstrup2mqtt-addon";
+
+/// The codes of Home Assistant's frontend; others, like `cz` or `dk`, are never shown.
+const LANGUAGES: [&str; 9] = ["da", "de", "en", "fi", "fr", "nb", "nl", "pl", "sv"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn json(path: &str) -> Value {
+    serde_json::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn configuration() -> Value {
+    yaml(&format!("{ADDON}/config.yaml"))
+}
+
+fn string(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// Names of the files in a folder of the repository.
+fn names(folder: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+// ---- The add-on's configuration
+
+#[test]
+fn the_configuration_fits_the_linters_schema() {
+    // A named group is written differently there: the linter is Python.
+    let schema = text("tests/data/addon/linter.schema.json").replace("(?P<", "(?<");
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let mut configuration = configuration();
+    let errors: Vec<_> = validator
+        .iter_errors(&configuration)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+
+    // The schema does see what is wrong.
+    configuration["ingres"] = Value::Bool(true);
+    configuration["startup"] = "later".into();
+    assert_eq!(validator.iter_errors(&configuration).count(), 2);
+}
+
+/// The linter's rules beside its schema (frenck/action-addon-linter v2.21).
+fn linter(configuration: &Value) -> Vec<String> {
+    let schema = json("tests/data/addon/linter.schema.json");
+    let has = |key: &str| configuration.get(key).is_some();
+    let is_on = |key: &str| configuration.get(key).is_some_and(|value| *value == true);
+    let mut errors = Vec::new();
+    for (key, value) in configuration.as_object().unwrap() {
+        if schema["properties"][key].get("default") == Some(value) {
+            errors.push(format!("{key} is the default"));
+        }
+    }
+    for key in ["auto_uart", "watchdog", "codenotary", "advanced"] {
+        if has(key) {
+            errors.push(format!("{key} is obsolete"));
+        }
+    }
+    if is_on("ingress") && has("webui") {
+        errors.push("webui beside ingress".into());
+    }
+    if configuration.get("ingress_port").is_some_and(|port| *port == 0) && !is_on("host_network") {
+        errors.push("any ingress_port without host_network".into());
+    }
+    if is_on("full_access") {
+        errors.push("full_access".into());
+    }
+    if configuration.get("tmpfs").is_some_and(|tmpfs| !tmpfs.is_boolean()) {
+        errors.push("tmpfs is not boolean".into());
+    }
+    for device in configuration.get("devices").and_then(Value::as_array).into_iter().flatten() {
+        if string(device).contains(':') {
+            errors.push(format!("{device} has a colon"));
+        }
+    }
+    if configuration.get("backup").is_some_and(|backup| *backup == "cold")
+        && (has("backup_pre") || has("backup_post"))
+    {
+        errors.push("commands beside a cold backup".into());
+    }
+    for map in configuration.get("map").and_then(Value::as_array).into_iter().flatten() {
+        let word = map.get("type").unwrap_or(map);
+        if string(word).starts_with("config") {
+            errors.push("map has config".into());
+        }
+    }
+    for arch in configuration["arch"].as_array().unwrap() {
+        if !["aarch64", "amd64"].contains(&string(arch)) {
+            errors.push(format!("{arch} is not built any more"));
+        }
+    }
+    errors
+}
+
+#[test]
+fn the_configuration_keeps_the_linters_other_rules() {
+    let mut configuration = configuration();
+    assert_eq!(linter(&configuration), Vec::<String>::new());
+    let files = names(ADDON);
+    assert!(!files.iter().any(|name| name.starts_with("build.")), "{files:?}");
+
+    configuration["boot"] = "auto".into();
+    configuration["watchdog"] = "http://[HOST]:8099".into();
+    configuration["webui"] = "http://[HOST]:8099".into();
+    assert_eq!(
+        linter(&configuration),
+        ["boot is the default", "watchdog is obsolete", "webui beside ingress"]
+    );
+}
+
+/// As the Supervisor rates an app that is installed (its `rating_security`, 2026.08).
+fn rating(configuration: &Value, has_profile: bool) -> i64 {
+    let is_on = |key: &str| configuration.get(key).is_some_and(|value| *value == true);
+    if is_on("docker_api") || is_on("full_access") {
+        return 1;
+    }
+    let mut points: i64 = 5;
+    let mut add = |condition: bool, value: i64| {
+        if condition {
+            points = points.checked_add(value).unwrap();
+        }
+    };
+    let is_off = configuration.get("apparmor").is_some_and(|value| *value == false);
+    add(is_off, -1);
+    add(!is_off && has_profile, 1);
+    add(is_on("ingress"), 2);
+    add(!is_on("ingress") && is_on("auth_api"), 1);
+    let strong = [
+        "BPF",
+        "CHECKPOINT_RESTORE",
+        "DAC_READ_SEARCH",
+        "NET_ADMIN",
+        "NET_RAW",
+        "PERFMON",
+        "SYS_ADMIN",
+        "SYS_MODULE",
+        "SYS_PTRACE",
+        "SYS_RAWIO",
+    ];
+    let privileged = configuration.get("privileged").and_then(Value::as_array);
+    let rights: Vec<_> = privileged.into_iter().flatten().map(string).collect();
+    add(is_on("kernel_modules") || rights.iter().any(|right| strong.contains(right)), -1);
+    let role = configuration.get("hassio_role").map_or("default", string);
+    add(role == "manager", -1);
+    add(role == "admin", -2);
+    add(is_on("host_network"), -1);
+    add(is_on("host_pid"), -2);
+    add(is_on("host_uts") && rights.contains(&"SYS_ADMIN"), -1);
+    points.clamp(1, 8)
+}
+
+#[test]
+fn the_security_rating_is_8_of_8() {
+    let mut configuration = configuration();
+    let has_profile = root().join(ADDON).join("apparmor.txt").exists();
+    assert_eq!(rating(&configuration, has_profile), 8);
+    configuration["host_network"] = Value::Bool(true);
+    assert_eq!(rating(&configuration, has_profile), 7);
+}
+
+#[test]
+fn values_are_those_that_were_argued_for() {
+    let configuration = configuration();
+    for (key, value) in [
+        // s6 must be the first process.
+        ("init", Value::from(false)),
+        ("startup", "services".into()),
+        ("services", serde_json::json!(["mqtt:want"])),
+        ("uart", true.into()),
+        ("ingress", true.into()),
+        ("stage", "experimental".into()),
+        ("slug", "kamstrup2mqtt".into()),
+        ("map", serde_json::json!([{ "type": "ssl", "read_only": true }])),
+    ] {
+        assert_eq!(configuration[key], value, "{key}");
+    }
+    // Rights and ports that the program does not need, and a limit to where it can be asked.
+    for key in ["ports", "privileged", "devices", "usb", "hassio_api", "host_network", "boot"] {
+        assert_eq!(configuration.get(key), None, "{key}");
+    }
+}
+
+#[test]
+fn the_profile_has_a_name_that_the_supervisor_can_replace() {
+    let profile = text(&format!("{ADDON}/apparmor.txt"));
+    let headings: Vec<_> = profile.lines().filter(|line| line.starts_with("profile ")).collect();
+    assert_eq!(headings.len(), 1);
+    let slug = configuration()["slug"].clone();
+    assert!(headings[0].starts_with(&format!("profile {} ", string(&slug))));
+}
+
+// ---- Options
+
+/// Whether a value is what the Supervisor takes for a type of the schema. Devices are not looked for.
+fn fits(kind: &str, value: &Value) -> bool {
+    let kind = kind.strip_suffix('?').unwrap_or(kind);
+    let (name, argument) = match kind.split_once('(') {
+        Some((name, rest)) => (name, rest.strip_suffix(')').unwrap()),
+        None => (kind, ""),
+    };
+    match name {
+        "str" | "password" | "device" => value.is_string(),
+        "bool" => value.is_boolean(),
+        "port" => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
+        "list" => value.as_str().is_some_and(|word| argument.split('|').any(|one| one == word)),
+        // The JSON schema library has the regular expressions.
+        "match" => {
+            let schema = serde_json::json!({ "type": "string", "pattern": argument });
+            jsonschema::is_valid(&schema, value)
+        }
+        other => panic!("a type that nobody asked for: {other}"),
+    }
+}
+
+/// What the Supervisor does not like about options (its `AppOptions`), with the path of each.
+fn misfits(schema: &Value, options: &Value, path: &str, errors: &mut Vec<String>) {
+    for (key, value) in options.as_object().unwrap() {
+        let path = format!("{path}{key}");
+        match &schema[key] {
+            Value::Null => errors.push(format!("{path}: not in the schema")),
+            Value::String(kind) if fits(kind, value) => {}
+            Value::String(kind) => errors.push(format!("{path}: {value} is no {kind}")),
+            Value::Array(kinds) => {
+                for (number, item) in value.as_array().unwrap().iter().enumerate() {
+                    let path = format!("{path}.{number}");
+                    match &kinds[0] {
+                        Value::String(kind) if fits(kind, item) => {}
+                        Value::String(kind) => errors.push(format!("{path}: {item} is no {kind}")),
+                        fields => misfits(fields, item, &format!("{path}."), errors),
+                    }
+                }
+            }
+            fields => misfits(fields, value, &format!("{path}."), errors),
+        }
+    }
+    for (key, kind) in schema.as_object().unwrap() {
+        let is_optional = kind.as_str().is_some_and(|kind| kind.ends_with('?'));
+        if !is_optional && options.get(key).is_none() {
+            errors.push(format!("{path}{key}: missing"));
+        }
+    }
+}
+
+/// As the Supervisor lays saved options over the defaults: dictionaries level by level, lists whole.
+fn merged(defaults: &Value, saved: &Value) -> Value {
+    let (Value::Object(defaults), Value::Object(saved)) = (defaults, saved) else {
+        return saved.clone();
+    };
+    let mut all = defaults.clone();
+    for (key, value) in saved {
+        let value = defaults.get(key).map_or_else(|| value.clone(), |old| merged(old, value));
+        all.insert(key.clone(), value);
+    }
+    Value::Object(all)
+}
+
+#[test]
+fn a_fresh_install_starts() {
+    let configuration = configuration();
+    let mut errors = Vec::new();
+    misfits(&configuration["schema"], &configuration["options"], "", &mut errors);
+    assert_eq!(errors, Vec::<String>::new());
+}
+
+#[test]
+fn options_only_grow() {
+    let configuration = configuration();
+    let mut versions = 0;
+    for name in names("tests/data/addon") {
+        let Some(version) =
+            name.strip_prefix("options-").and_then(|name| name.strip_suffix(".json"))
+        else {
+            continue;
+        };
+        let saved = json(&format!("tests/data/addon/{name}"));
+        let mut errors = Vec::new();
+        let options = merged(&configuration["options"], &saved);
+        misfits(&configuration["schema"], &options, "", &mut errors);
+        assert_eq!(errors, Vec::<String>::new(), "of {version}");
+        versions += 1;
+    }
+    assert!(versions > 0);
+    // Those of the newest version name everything there is, or they could not notice what shrinks.
+    let newest = json(&format!("tests/data/addon/options-{}.json", env!("CARGO_PKG_VERSION")));
+    let schema = &configuration["schema"];
+    assert_eq!(keys(&newest), keys(schema));
+    assert_eq!(keys(&newest["mqtt"]), keys(&schema["mqtt"]));
+    assert_eq!(keys(&newest["meters"][1]).len(), keys(&schema["meters"][0]).len() - 1);
+}
+
+#[test]
+fn options_that_do_not_fit_are_noticed() {
+    let schema = &configuration()["schema"];
+    let options = serde_json::json!({
+        "meter": "66", "parameters": ["energy", 5], "poll_interval": "5 min", "units": "standard",
+        "meters": [{ "meter": "403", "units": "imperial" }],
+        "mqtt": { "port": 70000, "retain": "yes", "client": "x" },
+        "log_level": "loud",
+    });
+    let mut errors = Vec::new();
+    misfits(schema, &options, "", &mut errors);
+    errors.sort();
+    assert_eq!(
+        errors.iter().map(|error| error.split(':').next().unwrap()).collect::<Vec<_>>(),
+        [
+            "log_level",
+            "meter",
+            "meters.0.name",
+            "meters.0.units",
+            "mqtt.client",
+            "mqtt.port",
+            "mqtt.retain",
+            "parameters.1",
+            "poll_interval",
+        ]
+    );
+    for interval in ["5", "0.5", "90s", "5m", "1h"] {
+        assert!(fits(string(&schema["poll_interval"]), &interval.into()), "{interval}");
+    }
+}
+
+/// A dictionary or a list of dictionaries that is not among the defaults keeps an app from starting.
+#[test]
+fn what_has_fields_has_a_default() {
+    let configuration = configuration();
+    for (key, kind) in configuration["schema"].as_object().unwrap() {
+        if kind.is_object() || kind.is_array() {
+            assert!(configuration["options"].get(key).is_some(), "{key}");
+        }
+    }
+    for fields in [&configuration["schema"]["meters"][0], &configuration["schema"]["mqtt"]] {
+        for (key, kind) in fields.as_object().unwrap() {
+            // Lists get no defaults from the Supervisor.
+            assert!(key == "name" || string(kind).ends_with('?'), "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_can_be_chosen_is_what_the_program_knows() {
+    let configuration = configuration();
+    let schema = &configuration["schema"];
+    let choices = |kind: &Value| -> Vec<String> {
+        let kind = string(kind).trim_end_matches('?');
+        let words = kind.strip_prefix("list(").unwrap().strip_suffix(')').unwrap();
+        words.split('|').map(str::to_owned).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meter.yaml");
+    let takes = |section: &str, setting: &str| {
+        let port = "serial_device: {com_port: /dev/ttyUSB0}";
+        fs::write(&file, format!("{port}\n{section}: {{{setting}}}\n")).unwrap();
+        let loaded = config::load(Some(&file), &config::Variables::new());
+        loaded.is_ok_and(|loaded| loaded.warnings.is_empty())
+    };
+    for (kind, section, key) in [
+        (&schema["meter"], "kamstrup", "version"),
+        (&schema["units"], "kamstrup", "units"),
+        (&schema["mqtt"]["qos"], "mqtt", "qos"),
+        (&schema["log_level"], "logging", "level"),
+    ] {
+        for word in choices(kind) {
+            assert!(takes(section, &format!("{key}: {word}")), "{key}: {word}");
+        }
+        assert!(!takes(section, &format!("{key}: nonsense")), "{key}");
+    }
+    for key in ["meter", "units"] {
+        assert_eq!(choices(&schema[key]), choices(&schema["meters"][0][key]));
+    }
+    let parameters = &configuration["options"]["parameters"];
+    assert!(takes("kamstrup", &format!("parameters: {parameters}")));
+    assert_eq!(*parameters, yaml("kamstrup2mqtt.example.yaml")["kamstrup"]["parameters"]);
+}
+
+#[test]
+fn every_language_has_every_option_and_no_other() {
+    let files: BTreeSet<_> = LANGUAGES.iter().map(|code| format!("{code}.yaml")).collect();
+    assert_eq!(names(&format!("{ADDON}/translations")), files);
+    let schema = &configuration()["schema"];
+    let english = yaml(&format!("{ADDON}/translations/en.yaml"));
+    for code in LANGUAGES {
+        let words = yaml(&format!("{ADDON}/translations/{code}.yaml"));
+        assert_eq!(keys(&words), BTreeSet::from(["configuration"]), "{code}");
+        check_words(&words["configuration"], schema, code);
+        if code != "en" {
+            check_translated(&words["configuration"], &english["configuration"], code);
+        }
+    }
+}
+
+fn check_words(words: &Value, schema: &Value, path: &str) {
+    assert_eq!(keys(words), keys(schema), "{path}");
+    for (key, entry) in words.as_object().unwrap() {
+        let path = format!("{path} {key}");
+        let fields = match &schema[key] {
+            Value::Array(kinds) if kinds[0].is_object() => Some(&kinds[0]),
+            kinds @ Value::Object(_) => Some(kinds),
+            _ => None,
+        };
+        let mut expected = BTreeSet::from(["name", "description"]);
+        if let Some(fields) = fields {
+            expected.insert("fields");
+            check_words(&entry["fields"], fields, &path);
+        }
+        assert_eq!(keys(entry), expected, "{path}");
+        for part in ["name", "description"] {
+            assert!(!string(&entry[part]).trim().is_empty(), "{path} {part}");
+        }
+        assert!(string(&entry["description"]).ends_with(['.', '。']), "{path}");
+        assert!(string(&entry["name"]).chars().count() <= 40, "{path}");
+    }
+}
+
+/// A description that is the English one was forgotten.
+fn check_translated(words: &Value, english: &Value, path: &str) {
+    for (key, entry) in words.as_object().unwrap() {
+        let path = format!("{path} {key}");
+        assert_ne!(entry["description"], english[key]["description"], "{path}");
+        if let Some(fields) = entry.get("fields") {
+            check_translated(fields, &english[key]["fields"], &path);
+        }
+    }
+}
+
+// ---- The texts
+
+#[test]
+fn home_assistant_can_cut_the_changelog() {
+    let version = configuration()["version"].clone();
+    for path in ["CHANGELOG.md".to_owned(), format!("{ADDON}/CHANGELOG.md")] {
+        let text = text(&path);
+        let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        // `## 1.2.3`: with a `v`, or as a link, it would not be found.
+        let numbers: Vec<_> = headings.iter().map(|one| one.split(' ').next().unwrap()).collect();
+        for number in &numbers {
+            assert_eq!(number.split('.').filter(|part| part.parse::<u32>().is_ok()).count(), 3);
+        }
+        assert_eq!(numbers[0], env!("CARGO_PKG_VERSION"), "{path}: the newest is on top");
+        // What is offered has been released, or is about to be.
+        assert!(numbers.contains(&string(&version)), "{path} has no {version}");
+    }
+}
+
+#[test]
+fn every_option_is_documented() {
+    let docs = text(&format!("{ADDON}/DOCS.md"));
+    let english = yaml(&format!("{ADDON}/translations/en.yaml"));
+    for (key, entry) in english["configuration"].as_object().unwrap() {
+        let heading = format!("### {} (`{key}`)", string(&entry["name"]));
+        assert!(docs.contains(&heading), "DOCS.md has no `{heading}`");
+        for (field, entry) in entry.get("fields").and_then(Value::as_object).into_iter().flatten() {
+            let row = format!("| {} (`{field}`) |", string(&entry["name"]));
+            assert!(docs.contains(&row), "DOCS.md has no row `{row}`");
+        }
+    }
+}
+
+/// Each trouble that the program can tell of stands in the documentation with what to do.
+#[test]
+fn every_trouble_is_documented() {
+    let docs = text(&format!("{ADDON}/DOCS.md"));
+    let mut missing = Vec::new();
+    let mut check = |found: &str| {
+        if !docs.contains(found) {
+            missing.push(found.to_owned());
+        }
+    };
+    for line in
+        snapshot("src/poll/snapshots/kamstrup2mqtt__poll__tests__every_trouble_says_what_to_do")
+    {
+        // What to do is indented; what was found stands after the colon.
+        let Some((_, found)) = line.rsplit_once(": ").filter(|_| !line.starts_with(' ')) else {
+            continue;
+        };
+        // Words of a test alone.
+        let found = found
+            .replace("`meter.local`", "`...`")
+            .replace("`Port already in use`", "`...`")
+            .replace("/dev/ttyUSB0", "...");
+        if found != "odd." {
+            check(found.trim_end_matches('.'));
+        }
+    }
+    for line in snapshot("src/snapshots/kamstrup2mqtt__mqtt__tests__every_trouble_says_what_to_do")
+    {
+        let found = line.split(". ").next().unwrap();
+        check(found.split(" (Received").next().unwrap());
+    }
+    for name in ["every_trouble_with_tls_says_what_to_do", "a_port_with_the_other_language_is_told"]
+    {
+        for line in snapshot(&format!("src/mqtt/snapshots/kamstrup2mqtt__mqtt__encrypted__{name}"))
+        {
+            let found = line.split_once(": ").unwrap().1.split(". ").next().unwrap();
+            // Up to what differs from broker to broker: names and days.
+            let found = found.split(['`', '(']).next().unwrap().trim_end();
+            let found = found.strip_suffix(" on 2026-01-31").unwrap_or(found);
+            let found = found.strip_suffix(" from 2099-01-01 on").unwrap_or(found);
+            if found != "it lets us in." {
+                check(found);
+            }
+        }
+    }
+    for line in
+        snapshot("src/snapshots/kamstrup2mqtt__supervisor__tests__every_answer_has_its_own_words")
+    {
+        let found = line.split_once(": ").unwrap().1;
+        if !found.starts_with("Supplied") {
+            check(found.split([':', '.']).next().unwrap());
+        }
+    }
+    assert!(missing.is_empty(), "DOCS.md says nothing of:\n{}", missing.join("\n"));
+}
+
+/// The lines of a snapshot below its head.
+fn snapshot(path: &str) -> Vec<String> {
+    let text = text(&format!("{path}.snap"));
+    text.splitn(3, "---\n").nth(2).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn pictures_have_the_size_that_the_store_shows() {
+    for (name, width, height) in [("icon.png", 128_u32, 128_u32), ("logo.png", 250, 100)] {
+        let bytes = fs::read(root().join(ADDON).join(name)).unwrap();
+        assert_eq!(bytes[..8], *b"\x89PNG\r\n\x1a\n");
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!((number(16), number(20)), (width, height), "{name}");
+    }
+}
+
+// ---- Images, data, workflows
+
+/// The default of an ARG.
+fn argument(dockerfile: &str, name: &str) -> String {
+    let start = format!("ARG {name}=");
+    let mut values = dockerfile.lines().filter_map(|line| line.strip_prefix(&start));
+    let value = values.next().unwrap_or_else(|| panic!("no ARG {name}")).to_owned();
+    assert_eq!(values.next(), None);
+    value
+}
+
+#[test]
+fn build_yaml_says_what_the_others_do() {
+    let data = yaml("build.yaml");
+    let configuration = configuration();
+    let architectures = data["architectures"].as_array().unwrap();
+    let archs: BTreeSet<_> = architectures.iter().map(|one| string(&one["arch"])).collect();
+    let wanted: BTreeSet<_> =
+        configuration["arch"].as_array().unwrap().iter().map(string).collect();
+    assert_eq!(archs, wanted, "arch in the add-on's configuration");
+    for one in architectures {
+        let processor = match string(&one["arch"]) {
+            "amd64" => "x86_64",
+            other => other,
+        };
+        assert_eq!(one["target"], format!("{processor}-unknown-linux-musl"));
+    }
+
+    let owner = string(&data["owner"]);
+    let image = format!("ghcr.io/{owner}/{}", string(&data["images"]["addon"]));
+    assert_eq!(configuration["image"], image);
+    let compose = yaml("compose.yaml");
+    let image = format!("ghcr.io/{owner}/{}:latest", string(&data["images"]["standalone"]));
+    assert_eq!(compose["services"]["kamstrup2mqtt"]["image"], image);
+
+    let addon = text(&format!("{ADDON}/Dockerfile"));
+    let standalone = text("Dockerfile");
+    for (dockerfile, kind) in [(&addon, "addon"), (&standalone, "standalone")] {
+        assert_eq!(argument(dockerfile, "BASE"), string(&data["base"][kind]));
+        assert_eq!(argument(dockerfile, "TOOLCHAIN"), string(&data["toolchain"]));
+        // Nothing else is built upon, and pins are versions.
+        for line in dockerfile.lines().filter(|line| line.starts_with("FROM ")) {
+            assert!(["FROM ${TOOLCHAIN} AS build", "FROM ${BASE}"].contains(&line), "{line}");
+        }
+        for argument in [argument(dockerfile, "BASE"), argument(dockerfile, "TOOLCHAIN")] {
+            let tag = argument.rsplit_once(':').unwrap().1;
+            assert!(tag.contains('.') && tag != "latest", "{argument}");
+        }
+    }
+    for key in ["name", "description", "url"] {
+        let label = format!("io.hass.{key}=\"{}\"", string(&configuration[key]));
+        assert!(addon.contains(&label), "the add-on's Dockerfile has no label {label}");
+    }
+
+    // The workflows take architectures, runners and bases from the file, and name none themselves.
+    let toolchain = string(&data["toolchain"]).rsplit_once(':').unwrap().1;
+    let rust = toolchain.split('-').next().unwrap();
+    for name in names(".github/workflows") {
+        let workflow = text(&format!(".github/workflows/{name}"));
+        assert!(workflow.contains(&format!("\n  RUST: {rust}\n")), "{name} has another Rust");
+        for word in ["musl\n", "ubuntu-24.04-arm", "home-assistant/base", "alpine:"] {
+            assert!(!workflow.contains(word), "{name}: {word} belongs into build.yaml");
+        }
+    }
+    for name in ["pull-request.yml", "release.yml"] {
+        assert!(text(&format!(".github/workflows/{name}")).contains("packaging/plan >>"), "{name}");
+    }
+}
+
+/// What a reader takes for a text: no pictures, nothing that is built.
+fn texts(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            let is_built = ["target", "corpus", "artifacts", "dist", "release"].contains(&name);
+            if name != ".git" && !is_built {
+                texts(&path, all);
+            }
+        } else if path.extension().is_none_or(|kind| kind != "png") && name != ".git" {
+            all.push(path);
+        }
+    }
+}
+
+/// Fails in a fork whose `build.yaml` has its own owner and repository, and names each line that
+/// still has ours.
+#[test]
+fn what_a_fork_must_change() {
+    let data = yaml("build.yaml");
+    let (owner, repository) = (string(&data["owner"]), string(&data["repository"]));
+    let images = [&data["images"]["addon"], &data["images"]["standalone"]].map(string);
+    let mut files = Vec::new();
+    texts(&root(), &mut files);
+    let mut wrong = Vec::new();
+    let mut right: BTreeSet<String> = BTreeSet::new();
+    for file in files {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let shown = file.strip_prefix(root()).unwrap().display().to_string();
+        for (number, line) in text.lines().enumerate() {
+            // As in a link to my.home-assistant.io, and in a regular expression.
+            let line = line.replace("%3A", ":").replace("%2F", "/").replace("\\.", ".");
+            for (place, names) in [
+                ("//github.com/", &[repository][..]),
+                ("ghcr.io/", &images[..]),
+                ("raw.githubusercontent.com/", &[repository][..]),
+            ] {
+                for found in line.split(place).skip(1) {
+                    let end = |c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c);
+                    let mut parts = found.split(end);
+                    let who = parts.next().unwrap_or_default();
+                    let what = parts.next().unwrap_or_default().trim_end_matches('.');
+                    if !what.contains("kamstrup2mqtt") {
+                        continue;
+                    }
+                    let name = what.trim_start_matches("amd64-").trim_start_matches("aarch64-");
+                    if who == owner && names.contains(&name) {
+                        right.insert(shown.clone());
+                    } else {
+                        wrong.push(format!("{shown}:{}: {place}{who}/{what}", number + 1));
+                    }
+                }
+            }
+            if let Some((before, _)) = line.split_once("@users.noreply.github.com>")
+                && before.rsplit_once('<').is_some_and(|(_, who)| who != owner)
+            {
+                wrong.push(format!("{shown}:{}: an address of {owner}", number + 1));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "build.yaml has {owner}/{repository}; these places have another:\n{}",
+        wrong.join("\n")
+    );
+    for file in ["Cargo.toml", "Dockerfile", "compose.yaml", "repository.yaml", "SECURITY.md"] {
+        assert!(right.contains(file), "{file} does not name the repository");
+    }
+    assert!(right.contains(&format!("{ADDON}/config.yaml")));
+}
+
+#[test]
+fn actions_are_pinned_by_hash() {
+    let mut count = 0;
+    for name in names(".github/workflows") {
+        let workflow = text(&format!(".github/workflows/{name}"));
+        for line in workflow.lines() {
+            let Some((_, action)) = line.split_once("uses: ") else { continue };
+            let (action, version) = action.split_once(" # ").unwrap_or_else(|| panic!("{line}"));
+            let (_, hash) = action.split_once('@').unwrap();
+            assert!(hash.len() == 40 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{line}");
+            assert!(version.contains('.'), "{line}: which version?");
+            count += 1;
+        }
+    }
+    assert!(count > 10);
+}
+
+#[test]
+fn workflows_have_few_rights() {
+    for name in names(".github/workflows") {
+        let workflow = yaml(&format!(".github/workflows/{name}"));
+        let top = &workflow["permissions"];
+        assert!(*top == serde_json::json!({}) || *top == serde_json::json!({ "contents": "read" }));
+        let text = text(&format!(".github/workflows/{name}"));
+        if name != "release.yml" {
+            assert!(!text.contains("secrets.") && !text.contains("write"), "{name}");
+        }
+        assert!(!text.contains("pull_request_target"), "{name}");
+        for (job, body) in workflow["jobs"].as_object().unwrap() {
+            assert!(body["timeout-minutes"].is_number(), "{name} {job} has no end");
+        }
+    }
+}
+
+/// Home Assistant offers an update the moment that the default branch has its version.
+#[test]
+fn a_release_is_offered_last() {
+    let workflow = yaml(".github/workflows/release.yml");
+    let needs = |job: &str| -> BTreeSet<String> {
+        match &workflow["jobs"][job]["needs"] {
+            Value::String(one) => BTreeSet::from([one.clone()]),
+            Value::Array(all) => all.iter().map(|one| string(one).to_owned()).collect(),
+            _ => BTreeSet::new(),
+        }
+    };
+    let mut before = BTreeSet::new();
+    let mut open = vec!["offer".to_owned()];
+    while let Some(job) = open.pop() {
+        open.extend(needs(&job).into_iter().filter(|job| before.insert(job.clone())));
+    }
+    let mut all: BTreeSet<_> =
+        workflow["jobs"].as_object().unwrap().keys().map(String::from).collect();
+    assert!(all.remove("offer"));
+    assert_eq!(before, all);
+}
+
+#[test]
+fn images_start_the_program_as_they_should() {
+    let addon = text(&format!("{ADDON}/Dockerfile"));
+    assert!(addon.contains("CMD [\"/usr/bin/kamstrup2mqtt\", \"health\"]"));
+    let run = text(&format!("{ADDON}/run.sh"));
+    assert!(run.starts_with("#!/usr/bin/with-contenv sh\n"));
+    assert!(run.ends_with("exec /usr/bin/kamstrup2mqtt --options /data/options.json\n"));
+
+    let standalone = text("Dockerfile");
+    assert!(standalone.contains("\nUSER 1000:20\n") && standalone.contains("\nWORKDIR /app\n"));
+    assert!(standalone.contains("\nHEALTHCHECK "));
+    // The store reads every file of these names.
+    let mut files = Vec::new();
+    texts(&root(), &mut files);
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let is_taken = ["config.yaml", "config.yml", "config.json"].contains(&name);
+        assert!(!is_taken || file.parent() == Some(&root().join(ADDON)), "{}", file.display());
+    }
+}

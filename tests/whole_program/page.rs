@@ -1,0 +1,220 @@
+//! The page of the program: what is asked for there is done, and told.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::broker::Broker;
+use crate::program::Program;
+use crate::{example_meter, meter_on_tcp, patiently};
+
+const SECRET: &str = "correct horse battery staple";
+
+/// The program with its page; one poll an hour, so that what comes sooner was asked for.
+struct Running {
+    program: Program,
+    page: SocketAddr,
+}
+
+impl Running {
+    async fn start(broker: &Broker, com_port: &str) -> Self {
+        let yaml = format!(
+            "mqtt: {{ host: 127.0.0.1, port: {}, username: me, password: {SECRET} }}\n\
+             serial_device: {{ com_port: '{com_port}' }}\n\
+             kamstrup: {{ poll_interval: 1h, parameters: 'energy,temp1' }}\n\
+             web: {{ enabled: yes, listen: '127.0.0.1:0' }}\n",
+            broker.port()
+        );
+        let mut program = Program::start_by(&yaml, &[("WEB_ENABLED", "yes")]);
+        let line = program.says("The status page is at http://").await;
+        let page = line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap();
+        program.says("Read 2 of 2 values").await;
+        program.says("Connected to the broker").await;
+        Self { program, page }
+    }
+
+    async fn send(&self, request: String) -> String {
+        let mut stream = TcpStream::connect(self.page).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        patiently("the page", stream.read_to_string(&mut answer)).await.unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let answer = self.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.page)).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        body.to_owned()
+    }
+
+    /// Presses a button, as the page does.
+    async fn press(&self, path: &str) -> String {
+        let page = self.page;
+        let answer = self.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: {page}\r\nOrigin: http://{page}\r\nContent-Length: 7\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\nmeter=0"
+        ));
+        answer.await.lines().next().unwrap().to_owned()
+    }
+
+    async fn state(&self) -> Value {
+        serde_json::from_str(&self.get("/api/v1/state").await).unwrap()
+    }
+
+    async fn events(&self) -> Events {
+        let mut stream = TcpStream::connect(self.page).await.unwrap();
+        let request = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", self.page);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Events(BufReader::new(stream))
+    }
+}
+
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    /// The data of the next event of this name.
+    async fn next(&mut self, name: &str) -> Value {
+        let (wanted, mut found) = (format!("event: {name}"), false);
+        let search = async {
+            loop {
+                let mut line = String::new();
+                assert_ne!(self.0.read_line(&mut line).await.unwrap(), 0, "it has ended");
+                if let (true, Some(data)) = (found, line.strip_prefix("data: ")) {
+                    return serde_json::from_str(data).unwrap();
+                }
+                found |= line.trim() == wanted;
+            }
+        };
+        patiently(name, search).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_on_the_page_is_done() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut running = Running::start(&broker, &meter.com_port).await;
+    assert_eq!(running.get("/ready").await, "ready\n");
+    let mut events = running.events().await;
+    events.next("changed").await;
+
+    // Ten seconds after the poll before, at the earliest.
+    assert_eq!(running.press("/read").await, "HTTP/1.1 303 See Other");
+    running.program.says_times("Read 2 of 2 values", 2).await;
+    events.next("changed").await;
+
+    assert_eq!(running.press("/placement").await, "HTTP/1.1 303 See Other");
+    assert_eq!(running.press("/scan").await, "HTTP/1.1 409 Conflict");
+    for asked in 1..=3 {
+        let placement = events.next("placement").await;
+        assert_eq!((&placement["asked"], &placement["hits"]), (&asked.into(), &asked.into()));
+        assert_eq!((&placement["meter"], &placement["hit"]), (&0.into(), &true.into()));
+    }
+    assert_eq!(running.press("/placement/stop").await, "HTTP/1.1 303 See Other");
+    let ended = async {
+        while running.state().await["meters"][0]["placement"]["running"] == true {
+            events.next("changed").await;
+        }
+    };
+    patiently("the placement aid ends", ended).await;
+
+    assert_eq!(running.press("/scan").await, "HTTP/1.1 303 See Other");
+    let mut found = 0;
+    let scan = loop {
+        let scan = events.next("scan").await;
+        found += scan["found"].as_array().unwrap().len();
+        if scan["asked"] == scan["of"] {
+            break scan;
+        }
+    };
+    assert_eq!(scan["of"], 1400);
+    assert!(found > 20, "{found}");
+    let ended = async {
+        loop {
+            let state = running.state().await;
+            if state["meters"][0]["scan"]["running"] == false {
+                return state;
+            }
+            events.next("changed").await;
+        }
+    };
+    let state = patiently("the search ends", ended).await;
+    let scan = &state["meters"][0]["scan"];
+    assert_eq!(scan["complete"], true);
+    let count = Registers::example(EnergyUnit::KilowattHour, 0).values.len();
+    assert_eq!(scan["found"].as_array().unwrap().len(), count);
+
+    let history = running.get("/api/v1/history?meter=0&parameter=energy").await;
+    assert!(history.contains("\"value\":81947,"), "{history}");
+    assert!(running.get("/metrics").await.contains("_reading_kilowatt_hours{meter="));
+    assert!(running.get("/log?level=INFO").await.contains("Read 2 of 2 values"));
+    for path in
+        ["/", "/log", "/metrics", "/api/v1/state", "/api/v1/history?meter=0&parameter=energy"]
+    {
+        let answer = running.get(path).await;
+        assert!(!answer.contains(SECRET) && !answer.contains("correct"), "{path}: {answer}");
+    }
+    running.program.terminate().await;
+    assert_eq!(running.program.ended().await.code(), Some(0));
+}
+
+/// What a page can ask for is only asked for by the page.
+#[tokio::test]
+async fn other_sites_get_nothing() {
+    let broker = Broker::start().await;
+    let meter = meter_on_tcp(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default());
+    let meter = meter.await;
+    let running = Running::start(&broker, &meter.com_port).await;
+    let post = |header: &str| {
+        format!(
+            "POST /read HTTP/1.1\r\nHost: {}\r\n{header}\r\nContent-Length: 0\r\n\r\n",
+            running.page
+        )
+    };
+    for header in ["Origin: http://evil.example", "Sec-Fetch-Site: cross-site", "X: y"] {
+        let answer = running.send(post(header)).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{header}: {answer}");
+    }
+    let rebound = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_owned();
+    let answer = running.send(rebound).await;
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+}
+
+/// Two programs on one machine, as one for each broker: the second one reads all the same, and has
+/// its page when the first one is gone.
+#[tokio::test]
+async fn a_second_program_does_not_get_the_page_and_reads_all_the_same() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let page = holder.local_addr().unwrap();
+    let listen = page.to_string();
+    let port = broker.port().to_string();
+    let variables = [
+        ("MQTT_HOST", "127.0.0.1"),
+        ("MQTT_PORT", port.as_str()),
+        ("SERIAL_COM_PORT", meter.com_port.as_str()),
+        ("WEB_ENABLED", "on"),
+        ("WEB_LISTEN", listen.as_str()),
+    ];
+    let mut program = Program::start_with(&[], &variables);
+    program.says("The status page cannot be at").await;
+    program.says("Read 7 of 7 values").await;
+    drop(holder);
+    // It is tried each ten seconds.
+    program.says("The status page is at").await;
+    assert_eq!(program.count("The status page cannot be at"), 1);
+    let mut stream = TcpStream::connect(page).await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
