@@ -15,8 +15,13 @@ let fetching = false;
 let again = false;
 let shownAt = performance.now();
 
-function say(text) {
+let saying = 0;
+
+// Says it for a while; for as long as it is so where that is not known.
+function say(text, stays = false) {
+  clearTimeout(saying);
   said.textContent = text;
+  if (text && !stays) saying = setTimeout(() => say(""), 10000);
 }
 
 function fill(pattern, values) {
@@ -106,7 +111,7 @@ function keep(old, section) {
 
 // A meter that goes from well to trouble or back is told to who does not see it.
 function tell(old, section) {
-  const state = (within) => within.querySelector(".badge")?.textContent.trim();
+  const state = (within) => within.querySelector(".badge")?.lastChild.textContent.trim();
   const title = section.querySelector("[data-line]")?.dataset.line;
   if (title && state(old) !== state(section)) say(`${title}: ${state(section)}`);
 }
@@ -216,7 +221,7 @@ function listen() {
   source.addEventListener("scan", scanned);
   source.addEventListener("error", () => {
     live.hidden = true;
-    say(body.dataset.gone);
+    say(body.dataset.gone, true);
     // A refusal ends it for good; anything else is tried again by the browser.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
   });
