@@ -57,11 +57,14 @@ pub struct Around {
     pub wording: fn(&str) -> String,
     /// Who keeps readings.
     pub history: Option<Arc<History>>,
+    /// Where others find the page, once that is known.
+    pub page: watch::Receiver<Option<String>>,
 }
 
 impl Default for Around {
     fn default() -> Self {
-        Self { brokers: None, board: Board::default(), wording: str::to_owned, history: None }
+        let page = watch::channel(None).1;
+        Self { brokers: None, board: Board::default(), wording: str::to_owned, history: None, page }
     }
 }
 
@@ -97,7 +100,7 @@ async fn serve(
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
-    let Around { brokers, board, wording, history } = around.clone();
+    let Around { brokers, board, wording, history, page } = around.clone();
     let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
     let direction = Direction { brokers, board: board.clone(), wording };
     let (publisher, connection, received) =
@@ -108,7 +111,7 @@ async fn serve(
     links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
     links.spawn(connection.run(say_goodbye.clone()));
 
-    let told = Told { board, history };
+    let told = Told { board, history, page };
     let mut fleet = Fleet::new(publisher, publishing, topics, started, told, stop.child_token());
     fleet.start(meters.into_iter().zip(triggers).collect());
     systemd::ready();
@@ -171,6 +174,8 @@ struct Fleet {
 struct Told {
     board: Board,
     history: Option<Arc<History>>,
+    /// Where others find the page.
+    page: watch::Receiver<Option<String>>,
 }
 
 /// A meter that is read.
@@ -441,11 +446,13 @@ impl Announcer {
     }
 
     fn discovery(&self) -> Vec<Message> {
+        let page = self.told.page.borrow();
         let described = Described {
             meter: &self.meter,
             identity: &self.identity,
             measures: &self.measures,
             has_info_code: self.health.condition.is_some(),
+            page: page.as_deref(),
         };
         discovery::meter(described, &self.publishing, &self.topics)
     }

@@ -65,6 +65,14 @@ pub async fn run(
         visitors: Visitors::HomeAssistant,
         clock: LocalTime::now,
     };
+    let (found, page) = watch::channel(None);
+    if let Some(supervisor) = resident.supervisor.clone() {
+        let stop = stop.clone();
+        around.spawn(async move {
+            let page = stop.run_until_cancelled(supervisor.page()).await;
+            found.send_replace(page);
+        });
+    }
     let (_address, address) = watch::channel(Some(resident.listen));
     around.spawn(web::run(address, site, stop.clone()));
     // Whatever the options are: it does what it can.
@@ -85,7 +93,7 @@ pub async fn run(
     });
     let options = Arc::new(options);
     while !stop.is_cancelled() {
-        if let Err(error) = read(&options, &resident, &board, &stop).await {
+        if let Err(error) = read(&options, &resident, &board, &page, &stop).await {
             error!("{error:#}. Everything is started anew.");
             stop.run_until_cancelled(sleep(PAUSE)).await;
         }
@@ -139,6 +147,7 @@ async fn read(
     options: &Arc<Options>,
     resident: &Resident,
     board: &Board,
+    page: &watch::Receiver<Option<String>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let config = options.config.clone();
@@ -161,7 +170,7 @@ async fn read(
         (Some(brokers), options::of_supplied_broker)
     };
     let history = Some(Arc::clone(&resident.history));
-    let around = Around { brokers, board: board.clone(), wording, history };
+    let around = Around { brokers, board: board.clone(), wording, history, page: page.clone() };
     // Home Assistant starts the add-on anew where its options have changed.
     let (_, changes) = mpsc::channel(1);
     app::run_changing(config, around, changes, stop.clone()).await

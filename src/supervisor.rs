@@ -19,7 +19,7 @@ use crate::config::options::{Options, Supplied};
 use crate::config::{Broker, Secret};
 use crate::fetch::{self, Answer, FetchError, Server};
 use crate::poll::Complaint;
-use crate::status::{Board, BrokerState};
+use crate::status::{Board, BrokerState, SupervisorState};
 
 /// Where the add-on sees the Supervisor.
 pub const ADDRESS: &str = "http://supervisor";
@@ -47,6 +47,39 @@ impl Supervisor {
     pub fn new(server: Server, token: Secret) -> Self {
         Self { server, token }
     }
+}
+
+impl Supervisor {
+    /// Where Home Assistant's users find the add-on's page: its own names for addresses within it
+    /// begin with `homeassistant://`. Asked until it is known; that the broker cannot be had is told
+    /// elsewhere, and this is of less use.
+    pub async fn page(&self) -> String {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = fetch::get(&self.server, "/addons/self/info", Some(&self.token), PATIENCE);
+            match asked.await {
+                Ok(answer) => {
+                    if let Some(page) = page(&answer) {
+                        return page;
+                    }
+                    debug!("The Supervisor does not say what this add-on is called.");
+                }
+                Err(error) => debug!("The Supervisor does not say who this is: {error}."),
+            }
+            sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LAST_PAUSE);
+        }
+    }
+}
+
+/// The page of the add-on whose full name is in an answer.
+fn page(answer: &Answer) -> Option<String> {
+    let envelope: Envelope = serde_json::from_slice(&answer.body).ok()?;
+    let data = envelope.data.filter(|_| answer.status == 200 && answer.is_json)?;
+    let slug = data.get("slug")?.as_str()?;
+    let is_slug = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let fits = (1..=100).contains(&slug.len()) && slug.bytes().all(is_slug);
+    fits.then(|| format!("homeassistant://app/{slug}"))
 }
 
 /// Who can be asked for the broker.
@@ -327,13 +360,19 @@ impl Journal {
             warn!("{words}");
         }
         let complaint = Complaint { words: trouble.to_string(), hint: hint.to_owned() };
-        self.board.set_up(|setup| setup.broker = Some(complaint));
+        self.board.set_up(|setup| {
+            setup.broker = Some(complaint);
+            setup.supervisor = SupervisorState::Asked;
+        });
         self.told = Some(trouble);
     }
 
     fn answered(&mut self) {
         self.told = None;
-        self.board.set_up(|setup| setup.broker = None);
+        self.board.set_up(|setup| {
+            setup.broker = None;
+            setup.supervisor = SupervisorState::Answered;
+        });
     }
 }
 
@@ -393,6 +432,24 @@ mod tests {
     }
 
     /// Every one of the running Supervisor's answers, and some that it should not give.
+    #[test]
+    fn the_page_goes_by_the_full_name() {
+        let answer = |status, body: &str| Answer { status, is_json: true, body: body.into() };
+        let named = |slug: &str| {
+            page(&answer(
+                200,
+                &format!(r#"{{"result":"ok","data":{{"slug":"{slug}","version":"1"}}}}"#),
+            ))
+        };
+        let found = named("a0d7b954_kamstrup2mqtt").unwrap();
+        assert_eq!(found, "homeassistant://app/a0d7b954_kamstrup2mqtt");
+        for odd in ["", "../x", "a/b", "a b"] {
+            assert_eq!(named(odd), None, "{odd}");
+        }
+        assert_eq!(page(&answer(200, r#"{"result":"ok","data":{}}"#)), None);
+        assert_eq!(page(&answer(403, "403: Forbidden")), None);
+    }
+
     #[tokio::test]
     async fn every_answer_has_its_own_words() {
         let error = |message: &str| format!(r#"{{"result":"error","message":"{message}"}}"#);

@@ -17,7 +17,7 @@ mod page;
 mod past;
 mod ports;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,7 +39,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use jiff::ZonedDateTime;
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -147,6 +147,43 @@ async fn changed(address: &mut watch::Receiver<Option<SocketAddr>>, before: Opti
     if address.wait_for(|now| *now != before).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Says where others find the page, for as long as it is told where that is. Where it is at all
+/// addresses of this machine, it is the one by which this machine is seen at the broker.
+pub async fn find(
+    mut address: watch::Receiver<Option<SocketAddr>>,
+    broker: (String, u16),
+    found: watch::Sender<Option<String>>,
+) {
+    loop {
+        let now = *address.borrow_and_update();
+        let reached = match now {
+            Some(address) if address.ip().is_unspecified() => seen_at(&broker).await,
+            Some(address) => Some(address.ip()),
+            None => None,
+        };
+        let port = now.map_or(PORT, |address| address.port());
+        // Nobody else gets to this machine by its address for itself.
+        let reached = reached.filter(|ip| !ip.to_canonical().is_loopback());
+        found.send_replace(reached.map(|ip| format!("http://{}", SocketAddr::new(ip, port))));
+        if address.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// This machine's address on the way to another one. Nothing is sent there.
+async fn seen_at(there: &(String, u16)) -> Option<IpAddr> {
+    let (host, port) = (there.0.as_str(), there.1);
+    let there = tokio::net::lookup_host((host, port)).await.ok()?.next()?;
+    let any = match there.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0)).await.ok()?;
+    socket.connect(there).await.ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 async fn listen(address: SocketAddr) -> TcpListener {
@@ -703,6 +740,32 @@ mod tests {
         for stream in rest {
             line_with(stream, "event: changed").await;
         }
+    }
+
+    #[tokio::test]
+    async fn others_are_told_where_the_page_is_only_where_they_can_reach_it() {
+        let (sender, address) = watch::channel(None);
+        let (found, mut page) = watch::channel(Some("before".to_owned()));
+        let finding = tokio::spawn(find(address, ("127.0.0.1".to_owned(), 1883), found));
+        let mut shown = Vec::new();
+        let addresses = [
+            None,
+            Some("192.168.1.5:8099"),
+            Some("127.0.0.1:8099"),
+            Some("[fd00::1]:80"),
+            // The broker is on this machine as well.
+            Some("0.0.0.0:8099"),
+        ];
+        for address in addresses {
+            sender.send_replace(address.map(|address| address.parse().unwrap()));
+            timeout(PATIENCE, page.changed()).await.unwrap().unwrap();
+            shown.push(page.borrow_and_update().clone());
+        }
+        let shown: Vec<_> = shown.iter().map(Option::as_deref).collect();
+        let [here, there] = ["http://192.168.1.5:8099", "http://[fd00::1]:80"];
+        assert_eq!(shown, [None, Some(here), None, Some(there), None]);
+        drop(sender);
+        timeout(PATIENCE, finding).await.unwrap().unwrap();
     }
 
     #[tokio::test]

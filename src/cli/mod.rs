@@ -187,8 +187,15 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
             setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
         });
         let config = loaded.config.clone();
-        let keeper = Some(Arc::clone(&history));
-        let around = Around { board: board.clone(), history: keeper, ..Around::default() };
+        let (found, seen) = watch::channel(None);
+        let broker = (loaded.config.broker.host.clone(), loaded.config.broker.port.get());
+        beside.spawn(web::find(page.watch(), broker, found));
+        let around = Around {
+            board: board.clone(),
+            history: Some(Arc::clone(&history)),
+            page: seen,
+            ..Around::default()
+        };
         let told = reload::Told { log: log.clone(), board, page };
         let (changes, reloading) = reload::on_hangup(file, &variables, loaded, told, stop.clone())?;
         let result = tokio::select! {

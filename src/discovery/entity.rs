@@ -109,6 +109,9 @@ pub(super) struct Device {
     pub(super) serial_number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sw_version: Option<String>,
+    /// Where a browser finds its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) configuration_url: Option<String>,
     /// The device through which it is reached.
     #[serde(rename = "via_device", skip_serializing_if = "Option::is_none")]
     pub(super) via: Option<String>,

@@ -48,6 +48,8 @@ pub struct Described<'a> {
     pub measures: &'a [Option<Measure>],
     /// Whether the meter has an info code.
     pub has_info_code: bool,
+    /// Where a browser finds the page of this program, where others can reach it.
+    pub page: Option<&'a str>,
 }
 
 /// The discovery messages of a meter's entities: its values, how reading it goes, and a button to
@@ -56,7 +58,7 @@ pub struct Described<'a> {
 /// Its device hangs below the program's, so those of [`program`] should be sent before.
 #[must_use]
 pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
-    let Described { meter, identity, measures, has_info_code } = described;
+    let Described { meter, identity, measures, has_info_code, page } = described;
     let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     let device = Device {
         identifiers: [meter.device_id.clone()],
@@ -65,6 +67,7 @@ pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics)
         model: identity.model_words(),
         serial_number: identity.serial.map(|serial| serial.to_string()),
         sw_version: identity.meter_type.map(|found| found.revision.to_string()),
+        configuration_url: page.map(str::to_owned),
         via: Some(program_id(publishing)),
     };
     let shared = Shared { publishing, availability_topic: topics.status(), device };
@@ -101,6 +104,7 @@ pub fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
         model: "Meter reader".to_owned(),
         serial_number: None,
         sw_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        configuration_url: None,
         via: None,
     };
     let shared = Shared { publishing, availability_topic: topics.status(), device };

@@ -46,7 +46,7 @@ fn announced(
     has_info_code: bool,
 ) -> Vec<Message> {
     let identity = &Identification::new(meter.version).identity();
-    let described = Described { meter, identity, measures, has_info_code };
+    let described = Described { meter, identity, measures, has_info_code, page: None };
     super::meter(described, publishing, &Topics::new(&publishing.topic))
 }
 
@@ -394,8 +394,13 @@ fn of_simulated(
         serial: Some(holds.serial),
         ..Identification::new(meter.version).identity()
     };
-    let described =
-        Described { meter, identity: &identity, measures: &measures, has_info_code: true };
+    let described = Described {
+        meter,
+        identity: &identity,
+        measures: &measures,
+        has_info_code: true,
+        page: None,
+    };
     let messages = super::meter(described, publishing, &Topics::new(&publishing.topic));
     for message in &messages {
         check(message, &home_assistant());
@@ -465,8 +470,13 @@ fn three_named_meters_share_nothing_but_the_program() {
         meter.name = Some(name.parse().unwrap());
         let identity = Identity { serial: Some(SerialNumber::new(serial)), ..Identity::default() };
         let measures = &expected(&meter);
-        let described =
-            Described { meter: &meter, identity: &identity, measures, has_info_code: true };
+        let described = Described {
+            meter: &meter,
+            identity: &identity,
+            measures,
+            has_info_code: true,
+            page: None,
+        };
         let messages = super::meter(described, &publishing, &Topics::new("kamstrup"));
         let possible = possible(&meter, &publishing);
         for (message, entity) in messages.iter().zip(parsed(&messages)) {
@@ -481,4 +491,23 @@ fn three_named_meters_share_nothing_but_the_program() {
         lines.push(parsed(&messages)[0]["device"].to_string());
     }
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Home Assistant takes web addresses, and its own.
+#[test]
+fn the_device_leads_to_the_page_where_there_is_one() {
+    let (meter, publishing) = loaded("energy", "");
+    let identity = &Identification::new(meter.version).identity();
+    let topics = Topics::new(&publishing.topic);
+    for page in
+        [None, Some("homeassistant://app/local_kamstrup2mqtt"), Some("http://10.0.0.2:8099")]
+    {
+        let measures = &[None];
+        let described = Described { meter: &meter, identity, measures, has_info_code: true, page };
+        let messages = super::meter(described, &publishing, &topics);
+        assert!(!messages.is_empty());
+        for message in parsed(&messages) {
+            assert_eq!(message["device"]["configuration_url"].as_str(), page);
+        }
+    }
 }
