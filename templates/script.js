@@ -132,17 +132,22 @@ async function refresh() {
     return;
   }
   fetching = true;
+  let done = false;
   try {
     const answer = await fetch(`part${location.search}`, { cache: "no-store" });
     if (answer.ok) put(await answer.text());
+    done = answer.ok;
   } catch {
-    // The event stream says that the program is gone.
+    // Tried again below; and where the program is gone, the event stream says so.
   } finally {
     fetching = false;
-    if (again) {
-      again = false;
-      refresh();
-    }
+  }
+  if (again) {
+    again = false;
+    refresh();
+  } else if (!done && source?.readyState === EventSource.OPEN) {
+    // Many pages may have asked at once, and only so many are answered at a time.
+    setTimeout(refresh, 500 + Math.random() * 2000);
   }
 }
 

@@ -157,7 +157,8 @@ struct Broker {
     line: Around,
     trouble: Option<String>,
     complaint: Option<Complaint>,
-    supervisor: bool,
+    /// What Home Assistant's Supervisor says of it, where it is asked.
+    supervisor: Option<&'static str>,
 }
 
 struct Meter {
@@ -318,7 +319,11 @@ fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Br
             (State::Bad, Around::age(words.broker_down, *since, now, &[("name", name)]))
         }
     };
-    let supervisor = setup.supervisor != SupervisorState::NotAsked;
+    let supervisor = match setup.supervisor {
+        SupervisorState::NotAsked => None,
+        SupervisorState::Asked => Some(words.supervisor_asked),
+        SupervisorState::Answered => Some(words.supervisor_answered),
+    };
     Broker { state, line, trouble, complaint: setup.broker.clone(), supervisor }
 }
 

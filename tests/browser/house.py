@@ -72,16 +72,16 @@ def free_port():
 class House:
     """A meter that is read, and its page at `url`."""
 
-    def __init__(self, folder, interval="1h", options=None):
+    def __init__(self, folder, options=None, state=None):
         self.folder = folder
         self.processes = []
         try:
-            self._start(interval, options)
+            self._start(options, state)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, interval, options):
+    def _start(self, options, state):
         self.meter = self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
         socket = self.meter.wait_for(r"(socket://\S+)")[1]
         broker_port = free_port()
@@ -100,7 +100,7 @@ serial_device:
   com_port: {socket}
 kamstrup:
   parameters: [energy, volume, flow, power, temp1, temp2, tempdiff, maxpower_y]
-  poll_interval: {interval}
+  poll_interval: 1h
 """
             )
             arguments = ["--config", str(config)]
@@ -108,14 +108,15 @@ kamstrup:
             file = self.folder / "options.json"
             file.write_text(json.dumps(options))
             arguments = ["--options", str(file)]
-        state = self.folder / "state"
-        state.mkdir()
+        if state is None:
+            state = self.folder / "state"
+            state.mkdir()
         self.program = self._run(
             PROGRAM,
             *arguments,
             "--listen",
             "127.0.0.1:0",
-            env={"STATE_DIRECTORY": str(state), "HISTORY": str(state)},
+            env={"STATE_DIRECTORY": str(state)},
             cwd=self.folder,
         )
         self.url = self.program.wait_for(r"status page is at (http://\S+?)\.?$")[1] + "/"

@@ -440,3 +440,13 @@ def test_meter_silent(build, visit, width, mode):
     house.meter.thaw()
     page.locator("#read-0").click()
     expect(badge).to_contain_text("All is well", timeout=60_000)
+
+
+def test_readings_cannot_be_kept(build, visit):
+    house = build(state="/proc/nowhere")
+    page = visit(house.url)
+    is_live(page)
+    expect(page.locator("#memory")).to_contain_text("/proc/nowhere")
+    # Everything else goes on.
+    is_read(page)
+    no_serious_fault(page)

@@ -335,6 +335,18 @@ catalogue! {
         "Seit {time} keine Verbindung zu {name}.";
     supervisor: "Home Assistant's Supervisor", "Supervisor van Home Assistant",
         "Home Assistants Supervisor", "Home Assistants Supervisor", "Supervisor von Home Assistant";
+    supervisor_asked:
+        "It is asked which broker there is.",
+        "Er wordt gevraagd welke broker er is.",
+        "Den spørges, hvilken broker der er.",
+        "Den tillfrågas om vilken broker som finns.",
+        "Er wird gefragt, welchen Broker es gibt.";
+    supervisor_answered:
+        "It has said which broker there is.",
+        "Hij heeft gezegd welke broker er is.",
+        "Den har sagt, hvilken broker der er.",
+        "Den har sagt vilken broker som finns.",
+        "Er hat gesagt, welchen Broker es gibt.";
 
     // The log.
     log: "Log", "Logboek", "Log", "Logg", "Protokoll";
