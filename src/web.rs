@@ -7,8 +7,11 @@
 
 mod actions;
 mod api;
+mod chart;
 mod events;
 mod guard;
+mod language;
+mod memory;
 mod metrics;
 mod page;
 mod past;
@@ -24,10 +27,10 @@ use axum::body::Body;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Extension, Form, Query, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -46,6 +49,9 @@ use tracing::{Level, debug, info, warn};
 use self::actions::Action;
 use self::api::Now;
 pub use self::guard::Visitors;
+use self::language::Language;
+use self::memory::Cache;
+use self::page::Look;
 use crate::history;
 use crate::status::Board;
 
@@ -92,6 +98,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -285,6 +293,9 @@ fn router(site: &Site) -> Router {
     };
     Router::new()
         .route("/", get(show))
+        .route("/part", get(part))
+        .route("/script.js", get(async || with_headers(StatusCode::OK, SCRIPT, page::SCRIPT)))
+        .route("/icon.svg", get(async || with_headers(StatusCode::OK, SVG, page::ICON)))
         .route("/style.css", get(async || with_headers(StatusCode::OK, CSS, page::STYLE)))
         .route("/events", get(events))
         .route("/read", act(Action::Read))
@@ -309,6 +320,7 @@ fn router(site: &Site) -> Router {
         .layer(middleware::from_fn(move |guest, request, next| {
             check(visitors, guest, request, next)
         }))
+        .layer(Extension(Cache::default()))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(site.clone())
 }
@@ -326,14 +338,43 @@ async fn check(
     }
 }
 
-async fn show(State(site): State<Site>) -> Response {
-    match page::render(&site.board) {
-        Ok(page) => with_headers(StatusCode::OK, HTML, page),
-        Err(error) => {
-            warn!("The status page cannot be made: {error}.");
-            let words = "The page cannot be made; the log says why.\n";
-            with_headers(StatusCode::INTERNAL_SERVER_ERROR, TEXT, words)
-        }
+async fn show(
+    State(site): State<Site>,
+    Extension(cache): Extension<Cache>,
+    query: Result<Query<Lines>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let look = look(&site, &cache, query, &headers).await;
+    answered(HTML, page::render(&site.board, look))
+}
+
+/// What of the page changes.
+async fn part(
+    State(site): State<Site>,
+    Extension(cache): Extension<Cache>,
+    query: Result<Query<Lines>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let look = look(&site, &cache, query, &headers).await;
+    answered(HTML, page::parts(&site.board, look))
+}
+
+/// What a visitor wants to see, and in which language. Of a level that there is not, all is shown.
+async fn look(
+    site: &Site,
+    cache: &Cache,
+    query: Result<Query<Lines>, QueryRejection>,
+    headers: &HeaderMap,
+) -> Look {
+    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+    let level = query.ok().and_then(|Query(Lines { level })| level_of(&level?));
+    let Now { wall, .. } = site.now();
+    Look {
+        language: Language::accepted(accepted),
+        level: level.unwrap_or(Level::TRACE),
+        ports: ports::look(&site.board).await,
+        memories: cache.look(site, &wall).await,
+        now: wall,
     }
 }
 

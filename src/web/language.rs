@@ -1,0 +1,219 @@
+//! What the page says, in each of its languages, and which of them a visitor reads.
+//!
+//! One table, one row for each text: a row in which a language is missing does not compile. What the
+//! program itself says of troubles stays English, here as in the log.
+
+/// A language of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Dutch,
+    Danish,
+    Swedish,
+    German,
+}
+
+impl Language {
+    const ALL: [Self; 5] = [Self::English, Self::Dutch, Self::Danish, Self::Swedish, Self::German];
+
+    /// The first of the visitor's languages that the page has, by the header `Accept-Language`;
+    /// English where it has none of them.
+    pub(super) fn accepted(header: Option<&str>) -> Self {
+        let mut best = (0, Self::English);
+        for wish in header.unwrap_or_default().split(',').take(MOST_WISHES) {
+            let (tag, weight) = wish.split_once(';').unwrap_or((wish, "q=1"));
+            let Some(language) = Self::of_tag(tag.trim()) else { continue };
+            let weight = thousandths(weight).unwrap_or_default();
+            // Of two with the same weight the first is meant.
+            if weight > best.0 {
+                best = (weight, language);
+            }
+        }
+        best.1
+    }
+
+    /// `de` and `de-CH` are German.
+    fn of_tag(tag: &str) -> Option<Self> {
+        let primary = tag.split('-').next()?;
+        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
+    }
+
+    /// Its name by BCP 47.
+    pub(super) fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Dutch => "nl",
+            Self::Danish => "da",
+            Self::Swedish => "sv",
+            Self::German => "de",
+        }
+    }
+
+    /// What the page says in it.
+    pub(super) fn words(self) -> &'static Words {
+        match self {
+            Self::English => &Words::ENGLISH,
+            Self::Dutch => &Words::DUTCH,
+            Self::Danish => &Words::DANISH,
+            Self::Swedish => &Words::SWEDISH,
+            Self::German => &Words::GERMAN,
+        }
+    }
+
+    /// A number as people write it: all but the English have a comma where the program has a point.
+    pub(super) fn number(self, text: &str) -> String {
+        let is_number = text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c))
+            && text.matches('.').count() <= 1
+            && text.trim_start_matches('-').find('-').is_none();
+        if is_number && self != Self::English { text.replace('.', ",") } else { text.to_owned() }
+    }
+}
+
+/// So many languages are looked at: browsers name a handful.
+const MOST_WISHES: usize = 32;
+
+/// The weight in `q=0.8`, as 800.
+fn thousandths(parameter: &str) -> Option<u16> {
+    let weight = parameter.trim().strip_prefix("q=")?.trim();
+    let (whole, part) = weight.split_once('.').unwrap_or((weight, ""));
+    match whole {
+        "1" => Some(1000),
+        "0" if part.len() <= 3 => format!("{part:0<3}").parse().ok(),
+        _ => None,
+    }
+}
+
+/// `text` with each `{name}` in it replaced.
+pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, name, after)) = placeholder(rest) {
+        filled.push_str(before);
+        let value = values.iter().find(|(known, _)| *known == name);
+        filled.push_str(value.map_or("", |(_, value)| value));
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// What stands before the first `{name}`, the name, and what stands after it.
+pub(super) fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// The texts of the page, one language each.
+macro_rules! catalogue {
+    ($($key:ident: $english:literal, $dutch:literal, $danish:literal, $swedish:literal, $german:literal;)*) => {
+        /// What the page says, in one language.
+        #[derive(Debug)]
+        pub(in crate::web) struct Words {
+            $(pub(in crate::web) $key: &'static str,)*
+        }
+
+        impl Words {
+            pub(super) const ENGLISH: Self = Self { $($key: $english,)* };
+            pub(super) const DUTCH: Self = Self { $($key: $dutch,)* };
+            pub(super) const DANISH: Self = Self { $($key: $danish,)* };
+            pub(super) const SWEDISH: Self = Self { $($key: $swedish,)* };
+            pub(super) const GERMAN: Self = Self { $($key: $german,)* };
+
+            #[cfg(test)]
+            pub(super) fn all(&self) -> Vec<(&'static str, &'static str)> {
+                vec![$((stringify!($key), self.$key),)*]
+            }
+        }
+    };
+}
+
+mod catalogue;
+
+pub(super) use self::catalogue::Words;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        let mut rest = text;
+        while let Some((_, name, after)) = placeholder(rest) {
+            names.insert(name);
+            rest = after;
+        }
+        names
+    }
+
+    #[test]
+    fn every_language_has_every_text_with_the_same_placeholders() {
+        let english = Words::ENGLISH.all();
+        assert!(english.len() > 100, "{}", english.len());
+        for language in Language::ALL {
+            for ((key, english), (_, own)) in english.iter().zip(language.words().all()) {
+                assert!(!own.trim().is_empty(), "{key} in {language:?}");
+                assert_eq!(own.trim(), own, "{key} in {language:?}");
+                assert_eq!(placeholders(own), placeholders(english), "{key} in {language:?}");
+                // A sentence stays one; a date is none.
+                if *key == "day_short" {
+                    continue;
+                }
+                assert_eq!(own.ends_with('.'), english.ends_with('.'), "{key} in {language:?}");
+                assert_eq!(own.ends_with('?'), english.ends_with('?'), "{key} in {language:?}");
+            }
+        }
+    }
+
+    /// Of the sentences, none is left in English by mistake.
+    #[test]
+    fn sentences_are_translated() {
+        let english = Words::ENGLISH.all();
+        for language in Language::ALL.into_iter().filter(|language| *language != Language::English)
+        {
+            for ((key, english), (_, own)) in english.iter().zip(language.words().all()) {
+                assert!(!english.ends_with('.') || own != *english, "{key} in {language:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_visitor_gets_his_first_language_that_there_is() {
+        let accepted = |header| Language::accepted(Some(header));
+        assert_eq!(Language::accepted(None), Language::English);
+        assert_eq!(accepted(""), Language::English);
+        assert_eq!(accepted("de"), Language::German);
+        assert_eq!(accepted("de-CH, fr;q=0.9, en;q=0.8"), Language::German);
+        assert_eq!(accepted("fr-FR,fr;q=0.9,nl;q=0.7,en;q=0.5"), Language::Dutch);
+        assert_eq!(accepted("en;q=0.5, sv;q=0.8 ,da;q=0.75"), Language::Swedish);
+        assert_eq!(accepted("DA-dk"), Language::Danish);
+        assert_eq!(accepted("fr, *;q=0.5"), Language::English);
+        assert_eq!(accepted("nl;q=0"), Language::English);
+        assert_eq!(accepted("nl;q=x, de;q=0.001"), Language::German);
+        assert_eq!(accepted("nl;q=0.12345"), Language::English);
+        // Somebody who sends a great many is not looked at for ever.
+        let many = "fr,".repeat(1000) + "nl";
+        assert_eq!(accepted(&many), Language::English);
+    }
+
+    #[test]
+    fn placeholders_are_filled() {
+        assert_eq!(fill("Read {time} ago.", &[("time", "5 s")]), "Read 5 s ago.");
+        assert_eq!(fill("{hits} of {asked}", &[("asked", "{hits}"), ("hits", "1")]), "1 of {hits}");
+        assert_eq!(fill("none", &[("time", "5 s")]), "none");
+        assert_eq!(fill("{unknown}!", &[]), "!");
+        assert_eq!(fill("half {open", &[]), "half {open");
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        assert_eq!(Language::English.number("0.128"), "0.128");
+        assert_eq!(Language::German.number("0.128"), "0,128");
+        assert_eq!(Language::Dutch.number("-3.5"), "-3,5");
+        assert_eq!(Language::Danish.number("2026-01-31"), "2026-01-31");
+        assert_eq!(Language::Swedish.number("1.2.3"), "1.2.3");
+        assert_eq!(Language::Swedish.number("302 v1.2"), "302 v1.2");
+    }
+}

@@ -1,0 +1,245 @@
+//! What is drawn of the readings that are kept.
+
+use std::sync::Arc;
+
+use jiff::ZonedDateTime;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::Site;
+use crate::history::{Kept, MeterKey, Point, Reader, Trouble, Used};
+
+/// So many days are drawn.
+const DAYS: u32 = 14;
+
+/// So many hours are drawn, with the one that is not over.
+const HOURS: usize = 24;
+
+/// So many points a curve has at most: more than a phone is wide.
+const POINTS: usize = 480;
+
+/// What counts energy, the finest first.
+const ENERGY: [&str; 5] = ["e1highres", "highresenergy", "energy", "e3highres", "energy3"];
+
+/// For so long what was read from the disk is shown to others as well: 100 open pages read it once.
+const FRESH_SECS: i64 = 10;
+
+/// What is remembered of a meter's readings.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Of the last 24 hours.
+    pub(super) power: Option<Curve>,
+    pub(super) flow: Option<Curve>,
+    pub(super) supply: Option<Curve>,
+    pub(super) back: Option<Curve>,
+    /// In which unit energy is counted.
+    pub(super) energy_unit: String,
+    /// The energy of the last hours and days.
+    pub(super) hours: Vec<Used>,
+    pub(super) days: Vec<Used>,
+}
+
+/// The readings of a value.
+#[derive(Debug)]
+pub(super) struct Curve {
+    pub(super) unit: String,
+    pub(super) points: Vec<Point>,
+}
+
+/// What is remembered of each meter, by its number.
+pub(super) type Memories = Arc<Vec<(usize, Memory)>>;
+
+/// What was read last, and of what moment it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cache(Arc<Mutex<Option<(Moment, Memories)>>>);
+
+/// Another one has other readings, or may have.
+#[derive(Debug, PartialEq, Eq)]
+struct Moment {
+    /// When each meter was polled last.
+    polled: Vec<(usize, Option<Instant>)>,
+    /// In steps of [`FRESH_SECS`].
+    step: i64,
+}
+
+impl Cache {
+    /// What there is to draw at this time; nothing of a meter whose readings cannot be read, which
+    /// the board tells of.
+    pub(super) async fn look(&self, site: &Site, now: &ZonedDateTime) -> Memories {
+        let Some(reader) = site.history.clone() else {
+            return Memories::default();
+        };
+        let meters = site.board.meters();
+        let polled = meters.iter().map(|meter| {
+            let last = meter.last.as_ref().map(|last| last.at);
+            (meter.number, last)
+        });
+        let step = now.timestamp().as_second().div_euclid(FRESH_SECS);
+        let moment = Moment { polled: polled.collect(), step };
+        // Who comes meanwhile waits, rather than reading the same.
+        let mut known = self.0.lock().await;
+        if let Some((of, memories)) = &*known
+            && *of == moment
+        {
+            return Arc::clone(memories);
+        }
+        let keys = meters.into_iter().filter_map(|meter| Some((meter.number, meter.key?)));
+        let keys: Vec<(usize, MeterKey)> = keys.collect();
+        let now = now.clone();
+        let reading = spawn_blocking(move || {
+            let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, &now) {
+                Ok(memory) => Some((*number, memory)),
+                Err(trouble) => {
+                    debug!("There are no charts: {trouble}.");
+                    None
+                }
+            };
+            keys.iter().filter_map(of).collect()
+        });
+        let memories = Memories::new(reading.await.unwrap_or_default());
+        *known = Some((moment, Arc::clone(&memories)));
+        memories
+    }
+}
+
+fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, Trouble> {
+    let kept = reader.kept(key)?;
+    let time = now.timestamp();
+    let find = |name: &str| kept.iter().find(|kept| kept.parameter.eq_ignore_ascii_case(name));
+    let curve = |name: &str| {
+        let Some(Kept { parameter, unit, .. }) = find(name) else { return Ok(None) };
+        let points = reader.last_day(key, parameter, time, POINTS)?;
+        Ok(Some(Curve { unit: unit.clone().unwrap_or_default(), points }))
+    };
+    let mut memory = Memory {
+        power: curve("power")?,
+        flow: curve("flow")?,
+        supply: curve("temp1")?,
+        back: curve("temp2")?,
+        ..Memory::default()
+    };
+    let counter = ENERGY.iter().filter_map(|name| find(name)).find(|kept| kept.is_counter);
+    if let Some(Kept { parameter, unit, .. }) = counter {
+        let today = now.date();
+        let mut hours = Vec::new();
+        for date in today.yesterday().into_iter().chain([today]) {
+            hours.extend(reader.used_by_hour(key, parameter, date, time)?);
+        }
+        memory.hours = hours.split_off(hours.len().saturating_sub(HOURS));
+        memory.days = reader.used_by_day(key, parameter, today, DAYS, time)?;
+        memory.energy_unit = unit.clone().unwrap_or_default();
+    }
+    Ok(memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::{Timestamp, ToSpan};
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::history::{History, Noted};
+    use crate::status::{Board, LastPoll, MeterState};
+    use crate::web::Visitors;
+
+    fn now() -> ZonedDateTime {
+        "2026-11-24T09:30:00+01:00[Europe/Copenhagen]".parse().unwrap()
+    }
+
+    fn noted(parameter: &str, value: Decimal, unit: &str, is_counter: bool) -> Noted {
+        let (parameter, unit) = (parameter.to_owned(), Some(unit.to_owned()));
+        Noted { parameter, value, unit, is_counter }
+    }
+
+    /// A day and a half of readings every ten minutes.
+    const READINGS: i64 = 36 * 6;
+
+    /// What reads them.
+    fn filled(folder: &std::path::Path, key: &MeterKey) -> Reader {
+        let history = History::start(Some(folder.join("history.db")), &now());
+        let reader = history.reader();
+        let start = now().checked_sub(36.hours()).unwrap().timestamp();
+        for index in 0..=READINGS {
+            let time = Timestamp::from_second(start.as_second() + index * 600).unwrap();
+            let energy = Decimal::new(index * 5, 1);
+            history.note(
+                key,
+                time,
+                &[
+                    noted("power", Decimal::from(3000 + index), "W", false),
+                    noted("temp1", Decimal::new(6400 + index, 2), "°C", false),
+                    noted("energy", energy, "kWh", true),
+                ],
+            );
+            if index % 32 == 0 {
+                // The queue is bounded; what is written can be read.
+                while reader.last_day(key, "power", time, 4).unwrap().last().map(|point| point.time)
+                    != Some(time)
+                {
+                    std::thread::yield_now();
+                }
+            }
+        }
+        history.close();
+        reader
+    }
+
+    #[test]
+    fn what_is_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = MeterKey::new(None, None);
+        let reader = filled(folder.path(), &key);
+        let memory = read(&reader, &key, &now()).unwrap();
+        let power = memory.power.unwrap();
+        assert_eq!((power.unit.as_str(), power.points.len()), ("W", 144));
+        assert_eq!(power.points.last().unwrap().value, Decimal::from(3000 + READINGS));
+        assert!(memory.flow.is_none() && memory.back.is_none());
+        assert_eq!(memory.supply.unwrap().unit, "°C");
+        assert_eq!(memory.energy_unit, "kWh");
+        // Six readings an hour, half a kilowatt-hour each.
+        assert_eq!(memory.hours.len(), HOURS);
+        assert_eq!(memory.hours[0].used, Some(Decimal::from(3)));
+        assert!(memory.hours[HOURS - 1].so_far);
+        let days: Vec<_> = memory.days.iter().map(|day| day.used).collect();
+        assert_eq!(days.len(), usize::try_from(DAYS).unwrap());
+        assert_eq!(days[DAYS as usize - 2], Some(Decimal::from(72)));
+        assert_eq!(days[0], None);
+    }
+
+    /// The same is read once, and again when there was another poll.
+    #[tokio::test]
+    async fn many_pages_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = MeterKey::new(None, None);
+        let reader = filled(folder.path(), &key);
+        let board = Board::default();
+        let meter = MeterState::new("a".to_owned(), "b".to_owned(), Duration::from_secs(300));
+        board.set_meters(vec![(0, meter)]);
+        board.meter(0, |meter| meter.key = Some(key));
+        let (visitors, clock) = (Visitors::HomeAssistant, now as fn() -> ZonedDateTime);
+        let site = Site { board: board.clone(), history: Some(reader), visitors, clock };
+        let cache = Cache::default();
+        let first = cache.look(&site, &now()).await;
+        assert_eq!(first.len(), 1);
+        assert!(Arc::ptr_eq(&first, &cache.look(&site, &now()).await));
+        board.meter(0, |meter| {
+            let at = Instant::now();
+            meter.last = Some(LastPoll { at, answered: true, trouble: None });
+        });
+        let second = cache.look(&site, &now()).await;
+        assert!(!Arc::ptr_eq(&first, &second));
+        let later = now().checked_add(10.seconds()).unwrap();
+        assert!(!Arc::ptr_eq(&second, &cache.look(&site, &later).await));
+    }
+
+    #[tokio::test]
+    async fn without_a_history_nothing_is_drawn() {
+        let (visitors, clock) = (Visitors::HomeAssistant, now as fn() -> ZonedDateTime);
+        let site = Site { board: Board::default(), history: None, visitors, clock };
+        assert!(Cache::default().look(&site, &now()).await.is_empty());
+    }
+}

@@ -1,0 +1,325 @@
+// Keeps the page true while it is open, and nothing else: without it the page is as it was loaded.
+// Everything that is shown is made on the server.
+"use strict";
+
+const body = document.body;
+const parts = document.getElementById("parts");
+const said = document.getElementById("said");
+const live = document.getElementById("live");
+
+// What the server sent last of each part, so that only what is new is put in.
+const sent = new Map();
+
+let source = null;
+let fetching = false;
+let again = false;
+let shownAt = performance.now();
+
+let saying = 0;
+
+// Says it for a while; for as long as it is so where that is not known.
+function say(text, stays = false) {
+  clearTimeout(saying);
+  said.textContent = text;
+  if (text && !stays) saying = setTimeout(() => say(""), 10000);
+}
+
+function fill(pattern, values) {
+  return pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+// As `length` in src/web/page.rs.
+function length(seconds) {
+  const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(seconds / unit));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${minutes} min`;
+  if (seconds < 172800) return `${hours} h ${minutes % 60} min`;
+  return `${days} d ${hours % 24} h`;
+}
+
+// Ages grow and what is to come draws nearer between two answers of the server.
+function tick() {
+  const passed = Math.floor((performance.now() - shownAt) / 1000);
+  for (const span of document.querySelectorAll("[data-age]")) {
+    span.textContent = length(Number(span.dataset.age) + passed);
+  }
+  for (const span of document.querySelectorAll("[data-left]")) {
+    span.textContent = length(Math.max(0, Number(span.dataset.left) - passed));
+  }
+}
+
+// Some things are there only with the script, and some only without.
+function unhide(within) {
+  for (const element of within.querySelectorAll(".scripted")) element.hidden = false;
+  for (const element of within.querySelectorAll(".unscripted")) element.hidden = true;
+}
+
+// Puts in the parts that have changed. What is open stays open, what has the focus keeps it.
+function put(html) {
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  const sections = [...fresh.content.children];
+  const known = new Set(sections.map((section) => section.id));
+  const focused = document.activeElement?.id;
+  const bottoms = followed();
+  for (const old of [...parts.children]) {
+    if (!known.has(old.id)) {
+      old.remove();
+      sent.delete(old.id);
+    }
+  }
+  let before = parts.firstElementChild;
+  for (const section of sections) {
+    const old = document.getElementById(section.id);
+    const text = section.outerHTML;
+    if (old && sent.get(section.id) === text) {
+      before = old.nextElementSibling;
+      continue;
+    }
+    if (old) {
+      keep(old, section);
+      tell(old, section);
+      before = old.nextElementSibling;
+      old.replaceWith(section);
+    } else {
+      parts.insertBefore(section, before);
+    }
+    sent.set(section.id, text);
+    unhide(section);
+  }
+  shownAt = performance.now();
+  tick();
+  for (const id of bottoms) toBottom(document.getElementById(id));
+  if (focused && document.activeElement?.id !== focused) {
+    document.getElementById(focused)?.focus({ preventScroll: true });
+  }
+}
+
+function keep(old, section) {
+  for (const details of old.querySelectorAll("details[id]")) {
+    const next = section.querySelector(`#${details.id}`);
+    if (next) next.open = next.open || details.open;
+  }
+  for (const box of old.querySelectorAll("input[type=checkbox][id]")) {
+    const next = section.querySelector(`#${box.id}`);
+    if (next) next.checked = box.checked;
+  }
+  const select = old.querySelector("select[id]");
+  const next = select && section.querySelector(`#${select.id}`);
+  if (next) next.value = select.value;
+}
+
+// A meter that goes from well to trouble or back is told to who does not see it.
+function tell(old, section) {
+  const state = (within) => within.querySelector(".badge")?.lastChild.textContent.trim();
+  const title = section.querySelector("[data-line]")?.dataset.line;
+  if (title && state(old) !== state(section)) say(`${title}: ${state(section)}`);
+}
+
+// The log that is read at its end stays there.
+function followed() {
+  const lines = document.getElementById("lines");
+  return lines && lines.scrollHeight - lines.scrollTop - lines.clientHeight < 8 ? ["lines"] : [];
+}
+
+function toBottom(element) {
+  if (element) element.scrollTop = element.scrollHeight;
+}
+
+async function refresh() {
+  if (fetching) {
+    again = true;
+    return;
+  }
+  fetching = true;
+  let done = false;
+  try {
+    const answer = await fetch(`part${location.search}`, { cache: "no-store" });
+    if (answer.ok) put(await answer.text());
+    done = answer.ok;
+  } catch {
+    // Tried again below; and where the program is gone, the event stream says so.
+  } finally {
+    fetching = false;
+  }
+  if (again) {
+    again = false;
+    refresh();
+  } else if (!done && source?.readyState === EventSource.OPEN) {
+    // Many pages may have asked at once, and only so many are answered at a time.
+    setTimeout(refresh, 500 + Math.random() * 2000);
+  }
+}
+
+// Sound, for who moves the head and does not see the page. Off until it is switched on.
+let audio = null;
+
+function beep(hit) {
+  const wanted = document.querySelector("[data-sound]:checked");
+  if (!wanted) return;
+  audio ??= new AudioContext();
+  const tone = audio.createOscillator();
+  const volume = audio.createGain();
+  tone.frequency.value = hit ? 880 : 220;
+  volume.gain.value = 0.2;
+  tone.connect(volume).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + (hit ? 0.12 : 0.3));
+}
+
+function set(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+function placed(event) {
+  const state = JSON.parse(event.data);
+  const box = document.getElementById(`placement-${state.meter}`);
+  if (!box || typeof state.hit !== "boolean") return;
+  box.className = `placement ${state.hit ? "hit" : "miss"}`;
+  set(box.querySelector(".sign"), state.hit ? "✓" : "✕");
+  set(box.querySelector(".said"), state.hit ? body.dataset.hit : body.dataset.miss);
+  set(box.querySelector(".count"), fill(body.dataset.hitsOf, state));
+  beep(state.hit);
+}
+
+function scanned(event) {
+  const state = JSON.parse(event.data);
+  const box = document.getElementById(`scan-${state.meter}`);
+  if (!box) return;
+  const bar = box.querySelector("progress");
+  // Is over already, and what was found is all there.
+  if (!bar) return;
+  bar.max = state.of;
+  bar.value = state.asked;
+  const rows = document.getElementById(`found-${state.meter}`);
+  for (const found of state.found) rows.append(row(found));
+  const text = fill(body.dataset.progress, { ...state, found: rows.children.length });
+  set(box.querySelector(".count"), text);
+}
+
+function row(found) {
+  const line = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = found.register;
+  const value = found.value === null ? "–" : `${found.value} ${found.unit ?? ""}`.trim();
+  line.append(head);
+  for (const text of [found.label ?? found.name, value]) {
+    const cell = document.createElement("td");
+    cell.textContent = text;
+    line.append(cell);
+  }
+  return line;
+}
+
+function listen() {
+  source?.close();
+  source = new EventSource("events");
+  source.addEventListener("open", () => {
+    live.hidden = false;
+    if (said.textContent === body.dataset.gone) say("");
+    // Whatever happened while nobody listened.
+    refresh();
+  });
+  source.addEventListener("changed", refresh);
+  source.addEventListener("placement", placed);
+  source.addEventListener("scan", scanned);
+  source.addEventListener("error", () => {
+    live.hidden = true;
+    say(body.dataset.gone, true);
+    // A refusal ends it for good; anything else is tried again by the browser.
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+  });
+}
+
+// What the program says of why it does not do it, where it says something.
+async function refusal(answer) {
+  const kind = answer.headers.get("content-type") ?? "";
+  const text = kind.startsWith("text/plain") ? (await answer.text()).trim() : "";
+  return text || body.dataset.failed;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Over plain HTTP, and within Home Assistant's frame, only this is allowed.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.setAttribute("readonly", "");
+    body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+async function report() {
+  const head = document.getElementById("report").textContent;
+  const answer = await fetch("log", { cache: "no-store" });
+  return `${head}\n\n${answer.ok ? await answer.text() : ""}`;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy], [data-report]");
+  if (!button) return;
+  try {
+    const from = button.dataset.copy && document.getElementById(button.dataset.copy);
+    const done = await copy(from ? from.textContent : await report());
+    say(done ? body.dataset.copied : body.dataset.notCopied);
+  } catch {
+    say(body.dataset.failed);
+  }
+  button.focus({ preventScroll: true });
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.id === "level") event.target.form.requestSubmit();
+  // A browser lets sound out only after a hand has moved.
+  if (event.target.matches("[data-sound]")) (audio ??= new AudioContext()).resume();
+});
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  event.preventDefault();
+  if (form.method === "get") {
+    const query = new URLSearchParams(new FormData(form));
+    history.replaceState(null, "", `?${query}`);
+    refresh();
+    return;
+  }
+  const button = form.querySelector("button");
+  button.disabled = true;
+  try {
+    const asked = { method: "POST", body: new URLSearchParams(new FormData(form)) };
+    // What the server answers is this page, which it says itself when something has changed.
+    const answer = await fetch(form.getAttribute("action"), { ...asked, redirect: "manual" });
+    const taken = answer.ok || answer.type === "opaqueredirect";
+    say(taken ? body.dataset.asked : await refusal(answer));
+    if (taken) refresh();
+  } catch {
+    say(body.dataset.failed);
+  } finally {
+    button.disabled = false;
+    document.getElementById(button.id)?.focus({ preventScroll: true });
+  }
+});
+
+// Nobody looks at a page in the background: it asks for nothing until it is seen again.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+    live.hidden = true;
+  } else if (!source) {
+    listen();
+  }
+});
+
+unhide(document);
+toBottom(document.getElementById("lines"));
+for (const section of parts.children) sent.set(section.id, null);
+setInterval(() => document.hidden || tick(), 1000);
+listen();

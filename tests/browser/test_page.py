@@ -1,0 +1,452 @@
+"""The page in a browser, from the released program, a simulated meter and a broker.
+
+    python3 -m venv target/browser
+    target/browser/bin/pip install -r tests/browser/requirements.txt
+    cargo build --release && cargo build --release --example broker
+    target/browser/bin/pytest tests/browser
+
+Debian's chromium is used, or what CHROMIUM names. Pictures are put into target/browser/pictures, to be
+looked at. Every wait is for something that happens on the page.
+"""
+
+import os
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from house import PLANTED, PREFIX, ROOT, House, Ingress
+
+PICTURES = ROOT / "target/browser/pictures"
+SIZES = [360, 768, 1440]
+MODES = ["light", "dark"]
+
+# A poll that somebody asks for comes ten seconds after the last one at the earliest.
+SOON = 30_000
+# Two minutes for all registers, and what silence costs.
+LONG = 300_000
+
+expect.set_options(timeout=SOON)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        # The name that Home Assistant goes by is not known here. Under it, unlike on this machine,
+        # plain HTTP is nothing that a browser trusts.
+        rules = "--host-resolver-rules=MAP homeassistant.local 127.0.0.1"
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=[rules, "--no-sandbox"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("house"))
+    yield house
+    house.end()
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Starts a house of its own for a test. It ends after the pages that show it."""
+    houses = []
+
+    def build_house(**kwargs):
+        houses.append(House(tmp_path, **kwargs))
+        return houses[-1]
+
+    yield build_house
+    for house in houses:
+        house.end()
+
+
+@pytest.fixture
+def ingress(house):
+    """Home Assistant before the page. It goes after the pages that it shows."""
+    ingress = Ingress(house.url)
+    yield ingress
+    ingress.end()
+
+
+@pytest.fixture
+def visit(chromium, request):
+    """Opens pages, and sees that nothing is complained of on their consoles."""
+    contexts, complaints = [], []
+    # What the pages are asked of stays until they are closed.
+    for name in {"build", "ingress"} & set(request.fixturenames):
+        request.getfixturevalue(name)
+
+    def open_page(url, **options):
+        options.setdefault("locale", "en-GB")
+        options.setdefault("viewport", {"width": 768, "height": 900})
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    open_page.complaints = complaints
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def is_live(page):
+    expect(page.locator("#live")).to_be_visible()
+
+
+def is_read(page):
+    expect(page.locator("#meter-0 .values div")).to_have_count(8)
+
+
+def polls(page):
+    """How many polls there were today, as the page says."""
+    return int(page.locator("#line-0 dd").first.text_content())
+
+
+def expect_polls(page, more_than):
+    page.wait_for_function(
+        "before => Number(document.querySelector('#line-0 dd').textContent) > before",
+        arg=more_than,
+        timeout=SOON,
+    )
+
+
+def open_all(page):
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
+
+def no_serious_fault(page):
+    found = Axe().run(page).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    words = [f"{one['id']}: {one['nodes'][0]['html']}" for one in serious]
+    assert not serious, "\n".join(words)
+
+
+def fits(page):
+    """Nothing is wider than the screen."""
+    wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= screen
+
+
+def picture(page, name):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("width", SIZES)
+def test_first_view(house, visit, width, mode):
+    page = visit(house.url, viewport={"width": width, "height": 900}, color_scheme=mode)
+    is_live(page)
+    is_read(page)
+    expect(page.locator("#meter-0 .badge")).to_contain_text("All is well")
+    expect(page.locator("#meter-0")).to_contain_text("Next reading in")
+    expect(page.locator("#meter-0 .values")).to_contain_text("kWh")
+    expect(page.locator("#setup")).to_contain_text("Connected to 127.0.0.1")
+    for chart in ["power", "flow", "temperatures"]:
+        expect(page.locator(f"#{chart}-0 svg.chart")).to_be_visible()
+    fits(page)
+    no_serious_fault(page)
+    picture(page, f"first-view-{width}-{mode}")
+    open_all(page)
+    fits(page)
+    no_serious_fault(page)
+    picture(page, f"all-open-{width}-{mode}")
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("nl-NL", "Nu uitlezen"),
+        ("da-DK", "Aflæs nu"),
+        ("sv-SE", "Läs av nu"),
+        ("de-AT", "Jetzt lesen"),
+        ("fr-FR", "Read now"),
+    ],
+)
+def test_languages(house, visit, locale, words):
+    page = visit(house.url, locale=locale, viewport={"width": 360, "height": 800})
+    is_live(page)
+    expect(page.locator("#read-0")).to_have_text(words)
+    open_all(page)
+    fits(page)
+    no_serious_fault(page)
+    # What comes later is in the same language.
+    with page.expect_response("**/part*"):
+        page.evaluate("refresh()")
+    expect(page.locator("#read-0")).to_have_text(words)
+
+
+def test_a_poll_is_seen_by_all_that_look(house, visit):
+    one, other = visit(house.url), visit(house.url)
+    for page in (one, other):
+        is_live(page)
+        is_read(page)
+    before = polls(one)
+    # What is open stays open, and what has the focus keeps it.
+    other.locator("#line-0 > summary").click()
+    other.locator("#read-0").focus()
+    one.locator("#read-0").click()
+    expect(one.locator("#said")).to_have_text("Asked for.")
+    for page in (one, other):
+        expect_polls(page, before)
+    expect(other.locator("#line-0")).to_have_attribute("open", "")
+    expect(other.locator("#read-0")).to_be_focused()
+
+
+def test_ages_grow_by_themselves(house, visit):
+    page = visit(house.url)
+    is_live(page)
+    is_read(page)
+    age = page.locator("#meter-0 .when [data-age]").first
+    before = age.text_content()
+    expect(age).not_to_have_text(before)
+
+
+def test_keyboard(house, visit):
+    page = visit(house.url)
+    is_live(page)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("#read-0")).to_be_focused()
+
+
+def test_placement_aid(house, visit):
+    page = visit(house.url, viewport={"width": 360, "height": 800})
+    is_live(page)
+    is_read(page)
+    page.locator("#placing-0 > summary").click()
+    page.locator("#place-0").click()
+    box = page.locator("#placement-0")
+    expect(box).to_have_class("placement hit")
+    expect(box.locator(".said")).to_have_text("It answers")
+    expect(box.locator(".count")).to_have_text(re.compile(r"^[3-9] of \d+ answered, \d+ s left$"))
+    expect(page.locator("#sound-0")).not_to_be_checked()
+    page.locator("#sound-0").check()
+    no_serious_fault(page)
+    picture(page, "placement-hit-360-light")
+    house.meter.freeze()
+    try:
+        expect(box).to_have_class("placement miss")
+        expect(box.locator(".said")).to_have_text("No answer")
+        no_serious_fault(page)
+        picture(page, "placement-miss-360-light")
+    finally:
+        house.meter.thaw()
+    expect(box).to_have_class("placement hit")
+    expect(page.locator("#sound-0")).to_be_checked()
+    page.locator("#place-0").click()
+    expect(page.locator("#placing-0")).to_contain_text("The last time")
+    expect(page.locator("#place-0")).to_have_text("Start placing")
+    # Readings go on.
+    before = polls(page)
+    page.locator("#read-0").click()
+    expect_polls(page, before)
+
+
+def test_search_for_registers(house, visit):
+    page = visit(house.url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    is_live(page)
+    is_read(page)
+    page.locator("#scanning-0 > summary").click()
+    page.locator("#look-0").click()
+    expect(page.locator("#look-0")).to_have_text("Stop")
+    expect(page.locator("#scan-0 .count")).to_have_text(re.compile(r"^[1-9]\d* of 1400 asked for"))
+    page.locator("#look-0").click()
+    expect(page.locator("#look-0")).to_have_text("Look for registers")
+    page.locator("#look-0").click()
+    expect(page.locator("#found-0")).to_contain_text("Energy")
+    picture(page, "search-768-light")
+    expect(page.locator("#parameters-0")).to_contain_text("energy", timeout=LONG)
+    expect(page.locator("#scan-0 .count")).to_have_text(
+        re.compile(r"^1400 of 1400 asked for, \d+ found$"), timeout=LONG
+    )
+    expect(page.locator("#scanning-0")).to_have_attribute("open", "")
+    no_serious_fault(page)
+    picture(page, "found-768-light")
+    page.locator("#copy-parameters-0").click()
+    expect(page.locator("#said")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert re.search(r"^ *parameters:\n *- energy ", copied, re.MULTILINE), copied
+
+
+def test_log_filter(house, visit):
+    page = visit(house.url)
+    is_live(page)
+    is_read(page)
+    lines = page.locator("#lines span")
+    expect(lines.filter(has_text=" INFO ").first).to_be_visible()
+    page.locator("#level").select_option("error")
+    expect(lines.filter(has_text=" INFO ")).to_have_count(0)
+    assert "level=error" in page.url
+    page.locator("#level").select_option("all")
+    expect(lines.filter(has_text=" INFO ").first).to_be_visible()
+
+
+def test_copy_for_a_bug_report(house, visit):
+    page = visit(house.url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    is_live(page)
+    is_read(page)
+    page.locator("#copy-report").click()
+    expect(page.locator("#said")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("kamstrup2mqtt ")
+    assert "mqtt.password: ***" in copied
+    assert " INFO " in copied
+    assert PLANTED not in copied
+
+
+def test_the_secret_is_nowhere(house):
+    for path in ["", "part", "log", "metrics", "api/v1/state", "script.js", "ready"]:
+        assert PLANTED not in house.get(path), path
+
+
+def test_others_cannot_press_buttons(house):
+    for path in ["read", "placement", "placement/stop", "scan", "scan/stop"]:
+        assert house.post(path) == 403, path
+        assert house.post(path, **{"Sec-Fetch-Site": "cross-site"}) == 403, path
+    assert house.post("scan/stop", **{"Sec-Fetch-Site": "same-origin"}) == 303
+
+
+def test_without_script(house, visit):
+    page = visit(house.url, java_script_enabled=False)
+    is_read(page)
+    expect(page.locator("#copy-report")).to_be_hidden()
+    expect(page.get_by_text("Load again")).to_be_visible()
+    before = polls(page)
+    with page.expect_navigation(url=house.url):
+        page.locator("#read-0").click()
+    page.locator("#level").select_option("warn")
+    page.locator("#filter-now").click()
+    page.wait_for_url("**/?level=warn#log")
+    expect(page.locator("#level")).to_have_value("warn")
+    # Seen where the script is.
+    expect_polls(visit(house.url), before)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "homeassistant.local"])
+def test_behind_home_assistant(ingress, visit, name):
+    """Under a path that it does not know, in a frame, and over plain HTTP."""
+    outer = visit(f"http://{name}:{ingress.port}/frame")
+    page = outer.frame_locator("iframe")
+    expect(page.locator("#live")).to_be_visible()
+    expect(page.locator("#meter-0 .values div")).to_have_count(8)
+    for link in page.locator("[href], [src], [action]").all():
+        for attribute in ("href", "src", "action"):
+            address = link.get_attribute(attribute)
+            assert address is None or not re.match(r"[a-z]+:|/", address), address
+    count = page.locator("#line-0 dd").first
+    before = int(count.text_content())
+    page.locator("#read-0").click()
+    expect(page.locator("#said")).to_have_text("Asked for.")
+    # Only the event stream tells of it.
+    expect(count).to_have_text(str(before + 1))
+    page.locator("#placing-0 > summary").click()
+    page.locator("#place-0").click()
+    expect(page.locator("#placement-0")).to_have_class("placement hit")
+    page.locator("#place-0").click()
+    expect(page.locator("#place-0")).to_have_text("Start placing")
+    page.locator("#scanning-0 > summary").click()
+    page.locator("#look-0").click()
+    expect(page.locator("#look-0")).to_have_text("Stop")
+    page.locator("#look-0").click()
+    expect(page.locator("#look-0")).to_have_text("Look for registers")
+    page.locator("#level").select_option("error")
+    expect(page.locator("#lines span").filter(has_text=" INFO ")).to_have_count(0)
+    page.locator("#copy-report").click()
+    expect(page.locator("#said")).to_have_text("Copied.")
+    assert not ingress.strays
+
+
+def test_behind_home_assistant_without_script(ingress, visit):
+    url = f"http://homeassistant.local:{ingress.port}{PREFIX}/"
+    page = visit(url, java_script_enabled=False)
+
+    def press(button):
+        # A refusal would be shown at the button's own address.
+        with page.expect_navigation(url=url):
+            page.locator(f"#{button}-0").click()
+
+    press("read")
+    for section, button in [("placing", "place"), ("scanning", "look")]:
+        page.locator(f"#{section}-0 > summary").click()
+        press(button)
+        # Has it begun, it is open, and can be stopped.
+        for _ in range(200):
+            if page.locator(f"#{section}-0").get_attribute("open") is not None:
+                break
+            page.goto(url)
+        expect(page.locator(f"#{button}-0")).to_have_text("Stop")
+        press(button)
+    assert not ingress.strays
+
+
+def test_the_program_goes(build, visit):
+    house = build()
+    page = visit(house.url)
+    is_live(page)
+    house.program.end()
+    expect(page.locator("#live")).to_be_hidden()
+    expect(page.locator("#said")).to_contain_text("The connection to the program is gone")
+    # The browser itself says on the console that nothing is there any more.
+    assert all("net::ERR_" in complaint for complaint in visit.complaints)
+    visit.complaints.clear()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("width", SIZES)
+def test_broken_configuration(build, visit, width, mode):
+    house = build(options={"port": "COM3", "speed": 1})
+    page = visit(house.url, viewport={"width": width, "height": 700}, color_scheme=mode)
+    is_live(page)
+    expect(page.locator("#problem")).to_contain_text("COM3")
+    expect(page.locator("#odd")).to_contain_text("speed")
+    fits(page)
+    no_serious_fault(page)
+    picture(page, f"broken-configuration-{width}-{mode}")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("width", SIZES)
+def test_meter_silent(build, visit, width, mode):
+    house = build()
+    page = visit(house.url, viewport={"width": width, "height": 800}, color_scheme=mode)
+    is_live(page)
+    is_read(page)
+    badge = page.locator("#meter-0 > .row .badge")
+    house.meter.freeze()
+    page.locator("#read-0").click()
+    expect(badge).to_contain_text("Trouble", timeout=60_000)
+    expect(page.locator("#said")).to_contain_text("Trouble")
+    expect(page.locator("#meter-0")).to_contain_text("The meter is silent")
+    # What was read stays, with its age.
+    is_read(page)
+    fits(page)
+    no_serious_fault(page)
+    picture(page, f"meter-silent-{width}-{mode}")
+    house.meter.thaw()
+    page.locator("#read-0").click()
+    expect(badge).to_contain_text("All is well", timeout=60_000)
+
+
+def test_readings_cannot_be_kept(build, visit):
+    house = build(state="/proc/nowhere")
+    page = visit(house.url)
+    is_live(page)
+    expect(page.locator("#memory")).to_contain_text("/proc/nowhere")
+    # Everything else goes on.
+    is_read(page)
+    no_serious_fault(page)
