@@ -133,7 +133,7 @@ pub async fn run<O: Open>(
 ) {
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
-    let mut journal = Journal::new(plan.port_name.clone());
+    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
     let mut memory = Memory::new(plan.version);
     let start = Instant::now();
     let mut due = start.checked_add(beat.shift()).unwrap_or(start);
@@ -180,12 +180,12 @@ pub async fn run<O: Open>(
         };
         drop(turn);
         let took = begun.elapsed();
-        journal.models = memory.identification.identity().models;
+        journal.models = memory.identification.known_models();
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
         let Polled { readings, missing, condition, trouble, .. } = polled;
         let identity = memory.identification.identity();
-        let trouble = trouble.map(|trouble| trouble.complaint(&plan.port_name, &identity.models));
+        let trouble = trouble.map(|trouble| trouble.complaint(&journal.circumstances()));
         let result = PollResult { readings, missing, identity, condition, trouble, took };
         // Nobody listens any more: the program is stopping.
         if results.send(result).await.is_err() {

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Group, Memory, Polled, confirm, identify, learn, poll, read_all, withhold};
-use super::journal::Trouble;
+use super::journal::{Circumstances, Trouble};
 use super::{Complaint, Plan, PollResult};
 use crate::condition::is_suspicious;
-use crate::meter::Meter;
+use crate::meter::{Heard, Meter};
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
 
@@ -63,9 +63,7 @@ impl<O: Open> Reader<O> {
             ..Polled::default()
         });
         let identity = self.memory.identification.identity();
-        let complaint =
-            |trouble: Trouble| trouble.complaint(&self.plan.port_name, &identity.models);
-        let trouble = polled.trouble.map(complaint);
+        let trouble = polled.trouble.map(|trouble| self.complaint(&trouble));
         let Polled { readings, missing, condition, .. } = polled;
         let took = started.elapsed();
         PollResult { readings, missing, identity, condition, trouble, took }
@@ -102,7 +100,6 @@ impl<O: Open> Reader<O> {
             .map(Group::whole)
             .collect();
         let mut under_way = VecDeque::new();
-        let mut last = None;
         let (mut asked, mut shown, mut failures) = (0_usize, 0, 0_u32);
         // A connection that breaks is made again, but not for ever.
         let mut connections = CONNECTIONS;
@@ -119,8 +116,6 @@ impl<O: Open> Reader<O> {
             let mut meter = Meter::new(stream, self.plan.line, self.memory.aftermath);
             while !stop.is_cancelled() {
                 if under_way.is_empty() {
-                    last =
-                        groups.front().and_then(|group| group.registers.last().copied()).or(last);
                     let Some(group) = groups.pop_front() else { break };
                     asked = asked.saturating_add(group.registers.len());
                     under_way.push_back(group);
@@ -141,8 +136,11 @@ impl<O: Open> Reader<O> {
                 let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
                 progress(Progress { asked, found: &found });
                 shown = polled.readings.len();
+                let asked_in_vain = polled.readings.is_empty() && polled.missing.is_empty();
                 match polled.trouble {
                     None => {}
+                    // Nobody is there: this is as often as a poll tries.
+                    Some(Trouble::Meter(Heard::Nothing | Heard::OwnEcho)) if asked_in_vain => break,
                     // A line that is noisy now and then does not end it.
                     Some(Trouble::Meter(_)) if failures < FAILURES => {
                         failures = failures.saturating_add(1);
@@ -161,12 +159,11 @@ impl<O: Open> Reader<O> {
         }
         let complete = under_way.is_empty() && groups.is_empty();
         // Of a group that was left in the middle nothing is known for certain.
-        let to = match under_way.iter().flat_map(|group| &group.registers).min() {
-            None => last,
+        let open = under_way.iter().chain(&groups).flat_map(|group| &group.registers);
+        let to = match open.filter(|id| wanted.contains(id)).min() {
+            None => wanted.last().copied(),
             Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
         };
-        let to =
-            if complete { wanted.last().copied() } else { to.filter(|to| wanted.contains(to)) };
         learn(&polled, &mut self.memory);
         withhold(&mut polled, &mut self.memory);
         let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
@@ -176,10 +173,16 @@ impl<O: Open> Reader<O> {
             !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && wanted.contains(register)
         });
         odd.sort_by_key(|(register, _)| *register);
-        let models = self.identity().models;
-        let complaint = |trouble: Trouble| trouble.complaint(&self.plan.port_name, &models);
-        let trouble = trouble.map(complaint);
+        let trouble = trouble.map(|trouble| self.complaint(&trouble));
         Scanned { readings, odd, to, complete, trouble }
+    }
+
+    fn complaint(&self, trouble: &Trouble) -> Complaint {
+        trouble.complaint(&Circumstances {
+            port: &self.plan.port_name,
+            interval: self.plan.interval,
+            models: &self.memory.identification.known_models(),
+        })
     }
 
     /// Which meter it is, as far as it is known.
