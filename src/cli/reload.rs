@@ -76,7 +76,7 @@ async fn reload(
             error!("{error:#}.");
         }
         for warning in &new.warnings {
-            warn!("In the configuration: {warning}.");
+            warn!("In the configuration: {}", super::sentence(warning));
         }
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
@@ -100,5 +100,7 @@ fn tell(refused: &ConfigError) {
     let mut lines = words.lines();
     let first = lines.next().unwrap_or_default().trim_end_matches(':');
     error!("The configuration was read again and is not taken; the one before stays: {first}.");
-    lines.for_each(|line| error!("{}.", line.trim().trim_start_matches("- ")));
+    // What counts the warnings is no message.
+    let messages = lines.filter_map(|line| line.trim().strip_prefix("- "));
+    messages.for_each(|line| error!("{}", super::sentence(line)));
 }
