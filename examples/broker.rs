@@ -11,8 +11,20 @@ use anyhow::Context;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "1883".to_owned());
+    if port == "--help" || port == "-h" {
+        writeln!(
+            io::stdout(),
+            "cargo run --example broker -- [PORT]: an MQTT broker on 127.0.0.1; port 1883 by default"
+        )?;
+        return Ok(());
+    }
     let port: u16 = port.parse().context("the port is a number from 1 to 65535")?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    // Another one there would pass for ours; port 0 is always free.
+    drop(
+        std::net::TcpListener::bind(address)
+            .with_context(|| format!("cannot listen at {address}"))?,
+    );
     embedded::start(address).await?;
     writeln!(io::stdout(), "A broker listens at {address}; stop it with Ctrl-C.")?;
     tokio::signal::ctrl_c().await?;

@@ -60,8 +60,10 @@ pub struct Circumstances {
 /// Why a reading is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
-    /// Nothing is known to compare it with and the line was noisy when it came, or it may be late.
-    Unproven,
+    /// Nothing is known to compare it with, and the line was noisy when it came.
+    Noisy,
+    /// Nothing is known to compare it with, and it may be a late answer to an earlier request.
+    MayBeLate,
     /// Another unit, resolution or length than before.
     Shape {
         /// As it was.
@@ -94,7 +96,7 @@ impl Doubt {
     /// Whether it tells, if it turns out to be true, that something happened to the meter.
     #[must_use]
     pub fn is_change(&self) -> bool {
-        !matches!(self, Self::Unproven | Self::Unlikely { .. })
+        !matches!(self, Self::Noisy | Self::MayBeLate | Self::Unlikely { .. })
     }
 }
 
@@ -102,7 +104,8 @@ impl Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unproven => f.write_str("came over a noisy line"),
+            Self::Noisy => f.write_str("came over a noisy line"),
+            Self::MayBeLate => f.write_str("may be a late answer to an earlier request"),
             Self::Shape { was, is } => write!(f, "came as {was} before and comes as {is} now"),
             Self::Fell { was, is } => write!(f, "was {was} and is {is}: it was reset"),
             Self::Jumped { was, is } => write!(f, "was {was} and is {is}: it rose very fast"),
@@ -146,11 +149,11 @@ impl Guard {
     pub fn doubt(&self, reading: &Reading, circumstances: Circumstances) -> Option<Doubt> {
         let Circumstances { clean, may_be_late } = circumstances;
         if may_be_late {
-            return Some(Doubt::Unproven);
+            return Some(Doubt::MayBeLate);
         }
         let known = self.known.get(&reading.register);
         if known.is_none() && !clean {
-            return Some(Doubt::Unproven);
+            return Some(Doubt::Noisy);
         }
         let shape = Shape::of(reading);
         if let Some(known) = known.filter(|known| known.shape != shape) {
@@ -317,7 +320,7 @@ mod tests {
         let guard = Guard::default();
         assert_eq!(guard.doubt(&energy(5), GOOD), None);
         let noisy = Circumstances { clean: false, ..GOOD };
-        assert_eq!(guard.doubt(&energy(5), noisy), Some(Doubt::Unproven));
+        assert_eq!(guard.doubt(&energy(5), noisy), Some(Doubt::Noisy));
     }
 
     #[tokio::test(start_paused = true)]
@@ -325,7 +328,7 @@ mod tests {
         let mut guard = Guard::default();
         guard.accept(&energy(5));
         let late = Circumstances { may_be_late: true, ..GOOD };
-        assert_eq!(guard.doubt(&energy(5), late), Some(Doubt::Unproven));
+        assert_eq!(guard.doubt(&energy(5), late), Some(Doubt::MayBeLate));
     }
 
     #[tokio::test(start_paused = true)]

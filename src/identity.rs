@@ -19,6 +19,8 @@ pub enum Version {
     Auto,
     /// This one.
     Model(Model),
+    /// Nobody said which, so it is taken for this one.
+    Assumed(Model),
     /// A Kamstrup meter of another kind.
     Generic,
 }
@@ -183,12 +185,22 @@ impl Identification {
 
     fn models(&self) -> Vec<Model> {
         match self.version {
-            Version::Model(model) => vec![model],
+            Version::Model(model) | Version::Assumed(model) => vec![model],
             Version::Generic => Vec::new(),
             Version::Auto => match self.by_type() {
                 Some(model) => vec![model],
                 None => Model::by_answers(|register| self.has(register)).to_vec(),
             },
+        }
+    }
+
+    /// The models that it may be by what somebody said, the user or the meter; nothing that is only
+    /// assumed.
+    #[must_use]
+    pub fn known_models(&self) -> Vec<Model> {
+        match self.version {
+            Version::Assumed(_) => self.by_type().into_iter().collect(),
+            _ => self.models(),
         }
     }
 
@@ -230,6 +242,15 @@ impl Identification {
             )));
         }
         let details = Details(&identity);
+        if let Version::Assumed(model) = self.version
+            && by_type != Some(model)
+        {
+            return Some(News::Warning(format!(
+                "`version` is not set, so the meter is taken for a Multical {}; `version: auto` finds \
+                 out which it is ({details}).",
+                model.number()
+            )));
+        }
         let text = match (self.version, identity.models.is_empty(), by_type) {
             (Version::Auto, true, _) => format!(
                 "The model of the meter cannot be told from its answers ({details}), so its info \
@@ -319,6 +340,8 @@ mod tests {
             (Version::Model(Model::Multical402), &[1001], 0x0217),
             (Version::Model(Model::Multical402), &[1001], 0x0004),
             (Version::Generic, &[1001], 0x0217),
+            (Version::Assumed(Model::Multical402), &[1001], 0x0217),
+            (Version::Assumed(Model::Multical402), &[1001], 0x0004),
         ] {
             let mut identification = identified(version, has, code);
             told.push(match identification.news().unwrap() {

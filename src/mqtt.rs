@@ -60,6 +60,9 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 /// A connection that held this long was a good one: the next attempt comes soon again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
+/// After so many that were not, one after the other, the log has had enough of them.
+const SHORT_ONES: u32 = 3;
+
 /// How long a goodbye may take, disconnecting included.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -260,7 +263,7 @@ impl Connection {
         event_loop.mqtt_options.set_keep_alive(self.keep_alive);
         let (wanted, online) = (self.wanted.clone(), online.clone());
         let renewal = Renewal::new(broker.tls.clone());
-        let health = Health::new(broker.name(), direction);
+        let health = Health::new(broker, direction);
         let inbox = inbox.clone();
         let link = Link {
             connection: watch::Sender::new(None),
@@ -597,19 +600,38 @@ struct Health {
     wording: fn(&str) -> String,
     /// Since when it is down, and why; `None` while it is up.
     down: Option<(Instant, String)>,
+    /// Whether there are user name and password.
+    logs_in: bool,
+    /// Since when it is up.
+    up: Option<Instant>,
+    /// So many connections in a row ended before they were good ones.
+    short: u32,
 }
 
 impl Health {
-    fn new(name: String, direction: &Direction) -> Self {
+    fn new(broker: &Broker, direction: &Direction) -> Self {
         let Direction { board, wording, .. } = direction;
+        let (name, logs_in) = (broker.name(), broker.credentials.is_some());
         board.set_broker(BrokerState::Connecting { name: name.clone() });
-        Self { name, board: board.clone(), wording: *wording, down: None }
+        Self {
+            name,
+            board: board.clone(),
+            wording: *wording,
+            down: None,
+            logs_in,
+            up: None,
+            short: 0,
+        }
     }
 
     fn connected(&mut self) {
         let (name, since) = (self.name.clone(), Instant::now());
         self.board.set_broker(BrokerState::Connected { name, since });
-        if let Some((since, _)) = self.down.take() {
+        self.up = Some(since);
+        if self.short >= SHORT_ONES {
+            self.down = None;
+            debug!("Connected to the broker {} once more.", self.name);
+        } else if let Some((since, _)) = self.down.take() {
             info!(
                 "Connected to the broker {} again, after {} s.",
                 self.name,
@@ -621,7 +643,7 @@ impl Health {
     }
 
     fn lost(&mut self, error: &ConnectionError, stage: Stage) {
-        let words = (self.wording)(&words(error, stage));
+        let words = (self.wording)(&words(error, stage, self.logs_in));
         let since = match &self.down {
             Some((_, known)) if *known == words => {
                 debug!("As before, the broker {}: {words}", self.name);
@@ -630,7 +652,24 @@ impl Health {
             Some((since, _)) => *since,
             None => Instant::now(),
         };
-        warn!("No connection to the broker {}: {words} Trying again until it works.", self.name);
+        if stage == Stage::Connected {
+            let held = self.up.take().map(|since| since.elapsed());
+            let was_short = held.is_some_and(|held| held < GOOD_CONNECTION);
+            self.short = if was_short { self.short.saturating_add(1) } else { 0 };
+        }
+        if stage != Stage::Connected || self.short < SHORT_ONES {
+            warn!(
+                "No connection to the broker {}: {words} Trying again until it works.",
+                self.name
+            );
+        } else if self.short == SHORT_ONES {
+            let words = "it ended the connection again and again. Most likely another program uses \
+                         the same `mqtt.client`: stop it, or choose another name. Trying again; no \
+                         more is said of this until a connection has held for 10 s.";
+            warn!("No good connection to the broker {}: {}", self.name, (self.wording)(words));
+        } else {
+            debug!("Again the broker {}: {words}", self.name);
+        }
         let name = self.name.clone();
         self.board.set_broker(BrokerState::Down { name, since, words: words.clone() });
         self.down = Some((since, words));
@@ -658,9 +697,15 @@ impl Stage {
     }
 }
 
-/// What happened and what to do about it.
-fn words(error: &ConnectionError, stage: Stage) -> String {
+/// What happened and what to do about it. Who does not log in has no user name to look at.
+fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
     let text = match error {
+        ConnectionError::ConnectionRefused(
+            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
+        ) if !logs_in => {
+            "it wants a user name and a password, and none is set. Set `mqtt.username` and \
+             `mqtt.password`."
+        }
         ConnectionError::ConnectionRefused(code) => refusal(*code),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             "it does not answer. Check `mqtt.host` and `mqtt.port`, and that nothing between here \
@@ -1588,7 +1633,11 @@ mod tests {
                 ConnectionError::MqttState(StateError::ConnectionAborted),
                 ConnectionError::MqttState(StateError::Unsolicited(7)),
             ]);
-        let texts: Vec<_> = errors.map(|error| words(&error, Stage::Connected)).collect();
+        let mut texts: Vec<_> = errors.map(|error| words(&error, Stage::Connected, true)).collect();
+        for code in [Code::BadUserNamePassword, Code::NotAuthorized] {
+            let refused = ConnectionError::ConnectionRefused(code);
+            texts.push(words(&refused, Stage::Plain, false));
+        }
         insta::assert_snapshot!(texts.join("\n"));
     }
 

@@ -30,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// longer.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
+/// How a web server begins whatever it says.
+const WEB: &[u8] = b"HTTP/";
+
 /// How many bytes a serial server's own words have at most.
 const LONGEST_WORDS: usize = 120;
 
@@ -160,8 +163,11 @@ pub enum Endpoint {
 }
 
 /// Why a text names no endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParseEndpointError {
+    /// What was most likely meant.
+    #[error("did you mean `{0}`?")]
+    Meant(String),
     /// A serial server that speaks RFC 2217.
     #[error(
         "RFC 2217 is not spoken here; set the serial server to raw TCP and use `socket://host:port`"
@@ -186,7 +192,7 @@ impl FromStr for Endpoint {
         let Some((scheme, address)) = text.split_once("://") else {
             let path = PathBuf::from(text);
             let is_path = path.is_absolute() && !text.contains('\0');
-            return is_path.then_some(Self::Serial { path }).ok_or(ParseEndpointError::NotAbsolute);
+            return is_path.then_some(Self::Serial { path }).ok_or_else(|| meant(text));
         };
         match scheme.to_ascii_lowercase().as_str() {
             "socket" | "tcp" => {}
@@ -208,6 +214,19 @@ impl FromStr for Endpoint {
         }
         let host = bracketed.unwrap_or(host).to_owned();
         Ok(Self::Tcp { host, port: port.parse().map_err(|_| ParseEndpointError::Address)? })
+    }
+}
+
+/// What is wrong with a text that is neither an address nor a path.
+fn meant(text: &str) -> ParseEndpointError {
+    let address = format!("socket://{text}");
+    let is_name = |c: char| c.is_ascii_alphanumeric();
+    if matches!(address.parse(), Ok(Endpoint::Tcp { .. })) {
+        ParseEndpointError::Meant(address)
+    } else if text.starts_with("tty") && text.chars().all(is_name) {
+        ParseEndpointError::Meant(format!("/dev/{text}"))
+    } else {
+        ParseEndpointError::NotAbsolute
     }
 }
 
@@ -294,17 +313,26 @@ impl Connection {
         // none.
         let is_text =
             |byte: &u8| (byte.is_ascii_graphic() && *byte != b'@') || byte.is_ascii_whitespace();
-        self.said = self.said.take().filter(|said| {
-            bytes.iter().all(is_text) && said.len().saturating_add(bytes.len()) <= LONGEST_WORDS
-        });
-        if let Some(said) = &mut self.said {
-            said.extend_from_slice(bytes);
+        let Some(mut said) = self.said.take() else { return };
+        said.extend_from_slice(bytes);
+        if said.starts_with(WEB) {
+            // The rest is a page.
+            said.truncate(WEB.len());
+            self.said = Some(said);
+        } else if bytes.iter().all(is_text) && said.len() <= LONGEST_WORDS {
+            self.said = Some(said);
         }
     }
 
     /// The error of a connection that the serial server did not want.
     fn unwanted(&self) -> Option<io::Error> {
-        let said = self.said.as_ref().filter(|_| self.opened.elapsed() <= AT_ONCE)?;
+        let said = self.said.as_ref()?;
+        if said.starts_with(WEB) {
+            return Some(io::Error::new(io::ErrorKind::ConnectionAborted, OpenError::WebPage));
+        }
+        if self.opened.elapsed() > AT_ONCE {
+            return None;
+        }
         let said = String::from_utf8_lossy(said);
         let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         Some(io::Error::new(io::ErrorKind::ConnectionAborted, OpenError::Unwanted { said }))
@@ -462,6 +490,9 @@ pub enum OpenError {
         /// What it said, or nothing.
         said: String,
     },
+    /// The connection was taken by a web server.
+    #[error("this is the port of a web page, not of the serial line")]
+    WebPage,
     /// Anything else.
     #[error("{reason}")]
     Other {
@@ -523,6 +554,10 @@ impl OpenError {
                 "Mostly it serves one program at a time and is already in use: stop the other \
                  program that reads the meter, or restart the serial server if it still holds an \
                  old connection."
+            }
+            Self::WebPage => {
+                "Use the port on which the serial server hands on the serial line; its own page or its \
+                 manual says which."
             }
             Self::Other { .. } => "Unplug the head or the serial server, and plug it in again.",
         }
@@ -592,7 +627,11 @@ mod tests {
             assert_eq!(endpoint(text), "refused", "{text}");
         }
         let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
-        assert_eq!(error("ttyUSB0"), ParseEndpointError::NotAbsolute);
+        let meant = |text: &str| ParseEndpointError::Meant(text.to_owned());
+        assert_eq!(error("ttyUSB0"), meant("/dev/ttyUSB0"));
+        assert_eq!(error("192.168.1.50:2003"), meant("socket://192.168.1.50:2003"));
+        assert_eq!(error("COM3"), ParseEndpointError::NotAbsolute);
+        assert_eq!(error("user:secret@host:2003"), ParseEndpointError::NotAbsolute);
         assert_eq!(error("socket://host"), ParseEndpointError::Address);
         assert_eq!(error("loop://"), ParseEndpointError::Scheme);
         assert_eq!(error("RFC2217://host:2003"), ParseEndpointError::Rfc2217);
@@ -758,6 +797,10 @@ mod tests {
             error.get_ref().unwrap().downcast_ref::<OpenError>().unwrap().clone()
         };
         let said = |said: &str| OpenError::Unwanted { said: said.to_owned() };
+        let page = format!("HTTP/1.1 400 Bad Request\r\n\r\n<p>@{}", "x".repeat(500));
+        for age in [Duration::ZERO, AT_ONCE * 2] {
+            assert_eq!(unwanted(served(page.as_bytes(), age, false).await), OpenError::WebPage);
+        }
         let young = Duration::ZERO;
         assert_eq!(unwanted(served(b"", young, false).await), said(""));
         assert_eq!(unwanted(served(b"", young, true).await), said(""));

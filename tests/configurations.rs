@@ -75,7 +75,11 @@ fn the_older_programs_own_file() {
     let path = Path::new(FOLDER).join("as-the-older-program-came.yaml");
     let Loaded { config, settings, warnings, .. } =
         config::load(Some(&path), &Variables::new()).unwrap();
-    assert_eq!(warnings, [""; 0]);
+    // It has both a user and this; what else it says is fine.
+    assert_eq!(
+        warnings,
+        ["`mqtt.authentication` is off, so `mqtt.username` and `mqtt.password` are not used"]
+    );
     assert_eq!((config.broker.host.as_str(), config.broker.port.get()), ("10.0.0.210", 1883));
     assert_eq!(config.broker.client_id, "kamstrup");
     // `authentication` is off.

@@ -17,7 +17,7 @@ use crate::config::{self, Loaded, MeterName, Parameter};
 use crate::identity::Identity;
 use crate::poll::{Complaint, Plan, PollResult, Reader};
 use crate::reading::{Missing, Reading};
-use crate::transport::Port;
+use crate::transport::{Endpoint, Port};
 use crate::units::{self, Published, UnitSystem};
 use crate::{app, logging, payload};
 
@@ -47,19 +47,28 @@ pub(super) struct Asking {
 }
 
 impl Target {
+    /// What names the configuration, and what stands for one.
+    pub(super) fn config(&mut self) -> (&mut Option<PathBuf>, Option<&String>) {
+        (&mut self.config, self.port.as_ref())
+    }
+
     /// Finds out how the meter is reached, and starts the log on standard error.
     pub(super) fn resolve(&self) -> anyhow::Result<Asking> {
         let variables = super::variables();
         let level = variables.get("LOG_LEVEL").is_some_and(|level| !level.is_empty());
         let loaded = match &self.port {
-            Some(port) => config::for_port(port, &variables)?,
+            Some(port) => {
+                let endpoint = port.parse::<Endpoint>();
+                endpoint.map_err(|reason| Usage(format!("--port {port}: {reason}")))?;
+                config::for_port(port, &variables)?
+            }
             None => config::load(self.config.as_deref(), &variables)?,
         };
         let Loaded { config, warnings, .. } = loaded;
         // What the service logs is not asked for here, unless somebody looks for a mistake.
         logging::start_beside(if level { config.logging.level } else { tracing::Level::WARN })?;
         for warning in warnings {
-            tracing::warn!("In the configuration: {warning}.");
+            tracing::warn!("In the configuration: {}", super::sentence(&warning));
         }
         let meter = self.choose(config.meters)?;
         let plan = app::plan(&meter);

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// The configuration; without it, as when the program runs: config.yaml, ../config.yaml, then
     /// /etc/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Read each meter once and log in at the broker, too; stop the running program first
     #[arg(long)]
     online: bool,
@@ -156,6 +156,10 @@ fn words(loaded: &Loaded, found: Option<&[Found]>) -> String {
         Some(file) => format!("The configuration {} is right.\n", file.display()),
         None => "The configuration in environment variables is right.\n".to_owned(),
     };
+    // First, since the settings fill a screen.
+    if let Some(found) = found {
+        text.extend(found.iter().map(|found| format!("{}: {}\n", found.what, found.said)));
+    }
     let sections = ("setting", &settings.sections);
     let meters = settings.meters.iter().map(|(meter, entries)| (meter.as_str(), entries));
     for (head, entries) in [sections].into_iter().chain(meters) {
@@ -169,10 +173,6 @@ fn words(loaded: &Loaded, found: Option<&[Found]>) -> String {
         text.push_str("\nWorth a look:\n");
         let lines = warnings.iter().map(|warning| format!("  - {warning}\n"));
         text.extend(lines);
-    }
-    if let Some(found) = found {
-        text.push('\n');
-        text.extend(found.iter().map(|found| format!("{}: {}\n", found.what, found.said)));
     }
     text
 }

@@ -1,11 +1,12 @@
 //! `kamstrup2mqtt forget`: takes away what the broker keeps of this program.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use tracing::Level;
+use tracing::{Level, warn};
 
 use super::ask::print;
 use super::with_signals;
@@ -19,7 +20,7 @@ pub(super) struct Arguments {
     /// The configuration that says which broker and which topics; without it, as when the program
     /// runs
     #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
@@ -40,7 +41,12 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         states.extend(Diagnostic::ALL.map(|diagnostic| of_meter.diagnostic(diagnostic)));
         states.extend(meter.parameters.iter().map(|parameter| of_meter.value(parameter)));
     }
+    let of_program = topics.status();
+    let runs = Cell::new(false);
     let is_ours = |topic: &str, payload: &[u8]| {
+        if topic == of_program && payload == b"online" {
+            runs.set(true);
+        }
         states.contains(topic) || discovery::judge(topic, payload, &claims) == Verdict::Ours
     };
     let mut code = ExitCode::SUCCESS;
@@ -50,7 +56,16 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             () = stop.cancelled() => anyhow::bail!("stopped before all was taken away"),
         };
         match forgotten {
-            Ok(topics) => print(&text(&topics)),
+            Ok(topics) => {
+                print(&text(&topics))?;
+                if runs.get() {
+                    warn!(
+                        "The program still runs, since its status is `online`: stop it, and forget \
+                         once more."
+                    );
+                }
+                Ok(())
+            }
             Err(words) => {
                 code = ExitCode::FAILURE;
                 anyhow::bail!("The broker {}: {words}", broker.name())

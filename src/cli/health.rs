@@ -27,7 +27,9 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     super::with_signals(async |_stop| {
         let server = Server::new(address.ip().to_string(), address.port());
         let answer = fetch::get(&server, web::HEALTH, None, PATIENCE).await;
-        let answer = answer.with_context(|| format!("nobody answers at http://{address}"))?;
+        let answer = answer.with_context(|| {
+            format!("no program answers at http://{address}; it does when started with `--listen`")
+        })?;
         if answer.status != 200 || answer.body != web::HEALTHY.as_bytes() {
             bail!("what answers at http://{address} is not kamstrup2mqtt");
         }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::civil::DateTime;
+use kmp::model::Model;
 use kmp::register::RegisterId;
 use kmp::value::Value;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use super::ask::{MeterJson, Target, complain, print, print_json};
 use super::with_signals;
 use crate::condition::{self, Condition};
-use crate::identity::Identity;
+use crate::identity::{Identity, Version};
 use crate::logging::LocalTime;
 use crate::poll::PollResult;
 use crate::reading::Reading;
@@ -21,7 +22,7 @@ use crate::reading::Reading;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
 }
 
 const CLOCK: RegisterId = RegisterId::new(1002);
@@ -47,17 +48,25 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut asking = args.target.resolve()?;
     // Which registers hold the info code depends on the model, which may not be known yet.
     let mut registers = vec![EVENTS, HOURS, CODE];
-    for register in kmp::model::Model::ALL.iter().flat_map(|model| condition::registers(&[*model]))
-    {
+    for register in Model::ALL.iter().flat_map(|model| condition::registers(&[*model])) {
         if !registers.contains(register) {
             registers.push(*register);
         }
     }
     asking.plan.registers = registers;
+    // What the meter itself says; what was configured is only a remark.
+    let configured = match std::mem::replace(&mut asking.plan.version, Version::Auto) {
+        Version::Model(model) => Some(model),
+        Version::Assumed(_) | Version::Auto | Version::Generic => None,
+    };
     let (meter, mut reader) = asking.reader();
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
-        let result = reader.read(&stop).await;
+        let mut result = reader.read(&stop).await;
+        let said = !result.identity.models.is_empty();
+        if let Some(model) = configured.filter(|_| !said) {
+            result.identity.models = vec![model];
+        }
         // By themselves, so that it is known when the clock was read.
         let silent = result.readings.is_empty() && result.trouble.is_some();
         let clock = if silent {
@@ -87,7 +96,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 info_events: number(&result, EVENTS),
             })?;
         } else if !is_unknown {
-            print(&words(&result, condition.as_ref(), clock, ahead))?;
+            let remark = configured.map(|model| remark(model, said, &result.identity.models));
+            print(&words(&result, remark, condition.as_ref(), clock, ahead))?;
         }
         if let Some(trouble) = &result.trouble {
             complain(trouble);
@@ -100,8 +110,19 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// What is configured, beside what the meter says.
+fn remark(configured: Model, said: bool, models: &[Model]) -> String {
+    let number = configured.number();
+    match models {
+        _ if !said => " (as configured; the meter's answers do not tell)".to_owned(),
+        [only] if *only == configured => String::new(),
+        _ => format!(" (the configuration says {number})"),
+    }
+}
+
 fn words(
     result: &PollResult,
+    remark: Option<String>,
     condition: Option<&Condition>,
     clock: Option<DateTime>,
     ahead: Option<i64>,
@@ -115,8 +136,8 @@ fn words(
     };
     let model = match result.identity.models.len() {
         // What it means for the user.
-        2.. => " (set `version` to the number on its front)",
-        _ => "",
+        2.. if remark.is_none() => " (set `version` to the number on its front)".to_owned(),
+        _ => remark.unwrap_or_default(),
     };
     line("model", Some(format!("{}{model}", result.identity.model_words())));
     line("serial number", serial.map(|serial| serial.to_string()));

@@ -26,6 +26,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, info, warn};
 
@@ -43,7 +44,7 @@ use crate::web::{self, Site, Visitors};
 ///
 /// Without a command it runs until it is stopped.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version)]
 struct Cli {
     #[command(flatten)]
     run: RunArgs,
@@ -81,7 +82,7 @@ enum Command {
     Registers(registers::Arguments),
     /// Take away what the broker keeps of this program: entities of Home Assistant, retained values
     Forget(forget::Arguments),
-    /// Ask the running program, at its page, whether it turns; exit code 0 if it does
+    /// Ask the running program, at its page, whether it is running; exit code 0 if it does
     Health(health::Arguments),
     /// Be a meter: answers KMP over TCP, or on a pseudo-terminal, from a table of registers
     Simulate(simulate::Arguments),
@@ -98,6 +99,10 @@ pub fn run() -> ExitCode {
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
+    let cli = match cli.with_config_in_front() {
+        Ok(cli) => cli,
+        Err(error) => return report(&error.into()),
+    };
     let result = match &cli.command {
         None => start(&cli.run).map(|()| ExitCode::SUCCESS),
         Some(Command::Check(args)) => check::run(args),
@@ -110,6 +115,40 @@ pub fn run() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| report(&error))
+}
+
+impl Cli {
+    /// `--config` may stand before the command too; what else stands there is only for a run.
+    fn with_config_in_front(mut self) -> Result<Self, Usage> {
+        let Some(command) = &mut self.command else { return Ok(self) };
+        for (option, is_there) in
+            [("--options", self.run.options.is_some()), ("--listen", self.run.listen.is_some())]
+        {
+            if is_there {
+                return Err(Usage(format!("`{option}` cannot stand before a command")));
+            }
+        }
+        let Some(front) = self.run.config.take() else { return Ok(self) };
+        let (config, port) = match command {
+            Command::Check(args) => (&mut args.config, None),
+            Command::Read(args) => args.target.config(),
+            Command::Info(args) => args.target.config(),
+            Command::Scan(args) => args.target.config(),
+            Command::Forget(args) => (&mut args.config, None),
+            Command::Registers(_) | Command::Health(_) | Command::Simulate(_) => {
+                return Err(Usage(
+                    "this command reads no configuration: leave `--config` out".into(),
+                ));
+            }
+        };
+        if port.is_some() || config.is_some() {
+            return Err(Usage(
+                "`--config` goes with neither `--port` nor another `--config`".into(),
+            ));
+        }
+        *config = Some(front);
+        Ok(self)
+    }
 }
 
 /// The command line as data, from which the manual page and the completions of shells are made.
@@ -127,6 +166,12 @@ struct Usage(String);
 fn variables() -> Variables {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// A message with its full stop, unless it ends with a question.
+fn sentence(message: &str) -> String {
+    let end = if message.ends_with('?') { "" } else { "." };
+    format!("{message}{end}")
 }
 
 /// Tells the error and what to do about it. 2 is for what the user wrote, 1 for the rest.
@@ -168,7 +213,7 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         info!("The configuration is in environment variables; there is no file.");
     }
     for warning in &loaded.warnings {
-        warn!("In the configuration: {warning}.");
+        warn!("In the configuration: {}", sentence(warning));
     }
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
@@ -298,6 +343,9 @@ fn supervisor(variables: &Variables) -> Option<Supervisor> {
     }
 }
 
+/// What comes sooner after the first signal is the same one.
+const TWICE: Duration = Duration::from_millis(500);
+
 /// Runs a future that SIGINT and SIGTERM ask to stop; the second one does not wait for it.
 fn with_signals<F: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce(CancellationToken) -> F,
@@ -314,14 +362,24 @@ fn with_signals<F: Future<Output = anyhow::Result<()>>>(
         let (asked, at_once) = (stop.clone(), CancellationToken::new());
         let again = at_once.clone();
         tokio::spawn(async move {
-            // Whoever asks twice does not want to wait for a goodbye.
-            for ask in [asked, again] {
+            let mut come = async || {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                ask.cancel();
+            };
+            come().await;
+            asked.cancel();
+            // Whoever asks twice does not want to wait for a goodbye; but one Ctrl-C may come twice,
+            // by the terminal and by what started this.
+            let heard = Instant::now();
+            loop {
+                come().await;
+                if heard.elapsed() >= TWICE {
+                    break;
+                }
             }
+            again.cancel();
         });
         tokio::select! {
             biased;

@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "NAME|ID", value_parser = parameter)]
     parameters: Vec<Parameter>,
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
 }
 
 fn parameter(text: &str) -> Result<Parameter, String> {

@@ -99,7 +99,7 @@ async fn reload(
             error!("{error:#}.");
         }
         for warning in &new.warnings {
-            warn!("In the configuration: {warning}.");
+            warn!("In the configuration: {}", super::sentence(warning));
         }
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
@@ -130,7 +130,9 @@ fn tell(refused: &ConfigError) -> Problem {
     let first =
         format!("The configuration was read again and is not taken; the one before stays: {first}");
     error!("{first}.");
-    let details = lines.map(|line| line.trim().trim_start_matches("- ").to_owned());
-    let details: Vec<String> = details.inspect(|line| error!("{line}.")).collect();
+    // What counts the warnings is no message.
+    let details = lines.filter_map(|line| line.trim().strip_prefix("- ")).map(str::to_owned);
+    let details: Vec<String> =
+        details.inspect(|line| error!("{}", super::sentence(line))).collect();
     Problem { words: first, details, hint: refused.hint().to_owned() }
 }

@@ -1,11 +1,11 @@
 //! `kamstrup2mqtt scan`: which registers a meter has.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use kmp::register::RegisterId;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID", default_value = "1400")]
     to: RegisterId,
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
 }
 
 #[derive(Serialize)]
@@ -134,7 +134,13 @@ fn text(
 
 /// On standard error, and only where that is a terminal.
 fn progress_bar(count: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} registers, {eta} left");
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} registers{left}");
     let bar = ProgressBar::new(count.try_into().unwrap_or(u64::MAX));
-    style.map_or(bar.clone(), |style| bar.with_style(style))
+    // What is left is not known before the first answer.
+    let left = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        if state.pos() > 0 {
+            let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));
+        }
+    };
+    style.map_or(bar.clone(), |style| bar.with_style(style.with_key("left", left)))
 }

@@ -49,7 +49,7 @@ pub(super) enum Sample {
     Idea(&'static str),
     /// Something that a user must change, as it stands.
     Set(&'static str),
-    /// Not there: another name of a setting that is.
+    /// Not there: another name of a setting that is, or one that would switch others off unseen.
     Hidden,
 }
 
@@ -177,8 +177,7 @@ pub(super) const KEYS: &[Key] = &[
         variable: Some("MQTT_AUTHENTICATION"),
         accepted: YES_NO,
         default: Words("`true` as soon as a user name is set"),
-        sample: Idea("false"),
-        brief: "false: the user below is not used",
+        sample: Hidden,
         text: "With `false`, `username` and `password` are not used even where they are set.",
         ..KEY
     },
@@ -390,6 +389,7 @@ pub(super) const KEYS: &[Key] = &[
         accepted: "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or \
                    `generic`",
         default: Value("402"),
+        sample: Set("auto"),
         brief: "the number on the meter's front: 21, 302, 303, 402, 403, 601, 602, 603, 801 or 803; \
                 or auto, or generic",
         text: "Which MULTICAL it is: the number on its front. `auto` asks the meter, which not every \
@@ -731,7 +731,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 
 /// Of these, the one that differs least from a misspelled text; none where all differ by more than
 /// a slip of the finger or two.
-fn most_like<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn most_like<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&text, &known.to_ascii_lowercase());
     let slips = |known: &str| if known.len() < 6 { 1 } else { 2 };

@@ -201,14 +201,27 @@ fn place_words(place: Option<(u64, u64)>) -> String {
 }
 
 fn problem_words(problems: &[Problem], warnings: &[String]) -> String {
-    let count = match problems.len() {
-        1 => "1 problem".to_owned(),
-        count => format!("{count} problems"),
+    let count = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
     };
-    let mut words = format!("the configuration has {count}:");
-    let lines = problems.iter().map(Problem::to_string).chain(warnings.iter().cloned());
-    lines.for_each(|line| words.extend(["\n  - ", &line]));
+    let mut words = format!("the configuration has {}:", count(problems.len(), "error"));
+    let list = |words: &mut String, mut lines: Vec<String>| {
+        lines.sort_by_key(|line| line_number(line));
+        words.extend(lines.iter().flat_map(|line| ["\n  - ", line]));
+    };
+    list(&mut words, problems.iter().map(Problem::to_string).collect());
+    if !warnings.is_empty() {
+        words.extend(["\nand ", &count(warnings.len(), "warning"), ":"]);
+        list(&mut words, warnings.to_vec());
+    }
     words
+}
+
+/// The line of the file that a message names first; those without one come before the others.
+fn line_number(message: &str) -> Option<u64> {
+    let (_, rest) = message.split_once(", line ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 impl ConfigError {
@@ -515,7 +528,7 @@ impl<'a> Checker<'a> {
             timeout: self.timeout()?,
             parameters: self.parameters(),
             poll_interval: self.value("kamstrup.poll_interval", interval)?,
-            version: self.value("kamstrup.version", version)?,
+            version: self.version()?,
             units: self.value("kamstrup.units", unit_system)?,
             device_id,
             device_name: self.device_text("mqtt.device_name", name.as_ref())?,
@@ -523,6 +536,15 @@ impl<'a> Checker<'a> {
             endpoint: endpoint?,
         };
         Some(meter)
+    }
+
+    fn version(&mut self) -> Option<Version> {
+        const PATH: &str = "kamstrup.version";
+        let version = self.value(PATH, version)?;
+        Some(match version {
+            Version::Model(model) if self.setting(PATH).is_none() => Version::Assumed(model),
+            said => said,
+        })
     }
 
     /// `url` is another name of `com_port`. Where both stand in the file, the older program took
@@ -555,10 +577,19 @@ impl<'a> Checker<'a> {
         };
         self.problems.push(Problem {
             what,
-            found: "nothing".to_owned(),
+            found: self.nothing_for(path),
             accepted: key.accepted.to_owned(),
         });
         None
+    }
+
+    /// `nothing`, with what stands there misspelled instead.
+    fn nothing_for(&self, path: &str) -> String {
+        let meant = format!("; did you mean `{path}`?");
+        let misspelled = self.warnings.iter().find(|warning| warning.ends_with(&meant));
+        // The warning begins with the key.
+        let key = misspelled.and_then(|warning| warning.split('`').nth(1));
+        key.map_or("nothing".to_owned(), |key| format!("nothing, but `{key}`, which is not known"))
     }
 
     fn serial(&mut self) -> Option<SerialSettings> {
@@ -590,7 +621,14 @@ impl<'a> Checker<'a> {
         let username = self.value("mqtt.username", |text| text_of(text, 65535));
         let password = self.value("mqtt.password", |text| text_of(text, 65535));
         match (wanted, username) {
-            (Some(false), _) | (None, None) => None,
+            (Some(false), Some(_)) => {
+                self.warnings.push(
+                    "`mqtt.authentication` is off, so `mqtt.username` and `mqtt.password` are not used"
+                        .to_owned(),
+                );
+                None
+            }
+            (Some(false) | None, None) => None,
             (_, Some(username)) => {
                 // One that was set and cannot be had is a problem by itself.
                 if password.is_none() && self.problems.is_empty() {
@@ -630,7 +668,8 @@ impl<'a> Checker<'a> {
                 Ok(parameter) => parameters.push(parameter),
                 Err(UnknownParameter) => {
                     if let Some(setting) = setting {
-                        self.wrong(PATH, setting, &format!("`{text}`"));
+                        let found = format!("`{text}`{}", meant_parameter(text));
+                        self.wrong(PATH, setting, &found);
                     }
                 }
             }
@@ -710,7 +749,10 @@ impl<'a> Checker<'a> {
         let Some(key) = keys::find(path) else { return };
         let what = Self::place(path, setting);
         let shown = if key.secret { "a text that is not shown" } else { found };
-        let found = without_any_login(&shortened(shown));
+        let mut found = without_any_login(&shortened(shown));
+        if let (Some(meant), Raw::Text(text)) = (meant(path), &setting.raw) {
+            found.push_str(&meant(text).unwrap_or_default());
+        }
         let accepted = key.accepted.to_owned();
         self.problems.push(Problem { what, found, accepted });
     }
@@ -763,6 +805,42 @@ fn host(text: &str) -> Option<String> {
         && text.matches(':').count() != 1
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]%".contains(c));
     fits.then(|| text.to_owned())
+}
+
+/// ` (did you mean …)` for a parameter that is not known.
+fn meant_parameter(text: &str) -> String {
+    let keys = kmp::register::REGISTERS.iter().map(|info| info.key);
+    match keys::most_like(text, keys) {
+        Some(key) => format!(" (did you mean `{key}`?)"),
+        None if text.parse::<u64>().is_ok() => " (numbers go up to 65535)".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// What to say of a text that is wrong for this setting, from that text.
+fn meant(path: &str) -> Option<fn(&str) -> Option<String>> {
+    match path {
+        "mqtt.host" => Some(meant_host),
+        _ => None,
+    }
+}
+
+/// ` (did you mean …)` for an address with a port or a scheme; nothing with a log-in in it.
+fn meant_host(text: &str) -> Option<String> {
+    let text = text.trim();
+    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    let address = address.strip_suffix('/').unwrap_or(address);
+    let (name, port) = match address.rsplit_once(':') {
+        Some((name, port)) if name.matches(':').count() == 0 || name.ends_with(']') => {
+            (name, Some(port.parse::<NonZeroU16>().ok()?))
+        }
+        _ => (address, None),
+    };
+    let name = host(name)?;
+    Some(match port {
+        Some(port) => format!(" (did you mean `{name}`, and {port} as `mqtt.port`?)"),
+        None => format!(" (did you mean `{name}`?)"),
+    })
 }
 
 /// A topic that can be published to (MQTT 3.1.1, 4.7.1).
@@ -1525,6 +1603,39 @@ mod tests {
             texts.push(load());
         }
         insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[test]
+    fn a_host_with_more_in_it_is_told_apart() {
+        for (text, meant) in [
+            ("192.168.1.100:1883", " (did you mean `192.168.1.100`, and 1883 as `mqtt.port`?)"),
+            ("mqtt://broker/", " (did you mean `broker`?)"),
+            ("mqtt://user:hunter2@broker:1883", ""),
+            ("user:hunter2@broker", ""),
+        ] {
+            assert_eq!(meant_host(text).unwrap_or_default(), meant, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_who_is_not_used_is_told() {
+        let yaml = "mqtt: {username: me, password: x, authentication: false}\n\
+                    serial_device: {com_port: /dev/ttyUSB0}\n";
+        let loaded = from_yaml(yaml).unwrap();
+        assert_eq!(loaded.config.broker.credentials, None);
+        assert_eq!(
+            loaded.warnings,
+            ["`mqtt.authentication` is off, so `mqtt.username` and `mqtt.password` are not used"]
+        );
+    }
+
+    #[test]
+    fn a_space_that_is_missing_is_told() {
+        let error = from_yaml("mqtt:\n  host:192.168.1.100\n").unwrap_err().to_string();
+        assert!(
+            error.contains("`mqtt` in config.yaml, line 1, column 1: found no space after a colon"),
+            "{error}"
+        );
     }
 
     #[test]

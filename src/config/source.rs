@@ -307,6 +307,12 @@ impl Settings {
         let entries = match node.value {
             Node::Null => return,
             Node::Map(entries) => entries,
+            Node::Text(text) if text.contains(':') => {
+                let what = format!("`{}`", name.value);
+                let found = "no space after a colon";
+                file.wrong_shape(&what, name, found, "keys like `host: 192.168.1.100`, one a line");
+                return;
+            }
             Node::Text(_) | Node::Other | Node::List(_) => {
                 let what = format!("`{}`", name.value);
                 file.wrong_shape(&what, name, "no keys", "keys, one a line, indented under it");

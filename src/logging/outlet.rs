@@ -250,6 +250,15 @@ impl Destination for Syslog {
     }
 
     fn trouble(&self, error: &io::Error) -> String {
+        let address = self.settings.address.to_string();
+        let path = address.strip_prefix("unix://").unwrap_or(&address);
+        if error.kind() == io::ErrorKind::NotFound && path.starts_with('/') {
+            return format!(
+                "There is no system log here (no {path}): in a container mount it, or take `syslog` \
+                 out of `logging.destinations`. Up to {} lines wait for it; this is said only once.",
+                super::queue::WAITING,
+            );
+        }
         format!(
             "The log server {} cannot be reached: {error}. Check that it runs, and `syslog_address` \
              in the section `logging`. Up to {} lines wait for it; this is said only once.",

@@ -147,7 +147,7 @@ async fn attempt(broker: &Broker) -> String {
     match timeout(PATIENCE, event_loop.poll()).await.unwrap() {
         Ok(Event::Incoming(Incoming::ConnAck(_))) => "it lets us in.".to_owned(),
         Ok(event) => panic!("{event:?}"),
-        Err(error) => words(&error, stage),
+        Err(error) => words(&error, stage, true),
     }
 }
 

@@ -28,7 +28,8 @@ pub async fn forget(
     let (client, event_loop) = client(broker, &id, None);
     let until = Instant::now().checked_add(AT_MOST).unwrap_or_else(Instant::now);
     let stage = Stage::of(&event_loop);
-    let mut cleaner = Cleaner { client, event_loop, stage, until };
+    let logs_in = broker.credentials.is_some();
+    let mut cleaner = Cleaner { client, event_loop, stage, logs_in, until };
     let topics = cleaner.look(filters, is_ours).await?;
     cleaner.clear(&topics).await?;
     let _ = cleaner.client.try_disconnect();
@@ -40,6 +41,7 @@ struct Cleaner {
     client: AsyncClient,
     event_loop: EventLoop,
     stage: Stage,
+    logs_in: bool,
     until: Instant,
 }
 
@@ -48,7 +50,7 @@ impl Cleaner {
         match timeout_at(by, self.event_loop.poll()).await {
             Err(_) => Ok(None),
             Ok(Ok(event)) => Ok(Some(event)),
-            Ok(Err(error)) => Err(words(&error, self.stage)),
+            Ok(Err(error)) => Err(words(&error, self.stage, self.logs_in)),
         }
     }
 

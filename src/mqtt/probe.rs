@@ -21,7 +21,10 @@ pub async fn probe(broker: &Broker) -> Result<(), String> {
         match event_loop.poll().await {
             Ok(Event::Incoming(Incoming::ConnAck(_))) => break,
             Ok(_) => {}
-            Err(error) => return Err(words(&error, Stage::of(&event_loop))),
+            Err(error) => {
+                let logs_in = broker.credentials.is_some();
+                return Err(words(&error, Stage::of(&event_loop), logs_in));
+            }
         }
     }
     let until = Instant::now().checked_add(LEAVING).unwrap_or_else(Instant::now);

@@ -7,7 +7,7 @@ use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
 use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::Plan;
 use super::journal::Trouble;
@@ -524,6 +524,9 @@ pub(super) async fn read_all(
             return;
         }
         if group.registers.len() > 1 {
+            if !group.halved && !memory.thrifty {
+                info!("Looking for the value that silences the meter; this takes up to a minute.");
+            }
             let (first, second) = group.registers.split_at(group.registers.len() / 2);
             for half in [second, first] {
                 groups.push_front(Group { registers: half.to_vec(), halved: true, again: false });

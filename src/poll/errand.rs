@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Memory;
-use super::journal::Trouble;
+use super::journal::{Circumstances, Trouble};
 use super::reader::{self, Progress, Scanned};
 use super::{Complaint, Plan};
 use crate::meter::{Heard, Meter, RequestError, Tries};
@@ -293,8 +293,11 @@ async fn place<O: Open>(
     let begun = Instant::now();
     let end = begun.checked_add(PLACEMENT).unwrap_or(begun);
     let goes_on = || Instant::now() < end && !stop.is_cancelled();
-    let models = memory.identification.identity().models;
-    let complaint = |trouble: Trouble| trouble.complaint(&plan.port_name, &models);
+    let models = memory.identification.known_models();
+    let complaint = |trouble: Trouble| {
+        let (port, interval) = (plan.port_name.as_str(), plan.interval);
+        trouble.complaint(&Circumstances { port, interval, models: &models })
+    };
     let mut told = |hit, heard, trouble| {
         let left = end.saturating_duration_since(Instant::now());
         tell(Step::Asked(Attempt { hit, heard, trouble, left }));

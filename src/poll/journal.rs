@@ -35,10 +35,21 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// What advice goes by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    pub(super) port: &'a str,
+    /// From poll to poll.
+    pub(super) interval: Duration,
+    /// What the meter may be.
+    pub(super) models: &'a [Model],
+}
+
 /// Turns polls into log lines: one for each good poll, and one for each change of state.
 #[derive(Debug)]
 pub(super) struct Journal {
     port: String,
+    interval: Duration,
     state: State,
     /// Registers whose absence has been told.
     told: BTreeSet<RegisterId>,
@@ -61,15 +72,21 @@ enum State {
 }
 
 impl Journal {
-    pub(super) fn new(port: String) -> Self {
+    pub(super) fn new(port: String, interval: Duration) -> Self {
         Self {
             port,
+            interval,
             state: State::Unknown,
             told: BTreeSet::new(),
             partial: None,
             condition: None,
             models: Vec::new(),
         }
+    }
+
+    /// What is said of a trouble goes by this.
+    pub(super) fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances { port: &self.port, interval: self.interval, models: &self.models }
     }
 
     pub(super) fn note(&mut self, polled: &Polled, took: Duration) {
@@ -101,7 +118,7 @@ impl Journal {
                     lines.push(Entry::Warn(format!(
                         "{}. {} Trying again until it works; this is said only once.",
                         trouble.words(&self.port),
-                        trouble.hint(&self.models),
+                        trouble.hint(&self.circumstances()),
                     )));
                     let since = match &self.state {
                         State::Troubled { since, .. } => *since,
@@ -121,7 +138,7 @@ impl Journal {
                 lines.push(Entry::Warn(format!(
                     "{}, so some values could not be read. {} This is said only once.",
                     trouble.words(&self.port),
-                    trouble.hint(&self.models),
+                    trouble.hint(&self.circumstances()),
                 )));
             }
             (None, _) => {
@@ -246,16 +263,20 @@ pub struct Complaint {
 }
 
 impl Trouble {
-    pub(super) fn complaint(&self, port: &str, models: &[Model]) -> Complaint {
-        Complaint { words: self.words(port).to_string(), hint: self.hint(models) }
+    pub(super) fn complaint(&self, about: &Circumstances<'_>) -> Complaint {
+        Complaint { words: self.words(about.port).to_string(), hint: self.hint(about) }
     }
 
     /// Whether it calls for the same line in the log. What is heard of a meter whose head is off
     /// changes with the light in the room.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
+            // What a serial server says may have the time in it.
+            (Self::Port(OpenError::Unwanted { .. }), Self::Port(OpenError::Unwanted { .. }))
+            | (Self::Broken(_), Self::Broken(_))
+            | (Self::Meter(_), Self::Meter(_)) => true,
             (Self::Port(this), Self::Port(other)) => this == other,
-            (Self::Broken(_), Self::Broken(_)) | (Self::Meter(_), Self::Meter(_)) => true,
+
             _ => false,
         }
     }
@@ -269,7 +290,7 @@ impl Trouble {
         }
     }
 
-    pub(super) fn hint(&self, models: &[Model]) -> String {
+    pub(super) fn hint(&self, about: &Circumstances<'_>) -> String {
         let words = match self {
             Self::Port(error) => error.hint(),
             Self::Broken(_) => {
@@ -278,8 +299,9 @@ impl Trouble {
             Self::Meter(Heard::Nothing) => {
                 return format!(
                     "Check that the optical head sits in its place on the meter, the right way up \
-                     and held by its magnet, and press a key on the meter{}",
-                    sleep_words(models)
+                     and held by its magnet, and press a key on the meter{}{}",
+                    sleep_words(about),
+                    server_words(about.port)
                 );
             }
             Self::Meter(Heard::OwnEcho) => {
@@ -296,11 +318,24 @@ impl Trouble {
     }
 }
 
+/// With such an interval a port that sleeps after 30 minutes may be asleep at each poll.
+const SELDOM: Duration = Duration::from_secs(25 * 60);
+
+/// What may be wrong between here and the head.
+fn server_words(port: &str) -> &'static str {
+    if port.starts_with("socket://") {
+        " If it stays silent, check that the serial server hands on bytes as they are (raw TCP), at \
+         1200 baud, 8 data bits, no parity and 2 stop bits."
+    } else {
+        ""
+    }
+}
+
 /// How the meter's optical port sleeps; goes on after "press a key on the meter".
-fn sleep_words(models: &[Model]) -> &'static str {
-    match models.first() {
+fn sleep_words(about: &Circumstances<'_>) -> &'static str {
+    match about.models.first() {
         // matthijsvisser/kamstrup-402-mqtt issue 3, ronaldvdmeer/multical402-4-domoticz README.
-        Some(Model::Multical402) => {
+        Some(Model::Multical402) if about.interval >= SELDOM => {
             ": a 402 switches its optical port off about 30 minutes after it was last used, so poll \
              it more often than that."
         }
@@ -319,9 +354,8 @@ fn sleep_words(models: &[Model]) -> &'static str {
             ", or take the head off and put it on again: this meter opens its optical port some \
              seconds after a magnet came, and the magnet's poles count."
         }
-        Some(Model::Multical302 | Model::Multical601 | Model::Multical801) | None => {
-            ": many switch the optical port off when nobody uses it."
-        }
+        Some(Model::Multical302 | Model::Multical402 | Model::Multical601 | Model::Multical801)
+        | None => ": many switch the optical port off when nobody uses it.",
     }
 }
 

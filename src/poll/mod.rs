@@ -159,7 +159,7 @@ async fn run_with<O: Open>(
 ) {
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
-    let mut journal = Journal::new(plan.port_name.clone());
+    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
     let start = Instant::now();
     let mut due = start.checked_add(beat.shift()).unwrap_or(start);
     let mut tick = due;
@@ -225,12 +225,12 @@ async fn run_with<O: Open>(
         };
         drop(turn);
         let took = begun.elapsed();
-        journal.models = memory.identification.identity().models;
+        journal.models = memory.identification.known_models();
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
         let Polled { readings, missing, condition, trouble, .. } = polled;
         let identity = memory.identification.identity();
-        let trouble = trouble.map(|trouble| trouble.complaint(&plan.port_name, &identity.models));
+        let trouble = trouble.map(|trouble| trouble.complaint(&journal.circumstances()));
         let now = Instant::now();
         // A beat is not kept twice where the clock is put back a little.
         let rest = if on_beat { RECOVERY } else { LEAST };

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Group, Memory, Polled, confirm, identify, learn, poll, read_all, withhold};
-use super::journal::Trouble;
+use super::journal::{Circumstances, Trouble};
 use super::{Complaint, Plan, PollResult};
 use crate::condition::is_suspicious;
-use crate::meter::Meter;
+use crate::meter::{Heard, Meter};
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
 
@@ -79,9 +79,7 @@ impl<O: Open> Reader<O> {
             ..Polled::default()
         });
         let identity = self.memory.identification.identity();
-        let complaint =
-            |trouble: Trouble| trouble.complaint(&self.plan.port_name, &identity.models);
-        let trouble = polled.trouble.map(complaint);
+        let trouble = polled.trouble.map(|trouble| complaint(&trouble, &self.plan, &self.memory));
         let Polled { readings, missing, condition, .. } = polled;
         let took = started.elapsed();
         let traffic = self.memory.traffic.take();
@@ -136,7 +134,6 @@ pub(super) async fn scan<O: Open>(
         .map(Group::whole)
         .collect();
     let mut under_way = VecDeque::new();
-    let mut last = None;
     let (mut asked, mut shown, mut failures) = (0_usize, 0, 0_u32);
     // A connection that breaks is made again, but not for ever.
     let mut connections = CONNECTIONS;
@@ -153,7 +150,6 @@ pub(super) async fn scan<O: Open>(
         let mut meter = Meter::new(stream, plan.line, memory.aftermath).counting(memory.traffic);
         while !stop.is_cancelled() {
             if under_way.is_empty() {
-                last = groups.front().and_then(|group| group.registers.last().copied()).or(last);
                 let Some(group) = groups.pop_front() else { break };
                 asked = asked.saturating_add(group.registers.len());
                 under_way.push_back(group);
@@ -172,8 +168,11 @@ pub(super) async fn scan<O: Open>(
             let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
             progress(Progress { asked, found: &found });
             shown = polled.readings.len();
+            let asked_in_vain = polled.readings.is_empty() && polled.missing.is_empty();
             match polled.trouble {
                 None => {}
+                // Nobody is there: this is as often as a poll tries.
+                Some(Trouble::Meter(Heard::Nothing | Heard::OwnEcho)) if asked_in_vain => break,
                 // A line that is noisy now and then does not end it.
                 Some(Trouble::Meter(_)) if failures < FAILURES => {
                     failures = failures.saturating_add(1);
@@ -192,11 +191,11 @@ pub(super) async fn scan<O: Open>(
     }
     let complete = under_way.is_empty() && groups.is_empty();
     // Of a group that was left in the middle nothing is known for certain.
-    let to = match under_way.iter().flat_map(|group| &group.registers).min() {
-        None => last,
+    let open = under_way.iter().chain(&groups).flat_map(|group| &group.registers);
+    let to = match open.filter(|id| wanted.contains(id)).min() {
+        None => wanted.last().copied(),
         Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
     };
-    let to = if complete { wanted.last().copied() } else { to.filter(|to| wanted.contains(to)) };
     learn(&polled, memory);
     withhold(&mut polled, memory);
     let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
@@ -206,10 +205,16 @@ pub(super) async fn scan<O: Open>(
         !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && wanted.contains(register)
     });
     odd.sort_by_key(|(register, _)| *register);
-    let models = memory.identification.identity().models;
-    let complaint = |trouble: Trouble| trouble.complaint(&plan.port_name, &models);
-    let trouble = trouble.map(complaint);
+    let trouble = trouble.map(|trouble| complaint(&trouble, plan, memory));
     Scanned { readings, odd, to, complete, trouble }
+}
+
+fn complaint<O>(trouble: &Trouble, plan: &Plan<O>, memory: &Memory) -> Complaint {
+    trouble.complaint(&Circumstances {
+        port: &plan.port_name,
+        interval: plan.interval,
+        models: &memory.identification.known_models(),
+    })
 }
 
 /// How often a scan asks again for registers that were not answered well.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, dup
 use tokio::sync::watch;
 
 use super::ask::{ABSENCE, turned};
-use super::journal::{Entry, Trouble, unread_words};
+use super::journal::{Circumstances, Entry, Trouble, unread_words};
 use super::*;
 use crate::identity::News;
 use crate::meter::Heard;
@@ -131,12 +131,12 @@ async fn polls_of(version: Version, names: &str, openings: Vec<Opening>) -> (Str
         version,
         interval: Duration::from_secs(300),
     };
-    let mut journal = Journal::new(plan.port_name.clone());
+    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(version));
     let (mut log, mut all) = (Vec::new(), Vec::new());
     for number in 1..=count {
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
-        journal.models = memory.identification.identity().models;
+        journal.models = memory.identification.known_models();
         log.push(format!("poll {number}"));
         for entry in journal.lines(&polled, Duration::from_millis(900)) {
             log.push(match entry {
@@ -617,6 +617,11 @@ async fn the_meter_is_asked_once_who_it_is() {
     assert_eq!(plan.port.counted().0, 1, "never again");
 }
 
+/// Of a meter that is polled seldom.
+fn about(models: &[Model]) -> Circumstances<'_> {
+    Circumstances { port: "/dev/ttyUSB0", interval: Duration::from_secs(3600), models }
+}
+
 #[test]
 fn every_trouble_says_what_to_do() {
     let ports = [
@@ -629,6 +634,7 @@ fn every_trouble_says_what_to_do() {
         OpenError::NoConnection,
         OpenError::Unwanted { said: String::new() },
         OpenError::Unwanted { said: "Port already in use".to_owned() },
+        OpenError::WebPage,
         OpenError::Other { reason: "odd".to_owned() },
     ];
     let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];
@@ -638,11 +644,20 @@ fn every_trouble_says_what_to_do() {
         .chain([Trouble::Broken("end of file".to_owned())])
         .chain(heard.into_iter().map(Trouble::Meter));
     let texts: Vec<_> = troubles
-        .map(|trouble| format!("{}.\n  {}", trouble.words("/dev/ttyUSB0"), trouble.hint(&[])))
+        .map(|trouble| {
+            let about = about(&[]);
+            format!("{}.\n  {}", trouble.words(about.port), trouble.hint(&about))
+        })
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
+    let silent = Trouble::Meter(Heard::Nothing);
+    let often =
+        Circumstances { interval: Duration::from_secs(300), ..about(&[Model::Multical402]) };
+    assert!(!silent.hint(&often).contains("30 minutes"));
+    let server = Circumstances { port: "socket://10.0.0.3:2003", ..about(&[]) };
+    assert!(silent.hint(&server).contains("2 stop bits"), "{}", silent.hint(&server));
     let sleeping = Model::ALL
-        .map(|model| format!("{model}: {}", Trouble::Meter(Heard::Nothing).hint(&[model])));
+        .map(|model| format!("{model}: {}", Trouble::Meter(Heard::Nothing).hint(&about(&[model]))));
     insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
 }
 
