@@ -131,9 +131,18 @@ struct Counts {
 
 /// An open page.
 async fn page(at: SocketAddr, counts: Arc<Counts>) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(at).await?;
-    stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
-    let mut lines = BufReader::new(stream).lines();
+    let mut lines = loop {
+        let mut stream = TcpStream::connect(at).await?;
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+        let mut lines = BufReader::new(stream).lines();
+        // A hundred at once are more than have room; a browser tries again as well.
+        if let Ok(Some(line)) = lines.next_line().await
+            && line.starts_with("HTTP/1.1 200 ")
+        {
+            break lines;
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
     let mut first = true;
     while let Some(line) = lines.next_line().await? {
         if line != "event: changed" {
@@ -143,7 +152,6 @@ async fn page(at: SocketAddr, counts: Arc<Counts>) -> anyhow::Result<()> {
             counts.changed.fetch_add(1, Ordering::Relaxed);
         }
         let asked = Instant::now();
-        // A hundred at once are more than have room; a browser asks again as well.
         while !got(at).await? {
             sleep(Duration::from_millis(20)).await;
         }
