@@ -485,7 +485,8 @@ async fn poll(
                 // Without this line the client never publishes again after an acknowledgement out
                 // of order and a lost session (rumqtt issue 1056).
                 event_loop.state.collision = None;
-                // Nor may what was sent before the loss be counted after it.
+                // Nor may what was sent and heard before the loss be counted after it: a second
+                // CONNACK, for one, which is a fault and would pass for another connection.
                 event_loop.state.events.clear();
                 link.connection.send_replace(None);
                 let stage = match connected_at {
@@ -658,7 +659,7 @@ impl Stage {
     }
 }
 
-/// What happened and what to do about it.
+/// What happened, in the first sentence, and what to do about it, in those after it.
 fn words(error: &ConnectionError, stage: Stage) -> String {
     let text = match error {
         ConnectionError::ConnectionRefused(code) => refusal(*code),
@@ -788,7 +789,8 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::config::{Credentials, Secret};
+    use crate::config::{Credentials, Secret, options};
+    use crate::logging;
 
     struct Script {
         listener: TcpListener,
@@ -987,6 +989,24 @@ mod tests {
         stop.cancel();
         ends(running).await;
         drop(peer);
+    }
+
+    /// A broker that lets in who is in already has gone astray.
+    #[tokio::test]
+    async fn what_was_heard_before_a_loss_does_not_count_after_it() {
+        let (log, _logging) = logging::capture::lines();
+        let (broker, publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        let mut peer = broker.welcome().await;
+        publisher.update(METER, discovery(), values("1"));
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+        let log = log.take();
+        let connected = log.iter().filter(|line| line.contains("Connected to the broker"));
+        assert_eq!(connected.count(), 2, "{log:#?}");
     }
 
     #[tokio::test]
@@ -1558,8 +1578,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_trouble_says_what_to_do() {
+    /// One of every kind.
+    fn every_error() -> Vec<ConnectionError> {
         use ConnectReturnCode as Code;
 
         let codes = [
@@ -1576,7 +1596,7 @@ mod tests {
             io::ErrorKind::PermissionDenied,
         ];
         let lookup = io::Error::other("failed to lookup address information: no such name");
-        let errors = codes
+        codes
             .into_iter()
             .map(ConnectionError::ConnectionRefused)
             .chain(kinds.into_iter().map(|kind| ConnectionError::Io(kind.into())))
@@ -1587,9 +1607,49 @@ mod tests {
                 ConnectionError::MqttState(StateError::AwaitPingResp),
                 ConnectionError::MqttState(StateError::ConnectionAborted),
                 ConnectionError::MqttState(StateError::Unsolicited(7)),
-            ]);
-        let texts: Vec<_> = errors.map(|error| words(&error, Stage::Connected)).collect();
+            ])
+            .collect()
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
+        let texts: Vec<_> =
+            every_error().iter().map(|error| words(error, Stage::Connected)).collect();
         insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    /// What is said in the add-on speaks of no setting that its form does not have.
+    #[test]
+    fn every_trouble_is_told_in_words_of_the_form() {
+        let of_tls =
+            tls::every_error().into_iter().map(|error| ConnectionError::Tls(TlsError::TLS(error)));
+        let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
+        let hung_up = io::Error::from(io::ErrorKind::UnexpectedEof);
+        let errors: Vec<_> = every_error()
+            .into_iter()
+            .chain(of_tls)
+            .chain([
+                ConnectionError::MqttState(garbage),
+                ConnectionError::Tls(TlsError::Io(hung_up)),
+            ])
+            .collect();
+        let mut lines = Vec::new();
+        for error in &errors {
+            for stage in [Stage::Plain, Stage::Encrypted, Stage::Connected] {
+                let text = words(error, stage);
+                let (own, supplied) =
+                    (options::of_own_broker(&text), options::of_supplied_broker(&text));
+                for told in [&own, &supplied] {
+                    assert!(!told.contains("`mqtt."), "{told}");
+                    assert!(told.ends_with('.') || told.ends_with(".)"), "{told}");
+                }
+                let line = format!("{own}\n  {supplied}");
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

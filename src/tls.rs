@@ -22,6 +22,8 @@ use rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion
 use thiserror::Error;
 
 use self::verify::{Anything, Trusted};
+#[cfg(test)]
+pub(crate) use self::words::tests::every_error;
 pub use self::words::{CLOSED_IN_HANDSHAKE, words};
 
 /// The lowest version of TLS that is spoken.
