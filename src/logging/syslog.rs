@@ -310,8 +310,9 @@ impl Client {
         let mut way = match (self.way.take(), &self.address) {
             (Some(way), _) => way,
             (None, Address::Udp(server)) => {
-                let lines = self.before.iter().map(String::as_str).chain([message]);
-                let socket = begin_udp(server.to_socket_addrs()?, lines)?;
+                let lines: Vec<&str> =
+                    self.before.as_deref().into_iter().chain([message]).collect();
+                let socket = begin_udp(server.to_socket_addrs()?, &lines)?;
                 self.way = Some(Way::Udp(socket));
                 self.before = Some(message.to_owned());
                 return Ok(());
@@ -340,13 +341,10 @@ impl Client {
 
 /// Sends first lines to the first of a server's addresses where somebody may be: a name often has
 /// one of IPv6 and one of IPv4, and the server listens at one of them.
-fn begin_udp<'a>(
-    addresses: impl Iterator<Item = SocketAddr>,
-    lines: impl Iterator<Item = &'a str> + Clone,
-) -> io::Result<UdpSocket> {
+fn begin_udp(addresses: impl Iterator<Item = SocketAddr>, lines: &[&str]) -> io::Result<UdpSocket> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in addresses {
-        match try_udp(address, lines.clone()) {
+        match try_udp(address, lines) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
@@ -354,7 +352,7 @@ fn begin_udp<'a>(
     Err(last)
 }
 
-fn try_udp<'a>(address: SocketAddr, lines: impl Iterator<Item = &'a str>) -> io::Result<UdpSocket> {
+fn try_udp(address: SocketAddr, lines: &[&str]) -> io::Result<UdpSocket> {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any)?;
     socket.set_read_timeout(Some(REFUSAL))?;
@@ -632,14 +630,14 @@ mod tests {
         drop(gone);
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let somebody = server.local_addr().unwrap();
-        let socket = begin_udp([nobody, somebody].into_iter(), ["one", "two"].into_iter()).unwrap();
+        let socket = begin_udp([nobody, somebody].into_iter(), &["one", "two"]).unwrap();
         assert_eq!(socket.peer_addr().unwrap(), somebody);
         let mut buffer = [0; 8];
         for line in ["one", "two"] {
             let length = server.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], line.as_bytes());
         }
-        let refused = begin_udp([nobody].into_iter(), ["one"].into_iter()).unwrap_err();
+        let refused = begin_udp([nobody].into_iter(), &["one"]).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
 }
