@@ -273,6 +273,17 @@ mod tests {
         assert_eq!(status(address, HEALTH).await, 200);
     }
 
+    /// As where somebody reads nothing of the answer.
+    #[tokio::test]
+    async fn no_answer_takes_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(std::future::pending::<Response>);
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, router, may_ask));
+        assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+    }
+
     #[tokio::test]
     async fn a_request_without_end_is_refused() {
         let (address, _serving) = start(may_ask).await;
