@@ -226,13 +226,13 @@ async fn the_page_has_the_warnings_of_the_last_configuration() {
     program.signal("-HUP").await;
     program.says("The configuration was read again").await;
     let mut shown = ask(page, "/").await;
-    let shows = async {
+    let looking = async {
         while !shown.contains("logging.flavour") {
             tokio::task::yield_now().await;
             shown = ask(page, "/").await;
         }
     };
-    patiently("the page shows it", shows).await;
+    patiently("the page shows it", looking).await;
     assert!(!shown.contains("logging.colour"), "{shown}");
 }
 
