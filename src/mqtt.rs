@@ -790,7 +790,6 @@ mod tests {
 
     use super::*;
     use crate::config::{Credentials, Secret, options};
-    use crate::logging;
 
     struct Script {
         listener: TcpListener,
@@ -989,24 +988,6 @@ mod tests {
         stop.cancel();
         ends(running).await;
         drop(peer);
-    }
-
-    /// A broker that lets in who is in already has gone astray.
-    #[tokio::test]
-    async fn what_was_heard_before_a_loss_does_not_count_after_it() {
-        let (log, _logging) = logging::capture::lines();
-        let (broker, publisher, stop, running) = Script::start().await;
-        let mut peer = broker.welcome().await;
-        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
-        let mut peer = broker.welcome().await;
-        publisher.update(METER, discovery(), values("1"));
-        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
-        stop.cancel();
-        assert_eq!(peer.take(1).await, ["status offline"]);
-        ends(running).await;
-        let log = log.take();
-        let connected = log.iter().filter(|line| line.contains("Connected to the broker"));
-        assert_eq!(connected.count(), 2, "{log:#?}");
     }
 
     #[tokio::test]
