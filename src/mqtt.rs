@@ -488,7 +488,8 @@ async fn poll(
                 // Without this line the client never publishes again after an acknowledgement out
                 // of order and a lost session (rumqtt issue 1056).
                 event_loop.state.collision = None;
-                // Nor may what was sent before the loss be counted after it.
+                // Nor may what was sent and heard before the loss be counted after it: a second
+                // CONNACK, for one, which is a fault and would pass for another connection.
                 event_loop.state.events.clear();
                 link.connection.send_replace(None);
                 let stage = match connected_at {
@@ -697,7 +698,8 @@ impl Stage {
     }
 }
 
-/// What happened and what to do about it. Who does not log in has no user name to look at.
+/// What happened, in the first sentence, and what to do about it, in those after it. Who does not log in
+/// has no user name to look at.
 fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
     let text = match error {
         ConnectionError::ConnectionRefused(
@@ -833,7 +835,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::config::{Credentials, Secret};
+    use crate::config::{Credentials, Secret, options};
 
     struct Script {
         listener: TcpListener,
@@ -1603,8 +1605,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_trouble_says_what_to_do() {
+    /// One of every kind.
+    fn every_error() -> Vec<ConnectionError> {
         use ConnectReturnCode as Code;
 
         let codes = [
@@ -1621,7 +1623,7 @@ mod tests {
             io::ErrorKind::PermissionDenied,
         ];
         let lookup = io::Error::other("failed to lookup address information: no such name");
-        let errors = codes
+        codes
             .into_iter()
             .map(ConnectionError::ConnectionRefused)
             .chain(kinds.into_iter().map(|kind| ConnectionError::Io(kind.into())))
@@ -1632,13 +1634,56 @@ mod tests {
                 ConnectionError::MqttState(StateError::AwaitPingResp),
                 ConnectionError::MqttState(StateError::ConnectionAborted),
                 ConnectionError::MqttState(StateError::Unsolicited(7)),
-            ]);
-        let mut texts: Vec<_> = errors.map(|error| words(&error, Stage::Connected, true)).collect();
+            ])
+            .collect()
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
+        use ConnectReturnCode as Code;
+
+        let errors = every_error();
+        let mut texts: Vec<_> =
+            errors.iter().map(|error| words(error, Stage::Connected, true)).collect();
         for code in [Code::BadUserNamePassword, Code::NotAuthorized] {
             let refused = ConnectionError::ConnectionRefused(code);
             texts.push(words(&refused, Stage::Plain, false));
         }
         insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    /// What is said in the add-on speaks of no setting that its form does not have.
+    #[test]
+    fn every_trouble_is_told_in_words_of_the_form() {
+        let of_tls =
+            tls::every_error().into_iter().map(|error| ConnectionError::Tls(TlsError::TLS(error)));
+        let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
+        let hung_up = io::Error::from(io::ErrorKind::UnexpectedEof);
+        let errors: Vec<_> = every_error()
+            .into_iter()
+            .chain(of_tls)
+            .chain([
+                ConnectionError::MqttState(garbage),
+                ConnectionError::Tls(TlsError::Io(hung_up)),
+            ])
+            .collect();
+        let mut lines = Vec::new();
+        for error in &errors {
+            for stage in [Stage::Plain, Stage::Encrypted, Stage::Connected] {
+                let text = words(error, stage, true);
+                let (own, supplied) =
+                    (options::of_own_broker(&text), options::of_supplied_broker(&text));
+                for told in [&own, &supplied] {
+                    assert!(!told.contains("`mqtt."), "{told}");
+                    assert!(told.ends_with('.') || told.ends_with(".)"), "{told}");
+                }
+                let line = format!("{own}\n  {supplied}");
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

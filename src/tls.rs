@@ -23,6 +23,8 @@ use thiserror::Error;
 use crate::file;
 
 use self::verify::{Anything, Trusted};
+#[cfg(test)]
+pub(crate) use self::words::tests::every_error;
 pub use self::words::{CLOSED_IN_HANDSHAKE, words};
 
 /// The lowest version of TLS that is spoken.

@@ -211,11 +211,14 @@ async fn listen(address: SocketAddr) -> TcpListener {
 
 /// Serves whoever may ask, and refuses others. Dropping the future closes all connections.
 async fn serve(listener: TcpListener, site: &Site) {
+    serve_by(router(site), listener, site.visitors).await;
+}
+
+async fn serve_by(router: Router, listener: TcpListener, visitors: Visitors) {
     let mut connections = JoinSet::new();
     let seats = Arc::new(Semaphore::new(MOST));
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
     let open = Arc::new(Semaphore::new(MOST_OPEN));
-    let router = router(site);
     loop {
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
@@ -228,7 +231,7 @@ async fn serve(listener: TcpListener, site: &Site) {
         };
         let peer = peer.ip().to_canonical();
         let (places, router) =
-            if site.visitors.admit(peer) { (&seats, router.clone()) } else { (&door, refusing()) };
+            if visitors.admit(peer) { (&seats, router.clone()) } else { (&door, refusing()) };
         // Where all places are taken, the connection is closed.
         let Ok(place) = Arc::clone(places).try_acquire_owned() else { continue };
         let guest =
@@ -831,6 +834,17 @@ mod tests {
             let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
         }
         assert_eq!(status(address, HEALTH).await, 200);
+    }
+
+    /// As where somebody reads nothing of the answer.
+    #[tokio::test]
+    async fn no_answer_takes_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(std::future::pending::<Response>);
+        let mut serving = JoinSet::new();
+        serving.spawn(serve_by(router, listener, Visitors::HomeAssistant));
+        assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
     }
 
     #[tokio::test]

@@ -441,18 +441,45 @@ fn worded(error: ConfigError, port: &str) -> OptionsError {
     OptionsError::Problems { problems, warnings }
 }
 
-/// What went wrong with the broker of the form, in the names of the form.
+/// What went wrong with the broker of the form, in the names of the form. What to do about it goes
+/// without the sentences that speak of settings which the form does not have.
 #[must_use]
 pub fn of_own_broker(text: &str) -> String {
-    in_words(text, WRITTEN_PORT)
+    let (what, to_do) = in_two(text);
+    let words: Vec<String> = to_do
+        .split_inclusive(". ")
+        .map(|sentence| in_words(sentence, WRITTEN_PORT))
+        .filter(|sentence| !sentence.contains(SETTING))
+        .collect();
+    let to_do = match words.concat() {
+        none if none.is_empty() && !to_do.is_empty() => {
+            "The broker's own log may say more.".to_owned()
+        }
+        words => words,
+    };
+    format!("{} {to_do}", in_words(what, WRITTEN_PORT)).trim_end().to_owned()
 }
 
-/// What went wrong with the broker of which Home Assistant said how to log in: without the sentences
-/// that speak of settings, since nobody made any.
+/// What went wrong with the broker of which Home Assistant said how to log in: without what to do
+/// about it where that speaks of settings, since nobody made any. Half of it would be nonsense.
 #[must_use]
 pub fn of_supplied_broker(text: &str) -> String {
-    let sentences = text.split_inclusive(". ").filter(|sentence| !sentence.contains("`mqtt."));
-    sentences.collect::<String>().trim_end().to_owned()
+    let (what, to_do) = in_two(text);
+    if to_do.contains(SETTING) { what.to_owned() } else { text.to_owned() }
+}
+
+/// How the name of a setting of the broker begins.
+const SETTING: &str = "`mqtt.";
+
+/// What happened, which is the first sentence, and what to do about it. What is quoted in
+/// parentheses may be sentences as well.
+fn in_two(text: &str) -> (&str, &str) {
+    let ends = text.match_indices(". ").find(|(end, _)| {
+        let what = text.get(..*end).unwrap_or_default();
+        what.matches('(').count() <= what.matches(')').count()
+    });
+    let split = ends.and_then(|(end, _)| text.split_at_checked(end.saturating_add(1)));
+    split.map_or((text, ""), |(what, to_do)| (what, to_do.trim_start()))
 }
 
 /// What the checks say, in the names of the form.
@@ -636,6 +663,16 @@ mod tests {
         assert_eq!(of_supplied_broker(words), "it refused user name or password.");
         let words = "nothing listens there. Check that the broker runs.";
         assert_eq!(of_supplied_broker(words), words);
+        // One that the form does not have.
+        let words = "it refused the client id. Choose another one as `mqtt.client`.";
+        let own = "it refused the client id. The broker's own log may say more.";
+        assert_eq!(of_own_broker(words), own);
+        assert_eq!(of_supplied_broker(words), "it refused the client id.");
+        let words = "it failed (a. b). Use 1.2. If not, `mqtt.tls_version` must not be 1.3.";
+        assert_eq!(of_own_broker(words), "it failed (a. b). Use 1.2.");
+        assert_eq!(of_supplied_broker(words), "it failed (a. b).");
+        let words = "it is gone (`mqtt.host`).";
+        assert_eq!(of_own_broker(words), "it is gone (`host` of `mqtt`).");
     }
 
     #[test]

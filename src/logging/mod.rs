@@ -37,7 +37,7 @@ pub use self::kept::{LOG_LINES, LogLine, LogLines};
 pub use self::look::{Look, Style};
 pub use self::outlet::{FileSettings, SyslogSettings};
 use self::outlet::{Files, Stdout, Syslog};
-use self::queue::Queue;
+use self::queue::{Left, Queue};
 use self::record::Record;
 pub use self::rotation::{ParseWhenError, Rotation, When};
 pub use self::syslog::{Address, Facility, ParseAddressError, ParseFacilityError};
@@ -249,15 +249,26 @@ impl Outlets {
     }
 }
 
-/// Waits until what waits is written, and tells what cannot be.
+/// Waits until what waits is written, and tells what is not.
 fn settle(file: Option<&Arc<Queue<FileSettings>>>, syslog: Option<&Arc<Queue<SyslogSettings>>>) {
     let left = [
         file.and_then(|file| file.settle(GOODBYE)).map(|left| (left, "the log file")),
         syslog.and_then(|syslog| syslog.settle(GOODBYE)).map(|left| (left, "the log server")),
     ];
     for (left, place) in left.into_iter().flatten() {
-        warn!("The last {left} lines of the log could not be written to {place}.");
+        warn!("{}", not_written(left, place));
     }
+}
+
+/// What is said of lines that did not get there.
+fn not_written(Left { records, under_way }: Left, place: &str) -> String {
+    let lines = if records == 1 { "line".to_owned() } else { format!("{records} lines") };
+    let perhaps = match (under_way, records) {
+        (false, _) => "",
+        (true, 1) => " in time; it may still get there",
+        (true, _) => " in time; the first of them may still get there",
+    };
+    format!("The last {lines} of the log could not be written to {place}{perhaps}.")
 }
 
 /// Makes a destination what its settings say: there, another one, or not there any more. Gives the
@@ -415,6 +426,22 @@ pub(crate) mod capture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_written_is_told_in_words() {
+        let said = |records, under_way| not_written(Left { records, under_way }, "the log file");
+        assert_eq!(
+            [said(1, false), said(2, false), said(1, true), said(2, true)],
+            [
+                "The last line of the log could not be written to the log file.",
+                "The last 2 lines of the log could not be written to the log file.",
+                "The last line of the log could not be written to the log file in time; it may still \
+                 get there.",
+                "The last 2 lines of the log could not be written to the log file in time; the first \
+                 of them may still get there.",
+            ]
+        );
+    }
 
     #[test]
     fn a_line_says_whose_it_is() {

@@ -191,8 +191,13 @@ impl Destination for Files {
             }
             _ => "Check `directory` and `filename` in the section `logging`.",
         };
+        let directory = self.settings.place.directory.display();
+        let what = match error.kind() {
+            io::ErrorKind::AlreadyExists => format!("{directory} is a file, not a directory"),
+            _ => error.to_string(),
+        };
         format!(
-            "The log file {} cannot be written: {error}. {hint} Trying again until it works; this is \
+            "The log file {} cannot be written: {what}. {hint} Trying again until it works; this is \
              said only once.",
             self.settings.place.path().display()
         )
@@ -259,8 +264,15 @@ impl Destination for Syslog {
                 super::queue::WAITING,
             );
         }
+        let what = match error.kind() {
+            // Its socket is full, or the network's.
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                "it takes no lines for now".to_owned()
+            }
+            _ => error.to_string(),
+        };
         format!(
-            "The log server {} cannot be reached: {error}. Check that it runs, and `syslog_address` \
+            "The log server {} cannot be reached: {what}. Check that it runs, and `syslog_address` \
              in the section `logging`. Up to {} lines wait for it; this is said only once.",
             self.settings.address,
             super::queue::WAITING,
@@ -274,10 +286,13 @@ impl Destination for Syslog {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
+    use crate::logging::queue::Left;
     use crate::logging::record::tests::example;
+    use crate::logging::rotation::Rotation;
 
     /// Tells what it does; broken until its settings say otherwise.
     struct Fragile {
@@ -337,7 +352,104 @@ mod tests {
         queue.close();
         // The thread has ended when it does nothing more.
         assert_eq!(doing.recv().ok(), None);
-        assert_eq!(queue.settle(Duration::ZERO), Some(2));
+        let left = Left { records: 2, under_way: false };
+        assert_eq!(queue.settle(Duration::ZERO), Some(left));
+    }
+
+    /// Writes nothing before it is let go.
+    struct Slow {
+        begun: Sender<()>,
+        go: Receiver<()>,
+    }
+
+    impl Destination for Slow {
+        type Settings = bool;
+
+        fn write(&mut self, _: &Record) -> io::Result<()> {
+            self.begun.send(()).unwrap();
+            self.go.recv().unwrap();
+            Ok(())
+        }
+
+        fn change(&mut self, _: bool) {}
+
+        fn trouble(&self, error: &io::Error) -> String {
+            error.to_string()
+        }
+
+        fn relief(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn what_hangs_is_counted_at_the_end() {
+        let (begun, beginning) = channel();
+        let (letting, go) = channel();
+        let queue = start("test", Slow { begun, go }).unwrap();
+        for text in ["one", "two", "three"] {
+            push(&queue, text);
+        }
+        queue.change(true);
+        beginning.recv().unwrap();
+        let left = Left { records: 3, under_way: true };
+        assert_eq!(queue.settle(Duration::ZERO), Some(left));
+        for _ in 0..3 {
+            letting.send(()).unwrap();
+        }
+        queue.close();
+        assert_eq!(queue.settle(Duration::MAX), None);
+    }
+
+    /// In words of their own where the system's would lead astray.
+    #[test]
+    fn a_directory_that_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("logs");
+        std::fs::write(&taken, "").unwrap();
+        let place = Place {
+            directory: taken.clone(),
+            filename: "meter.log".to_owned(),
+            rotation: Rotation {
+                when: "d".parse().unwrap(),
+                interval: std::num::NonZeroU32::MIN,
+                keep: 0,
+            },
+        };
+        let mut files = Files::new(FileSettings { place, look: Look::default() });
+        let error = files.write(&example()).unwrap_err();
+        let taken = taken.display();
+        let expected = format!(
+            "The log file {taken}/meter.log cannot be written: {taken} is a file, not a directory. \
+             Check `directory` and"
+        );
+        let told = files.trouble(&error);
+        assert!(told.starts_with(&expected), "{told}");
+    }
+
+    #[test]
+    fn a_log_server_that_reads_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let _server = UnixDatagram::bind(&path).unwrap();
+        let settings = SyslogSettings {
+            address: Address::Unix(path.clone()),
+            facility: "local0".parse().unwrap(),
+            format: None,
+            date: None,
+        };
+        let other = UnixDatagram::unbound().unwrap();
+        other.connect(&path).unwrap();
+        other.set_nonblocking(true).unwrap();
+        while other.send(b"full").is_ok() {}
+        let mut syslog = Syslog::new(settings);
+        let error = syslog.write(&example()).unwrap_err();
+        let told = syslog.trouble(&error);
+        let expected = format!(
+            "The log server {} cannot be reached: it takes no lines for now. Check",
+            path.display()
+        );
+        assert!(told.starts_with(&expected), "{told}");
     }
 
     #[test]

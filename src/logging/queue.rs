@@ -48,6 +48,25 @@ pub(super) enum Item<S> {
     Change(S),
 }
 
+impl<S> Item<S> {
+    fn records(&self) -> u64 {
+        match self {
+            Self::Write(_) => 1,
+            Self::Lost(count) => *count,
+            Self::Change(_) => 0,
+        }
+    }
+}
+
+/// What had not been written when nobody waited any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    /// How many records.
+    pub(super) records: u64,
+    /// Whether the first of them was just being written, so that it may get there.
+    pub(super) under_way: bool,
+}
+
 /// How a pause ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Paused<S> {
@@ -92,7 +111,13 @@ impl<S> Queue<S> {
 
     /// New settings, for what comes after.
     pub(super) fn change(&self, settings: S) {
-        self.lock().waiting.push_back(Item::Change(settings));
+        let mut inner = self.lock();
+        // Of two with nothing between them only the last counts.
+        while let Some(Item::Change(_)) = inner.waiting.back() {
+            inner.waiting.pop_back();
+        }
+        inner.waiting.push_back(Item::Change(settings));
+        drop(inner);
         self.changed.notify_all();
     }
 
@@ -149,9 +174,8 @@ impl<S> Queue<S> {
         self.lock().state = State::Writing;
     }
 
-    /// Waits until all is written, or cannot be for now, or so much time has passed. How many records
-    /// are left that cannot be written.
-    pub(super) fn settle(&self, at_most: Duration) -> Option<u64> {
+    /// Waits until all is written, or cannot be for now, or so much time has passed. What is left.
+    pub(super) fn settle(&self, at_most: Duration) -> Option<Left> {
         let inner = self.lock();
         let busy = |inner: &mut Inner<S>| match inner.state {
             State::Idle => !inner.waiting.is_empty() || inner.lost > 0,
@@ -160,10 +184,12 @@ impl<S> Queue<S> {
         };
         let waited = self.changed.wait_timeout_while(inner, at_most, busy);
         let (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let waiting = u64::try_from(inner.waiting.len()).unwrap_or(u64::MAX);
-        // Beside those that wait, the one that is stuck.
-        let left = waiting.saturating_add(inner.lost).saturating_add(1);
-        (inner.state == State::Stuck).then_some(left)
+        let waiting = inner.waiting.iter().map(Item::records);
+        // Beside those that wait, the one that was taken.
+        let taken = u64::from(inner.state != State::Idle);
+        let records = waiting.fold(inner.lost.saturating_add(taken), u64::saturating_add);
+        let under_way = inner.state == State::Writing;
+        (records > 0).then_some(Left { records, under_way })
     }
 }
 
@@ -202,6 +228,23 @@ mod tests {
         queue.close();
         assert_eq!(queue.take(), Some(Item::Write(record("one"))));
         assert_eq!(queue.take(), Some(Item::Change(7)));
+        assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn settings_do_not_pile_up() {
+        let queue = Queue::of(2);
+        queue.change(1);
+        for number in 2..100 {
+            queue.push(record("one"));
+            queue.change(number);
+        }
+        assert_eq!(queue.take(), Some(Item::Change(1)));
+        assert_eq!(queue.take(), Some(Item::Write(record("one"))));
+        assert_eq!(queue.take(), Some(Item::Change(99)));
+        queue.close();
+        // What came to a full row.
+        assert_eq!(queue.take(), Some(Item::Lost(97)));
         assert_eq!(queue.take(), None);
     }
 

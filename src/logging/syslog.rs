@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -307,23 +307,25 @@ impl Client {
     }
 
     fn try_send(&mut self, message: &str) -> io::Result<()> {
-        let (mut way, is_new) = match self.way.take() {
-            Some(way) => (way, false),
-            None => (connect(&self.address)?, true),
+        let mut way = match (self.way.take(), &self.address) {
+            (Some(way), _) => way,
+            (None, Address::Udp(server)) => {
+                let lines: Vec<&str> =
+                    self.before.as_deref().into_iter().chain([message]).collect();
+                let socket = begin_udp(server.to_socket_addrs()?, &lines)?;
+                self.way = Some(Way::Udp(socket));
+                self.before = Some(message.to_owned());
+                return Ok(());
+            }
+            (None, Address::Tcp(server)) => connect_tcp(server)?,
+            (None, Address::Unix(path) | Address::UnixFull(path)) => connect_unix(path)?,
         };
         match &mut way {
             Way::Datagram(socket) => drop(socket.send(message.as_bytes())?),
             // As the C library does it.
             Way::Stream(stream) => stream.write_all(format!("{message}\0").as_bytes())?,
             Way::Udp(socket) => {
-                if let Some(before) = self.before.clone().filter(|_| is_new) {
-                    socket.send(before.as_bytes())?;
-                }
-                let sent = socket.send(message.as_bytes());
-                if is_new && sent.is_ok() {
-                    is_anybody_there(socket)?;
-                }
-                sent?;
+                socket.send(message.as_bytes())?;
                 self.before = Some(message.to_owned());
             }
             Way::Tcp(stream) => {
@@ -337,38 +339,45 @@ impl Client {
     }
 }
 
-fn connect(address: &Address) -> io::Result<Way> {
-    match address {
-        Address::Unix(path) | Address::UnixFull(path) => connect_unix(path),
-        Address::Udp(server) => {
-            let mut last = io::Error::from(io::ErrorKind::NotFound);
-            for address in server.to_socket_addrs()? {
-                let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                let socket = UdpSocket::bind(any)?;
-                socket.set_read_timeout(Some(REFUSAL))?;
-                socket.set_write_timeout(Some(PATIENCE))?;
-                match socket.connect(address) {
-                    Ok(()) => return Ok(Way::Udp(socket)),
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
-        }
-        Address::Tcp(server) => {
-            let mut last = io::Error::from(io::ErrorKind::NotFound);
-            for address in server.to_socket_addrs()? {
-                match TcpStream::connect_timeout(&address, PATIENCE) {
-                    Ok(stream) => {
-                        stream.set_write_timeout(Some(PATIENCE))?;
-                        stream.set_nodelay(true)?;
-                        return Ok(Way::Tcp(stream));
-                    }
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
+/// Sends first lines to the first of a server's addresses where somebody may be: a name often has
+/// one of IPv6 and one of IPv4, and the server listens at one of them.
+fn begin_udp(addresses: impl Iterator<Item = SocketAddr>, lines: &[&str]) -> io::Result<UdpSocket> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match try_udp(address, lines) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
         }
     }
+    Err(last)
+}
+
+fn try_udp(address: SocketAddr, lines: &[&str]) -> io::Result<UdpSocket> {
+    let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    socket.set_read_timeout(Some(REFUSAL))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.connect(address)?;
+    for line in lines {
+        socket.send(line.as_bytes())?;
+    }
+    is_anybody_there(&socket)?;
+    Ok(socket)
+}
+
+fn connect_tcp(server: &str) -> io::Result<Way> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in server.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => {
+                stream.set_write_timeout(Some(PATIENCE))?;
+                stream.set_nodelay(true)?;
+                return Ok(Way::Tcp(stream));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Most local logs take datagrams, some a stream.
@@ -612,5 +621,23 @@ mod tests {
         // What was on its way comes again.
         assert!(receive(&server, &mut buffer).ends_with("two"));
         assert!(receive(&server, &mut buffer).ends_with("three"));
+    }
+
+    #[test]
+    fn the_next_address_is_taken_where_nobody_is_at_the_first() {
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let nobody = gone.local_addr().unwrap();
+        drop(gone);
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let somebody = server.local_addr().unwrap();
+        let socket = begin_udp([nobody, somebody].into_iter(), &["one", "two"]).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), somebody);
+        let mut buffer = [0; 8];
+        for line in ["one", "two"] {
+            let length = server.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], line.as_bytes());
+        }
+        let refused = begin_udp([nobody].into_iter(), &["one"]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

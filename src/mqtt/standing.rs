@@ -36,20 +36,24 @@ pub(super) struct Wanted {
     pub(super) subscriptions: Arc<Subscriptions>,
     /// How often Home Assistant was born.
     births: u64,
+    /// Counts the changes of parts, so that no two have the same number.
+    changes: u64,
 }
 
 impl Wanted {
-    /// A source's part, in which these topics are announced: they are not to be empty any more.
-    fn part(&mut self, source: Source, discovery: &[Message]) -> &mut Part {
+    /// A source's part, in which these topics are announced: they are not to be empty any more. With
+    /// it the number of this change.
+    fn part(&mut self, source: Source, discovery: &[Message]) -> (&mut Part, u64) {
         let mut again = false;
         for message in discovery {
             again |= self.cleared.remove(&message.topic);
         }
+        self.changes = self.changes.wrapping_add(1);
         let part = self.parts.entry(source).or_default();
-        if again {
-            part.edition = part.edition.wrapping_add(1);
+        if again || part.edition == 0 {
+            part.edition = self.changes;
         }
-        part
+        (part, self.changes)
     }
 }
 
@@ -57,20 +61,20 @@ impl Wanted {
 #[derive(Debug, Default)]
 struct Part {
     discovery: Vec<Message>,
-    /// Counts how often discovery changed.
+    /// With which change it came.
     edition: u64,
     /// What was said last.
     states: Vec<Message>,
-    /// Counts what was said.
+    /// With which change it was said.
     version: u64,
 }
 
 impl Part {
     /// With hundreds of meters, it counts that only what has changed is looked at again.
-    fn announce(&mut self, discovery: Vec<Message>) {
+    fn announce(&mut self, discovery: Vec<Message>, change: u64) {
         if self.discovery != discovery {
             self.discovery = discovery;
-            self.edition = self.edition.wrapping_add(1);
+            self.edition = change;
         }
     }
 }
@@ -90,17 +94,25 @@ impl Publisher {
 
     /// Sets a source's discovery messages.
     pub fn announce(&self, source: Source, discovery: Vec<Message>) {
-        self.wanted.send_modify(|wanted| wanted.part(source, &discovery).announce(discovery));
+        self.wanted.send_modify(|wanted| {
+            let (part, change) = wanted.part(source, &discovery);
+            part.announce(discovery, change);
+        });
     }
 
     /// Sets a source's discovery messages and its states, which follow them. What was said before
-    /// is forgotten: values of an earlier poll are never sent again as if they were fresh.
+    /// is forgotten: values of an earlier poll are never sent again as if they were fresh. Without
+    /// either, nothing of the source is kept.
     pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
         self.wanted.send_modify(|wanted| {
-            let part = wanted.part(source, &discovery);
-            part.announce(discovery);
+            if discovery.is_empty() && states.is_empty() {
+                wanted.parts.remove(&source);
+                return;
+            }
+            let (part, change) = wanted.part(source, &discovery);
+            part.announce(discovery, change);
             part.states = states;
-            part.version = part.version.wrapping_add(1);
+            part.version = change;
         });
     }
 
@@ -191,6 +203,10 @@ impl Sent {
                 due.messages.push(nothing(topic));
             }
         }
+        // Meters may come and go for years.
+        self.editions.retain(|source, _| wanted.parts.contains_key(source));
+        self.versions.retain(|source, _| wanted.parts.contains_key(source));
+        self.settled.retain(|source, _| wanted.parts.contains_key(source));
         for (source, part) in &wanted.parts {
             if self.editions.insert(*source, part.edition) != Some(part.edition) {
                 for message in &part.discovery {
@@ -328,6 +344,39 @@ mod tests {
         broker.sent = Sent::default();
         assert_eq!(broker.gets(), "status=online old=");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_ended_leaves_nothing_behind() {
+        let (publisher, mut broker) = Broker::start();
+        let begin = |number| {
+            let (config, state) = (message("config", "{}"), message("energy", "1"));
+            publisher.update(Source::Meter(number), vec![config], vec![state]);
+        };
+        let end = |number| {
+            publisher.update(Source::Meter(number), Vec::new(), Vec::new());
+            publisher.clear("config".to_owned());
+        };
+        begin(0);
+        assert_eq!(broker.gets(), "status=online config={}");
+        broker.waits().await;
+        assert_eq!(broker.gets(), "energy=1");
+        for number in 1..9 {
+            end(number - 1);
+            assert_eq!(broker.gets(), "config=");
+            begin(number);
+            assert_eq!(broker.gets(), "config={}");
+            broker.waits().await;
+            assert_eq!(broker.gets(), "energy=1");
+        }
+        assert_eq!(broker.wanted.borrow().parts.len(), 1);
+        let Sent { editions, versions, settled, .. } = &broker.sent;
+        assert_eq!((editions.len(), versions.len(), settled.len()), (1, 1, 1));
+        // One with the number of another, which nobody saw go.
+        end(8);
+        begin(8);
+        assert_eq!(broker.gets(), "energy=1");
+    }
+
     /// A parameter that is taken out of the configuration, and put in again, twice.
     #[tokio::test(start_paused = true)]
     async fn what_is_announced_again_is_not_cleared_any_more() {

@@ -13,7 +13,7 @@ pub const CLOSED_IN_HANDSHAKE: &str = "it closed the connection when it was spok
      TLS: use the one that does, mostly 8883, as `mqtt.port`, or switch `mqtt.tls_enabled` off. If \
      it does, the broker's own log tells.";
 
-/// What happened and what to do about it.
+/// What happened, in the first sentence, and what to do about it, in those after it.
 #[must_use]
 pub fn words(error: &Error) -> String {
     let text = match error {
@@ -21,7 +21,7 @@ pub fn words(error: &Error) -> String {
         Error::AlertReceived(alert) => return refused(*alert),
         Error::PeerIncompatible(_) => {
             "the two have no version of TLS, or no encryption, in common. Set the broker to TLS 1.2 \
-             or newer; if it speaks 1.2 only, `mqtt.tls_version` must not be 1.3."
+             or newer. If it speaks 1.2 only, `mqtt.tls_version` must not be 1.3."
         }
         Error::NoCertificatesPresented => {
             "it shows no certificate. Look at the broker's settings for TLS."
@@ -157,12 +157,13 @@ fn refused(alert: AlertDescription) -> String {
              log tells why."
         }
         AlertDescription::ProtocolVersion => {
-            "the two have no version of TLS in common. Set the broker to TLS 1.2 or newer; if it \
+            "the two have no version of TLS in common. Set the broker to TLS 1.2 or newer. If it \
              speaks 1.2 only, `mqtt.tls_version` must not be 1.3."
         }
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
-            "it did not agree on an encryption, or it wants a certificate from its clients \
-             (`mqtt.tls_cert` and `mqtt.tls_key`). The broker's own log tells which."
+            "it did not agree on an encryption, or it wants a certificate from its clients. \
+             The broker's own log tells which. A certificate goes into `mqtt.tls_cert` and \
+             `mqtt.tls_key`."
         }
         AlertDescription::UnrecognisedName => {
             "it does not go by this name. Set `mqtt.host` to the one in its certificate."
@@ -172,4 +173,59 @@ fn refused(alert: AlertDescription) -> String {
         }
     };
     text.to_owned()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rustls::pki_types::ServerName;
+    use rustls::{InvalidMessage, OtherError, PeerIncompatible};
+
+    use super::*;
+
+    /// One error of every kind that has words of its own.
+    pub(crate) fn every_error() -> Vec<Error> {
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_790_000_000));
+        let expected = ServerName::try_from("broker.lan").unwrap();
+        let for_name = |presented| CertificateError::NotValidForNameContext {
+            expected: expected.clone(),
+            presented,
+        };
+        let other = |text: &str| {
+            CertificateError::Other(OtherError(std::sync::Arc::new(std::io::Error::other(
+                text.to_owned(),
+            ))))
+        };
+        let certificates = [
+            CertificateError::BadSignature,
+            CertificateError::UnknownIssuer,
+            CertificateError::ExpiredContext { time, not_after: time },
+            CertificateError::NotValidYetContext { time, not_before: time },
+            for_name(vec!["DnsName(\"other.lan\")".to_owned()]),
+            for_name(Vec::new()),
+            CertificateError::InvalidPurpose,
+            CertificateError::BadEncoding,
+            other("UnsupportedCertVersion"),
+            other("CaUsedAsEndEntity"),
+            other("one. And another"),
+        ];
+        let alerts = [
+            AlertDescription::CertificateRequired,
+            AlertDescription::UnknownCA,
+            AlertDescription::CertificateExpired,
+            AlertDescription::CertificateRevoked,
+            AlertDescription::BadCertificate,
+            AlertDescription::ProtocolVersion,
+            AlertDescription::HandshakeFailure,
+            AlertDescription::UnrecognisedName,
+            AlertDescription::InternalError,
+        ];
+        let others = [
+            Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+            Error::NoCertificatesPresented,
+            Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            Error::General("one. And another".to_owned()),
+        ];
+        let certificates = certificates.map(Error::InvalidCertificate).into_iter();
+        certificates.chain(alerts.map(Error::AlertReceived)).chain(others).collect()
+    }
 }

@@ -246,6 +246,27 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
     program.says("lines of the log could not be written to the log server.").await;
 }
 
+/// A socket of which nobody reads any more: whoever writes there hangs.
+#[tokio::test]
+async fn what_a_log_server_no_longer_takes_is_counted_at_the_end() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("log");
+    let _server = UnixDatagram::bind(&path).unwrap();
+    let other = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    other.connect(&path).unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send(b"full").is_ok() {}
+    let logging = format!("destinations: [stdout, syslog], syslog_address: '{}'", path.display());
+    let mut program = Program::start(&logging_to(&broker, &meter, &logging));
+    program.says("Read 1 of 1 values").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    program.says(" lines of the log could not be written to the log server").await;
+    program.says("Stopped.").await;
+}
+
 #[tokio::test]
 async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
     let broker = Broker::start().await;

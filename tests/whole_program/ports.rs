@@ -79,7 +79,7 @@ async fn said_of_server(hangs: Hangs) -> String {
 }
 
 /// A listener that has as many connections waiting as it takes: another one is not answered.
-async fn full() -> (TcpListener, Vec<TcpStream>) {
+pub(crate) async fn full() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();

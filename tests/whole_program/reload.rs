@@ -9,7 +9,8 @@ use tokio::process::Command;
 
 use crate::broker::Broker;
 use crate::program::{Program, binary};
-use crate::subscriber::Subscriber;
+use crate::resident::{ask, page_of};
+use crate::subscriber::{Arrived, Subscriber};
 use crate::{config, example_meter, meter_on_tcp, patiently};
 
 const DISCOVERY: &str = "homeassistant/sensor/kamstrup_";
@@ -163,7 +164,7 @@ async fn a_broken_file_is_refused_and_the_old_one_stays() {
 
 #[tokio::test]
 async fn meters_come_and_go() {
-    let broker = Broker::start().await;
+    let mut broker = Broker::start().await;
     let (house, garage) = (example_meter().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let one = format!(
@@ -194,6 +195,58 @@ async fn meters_come_and_go() {
     assert_eq!(connections(&program), 1);
     let house = &subscriber.last()[&format!("{DISCOVERY}house_energy/config")];
     assert!(!house.is_empty());
+
+    // And nothing of the one that is gone comes again, whoever asks for all.
+    let of_garage = |all: &[Arrived]| {
+        let lasting = all.iter().filter(|arrived| !arrived.payload.is_empty());
+        lasting.filter(|arrived| arrived.topic.contains("garage")).count()
+    };
+    let before = of_garage(&subscriber.all());
+    let births = format!("{DISCOVERY}house_energy/config");
+    let announced = subscriber.all().iter().filter(|arrived| arrived.topic == births).count();
+    subscriber.publish("homeassistant/status", "online", false).await;
+    subscriber
+        .until("all is announced again", |all| {
+            all.iter().filter(|arrived| arrived.topic == births).count() > announced
+        })
+        .await;
+    subscriber.expect_times("kamstrup/house/energy", "81947", 2).await;
+    assert_eq!(of_garage(&subscriber.all()), before);
+
+    broker.kill().await;
+    broker.restart().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    subscriber.expect("kamstrup/house/energy", "81947").await;
+    let all = subscriber.all();
+    assert_eq!(of_garage(&all), 0, "{all:#?}");
+}
+
+/// What the page says of the configuration is that of the last one.
+#[tokio::test]
+async fn the_page_has_the_warnings_of_the_last_configuration() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("meter.yaml");
+    let yaml = config(&broker, &meter.com_port, "energy");
+    let with = |key: &str| format!("{yaml}logging: {{ {key}: 1 }}\n");
+    std::fs::write(&file, with("colour")).unwrap();
+    let arguments = ["--config", file.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let mut program = Program::start_with(&arguments, &[]);
+    let page = page_of(&mut program).await;
+    assert!(ask(page, "/").await.contains("logging.colour"));
+    std::fs::write(&file, with("flavour")).unwrap();
+    program.signal("-HUP").await;
+    program.says("The configuration was read again").await;
+    let mut shown = ask(page, "/").await;
+    let looking = async {
+        while !shown.contains("logging.flavour") {
+            tokio::task::yield_now().await;
+            shown = ask(page, "/").await;
+        }
+    };
+    patiently("the page shows it", looking).await;
+    assert!(!shown.contains("logging.colour"), "{shown}");
 }
 
 /// Variables are those of the start; files that they name are read again.

@@ -12,13 +12,14 @@ use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes::v4::{ConnAck, Packet};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixDatagram};
+use tokio::net::{TcpListener, TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
+use crate::ports::full;
 use crate::program::{Program, binary};
 use crate::subscriber::Subscriber;
 use crate::{OPTICAL, config, example_meter, meter_on_pty, meter_on_tcp, patiently};
@@ -126,8 +127,7 @@ impl AddOn {
 
     /// Where its page is.
     async fn page(&mut self) -> SocketAddr {
-        let line = self.program.says("The status page is at http://").await;
-        line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
+        page_of(&mut self.program).await
     }
 
     /// Stops as Home Assistant stops it.
@@ -169,7 +169,13 @@ impl AddOn {
 }
 
 /// Asks the page, and gives status and body.
-async fn ask(page: SocketAddr, path: &str) -> String {
+/// Where a program says that its page is.
+pub(crate) async fn page_of(program: &mut Program) -> SocketAddr {
+    let line = program.says("The status page is at http://").await;
+    line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
+}
+
+pub(crate) async fn ask(page: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(page).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -409,19 +415,6 @@ async fn nobody_knows_a_broker() {
     add_on.stops().await;
 }
 
-/// A listener that answers nothing, and takes no more connections than it has.
-async fn full() -> (TcpListener, Vec<TcpStream>) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    for _ in 0..2 {
-        waiting.push(TcpStream::connect(address).await.unwrap());
-    }
-    (listener, waiting)
-}
-
 /// Accepts everything and says nothing; counts who has said something.
 async fn deaf() -> (SocketAddr, watch::Receiver<usize>, JoinSet<()>) {
     let (listener, address) = reserve().await;
@@ -575,11 +568,15 @@ async fn systemd_is_told() {
     let mut program = Program::start_with(&arguments, &variables);
     let mut told = Vec::new();
     let mut hear = async |text: &str, times: usize| {
-        while told.iter().filter(|known: &&String| known.starts_with(text)).count() < times {
-            let mut message = [0; 256];
-            let length = patiently(text, socket.recv(&mut message)).await.unwrap();
-            told.push(String::from_utf8(message[..length].to_vec()).unwrap());
-        }
+        // Something is heard all the time.
+        let heard = async {
+            while told.iter().filter(|known: &&String| known.starts_with(text)).count() < times {
+                let mut message = [0; 256];
+                let length = socket.recv(&mut message).await.unwrap();
+                told.push(String::from_utf8(message[..length].to_vec()).unwrap());
+            }
+        };
+        patiently(text, heard).await;
     };
     hear("READY=1\n", 1).await;
     hear("WATCHDOG=1\n", 3).await;
