@@ -4,18 +4,16 @@
 //! Whoever knows something new says it here and goes on; nobody is waited for, and where nobody
 //! looks, nothing is made of it.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::civil::Date;
 use kmp::register::RegisterId;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::Level;
 
 use crate::history::MeterKey;
+pub use crate::logging::{LogLine, LogLines};
 use crate::meter::{Heard, Traffic};
 use crate::poll::{Complaint, Trigger};
 use crate::units::UnitSystem;
@@ -454,51 +452,6 @@ pub struct PortInfo {
     pub used_by: Vec<String>,
     /// Whether another program holds it.
     pub busy: bool,
-}
-
-/// A line of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When, by ISO 8601 with the offset of the local zone.
-    pub time: String,
-    /// How bad it is.
-    pub level: Level,
-    /// What happened.
-    pub text: String,
-}
-
-/// How many lines of the log are kept for the page.
-pub const LOG_LINES: usize = 200;
-
-/// No line that is kept is longer: one in `DEBUG` may have some thousand bytes in it.
-const LONGEST_LINE: usize = 4096;
-
-/// The last lines of the log. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub struct LogLines(Arc<Mutex<VecDeque<LogLine>>>);
-
-impl LogLines {
-    /// Adds a line, and forgets the oldest where there are enough.
-    pub fn add(&self, mut line: LogLine) {
-        if line.text.len() > LONGEST_LINE {
-            let whole = (0..=LONGEST_LINE).rev().find(|end| line.text.is_char_boundary(*end));
-            line.text.truncate(whole.unwrap_or_default());
-            line.text.push('…');
-        }
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() >= LOG_LINES {
-            lines.pop_front();
-        }
-        lines.push_back(line);
-    }
-
-    /// Those of this level and worse, the oldest first.
-    #[must_use]
-    pub fn of(&self, level: Level) -> Vec<LogLine> {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Worse is less.
-        lines.iter().filter(|line| line.level <= level).cloned().collect()
-    }
 }
 
 #[cfg(test)]

@@ -271,6 +271,7 @@ pub async fn run(
 ) {
     let mut broker = board.broker();
     let mut journal = Journal { board: board.clone(), told: None };
+    board.set_up(|setup| setup.supervisor = SupervisorState::Asked);
     // Cancelling drops whatever is under way.
     let asking = async {
         let mut known = None;

@@ -5,6 +5,7 @@
 mod date;
 mod file;
 mod format;
+mod kept;
 mod look;
 mod outlet;
 mod queue;
@@ -32,6 +33,7 @@ use tracing_subscriber::{Registry, reload};
 pub use self::date::{DateFormat, DateFormatError};
 pub use self::file::Place;
 pub use self::format::{Format, FormatError};
+pub use self::kept::{LOG_LINES, LogLine, LogLines};
 pub use self::look::{Look, Style};
 pub use self::outlet::{FileSettings, SyslogSettings};
 use self::outlet::{Files, Stdout, Syslog};
@@ -39,7 +41,6 @@ use self::queue::Queue;
 use self::record::Record;
 pub use self::rotation::{ParseWhenError, Rotation, When};
 pub use self::syslog::{Address, Facility, ParseAddressError, ParseFacilityError};
-use crate::status::LogLines;
 
 /// What is logged, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

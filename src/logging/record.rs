@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::ZonedDateTime;
 
-use crate::status::LogLine;
+use super::kept::LogLine;
 
 /// How much an event matters, by Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

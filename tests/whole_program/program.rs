@@ -71,12 +71,12 @@ impl Program {
         variables: &[(&str, &str)],
     ) -> Self {
         // Many run side by side, and only one could have the page's usual place.
-        let is_configured = !variables.is_empty() || folder.path().join("config.yaml").exists();
-        let no_page = is_configured.then_some(("WEB_ENABLED", "no"));
+        let says_where = variables.iter().any(|(name, _)| name.starts_with("WEB_"));
+        let page = (arguments.is_empty() && !says_where).then_some(["--listen", "127.0.0.1:0"]);
         let mut process = command
             .args(arguments)
+            .args(page.iter().flatten())
             .env_clear()
-            .envs(no_page)
             .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::piped())

@@ -1,0 +1,262 @@
+//! A hundred open pages, in real time: what they cost in memory and processor time, and whether polls
+//! notice.
+//!
+//! The program under test is the real one, built for release, and is measured alone: the meter, on a
+//! line of 1200 baud, the broker and the pages are in this process. Each page listens to the events
+//! and, as a browser does, gets the page anew when it hears that something has changed.
+//!
+//! Fails if a poll is off its beat, if a page misses an event, or if a page cannot be had.
+//! `docs/benchmarks.md` says how to read it.
+
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers of small things")]
+
+#[path = "../examples/embedded/mod.rs"]
+mod embedded;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+const PAGES: usize = 100;
+/// Far more often than anybody polls.
+const INTERVAL: Duration = Duration::from_secs(3);
+/// How long each part is.
+const PART: Duration = Duration::from_secs(60);
+/// A poll that begins so much off its beat is late, or too early.
+const IN_TIME: Duration = Duration::from_millis(500);
+/// Of the optical port.
+const BEHAVIOUR: Behaviour =
+    Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
+
+/// When the meter was polled.
+type Polled = Arc<Mutex<Vec<Instant>>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
+    embedded::start(broker).await?;
+    let mut beside = JoinSet::new();
+    let (meter, polled) = serve(&mut beside).await?;
+    let program = Program::start(broker, meter).await?;
+    // The first polls ask more: which meter it is.
+    sleep(INTERVAL * 3).await;
+    let alone = Part::of(&program, &polled).await?;
+
+    let counts = Arc::new(Counts::default());
+    let mut pages = JoinSet::new();
+    for _ in 0..PAGES {
+        pages.spawn(page(program.page, Arc::clone(&counts)));
+    }
+    while counts.open.load(Ordering::Relaxed) < PAGES {
+        tokio::select! {
+            Some(ended) = pages.join_next() => ended??,
+            () = sleep(Duration::from_millis(10)) => {}
+        }
+    }
+    sleep(INTERVAL).await;
+    let before = counts.changed.load(Ordering::Relaxed);
+    let open = Part::of(&program, &polled).await?;
+    let changed = counts.changed.load(Ordering::Relaxed) - before;
+    let lost = pages.try_join_next().is_some();
+    let looked = u32::try_from(counts.looked.load(Ordering::Relaxed))?.max(1);
+    let took = *counts.took.lock().unwrap_or_else(PoisonError::into_inner) / looked;
+    pages.shutdown().await;
+    sleep(INTERVAL).await;
+    let after = Part::of(&program, &polled).await?;
+
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n{PAGES} pages, a poll every {} s, 1200 baud", INTERVAL.as_secs())?;
+    for (name, part) in [("nobody looks", &alone), ("open pages", &open), ("closed again", &after)]
+    {
+        writeln!(
+            out,
+            "  {name:<14} memory {} KiB, processor {} ms in {} s, {} polls, off the beat at most {} ms",
+            part.memory,
+            part.processor.as_millis(),
+            PART.as_secs(),
+            part.polls,
+            part.off.as_millis()
+        )?;
+    }
+    writeln!(out, "  events         {changed}, and after each a page in {} ms", took.as_millis())?;
+    let in_time = [&alone, &open, &after].iter().all(|part| part.off <= IN_TIME);
+    let heard = changed >= (open.polls - 1) * PAGES;
+    if in_time && heard && !lost {
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "  FAILED         in time: {in_time}, all heard: {heard}, a page lost: {lost}")?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// A meter, and when it was polled.
+async fn serve(serving: &mut JoinSet<io::Result<()>>) -> anyhow::Result<(SocketAddr, Polled)> {
+    let (_, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let (address, polled) = (listener.local_addr()?, Polled::default());
+    let times = Arc::clone(&polled);
+    let meter = Simulator::new(registers, BEHAVIOUR);
+    serving.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            meter.serve(stream).await?;
+        }
+    });
+    Ok((address, polled))
+}
+
+/// What the pages have seen together.
+#[derive(Default)]
+struct Counts {
+    open: AtomicUsize,
+    changed: AtomicUsize,
+    looked: AtomicUsize,
+    took: Mutex<Duration>,
+}
+
+/// An open page.
+async fn page(at: SocketAddr, counts: Arc<Counts>) -> anyhow::Result<()> {
+    let mut lines = loop {
+        let mut stream = TcpStream::connect(at).await?;
+        stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+        let mut lines = BufReader::new(stream).lines();
+        // A hundred at once are more than have room; a browser tries again as well.
+        if let Ok(Some(line)) = lines.next_line().await
+            && line.starts_with("HTTP/1.1 200 ")
+        {
+            break lines;
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
+    let mut first = true;
+    while let Some(line) = lines.next_line().await? {
+        if line != "event: changed" {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            counts.changed.fetch_add(1, Ordering::Relaxed);
+        }
+        let asked = Instant::now();
+        while !got(at).await? {
+            sleep(Duration::from_millis(20)).await;
+        }
+        *counts.took.lock().unwrap_or_else(PoisonError::into_inner) += asked.elapsed();
+        if counts.looked.fetch_add(1, Ordering::Relaxed) < PAGES {
+            counts.open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    anyhow::bail!("the page was closed")
+}
+
+/// Whether the page was to be had.
+async fn got(at: SocketAddr) -> anyhow::Result<bool> {
+    let mut stream = TcpStream::connect(at).await?;
+    let mut page = String::new();
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let read = stream.read_to_string(&mut page).await;
+    Ok(asked.is_ok() && read.is_ok() && page.starts_with("HTTP/1.1 200 "))
+}
+
+/// The program.
+struct Program {
+    _process: Child,
+    id: u32,
+    page: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Program {
+    async fn start(broker: SocketAddr, meter: SocketAddr) -> anyhow::Result<Self> {
+        let yaml = format!(
+            "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
+             serial_device: {{ com_port: 'socket://{meter}' }}\n\
+             kamstrup: {{ poll_interval: {}s }}\n\
+             web: {{ listen: '127.0.0.1:0' }}\n",
+            broker.port(),
+            INTERVAL.as_secs()
+        );
+        let folder = TempDir::new()?;
+        let file = folder.path().join("meter.yaml");
+        std::fs::write(&file, yaml)?;
+        let mut process = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+            .arg("--config")
+            .arg(&file)
+            .env_clear()
+            .env("STATE_DIRECTORY", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let id = process.id().context("it runs")?;
+        let mut lines = BufReader::new(process.stdout.take().context("its output")?).lines();
+        let page = loop {
+            let line = lines.next_line().await?.context("it says where the page is")?;
+            if let Some((_, page)) = line.split_once("The status page is at http://") {
+                break page.trim_end_matches('.').parse()?;
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { _process: process, id, page, _folder: folder })
+    }
+
+    /// In user and system mode together.
+    fn processor_time(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id))?;
+        // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
+        let (_, fields) = stat.rsplit_once(')').context("a name")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        let ticks = ticks.sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// In KiB.
+    fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a figure")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+}
+
+/// What the program did and cost for a while.
+struct Part {
+    memory: u64,
+    processor: Duration,
+    polls: usize,
+    /// The furthest that a poll was off its beat.
+    off: Duration,
+}
+
+impl Part {
+    async fn of(program: &Program, polled: &Polled) -> anyhow::Result<Self> {
+        let times = || polled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (before, processor) = (times().len(), program.processor_time()?);
+        sleep(PART).await;
+        let processor = program.processor_time()?.saturating_sub(processor);
+        let memory = program.memory()?;
+        let times = times();
+        let begun = times.get(before..).unwrap_or_default();
+        ensure!(begun.len() > 1, "polls are missing");
+        let off = begun.windows(2).filter_map(|pair| {
+            let [first, second] = pair else { return None };
+            let apart = *second - *first;
+            Some(apart.abs_diff(INTERVAL))
+        });
+        Ok(Self { memory, processor, polls: begun.len(), off: off.max().unwrap_or_default() })
+    }
+}
