@@ -193,7 +193,7 @@ fn hour_after(time: &ZonedDateTime) -> Option<ZonedDateTime> {
 
 /// Curves over one day.
 ///
-/// `None` where there is nothing to draw. Where two readings are further apart than `gap`, nothing is
+/// `None` where no curve has two readings: a dot alone tells nothing. Where two readings are further apart than `gap`, nothing is
 /// drawn between them.
 pub(super) fn curves(
     heading: Heading,
@@ -202,6 +202,9 @@ pub(super) fn curves(
     window: &Window,
     gap: Duration,
 ) -> Option<Chart> {
+    if series.iter().all(|one| one.points.len() < 2) {
+        return None;
+    }
     let values = || series.iter().flat_map(|one| one.points).map(|point| point.value);
     let (low, high) = (values().min()?, values().max()?);
     let scale = Scale::new(low, high, from_zero)?;
@@ -629,7 +632,9 @@ mod tests {
     #[test]
     fn without_values_there_is_no_chart() {
         let window = window("2026-11-24T09:00:00Z");
-        assert!(curves(heading(), &one(&[]), true, &window, GAP).is_none());
+        for points in [&[][..], &[point("2026-11-24T08:55:00Z", "1")]] {
+            assert!(curves(heading(), &one(points), true, &window, GAP).is_none());
+        }
         assert!(bars(heading(), &[], Each::Day, copenhagen()).is_none());
         let (start, end) = (window.start, window.end);
         let unknown = Used { start, end, used: None, so_far: false };
