@@ -56,8 +56,8 @@ impl Board {
             let before = std::mem::replace(known, meters.into_iter().map(numbered).collect());
             for meter in before {
                 if let Some(now) = known.iter_mut().find(|other| other.is_same_as(&meter)) {
-                    let MeterState { title, interval, units, number, .. } = now.clone();
-                    *now = MeterState { title, interval, units, number, ..meter };
+                    let MeterState { number, title, interval, units, .. } = now.clone();
+                    *now = MeterState { number, title, interval, units, ..meter };
                 }
             }
         });
