@@ -1,6 +1,7 @@
 //! The wiring: which tasks there are, what flows between them, in which order they stop, and what of
 //! it another configuration changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -293,7 +294,9 @@ impl Fleet {
         let before = discovery::all_possible(&old, &self.publishing);
         let possible = discovery::all_possible(&meters, &publishing);
         let retained = self.publishing.retain.then(|| inbox::states(&old, &self.topics));
-        let states = inbox::states(&meters, &self.topics);
+        // Where nothing is to be retained any more, all that is must go.
+        let states =
+            if publishing.retain { inbox::states(&meters, &self.topics) } else { BTreeSet::new() };
         let is_as_before = *self.publishing == publishing;
         let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
         let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);

@@ -118,7 +118,7 @@ fn config(broker: &Broker, com_port: &str, parameters: &str) -> String {
     format!(
         "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
          serial_device: {{ com_port: '{com_port}' }}\n\
-         kamstrup: {{ poll_interval: 0.02, parameters: '{parameters}' }}\n",
+         kamstrup: {{ version: 402, poll_interval: 0.02, parameters: '{parameters}' }}\n",
         broker.port()
     )
 }
@@ -514,7 +514,13 @@ async fn who_asks_twice_does_not_wait_for_an_answer() {
     program.says("to the meter").await;
     program.terminate().await;
     program.says("Stopping.").await;
-    program.terminate().await;
+    // What comes too soon after the first may be the same one.
+    let asking = async {
+        while program.runs() {
+            program.terminate().await;
+        }
+    };
+    patiently("it stops", asking).await;
     assert_eq!(program.ended().await.code(), Some(1));
     program.says("error: stopped at once, as asked twice").await;
 }
