@@ -118,6 +118,8 @@ async fn the_sample_logs_as_the_older_program_did() {
     jiff::civil::DateTime::strptime("[%Y-%m-%d %H:%M:%S", &place[..20]).unwrap();
     assert!(place[20..].starts_with(" journal.rs journal:"), "{line}");
     assert!(rest.starts_with("INFO Read 5 of 5"), "{line}");
+    // What a process has written may be read after its end.
+    program.says("Stopped.").await;
     assert_eq!(file.lines().count(), program.log().len(), "both have all lines");
 }
 
