@@ -265,8 +265,7 @@ async fn what_the_meter_says_of_its_faults_is_told_in_words() {
     let registers = Registers::from_yaml("GetType: 0x0000 A1\nenergy: 5 kWh\ninfocode: 16\n");
     let meter = meter_on_tcp(registers.unwrap(), Behaviour::default()).await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
-    let yaml = config(&broker, &meter.com_port, "energy")
-        .replace("kamstrup: {", "kamstrup: { version: 403,");
+    let yaml = config(&broker, &meter.com_port, "energy").replace("version: 402", "version: 403");
     let _program = Program::start(&yaml);
     subscriber.expect("kamstrup/problem", "ON").await;
     subscriber.expect("kamstrup/connection", "ON").await;
