@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,18 +17,12 @@ use crate::app::{self, Around};
 use crate::config::options::{self, Options, OptionsError};
 use crate::history::History;
 use crate::logging::{self, LocalTime};
+use crate::mend::{self, LOOK_AT_OPTIONS};
 use crate::poll::Complaint;
-use crate::status::{Board, Problem, SettingLine};
+use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
-
-/// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
-/// that they are mended without a start is rare.
-const LOOK: Duration = Duration::from_secs(60);
-
-/// So often broken options are told.
-const TELL: Duration = Duration::from_secs(60 * 60);
 
 /// Until everything is tried anew where a part has ended that must not.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -86,7 +80,7 @@ pub async fn run(
         error!("{error:#}.");
     }
     info!("The options are those of {}.", resident.options.display());
-    note(&options.warnings);
+    mend::note::<OptionsError>(&options.warnings);
     board.set_up(|setup| {
         setup.warnings.clone_from(&options.warnings);
         setup.settings = options.effective.lines().map(SettingLine::from).collect();
@@ -102,45 +96,11 @@ pub async fn run(
 
 /// Waits until the options can be used.
 async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board) -> Options {
-    let mut result = first;
-    let mut told: Option<(OptionsError, Instant)> = None;
-    loop {
-        let error = match result {
-            Ok(options) => {
-                board.set_up(|setup| setup.problem = None);
-                return options;
-            }
-            Err(error) => error,
-        };
-        let is_old = |(known, at): &(OptionsError, Instant)| *known == error && at.elapsed() < TELL;
-        if !told.as_ref().is_some_and(is_old) {
-            tell(&error, board);
-            told = Some((error, Instant::now()));
-        }
-        sleep(LOOK).await;
-        result = options::load(file);
-    }
-}
-
-fn tell(error: &OptionsError, board: &Board) {
-    let (words, details) = (error.to_string(), error.problems());
-    let (hint, warnings) = (error.hint().to_owned(), error.warnings().to_vec());
-    error!("{words}.");
-    for detail in &details {
-        error!("{detail}.");
-    }
-    note(&warnings);
-    error!("{hint}");
-    board.set_up(|setup| {
-        setup.problem = Some(Problem { words, details, hint });
-        setup.warnings = warnings;
-    });
-}
-
-fn note(warnings: &[String]) {
-    for warning in warnings {
-        warn!("In the options: {warning}.");
-    }
+    let look = async || {
+        sleep(LOOK_AT_OPTIONS).await;
+        options::load(file)
+    };
+    mend::settle(first, look, board).await
 }
 
 async fn read(
@@ -221,28 +181,25 @@ mod tests {
         let file = folder.path().join("options.json");
         let board = Board::default();
         let first = options::load(&file);
-        let mut settling = tokio::spawn({
-            let (file, board) = (file.clone(), board.clone());
-            async move { settle(&file, first, &board).await }
-        });
+        let mut settling = std::pin::pin!(settle(&file, first, &board));
         let mut wait = async |time| tokio::time::timeout(time, &mut settling).await.ok();
 
-        let half_a_look = LOOK / 2;
+        let half_a_look = LOOK_AT_OPTIONS / 2;
         assert!(wait(half_a_look).await.is_none());
         assert_eq!(told("cannot be read"), 1);
         assert!(board.setup().problem.unwrap().words.contains("cannot be read"));
-        assert!(wait(TELL).await.is_none());
+        assert!(wait(Duration::from_secs(60 * 60)).await.is_none());
         assert_eq!(told("cannot be read"), 2);
 
         std::fs::write(&file, r#"{"port": "COM3", "speed": 1}"#).unwrap();
-        assert!(wait(LOOK).await.is_none());
+        assert!(wait(LOOK_AT_OPTIONS).await.is_none());
         assert_eq!((told("cannot be read"), told("`COM3`"), told("`speed`")), (2, 1, 1));
         let setup = board.setup();
         assert!(setup.problem.unwrap().details[0].contains("`COM3`"));
         assert_eq!(setup.warnings.len(), 1);
 
         std::fs::write(&file, r#"{"port": "/dev/ttyUSB0"}"#).unwrap();
-        let options = wait(LOOK).await.unwrap().unwrap();
+        let options = wait(LOOK_AT_OPTIONS).await.unwrap();
         assert_eq!(options.config.meters[0].endpoint.to_string(), "/dev/ttyUSB0");
         assert_eq!(board.setup().problem, None);
     }

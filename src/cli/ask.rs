@@ -19,6 +19,7 @@ use crate::poll::{Complaint, Plan, PollResult, Reader};
 use crate::reading::{Missing, Reading};
 use crate::transport::{Endpoint, Port};
 use crate::units::{self, Published, UnitSystem};
+use crate::words::sentence;
 use crate::{app, logging, payload};
 
 /// Which meter is asked, and how the answer is shown.
@@ -68,7 +69,7 @@ impl Target {
         // What the service logs is not asked for here, unless somebody looks for a mistake.
         logging::start_beside(if level { config.logging.level } else { tracing::Level::WARN })?;
         for warning in warnings {
-            tracing::warn!("In the configuration: {}", super::sentence(&warning));
+            tracing::warn!("In the configuration: {}", sentence(&warning));
         }
         let meter = self.choose(config.meters)?;
         let plan = app::plan(&meter);

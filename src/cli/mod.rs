@@ -26,14 +26,16 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{Level, debug, info, warn};
+use tracing::{Level, debug, error, info, warn};
 
+use self::reload::Hangup;
 use crate::app::{self, Around};
-use crate::config::{self, ConfigError, Secret, Variables, options};
+use crate::config::{self, ConfigError, Loaded, Secret, Variables, options};
 use crate::history::{self, History};
 use crate::logging::{self, LocalTime};
+use crate::mend;
 use crate::resident::{self, Resident};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
@@ -62,6 +64,10 @@ struct RunArgs {
     /// /data/options.json; stays up whatever is wrong
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     options: Option<PathBuf>,
+    /// With a broken configuration stay, and show on the page what is wrong, until it is mended;
+    /// without this the program ends with exit code 2
+    #[arg(long, conflicts_with = "options")]
+    stay: bool,
     /// Show how it goes on a page at this address, whatever `web` in the configuration says. An
     /// add-on's is for this machine and Home Assistant alone
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -121,9 +127,11 @@ impl Cli {
     /// `--config` may stand before the command too; what else stands there is only for a run.
     fn with_config_in_front(mut self) -> Result<Self, Usage> {
         let Some(command) = &mut self.command else { return Ok(self) };
-        for (option, is_there) in
-            [("--options", self.run.options.is_some()), ("--listen", self.run.listen.is_some())]
-        {
+        for (option, is_there) in [
+            ("--options", self.run.options.is_some()),
+            ("--stay", self.run.stay),
+            ("--listen", self.run.listen.is_some()),
+        ] {
             if is_there {
                 return Err(Usage(format!("`{option}` cannot stand before a command")));
             }
@@ -168,12 +176,6 @@ fn variables() -> Variables {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// A message with its full stop, unless it ends with a question.
-fn sentence(message: &str) -> String {
-    let end = if message.ends_with('?') { "" } else { "." };
-    format!("{message}{end}")
-}
-
 /// Tells the error and what to do about it. 2 is for what the user wrote, 1 for the rest.
 fn report(error: &anyhow::Error) -> ExitCode {
     // Who reads through `head` has seen enough.
@@ -196,29 +198,34 @@ fn report(error: &anyhow::Error) -> ExitCode {
 
 fn start(args: &RunArgs) -> anyhow::Result<()> {
     match &args.options {
-        Some(options) => stay(options, args.listen.unwrap_or(web::IN_ADD_ON)),
-        None => read_and_publish(args.config.as_deref(), args.listen),
+        Some(options) => be_add_on(options, args.listen.unwrap_or(web::IN_ADD_ON)),
+        None => read_and_publish(args),
     }
 }
 
-fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::Result<()> {
-    let variables = variables();
-    let loaded = config::load(file, &variables)?;
-    let log = logging::start(&loaded.config.logging)?;
+fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
+    let (file, variables) = (args.config.as_deref(), variables());
+    let first = match config::load(file, &variables) {
+        Err(error) if !args.stay => return Err(error.into()),
+        first => first,
+    };
+    let log = match &first {
+        Ok(loaded) => logging::start(&loaded.config.logging)?,
+        Err(_) => logging::start(&logging::Settings::to_stdout(Level::INFO))?,
+    };
     let board = Board::default();
     log.keep(board.log().clone());
-    if let Some(file) = &loaded.file {
-        info!("The configuration is {}.", file.display());
-    } else {
-        info!("The configuration is in environment variables; there is no file.");
-    }
-    for warning in &loaded.warnings {
-        warn!("In the configuration: {}", sentence(warning));
+    if let Ok(loaded) = &first {
+        introduce(loaded);
     }
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        let page = Page::new(listen, loaded.config.page);
+        let configured = match &first {
+            Ok(loaded) => loaded.config.page,
+            Err(_) => config::page(file, &variables),
+        };
+        let page = Page::new(args.listen, configured);
         let history = keep_readings(None, &variables, &board, &mut beside);
         let site = Site {
             board: board.clone(),
@@ -227,6 +234,26 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
             clock: LocalTime::now,
         };
         beside.spawn(web::run(page.watch(), site, stop.clone()));
+        let mut hangup = Hangup::new(stop.clone())?;
+        let loaded = match first {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                // Whatever the configuration is: it does what it can.
+                systemd::ready();
+                let mending = mended(error, file, &variables, &mut hangup, &board);
+                let Some(loaded) = stop.run_until_cancelled(mending).await else {
+                    info!("Stopped.");
+                    close(history).await;
+                    return Ok(());
+                };
+                if let Err(error) = log.apply(&loaded.config.logging) {
+                    error!("{error:#}.");
+                }
+                introduce(&loaded);
+                page.change(loaded.config.page);
+                loaded
+            }
+        };
         board.set_up(|setup| {
             setup.warnings.clone_from(&loaded.warnings);
             setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
@@ -242,7 +269,7 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
             ..Around::default()
         };
         let told = reload::Told { log: log.clone(), board, page };
-        let (changes, reloading) = reload::on_hangup(file, &variables, loaded, told, stop.clone())?;
+        let (changes, reloading) = reload::on_hangup(hangup, file, &variables, loaded, told);
         let result = tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
             never = reloading => match never {},
@@ -250,6 +277,37 @@ fn read_and_publish(file: Option<&Path>, listen: Option<SocketAddr>) -> anyhow::
         close(history).await;
         result
     })
+}
+
+/// Says which configuration it is, and what is odd in it.
+fn introduce(loaded: &Loaded) {
+    if let Some(file) = &loaded.file {
+        info!("The configuration is {}.", file.display());
+    } else {
+        info!("The configuration is in environment variables; there is no file.");
+    }
+    mend::note::<ConfigError>(&loaded.warnings);
+}
+
+/// Waits until the configuration can be used: looks every few seconds, and at once when asked to.
+async fn mended(
+    error: ConfigError,
+    file: Option<&Path>,
+    variables: &Variables,
+    hangup: &mut Hangup,
+    board: &Board,
+) -> Loaded {
+    let look = async || {
+        tokio::select! {
+            () = sleep(mend::LOOK_AT_FILE) => {}
+            () = hangup.come() => {
+                systemd::reloading();
+                systemd::ready();
+            }
+        }
+        config::load(file, variables)
+    };
+    mend::settle(Err(error), look, board).await
 }
 
 /// Begins to keep readings.
@@ -302,7 +360,7 @@ impl Page {
 }
 
 /// Is an add-on of Home Assistant.
-fn stay(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
     let log = match &first {
         Ok(options) => logging::start(&options.config.logging)?,

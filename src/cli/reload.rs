@@ -15,22 +15,20 @@ use crate::config::{self, Config, ConfigError, Loaded, Variables};
 use crate::logging;
 use crate::status::{Board, Problem, SettingLine};
 use crate::systemd;
+use crate::words::sentence;
 
 /// What SIGHUP makes of the configuration, and the work that this is, which never ends.
 ///
-/// The variables are those of the start; files that they name are read again. Where the signal says
-/// that the terminal is gone in which the program runs, it stops instead.
+/// The variables are those of the start; files that they name are read again.
 pub(super) fn on_hangup(
+    hangup: Hangup,
     file: Option<&Path>,
     variables: &Variables,
     loaded: Loaded,
     told: Told,
-    stop: CancellationToken,
-) -> anyhow::Result<(mpsc::Receiver<Config>, impl Future<Output = Infallible>)> {
-    let hangup = signal(SignalKind::hangup())?;
+) -> (mpsc::Receiver<Config>, impl Future<Output = Infallible>) {
     let (sender, changes) = mpsc::channel(1);
-    let hangup = Hangup { signal: hangup, was_terminal: io::stdout().is_terminal(), stop };
-    Ok((changes, reload(hangup, sender, file, variables, loaded, told)))
+    (changes, reload(hangup, sender, file, variables, loaded, told))
 }
 
 /// Who is told of another configuration, besides `app`.
@@ -40,7 +38,8 @@ pub(super) struct Told {
     pub(super) page: Page,
 }
 
-struct Hangup {
+/// SIGHUP. Where it says that the terminal is gone in which the program runs, the program stops.
+pub(super) struct Hangup {
     signal: Signal,
     /// Whether standard output was a terminal at the start.
     was_terminal: bool,
@@ -48,8 +47,13 @@ struct Hangup {
 }
 
 impl Hangup {
+    pub(super) fn new(stop: CancellationToken) -> io::Result<Self> {
+        let signal = signal(SignalKind::hangup())?;
+        Ok(Self { signal, was_terminal: io::stdout().is_terminal(), stop })
+    }
+
     /// Waits until the configuration is to be read again.
-    async fn come(&mut self) {
+    pub(super) async fn come(&mut self) {
         while self.signal.recv().await.is_some() {
             if !self.was_terminal || io::stdout().is_terminal() {
                 return;
@@ -99,7 +103,7 @@ async fn reload(
             error!("{error:#}.");
         }
         for warning in &new.warnings {
-            warn!("In the configuration: {}", super::sentence(warning));
+            warn!("In the configuration: {}", sentence(warning));
         }
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
@@ -132,7 +136,6 @@ fn tell(refused: &ConfigError) -> Problem {
     error!("{first}.");
     // What counts the warnings is no message.
     let details = lines.filter_map(|line| line.trim().strip_prefix("- ")).map(str::to_owned);
-    let details: Vec<String> =
-        details.inspect(|line| error!("{}", super::sentence(line))).collect();
+    let details: Vec<String> = details.inspect(|line| error!("{}", sentence(line))).collect();
     Problem { words: first, details, hint: refused.hint().to_owned() }
 }

@@ -201,21 +201,34 @@ fn place_words(place: Option<(u64, u64)>) -> String {
 }
 
 fn problem_words(problems: &[Problem], warnings: &[String]) -> String {
-    let count = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
-    let mut words = format!("the configuration has {}:", count(problems.len(), "error"));
-    let list = |words: &mut String, mut lines: Vec<String>| {
-        lines.sort_by_key(|line| line_number(line));
+    let mut words = format!("{}:", error_words(problems.len()));
+    let list = |words: &mut String, lines: Vec<String>| {
         words.extend(lines.iter().flat_map(|line| ["\n  - ", line]));
     };
-    list(&mut words, problems.iter().map(Problem::to_string).collect());
+    list(&mut words, by_line(problems.iter().map(Problem::to_string)));
     if !warnings.is_empty() {
-        words.extend(["\nand ", &count(warnings.len(), "warning"), ":"]);
-        list(&mut words, warnings.to_vec());
+        words.extend(["\nand ", &count_words(warnings.len(), "warning"), ":"]);
+        list(&mut words, by_line(warnings.iter().cloned()));
     }
     words
+}
+
+fn error_words(count: usize) -> String {
+    format!("the configuration has {}", count_words(count, "error"))
+}
+
+fn count_words(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+/// Messages in the order of the file.
+fn by_line(messages: impl Iterator<Item = String>) -> Vec<String> {
+    let mut messages: Vec<String> = messages.collect();
+    messages.sort_by_key(|message| line_number(message));
+    messages
 }
 
 /// The line of the file that a message names first; those without one come before the others.
@@ -243,8 +256,35 @@ impl ConfigError {
                 "kamstrup2mqtt.example.yaml shows what a file looks like"
             }
             Self::Problems { .. } => {
-                "mend each of them and start again; kamstrup2mqtt.example.yaml shows every setting"
+                "mend each of them; kamstrup2mqtt.example.yaml shows every setting"
             }
+        }
+    }
+
+    /// What is wrong in all, without what is wrong with each setting.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Problems { problems, .. } => error_words(problems.len()),
+            other => other.to_string(),
+        }
+    }
+
+    /// What is wrong with each setting, one sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Problems { problems, .. } => by_line(problems.iter().map(Problem::to_string)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is odd besides, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match self {
+            Self::Problems { warnings, .. } => warnings,
+            _ => &[],
         }
     }
 }
@@ -279,11 +319,7 @@ const PLACES: [&str; 3] = ["config.yaml", "../config.yaml", "/etc/kamstrup2mqtt/
 /// Reads the configuration: from `file`, or from the first of the usual places that has one, or
 /// from `variables` alone.
 pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, ConfigError> {
-    let path = match file {
-        Some(path) => Some(path),
-        None => PLACES.into_iter().map(Path::new).find(|path| path.exists()),
-    };
-    let source = match path {
+    let source = match place(file) {
         Some(path) => {
             let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
             Some((path, read::configuration(path).map_err(unreadable)?))
@@ -291,6 +327,11 @@ pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, Config
         None => None,
     };
     check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
+}
+
+/// The file, or the first of the usual places that has one.
+fn place(file: Option<&Path>) -> Option<&Path> {
+    file.or_else(|| PLACES.into_iter().map(Path::new).find(|path| path.exists()))
 }
 
 /// The configuration for a meter at `port` that is named on the command line: defaults and
@@ -302,6 +343,21 @@ pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError
     settings.read_variables(variables, &mut problems, &mut warnings);
     settings.set("serial_device.com_port", port, Place::Option("--port"));
     Checker { settings: &settings, listed: None, problems, warnings }.finish(None)
+}
+
+/// Where the status page is of a configuration that cannot be used, as far as that can be told.
+#[must_use]
+pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
+    let mut settings = Settings::default();
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    if let Some(path) = place(file)
+        && let Ok(text) = read::configuration(path)
+    {
+        // What could not be read of it has its default.
+        let _ = settings.read_file(path, &text, &mut problems, &mut warnings);
+    }
+    settings.read_variables(variables, &mut problems, &mut warnings);
+    Checker { settings: &settings, listed: None, problems, warnings }.page()
 }
 
 /// Checks a file's text and the variables over it.
@@ -369,9 +425,13 @@ impl<'a> Checker<'a> {
         };
         let logging = self.logging();
         let meters = self.meters(&publishing.id_prefix);
-        let listen = self.value("web.listen", parse)?;
-        let page = self.value("web.enabled", boolean)?.then_some(listen);
+        let page = self.page();
         Some(Config { broker, publishing, meters: meters?, logging: logging?, page })
+    }
+
+    fn page(&mut self) -> Option<SocketAddr> {
+        let listen = self.value("web.listen", parse);
+        self.value("web.enabled", boolean).filter(|is_enabled| *is_enabled).and(listen)
     }
 
     fn port(&mut self, encrypted: bool) -> Option<NonZeroU16> {

@@ -11,6 +11,7 @@ use super::calendar::{Calendar, MINUTE, Millis};
 use super::store::{Place, Store};
 use super::trouble::Trouble;
 use super::{MeterKey, Noted};
+use crate::words::capital;
 
 /// One poll of one meter.
 #[derive(Debug, Clone)]
@@ -158,10 +159,4 @@ pub(super) fn tell(state: &watch::Sender<Option<Trouble>>, new: Option<&Trouble>
         *old = new.cloned();
         true
     });
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
 }

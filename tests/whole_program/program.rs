@@ -31,6 +31,13 @@ impl Program {
         Self::launch(folder, &[], &[])
     }
 
+    /// Runs with this file as `config.yaml`, and stays if that is broken.
+    pub(crate) fn start_to_stay(yaml: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+        Self::launch(folder, &["--stay"], &[])
+    }
+
     /// Runs with these arguments and variables, and no other variables.
     pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::launch(TempDir::new().unwrap(), arguments, variables)
@@ -167,8 +174,13 @@ impl Program {
 
     /// Writes another `config.yaml`, and asks for it to be read as `kill -HUP` does.
     pub(crate) async fn reload(&self, yaml: &str) {
-        std::fs::write(self.folder.path().join("config.yaml"), yaml).unwrap();
+        self.write(yaml);
         self.signal("-HUP").await;
+    }
+
+    /// Writes another `config.yaml`.
+    pub(crate) fn write(&self, yaml: &str) {
+        std::fs::write(self.folder.path().join("config.yaml"), yaml).unwrap();
     }
 
     pub(crate) async fn signal(&self, name: &str) {

@@ -165,6 +165,70 @@ async fn a_broken_file_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test]
+async fn who_stays_shows_a_broken_file_until_it_is_mended() {
+    const SECRET: &str = "hunter2-secret";
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    // The page is where the broken file says.
+    let web = "web: { listen: '127.0.0.1:0' }\nlogging: { level: DEBUG }\n";
+    let right = format!("{}{web}", config(&broker, &meter.com_port, "energy"));
+    let wrong_file = right.replace("0.02", "often").replace("mqtt: {", "mqtt: { passwort: x,");
+    let mut program = Program::start_to_stay(&wrong_file);
+    let page = page_of(&mut program).await;
+    program.says("accepted: minutes").await;
+    program.says("ERROR Mend each of them").await;
+    let shown = ask(page, "/").await;
+    for words in ["the configuration has 1 error.", "`often`", "Mend each of them", "passwort"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    assert!(ask(page, "/ready").await.starts_with("HTTP/1.1 503"));
+
+    // Broken in another way, and looked at as soon as somebody asks for it.
+    program.reload(&format!("mqtt:\n\tpassword: {SECRET}\n")).await;
+    program.says("a tab stands before the text").await;
+    let shown = ask(page, "/").await;
+    assert!(
+        shown.contains(
+            "<strong>Nothing is read until the configuration is mended: config.yaml, line 2"
+        ),
+        "{shown}"
+    );
+
+    // Mended, and found by the program itself.
+    program.write(&right);
+    program.says("INFO The configuration is config.yaml.").await;
+    subscriber.expect("kamstrup/energy", "81947").await;
+    let page = page_of(&mut program).await;
+    assert!(!ask(page, "/").await.contains("settings cannot be used"));
+    // The log is as the mended file says.
+    program.says("DEBUG").await;
+    // From now on the one that counts stays.
+    program.reload(&wrong_file).await;
+    program.says("is not taken; the one before stays").await;
+    program.says_times("did you mean `mqtt.password`?", 2).await;
+    let said = program.log();
+    let begins =
+        |line: &&String| ["ERROR", " WARN"].iter().any(|level| line[26..].starts_with(level));
+    let wrong: Vec<&str> = said.iter().filter(begins).map(|line| &line[26..]).collect();
+    insta::assert_snapshot!("broken_while_it_stays", wrong.join("\n"));
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    subscriber.expect("kamstrup/status", "offline").await;
+    assert_eq!(program.count(SECRET), 0, "{:#?}", program.log());
+}
+
+#[tokio::test]
+async fn who_stays_with_a_broken_file_can_be_stopped() {
+    let mut program = Program::start_to_stay("mqtt: 1\nweb: { enabled: no }\n");
+    program.says("Nothing is read until the configuration is mended").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    program.says("Stopped.").await;
+    assert_eq!(program.count("The status page"), 0, "{:#?}", program.log());
+}
+
+#[tokio::test]
 async fn meters_come_and_go() {
     let mut broker = Broker::start().await;
     let (house, garage) = (example_meter().await, example_meter().await);

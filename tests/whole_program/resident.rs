@@ -168,13 +168,13 @@ impl AddOn {
     }
 }
 
-/// Asks the page, and gives status and body.
 /// Where a program says that its page is.
 pub(crate) async fn page_of(program: &mut Program) -> SocketAddr {
     let line = program.says("The status page is at http://").await;
     line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
 }
 
+/// Asks the page, and gives status, headers and body.
 pub(crate) async fn ask(page: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(page).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
