@@ -72,23 +72,23 @@ def free_port():
 class House:
     """A meter that is read, and its page at `url`."""
 
-    def __init__(self, folder, options=None, state=None):
+    def __init__(self, folder, options=None, state=None, interval="1h"):
         self.folder = folder
         self.processes = []
         try:
-            self._start(options, state)
+            self._start(options, state, interval)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, options, state):
+    def _start(self, options, state, interval):
         self.meter = self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
         socket = self.meter.wait_for(r"(socket://\S+)")[1]
         broker_port = free_port()
         self._run(BROKER, str(broker_port)).wait_for("listens")
         if options is None:
-            config = self.folder / "house.yaml"
-            config.write_text(
+            self.config = self.folder / "house.yaml"
+            self.config.write_text(
                 f"""\
 mqtt:
   host: 127.0.0.1
@@ -100,10 +100,10 @@ serial_device:
   com_port: {socket}
 kamstrup:
   parameters: [energy, volume, flow, power, temp1, temp2, tempdiff, maxpower_y]
-  poll_interval: 1h
+  poll_interval: {interval}
 """
             )
-            arguments = ["--config", str(config)]
+            arguments = ["--stay", "--config", str(self.config)]
         else:
             file = self.folder / "options.json"
             file.write_text(json.dumps(options))

@@ -420,6 +420,18 @@ def test_broken_configuration(build, visit, width, mode):
     picture(page, f"broken-configuration-{width}-{mode}")
 
 
+def test_a_configuration_is_mended(build, visit):
+    house = build(interval="often")
+    page = visit(house.url)
+    is_live(page)
+    expect(page.locator("#problem")).to_contain_text("house.yaml, line")
+    expect(page.locator("#problem")).to_contain_text("often")
+    assert PLANTED not in page.content()
+    house.config.write_text(house.config.read_text().replace("often", "1h"))
+    is_read(page)
+    expect(page.locator("#problem")).to_have_count(0)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("width", SIZES)
 def test_meter_silent(build, visit, width, mode):
