@@ -21,7 +21,8 @@ pub(super) fn device_class(measure: Measure) -> Option<&'static str> {
         Quantity::Power => ("power", &["W", "kW", "MW", "GW"]),
         Quantity::Temperature => ("temperature", &["°C"]),
         Quantity::TemperatureDifference => ("temperature_delta", &["°C", "K"]),
-        // Not `water`: heating water runs in a circle and is not consumed.
+        // Not `water`: heating water runs in a circle and is not consumed (see
+        // `is_consumed_water`).
         Quantity::Volume => ("volume", &["L", "m³"]),
         Quantity::Flow => ("volume_flow_rate", &["L/h", "m³/h"]),
         Quantity::Duration => ("duration", &["d", "h", "min", "s", "ms"]),
@@ -65,8 +66,12 @@ const VOLUME: RegisterId = RegisterId::new(68);
 /// Whether a register has more decimal places than others of its unit.
 pub(super) fn is_in_high_resolution(register: RegisterId, models: &[Model]) -> bool {
     let wraps = register.info().is_some_and(|info| info.kind == Kind::WrappingCounter);
-    let is_water = register == VOLUME && models == [Model::Multical21];
-    wraps || is_water || HIGH_RESOLUTION.contains(&register)
+    wraps || is_consumed_water(register, models) || HIGH_RESOLUTION.contains(&register)
+}
+
+/// Whether it is the water that a house has used, which the energy dashboard takes by its class alone.
+pub(super) fn is_consumed_water(register: RegisterId, models: &[Model]) -> bool {
+    register == VOLUME && models == [Model::Multical21]
 }
 
 /// Decimal places that meters usually have in a unit, and those of their registers with more digits.

@@ -25,7 +25,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::classes::{
-    device_class, display_precision, icon, is_diagnostic, is_in_high_resolution, state_class,
+    device_class, display_precision, icon, is_consumed_water, is_diagnostic, is_in_high_resolution,
+    state_class,
 };
 use self::entity::{Channel, Component, Device, Entity, Shared, config_topic};
 pub use self::judge::{Claims, LONGEST_PAYLOAD, Verdict, judge};
@@ -197,9 +198,11 @@ fn value(
     };
     let device_class = device_class(measure);
     let is_fine = is_in_high_resolution(parameter.register(), &identity.models);
+    let is_water = is_consumed_water(parameter.register(), &identity.models);
+    let of_water = device_class.filter(|_| is_water).map(|_| "water");
     Entity {
         unit_of_measurement: measure.unit,
-        device_class,
+        device_class: of_water.or(device_class),
         state_class: state_class(measure, device_class),
         suggested_display_precision: display_precision(measure, is_fine),
         icon: Some(icon(measure)),

@@ -459,6 +459,32 @@ fn a_603_with_cooling() {
     ));
 }
 
+/// The energy dashboard takes its volume as water, and that of no heat meter.
+#[test]
+fn what_a_water_meter_counts_is_consumed() {
+    let volume = |model| {
+        let (mut meter, publishing) = loaded("volume,volume_reverse", "");
+        meter.version = crate::identity::Version::Model(model);
+        let simulated = match model {
+            Model::Multical21 => simulator::Model::Multical21,
+            _ => simulator::Model::Generic,
+        };
+        let holds = Registers::model(simulated, EnergyUnit::KilowattHour, 0);
+        meter.parameters.retain(|parameter| holds.values.contains_key(&parameter.register()));
+        let messages = of_simulated(simulated, EnergyUnit::KilowattHour, &meter, &publishing);
+        let mut entities = parsed(&messages);
+        entities.truncate(meter.parameters.len());
+        let classes = entities.iter().map(|entity| {
+            let class = |key: &str| entity[key].as_str().unwrap().to_owned();
+            (class("device_class"), class("state_class"))
+        });
+        classes.collect::<Vec<_>>()
+    };
+    let class = |name: &str| (name.to_owned(), "total_increasing".to_owned());
+    assert_eq!(volume(Model::Multical21), [class("water"), class("volume")]);
+    assert_eq!(volume(Model::Multical403), [class("volume")]);
+}
+
 #[test]
 fn three_named_meters_share_nothing_but_the_program() {
     let (mut lines, mut ids) = (Vec::new(), BTreeSet::new());
