@@ -1,12 +1,14 @@
 //! `kamstrup2mqtt health`
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::config;
 use crate::fetch::{self, Server};
 use crate::web;
 
@@ -15,20 +17,34 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where the page of the running program is
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = web::HERE)]
-    listen: SocketAddr,
+    /// The configuration of the running program, which says where its page is; looked for as when it
+    /// is started
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where the page of the running program is, whatever the configuration says
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
+    listen: Option<SocketAddr>,
+}
+
+impl Arguments {
+    fn page(&self) -> anyhow::Result<SocketAddr> {
+        if let Some(listen) = self.listen {
+            return Ok(listen);
+        }
+        config::page(self.config.as_deref(), &super::variables())
+            .context("the page is switched off (`web.enabled`), and nobody else can be asked")
+    }
 }
 
 /// Tells that the process turns, never that meter or broker are well: a container that is called
 /// unhealthy is restarted, which would help neither.
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
-    let address = here(args.listen);
+    let address = here(args.page()?);
     super::with_signals(async |_stop| {
         let server = Server::new(address.ip().to_string(), address.port());
         let answer = fetch::get(&server, web::HEALTH, None, PATIENCE).await;
         let answer = answer.with_context(|| {
-            format!("no program answers at http://{address}; it does when started with `--listen`")
+            format!("no program answers at http://{address}, where its page should be")
         })?;
         if answer.status != 200 || answer.body != web::HEALTHY.as_bytes() {
             bail!("what answers at http://{address} is not kamstrup2mqtt");

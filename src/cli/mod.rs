@@ -143,7 +143,8 @@ impl Cli {
             Command::Info(args) => args.target.config(),
             Command::Scan(args) => args.target.config(),
             Command::Forget(args) => (&mut args.config, None),
-            Command::Registers(_) | Command::Health(_) | Command::Simulate(_) => {
+            Command::Health(args) => (&mut args.config, None),
+            Command::Registers(_) | Command::Simulate(_) => {
                 return Err(Usage(
                     "this command reads no configuration: leave `--config` out".into(),
                 ));

@@ -319,19 +319,16 @@ const PLACES: [&str; 3] = ["config.yaml", "../config.yaml", "/etc/kamstrup2mqtt/
 /// Reads the configuration: from `file`, or from the first of the usual places that has one, or
 /// from `variables` alone.
 pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, ConfigError> {
-    let source = match place(file) {
-        Some(path) => {
-            let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-            Some((path, read::configuration(path).map_err(unreadable)?))
-        }
-        None => None,
-    };
+    let source = content(file)?;
     check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
 }
 
-/// The file, or the first of the usual places that has one.
-fn place(file: Option<&Path>) -> Option<&Path> {
-    file.or_else(|| PLACES.into_iter().map(Path::new).find(|path| path.exists()))
+/// The file that counts, and what is in it.
+fn content(file: Option<&Path>) -> Result<Option<(&Path, String)>, ConfigError> {
+    let usual = || PLACES.into_iter().map(Path::new).find(|path| path.exists());
+    let Some(path) = file.or_else(usual) else { return Ok(None) };
+    let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+    Ok(Some((path, read::configuration(path).map_err(unreadable)?)))
 }
 
 /// The configuration for a meter at `port` that is named on the command line: defaults and
@@ -345,18 +342,19 @@ pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError
     Checker { settings: &settings, listed: None, problems, warnings }.finish(None)
 }
 
-/// Where the status page is of a configuration that cannot be used, as far as that can be told.
+/// Where the page is, whatever else is wrong in the configuration; `None` where it has none.
 #[must_use]
 pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
     let mut settings = Settings::default();
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    if let Some(path) = place(file)
-        && let Ok(text) = read::configuration(path)
-    {
-        // What could not be read of it has its default.
+    // What cannot be read says nothing of the page.
+    if let Ok(Some((path, text))) = content(file) {
         let _ = settings.read_file(path, &text, &mut problems, &mut warnings);
     }
-    settings.read_variables(variables, &mut problems, &mut warnings);
+    // Others may name files with secrets, which are not wanted here.
+    let mut variables = variables.clone();
+    variables.retain(|name, _| name.starts_with("WEB_"));
+    settings.read_variables(&variables, &mut problems, &mut warnings);
     Checker { settings: &settings, listed: None, problems, warnings }.page()
 }
 
@@ -1147,6 +1145,28 @@ mod tests {
     }
 
     /// Everything that is refused, in its own words.
+    #[test]
+    fn where_the_page_is_whatever_else_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("meter.yaml");
+        let found = |text: &str, variables: &[(&str, &str)]| {
+            std::fs::write(&file, text).unwrap();
+            let text = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(value));
+            let variables = variables.iter().map(text).collect();
+            page(Some(&file), &variables).map(|page| page.to_string())
+        };
+        let at = |text: &str| Some(text.to_owned());
+        let elsewhere = "mqtt: { qos: 7 }\nweb: { listen: '0.0.0.0:80' }\n";
+        assert_eq!(found("mqtt:\n", &[]), at("127.0.0.1:8099"));
+        assert_eq!(found(elsewhere, &[("MQTT_PASSWORD_FILE", "/no/such")]), at("0.0.0.0:80"));
+        assert_eq!(found(elsewhere, &[("WEB_LISTEN", "[::1]:81")]), at("[::1]:81"));
+        assert_eq!(found(elsewhere, &[("WEB_ENABLED", "no")]), None);
+        assert_eq!(found("web: { listen: here }\n", &[]), at("127.0.0.1:8099"));
+        assert_eq!(found("mqtt:\n\tqos: 7\n", &[("WEB_LISTEN", "[::1]:81")]), at("[::1]:81"));
+        let none = page(Some(&folder.path().join("none")), &Variables::new());
+        assert_eq!(none.map(|page| page.to_string()), at("127.0.0.1:8099"));
+    }
+
     #[test]
     fn errors() {
         let files = [

@@ -185,8 +185,13 @@ pub(crate) async fn ask(page: SocketAddr, path: &str) -> String {
 }
 
 async fn is_healthy(page: &str) -> bool {
+    finds_its_page(&["--listen", page], &[]).await
+}
+
+async fn finds_its_page(arguments: &[&str], variables: &[(&str, &str)]) -> bool {
     let mut command = Command::new(binary());
-    command.args(["health", "--listen", page]).env_clear().stdin(Stdio::null());
+    command.arg("health").args(arguments).stdin(Stdio::null());
+    command.env_clear().envs(variables.iter().copied());
     let output = patiently("health", command.stderr(Stdio::piped()).output()).await.unwrap();
     match output.status.code() {
         Some(0) => assert_eq!(output.stderr, b""),
@@ -549,6 +554,14 @@ async fn the_page_of_the_program_alone() {
         assert!(page.contains(words), "{page}");
     }
     assert!(is_healthy(&listen).await);
+    // As a container's health is asked for: by what the program itself was told.
+    let all = listen.replace("127.0.0.1", "0.0.0.0");
+    assert!(finds_its_page(&[], &[("WEB_LISTEN", &all)]).await);
+    assert!(!finds_its_page(&[], &[("WEB_LISTEN", &all), ("WEB_ENABLED", "no")]).await);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("meter.yaml");
+    std::fs::write(&file, format!("web: {{ listen: '{listen}' }}\n")).unwrap();
+    assert!(finds_its_page(&["--config", file.to_str().unwrap()], &[]).await);
     // What answers there must be this program.
     assert!(!is_healthy(&format!("127.0.0.1:{port}")).await);
     program.terminate().await;
