@@ -8,7 +8,7 @@
     reason = "a test ends with a panic"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -777,4 +777,57 @@ fn images_start_the_program_as_they_should() {
         let is_taken = ["config.yaml", "config.yml", "config.json"].contains(&name);
         assert!(!is_taken || file.parent() == Some(&root().join(ADDON)), "{}", file.display());
     }
+}
+
+/// The lines of a unit, each with its section; what is said twice is one text.
+fn unit(path: &str) -> BTreeMap<String, String> {
+    let mut settings: BTreeMap<String, String> = BTreeMap::new();
+    let text = text(path);
+    let mut section = "";
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let Some((key, value)) = line.split_once('=') else {
+            section = line;
+            continue;
+        };
+        settings.entry(format!("{section}{key}")).or_default().push_str(value);
+    }
+    settings
+}
+
+/// The plain unit and that of the package do the same, but for who runs it, and from where; and what
+/// hardens the service may be missing on a system that is not Debian.
+#[test]
+fn both_units_are_alike() {
+    let (ours, plain) =
+        (unit("packaging/debian/kamstrup2mqtt.service"), unit("contrib/kamstrup2mqtt.service"));
+    let own = ["[Unit]Documentation", "[Service]ExecStart", "[Service]User"];
+    for (key, value) in plain.iter().filter(|(key, _)| !own.contains(&key.as_str())) {
+        assert_eq!(ours.get(key), Some(value), "{key}");
+    }
+    let path = |unit: &BTreeMap<String, String>| {
+        unit["[Service]ExecStart"].rsplit_once("bin/").unwrap().1.to_owned()
+    };
+    assert_eq!(path(&ours), path(&plain));
+    let hardening = [
+        "CapabilityBoundingSet",
+        "Device",
+        "DynamicUser",
+        "Keyring",
+        "Lock",
+        "Memory",
+        "Proc",
+        "Protect",
+        "Remove",
+        "Restrict",
+        "SupplementaryGroups",
+        "SystemCall",
+    ];
+    let missing = ours.keys().filter(|key| !plain.contains_key(*key));
+    let missing: Vec<_> = missing
+        .filter(|key| {
+            let name = key.strip_prefix("[Service]").unwrap_or(key);
+            !hardening.iter().any(|start| name.starts_with(start))
+        })
+        .collect();
+    assert_eq!(missing, Vec::<&String>::new(), "the plain unit has none of these");
 }
