@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use kamstrup2mqtt::config;
 use serde_json::Value;
@@ -830,4 +830,160 @@ fn both_units_are_alike() {
         })
         .collect();
     assert_eq!(missing, Vec::<&String>::new(), "the plain unit has none of these");
+}
+
+// ---- Links
+
+/// What is shipped together: where each file is there, and which one of the repository it is.
+type Shipped = BTreeMap<PathBuf, PathBuf>;
+
+/// Puts a file, all files of a folder, or those of a pattern like `docs/*.md`, into a folder.
+fn ship(from: &str, to: &Path, all: &mut Shipped) {
+    let path = root().join(from);
+    if from.starts_with("target/") {
+        // Made when it is packed: programs and manuals, which have no links.
+    } else if path.is_dir() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        for file in names(from) {
+            ship(&format!("{from}/{file}"), &to.join(name), all);
+        }
+    } else if let Some((folder, end)) = from.split_once('*') {
+        for file in names(folder).iter().filter(|file| file.ends_with(end)) {
+            ship(&format!("{folder}{file}"), to, all);
+        }
+    } else {
+        assert!(path.is_file(), "there is no {from}");
+        all.insert(to.join(path.file_name().unwrap()), path);
+    }
+}
+
+fn in_the_debian_package() -> Shipped {
+    let mut all = Shipped::new();
+    let manifest = text("Cargo.toml");
+    let assets = manifest.split_once("assets = [\n").unwrap().1.split_once("\n]\n").unwrap().0;
+    for line in assets.lines().filter(|line| !line.trim().starts_with('#')) {
+        let [from, to, _]: [String; 3] =
+            serde_json::from_str(line.trim().trim_end_matches(',')).unwrap();
+        // A name that ends without a slash is that of the file there.
+        if to.ends_with('/') {
+            ship(&from, Path::new(&to), &mut all);
+        } else if !from.starts_with("target/") {
+            all.insert(PathBuf::from(to), root().join(from));
+        }
+    }
+    all
+}
+
+fn in_the_archive() -> Shipped {
+    let mut all = Shipped::new();
+    let script = text("packaging/archive");
+    let copy = script.lines().find_map(|line| line.strip_prefix("cp -r ")).unwrap();
+    let files = copy.split(' ').filter(|word| !word.starts_with('"'));
+    for file in files {
+        ship(file, Path::new(""), &mut all);
+    }
+    all
+}
+
+/// The targets of links in a Markdown text.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).map(|rest| rest.split([')', '\n']).next().unwrap()).collect()
+}
+
+/// What the headings of a Markdown text are called in links.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut in_code = false;
+    let mut anchors = BTreeSet::new();
+    for line in text.lines() {
+        in_code ^= line.starts_with("```");
+        if !in_code && line.starts_with('#') {
+            let title = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            anchors.insert(kept.collect::<String>().replace(' ', "-"));
+        }
+    }
+    anchors
+}
+
+/// `a/b/../c` is `a/c`; nothing where it leaves what it is in.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir if normal.pop() => {}
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    Some(normal)
+}
+
+/// Links of documents that are shipped together, which lead to nothing that is among them; and links
+/// to our repository to what is not in it.
+fn dangling(shipped: &Shipped) -> Vec<String> {
+    let data = yaml("build.yaml");
+    let (owner, repository) = (string(&data["owner"]), string(&data["repository"]));
+    let ours = format!("https://github.com/{owner}/{repository}/blob/HEAD/");
+    let mut dangling = Vec::new();
+    let documents =
+        shipped.iter().filter(|(at, _)| at.extension().is_some_and(|kind| kind == "md"));
+    for (at, document) in documents {
+        let text = fs::read_to_string(document).unwrap();
+        for link in links(&text) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path.strip_prefix(&ours) {
+                Some(path) => Some(root().join(path)).filter(|path| path.exists()),
+                None if path.contains("://") => continue,
+                None if path.is_empty() => Some(document.clone()),
+                None => normal(&at.parent().unwrap().join(path))
+                    .and_then(|path| shipped.get(&path).cloned()),
+            };
+            let is_there = target.is_some_and(|target| {
+                anchor.is_empty()
+                    || fs::read_to_string(target).is_ok_and(|text| anchors(&text).contains(anchor))
+            });
+            if !is_there {
+                dangling.push(format!("{}: {link}", at.display()));
+            }
+        }
+    }
+    dangling
+}
+
+#[test]
+fn no_link_of_what_is_shipped_leads_nowhere() {
+    let none = Vec::<String>::new();
+    let debian = in_the_debian_package();
+    for file in ["README.md", "docs/packages.md", "kamstrup2mqtt.example.yaml"] {
+        let path = Path::new("usr/share/doc/kamstrup2mqtt").join(file);
+        assert!(debian.contains_key(&path), "the package has no {}", path.display());
+    }
+    assert_eq!(dangling(&debian), none, "in the Debian package");
+    let archive = in_the_archive();
+    assert!(archive.contains_key(Path::new("contrib/kamstrup2mqtt.service")));
+    assert_eq!(dangling(&archive), none, "in the archive");
+
+    // In the repository, where all files are; below `src` are parts of documents.
+    let mut files = Vec::new();
+    texts(&root(), &mut files);
+    files.retain(|file| !file.starts_with(root().join("src")));
+    let place = |file: PathBuf| (file.strip_prefix(root()).unwrap().to_owned(), file);
+    let repository: Shipped = files.into_iter().map(place).collect();
+    assert_eq!(dangling(&repository), none, "in the repository");
+
+    // Home Assistant shows each of these alone.
+    for name in ["README.md", "DOCS.md", "CHANGELOG.md"] {
+        let path = root().join(ADDON).join(name);
+        let alone = Shipped::from([(PathBuf::from(name), path)]);
+        assert_eq!(dangling(&alone), none, "in Home Assistant");
+    }
+
+    // It does see what is wrong.
+    let mut less = archive;
+    less.remove(Path::new("docs/values.md"));
+    assert_eq!(
+        dangling(&less),
+        ["README.md: docs/values.md#the-water-meter-multical-21", "README.md: docs/values.md"]
+    );
 }
