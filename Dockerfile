@@ -1,7 +1,8 @@
 # The image for everybody but Home Assistant (which has kamstrup2mqtt-addon/Dockerfile):
 #
 #   docker build -t kamstrup2mqtt:latest .
-#   docker run --rm -v "$PWD/my.yaml:/app/config.yaml" --device /dev/ttyUSB0 kamstrup2mqtt:latest
+#   docker run --rm -v "$PWD/my.yaml:/app/config.yaml:ro" -v kamstrup2mqtt:/var/lib/kamstrup2mqtt \
+#     --device /dev/ttyUSB0 kamstrup2mqtt:latest
 #
 # TOOLCHAIN and BASE can be changed where others are at hand; with BINARY, a path in the repository,
 # nothing is compiled, and TOOLCHAIN can be any image with a shell.
@@ -20,17 +21,22 @@ FROM ${BASE}
 RUN if command -v apk >/dev/null; then apk add --no-cache ca-certificates tzdata; fi \
     && test -d /usr/share/zoneinfo && test -d /etc/ssl/certs
 COPY --from=build /out/kamstrup2mqtt /usr/bin/kamstrup2mqtt
+# Where readings are kept, also where all else is read-only. A volume that is new takes over whose it
+# is.
+RUN install -d -o 1000 -g 20 -m 770 /var/lib/kamstrup2mqtt
+ENV STATE_DIRECTORY=/var/lib/kamstrup2mqtt
+VOLUME /var/lib/kamstrup2mqtt
 # Where the older program had its file, which is looked for in the working directory.
 WORKDIR /app
 # Not root; 20 is the group dialout, which owns serial ports. Where a device has another group:
 # `--group-add`.
 USER 1000:20
-# Whether the process turns, never whether meter or broker are well. It is answered by the page on
-# port 8099, which nobody outside of the container can reach.
+# Whether the process turns, never whether meter or broker are well. It is answered by the page, which
+# nobody outside of the container can reach unless WEB_LISTEN, or `web.listen` in the file, says so;
+# `health` goes by the same.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=20s \
-    CMD ["/usr/bin/kamstrup2mqtt", "health", "--listen", "127.0.0.1:8099"]
+    CMD ["/usr/bin/kamstrup2mqtt", "health"]
 ENTRYPOINT ["/usr/bin/kamstrup2mqtt"]
-CMD ["--listen", "127.0.0.1:8099"]
 
 ARG BUILD_VERSION
 LABEL org.opencontainers.image.title="kamstrup2mqtt" \

@@ -761,14 +761,30 @@ fn a_release_is_offered_last() {
 #[test]
 fn images_start_the_program_as_they_should() {
     let addon = text(&format!("{ADDON}/Dockerfile"));
-    assert!(addon.contains("CMD [\"/usr/bin/kamstrup2mqtt\", \"health\"]"));
+    // It may read no file that could say where the page is.
+    let health = "CMD [\"/usr/bin/kamstrup2mqtt\", \"health\", \"--listen\", \"127.0.0.1:8099\"]";
+    assert!(addon.contains(health));
     let run = text(&format!("{ADDON}/run.sh"));
     assert!(run.starts_with("#!/usr/bin/with-contenv sh\n"));
     assert!(run.ends_with("exec /usr/bin/kamstrup2mqtt --options /data/options.json\n"));
 
     let standalone = text("Dockerfile");
     assert!(standalone.contains("\nUSER 1000:20\n") && standalone.contains("\nWORKDIR /app\n"));
-    assert!(standalone.contains("\nHEALTHCHECK "));
+    // Where the page is, WEB_LISTEN or the file says, to the program and to who asks for its health.
+    assert!(standalone.contains("    CMD [\"/usr/bin/kamstrup2mqtt\", \"health\"]\nENTRYPOINT "));
+    assert!(!standalone.contains("--listen") && !standalone.contains("\nCMD "));
+    let kept = "/var/lib/kamstrup2mqtt";
+    for line in [
+        format!("RUN install -d -o 1000 -g 20 -m 770 {kept}"),
+        format!("ENV STATE_DIRECTORY={kept}"),
+        format!("VOLUME {kept}"),
+    ] {
+        assert!(standalone.contains(&format!("\n{line}\n")), "{line}");
+    }
+    let compose = &yaml("compose.yaml")["services"]["kamstrup2mqtt"];
+    assert_eq!(compose["volumes"], serde_json::json!([format!("kamstrup2mqtt:{kept}")]));
+    assert_eq!(compose["ports"], serde_json::json!(["127.0.0.1:8099:8099"]));
+    assert_eq!(compose["environment"]["WEB_LISTEN"], "0.0.0.0:8099");
     // The store reads every file of these names.
     let mut files = Vec::new();
     texts(&root(), &mut files);
