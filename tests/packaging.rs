@@ -520,6 +520,14 @@ fn every_trouble_is_documented() {
         let found = line.split(". ").next().unwrap();
         check(found.split(" (Received").next().unwrap());
     }
+    let of_the_form =
+        "src/snapshots/kamstrup2mqtt__mqtt__tests__every_trouble_is_told_in_words_of_the_form";
+    for line in snapshot(of_the_form).iter().filter(|line| !line.starts_with(' ')) {
+        let found = line.split(". ").next().unwrap().split(['`', '(']).next().unwrap();
+        let found = found.split(" on 2026-").next().unwrap().split(" from 2026-").next().unwrap();
+        let found = found.split(", or it wants a certificate").next().unwrap();
+        check(found.trim_end().trim_end_matches('.'));
+    }
     for name in ["every_trouble_with_tls_says_what_to_do", "a_port_with_the_other_language_is_told"]
     {
         for line in snapshot(&format!("src/mqtt/snapshots/kamstrup2mqtt__mqtt__encrypted__{name}"))
@@ -540,6 +548,15 @@ fn every_trouble_is_documented() {
         let found = line.split_once(": ").unwrap().1;
         if !found.starts_with("Supplied") {
             check(found.split([':', '.']).next().unwrap());
+        }
+    }
+    for line in snapshot(
+        "src/history/snapshots/kamstrup2mqtt__history__trouble__tests__each_trouble_in_words",
+    ) {
+        if !line.starts_with(' ') {
+            let found = line.rsplit_once(": ").map_or(line.as_str(), |(_, found)| found);
+            let found = found.replace("/data/history.db", "...");
+            check(found.split(" (").next().unwrap().trim_end_matches('.').trim_end());
         }
     }
     assert!(missing.is_empty(), "DOCS.md says nothing of:\n{}", missing.join("\n"));
