@@ -83,7 +83,7 @@ pub async fn run(
     mend::note::<OptionsError>(&options.warnings);
     board.set_up(|setup| {
         setup.warnings.clone_from(&options.warnings);
-        setup.settings = options.effective.lines().map(SettingLine::from).collect();
+        setup.settings = options.lines().map(SettingLine::from).collect();
     });
     let options = Arc::new(options);
     while !stop.is_cancelled() {

@@ -78,6 +78,7 @@ impl<'a> From<&'a Entry> for EntryJson<'a> {
         let json = |from| Self { key, value, from, name, file, line, column };
         match origin {
             Origin::Default => json("default"),
+            Origin::Form => json("options"),
             Origin::Option(option) => Self { name: Some(option), ..json("option") },
             Origin::Variable(variable) => Self { name: Some(variable), ..json("variable") },
             Origin::SecretFile { variable, path } => Self {

@@ -56,6 +56,8 @@ pub enum Origin {
     Default,
     /// An option of the command line.
     Option(&'static str),
+    /// An option of the add-on.
+    Form,
     /// A variable.
     Variable(&'static str),
     /// A file that a variable names.
@@ -74,6 +76,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Option(option) => write!(f, "option {option}"),
+            Self::Form => f.write_str("options"),
             Self::Variable(variable) => write!(f, "variable {variable}"),
             Self::SecretFile { variable, path } => {
                 write!(f, "file {} (variable {variable})", path.display())
@@ -88,12 +91,13 @@ impl From<&Place> for Origin {
         match place {
             Place::Default => Self::Default,
             Place::Option(option) => Self::Option(option),
+            Place::Form => Self::Form,
             Place::Variable(variable) => Self::Variable(variable),
             Place::SecretFile { variable, path } => {
                 Self::SecretFile { variable: variable.clone(), path: path.clone() }
             }
             Place::File(spot) => Self::File(spot.clone()),
-            Place::Item(item) => item.spot.clone().map_or(Self::Default, Self::File),
+            Place::Item(item) => item.spot.clone().map_or(Self::Form, Self::File),
         }
     }
 }

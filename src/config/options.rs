@@ -85,7 +85,9 @@ pub struct Options {
     /// Whether they say which broker it is; else Home Assistant is asked.
     pub own_broker: bool,
     /// What counts, setting by setting, in the names of the file that others write.
-    pub effective: Effective,
+    effective: Effective,
+    /// Which of the two options of the port counts.
+    port: &'static str,
     settings: Settings,
 }
 
@@ -211,6 +213,33 @@ pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
 }
 
 impl Options {
+    /// What counts of it, for people, in the names of the form: each option, its value, and whether
+    /// it was set. What the form does not have counts as it is by itself, and is left out; so is who
+    /// the broker is where Home Assistant says it.
+    pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
+        self.effective.lines().filter_map(|[key, value, origin]| {
+            let (setting, whose) = key.split_once(' ').unwrap_or((&key, ""));
+            let option = self.option(setting)?;
+            Some([format!("{option} {whose}").trim_end().to_owned(), value, origin])
+        })
+    }
+
+    /// The option for a setting as `mqtt.host`, or as `com_port` of a listed meter.
+    fn option(&self, setting: &str) -> Option<String> {
+        let broker = BROKER.iter().filter(|_| self.own_broker);
+        if let Some(row) = PUBLISHING.iter().chain(broker).find(|row| row.path == setting) {
+            return Some(format!("{} of {MQTT}", row.option));
+        }
+        if setting == PORT {
+            return Some(self.port.to_owned());
+        }
+        let (of_list, port) = ([DEVICE_NAME], [row(WRITTEN_PORT, PORT)]);
+        let listed = OF_METER.iter().chain(&of_list).chain(&port);
+        let listed = listed.filter(|row| row.path.rsplit('.').next() == Some(setting));
+        let single = OF_METER.iter().chain([&LOG_LEVEL]).filter(|row| row.path == setting);
+        single.chain(listed).map(|row| row.option.to_owned()).next()
+    }
+
     /// The same with the broker that Home Assistant has said. An error says what is wrong with that.
     pub fn with_broker(&self, supplied: &Supplied) -> Result<Config, OptionsError> {
         let mut settings = self.settings.clone();
@@ -251,11 +280,11 @@ impl Form {
         self.settings.set("kamstrup.version", "auto", Place::Default);
         if let Some((option, raw)) = self.port(&mut options, "") {
             self.port = Some(option);
-            self.settings.set_raw(PORT, raw, Place::Default);
+            self.settings.set_raw(PORT, raw, Place::Form);
         }
         for row in OF_METER.iter().chain([&LOG_LEVEL]) {
             if let Some(raw) = self.take(&mut options, row, "") {
-                self.settings.set_raw(row.path, raw, Place::Default);
+                self.settings.set_raw(row.path, raw, Place::Form);
             }
         }
         match options.remove(MQTT) {
@@ -275,7 +304,7 @@ impl Form {
         const OF: &str = " of `mqtt`";
         for row in &PUBLISHING {
             if let Some(raw) = self.take(&mut options, row, OF) {
-                self.settings.set_raw(row.path, raw, Place::Default);
+                self.settings.set_raw(row.path, raw, Place::Form);
             }
         }
         let mut broker = BTreeMap::new();
@@ -288,7 +317,7 @@ impl Form {
         self.own_broker = broker.contains_key("host");
         if self.own_broker {
             for (path, raw) in broker.into_values() {
-                self.settings.set_raw(path, in_folder(path, raw), Place::Default);
+                self.settings.set_raw(path, in_folder(path, raw), Place::Form);
             }
             return;
         }
@@ -393,12 +422,13 @@ impl Form {
     fn finish(self) -> Result<Options, OptionsError> {
         let Self { settings, problems, warnings, own_broker, port } = self;
         let checker = Checker { settings: &settings, listed: None, problems, warnings };
+        let known = port.unwrap_or(WRITTEN_PORT);
         let port = port.unwrap_or("serial_port` or `port");
         match checker.finish(None) {
             Ok(loaded) => {
                 let warnings = loaded.warnings.iter().map(|text| in_words(text, port)).collect();
                 let (config, effective) = (loaded.config, loaded.settings);
-                Ok(Options { config, warnings, own_broker, effective, settings })
+                Ok(Options { config, warnings, own_broker, effective, port: known, settings })
             }
             Err(error) => Err(worded(error, port)),
         }
@@ -574,6 +604,23 @@ mod tests {
             format!("{name}: {warnings:#?}\n{broker:?}\n{publishing:?}\n{log_level:?}\n{meters}")
         });
         insta::assert_snapshot!(texts.join("\n\n"));
+    }
+
+    /// Nothing that is not on the form, and nothing of a broker whom Home Assistant names.
+    #[test]
+    fn what_counts_is_told_in_the_names_of_the_form() {
+        let lines = |json: &str| {
+            let lines: Vec<_> = from(json).unwrap().lines().map(|line| line.join(" | ")).collect();
+            lines.join("\n")
+        };
+        let forms = [
+            FRESH,
+            r#"{"port": "/dev/ttyUSB0", "log_level": "debug",
+            "mqtt": {"host": "broker", "username": "me", "password": "hunter2", "topic": "heat"}}"#,
+            r#"{"meter": "603", "meters": [{"name": "house", "serial_port": "/dev/ttyUSB0"},
+            {"name": "garage", "port": "socket://10.0.0.3:2003", "device_name": "The Garage"}]}"#,
+        ];
+        insta::assert_snapshot!(forms.map(lines).join("\n\n"));
     }
 
     /// In the names that the form has, and without a secret.

@@ -27,6 +27,8 @@ pub(super) enum Place {
     SecretFile { variable: String, path: PathBuf },
     /// An option of the command line.
     Option(&'static str),
+    /// An option of the add-on's form.
+    Form,
     /// Nobody made it.
     Default,
 }
