@@ -5,7 +5,7 @@
 
 mod embedded;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // Subscribe first, so that nothing is missed.
     let mut program = None;
-    let mut units = BTreeMap::new();
+    let mut known = Known::default();
     let stopped = stop.clone();
     background.spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
@@ -80,7 +80,9 @@ async fn main() -> anyhow::Result<()> {
                     program = Some(tokio::spawn(app::run(loaded.config.clone(), stop.clone())));
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
-                    writeln!(out, "{}", shown(&publish, &mut units))?;
+                    if let Some(line) = known.line(&publish) {
+                        writeln!(out, "{line}")?;
+                    }
                     let is_goodbye = publish.topic.ends_with("/status") && publish.payload == "offline";
                     if stop.is_cancelled() && is_goodbye {
                         break;
@@ -100,21 +102,48 @@ async fn main() -> anyhow::Result<()> {
 
 const PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
 
-/// `kamstrup/energy    55648 kWh`; of a discovery message only what it announces.
-fn shown(publish: &Publish, units: &mut BTreeMap<String, String>) -> String {
-    let payload = String::from_utf8_lossy(&publish.payload);
-    let mut announced = || {
-        let entity: serde_json::Value = serde_json::from_str(&payload).ok()?;
-        let text = |key| entity.get(key).and_then(serde_json::Value::as_str);
-        let (name, unit) = (text("name")?, text("unit_of_measurement").unwrap_or_default());
-        units.insert(text("state_topic")?.to_owned(), unit.to_owned());
-        Some(format!("announces \"{name}\", in {unit}"))
-    };
-    let what = announced().unwrap_or_else(|| {
-        let unit = units.get(&publish.topic).map(String::as_str).unwrap_or_default();
-        format!("{payload} {unit}")
-    });
-    format!("{:<48}{}", publish.topic, what.trim_end())
+/// How wide topics are, and whole lines at most.
+const TOPICS: usize = 55;
+const LINE: usize = 110;
+
+/// What the subscriber knows of the entities that were announced.
+#[derive(Default)]
+struct Known {
+    /// Topics of discovery messages.
+    announced: BTreeSet<String>,
+    /// Units by topic.
+    units: BTreeMap<String, String>,
+}
+
+impl Known {
+    /// `kamstrup/energy    55648 kWh`; of a discovery message only what it announces, and nothing of
+    /// its second coming, when the program knows more of the meter.
+    fn line(&mut self, publish: &Publish) -> Option<String> {
+        let payload = String::from_utf8_lossy(&publish.payload);
+        let what = if publish.topic.ends_with("/config") {
+            let entity: serde_json::Value = serde_json::from_str(&payload).ok()?;
+            let text = |key| entity.get(key).and_then(serde_json::Value::as_str);
+            let (name, unit) = (text("name")?, text("unit_of_measurement"));
+            if let (Some(topic), Some(unit)) = (text("state_topic"), unit) {
+                self.units.insert(topic.to_owned(), unit.to_owned());
+            }
+            if !self.announced.insert(publish.topic.clone()) {
+                return None;
+            }
+            format!(
+                "announces \"{name}\"{}",
+                unit.map(|unit| format!(", in {unit}")).unwrap_or_default()
+            )
+        } else {
+            let unit = self.units.get(&publish.topic).map(String::as_str).unwrap_or_default();
+            format!("{payload} {unit}")
+        };
+        let line = format!("{:<TOPICS$} {}", publish.topic, what.trim_end());
+        Some(match line.char_indices().nth(LINE) {
+            Some(_) => line.chars().take(LINE - 1).chain(['…']).collect(),
+            None => line,
+        })
+    }
 }
 
 async fn free_address() -> io::Result<SocketAddr> {
