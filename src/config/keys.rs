@@ -705,29 +705,68 @@ pub(super) fn default(path: &str) -> Option<&'static str> {
 
 /// What users call settings that have another name here; some are those of other programs.
 #[rustfmt::skip]
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("mqtt.broker", "mqtt.host"),
-    ("mqtt.server", "mqtt.host"),
-    ("mqtt.user", "mqtt.username"),
-    ("mqtt.pass", "mqtt.password"),
-    ("mqtt.client_id", "mqtt.client"),
-    ("mqtt.topic_prefix", "mqtt.topic"),
-    ("mqtt.base_topic", "mqtt.topic"),
-    ("mqtt.tls", "mqtt.tls_enabled"),
-    ("mqtt.discovery_prefix", "homeassistant.discovery_prefix"),
-    ("serial_device.port", "serial_device.com_port"),
-    ("serial_device.device", "serial_device.com_port"),
-    ("serial_device.baud", "serial_device.baudrate"),
-    ("kamstrup.interval", "kamstrup.poll_interval"),
-    ("kamstrup.model", "kamstrup.version"),
-    ("logging.format", "logging.stdout_format"),
-    ("logging.date_format", "logging.stdout_date_format"),
-    ("serial", "serial_device"),
-    ("log", "logging"),
-    ("meter", METERS),
-    ("web.address", "web.listen"),
-    ("web.bind", "web.listen"),
+const OTHER_NAMES: &[(&str, &[&str])] = &[
+    ("mqtt", &["broker", "mqtt_broker", "mqtt_server"]),
+    ("mqtt.host", &["broker", "server", "address", "hostname", "ip", "url", "broker_host"]),
+    ("mqtt.port", &["broker_port"]),
+    ("mqtt.username", &["user", "login", "user_name"]),
+    ("mqtt.password", &["pass", "passwd", "pwd"]),
+    ("mqtt.authentication", &["auth"]),
+    ("mqtt.client", &["client_id", "clientid", "client_name"]),
+    ("mqtt.topic", &["topic_prefix", "base_topic", "prefix", "root_topic"]),
+    ("mqtt.tls_enabled", &[
+        "tls", "ssl", "use_tls", "use_ssl", "enable_tls", "enable_ssl", "ssl_enabled", "secure",
+        "encryption", "encrypted",
+    ]),
+    ("mqtt.tls_ca_cert", &[
+        "cafile", "ca_file", "ca", "ca_cert", "ca_certs", "ca_certificate", "tls_ca", "ssl_ca",
+        "capath", "certificate_authority",
+    ]),
+    ("mqtt.tls_cert", &["cert", "certfile", "cert_file", "certificate", "client_cert", "tls_certfile"]),
+    ("mqtt.tls_key", &["key", "keyfile", "key_file", "private_key", "client_key", "tls_keyfile"]),
+    ("mqtt.tls_key_password", &["key_password", "keyfile_password", "key_passphrase"]),
+    ("mqtt.tls_insecure", &["insecure", "allow_insecure", "ssl_insecure", "tls_skip_verify"]),
+    ("mqtt.device_name", &["name"]),
+    ("homeassistant.discovery_prefix", &["prefix", "discovery_topic", "ha_prefix"]),
+    ("homeassistant.status_topic", &["birth_topic"]),
+    ("homeassistant.id_prefix", &["unique_id_prefix"]),
+    ("homeassistant", &["hass", "ha"]),
+    ("serial_device", &["serial", "serial_port", "serialport", "tty"]),
+    ("serial_device.com_port", &["port", "device", "path", "serial_port", "serial", "tty", "address", "host"]),
+    ("serial_device.baudrate", &["baud", "speed", "bps"]),
+    ("serial_device.bytesize", &["data_bits", "databits"]),
+    ("serial_device.timeout", &["read_timeout"]),
+    ("kamstrup", &["multical"]),
+    ("kamstrup.poll_interval", &[
+        "interval", "polling_interval", "scan_interval", "update_interval", "read_interval",
+        "refresh_interval", "poll", "period",
+    ]),
+    ("kamstrup.version", &["model", "type", "meter", "meter_type", "meter_model"]),
+    ("kamstrup.parameters", &["registers", "values", "sensors", "params"]),
+    ("logging", &["log", "logger"]),
+    ("logging.level", &["log_level", "loglevel", "verbosity"]),
+    ("logging.destinations", &["output", "outputs", "handlers", "targets"]),
+    ("logging.directory", &["dir", "folder", "log_dir"]),
+    ("logging.filename", &["file", "log_file", "logfile"]),
+    ("logging.rotate_when", &["rotate", "rotation"]),
+    ("logging.backup_count", &["keep", "backups", "max_files"]),
+    ("logging.syslog_address", &["syslog"]),
+    ("web", &["http", "webserver", "page"]),
+    ("web.listen", &["address", "bind", "port", "host"]),
+    (METERS, &["meter"]),
 ];
+
+/// What a name stands for that is not its own, among these.
+fn by_other_name(name: &str, is_among: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let is_name = |other: &&str| other.eq_ignore_ascii_case(name);
+    let mut known = OTHER_NAMES.iter().filter(|(path, _)| is_among(path));
+    known.find(|(_, others)| others.iter().any(is_name)).map(|(path, _)| *path)
+}
+
+/// Whether a setting stands in a section; the sections themselves stand in none.
+fn is_in(path: &str, section: &str) -> bool {
+    path.split_once('.').map_or("", |(own, _)| own) == section
+}
 
 /// Of these, the one that differs least from a misspelled text; none where all differ by more than
 /// a slip of the finger or two.
@@ -743,36 +782,39 @@ pub(super) fn most_like<'a>(text: &str, known: impl Iterator<Item = &'a str>) ->
 /// What a user most likely meant with the path of a key, or the name of a section, that is not
 /// known.
 pub(super) fn nearest(path: &str) -> Option<String> {
-    let other = OTHER_NAMES.iter().find(|(other, _)| path.eq_ignore_ascii_case(other));
-    let elsewhere = |name: &str| {
-        let same = KEYS.iter().find(|key| key.name().eq_ignore_ascii_case(name));
-        same.map(|key| key.path)
+    let (section, name) = path.split_once('.').unwrap_or(("", path));
+    let like = || {
+        let names: Vec<&str> = match section {
+            "" => SECTIONS.iter().map(|section| section.name).chain([METERS]).collect(),
+            _ => KEYS.iter().filter(|key| key.section() == section).map(Key::name).collect(),
+        };
+        let like = most_like(name, names.into_iter())?;
+        Some(if section.is_empty() { like.to_owned() } else { format!("{section}.{like}") })
     };
-    let found = match path.split_once('.') {
-        _ if other.is_some() => other.map(|(_, path)| *path),
-        Some((section, name)) => {
-            let of_section = KEYS.iter().filter(|key| key.section() == section);
-            let like = most_like(name, of_section.map(Key::name));
-            return like
-                .map(|like| format!("{section}.{like}"))
-                .or_else(|| Some(elsewhere(name)?.into()));
-        }
-        None => {
-            let sections = SECTIONS.iter().map(|section| section.name);
-            most_like(path, sections.chain([METERS])).or_else(|| elsewhere(path))
-        }
+    // Both are about the meter.
+    let beside = match section {
+        "kamstrup" => Some("serial_device"),
+        "serial_device" => Some("kamstrup"),
+        _ => None,
     };
-    found.map(str::to_owned)
+    let elsewhere = || {
+        let same = || KEYS.iter().find(|key| key.name().eq_ignore_ascii_case(name));
+        by_other_name(name, |path| beside.is_some_and(|beside| is_in(path, beside)))
+            .or_else(|| same().map(|key| key.path))
+            .or_else(|| by_other_name(name, |path| !is_in(path, "")))
+    };
+    let own = by_other_name(name, |path| is_in(path, section)).map(str::to_owned);
+    own.or_else(like).or_else(|| elsewhere().map(str::to_owned))
 }
 
 /// What a user most likely meant with a key of a listed meter that is not known.
 pub(super) fn nearest_of_meter(name: &str) -> Option<String> {
     let of_meters = KEYS.iter().map(Key::name).filter(|name| of_meter(name).is_some());
-    let other = OTHER_NAMES.iter().find_map(|(other, path)| {
-        let (_, other) = other.split_once('.')?;
-        let (_, known) = path.split_once('.')?;
-        (other.eq_ignore_ascii_case(name) && of_meter(known).is_some()).then_some(known)
-    });
+    let key_name = |path: &'static str| find(path).map(Key::name);
+    let is_of_meter = |path: &str| {
+        find(path).is_some_and(|key| of_meter(key.name()).is_some_and(|of| of.path == key.path))
+    };
+    let other = by_other_name(name, is_of_meter).and_then(key_name);
     other.or_else(|| most_like(name, of_meters.chain([NAME.path]))).map(str::to_owned)
 }
 
@@ -790,11 +832,10 @@ pub(super) fn nearest_variable(name: &str) -> Option<String> {
     }
     let other = section.and_then(|section| {
         let rest = name.strip_prefix(section)?;
-        OTHER_NAMES.iter().find_map(|(other, path)| {
-            let variable = find(path)?.variable?;
-            let (_, other) = other.split_once('.')?;
-            (variable.starts_with(section) && other.eq_ignore_ascii_case(rest)).then_some(variable)
-        })
+        let variable = |path: &str| find(path).and_then(|key| key.variable);
+        let is_here =
+            |path: &str| variable(path).is_some_and(|variable| variable.starts_with(section));
+        by_other_name(rest, is_here).and_then(variable)
     });
     other.or_else(|| most_like(name, known.iter().map(String::as_str))).map(str::to_owned)
 }

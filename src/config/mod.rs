@@ -1544,11 +1544,42 @@ mod tests {
             ("weather", ""),
             ("webb", "web"),
             ("web.address", "web.listen"),
+            ("web.port", "web.listen"),
+            ("mqtt.broker", "mqtt.host"),
+            ("mqtt.SSL", "mqtt.tls_enabled"),
+            ("mqtt.use_tls", "mqtt.tls_enabled"),
+            ("mqtt.cafile", "mqtt.tls_ca_cert"),
+            ("mqtt.certfile", "mqtt.tls_cert"),
+            ("mqtt.keyfile", "mqtt.tls_key"),
+            ("mqtt.pass", "mqtt.password"),
+            ("mqtt.discovery_topic", "homeassistant.discovery_prefix"),
+            ("mqtt.interval", "kamstrup.poll_interval"),
+            ("serial_device.port", "serial_device.com_port"),
+            ("serial_device.baud", "serial_device.baudrate"),
+            ("serial_device.interval", "kamstrup.poll_interval"),
+            ("kamstrup.port", "serial_device.com_port"),
+            ("kamstrup.device", "serial_device.com_port"),
+            ("kamstrup.scan_interval", "kamstrup.poll_interval"),
+            ("kamstrup.meter_type", "kamstrup.version"),
+            ("kamstrup.registers", "kamstrup.parameters"),
+            ("logging.file", "logging.filename"),
+            ("broker", "mqtt"),
+            ("serial", "serial_device"),
+            ("device", "serial_device.com_port"),
+            ("interval", "kamstrup.poll_interval"),
+            ("home_assistant", "homeassistant"),
         ] {
             assert_eq!(keys::nearest(path).unwrap_or_default(), meant, "{path}");
         }
-        for (name, meant) in [("com_prot", "com_port"), ("interval", "poll_interval"), ("qos", "")]
-        {
+        for (name, meant) in [
+            ("com_prot", "com_port"),
+            ("interval", "poll_interval"),
+            ("port", "com_port"),
+            ("model", "version"),
+            ("host", "com_port"),
+            ("qos", ""),
+            ("ssl", ""),
+        ] {
             assert_eq!(keys::nearest_of_meter(name).unwrap_or_default(), meant, "{name}");
         }
         for (variable, meant) in [
@@ -1558,6 +1589,8 @@ mod tests {
             ("LOGLEVEL", "LOG_LEVEL"),
             ("KAMSTRUP_INTERVAL", "KAMSTRUP_POLL_INTERVAL"),
             ("SERIAL_PORT", "SERIAL_COM_PORT"),
+            ("MQTT_SSL", "MQTT_TLS_ENABLED"),
+            ("MQTT_BROKER", "MQTT_HOST"),
             // What Kubernetes and container links set for a service `mqtt`.
             ("MQTT_PORT_1883_TCP", ""),
             ("MQTT_PORT_1883_TCP_ADDR", ""),
@@ -1580,7 +1613,8 @@ mod tests {
 
     #[test]
     fn a_port_that_a_link_sets_is_not_taken() {
-        let link = variables(&[PORT, ("MQTT_PORT", "tcp://10.0.0.1:1883")]);
+        let address = "tcp://10.0.0.1:1883";
+        let link = variables(&[PORT, ("MQTT_PORT", address), ("WEB_PORT", address)]);
         let loaded = check(Some((Path::new("x"), "mqtt: {port: 1884}")), &link).unwrap();
         assert_eq!(loaded.config.broker.port.get(), 1884);
         assert_eq!(loaded.warnings.len(), 1);

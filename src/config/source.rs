@@ -262,7 +262,11 @@ impl Settings {
                 },
             }
         }
-        for name in variables.keys().filter(|name| set(variables, name).is_some()) {
+        let is_ours = |name: &&String| {
+            let text = set(variables, name);
+            text.is_some_and(|text| !is_a_links(name, &text.to_string_lossy()))
+        };
+        for name in variables.keys().filter(is_ours) {
             if let Some(nearest) = keys::nearest_variable(name) {
                 warnings.push(format!(
                     "the variable `{name}` is not known and is ignored; did you mean `{nearest}`?"
@@ -597,9 +601,9 @@ fn set<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsString> {
 }
 
 /// Whether a variable is not the user's: for a service `mqtt`, Kubernetes and container links set
-/// `MQTT_PORT` to `tcp://10.0.0.1:1883`.
+/// `MQTT_PORT` to `tcp://10.0.0.1:1883`, and `WEB_PORT` for one called `web`.
 fn is_a_links(variable: &str, text: &str) -> bool {
-    variable == "MQTT_PORT" && text.starts_with("tcp://")
+    matches!(variable, "MQTT_PORT" | "WEB_PORT") && text.starts_with("tcp://")
 }
 
 fn meant(nearest: Option<String>) -> String {
