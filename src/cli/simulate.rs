@@ -73,13 +73,13 @@ fn registers_help() -> String {
 fn fault_help() -> String {
     let line = |fault: PossibleValue| {
         let what = fault.get_help().map(ToString::to_string).unwrap_or_default();
-        format!("\n    {:<16}{what}", fault.get_name())
+        format!("\n    {:<15}{what}", fault.get_name())
     };
     let faults = Fault::ALL.iter().filter_map(ValueEnum::to_possible_value).map(line);
     format!(
         "What goes wrong with how many of the answers: `0%` to `100%` in steps of `0.1%`. May be \
          given more than once; the last counts:\n{}\n    \
-         all             Each of these, by itself and together with others",
+         all            Each of these, by itself and together with others",
         faults.collect::<String>()
     )
 }
@@ -210,6 +210,17 @@ mod tests {
         assert!(error.contains("the file says"), "{error}");
         let error = held("--model 21 --energy-unit GJ").unwrap_err();
         assert!(error.contains("counts no energy"), "{error}");
+    }
+
+    /// Tables that the terminal would break are none. Half a screen is 80 columns, of which the help
+    /// indents its texts by 10.
+    #[test]
+    fn tables_of_the_help_fit() {
+        for text in [registers_help(), fault_help()] {
+            let lines = text.lines().filter(|line| line.starts_with("    "));
+            let wide: Vec<_> = lines.filter(|line| line.chars().count() > 70).collect();
+            assert_eq!(wide, [""; 0]);
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Fault {
     DoubledByte,
     /// The end is missing.
     Truncated,
-    /// Bytes come before it, with start and stop bytes among them.
+    /// Bytes come before it, start and stop bytes too.
     Noise,
     /// It does not come.
     Silence,
@@ -40,7 +40,7 @@ pub enum Fault {
     Echo,
     /// It stops for 2.5 s in the middle.
     Stall,
-    /// The connection ends in the middle; on a pseudo-terminal only the answer does.
+    /// The connection (with `--pty` the answer) ends early.
     Closed,
 }
 
