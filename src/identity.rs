@@ -25,6 +25,20 @@ pub enum Version {
     Generic,
 }
 
+/// The model that a text plainly means: `403`, `MC403`, `Multical 403`, `403W`.
+#[must_use]
+pub fn model_meant(text: &str) -> Option<Model> {
+    let text = text.to_ascii_lowercase().replace(['®', ' ', '-', '_'], "");
+    let name = text.strip_prefix("kamstrup").unwrap_or(&text);
+    let name =
+        ["multical", "mc"].into_iter().find_map(|word| name.strip_prefix(word)).unwrap_or(name);
+    let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+    let (number, variant) = name.split_at_checked(end)?;
+    // As the `W` of a 403-W, which is no part of the model.
+    let is_variant = variant.len() <= 1 && variant.chars().all(|c| c.is_ascii_lowercase());
+    number.parse().ok().and_then(Model::from_number).filter(|_| is_variant)
+}
+
 /// What a meter says of itself, as far as it is known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -326,6 +340,31 @@ mod tests {
         identification
             .commands(Some(MeterType { code, revision }), Some(SerialNumber::new(12_345_678)));
         identification
+    }
+
+    #[test]
+    fn models_as_people_write_them() {
+        for text in [
+            "403",
+            "MC403",
+            "mc 403",
+            "Multical 403",
+            "MULTICAL® 403",
+            "multical403",
+            "403W",
+            "403-W",
+            "Kamstrup Multical 403",
+            "kamstrup 403",
+            "MULTICAL-403",
+        ] {
+            assert_eq!(model_meant(text), Some(Model::Multical403), "{text}");
+        }
+        assert_eq!(model_meant("MC21"), Some(Model::Multical21));
+        for text in
+            ["", "404", "MC", "Multical", "+403", "403 or 603", "402/403", "4033", "403.0", "66"]
+        {
+            assert_eq!(model_meant(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ask::{print, print_json};
 use super::table::Table;
-use crate::identity::Version;
+use crate::identity::{Version, model_meant};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 }
 
 fn model(text: &str) -> Result<Model, String> {
-    text.parse().ok().and_then(Model::from_number).ok_or_else(|| {
+    model_meant(text).ok_or_else(|| {
         let numbers: Vec<String> = Model::ALL.map(|model| model.number().to_string()).into();
         format!("not a model that is known: {}", numbers.join(", "))
     })

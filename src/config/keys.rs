@@ -392,7 +392,7 @@ pub(super) const KEYS: &[Key] = &[
         sample: Set("auto"),
         brief: "the number on the meter's front: 21, 302, 303, 402, 403, 601, 602, 603, 801 or 803; \
                 or auto, or generic",
-        text: "Which MULTICAL it is: the number on its front. `auto` asks the meter, which not every \
+        text: "Which MULTICAL it is: the number on its front, also as `MC403` or `Multical 403`. `auto` asks the meter, which not every \
                model can answer; `generic` claims nothing. What the info code means, and what Home \
                Assistant calls the model, go by it.",
         ..KEY

@@ -24,7 +24,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kmp::model::Model;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use thiserror::Error;
@@ -37,7 +36,7 @@ pub use self::secret::Secret;
 pub use self::source::Spot;
 use self::source::{Item, Listed, Place, Raw, Setting, Settings};
 pub use self::tls::Tls;
-use crate::identity::Version;
+use crate::identity::{Version, model_meant};
 use crate::line::THINKING;
 pub use crate::name::{MeterName, Parameter};
 use crate::name::{UnknownParameter, identifier};
@@ -1000,7 +999,7 @@ fn version(text: &str) -> Option<Version> {
     match text.to_ascii_lowercase().as_str() {
         "auto" => Some(Version::Auto),
         "generic" => Some(Version::Generic),
-        number => Model::from_number(number.parse().ok()?).map(Version::Model),
+        other => model_meant(other).map(Version::Model),
     }
 }
 
