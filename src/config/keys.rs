@@ -425,8 +425,8 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "kamstrup.parameters",
         variable: Some("KAMSTRUP_PARAMETERS"),
-        accepted: "names of values like `energy` and register numbers like `60` or `0x003C`, separated \
-                   by commas or in a list",
+        accepted: "names of values like `energy` (`kamstrup2mqtt registers` lists them) and register \
+                   numbers like `60` or `0x003C`, separated by commas or in a list",
         default: Value("energy, volume, power, flow, temp1, temp2, tempdiff"),
         list: true,
         sample: Set("energy, volume, power, flow, temp1, temp2, tempdiff"),

@@ -537,7 +537,8 @@ fn in_words(text: &str, port: &str) -> String {
             text = text.replace(&format!(" (or the variable `{variable}`)"), "");
         }
     }
-    text
+    // Nor a command line.
+    text.replace(" (`kamstrup2mqtt registers` lists them)", "")
 }
 
 #[cfg(test)]
