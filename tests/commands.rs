@@ -351,6 +351,17 @@ async fn check_says_what_is_set_and_what_is_wrong() {
          meters:\n  - name: house\n  - {name: garage, com_port: 'socket://10.0.0.3:2003'}\n",
     );
     insta::assert_snapshot!("check_several", seen(&check(&[]).await, "no port"));
+    // A file is where the log's folder should be made.
+    write(
+        "serial_device: {com_port: /dev/ttyUSB0}\n\
+         logging: {destinations: file, directory: home.yaml/logs}\n",
+    );
+    let said = String::from_utf8(check(&[]).await.stdout).unwrap();
+    let (_, said) = said.split_once("Worth a look:\n").unwrap();
+    let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: Not a \
+                    directory (os error 20); give its folder to the user that runs the program, or \
+                    choose another one as `logging.directory`\n";
+    assert_eq!(said, expected);
     write("mqtt: {port: x, hosst: y}\nkamstrup: {poll_interval: often}\n");
     insta::assert_snapshot!("check_bad", seen(&check(&[]).await, "no port"));
     let bad = check(&["--json"]).await;

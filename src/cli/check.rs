@@ -1,6 +1,7 @@
 //! `kamstrup2mqtt check`: whether the configuration is right, and what it says.
 
 use std::fmt::Write;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -106,7 +107,7 @@ struct Found {
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
-    let loaded = match config::load(args.config.as_deref(), &super::variables()) {
+    let mut loaded = match config::load(args.config.as_deref(), &super::variables()) {
         Ok(loaded) => loaded,
         Err(error) if args.json => {
             print_json(&refused(&error))?;
@@ -114,6 +115,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
+    loaded.warnings.extend(log_trouble(&loaded.config.logging));
     let found = if args.online { Some(try_all(&loaded.config)?) } else { None };
     let works = found.iter().flatten().all(|found| found.works);
     if args.json {
@@ -122,6 +124,21 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         print(&words(&loaded, found.as_deref()))?;
     }
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What keeps this user from writing the log file, which may be another one than runs the program.
+fn log_trouble(logging: &logging::Settings) -> Option<String> {
+    let place = &logging.file.as_ref()?.place;
+    let error = place.look().err()?;
+    let reason = match error.kind() {
+        io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+        _ => error.to_string(),
+    };
+    Some(format!(
+        "the log file {} cannot be written: {reason}; give its folder to the user that runs the \
+         program, or choose another one as `logging.directory`",
+        place.path().display()
+    ))
 }
 
 fn refused(error: &ConfigError) -> Json<'_> {

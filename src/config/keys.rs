@@ -494,11 +494,11 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         path: "logging.directory",
-        accepted: "the path of a folder",
+        accepted: "the path of a folder, without `~`",
         default: Value("logs"),
         brief: "of the log files; made where it is missing",
         text: "The folder of the log files. It is made where it is missing. A path that does not begin \
-               with `/` goes by the folder in which the program was started.",
+               with `/` goes by the folder in which the program was started; `~` is not known.",
         ..KEY
     },
     Key {

@@ -140,7 +140,13 @@ impl Checker<'_> {
 
 fn directory(text: &str) -> Option<PathBuf> {
     let fits = !text.is_empty() && text.len() < 4096 && !text.contains('\0');
-    fits.then(|| text.into())
+    (fits && in_home(text).is_none()).then(|| text.into())
+}
+
+/// What follows the `~` of a path in somebody's home; a folder of that name is `./~`.
+pub(super) fn in_home(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix('~')?;
+    rest.find('/').map_or(Some(""), |end| rest.get(end..))
 }
 
 /// With room for the date behind it.

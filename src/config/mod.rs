@@ -878,6 +878,8 @@ fn meant_parameter(text: &str) -> String {
 fn meant(path: &str) -> Option<fn(&str) -> Option<String>> {
     match path {
         "mqtt.host" => Some(meant_host),
+        "logging.directory" => Some(meant_directory),
+        "logging.filename" => Some(meant_filename),
         _ => None,
     }
 }
@@ -898,6 +900,23 @@ fn meant_host(text: &str) -> Option<String> {
         Some(port) => format!(" (did you mean `{name}`, and {port} as `mqtt.port`?)"),
         None => format!(" (did you mean `{name}`?)"),
     })
+}
+
+/// What to write for `~`, of which only a shell makes a folder.
+fn meant_directory(text: &str) -> Option<String> {
+    let rest = logging::in_home(text)?;
+    Some(format!(" (`~` means nothing here: write the whole path, like `/home/NAME{rest}`)"))
+}
+
+/// Where the folder of a path belongs.
+fn meant_filename(text: &str) -> Option<String> {
+    let (folder, name) = text.rsplit_once('/').filter(|(_, name)| !name.is_empty())?;
+    let folder = match logging::in_home(folder) {
+        Some(rest) => format!("/home/NAME{rest}"),
+        None if folder.is_empty() => "/".to_owned(),
+        None => folder.to_owned(),
+    };
+    Some(format!(" (did you mean `{name}`, and `{folder}` as `logging.directory`?)"))
 }
 
 /// A topic that can be published to (MQTT 3.1.1, 4.7.1).
@@ -1728,6 +1747,40 @@ mod tests {
         ] {
             assert_eq!(meant_host(text).unwrap_or_default(), meant, "{text}");
         }
+    }
+
+    #[test]
+    fn where_the_log_files_are_meant_to_be() {
+        let found = |key: &str, text: &str| {
+            let yaml =
+                format!("serial_device: {{com_port: /dev/a}}\nlogging: {{{key}: '{text}'}}\n");
+            match from_yaml(&yaml) {
+                Ok(_) => "taken".to_owned(),
+                Err(error) => {
+                    let error = error.to_string();
+                    let found = error.split_once(": found ").unwrap().1;
+                    found.split_once(", accepted").unwrap().0.to_owned()
+                }
+            }
+        };
+        assert_eq!(
+            found("directory", "~/logs"),
+            "`~/logs` (`~` means nothing here: write the whole path, like `/home/NAME/logs`)"
+        );
+        assert_eq!(
+            found("directory", "~"),
+            "`~` (`~` means nothing here: write the whole path, like `/home/NAME`)"
+        );
+        assert_eq!(found("directory", "./~"), "taken");
+        assert_eq!(
+            found("filename", "/var/log/heat.log"),
+            "`/var/log/heat.log` (did you mean `heat.log`, and `/var/log` as `logging.directory`?)"
+        );
+        assert_eq!(
+            found("filename", "~/heat.log"),
+            "`~/heat.log` (did you mean `heat.log`, and `/home/NAME` as `logging.directory`?)"
+        );
+        assert_eq!(found("filename", "logs/"), "`logs/`");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ZonedDateTime};
 use tracing::warn;
@@ -28,6 +28,26 @@ impl Place {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.join(&self.filename)
+    }
+
+    /// Finds out whether this user could write the file, and leaves nothing behind: what is missing
+    /// stays missing.
+    pub fn look(&self) -> io::Result<()> {
+        let path = self.path();
+        if let Ok(metadata) = path.metadata() {
+            OpenOptions::new().append(true).open(&path)?;
+            if !metadata.is_file() {
+                // A device is written for ever.
+                return Ok(());
+            }
+        }
+        // A folder that is missing is made in the one above it.
+        let mut folders = self.directory.ancestors();
+        let folder = folders.find(|folder| folder.symlink_metadata().is_ok());
+        let folder = folder.unwrap_or(Path::new("."));
+        let trial = folder.join(format!(".{}.{}", self.filename, std::process::id()));
+        OpenOptions::new().write(true).create_new(true).open(&trial)?;
+        fs::remove_file(&trial)
     }
 }
 
@@ -172,7 +192,6 @@ impl LogFile {
 mod tests {
     use std::collections::BTreeMap;
     use std::num::NonZeroU32;
-    use std::path::Path;
 
     use jiff::{Span, ToSpan};
     use tempfile::TempDir;
@@ -483,6 +502,30 @@ mod tests {
         );
         days.assert_whole();
         assert!(log.take().is_empty());
+    }
+
+    /// Whether a file can be written is found out without making anything.
+    #[test]
+    fn a_look_leaves_nothing_behind() {
+        let folder = TempDir::new().unwrap();
+        let look = |directory: PathBuf, filename: &str| {
+            let rotation =
+                Rotation { when: "midnight".parse().unwrap(), interval: NonZeroU32::MIN, keep: 7 };
+            Place { directory, filename: filename.to_owned(), rotation }.look()
+        };
+        let count = || fs::read_dir(folder.path()).unwrap().count();
+        look(folder.path().to_owned(), "log").unwrap();
+        look(folder.path().join("logs/heat"), "log").unwrap();
+        assert_eq!(count(), 0);
+        fs::write(folder.path().join("log"), "a line\n").unwrap();
+        look(folder.path().to_owned(), "log").unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("log")).unwrap(), "a line\n");
+        // A file where a folder should be, and the reverse.
+        look(folder.path().join("log/heat"), "log").unwrap_err();
+        fs::create_dir(folder.path().join("heat")).unwrap();
+        look(folder.path().to_owned(), "heat").unwrap_err();
+        assert_eq!(count(), 2);
+        look("/dev".into(), "null").unwrap();
     }
 
     #[test]
