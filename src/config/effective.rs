@@ -105,8 +105,6 @@ impl From<&Place> for Origin {
 impl Effective {
     /// Of settings that were found right.
     pub(super) fn new(settings: &Settings, config: &Config) -> Self {
-        let is_of_meter =
-            |key: &Key| keys::of_meter(key.name()).is_some_and(|of| of.path == key.path);
         let listed = settings.meters();
         let sections = KEYS.iter().filter(|key| listed.is_empty() || !is_of_meter(key));
         let single = config.meters.first().filter(|_| listed.is_empty());
@@ -134,7 +132,19 @@ impl Effective {
     /// What counts now and did not before, or the reverse, in words.
     #[must_use]
     pub fn changes(&self, before: &Self) -> Vec<String> {
-        let mut changes = changed(&self.sections, &before.sections, "");
+        let is_list = |settings: &Self| !settings.meters.is_empty();
+        if is_list(self) == is_list(before) {
+            let sections = changed(&self.sections, &before.sections, "");
+            return sections.into_iter().chain(self.changes_of_meters(before)).collect();
+        }
+        // The settings of a single meter stand in the sections, though that alone changes none.
+        let (now, before) = (self.as_list(), before.as_list());
+        let sections = changed(&now.sections, &before.sections, "");
+        sections.into_iter().chain(now.changes_of_meters(&before)).collect()
+    }
+
+    fn changes_of_meters(&self, before: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
         for (name, entries) in &self.meters {
             match before.meters.iter().find(|(other, _)| other == name) {
                 Some((_, before)) => {
@@ -148,6 +158,36 @@ impl Effective {
         changes.extend(gone.map(|name| format!("{name} is gone")));
         changes
     }
+
+    /// With a list of meters, whether there is one or not; one without a name is called alike in both.
+    fn as_list(&self) -> Self {
+        let of_meter = |entry: &Entry| keys::find(entry.key).filter(|key| is_of_meter(key));
+        let (sections, mut meters) = (self.sections.iter(), self.meters.clone());
+        if let [(name, _)] = meters.as_mut_slice()
+            && !name.starts_with(NAMED)
+        {
+            UNNAMED.clone_into(name);
+        }
+        if meters.is_empty() {
+            let single = sections
+                .clone()
+                .filter_map(|entry| Some(Entry { key: of_meter(entry)?.name(), ..entry.clone() }));
+            meters.push((UNNAMED.to_owned(), single.collect()));
+        }
+        let sections = sections.filter(|entry| of_meter(entry).is_none()).cloned().collect();
+        Self { sections, meters }
+    }
+}
+
+/// What a single meter is called that has no name, beside others that have one.
+const UNNAMED: &str = "the meter without a name";
+
+/// How meters are called that have one.
+const NAMED: &str = "the meter `";
+
+/// Whether each meter of a list has this.
+fn is_of_meter(key: &Key) -> bool {
+    keys::of_meter(key.name()).is_some_and(|of| of.path == key.path)
 }
 
 fn changed(now: &[Entry], before: &[Entry], whose: &str) -> Vec<String> {
@@ -163,7 +203,7 @@ fn changed(now: &[Entry], before: &[Entry], whose: &str) -> Vec<String> {
 
 fn called(listed: &Listed, meter: &Meter) -> String {
     match &meter.name {
-        Some(name) => format!("the meter `{name}`"),
+        Some(name) => format!("{NAMED}{name}`"),
         None => listed.place.meter.clone(),
     }
 }
@@ -201,5 +241,40 @@ fn of_meter(key: &Key, meter: &Meter) -> Option<String> {
         "mqtt.device_name" => Some(meter.device_name.clone()),
         "serial_device.timeout" if meter.timeout == crate::line::THINKING => Some("1.6".to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Variables, check};
+    use super::*;
+
+    fn settings(yaml: &str) -> Effective {
+        check(Some((Path::new("config.yaml"), yaml)), &Variables::new()).unwrap().settings
+    }
+
+    #[test]
+    fn a_list_of_meters_changes_only_what_it_says() {
+        let single = "mqtt: {host: a}\nserial_device: {com_port: /dev/a}\n";
+        let unnamed = "mqtt: {host: a}\nmeters: [{com_port: /dev/a}]\n";
+        let two = "mqtt: {host: b}\nserial_device: {com_port: /dev/a}\n\
+                   meters: [{name: house}, {name: barn, com_port: /dev/b}]\n";
+        let changes = |from: &str, to: &str| settings(to).changes(&settings(from)).join(", ");
+        assert_eq!(changes(single, unnamed), "");
+        assert_eq!(changes(unnamed, single), "");
+        let other = unnamed.replace("/dev/a", "/dev/b");
+        assert_eq!(changes(single, &other), "`com_port` of the meter without a name");
+        assert_eq!(
+            changes(single, two),
+            "`mqtt.host`, the meter `house` is new, the meter `barn` is new, the meter without a name \
+             is gone"
+        );
+        assert_eq!(
+            changes(two, single),
+            "`mqtt.host`, the meter without a name is new, the meter `house` is gone, the meter \
+             `barn` is gone"
+        );
     }
 }
