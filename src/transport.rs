@@ -33,6 +33,9 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// How a web server begins whatever it says.
 const WEB: &[u8] = b"HTTP/";
 
+/// The ports of MQTT brokers. They end a connection that begins with anything but their greeting.
+const BROKERS: [u16; 2] = [1883, 8883];
+
 /// How many bytes a serial server's own words have at most.
 const LONGEST_WORDS: usize = 120;
 
@@ -291,7 +294,7 @@ async fn connect(host: &str, port: NonZeroU16) -> Result<Connection, OpenError> 
         .map_err(|_| OpenError::NoConnection)??;
     // A request is one small packet, and the meter counts the gaps.
     stream.set_nodelay(true).map_err(|error| OpenError::from_io(&error))?;
-    Ok(Connection { stream, opened: Instant::now(), said: Some(Vec::new()) })
+    Ok(Connection { stream, port: port.get(), opened: Instant::now(), said: Some(Vec::new()) })
 }
 
 /// A connection to a serial server.
@@ -302,6 +305,7 @@ async fn connect(host: &str, port: NonZeroU16) -> Result<Connection, OpenError> 
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
+    port: u16,
     opened: Instant,
     /// What has come, as long as it may be the words of the serial server and not the meter's.
     said: Option<Vec<u8>>,
@@ -327,15 +331,18 @@ impl Connection {
     /// The error of a connection that the serial server did not want.
     fn unwanted(&self) -> Option<io::Error> {
         let said = self.said.as_ref()?;
-        if said.starts_with(WEB) {
-            return Some(io::Error::new(io::ErrorKind::ConnectionAborted, OpenError::WebPage));
-        }
-        if self.opened.elapsed() > AT_ONCE {
+        let why = if said.starts_with(WEB) {
+            OpenError::WebPage
+        } else if self.opened.elapsed() > AT_ONCE {
             return None;
-        }
-        let said = String::from_utf8_lossy(said);
-        let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        Some(io::Error::new(io::ErrorKind::ConnectionAborted, OpenError::Unwanted { said }))
+        } else if said.is_empty() && BROKERS.contains(&self.port) {
+            OpenError::Broker
+        } else {
+            let said = String::from_utf8_lossy(said);
+            let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+            OpenError::Unwanted { said }
+        };
+        Some(io::Error::new(io::ErrorKind::ConnectionAborted, why))
     }
 
     fn explain(&self, error: io::Error) -> io::Error {
@@ -493,6 +500,11 @@ pub enum OpenError {
     /// The connection was taken by a web server.
     #[error("this is the port of a web page, not of the serial line")]
     WebPage,
+    /// The connection was ended at once at the usual port of an MQTT broker.
+    #[error(
+        "the connection was ended at once: this looks like an MQTT broker, not like a serial server"
+    )]
+    Broker,
     /// Anything else.
     #[error("{reason}")]
     Other {
@@ -553,9 +565,10 @@ impl OpenError {
             Self::Unwanted { .. } => {
                 "Mostly it serves one program at a time and is already in use: stop the other \
                  program that reads the meter, or restart the serial server if it still holds an \
-                 old connection."
+                 old connection. If nobody else uses it, check the port number: what is no serial \
+                 server, such as an MQTT broker, ends the connection too."
             }
-            Self::WebPage => {
+            Self::WebPage | Self::Broker => {
                 "Use the port on which the serial server hands on the serial line; its own page or its \
                  manual says which."
             }
@@ -771,10 +784,21 @@ mod tests {
     /// What is read from a connection of this age, to which a serial server says this and then ends
     /// it.
     async fn served(words: &[u8], age: Duration, reset: bool) -> io::Result<Vec<u8>> {
+        served_at(None, words, age, reset).await
+    }
+
+    async fn served_at(
+        listens_at: Option<u16>,
+        words: &[u8],
+        age: Duration,
+        reset: bool,
+    ) -> io::Result<Vec<u8>> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = NonZeroU16::new(listener.local_addr().unwrap().port()).unwrap();
         let (connection, accepted) = tokio::join!(connect("127.0.0.1", port), listener.accept());
-        let (mut connection, (mut server, _)) = (connection.unwrap(), accepted.unwrap());
+        let (connection, (mut server, _)) = (connection.unwrap(), accepted.unwrap());
+        let mut connection =
+            Connection { port: listens_at.unwrap_or(connection.port), ..connection };
         tokio::time::pause();
         tokio::time::advance(age).await;
         tokio::time::resume();
@@ -806,6 +830,14 @@ mod tests {
         assert_eq!(unwanted(served(b"", young, true).await), said(""));
         let words = served(b"Port already in use\r\n", young, false).await;
         assert_eq!(unwanted(words), said("Port already in use"));
+        for port in BROKERS {
+            for reset in [false, true] {
+                let ended = served_at(Some(port), b"", young, reset).await;
+                assert_eq!(unwanted(ended), OpenError::Broker);
+            }
+            let words = served_at(Some(port), b"Port already in use\r\n", young, false).await;
+            assert_eq!(unwanted(words), said("Port already in use"));
+        }
         // It may be over before it was seen to be there.
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(OpenError::from_io(&error), said(""));

@@ -422,6 +422,9 @@ impl<'a> Checker<'a> {
         };
         let logging = self.logging();
         let meters = self.meters(&publishing.id_prefix);
+        if let Some(meters) = &meters {
+            self.broker_for_meter(meters, &broker);
+        }
         let page = self.page();
         Some(Config { broker, publishing, meters: meters?, logging: logging?, page })
     }
@@ -565,6 +568,21 @@ impl<'a> Checker<'a> {
                     other.meter, this.meter
                 )),
             }
+        }
+    }
+
+    /// Where the broker listens there is no serial server.
+    fn broker_for_meter(&mut self, meters: &[Meter], broker: &Broker) {
+        let is_there = |meter: &&Meter| {
+            matches!(&meter.endpoint, Endpoint::Tcp { host, port }
+                if host.eq_ignore_ascii_case(&broker.host) && *port == broker.port)
+        };
+        if let Some(meter) = meters.iter().find(is_there) {
+            self.warnings.push(format!(
+                "the meter's port {} is the address of the MQTT broker: a serial server has a port of \
+                 its own",
+                meter.endpoint
+            ));
         }
     }
 
@@ -1781,6 +1799,16 @@ mod tests {
             "`~/heat.log` (did you mean `heat.log`, and `/home/NAME` as `logging.directory`?)"
         );
         assert_eq!(found("filename", "logs/"), "`logs/`");
+    }
+
+    #[test]
+    fn a_meter_at_the_brokers_address_is_told() {
+        let yaml = "mqtt: {host: Box.lan}\nserial_device: {com_port: 'socket://box.lan:1883'}\n";
+        let warnings = from_yaml(yaml).unwrap().warnings;
+        let expected = "the meter's port socket://box.lan:1883 is the address of the MQTT broker: a \
+                        serial server has a port of its own";
+        assert_eq!(warnings, [expected]);
+        assert_eq!(from_yaml(&yaml.replace(":1883", ":2003")).unwrap().warnings, [""; 0]);
     }
 
     #[test]

@@ -324,8 +324,9 @@ const SELDOM: Duration = Duration::from_secs(25 * 60);
 /// What may be wrong between here and the head.
 fn server_words(port: &str) -> &'static str {
     if port.starts_with("socket://") {
-        " If it stays silent, check that the serial server hands on bytes as they are (raw TCP), at \
-         1200 baud, 8 data bits, no parity and 2 stop bits."
+        " If it stays silent, check that this is the serial server's port for the line, and not that of \
+         a web page, and that it hands on bytes as they are (raw TCP), at 1200 baud, 8 data bits, no \
+         parity and 2 stop bits."
     } else {
         ""
     }
