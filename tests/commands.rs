@@ -358,9 +358,9 @@ async fn check_says_what_is_set_and_what_is_wrong() {
     );
     let said = String::from_utf8(check(&[]).await.stdout).unwrap();
     let (_, said) = said.split_once("Worth a look:\n").unwrap();
-    let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: Not a \
-                    directory (os error 20); give its folder to the user that runs the program, or \
-                    choose another one as `logging.directory`\n";
+    let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: \
+                    home.yaml/logs is within a file, not in a directory. Check `directory` and \
+                    `filename` in the section `logging`\n";
     assert_eq!(said, expected);
     write("mqtt: {port: x, hosst: y}\nkamstrup: {poll_interval: often}\n");
     insta::assert_snapshot!("check_bad", seen(&check(&[]).await, "no port"));

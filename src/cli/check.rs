@@ -1,7 +1,6 @@
 //! `kamstrup2mqtt check`: whether the configuration is right, and what it says.
 
 use std::fmt::Write;
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -129,16 +128,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
 /// What keeps this user from writing the log file, which may be another one than runs the program.
 fn log_trouble(logging: &logging::Settings) -> Option<String> {
     let place = &logging.file.as_ref()?.place;
-    let error = place.look().err()?;
-    let reason = match error.kind() {
-        io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
-        _ => error.to_string(),
-    };
-    Some(format!(
-        "the log file {} cannot be written: {reason}; give its folder to the user that runs the \
-         program, or choose another one as `logging.directory`",
-        place.path().display()
-    ))
+    let trouble = place.trouble(&place.look().err()?);
+    Some(format!("the log file {}", trouble.trim_end_matches('.')))
 }
 
 fn refused(error: &ConfigError) -> Json<'_> {

@@ -30,6 +30,30 @@ impl Place {
         self.directory.join(&self.filename)
     }
 
+    /// `logs/meter.log cannot be written: …`, and what to do about it.
+    #[must_use]
+    pub fn trouble(&self, error: &io::Error) -> String {
+        use io::ErrorKind::{
+            AlreadyExists, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+            StorageFull,
+        };
+
+        let hint = match error.kind() {
+            StorageFull | QuotaExceeded => "Make room on that disk.",
+            PermissionDenied | ReadOnlyFilesystem => {
+                "Let this user write there, or set another `directory` in the section `logging`."
+            }
+            _ => "Check `directory` and `filename` in the section `logging`.",
+        };
+        let directory = self.directory.display();
+        let what = match error.kind() {
+            AlreadyExists => format!("{directory} is a file, not a directory"),
+            NotADirectory => format!("{directory} is within a file, not in a directory"),
+            _ => error.to_string(),
+        };
+        format!("{} cannot be written: {what}. {hint}", self.path().display())
+    }
+
     /// Finds out whether this user could write the file, and leaves nothing behind: what is missing
     /// stays missing.
     pub fn look(&self) -> io::Result<()> {
@@ -45,6 +69,9 @@ impl Place {
         let mut folders = self.directory.ancestors();
         let folder = folders.find(|folder| folder.symlink_metadata().is_ok());
         let folder = folder.unwrap_or(Path::new("."));
+        if folder == self.directory && !folder.is_dir() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let trial = folder.join(format!(".{}.{}", self.filename, std::process::id()));
         OpenOptions::new().write(true).create_new(true).open(&trial)?;
         fs::remove_file(&trial)

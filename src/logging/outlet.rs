@@ -184,22 +184,9 @@ impl Destination for Files {
     }
 
     fn trouble(&self, error: &io::Error) -> String {
-        let hint = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room on that disk.",
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "Let this user write there, or set another `directory` in the section `logging`."
-            }
-            _ => "Check `directory` and `filename` in the section `logging`.",
-        };
-        let directory = self.settings.place.directory.display();
-        let what = match error.kind() {
-            io::ErrorKind::AlreadyExists => format!("{directory} is a file, not a directory"),
-            _ => error.to_string(),
-        };
         format!(
-            "The log file {} cannot be written: {what}. {hint} Trying again until it works; this is \
-             said only once.",
-            self.settings.place.path().display()
+            "The log file {} Trying again until it works; this is said only once.",
+            self.settings.place.trouble(error)
         )
     }
 

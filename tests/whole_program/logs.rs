@@ -194,9 +194,9 @@ async fn a_folder_that_cannot_be_written_is_told_and_tried_again() {
     let told = told[26..].replace(directory.to_str().unwrap(), "LOGS");
     assert_eq!(
         told,
-        "ERROR The log file LOGS/kamstrup2mqtt.log cannot be written: Not a directory (os error 20). \
-         Check `directory` and `filename` in the section `logging`. Trying again until it works; this \
-         is said only once."
+        "ERROR The log file LOGS/kamstrup2mqtt.log cannot be written: LOGS is within a file, not in a \
+         directory. Check `directory` and `filename` in the section `logging`. Trying again until it \
+         works; this is said only once."
     );
     subscriber.expect_times("kamstrup/energy", "81947", 2).await;
     std::fs::remove_file(folder.path().join("deep")).unwrap();
