@@ -303,9 +303,10 @@ async fn help_reads_well() {
     insta::assert_snapshot!("help", help);
 }
 
-/// A port at which nobody listens.
-async fn nobody() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port()
+/// Two ports at which nobody listens.
+fn nobody() -> [String; 2] {
+    let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    free.map(|listener| listener.local_addr().unwrap().port().to_string())
 }
 
 /// A broker that lets everybody in, or nobody.
@@ -387,7 +388,7 @@ async fn check_online_tries_meters_and_broker() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let (open, _open) = broker(ConnectReturnCode::Success).await;
     let (closed, _closed) = broker(ConnectReturnCode::BadUserNamePassword).await;
-    let nobody = nobody().await.to_string();
+    let [nobody, no_meter] = nobody();
     let (open, closed) = (open.to_string(), closed.to_string());
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("home.yaml");
@@ -404,10 +405,15 @@ async fn check_online_tries_meters_and_broker() {
             "serial_device: {{com_port: '{port}'}}\nkamstrup: {{parameters: [energy, power, 4001]}}"
         )
     };
-    let ports =
-        [(meter.port.as_str(), "METER"), (&open, "OPEN"), (&closed, "CLOSED"), (&nobody, "NOBODY")];
+    let ports = [
+        (meter.port.as_str(), "METER"),
+        (&open, "OPEN"),
+        (&closed, "CLOSED"),
+        (&nobody, "NOBODY"),
+        (&no_meter, "NOMETER"),
+    ];
     let all = check(&open, &one(&meter.port), &[]).await;
-    let nothing = check(&nobody, &one(&format!("socket://127.0.0.1:{nobody}")), &[]).await;
+    let nothing = check(&nobody, &one(&format!("socket://127.0.0.1:{no_meter}")), &[]).await;
     let meters = format!(
         "meters:\n  - {{name: house, com_port: '{}', parameters: energy}}\n  - {{name: garage, \
          com_port: /dev/no-such-port}}\n",
