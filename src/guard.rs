@@ -159,7 +159,8 @@ impl Guard {
         if let Some(known) = known.filter(|known| known.shape != shape) {
             let words = |shape: Shape| {
                 let Shape { unit, exponent, length } = shape;
-                format!("{length} bytes in {unit} by 10^{exponent}")
+                let bytes = if length == 1 { "byte" } else { "bytes" };
+                format!("{length} {bytes} in {unit} by 10^{exponent}")
             };
             return Some(Doubt::Shape { was: words(known.shape), is: words(shape) });
         }

@@ -634,7 +634,7 @@ impl Health {
             debug!("Connected to the broker {} once more.", self.name);
         } else if let Some((since, _)) = self.down.take() {
             info!(
-                "Connected to the broker {} again, after {} s.",
+                "Connected to the broker {} again, after {}.",
                 self.name,
                 since.elapsed().as_secs()
             );

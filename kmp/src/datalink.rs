@@ -100,7 +100,7 @@ pub struct Packet<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PacketError {
     /// Too short to hold address, command and CRC.
-    #[error("only {length} bytes between start and stop, at least {OVERHEAD} are needed")]
+    #[error("only {length} of at least {OVERHEAD} bytes between start and stop")]
     TooShort {
         /// Number of bytes in the body.
         length: usize,

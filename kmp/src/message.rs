@@ -55,7 +55,7 @@ pub enum Fit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AnswerError {
     /// The data have another length than the answer to this command.
-    #[error("the answer has {found} bytes of data, not {expected}")]
+    #[error("the answer has data of length {found}, not {expected}")]
     Length {
         /// Bytes that the answer has.
         expected: usize,
@@ -351,7 +351,7 @@ pub enum RequestError {
         cid: Cid,
     },
     /// The data do not belong to the command.
-    #[error("{length} bytes of data are not a valid request for {cid}")]
+    #[error("data of length {length} is not a valid request for {cid}")]
     Data {
         /// The command id.
         cid: Cid,

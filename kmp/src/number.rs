@@ -67,7 +67,7 @@ pub enum NumberError {
     #[error("the mantissa has no bytes")]
     Empty,
     /// More than the 96 bits and 28 decimal places that a [`Decimal`] holds.
-    #[error("mantissa of {length} bytes with exponent {exponent} is out of range")]
+    #[error("mantissa of length {length} with exponent {exponent} is out of range")]
     OutOfRange {
         /// Length of the mantissa in bytes.
         length: usize,
@@ -75,7 +75,7 @@ pub enum NumberError {
         exponent: i8,
     },
     /// The value needs more bytes of mantissa than there are.
-    #[error("the value does not fit into a mantissa of {length} bytes")]
+    #[error("the value does not fit into a mantissa of length {length}")]
     DoesNotFit {
         /// Bytes to be filled.
         length: u8,

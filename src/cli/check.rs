@@ -217,12 +217,11 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Found {
             let serial = result.identity.serial;
             let serial = serial.map(|serial| format!(", serial number {serial}"));
             format!(
-                "{} at {}{}: read {} of {} values in {}.",
+                "{} at {}{}: read {} in {}.",
                 result.identity.model_words(),
                 meter.endpoint,
                 serial.unwrap_or_default(),
-                result.readings.len(),
-                meter.parameters.len(),
+                poll::count_words(result.readings.len(), meter.parameters.len()),
                 poll::words(result.took),
             )
         }

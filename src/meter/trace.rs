@@ -50,7 +50,7 @@ impl Trace {
         let Self { what, bytes, more } = self;
         match more {
             0 => debug!("{what}: {}: {meaning}", Hex(bytes)),
-            more => debug!("{what}: {} … and {more} bytes more: {meaning}", Hex(bytes)),
+            more => debug!("{what}: {} … and {more} more: {meaning}", Hex(bytes)),
         }
         self.bytes.clear();
         self.more = 0;

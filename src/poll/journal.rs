@@ -190,8 +190,8 @@ impl Journal {
         }
         let asked = readings.len().saturating_add(missing.len());
         lines.push(Entry::Info(format!(
-            "Read {} of {asked} values in {}{}.",
-            readings.len(),
+            "Read {} in {}{}.",
+            count_words(readings.len(), asked),
             words(took),
             unread_words(missing),
         )));
@@ -218,6 +218,12 @@ pub(super) enum Entry {
     Info(String),
     Warn(String),
     Debug(String),
+}
+
+/// `6 of 7 values`
+pub(crate) fn count_words(read: usize, asked: usize) -> String {
+    let values = if asked == 1 { "value" } else { "values" };
+    format!("{read} of {asked} {values}")
 }
 
 /// `, without volume, flow and 3 more`

@@ -26,7 +26,7 @@ use self::beat::LEAST;
 pub use self::errand::{Attempt, Busy, Errand, PLACEMENT, Step, Trigger};
 pub use self::journal::Complaint;
 use self::journal::Journal;
-pub(crate) use self::journal::words;
+pub(crate) use self::journal::{count_words, words};
 pub use self::reader::{Progress, Reader, Scanned};
 use crate::condition::Condition;
 use crate::identity::{Identity, Version};

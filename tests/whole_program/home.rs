@@ -301,7 +301,7 @@ async fn a_broker_that_stops_reading_does_not_hold_up_polls() {
     let mut program = Program::start(&yaml);
     program.says("Connected to the broker").await;
     let polls = async {
-        while program.count("Read 1 of 1 values") < 5 {
+        while program.count("Read 1 of 1 value") < 5 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

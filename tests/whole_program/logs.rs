@@ -173,7 +173,7 @@ async fn standard_output_that_nobody_reads_holds_up_no_poll() {
     subscriber.expect("kamstrup/status", "offline").await;
     // The file missed nothing.
     let log = std::fs::read_to_string(folder.path().join("kamstrup2mqtt.log")).unwrap();
-    assert!(log.matches("Read 1 of 1 values").count() >= 3 && log.ends_with("Stopped.\n"), "{log}");
+    assert!(log.matches("Read 1 of 1 value").count() >= 3 && log.ends_with("Stopped.\n"), "{log}");
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.trim_start_matches('x'), "", "the pipe was full all the time");
@@ -235,7 +235,7 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
         lines.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
     }
     assert!(lines[0].ends_with(" - - The configuration is config.yaml."), "{lines:#?}");
-    let reads = lines.iter().filter(|line| line.contains("Read 1 of 1 values")).count();
+    let reads = lines.iter().filter(|line| line.contains("Read 1 of 1 value")).count();
     assert!(reads >= 3, "{lines:#?}");
 
     // Gone again, for good: the end does not wait for it, and what is missing is counted.
@@ -262,7 +262,7 @@ async fn what_a_log_server_no_longer_takes_is_counted_at_the_end() {
     while other.send(b"full").is_ok() {}
     let logging = format!("destinations: [stdout, syslog], syslog_address: '{}'", path.display());
     let mut program = Program::start(&logging_to(&broker, &meter, &logging));
-    program.says("Read 1 of 1 values").await;
+    program.says("Read 1 of 1 value").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
     program.says(" lines of the log could not be written to the log server").await;
@@ -280,7 +280,7 @@ async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
     let directory = format!("directory: '{}'", folder.path().display());
     let to_file = format!("destinations: [stdout, file], {directory}");
     let mut program = Program::start(&logging_to(&broker, &meter, &to_file));
-    program.says("Read 1 of 1 values").await;
+    program.says("Read 1 of 1 value").await;
 
     // As logrotate does it.
     std::fs::rename(&log, &moved).unwrap();
@@ -298,7 +298,7 @@ async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
     assert_eq!(program.ended().await.code(), Some(0));
 
     let (moved, log) = [moved, log].map(|path| std::fs::read_to_string(path).unwrap()).into();
-    assert!(moved.contains("Read 1 of 1 values") && !moved.contains("read again"), "{moved}");
+    assert!(moved.contains("Read 1 of 1 value") && !moved.contains("read again"), "{moved}");
     assert!(log.contains("nothing has changed.\n") && !log.contains("Changed: "), "{log}");
     let syslog = patiently("all lines", syslog).await.unwrap();
     assert!(syslog[0].contains("The configuration was read again. Changed: "), "{syslog:#?}");

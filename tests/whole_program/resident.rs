@@ -152,8 +152,8 @@ impl AddOn {
             for (from, to) in replaced {
                 line = line.replace(from, to);
             }
-            if let Some((before, _)) = line.split_once(" values in ") {
-                line = format!("{before} values in T s.");
+            if let Some((before, _)) = line.split_once(" value in ") {
+                line = format!("{before} value in T s.");
                 // Polls go by the clock on the wall, so another one may have come.
                 if lines.contains(&line) {
                     continue;
@@ -220,7 +220,7 @@ async fn a_cold_boot_reads_well() {
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
     add_on.program.says("cannot be reached").await;
     // The meter is read meanwhile.
-    add_on.program.says("Read 1 of 1 values").await;
+    add_on.program.says("Read 1 of 1 value").await;
     supervisor.says_error("System is not ready with state: setup");
     supervisor.start().await;
     add_on.program.says("is still starting").await;
@@ -418,7 +418,7 @@ async fn nobody_knows_a_broker() {
     let meter = example_meter().await;
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), None);
     add_on.program.says("There is no MQTT broker, and nobody to ask for one").await;
-    add_on.program.says("Read 1 of 1 values").await;
+    add_on.program.says("Read 1 of 1 value").await;
     let page = add_on.page().await;
     assert!(ask(page, "/").await.contains("nobody to ask for one"));
     add_on.stops().await;
@@ -453,7 +453,7 @@ async fn stops_in_time_while_the_supervisor_hangs() {
     let meter = example_meter().await;
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
     patiently("it is asked", asked.wait_for(|count| *count > 0)).await.unwrap();
-    add_on.program.says("Read 1 of 1 values").await;
+    add_on.program.says("Read 1 of 1 value").await;
     add_on.stops().await;
 }
 

@@ -126,5 +126,5 @@ async fn a_port_that_is_missing_holds_up_no_other_meter() {
     subscriber.expect_times("kamstrup/there/energy", "81947", 5).await;
     program.says("WARN gone: The meter's port /dev/no-such-port cannot be opened").await;
     assert_eq!(program.count("cannot be opened: it does not exist. "), 1);
-    program.says("INFO there: Read 1 of 1 values").await;
+    program.says("INFO there: Read 1 of 1 value").await;
 }
