@@ -48,9 +48,9 @@ pub(super) struct Asking {
 }
 
 impl Target {
-    /// What names the configuration, and what stands for one.
-    pub(super) fn config(&mut self) -> (&mut Option<PathBuf>, Option<&String>) {
-        (&mut self.config, self.port.as_ref())
+    /// What names the configuration, and what contradicts it.
+    pub(super) fn config(&mut self) -> (&mut Option<PathBuf>, Option<&'static str>) {
+        (&mut self.config, self.port.as_ref().map(|_| "`--port`"))
     }
 
     /// Finds out how the meter is reached, and starts the log on standard error.

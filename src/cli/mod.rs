@@ -137,23 +137,22 @@ impl Cli {
             }
         }
         let Some(front) = self.run.config.take() else { return Ok(self) };
-        let (config, port) = match command {
+        let (config, other) = match command {
             Command::Check(args) => (&mut args.config, None),
             Command::Read(args) => args.target.config(),
             Command::Info(args) => args.target.config(),
             Command::Scan(args) => args.target.config(),
             Command::Forget(args) => (&mut args.config, None),
             Command::Health(args) => (&mut args.config, None),
-            Command::Registers(_) | Command::Simulate(_) => {
+            Command::Registers(args) => args.config(),
+            Command::Simulate(_) => {
                 return Err(Usage(
                     "this command reads no configuration: leave `--config` out".into(),
                 ));
             }
         };
-        if port.is_some() || config.is_some() {
-            return Err(Usage(
-                "`--config` goes with neither `--port` nor another `--config`".into(),
-            ));
+        if let Some(other) = other.or(config.as_ref().map(|_| "another `--config`")) {
+            return Err(Usage(format!("`--config` does not go with {other}")));
         }
         *config = Some(front);
         Ok(self)

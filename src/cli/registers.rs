@@ -26,6 +26,13 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    /// What names the configuration, and what contradicts it.
+    pub(super) fn config(&mut self) -> (&mut Option<PathBuf>, Option<&'static str>) {
+        (&mut self.config, self.version.map(|_| "`--version`"))
+    }
+}
+
 fn model(text: &str) -> Result<Model, String> {
     model_meant(text).ok_or_else(|| {
         let numbers: Vec<String> = Model::ALL.map(|model| model.number().to_string()).into();
