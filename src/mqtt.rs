@@ -516,6 +516,9 @@ async fn poll(
                 }
             }
         }
+        if connected_at.is_some_and(|at| at.elapsed() >= GOOD_CONNECTION) {
+            health.holds();
+        }
         let all_sent = link.sent.load(Ordering::Relaxed) >= link.queued.load(Ordering::Relaxed);
         if all_queued && all_sent && event_loop.state.inflight() == 0 {
             disconnect(&client, &mut event_loop, goodbye).await;
@@ -636,10 +639,17 @@ impl Health {
             info!(
                 "Connected to the broker {} again, after {}.",
                 self.name,
-                since.elapsed().as_secs()
+                crate::poll::words(since.elapsed())
             );
         } else {
             info!("Connected to the broker {}.", self.name);
+        }
+    }
+
+    /// The connection is a good one. Where those before it were not, that is news.
+    fn holds(&mut self) {
+        if std::mem::take(&mut self.short) >= SHORT_ONES {
+            info!("The connection to the broker {} holds again.", self.name);
         }
     }
 
@@ -836,6 +846,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Credentials, Secret, options};
+    use crate::logging::capture;
 
     struct Script {
         listener: TcpListener,
@@ -1274,6 +1285,77 @@ mod tests {
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
+    }
+
+    /// What came before a loss must not count after it, as another connection would.
+    #[tokio::test]
+    async fn a_second_welcome_is_a_fault_and_makes_no_connection_of_its_own() {
+        let (log, _logging) = capture::lines();
+        let (broker, publisher, stop, running) = Script::start().await;
+        publisher.update(METER, discovery(), values("1"));
+        let mut peer = broker.welcome().await;
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+        publisher.update(METER, discovery(), values("2"));
+        assert_eq!(peer.take(1).await, ["energy 2"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+        let lines = log.take().into_iter();
+        let connected = lines.filter(|line| line.contains("Connected to the broker"));
+        assert_eq!(connected.count(), 2);
+    }
+
+    /// Two programs with the same client id throw each other out: that is said once, and what it is.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_id_that_another_program_uses_is_told_once() {
+        let (log, _logging) = capture::lines();
+        let broker = Broker {
+            host: "broker".to_owned(),
+            port: NonZeroU16::new(1883).unwrap(),
+            client_id: "kamstrup".to_owned(),
+            credentials: None,
+            tls: None,
+        };
+        let brokers = watch::channel(Some(broker.clone())).1;
+        let direction = Direction { brokers, board: Board::default(), wording: str::to_owned };
+        let mut health = Health::new(&broker, &direction);
+        let told = |log: &capture::Captured| {
+            let lines = log.take().into_iter();
+            lines.filter(|line| !line.starts_with("DEBUG")).collect::<Vec<_>>()
+        };
+        let thrown_out = ConnectionError::MqttState(StateError::ConnectionAborted);
+        let come_and_go = async |health: &mut Health, held| {
+            health.connected();
+            tokio::time::advance(held).await;
+            health.lost(&thrown_out, Stage::Connected);
+        };
+        let moment = Duration::from_secs(1);
+        come_and_go(&mut health, moment).await;
+        come_and_go(&mut health, moment).await;
+        assert_eq!(told(&log).len(), 4);
+        for _ in 0..50 {
+            come_and_go(&mut health, moment).await;
+        }
+        let lines = told(&log);
+        let [again, once] = lines.as_slice() else { panic!("{lines:#?}") };
+        assert_eq!(again, "INFO Connected to the broker broker:1883 again, after 0.0 s.");
+        assert_eq!(
+            once,
+            "WARN No good connection to the broker broker:1883: it ended the connection again and \
+             again. Most likely another program uses the same `mqtt.client`: stop it, or choose \
+             another name. Trying again; no more is said of this until a connection has held for 10 s."
+        );
+        // The other one is stopped.
+        health.connected();
+        assert_eq!(told(&log), [""; 0]);
+        health.holds();
+        health.holds();
+        assert_eq!(told(&log), ["INFO The connection to the broker broker:1883 holds again."]);
+        tokio::time::advance(GOOD_CONNECTION).await;
+        health.lost(&thrown_out, Stage::Connected);
+        assert_eq!(told(&log).len(), 1);
     }
 
     #[tokio::test]
