@@ -52,8 +52,8 @@ pub enum Missing {
     /// The meter did not answer the request that asked for it.
     #[error("no good answer")]
     NoAnswer,
-    /// Readings that came one after the other contradict each other.
-    #[error("its readings contradict each other")]
+    /// It must be read twice, and no two readings agree.
+    #[error("no two of its readings agree")]
     Doubtful,
     /// It came, but the meter reports a fault that spoils it.
     #[error("the meter reports {0}")]

@@ -561,22 +561,33 @@ pub(super) async fn confirm(
     }
     for _ in 0..CONFIRMATIONS {
         let mut doubtful = std::mem::take(&mut polled.doubtful);
-        for group in doubtful.chunks_mut(GetRegister::MAX) {
+        while !doubtful.is_empty() {
+            let rest = doubtful.split_off(doubtful.len().min(GetRegister::MAX));
+            let group = std::mem::replace(&mut doubtful, rest);
             let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
             let Some(command) = memory.command(&registers) else { continue };
-            let answer = meter.request(&command, Tries::Three, stop).await.unwrap_or_default();
+            let answer = match meter.request(&command, Tries::Three, stop).await {
+                Ok(answer) => answer,
+                Err(RequestError::Broken(error)) => {
+                    // They are read again over the next connection.
+                    polled.trouble = Some(error.into());
+                    polled.doubtful.extend(group.into_iter().chain(doubtful));
+                    return;
+                }
+                Err(_) => Vec::new(),
+            };
             let how = circumstances(meter, memory, &registers);
             for (earlier, doubt) in group {
                 let again = answer.iter().find(|value| value.register == earlier.register);
                 let Some(Ok(again)) = again.map(Reading::try_from) else {
-                    polled.doubtful.push((earlier.clone(), doubt.clone()));
+                    polled.doubtful.push((earlier, doubt));
                     continue;
                 };
                 let still = memory.guard.doubt(&again, how);
-                if still.is_some() && !guard::agree(earlier, &again, doubt) {
+                if still.is_some() && !guard::agree(&earlier, &again, &doubt) {
                     debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
                     meter.distrust();
-                    polled.doubtful.push((again, doubt.clone()));
+                    polled.doubtful.push((again, doubt));
                     continue;
                 }
                 if let Some(doubt) = still.filter(Doubt::is_change) {

@@ -150,18 +150,26 @@ pub(super) async fn scan<O: Open>(
         let mut meter = Meter::new(stream, plan.line, memory.aftermath).counting(memory.traffic);
         while !stop.is_cancelled() {
             if under_way.is_empty() {
-                let Some(group) = groups.pop_front() else { break };
-                asked = asked.saturating_add(group.registers.len());
-                under_way.push_back(group);
-                failures = 0;
+                match groups.pop_front() {
+                    Some(group) => {
+                        asked = asked.saturating_add(group.registers.len());
+                        under_way.push_back(group);
+                        failures = 0;
+                    }
+                    // The connection may have broken before the last were read twice.
+                    None if polled.doubtful.is_empty() => break,
+                    None => {}
+                }
             }
             polled.trouble = None;
             read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
             confirm(&mut meter, &mut polled, memory, stop).await;
             // What contradicts itself three times is told, and not asked for any more.
-            let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
-            let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
-            polled.missing.extend(doubtful);
+            if !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+                let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
+                let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
+                polled.missing.extend(doubtful);
+            }
             let found = polled.readings.get(shown..).unwrap_or_default();
             let to_show =
                 |reading: &&Reading| wanted.contains(&reading.register) && !is_suspicious(reading);
@@ -189,9 +197,11 @@ pub(super) async fn scan<O: Open>(
             break;
         }
     }
-    let complete = under_way.is_empty() && groups.is_empty();
+    let complete = under_way.is_empty() && groups.is_empty() && polled.doubtful.is_empty();
     // Of a group that was left in the middle nothing is known for certain.
     let open = under_way.iter().chain(&groups).flat_map(|group| &group.registers);
+    let doubtful = polled.doubtful.iter().map(|(reading, _)| &reading.register);
+    let open = open.chain(doubtful);
     let to = match open.filter(|id| wanted.contains(id)).min() {
         None => wanted.last().copied(),
         Some(open) => wanted.iter().copied().filter(|id| id < open).max(),

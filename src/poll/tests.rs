@@ -30,6 +30,8 @@ enum Opening {
     Silent,
     /// Closed after this many requests.
     Breaks(Registers, usize),
+    /// Silent after this many requests.
+    FallsSilent(Registers, usize),
     Meter(Registers),
 }
 
@@ -43,6 +45,7 @@ impl Open for Scripted {
             openings.remove(0)
         };
         let (near, mut far) = duplex(1024);
+        let is_silent = matches!(opening, Opening::FallsSilent(..));
         match opening {
             Opening::Fails(error) => return Err(error),
             Opening::Silent => {
@@ -50,7 +53,7 @@ impl Open for Scripted {
                     let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
                 });
             }
-            Opening::Breaks(registers, requests) => {
+            Opening::Breaks(registers, requests) | Opening::FallsSilent(registers, requests) => {
                 let (mut ours, theirs) = duplex(1024);
                 let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
                 tokio::spawn(async move { meter.serve(theirs).await });
@@ -61,6 +64,9 @@ impl Open for Scripted {
                         ours.write_all(&buffer[..count]).await.unwrap();
                         let count = ours.read(&mut buffer).await.unwrap();
                         far.write_all(&buffer[..count]).await.unwrap();
+                    }
+                    if is_silent {
+                        let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
                     }
                 });
             }
@@ -196,6 +202,61 @@ async fn a_register_that_silences_the_meter_does_not_pass_for_sleep() {
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     assert_eq!(polled.readings.len(), 2);
     assert_eq!(polled.missing, [(RegisterId::new(80), Missing::Silences)]);
+}
+
+/// What was found until then is kept, and it does not go on for long.
+#[tokio::test(start_paused = true)]
+async fn a_scan_ends_when_the_meter_falls_silent() {
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let plan = plan("energy", vec![Opening::FallsSilent(registers, 5)]);
+    let wanted: Vec<_> = (57..=180).map(RegisterId::new).collect();
+    let mut reader = Reader::new(Plan { registers: wanted, ..plan });
+    let started = Instant::now();
+    let scanned = reader.scan(&CancellationToken::new(), |_| {}).await;
+    assert!(started.elapsed() < Duration::from_secs(90), "{:?}", started.elapsed());
+    assert!(!scanned.complete);
+    let to = scanned.to.unwrap();
+    assert!((60..100).contains(&to.get()), "{to}");
+    assert!(scanned.readings.iter().any(|reading| reading.register.get() == 60));
+    assert!(scanned.readings.iter().all(|reading| reading.register <= to));
+    let trouble = scanned.trouble.unwrap();
+    assert!(trouble.words.starts_with("The meter is silent: "), "{}", trouble.words);
+}
+
+/// What must be read twice is so over the connection that is made again.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_before_the_second_reading_is_made_again() {
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let plan_of_one = plan("energy", vec![Opening::Breaks(registers.clone(), 1), meter()]);
+    let mut memory = Memory::new(Version::Generic);
+    let polled = poll(&plan_of_one, &mut memory, &CancellationToken::new()).await.unwrap();
+    assert_eq!((polled.missing, polled.trouble), (Vec::new(), None));
+    assert_eq!(polled.readings.len(), 1);
+    // Nor does a scan lose it.
+    let plan = plan("60 61", vec![Opening::Breaks(registers, 4), meter()]);
+    let scanned = Reader::new(plan).scan(&CancellationToken::new(), |_| {}).await;
+    assert!(scanned.complete && scanned.odd.is_empty(), "{scanned:?}");
+    assert_eq!(scanned.readings.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_that_silences_the_meter_is_told_once() {
+    let silenced = || {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        registers.silencing.extend(ids("power"));
+        Opening::Meter(registers)
+    };
+    let (captured, _logging) = crate::logging::capture::lines();
+    let (log, _) = polls("energy power volume", vec![silenced(), silenced()]).await;
+    let searches = captured.take().into_iter().filter(|line| line.starts_with("INFO"));
+    assert_eq!(
+        searches.collect::<Vec<_>>(),
+        ["INFO Looking for the value that silences the meter; this takes up to a minute."]
+    );
+    let warnings: Vec<_> = log.lines().filter(|line| line.starts_with(" WARN")).collect();
+    let expected = " WARN `power` (register 80) is not published: this meter does not have it, and \
+                    falls silent when it is asked for it.";
+    assert_eq!(warnings, [expected], "{log}");
 }
 
 #[tokio::test(start_paused = true)]
