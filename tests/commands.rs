@@ -19,7 +19,7 @@ use rumqttc::mqttbytes::v4::ConnAck;
 use rust_decimal::Decimal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -239,6 +239,76 @@ async fn a_scan_can_be_stopped_and_says_what_it_found() {
     assert_eq!(json["complete"], false);
     assert!(json["to"].as_u64().unwrap() < 200);
     assert_eq!(json["values"]["energy"]["register"], 60);
+}
+
+/// A serial server before a meter, which hands on so many answers and is then gone.
+async fn gone_after(meter: &Meter, answers: usize) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = format!("socket://{}", listener.local_addr().unwrap());
+    let address = meter.port.strip_prefix("socket://").unwrap().to_owned();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut behind = TcpStream::connect(address).await.unwrap();
+        for _ in 0..answers {
+            // Each request is written at once, and so is each answer.
+            let (mut request, mut answer) = (BytesMut::new(), BytesMut::new());
+            client.read_buf(&mut request).await.unwrap();
+            behind.write_all(&request).await.unwrap();
+            behind.read_buf(&mut answer).await.unwrap();
+            client.write_all(&answer).await.unwrap();
+        }
+    });
+    (port, serving)
+}
+
+/// What was found until then is not lost, and it says where to go on.
+#[tokio::test]
+async fn a_scan_that_breaks_off_says_what_it_found() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let (port, _serving) = gone_after(&meter, 8).await;
+    let output = run(&["scan", "--from", "57", "--to", "180", "--port", &port]).await;
+    insta::assert_snapshot!("scan_broken_off", seen(&output, &port));
+}
+
+/// `--config` means the same on either side of the command.
+#[tokio::test]
+async fn the_configuration_may_be_named_before_the_command() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let folder = TempDir::new().unwrap();
+    let yaml = format!(
+        "serial_device: {{ com_port: '{}' }}\nkamstrup: {{ parameters: volume, version: 302 }}\n",
+        meter.port
+    );
+    std::fs::write(folder.path().join("other.yaml"), &yaml).unwrap();
+    let run = async |arguments: &[&str]| run_in(folder.path(), arguments).await;
+    for before in [&["-c", "other.yaml"][..], &["--config", "other.yaml"]] {
+        let read = run(&[before, &["read", "--json"]].concat()).await;
+        assert_eq!(json(&read)["values"]["volume"]["value"].to_string(), "1917.57");
+        let check = run(&[before, &["check", "--json"]].concat()).await;
+        assert_eq!(json(&check)["file"], "other.yaml");
+        let [front, behind] = [
+            run(&[before, &["registers"]].concat()).await,
+            run(&[&["registers"], before].concat()).await,
+        ];
+        assert_eq!(front, behind);
+        assert!(String::from_utf8(front.stdout).unwrap().contains("a 302 has it?"));
+    }
+    let mut told = String::new();
+    for arguments in [
+        &["-c", "other.yaml", "read", "-c", "other.yaml"][..],
+        &["-c", "other.yaml", "read", "--port", &meter.port],
+        &["-c", "other.yaml", "registers", "--version", "403"],
+        &["-c", "other.yaml", "health"],
+        &["-c", "other.yaml", "simulate"],
+        &["--listen", "127.0.0.1:0", "check"],
+        &["--options", "options.json", "check"],
+    ] {
+        let seen = seen(&run(arguments).await, &meter.port);
+        let command = arguments.join(" ").replace(&meter.port, "PORT");
+        write!(told, "$ kamstrup2mqtt {command}\n{seen}\n").unwrap();
+    }
+    insta::assert_snapshot!("configuration_in_front", told);
 }
 
 #[tokio::test]

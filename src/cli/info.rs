@@ -213,6 +213,48 @@ fn clock_words(clock: DateTime, ahead: i64) -> String {
 mod tests {
     use super::*;
 
+    /// The line about the model, for what is configured and what the meter may be.
+    #[test]
+    fn what_is_configured_is_a_remark() {
+        let line = |configured: Option<Model>, said: &[Model]| {
+            let models = match configured {
+                Some(model) if said.is_empty() => vec![model],
+                _ => said.to_vec(),
+            };
+            let remark = configured.map(|model| remark(model, !said.is_empty(), &models));
+            let result = PollResult {
+                readings: Vec::new(),
+                missing: Vec::new(),
+                identity: Identity { models, ..Identity::default() },
+                condition: None,
+                trouble: None,
+                took: std::time::Duration::ZERO,
+                traffic: crate::meter::Traffic::default(),
+            };
+            words(&result, remark, None, None, None).trim_end().to_owned()
+        };
+        let (this, other) = (Model::Multical403, Model::Multical302);
+        assert_eq!(line(None, &[this]), "model             Multical 403");
+        assert_eq!(
+            line(None, &[this, other]),
+            "model             Multical 403 or 302 (set `version` to the number on its front)"
+        );
+        assert_eq!(line(None, &[]), "model             Kamstrup meter");
+        assert_eq!(line(Some(this), &[this]), "model             Multical 403");
+        assert_eq!(
+            line(Some(this), &[other]),
+            "model             Multical 302 (the configuration says 403)"
+        );
+        assert_eq!(
+            line(Some(this), &[this, other]),
+            "model             Multical 403 or 302 (the configuration says 403)"
+        );
+        assert_eq!(
+            line(Some(this), &[]),
+            "model             Multical 403 (as configured; the meter's answers do not tell)"
+        );
+    }
+
     #[test]
     fn drift_in_words() {
         let clock = jiff::civil::date(2026, 11, 23).at(20, 2, 43, 0);

@@ -440,6 +440,29 @@ mod tests {
     }
 
     #[test]
+    fn a_system_without_a_log_is_told_as_such() {
+        let trouble = |address: &str, kind: io::ErrorKind| {
+            let syslog = Syslog::new(SyslogSettings {
+                address: address.parse().unwrap(),
+                facility: "local0".parse().unwrap(),
+                format: None,
+                date: None,
+            });
+            syslog.trouble(&kind.into())
+        };
+        let missing = "There is no system log here (no /dev/log): in a container mount it, or take \
+                       `syslog` out of `logging.destinations`. Up to 1024 lines wait for it; this is \
+                       said only once.";
+        assert_eq!(trouble("/dev/log", io::ErrorKind::NotFound), missing);
+        assert_eq!(trouble("unix:///dev/log", io::ErrorKind::NotFound), missing);
+        // It is there, or it is somewhere else.
+        let refused = trouble("/dev/log", io::ErrorKind::ConnectionRefused);
+        assert!(refused.starts_with("The log server /dev/log cannot be reached: "), "{refused}");
+        let unknown = trouble("tcp://loghost:601", io::ErrorKind::NotFound);
+        assert!(unknown.starts_with("The log server tcp://loghost:601 cannot"), "{unknown}");
+    }
+
+    #[test]
     fn missing_lines_are_counted_in_words() {
         assert_eq!(
             missing(1).text,

@@ -525,6 +525,25 @@ async fn who_asks_twice_does_not_wait_for_an_answer() {
     program.says("error: stopped at once, as asked twice").await;
 }
 
+/// One Ctrl-C may come twice, by the terminal and by what started the program.
+#[tokio::test]
+async fn a_signal_that_comes_twice_at_once_is_one() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    // While an answer is waited for, there is time for the second one.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let com_port = format!("socket://{}", listener.local_addr().unwrap());
+    let yaml = config(&broker, &com_port, "energy").replace("com_port:", "timeout: 60, com_port:");
+    let mut program = Program::start(&format!("{yaml}logging: {{ level: DEBUG }}\n"));
+    let _connection = patiently("the meter is asked", listener.accept()).await.unwrap();
+    program.says("to the meter").await;
+    subscriber.expect("kamstrup/status", "online").await;
+    program.signals(&["-INT", "-TERM"]).await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    subscriber.expect("kamstrup/status", "offline").await;
+    assert_eq!(program.count("asked twice"), 0);
+}
+
 #[tokio::test]
 async fn a_silent_meter_is_told_once_and_found_again() {
     let broker = Broker::start().await;

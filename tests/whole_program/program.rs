@@ -184,8 +184,15 @@ impl Program {
     }
 
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.process.id().unwrap().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().await.unwrap().success());
+        self.signals(&[name]).await;
+    }
+
+    /// One after the other, as fast as can be.
+    pub(crate) async fn signals(&self, names: &[&str]) {
+        let pid = self.process.id().unwrap();
+        let kills = names.iter().map(|name| format!("kill {name} {pid}"));
+        let all = kills.collect::<Vec<_>>().join("; ");
+        assert!(Command::new("sh").args(["-c", &all]).status().await.unwrap().success());
     }
 
     /// As `kill -9` does.
