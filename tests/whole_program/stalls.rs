@@ -223,3 +223,56 @@ async fn publishes_go_on_while_a_meter_stalls() {
     assert_eq!(program.count("The meter is silent"), 0);
     assert_eq!(subscriber.last()["kamstrup/connection"], "ON");
 }
+
+/// Answers one request, and no more; when the second comes, that is told.
+async fn meter_that_stalls_in_a_poll() -> (String, mpsc::UnboundedReceiver<()>, JoinSet<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let com_port = format!("socket://{}", listener.local_addr().unwrap());
+    let (sender, stalled) = mpsc::unbounded_channel();
+    let mut serving = JoinSet::new();
+    let (mut ours, theirs) = tokio::io::duplex(1024);
+    serving.spawn(async move {
+        let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        let (_keep, registers) = watch::channel(registers);
+        Simulator::new(registers, Behaviour::default()).serve(theirs).await.unwrap();
+    });
+    serving.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // Requests and answers are written in one go.
+        let (mut request, mut answer) = (BytesMut::new(), BytesMut::new());
+        stream.read_buf(&mut request).await.unwrap();
+        ours.write_all(&request).await.unwrap();
+        ours.read_buf(&mut answer).await.unwrap();
+        stream.write_all(&answer).await.unwrap();
+        while stream.read_buf(&mut request).await.unwrap_or(0) > 0 {
+            let _ = sender.send(());
+        }
+    });
+    (com_port, stalled, serving)
+}
+
+/// A poll is published as a whole: of one that does not end in time when the program stops, what was
+/// read before is not.
+#[tokio::test]
+async fn half_a_poll_is_not_published_when_the_program_stops() {
+    let broker = Broker::start().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let (com_port, mut stalled, _serving) = meter_that_stalls_in_a_poll().await;
+    let yaml = config(&broker, &com_port, ALL_NAMES)
+        .replace("serial_device: {", "serial_device: { timeout: 30,");
+    let mut program = Program::start(&yaml);
+    subscriber.expect("kamstrup/status", "online").await;
+    patiently("the second request", stalled.recv()).await.unwrap();
+    let asked = Instant::now();
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    subscriber.expect("kamstrup/status", "offline").await;
+    let topics = subscriber.all().into_iter().map(|arrived| arrived.topic);
+    let of_meter = topics.filter(|topic| {
+        let of_program = ["status", "version", "started"].map(|name| format!("kamstrup/{name}"));
+        topic.starts_with("kamstrup/") && !of_program.contains(topic)
+    });
+    assert_eq!(of_meter.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(program.count("Read "), 0);
+}
