@@ -12,19 +12,19 @@
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
+#[path = "common/program.rs"]
+mod program;
+#[path = "common/ratio.rs"]
+mod ratio;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use kamstrup2mqtt::simulator::{EnergyUnit, Registers};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
-use rust_decimal::Decimal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -34,15 +34,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::program::{IN_TIME, Polled};
+use self::ratio::ratio;
+
 const METERS: u16 = 500;
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Of each meter. The first two set the beat, which the others must keep.
 const POLLS: usize = 6;
-/// A poll that begins so much off its beat is late, or too early.
-const IN_TIME: Duration = Duration::from_millis(500);
-/// Of the optical port.
-const BEHAVIOUR: Behaviour =
-    Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 /// How often it is looked at what is open.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -91,7 +89,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 struct Meters {
     addresses: Vec<SocketAddr>,
     /// When each was connected to.
-    polled: Vec<Arc<Mutex<Vec<Instant>>>>,
+    polled: Vec<Polled>,
 }
 
 impl Meters {
@@ -106,25 +104,16 @@ impl Meters {
         for number in 1..=count {
             let [high, low] = number.to_be_bytes();
             let listener = TcpListener::bind((Ipv4Addr::new(127, net, high, low), 0)).await?;
-            addresses.push(listener.local_addr()?);
-            let times = Arc::new(Mutex::new(Vec::new()));
-            polled.push(Arc::clone(&times));
-            let meter = Simulator::new(registers.clone(), BEHAVIOUR);
-            serving.spawn(async move {
-                loop {
-                    let (stream, _) = listener.accept().await?;
-                    stream.set_nodelay(true)?;
-                    times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-                    meter.serve(stream).await?;
-                }
-            });
+            let (address, times) = program::serve(listener, registers.clone(), serving)?;
+            addresses.push(address);
+            polled.push(times);
         }
         Ok(Self { addresses, polled })
     }
 
     /// When each was polled.
     fn polled(&self) -> impl Iterator<Item = Vec<Instant>> {
-        self.polled.iter().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.polled.iter().map(Polled::times)
     }
 }
 
@@ -179,30 +168,18 @@ impl Program {
         Ok(Self { _process: process, id, meters, _folder: folder })
     }
 
-    fn proc(&self, name: &str) -> PathBuf {
-        format!("/proc/{}/{name}", self.id).into()
-    }
-
-    /// In user and system mode together.
     fn processor_time(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(self.proc("stat"))?;
-        // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
-        let (_, fields) = stat.rsplit_once(')').context("a name")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        let ticks = ticks.sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 10))
+        program::processor_time(self.id)
     }
 
     /// A figure of its memory in KiB.
     fn memory(&self, figure: &str) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(figure)).context("a figure")?;
-        Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+        program::memory(self.id, figure)
     }
 
     /// How many files, sockets and the like it has open.
     fn handles(&self) -> anyhow::Result<usize> {
-        Ok(std::fs::read_dir(self.proc("fd"))?.count())
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.id))?.count())
     }
 }
 
@@ -299,7 +276,7 @@ impl<W: Write> Report<W> {
     fn memory(&mut self, many: &Program, one: &Program) -> anyhow::Result<()> {
         for (name, figure) in [("memory", "VmRSS"), ("memory, at most", "VmHWM")] {
             let (all, single) = (many.memory(figure)?, one.memory(figure)?);
-            let each = ratio(all.saturating_sub(single), u64::from(METERS - 1))?;
+            let each = ratio(all.saturating_sub(single), u64::from(METERS - 1), 1)?;
             writeln!(self.out, "  {name:<24}{all} KiB, with one meter {single} KiB")?;
             writeln!(self.out, "    for each meter        {each} KiB")?;
         }
@@ -307,8 +284,8 @@ impl<W: Write> Report<W> {
     }
 
     fn processor(&mut self, used: Duration, took: Duration, polls: usize) -> anyhow::Result<()> {
-        let per_mille = ratio(used.as_micros() * 1000, took.as_micros())?;
-        let per_poll = ratio(used.as_micros(), u128::try_from(polls)?)?;
+        let per_mille = ratio(used.as_micros() * 1000, took.as_micros(), 1)?;
+        let per_poll = ratio(used.as_micros(), u128::try_from(polls)?, 1)?;
         writeln!(self.out, "  processor time          {per_mille} of 1000, of one core")?;
         writeln!(self.out, "    for each poll         {per_poll} µs")?;
         Ok(())
@@ -320,14 +297,4 @@ impl<W: Write> Report<W> {
         writeln!(self.out, "    now, and with one     {all}, {single}")?;
         Ok(())
     }
-}
-
-/// With one decimal place.
-fn ratio<T>(number: T, of: T) -> anyhow::Result<Decimal>
-where
-    Decimal: TryFrom<T>,
-{
-    let decimal = |number| Decimal::try_from(number).ok().context("a number in range");
-    let ratio = decimal(number)?.checked_div(decimal(of)?).context("not of nothing")?;
-    Ok(ratio.round_dp(1))
 }

@@ -12,6 +12,8 @@
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
+#[path = "common/program.rs"]
+mod program;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,8 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use kamstrup2mqtt::simulator::{EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,20 +32,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use self::program::{IN_TIME, Polled};
+
 const PAGES: usize = 100;
 /// Far more often than anybody polls.
 const INTERVAL: Duration = Duration::from_secs(3);
 /// How long each part is.
 const PART: Duration = Duration::from_secs(60);
-/// A poll that begins so much off its beat is late, or too early.
-const IN_TIME: Duration = Duration::from_millis(500);
-/// Of the optical port.
-const BEHAVIOUR: Behaviour =
-    Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
-
-/// When the meter was polled.
-type Polled = Arc<Mutex<Vec<Instant>>>;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
@@ -106,18 +100,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 async fn serve(serving: &mut JoinSet<io::Result<()>>) -> anyhow::Result<(SocketAddr, Polled)> {
     let (_, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let (address, polled) = (listener.local_addr()?, Polled::default());
-    let times = Arc::clone(&polled);
-    let meter = Simulator::new(registers, BEHAVIOUR);
-    serving.spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-            meter.serve(stream).await?;
-        }
-    });
-    Ok((address, polled))
+    Ok(program::serve(listener, registers, serving)?)
 }
 
 /// What the pages have seen together.
@@ -214,22 +197,13 @@ impl Program {
         Ok(Self { _process: process, id, page, _folder: folder })
     }
 
-    /// In user and system mode together.
     fn processor_time(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id))?;
-        // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
-        let (_, fields) = stat.rsplit_once(')').context("a name")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        let ticks = ticks.sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 10))
+        program::processor_time(self.id)
     }
 
     /// In KiB.
     fn memory(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a figure")?;
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
+        program::memory(self.id, "VmRSS")
     }
 }
 
@@ -244,12 +218,11 @@ struct Part {
 
 impl Part {
     async fn of(program: &Program, polled: &Polled) -> anyhow::Result<Self> {
-        let times = || polled.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (before, processor) = (times().len(), program.processor_time()?);
+        let (before, processor) = (polled.times().len(), program.processor_time()?);
         sleep(PART).await;
         let processor = program.processor_time()?.saturating_sub(processor);
         let memory = program.memory()?;
-        let times = times();
+        let times = polled.times();
         let begun = times.get(before..).unwrap_or_default();
         ensure!(begun.len() > 1, "polls are missing");
         let off = begun.windows(2).filter_map(|pair| {

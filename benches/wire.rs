@@ -4,6 +4,9 @@
 //! frames have, or takes more than 1.02 times what the bytes and the meter's turnaround take.
 //! `docs/benchmarks.md` says how to read it.
 
+#[path = "common/ratio.rs"]
+mod ratio;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -24,13 +27,14 @@ use kmp::frame;
 use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::{Register, RegisterId};
 use kmp::value::RegisterValue;
-use rust_decimal::Decimal;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::io::{InspectReader, InspectWriter};
 use tokio_util::sync::CancellationToken;
+
+use self::ratio::ratio;
 
 /// Of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits.
 const LINE: Line = Line::new(1200);
@@ -254,7 +258,7 @@ impl<W: Write> Report<W> {
         writeln!(
             self.out,
             "  time / that             {}",
-            ratio(took.as_micros(), line.as_micros())?
+            ratio(took.as_micros(), line.as_micros(), 3)?
         )?;
         Ok(())
     }
@@ -284,22 +288,12 @@ impl<W: Write> Report<W> {
     }
 
     fn compare(&mut self, ours: &Cost, single: &Cost) -> anyhow::Result<()> {
-        let requests = ratio(single.traffic.requests, ours.traffic.requests)?;
-        let bytes = ratio(single.traffic.bytes(), ours.traffic.bytes())?;
-        let time = ratio(single.took.as_micros(), ours.took.as_micros())?;
+        let requests = ratio(single.traffic.requests, ours.traffic.requests, 3)?;
+        let bytes = ratio(single.traffic.bytes(), ours.traffic.bytes(), 3)?;
+        let time = ratio(single.took.as_micros(), ours.took.as_micros(), 3)?;
         writeln!(self.out, "  against the poll        {requests} times the requests")?;
         writeln!(self.out, "                          {bytes} times the bytes")?;
         writeln!(self.out, "                          {time} times the time")?;
         Ok(())
     }
-}
-
-/// With three decimal places.
-fn ratio<T>(number: T, of: T) -> anyhow::Result<Decimal>
-where
-    Decimal: TryFrom<T>,
-{
-    let decimal = |number| Decimal::try_from(number).ok().context("a number in range");
-    let ratio = decimal(number)?.checked_div(decimal(of)?).context("not of nothing")?;
-    Ok(ratio.round_dp(3))
 }

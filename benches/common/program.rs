@@ -1,0 +1,72 @@
+//! For benches that watch the released program from outside: what it costs, and simulated meters that
+//! note when it asks them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::simulator::{Behaviour, Registers, Simulator};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// A poll that begins so much off its beat is late, or too early.
+pub(crate) const IN_TIME: Duration = Duration::from_millis(500);
+
+/// Of the optical port.
+const BEHAVIOUR: Behaviour =
+    Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
+
+/// When a meter was polled.
+#[derive(Clone, Default)]
+pub(crate) struct Polled(Arc<Mutex<Vec<Instant>>>);
+
+impl Polled {
+    pub(crate) fn times(&self) -> Vec<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    }
+}
+
+/// A meter that listens here, and when it was polled.
+pub(crate) fn serve(
+    listener: TcpListener,
+    registers: watch::Receiver<Registers>,
+    serving: &mut JoinSet<io::Result<()>>,
+) -> io::Result<(SocketAddr, Polled)> {
+    let (address, polled) = (listener.local_addr()?, Polled::default());
+    let (meter, noted) = (Simulator::new(registers, BEHAVIOUR), polled.clone());
+    serving.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            noted.note();
+            meter.serve(stream).await?;
+        }
+    });
+    Ok((address, polled))
+}
+
+/// In user and system mode together.
+pub(crate) fn processor_time(process: u32) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
+    let (_, fields) = stat.rsplit_once(')').context("a name")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks = ticks.sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// A figure of its memory in KiB.
+pub(crate) fn memory(process: u32, figure: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)).context("a figure")?;
+    Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+}
