@@ -14,3 +14,21 @@ pub fn sentence(message: &str) -> String {
     let end = if message.ends_with('?') { "" } else { "." };
     format!("{message}{end}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_has_no_full_stop() {
+        assert_eq!(sentence("`x` is not known"), "`x` is not known.");
+        let question = "`x` is not known; did you mean `y`?";
+        assert_eq!(sentence(question), question);
+    }
+
+    #[test]
+    fn only_the_first_letter_is_a_capital() {
+        assert_eq!(capital("mend it, A"), "Mend it, A");
+        assert_eq!(capital(""), "");
+    }
+}
