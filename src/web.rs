@@ -33,7 +33,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -287,6 +287,36 @@ fn refusing() -> Router {
     Router::new().fallback(async || with_headers(StatusCode::FORBIDDEN, TEXT, WORDS))
 }
 
+/// What can be asked to be done: each is a POST.
+const ACTIONS: [(&str, Action); 5] = [
+    ("/read", Action::Read),
+    ("/placement", Action::Place),
+    ("/placement/stop", Action::StopPlacing),
+    ("/scan", Action::Scan),
+    ("/scan/stop", Action::StopScanning),
+];
+
+/// What can be looked at: each is a GET. The router is made of these two lists alone, and
+/// `openapi.json` describes the same.
+fn views() -> [(&'static str, MethodRouter<Site>); 13] {
+    let fixed = |kind, body| get(async move || with_headers(StatusCode::OK, kind, body));
+    [
+        ("/", get(show)),
+        ("/part", get(part)),
+        ("/script.js", fixed(SCRIPT, page::SCRIPT)),
+        ("/icon.svg", fixed(SVG, page::ICON)),
+        ("/style.css", fixed(CSS, page::STYLE)),
+        ("/events", get(events)),
+        ("/log", get(log)),
+        (HEALTH, fixed(TEXT, HEALTHY)),
+        ("/ready", get(ready)),
+        ("/metrics", get(metrics)),
+        ("/api/v1/state", get(state)),
+        ("/api/v1/history", get(past)),
+        ("/api/v1/openapi.json", fixed(JSON, api::DESCRIPTION)),
+    ]
+}
+
 fn router(site: &Site) -> Router {
     let visitors = site.visitors;
     let act = |action| {
@@ -294,28 +324,9 @@ fn router(site: &Site) -> Router {
             act(&site, action, form.ok().map(|Form(form)| form))
         })
     };
-    Router::new()
-        .route("/", get(show))
-        .route("/part", get(part))
-        .route("/script.js", get(async || with_headers(StatusCode::OK, SCRIPT, page::SCRIPT)))
-        .route("/icon.svg", get(async || with_headers(StatusCode::OK, SVG, page::ICON)))
-        .route("/style.css", get(async || with_headers(StatusCode::OK, CSS, page::STYLE)))
-        .route("/events", get(events))
-        .route("/read", act(Action::Read))
-        .route("/placement", act(Action::Place))
-        .route("/placement/stop", act(Action::StopPlacing))
-        .route("/scan", act(Action::Scan))
-        .route("/scan/stop", act(Action::StopScanning))
-        .route("/log", get(log))
-        .route(HEALTH, get(async || with_headers(StatusCode::OK, TEXT, HEALTHY)))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/api/v1/state", get(state))
-        .route("/api/v1/history", get(past))
-        .route(
-            "/api/v1/openapi.json",
-            get(async || with_headers(StatusCode::OK, JSON, api::DESCRIPTION)),
-        )
+    let actions = ACTIONS.into_iter().map(|(path, action)| (path, act(action)));
+    let all = actions.chain(views());
+    all.fold(Router::new(), |router, (path, answer)| router.route(path, answer))
         .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n"))
         .method_not_allowed_fallback(async || {
             with_headers(StatusCode::METHOD_NOT_ALLOWED, TEXT, "That cannot be done here.\n")
@@ -509,7 +520,10 @@ fn with_headers(status: StatusCode, kind: &'static str, body: impl Into<Body>) -
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use kmp::register::RegisterId;
+    use serde_json::Value;
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
     use super::*;
@@ -624,6 +638,108 @@ mod tests {
         assert!(long.starts_with("HTTP/1.1 400 "), "{long}");
         let foreign = b"POST /read HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n";
         assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
+    }
+
+    /// Sends a request that may have no end of its answer. Gives its status, and of what kind it is
+    /// where it has a body.
+    async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<String>) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let length = form.len();
+        let request = format!(
+            "{head}Content-Length: {length}\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\n\r\n{form}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let mut answer = Vec::new();
+        loop {
+            let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+            if line.is_empty() {
+                break;
+            }
+            answer.push(line);
+        }
+        let header = |name: &str| answer.iter().find_map(|line| line.strip_prefix(name));
+        let kind = header("content-type: ").filter(|_| header("content-length: ") != Some("0"));
+        let kind = kind.map(|kind| kind.split(';').next().unwrap().to_owned());
+        (answer[0].split(' ').nth(1).unwrap().to_owned(), kind)
+    }
+
+    /// All that can be asked for is described, and nothing else is: each with what it answers, and
+    /// each refusal.
+    #[tokio::test]
+    async fn what_can_be_asked_for_is_described() {
+        let description: Value = serde_json::from_str(api::DESCRIPTION).unwrap();
+        let mut described = BTreeMap::new();
+        for (path, operations) in description["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let answers = operation["responses"].as_object().unwrap().iter();
+                let answers = answers.map(|(status, answer)| {
+                    let shared = answer["$ref"].as_str();
+                    let shared = shared
+                        .map(|name| description.pointer(name.strip_prefix('#').unwrap()).unwrap());
+                    let content = shared.unwrap_or(answer)["content"].as_object();
+                    let kind = content.map(|content| content.keys().next().unwrap().clone());
+                    (status.clone(), kind)
+                });
+                let of = (method.to_ascii_uppercase(), path.clone());
+                described.insert(of, answers.collect::<BTreeMap<_, _>>());
+            }
+        }
+        let views = views().map(|(path, _)| ("GET".to_owned(), path.to_owned()));
+        let actions = ACTIONS.map(|(path, _)| ("POST".to_owned(), path.to_owned()));
+        let mut all: Vec<_> = views.into_iter().chain(actions).collect();
+        all.sort_unstable();
+        assert_eq!(described.keys().cloned().collect::<Vec<_>>(), all);
+
+        let site = site();
+        let triggers = [1, 2].map(|number| (number, Trigger::default()));
+        for (_, trigger) in &triggers {
+            trigger.take_errands();
+        }
+        site.board.set_triggers(triggers.to_vec());
+        site.board.set_meters(vec![(1, meter("a")), (2, meter("b"))]);
+        // So that the log is not empty.
+        let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), "one".to_owned());
+        site.board.log().add(LogLine { time, level: Level::ERROR, text });
+        let (address, _serving) = start(site).await;
+        let near = "Host: x\r\nOrigin: http://x\r\n";
+        for ((method, path), answers) in &described {
+            let mut seen = BTreeMap::new();
+            let line = |method: &str, query| format!("{method} {path}{query} HTTP/1.1\r\n");
+            let mut ask = async |head: String, form: &str| {
+                let (status, kind) = asked(address, &head, form).await;
+                let known = seen.entry(status).or_insert_with(|| kind.clone());
+                assert_eq!(*known, kind, "{head}");
+            };
+            ask(line(method, "") + "Host: x.example\r\n", "").await;
+            if method == "GET" {
+                for query in
+                    ["", "?level=loud", "?meter=1&parameter=energy", "?meter=1&parameter=x&to=x"]
+                {
+                    ask(line(method, query) + "Host: x\r\n", "").await;
+                }
+                assert!(
+                    seen.iter().all(|seen| answers.get_key_value(seen.0) == Some(seen)),
+                    "{path}: {seen:?}"
+                );
+                assert!(
+                    seen.contains_key("200") || seen.contains_key("404") || path == "/ready",
+                    "{path}: {seen:?}"
+                );
+            } else {
+                // The second time it is busy.
+                let meter = if path.starts_with("/scan") { "meter=2" } else { "meter=1" };
+                for form in [meter, meter, "meter=3", "meter=x"] {
+                    ask(line(method, "") + near, form).await;
+                }
+                ask(line(method, "") + "Host: x\r\nOrigin: http://y\r\n", meter).await;
+                assert_eq!(seen, *answers, "{path}");
+            }
+            let other = if method == "GET" { "POST" } else { "GET" };
+            let (status, _) = asked(address, &(line(other, "") + near), "").await;
+            assert_eq!(status, "405", "{other} {path}");
+        }
     }
 
     /// Opens the stream of events.

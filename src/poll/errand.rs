@@ -174,6 +174,12 @@ impl Trigger {
         self.lock().next = Some(next);
     }
 
+    /// From now on errands are taken and left to wait.
+    #[cfg(test)]
+    pub(crate) fn take_errands(&self) {
+        self.lock().open = true;
+    }
+
     /// From now on errands are taken, until the result is dropped.
     pub(super) fn open(&self) -> Opened<'_> {
         self.lock().open = true;
