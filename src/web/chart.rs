@@ -296,8 +296,13 @@ pub(super) enum Each {
     Day,
 }
 
-/// Bars of what was used, side by side. `None` where nothing of it is known.
-pub(super) fn bars(heading: Heading, bars: &[Used], each: Each, zone: TimeZone) -> Option<Chart> {
+/// Bars of what was used of something, side by side. `None` where nothing of it is known.
+pub(super) fn bars(
+    heading: Heading,
+    (name, bars): (&str, &[Used]),
+    each: Each,
+    zone: TimeZone,
+) -> Option<Chart> {
     let (start, end) = (bars.first()?.start, bars.last()?.end);
     let window = Window { start, end, zone };
     let used = || bars.iter().filter_map(|bar| bar.used);
@@ -312,7 +317,7 @@ pub(super) fn bars(heading: Heading, bars: &[Used], each: Each, zone: TimeZone) 
         Each::Hour => words.time,
         Each::Day => words.day,
     };
-    let head = vec![head.to_owned(), format!("{} ({unit})", words.energy)];
+    let head = vec![head.to_owned(), format!("{name} ({unit})")];
     let mut chart = Chart {
         id,
         title,
@@ -590,7 +595,7 @@ mod tests {
             bar("2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z", Some("12"), true),
         ];
         let heading = Heading { unit: "kWh".to_owned(), language: Language::German, ..heading() };
-        let chart = bars(heading, &days, Each::Day, copenhagen()).unwrap();
+        let chart = bars(heading, ("Energie", &days), Each::Day, copenhagen()).unwrap();
         assert_eq!(
             chart.table.rows,
             [
@@ -621,7 +626,7 @@ mod tests {
                 so_far: false,
             })
             .collect();
-        let chart = bars(heading(), &hours, Each::Hour, copenhagen()).unwrap();
+        let chart = bars(heading(), ("Energy", &hours), Each::Hour, copenhagen()).unwrap();
         assert_eq!(chart.blocks.len(), 25);
         let mut names: Vec<_> = chart.table.rows.iter().map(|row| row[0].clone()).collect();
         assert_eq!(names[2..4], ["2026-10-25 02:00 (+02:00)", "2026-10-25 02:00 (+01:00)"]);
@@ -635,10 +640,10 @@ mod tests {
         for points in [&[][..], &[point("2026-11-24T08:55:00Z", "1")]] {
             assert!(curves(heading(), &one(points), true, &window, GAP).is_none());
         }
-        assert!(bars(heading(), &[], Each::Day, copenhagen()).is_none());
+        assert!(bars(heading(), ("Energy", &[]), Each::Day, copenhagen()).is_none());
         let (start, end) = (window.start, window.end);
         let unknown = Used { start, end, used: None, so_far: false };
-        assert!(bars(heading(), &[unknown], Each::Hour, copenhagen()).is_none());
+        assert!(bars(heading(), ("Energy", &[unknown]), Each::Hour, copenhagen()).is_none());
     }
 
     #[test]

@@ -20,8 +20,10 @@ const HOURS: usize = 24;
 /// So many points a curve has at most: more than a phone is wide.
 const POINTS: usize = 480;
 
-/// What counts energy, the finest first.
-const ENERGY: [&str; 5] = ["e1highres", "highresenergy", "energy", "e3highres", "energy3"];
+/// Of what counts energy, and else of what counts volume, as water meters do: the first one that a
+/// meter has is drawn by hour and by day. The finest come first.
+const COUNTERS: [&str; 7] =
+    ["e1highres", "highresenergy", "energy", "e3highres", "energy3", "volume_extradigit", "volume"];
 
 /// For so long what was read from the disk is shown to others as well: 100 open pages read it once.
 const FRESH_SECS: i64 = 10;
@@ -34,9 +36,15 @@ pub(super) struct Memory {
     pub(super) flow: Option<Curve>,
     pub(super) supply: Option<Curve>,
     pub(super) back: Option<Curve>,
-    /// In which unit energy is counted.
-    pub(super) energy_unit: String,
-    /// The energy of the last hours and days.
+    pub(super) counter: Option<Counter>,
+}
+
+/// What a counter has counted.
+#[derive(Debug)]
+pub(super) struct Counter {
+    pub(super) parameter: String,
+    pub(super) unit: String,
+    /// In each of the last hours and days.
     pub(super) hours: Vec<Used>,
     pub(super) days: Vec<Used>,
 }
@@ -113,25 +121,25 @@ fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, 
         let points = reader.last_day(key, parameter, time, POINTS)?;
         Ok(Some(Curve { unit: unit.clone().unwrap_or_default(), points }))
     };
-    let mut memory = Memory {
+    let counter = |kept: &Kept| {
+        let Kept { parameter, unit, .. } = kept.clone();
+        let today = now.date();
+        let mut hours = Vec::new();
+        for date in today.yesterday().into_iter().chain([today]) {
+            hours.extend(reader.used_by_hour(key, &parameter, date, time)?);
+        }
+        let hours = hours.split_off(hours.len().saturating_sub(HOURS));
+        let days = reader.used_by_day(key, &parameter, today, DAYS, time)?;
+        Ok(Counter { parameter, unit: unit.unwrap_or_default(), hours, days })
+    };
+    let first = COUNTERS.iter().filter_map(|name| find(name)).find(|kept| kept.is_counter);
+    Ok(Memory {
         power: curve("power")?,
         flow: curve("flow")?,
         supply: curve("temp1")?,
         back: curve("temp2")?,
-        ..Memory::default()
-    };
-    let counter = ENERGY.iter().filter_map(|name| find(name)).find(|kept| kept.is_counter);
-    if let Some(Kept { parameter, unit, .. }) = counter {
-        let today = now.date();
-        let mut hours = Vec::new();
-        for date in today.yesterday().into_iter().chain([today]) {
-            hours.extend(reader.used_by_hour(key, parameter, date, time)?);
-        }
-        memory.hours = hours.split_off(hours.len().saturating_sub(HOURS));
-        memory.days = reader.used_by_day(key, parameter, today, DAYS, time)?;
-        memory.energy_unit = unit.clone().unwrap_or_default();
-    }
-    Ok(memory)
+        counter: first.map(counter).transpose()?,
+    })
 }
 
 #[cfg(test)]
@@ -173,6 +181,7 @@ mod tests {
                     noted("power", Decimal::from(3000 + index), "W", false),
                     noted("temp1", Decimal::new(6400 + index, 2), "°C", false),
                     noted("energy", energy, "kWh", true),
+                    noted("volume", energy, "m³", true),
                 ],
             );
             if index % 32 == 0 {
@@ -199,15 +208,44 @@ mod tests {
         assert_eq!(power.points.last().unwrap().value, Decimal::from(3000 + READINGS));
         assert!(memory.flow.is_none() && memory.back.is_none());
         assert_eq!(memory.supply.unwrap().unit, "°C");
-        assert_eq!(memory.energy_unit, "kWh");
+        let Counter { parameter, unit, hours, days } = memory.counter.unwrap();
+        // Of energy and volume, both of which are counted.
+        assert_eq!((&*parameter, &*unit), ("energy", "kWh"));
         // Six readings an hour, half a kilowatt-hour each.
-        assert_eq!(memory.hours.len(), HOURS);
-        assert_eq!(memory.hours[0].used, Some(Decimal::from(3)));
-        assert!(memory.hours[HOURS - 1].so_far);
-        let days: Vec<_> = memory.days.iter().map(|day| day.used).collect();
+        assert_eq!(hours.len(), HOURS);
+        assert_eq!(hours[0].used, Some(Decimal::from(3)));
+        assert!(hours[HOURS - 1].so_far);
+        let days: Vec<_> = days.iter().map(|day| day.used).collect();
         assert_eq!(days.len(), usize::try_from(DAYS).unwrap());
         assert_eq!(days[DAYS as usize - 2], Some(Decimal::from(72)));
         assert_eq!(days[0], None);
+    }
+
+    /// A water meter has no energy to be drawn, but volume.
+    #[test]
+    fn where_no_energy_is_counted_volume_is_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = MeterKey::new(None, None);
+        let history = History::start(Some(folder.path().join("history.db")), &now());
+        let reader = history.reader();
+        // What wraps counts nothing that can be drawn.
+        let fine = |value| noted("volumehighres", value, "m³", false);
+        for (time, digits) in [
+            ("06:00:02", 191_757),
+            ("07:00:02", 191_760),
+            ("08:00:02", 191_765),
+            ("08:20:02", 191_766),
+        ] {
+            let time = format!("2026-11-24T{time}Z").parse().unwrap();
+            let volume = noted("volume", Decimal::new(digits, 3), "m³", true);
+            history.note(&key, time, &[volume, fine(Decimal::ONE)]);
+        }
+        history.close();
+        let counter = read(&reader, &key, &now()).unwrap().counter.unwrap();
+        assert_eq!((&*counter.parameter, &*counter.unit), ("volume", "m³"));
+        let hours: Vec<_> = counter.hours.iter().filter_map(|hour| hour.used).collect();
+        assert_eq!(hours, [3, 5, 1].map(|digits| Decimal::new(digits, 3)));
+        assert_eq!(counter.days.len(), usize::try_from(DAYS).unwrap());
     }
 
     /// The same is read once, and again when there was another poll.

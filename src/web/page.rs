@@ -12,7 +12,7 @@ use tracing::Level;
 
 use super::chart::{self, Chart, Each, Heading, Series, Window};
 use super::language::{Language, Words, fill};
-use super::memory::{Curve, Memories, Memory};
+use super::memory::{Counter, Curve, Memories, Memory};
 use crate::poll::Complaint;
 use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, LogLine, MeterState, Placement, PortInfo,
@@ -410,7 +410,7 @@ impl Name {
         let text = match key.to_ascii_lowercase().as_str() {
             "energy" | "e1highres" | "highresenergy" => words.energy,
             "energy3" | "e3highres" => words.cooling,
-            "volume" | "volumehighres" | "highresvolume" => words.volume,
+            "volume" | "volumehighres" | "highresvolume" | "volume_extradigit" => words.volume,
             "power" => words.power,
             "flow" => words.flow,
             "temp1" => words.supply,
@@ -459,7 +459,7 @@ fn charts(
         let id = format!("{what}-{number}");
         Heading { id, title, unit, language }
     };
-    let Memory { power, flow, supply, back, energy_unit, hours, days } = memory;
+    let Memory { power, flow, supply, back, counter } = memory;
     let single = |what: &str, name: &'static str, curve: &Option<Curve>| {
         let Curve { unit, points } = curve.as_ref()?;
         let title = fill(words.last_day, &[("name", name)]);
@@ -477,15 +477,22 @@ fn charts(
         let title = fill(words.last_day, &[("name", words.temperatures)]);
         chart::curves(heading("temperatures", title, unit), &both, false, &window, gap)
     });
-    let zone = || wall.time_zone().clone();
-    let per_hour = heading("hours", words.per_hour.to_owned(), energy_unit.clone());
-    let per_day = heading("days", words.per_day.to_owned(), energy_unit.clone());
+    let used = |what: &str, title: &str, each: Each| {
+        let Counter { parameter, unit, hours, days } = counter.as_ref()?;
+        let name = Name::new(parameter, words).text;
+        let heading = heading(what, fill(title, &[("name", &name)]), unit.clone());
+        let used = match each {
+            Each::Hour => hours,
+            Each::Day => days,
+        };
+        chart::bars(heading, (&name, used), each, wall.time_zone().clone())
+    };
     [
         single("power", words.power, power),
         single("flow", words.flow, flow),
         temperatures,
-        chart::bars(per_hour, hours, Each::Hour, zone()),
-        chart::bars(per_day, days, Each::Day, zone()),
+        used("hours", words.per_hour, Each::Hour),
+        used("days", words.per_day, Each::Day),
     ]
     .into_iter()
     .flatten()
@@ -810,19 +817,26 @@ mod tests {
             used: Some(Decimal::new(35, 1)),
             so_far: false,
         };
+        let counter = |parameter: &str, unit: &str| {
+            let (parameter, unit) = (parameter.to_owned(), unit.to_owned());
+            Some(Counter { parameter, unit, hours: vec![bar], days: vec![bar] })
+        };
         let memory = Memory {
             power: read("W", ["4000", "4100"]),
             flow: read("m³/h", ["0.12", "0.13"]),
             supply: read("°C", ["64.2", "65"]),
             back: read("°C", ["31.8", "31.9"]),
-            energy_unit: "kWh".to_owned(),
-            hours: vec![bar],
-            days: vec![bar],
+            counter: counter("energy", "kWh"),
         };
-        look.memories = Memories::new(vec![(1, memory)]);
+        let water = Memory { counter: counter("volume", "m³"), ..Memory::default() };
+        look.memories = Memories::new(vec![(1, memory), (2, water)]);
         let page = render(&board, look).unwrap();
-        assert_eq!(page.matches("<svg class=\"chart\"").count(), 5);
-        assert_eq!(page.matches("Hier komen grafieken").count(), 2);
+        assert_eq!(page.matches("<svg class=\"chart\"").count(), 7);
+        assert_eq!(page.matches("Hier komen grafieken").count(), 1);
+        let water = section(&page, "meter-2");
+        for words in ["Volume per uur", "Volume per dag", "Volume (m³)"] {
+            assert!(water.contains(words), "{words}");
+        }
         let section = section(&page, "meter-1");
         for id in ["power-1", "flow-1", "temperatures-1", "hours-1", "days-1"] {
             assert!(section.contains(&format!("<figure id=\"{id}\">")), "{id}");

@@ -142,10 +142,10 @@ catalogue! {
     temperatures: "Temperatures", "Temperaturen", "Temperaturer", "Temperaturer", "Temperaturen";
     supply_short: "Supply", "Aanvoer", "Fremløb", "Framledning", "Vorlauf";
     back_short: "Return", "Retour", "Retur", "Retur", "Rücklauf";
-    per_hour: "Energy per hour", "Energie per uur", "Energi pr. time", "Energi per timme",
-        "Energie je Stunde";
-    per_day: "Energy per day", "Energie per dag", "Energi pr. dag", "Energi per dag",
-        "Energie je Tag";
+    per_hour: "{name} per hour", "{name} per uur", "{name} pr. time", "{name} per timme",
+        "{name} je Stunde";
+    per_day: "{name} per day", "{name} per dag", "{name} pr. dag", "{name} per dag",
+        "{name} je Tag";
     as_table: "As a table", "Als tabel", "Som tabel", "Som tabell", "Als Tabelle";
     time: "Time", "Tijd", "Tid", "Tid", "Zeit";
     day: "Day", "Dag", "Dag", "Dag", "Tag";
