@@ -19,7 +19,7 @@ use crate::config::options::{Options, Supplied};
 use crate::config::{Broker, Secret};
 use crate::fetch::{self, Answer, FetchError, Server};
 use crate::poll::Complaint;
-use crate::status::{Board, BrokerState, SupervisorState};
+use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
 
 /// Where the add-on sees the Supervisor.
 pub const ADDRESS: &str = "http://supervisor";
@@ -277,7 +277,10 @@ pub async fn run(
         let mut known = None;
         loop {
             let other = find(&whom, options, known.as_ref(), &mut journal, &mut broker).await;
-            if let Some((supplied, found)) = other {
+            if let Some((supplied, found, lines)) = other {
+                board.set_up(|setup| {
+                    setup.settings = lines.into_iter().map(SettingLine::from).collect();
+                });
                 let name = found.name();
                 if known.replace(supplied).is_none() {
                     info!("Home Assistant's MQTT broker is {name}.");
@@ -312,19 +315,19 @@ async fn find(
     known: Option<&Supplied>,
     journal: &mut Journal,
     broker: &mut watch::Receiver<BrokerState>,
-) -> Option<(Supplied, Broker)> {
+) -> Option<(Supplied, Broker, Vec<[String; 3]>)> {
     let mut pause = FIRST_PAUSE;
     loop {
         let checked = whom.ask().await.and_then(|supplied| {
-            let config = options.with_broker(&supplied);
-            let config = config.map_err(|error| Trouble::Nonsense(error.problems().join("; ")));
-            config.map(|config| (supplied, config.broker))
+            let checked = options.with_broker(&supplied);
+            let checked = checked.map_err(|error| Trouble::Nonsense(error.problems().join("; ")));
+            checked.map(|(config, lines)| (supplied, config.broker, lines))
         });
         match checked {
-            Ok((supplied, found)) => {
+            Ok((supplied, found, lines)) => {
                 journal.answered();
                 if known != Some(&supplied) {
-                    return Some((supplied, found));
+                    return Some((supplied, found, lines));
                 }
             }
             Err(trouble) => journal.note(trouble),
@@ -584,6 +587,9 @@ mod tests {
         let hearing = async {
             while brokers.changed().await.is_ok() {
                 let password = brokers.borrow().clone().unwrap().credentials.unwrap().password;
+                let settings = board.setup().settings;
+                let host = settings.iter().find(|line| line.key == "host of mqtt").unwrap();
+                assert_eq!([&*host.value, &*host.origin], ["core-mosquitto", "Home Assistant"]);
                 came.push((begun.elapsed().as_secs(), password.reveal().to_owned()));
                 board.set_broker(BrokerState::Connecting { name: String::new() });
                 if refused == Some(password.reveal()) {

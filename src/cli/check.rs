@@ -79,6 +79,7 @@ impl<'a> From<&'a Entry> for EntryJson<'a> {
         match origin {
             Origin::Default => json("default"),
             Origin::Form => json("options"),
+            Origin::HomeAssistant => json("home assistant"),
             Origin::Option(option) => Self { name: Some(option), ..json("option") },
             Origin::Variable(variable) => Self { name: Some(variable), ..json("variable") },
             Origin::SecretFile { variable, path } => Self {

@@ -58,6 +58,8 @@ pub enum Origin {
     Option(&'static str),
     /// An option of the add-on.
     Form,
+    /// Home Assistant, when it was asked.
+    HomeAssistant,
     /// A variable.
     Variable(&'static str),
     /// A file that a variable names.
@@ -77,6 +79,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::Option(option) => write!(f, "option {option}"),
             Self::Form => f.write_str("options"),
+            Self::HomeAssistant => f.write_str("Home Assistant"),
             Self::Variable(variable) => write!(f, "variable {variable}"),
             Self::SecretFile { variable, path } => {
                 write!(f, "file {} (variable {variable})", path.display())
@@ -92,6 +95,7 @@ impl From<&Place> for Origin {
             Place::Default => Self::Default,
             Place::Option(option) => Self::Option(option),
             Place::Form => Self::Form,
+            Place::HomeAssistant => Self::HomeAssistant,
             Place::Variable(variable) => Self::Variable(variable),
             Place::SecretFile { variable, path } => {
                 Self::SecretFile { variable: variable.clone(), path: path.clone() }

@@ -811,7 +811,7 @@ impl<'a> Checker<'a> {
         match &setting.place {
             Place::Variable(variable) => format!("the variable `{variable}`"),
             Place::Option(option) => format!("the option `{option}`"),
-            Place::Default | Place::Form => format!("`{path}`"),
+            Place::Default | Place::Form | Place::HomeAssistant => format!("`{path}`"),
             Place::Item(item) => item.key(keys::find(path).map_or(path, |key| key.name())),
             Place::File(spot) => format!("`{path}` in {spot}"),
             Place::SecretFile { variable, path } => {

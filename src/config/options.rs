@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::source::{Item, Listed, Place, Raw, Setting, Settings};
-use super::{Checker, Config, ConfigError, Effective, Problem, Secret, keys};
+use super::{Checker, Config, ConfigError, Effective, Origin, Problem, Secret, keys};
 
 /// What an option of the form stands for.
 struct Row {
@@ -213,12 +213,22 @@ pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
 }
 
 impl Options {
-    /// What counts of it, for people, in the names of the form: each option, its value, and whether
-    /// it was set. What the form does not have counts as it is by itself, and is left out; so is who
-    /// the broker is where Home Assistant says it.
+    /// What counts of it, for people, in the names of the form: each option, its value, and who set
+    /// it. What the form does not have counts as it is by itself, and is left out; so is who the broker
+    /// is where Home Assistant is to say it.
     pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
-        self.effective.lines().filter_map(|[key, value, origin]| {
+        self.lines_of(&self.effective)
+    }
+
+    fn lines_of(&self, effective: &Effective) -> impl Iterator<Item = [String; 3]> {
+        effective.lines().filter_map(|[key, value, origin]| {
             let (setting, whose) = key.split_once(' ').unwrap_or((&key, ""));
+            if BROKER.iter().any(|row| row.path == setting)
+                && !self.own_broker
+                && origin != Origin::HomeAssistant.to_string()
+            {
+                return None;
+            }
             let option = self.option(setting)?;
             Some([format!("{option} {whose}").trim_end().to_owned(), value, origin])
         })
@@ -226,8 +236,7 @@ impl Options {
 
     /// The option for a setting as `mqtt.host`, or as `com_port` of a listed meter.
     fn option(&self, setting: &str) -> Option<String> {
-        let broker = BROKER.iter().filter(|_| self.own_broker);
-        if let Some(row) = PUBLISHING.iter().chain(broker).find(|row| row.path == setting) {
+        if let Some(row) = PUBLISHING.iter().chain(&BROKER).find(|row| row.path == setting) {
             return Some(format!("{} of {MQTT}", row.option));
         }
         if setting == PORT {
@@ -240,11 +249,17 @@ impl Options {
         single.chain(listed).map(|row| row.option.to_owned()).next()
     }
 
-    /// The same with the broker that Home Assistant has said. An error says what is wrong with that.
-    pub fn with_broker(&self, supplied: &Supplied) -> Result<Config, OptionsError> {
+    /// The same with the broker that Home Assistant has said, and what counts then, as [`lines`] tells
+    /// it. An error says what is wrong with that.
+    ///
+    /// [`lines`]: Self::lines
+    pub fn with_broker(
+        &self,
+        supplied: &Supplied,
+    ) -> Result<(Config, Vec<[String; 3]>), OptionsError> {
         let mut settings = self.settings.clone();
         let Supplied { host, port, tls, username, password } = supplied;
-        let mut set = |path, text: &str| settings.set(path, text, Place::Default);
+        let mut set = |path, text: &str| settings.set(path, text, Place::HomeAssistant);
         set("mqtt.host", host);
         set("mqtt.port", port);
         set("mqtt.tls_enabled", if *tls { "true" } else { "false" });
@@ -257,7 +272,10 @@ impl Options {
         let (problems, warnings) = (Vec::new(), Vec::new());
         let checker = Checker { settings: &settings, listed: None, problems, warnings };
         match checker.finish(None) {
-            Ok(loaded) => Ok(loaded.config),
+            Ok(loaded) => {
+                let lines = self.lines_of(&loaded.settings).collect();
+                Ok((loaded.config, lines))
+            }
             Err(error) => Err(worded(error, SERIAL_PORT)),
         }
     }
@@ -731,6 +749,38 @@ mod tests {
         assert_eq!(in_folder("mqtt.host", text("broker")), text("broker"));
     }
 
+    /// Only the broker that is connected to is shown, and who said so.
+    #[test]
+    fn what_counts_names_the_broker_in_use() {
+        let shown = |lines: Vec<[String; 3]>| {
+            let lines = lines.into_iter().filter(|[_, _, origin]| origin == "Home Assistant");
+            lines.map(|[key, value, _]| format!("{key}: {value}")).collect::<Vec<_>>()
+        };
+        let options = from(r#"{"port": "/dev/ttyUSB0"}"#).unwrap();
+        assert_eq!(shown(options.lines().collect()), [""; 0]);
+        let supplied = Supplied {
+            host: "core-mosquitto".to_owned(),
+            port: "1884".to_owned(),
+            tls: false,
+            username: Some("addons".to_owned()),
+            password: Some(Secret::new("hunter2")),
+        };
+        let (_, lines) = options.with_broker(&supplied).unwrap();
+        let rest = lines.len().checked_sub(options.lines().count());
+        let broker = shown(lines);
+        assert_eq!(
+            broker,
+            [
+                "host of mqtt: core-mosquitto",
+                "port of mqtt: 1884",
+                "username of mqtt: addons",
+                "password of mqtt: ***",
+                "tls of mqtt: false",
+            ]
+        );
+        assert_eq!(rest, Some(broker.len()));
+    }
+
     #[test]
     fn the_supplied_broker_is_checked_as_well() {
         let options = from(FRESH).unwrap();
@@ -741,7 +791,7 @@ mod tests {
             username: Some("addons".to_owned()),
             password: Some(Secret::new("hunter2")),
         };
-        let config = options.with_broker(&supplied("core-mosquitto", "1883")).unwrap();
+        let (config, _) = options.with_broker(&supplied("core-mosquitto", "1883")).unwrap();
         assert_eq!(config.broker.name(), "core-mosquitto:1883");
         let credentials = config.broker.credentials.unwrap();
         assert_eq!(credentials.username, "addons");
@@ -752,11 +802,11 @@ mod tests {
         });
         // Whom the system trusts, if there is anybody.
         match options.with_broker(&Supplied { tls: true, ..supplied("broker", "8883") }) {
-            Ok(config) => assert!(config.broker.tls.is_some()),
+            Ok((config, _)) => assert!(config.broker.tls.is_some()),
             Err(error) => assert!(error.problems().join(" ").contains("trust"), "{error:?}"),
         }
         let bare = Supplied { username: None, ..supplied("core-mosquitto", "1883") };
-        assert_eq!(options.with_broker(&bare).unwrap().broker.credentials, None);
+        assert_eq!(options.with_broker(&bare).unwrap().0.broker.credentials, None);
         for (host, port) in [("", "1883"), ("two words", "1883"), ("a", "0"), ("a", "x")] {
             assert!(options.with_broker(&supplied(host, port)).is_err(), "{host}:{port}");
         }

@@ -29,6 +29,8 @@ pub(super) enum Place {
     Option(&'static str),
     /// An option of the add-on's form.
     Form,
+    /// Home Assistant, when it was asked.
+    HomeAssistant,
     /// Nobody made it.
     Default,
 }
