@@ -416,7 +416,7 @@ fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
 pub async fn tell_of_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
     loop {
         let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Complaint {
-            words: trouble.to_string(),
+            words: trouble.sentence(),
             hint: trouble.hint().to_owned(),
         });
         if board.setup().history != complaint {

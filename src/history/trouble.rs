@@ -89,6 +89,15 @@ impl Trouble {
         }
     }
 
+    /// What happened, as a sentence begins.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let words = self.to_string();
+        let mut letters = words.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect()
+    }
+
     /// Whether the file is not to be read either.
     pub(super) fn forbids_reading(&self) -> bool {
         matches!(
@@ -158,7 +167,7 @@ mod tests {
             Trouble::Slow(path()),
             Trouble::Other { path: path(), reason: reason() },
         ];
-        let words = all.map(|trouble| format!("{trouble}.\n  {}", trouble.hint()));
+        let words = all.map(|trouble| format!("{}.\n  {}", trouble.sentence(), trouble.hint()));
         insta::assert_snapshot!(words.join("\n"));
     }
 }

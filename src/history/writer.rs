@@ -150,7 +150,7 @@ pub(super) fn tell(state: &watch::Sender<Option<Trouble>>, new: Option<&Trouble>
             warn!(
                 "{}. {} Everything else goes on without; trying again until it works, and this is \
                  said only once.",
-                capital(&trouble.to_string()),
+                trouble.sentence(),
                 trouble.hint()
             );
         } else {

@@ -698,6 +698,8 @@ mod tests {
         board.set_up(|setup| {
             setup.history = Some(complaint("The disk is full", "Make room."));
         });
+        let meter = MeterState::new("a".to_owned(), "b".to_owned(), Duration::from_secs(300));
+        board.set_meters(vec![(0, meter)]);
         let down = shown(&board, Language::English);
         let sections = [broken, without, down].map(|page| {
             let start = page.find("<section").unwrap();

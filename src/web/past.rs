@@ -85,7 +85,9 @@ pub(super) async fn answer(site: &Site, wanted: Wanted) -> Result<String, Refusa
     let json = match reading.await {
         Ok(Ok(Some(json))) => json,
         Ok(Ok(None)) => return Err(not_found("Nothing is kept of that value.")),
-        Ok(Err(trouble)) => return Err(unavailable(&format!("{trouble}. {}", trouble.hint()))),
+        Ok(Err(trouble)) => {
+            return Err(unavailable(&format!("{}. {}", trouble.sentence(), trouble.hint())));
+        }
         Err(error) => return Err(unavailable(&error.to_string())),
     };
     serde_json::to_string(&json).map_err(|error| unavailable(&error.to_string()))

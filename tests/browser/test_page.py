@@ -137,6 +137,12 @@ def fits(page):
     assert wide <= screen
 
 
+def nothing_sticks_out(page):
+    """No value is wider than its tile, in whatever language its name is."""
+    out = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
+    assert page.locator(".values div").evaluate_all(out) == []
+
+
 def picture(page, name):
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
@@ -175,6 +181,8 @@ def test_languages(house, visit, locale, words):
     page = visit(house.url, locale=locale, viewport={"width": 360, "height": 800})
     is_live(page)
     expect(page.locator("#read-0")).to_have_text(words)
+    is_read(page)
+    nothing_sticks_out(page)
     open_all(page)
     fits(page)
     no_serious_fault(page)
@@ -415,6 +423,8 @@ def test_broken_configuration(build, visit, width, mode):
     is_live(page)
     expect(page.locator("#problem")).to_contain_text("COM3")
     expect(page.locator("#odd")).to_contain_text("speed")
+    # Which ports there are, is what one wants to know then.
+    expect(page.locator("#ports")).to_have_attribute("open", "")
     fits(page)
     no_serious_fault(page)
     picture(page, f"broken-configuration-{width}-{mode}")
@@ -459,7 +469,8 @@ def test_readings_cannot_be_kept(build, visit):
     house = build(state="/proc/nowhere")
     page = visit(house.url)
     is_live(page)
-    expect(page.locator("#memory")).to_contain_text("/proc/nowhere")
+    expect(page.locator("#memory")).to_contain_text("Readings cannot be kept: /proc/nowhere")
+    expect(page.locator("#meter-0")).to_contain_text("no charts as long as")
     # Everything else goes on.
     is_read(page)
     no_serious_fault(page)

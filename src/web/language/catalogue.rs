@@ -162,9 +162,24 @@ catalogue! {
         "Her kommer grafer, når måleren er aflæst nogle gange.",
         "Här kommer diagram när mätaren har lästs av några gånger.",
         "Hier stehen Diagramme, sobald der Zähler ein paar Mal gelesen wurde.";
+    no_charts_kept:
+        "There are no charts as long as readings are not kept.",
+        "Er zijn geen grafieken zolang waarden niet worden bewaard.",
+        "Der er ingen grafer, så længe aflæsninger ikke gemmes.",
+        "Det finns inga diagram så länge avläsningar inte sparas.",
+        "Es gibt keine Diagramme, solange Werte nicht aufbewahrt werden.";
     memory_trouble:
         "Readings are not kept", "Waarden worden niet bewaard", "Aflæsninger gemmes ikke",
         "Avläsningar sparas inte", "Werte werden nicht aufbewahrt";
+    memory_goes_on:
+        "Everything else goes on. Readings wait in memory for a while, and it is tried again by itself.",
+        "Al het andere gaat door. Waarden wachten een tijd in het geheugen, en het wordt vanzelf opnieuw \
+         geprobeerd.",
+        "Alt andet fortsætter. Aflæsninger venter et stykke tid i hukommelsen, og der prøves igen af sig \
+         selv.",
+        "Allt annat fortsätter. Avläsningar väntar en tid i minnet, och nya försök görs av sig själva.",
+        "Alles andere geht weiter. Werte warten eine Weile im Speicher, und es wird von selbst wieder \
+         versucht.";
 
     // The line to the meter.
     line: "The optical line today", "De optische lijn vandaag", "Den optiske forbindelse i dag",
