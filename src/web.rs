@@ -52,6 +52,7 @@ pub use self::guard::Visitors;
 use self::language::Language;
 use self::memory::Cache;
 use self::page::Look;
+use self::ports::Ports;
 use crate::history;
 use crate::status::Board;
 
@@ -287,6 +288,13 @@ fn refusing() -> Router {
     Router::new().fallback(async || with_headers(StatusCode::FORBIDDEN, TEXT, WORDS))
 }
 
+/// What is looked up once for all who look.
+#[derive(Debug, Clone, Default)]
+struct Shared {
+    memories: Cache,
+    ports: Ports,
+}
+
 /// What can be asked to be done: each is a POST.
 const ACTIONS: [(&str, Action); 5] = [
     ("/read", Action::Read),
@@ -334,7 +342,7 @@ fn router(site: &Site) -> Router {
         .layer(middleware::from_fn(move |guest, request, next| {
             check(visitors, guest, request, next)
         }))
-        .layer(Extension(Cache::default()))
+        .layer(Extension(Shared::default()))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(site.clone())
 }
@@ -354,40 +362,42 @@ async fn check(
 
 async fn show(
     State(site): State<Site>,
-    Extension(cache): Extension<Cache>,
+    Extension(shared): Extension<Shared>,
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look(&site, &cache, query, &headers).await;
+    let look = look(&site, &shared, query, &headers).await;
     answered(HTML, page::render(&site.board, look))
 }
 
 /// What of the page changes.
 async fn part(
     State(site): State<Site>,
-    Extension(cache): Extension<Cache>,
+    Extension(shared): Extension<Shared>,
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look(&site, &cache, query, &headers).await;
+    let look = look(&site, &shared, query, &headers).await;
     answered(HTML, page::parts(&site.board, look))
 }
 
 /// What a visitor wants to see, and in which language. Of a level that there is not, all is shown.
 async fn look(
     site: &Site,
-    cache: &Cache,
+    shared: &Shared,
     query: Result<Query<Lines>, QueryRejection>,
     headers: &HeaderMap,
 ) -> Look {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
     let level = query.ok().and_then(|Query(Lines { level })| level_of(&level?));
     let Now { wall, .. } = site.now();
+    let (ports, memories) =
+        tokio::join!(shared.ports.look(&site.board), shared.memories.look(site, &wall));
     Look {
         language: Language::accepted(accepted),
         level: level.unwrap_or(Level::TRACE),
-        ports: ports::look(&site.board).await,
-        memories: cache.look(site, &wall).await,
+        ports,
+        memories,
         now: wall,
     }
 }
@@ -465,8 +475,8 @@ async fn metrics(State(site): State<Site>) -> Response {
     answered(OPEN_METRICS, metrics::text(&site.board, &site.now()))
 }
 
-async fn state(State(site): State<Site>) -> Response {
-    let ports = ports::look(&site.board).await;
+async fn state(State(site): State<Site>, Extension(shared): Extension<Shared>) -> Response {
+    let ports = shared.ports.look(&site.board).await;
     answered(JSON, api::state(&site.board, ports, &site.now()))
 }
 

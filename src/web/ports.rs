@@ -1,16 +1,54 @@
 //! The serial ports of this machine, looked up when somebody asks.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::status::{Board, PortInfo};
 use crate::transport::{self, LocalPort};
 
-/// The ports that exist, and what each is used for.
-pub(super) async fn look(board: &Board) -> Vec<PortInfo> {
-    // A file system may hang, and this is the one thread that there is.
-    let found = tokio::task::spawn_blocking(transport::local_ports).await.unwrap_or_default();
+/// For so long what was found is shown to others as well: what is open on this machine is in a thousand
+/// places, and 100 open pages look there once.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What was found at a time.
+type Found = Arc<Vec<LocalPort>>;
+
+/// What was found last, and when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ports(Arc<Mutex<Option<(Instant, Found)>>>);
+
+impl Ports {
+    /// The ports that exist, and what each is used for.
+    pub(super) async fn look(&self, board: &Board) -> Vec<PortInfo> {
+        let found = self.found().await;
+        used(&found, board)
+    }
+
+    async fn found(&self) -> Found {
+        // Who comes meanwhile waits, rather than looking for the same.
+        let mut known = self.0.lock().await;
+        if let Some((at, found)) = &*known
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(found);
+        }
+        // A file system may hang, and this is the one thread that there is.
+        let found = spawn_blocking(transport::local_ports).await.unwrap_or_default();
+        let found = Arc::new(found);
+        *known = Some((Instant::now(), Arc::clone(&found)));
+        found
+    }
+}
+
+fn used(found: &[LocalPort], board: &Board) -> Vec<PortInfo> {
     let meters = board.meters();
-    let info = |LocalPort { path, by_id, is_held }| {
+    let info = |port: &LocalPort| {
+        let LocalPort { path, by_id, is_held } = port.clone();
         let is_here = |port: &str| {
             let port = Path::new(port);
             port == path || by_id.as_deref() == Some(port) || same(port, &path)
@@ -22,10 +60,26 @@ pub(super) async fn look(board: &Board) -> Vec<PortInfo> {
             .collect();
         PortInfo { path, by_id, used_by, busy: is_held }
     };
-    found.into_iter().map(info).collect()
+    found.iter().map(info).collect()
 }
 
 /// Whether a name leads to a device.
 fn same(name: &Path, device: &Path) -> bool {
     name.starts_with("/") && name.canonicalize().is_ok_and(|found| found == device)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_pages_look_once() {
+        let ports = Ports::default();
+        let first = ports.found().await;
+        assert!(Arc::ptr_eq(&first, &ports.found().await));
+        advance(FRESH).await;
+        assert!(!Arc::ptr_eq(&first, &ports.found().await));
+    }
 }
