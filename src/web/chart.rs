@@ -378,7 +378,7 @@ impl Each {
     fn is_marked(self, start: &ZonedDateTime, index: i64) -> bool {
         match self {
             Self::Hour => start.hour() % 4 == 0,
-            Self::Day => index % 2 == 0,
+            Self::Day => index % 3 == 0,
         }
     }
 
@@ -610,7 +610,7 @@ mod tests {
             [(238, 762, "whole"), (0, 1000, "unknown"), (700, 300, "so-far")]
         );
         assert_eq!(chart.blocks[2].words, "2026-10-26: 12 (bis jetzt) kWh");
-        assert_eq!(times(&chart), ["16.66% 24.10.", "83.32% 26.10."]);
+        assert_eq!(times(&chart), ["16.66% 24.10."]);
         assert_eq!(chart.summary, "von 12 bis 30,5 kWh");
     }
 
