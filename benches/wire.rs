@@ -23,6 +23,7 @@ use kamstrup2mqtt::meter::{Aftermath, Meter, Tries};
 use kamstrup2mqtt::poll::{self, Beat, Plan, Trigger};
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use kamstrup2mqtt::transport::{Endpoint, Open, OpenError, Port, SerialSettings, Stream};
+use kamstrup2mqtt::words::RunsAs;
 use kmp::frame;
 use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::{Register, RegisterId};
@@ -172,6 +173,7 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
         registers: registers.to_vec(),
         version: Version::Generic,
         interval: Duration::from_secs(1),
+        runs_as: RunsAs::Program,
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();

@@ -29,6 +29,7 @@ use crate::systemd;
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
 use crate::units::{self, Measure, Published};
+use crate::words::RunsAs;
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
@@ -56,6 +57,8 @@ pub struct Around {
     pub board: Board,
     /// Puts what went wrong with the broker in the words of who made the settings.
     pub wording: fn(&str) -> String,
+    /// Who is told what to do about a meter that cannot be read.
+    pub runs_as: RunsAs,
     /// Who keeps readings.
     pub history: Option<Arc<History>>,
     /// Where others find the page, once that is known.
@@ -64,8 +67,14 @@ pub struct Around {
 
 impl Default for Around {
     fn default() -> Self {
-        let page = watch::channel(None).1;
-        Self { brokers: None, board: Board::default(), wording: str::to_owned, history: None, page }
+        Self {
+            brokers: None,
+            board: Board::default(),
+            wording: str::to_owned,
+            runs_as: RunsAs::default(),
+            history: None,
+            page: watch::channel(None).1,
+        }
     }
 }
 
@@ -102,7 +111,7 @@ async fn serve(
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
-    let Around { brokers, board, wording, history, page } = around.clone();
+    let Around { brokers, board, wording, runs_as, history, page } = around.clone();
     let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
     let direction = Direction { brokers, board: board.clone(), wording };
     let (publisher, connection, received) =
@@ -113,7 +122,7 @@ async fn serve(
     links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
     links.spawn(connection.run(say_goodbye.clone()));
 
-    let told = Told { board, history, page };
+    let told = Told { board, runs_as, history, page };
     let mut fleet =
         Fleet::new(publisher, publishing, topics, (started, legacy), told, stop.child_token());
     fleet.start(meters.into_iter().zip(triggers).collect());
@@ -178,6 +187,7 @@ struct Fleet {
 #[derive(Debug, Clone)]
 struct Told {
     board: Board,
+    runs_as: RunsAs,
     history: Option<Arc<History>>,
     /// Where others find the page.
     page: watch::Receiver<Option<String>>,
@@ -271,7 +281,7 @@ impl Fleet {
         about.in_scope(|| greet(&meter));
         let (sender, results) = mpsc::channel(RESULTS);
         let stop = self.stop.child_token();
-        let plan = plan(&meter).taking_turns(&self.turns);
+        let plan = plan(&meter, self.told.runs_as).taking_turns(&self.turns);
         let (legacy, asked) = (self.legacy.clone(), trigger.clone());
         let polling = poll::run_knowing(legacy, plan, beat, sender, asked, stop.clone());
         let (publishing, topics) = (Arc::clone(&self.publishing), self.topics.clone());
@@ -386,7 +396,7 @@ fn unread(meter: &Meter) -> MeterState {
 
 /// How a configured meter is read.
 #[must_use]
-pub fn plan(meter: &Meter) -> Plan<Port> {
+pub fn plan(meter: &Meter, runs_as: RunsAs) -> Plan<Port> {
     let settings = meter.serial;
     Plan {
         port: Port { endpoint: meter.endpoint.clone(), settings },
@@ -395,6 +405,7 @@ pub fn plan(meter: &Meter) -> Plan<Port> {
         registers: meter.parameters.iter().map(Parameter::register).collect(),
         version: meter.version,
         interval: meter.poll_interval,
+        runs_as,
     }
 }
 

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::reading::Reading;
+use crate::words::RunsAs;
 
 /// Which model the user says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,14 +247,7 @@ impl Identification {
         if let (Version::Model(set), Some(says)) = (self.version, by_type)
             && set != says
         {
-            return Some(News::Warning(format!(
-                "`kamstrup.version` is {}, but the meter says that it is a Multical {}. Its values are \
-                 right all the same, but its info code is told in the wrong words: set `version` to \
-                 {} or `auto`.",
-                set.number(),
-                says.number(),
-                says.number()
-            )));
+            return Some(News::OtherModel { set, says });
         }
         let details = Details(&identity);
         if let Version::Assumed(model) = self.version
@@ -266,11 +260,9 @@ impl Identification {
             )));
         }
         let text = match (self.version, identity.models.is_empty(), by_type) {
-            (Version::Auto, true, _) => format!(
-                "The model of the meter cannot be told from its answers ({details}), so its info \
-                 code is only a number. To have it in words, set `kamstrup.version` to the number on \
-                 the meter's front."
-            ),
+            (Version::Auto, true, _) => {
+                return Some(News::NoModel { details: details.to_string() });
+            }
             (Version::Auto, false, Some(_)) => {
                 format!("The meter is a {} ({details}).", identity.model_words())
             }
@@ -289,8 +281,46 @@ impl Identification {
 pub enum News {
     /// What was found.
     Info(String),
-    /// It is not what the configuration says.
+    /// It may not be what the configuration says.
     Warning(String),
+    /// It is not what the configuration says.
+    OtherModel {
+        /// What is configured.
+        set: Model,
+        /// What the meter says.
+        says: Model,
+    },
+    /// What it is cannot be told.
+    NoModel {
+        /// What else is known of it.
+        details: String,
+    },
+}
+
+impl News {
+    /// For people.
+    #[must_use]
+    pub fn words(&self, runs_as: RunsAs) -> String {
+        let setting = match runs_as {
+            RunsAs::Program => "`kamstrup.version`",
+            RunsAs::AddOn => "`meter` in the options",
+        };
+        match self {
+            Self::Info(text) | Self::Warning(text) => text.clone(),
+            Self::OtherModel { set, says } => format!(
+                "The meter says that it is a Multical {says}, but is taken for a {set}, as \
+                 configured. Its values are right all the same, but its info code is told in the \
+                 wrong words: set {setting} to `{says}` or `auto`.",
+                set = set.number(),
+                says = says.number(),
+            ),
+            Self::NoModel { details } => format!(
+                "The model of the meter cannot be told from its answers ({details}), so its info \
+                 code is only a number. To have it in words, set {setting} to the number on the \
+                 meter's front."
+            ),
+        }
+    }
 }
 
 /// `serial number 12345678, type 0x0217, software A2`
@@ -383,10 +413,14 @@ mod tests {
             (Version::Assumed(Model::Multical402), &[1001], 0x0004),
         ] {
             let mut identification = identified(version, has, code);
-            told.push(match identification.news().unwrap() {
-                News::Info(text) => format!("INFO {text}"),
-                News::Warning(text) => format!("WARN {text}"),
-            });
+            let news = identification.news().unwrap();
+            let is_warning = matches!(news, News::Warning(_) | News::OtherModel { .. });
+            let level = if is_warning { "WARN" } else { "INFO" };
+            told.push(format!("{level} {}", news.words(RunsAs::Program)));
+            let in_add_on = news.words(RunsAs::AddOn);
+            if in_add_on != news.words(RunsAs::Program) {
+                told.push(format!("{level} {in_add_on}"));
+            }
             assert_eq!(identification.news(), None);
         }
         insta::assert_snapshot!(told.join("\n"));

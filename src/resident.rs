@@ -23,6 +23,7 @@ use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
+use crate::words::RunsAs;
 
 /// Until everything is tried anew where a part has ended that must not.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -130,7 +131,14 @@ async fn read(
         (Some(brokers), options::of_supplied_broker)
     };
     let history = Some(Arc::clone(&resident.history));
-    let around = Around { brokers, board: board.clone(), wording, history, page: page.clone() };
+    let around = Around {
+        brokers,
+        board: board.clone(),
+        wording,
+        runs_as: RunsAs::AddOn,
+        history,
+        page: page.clone(),
+    };
     // Home Assistant starts the add-on anew where its options have changed.
     let (_, changes) = mpsc::channel(1);
     app::run_changing(config, around, changes, stop.clone()).await

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::words::RunsAs;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -281,20 +282,29 @@ impl Open for Port {
 }
 
 async fn connect(host: &str, port: NonZeroU16) -> Result<Connection, OpenError> {
-    let addresses = tokio::net::lookup_host((host, port.get()));
-    let connecting = async {
-        let addresses: Vec<_> = addresses
-            .await
-            .map_err(|_| OpenError::HostNotFound { host: host.to_owned() })?
-            .collect();
-        TcpStream::connect(&addresses[..]).await.map_err(|error| OpenError::from_io(&error))
-    };
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+    let begun = Instant::now();
+    let end = begun.checked_add(CONNECT_TIMEOUT).unwrap_or(begun);
+    let looking_up = tokio::net::lookup_host((host, port.get()));
+    let addresses: Vec<_> = within(end, host, looking_up).await?.collect();
+    let stream = tokio::time::timeout_at(end, TcpStream::connect(&addresses[..]))
         .await
-        .map_err(|_| OpenError::NoConnection)??;
+        .map_err(|_| OpenError::NoConnection)?
+        .map_err(|error| OpenError::from_io(&error))?;
     // A request is one small packet, and the meter counts the gaps.
     stream.set_nodelay(true).map_err(|error| OpenError::from_io(&error))?;
     Ok(Connection { stream, port: port.get(), opened: Instant::now(), said: Some(Vec::new()) })
+}
+
+/// The addresses of a host. Who is asked for them may be silent, which is not the host's fault.
+async fn within<A>(
+    end: Instant,
+    host: &str,
+    looking_up: impl Future<Output = io::Result<A>>,
+) -> Result<A, OpenError> {
+    match tokio::time::timeout_at(end, looking_up).await {
+        Ok(found) => found.map_err(|_| OpenError::HostNotFound { host: host.to_owned() }),
+        Err(_) => Err(OpenError::NotLookedUp { host: host.to_owned() }),
+    }
 }
 
 /// A connection to a serial server.
@@ -485,6 +495,12 @@ pub enum OpenError {
         /// The name.
         host: String,
     },
+    /// Nobody says which address the name has.
+    #[error("the host `{host}` cannot be looked up: no name server answers")]
+    NotLookedUp {
+        /// The name.
+        host: String,
+    },
     /// Nobody listens.
     #[error("the connection was refused")]
     Refused,
@@ -538,41 +554,64 @@ impl OpenError {
 
     /// What to do about it.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Missing => {
+    pub fn hint(&self, runs_as: RunsAs) -> &'static str {
+        match (self, runs_as) {
+            (Self::Missing, RunsAs::AddOn) => {
+                "Check that the optical head is plugged in; it goes on by itself then. If it is, it \
+                 has another path: choose the head from the list of `serial_port` in the options \
+                 (\"Optical head\")."
+            }
+            (Self::NotSerial, RunsAs::AddOn) => {
+                "Choose the optical head from the list of `serial_port` in the options (\"Optical \
+                 head\")."
+            }
+            (Self::Denied, RunsAs::AddOn) => {
+                "The add-on may use all serial ports, so this is another device: choose the optical \
+                 head from the list of `serial_port` in the options (\"Optical head\")."
+            }
+            (Self::Missing, RunsAs::Program) => {
                 "Check that the optical head is plugged in, and compare the path with \
                  `ls -l /dev/serial/by-id/`; a container sees only devices that it was given \
                  (`--device`)."
             }
-            Self::NotSerial => "Check the path: `ls -l /dev/serial/by-id/` shows the serial ports.",
-            Self::Denied => {
+            (Self::NotSerial, RunsAs::Program) => {
+                "Check the path: `ls -l /dev/serial/by-id/` shows the serial ports."
+            }
+            (Self::Denied, RunsAs::Program) => {
                 "Add the user that runs this program to the group that owns the device, mostly with \
                  `sudo usermod -aG dialout USER`, and log in again; a container must also be given \
                  the device (`--device`)."
             }
-            Self::Busy => {
+            (Self::Busy, _) => {
                 "Stop the other program, or give it another port; only one can talk to the meter."
             }
-            Self::HostNotFound { .. } => "Check the name, or use the address of the serial server.",
-            Self::Refused => {
+            (Self::HostNotFound { .. }, _) => {
+                "Check the name, or use the address of the serial server."
+            }
+            (Self::NotLookedUp { .. }, _) => {
+                "Use the address of the serial server, like 192.168.1.50, in place of its name; or \
+                 check the network, and that the router works."
+            }
+            (Self::Refused, _) => {
                 "Check the port number, and that the serial server is set to TCP server mode and \
                  serves nobody else."
             }
-            Self::NoConnection => {
+            (Self::NoConnection, _) => {
                 "Check that the serial server has power and network, and its address."
             }
-            Self::Unwanted { .. } => {
+            (Self::Unwanted { .. }, _) => {
                 "Mostly it serves one program at a time and is already in use: stop the other \
                  program that reads the meter, or restart the serial server if it still holds an \
                  old connection. If nobody else uses it, check the port number: what is no serial \
                  server, such as an MQTT broker, ends the connection too."
             }
-            Self::WebPage | Self::Broker => {
+            (Self::WebPage | Self::Broker, _) => {
                 "Use the port on which the serial server hands on the serial line; its own page or its \
                  manual says which."
             }
-            Self::Other { .. } => "Unplug the head or the serial server, and plug it in again.",
+            (Self::Other { .. }, _) => {
+                "Unplug the head or the serial server, and plug it in again."
+            }
         }
     }
 }
@@ -609,6 +648,18 @@ mod tests {
 
     fn endpoint(text: &str) -> String {
         text.parse::<Endpoint>().map_or("refused".to_owned(), |endpoint| endpoint.to_string())
+    }
+
+    /// That nobody says where the host is is not the host's fault.
+    #[tokio::test(start_paused = true)]
+    async fn a_name_server_that_is_silent_is_told_from_a_host_that_is() {
+        let end = Instant::now() + CONNECT_TIMEOUT;
+        let silent = within(end, "meter.local", std::future::pending::<io::Result<()>>()).await;
+        assert_eq!(silent, Err(OpenError::NotLookedUp { host: "meter.local".to_owned() }));
+        assert_eq!(Instant::now(), end);
+        let not_there = async { Err::<(), _>(io::Error::other("no such name")) };
+        let unknown = within(end, "meter.local", not_there).await;
+        assert_eq!(unknown, Err(OpenError::HostNotFound { host: "meter.local".to_owned() }));
     }
 
     #[test]

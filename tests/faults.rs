@@ -18,6 +18,7 @@ use kamstrup2mqtt::line::Line;
 use kamstrup2mqtt::poll::{self, Beat, Plan, Trigger};
 use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};
+use kamstrup2mqtt::words::RunsAs;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
@@ -104,6 +105,7 @@ async fn run(
         registers: wanted.clone(),
         version: Version::Auto,
         interval,
+        runs_as: RunsAs::Program,
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();

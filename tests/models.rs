@@ -13,6 +13,7 @@ use kamstrup2mqtt::poll::{self, Beat, Plan, PollResult, Trigger};
 use kamstrup2mqtt::reading::{Missing, Reading};
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Faults, Model, Registers, Simulator};
 use kamstrup2mqtt::transport::{Open, OpenError, Stream};
+use kamstrup2mqtt::words::RunsAs;
 use kmp::message::{GetSerialNo, GetType};
 use kmp::register::{Kind, REGISTERS, RegisterId};
 use kmp::unit::Unit;
@@ -77,6 +78,7 @@ impl Polled {
             registers: wanted,
             version: Version::Auto,
             interval: Duration::from_secs(300),
+            runs_as: RunsAs::Program,
         };
         let (sender, results) = mpsc::channel(1);
         tasks.spawn(poll::run(

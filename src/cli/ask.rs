@@ -19,7 +19,7 @@ use crate::poll::{Complaint, Plan, PollResult, Reader};
 use crate::reading::{Missing, Reading};
 use crate::transport::{Endpoint, Port};
 use crate::units::{self, Published, UnitSystem};
-use crate::words::sentence;
+use crate::words::{RunsAs, sentence};
 use crate::{app, logging, payload};
 
 /// Which meter is asked, and how the answer is shown.
@@ -72,7 +72,7 @@ impl Target {
             tracing::warn!("In the configuration: {}", sentence(&warning));
         }
         let meter = self.choose(config.meters)?;
-        let plan = app::plan(&meter);
+        let plan = app::plan(&meter, RunsAs::Program);
         Ok(Asking { meter, plan })
     }
 

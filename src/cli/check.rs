@@ -16,6 +16,7 @@ use crate::config::{
     self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot,
 };
 use crate::poll::Reader;
+use crate::words::RunsAs;
 use crate::{app, logging, mqtt, poll};
 
 #[derive(Debug, Args)]
@@ -207,7 +208,7 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Found>> {
 }
 
 async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Found {
-    let mut reader = Reader::new(app::plan(meter));
+    let mut reader = Reader::new(app::plan(meter, RunsAs::Program));
     let result = reader.read(stop).await;
     let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
     let what = format!("meter{name}");

@@ -30,9 +30,9 @@ impl Checker<'_> {
         let syslog = self.syslog(format, date);
         Some(Settings {
             level: level?,
-            stdout: Some(stdout).filter(|_| wanted.stdout),
-            file: Some(file?).filter(|_| wanted.file),
-            syslog: Some(syslog?).filter(|_| wanted.syslog),
+            stdout: wanted.stdout.then_some(stdout),
+            file: wanted.file.then_some(file?),
+            syslog: wanted.syslog.then_some(syslog?),
         })
     }
 

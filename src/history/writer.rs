@@ -11,7 +11,6 @@ use super::calendar::{Calendar, MINUTE, Millis};
 use super::store::{Place, Store};
 use super::trouble::Trouble;
 use super::{MeterKey, Noted};
-use crate::words::capital;
 
 /// One poll of one meter.
 #[derive(Debug, Clone)]

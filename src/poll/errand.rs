@@ -301,8 +301,9 @@ async fn place<O: Open>(
     let goes_on = || Instant::now() < end && !stop.is_cancelled();
     let models = memory.identification.known_models();
     let complaint = |trouble: Trouble| {
-        let (port, interval) = (plan.port_name.as_str(), plan.interval);
-        trouble.complaint(&Circumstances { port, interval, models: &models })
+        let Plan { port_name: port, interval, runs_as, .. } = plan;
+        let (interval, runs_as) = (*interval, *runs_as);
+        trouble.complaint(&Circumstances { port, interval, models: &models, runs_as })
     };
     let mut told = |hit, heard, trouble| {
         let left = end.saturating_duration_since(Instant::now());

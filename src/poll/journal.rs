@@ -10,12 +10,14 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::Plan;
 use super::ask::Polled;
 use crate::condition::Condition;
 use crate::identity::News;
 use crate::meter::Heard;
 use crate::reading::Missing;
 use crate::transport::OpenError;
+use crate::words::RunsAs;
 
 /// Why registers were not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) interval: Duration,
     /// What the meter may be.
     pub(super) models: &'a [Model],
+    pub(super) runs_as: RunsAs,
 }
 
 /// Turns polls into log lines: one for each good poll, and one for each change of state.
@@ -50,6 +53,7 @@ pub(super) struct Circumstances<'a> {
 pub(super) struct Journal {
     port: String,
     interval: Duration,
+    runs_as: RunsAs,
     state: State,
     /// Registers whose absence has been told.
     told: BTreeSet<RegisterId>,
@@ -72,10 +76,11 @@ enum State {
 }
 
 impl Journal {
-    pub(super) fn new(port: String, interval: Duration) -> Self {
+    pub(super) fn new<O>(plan: &Plan<O>) -> Self {
         Self {
-            port,
-            interval,
+            port: plan.port_name.clone(),
+            interval: plan.interval,
+            runs_as: plan.runs_as,
             state: State::Unknown,
             told: BTreeSet::new(),
             partial: None,
@@ -86,7 +91,8 @@ impl Journal {
 
     /// What is said of a trouble goes by this.
     pub(super) fn circumstances(&self) -> Circumstances<'_> {
-        Circumstances { port: &self.port, interval: self.interval, models: &self.models }
+        let Self { port, interval, models, runs_as, .. } = self;
+        Circumstances { port, interval: *interval, models, runs_as: *runs_as }
     }
 
     pub(super) fn note(&mut self, polled: &Polled, took: Duration) {
@@ -103,9 +109,12 @@ impl Journal {
     pub(super) fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
         let mut lines = Vec::new();
         let Polled { readings, missing, changes, trouble, news, .. } = polled;
-        lines.extend(news.clone().map(|news| match news {
-            News::Info(text) => Entry::Info(text),
-            News::Warning(text) => Entry::Warn(text),
+        lines.extend(news.as_ref().map(|news| {
+            let words = news.words(self.runs_as);
+            match news {
+                News::Info(_) | News::NoModel { .. } => Entry::Info(words),
+                News::Warning(_) | News::OtherModel { .. } => Entry::Warn(words),
+            }
         }));
         match (trouble, readings.is_empty()) {
             // Nothing at all: a change of state, told once.
@@ -298,7 +307,7 @@ impl Trouble {
 
     pub(super) fn hint(&self, about: &Circumstances<'_>) -> String {
         let words = match self {
-            Self::Port(error) => error.hint(),
+            Self::Port(error) => error.hint(about.runs_as),
             Self::Broken(_) => {
                 "Check the plug of the optical head, or the power and network of the serial server."
             }

@@ -34,6 +34,7 @@ use crate::line::Line;
 use crate::meter::Traffic;
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, Port, SharedPort, Turns};
+use crate::words::RunsAs;
 
 /// What a polling task needs to know.
 #[derive(Debug)]
@@ -51,15 +52,17 @@ pub struct Plan<O> {
     /// From the start of one poll to the start of the next; polls are at its multiples by the clock
     /// on the wall.
     pub interval: Duration,
+    /// Who is told what to do about trouble.
+    pub runs_as: RunsAs,
 }
 
 impl Plan<Port> {
     /// With a port that takes turns with others that are on the same one.
     #[must_use]
     pub fn taking_turns(self, turns: &Turns) -> Plan<SharedPort> {
-        let Self { port, port_name, line, registers, version, interval } = self;
+        let Self { port, port_name, line, registers, version, interval, runs_as } = self;
         let port = turns.share(port);
-        Plan { port, port_name, line, registers, version, interval }
+        Plan { port, port_name, line, registers, version, interval, runs_as }
     }
 }
 
@@ -159,7 +162,7 @@ async fn run_with<O: Open>(
 ) {
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
-    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
+    let mut journal = Journal::new(&plan);
     let start = Instant::now();
     let mut due = start.checked_add(beat.shift()).unwrap_or(start);
     let mut tick = due;

@@ -224,6 +224,7 @@ fn complaint<O>(trouble: &Trouble, plan: &Plan<O>, memory: &Memory) -> Complaint
         port: &plan.port_name,
         interval: plan.interval,
         models: &memory.identification.known_models(),
+        runs_as: plan.runs_as,
     })
 }
 

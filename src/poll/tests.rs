@@ -19,6 +19,7 @@ use crate::identity::News;
 use crate::meter::Heard;
 use crate::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use crate::transport::{OpenError, Stream};
+use crate::words::RunsAs;
 
 /// A port that does on each opening what was said.
 struct Scripted {
@@ -117,6 +118,7 @@ fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
         registers: ids(names),
         version: Version::Generic,
         interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
     }
 }
 
@@ -136,8 +138,9 @@ async fn polls_of(version: Version, names: &str, openings: Vec<Opening>) -> (Str
         registers: ids(names),
         version,
         interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
     };
-    let mut journal = Journal::new(plan.port_name.clone(), plan.interval);
+    let mut journal = Journal::new(&plan);
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(version));
     let (mut log, mut all) = (Vec::new(), Vec::new());
     for number in 1..=count {
@@ -307,6 +310,7 @@ async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
             registers: plan.registers,
             version: plan.version,
             interval: plan.interval,
+            runs_as: RunsAs::Program,
         };
         let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
         // The first poll waits until the line is quiet.
@@ -339,6 +343,7 @@ async fn a_register_has_company_only_where_its_answer_may_be_late() {
         registers: ids("energy"),
         version: Version::Generic,
         interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     poll(&plan, &mut memory, &stop).await.unwrap();
@@ -423,6 +428,7 @@ async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
         registers: ids("energy volume"),
         version: Version::Generic,
         interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
@@ -616,6 +622,7 @@ async fn the_info_code_is_read_now_and_then() {
         registers: seven,
         version: Version::Model(Model::Multical403),
         interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     poll(&plan, &mut memory, &stop).await.unwrap();
@@ -654,6 +661,7 @@ async fn the_meter_is_asked_once_who_it_is() {
         registers: ids("energy volume power flow temp1 temp2 tempdiff"),
         version: Version::Auto,
         interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
     // What silences the meter costs each poll one request, until it is found.
@@ -680,7 +688,8 @@ async fn the_meter_is_asked_once_who_it_is() {
 
 /// Of a meter that is polled seldom.
 fn about(models: &[Model]) -> Circumstances<'_> {
-    Circumstances { port: "/dev/ttyUSB0", interval: Duration::from_secs(3600), models }
+    let interval = Duration::from_secs(3600);
+    Circumstances { port: "/dev/ttyUSB0", interval, models, runs_as: RunsAs::Program }
 }
 
 #[test]
@@ -691,6 +700,7 @@ fn every_trouble_says_what_to_do() {
         OpenError::Denied,
         OpenError::Busy,
         OpenError::HostNotFound { host: "meter.local".to_owned() },
+        OpenError::NotLookedUp { host: "meter.local".to_owned() },
         OpenError::Refused,
         OpenError::NoConnection,
         OpenError::Unwanted { said: String::new() },
@@ -712,6 +722,11 @@ fn every_trouble_says_what_to_do() {
         })
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
+    // There is no command line in the add-on.
+    let add_on = Circumstances { runs_as: RunsAs::AddOn, ..about(&[]) };
+    let in_add_on = [OpenError::Missing, OpenError::NotSerial, OpenError::Denied]
+        .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as)));
+    insta::assert_snapshot!("what_to_do_in_the_add_on", in_add_on.join("\n"));
     let silent = Trouble::Meter(Heard::Nothing);
     let often =
         Circumstances { interval: Duration::from_secs(300), ..about(&[Model::Multical402]) };
@@ -760,6 +775,7 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
         registers: ids("energy energy volume"),
         version: Version::Generic,
         interval: Duration::from_secs(60),
+        runs_as: RunsAs::Program,
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
@@ -1004,6 +1020,7 @@ impl Server {
             registers: ids("energy volume power flow temp1 temp2 tempdiff"),
             version: Version::Generic,
             interval: Duration::from_secs(interval),
+            runs_as: RunsAs::Program,
         }
     }
 }
