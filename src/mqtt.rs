@@ -496,10 +496,11 @@ async fn poll(
                     Some(_) => Stage::Connected,
                     None => Stage::of(&event_loop),
                 };
-                health.lost(&error, stage);
                 if stop.is_cancelled() {
+                    health.gone_early(stage);
                     return;
                 }
+                health.lost(&error, stage);
                 let good =
                     connected_at.take().is_some_and(|at: Instant| at.elapsed() >= GOOD_CONNECTION);
                 if good {
@@ -650,6 +651,17 @@ impl Health {
     fn holds(&mut self) {
         if std::mem::take(&mut self.short) >= SHORT_ONES {
             info!("The connection to the broker {} holds again.", self.name);
+        }
+    }
+
+    /// The connection was lost when it was to be given up anyway.
+    fn gone_early(&self, stage: Stage) {
+        if stage == Stage::Connected {
+            warn!(
+                "The connection to the broker {} broke during the goodbye; the broker says \
+                 `offline` by itself.",
+                self.name
+            );
         }
     }
 
@@ -1255,6 +1267,21 @@ mod tests {
         ends(running).await;
         // All of the time for a goodbye, and no more.
         assert!((GOODBYE..GOODBYE * 2).contains(&started.elapsed()), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_goes_during_the_goodbye_is_not_tried_again() {
+        let (log, _logging) = capture::lines();
+        let (broker, _publisher, stop, running) = Script::start().await;
+        let mut peer = broker.welcome().await;
+        assert_eq!(shown(&peer.published().await), "status online");
+        stop.cancel();
+        assert_eq!(shown(&peer.published().await), "status offline");
+        drop(peer);
+        ends(running).await;
+        let lines = log.take();
+        let told = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+        assert_eq!((told("broke during the goodbye"), told("Trying again")), (1, 0), "{lines:#?}");
     }
 
     #[tokio::test]
