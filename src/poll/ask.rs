@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
 use kmp::register::RegisterId;
+use kmp::value::RegisterValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -468,40 +469,22 @@ pub(super) async fn read_all(
         let once =
             memory.in_vain || (group.halved && (memory.thrifty || group.registers.len() > 1));
         let tries = if once { Tries::One } else { Tries::Three };
-        let error = match meter.request(&command, tries, stop).await {
+        let heard = match meter.request(&command, tries, stop).await {
             Ok(answer) => {
                 memory.in_vain = false;
                 let how = circumstances(meter, memory, &group.registers);
-                let mut unsure = Vec::new();
-                for register in group.registers {
-                    let value = answer.iter().find(|value| value.register == register);
-                    match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => weigh(reading, how, polled, memory),
-                        Some(Err(error)) => {
-                            memory.identification.unreadable(register);
-                            polled.missing.push((register, error.into()));
-                        }
-                        // A late answer is without what was not asked for then.
-                        None if how.may_be_late && !group.again => unsure.push(register),
-                        None => leave_out(register, Missing::LeftOut, polled, memory),
-                    }
-                }
-                if !unsure.is_empty() {
-                    let halved = group.halved;
-                    groups.push_front(Group { registers: unsure, halved, again: true });
+                if let Some(unsure) = settle(group, &answer, how, polled, memory) {
+                    groups.push_front(unsure);
                 }
                 continue;
             }
-            Err(error) => error,
-        };
-        let heard = match error {
-            RequestError::NoAnswer(heard) => heard,
-            RequestError::Broken(error) => {
+            Err(RequestError::NoAnswer(heard)) => heard,
+            Err(RequestError::Broken(error)) => {
                 polled.trouble = Some(error.into());
                 groups.push_front(group);
                 return;
             }
-            RequestError::Stopping => {
+            Err(RequestError::Stopping) => {
                 groups.push_front(group);
                 return;
             }
@@ -513,37 +496,76 @@ pub(super) async fn read_all(
         } else {
             Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
         };
-        if let Some(Err(RequestError::Broken(error))) = probed {
-            polled.trouble = Some(error.into());
-            groups.push_front(group);
-            return;
-        }
-        if !matches!(probed, Some(Ok(_))) {
-            polled.trouble = Some(Trouble::Meter(heard));
-            groups.push_front(group);
-            return;
-        }
-        if group.registers.len() > 1 {
-            if !group.halved && !memory.thrifty {
-                info!("Looking for the value that silences the meter; this takes up to a minute.");
+        match probed {
+            Some(Ok(_)) => {
+                for group in narrow_down(group, heard, polled, memory) {
+                    groups.push_front(group);
+                }
             }
-            let (first, second) = group.registers.split_at(group.registers.len() / 2);
-            for half in [second, first] {
-                groups.push_front(Group { registers: half.to_vec(), halved: true, again: false });
+            Some(Err(RequestError::Broken(error))) => {
+                polled.trouble = Some(error.into());
+                groups.push_front(group);
+                return;
             }
-        } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) && !group.again {
-            groups.push_front(Group { again: true, ..group });
-        } else if matches!(heard, Heard::Nothing | Heard::OwnEcho) {
-            // Alone, three times, while the meter answers what every meter answers.
-            for register in group.registers {
-                leave_out(register, Missing::Silences, polled, memory);
+            Some(Err(RequestError::NoAnswer(_) | RequestError::Stopping)) | None => {
+                polled.trouble = Some(Trouble::Meter(heard));
+                groups.push_front(group);
+                return;
             }
-        } else {
-            polled.trouble.get_or_insert(Trouble::Meter(heard));
-            let unread = group.registers.into_iter();
-            polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
         }
     }
+}
+
+/// Takes what an answer has. Gives what must be asked for again before it counts as left out.
+fn settle(
+    group: Group,
+    answer: &[RegisterValue],
+    how: Circumstances,
+    polled: &mut Polled,
+    memory: &mut Memory,
+) -> Option<Group> {
+    let mut unsure = Vec::new();
+    for register in group.registers {
+        let value = answer.iter().find(|value| value.register == register);
+        match value.map(Reading::try_from) {
+            Some(Ok(reading)) => weigh(reading, how, polled, memory),
+            Some(Err(error)) => {
+                memory.identification.unreadable(register);
+                polled.missing.push((register, error.into()));
+            }
+            // A late answer is without what was not asked for then.
+            None if how.may_be_late && !group.again => unsure.push(register),
+            None => leave_out(register, Missing::LeftOut, polled, memory),
+        }
+    }
+    (!unsure.is_empty()).then_some(Group { registers: unsure, again: true, ..group })
+}
+
+/// What to ask next of a group that the meter did not answer while it is awake, last first.
+fn narrow_down(group: Group, heard: Heard, polled: &mut Polled, memory: &mut Memory) -> Vec<Group> {
+    if group.registers.len() > 1 {
+        if !group.halved && !memory.thrifty {
+            info!("Looking for the value that silences the meter; this takes up to a minute.");
+        }
+        let (first, second) = group.registers.split_at(group.registers.len() / 2);
+        return [second, first]
+            .map(|half| Group { registers: half.to_vec(), halved: true, again: false })
+            .into();
+    }
+    let is_silent = matches!(heard, Heard::Nothing | Heard::OwnEcho);
+    if is_silent && !group.again {
+        return vec![Group { again: true, ..group }];
+    }
+    for register in group.registers {
+        if is_silent {
+            // Alone, three times, while the meter answers what every meter answers.
+            leave_out(register, Missing::Silences, polled, memory);
+        } else {
+            polled.trouble.get_or_insert(Trouble::Meter(heard));
+            polled.missing.push((register, Missing::NoAnswer));
+        }
+    }
+    Vec::new()
 }
 
 /// How often a doubtful reading is read again.
