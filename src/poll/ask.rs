@@ -234,11 +234,11 @@ pub(super) async fn poll<O: Open>(
                 diagnose(&mut meter, &mut groups, &mut polled, memory, stop).await;
                 question(&mut meter, &plan.registers, &mut polled, memory, stop).await;
                 identify(&mut meter, &mut polled, memory, stop).await;
-                (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
+                leave(meter, &polled, memory);
             }
             Err(error) => polled.trouble = Some(Trouble::Port(error)),
         }
-        if !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+        if !polled.is_broken_off() {
             break;
         }
     }
@@ -247,14 +247,36 @@ pub(super) async fn poll<O: Open>(
     }
     let unread = groups.into_iter().flat_map(|group| group.registers);
     polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
+    // What could not be read again does not contradict itself.
+    let why = if polled.trouble.is_some() { Missing::NoAnswer } else { Missing::Doubtful };
     let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
-    polled.missing.extend(doubtful.map(|register| (register, Missing::Doubtful)));
+    polled.missing.extend(doubtful.map(|register| (register, why.clone())));
     withhold(&mut polled, memory);
-    // What was read for ourselves is not what the user asked for.
+    // What was read for ourselves is not what the user asked for, nor is what kept it from being read.
     polled.readings.retain(|reading| plan.registers.contains(&reading.register));
     polled.missing.retain(|(register, _)| plan.registers.contains(register));
+    let is_unread = |(_, why): &(_, _)| matches!(why, Missing::NoAnswer | Missing::Doubtful);
+    if !polled.readings.is_empty() && !polled.missing.iter().any(is_unread) {
+        polled.trouble = None;
+    }
     memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
     Some(polled)
+}
+
+impl Polled {
+    /// Whether the connection ended in the middle.
+    pub(super) fn is_broken_off(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Broken(_)))
+    }
+}
+
+/// Remembers what is to be known when the port is opened again.
+pub(super) fn leave(mut meter: Meter<Box<dyn Stream>>, polled: &Polled, memory: &mut Memory) {
+    // Answers that may be late can go on coming over the next connection.
+    if polled.is_broken_off() && !polled.doubtful.is_empty() {
+        meter.distrust();
+    }
+    (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
 }
 
 impl Group {
@@ -299,7 +321,8 @@ fn unread_codes(polled: &Polled, memory: &Memory) -> Vec<RegisterId> {
     let models = memory.identification.identity().models;
     let mut codes = condition::registers(&models).to_vec();
     codes.retain(|code| {
-        let read = polled.readings.iter().any(|reading| reading.register == *code);
+        let doubtful = polled.doubtful.iter().map(|(reading, _)| reading);
+        let read = polled.readings.iter().chain(doubtful).any(|reading| reading.register == *code);
         !read && memory.is_absent(*code).is_none()
     });
     codes
@@ -587,7 +610,10 @@ pub(super) async fn confirm(
             let rest = doubtful.split_off(doubtful.len().min(GetRegister::MAX));
             let group = std::mem::replace(&mut doubtful, rest);
             let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
-            let Some(command) = memory.command(&registers) else { continue };
+            let Some(command) = memory.command(&registers) else {
+                polled.doubtful.extend(group);
+                continue;
+            };
             let answer = match meter.request(&command, Tries::Three, stop).await {
                 Ok(answer) => answer,
                 Err(RequestError::Broken(error)) => {
@@ -634,7 +660,14 @@ fn circumstances(
 }
 
 /// A reading counts, or must be read again.
-fn weigh(reading: Reading, how: Circumstances, polled: &mut Polled, memory: &mut Memory) {
+pub(super) fn weigh(
+    reading: Reading,
+    how: Circumstances,
+    polled: &mut Polled,
+    memory: &mut Memory,
+) {
+    // The last one is what the next must agree with.
+    polled.doubtful.retain(|(earlier, _)| earlier.register != reading.register);
     if let Some(doubt) = memory.guard.doubt(&reading, how) {
         debug!("register {}: {doubt}", reading.register);
         polled.doubtful.push((reading, doubt));

@@ -7,7 +7,9 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Group, Memory, Polled, confirm, identify, learn, poll, read_all, withhold};
+use super::ask::{
+    Group, Memory, Polled, confirm, identify, learn, leave, poll, read_all, withhold,
+};
 use super::journal::{Circumstances, Trouble};
 use super::{Complaint, Plan, PollResult};
 use crate::condition::is_suspicious;
@@ -165,7 +167,7 @@ pub(super) async fn scan<O: Open>(
             read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
             confirm(&mut meter, &mut polled, memory, stop).await;
             // What contradicts itself three times is told, and not asked for any more.
-            if !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+            if !polled.is_broken_off() {
                 let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
                 let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
                 polled.missing.extend(doubtful);
@@ -192,8 +194,8 @@ pub(super) async fn scan<O: Open>(
             learn(&polled, memory);
             identify(&mut meter, &mut polled, memory, stop).await;
         }
-        (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
-        if connections == 0 || !matches!(polled.trouble, Some(Trouble::Broken(_))) {
+        leave(meter, &polled, memory);
+        if connections == 0 || !polled.is_broken_off() {
             break;
         }
     }

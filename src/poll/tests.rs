@@ -7,16 +7,18 @@ use std::task::{Context, Poll};
 use kmp::model::Model;
 use kmp::register::Register;
 use kmp::unit::Unit;
-use kmp::value::RegisterValue;
+use kmp::value::{RegisterValue, Value};
 use rust_decimal::Decimal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::sync::watch;
 
-use super::ask::{ABSENCE, turned};
+use super::ask::{ABSENCE, turned, weigh};
 use super::journal::{Circumstances, Entry, Trouble, unread_words};
 use super::*;
+use crate::guard;
 use crate::identity::News;
 use crate::meter::Heard;
+use crate::reading::Reading;
 use crate::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use crate::transport::{OpenError, Stream};
 use crate::words::RunsAs;
@@ -31,6 +33,8 @@ enum Opening {
     Silent,
     /// Closed after this many requests.
     Breaks(Registers, usize),
+    /// Answers each request from the next of these, and is closed after the last.
+    Each(Vec<Registers>),
     /// Silent after this many requests.
     FallsSilent(Registers, usize),
     Meter(Registers),
@@ -52,6 +56,21 @@ impl Open for Scripted {
             Opening::Silent => {
                 tokio::spawn(async move {
                     let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
+                });
+            }
+            Opening::Each(answers) => {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 256];
+                    for registers in answers {
+                        let (mut ours, theirs) = duplex(1024);
+                        let behaviour = Behaviour::default();
+                        let meter = Simulator::new(watch::channel(registers).1, behaviour);
+                        tokio::spawn(async move { meter.serve(theirs).await });
+                        let count = far.read(&mut buffer).await.unwrap();
+                        ours.write_all(&buffer[..count]).await.unwrap();
+                        let count = ours.read(&mut buffer).await.unwrap();
+                        far.write_all(&buffer[..count]).await.unwrap();
+                    }
                 });
             }
             Opening::Breaks(registers, requests) | Opening::FallsSilent(registers, requests) => {
@@ -240,6 +259,56 @@ async fn a_connection_that_breaks_before_the_second_reading_is_made_again() {
     let scanned = Reader::new(plan).scan(&CancellationToken::new(), |_| {}).await;
     assert!(scanned.complete && scanned.odd.is_empty(), "{scanned:?}");
     assert_eq!(scanned.readings.len(), 1);
+}
+
+/// A serial server may hold answers to who asked before, and hand them out one after the other, over
+/// several connections: what may be late counts only if two readings agree.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_late_must_agree_over_a_connection_that_is_made_again_too() {
+    let [first, second, now] =
+        [0, 20, 47].map(|minutes| Registers::example(EnergyUnit::KilowattHour, minutes));
+    // The info code is asked for in between.
+    let second = vec![second.clone(), second, now.clone(), now.clone(), now];
+    let openings = vec![Opening::Each(vec![first]), Opening::Each(second)];
+    let mut memory = Memory::new(Version::Generic);
+    let plan = plan("energy", openings);
+    let polled = poll(&plan, &mut memory, &CancellationToken::new()).await.unwrap();
+    assert_eq!(polled.readings, []);
+    assert_eq!(polled.missing, [(ids("energy")[0], Missing::Doubtful)]);
+}
+
+/// What is doubtful may be asked for anew for another reason. It must not be lost on the way.
+#[test]
+fn a_register_is_doubtful_once() {
+    let mut memory = Memory::new(Version::Generic);
+    let mut polled = Polled::default();
+    let reading = |minutes| {
+        let registers = Registers::example(EnergyUnit::KilowattHour, minutes);
+        Reading::try_from(&registers.values[&ids("energy")[0]]).unwrap()
+    };
+    let late = guard::Circumstances { clean: true, may_be_late: true };
+    for value in [1, 2] {
+        weigh(reading(value), late, &mut polled, &mut memory);
+    }
+    let doubtful: Vec<_> = polled.doubtful.iter().map(|(reading, _)| reading.clone()).collect();
+    assert_eq!((doubtful, polled.readings.len()), (vec![reading(2)], 0));
+    weigh(
+        reading(2),
+        guard::Circumstances { may_be_late: false, ..late },
+        &mut polled,
+        &mut memory,
+    );
+    assert_eq!((polled.doubtful.len(), polled.readings), (0, vec![reading(2)]));
+}
+
+/// What only the program wants to know is no trouble of the user's; and what could not be read twice
+/// does not contradict itself.
+#[tokio::test(start_paused = true)]
+async fn what_a_broken_connection_left_undone_is_said_truly() {
+    let breaks = || Opening::Breaks(Registers::example(EnergyUnit::KilowattHour, 0), 1);
+    let (log, polled) = polls("energy", vec![breaks(), Opening::Fails(OpenError::Missing)]).await;
+    assert_eq!(polled[0].missing, [(ids("energy")[0], Missing::NoAnswer)], "{log}");
+    assert_eq!(polled[0].trouble, Some(Trouble::Port(OpenError::Missing)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -438,7 +507,7 @@ async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
     let mut memory = legacy.take("port", Version::Auto);
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     let read: Vec<_> = polled.readings.iter().map(|reading| reading.value.clone()).collect();
-    let energy = kmp::value::Value::Number(Decimal::from(2000));
+    let energy = Value::Number(Decimal::from(2000));
     assert_eq!(read, [energy.clone(), energy], "{polled:?}");
     assert!(plan.port.kept.lock().unwrap().is_empty(), "it was handed over");
     // Of another port nothing is known.
