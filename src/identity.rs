@@ -298,6 +298,12 @@ pub enum News {
 }
 
 impl News {
+    /// Whether the user should do something.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::Warning(_) | Self::OtherModel { .. })
+    }
+
     /// For people.
     #[must_use]
     pub fn words(&self, runs_as: RunsAs) -> String {
@@ -414,8 +420,7 @@ mod tests {
         ] {
             let mut identification = identified(version, has, code);
             let news = identification.news().unwrap();
-            let is_warning = matches!(news, News::Warning(_) | News::OtherModel { .. });
-            let level = if is_warning { "WARN" } else { "INFO" };
+            let level = if news.is_warning() { "WARN" } else { "INFO" };
             told.push(format!("{level} {}", news.words(RunsAs::Program)));
             let in_add_on = news.words(RunsAs::AddOn);
             if in_add_on != news.words(RunsAs::Program) {

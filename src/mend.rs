@@ -50,8 +50,8 @@ impl Refusal for ConfigError {
 
     fn problem(&self) -> Problem {
         let hint = format!(
-            "{}. The file is looked at again every {} seconds: no other start is needed, unless a \
-             variable is to blame.",
+            "{}. The configuration is read again every {} seconds: once its file is mended, reading \
+             begins. If a variable is to blame, start anew.",
             capital(self.hint()),
             LOOK_AT_FILE.as_secs(),
         );
@@ -65,13 +65,22 @@ impl Refusal for ConfigError {
     }
 }
 
+/// Why a configuration is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is time.
+    Time,
+    /// Somebody asked for it, and waits for an answer.
+    Asked,
+}
+
 /// Says what is wrong and looks again, until there is a configuration.
 pub async fn settle<T, E: Refusal>(
     first: Result<T, E>,
-    mut look: impl AsyncFnMut() -> Result<T, E>,
+    mut look: impl AsyncFnMut() -> (Why, Result<T, E>),
     board: &Board,
 ) -> T {
-    let mut result = first;
+    let (mut why, mut result) = (Why::Time, first);
     let mut told: Option<(E, Instant)> = None;
     loop {
         let error = match result {
@@ -82,11 +91,11 @@ pub async fn settle<T, E: Refusal>(
             Err(error) => error,
         };
         let is_old = |(known, at): &(E, Instant)| *known == error && at.elapsed() < TELL;
-        if !told.as_ref().is_some_and(is_old) {
+        if why == Why::Asked || !told.as_ref().is_some_and(is_old) {
             tell(&error, board);
             told = Some((error, Instant::now()));
         }
-        result = look().await;
+        (why, result) = look().await;
     }
 }
 

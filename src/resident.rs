@@ -17,7 +17,7 @@ use crate::app::{self, Around};
 use crate::config::options::{self, Options, OptionsError};
 use crate::history::History;
 use crate::logging::{self, LocalTime};
-use crate::mend::{self, LOOK_AT_OPTIONS};
+use crate::mend::{self, LOOK_AT_OPTIONS, Why};
 use crate::poll::Complaint;
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
@@ -99,7 +99,7 @@ pub async fn run(
 async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board) -> Options {
     let look = async || {
         sleep(LOOK_AT_OPTIONS).await;
-        options::load(file)
+        (Why::Time, options::load(file))
     };
     mend::settle(first, look, board).await
 }

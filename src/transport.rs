@@ -301,10 +301,20 @@ async fn within<A>(
     host: &str,
     looking_up: impl Future<Output = io::Result<A>>,
 ) -> Result<A, OpenError> {
+    let host = host.to_owned();
     match tokio::time::timeout_at(end, looking_up).await {
-        Ok(found) => found.map_err(|_| OpenError::HostNotFound { host: host.to_owned() }),
-        Err(_) => Err(OpenError::NotLookedUp { host: host.to_owned() }),
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) if is_for_now(&error) => Err(OpenError::NotLookedUp { host }),
+        Ok(Err(_)) => Err(OpenError::HostNotFound { host }),
+        Err(_) => Err(OpenError::NotLookedUp { host }),
     }
+}
+
+/// Whether a name could not be looked up (`EAI_AGAIN`), rather than not be found. Only words tell:
+/// those of glibc and musl.
+fn is_for_now(error: &io::Error) -> bool {
+    let words = error.to_string();
+    ["Temporary failure in name resolution", "Try again"].iter().any(|one| words.ends_with(one))
 }
 
 /// A connection to a serial server.
@@ -657,8 +667,13 @@ mod tests {
         let silent = within(end, "meter.local", std::future::pending::<io::Result<()>>()).await;
         assert_eq!(silent, Err(OpenError::NotLookedUp { host: "meter.local".to_owned() }));
         assert_eq!(Instant::now(), end);
-        let not_there = async { Err::<(), _>(io::Error::other("no such name")) };
-        let unknown = within(end, "meter.local", not_there).await;
+        let said = async |words: &str| {
+            let words = format!("failed to lookup address information: {words}");
+            within(end, "meter.local", async { Err::<(), _>(io::Error::other(words)) }).await
+        };
+        let no_network = said("Temporary failure in name resolution").await;
+        assert_eq!(no_network, silent);
+        let unknown = said("Name or service not known").await;
         assert_eq!(unknown, Err(OpenError::HostNotFound { host: "meter.local".to_owned() }));
     }
 

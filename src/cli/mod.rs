@@ -35,7 +35,7 @@ use crate::app::{self, Around};
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, options};
 use crate::history::{self, History};
 use crate::logging::{self, LocalTime};
-use crate::mend;
+use crate::mend::{self, Why};
 use crate::resident::{self, Resident};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
@@ -246,9 +246,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
                     close(history).await;
                     return Ok(());
                 };
-                if let Err(error) = log.apply(&loaded.config.logging) {
-                    error!("{error:#}.");
-                }
+                reload::apply(&log, &loaded).await;
                 introduce(&loaded);
                 page.change(loaded.config.page);
                 loaded
@@ -297,15 +295,22 @@ async fn mended(
     hangup: &mut Hangup,
     board: &Board,
 ) -> Loaded {
-    let look = async || {
-        tokio::select! {
-            () = sleep(mend::LOOK_AT_FILE) => {}
-            () = hangup.come() => {
-                systemd::reloading();
-                systemd::ready();
-            }
+    let look = async || loop {
+        let why = tokio::select! {
+            () = sleep(mend::LOOK_AT_FILE) => Why::Time,
+            () = hangup.come() => Why::Asked,
+        };
+        if why == Why::Asked {
+            systemd::reloading();
         }
-        config::load(file, variables)
+        let read = reload::read(file, variables).await;
+        if why == Why::Asked {
+            systemd::ready();
+        }
+        match read {
+            Ok(result) => return (why, result),
+            Err(failed) => error!("The configuration cannot be read: {failed}."),
+        }
     };
     mend::settle(Err(error), look, board).await
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -76,12 +76,7 @@ async fn reload(
     loop {
         hangup.come().await;
         systemd::reloading();
-        // Files may be slow, and to open a key takes its time: polls go on meanwhile.
-        let read = {
-            let (file, variables) = (file.map(Path::to_owned), variables.clone());
-            spawn_blocking(move || config::load(file.as_deref(), &variables)).await
-        };
-        let new = match read {
+        let new = match read(file, variables).await {
             Ok(Ok(new)) => new,
             Err(failed) => {
                 error!("The configuration cannot be read again: {failed}.");
@@ -94,14 +89,7 @@ async fn reload(
                 continue;
             }
         };
-        // A destination that goes is waited for.
-        let applied = {
-            let (log, logging) = (log.clone(), new.config.logging.clone());
-            spawn_blocking(move || log.apply(&logging)).await
-        };
-        if let Ok(Err(error)) = applied {
-            error!("{error:#}.");
-        }
+        apply(&log, &new).await;
         for warning in &new.warnings {
             warn!("In the configuration: {}", sentence(warning));
         }
@@ -123,6 +111,23 @@ async fn reload(
         });
         current = new;
         systemd::ready();
+    }
+}
+
+/// Files may be slow, and to open a key takes its time: everything else goes on meanwhile.
+pub(super) async fn read(
+    file: Option<&Path>,
+    variables: &Variables,
+) -> Result<Result<Loaded, ConfigError>, JoinError> {
+    let (file, variables) = (file.map(Path::to_owned), variables.clone());
+    spawn_blocking(move || config::load(file.as_deref(), &variables)).await
+}
+
+/// Logs as a configuration says. A destination that goes is waited for.
+pub(super) async fn apply(log: &logging::Handle, loaded: &Loaded) {
+    let (log, logging) = (log.clone(), loaded.config.logging.clone());
+    if let Ok(Err(error)) = spawn_blocking(move || log.apply(&logging)).await {
+        error!("{error:#}.");
     }
 }
 

@@ -252,7 +252,7 @@ impl ConfigError {
                  each colon; a text with `:`, `#` or quotes in it needs quotes around it"
             }
             Self::Empty { .. } | Self::NotSections { .. } => {
-                "kamstrup2mqtt.example.yaml shows what a file looks like"
+                "see kamstrup2mqtt.example.yaml for what a file looks like"
             }
             Self::Problems { .. } => {
                 "mend each of them; kamstrup2mqtt.example.yaml shows every setting"

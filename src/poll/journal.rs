@@ -13,7 +13,6 @@ use tracing::{debug, info, warn};
 use super::Plan;
 use super::ask::Polled;
 use crate::condition::Condition;
-use crate::identity::News;
 use crate::meter::Heard;
 use crate::reading::Missing;
 use crate::transport::OpenError;
@@ -111,10 +110,7 @@ impl Journal {
         let Polled { readings, missing, changes, trouble, news, .. } = polled;
         lines.extend(news.as_ref().map(|news| {
             let words = news.words(self.runs_as);
-            match news {
-                News::Info(_) | News::NoModel { .. } => Entry::Info(words),
-                News::Warning(_) | News::OtherModel { .. } => Entry::Warn(words),
-            }
+            if news.is_warning() { Entry::Warn(words) } else { Entry::Info(words) }
         }));
         match (trouble, readings.is_empty()) {
             // Nothing at all: a change of state, told once.
