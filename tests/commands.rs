@@ -251,8 +251,9 @@ async fn gone_after(meter: &Meter, answers: usize) -> (String, JoinSet<()>) {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut behind = TcpStream::connect(address).await.unwrap();
         for _ in 0..answers {
-            // Each request is written at once, and so is each answer.
-            let (mut request, mut answer) = (BytesMut::new(), BytesMut::new());
+            // Each request is written at once, and so is each answer; each has room.
+            let (mut request, mut answer) =
+                (BytesMut::with_capacity(1024), BytesMut::with_capacity(1024));
             client.read_buf(&mut request).await.unwrap();
             behind.write_all(&request).await.unwrap();
             behind.read_buf(&mut answer).await.unwrap();
