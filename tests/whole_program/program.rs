@@ -178,9 +178,11 @@ impl Program {
         self.signal("-HUP").await;
     }
 
-    /// Writes another `config.yaml`.
+    /// Puts another `config.yaml` there, whole: the program may look at any time.
     pub(crate) fn write(&self, yaml: &str) {
-        std::fs::write(self.folder.path().join("config.yaml"), yaml).unwrap();
+        let beside = self.folder.path().join("config.yaml.new");
+        std::fs::write(&beside, yaml).unwrap();
+        std::fs::rename(&beside, self.folder.path().join("config.yaml")).unwrap();
     }
 
     pub(crate) async fn signal(&self, name: &str) {
