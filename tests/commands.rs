@@ -19,7 +19,7 @@ use rumqttc::mqttbytes::v4::ConnAck;
 use rust_decimal::Decimal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -277,9 +277,14 @@ async fn a_scan_that_breaks_off_says_what_it_found() {
 async fn the_configuration_may_be_named_before_the_command() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let folder = TempDir::new().unwrap();
+    // Nobody else can have the port, and nobody listens there.
+    let reserved = TcpSocket::new_v4().unwrap();
+    reserved.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let page = reserved.local_addr().unwrap();
     let yaml = format!(
-        "serial_device: {{ com_port: '{}' }}\nkamstrup: {{ parameters: volume, version: 302 }}\n",
-        meter.port
+        "serial_device: {{ com_port: '{}' }}\nkamstrup: {{ parameters: volume, version: 302 }}\n\
+         web: {{ listen: '{}' }}\n",
+        meter.port, page
     );
     std::fs::write(folder.path().join("other.yaml"), &yaml).unwrap();
     let run = async |arguments: &[&str]| run_in(folder.path(), arguments).await;
@@ -309,7 +314,7 @@ async fn the_configuration_may_be_named_before_the_command() {
         let command = arguments.join(" ").replace(&meter.port, "PORT");
         write!(told, "$ kamstrup2mqtt {command}\n{seen}\n").unwrap();
     }
-    insta::assert_snapshot!("configuration_in_front", told);
+    insta::assert_snapshot!("configuration_in_front", told.replace(&page.to_string(), "PAGE"));
 }
 
 #[tokio::test]
