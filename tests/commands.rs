@@ -306,6 +306,7 @@ async fn the_configuration_may_be_named_before_the_command() {
         &["-c", "other.yaml", "read", "--port", &meter.port],
         &["-c", "other.yaml", "registers", "--version", "403"],
         &["-c", "other.yaml", "health"],
+        &["-c", "othre.yaml", "health"],
         &["-c", "other.yaml", "simulate"],
         &["--listen", "127.0.0.1:0", "check"],
         &["--options", "options.json", "check"],

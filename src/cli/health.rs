@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::config;
+use crate::config::{self, ConfigError, Variables};
 use crate::fetch::{self, Server};
 use crate::web;
 
@@ -30,6 +30,13 @@ impl Arguments {
     fn page(&self) -> anyhow::Result<SocketAddr> {
         if let Some(listen) = self.listen {
             return Ok(listen);
+        }
+        // Another program may have its page where one without a file has it.
+        if let Some(file) = &self.config
+            && let Err(error @ ConfigError::Unreadable { .. }) =
+                config::load(Some(file), &Variables::new())
+        {
+            return Err(error.into());
         }
         config::page(self.config.as_deref(), &super::variables())
             .context("the page is switched off (`web.enabled`), and nobody else can be asked")
