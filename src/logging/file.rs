@@ -5,9 +5,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ZonedDateTime};
+use tokio::net::unix::pipe;
 use tracing::warn;
 
 use super::rotation::{Period, Rotation};
@@ -56,9 +58,18 @@ impl Place {
 
     /// Finds out whether this user could write the file, and leaves nothing behind: what is missing
     /// stays missing.
+    ///
+    /// Not within a runtime.
     pub fn look(&self) -> io::Result<()> {
         let path = self.path();
         if let Ok(metadata) = path.metadata() {
+            let kind = metadata.file_type();
+            if kind.is_fifo() {
+                return look_at_pipe(&path);
+            }
+            if kind.is_socket() || kind.is_block_device() {
+                return Err(io::Error::other("it is not a file, but a socket or a disk"));
+            }
             OpenOptions::new().append(true).open(&path)?;
             if !metadata.is_file() {
                 // A device is written for ever.
@@ -75,6 +86,22 @@ impl Place {
         let trial = folder.join(format!(".{}.{}", self.filename, std::process::id()));
         OpenOptions::new().write(true).create_new(true).open(&trial)?;
         fs::remove_file(&trial)
+    }
+}
+
+/// Opens a pipe without waiting for who reads it; standard output may be one as well.
+fn look_at_pipe(path: &Path) -> io::Result<()> {
+    /// What open(2) says where nobody reads.
+    const ENXIO: i32 = 6;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _within = runtime.enter();
+    match pipe::OpenOptions::new().open_sender(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(ENXIO) => Err(io::Error::other(
+            "it is a pipe that nobody reads, and the log waits until somebody does",
+        )),
+        Err(error) => Err(error),
     }
 }
 
@@ -219,6 +246,9 @@ impl LogFile {
 mod tests {
     use std::collections::BTreeMap;
     use std::num::NonZeroU32;
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+    use std::time::Duration;
 
     use jiff::{Span, ToSpan};
     use tempfile::TempDir;
@@ -553,6 +583,34 @@ mod tests {
         look(folder.path().to_owned(), "heat").unwrap_err();
         assert_eq!(count(), 2);
         look("/dev".into(), "null").unwrap();
+    }
+
+    /// What waits until somebody reads it, or is no place for lines, is not opened.
+    #[test]
+    fn a_look_waits_for_nobody() {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (answers, answer) = std::sync::mpsc::channel();
+        let look = |name: &str| {
+            let rotation =
+                Rotation { when: "midnight".parse().unwrap(), interval: NonZeroU32::MIN, keep: 7 };
+            let directory = folder.path().to_owned();
+            let place = Place { directory, filename: name.to_owned(), rotation };
+            let answers = answers.clone();
+            std::thread::spawn(move || {
+                answers.send(place.look().map_err(|error| error.to_string()))
+            });
+            answer.recv_timeout(Duration::from_secs(30)).unwrap()
+        };
+        assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+        let nobody = "it is a pipe that nobody reads, and the log waits until somebody does";
+        assert_eq!(look("pipe"), Err(nobody.to_owned()));
+        // One who writes as well need not wait.
+        let _reader = OpenOptions::new().read(true).write(true).open(path("pipe")).unwrap();
+        assert_eq!(look("pipe"), Ok(()));
+        let _socket = UnixListener::bind(path("socket")).unwrap();
+        let socket = "it is not a file, but a socket or a disk";
+        assert_eq!(look("socket"), Err(socket.to_owned()));
     }
 
     #[test]
