@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -133,6 +134,8 @@ pub struct Connection {
     offline: Message,
     inbox: mpsc::Sender<Received>,
     keep_alive: Duration,
+    /// A connection that held this long is a good one.
+    good: Duration,
 }
 
 /// Prepares the connection. `online` is published after each connect; `offline` when the program
@@ -146,8 +149,8 @@ pub fn prepare(
 ) -> (Publisher, Connection, mpsc::Receiver<Received>) {
     let (publisher, wanted) = Publisher::new(subscriptions);
     let (inbox, received) = mpsc::channel(INBOX);
-    let keep_alive = KEEP_ALIVE;
-    let connection = Connection { direction, wanted, online, offline, inbox, keep_alive };
+    let (keep_alive, good) = (KEEP_ALIVE, GOOD_CONNECTION);
+    let connection = Connection { direction, wanted, online, offline, inbox, keep_alive, good };
     (publisher, connection, received)
 }
 
@@ -263,7 +266,7 @@ impl Connection {
         event_loop.mqtt_options.set_keep_alive(self.keep_alive);
         let (wanted, online) = (self.wanted.clone(), online.clone());
         let renewal = Renewal::new(broker.tls.clone());
-        let health = Health::new(broker, direction);
+        let health = Health::new(broker, direction, self.good);
         let inbox = inbox.clone();
         let link = Link {
             connection: watch::Sender::new(None),
@@ -449,8 +452,19 @@ async fn poll(
                 }
             }
         };
+        // News of a good connection comes in time, also where nothing else happens.
+        let polling = async {
+            let mut polling = pin!(event_loop.poll());
+            tokio::select! {
+                event = &mut polling => event,
+                () = at(health.holds_at()) => {
+                    health.holds();
+                    polling.await
+                }
+            }
+        };
         let event = tokio::select! {
-            event = event_loop.poll() => event,
+            event = polling => event,
             () = until_goodbye => {
                 match goodbye {
                     None if connected_at.is_some() => {
@@ -502,7 +516,7 @@ async fn poll(
                 }
                 health.lost(&error, stage);
                 let good =
-                    connected_at.take().is_some_and(|at: Instant| at.elapsed() >= GOOD_CONNECTION);
+                    connected_at.take().is_some_and(|at: Instant| at.elapsed() >= health.good);
                 if good {
                     back_off = FIRST_BACK_OFF;
                 }
@@ -517,14 +531,19 @@ async fn poll(
                 }
             }
         }
-        if connected_at.is_some_and(|at| at.elapsed() >= GOOD_CONNECTION) {
-            health.holds();
-        }
         let all_sent = link.sent.load(Ordering::Relaxed) >= link.queued.load(Ordering::Relaxed);
         if all_queued && all_sent && event_loop.state.inflight() == 0 {
             disconnect(&client, &mut event_loop, goodbye).await;
             return;
         }
+    }
+}
+
+/// Waits until then, or for ever.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 
@@ -611,10 +630,12 @@ struct Health {
     up: Option<Instant>,
     /// So many connections in a row ended before they were good ones.
     short: u32,
+    /// A connection that held this long is a good one.
+    good: Duration,
 }
 
 impl Health {
-    fn new(broker: &Broker, direction: &Direction) -> Self {
+    fn new(broker: &Broker, direction: &Direction, good: Duration) -> Self {
         let Direction { board, wording, .. } = direction;
         let (name, logs_in) = (broker.name(), broker.credentials.is_some());
         board.set_broker(BrokerState::Connecting { name: name.clone() });
@@ -626,6 +647,7 @@ impl Health {
             logs_in,
             up: None,
             short: 0,
+            good,
         }
     }
 
@@ -647,11 +669,16 @@ impl Health {
         }
     }
 
-    /// The connection is a good one. Where those before it were not, that is news.
+    /// When it is news that the connection is a good one: those before it were not.
+    fn holds_at(&self) -> Option<Instant> {
+        let up = self.up.filter(|_| self.short >= SHORT_ONES);
+        up.and_then(|up| up.checked_add(self.good))
+    }
+
+    /// The connection is a good one, and those before it were not.
     fn holds(&mut self) {
-        if std::mem::take(&mut self.short) >= SHORT_ONES {
-            info!("The connection to the broker {} holds again.", self.name);
-        }
+        self.short = 0;
+        info!("The connection to the broker {} holds again.", self.name);
     }
 
     /// The connection was lost when it was to be given up anyway.
@@ -677,7 +704,7 @@ impl Health {
         };
         if stage == Stage::Connected {
             let held = self.up.take().map(|since| since.elapsed());
-            let was_short = held.is_some_and(|held| held < GOOD_CONNECTION);
+            let was_short = held.is_some_and(|held| held < self.good);
             self.short = if was_short { self.short.saturating_add(1) } else { 0 };
         }
         if stage != Stage::Connected || self.short < SHORT_ONES {
@@ -887,11 +914,12 @@ mod tests {
 
     impl Script {
         async fn start() -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
-            Self::start_with(KEEP_ALIVE).await
+            Self::start_with(KEEP_ALIVE, GOOD_CONNECTION).await
         }
 
         async fn start_with(
             keep_alive: Duration,
+            good: Duration,
         ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let broker = settings(&listener);
@@ -907,6 +935,7 @@ mod tests {
                 prepare(direction, status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
             connection.keep_alive = keep_alive;
+            connection.good = good;
             let stop = CancellationToken::new();
             let running = tokio::spawn(connection.run(stop.clone()));
             (Self { listener, received, brokers: sender, board }, publisher, stop, running)
@@ -1347,7 +1376,7 @@ mod tests {
         };
         let brokers = watch::channel(Some(broker.clone())).1;
         let direction = Direction { brokers, board: Board::default(), wording: str::to_owned };
-        let mut health = Health::new(&broker, &direction);
+        let mut health = Health::new(&broker, &direction, GOOD_CONNECTION);
         let told = |log: &capture::Captured| {
             let lines = log.take().into_iter();
             lines.filter(|line| !line.starts_with("DEBUG")).collect::<Vec<_>>()
@@ -1377,12 +1406,49 @@ mod tests {
         // The other one is stopped.
         health.connected();
         assert_eq!(told(&log), [""; 0]);
+        assert_eq!(health.holds_at(), Instant::now().checked_add(GOOD_CONNECTION));
         health.holds();
-        health.holds();
+        assert_eq!(health.holds_at(), None);
         assert_eq!(told(&log), ["INFO The connection to the broker broker:1883 holds again."]);
         tokio::time::advance(GOOD_CONNECTION).await;
         health.lost(&thrown_out, Stage::Connected);
         assert_eq!(told(&log).len(), 1);
+    }
+
+    /// When a connection holds again after short ones, that is told in time, though nothing is said in
+    /// it before the next ping.
+    #[tokio::test]
+    async fn a_connection_that_holds_again_is_told_in_time() {
+        const HOLDS: &str = "holds again.";
+
+        let (log, _logging) = capture::lines();
+        // Longer than a busy machine takes to notice a short one.
+        let good = Duration::from_secs(2);
+        let (broker, publisher, stop, running) = Script::start_with(KEEP_ALIVE, good).await;
+        for _ in 0..SHORT_ONES {
+            drop(broker.welcome().await);
+        }
+        let mut peer = broker.welcome().await;
+        let welcome = Instant::now();
+        let said = log.take();
+        assert!(said.iter().any(|line| line.contains("No good connection")), "{said:#?}");
+        assert!(!said.iter().any(|line| line.contains(HOLDS)), "{said:#?}");
+        assert_eq!(peer.take(1).await, ["status online"]);
+        let told = async {
+            while !log.take().iter().any(|line| line.contains(HOLDS)) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(KEEP_ALIVE / 2, told).await.unwrap();
+        // The program may have known a moment before.
+        assert!(welcome.elapsed() > good / 2, "{:?}", welcome.elapsed());
+        // The connection is as good as before.
+        publisher.update(METER, discovery(), values("1"));
+        assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+        assert!(!log.take().iter().any(|line| line.contains(HOLDS)));
     }
 
     #[tokio::test]
@@ -1643,7 +1709,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_is_half_open_is_noticed() {
         let keep_alive = Duration::from_secs(2);
-        let (broker, publisher, stop, running) = Script::start_with(keep_alive).await;
+        let (broker, publisher, stop, running) =
+            Script::start_with(keep_alive, GOOD_CONNECTION).await;
         let mut peer = broker.welcome().await;
         assert_eq!(peer.take(1).await, ["status online"]);
         publisher.update(METER, discovery(), values("1"));
