@@ -1180,7 +1180,6 @@ mod tests {
         assert!(error.contains("`mqtt.username` (or the variable `MQTT_USERNAME`)"), "{error}");
     }
 
-    /// Everything that is refused, in its own words.
     #[test]
     fn where_the_page_is_whatever_else_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
@@ -1203,6 +1202,7 @@ mod tests {
         assert_eq!(none.map(|page| page.to_string()), at("127.0.0.1:8099"));
     }
 
+    /// Everything that is refused, in its own words.
     #[test]
     fn errors() {
         let files = [
