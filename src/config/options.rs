@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::effective::Entry;
 use super::source::{Item, Listed, Place, Raw, Setting, Settings};
 use super::{Checker, Config, ConfigError, Effective, Origin, Problem, Secret, keys};
 
@@ -68,9 +69,15 @@ const FILES_FOLDER: &str = "/ssl";
 const MQTT: &str = "mqtt";
 const PORT: &str = "serial_device.com_port";
 
+/// What that is called as a key of a listed meter.
+const KEY_OF_PORT: &str = "com_port";
+
 /// The two options that name the port: what can be chosen from a list, and what can be written.
 const SERIAL_PORT: &str = "serial_port";
 const WRITTEN_PORT: &str = "port";
+
+/// What they are called where nobody has used one.
+const EITHER_PORT: &str = "serial_port` or `port";
 
 /// Far more than any options take.
 const LONGEST: u64 = 1024 * 1024;
@@ -86,9 +93,17 @@ pub struct Options {
     pub own_broker: bool,
     /// What counts, setting by setting, in the names of the file that others write.
     effective: Effective,
-    /// Which of the two options of the port counts.
-    port: &'static str,
+    ports: Ports,
     settings: Settings,
+}
+
+/// Which of the two options of the port counts.
+#[derive(Debug, Clone, Default)]
+struct Ports {
+    /// Beside the list of meters.
+    single: Option<&'static str>,
+    /// For each meter of the list what it is called, and its own option, if it has one.
+    listed: Vec<(String, Option<&'static str>)>,
 }
 
 /// A broker, as Home Assistant says it.
@@ -221,32 +236,24 @@ impl Options {
     }
 
     fn lines_of(&self, effective: &Effective) -> impl Iterator<Item = [String; 3]> {
-        effective.lines().filter_map(|[key, value, origin]| {
-            let (setting, whose) = key.split_once(' ').unwrap_or((&key, ""));
-            if BROKER.iter().any(|row| row.path == setting)
+        let single = self.ports.single.unwrap_or(WRITTEN_PORT);
+        let sections = effective.sections.iter().map(move |entry| (entry, String::new(), single));
+        let meters = effective.meters.iter().zip(&self.ports.listed);
+        let meters = meters.flat_map(move |((name, entries), (_, port))| {
+            let port = port.unwrap_or(single);
+            entries.iter().map(move |entry| (entry, format!(" of {name}"), port))
+        });
+        sections.chain(meters).filter_map(|(entry, whose, port)| {
+            let Entry { key, value, origin } = entry;
+            if BROKER.iter().any(|row| row.path == *key)
                 && !self.own_broker
-                && origin != Origin::HomeAssistant.to_string()
+                && *origin != Origin::HomeAssistant
             {
                 return None;
             }
-            let option = self.option(setting)?;
-            Some([format!("{option} {whose}").trim_end().to_owned(), value, origin])
+            let option = option(key, port)?;
+            Some([format!("{option}{whose}"), value.to_string(), origin.to_string()])
         })
-    }
-
-    /// The option for a setting as `mqtt.host`, or as `com_port` of a listed meter.
-    fn option(&self, setting: &str) -> Option<String> {
-        if let Some(row) = PUBLISHING.iter().chain(&BROKER).find(|row| row.path == setting) {
-            return Some(format!("{} of {MQTT}", row.option));
-        }
-        if setting == PORT {
-            return Some(self.port.to_owned());
-        }
-        let (of_list, port) = ([DEVICE_NAME], [row(WRITTEN_PORT, PORT)]);
-        let listed = OF_METER.iter().chain(&of_list).chain(&port);
-        let listed = listed.filter(|row| row.path.rsplit('.').next() == Some(setting));
-        let single = OF_METER.iter().chain([&LOG_LEVEL]).filter(|row| row.path == setting);
-        single.chain(listed).map(|row| row.option.to_owned()).next()
     }
 
     /// The same with the broker that Home Assistant has said, and what counts then, as [`lines`] tells
@@ -276,9 +283,24 @@ impl Options {
                 let lines = self.lines_of(&loaded.settings).collect();
                 Ok((loaded.config, lines))
             }
-            Err(error) => Err(worded(error, SERIAL_PORT)),
+            Err(error) => Err(worded(error, &self.ports)),
         }
     }
+}
+
+/// The option for a setting as `mqtt.host`, or as `com_port` of a listed meter, where the port is in
+/// this one.
+fn option(setting: &str, port: &str) -> Option<String> {
+    if let Some(row) = PUBLISHING.iter().chain(&BROKER).find(|row| row.path == setting) {
+        return Some(format!("{} of {MQTT}", row.option));
+    }
+    if [PORT, KEY_OF_PORT].contains(&setting) {
+        return Some(port.to_owned());
+    }
+    let listed = OF_METER.iter().chain([&DEVICE_NAME]);
+    let listed = listed.filter(|row| row.path.rsplit('.').next() == Some(setting));
+    let single = OF_METER.iter().chain([&LOG_LEVEL]).filter(|row| row.path == setting);
+    single.chain(listed).map(|row| row.option.to_owned()).next()
 }
 
 /// A form while it is read.
@@ -288,8 +310,7 @@ struct Form {
     problems: Vec<Problem>,
     warnings: Vec<String>,
     own_broker: bool,
-    /// Which of the two options of the port counts.
-    port: Option<&'static str>,
+    ports: Ports,
 }
 
 impl Form {
@@ -297,7 +318,7 @@ impl Form {
         // As the form has it where nobody says otherwise.
         self.settings.set("kamstrup.version", "auto", Place::Default);
         if let Some((option, raw)) = self.port(&mut options, "") {
-            self.port = Some(option);
+            self.ports.single = Some(option);
             self.settings.set_raw(PORT, raw, Place::Form);
         }
         for row in OF_METER.iter().chain([&LOG_LEVEL]) {
@@ -370,7 +391,9 @@ impl Form {
             let of = format!(" of {}", item.meter);
             let place = || Place::Item(item.clone());
             let mut settings = BTreeMap::new();
-            if let Some((_, raw)) = self.port(&mut options, &of) {
+            let port = self.port(&mut options, &of);
+            self.ports.listed.push((item.meter.clone(), port.as_ref().map(|(option, _)| *option)));
+            if let Some((_, raw)) = port {
                 settings.insert(PORT, Setting { raw, place: place() });
             }
             for row in OF_METER.iter().chain([&DEVICE_NAME]) {
@@ -438,17 +461,15 @@ impl Form {
     }
 
     fn finish(self) -> Result<Options, OptionsError> {
-        let Self { settings, problems, warnings, own_broker, port } = self;
+        let Self { settings, problems, warnings, own_broker, ports } = self;
         let checker = Checker { settings: &settings, listed: None, problems, warnings };
-        let known = port.unwrap_or(WRITTEN_PORT);
-        let port = port.unwrap_or("serial_port` or `port");
         match checker.finish(None) {
             Ok(loaded) => {
-                let warnings = loaded.warnings.iter().map(|text| in_words(text, port)).collect();
+                let warnings = loaded.warnings.iter().map(|text| ports.in_words(text)).collect();
                 let (config, effective) = (loaded.config, loaded.settings);
-                Ok(Options { config, warnings, own_broker, effective, port: known, settings })
+                Ok(Options { config, warnings, own_broker, effective, ports, settings })
             }
-            Err(error) => Err(worded(error, port)),
+            Err(error) => Err(worded(error, &ports)),
         }
     }
 }
@@ -473,19 +494,19 @@ fn in_folder(path: &str, raw: Raw) -> Raw {
     }
 }
 
-fn worded(error: ConfigError, port: &str) -> OptionsError {
+fn worded(error: ConfigError, ports: &Ports) -> OptionsError {
     let (problems, warnings) = match error {
         ConfigError::Problems { problems, warnings } => (problems, warnings),
         // No file was read.
         other => (Vec::new(), vec![other.to_string()]),
     };
     let problem = |Problem { what, found, accepted }| Problem {
-        what: in_words(&what, port),
-        found: in_words(&found, port),
-        accepted: in_words(&accepted, port),
+        what: ports.in_words(&what),
+        found: ports.in_words(&found),
+        accepted: ports.in_words(&accepted),
     };
     let problems = problems.into_iter().map(problem).collect();
-    let warnings = warnings.iter().map(|text| in_words(text, port)).collect();
+    let warnings = warnings.iter().map(|text| ports.in_words(text)).collect();
     OptionsError::Problems { problems, warnings }
 }
 
@@ -530,6 +551,19 @@ fn in_two(text: &str) -> (&str, &str) {
     split.map_or((text, ""), |(what, to_do)| (what, to_do.trim_start()))
 }
 
+impl Ports {
+    /// What the checks say, in the names of the form and the options that were used.
+    fn in_words(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (meter, option) in &self.listed {
+            let option = option.unwrap_or(EITHER_PORT);
+            let key = |name: &str| format!("`{name}` of {meter}");
+            text = text.replace(&key(KEY_OF_PORT), &key(option));
+        }
+        in_words(&text, self.single.unwrap_or(EITHER_PORT))
+    }
+}
+
 /// What the checks say, in the names of the form.
 fn in_words(text: &str, port: &str) -> String {
     let mut text = text.to_owned();
@@ -548,7 +582,7 @@ fn in_words(text: &str, port: &str) -> String {
         rename(&mut text, path, &format!("{option}` of `{MQTT}"));
     }
     rename(&mut text, PORT, port);
-    rename(&mut text, "com_port", WRITTEN_PORT);
+    rename(&mut text, KEY_OF_PORT, WRITTEN_PORT);
     // There are no variables here.
     for key in keys::KEYS {
         if let Some(variable) = key.variable {
@@ -638,6 +672,7 @@ mod tests {
             "mqtt": {"host": "broker", "username": "me", "password": "hunter2", "topic": "heat"}}"#,
             r#"{"meter": "603", "meters": [{"name": "house", "serial_port": "/dev/ttyUSB0"},
             {"name": "garage", "port": "socket://10.0.0.3:2003", "device_name": "The Garage"}]}"#,
+            r#"{"serial_port": "/dev/ttyUSB0", "meters": [{"name": "house"}]}"#,
         ];
         insta::assert_snapshot!(forms.map(lines).join("\n\n"));
     }
@@ -690,7 +725,8 @@ mod tests {
                 "wrong meters",
                 r#"{"meters": [{"name": "house", "serial_port": "/dev/ttyUSB0"},
                 {"name": "the garage", "port": "COM3", "meter": "404", "parameters": "flux",
-                "poll_interval": "x", "units": "y"}, {"name": "House"}, {"port": "/dev/ttyUSB1"}]}"#
+                "poll_interval": "x", "units": "y"}, {"name": "House"}, {"port": "/dev/ttyUSB1"},
+                {"name": "barn", "serial_port": "COM4"}]}"#
                     .to_owned(),
             ),
         ];
