@@ -29,7 +29,7 @@ use crate::systemd;
 use crate::topic::Topics;
 use crate::transport::{Port, Turns};
 use crate::units::{self, Measure, Published};
-use crate::words::RunsAs;
+use crate::words::{RunsAs, capital};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
@@ -427,7 +427,7 @@ fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
 pub async fn tell_of_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
     loop {
         let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Complaint {
-            words: trouble.sentence(),
+            words: capital(&trouble.to_string()),
             hint: trouble.hint().to_owned(),
         });
         if board.setup().history != complaint {

@@ -89,15 +89,6 @@ impl Trouble {
         }
     }
 
-    /// What happened, as a sentence begins.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let words = self.to_string();
-        let mut letters = words.chars();
-        let first = letters.next().map(|first| first.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect()
-    }
-
     /// Whether the file is not to be read either.
     pub(super) fn forbids_reading(&self) -> bool {
         matches!(
@@ -151,6 +142,7 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::capital;
 
     #[test]
     fn each_trouble_in_words() {
@@ -167,7 +159,8 @@ mod tests {
             Trouble::Slow(path()),
             Trouble::Other { path: path(), reason: reason() },
         ];
-        let words = all.map(|trouble| format!("{}.\n  {}", trouble.sentence(), trouble.hint()));
+        let words =
+            all.map(|trouble| format!("{}.\n  {}", capital(&trouble.to_string()), trouble.hint()));
         insta::assert_snapshot!(words.join("\n"));
     }
 }

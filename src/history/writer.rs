@@ -11,6 +11,7 @@ use super::calendar::{Calendar, MINUTE, Millis};
 use super::store::{Place, Store};
 use super::trouble::Trouble;
 use super::{MeterKey, Noted};
+use crate::words::capital;
 
 /// One poll of one meter.
 #[derive(Debug, Clone)]
@@ -149,7 +150,7 @@ pub(super) fn tell(state: &watch::Sender<Option<Trouble>>, new: Option<&Trouble>
             warn!(
                 "{}. {} Everything else goes on without; trying again until it works, and this is \
                  said only once.",
-                trouble.sentence(),
+                capital(&trouble.to_string()),
                 trouble.hint()
             );
         } else {

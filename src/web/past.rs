@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::Site;
 use crate::history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
 use crate::payload::exact;
+use crate::words::capital;
 
 /// From when on, where nobody says.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -86,7 +87,8 @@ pub(super) async fn answer(site: &Site, wanted: Wanted) -> Result<String, Refusa
         Ok(Ok(Some(json))) => json,
         Ok(Ok(None)) => return Err(not_found("Nothing is kept of that value.")),
         Ok(Err(trouble)) => {
-            return Err(unavailable(&format!("{}. {}", trouble.sentence(), trouble.hint())));
+            let words = capital(&trouble.to_string());
+            return Err(unavailable(&format!("{words}. {}", trouble.hint())));
         }
         Err(error) => return Err(unavailable(&error.to_string())),
     };
