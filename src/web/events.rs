@@ -19,7 +19,7 @@ use super::api::FoundJson;
 use crate::status::{Board, MeterState, Placement, ScanState};
 
 /// From one `changed` to the next.
-const EACH: Duration = Duration::from_secs(1);
+pub(super) const EACH: Duration = Duration::from_secs(1);
 
 /// So often something is sent where nothing happens, so that a page that is gone is noticed.
 const ALIVE: Duration = Duration::from_secs(15);

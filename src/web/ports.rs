@@ -8,12 +8,14 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::events;
 use crate::status::{Board, PortInfo};
 use crate::transport::{self, LocalPort};
 
 /// For so long what was found is shown to others as well: what is open on this machine is in a thousand
-/// places, and 100 open pages look there once.
-const FRESH: Duration = Duration::from_secs(5);
+/// places, and 100 open pages, which are all told of a change, look there once. No longer, since what a
+/// page shows then stays until the next change.
+const FRESH: Duration = events::EACH;
 
 /// What was found at a time.
 type Found = Arc<Vec<LocalPort>>;
@@ -79,7 +81,7 @@ mod tests {
         let ports = Ports::default();
         let first = ports.found().await;
         assert!(Arc::ptr_eq(&first, &ports.found().await));
-        advance(FRESH).await;
+        advance(Duration::from_secs(1)).await;
         assert!(!Arc::ptr_eq(&first, &ports.found().await));
     }
 }
