@@ -20,8 +20,8 @@ const HOURS: usize = 24;
 /// So many points a curve has at most: more than a phone is wide.
 const POINTS: usize = 480;
 
-/// Of what counts energy, and else of what counts volume, as water meters do: the first one that a
-/// meter has is drawn by hour and by day. The finest come first.
+/// Of what counts energy, and else of what counts volume, as water meters do: the first one of which
+/// something is known is drawn by hour and by day. The finest come first.
 const COUNTERS: [&str; 7] =
     ["e1highres", "highresenergy", "energy", "e3highres", "energy3", "volume_extradigit", "volume"];
 
@@ -121,25 +121,44 @@ fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, 
         let points = reader.last_day(key, parameter, time, POINTS)?;
         Ok(Some(Curve { unit: unit.clone().unwrap_or_default(), points }))
     };
-    let counter = |kept: &Kept| {
-        let Kept { parameter, unit, .. } = kept.clone();
-        let today = now.date();
-        let mut hours = Vec::new();
-        for date in today.yesterday().into_iter().chain([today]) {
-            hours.extend(reader.used_by_hour(key, &parameter, date, time)?);
-        }
-        let hours = hours.split_off(hours.len().saturating_sub(HOURS));
-        let days = reader.used_by_day(key, &parameter, today, DAYS, time)?;
-        Ok(Counter { parameter, unit: unit.unwrap_or_default(), hours, days })
-    };
-    let first = COUNTERS.iter().filter_map(|name| find(name)).find(|kept| kept.is_counter);
+    let counters = COUNTERS.iter().filter_map(|name| find(name)).filter(|kept| kept.is_counter);
     Ok(Memory {
         power: curve("power")?,
         flow: curve("flow")?,
         supply: curve("temp1")?,
         back: curve("temp2")?,
-        counter: first.map(counter).transpose()?,
+        counter: counter(reader, key, counters, now)?,
     })
+}
+
+/// The first one that is counted now; where none is, the first one that was in these days. A parameter
+/// that was taken out of the list is still kept of former times.
+fn counter<'a>(
+    reader: &Reader,
+    key: &MeterKey,
+    counters: impl Iterator<Item = &'a Kept>,
+    now: &ZonedDateTime,
+) -> Result<Option<Counter>, Trouble> {
+    let (time, today) = (now.timestamp(), now.date());
+    let is_known = |used: &[Used]| used.iter().any(|used| used.used.is_some());
+    let mut earlier = None;
+    for Kept { parameter, unit, .. } in counters {
+        let mut hours = Vec::new();
+        for date in today.yesterday().into_iter().chain([today]) {
+            hours.extend(reader.used_by_hour(key, parameter, date, time)?);
+        }
+        let hours = hours.split_off(hours.len().saturating_sub(HOURS));
+        let days = reader.used_by_day(key, parameter, today, DAYS, time)?;
+        let (parameter, unit) = (parameter.clone(), unit.clone().unwrap_or_default());
+        let counter = Counter { parameter, unit, hours, days };
+        if is_known(&counter.hours) {
+            return Ok(Some(counter));
+        }
+        if is_known(&counter.days) {
+            earlier = earlier.or(Some(counter));
+        }
+    }
+    Ok(earlier)
 }
 
 #[cfg(test)]
@@ -246,6 +265,38 @@ mod tests {
         let hours: Vec<_> = counter.hours.iter().filter_map(|hour| hour.used).collect();
         assert_eq!(hours, [3, 5, 1].map(|digits| Decimal::new(digits, 3)));
         assert_eq!(counter.days.len(), usize::try_from(DAYS).unwrap());
+    }
+
+    /// Of what was taken out of the list of parameters, readings are still there.
+    #[test]
+    fn what_is_counted_now_is_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = MeterKey::new(None, None);
+        let history = History::start(Some(folder.path().join("history.db")), &now());
+        let reader = history.reader();
+        let full_hour = now().checked_sub(30.minutes()).unwrap();
+        for hours in (0..60).rev() {
+            let time = full_hour.checked_sub(hours.hours()).unwrap().timestamp();
+            let value = Decimal::from(1000 - hours);
+            let mut values = vec![noted("volume", value, "m³", true)];
+            if hours >= 33 {
+                values.push(noted("e1highres", value, "kWh", true));
+            }
+            if hours >= 10 {
+                values.push(noted("energy", value, "kWh", true));
+            }
+            history.note(&key, time, &values);
+        }
+        history.close();
+        let drawn = |now: &ZonedDateTime| {
+            read(&reader, &key, now).unwrap().counter.map(|counter| counter.parameter)
+        };
+        let at = |ago: i64| now().checked_sub(ago.hours()).unwrap();
+        let drawn = [at(50), at(5), at(-20), at(-36), at(-24 * 20)].map(|now| drawn(&now));
+        // Where nothing is counted any more, it is the finest; and in the end nothing.
+        let [fine, energy, volume] =
+            ["e1highres", "energy", "volume"].map(|name| Some(name.into()));
+        assert_eq!(drawn, [fine.clone(), energy, volume, fine, None]);
     }
 
     /// The same is read once, and again when there was another poll.
