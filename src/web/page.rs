@@ -882,6 +882,36 @@ mod tests {
         assert_eq!(parts("{name} seit {time}."), of(["{time} seit ", "5 s", "."]));
     }
 
+    /// What ends with a question has its own mark.
+    #[tokio::test(start_paused = true)]
+    async fn a_question_has_no_full_stop() {
+        let question = |what: &str| format!("{what} is not known; did you mean another?");
+        let problem = |what: &str| Problem {
+            words: question(what),
+            details: vec![question(&format!("part of {what}")), "The rest".to_owned()],
+            hint: "Mend it.".to_owned(),
+        };
+        let board = house();
+        board.set_up(|setup| {
+            setup.problem = Some(problem("problem"));
+            setup.refused = Some(problem("refusal"));
+            setup.warnings = vec![question("warning"), "It is odd".to_owned()];
+            setup.history = Some(complaint(&question("file"), "Look."));
+        });
+        let trouble = complaint(&question("port"), "Look.");
+        let at = Instant::now();
+        board.meter(0, |meter| {
+            meter.last = Some(LastPoll { at, answered: false, trouble: Some(trouble) });
+        });
+        let page = shown(&board, Language::English);
+        let (page, _) = page.split_once("<section id=\"log\"").unwrap();
+        assert_eq!(page.matches("did you mean another?<").count(), 7, "{page}");
+        assert_eq!(page.matches("did you mean").count(), 7, "{page}");
+        for plain in ["<li>The rest.</li>", "<li>It is odd.</li>"] {
+            assert!(page.contains(plain), "{page}");
+        }
+    }
+
     #[test]
     fn a_line_is_judged_by_its_day() {
         let words = Language::English.words();
