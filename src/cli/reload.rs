@@ -8,14 +8,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::Page;
 use crate::config::{self, Config, ConfigError, Loaded, Variables};
 use crate::logging;
+use crate::mend;
 use crate::status::{Board, Problem, SettingLine};
 use crate::systemd;
-use crate::words::sentence;
+use crate::words::{capital, sentence};
 
 /// What SIGHUP makes of the configuration, and the work that this is, which never ends.
 ///
@@ -84,15 +85,17 @@ async fn reload(
                 continue;
             }
             Ok(Err(refused)) => {
-                board.set_up(|setup| setup.refused = Some(tell(&refused)));
+                let problem = tell(&refused);
+                board.set_up(|setup| {
+                    setup.refused = Some(problem);
+                    setup.warnings = joined(&current.warnings, refused.warnings());
+                });
                 systemd::ready();
                 continue;
             }
         };
         apply(&log, &new).await;
-        for warning in &new.warnings {
-            warn!("In the configuration: {}", sentence(warning));
-        }
+        mend::note::<ConfigError>(&new.warnings);
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
             info!("The configuration was read again: nothing has changed.");
@@ -133,14 +136,33 @@ pub(super) async fn apply(log: &logging::Handle, loaded: &Loaded) {
 
 /// One line for each thing that is wrong. Gives the same for the page.
 fn tell(refused: &ConfigError) -> Problem {
-    let words = refused.to_string();
-    let mut lines = words.lines();
-    let first = lines.next().unwrap_or_default().trim_end_matches(':');
-    let first =
-        format!("The configuration was read again and is not taken; the one before stays: {first}");
-    error!("{first}.");
-    // What counts the warnings is no message.
-    let details = lines.filter_map(|line| line.trim().strip_prefix("- ")).map(str::to_owned);
-    let details: Vec<String> = details.inspect(|line| error!("{}", sentence(line))).collect();
-    Problem { words: first, details, hint: refused.hint().to_owned() }
+    let words = format!(
+        "The configuration was read again and is not taken; the one before stays: {}",
+        refused.summary()
+    );
+    error!("{}", sentence(&words));
+    let details = refused.problems();
+    for detail in &details {
+        error!("{}", sentence(detail));
+    }
+    mend::note::<ConfigError>(refused.warnings());
+    Problem { words, details, hint: format!("{}.", capital(refused.hint())) }
+}
+
+/// What is odd in the configuration that stays, and what else is in the one that is refused.
+fn joined(stays: &[String], refused: &[String]) -> Vec<String> {
+    let others = refused.iter().filter(|warning| !stays.contains(warning));
+    stays.iter().chain(others).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_odd_in_both_is_said_once() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let (stays, refused): (Vec<String>, Vec<String>) = (texts(&["a", "b"]), texts(&["b", "c"]));
+        assert_eq!(joined(&stays, &refused), ["a", "b", "c"]);
+    }
 }

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -207,6 +208,22 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     program.reload(&wrong_file).await;
     program.says("is not taken; the one before stays").await;
     program.says_times("did you mean `mqtt.password`?", 2).await;
+    // What is odd is no error, on the page either.
+    let mut state = Value::Null;
+    let looking = async {
+        while state["settings"]["refused"].is_null() {
+            let answer = ask(page, "/api/v1/state").await;
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            state = serde_json::from_str(body).unwrap();
+        }
+    };
+    patiently("the page shows it", looking).await;
+    let setup = &state["settings"];
+    let refused = &setup["refused"];
+    assert_eq!(refused["details"].as_array().unwrap().len(), 1, "{setup}");
+    assert_eq!(setup["warnings"].as_array().unwrap().len(), 1, "{setup}");
+    assert!(setup["warnings"][0].as_str().unwrap().contains("`mqtt.passwort`"), "{setup}");
+    assert!(refused["hint"].as_str().unwrap().starts_with("Mend each of them; "), "{setup}");
     let said = program.log();
     // Not that a poll was slow, for one.
     let of_configuration = |line: &&str| {
