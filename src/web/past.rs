@@ -170,7 +170,7 @@ fn number(value: Decimal) -> Option<Box<RawValue>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Visitors;
     use super::super::api::tests::faults;
     use super::*;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     /// A site with some readings of the meter 3.
-    fn site(folder: &std::path::Path) -> Site {
+    pub(in super::super) fn site(folder: &std::path::Path) -> Site {
         let history = History::start(Some(folder.join("history.db")), &now());
         let key = MeterKey::new(None, None);
         let noted = |parameter: &str, value: &str, unit: Option<&str>, is_counter| Noted {
