@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// From one question to the next: from the first to the second, doubling.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is usual when the machine starts is trouble when it lasts.
+const USUALLY: Duration = Duration::from_secs(3 * 60);
 
 /// Whom to ask, and by what right.
 #[derive(Debug, Clone)]
@@ -270,7 +273,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut broker = board.broker();
-    let mut journal = Journal { board: board.clone(), told: None };
+    let mut journal = Journal::new(board);
     board.set_up(|setup| setup.supervisor = SupervisorState::Asked);
     // Cancelling drops whatever is under way.
     let asking = async {
@@ -344,19 +347,32 @@ async fn find(
     }
 }
 
-/// Tells each trouble once.
+/// Tells each trouble once; and again what is usual at first, where it lasts.
 struct Journal {
     board: Board,
     told: Option<Trouble>,
+    /// Since when there is a trouble that is usual at first, until it has been told as a warning.
+    usual_since: Option<Instant>,
 }
 
 impl Journal {
+    fn new(board: &Board) -> Self {
+        Self { board: board.clone(), told: None, usual_since: None }
+    }
+
     fn note(&mut self, trouble: Trouble) {
+        let hint = trouble.hint();
         if self.told.as_ref() == Some(&trouble) {
-            debug!("{trouble}, as before.");
+            if self.usual_since.is_some_and(|since| since.elapsed() >= USUALLY) {
+                self.usual_since = None;
+                warn!("{trouble}, after {} min still. {hint}", USUALLY.as_secs() / 60);
+            } else {
+                debug!("{trouble}, as before.");
+            }
             return;
         }
-        let hint = trouble.hint();
+        self.usual_since =
+            trouble.is_usual().then(|| self.usual_since.unwrap_or_else(Instant::now));
         let words = format!("{trouble}. {hint} Asking until it works; this is said only once.");
         if trouble.is_usual() {
             info!("{words}");
@@ -372,7 +388,7 @@ impl Journal {
     }
 
     fn answered(&mut self) {
-        self.told = None;
+        (self.told, self.usual_since) = (None, None);
         self.board.set_up(|setup| {
             setup.broker = None;
             setup.supervisor = SupervisorState::Answered;
@@ -388,10 +404,10 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::config::options;
+    use crate::logging::capture;
 
     const GOOD: &str = r#"{"result":"ok","data":{"host":"core-mosquitto","port":1883,"ssl":false,
         "protocol":"3.1.1","username":"addons","password":"hunter2","addon":"core_mosquitto"}}"#;
@@ -662,11 +678,31 @@ mod tests {
         assert_eq!(came, [(0, "a".to_owned())]);
     }
 
+    /// Whoever shows only warnings must hear of it as well.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_usual_at_first_is_a_warning_when_it_lasts() {
+        let (log, _logging) = capture::lines();
+        let mut journal = Journal::new(&Board::default());
+        let mut told = async |minutes: u64, trouble| {
+            tokio::time::advance(Duration::from_secs(60 * minutes)).await;
+            journal.note(trouble);
+            let lines = log.take().into_iter().filter(|line| !line.starts_with("DEBUG"));
+            lines.map(|line| line.split_once('.').unwrap().0.to_owned()).collect::<Vec<_>>()
+        };
+        let starting = "INFO Home Assistant is still starting";
+        assert_eq!(told(0, Trouble::Starting).await, [starting]);
+        let none = "Home Assistant has no MQTT broker, or none yet";
+        assert_eq!(told(1, Trouble::NoBroker).await, [format!("INFO {none}")]);
+        assert_eq!(told(1, Trouble::NoBroker).await, [""; 0]);
+        assert_eq!(told(1, Trouble::NoBroker).await, [format!("WARN {none}, after 3 min still")]);
+        assert_eq!(told(60, Trouble::NoBroker).await, [""; 0]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_connected_to_makes_no_sense() {
         let nowhere = Supplied { host: "two words".to_owned(), ..good("hunter2") };
         let board = Board::default();
-        let mut journal = Journal { board: board.clone(), told: None };
+        let mut journal = Journal::new(&board);
         let error = options().with_broker(&nowhere).unwrap_err();
         journal.note(Trouble::Nonsense(error.problems().join("; ")));
         let complaint = board.setup().broker.unwrap();

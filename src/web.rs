@@ -17,6 +17,7 @@ mod page;
 mod past;
 mod ports;
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -201,12 +202,35 @@ async fn listen(address: SocketAddr) -> TcpListener {
             Err(error) => {
                 told = true;
                 warn!(
-                    "The status page cannot be at {address}: {error}. Trying again until it works; \
-                     this is said only once."
+                    "The status page cannot be at {address}: {}. Trying again until it works; this is \
+                     said only once.",
+                    unavailable_words(&error)
                 );
             }
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Why nobody can listen at an address, and what to do about it.
+fn unavailable_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program has this port, which may be another kamstrup2mqtt. \
+                                     Stop that, or set `web.listen` to another port"
+                .to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have this address. Set `web.listen` to \
+                                            one that it has, or to `0.0.0.0:8099` for all of them"
+                .to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this user may not use this port. Set `web.listen` to one from \
+                                            1024 on"
+                .to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

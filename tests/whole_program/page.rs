@@ -203,7 +203,7 @@ async fn a_second_program_does_not_get_the_page_and_reads_all_the_same() {
         ("WEB_LISTEN", listen.as_str()),
     ];
     let mut program = Program::start_with(&[], &variables);
-    program.says("The status page cannot be at").await;
+    program.says("another program has this port").await;
     program.says("Read 7 of 7 values").await;
     drop(holder);
     // It is tried each ten seconds.

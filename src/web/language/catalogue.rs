@@ -32,6 +32,13 @@ catalogue! {
     odd: "Worth a look", "Let op", "Se efter", "Värt en titt", "Bitte ansehen";
     bad: "Trouble", "Storing", "Fejl", "Fel", "Störung";
 
+    unpublished:
+        "No values go out: there is no connection to the broker",
+        "Er gaan geen waarden naar buiten: geen verbinding met de broker",
+        "Ingen værdier sendes: der er ingen forbindelse til brokeren",
+        "Inga värden skickas: det finns ingen anslutning till brokern",
+        "Es gehen keine Werte hinaus: keine Verbindung zum Broker";
+
     // A meter.
     first:
         "It is being read for the first time.",
