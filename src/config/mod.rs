@@ -703,7 +703,15 @@ impl<'a> Checker<'a> {
                 );
                 None
             }
-            (Some(false) | None, None) => None,
+            (Some(false) | None, None) => {
+                if password.is_some() {
+                    self.warnings.push(
+                        "`mqtt.password` is set without `mqtt.username`, so it is not used"
+                            .to_owned(),
+                    );
+                }
+                None
+            }
             (_, Some(username)) => {
                 // One that was set and cannot be had is a problem by itself.
                 if password.is_none() && self.problems.is_empty() {
@@ -1162,6 +1170,13 @@ mod tests {
         assert_eq!(meter.endpoint.to_string(), "socket://10.0.0.3:2003");
         let names: Vec<_> = meter.parameters.iter().map(Parameter::name).collect();
         assert_eq!(names, ["energy", "power", "60"]);
+    }
+
+    #[test]
+    fn a_password_without_a_user_is_told() {
+        let yaml = "mqtt: {password: hunter2}\nserial_device: {com_port: /dev/ttyUSB0}\n";
+        let expected = "`mqtt.password` is set without `mqtt.username`, so it is not used";
+        assert_eq!(from_yaml(yaml).unwrap().warnings, [expected]);
     }
 
     #[test]
