@@ -150,6 +150,13 @@ pub enum OptionsError {
     },
 }
 
+impl Problem {
+    /// Whether nobody has said yet where the meter is.
+    fn is_no_port(&self) -> bool {
+        self.what.trim_matches('`') == EITHER_PORT && self.found == "nothing"
+    }
+}
+
 fn count_words(problems: &[Problem]) -> String {
     match problems {
         [_] => "One option is missing or wrong;".to_owned(),
@@ -168,6 +175,12 @@ impl OptionsError {
             }
             Self::Broken { .. } => {
                 "Save the options on the add-on's page again (Configuration, Save) and restart it."
+            }
+            // As it is right after the installation.
+            Self::Problems { problems, .. } if matches!(problems.as_slice(), [only] if only.is_no_port()) => {
+                "On the add-on's page in Home Assistant, under Configuration, switch on \"Show unused \
+                 optional configuration options\", choose the head under \"Optical head\", save, and \
+                 let it restart the add-on."
             }
             Self::Problems { .. } => {
                 "Mend this on the add-on's page in Home Assistant, under Configuration, save, and \
