@@ -549,6 +549,7 @@ impl Announcer {
             meter.missing = missing;
             meter.fault = fault.map(payload::condition_words);
             meter.last = Some(LastPoll { at, answered, trouble: result.trouble.clone() });
+            meter.port_opens = result.traffic.sent > 0;
         });
     }
 

@@ -263,6 +263,8 @@ pub struct MeterState {
     pub serial: Option<String>,
     /// When it was polled last, and what of it did not go well.
     pub last: Option<LastPoll>,
+    /// Whether the port could be opened for it: something was sent.
+    pub port_opens: bool,
     /// Since when it answers, or does not: whatever the last poll says.
     pub since: Option<Instant>,
     /// When it is polled next; in the past while a poll is under way or waits for the port.
@@ -303,6 +305,7 @@ impl MeterState {
             model: None,
             serial: None,
             last: None,
+            port_opens: false,
             since: None,
             next_poll: None,
             values: Vec::new(),

@@ -98,7 +98,9 @@ function put(html) {
 function keep(old, section) {
   for (const details of old.querySelectorAll("details[id]")) {
     const next = section.querySelector(`#${details.id}`);
-    if (next) next.open = next.open || details.open;
+    // What the server opens is opened once: it may be closed again.
+    const opens = next?.open && !("opened" in details.dataset);
+    if (next) next.open = opens || details.open;
   }
   for (const box of old.querySelectorAll("input[type=checkbox][id]")) {
     const next = section.querySelector(`#${box.id}`);
@@ -273,6 +275,13 @@ document.addEventListener("click", async (event) => {
     say(body.dataset.failed);
   }
   button.focus({ preventScroll: true });
+});
+
+// A link to what can be opened opens it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a.aid");
+  const details = link && document.querySelector(link.getAttribute("href"));
+  if (details) details.open = true;
 });
 
 document.addEventListener("change", (event) => {

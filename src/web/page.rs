@@ -169,6 +169,8 @@ struct Meter {
     since: Option<Around>,
     next: Option<Around>,
     trouble: Option<Complaint>,
+    /// Whether the optical head may have to be placed anew.
+    misplaced: bool,
     fault: Option<String>,
     values: Vec<Value>,
     missing: Vec<(Name, String)>,
@@ -352,7 +354,7 @@ fn meter(
     let words = language.words();
     let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
         state;
-    let MeterState { values, missing, fault, line, placement, scan, .. } = state;
+    let MeterState { values, missing, fault, line, placement, scan, port_opens, .. } = state;
     let answered = last.as_ref().is_none_or(|last| last.answered);
     let (state, sentence, trouble) = match last {
         None => (State::Odd, Around::none(words.first, &[]), None),
@@ -392,6 +394,7 @@ fn meter(
         line: sentence,
         since,
         next,
+        misplaced: port_opens && trouble.is_some(),
         trouble,
         fault,
         values,
@@ -638,6 +641,7 @@ mod tests {
             let trouble = complaint("The meter is silent: no answer", "Press a key.");
             meter.last =
                 Some(LastPoll { at: Instant::now(), answered: false, trouble: Some(trouble) });
+            meter.port_opens = true;
             meter.since = Some(Instant::now());
         });
         advance(Duration::from_secs(100)).await;
@@ -664,6 +668,22 @@ mod tests {
     async fn how_it_goes() {
         let board = lived_in().await;
         insta::assert_snapshot!(shown(&board, Language::English));
+    }
+
+    /// Where the port cannot be opened it is not the head.
+    #[tokio::test(start_paused = true)]
+    async fn the_placement_aid_is_offered_where_it_may_help() {
+        let board = lived_in().await;
+        let is_offered = |number: usize| {
+            let section = section(&shown(&board, Language::English), &format!("meter-{number}"));
+            let link = format!("href=\"#placing-{number}\">Placement aid</a>");
+            let open = format!("<details id=\"placing-{number}\" open");
+            assert_eq!(section.contains(&link), section.contains(&open), "{section}");
+            section.contains(&link)
+        };
+        assert_eq!([0, 1, 2].map(is_offered), [false, true, false]);
+        board.meter(1, |meter| meter.port_opens = false);
+        assert!(!is_offered(1));
     }
 
     #[tokio::test(start_paused = true)]
