@@ -198,6 +198,18 @@ struct Value {
     age: Around,
 }
 
+impl Value {
+    /// Its digits stay together, in smaller letters where there are many of them; what no tile has
+    /// room for is broken as text is.
+    fn class(&self) -> &'static str {
+        match self.text.len() {
+            ..=9 if self.is_number => "",
+            ..=12 if self.is_number => " long",
+            _ => " text",
+        }
+    }
+}
+
 /// The placement aid.
 struct Placing {
     running: bool,
@@ -668,6 +680,19 @@ mod tests {
     async fn how_it_goes() {
         let board = lived_in().await;
         insta::assert_snapshot!(shown(&board, Language::English));
+    }
+
+    #[test]
+    fn digits_stay_together() {
+        let class = |text: &str| {
+            let state = value("energy", text, Some("kWh"));
+            super::value(state, Language::Dutch, Instant::now()).class()
+        };
+        assert_eq!(class("81947.612"), "");
+        assert_eq!(class("281947.612"), " long");
+        assert_eq!(class("123456789012"), " long");
+        assert_eq!(class("1234567890123"), " text");
+        assert_eq!(class("on"), " text");
     }
 
     /// Where the port cannot be opened it is not the head.
