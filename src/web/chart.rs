@@ -209,10 +209,7 @@ pub(super) fn curves(
     let (low, high) = (values().min()?, values().max()?);
     let scale = Scale::new(low, high, from_zero)?;
     let Heading { id, title, unit, language } = heading;
-    let number = |value: Decimal| language.number(&value.normalize().to_string());
-    let words = language.words();
-    let summary =
-        fill(words.from_to, &[("from", &number(low)), ("to", &number(high)), ("unit", &unit)]);
+    let summary = reach(low, high, &unit, language);
     let hours = window.hours();
     let every_fourth = hours.iter().filter(|hour| hour.hour() % 4 == 0);
     let times = every_fourth.filter_map(|hour| {
@@ -230,6 +227,16 @@ pub(super) fn curves(
     let curves = drawn.collect();
     let levels = scale.levels(language);
     Some(Chart { id, title, summary, levels, times, curves, blocks: Vec::new(), table })
+}
+
+/// From the lowest to the highest value, or the only one there is.
+fn reach(low: Decimal, high: Decimal, unit: &str, language: Language) -> String {
+    let number = |value: Decimal| language.number(&value.normalize().to_string());
+    let (from, to) = (number(low), number(high));
+    if from == to {
+        return format!("{to} {unit}");
+    }
+    fill(language.words().from_to, &[("from", &from), ("to", &to), ("unit", unit)])
 }
 
 /// The way through the points.
@@ -310,9 +317,7 @@ pub(super) fn bars(
     let scale = Scale::new(low, high, true)?;
     let Heading { id, title, unit, language } = heading;
     let words = language.words();
-    let number = |value: Decimal| language.number(&value.normalize().to_string());
-    let summary =
-        fill(words.from_to, &[("from", &number(low)), ("to", &number(high)), ("unit", &unit)]);
+    let summary = reach(low, high, &unit, language);
     let head = match each {
         Each::Hour => words.time,
         Each::Day => words.day,
@@ -496,6 +501,16 @@ mod tests {
     }
 
     const GAP: Duration = Duration::from_secs(900);
+
+    #[test]
+    fn what_stays_the_same_has_one_value() {
+        let said = |low, high| {
+            let [low, high] = [low, high].map(|value: &str| value.parse().unwrap());
+            reach(low, high, "kW", Language::German)
+        };
+        assert_eq!(said("6.50", "6.5"), "6,5 kW");
+        assert_eq!(said("6.5", "6.6"), "von 6,5 bis 6,6 kW");
+    }
 
     #[test]
     fn a_day_as_any_other() {
