@@ -422,10 +422,16 @@ fn meter(
 
 impl Name {
     fn new(key: &str, words: &Words) -> Self {
-        let text = match key.to_ascii_lowercase().as_str() {
-            "energy" | "e1highres" | "highresenergy" => words.energy,
-            "energy3" | "e3highres" => words.cooling,
-            "volume" | "volumehighres" | "highresvolume" | "volume_extradigit" => words.volume,
+        let lower = key.to_ascii_lowercase();
+        // Beside the plain register, whose name it would share.
+        if let Some(of) = finer(&lower, words) {
+            let text = fill(words.high_resolution, &[("name", of)]);
+            return Self { text, lang: None, key: key.to_owned() };
+        }
+        let text = match lower.as_str() {
+            "energy" => words.energy,
+            "energy3" => words.cooling,
+            "volume" => words.volume,
             "power" => words.power,
             "flow" => words.flow,
             "temp1" => words.supply,
@@ -447,6 +453,16 @@ impl Name {
             (text, _) => (text, None),
         };
         Self { text: text.to_owned(), lang, key: key.to_owned() }
+    }
+}
+
+/// What a register counts with more digits than another.
+fn finer(key: &str, words: &Words) -> Option<&'static str> {
+    match key {
+        "e1highres" | "highresenergy" => Some(words.energy),
+        "e3highres" => Some(words.cooling),
+        "volumehighres" | "highresvolume" | "volume_extradigit" => Some(words.volume),
+        _ => None,
     }
 }
 
@@ -494,7 +510,9 @@ fn charts(
     });
     let used = |what: &str, title: &str, each: Each| {
         let Counter { parameter, unit, hours, days } = counter.as_ref()?;
-        let name = Name::new(parameter, words).text;
+        // There is only one counter here.
+        let plain = finer(&parameter.to_ascii_lowercase(), words).map(str::to_owned);
+        let name = plain.unwrap_or_else(|| Name::new(parameter, words).text);
         let heading = heading(what, fill(title, &[("name", &name)]), unit.clone());
         let used = match each {
             Each::Hour => hours,
@@ -680,6 +698,15 @@ mod tests {
     async fn how_it_goes() {
         let board = lived_in().await;
         insta::assert_snapshot!(shown(&board, Language::English));
+    }
+
+    #[test]
+    fn no_two_values_of_a_meter_share_a_name() {
+        let name = |key: &str| Name::new(key, Language::German.words()).text;
+        assert_eq!(name("energy"), "Energie");
+        assert_eq!(name("E1HighRes"), "Energie, hohe Auflösung");
+        assert_eq!(name("e3highres"), "Kälteenergie, hohe Auflösung");
+        assert_eq!(name("volumehighres"), "Volumen, hohe Auflösung");
     }
 
     #[test]
@@ -873,7 +900,7 @@ mod tests {
             flow: read("m³/h", ["0.12", "0.13"]),
             supply: read("°C", ["64.2", "65"]),
             back: read("°C", ["31.8", "31.9"]),
-            counter: counter("energy", "kWh"),
+            counter: counter("e1highres", "kWh"),
         };
         let water = Memory { counter: counter("volume", "m³"), ..Memory::default() };
         look.memories = Memories::new(vec![(1, memory), (2, water)]);

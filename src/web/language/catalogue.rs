@@ -110,6 +110,9 @@ catalogue! {
     energy: "Energy", "Energie", "Energi", "Energi", "Energie";
     cooling: "Cooling energy", "Koude-energie", "Køleenergi", "Kylenergi", "Kälteenergie";
     volume: "Volume", "Volume", "Volumen", "Volym", "Volumen";
+    high_resolution:
+        "{name}, high resolution", "{name}, hoge resolutie", "{name}, høj opløsning",
+        "{name}, hög upplösning", "{name}, hohe Auflösung";
     power: "Power", "Vermogen", "Effekt", "Effekt", "Leistung";
     flow: "Flow", "Debiet", "Flow", "Flöde", "Durchfluss";
     supply:
