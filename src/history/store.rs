@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::civil::Date;
-use rusqlite::{Connection, Error, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{
+    Connection, Error, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+};
 use rust_decimal::Decimal;
 
 use super::calendar::{Calendar, Millis, Span, timestamp};
@@ -177,7 +179,8 @@ impl Store {
         values: &[Noted],
     ) -> Result<(), Error> {
         let hour = self.calendar.hour_of_reading(time);
-        let transaction = self.connection.transaction()?;
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.open != Some(hour) {
             let mut ended: BTreeSet<Millis> = match self.open {
                 Some(open) => [open.start].into(),
@@ -271,7 +274,7 @@ fn prepare(place: &Place) -> Result<Result<Connection, Trouble>, Error> {
     }
     connection.execute_batch(SETTINGS)?;
     if is_new {
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
