@@ -179,6 +179,7 @@ impl Store {
         values: &[Noted],
     ) -> Result<(), Error> {
         let hour = self.calendar.hour_of_reading(time);
+        // One that reads first and writes then cannot wait where a reader has the database for a moment.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.open != Some(hour) {
