@@ -439,6 +439,12 @@ pub async fn tell_of_history(mut trouble: watch::Receiver<Option<Trouble>>, boar
     }
 }
 
+/// What each parameter will measure, as far as that is certain before it has come.
+fn expected(meter: &Meter) -> Vec<Option<Measure>> {
+    let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
+    meter.parameters.iter().map(expected).collect()
+}
+
 /// Turns one meter's results into messages.
 struct Announcer {
     /// That of the meter.
@@ -462,8 +468,7 @@ impl Announcer {
         topics: Topics,
         told: Told,
     ) -> Self {
-        let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
-        let measures = meter.parameters.iter().map(expected).collect();
+        let measures = expected(&meter);
         let identity = Identification::new(meter.version).identity();
         let health = Health::default();
         Self { number, meter, publishing, topics, identity, measures, health, told }
@@ -493,6 +498,11 @@ impl Announcer {
     /// What is published of a poll that ended at `time`.
     fn states(&mut self, result: &PollResult, time: &str) -> Vec<Message> {
         self.identity = result.identity.clone();
+        if result.exchange.is_some() {
+            // What was known was of the meter before.
+            self.health.condition = None;
+            self.measures = expected(&self.meter);
+        }
         self.health.note(result, time);
         let topics = self.topics.meter(self.meter.name.as_ref());
         let values = payload::values(result, &self.meter);
@@ -527,7 +537,7 @@ impl Announcer {
         let identity = &self.identity;
         let now = LocalTime::now();
         let today = now.date();
-        let key = self.keep(values, now.timestamp());
+        let key = self.keep(result, values, now.timestamp());
         let counted = |line: LineQuality| {
             line.with_poll(result.trouble.is_some()).with_traffic(result.traffic)
         };
@@ -538,6 +548,9 @@ impl Announcer {
             let before = meter.last.as_ref().map(|last| last.answered);
             if before != Some(answered) {
                 meter.since = Some(at);
+            }
+            if result.exchange.is_some() {
+                meter.values.clear();
             }
             let known = |name: &str| meter.values.iter().find(|value| value.name == name).cloned();
             let named = parameters.iter().map(Parameter::name).enumerate();
@@ -553,10 +566,10 @@ impl Announcer {
         });
     }
 
-    /// Keeps what can be drawn. Gives by what it is found again.
-    fn keep(&self, values: &[Valued], time: Timestamp) -> MeterKey {
+    /// Keeps what can be drawn, if it is known whose it is. Gives by what it is found again.
+    fn keep(&self, result: &PollResult, values: &[Valued], time: Timestamp) -> MeterKey {
         let key = MeterKey::new(self.meter.name.clone(), self.identity.serial);
-        if let Some(history) = &self.told.history {
+        if let Some(history) = self.told.history.as_ref().filter(|_| result.is_recognized) {
             let noted = values.iter().filter_map(|value| {
                 let parameter = self.meter.parameters.get(value.index)?;
                 noted(parameter, value)

@@ -1,11 +1,12 @@
 //! What the meter itself says is wrong with it, and which of its values say nothing then.
 //!
 //! A broken sensor does not silence its register: the meter gives 0.00 or 185.00 °C, and with it
-//! 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code tells.
+//! 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code tells, and
+//! it counts only together with such a reading.
 
 use std::fmt;
 
-use kmp::info::{InfoCodes, Meaning, Sensor};
+use kmp::info::{Certainty, InfoCodes, Meaning, Sensor};
 use kmp::model::Model;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
@@ -52,29 +53,110 @@ impl Condition {
         Some(Self { code, meanings: table.map(|table| table.explain(code)) })
     }
 
-    /// Why a reading says nothing: the fault that spoils it.
+    /// The readings of a poll that say nothing, each with the fault that spoils it.
+    ///
+    /// That the code names a sensor is not enough: for many models its bits are known from other
+    /// models only, and a sound value must not be hidden. The reading must look like the fault, too:
+    /// 0.00 or 185.00 °C; and what the meter makes of such a temperature, or a flow of zero.
     #[must_use]
-    pub fn spoils(&self, reading: &Reading) -> Option<String> {
+    pub fn spoilt(&self, readings: &[Reading]) -> Vec<(RegisterId, String)> {
         if self.code == 0 {
-            return None;
+            return Vec::new();
         }
-        let spoilt = |sensor: &Sensor| {
-            let no_flow = reading.register == FLOW && is_zero(reading);
-            let temperatures = [Sensor::Temperature1, Sensor::Temperature2, Sensor::Difference];
-            sensor.spoils().contains(&reading.register)
-                || (no_flow && temperatures.contains(sensor))
+        let of = |register| readings.iter().find(|reading| reading.register == register);
+        let mut spoilt: Vec<(RegisterId, String)> = Vec::new();
+        for (register, sensor) in TEMPERATURES {
+            let broken = of(register).filter(|reading| is_broken_temperature(reading));
+            if let Some(why) = broken.and_then(|reading| self.breaks(sensor, reading)) {
+                spoilt.push((register, why));
+            }
+        }
+        let broken_pipe = spoilt.iter().find(|(register, _)| PIPES.contains(register));
+        let from_pipes = broken_pipe.map(|(_, why)| why.clone());
+        // Nobody has read the temperature that would tell.
+        let unread_pipe = self.unread_pipes(readings).next().and_then(|sensor| self.names(sensor));
+        let no_difference = self.names(Sensor::Difference);
+        let no_flow = self.names(Sensor::Flow1);
+        for reading in readings {
+            let zero = is_zero(reading);
+            let why = match reading.register {
+                DIFFERENCE => from_pipes
+                    .clone()
+                    .or_else(|| unread_pipe.clone().filter(|_| zero))
+                    .or_else(|| {
+                        let is_true = difference_of_pipes(readings).is_some_and(|it| it.is_zero());
+                        no_difference.clone().filter(|_| zero && !is_true)
+                    }),
+                POWER => from_pipes.clone().or_else(|| {
+                    let invalid = of(DIFFERENCE).is_none_or(is_zero);
+                    let stands_still = of(FLOW).is_none_or(is_zero);
+                    let by_difference = no_difference.clone().filter(|_| invalid);
+                    let by_flow = no_flow.clone().filter(|_| stands_still);
+                    unread_pipe.clone().or(by_difference).or(by_flow).filter(|_| zero)
+                }),
+                FLOW => {
+                    let from_pipes = from_pipes.clone().or_else(|| unread_pipe.clone());
+                    from_pipes.or_else(|| no_flow.clone()).filter(|_| zero)
+                }
+                FLOW_2 => self.names(Sensor::Flow2).filter(|_| zero),
+                _ => None,
+            };
+            spoilt.extend(why.map(|why| (reading.register, why)));
+        }
+        spoilt
+    }
+
+    /// Registers that were not read, and would tell whether the zeros of this poll are true.
+    #[must_use]
+    pub fn evidence(&self, readings: &[Reading]) -> Vec<RegisterId> {
+        let zero = |registers: &[RegisterId]| {
+            readings.iter().any(|reading| registers.contains(&reading.register) && is_zero(reading))
         };
+        let unread =
+            |register: RegisterId| readings.iter().all(|reading| reading.register != register);
+        let mut evidence = Vec::new();
+        if zero(&[DIFFERENCE, POWER, FLOW]) {
+            let registers =
+                TEMPERATURES.into_iter().filter(|(register, _)| PIPES.contains(register));
+            let named = registers.filter(|(_, sensor)| self.names(*sensor).is_some());
+            evidence.extend(named.map(|(register, _)| register).filter(|it| unread(*it)));
+        }
+        if zero(&[POWER]) && unread(FLOW) && self.names(Sensor::Flow1).is_some() {
+            evidence.push(FLOW);
+        }
+        evidence
+    }
+
+    /// The fault that the code says a sensor has.
+    fn names(&self, sensor: Sensor) -> Option<String> {
         let meanings = self.meanings.iter().flatten();
-        let fault = meanings
-            .into_iter()
-            .find(|meaning| meaning.sensors().iter().any(spoilt))
-            .map(|meaning| format!("a fault: {meaning}"));
-        // The model may be another one than the user says. Something is wrong, and this is what a
-        // broken sensor gives.
-        fault.or_else(|| {
-            let words =
-                || format!("info code {}, and this is what a broken sensor gives", self.code);
-            is_suspicious(reading).then(words)
+        let fault = meanings.into_iter().find(|meaning| meaning.sensors().contains(&sensor));
+        fault.map(|meaning| format!("a fault: {meaning}"))
+    }
+
+    /// Why a temperature that looks like a fault is one.
+    fn breaks(&self, sensor: Sensor, reading: &Reading) -> Option<String> {
+        // The model may be another one than is known or than the user says, and its bits mean other
+        // things. No sensor measures what a broken wire shows, whatever the code is.
+        let is_clear = self.meanings.as_ref().is_some_and(|meanings| {
+            let mut bits = meanings.iter().filter_map(|meaning| match meaning {
+                Meaning::Bit(bit) => Some(bit.certainty),
+                Meaning::Lasted { .. } => None,
+                Meaning::Unknown { .. } => Some(Certainty::Unsure),
+            });
+            bits.all(|certainty| certainty == Certainty::Documented)
+        });
+        let words = || format!("info code {}, and this is what a broken sensor gives", self.code);
+        let is_impossible = !is_clear || is_broken_wire(reading);
+        self.names(sensor).or_else(|| is_impossible.then(words))
+    }
+
+    /// The sensors in the pipes that the code names, and whose temperature was not read.
+    fn unread_pipes(&self, readings: &[Reading]) -> impl Iterator<Item = Sensor> {
+        TEMPERATURES.into_iter().filter_map(|(register, sensor)| {
+            let unread = readings.iter().all(|reading| reading.register != register);
+            let is_named = PIPES.contains(&register) && self.names(sensor).is_some();
+            (unread && is_named).then_some(sensor)
         })
     }
 
@@ -105,27 +187,60 @@ impl fmt::Display for Condition {
 }
 
 const FLOW: RegisterId = RegisterId::new(74);
-
+const FLOW_2: RegisterId = RegisterId::new(75);
+const POWER: RegisterId = RegisterId::new(80);
 const DIFFERENCE: RegisterId = RegisterId::new(89);
+const TEMPERATURE_1: RegisterId = RegisterId::new(86);
+const TEMPERATURE_2: RegisterId = RegisterId::new(87);
+
+/// The two of which the difference and the power are made.
+const PIPES: [RegisterId; 2] = [TEMPERATURE_1, TEMPERATURE_2];
 
 /// t1 to t4: the present temperatures that a broken sensor makes 0.00 or 185.00 °C.
-const TEMPERATURES: [RegisterId; 4] =
-    [RegisterId::new(86), RegisterId::new(87), RegisterId::new(88), RegisterId::new(122)];
+const TEMPERATURES: [(RegisterId, Sensor); 4] = [
+    (TEMPERATURE_1, Sensor::Temperature1),
+    (TEMPERATURE_2, Sensor::Temperature2),
+    (RegisterId::new(88), Sensor::Temperature3),
+    (RegisterId::new(122), Sensor::Temperature3),
+];
 
 /// What a short-circuited sensor shows is 0.00, what a broken wire 185.00 °C.
 const BROKEN_WIRE: Decimal = Decimal::from_parts(185, 0, 0, false, 0);
 
-/// Whether this is what a broken sensor gives, so that the info code must be looked at.
+/// Whether a reading of a poll is what a broken sensor gives, so that the info code must be looked
+/// at.
 #[must_use]
-pub fn is_suspicious(reading: &Reading) -> bool {
-    let Value::Number(number) = &reading.value else { return false };
+pub fn is_suspicious(reading: &Reading, readings: &[Reading]) -> bool {
     match reading.register {
-        register if TEMPERATURES.contains(&register) => {
-            reading.unit == Unit::CELSIUS && (number.is_zero() || *number >= BROKEN_WIRE)
+        // Where nobody heats, both pipes are equally warm.
+        DIFFERENCE => {
+            is_zero(reading) && !difference_of_pipes(readings).is_some_and(|it| it.is_zero())
         }
-        DIFFERENCE => number.is_zero(),
+        register if TEMPERATURES.iter().any(|(known, _)| *known == register) => {
+            is_broken_temperature(reading)
+        }
         _ => false,
     }
+}
+
+fn is_broken_temperature(reading: &Reading) -> bool {
+    reading.unit == Unit::CELSIUS && (is_zero(reading) || is_broken_wire(reading))
+}
+
+fn is_broken_wire(reading: &Reading) -> bool {
+    matches!(&reading.value, Value::Number(number) if *number >= BROKEN_WIRE)
+}
+
+/// t1 - t2, where both were read.
+fn difference_of_pipes(readings: &[Reading]) -> Option<Decimal> {
+    let [t1, t2] = PIPES.map(|register| {
+        let reading = readings.iter().find(|reading| reading.register == register)?;
+        match &reading.value {
+            Value::Number(number) if reading.unit == Unit::CELSIUS => Some(*number),
+            _ => None,
+        }
+    });
+    t1?.checked_sub(t2?)
 }
 
 fn is_zero(reading: &Reading) -> bool {
@@ -153,8 +268,13 @@ mod tests {
         reading(register, Unit::NUMBER, code, 0, length)
     }
 
+    fn spoilt(condition: &Condition, readings: &[Reading]) -> Vec<u16> {
+        condition.spoilt(readings).iter().map(|(register, _)| register.get()).collect()
+    }
+
     #[test]
     fn what_a_broken_sensor_gives_is_suspicious() {
+        let is_suspicious = |reading: &Reading| is_suspicious(reading, &[]);
         assert!(is_suspicious(&celsius(86, 0)));
         assert!(is_suspicious(&celsius(87, 18_500)));
         assert!(!is_suspicious(&celsius(86, 1)));
@@ -163,8 +283,11 @@ mod tests {
         // An average of the month is no present temperature.
         assert!(!is_suspicious(&celsius(149, 0)));
         assert!(!is_suspicious(&reading(80, Unit::KILOWATT, 0, 1, 2)));
-        // Two pipes are hardly ever equally warm.
-        assert!(is_suspicious(&reading(89, Unit::KELVIN, 0, 2, 2)));
+        let no_difference = reading(89, Unit::KELVIN, 0, 2, 2);
+        assert!(is_suspicious(&no_difference));
+        // In summer, two pipes are equally warm.
+        assert!(!super::is_suspicious(&no_difference, &[celsius(86, 2_500), celsius(87, 2_500)]));
+        assert!(super::is_suspicious(&no_difference, &[celsius(86, 2_500), celsius(87, 2_400)]));
     }
 
     #[test]
@@ -180,15 +303,12 @@ mod tests {
         ];
         let condition = Condition::of(&poll, &[Model::Multical403]).unwrap();
         assert_eq!(condition.to_string(), "info code 8: t1 above its range, or disconnected");
-        let spoilt: Vec<_> = poll
-            .iter()
-            .filter(|reading| condition.spoils(reading).is_some())
-            .map(|reading| reading.register.get())
-            .collect();
-        assert_eq!(spoilt, [86, 89, 80, 74]);
-        // A flow that is measured is true.
-        let flow = reading(74, Unit::LITRE_PER_HOUR, 128, 0, 2);
-        assert_eq!(condition.spoils(&flow), None);
+        assert_eq!(spoilt(&condition, &poll), [86, 89, 80, 74]);
+        // A flow that is measured is true; what is made of the temperature is not.
+        let mut poll = poll;
+        poll[2] = reading(89, Unit::KELVIN, 14_500, 2, 2);
+        poll[4] = reading(74, Unit::LITRE_PER_HOUR, 128, 0, 2);
+        assert_eq!(spoilt(&condition, &poll), [86, 89, 80]);
     }
 
     #[test]
@@ -225,26 +345,89 @@ mod tests {
     #[test]
     fn a_wrong_model_does_not_let_a_broken_sensor_pass() {
         let condition = Condition::of(&[code(99, 16, 2)], &[Model::Multical402]).unwrap();
-        assert!(condition.spoils(&celsius(87, 18_500)).is_some());
-        assert_eq!(condition.spoils(&celsius(86, 6_700)), None);
+        assert_eq!(spoilt(&condition, &[celsius(87, 18_500), celsius(86, 6_700)]), [87]);
     }
 
     /// "The difference is invalid" says nothing of the two temperatures.
     #[test]
     fn a_difference_that_is_invalid_spoils_what_is_made_of_it() {
         let condition = Condition::of(&[code(99, 128, 2)], &[Model::Multical403]).unwrap();
-        assert!(condition.spoils(&reading(89, Unit::KELVIN, -4_000, 2, 2)).is_some());
-        assert!(condition.spoils(&reading(80, Unit::KILOWATT, 12, 1, 2)).is_some());
-        assert_eq!(condition.spoils(&celsius(86, 2_000)), None);
+        let [difference, power] =
+            [reading(89, Unit::KELVIN, 0, 2, 2), reading(80, Unit::KILOWATT, 0, 1, 2)];
+        let poll = [celsius(86, 2_000), celsius(87, 6_000), difference.clone(), power.clone()];
+        assert_eq!(spoilt(&condition, &poll), [89, 80]);
+        // In a house that takes nothing it is true.
+        let poll = [celsius(86, 2_000), celsius(87, 2_000), difference];
+        assert_eq!(spoilt(&condition, &poll), [0; 0]);
+        // A number that the meter gives all the same is one.
+        let poll =
+            [celsius(86, 2_000), celsius(87, 6_000), reading(89, Unit::KELVIN, -4_000, 2, 2)];
+        assert_eq!(spoilt(&condition, &poll), [0; 0]);
     }
 
     #[test]
     fn without_a_table_only_what_is_suspicious_is_withheld() {
         let condition = Condition::of(&[code(99, 2, 2)], &[]).unwrap();
         assert_eq!(condition.meanings, None);
-        assert!(condition.spoils(&celsius(86, 0)).is_some());
-        assert_eq!(condition.spoils(&celsius(86, 4_000)), None);
+        assert_eq!(spoilt(&condition, &[celsius(86, 0), celsius(87, 4_000)]), [86]);
         let fine = Condition::of(&[code(99, 0, 2)], &[]).unwrap();
-        assert_eq!(fine.spoils(&celsius(86, 0)), None);
+        assert_eq!(spoilt(&fine, &[celsius(86, 0)]), [0; 0]);
+    }
+
+    /// Of the 603 the bits are known from other meters only: what is measured is published, whatever
+    /// the code names.
+    #[test]
+    fn a_code_alone_hides_no_sound_value() {
+        let measured = [
+            celsius(86, 654),
+            celsius(87, 1_174),
+            reading(89, Unit::KELVIN, -520, 2, 2),
+            reading(80, Unit::KILOWATT, 3, 1, 2),
+            reading(74, Unit::LITRE_PER_HOUR, 12, 0, 2),
+            reading(75, Unit::LITRE_PER_HOUR, 12, 0, 2),
+            celsius(88, 2_000),
+        ];
+        for model in Model::ALL {
+            for bit in 0..32 {
+                let code = 1_i64 << bit;
+                let condition =
+                    Condition::of(&[self::code(99, code, 4), self::code(369, code, 4)], &[model]);
+                let Some(condition) = condition else { continue };
+                assert_eq!(spoilt(&condition, &measured), [0; 0], "{model}: {condition}");
+            }
+        }
+        let condition = Condition::of(&[code(99, 32, 2)], &[Model::Multical603]).unwrap();
+        assert!(condition.concerns_sensors(), "{condition}");
+        // A meter that counts nothing, with a fault that is no sensor's.
+        let idle = [
+            celsius(86, 2_500),
+            celsius(87, 2_500),
+            reading(89, Unit::KELVIN, 0, 2, 2),
+            reading(80, Unit::KILOWATT, 0, 1, 2),
+            reading(74, Unit::LITRE_PER_HOUR, 0, 0, 2),
+        ];
+        let condition = Condition::of(&[code(99, 1, 2)], &[Model::Multical403]).unwrap();
+        assert_eq!(spoilt(&condition, &idle), [0; 0], "{condition}");
+        // Nor does a sensor's fault that is over hide them.
+        let condition = Condition::of(&[code(99, 8, 2)], &[Model::Multical403]).unwrap();
+        assert_eq!(spoilt(&condition, &idle), [0; 0], "{condition}");
+    }
+
+    /// Zeros of a meter whose temperatures the user does not read.
+    #[test]
+    fn what_would_tell_is_asked_for() {
+        let condition = Condition::of(&[code(99, 8, 2)], &[Model::Multical403]).unwrap();
+        let mut poll = vec![
+            reading(80, Unit::KILOWATT, 0, 1, 2),
+            reading(74, Unit::LITRE_PER_HOUR, 0, 0, 2),
+            reading(60, Unit::KILOWATT_HOUR, 81_947, 0, 4),
+        ];
+        assert_eq!(condition.evidence(&poll), [TEMPERATURE_1]);
+        assert_eq!(spoilt(&condition, &poll), [80, 74]);
+        poll.push(celsius(86, 2_500));
+        assert_eq!((condition.evidence(&poll), spoilt(&condition, &poll)), (vec![], vec![]));
+        poll.pop();
+        poll.push(celsius(86, 18_500));
+        assert_eq!(spoilt(&condition, &poll), [86, 80, 74]);
     }
 }

@@ -3,8 +3,11 @@
 //!
 //! What a register's value looked like is remembered. One that looks different, a counter that
 //! fell, or one that rose faster than it can have, and a power, a flow or a temperature that no house
-//! has, is read again at once, and published only when two readings agree. A doubt costs one request; so the bounds are tight and the price of a false
-//! alarm is small.
+//! has, is read again at once, and published only when two readings agree. A doubt costs one
+//! request; so the bounds are tight and the price of a false alarm is small.
+//!
+//! A doubt that tells of the meter comes before one that tells of the line: a counter that fell and
+//! may be late is one that fell, and two readings that agree on it are news.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,18 +22,20 @@ use tokio::time::Instant;
 use crate::reading::Reading;
 
 /// What is remembered of a meter's registers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Guard {
     known: BTreeMap<RegisterId, Known>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
-    shape: Shape,
-    value: Value,
+    /// Whether the meter is certain to have the register: it was not left out of the last answer.
+    is_certain: bool,
+    reading: Reading,
     at: Instant,
     /// Of a counter the fastest that it has risen so far, in its unit per hour; of a gauge the
-    /// farthest that it was from zero.
+    /// farthest that it was from zero. Only what was read twice counts: else each value that is a bit
+    /// too high would let a higher one pass.
     most: Decimal,
 }
 
@@ -85,6 +90,13 @@ pub enum Doubt {
         /// As it is.
         is: Decimal,
     },
+    /// What hardly ever changes has changed: a date, a code, a setting.
+    Differs {
+        /// As it was.
+        was: String,
+        /// As it is.
+        is: String,
+    },
     /// A gauge farther from zero than a house has it.
     Unlikely {
         /// As it is.
@@ -96,7 +108,7 @@ impl Doubt {
     /// Whether it tells, if it turns out to be true, that something happened to the meter.
     #[must_use]
     pub fn is_change(&self) -> bool {
-        !matches!(self, Self::Noisy | Self::MayBeLate | Self::Unlikely { .. })
+        matches!(self, Self::Shape { .. } | Self::Fell { .. } | Self::Jumped { .. })
     }
 }
 
@@ -109,6 +121,7 @@ impl fmt::Display for Doubt {
             Self::Shape { was, is } => write!(f, "came as {was} before and comes as {is} now"),
             Self::Fell { was, is } => write!(f, "was {was} and is {is}: it was reset"),
             Self::Jumped { was, is } => write!(f, "was {was} and is {is}: it rose very fast"),
+            Self::Differs { was, is } => write!(f, "was {was} and is {is}"),
             Self::Unlikely { is } => write!(f, "is {is}, which is a lot"),
         }
     }
@@ -127,52 +140,70 @@ impl Guard {
     /// Whether a register has been read.
     #[must_use]
     pub fn knows(&self, register: RegisterId) -> bool {
-        self.known.contains_key(&register)
+        self.known.get(&register).is_some_and(|known| known.is_certain)
     }
 
     /// The registers that have been read, those with the shortest values first.
     #[must_use]
     pub fn shortest(&self) -> Vec<RegisterId> {
-        let mut known: Vec<_> =
-            self.known.iter().map(|(id, known)| (known.shape.length, *id)).collect();
+        let certain = self.known.iter().filter(|(_, known)| known.is_certain);
+        let mut known: Vec<_> = certain.map(|(id, known)| (known.reading.length, *id)).collect();
         known.sort_unstable();
         known.into_iter().map(|(_, register)| register).collect()
     }
 
-    /// Forgets a register that the meter did not answer with.
-    pub fn forget(&mut self, register: RegisterId) {
-        self.known.remove(&register);
+    /// Notes that the meter did not answer with a register. What its value was is still known: if it
+    /// comes again and is lower, the counter has fallen.
+    pub fn left_out(&mut self, register: RegisterId) {
+        if let Some(known) = self.known.get_mut(&register) {
+            known.is_certain = false;
+        }
     }
 
     /// Whether a reading must be read again.
     #[must_use]
     pub fn doubt(&self, reading: &Reading, circumstances: Circumstances) -> Option<Doubt> {
-        let Circumstances { clean, may_be_late } = circumstances;
-        if may_be_late {
+        let doubt = self.doubt_value(reading);
+        if doubt.as_ref().is_some_and(Doubt::is_change) {
+            return doubt;
+        }
+        if circumstances.may_be_late {
             return Some(Doubt::MayBeLate);
         }
+        let is_new = !self.known.contains_key(&reading.register);
+        doubt.or_else(|| (is_new && !circumstances.clean).then_some(Doubt::Noisy))
+    }
+
+    /// Whether the value itself must be read again, however it came.
+    fn doubt_value(&self, reading: &Reading) -> Option<Doubt> {
         let known = self.known.get(&reading.register);
-        if known.is_none() && !clean {
-            return Some(Doubt::Noisy);
-        }
         let shape = Shape::of(reading);
-        if let Some(known) = known.filter(|known| known.shape != shape) {
+        if let Some(before) = known.map(|known| Shape::of(&known.reading)).filter(|it| *it != shape)
+        {
             let words = |shape: Shape| {
                 let Shape { unit, exponent, length } = shape;
                 let bytes = if length == 1 { "byte" } else { "bytes" };
                 format!("{length} {bytes} in {unit} by 10^{exponent}")
             };
-            return Some(Doubt::Shape { was: words(known.shape), is: words(shape) });
+            return Some(Doubt::Shape { was: words(before), is: words(shape) });
+        }
+        let kind = reading.register.info()?.kind;
+        if let (Kind::Date | Kind::Code | Kind::Identity | Kind::Setting, Some(known)) =
+            (kind, known)
+        {
+            let [was, is] = [&known.reading.value, &reading.value];
+            let differs = || Doubt::Differs { was: was.to_string(), is: is.to_string() };
+            return (was != is).then(differs);
         }
         let Value::Number(is) = reading.value else { return None };
-        match (reading.register.info()?.kind, known) {
+        match (kind, known) {
             (Kind::Gauge, known) if is_bounded(reading.unit) => {
                 let seen = known.map_or(Decimal::ZERO, |known| known.most);
                 let most = most(reading.unit, seen)?;
                 (is.abs() > most).then_some(Doubt::Unlikely { is })
             }
-            (Kind::Counter, Some(Known { value: Value::Number(was), most, at, .. })) => {
-                let was = *was;
+            (Kind::Counter, Some(Known { reading: before, most, at, .. })) => {
+                let Value::Number(was) = before.value else { return None };
                 if is < was {
                     return Some(Doubt::Fell { was, is });
                 }
@@ -185,18 +216,27 @@ impl Guard {
 
     /// Remembers a reading that is published.
     pub fn accept(&mut self, reading: &Reading) {
+        self.remember(reading, false);
+    }
+
+    /// Remembers a reading that is published because a second one agreed with it.
+    pub fn accept_confirmed(&mut self, reading: &Reading) {
+        self.remember(reading, true);
+    }
+
+    fn remember(&mut self, reading: &Reading, is_confirmed: bool) {
         let known = self.known.get(&reading.register);
-        let before = known.filter(|known| known.shape == Shape::of(reading));
+        let before = known.filter(|known| Shape::of(&known.reading) == Shape::of(reading));
         let is = match (reading.register.info().map(|info| info.kind), &reading.value) {
             (Some(Kind::Gauge), Value::Number(number)) => Some(number.abs()),
             _ => before.and_then(|before| rate(before, reading)),
         };
         let most = before.map_or(Decimal::ZERO, |before| before.most);
         let known = Known {
-            shape: Shape::of(reading),
-            value: reading.value.clone(),
+            is_certain: true,
+            reading: reading.clone(),
             at: Instant::now(),
-            most: most.max(is.unwrap_or_default()),
+            most: most.max(is.filter(|_| is_confirmed).unwrap_or_default()),
         };
         self.known.insert(reading.register, known);
     }
@@ -206,30 +246,38 @@ impl Guard {
 /// was doubted for this.
 #[must_use]
 pub fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
+    match doubt {
+        Doubt::Unlikely { .. } => are_near(first, second),
+        Doubt::Differs { .. } => first.value == second.value,
+        _ => are_within(first, second, steps(second)),
+    }
+}
+
+/// Whether two readings of a gauge, one right after the other, are about the same: where there is a
+/// lot, it changes by more.
+#[must_use]
+pub fn are_near(first: &Reading, second: &Reading) -> bool {
+    let part = match &second.value {
+        Value::Number(after) => after.abs().checked_div(PARTS.into()),
+        _ => None,
+    };
+    are_within(first, second, steps(second).max(part))
+}
+
+/// By how much a counter may go on meanwhile.
+fn steps(reading: &Reading) -> Option<Decimal> {
+    reading.step().and_then(|step| step.checked_mul(STEPS.into()))
+}
+
+fn are_within(first: &Reading, second: &Reading, little: Option<Decimal>) -> bool {
     if Shape::of(first) != Shape::of(second) {
         return false;
     }
     let (Value::Number(before), Value::Number(after)) = (&first.value, &second.value) else {
         return first.value == second.value;
     };
-    // Meanwhile a counter may have gone on by a little, and a gauge where there is a lot by more.
-    let steps = step(second).and_then(|step| step.checked_mul(STEPS.into()));
-    let little = match doubt {
-        Doubt::Unlikely { .. } => steps.max(after.abs().checked_div(PARTS.into())),
-        _ => steps,
-    };
     after == before
         || after.checked_sub(*before).zip(little).is_some_and(|(by, little)| by.abs() <= little)
-}
-
-/// One of the last digit.
-fn step(reading: &Reading) -> Option<Decimal> {
-    let exponent = reading.exponent;
-    if exponent >= 0 {
-        (0..exponent).try_fold(Decimal::ONE, |step, _| step.checked_mul(Decimal::TEN))
-    } else {
-        Decimal::try_from_i128_with_scale(1, exponent.unsigned_abs().into()).ok()
-    }
 }
 
 /// How much a counter may rise in a time; `None` where nothing bounds it.
@@ -237,7 +285,7 @@ fn most_risen(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<
     let seconds = Decimal::from(elapsed.as_secs().saturating_add(1));
     let most = most(reading.unit, fastest)?;
     let risen = most.checked_mul(seconds)?.checked_div(Decimal::from(3600))?;
-    risen.checked_add(step(reading)?.checked_mul(STEPS.into())?)
+    risen.checked_add(reading.step()?.checked_mul(STEPS.into())?)
 }
 
 /// Whether a house bounds a gauge in this unit: a power, a flow or a temperature.
@@ -279,7 +327,7 @@ fn usual(unit: Unit) -> Option<Decimal> {
 }
 
 fn rate(known: &Known, reading: &Reading) -> Option<Decimal> {
-    let (Value::Number(was), Value::Number(is)) = (&known.value, &reading.value) else {
+    let (Value::Number(was), Value::Number(is)) = (&known.reading.value, &reading.value) else {
         return None;
     };
     let seconds = Decimal::from(known.at.elapsed().as_secs().saturating_add(1));
@@ -342,10 +390,24 @@ mod tests {
         assert_eq!(words(&guard, &energy(1103)), "was 1000 and is 1103: it rose very fast");
         assert_eq!(words(&guard, &energy(999)), "was 1000 and is 999: it was reset");
         // Once it was true, it is no surprise any more.
-        guard.accept(&energy(1300));
+        guard.accept_confirmed(&energy(1300));
         tokio::time::advance(HOUR).await;
         assert_eq!(words(&guard, &energy(4000)), "");
         assert_ne!(words(&guard, &energy(5000)), "");
+    }
+
+    /// What passes by itself makes no room for more.
+    #[tokio::test(start_paused = true)]
+    async fn a_counter_that_rises_too_fast_by_little_does_not_widen_the_bound() {
+        let mut guard = Guard::default();
+        guard.accept(&energy(1000));
+        for number in 1..10 {
+            tokio::time::advance(HOUR).await;
+            let next = energy(1000 + 100 * number);
+            assert_eq!(words(&guard, &next), "");
+            guard.accept(&next);
+            assert_ne!(words(&guard, &energy(1000 + 100 * number + 4)), "");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -373,7 +435,7 @@ mod tests {
         assert_eq!(words(&guard, &flow(10_000)), "");
         assert_ne!(words(&guard, &flow(10_001)), "");
         // A large house; and one that had more still.
-        guard.accept(&kilowatts(4_000));
+        guard.accept_confirmed(&kilowatts(4_000));
         guard.accept(&kilowatts(10));
         assert_eq!(words(&guard, &kilowatts(40_000)), "");
         assert_ne!(words(&guard, &kilowatts(40_001)), "");
@@ -381,6 +443,25 @@ mod tests {
         assert!(!guard.doubt(&kilowatts(40_001), GOOD).unwrap().is_change());
         // What has no bounds: the number of a program.
         assert_eq!(words(&guard, &reading(98, Unit::NUMBER, 0, &[0xFF; 4])), "");
+    }
+
+    /// A code, a date, a serial number: hardly ever another one.
+    #[tokio::test(start_paused = true)]
+    async fn what_hardly_ever_changes_is_read_again_when_it_does() {
+        let mut guard = Guard::default();
+        let code = |code: u16| reading(99, Unit::NUMBER, 0, &code.to_be_bytes());
+        let date = |digits: u32| reading(123, Unit::DATE_YYMMDD, 0, &digits.to_be_bytes());
+        assert_eq!(guard.doubt(&code(8), GOOD), None, "nothing is known yet");
+        guard.accept(&code(0));
+        guard.accept(&date(260_101));
+        assert_eq!(words(&guard, &code(0)), "");
+        assert_eq!(words(&guard, &code(8)), "was 0 and is 8");
+        assert_eq!(words(&guard, &date(260_102)), "was 2026-01-01 and is 2026-01-02");
+        let doubt = guard.doubt(&code(8), GOOD).unwrap();
+        assert!(!doubt.is_change());
+        assert!(
+            agree(&code(8), &code(8), &doubt) && !agree(&code(8), &code(9), &doubt)
+        );
     }
 
     const FELL: Doubt = Doubt::Fell { was: Decimal::TEN, is: Decimal::ONE };

@@ -1,4 +1,4 @@
-//! Which meter this is: asked for once per start, beside the first values.
+//! Which meter this is: asked for beside the first values, and anew when another one may be there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,13 +73,56 @@ impl Identity {
 }
 
 /// Serial number, as a register that every meter has and as an answer to a command of its own.
-const SERIAL: RegisterId = RegisterId::new(1001);
+pub const SERIAL: RegisterId = RegisterId::new(1001);
 const EDITION: RegisterId = RegisterId::new(1005);
 const CUSTOMER_HIGH: RegisterId = RegisterId::new(112);
 const CUSTOMER_LOW: RegisterId = RegisterId::new(1010);
 
 /// Eight digits of the customer number are in each of its two registers (5512-447 M1 p.11).
 const CUSTOMER_LOW_DIGITS: i64 = 100_000_000;
+
+/// The serial numbers that a meter gave. They should be the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Serials {
+    /// Register 1001.
+    pub by_register: Option<SerialNumber>,
+    /// The answer to `GetSerialNo`.
+    pub by_command: Option<SerialNumber>,
+}
+
+impl Serials {
+    /// What the register should hold; `None` where nothing is known.
+    #[must_use]
+    pub fn register(self) -> Option<SerialNumber> {
+        self.by_register.or(self.by_command)
+    }
+
+    /// What `GetSerialNo` should be answered with.
+    #[must_use]
+    pub fn command(self) -> Option<SerialNumber> {
+        self.by_command.or(self.by_register)
+    }
+}
+
+/// The serial number in a register's value.
+#[must_use]
+pub fn serial_number(value: &Value) -> Option<SerialNumber> {
+    match value {
+        Value::Number(number) if number.is_integer() => number.to_u32().map(SerialNumber::new),
+        _ => None,
+    }
+}
+
+/// A meter that took the place of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The one that was there.
+    pub from: SerialNumber,
+    /// Its last counters.
+    pub last: Vec<Reading>,
+    /// The one that is there.
+    pub to: SerialNumber,
+}
 
 /// What came of a register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +165,23 @@ impl Identification {
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// The serial numbers that it gave, as the register and as the command's answer.
+    #[must_use]
+    pub fn serials(&self) -> Serials {
+        let by_register = match self.found.get(&SERIAL) {
+            Some(Found::Value(value)) => serial_number(value),
+            _ => None,
+        };
+        Serials { by_register, by_command: self.commands.and_then(|said| said.serial) }
+    }
+
+    /// Whether it is known which meter this is, or that it does not tell.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let was_asked = self.commands.is_some() && self.found.contains_key(&SERIAL);
+        self.identity().serial.is_some() || was_asked
     }
 
     /// The registers that are still to be asked for.
@@ -176,8 +236,8 @@ impl Identification {
             Some(Found::Value(Value::Number(number))) => Some(*number),
             _ => None,
         };
-        let by_register = number(SERIAL).and_then(|number| number.to_u32()).map(SerialNumber::new);
-        let serial = match (self.commands.and_then(|said| said.serial), by_register) {
+        let Serials { by_register, by_command } = self.serials();
+        let serial = match (by_command, by_register) {
             // One of the two is wrong, and nothing tells which.
             (Some(one), Some(other)) if one != other => None,
             (one, other) => one.or(other),

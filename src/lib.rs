@@ -9,6 +9,7 @@ pub mod app;
 pub mod cli;
 pub mod condition;
 pub mod config;
+pub mod consistency;
 pub mod discovery;
 pub mod fetch;
 pub mod file;

@@ -207,6 +207,8 @@ pub struct Meter<S> {
     doubtful: bool,
     /// Whether to wait for quiet in any case.
     careful: bool,
+    /// Whether a request met silence.
+    fell_silent: bool,
     traffic: Traffic,
 }
 
@@ -226,8 +228,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             last: LastAnswer { clean: true, told: false },
             doubtful,
             careful: false,
+            fell_silent: false,
             traffic: Traffic::default(),
         }
+    }
+
+    /// Whether a request met silence since this was asked last, also one that was answered when it
+    /// was made again: somebody may have moved the head to another meter.
+    pub fn take_silence(&mut self) -> bool {
+        std::mem::take(&mut self.fell_silent)
+    }
+
+    /// Forgets in which order this meter answers: it is another one.
+    pub fn forget_order(&mut self) {
+        self.aftermath.order = Order::Unknown;
+        self.aftermath.misordered = 0;
     }
 
     /// What is to be known when the stream is opened again.
@@ -307,6 +322,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             left = left.saturating_sub(1);
             let result = self.exchange(command).await;
             misordered &= matches!(result, Err(RequestError::NoAnswer(Heard::OtherOrder)));
+            self.fell_silent |=
+                matches!(result, Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)));
             match result {
                 Err(RequestError::NoAnswer(heard)) if left > 0 => {
                     debug!("{}: {heard}; trying again", C::CID);

@@ -248,7 +248,6 @@ mod tests {
     use super::*;
     use crate::config::{self, Config};
     use crate::identity::Identity;
-    use crate::meter::Traffic;
     use crate::poll::Complaint;
     use crate::reading::Reading;
 
@@ -278,12 +277,11 @@ mod tests {
         });
         PollResult {
             readings,
-            missing: Vec::new(),
             identity: Identity { serial, ..Identity::default() },
             condition,
             trouble,
             took: Duration::from_millis(934),
-            traffic: Traffic::default(),
+            ..PollResult::default()
         }
     }
 

@@ -3,6 +3,7 @@
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value, ValueError};
+use rust_decimal::Decimal;
 
 /// A register's value as the meter gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,19 @@ pub struct Reading {
     pub raw: Vec<u8>,
     /// Whether a register that wraps was made a running total ([`crate::highres`]).
     pub is_total: bool,
+}
+
+impl Reading {
+    /// One of the last digit.
+    #[must_use]
+    pub fn step(&self) -> Option<Decimal> {
+        let exponent = self.exponent;
+        if exponent >= 0 {
+            (0..exponent).try_fold(Decimal::ONE, |step, _| step.checked_mul(Decimal::TEN))
+        } else {
+            Decimal::try_from_i128_with_scale(1, exponent.unsigned_abs().into()).ok()
+        }
+    }
 }
 
 impl TryFrom<&RegisterValue> for Reading {
@@ -42,7 +56,11 @@ impl TryFrom<&RegisterValue> for Reading {
 /// Why a register that was asked for has no value in this poll.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
-    /// The meter answered without it, as it does with registers that it does not have.
+    /// The meter answered without it, as it does with registers that it does not have. Once is not
+    /// enough to be certain.
+    #[error("the meter answered without it")]
+    Omitted,
+    /// The meter answered without it, with others, in two polls: it does not have it.
     #[error("this meter does not have it")]
     LeftOut,
     /// The meter answers nothing at all when it is asked for it, as some do with registers that they
@@ -55,6 +73,9 @@ pub enum Missing {
     /// It must be read twice, and no two readings agree.
     #[error("no two of its readings agree")]
     Doubtful,
+    /// It came, but the meter did not tell its serial number, so it may be another meter's.
+    #[error("it is not certain that this is still the same meter")]
+    OtherMeter,
     /// It came, but the meter reports a fault that spoils it.
     #[error("the meter reports {0}")]
     Fault(String),

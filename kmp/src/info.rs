@@ -24,7 +24,9 @@ pub enum Certainty {
     Documented,
 }
 
-/// A sensor that the meter measures with.
+/// A sensor that the meter measures with. Where one is broken, the meter still gives numbers: 0.00 or
+/// 185.00 °C, and with them 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803
+/// 5512-2360_A1 p.121).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sensor {
     /// t1, in the supply pipe.
@@ -39,31 +41,6 @@ pub enum Sensor {
     Flow1,
     /// V2.
     Flow2,
-}
-
-impl Sensor {
-    /// The registers whose present values say nothing while this sensor is at fault. The meter
-    /// still gives numbers: 0.00 or 185.00 °C, and with them 0.00 K, 0.0 kW and 0 l/h (TD 403
-    /// p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1 p.121).
-    #[must_use]
-    pub const fn spoils(self) -> &'static [RegisterId] {
-        const TEMP1: RegisterId = RegisterId::new(86);
-        const TEMP2: RegisterId = RegisterId::new(87);
-        const TEMP3: RegisterId = RegisterId::new(88);
-        const TEMP4: RegisterId = RegisterId::new(122);
-        const DIFFERENCE: RegisterId = RegisterId::new(89);
-        const POWER: RegisterId = RegisterId::new(80);
-        const FLOW1: RegisterId = RegisterId::new(74);
-        const FLOW2: RegisterId = RegisterId::new(75);
-        match self {
-            Self::Temperature1 => &[TEMP1, DIFFERENCE, POWER],
-            Self::Temperature2 => &[TEMP2, DIFFERENCE, POWER],
-            Self::Temperature3 => &[TEMP3, TEMP4],
-            Self::Difference => &[DIFFERENCE, POWER],
-            Self::Flow1 => &[FLOW1, POWER],
-            Self::Flow2 => &[FLOW2],
-        }
-    }
 }
 
 /// One bit of an info code.
@@ -1242,15 +1219,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_sensor_spoils_what_is_measured_with_it() {
-        let spoiled = |model, code| -> Vec<u16> {
+    fn bits_name_the_sensors_that_are_broken() {
+        let named = |model, code| -> Vec<Sensor> {
             let meanings = InfoCodes::of(model).unwrap().explain(code);
-            let sensors = meanings.iter().flat_map(|meaning| meaning.sensors().iter());
-            sensors.flat_map(|sensor| sensor.spoils()).map(|register| register.get()).collect()
+            meanings.iter().flat_map(|meaning| meaning.sensors().iter().copied()).collect()
         };
-        assert_eq!(spoiled(Model::Multical602, 8), [86, 89, 80]);
-        assert_eq!(spoiled(Model::Multical403, 0x10), [87, 89, 80]);
-        assert_eq!(spoiled(Model::Multical403, 0x100), [74, 80]);
-        assert!(spoiled(Model::Multical403, 0x1).is_empty());
+        assert_eq!(named(Model::Multical602, 8), [Temperature1]);
+        assert_eq!(named(Model::Multical403, 0x10), [Temperature2]);
+        assert_eq!(named(Model::Multical403, 0x100), [Flow1]);
+        assert!(named(Model::Multical403, 0x1).is_empty());
     }
 }

@@ -223,13 +223,8 @@ mod tests {
             };
             let remark = configured.map(|model| remark(model, !said.is_empty(), &models));
             let result = PollResult {
-                readings: Vec::new(),
-                missing: Vec::new(),
                 identity: Identity { models, ..Identity::default() },
-                condition: None,
-                trouble: None,
-                took: std::time::Duration::ZERO,
-                traffic: crate::meter::Traffic::default(),
+                ..PollResult::default()
             };
             words(&result, remark, None, None, None).trim_end().to_owned()
         };

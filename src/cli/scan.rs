@@ -77,10 +77,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             readings: scanned.readings,
             missing: scanned.odd,
             identity,
-            condition: None,
-            trouble: None,
-            took: std::time::Duration::ZERO,
-            traffic: crate::meter::Traffic::default(),
+            ..PollResult::default()
         };
         let shown = Shown::new(&parameters, &result, meter.units);
         if args.target.json {

@@ -75,11 +75,11 @@ fn fault_help() -> String {
         let what = fault.get_help().map(ToString::to_string).unwrap_or_default();
         format!("\n    {:<15}{what}", fault.get_name())
     };
-    let faults = Fault::ALL.iter().filter_map(ValueEnum::to_possible_value).map(line);
+    let faults = Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value).map(line);
     format!(
         "What goes wrong with how many of the answers: `0%` to `100%` in steps of `0.1%`. May be \
          given more than once; the last counts:\n{}\n    \
-         all            Each of these, by itself and together with others",
+         all            Each of these but `forged`, alone and together",
         faults.collect::<String>()
     )
 }

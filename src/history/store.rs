@@ -171,13 +171,14 @@ impl Store {
         Ok(Self { connection, calendar, _lock: lock, open: None, series: HashMap::new() })
     }
 
-    /// Keeps a poll's values, and folds the hour that it ends.
+    /// Keeps a poll's values, and folds the hour that it ends. Gives the meter of this name that was
+    /// there before, if this is another one.
     pub(super) fn write(
         &mut self,
         meter: &MeterKey,
         time: Millis,
         values: &[Noted],
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Predecessor>, Error> {
         let hour = self.calendar.hour_of_reading(time);
         // One that reads first and writes then cannot wait where a reader has the database for a moment.
         let transaction =
@@ -196,6 +197,7 @@ impl Store {
                 self.series.clear();
             }
         }
+        let mut before = None;
         {
             let mut insert =
                 transaction.prepare("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)")?;
@@ -206,7 +208,14 @@ impl Store {
                 let series = if let Some(series) = self.series.get(&key) {
                     *series
                 } else {
-                    let id = meter_row(&transaction, meter)?;
+                    let current = current_meter(&transaction, meter.name())?;
+                    let id = meter_row(&transaction, meter, current.as_ref())?;
+                    if let Some((known, Some(serial))) = current
+                        && known != id
+                    {
+                        let counters = last_counters(&transaction, known)?;
+                        before = Some(Predecessor { serial, counters });
+                    }
                     let series = series_row(&transaction, id, parameter, &unit, *is_counter)?;
                     // What it was before is no more the current one.
                     self.series.retain(|(known, name, _), _| {
@@ -220,8 +229,16 @@ impl Store {
         }
         transaction.commit()?;
         self.open = Some(hour);
-        Ok(())
+        Ok(before)
     }
+}
+
+/// A meter that another one has taken the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Predecessor {
+    pub(super) serial: String,
+    /// The last values of what it counted, each with its name and unit.
+    pub(super) counters: Vec<[String; 3]>,
 }
 
 /// Keeps other processes out. It is on a file of its own, since the database's own locks are lost when
@@ -291,16 +308,37 @@ fn tables(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Erro
     tables.collect()
 }
 
+/// The row and the serial number of the meter of this name that was noted last.
+fn current_meter(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<Option<(i64, Option<String>)>, Error> {
+    let sql = "SELECT id, serial FROM meter WHERE name = ? AND current = 1";
+    transaction.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// What a meter counted last.
+fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[String; 3]>, Error> {
+    let mut statement = transaction.prepare(
+        "SELECT parameter, value, unit FROM series JOIN reading ON series = id
+         WHERE meter = ?1 AND counter = 1 AND current = 1 AND time = (
+             SELECT max(time) FROM reading JOIN series ON series = id WHERE meter = ?1
+         ) ORDER BY parameter",
+    )?;
+    let counters =
+        statement.query_map([meter], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    counters.collect()
+}
+
 /// The row of a meter. One that has told its serial number goes on with what was noted before it did;
 /// one with another number is another meter.
-fn meter_row(transaction: &Transaction<'_>, meter: &MeterKey) -> Result<i64, Error> {
+fn meter_row(
+    transaction: &Transaction<'_>,
+    meter: &MeterKey,
+    current: Option<&(i64, Option<String>)>,
+) -> Result<i64, Error> {
     let (name, serial) = (meter.name(), meter.serial());
-    let current: Option<(i64, Option<String>)> = transaction
-        .query_row("SELECT id, serial FROM meter WHERE name = ? AND current = 1", [name], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    if let Some((id, known)) = &current
+    if let Some((id, known)) = current
         && (serial.is_none() || *known == serial)
     {
         return Ok(*id);
@@ -314,7 +352,7 @@ fn meter_row(transaction: &Transaction<'_>, meter: &MeterKey) -> Result<i64, Err
         .optional()?;
     let id = match (earlier, current) {
         (Some(id), _) => id,
-        (None, Some((id, None))) => {
+        (None, Some(&(id, None))) => {
             transaction.execute("UPDATE meter SET serial = ? WHERE id = ?", params![serial, id])?;
             return Ok(id);
         }

@@ -1,6 +1,6 @@
 //! The thread that writes, since a disk may take its time and may fail.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::calendar::{Calendar, MINUTE, Millis};
-use super::store::{Place, Store};
+use super::store::{Place, Predecessor, Store};
 use super::trouble::Trouble;
 use super::{MeterKey, Noted};
 use crate::words::capital;
@@ -34,6 +34,9 @@ pub(super) struct Writer {
     trouble: watch::Sender<Option<Trouble>>,
     store: Option<Store>,
     waiting: VecDeque<Poll>,
+    /// The names of meters of which something was written. Who reads them tells when another one
+    /// takes the place of such a meter; what happened before the start only the file knows.
+    written: BTreeSet<String>,
     /// The time of the poll with which it was last tried in vain.
     failed: Option<Millis>,
 }
@@ -45,7 +48,8 @@ impl Writer {
         trouble: watch::Sender<Option<Trouble>>,
     ) -> Self {
         let waiting = VecDeque::new();
-        Self { place, calendar, trouble, store: None, waiting, failed: None }
+        let written = BTreeSet::new();
+        Self { place, calendar, trouble, store: None, waiting, written, failed: None }
     }
 
     /// Opens the database, then writes what comes, until nobody is left to send.
@@ -91,10 +95,17 @@ impl Writer {
 
     fn try_write(&mut self) -> Result<(), Trouble> {
         while let (Some(store), Some(poll)) = (&mut self.store, self.waiting.front()) {
-            if let Err(error) = store.write(&poll.meter, poll.time, &poll.values) {
-                // It is opened anew, since some errors spoil what is in memory.
-                self.store = None;
-                return Err(Trouble::from_sqlite(&error, self.place.path()));
+            let before = match store.write(&poll.meter, poll.time, &poll.values) {
+                Ok(before) => before,
+                Err(error) => {
+                    // It is opened anew, since some errors spoil what is in memory.
+                    self.store = None;
+                    return Err(Trouble::from_sqlite(&error, self.place.path()));
+                }
+            };
+            let is_first = self.written.insert(poll.meter.name().to_owned());
+            if let Some(before) = before.filter(|_| is_first) {
+                warn!("{}", exchange_words(&before, &poll.meter));
             }
             self.waiting.pop_front();
         }
@@ -133,6 +144,26 @@ impl Writer {
     fn tell(&self, outcome: &Result<(), Trouble>) {
         tell(&self.trouble, outcome.as_ref().err());
     }
+}
+
+/// What to log of a meter that was exchanged while the program did not run.
+fn exchange_words(before: &Predecessor, meter: &MeterKey) -> String {
+    let name = match meter.name() {
+        "" => String::new(),
+        name => format!(" `{name}`"),
+    };
+    let Predecessor { serial, counters } = before;
+    let counted = |[name, value, unit]: &[String; 3]| format!("`{name}` {value} {unit}");
+    let counted: Vec<_> = counters.iter().map(counted).collect();
+    let counted = match counted.as_slice() {
+        [] => String::new(),
+        counted => format!(" (last {})", counted.join(", ")),
+    };
+    let now = meter.serial().unwrap_or_default();
+    format!(
+        "The meter{name} was exchanged while the program did not run: serial number {serial}{counted} is \
+         gone, and {now} answers. From now on readings belong to {now}."
+    )
 }
 
 /// Says a change of state, once.

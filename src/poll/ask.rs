@@ -1,10 +1,10 @@
 //! What one poll asks for, in which order, and what becomes of the answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use kmp::message::{Command, GetRegister, GetSerialNo, GetType};
-use kmp::register::RegisterId;
+use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
+use kmp::register::{Kind, RegisterId};
 use kmp::value::RegisterValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,10 @@ use tracing::{debug, info};
 use super::Plan;
 use super::journal::Trouble;
 use crate::condition::{self, Condition};
+use crate::consistency::{Consistency, RELATED, Relation};
 use crate::guard::{self, Circumstances, Doubt, Guard};
 use crate::highres::HighResolution;
-use crate::identity::{Identification, News, Version};
+use crate::identity::{Exchange, Identification, News, SERIAL, Version, serial_number};
 use crate::meter::{Aftermath, Heard, Meter, RequestError, Traffic, Tries};
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, Stream};
@@ -27,11 +28,23 @@ pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// a few bytes.
 const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
 
+/// The serial number is read along this often where the request has room for it, and in any case so
+/// often.
+const RECOGNITION: Duration = Duration::from_secs(60 * 60);
+const RECOGNITION_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// So long after the poll before, a counter may have risen by as much as tells one meter from another.
+const SELDOM: Duration = Duration::from_secs(30 * 60);
+
 /// How many sets of registers have their turns remembered.
 const MOST_TURNS: usize = 256;
 
 /// For so long an answer may be late.
 const LATE: Duration = Duration::from_secs(60);
+
+/// With so many registers that the meter has, an answer shows which it does not have, and its order
+/// that it is not late.
+const ANCHORS: usize = 2;
 
 /// What most meters have, as company where a meter is hardly known yet.
 const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
@@ -44,8 +57,17 @@ pub(super) struct Memory {
     pub(super) aftermath: Aftermath,
     /// What was on the line and has not been told yet.
     pub(super) traffic: Traffic,
-    /// Registers that are not asked for, since when and why.
-    pub(super) absent: BTreeMap<RegisterId, (Instant, Missing)>,
+    /// Registers that the meter answered without, or fell silent at.
+    pub(super) absent: BTreeMap<RegisterId, Absence>,
+    /// Counts the polls.
+    polls: u64,
+    /// When the meter last told the serial number that it is known by.
+    recognized: Option<Instant>,
+    /// Whether another meter may be there since.
+    pub(super) uncertain: bool,
+    consistency: Consistency,
+    /// What the meter counted last, of what was asked for.
+    counters: BTreeMap<RegisterId, Reading>,
     /// The last poll read nothing: the next one must cost little.
     pub(super) in_vain: bool,
     /// Another meter waits while this one is asked in vain: one request is enough.
@@ -58,10 +80,12 @@ pub(super) struct Memory {
     /// What is still to be asked to find out which meter this is.
     pub(super) questions: VecDeque<Question>,
     pub(super) high_resolution: HighResolution,
-    /// How often each set of registers was asked for, to ask in another order each time.
-    pub(super) turns: BTreeMap<Vec<RegisterId>, usize>,
+    /// The next order of each set of registers, and the poll in which it was asked for last.
+    pub(super) turns: BTreeMap<Vec<RegisterId>, (usize, u64)>,
     /// When the last poll began.
     pub(super) begun: Option<Instant>,
+    /// Whether that was long ago.
+    is_seldom: bool,
     /// So many registers of a request must be known for their order to tell in this poll.
     pub(super) telling: usize,
 }
@@ -73,6 +97,11 @@ impl Memory {
             aftermath: Aftermath::default(),
             traffic: Traffic::default(),
             absent: BTreeMap::new(),
+            polls: 0,
+            recognized: None,
+            uncertain: false,
+            consistency: Consistency::default(),
+            counters: BTreeMap::new(),
             in_vain: false,
             others_wait: false,
             thrifty: false,
@@ -82,12 +111,13 @@ impl Memory {
             high_resolution: HighResolution::default(),
             turns: BTreeMap::new(),
             begun: None,
+            is_seldom: false,
             telling: 1,
         }
     }
 
     /// For a task that goes on with the same meter, of which the user may say something else now. What
-    /// it did not have is asked for again.
+    /// it did not have is asked for again, and which meter it is.
     pub(super) fn handed_over(self, version: Version) -> Self {
         let identification = if self.identification.version() == version {
             self.identification
@@ -95,14 +125,50 @@ impl Memory {
             Identification::new(version)
         };
         let (absent, questions) = (BTreeMap::new(), VecDeque::new());
-        Self { identification, absent, questions, diagnosed: None, ..self }
+        Self { identification, absent, questions, diagnosed: None, uncertain: true, ..self }
+    }
+
+    /// Forgets all that is of the meter: another one is there. What was on the line, and what was
+    /// asked for, may still come back late.
+    fn begin_anew(&mut self) {
+        let new = Self::new(self.identification.version());
+        let Self { aftermath, traffic, turns, begun, telling, polls, thrifty, .. } =
+            std::mem::replace(self, new);
+        *self = Self {
+            aftermath,
+            traffic,
+            turns,
+            begun,
+            telling,
+            polls,
+            thrifty,
+            ..Self::new(self.identification.version())
+        };
+    }
+
+    /// Whether a serial number is not the one that is known.
+    fn is_foreign(&self, serial: SerialNumber) -> bool {
+        self.identification.serials().command().is_some_and(|known| known != serial)
+    }
+
+    /// Whether the serial number must be read in this poll, however many requests that takes. What
+    /// counts up tells one meter from another, as long as there is such a value.
+    fn must_recognize(&self, registers: &[RegisterId]) -> bool {
+        let counts = |register: &RegisterId| {
+            let is_counter = register.info().is_some_and(|info| info.kind == Kind::Counter);
+            is_counter && self.guard.knows(*register)
+        };
+        let is_long_ago = |at: Instant| at.elapsed() >= RECOGNITION_AT_MOST;
+        self.uncertain || self.recognized.is_none_or(is_long_ago) || !registers.iter().any(counts)
     }
 
     /// Works out how many registers a request of this poll needs: a late answer is to one of the
     /// polls of the last minute, and each of these must have had another order.
     fn begin(&mut self) {
+        self.polls = self.polls.wrapping_add(1);
         let now = Instant::now();
         let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
+        self.is_seldom = since.is_some_and(|since| since >= SELDOM);
         let polls = since.map_or(0, |since| LATE.as_millis().div_ceil(since.as_millis().max(1)));
         self.telling = (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
     }
@@ -127,7 +193,9 @@ impl Memory {
     }
 
     /// Asks for registers in another order than the last time, so that a late answer to an earlier
-    /// request for them shows.
+    /// request for them shows. In every second poll all orders are reversed: a late answer to the poll
+    /// before shows as soon as it has two registers, also where that one asked for others along with
+    /// them that the meter does not have.
     fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
         let mut set = registers.to_vec();
         set.sort_unstable();
@@ -135,9 +203,13 @@ impl Memory {
         if self.turns.len() >= MOST_TURNS {
             self.turns.clear();
         }
-        let turn = self.turns.entry(set).or_default();
-        let command = GetRegister::new(&turned(registers, *turn)).ok()?;
-        *turn = turn.wrapping_add(1);
+        let is_odd = |number: usize| number % 2 == 1;
+        let (next, poll) = self.turns.get(&set).copied().unwrap_or((0, 0));
+        let is_out_of_step = is_odd(next) != (self.polls % 2 == 1);
+        let skips = poll != self.polls && is_out_of_step;
+        let turn = next.wrapping_add(usize::from(skips));
+        let command = GetRegister::new(&turned(&set, turn)).ok()?;
+        self.turns.insert(set, (turn.wrapping_add(1), self.polls));
         // Alone, a register may turn out to be gone.
         let alone = registers.len() == 1;
         Some(command.expecting(|register| !alone && self.guard.knows(register)))
@@ -152,10 +224,22 @@ impl Memory {
         condition::registers(&self.identification.identity().models)
     }
 
+    /// Why a register is not asked for.
     fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
-        let (since, why) = self.absent.get(&register)?;
-        (since.elapsed() < ABSENCE).then_some(why)
+        let absence = self.absent.get(&register)?;
+        (absence.is_certain && absence.since.elapsed() < ABSENCE).then_some(&absence.why)
     }
+}
+
+/// That the meter answered without a register, or fell silent at it. Once says little: it counts when
+/// it happened in two polls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Absence {
+    pub(super) why: Missing,
+    since: Instant,
+    /// The poll in which it was seen first.
+    poll: u64,
+    is_certain: bool,
 }
 
 /// A poll's outcome, with what went wrong.
@@ -171,6 +255,14 @@ pub(super) struct Polled {
     pub(super) condition: Option<Condition>,
     /// What was found out about the meter.
     pub(super) news: Option<News>,
+    /// That another meter is there.
+    pub(super) exchange: Option<Exchange>,
+    /// What the meter means though it contradicts itself.
+    pub(super) contradictions: Vec<Relation>,
+    /// Whether something in this poll may have come from another meter.
+    pub(super) suspect: bool,
+    /// What had been read when the meter fell silent.
+    pub(super) before_silence: Option<Vec<RegisterId>>,
     pub(super) trouble: Option<Trouble>,
 }
 
@@ -195,44 +287,41 @@ pub(super) async fn poll<O: Open>(
     stop: &CancellationToken,
 ) -> Option<Polled> {
     let mut polled = Polled::default();
-    let mut wanted = Vec::with_capacity(plan.registers.len());
-    for register in &plan.registers {
-        match memory.is_absent(*register) {
-            Some(why) => polled.missing.push((*register, why.clone())),
-            None => wanted.push(*register),
-        }
-    }
-    // Now and then, what the meter says of its faults.
-    let codes = memory.codes_due().iter().filter(|register| {
-        !plan.registers.contains(register) && memory.is_absent(**register).is_none()
-    });
-    wanted.extend(codes.copied().collect::<Vec<_>>());
     memory.begin();
-    if !wanted.is_empty() {
-        wanted.extend(memory.company(&wanted));
-    }
-    // As few requests as possible, all of about the same size: a register alone has no order by
-    // which a late answer would show.
-    let requests = wanted.len().div_ceil(GetRegister::MAX).max(1);
-    let mut groups: Groups =
-        wanted.chunks(wanted.len().div_ceil(requests).max(1)).map(Group::whole).collect();
-    let alone = wanted.len() == 1;
+    let mut groups = requests(&plan.registers, &mut polled, memory);
+    let alone = groups.iter().map(|group| group.registers.len()).sum::<usize>() == 1;
     // A connection that breaks is made again once: the rest of the poll is still to be had.
-    for _ in 0..2 {
+    for connection in 0..2 {
         polled.trouble = None;
         let opened = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             opened = plan.port.open() => opened,
         };
+        if connection > 0 && !(groups.is_empty() && polled.doubtful.is_empty()) {
+            polled.suspect = true;
+            let read = polled.readings.iter().map(|reading| reading.register).collect();
+            polled.before_silence.get_or_insert(read);
+            // That is told along with what is left, where there is room.
+            let is_known = memory.identification.serials().by_register.is_some();
+            let has_room = |group: &&mut Group| group.registers.len() < GetRegister::MAX;
+            if let Some(group) = groups.front_mut().filter(has_room)
+                && is_known
+                && !group.registers.contains(&SERIAL)
+            {
+                group.registers.push(SERIAL);
+            }
+        }
         match opened {
             Ok(stream) => {
                 let meter = Meter::new(stream, plan.line, memory.aftermath);
                 let mut meter = meter.carefully(alone).counting(memory.traffic);
-                read_all(&mut meter, &mut groups, &mut polled, memory, stop).await;
-                confirm(&mut meter, &mut polled, memory, stop).await;
+                let registers = &plan.registers;
+                let is_last = connection > 0;
+                read_own(&mut meter, registers, &mut groups, &mut polled, memory, is_last, stop)
+                    .await;
                 diagnose(&mut meter, &mut groups, &mut polled, memory, stop).await;
-                question(&mut meter, &plan.registers, &mut polled, memory, stop).await;
+                question(&mut meter, registers, &mut polled, memory, stop).await;
                 identify(&mut meter, &mut polled, memory, stop).await;
                 leave(meter, &polled, memory);
             }
@@ -255,15 +344,282 @@ pub(super) async fn poll<O: Open>(
     // What was read for ourselves is not what the user asked for, nor is what kept it from being read.
     polled.readings.retain(|reading| plan.registers.contains(&reading.register));
     polled.missing.retain(|(register, _)| plan.registers.contains(register));
-    let is_unread = |(_, why): &(_, _)| matches!(why, Missing::NoAnswer | Missing::Doubtful);
+    // What came when it was asked for again is not missing, and nothing is twice.
+    let mut seen: BTreeSet<_> = polled.readings.iter().map(|reading| reading.register).collect();
+    polled.missing.retain(|(register, _)| seen.insert(*register));
+    let place = |register| plan.registers.iter().position(|known| *known == register);
+    polled.missing.sort_by_key(|(register, _)| place(*register));
+    let is_unread = |(_, why): &(_, _)| {
+        matches!(why, Missing::NoAnswer | Missing::Doubtful | Missing::OtherMeter)
+    };
     if !polled.readings.is_empty() && !polled.missing.iter().any(is_unread) {
         polled.trouble = None;
     }
+    // After a silence another one may be there.
+    memory.uncertain |= polled.readings.is_empty() && polled.trouble.is_some();
+    let is_counter =
+        |reading: &&Reading| reading.register.info().is_some_and(|info| info.kind == Kind::Counter);
+    let counters = polled.readings.iter().filter(is_counter);
+    memory.counters.extend(counters.map(|reading| (reading.register, reading.clone())));
     memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
     Some(polled)
 }
 
+/// What to ask for in this poll, in as few requests as possible. What the meter does not have is
+/// missing already.
+fn requests(registers: &[RegisterId], polled: &mut Polled, memory: &Memory) -> Groups {
+    let absent = |register: &RegisterId| memory.is_absent(*register).cloned();
+    let mut wanted: Vec<RegisterId> =
+        registers.iter().copied().filter(|register| absent(register).is_none()).collect();
+    // A meter is never left unasked: it may be that it has them after all.
+    if wanted.is_empty() {
+        let omitted = |register: &RegisterId| absent(register) == Some(Missing::LeftOut);
+        wanted.extend(registers.iter().copied().filter(omitted));
+    }
+    let missing = registers.iter().filter(|register| !wanted.contains(register));
+    let missing: Vec<_> =
+        missing.filter_map(|register| Some((*register, absent(register)?))).collect();
+    polled.missing.extend(missing);
+    // Now and then, what the meter says of its faults.
+    let codes = memory.codes_due().iter().copied();
+    wanted.extend(codes.filter(|it| !registers.contains(it) && absent(it).is_none()));
+    if !wanted.contains(&SERIAL) && absent(&SERIAL).is_none() {
+        let has_room = wanted.len().checked_rem(GetRegister::MAX) != Some(0);
+        let is_long_ago = |at: Instant| at.elapsed() >= RECOGNITION;
+        let is_due = memory.recognized.is_none_or(is_long_ago);
+        if memory.must_recognize(registers) || (has_room && is_due) {
+            wanted.insert(0, SERIAL);
+        }
+    }
+    wanted.extend(memory.company(&wanted));
+    // That the meter does not have a register shows only in an answer with others.
+    if !wanted.iter().any(|register| memory.guard.knows(*register)) {
+        let known = memory.guard.shortest().into_iter().filter(|register| *register != SERIAL);
+        wanted.extend(known.take(ANCHORS));
+    }
+    // One that may silence the meter is asked for last, and alone.
+    let (silencing, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|register| {
+        memory.absent.get(register).is_some_and(|absence| absence.why == Missing::Silences)
+    });
+    let alone = silencing.chunks(1).map(|register| {
+        let registers = register.to_vec();
+        Group { registers, halved: true, again: true }
+    });
+    spread(&wanted, memory).chain(alone).collect()
+}
+
+/// Shares registers out over as few requests as possible, all of about the same size: a register alone
+/// has no order by which a late answer would show. Each request has a counter, as long as there are
+/// some, since these tell one meter from another; and one that the meter is known to have, since only
+/// beside others it shows that it does not have one.
+fn spread(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group> + use<> {
+    let count = wanted.len().div_ceil(GetRegister::MAX);
+    let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];
+    let is_counter =
+        |register: &RegisterId| register.info().is_some_and(|info| info.kind == Kind::Counter);
+    let rank = |register: &RegisterId| match memory.guard.knows(*register) {
+        true if is_counter(register) => 0,
+        _ if RELATED.contains(register) => 1,
+        true => 2,
+        false => 3,
+    };
+    let mut ordered = wanted.to_vec();
+    ordered.sort_by_key(rank);
+    for register in ordered {
+        let together = RELATED.contains(&register) && !is_counter(&register);
+        let has_room = |group: &Vec<_>| group.len() < GetRegister::MAX;
+        let first = groups.first_mut().filter(|group| together && has_room(group));
+        let group = match first {
+            Some(first) => Some(first),
+            None => groups.iter_mut().min_by_key(|group| group.len()),
+        };
+        if let Some(group) = group {
+            group.push(register);
+        }
+    }
+    groups.into_iter().map(|group| Group::whole(&group))
+}
+
+/// Reads the registers of the meter that is known, or of the one that has taken its place.
+async fn read_own(
+    meter: &mut Meter<Box<dyn Stream>>,
+    registers: &[RegisterId],
+    groups: &mut Groups,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    is_last: bool,
+    stop: &CancellationToken,
+) {
+    // What another meter gives must leave nothing behind.
+    let mut known = (memory.guard.clone(), memory.absent.clone());
+    // Once more for another meter, and once for what was left undone in doubt.
+    for _ in 0..3 {
+        read_all(meter, groups, polled, memory, stop).await;
+        confirm(meter, polled, memory, stop).await;
+        reconcile(meter, polled, memory, stop).await;
+        // The connection is made again first.
+        if polled.is_broken_off() && !is_last {
+            return;
+        }
+        match recognize(meter, polled, memory, stop).await {
+            Owner::Known if polled.suspect && !groups.is_empty() && polled.trouble.is_none() => {
+                polled.suspect = false;
+            }
+            Owner::Known => return,
+            Owner::Other(exchange) if polled.exchange.is_none() => {
+                memory.begin_anew();
+                known = (Guard::default(), BTreeMap::new());
+                meter.forget_order();
+                *polled = Polled { exchange: Some(exchange), ..Polled::default() };
+                *groups = requests(registers, polled, memory);
+            }
+            // Nobody knows whose it is.
+            Owner::Other(_) | Owner::Unknown => {
+                (memory.guard, memory.absent) = known;
+                polled.withhold_foreign(memory);
+                return;
+            }
+        }
+    }
+}
+
+/// Whose the readings of a poll are.
+#[derive(Debug)]
+enum Owner {
+    /// The meter's that is known, or nothing is known of it that could be compared.
+    Known,
+    /// Another meter's.
+    Other(Exchange),
+    /// It is not certain.
+    Unknown,
+}
+
+/// Finds out whether this is still the same meter, where there is reason to ask.
+async fn recognize(
+    meter: &mut Meter<Box<dyn Stream>>,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) -> Owner {
+    polled.note_silence(meter);
+    polled.suspect |= polled.has_changes();
+    if polled.readings.is_empty() && polled.doubtful.is_empty() {
+        // Where the meter has told another serial number, it can be asked for it.
+        let told = polled.suspect && polled.trouble.is_none();
+        if !told {
+            return Owner::Known;
+        }
+    }
+    let serials = memory.identification.serials();
+    let Some(known) = serials.register() else {
+        // What was found out before may be another meter's.
+        if memory.uncertain || polled.has_changes() {
+            memory.identification = Identification::new(memory.identification.version());
+            memory.questions.clear();
+        }
+        memory.uncertain = false;
+        return Owner::Known;
+    };
+    let along = polled.readings.iter().find(|reading| reading.register == SERIAL);
+    let along = along.and_then(|reading| serial_number(&reading.value));
+    if along == Some(known) {
+        memory.recognized = Some(Instant::now());
+        memory.uncertain = false;
+        return Owner::Known;
+    }
+    let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
+    if along.is_none() && !polled.suspect && !memory.must_recognize(&read) {
+        return Owner::Known;
+    }
+    if polled.trouble.is_some() {
+        return Owner::Unknown;
+    }
+    match ask_serial(meter, memory, stop).await {
+        Some(serial) if serial == known || Some(serial) == serials.command() => {
+            memory.recognized = Some(Instant::now());
+            memory.uncertain = false;
+            // One that came in an answer with values, and is not so any more: whose were they?
+            if along.is_some() { Owner::Unknown } else { Owner::Known }
+        }
+        Some(serial) => {
+            let last = memory.counters.values().cloned().collect();
+            Owner::Other(Exchange { from: known, last, to: serial })
+        }
+        None => Owner::Unknown,
+    }
+}
+
+/// The meter's serial number, as certain as can be: in one answer with other registers, whose order
+/// tells a late one; by its own command where the meter does not give the register.
+async fn ask_serial(
+    meter: &mut Meter<Box<dyn Stream>>,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) -> Option<SerialNumber> {
+    let serials = memory.identification.serials();
+    if memory.is_absent(SERIAL).is_none() && serials.by_register.is_some() {
+        let company = memory.guard.shortest().into_iter().filter(|register| *register != SERIAL);
+        let company = company.take(memory.telling.saturating_sub(1).max(2));
+        let registers: Vec<_> = [SERIAL].into_iter().chain(company).collect();
+        let mut earlier = None;
+        for _ in 0..=CONFIRMATIONS {
+            let command = memory.command(&registers)?;
+            let Ok(answer) = meter.request(&command, Tries::Two, stop).await else { break };
+            let how = circumstances(meter, memory, &registers);
+            let value = answer.iter().find(|value| value.register == SERIAL);
+            let serial = value.and_then(|value| serial_number(&value.value().ok()?))?;
+            let is_known = Some(serial) == serials.register() && how.clean && !how.may_be_late;
+            if is_known || earlier == Some(serial) {
+                return Some(serial);
+            }
+            earlier = Some(serial);
+        }
+    }
+    // Another meter may not have the registers that this one had.
+    let first = surely(meter, &GetSerialNo, stop).await.ok()??;
+    if !memory.is_foreign(first) {
+        return Some(first);
+    }
+    let second = surely(meter, &GetSerialNo, stop).await.ok()??;
+    (first == second).then_some(second)
+}
+
 impl Polled {
+    /// Takes out what may be another meter's.
+    fn withhold_foreign(&mut self, memory: &mut Memory) {
+        // What was read before the meter fell silent is the known one's, if nothing else speaks
+        // against it.
+        let before = self.before_silence.take();
+        let is_certain = !memory.uncertain && !self.has_changes() && self.exchange.is_none();
+        let certain = before.filter(|_| is_certain).unwrap_or_default();
+        memory.uncertain = true;
+        let doubtful = std::mem::take(&mut self.doubtful).into_iter();
+        let (kept, foreign): (Vec<_>, Vec<_>) = std::mem::take(&mut self.readings)
+            .into_iter()
+            .partition(|reading| certain.contains(&reading.register));
+        kept.iter().for_each(|reading| memory.guard.accept(reading));
+        self.readings = kept;
+        self.changes.clear();
+        let foreign = foreign.into_iter().chain(doubtful.map(|(reading, _)| reading));
+        let foreign = foreign.map(|reading| (reading.register, Missing::OtherMeter));
+        self.missing.extend(foreign);
+        self.trouble.get_or_insert(Trouble::Unrecognized);
+    }
+
+    /// Whether something happened to a value, or seems to have: it may be another meter's.
+    fn has_changes(&self) -> bool {
+        !self.changes.is_empty() || self.doubtful.iter().any(|(_, doubt)| doubt.is_change())
+    }
+
+    /// Notes whether the meter fell silent, before what it said after that is taken.
+    fn note_silence(&mut self, meter: &mut Meter<Box<dyn Stream>>) {
+        if meter.take_silence() {
+            self.suspect = true;
+            let read = self.readings.iter().map(|reading| reading.register);
+            self.before_silence.get_or_insert_with(|| read.collect());
+        }
+    }
+
     /// Whether the connection ended in the middle.
     pub(super) fn is_broken_off(&self) -> bool {
         matches!(self.trouble, Some(Trouble::Broken(_)))
@@ -285,7 +641,8 @@ impl Group {
     }
 }
 
-/// Reads the info code where a value looks like that of a broken sensor.
+/// Reads the info code where a value looks like that of a broken sensor, and what else tells whether
+/// one is.
 async fn diagnose(
     meter: &mut Meter<Box<dyn Stream>>,
     groups: &mut Groups,
@@ -294,10 +651,23 @@ async fn diagnose(
     stop: &CancellationToken,
 ) {
     learn(polled, memory);
-    let suspicious = polled.readings.iter().any(condition::is_suspicious);
+    let Polled { readings, .. } = &*polled;
+    let suspicious = readings.iter().any(|reading| condition::is_suspicious(reading, readings));
     let codes = unread_codes(polled, memory);
     if suspicious && polled.trouble.is_none() && !codes.is_empty() {
         groups.push_back(Group::whole(&codes));
+        read_all(meter, groups, polled, memory, stop).await;
+        confirm(meter, polled, memory, stop).await;
+    }
+    let models = memory.identification.identity().models;
+    let condition = Condition::of(&polled.readings, &models);
+    let mut evidence = condition.map_or_else(Vec::new, |it| it.evidence(&polled.readings));
+    evidence.retain(|register| {
+        let is_doubtful = polled.doubtful.iter().any(|(reading, _)| reading.register == *register);
+        !is_doubtful && memory.is_absent(*register).is_none()
+    });
+    if polled.trouble.is_none() && !evidence.is_empty() {
+        groups.push_back(Group::whole(&evidence));
         read_all(meter, groups, polled, memory, stop).await;
         confirm(meter, polled, memory, stop).await;
     }
@@ -308,8 +678,8 @@ pub(super) fn learn(polled: &Polled, memory: &mut Memory) {
     for reading in &polled.readings {
         memory.identification.read(reading);
     }
-    for (register, (_, why)) in &memory.absent {
-        match why {
+    for (register, absence) in memory.absent.iter().filter(|(_, absence)| absence.is_certain) {
+        match absence.why {
             Missing::Silences => memory.identification.silent(*register),
             _ => memory.identification.left_out(*register),
         }
@@ -336,7 +706,7 @@ pub(super) struct Question {
     silent: bool,
 }
 
-/// Asks which meter this is, once per start. What silences the meter costs one request in a poll,
+/// Asks which meter this is, until that is known. What silences the meter costs one request in a poll,
 /// however many registers do: the next half has its turn in the next poll.
 async fn question(
     meter: &mut Meter<Box<dyn Stream>>,
@@ -349,27 +719,43 @@ async fn question(
     if polled.trouble.is_some() || polled.readings.is_empty() {
         return;
     }
+    // That the meter does not have a register shows only in an answer with others.
+    let anchors = memory.telling.clamp(ANCHORS, 4);
     if memory.questions.is_empty() {
         let mut open: Vec<_> = memory.identification.registers().collect();
         open.retain(|register| !configured.contains(register));
         let question =
             |registers: &[RegisterId]| Question { registers: registers.to_vec(), silent: false };
-        memory.questions.extend(open.chunks(GetRegister::MAX).map(question));
+        let size = GetRegister::MAX.saturating_sub(anchors).max(1);
+        memory.questions.extend(open.chunks(size).map(question));
     }
+    let mut later = Vec::new();
     while let Some(mut question) = memory.questions.pop_front() {
         let open: Vec<_> = memory.identification.registers().collect();
         question.registers.retain(|register| open.contains(register));
-        let Some(command) = memory.command(&question.registers) else { continue };
+        if question.registers.is_empty() {
+            continue;
+        }
+        let known = memory.guard.shortest().into_iter();
+        let known = known.filter(|register| !question.registers.contains(register));
+        let asked: Vec<_> = question.registers.iter().copied().chain(known.take(anchors)).collect();
+        let Some(command) = memory.command(&asked) else { continue };
         match meter.request(&command, Tries::One, stop).await {
             Ok(answer) => {
-                let how = circumstances(meter, memory, &question.registers);
+                let how = circumstances(meter, memory, &asked);
+                let tells = !answer.is_empty() && how.clean && !how.may_be_late;
+                let mut untold = Vec::new();
                 for register in question.registers {
                     let value = answer.iter().find(|value| value.register == register);
                     match value.map(Reading::try_from) {
                         Some(Ok(reading)) => weigh(reading, how, polled, memory),
                         Some(Err(_)) => memory.identification.unreadable(register),
-                        None => memory.identification.left_out(register),
+                        None if tells => memory.identification.left_out(register),
+                        None => untold.push(register),
                     }
+                }
+                if !untold.is_empty() {
+                    later.push(Question { registers: untold, silent: false });
                 }
             }
             Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => {
@@ -394,6 +780,7 @@ async fn question(
             }
         }
     }
+    memory.questions.extend(later);
     confirm(meter, polled, memory, stop).await;
     learn(polled, memory);
 }
@@ -414,6 +801,7 @@ pub(super) async fn identify(
         };
         if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
             memory.identification.commands(meter_type, serial);
+            memory.recognized = Some(Instant::now());
         }
     }
     polled.news = memory.identification.news();
@@ -455,15 +843,19 @@ pub(super) fn withhold(polled: &mut Polled, memory: &mut Memory) {
     // A code that is there but was not read might have said so.
     let unread = !unread_codes(polled, memory).is_empty();
     let Polled { readings, missing, condition, .. } = polled;
-    readings.retain(|reading| {
-        let fault = condition.as_ref().and_then(|condition| condition.spoils(reading));
-        let why = fault
-            .map(Missing::Fault)
-            .or_else(|| (unread && condition::is_suspicious(reading)).then_some(Missing::NoAnswer));
-        let keep = why.is_none();
-        missing.extend(why.map(|why| (reading.register, why)));
-        keep
-    });
+    let mut withheld: Vec<(RegisterId, Missing)> = Vec::new();
+    let spoilt = condition.as_ref().map_or_else(Vec::new, |condition| condition.spoilt(readings));
+    withheld.extend(spoilt.into_iter().map(|(register, why)| (register, Missing::Fault(why))));
+    if unread {
+        let suspicious = readings.iter().filter(|it| condition::is_suspicious(it, readings));
+        withheld.extend(suspicious.map(|reading| (reading.register, Missing::NoAnswer)));
+    }
+    for (register, why) in withheld {
+        if readings.iter().any(|reading| reading.register == register) {
+            readings.retain(|reading| reading.register != register);
+            missing.push((register, why));
+        }
+    }
 }
 
 /// Asks for the registers in full requests, and takes from `groups` what is settled.
@@ -478,7 +870,13 @@ pub(super) async fn read_all(
     // been silenced by one register, so it is not this that it is asked for first.
     if memory.in_vain {
         match meter.request(&GetSerialNo, Tries::One, stop).await {
-            Ok(_) => memory.in_vain = false,
+            Ok(serial) => {
+                memory.in_vain = false;
+                if memory.is_foreign(serial) {
+                    polled.suspect = true;
+                    return;
+                }
+            }
             Err(RequestError::NoAnswer(heard)) if memory.others_wait => {
                 polled.trouble = Some(Trouble::Meter(heard));
                 return;
@@ -492,7 +890,9 @@ pub(super) async fn read_all(
         let once =
             memory.in_vain || (group.halved && (memory.thrifty || group.registers.len() > 1));
         let tries = if once { Tries::One } else { Tries::Three };
-        let heard = match meter.request(&command, tries, stop).await {
+        let result = meter.request(&command, tries, stop).await;
+        polled.note_silence(meter);
+        let heard = match result {
             Ok(answer) => {
                 memory.in_vain = false;
                 let how = circumstances(meter, memory, &group.registers);
@@ -520,6 +920,11 @@ pub(super) async fn read_all(
             Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
         };
         match probed {
+            Some(Ok(serial)) if memory.is_foreign(serial) => {
+                polled.suspect = true;
+                groups.push_front(group);
+                return;
+            }
             Some(Ok(_)) => {
                 for group in narrow_down(group, heard, polled, memory) {
                     groups.push_front(group);
@@ -548,20 +953,33 @@ fn settle(
     memory: &mut Memory,
 ) -> Option<Group> {
     let mut unsure = Vec::new();
+    // That a register is missing shows only beside others.
+    let anchors: Vec<_> = answer.iter().map(|value| value.register).take(ANCHORS).collect();
     for register in group.registers {
         let value = answer.iter().find(|value| value.register == register);
         match value.map(Reading::try_from) {
             Some(Ok(reading)) => weigh(reading, how, polled, memory),
             Some(Err(error)) => {
+                memory.absent.remove(&register);
                 memory.identification.unreadable(register);
                 polled.missing.push((register, error.into()));
             }
-            // A late answer is without what was not asked for then.
-            None if how.may_be_late && !group.again => unsure.push(register),
+            // A late answer is without what was not asked for then, and one without any register may
+            // be to anything.
+            None if (how.may_be_late || answer.is_empty()) && !group.again => unsure.push(register),
+            None if answer.is_empty() => {
+                memory.guard.left_out(register);
+                let known = memory.is_absent(register).cloned();
+                polled.missing.push((register, known.unwrap_or(Missing::Omitted)));
+            }
             None => leave_out(register, Missing::LeftOut, polled, memory),
         }
     }
-    (!unsure.is_empty()).then_some(Group { registers: unsure, again: true, ..group })
+    if unsure.is_empty() {
+        return None;
+    }
+    unsure.extend(anchors.iter().take(GetRegister::MAX.saturating_sub(unsure.len())));
+    Some(Group { registers: unsure, again: true, ..group })
 }
 
 /// What to ask next of a group that the meter did not answer while it is awake, last first.
@@ -614,7 +1032,9 @@ pub(super) async fn confirm(
                 polled.doubtful.extend(group);
                 continue;
             };
-            let answer = match meter.request(&command, Tries::Three, stop).await {
+            let result = meter.request(&command, Tries::Three, stop).await;
+            polled.note_silence(meter);
+            let answer = match result {
                 Ok(answer) => answer,
                 Err(RequestError::Broken(error)) => {
                     // They are read again over the next connection.
@@ -641,10 +1061,60 @@ pub(super) async fn confirm(
                 if let Some(doubt) = still.filter(Doubt::is_change) {
                     polled.changes.push((again.register, doubt));
                 }
-                memory.guard.accept(&again);
+                memory.guard.accept_confirmed(&again);
                 polled.readings.push(again);
             }
         }
+    }
+}
+
+/// Reads again what contradicts itself. What the meter says twice it means.
+async fn reconcile(
+    meter: &mut Meter<Box<dyn Stream>>,
+    polled: &mut Polled,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) {
+    for _ in 0..CONFIRMATIONS {
+        memory.consistency.look(&polled.readings);
+        let contradicted = memory.consistency.contradicted(&polled.readings);
+        if contradicted.is_empty() || polled.trouble.is_some() {
+            return;
+        }
+        let registers = contradicted.iter().flat_map(|relation| relation.registers());
+        let mut registers: Vec<_> = registers.collect();
+        registers.sort_unstable();
+        registers.dedup();
+        debug!("registers {registers:?} contradict each other");
+        let is_meant = |reading: &&Reading| registers.contains(&reading.register);
+        let earlier: Vec<Reading> = polled.readings.iter().filter(is_meant).cloned().collect();
+        polled.readings.retain(|reading| !registers.contains(&reading.register));
+        let mut groups = Groups::from([Group { again: true, ..Group::whole(&registers) }]);
+        read_all(meter, &mut groups, polled, memory, stop).await;
+        confirm(meter, polled, memory, stop).await;
+        let unread = groups.into_iter().flat_map(|group| group.registers);
+        polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
+        for relation in memory.consistency.contradicted(&polled.readings) {
+            if relation.is_as_before(&earlier, &polled.readings) {
+                memory.consistency.is_meant(relation);
+                // Flow and power are means of different times, and one may lag behind.
+                if relation == Relation::Power {
+                    debug!("registers {:?} {relation}", relation.registers());
+                    continue;
+                }
+                // What a broken sensor gives fits nothing; the info code says so.
+                let Polled { readings, .. } = &*polled;
+                let is_broken = |it: &Reading| condition::is_suspicious(it, readings);
+                if !readings.iter().any(is_broken) {
+                    polled.contradictions.push(relation);
+                }
+            }
+        }
+    }
+    for relation in memory.consistency.contradicted(&polled.readings) {
+        let registers = relation.registers();
+        polled.readings.retain(|reading| !registers.contains(&reading.register));
+        polled.missing.extend(registers.map(|register| (register, Missing::Doubtful)));
     }
 }
 
@@ -666,6 +1136,8 @@ pub(super) fn weigh(
     polled: &mut Polled,
     memory: &mut Memory,
 ) {
+    memory.absent.remove(&reading.register);
+    polled.readings.retain(|earlier| earlier.register != reading.register);
     // The last one is what the next must agree with.
     polled.doubtful.retain(|(earlier, _)| earlier.register != reading.register);
     if let Some(doubt) = memory.guard.doubt(&reading, how) {
@@ -682,26 +1154,40 @@ fn orders(count: usize) -> u128 {
     (1..).take(count).product()
 }
 
-/// The `turn`th order of some registers; after all orders the first comes again.
-pub(super) fn turned(registers: &[RegisterId], mut turn: usize) -> Vec<RegisterId> {
-    let mut left = registers.to_vec();
-    let mut order = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let (next, rest) = (turn.checked_rem(left.len()), turn.checked_div(left.len()));
-        order.push(left.remove(next.unwrap_or(0)));
-        turn = rest.unwrap_or(0);
+/// The `turn`th order of some registers; after all orders the first comes again. Each odd one is the
+/// one before it in reverse.
+pub(super) fn turned(registers: &[RegisterId], turn: usize) -> Vec<RegisterId> {
+    let (mut left, is_reverse) = (turn / 2, turn % 2 == 1);
+    let mut order: Vec<RegisterId> = Vec::with_capacity(registers.len());
+    for (index, register) in registers.iter().enumerate() {
+        // The first two keep their order, or there would be each order and its reverse twice.
+        let places = if index < 2 { 1 } else { index.saturating_add(1) };
+        let place = left.checked_rem(places).unwrap_or(0);
+        left = left.checked_div(places).unwrap_or(0);
+        order.insert(order.len().saturating_sub(place), *register);
+    }
+    if is_reverse {
+        order.reverse();
     }
     order
 }
 
-/// Notes that the meter does not have a register, so that it is not asked for again today. One
-/// that has been read before gets another chance first.
+/// Notes that the meter seems not to have a register. Where that is so in another poll too, it is not
+/// asked for again today. One that has been read before gets another chance first.
 fn leave_out(register: RegisterId, why: Missing, polled: &mut Polled, memory: &mut Memory) {
     if memory.guard.knows(register) {
-        memory.guard.forget(register);
+        memory.guard.left_out(register);
         polled.missing.push((register, Missing::NoAnswer));
-    } else {
-        memory.absent.insert(register, (Instant::now(), why.clone()));
-        polled.missing.push((register, why));
+        return;
     }
+    let (poll, since) = (memory.polls, Instant::now());
+    let known = memory.absent.get(&register);
+    let known = known.filter(|known| known.why == why && known.since.elapsed() < ABSENCE);
+    let is_certain = known.is_some_and(|known| known.is_certain || known.poll != poll);
+    let poll = known.map_or(poll, |known| known.poll);
+    memory.absent.insert(register, Absence { why: why.clone(), since, poll, is_certain });
+    // It was asked for alone, several times, before a meter that was awake.
+    let is_silent = why == Missing::Silences;
+    let shown = if is_certain || is_silent { why } else { Missing::Omitted };
+    polled.missing.push((register, shown));
 }

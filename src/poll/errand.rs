@@ -272,7 +272,11 @@ async fn work<O: Open>(
 ) -> bool {
     let Errand { what, tell } = errand;
     match what {
-        What::Placement => place(tell, plan, memory, stop).await,
+        What::Placement => {
+            // Whoever moves the head may move it to another meter.
+            memory.uncertain = true;
+            place(tell, plan, memory, stop).await
+        }
         What::Scan(registers) => {
             // What polls have learned is none of its business, nor the other way round.
             let mut own = Memory::new(plan.version);

@@ -13,8 +13,10 @@ use tracing::{debug, info, warn};
 use super::Plan;
 use super::ask::Polled;
 use crate::condition::Condition;
+use crate::consistency::Relation;
+use crate::identity::Exchange;
 use crate::meter::Heard;
-use crate::reading::Missing;
+use crate::reading::{Missing, Reading};
 use crate::transport::OpenError;
 use crate::words::RunsAs;
 
@@ -24,6 +26,8 @@ pub(super) enum Trouble {
     Port(OpenError),
     Broken(String),
     Meter(Heard),
+    /// It answers, but did not tell which meter it is, when it may be another one.
+    Unrecognized,
 }
 
 /// A serial server that ends the connection at once could as well not be opened.
@@ -58,6 +62,8 @@ pub(super) struct Journal {
     told: BTreeSet<RegisterId>,
     /// What keeps polls from being complete, if it was told, and how many were complete since.
     partial: Option<(Trouble, u32)>,
+    /// Relations between readings that the meter was said not to keep.
+    contradictions: BTreeSet<Relation>,
     /// What the meter said last of its faults.
     condition: Option<Condition>,
     /// What it may be, for what is said of it.
@@ -83,6 +89,7 @@ impl Journal {
             state: State::Unknown,
             told: BTreeSet::new(),
             partial: None,
+            contradictions: BTreeSet::new(),
             condition: None,
             models: Vec::new(),
         }
@@ -107,7 +114,14 @@ impl Journal {
     /// What to log of a poll.
     pub(super) fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
         let mut lines = Vec::new();
-        let Polled { readings, missing, changes, trouble, news, .. } = polled;
+        let Polled { readings, missing, changes, trouble, news, exchange, .. } = polled;
+        if let Some(exchange) = exchange {
+            lines.push(Entry::Warn(exchange_words(exchange, readings)));
+            // What was told was of the other one.
+            self.told.clear();
+            (self.partial, self.condition) = (None, None);
+            self.contradictions.clear();
+        }
         lines.extend(news.as_ref().map(|news| {
             let words = news.words(self.runs_as);
             if news.is_warning() { Entry::Warn(words) } else { Entry::Info(words) }
@@ -168,11 +182,26 @@ impl Journal {
                 register_words(*register)
             )));
         }
+        for relation in &polled.contradictions {
+            if self.contradictions.insert(*relation) {
+                let registers = relation.registers().map(|register| {
+                    register
+                        .info()
+                        .map_or_else(|| register.to_string(), |it| format!("`{}`", it.key))
+                });
+                lines.push(Entry::Warn(format!(
+                    "{} {relation}. The meter gives them so twice, so they are published.",
+                    listed(&registers)
+                )));
+            }
+        }
         let mut news: Vec<(&Missing, Vec<String>)> = Vec::new();
         for (register, reason) in missing {
-            if matches!(reason, Missing::NoAnswer | Missing::Doubtful)
-                || !self.told.insert(*register)
-            {
+            let may_come = matches!(
+                reason,
+                Missing::NoAnswer | Missing::Doubtful | Missing::Omitted | Missing::OtherMeter
+            );
+            if may_come || !self.told.insert(*register) {
                 continue;
             }
             let words = register_words(*register);
@@ -256,6 +285,36 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// What to log of an exchange, with what the new meter counts.
+fn exchange_words(exchange: &Exchange, readings: &[Reading]) -> String {
+    let counted = |readings: &mut dyn Iterator<Item = &Reading>| {
+        let shown: Vec<String> = readings
+            .map(|reading| {
+                let Reading { register, value, unit, .. } = reading;
+                let name =
+                    register.info().map_or_else(|| register.to_string(), |it| it.key.to_owned());
+                format!("`{name}` {value} {unit}").trim_end().to_owned()
+            })
+            .collect();
+        shown.join(", ")
+    };
+    let in_parentheses = |word: &str, counted: String| match counted.as_str() {
+        "" => counted,
+        counted => format!(" ({word}{counted})"),
+    };
+    let Exchange { from, last, to } = exchange;
+    let before = in_parentheses("last ", counted(&mut last.iter()));
+    let registers: Vec<_> = last.iter().map(|reading| reading.register).collect();
+    let now = readings.iter().filter(|reading| registers.contains(&reading.register));
+    let mut now: Vec<_> = now.collect();
+    now.sort_by_key(|reading| reading.register);
+    let now = in_parentheses("", counted(&mut now.into_iter()));
+    format!(
+        "The meter was exchanged: serial number {from}{before} is gone, and {to}{now} answers. From now \
+         on readings belong to {to}."
+    )
+}
+
 /// `energy (register 60)`
 fn register_words(register: RegisterId) -> String {
     match register.info() {
@@ -285,7 +344,8 @@ impl Trouble {
             // What a serial server says may have the time in it.
             (Self::Port(OpenError::Unwanted { .. }), Self::Port(OpenError::Unwanted { .. }))
             | (Self::Broken(_), Self::Broken(_))
-            | (Self::Meter(_), Self::Meter(_)) => true,
+            | (Self::Meter(_), Self::Meter(_))
+            | (Self::Unrecognized, Self::Unrecognized) => true,
             (Self::Port(this), Self::Port(other)) => this == other,
 
             _ => false,
@@ -298,6 +358,10 @@ impl Trouble {
             Self::Broken(error) => format!("The connection over {port} broke: {error}"),
             Self::Meter(Heard::Nothing) => format!("The meter is silent: no answer over {port}"),
             Self::Meter(heard) => format!("The meter cannot be read over {port}: {heard}"),
+            Self::Unrecognized => format!(
+                "The meter over {port} gives values, but not its serial number, so it may be another \
+                 meter than before"
+            ),
         }
     }
 
@@ -314,6 +378,10 @@ impl Trouble {
                     sleep_words(about),
                     server_words(about.port)
                 );
+            }
+            Self::Unrecognized => {
+                "Its values are published again once it has given its serial number. If this lasts, \
+                 move or turn the optical head a little."
             }
             Self::Meter(Heard::OwnEcho) => {
                 "The head works, since it sends back what it gets, but the meter does not answer: \

@@ -29,7 +29,7 @@ use self::journal::Journal;
 pub(crate) use self::journal::{count_words, words};
 pub use self::reader::{Progress, Reader, Scanned};
 use crate::condition::Condition;
-use crate::identity::{Identity, Version};
+use crate::identity::{Exchange, Identity, Version};
 use crate::line::Line;
 use crate::meter::Traffic;
 use crate::reading::{Missing, Reading};
@@ -84,7 +84,7 @@ const STEP: Duration = Duration::from_millis(100);
 pub const RECOVERY: Duration = Duration::from_secs(10);
 
 /// One poll's outcome: each register asked for is in exactly one of the two lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PollResult {
     /// What was read, in no particular order.
     pub readings: Vec<Reading>,
@@ -92,6 +92,11 @@ pub struct PollResult {
     pub missing: Vec<(RegisterId, Missing)>,
     /// Which meter this is, as far as it is known.
     pub identity: Identity,
+    /// Whether it is known whose readings these are, or that the meter never tells. Else they are
+    /// nobody's, and must not be kept with those of the meter that was there before.
+    pub is_recognized: bool,
+    /// That another meter is there since the poll before.
+    pub exchange: Option<Exchange>,
     /// What the meter says is wrong with it, where it was asked.
     pub condition: Option<Condition>,
     /// What went wrong, if something did, and what to do about it.
@@ -231,7 +236,8 @@ async fn run_with<O: Open>(
         journal.models = memory.identification.known_models();
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
-        let Polled { readings, missing, condition, trouble, .. } = polled;
+        let Polled { readings, missing, condition, trouble, exchange, .. } = polled;
+        let is_recognized = memory.identification.is_settled();
         let identity = memory.identification.identity();
         let trouble = trouble.map(|trouble| trouble.complaint(&journal.circumstances()));
         let now = Instant::now();
@@ -250,7 +256,17 @@ async fn run_with<O: Open>(
         }
         trigger.set_next(due);
         let traffic = memory.traffic.take();
-        let result = PollResult { readings, missing, identity, condition, trouble, took, traffic };
+        let result = PollResult {
+            readings,
+            missing,
+            identity,
+            is_recognized,
+            exchange,
+            condition,
+            trouble,
+            took,
+            traffic,
+        };
         // Nobody listens any more: the program is stopping.
         if results.send(result).await.is_err() {
             return;

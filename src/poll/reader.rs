@@ -56,7 +56,11 @@ impl Scanned {
             Missing::Fault(_) | Missing::NoValue(_) | Missing::Doubtful | Missing::WithoutE1 => {
                 Some(*register)
             }
-            Missing::LeftOut | Missing::Silences | Missing::NoAnswer => None,
+            Missing::Omitted
+            | Missing::LeftOut
+            | Missing::Silences
+            | Missing::NoAnswer
+            | Missing::OtherMeter => None,
         });
         let readings = self.readings.iter().map(|reading| reading.register);
         let all: BTreeSet<_> = readings.chain(odd).collect();
@@ -82,10 +86,21 @@ impl<O: Open> Reader<O> {
         });
         let identity = self.memory.identification.identity();
         let trouble = polled.trouble.map(|trouble| complaint(&trouble, &self.plan, &self.memory));
-        let Polled { readings, missing, condition, .. } = polled;
+        let Polled { readings, missing, condition, exchange, .. } = polled;
         let took = started.elapsed();
         let traffic = self.memory.traffic.take();
-        PollResult { readings, missing, identity, condition, trouble, took, traffic }
+        let is_recognized = self.memory.identification.is_settled();
+        PollResult {
+            readings,
+            missing,
+            identity,
+            is_recognized,
+            exchange,
+            condition,
+            trouble,
+            took,
+            traffic,
+        }
     }
 
     /// Reads other registers than before.
@@ -173,8 +188,9 @@ pub(super) async fn scan<O: Open>(
                 polled.missing.extend(doubtful);
             }
             let found = polled.readings.get(shown..).unwrap_or_default();
-            let to_show =
-                |reading: &&Reading| wanted.contains(&reading.register) && !is_suspicious(reading);
+            let to_show = |reading: &&Reading| {
+                wanted.contains(&reading.register) && !is_suspicious(reading, &polled.readings)
+            };
             let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
             progress(Progress { asked, found: &found });
             shown = polled.readings.len();
@@ -214,7 +230,8 @@ pub(super) async fn scan<O: Open>(
     readings.retain(|reading| wanted.contains(&reading.register));
     readings.sort_unstable_by_key(|reading| reading.register);
     odd.retain(|(register, reason)| {
-        !matches!(reason, Missing::LeftOut | Missing::NoAnswer) && wanted.contains(register)
+        !matches!(reason, Missing::Omitted | Missing::LeftOut | Missing::NoAnswer)
+            && wanted.contains(register)
     });
     odd.sort_by_key(|(register, _)| *register);
     let trouble = trouble.map(|trouble| complaint(&trouble, plan, memory));

@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use fastrand::Rng;
 use kmp::datalink::{self, Address, Cid, Packet};
-use kmp::frame::Direction;
+use kmp::frame::{Decoder, Direction, Event};
 use kmp::message::GetRegister;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
@@ -42,11 +44,17 @@ pub enum Fault {
     Stall,
     /// The connection (with `--pty` the answer) ends early.
     Closed,
+    /// The whole answer comes twice.
+    Doubled,
+    /// A right answer without registers comes instead.
+    Empty,
+    /// One value is wrong, the checksum right; not part of `all`.
+    Forged,
 }
 
 impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
+    /// All that a line and a serial server do: all of them but [`Self::Forged`].
+    pub const ALL: [Self; 14] = [
         Self::FlippedBits,
         Self::DroppedByte,
         Self::DoubledByte,
@@ -59,6 +67,8 @@ impl Fault {
         Self::Echo,
         Self::Stall,
         Self::Closed,
+        Self::Doubled,
+        Self::Empty,
     ];
 }
 
@@ -105,8 +115,8 @@ pub enum FaultRateError {
 const EACH: &str = "all";
 
 fn names() -> String {
-    let names = Fault::ALL.map(|fault| fault.to_string()).join(", ");
-    format!("{names}, {EACH}")
+    let names: Vec<_> = Fault::value_variants().iter().map(Fault::to_string).collect();
+    format!("{}, {EACH}", names.join(", "))
 }
 
 impl FromStr for FaultRate {
@@ -162,25 +172,35 @@ pub struct Faults {
     rates: Vec<(Fault, u32)>,
     /// How late a late answer is.
     lateness: Range<u64>,
+    /// How often each register was forged. Clones count together.
+    forgeries: Arc<Mutex<BTreeMap<RegisterId, u32>>>,
 }
 
 impl Faults {
     /// Each of these faults in so many of a thousand answers.
     #[must_use]
     pub fn new(seed: u64, rates: Vec<(Fault, u32)>) -> Self {
-        Self { random: Rng::with_seed(seed), rates, lateness: 2_000..20_000 }
+        let forgeries = Arc::default();
+        Self { random: Rng::with_seed(seed), rates, lateness: 2_000..20_000, forgeries }
+    }
+
+    /// How often each register was forged so far, also by clones of these.
+    #[must_use]
+    pub fn forgeries(&self) -> BTreeMap<RegisterId, u32> {
+        self.forgeries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The faults that a user asked for; of what was said twice the last counts. `None` where none
     /// can happen.
     #[must_use]
     pub fn from_rates(seed: u64, said: &[FaultRate]) -> Option<Self> {
-        let rate = |fault| {
-            let says = |rate: &&FaultRate| rate.fault.is_none_or(|said| said == fault);
+        let rate = |fault: &Fault| {
+            let of_all = Fault::ALL.contains(fault);
+            let says = |rate: &&FaultRate| rate.fault.map_or(of_all, |said| said == *fault);
             said.iter().rev().find(says).map_or(0, |rate| rate.per_thousand)
         };
-        let rates = Fault::ALL.map(|fault| (fault, rate(fault)));
-        let rates: Vec<_> = rates.into_iter().filter(|(_, rate)| *rate > 0).collect();
+        let rates = Fault::value_variants().iter().map(|fault| (*fault, rate(fault)));
+        let rates: Vec<_> = rates.filter(|(_, rate)| *rate > 0).collect();
         (!rates.is_empty()).then(|| Self::new(seed, rates))
     }
 
@@ -239,6 +259,18 @@ impl Faults {
                     bytes.truncate(random.usize(0..=bytes.len()));
                     close = true;
                 }
+                Fault::Doubled => bytes.extend_from_within(..),
+                Fault::Empty => bytes = empty(&bytes),
+                Fault::Forged => {
+                    let (answer, register) = forged(random, bytes);
+                    bytes = answer;
+                    let mut forgeries =
+                        self.forgeries.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(register) = register {
+                        let count = forgeries.entry(register).or_default();
+                        *count = count.saturating_add(1);
+                    }
+                }
             }
         }
         before.append(&mut bytes);
@@ -269,6 +301,50 @@ fn other_register(random: &mut Rng) -> Vec<u8> {
     let values: Vec<RegisterValue> = value.into_iter().collect();
     let data = GetRegister::emit_answer(&values);
     frame(Address::HEAT_METER, Cid::GET_REGISTER, &data)
+}
+
+/// The answer to a request for registers, without registers; another answer as it is.
+fn empty(answer: &[u8]) -> Vec<u8> {
+    match values_of(answer) {
+        Some(_) => frame(Address::HEAT_METER, Cid::GET_REGISTER, &[]),
+        None => answer.to_vec(),
+    }
+}
+
+/// The same answer with another mantissa in one of its registers, and which that is.
+fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
+    let Some(mut values) = values_of(&answer).filter(|values| !values.is_empty()) else {
+        return (answer, None);
+    };
+    let index = random.usize(0..values.len());
+    let Some(value) = values.get_mut(index) else { return (answer, None) };
+    let mut mantissa = value.mantissa().to_vec();
+    // As if a bit had flipped.
+    let bit = random.u32(0..8);
+    if let Some(byte) = pick(random, &mut mantissa) {
+        *byte ^= 1_u8.wrapping_shl(bit);
+    }
+    let register = value.register;
+    let forged = RegisterValue::new(register, value.unit, value.sign_exponent, mantissa);
+    *value = forged.unwrap_or_else(|| value.clone());
+    let data = GetRegister::emit_answer(&values);
+    (frame(Address::HEAT_METER, Cid::GET_REGISTER, &data), Some(register))
+}
+
+/// The registers in a whole answer; `None` where it is no answer with registers.
+fn values_of(answer: &[u8]) -> Option<Vec<RegisterValue>> {
+    let mut decoder = Decoder::new();
+    let event = answer.iter().find_map(|byte| decoder.push(*byte))?;
+    let Event::Frame { body, .. } = event else { return None };
+    let packet = datalink::parse(&body).ok().filter(|packet| packet.cid == Cid::GET_REGISTER)?;
+    let mut values = Vec::new();
+    let mut rest = packet.data;
+    while !rest.is_empty() {
+        let (value, after) = RegisterValue::parse(rest)?;
+        values.push(value);
+        rest = after;
+    }
+    Some(values)
 }
 
 fn other_address(random: &mut Rng) -> Vec<u8> {
@@ -316,8 +392,9 @@ mod tests {
 
     #[test]
     fn every_fault_has_a_name_that_leads_back_to_it() {
-        assert_eq!(Fault::ALL, Fault::value_variants());
-        for fault in Fault::ALL {
+        let all = Fault::ALL.iter().chain([&Fault::Forged]);
+        assert!(all.eq(Fault::value_variants()));
+        for fault in Fault::value_variants().iter().copied() {
             let rate: FaultRate = format!("{fault}=1%").parse().unwrap();
             assert_eq!(rate, FaultRate { fault: Some(fault), per_thousand: 10 });
         }
@@ -336,9 +413,33 @@ mod tests {
         assert_eq!(of("noise=5% late=0.1%"), Some(vec![(Fault::Noise, 50), (Fault::Late, 1)]));
         assert_eq!(of("noise=5% noise=0%"), None);
         let all = of("noise=5% all=1% echo=100% stall=0%").unwrap();
-        assert_eq!(all.len(), 11);
+        assert_eq!(all.len(), 13);
+        assert!(!all.iter().any(|(fault, _)| *fault == Fault::Forged));
+        assert_eq!(of("all=0% forged=2%"), Some(vec![(Fault::Forged, 20)]));
         assert!(all.contains(&(Fault::Noise, 10)) && all.contains(&(Fault::Echo, 1000)));
         assert!(Faults::from_rates(1, &[]).is_none());
+    }
+
+    /// Right frames that say nothing, say it twice, or say something else.
+    #[test]
+    fn right_frames_may_be_wrong() {
+        let register = RegisterId::new(60);
+        let value = RegisterValue::from_decimal(register, Unit::NUMBER, Decimal::from(1000), 4);
+        let data = GetRegister::emit_answer(&[value.unwrap()]);
+        let answer = frame(Address::HEAT_METER, Cid::GET_REGISTER, &data);
+        let of = |fault| {
+            let pieces = Faults::new(1, vec![(fault, 1000)]).distort(&[], &answer);
+            pieces.into_iter().flat_map(|piece| piece.bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Fault::Doubled), [answer.clone(), answer.clone()].concat());
+        assert_eq!(values_of(&of(Fault::Empty)), Some(vec![]));
+        let forged = values_of(&of(Fault::Forged)).unwrap();
+        assert_eq!((forged.len(), forged[0].register), (1, register));
+        assert_ne!(of(Fault::Forged), answer);
+        // What has no registers stays as it is.
+        let serial = frame(Address::HEAT_METER, Cid::GET_SERIAL_NO, &[0, 0, 0, 1]);
+        let pieces = Faults::new(1, vec![(Fault::Empty, 1000)]).distort(&[], &serial);
+        assert_eq!(pieces[0].bytes, serial);
     }
 
     #[test]

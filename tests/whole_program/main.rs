@@ -11,6 +11,7 @@
 mod broker;
 mod certificates;
 mod encrypted;
+mod exchange;
 mod home;
 mod logs;
 mod mosquitto;
@@ -51,7 +52,8 @@ async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A simulated meter in this process.
 struct Meter {
     com_port: String,
-    _registers: watch::Sender<Registers>,
+    /// What it holds, which may change.
+    registers: watch::Sender<Registers>,
     _serving: JoinSet<()>,
 }
 
@@ -63,7 +65,7 @@ async fn meter_on_tcp(registers: Registers, behaviour: Behaviour) -> Meter {
     serving.spawn(async move {
         Simulator::new(registers, behaviour).serve_tcp(listener).await.unwrap();
     });
-    Meter { com_port, _registers: sender, _serving: serving }
+    Meter { com_port, registers: sender, _serving: serving }
 }
 
 /// The simulator's example, set to kWh, which answers at once.
@@ -79,7 +81,7 @@ fn meter_on_pty(registers: Registers, behaviour: Behaviour) -> Meter {
         Simulator::new(registers, behaviour).serve_pty(pty).await;
     });
     let com_port = path.to_str().unwrap().to_owned();
-    Meter { com_port, _registers: sender, _serving: serving }
+    Meter { com_port, registers: sender, _serving: serving }
 }
 
 /// The sample of the older Python program, to the letter, with other addresses and a shorter

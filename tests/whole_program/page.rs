@@ -14,6 +14,32 @@ use crate::{example_meter, meter_on_tcp, patiently};
 
 const SECRET: &str = "correct horse battery staple";
 
+/// Where a program that has just been started has its page.
+pub(crate) async fn address(program: &mut Program) -> SocketAddr {
+    let line = program.says("The status page is at http://").await;
+    line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
+}
+
+async fn send(page: SocketAddr, request: String) -> String {
+    let mut stream = TcpStream::connect(page).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    patiently("the page", stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+async fn get(page: SocketAddr, path: &str) -> String {
+    let answer = send(page, format!("GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n")).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    body.to_owned()
+}
+
+/// What the page says of all meters, for programs.
+pub(crate) async fn state(page: SocketAddr) -> Value {
+    serde_json::from_str(&get(page, "/api/v1/state").await).unwrap()
+}
+
 /// The program with its page; one poll an hour, so that what comes sooner was asked for.
 struct Running {
     program: Program,
@@ -30,26 +56,18 @@ impl Running {
             broker.port()
         );
         let mut program = Program::start_by(&yaml, &[("WEB_ENABLED", "yes")]);
-        let line = program.says("The status page is at http://").await;
-        let page = line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap();
+        let page = address(&mut program).await;
         program.says("Read 2 of 2 values").await;
         program.says("Connected to the broker").await;
         Self { program, page }
     }
 
     async fn send(&self, request: String) -> String {
-        let mut stream = TcpStream::connect(self.page).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        patiently("the page", stream.read_to_string(&mut answer)).await.unwrap();
-        answer
+        send(self.page, request).await
     }
 
     async fn get(&self, path: &str) -> String {
-        let answer = self.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.page)).await;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
-        body.to_owned()
+        get(self.page, path).await
     }
 
     /// Presses a button, as the page does.
@@ -63,7 +81,7 @@ impl Running {
     }
 
     async fn state(&self) -> Value {
-        serde_json::from_str(&self.get("/api/v1/state").await).unwrap()
+        state(self.page).await
     }
 
     async fn events(&self) -> Events {

@@ -1,0 +1,289 @@
+//! Readings of one poll that must fit together: an answer with one wrong gauge passes its checksum
+//! once in 65,536 times, but it contradicts the others.
+//!
+//! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10), to the last
+//!   digit in every captured answer that has all three.
+//! - The power is what the flow gives off over the difference: 1.16 kWh for each cubic metre and
+//!   kelvin. The three are measured at different moments, and each is a mean of its own, so only what
+//!   is several times too much counts.
+//!
+//! What contradicts itself is read again in one request. A meter that says the same again means it: it
+//! is published, told once, and this relation is not looked at for a day.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use kmp::register::RegisterId;
+use kmp::unit::Unit;
+use kmp::value::Value;
+use rust_decimal::Decimal;
+use tokio::time::Instant;
+
+use crate::guard::are_near;
+use crate::reading::Reading;
+
+const FLOW: RegisterId = RegisterId::new(74);
+const POWER: RegisterId = RegisterId::new(80);
+const TEMPERATURE_1: RegisterId = RegisterId::new(86);
+const TEMPERATURE_2: RegisterId = RegisterId::new(87);
+const DIFFERENCE: RegisterId = RegisterId::new(89);
+
+/// The registers that are compared with each other: they belong into one request.
+pub const RELATED: [RegisterId; 5] = [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE, POWER, FLOW];
+
+/// For so long a relation that a meter does not keep is not looked at.
+const PEACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What readings of one poll must be to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relation {
+    /// t1 - t2 is the difference.
+    Difference,
+    /// Flow and difference make the power.
+    Power,
+}
+
+impl Relation {
+    const ALL: [Self; 2] = [Self::Difference, Self::Power];
+
+    /// The registers that it is between.
+    #[must_use]
+    pub const fn registers(self) -> [RegisterId; 3] {
+        match self {
+            Self::Difference => [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE],
+            Self::Power => [POWER, FLOW, DIFFERENCE],
+        }
+    }
+
+    fn of(self, readings: &[Reading]) -> Option<[&Reading; 3]> {
+        let of = |register| readings.iter().find(|reading| reading.register == register);
+        let [first, second, third] = self.registers().map(of);
+        Some([first?, second?, third?])
+    }
+
+    /// By how much the difference is not t1 - t2.
+    fn off(self, readings: &[Reading]) -> Option<Decimal> {
+        let [first, second, third] = self.of(readings)?;
+        kelvin(third)?.checked_sub(celsius(first)?.checked_sub(celsius(second)?)?)
+    }
+
+    /// Whether readings contradict it; not where one of them is not there, or in another unit.
+    fn is_contradicted(self, readings: &[Reading]) -> Option<bool> {
+        let [first, second, third] = self.of(readings)?;
+        match self {
+            Self::Difference => {
+                let step = [first, second, third].into_iter().filter_map(Reading::step).max()?;
+                Some(self.off(readings)?.abs() > step.checked_mul(ROUNDED)?)
+            }
+            Self::Power => {
+                let (power, flow) = (kilowatts(first)?.abs(), cubic_metres_per_hour(second)?.abs());
+                let flowing = flow.checked_mul(kelvin(third)?.abs())?.checked_mul(HEAT)?;
+                let is_much_more = |much: Decimal, little: Decimal| {
+                    Some(much > little.checked_mul(TIMES)?.checked_add(ROOM)?)
+                };
+                Some(is_much_more(power, flowing)? || is_much_more(flowing, power)?)
+            }
+        }
+    }
+
+    /// Whether two readings contradict it in the same way: the meter means it.
+    #[must_use]
+    pub fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
+        let near = || {
+            let pairs = self.of(before)?.into_iter().zip(self.of(now)?);
+            Some(pairs.into_iter().all(|(before, now)| are_near(before, now)))
+        };
+        let as_far_off = || {
+            let by = self.off(before)?.checked_sub(self.off(now)?)?.abs();
+            let step = self.of(now)?.into_iter().filter_map(Reading::step).max()?;
+            Some(by <= step.checked_mul(ROUNDED)?)
+        };
+        match self {
+            Self::Difference => as_far_off(),
+            Self::Power => near(),
+        }
+        .unwrap_or(false)
+    }
+}
+
+/// So many steps of the last digit: each of the three may be rounded by half a step.
+const ROUNDED: Decimal = Decimal::ONE;
+
+/// A cubic metre of water gives off so many kWh for each kelvin: its density times its heat capacity,
+/// which make 1.16 at 20 °C and 1.13 at 80 °C.
+const HEAT: Decimal = Decimal::from_parts(116, 0, 0, false, 2);
+
+/// So many times as much power as the flow gives off, or as little.
+const TIMES: Decimal = Decimal::from_parts(4, 0, 0, false, 0);
+
+/// And so many kW besides: what is small changes fast.
+const ROOM: Decimal = Decimal::TEN;
+
+fn number(reading: &Reading) -> Option<Decimal> {
+    match &reading.value {
+        Value::Number(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn celsius(reading: &Reading) -> Option<Decimal> {
+    number(reading).filter(|_| reading.unit == Unit::CELSIUS)
+}
+
+fn kelvin(reading: &Reading) -> Option<Decimal> {
+    number(reading).filter(|_| matches!(reading.unit, Unit::KELVIN | Unit::CELSIUS))
+}
+
+fn kilowatts(reading: &Reading) -> Option<Decimal> {
+    let places = match reading.unit {
+        Unit::WATT => Decimal::new(1, 3),
+        Unit::KILOWATT => Decimal::ONE,
+        Unit::MEGAWATT => Decimal::ONE_THOUSAND,
+        _ => return None,
+    };
+    number(reading)?.checked_mul(places)
+}
+
+fn cubic_metres_per_hour(reading: &Reading) -> Option<Decimal> {
+    let places = match reading.unit {
+        Unit::LITRE_PER_HOUR => Decimal::new(1, 3),
+        Unit::CUBIC_METRE_PER_HOUR => Decimal::ONE,
+        _ => return None,
+    };
+    number(reading)?.checked_mul(places)
+}
+
+/// Completes "`temp1`, `temp2` and `tempdiff` …".
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Difference => "do not fit together: the difference is not `temp1` - `temp2`",
+            Self::Power => {
+                "do not fit together: the power is not what this flow gives off over this difference"
+            }
+        })
+    }
+}
+
+/// Which relations a meter keeps.
+#[derive(Debug, Default)]
+pub struct Consistency {
+    /// Those that it was seen not to keep, and when.
+    broken: BTreeMap<Relation, Instant>,
+}
+
+impl Consistency {
+    /// Looks whether the meter keeps a relation again that it did not keep.
+    pub fn look(&mut self, readings: &[Reading]) {
+        self.broken.retain(|relation, _| relation.is_contradicted(readings) != Some(false));
+    }
+
+    /// The relations that the readings of a poll contradict.
+    #[must_use]
+    pub fn contradicted(&self, readings: &[Reading]) -> Vec<Relation> {
+        let counts = |relation: &Relation| {
+            self.broken.get(relation).is_none_or(|since| since.elapsed() >= PEACE)
+                && relation.is_contradicted(readings) == Some(true)
+        };
+        Relation::ALL.into_iter().filter(counts).collect()
+    }
+
+    /// Notes that the meter means what contradicts a relation.
+    pub fn is_meant(&mut self, relation: Relation) {
+        self.broken.insert(relation, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::value::RegisterValue;
+
+    use super::*;
+
+    fn reading(register: RegisterId, unit: Unit, value: i64, places: u32) -> Reading {
+        let value = Decimal::new(value, places);
+        let value = RegisterValue::from_decimal(register, unit, value, 4).unwrap();
+        Reading::try_from(&value).unwrap()
+    }
+
+    fn temperatures(t1: i64, t2: i64, difference: i64) -> Vec<Reading> {
+        vec![
+            reading(TEMPERATURE_1, Unit::CELSIUS, t1, 2),
+            reading(TEMPERATURE_2, Unit::CELSIUS, t2, 2),
+            reading(DIFFERENCE, Unit::KELVIN, difference, 2),
+        ]
+    }
+
+    fn heat(tenths_of_kilowatts: i64, litres: i64, hundredths: i64) -> Vec<Reading> {
+        vec![
+            reading(POWER, Unit::KILOWATT, tenths_of_kilowatts, 1),
+            reading(FLOW, Unit::LITRE_PER_HOUR, litres, 0),
+            reading(DIFFERENCE, Unit::KELVIN, hundredths, 2),
+        ]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_difference_is_what_the_temperatures_say() {
+        let known = Consistency::default();
+        let contradicted =
+            |t1, t2, difference| !known.contradicted(&temperatures(t1, t2, difference)).is_empty();
+        // A captured answer (gemu2015/Sonoff-Tasmota issue 38), and the same with one wrong gauge.
+        assert!(!contradicted(6_725, 2_691, 4_034));
+        assert!(contradicted(0, 2_691, 4_034));
+        assert!(contradicted(6_725, 2_694, 4_034));
+        // Rounded in the meter; and cooling.
+        assert!(!contradicted(6_725, 2_692, 4_034));
+        assert!(!contradicted(654, 1_174, -520));
+        assert!(contradicted(654, 1_174, 520));
+        // Nothing to compare with.
+        assert_eq!(known.contradicted(&temperatures(0, 2_691, 4_034)[1..]), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn power_is_about_what_flow_and_difference_make() {
+        let known = Consistency::default();
+        let contradicted = |power, flow, difference| {
+            !known.contradicted(&heat(power, flow, difference)).is_empty()
+        };
+        // 128 l/h over 40.34 K give 6.0 kW.
+        assert!(!contradicted(64, 128, 4_034));
+        assert!(!contradicted(0, 128, 4_034), "a tap was opened just now");
+        assert!(!contradicted(320, 128, 4_034), "and closed");
+        assert!(contradicted(900, 128, 4_034));
+        assert!(contradicted(64, 9_000, 4_034));
+        assert!(contradicted(0, 600, 4_034));
+        assert!(!contradicted(0, 0, 0));
+        assert!(contradicted(500, 0, 0));
+        assert!(!contradicted(-64, 128, -4_034), "cooling");
+    }
+
+    /// Two wrong values are hardly ever wrong by the same.
+    #[test]
+    fn a_meter_that_means_it_says_the_same_again() {
+        let is_as_before = |before: [i64; 3], now: [i64; 3]| {
+            let [before, now] = [before, now].map(|[t1, t2, it]| temperatures(t1, t2, it));
+            Relation::Difference.is_as_before(&before, &now)
+        };
+        assert!(is_as_before([6_000, 2_000, 1_000], [6_100, 2_050, 1_050]));
+        assert!(!is_as_before([6_000, 2_000, 4_032], [6_000, 2_000, 4_064]));
+        assert!(Relation::Power.is_as_before(&heat(0, 600, 4_034), &heat(0, 620, 4_000)));
+        assert!(!Relation::Power.is_as_before(&heat(0, 600, 4_034), &heat(300, 620, 4_000)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_meter_that_means_it_is_left_alone_for_a_day() {
+        let mut known = Consistency::default();
+        let odd = temperatures(6_000, 2_000, 1_000);
+        assert_eq!(known.contradicted(&odd), [Relation::Difference]);
+        known.is_meant(Relation::Difference);
+        known.look(&odd);
+        assert_eq!(known.contradicted(&odd), []);
+        // Once it fits again, the next contradiction is news.
+        known.look(&temperatures(6_000, 2_000, 4_000));
+        assert_eq!(known.contradicted(&odd), [Relation::Difference]);
+        known.is_meant(Relation::Difference);
+        tokio::time::advance(PEACE).await;
+        assert_eq!(known.contradicted(&odd), [Relation::Difference]);
+    }
+}

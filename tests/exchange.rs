@@ -1,0 +1,360 @@
+//! Whose readings they are: a meter is exchanged in every way that there is, on paused time. Nothing
+//! that one meter gave is ever filed under the serial number of another.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test ends with a panic"
+)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kamstrup2mqtt::history::{History, MeterKey, Noted};
+use kamstrup2mqtt::identity::Version;
+use kamstrup2mqtt::line::Line;
+use kamstrup2mqtt::poll::{self, Beat, Legacy, Plan, PollResult, Trigger};
+use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
+use kamstrup2mqtt::transport::{Open, OpenError, Stream};
+use kamstrup2mqtt::words::RunsAs;
+use kmp::message::SerialNumber;
+use kmp::register::RegisterId;
+use kmp::unit::Unit;
+use kmp::value::{RegisterValue, Value};
+use rust_decimal::Decimal;
+use tokio::io::{DuplexStream, duplex};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const OLD: u32 = 6_131_453;
+const NEW: u32 = 80_713_078;
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
+/// What a meter holds after so many polls. No value of one is one of the other.
+fn meter(serial: u32, energy: i64, polls: i64) -> Registers {
+    let mut registers = Registers::empty();
+    registers.serial = SerialNumber::new(serial);
+    let odd = i64::from(serial % 2);
+    let (t1, t2) = (6_000 + 4 * (polls % 7) + odd, 3_000 + 4 * (polls % 5) + 3 * odd);
+    let rows = [
+        (60, Unit::KILOWATT_HOUR, 0, 2 * (energy / 2 + polls) + odd, 4),
+        (68, Unit::CUBIC_METRE, 2, 2 * (energy * 3 + polls) + odd, 4),
+        (74, Unit::LITRE_PER_HOUR, 0, 200 + 2 * (polls % 3) + odd, 2),
+        (80, Unit::KILOWATT, 1, 70 + 2 * (polls % 4) + odd, 2),
+        (86, Unit::CELSIUS, 2, t1, 2),
+        (87, Unit::CELSIUS, 2, t2, 2),
+        (89, Unit::KELVIN, 2, t1 - t2, 2),
+        (99, Unit::NUMBER, 0, 0, 2),
+        (1001, Unit::NUMBER, 0, i64::from(serial), 4),
+        (1004, Unit::HOUR, 0, 2 * (energy + polls / 12) + odd, 4),
+    ];
+    for (id, unit, places, value, length) in rows {
+        let value = Decimal::new(value, places);
+        let register = RegisterId::new(id);
+        registers.insert(RegisterValue::from_decimal(register, unit, value, length).unwrap());
+    }
+    registers
+}
+
+/// The serial number of the meter that gave a value. Difference and info code are even for both.
+fn giver(register: RegisterId, value: &Value) -> Option<u32> {
+    let Value::Number(number) = value else { return None };
+    let is_odd = (number.mantissa() % 2) == 1;
+    let tells = ![89, 99].contains(&register.get());
+    tells.then_some(if is_odd { OLD } else { NEW })
+}
+
+struct Port {
+    connections: mpsc::UnboundedSender<DuplexStream>,
+    is_silent: Arc<AtomicBool>,
+}
+
+impl Open for Port {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        let (near, mut far) = duplex(4096);
+        if self.is_silent.load(Ordering::Relaxed) {
+            tokio::spawn(async move {
+                drop(tokio::io::copy(&mut far, &mut tokio::io::sink()).await);
+            });
+        } else {
+            self.connections.send(far).map_err(|_| OpenError::Refused)?;
+        }
+        Ok(Box::new(near))
+    }
+}
+
+/// What happens between two polls.
+#[derive(Clone, Copy)]
+enum Event {
+    Nothing,
+    Silence,
+    Becomes(u32, i64),
+    /// The program is started again; meanwhile the meter became this one.
+    RestartAt(u32, i64),
+    /// Another task goes on, as after a change of the configuration, with this meter.
+    ReloadAt(u32, i64),
+}
+
+use Event::{Becomes, Nothing, ReloadAt, RestartAt, Silence};
+
+struct House {
+    held: watch::Sender<Registers>,
+    is_silent: Arc<AtomicBool>,
+    connections: mpsc::UnboundedSender<DuplexStream>,
+    /// What is read.
+    names: &'static str,
+    history: History,
+    _serving: JoinSet<()>,
+}
+
+/// A running program's side.
+struct Polling {
+    results: mpsc::Receiver<PollResult>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl House {
+    fn new(names: &'static str, faults: Option<Faults>, file: PathBuf) -> Self {
+        let (held, registers) = watch::channel(meter(OLD, 28_316, 0));
+        let turnaround = Duration::from_millis(200);
+        let behaviour =
+            Behaviour { turnaround, line: Some(Line::new(1200)), ..Behaviour::default() };
+        let mut simulator = Simulator::new(registers, behaviour);
+        if let Some(faults) = faults {
+            simulator = simulator.with_faults(faults);
+        }
+        let (connections, accepted) = mpsc::unbounded_channel();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { simulator.serve_each(accepted).await });
+        let now = "2026-11-24T00:00:00+00:00[UTC]".parse().unwrap();
+        let history = History::start(Some(file), &now);
+        Self { held, is_silent: Arc::default(), connections, names, history, _serving: serving }
+    }
+
+    fn start(&self, legacy: &Legacy) -> Polling {
+        let registers = self.names.split(' ').map(|id| RegisterId::new(id.parse().unwrap()));
+        let port =
+            Port { connections: self.connections.clone(), is_silent: Arc::clone(&self.is_silent) };
+        let plan = Plan {
+            port,
+            port_name: "port".to_owned(),
+            line: Line::new(1200),
+            registers: registers.collect(),
+            version: Version::Auto,
+            interval: FIVE_MINUTES,
+            runs_as: RunsAs::Program,
+        };
+        let (sender, results) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let beat = Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap());
+        let polling =
+            poll::run_knowing(legacy.clone(), plan, beat, sender, Trigger::default(), stop.clone());
+        Polling { results, stop, task: tokio::spawn(polling) }
+    }
+
+    fn key(serial: Option<SerialNumber>) -> MeterKey {
+        MeterKey::new(Some("house".parse().unwrap()), serial)
+    }
+
+    /// Files a poll as the program does, and checks that it is filed under its own meter.
+    fn file(&self, result: &PollResult, number: i64) -> usize {
+        if !result.is_recognized {
+            return 0;
+        }
+        let time = Timestamp::from_second(1_780_000_000 + 300 * number).unwrap();
+        let mut noted = Vec::new();
+        for reading in &result.readings {
+            let serial = result.identity.serial.unwrap();
+            if let Some(giver) = giver(reading.register, &reading.value) {
+                assert_eq!(SerialNumber::new(giver), serial, "poll {number}: {result:#?}");
+            }
+            let Value::Number(value) = reading.value else { continue };
+            noted.push(Noted {
+                parameter: reading.register.to_string(),
+                value,
+                unit: None,
+                is_counter: [60, 68].contains(&reading.register.get()),
+            });
+        }
+        self.history.note(&Self::key(result.identity.serial), time, &noted);
+        noted.len()
+    }
+}
+
+struct Outcome {
+    /// Values that were filed.
+    filed: usize,
+    /// Polls with readings that could not be filed.
+    unfiled: usize,
+    exchanges: Vec<(u32, u32)>,
+    /// Whose the last readings were.
+    last: Option<SerialNumber>,
+}
+
+/// Polls until the events have happened, each before a poll, and then six times more.
+async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> Outcome {
+    let folder = tempfile::TempDir::new().unwrap();
+    let house = House::new(names, faults, folder.path().join("history.db"));
+    let mut legacy = Legacy::default();
+    let mut polling = house.start(&legacy);
+    let mut outcome = Outcome { filed: 0, unfiled: 0, exchanges: Vec::new(), last: None };
+    let (mut serial, mut energy) = (OLD, 28_316);
+    let calm = std::iter::repeat_n(&Nothing, 6);
+    for (number, event) in (1..).zip(events.iter().chain(calm)) {
+        house.is_silent.store(matches!(event, Silence), Ordering::Relaxed);
+        if let Becomes(becomes, counts) | RestartAt(becomes, counts) | ReloadAt(becomes, counts) =
+            event
+        {
+            (serial, energy) = (*becomes, *counts);
+        }
+        match event {
+            RestartAt(..) | ReloadAt(..) => {
+                polling.stop.cancel();
+                while polling.results.recv().await.is_some() {}
+                (&mut polling.task).await.unwrap();
+            }
+            Nothing | Silence | Becomes(..) => {}
+        }
+        house.held.send_replace(meter(serial, energy, number));
+        match event {
+            RestartAt(..) => {
+                legacy = Legacy::default();
+                polling = house.start(&legacy);
+            }
+            ReloadAt(..) => polling = house.start(&legacy),
+            Nothing | Silence | Becomes(..) => {}
+        }
+        let result = polling.results.recv().await.unwrap();
+        outcome.filed += house.file(&result, number);
+        outcome.unfiled += usize::from(!result.is_recognized && !result.readings.is_empty());
+        let numbers = |serial: &SerialNumber| serial.to_string().parse::<u32>().unwrap();
+        let exchange = result.exchange.as_ref();
+        outcome.exchanges.extend(exchange.map(|it| (numbers(&it.from), numbers(&it.to))));
+        if !result.readings.is_empty() {
+            outcome.last = result.identity.serial;
+        }
+    }
+    polling.stop.cancel();
+    // What stands in the history of each meter is its own.
+    let reader = house.history.reader();
+    house.history.close();
+    let all = (Timestamp::MIN, Timestamp::MAX);
+    for serial in [OLD, NEW] {
+        let key = House::key(Some(SerialNumber::new(serial)));
+        for name in names.split(' ').filter(|name| *name != "89") {
+            for point in reader.readings(&key, name, all).unwrap() {
+                let register = RegisterId::new(name.parse().unwrap());
+                let giver = giver(register, &Value::Number(point.value)).unwrap();
+                assert_eq!(giver, serial, "{name} {point:?}");
+            }
+        }
+    }
+    outcome
+}
+
+/// How many lines of each kind; more with `KAMSTRUP2MQTT_TEST_SEEDS`.
+fn seeds() -> u64 {
+    let seeds = std::env::var("KAMSTRUP2MQTT_TEST_SEEDS").ok();
+    seeds.map_or(2, |seeds| seeds.parse().unwrap())
+}
+
+/// Energy, volume, power, flow, t1, t2, difference.
+const SEVEN: &str = "60 68 80 74 86 87 89";
+
+const ONCE: [(u32, u32); 1] = [(OLD, NEW)];
+
+/// Without faults on the line nothing is lost but the poll in which the exchange shows.
+async fn is_filed(names: &'static str, events: &[Event], exchanges: &[(u32, u32)], last: u32) {
+    let outcome = live(names, None, events).await;
+    assert_eq!(outcome.exchanges, exchanges);
+    assert_eq!(outcome.last, Some(SerialNumber::new(last)));
+    let silent = events.iter().filter(|event| matches!(event, Silence)).count();
+    let all = (events.len() + 6 - silent) * names.split(' ').count();
+    assert_eq!((outcome.filed, outcome.unfiled), (all, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_meter_falls_silent_and_another_one_answers() {
+    is_filed(SEVEN, &[Nothing, Nothing, Silence, Silence, Becomes(NEW, 12)], &ONCE, NEW).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_counters_may_be_larger_or_nearly_the_same() {
+    for energy in [28_320, 90_000] {
+        is_filed(SEVEN, &[Nothing, Silence, Becomes(NEW, energy)], &ONCE, NEW).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_silence_the_counters_show_it() {
+    for energy in [12, 20_000, 90_000] {
+        is_filed(SEVEN, &[Nothing, Nothing, Becomes(NEW, energy)], &ONCE, NEW).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_counts_the_serial_number_is_read_along() {
+    is_filed("80 74 86 87", &[Nothing, Nothing, Becomes(NEW, 12)], &ONCE, NEW).await;
+    is_filed("86", &[Nothing, Nothing, Becomes(NEW, 28_316)], &ONCE, NEW).await;
+}
+
+/// The new program knows nothing of the old meter; the history does, and tells of it.
+#[tokio::test(start_paused = true)]
+async fn a_restart_in_between_gives_the_same() {
+    for energy in [12, 28_318, 90_000] {
+        let events = [Nothing, Nothing, RestartAt(NEW, energy), RestartAt(OLD, 28_400), Nothing];
+        is_filed(SEVEN, &events, &[], OLD).await;
+    }
+    let events = [Nothing, Silence, Becomes(NEW, 12), RestartAt(NEW, 12), Nothing];
+    is_filed(SEVEN, &events, &ONCE, NEW).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_in_between_gives_the_same() {
+    for energy in [12, 28_318, 90_000] {
+        is_filed(SEVEN, &[Nothing, ReloadAt(NEW, energy)], &ONCE, NEW).await;
+        is_filed(SEVEN, &[Nothing, Silence, ReloadAt(NEW, energy)], &ONCE, NEW).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_meters_take_turns_on_one_port() {
+    let events = [
+        Nothing,
+        Becomes(NEW, 12),
+        Nothing,
+        Becomes(OLD, 28_316),
+        Nothing,
+        Becomes(NEW, 12),
+        Becomes(OLD, 28_316),
+    ];
+    let exchanges = [(OLD, NEW), (NEW, OLD), (OLD, NEW), (NEW, OLD)];
+    is_filed(SEVEN, &events, &exchanges, OLD).await;
+}
+
+/// A serial server that hands over late answers to later connections, on a line on which all goes
+/// wrong. Polls may fail; none is filed under another meter.
+#[tokio::test(start_paused = true)]
+async fn over_a_late_serial_server_and_a_bad_line_nothing_is_filed_wrongly() {
+    let events: Vec<Event> = (0..12)
+        .flat_map(|round| {
+            let (next, energy) = if round % 2 == 0 { (NEW, 12) } else { (OLD, 28_400) };
+            let silence = if round % 3 == 0 { Silence } else { Nothing };
+            [Nothing, Nothing, Nothing, silence, Becomes(next, energy + round)]
+        })
+        .collect();
+    for seed in 0..seeds() {
+        let late = Faults::new(seed, vec![(Fault::Late, 300)]);
+        let outcome = live(SEVEN, Some(late), &events).await;
+        assert!(outcome.filed > 0 && outcome.exchanges.len() >= 6, "{:?}", outcome.exchanges);
+        let all = Faults::new(seed, Fault::ALL.map(|fault| (fault, 50)).to_vec());
+        let outcome = live(SEVEN, Some(all), &events).await;
+        assert!(outcome.filed > 0 && outcome.exchanges.len() >= 6, "{:?}", outcome.exchanges);
+    }
+}
