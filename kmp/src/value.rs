@@ -144,7 +144,12 @@ fn text(bytes: &[u8]) -> Result<String, ValueError> {
     if let Some(&byte) = shown.iter().find(|byte| !printable(byte)) {
         return Err(ValueError::Text { byte });
     }
-    Ok(shown.iter().copied().map(char::from).collect::<String>().trim().to_string())
+    let text = shown.iter().copied().map(char::from).collect::<String>();
+    // An empty one says nothing, and on MQTT it would take away what is retained.
+    match text.trim() {
+        "" => Err(ValueError::NotSet),
+        text => Ok(text.to_string()),
+    }
 }
 
 /// What a register's bytes mean.
@@ -353,7 +358,7 @@ pub enum ValueError {
     /// The number cannot be given exactly.
     #[error(transparent)]
     Number(#[from] NumberError),
-    /// A date of all zeros: the meter has nothing to say yet.
+    /// A date of all zeros, or an empty text: the meter has nothing to say yet.
     #[error("the meter has not set it yet")]
     NotSet,
     /// Dates and clocks are whole numbers.
@@ -471,6 +476,9 @@ mod tests {
         assert_eq!(value(54, b"02K52AC1A7CZ").unwrap(), "02K52AC1A7CZ");
         assert_eq!(value(54, b"403 \0\0").unwrap(), "403");
         assert_eq!(value(54, b"a\x07"), Err(ValueError::Text { byte: 7 }));
+        for empty in [&b""[..], b"\0\0\0", b"    ", b" \0"] {
+            assert_eq!(value(54, empty), Err(ValueError::NotSet));
+        }
     }
 
     #[test]
