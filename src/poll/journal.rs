@@ -411,11 +411,20 @@ fn server_words(port: &str) -> &'static str {
     }
 }
 
-/// How the meter's optical port sleeps; goes on after "press a key on the meter".
+/// How the meter's optical port sleeps; goes on after "press a key on the meter". Where it may be
+/// one of several models, only what is true of all.
 fn sleep_words(about: &Circumstances<'_>) -> &'static str {
-    match about.models.first() {
+    let mut each = about.models.iter().map(|model| sleep_words_of(Some(*model), about.interval));
+    match each.next() {
+        Some(first) if each.all(|other| other == first) => first,
+        _ => sleep_words_of(None, about.interval),
+    }
+}
+
+fn sleep_words_of(model: Option<Model>, interval: Duration) -> &'static str {
+    match model {
         // matthijsvisser/kamstrup-402-mqtt issue 3, ronaldvdmeer/multical402-4-domoticz README.
-        Some(Model::Multical402) if about.interval >= SELDOM => {
+        Some(Model::Multical402) if interval >= SELDOM => {
             ": a 402 switches its optical port off about 30 minutes after it was last used, so poll \
              it more often than that."
         }

@@ -923,6 +923,10 @@ fn every_trouble_says_what_to_do() {
     assert!(!silent.hint(&often).contains("30 minutes"));
     let server = Circumstances { port: "socket://10.0.0.3:2003", ..about(&[]) };
     assert!(silent.hint(&server).contains("2 stop bits"), "{}", silent.hint(&server));
+    // Of one that it may be nothing is said that is not true of the others.
+    let of = |models: &[Model]| silent.hint(&about(models));
+    assert_eq!(of(&[Model::Multical402, Model::Multical602]), of(&[]));
+    assert_eq!(of(&[Model::Multical603, Model::Multical303]), of(&[Model::Multical603]));
     let sleeping = Model::ALL
         .map(|model| format!("{model}: {}", Trouble::Meter(Heard::Nothing).hint(&about(&[model]))));
     insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
