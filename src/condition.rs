@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use kmp::info::{Certainty, InfoCodes, Meaning, Sensor};
+use kmp::info::{self, InfoCodes, Meaning, Sensor};
 use kmp::model::Model;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
@@ -14,6 +14,7 @@ use kmp::value::Value;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+use crate::identity::{Certainty, Identity};
 use crate::reading::Reading;
 
 /// A meter's info code, and what it means.
@@ -23,6 +24,9 @@ pub struct Condition {
     pub code: u32,
     /// What it says; `None` where the model is not known well enough.
     pub meanings: Option<Vec<Meaning>>,
+    /// The sensors that are at fault by the table of one of the models that it may be, where no
+    /// table is known to be the right one.
+    suspects: Vec<Sensor>,
 }
 
 /// Info code (5512-447 M1 p.11).
@@ -38,7 +42,8 @@ pub fn registers(models: &[Model]) -> &'static [RegisterId] {
 impl Condition {
     /// From the readings of a poll; `None` where the info code was not among them.
     #[must_use]
-    pub fn of(readings: &[Reading], models: &[Model]) -> Option<Self> {
+    pub fn of(readings: &[Reading], identity: &Identity) -> Option<Self> {
+        let models = identity.models.as_slice();
         let mut codes = registers(models).iter().filter_map(|register| {
             let reading = readings.iter().find(|reading| reading.register == *register)?;
             let Value::Number(number) = &reading.value else { return None };
@@ -49,8 +54,14 @@ impl Condition {
         // On 603 and 803 one of two registers has the code, and nobody has told which.
         let (code, length) =
             std::iter::once(first).chain(codes).find(|(code, _)| *code != 0).unwrap_or(first);
-        let table = InfoCodes::shared(models, length);
-        Some(Self { code, meanings: table.map(|table| table.explain(code)) })
+        // The wrong table would give a wrong explanation.
+        let table =
+            InfoCodes::shared(models, length).filter(|_| identity.certainty != Certainty::Assumed);
+        let meanings = table.map(|table| table.explain(code));
+        let tables = models.iter().filter(|_| table.is_none()).filter_map(|it| it.info_codes());
+        let suspects = tables.flat_map(|table| table.explain(code));
+        let suspects = suspects.flat_map(|meaning| meaning.sensors().iter().copied()).collect();
+        Some(Self { code, meanings, suspects })
     }
 
     /// The readings of a poll that say nothing, each with the fault that spoils it.
@@ -76,7 +87,7 @@ impl Condition {
         // Nobody has read the temperature that would tell.
         let unread_pipe = self.unread_pipes(readings).next().and_then(|sensor| self.names(sensor));
         let no_difference = self.names(Sensor::Difference);
-        let no_flow = self.names(Sensor::Flow1);
+        let no_flow = self.says(Sensor::Flow1);
         for reading in readings {
             let zero = is_zero(reading);
             let why = match reading.register {
@@ -98,7 +109,7 @@ impl Condition {
                     let from_pipes = from_pipes.clone().or_else(|| unread_pipe.clone());
                     from_pipes.or_else(|| no_flow.clone()).filter(|_| zero)
                 }
-                FLOW_2 => self.names(Sensor::Flow2).filter(|_| zero),
+                FLOW_2 => self.says(Sensor::Flow2).filter(|_| zero),
                 _ => None,
             };
             spoilt.extend(why.map(|why| (reading.register, why)));
@@ -121,17 +132,28 @@ impl Condition {
             let named = registers.filter(|(_, sensor)| self.names(*sensor).is_some());
             evidence.extend(named.map(|(register, _)| register).filter(|it| unread(*it)));
         }
-        if zero(&[POWER]) && unread(FLOW) && self.names(Sensor::Flow1).is_some() {
+        if zero(&[POWER]) && unread(FLOW) && self.says(Sensor::Flow1).is_some() {
             evidence.push(FLOW);
         }
         evidence
     }
 
     /// The fault that the code says a sensor has.
-    fn names(&self, sensor: Sensor) -> Option<String> {
+    fn says(&self, sensor: Sensor) -> Option<String> {
         let meanings = self.meanings.iter().flatten();
         let fault = meanings.into_iter().find(|meaning| meaning.sensors().contains(&sensor));
         fault.map(|meaning| format!("a fault: {meaning}"))
+    }
+
+    /// The fault that a sensor has by the code, or by that of one of the models that it may be.
+    fn names(&self, sensor: Sensor) -> Option<String> {
+        let suspect = || self.suspects.contains(&sensor).then(|| self.looks_broken());
+        self.says(sensor).or_else(suspect)
+    }
+
+    /// What is said where nothing names the sensor.
+    fn looks_broken(&self) -> String {
+        format!("info code {}, and this is what a broken sensor gives", self.code)
     }
 
     /// Why a temperature that looks like a fault is one.
@@ -142,13 +164,12 @@ impl Condition {
             let mut bits = meanings.iter().filter_map(|meaning| match meaning {
                 Meaning::Bit(bit) => Some(bit.certainty),
                 Meaning::Lasted { .. } => None,
-                Meaning::Unknown { .. } => Some(Certainty::Unsure),
+                Meaning::Unknown { .. } => Some(info::Certainty::Unsure),
             });
-            bits.all(|certainty| certainty == Certainty::Documented)
+            bits.all(|certainty| certainty == info::Certainty::Documented)
         });
-        let words = || format!("info code {}, and this is what a broken sensor gives", self.code);
         let is_impossible = !is_clear || is_broken_wire(reading);
-        self.names(sensor).or_else(|| is_impossible.then(words))
+        self.names(sensor).or_else(|| is_impossible.then(|| self.looks_broken()))
     }
 
     /// The sensors in the pipes that the code names, and whose temperature was not read.
@@ -249,6 +270,7 @@ fn is_zero(reading: &Reading) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kmp::model::Model;
     use kmp::value::RegisterValue;
 
     use super::*;
@@ -260,12 +282,20 @@ mod tests {
         Reading::try_from(&value).unwrap()
     }
 
+    fn one_of(models: &[Model]) -> Identity {
+        Identity { models: models.to_vec(), ..Identity::default() }
+    }
+
     fn celsius(register: u16, hundredths: i64) -> Reading {
         reading(register, Unit::CELSIUS, hundredths, 2, 2)
     }
 
     fn code(register: u16, code: i64, length: u8) -> Reading {
         reading(register, Unit::NUMBER, code, 0, length)
+    }
+
+    fn is_spoilt(condition: &Condition, reading: &Reading) -> bool {
+        !condition.spoilt(std::slice::from_ref(reading)).is_empty()
     }
 
     fn spoilt(condition: &Condition, readings: &[Reading]) -> Vec<u16> {
@@ -301,7 +331,7 @@ mod tests {
             reading(60, Unit::KILOWATT_HOUR, 81_947, 0, 4),
             code(99, 8, 2),
         ];
-        let condition = Condition::of(&poll, &[Model::Multical403]).unwrap();
+        let condition = Condition::of(&poll, &one_of(&[Model::Multical403])).unwrap();
         assert_eq!(condition.to_string(), "info code 8: t1 above its range, or disconnected");
         assert_eq!(spoilt(&condition, &poll), [86, 89, 80, 74]);
         // A flow that is measured is true; what is made of the temperature is not.
@@ -314,7 +344,8 @@ mod tests {
     #[test]
     fn another_model_another_meaning() {
         let words = |model, register, number, length| {
-            Condition::of(&[code(register, number, length)], &[model]).unwrap().to_string()
+            let code = code(register, number, length);
+            Condition::of(&[code], &one_of(&[model])).unwrap().to_string()
         };
         assert_eq!(
             words(Model::Multical602, 99, 8, 4),
@@ -333,7 +364,7 @@ mod tests {
 
     #[test]
     fn of_two_registers_the_one_that_says_something_counts() {
-        let models = [Model::Multical603];
+        let models = one_of(&[Model::Multical603]);
         let of = |bits, number| {
             Condition::of(&[code(369, bits, 4), code(99, number, 2)], &models).unwrap().code
         };
@@ -344,14 +375,14 @@ mod tests {
     /// Of a 403 whose user has said that it is a 402: 16 is t2 there, and V1 here.
     #[test]
     fn a_wrong_model_does_not_let_a_broken_sensor_pass() {
-        let condition = Condition::of(&[code(99, 16, 2)], &[Model::Multical402]).unwrap();
+        let condition = Condition::of(&[code(99, 16, 2)], &one_of(&[Model::Multical402])).unwrap();
         assert_eq!(spoilt(&condition, &[celsius(87, 18_500), celsius(86, 6_700)]), [87]);
     }
 
     /// "The difference is invalid" says nothing of the two temperatures.
     #[test]
     fn a_difference_that_is_invalid_spoils_what_is_made_of_it() {
-        let condition = Condition::of(&[code(99, 128, 2)], &[Model::Multical403]).unwrap();
+        let condition = Condition::of(&[code(99, 128, 2)], &one_of(&[Model::Multical403])).unwrap();
         let [difference, power] =
             [reading(89, Unit::KELVIN, 0, 2, 2), reading(80, Unit::KILOWATT, 0, 1, 2)];
         let poll = [celsius(86, 2_000), celsius(87, 6_000), difference.clone(), power.clone()];
@@ -365,12 +396,34 @@ mod tests {
         assert_eq!(spoilt(&condition, &poll), [0; 0]);
     }
 
+    /// 8 is t1 on a 402 and on a 403, 4 is t2 on a 402 and an alarm on a 403.
+    #[test]
+    fn of_models_that_do_not_agree_nothing_is_explained_and_no_zero_is_believed() {
+        let no_power = reading(80, Unit::KILOWATT, 0, 1, 2);
+        let no_flow = reading(74, Unit::LITRE_PER_HOUR, 0, 0, 2);
+        let assumed = Identity { certainty: Certainty::Assumed, ..one_of(&[Model::Multical402]) };
+        for identity in [one_of(&[Model::Multical403, Model::Multical402]), assumed] {
+            let condition = Condition::of(&[code(99, 4, 2)], &identity).unwrap();
+            assert_eq!(condition.meanings, None);
+            assert_eq!(condition.to_string(), "info code 4, whose meaning depends on the model");
+            assert!(is_spoilt(&condition, &no_power));
+            assert!(is_spoilt(&condition, &no_flow));
+            assert!(is_spoilt(&condition, &celsius(87, 18_500)));
+            // What is measured may be right.
+            assert!(!is_spoilt(&condition, &celsius(87, 4_000)));
+            assert!(!is_spoilt(&condition, &reading(80, Unit::KILOWATT, 12, 1, 2)));
+            // No sensor at all: the supply voltage on all of them.
+            let condition = Condition::of(&[code(99, 1, 2)], &identity).unwrap();
+            assert!(!is_spoilt(&condition, &no_power));
+        }
+    }
+
     #[test]
     fn without_a_table_only_what_is_suspicious_is_withheld() {
-        let condition = Condition::of(&[code(99, 2, 2)], &[]).unwrap();
+        let condition = Condition::of(&[code(99, 2, 2)], &one_of(&[])).unwrap();
         assert_eq!(condition.meanings, None);
         assert_eq!(spoilt(&condition, &[celsius(86, 0), celsius(87, 4_000)]), [86]);
-        let fine = Condition::of(&[code(99, 0, 2)], &[]).unwrap();
+        let fine = Condition::of(&[code(99, 0, 2)], &one_of(&[])).unwrap();
         assert_eq!(spoilt(&fine, &[celsius(86, 0)]), [0; 0]);
     }
 
@@ -390,13 +443,15 @@ mod tests {
         for model in Model::ALL {
             for bit in 0..32 {
                 let code = 1_i64 << bit;
-                let condition =
-                    Condition::of(&[self::code(99, code, 4), self::code(369, code, 4)], &[model]);
+                let condition = Condition::of(
+                    &[self::code(99, code, 4), self::code(369, code, 4)],
+                    &one_of(&[model]),
+                );
                 let Some(condition) = condition else { continue };
                 assert_eq!(spoilt(&condition, &measured), [0; 0], "{model}: {condition}");
             }
         }
-        let condition = Condition::of(&[code(99, 32, 2)], &[Model::Multical603]).unwrap();
+        let condition = Condition::of(&[code(99, 32, 2)], &one_of(&[Model::Multical603])).unwrap();
         assert!(condition.concerns_sensors(), "{condition}");
         // A meter that counts nothing, with a fault that is no sensor's.
         let idle = [
@@ -406,17 +461,17 @@ mod tests {
             reading(80, Unit::KILOWATT, 0, 1, 2),
             reading(74, Unit::LITRE_PER_HOUR, 0, 0, 2),
         ];
-        let condition = Condition::of(&[code(99, 1, 2)], &[Model::Multical403]).unwrap();
+        let condition = Condition::of(&[code(99, 1, 2)], &one_of(&[Model::Multical403])).unwrap();
         assert_eq!(spoilt(&condition, &idle), [0; 0], "{condition}");
         // Nor does a sensor's fault that is over hide them.
-        let condition = Condition::of(&[code(99, 8, 2)], &[Model::Multical403]).unwrap();
+        let condition = Condition::of(&[code(99, 8, 2)], &one_of(&[Model::Multical403])).unwrap();
         assert_eq!(spoilt(&condition, &idle), [0; 0], "{condition}");
     }
 
     /// Zeros of a meter whose temperatures the user does not read.
     #[test]
     fn what_would_tell_is_asked_for() {
-        let condition = Condition::of(&[code(99, 8, 2)], &[Model::Multical403]).unwrap();
+        let condition = Condition::of(&[code(99, 8, 2)], &one_of(&[Model::Multical403])).unwrap();
         let mut poll = vec![
             reading(80, Unit::KILOWATT, 0, 1, 2),
             reading(74, Unit::LITRE_PER_HOUR, 0, 0, 2),

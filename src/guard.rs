@@ -459,9 +459,7 @@ mod tests {
         assert_eq!(words(&guard, &date(260_102)), "was 2026-01-01 and is 2026-01-02");
         let doubt = guard.doubt(&code(8), GOOD).unwrap();
         assert!(!doubt.is_change());
-        assert!(
-            agree(&code(8), &code(8), &doubt) && !agree(&code(8), &code(9), &doubt)
-        );
+        assert!(agree(&code(8), &code(8), &doubt) && !agree(&code(8), &code(9), &doubt));
     }
 
     const FELL: Doubt = Doubt::Fell { was: Decimal::TEN, is: Decimal::ONE };

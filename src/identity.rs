@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use kmp::message::{MeterType, SerialNumber};
-use kmp::model::Model;
+use kmp::model::{Likely, Model, WATER_TEMPERATURE};
 use kmp::register::RegisterId;
 use kmp::value::Value;
 use rust_decimal::Decimal;
@@ -45,6 +45,10 @@ pub fn model_meant(text: &str) -> Option<Model> {
 pub struct Identity {
     /// The models that it may be; the user's word counts.
     pub models: Vec<Model>,
+    /// How surely it is one of them.
+    pub certainty: Certainty,
+    /// Whether it is a water meter: by the user's word, or by a register that no other has.
+    pub is_water_meter: bool,
     /// Its type code and software revision.
     pub meter_type: Option<MeterType>,
     /// Its serial number.
@@ -55,20 +59,67 @@ pub struct Identity {
     pub edition: Option<Decimal>,
 }
 
+/// How surely a model is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Certainty {
+    /// The user says so, or a type code that is documented.
+    #[default]
+    Certain,
+    /// The registers that the meter has and lacks speak for it.
+    Likely,
+    /// Nobody has said anything, and the meter was not asked.
+    Assumed,
+}
+
 impl Identity {
     /// How the meter is called where nothing is known.
     const UNKNOWN: &'static str = "Kamstrup meter";
 
-    /// `Multical 403`, `Multical 603, 803 or 303`, `Kamstrup meter`: as the older program spells it.
+    /// `Multical 402`, `Multical 403 (most likely)`, `Multical 603, 803 or 303 (most likely)`,
+    /// `Kamstrup meter`: as the older program spells it, and no surer than it is.
     #[must_use]
     pub fn model_words(&self) -> String {
-        let numbers: Vec<String> =
-            self.models.iter().map(|model| model.number().to_string()).collect();
-        match numbers.split_last() {
-            None => Self::UNKNOWN.to_owned(),
-            Some((only, [])) => format!("Multical {only}"),
-            Some((last, others)) => format!("Multical {} or {last}", others.join(", ")),
+        match self.doubt() {
+            Some(doubt) => format!("{} ({doubt})", self.model_name()),
+            None => self.model_name(),
         }
+    }
+
+    /// The same without how sure it is.
+    #[must_use]
+    pub fn model_name(&self) -> String {
+        if self.models.is_empty() { Self::UNKNOWN.to_owned() } else { names(&self.models) }
+    }
+
+    /// `most likely`, `assumed`; `None` where there is no doubt, or no model.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&'static str> {
+        match self.certainty {
+            _ if self.models.is_empty() => None,
+            Certainty::Certain => None,
+            Certainty::Likely => Some("most likely"),
+            Certainty::Assumed => Some("assumed"),
+        }
+    }
+}
+
+/// `Multical 403`, `Multical 603, 803 or 303`
+fn names(models: &[Model]) -> String {
+    let numbers: Vec<String> = models.iter().map(|model| model.number().to_string()).collect();
+    match numbers.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("Multical {only}"),
+        Some((last, others)) => format!("Multical {} or {last}", others.join(", ")),
+    }
+}
+
+/// `register 266`, `registers 266 and 141`
+fn register_words(registers: &[RegisterId]) -> String {
+    let numbers: Vec<String> = registers.iter().map(ToString::to_string).collect();
+    match numbers.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("register {only}"),
+        Some((last, others)) => format!("registers {} and {last}", others.join(", ")),
     }
 }
 
@@ -249,8 +300,14 @@ impl Identification {
             };
             high.checked_mul(CUSTOMER_LOW_DIGITS.into())?.checked_add(low)
         });
+        let (models, certainty) = self.models();
+        let has_water = self.has(WATER_TEMPERATURE) == Some(true);
+        let is_water_meter =
+            models == [Model::Multical21] && (certainty == Certainty::Certain || has_water);
         Identity {
-            models: self.models(),
+            models,
+            certainty,
+            is_water_meter,
             meter_type: self.meter_type(),
             serial,
             customer,
@@ -258,13 +315,25 @@ impl Identification {
         }
     }
 
-    fn models(&self) -> Vec<Model> {
+    /// The models that it may be, and how surely.
+    fn models(&self) -> (Vec<Model>, Certainty) {
+        let by_type = self.by_type();
         match self.version {
-            Version::Model(model) | Version::Assumed(model) => vec![model],
-            Version::Generic => Vec::new(),
-            Version::Auto => match self.by_type() {
-                Some(model) => vec![model],
-                None => Model::by_answers(|register| self.has(register)).to_vec(),
+            Version::Model(model) => (vec![model], Certainty::Certain),
+            Version::Generic => (Vec::new(), Certainty::Certain),
+            Version::Assumed(assumed) => match by_type {
+                Some(model) => (vec![model], Certainty::Certain),
+                None => (vec![assumed], Certainty::Assumed),
+            },
+            Version::Auto => match (self.contradiction(), by_type, self.likely()) {
+                // What all of them share is still right; see `InfoCodes::shared`.
+                (Some(contradiction), ..) => {
+                    let Contradiction { likely, named, .. } = contradiction;
+                    ([likely.models, &[named]].concat(), Certainty::Likely)
+                }
+                (None, Some(model), _) => (vec![model], Certainty::Certain),
+                (None, None, Some(likely)) => (likely.models.to_vec(), Certainty::Likely),
+                (None, None, None) => (Vec::new(), Certainty::Certain),
             },
         }
     }
@@ -273,9 +342,40 @@ impl Identification {
     /// assumed.
     #[must_use]
     pub fn known_models(&self) -> Vec<Model> {
-        match self.version {
-            Version::Assumed(_) => self.by_type().into_iter().collect(),
-            _ => self.models(),
+        match self.models() {
+            (_, Certainty::Assumed) => Vec::new(),
+            (models, Certainty::Certain | Certainty::Likely) => models,
+        }
+    }
+
+    /// What it most likely is by its registers.
+    fn likely(&self) -> Option<Likely> {
+        Model::by_answers(|register| self.has(register))
+    }
+
+    /// Where registers and type code say different things, neither counts alone.
+    fn contradiction(&self) -> Option<Contradiction> {
+        let (likely, meter_type) = (self.likely()?, self.meter_type()?);
+        let by_type = Model::by_type(meter_type);
+        let named = by_type.or_else(|| Model::spelled_by(meter_type))?;
+        let (code, is_documented) = (meter_type.code, by_type.is_some());
+        let contradiction = Contradiction { likely, code, named, is_documented };
+        (!likely.models.contains(&named)).then_some(contradiction)
+    }
+
+    /// `it has register 266 and lacks register 141`
+    fn reasons(&self, likely: &Likely) -> String {
+        let those = |registers: &[RegisterId], there| {
+            let those = registers.iter().filter(|register| self.has(**register) == Some(there));
+            those.copied().collect::<Vec<_>>()
+        };
+        let (by, without) = (those(likely.by, true), those(likely.without, false));
+        match (by.is_empty(), without.is_empty()) {
+            (_, true) => format!("it has {}", register_words(&by)),
+            (true, false) => format!("it lacks {}", register_words(&without)),
+            (false, false) => {
+                format!("it has {} and lacks {}", register_words(&by), register_words(&without))
+            }
         }
     }
 
@@ -309,31 +409,44 @@ impl Identification {
         {
             return Some(News::OtherModel { set, says });
         }
-        let details = Details(&identity);
-        if let Version::Assumed(model) = self.version
-            && by_type != Some(model)
+        let details = Details { identity: &identity, type_code: true };
+        if self.version == Version::Auto
+            && let Some(contradiction) = self.contradiction()
         {
-            return Some(News::Warning(format!(
-                "`version` is not set, so the meter is taken for a Multical {}; `version: auto` finds \
-                 out which it is ({details}).",
-                model.number()
-            )));
+            let details = Details { type_code: false, ..details }.to_string();
+            return Some(News::Contradiction { contradiction, details });
         }
-        let text = match (self.version, identity.models.is_empty(), by_type) {
-            (Version::Auto, true, _) => {
-                return Some(News::NoModel { details: details.to_string() });
+        let model = identity.model_name();
+        let text = match (self.version, identity.certainty, by_type) {
+            (Version::Assumed(_), Certainty::Assumed, _) => {
+                return Some(News::Assumed { model, details: details.to_string() });
             }
-            (Version::Auto, false, Some(_)) => {
-                format!("The meter is a {} ({details}).", identity.model_words())
+            (Version::Auto, _, None) => match self.likely() {
+                None => return Some(News::NoModel { details: details.to_string() }),
+                Some(likely) => format!(
+                    "The meter is most likely a {model}: {} ({details}).",
+                    self.reasons(&likely)
+                ),
+            },
+            (Version::Auto | Version::Assumed(_), ..) => {
+                format!("The meter is a {model} ({details}).")
             }
-            (Version::Auto, false, None) => format!(
-                "By the registers that it has, the meter is a {} ({details}).",
-                identity.model_words()
-            ),
-            _ => format!("The meter has answered who it is: {details}."),
+            (Version::Model(_) | Version::Generic, ..) => {
+                format!("The meter has answered who it is: {details}.")
+            }
         };
         Some(News::Info(text))
     }
+}
+
+/// Registers that look like one model, and a type code that names another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contradiction {
+    likely: Likely,
+    code: u16,
+    named: Model,
+    /// Whether a document has the type code; else its digits only spell the number.
+    is_documented: bool,
 }
 
 /// What the log says of a meter's identity.
@@ -341,14 +454,26 @@ impl Identification {
 pub enum News {
     /// What was found.
     Info(String),
-    /// It may not be what the configuration says.
-    Warning(String),
     /// It is not what the configuration says.
     OtherModel {
         /// What is configured.
         set: Model,
         /// What the meter says.
         says: Model,
+    },
+    /// Two of its answers do not fit together.
+    Contradiction {
+        /// Which.
+        contradiction: Contradiction,
+        /// What else is known of it.
+        details: String,
+    },
+    /// The configuration does not say what it is.
+    Assumed {
+        /// What it is taken for.
+        model: String,
+        /// What else is known of it.
+        details: String,
     },
     /// What it is cannot be told.
     NoModel {
@@ -361,7 +486,10 @@ impl News {
     /// Whether the user should do something.
     #[must_use]
     pub fn is_warning(&self) -> bool {
-        matches!(self, Self::Warning(_) | Self::OtherModel { .. })
+        match self {
+            Self::OtherModel { .. } | Self::Contradiction { .. } | Self::Assumed { .. } => true,
+            Self::Info(_) | Self::NoModel { .. } => false,
+        }
     }
 
     /// For people.
@@ -372,13 +500,29 @@ impl News {
             RunsAs::AddOn => "`meter` in the options",
         };
         match self {
-            Self::Info(text) | Self::Warning(text) => text.clone(),
+            Self::Info(text) => text.clone(),
             Self::OtherModel { set, says } => format!(
                 "The meter says that it is a Multical {says}, but is taken for a {set}, as \
                  configured. Its values are right all the same, but its info code is told in the \
                  wrong words: set {setting} to `{says}` or `auto`.",
                 set = set.number(),
                 says = says.number(),
+            ),
+            Self::Contradiction { contradiction, details } => {
+                let Contradiction { likely, code, named, is_documented } = contradiction;
+                format!(
+                    "The meter's registers look like a {}, but its type code {code:#06x} {} a \
+                     Multical {} ({details}). Set {setting} to the number on the meter's front. \
+                     Until then its info code is explained only as far as these models agree on it.",
+                    names(likely.models),
+                    if *is_documented { "is that of" } else { "suggests" },
+                    named.number(),
+                )
+            }
+            Self::Assumed { model, details } => format!(
+                "{setting} is not set, so the meter is assumed to be a {model} ({details}). Set it \
+                 to the number on the meter's front, or to `auto`. Until then its info code is only \
+                 a number."
             ),
             Self::NoModel { details } => format!(
                 "The model of the meter cannot be told from its answers ({details}), so its info \
@@ -390,16 +534,23 @@ impl News {
 }
 
 /// `serial number 12345678, type 0x0217, software A2`
-struct Details<'a>(&'a Identity);
+struct Details<'a> {
+    identity: &'a Identity,
+    /// Whether the type code is among them.
+    type_code: bool,
+}
 
 impl fmt::Display for Details<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.serial {
+        match self.identity.serial {
             Some(serial) => write!(f, "serial number {serial}")?,
             None => f.write_str("no serial number")?,
         }
-        if let Some(MeterType { code, revision }) = self.0.meter_type {
-            write!(f, ", type {code:#06x}, software {revision}")?;
+        if let Some(MeterType { code, revision }) = self.identity.meter_type {
+            if self.type_code {
+                write!(f, ", type {code:#06x}")?;
+            }
+            write!(f, ", software {revision}")?;
         }
         Ok(())
     }
@@ -468,9 +619,18 @@ mod tests {
         let mut told = Vec::new();
         for (version, has, code) in [
             (Version::Auto, &[60, 68, 141, 266, 1001][..], 0x0217),
+            (Version::Auto, &[60, 68, 141, 266, 1001], 0x0403),
             (Version::Auto, &[60, 68, 348, 369, 1001], 0x0217),
+            (Version::Auto, &[60, 68, 348, 1001], 0x0603),
+            (Version::Auto, &[60, 68, 266, 1001], 0x0217),
+            (Version::Auto, &[68, 1001], 0x0217),
+            (Version::Auto, &[68, 292, 1001], 0x0021),
             (Version::Auto, &[60, 68, 1001], 0x0001),
+            (Version::Auto, &[60, 68, 141, 266, 1001], 0x0603),
+            (Version::Auto, &[60, 68, 348, 369, 1001], 0x0001),
+            (Version::Auto, &[60, 68, 1001], 0x0403),
             (Version::Auto, &[1001], 0x0217),
+            (Version::Auto, &[1001], 0x0603),
             (Version::Auto, &[60, 68], 0x0217),
             (Version::Model(Model::Multical402), &[1001], 0x0217),
             (Version::Model(Model::Multical402), &[1001], 0x0004),
@@ -489,6 +649,42 @@ mod tests {
             assert_eq!(identification.news(), None);
         }
         insta::assert_snapshot!(told.join("\n"));
+    }
+
+    /// What the page and Home Assistant call the meter, and by which models its info code goes.
+    #[test]
+    fn no_model_is_named_more_surely_than_it_is_known() {
+        let shown = |version, has, code| {
+            let identity = identified(version, has, code).identity();
+            let numbers: Vec<_> = identity.models.iter().map(|model| model.number()).collect();
+            let water = if identity.is_water_meter { " water" } else { "" };
+            format!("{} {numbers:?}{water}", identity.model_words())
+        };
+        let auto = |has, code| shown(Version::Auto, has, code);
+        assert_eq!(auto(&[60, 141, 266], 0x0217), "Multical 403 (most likely) [403]");
+        // Digits that spell the same make it no surer.
+        assert_eq!(auto(&[60, 141, 266], 0x0403), "Multical 403 (most likely) [403]");
+        let newer = "Multical 603, 803 or 303 (most likely) [603, 803, 303]";
+        assert_eq!(auto(&[60, 348], 0x0603), newer);
+        assert_eq!(auto(&[60], 0x0004), "Multical 601 [601]");
+        // The type code names another: what neither shares is not claimed.
+        let either = "Multical 403 or 603 (most likely) [403, 603]";
+        assert_eq!(auto(&[60, 141, 266], 0x0603), either);
+        let older = "Multical 402, 602, 601, 801 or 403 (most likely) [402, 602, 601, 801, 403]";
+        assert_eq!(auto(&[60], 0x0403), older);
+        let newer = "Multical 603, 803, 303 or 601 (most likely) [603, 803, 303, 601]";
+        assert_eq!(auto(&[60, 348], 0x0001), newer);
+        // Only spelled, of a meter that answers nothing else.
+        assert_eq!(auto(&[], 0x0603), "Kamstrup meter []");
+        assert_eq!(auto(&[68, 292], 0x0021), "Multical 21 (most likely) [21] water");
+        assert_eq!(auto(&[68], 0x0217), "Multical 21 (most likely) [21]");
+        assert_eq!(auto(&[68, 292], 0x0403), "Multical 21 or 403 (most likely) [21, 403]");
+        let set = Version::Model(Model::Multical21);
+        assert_eq!(shown(set, &[], 0x0403), "Multical 21 [21] water");
+        let assumed = Version::Assumed(Model::Multical402);
+        assert_eq!(shown(assumed, &[], 0x0403), "Multical 402 (assumed) [402]");
+        assert_eq!(shown(assumed, &[], 0x0001), "Multical 601 [601]");
+        assert_eq!(shown(Version::Generic, &[60], 0x0403), "Kamstrup meter []");
     }
 
     #[test]
@@ -516,7 +712,7 @@ mod tests {
 
     #[test]
     fn only_auto_asks_for_what_tells_models_apart() {
-        assert_eq!(Identification::new(Version::Auto).registers().count(), 11);
+        assert_eq!(Identification::new(Version::Auto).registers().count(), 12);
         assert_eq!(Identification::new(Version::Generic).registers().count(), 4);
     }
 }

@@ -268,8 +268,12 @@ mod tests {
         Reading::try_from(&value).unwrap()
     }
 
+    fn identity(model: Model) -> Identity {
+        Identity { models: vec![model], ..Identity::default() }
+    }
+
     fn result(readings: Vec<Reading>) -> PollResult {
-        let condition = Condition::of(&readings, &[Model::Multical403]);
+        let condition = Condition::of(&readings, &identity(Model::Multical403));
         let serial = Some(SerialNumber::new(12_345_678));
         let trouble = readings.is_empty().then(|| Complaint {
             words: "The meter is silent".to_owned(),
@@ -338,7 +342,7 @@ mod tests {
     #[test]
     fn a_state_is_never_longer_than_home_assistant_takes() {
         let code = reading(369, Unit::NUMBER, u32::MAX.into(), 0);
-        let condition = Condition::of(&[code], &[Model::Multical603]).unwrap();
+        let condition = Condition::of(&[code], &identity(Model::Multical603)).unwrap();
         let words = condition_words(&condition);
         assert_eq!(words.chars().count(), LONGEST_STATE);
         assert!(words.ends_with('…'));

@@ -107,37 +107,118 @@ impl Model {
             .then_some(Self::Multical601)
     }
 
+    /// The model whose number the digits of a type code spell, as 0x0603 spells 603.
+    ///
+    /// No document says that a type code is made like this, and the documented ones of the 601 are
+    /// not. So it proves nothing; it only contradicts what registers alone seem to say.
+    #[must_use]
+    pub fn spelled_by(meter_type: MeterType) -> Option<Self> {
+        let digits = [12_u32, 8, 4, 0].map(|shift| meter_type.code.wrapping_shr(shift) & 0xF);
+        let number = digits.into_iter().try_fold(0_u16, |number, digit| {
+            let digit = (digit <= 9).then_some(digit)?;
+            number.checked_mul(10)?.checked_add(digit)
+        });
+        number.and_then(Self::from_number)
+    }
+
     /// Registers whose presence tells models apart, to be asked for where the type does not: see
     /// [`by_answers`](Self::by_answers).
-    pub const TELLING: [RegisterId; 7] =
-        [ENERGY, COOLING_ENERGY, VOLUME, LOWEST_FLOW, E1_HIGH_RESOLUTION, DATE_TIME, INFO_BITS];
+    pub const TELLING: [RegisterId; 8] = [
+        ENERGY,
+        COOLING_ENERGY,
+        VOLUME,
+        LOWEST_FLOW,
+        E1_HIGH_RESOLUTION,
+        DATE_TIME,
+        INFO_BITS,
+        WATER_TEMPERATURE,
+    ];
 
-    /// The models that a meter may be, by which of the [`TELLING`](Self::TELLING) registers it
-    /// has; `None` stands for not known. Empty where that says nothing.
+    /// What the meter most likely is, by which of the [`TELLING`](Self::TELLING) registers it has;
+    /// `has` gives `None` where that is not known. `None` where the answers say nothing.
     ///
-    /// - Neither heat nor cooling energy, but volume: a water meter.
-    /// - Registers 348 or 369, known of 603 and 303 (jktjkt/PyKMP commit cea1aad): 603, 803, 303.
-    /// - Register 266: 403 or 302. The 302 has no minima of the month (TD 302 5512-1334_F1 p.68).
-    /// - None of these: the older meters, whose lists have 155 instead (5512-447 M1 p.11).
-    pub fn by_answers(has: impl Fn(RegisterId) -> Option<bool>) -> &'static [Self] {
-        match (has(ENERGY), has(COOLING_ENERGY), has(VOLUME)) {
-            (Some(false), Some(false), Some(true)) => return &[Self::Multical21],
-            (Some(true), ..) | (_, Some(true), _) => {}
-            _ => return &[],
+    /// It is never a proof: no list of 21, 403, 602, 603 and 803 is public, so a register that is not
+    /// known of one of them may still be there. A register that the meter has counts first; one that
+    /// it lacks decides only where nothing else speaks.
+    ///
+    /// - Register 292 without heat energy: a water meter (captured from a 21; of a flowIQ by
+    ///   jktjkt/PyKMP commit 205b823). Neither heat nor cooling energy, but volume: the same.
+    /// - Registers 348 or 369: 603, 803, 303 (jktjkt/PyKMP commit cea1aad). With 141 a 403 as well:
+    ///   public code reads 141 from a 403, and nobody has told whether that has 348 and 369.
+    /// - Registers 266 and 141: 403 (golles/ha-kamstrup_403).
+    /// - Register 266 without 141: 302, which has no minima of the month (TD 302 5512-1334_F1 p.68).
+    ///   While 348 and 369 are not known it may be a 603, which has 266 as well
+    ///   (cfeenstra1024/kamstrup-multical-hardware issue 1).
+    /// - None of 266, 348 and 369: the older meters, whose lists have 155 instead (5512-447 M1
+    ///   p.11). A 403 falls silent when it is asked for 155, so it is not asked for.
+    pub fn by_answers(has: impl Fn(RegisterId) -> Option<bool>) -> Option<Likely> {
+        use Model::{
+            Multical21, Multical302, Multical303, Multical402, Multical403, Multical601,
+            Multical602, Multical603, Multical801, Multical803,
+        };
+        let likely = |models, by, without| Some(Likely { models, by, without });
+        let is = |register| has(register) == Some(true);
+        let lacks = |register| has(register) == Some(false);
+        let counts_heat = is(ENERGY) || is(COOLING_ENERGY);
+        if !counts_heat {
+            let counts_none = lacks(ENERGY) && lacks(COOLING_ENERGY) && is(VOLUME);
+            // High resolution of an energy that it does not have: not to be understood.
+            let is_odd = is(E1_HIGH_RESOLUTION);
+            return if !is_odd && (counts_none || is(WATER_TEMPERATURE)) {
+                likely(&[Multical21], &[WATER_TEMPERATURE], &[ENERGY, COOLING_ENERGY])
+            } else {
+                None
+            };
         }
-        match (has(DATE_TIME), has(INFO_BITS), has(E1_HIGH_RESOLUTION), has(LOWEST_FLOW)) {
-            (Some(true), ..) | (_, Some(true), ..) => {
-                &[Self::Multical603, Self::Multical803, Self::Multical303]
+        let is_newest = is(DATE_TIME) || is(INFO_BITS);
+        let is_older = lacks(DATE_TIME) && lacks(INFO_BITS);
+        match (has(E1_HIGH_RESOLUTION), has(LOWEST_FLOW)) {
+            (_, Some(true)) if is_newest => likely(
+                &[Multical603, Multical803, Multical303, Multical403],
+                &[DATE_TIME, INFO_BITS, LOWEST_FLOW],
+                &[],
+            ),
+            _ if is_newest => {
+                likely(&[Multical603, Multical803, Multical303], &[DATE_TIME, INFO_BITS], &[])
             }
-            (_, _, Some(true), Some(true)) => &[Self::Multical403],
-            (_, _, Some(true), Some(false)) => &[Self::Multical302],
-            (_, _, Some(true), None) => &[Self::Multical403, Self::Multical302],
-            (Some(false), Some(false), Some(false), _) => {
-                &[Self::Multical402, Self::Multical602, Self::Multical601, Self::Multical801]
+            (Some(true), Some(true)) => {
+                likely(&[Multical403], &[E1_HIGH_RESOLUTION, LOWEST_FLOW], &[])
             }
-            _ => &[],
+            (Some(true), Some(false)) if is_older => {
+                likely(&[Multical302], &[E1_HIGH_RESOLUTION], &[LOWEST_FLOW, DATE_TIME, INFO_BITS])
+            }
+            (Some(true), Some(false)) => likely(
+                &[Multical302, Multical603, Multical803, Multical303],
+                &[E1_HIGH_RESOLUTION],
+                &[LOWEST_FLOW],
+            ),
+            (Some(true), None) if is_older => {
+                likely(&[Multical403, Multical302], &[E1_HIGH_RESOLUTION], &[DATE_TIME, INFO_BITS])
+            }
+            (Some(true), None) => likely(
+                &[Multical403, Multical302, Multical603, Multical803, Multical303],
+                &[E1_HIGH_RESOLUTION],
+                &[],
+            ),
+            (Some(false), _) if is_older => likely(
+                &[Multical402, Multical602, Multical601, Multical801],
+                &[],
+                &[E1_HIGH_RESOLUTION, DATE_TIME, INFO_BITS],
+            ),
+            _ => None,
         }
     }
+}
+
+/// What a meter most likely is, and what speaks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Likely {
+    /// The models that fit, the likelier first; one at least.
+    pub models: &'static [Model],
+    /// Registers that speak for them where the meter has them.
+    pub by: &'static [RegisterId],
+    /// Registers that speak for them where the meter lacks them.
+    pub without: &'static [RegisterId],
 }
 
 /// As Kamstrup writes it.
@@ -154,6 +235,10 @@ const LOWEST_FLOW: RegisterId = RegisterId::new(141);
 const E1_HIGH_RESOLUTION: RegisterId = RegisterId::new(266);
 const DATE_TIME: RegisterId = RegisterId::new(348);
 const INFO_BITS: RegisterId = RegisterId::new(369);
+
+/// The temperature of the water, which only water meters are known to have (Google Groups
+/// sonoffusers, thread `aYmxherLsOU`).
+pub const WATER_TEMPERATURE: RegisterId = RegisterId::new(292);
 
 /// Whether a model has a register, as far as sources tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -336,25 +421,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_type_code_may_spell_a_number() {
+        let of = |code| {
+            let revision = SoftwareRevision { letter: 1, number: 1 };
+            Model::spelled_by(MeterType { code, revision }).map(Model::number)
+        };
+        assert_eq!(of(0x0603), Some(603));
+        assert_eq!(of(0x0021), Some(21));
+        for code in [0x0000, 0x0001, 0x0217, 0x0604, 0x1501, 0x4031, 0x060A, 0x0193, 0xFFFF] {
+            assert_eq!(of(code), None, "{code:#06x}");
+        }
+    }
+
     fn by(has: &[u16], has_not: &[u16]) -> std::vec::Vec<u16> {
-        let models = Model::by_answers(|register| match register.get() {
+        let likely = Model::by_answers(|register| match register.get() {
             id if has.contains(&id) => Some(true),
             id if has_not.contains(&id) => Some(false),
             _ => None,
         });
+        let models = likely.map_or(&[][..], |likely| likely.models);
         models.iter().map(|model| model.number()).collect()
     }
 
     #[test]
     fn answers_tell_generations_apart() {
-        assert_eq!(by(&[68], &[60, 63, 141, 266, 348, 369]), [21]);
+        assert_eq!(by(&[68], &[60, 63, 141, 266, 292, 348, 369]), [21]);
+        assert_eq!(by(&[68, 292], &[60, 63, 141, 266, 348, 369]), [21]);
         // One that is set to count cooling only.
         assert_eq!(by(&[63, 68, 141, 266], &[60, 348, 369]), [403]);
         assert!(by(&[68], &[60, 141, 266, 348, 369]).is_empty());
         assert_eq!(by(&[60, 68, 141, 266], &[348, 369]), [403]);
         assert_eq!(by(&[60, 68, 266], &[141, 348, 369]), [302]);
-        assert_eq!(by(&[60, 68, 266], &[]), [403, 302]);
+        assert_eq!(by(&[60, 68, 266], &[348, 369]), [403, 302]);
         assert_eq!(by(&[60, 68, 348], &[]), [603, 803, 303]);
+        assert_eq!(by(&[60, 68, 348, 266], &[141]), [603, 803, 303]);
         assert_eq!(by(&[60, 68, 141], &[266, 348, 369]), [402, 602, 601, 801]);
         // What is not known decides nothing.
         assert!(by(&[60, 68, 141], &[266, 348]).is_empty());
@@ -362,15 +463,52 @@ mod tests {
         assert!(by(&[], &[60, 68]).is_empty());
     }
 
+    /// What the meter lacks decides only where nothing that it has speaks against it.
+    #[test]
+    fn what_a_meter_has_counts_before_what_it_lacks() {
+        // Heat energy with more digits: no water meter.
+        assert!(by(&[68, 266], &[60, 63, 141, 348, 369]).is_empty());
+        assert!(by(&[68, 266, 292], &[60, 63]).is_empty());
+        // A water temperature says it without more, but for a meter that counts heat.
+        assert_eq!(by(&[292], &[]), [21]);
+        assert_eq!(by(&[60, 68, 141, 266, 292], &[348, 369]), [403]);
+        // Whether 348 and 369 are there is not known: a 603 has 266 as well.
+        assert_eq!(by(&[60, 68, 266], &[141]), [302, 603, 803, 303]);
+        assert_eq!(by(&[60, 68, 266], &[]), [403, 302, 603, 803, 303]);
+        // Only a 403 is known to have both of these.
+        assert_eq!(by(&[60, 68, 141, 266], &[]), [403]);
+        // Nobody has told whether a 403 has 348.
+        assert_eq!(by(&[60, 68, 141, 266, 348], &[369]), [603, 803, 303, 403]);
+    }
+
+    /// What speaks for a model is among what is asked for.
+    #[test]
+    fn each_conclusion_has_its_reasons() {
+        let states = [None, Some(true), Some(false)];
+        let count = Model::TELLING.iter().fold(1_usize, |count, _| count * states.len());
+        for number in 0..count {
+            let state = |register| {
+                let index = Model::TELLING.iter().position(|one| *one == register).unwrap();
+                states[number / states.len().pow(u32::try_from(index).unwrap()) % states.len()]
+            };
+            let Some(likely) = Model::by_answers(state) else { continue };
+            assert!(!likely.models.is_empty());
+            let by = likely.by.iter().any(|register| state(*register) == Some(true));
+            let without = likely.without.iter().any(|register| state(*register) == Some(false));
+            assert!(by || without, "{likely:?}");
+        }
+    }
+
     /// A model's own lists lead back to it, for those whose lists say so.
     #[test]
     fn lists_and_answers_agree() {
         for model in [Model::Multical302, Model::Multical402, Model::Multical601] {
-            let models = Model::by_answers(|register| match model.presence(register) {
+            let likely = Model::by_answers(|register| match model.presence(register) {
                 Presence::Seen | Presence::Listed => Some(true),
                 Presence::NotListed => Some(false),
                 Presence::Unknown => None,
             });
+            let models = likely.unwrap().models;
             assert!(models.contains(&model), "{model}: {models:?}");
         }
     }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::ask::{MeterJson, Target, complain, print, print_json};
 use super::with_signals;
 use crate::condition::{self, Condition};
-use crate::identity::{Identity, Version};
+use crate::identity::{Certainty, Identity, Version};
 use crate::logging::LocalTime;
 use crate::poll::PollResult;
 use crate::reading::Reading;
@@ -64,8 +64,16 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     with_signals(async |stop| {
         let mut result = reader.read(&stop).await;
         let said = !result.identity.models.is_empty();
-        if let Some(model) = configured.filter(|_| !said) {
-            result.identity.models = vec![model];
+        // What the code means goes by the user's word, unless the meter has named its model.
+        let as_configured = configured.map(|model| Identity {
+            models: vec![model],
+            certainty: Certainty::Certain,
+            ..result.identity.clone()
+        });
+        let is_sure = said && result.identity.certainty == Certainty::Certain;
+        let explaining = as_configured.filter(|_| !is_sure);
+        if let Some(identity) = explaining.as_ref().filter(|_| !said) {
+            result.identity = identity.clone();
         }
         // By themselves, so that it is known when the clock was read.
         let silent = result.readings.is_empty() && result.trouble.is_some();
@@ -75,7 +83,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             meter_clock(&reader.read_others(vec![DATE, CLOCK], &stop).await)
         };
         let now = LocalTime::now().datetime();
-        let condition = Condition::of(&result.readings, &result.identity.models);
+        let explaining = explaining.as_ref().unwrap_or(&result.identity);
+        let condition = Condition::of(&result.readings, explaining);
         let ahead = clock.map(|clock| now.duration_until(clock).as_secs());
         let Identity { serial, meter_type, .. } = &result.identity;
         let is_unknown = result.readings.is_empty()
@@ -96,8 +105,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 info_events: number(&result, EVENTS),
             })?;
         } else if !is_unknown {
-            let remark = configured.map(|model| remark(model, said, &result.identity.models));
-            print(&words(&result, remark, condition.as_ref(), clock, ahead))?;
+            let remarks = remarks(configured, said, &result.identity);
+            print(&words(&result, &remarks, condition.as_ref(), clock, ahead))?;
         }
         if let Some(trouble) = &result.trouble {
             complain(trouble);
@@ -110,19 +119,22 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// What is configured, beside what the meter says.
-fn remark(configured: Model, said: bool, models: &[Model]) -> String {
-    let number = configured.number();
-    match models {
-        _ if !said => " (as configured; the meter's answers do not tell)".to_owned(),
-        [only] if *only == configured => String::new(),
-        _ => format!(" (the configuration says {number})"),
-    }
+/// What is configured beside what the meter says, and how sure that is: ` (most likely)`.
+fn remarks(configured: Option<Model>, said: bool, identity: &Identity) -> String {
+    let doubt = identity.doubt();
+    let remark = match (configured, identity.models.as_slice()) {
+        (Some(_), _) if !said => Some("as configured; the meter's answers do not tell".to_owned()),
+        (Some(configured), [only]) if *only == configured => return String::new(),
+        (Some(configured), _) => Some(format!("the configuration says {}", configured.number())),
+        (None, _) => doubt.map(|_| "set `version` to the number on its front".to_owned()),
+    };
+    let all: Vec<String> = doubt.map(str::to_owned).into_iter().chain(remark).collect();
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
 }
 
 fn words(
     result: &PollResult,
-    remark: Option<String>,
+    remarks: &str,
     condition: Option<&Condition>,
     clock: Option<DateTime>,
     ahead: Option<i64>,
@@ -134,12 +146,7 @@ fn words(
             let _ = writeln!(text_lines, "{name:<18}{value}");
         }
     };
-    let model = match result.identity.models.len() {
-        // What it means for the user.
-        2.. if remark.is_none() => " (set `version` to the number on its front)".to_owned(),
-        _ => remark.unwrap_or_default(),
-    };
-    line("model", Some(format!("{}{model}", result.identity.model_words())));
+    line("model", Some(format!("{}{remarks}", result.identity.model_name())));
     line("serial number", serial.map(|serial| serial.to_string()));
     line("customer number", customer.map(|number| number.to_string()));
     line("type", meter_type.map(|of| format!("{:#06x}", of.code)));
@@ -216,37 +223,40 @@ mod tests {
     /// The line about the model, for what is configured and what the meter may be.
     #[test]
     fn what_is_configured_is_a_remark() {
-        let line = |configured: Option<Model>, said: &[Model]| {
-            let models = match configured {
-                Some(model) if said.is_empty() => vec![model],
-                _ => said.to_vec(),
+        let line = |configured: Option<Model>, said: &[Model], certainty| {
+            let (models, certainty) = match configured {
+                Some(model) if said.is_empty() => (vec![model], Certainty::Certain),
+                _ => (said.to_vec(), certainty),
             };
-            let remark = configured.map(|model| remark(model, !said.is_empty(), &models));
-            let result = PollResult {
-                identity: Identity { models, ..Identity::default() },
-                ..PollResult::default()
-            };
-            words(&result, remark, None, None, None).trim_end().to_owned()
+            let identity = Identity { models, certainty, ..Identity::default() };
+            let remarks = remarks(configured, !said.is_empty(), &identity);
+            let result = PollResult { identity, ..PollResult::default() };
+            let line = words(&result, &remarks, None, None, None);
+            line.trim_end().strip_prefix("model             ").unwrap().to_owned()
         };
+        let sure = |configured, said: &[Model]| line(configured, said, Certainty::Certain);
+        let likely = |configured, said: &[Model]| line(configured, said, Certainty::Likely);
         let (this, other) = (Model::Multical403, Model::Multical302);
-        assert_eq!(line(None, &[this]), "model             Multical 403");
+        assert_eq!(sure(None, &[this]), "Multical 403");
         assert_eq!(
-            line(None, &[this, other]),
-            "model             Multical 403 or 302 (set `version` to the number on its front)"
-        );
-        assert_eq!(line(None, &[]), "model             Kamstrup meter");
-        assert_eq!(line(Some(this), &[this]), "model             Multical 403");
-        assert_eq!(
-            line(Some(this), &[other]),
-            "model             Multical 302 (the configuration says 403)"
+            likely(None, &[this]),
+            "Multical 403 (most likely; set `version` to the number on its front)"
         );
         assert_eq!(
-            line(Some(this), &[this, other]),
-            "model             Multical 403 or 302 (the configuration says 403)"
+            likely(None, &[this, other]),
+            "Multical 403 or 302 (most likely; set `version` to the number on its front)"
+        );
+        assert_eq!(sure(None, &[]), "Kamstrup meter");
+        assert_eq!(sure(Some(this), &[this]), "Multical 403");
+        assert_eq!(likely(Some(this), &[this]), "Multical 403");
+        assert_eq!(sure(Some(this), &[other]), "Multical 302 (the configuration says 403)");
+        assert_eq!(
+            likely(Some(this), &[this, other]),
+            "Multical 403 or 302 (most likely; the configuration says 403)"
         );
         assert_eq!(
-            line(Some(this), &[]),
-            "model             Multical 403 (as configured; the meter's answers do not tell)"
+            sure(Some(this), &[]),
+            "Multical 403 (as configured; the meter's answers do not tell)"
         );
     }
 

@@ -394,7 +394,8 @@ pub(super) const KEYS: &[Key] = &[
                 or auto, or generic",
         text: "Which MULTICAL it is: the number on its front, also as `MC403` or `Multical 403`. `auto` asks the meter, which not every \
                model can answer; `generic` claims nothing. What the info code means, and what Home \
-               Assistant calls the model, go by it.",
+               Assistant calls the model, go by it. Without it a 402 is assumed, whose info code is not \
+               explained.",
         ..KEY
     },
     Key {

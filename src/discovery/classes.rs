@@ -1,9 +1,9 @@
 //! What a measure is to Home Assistant: classes, icon, decimal places.
 
-use kmp::model::Model;
 use kmp::register::{Kind, Register, RegisterId};
 use kmp::unit::Quantity;
 
+use crate::identity::Identity;
 use crate::units::Measure;
 
 /// Only where Home Assistant takes this unit for the class: with another one it refuses the whole
@@ -64,14 +64,14 @@ const HIGH_RESOLUTION: [RegisterId; 3] =
 const VOLUME: RegisterId = RegisterId::new(68);
 
 /// Whether a register has more decimal places than others of its unit.
-pub(super) fn is_in_high_resolution(register: RegisterId, models: &[Model]) -> bool {
+pub(super) fn is_in_high_resolution(register: RegisterId, identity: &Identity) -> bool {
     let wraps = register.info().is_some_and(|info| info.kind == Kind::WrappingCounter);
-    wraps || is_consumed_water(register, models) || HIGH_RESOLUTION.contains(&register)
+    wraps || is_consumed_water(register, identity) || HIGH_RESOLUTION.contains(&register)
 }
 
 /// Whether it is the water that a house has used, which the energy dashboard takes by its class alone.
-pub(super) fn is_consumed_water(register: RegisterId, models: &[Model]) -> bool {
-    register == VOLUME && models == [Model::Multical21]
+pub(super) fn is_consumed_water(register: RegisterId, identity: &Identity) -> bool {
+    register == VOLUME && identity.is_water_meter
 }
 
 /// Decimal places that meters usually have in a unit, and those of their registers with more digits.

@@ -197,8 +197,8 @@ fn value(
         None => format!("Register {}", parameter.register()),
     };
     let device_class = device_class(measure);
-    let is_fine = is_in_high_resolution(parameter.register(), &identity.models);
-    let is_water = is_consumed_water(parameter.register(), &identity.models);
+    let is_fine = is_in_high_resolution(parameter.register(), identity);
+    let is_water = is_consumed_water(parameter.register(), identity);
     let of_water = device_class.filter(|_| is_water).map(|_| "water");
     Entity {
         unit_of_measurement: measure.unit,

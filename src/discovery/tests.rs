@@ -239,23 +239,24 @@ fn every_unit_of_every_register_is_one_that_home_assistant_takes() {
 
 #[test]
 fn as_many_decimal_places_are_shown_as_meters_have() {
-    let shown = |register: u16, models: &[Model], quantity, unit| {
+    let of = |register: u16, is_water_meter, quantity, unit| {
         let measure = Measure { quantity, unit, kind: None };
-        display_precision(measure, is_in_high_resolution(RegisterId::new(register), models))
+        let identity = Identity { is_water_meter, ..Identity::default() };
+        display_precision(measure, is_in_high_resolution(RegisterId::new(register), &identity))
     };
-    let volume = |register, models| shown(register, models, Quantity::Volume, Some("m³"));
-    assert_eq!(volume(68, &[Model::Multical402]), Some(2));
-    assert_eq!(volume(68, &[Model::Multical21]), Some(3), "a water meter counts litres");
-    assert_eq!(volume(68, &[]), Some(2));
-    assert_eq!(volume(239, &[]), Some(3));
-    let energy = |register, unit| shown(register, &[], Quantity::Energy, Some(unit));
+    let shown = |register, quantity, unit| of(register, false, quantity, unit);
+    assert_eq!(shown(68, Quantity::Volume, Some("m³")), Some(2));
+    let of_water = of(68, true, Quantity::Volume, Some("m³"));
+    assert_eq!(of_water, Some(3), "a water meter counts litres");
+    assert_eq!(shown(239, Quantity::Volume, Some("m³")), Some(3));
+    let energy = |register, unit| shown(register, Quantity::Energy, Some(unit));
     assert_eq!([energy(60, "kWh"), energy(60, "GJ")], [Some(0), Some(2)]);
     assert_eq!([energy(266, "kWh"), energy(266, "GJ")], [Some(3), Some(4)]);
-    assert_eq!(shown(89, &[], Quantity::TemperatureDifference, Some("K")), Some(2));
-    assert_eq!(shown(86, &[], Quantity::Temperature, Some("°C")), Some(1));
+    assert_eq!(shown(89, Quantity::TemperatureDifference, Some("K")), Some(2));
+    assert_eq!(shown(86, Quantity::Temperature, Some("°C")), Some(1));
     // What has no unit may be text, and what has an unknown one is shown as it comes.
-    assert_eq!(shown(99, &[], Quantity::Number, None), None);
-    assert_eq!(shown(4000, &[], Quantity::Other, Some("imp/l")), None);
+    assert_eq!(shown(99, Quantity::Number, None), None);
+    assert_eq!(shown(4000, Quantity::Other, Some("imp/l")), None);
 }
 
 #[test]
@@ -283,7 +284,8 @@ fn energy_is_announced_as_the_older_program_did() {
     }
     let device = json!({
         "identifiers": ["kamstrup_meter"], "name": "Kamstrup Meter", "manufacturer": "Kamstrup",
-        "model": "Multical 402", "via_device": "kamstrup_bridge",
+        // That one named a 402 whatever the meter was.
+        "model": "Multical 402 (assumed)", "via_device": "kamstrup_bridge",
     });
     assert_eq!(entity["device"], device);
 }

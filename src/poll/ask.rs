@@ -659,8 +659,7 @@ async fn diagnose(
         read_all(meter, groups, polled, memory, stop).await;
         confirm(meter, polled, memory, stop).await;
     }
-    let models = memory.identification.identity().models;
-    let condition = Condition::of(&polled.readings, &models);
+    let condition = Condition::of(&polled.readings, &memory.identification.identity());
     let mut evidence = condition.map_or_else(Vec::new, |it| it.evidence(&polled.readings));
     evidence.retain(|register| {
         let is_doubtful = polled.doubtful.iter().any(|(reading, _)| reading.register == *register);
@@ -835,8 +834,8 @@ async fn surely<C: Command<Answer: PartialEq>>(
 
 /// Takes out what the meter itself says is not measured.
 pub(super) fn withhold(polled: &mut Polled, memory: &mut Memory) {
-    let models = memory.identification.identity().models;
-    polled.condition = Condition::of(&polled.readings, &models);
+    let identity = memory.identification.identity();
+    polled.condition = Condition::of(&polled.readings, &identity);
     if let Some(condition) = &polled.condition {
         memory.diagnosed = Some((Instant::now(), condition.concerns_sensors()));
     }

@@ -864,8 +864,8 @@ async fn the_meter_is_asked_once_who_it_is() {
         told.extend(polled.news);
         tokio::time::sleep(plan.interval).await;
     }
-    let words = "By the registers that it has, the meter is a Multical 403 (serial number 12345678, \
-         type 0x0217, software A2).";
+    let words = "The meter is most likely a Multical 403: it has registers 266 and 141 (serial number \
+         12345678, type 0x0217, software A2).";
     assert_eq!(told, [News::Info(words.to_owned())]);
     let identity = memory.identification.identity();
     assert_eq!(identity.models, [Model::Multical403]);
