@@ -86,3 +86,20 @@ pub enum Missing {
     #[error(transparent)]
     NoValue(#[from] ValueError),
 }
+
+impl Missing {
+    /// Whether the meter itself has said that it does not have the register.
+    #[must_use]
+    pub const fn is_absence(&self) -> bool {
+        match self {
+            Self::LeftOut | Self::Silences => true,
+            Self::Omitted
+            | Self::NoAnswer
+            | Self::Doubtful
+            | Self::OtherMeter
+            | Self::Fault(_)
+            | Self::WithoutE1
+            | Self::NoValue(_) => false,
+        }
+    }
+}

@@ -1017,6 +1017,10 @@ fn no_link_of_what_is_shipped_leads_nowhere() {
     less.remove(Path::new("docs/values.md"));
     assert_eq!(
         dangling(&less),
-        ["README.md: docs/values.md#the-water-meter-multical-21", "README.md: docs/values.md"]
+        [
+            "README.md: docs/values.md#the-water-meter-multical-21",
+            "README.md: docs/values.md",
+            "docs/home-assistant.md: values.md#which-model-it-is",
+        ]
     );
 }

@@ -141,7 +141,7 @@ impl Model {
     /// known of one of them may still be there. A register that the meter has counts first; one that
     /// it lacks decides only where nothing else speaks.
     ///
-    /// - Register 292 without heat energy: a water meter (captured from a 21; of a flowIQ by
+    /// - Register 292 without heat energy: a water meter (captured from a 21; of a KWM2231 by
     ///   jktjkt/PyKMP commit 205b823). Neither heat nor cooling energy, but volume: the same.
     /// - Registers 348 or 369: 603, 803, 303 (jktjkt/PyKMP commit cea1aad). With 141 a 403 as well:
     ///   public code reads 141 from a 403, and nobody has told whether that has 348 and 369.

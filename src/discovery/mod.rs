@@ -43,9 +43,9 @@ pub struct Described<'a> {
     pub meter: &'a Meter,
     /// Which meter it is, as far as it is known.
     pub identity: &'a Identity,
-    /// For each parameter what its values measure, or `None` while that is not certain: an entity
-    /// with the wrong unit would spoil the statistics, so it is announced when its first value has
-    /// come.
+    /// For each parameter what its values measure, or `None` where it is not announced. Before its
+    /// first value nobody knows whether this meter has it, nor in which unit: an entity that never
+    /// has a value helps nobody, and one with the wrong unit would spoil the statistics.
     pub measures: &'a [Option<Measure>],
     /// Whether the meter has an info code.
     pub has_info_code: bool,
@@ -132,6 +132,13 @@ pub fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
 pub fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
     possible_ids(meter, publishing).into_iter().map(topic).collect()
+}
+
+/// The topic at which [`meter`] announces a parameter.
+#[must_use]
+pub fn place(parameter: &Parameter, meter: &Meter, publishing: &Publishing) -> String {
+    let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
+    config_topic(publishing, Component::Sensor, &ids.parameter(parameter))
 }
 
 /// Every topic at which something may be announced with these settings.

@@ -109,6 +109,10 @@ impl Publisher {
                 wanted.parts.remove(&source);
                 return;
             }
+            // What is retained now takes the place of what was to be empty.
+            for message in states.iter().filter(|message| message.retain) {
+                wanted.cleared.remove(&message.topic);
+            }
             let (part, change) = wanted.part(source, &discovery);
             part.announce(discovery, change);
             part.states = states;
@@ -343,6 +347,42 @@ mod tests {
         assert_eq!(broker.gets(), "");
         broker.sent = Sent::default();
         assert_eq!(broker.gets(), "status=online old=");
+    }
+
+    /// The meter does not have it, and then it does: as after another one was put in its place.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_away_comes_back_with_its_value() {
+        let (publisher, mut broker) = Broker::start();
+        let update = |has: bool| {
+            let [config, energy] = [("config", "{}"), ("energy", "1")]
+                .map(|(topic, payload)| has.then(|| message(topic, payload)));
+            let both = (config.into_iter().collect(), energy.into_iter().collect());
+            publisher.update(Source::Meter(0), both.0, both.1);
+            publisher.announce(Source::Meter(1), vec![message("other", "{}")]);
+        };
+        update(true);
+        assert_eq!(broker.gets(), "status=online config={} other={}");
+        broker.waits().await;
+        assert_eq!(broker.gets(), "energy=1");
+        for _ in 0..2 {
+            update(false);
+            publisher.clear("config".to_owned());
+            publisher.clear("energy".to_owned());
+            assert_eq!(broker.gets(), "config= energy=");
+            // A later poll says the same.
+            update(false);
+            publisher.clear("config".to_owned());
+            assert_eq!(broker.gets(), "");
+            update(true);
+            assert_eq!(broker.gets(), "config={}");
+            broker.waits().await;
+            assert_eq!(broker.gets(), "energy=1");
+            // It is not emptied by the next connection.
+            broker.sent = Sent::default();
+            assert_eq!(broker.gets(), "status=online config={} other={}");
+            broker.waits().await;
+            assert_eq!(broker.gets(), "energy=1");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ pub enum Fault {
     Doubled,
     /// A right answer without registers comes instead.
     Empty,
-    /// One value is wrong, the checksum right; not part of `all`.
+    /// One value is wrong, the checksum right.
     Forged,
 }
 

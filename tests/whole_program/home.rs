@@ -104,10 +104,42 @@ async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() 
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
 }
 
+/// The meter has been exchanged for a water meter, and falls asleep after that.
+#[tokio::test]
+async fn what_the_meter_lacks_disappears_and_what_it_has_stays_while_it_is_silent() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let parameters = "energy,volume";
+    let mut program = Program::start(&config(&broker, &meter.com_port, parameters));
+    subscriber.expect(ENERGY, "81947").await;
+    program.terminate().await;
+    program.ended().await;
+
+    let water = Registers::from_yaml("volume: 5.5 m³\n").unwrap();
+    let water = meter_on_tcp(water, Behaviour::default()).await;
+    let mut program = Program::start(&config(&broker, &water.com_port, parameters));
+    subscriber.expect(ENERGY_CONFIG, "").await;
+    program.says("`energy` (register 60) is not published: this meter does not have it").await;
+    subscriber.expect("kamstrup/volume", "5.5").await;
+    program.terminate().await;
+    program.ended().await;
+    assert_eq!(times(&subscriber.all(), ENERGY_CONFIG), 1, "announced by the first run alone");
+    let kept = retained(&broker).await;
+    assert!(!kept.contains(&ENERGY_CONFIG.to_owned()), "{kept:?}");
+    assert!(kept.contains(&VOLUME_CONFIG.to_owned()), "{kept:?}");
+
+    let mut program = Program::start(&config(&broker, "/dev/no-such-port", parameters));
+    program.says("The meter's port /dev/no-such-port cannot be opened").await;
+    program.terminate().await;
+    program.ended().await;
+    assert_eq!(retained(&broker).await, kept);
+}
+
 /// More than Mosquitto keeps for a client that has not acknowledged it.
 #[tokio::test]
 async fn however_much_is_retained_all_of_ours_is_found() {
-    const METERS: usize = 50;
+    // Of a meter that was never read there are four diagnostics and a button.
+    const METERS: usize = 320;
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let with_meters = |count: usize| {
