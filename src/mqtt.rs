@@ -1668,6 +1668,37 @@ mod tests {
         assert_eq!(cleared, forgotten);
     }
 
+    /// The program is running, or another one that has the same topics.
+    #[tokio::test]
+    async fn what_is_said_now_does_not_keep_from_forgetting() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings(&listener);
+        let filters = ["ours/+".to_owned()];
+        let forgets = forget(&settings, &filters, |_, _| true);
+        let (_keep, received) = mpsc::channel(1);
+        let brokers = watch::channel(None).0;
+        let script = Script { listener, received, brokers, board: Board::default() };
+        let speaks = async {
+            let mut peer = script.welcome().await;
+            let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+            peer.says("ours/old", "x", true).await;
+            peer.grant(&subscribe).await;
+            let begun = Instant::now();
+            let cleared = loop {
+                peer.says("ours/new", "x", false).await;
+                if let Ok(cleared) = timeout(Duration::from_millis(300), peer.published()).await {
+                    peer.acknowledge(&cleared).await;
+                    break shown(&cleared);
+                }
+                assert!(begun.elapsed() < Duration::from_secs(5), "it waits for silence");
+            };
+            assert_eq!(cleared, "ours/old ");
+            assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        };
+        let (forgotten, ()) = tokio::join!(forgets, speaks);
+        assert_eq!(forgotten.unwrap().into_iter().collect::<Vec<_>>(), ["ours/old"]);
+    }
+
     #[tokio::test]
     async fn a_message_without_end_ends_only_the_connection() {
         let (broker, publisher, stop, running) = Script::start().await;

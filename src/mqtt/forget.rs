@@ -77,8 +77,10 @@ impl Cleaner {
                     granted = granted.saturating_add(1);
                     waiting.next()
                 }
+                // What is said now may never end, and is not kept.
+                Event::Incoming(Incoming::Publish(publish)) if !publish.retain => continue,
                 Event::Incoming(Incoming::Publish(publish)) => {
-                    if publish.retain && is_ours(&publish.topic, &publish.payload) {
+                    if is_ours(&publish.topic, &publish.payload) {
                         debug!("Found {}.", publish.topic);
                         ours.insert(publish.topic);
                     }
