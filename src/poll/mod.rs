@@ -171,13 +171,15 @@ async fn run_with<O: Open>(
     let start = Instant::now();
     let mut due = start.checked_add(beat.shift()).unwrap_or(start);
     let mut tick = due;
+    // At the clock on the wall; what is asked for meanwhile does not put off the next look.
+    let mut looked = start;
     let mut back_off = FIRST_BACK_OFF;
     let (mut started, mut hurried) = (None, false);
     let _open = trigger.open();
     trigger.set_next(due);
     loop {
         // Somebody may set the clock, as a computer without one of its own does after its start.
-        let look = Instant::now().checked_add(LOOK).filter(|look| {
+        let look = looked.checked_add(LOOK).map(|look| look.max(Instant::now())).filter(|look| {
             // Just before the beat the two clocks might disagree on which beat comes next.
             let is_long_before = tick.saturating_duration_since(*look) > RECOVERY;
             is_long_before && due == tick && started.is_some()
@@ -187,6 +189,7 @@ async fn run_with<O: Open>(
             () = stop.cancelled() => return,
             () = sleep_until(due), if look.is_none() => {}
             () = sleep_until(look.unwrap_or(due)), if look.is_some() => {
+                looked = Instant::now();
                 tick = beat.next(plan.interval);
                 due = tick;
                 trigger.set_next(due);
@@ -244,6 +247,7 @@ async fn run_with<O: Open>(
         // A beat is not kept twice where the clock is put back a little.
         let rest = if on_beat { RECOVERY } else { LEAST };
         tick = beat.after(due, rest, plan.interval);
+        looked = now;
         due = tick;
         if memory.in_vain {
             due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));

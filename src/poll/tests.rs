@@ -994,6 +994,17 @@ async fn ends_of_polls(
     openings: Vec<Opening>,
     set: Vec<(u64, i64)>,
 ) -> Vec<u64> {
+    ends_of_polls_by(&Trigger::default(), offset, interval, openings, set).await
+}
+
+/// The same for polls that this trigger moves.
+async fn ends_of_polls_by(
+    trigger: &Trigger,
+    offset: u64,
+    interval: u64,
+    openings: Vec<Opening>,
+    set: Vec<(u64, i64)>,
+) -> Vec<u64> {
     let count = openings.len();
     let midnight: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
     let start = Instant::now();
@@ -1007,7 +1018,7 @@ async fn ends_of_polls(
     let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", openings) };
     let (sender, mut results) = mpsc::channel(1);
     let beat = Beat::new(clock, Duration::ZERO);
-    let task = tokio::spawn(run(plan, beat, sender, Trigger::default(), CancellationToken::new()));
+    let task = tokio::spawn(run(plan, beat, sender, trigger.clone(), CancellationToken::new()));
     let mut ends = Vec::new();
     for _ in 0..count {
         results.recv().await.unwrap();
@@ -1045,6 +1056,42 @@ async fn a_clock_that_is_set_moves_the_beat() {
     let ends = ends_of_polls(0, 60, meters(20), jitter).await;
     for (number, end) in ends.iter().enumerate() {
         assert!(end.abs_diff(u64::try_from(number).unwrap() * 60) <= 1, "{ends:?}");
+    }
+}
+
+/// Somebody presses a button of the page again and again.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_is_noticed_whatever_is_asked_for_meanwhile() {
+    let trigger = Trigger::default();
+    let presses = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            let _ = trigger.send(Errand::placement(|_| {}));
+            trigger.halt();
+        }
+    };
+    let ends = ends_of_polls_by(&trigger, 10, 3600, meters(3), vec![(30, 58 * 60)]);
+    tokio::select! {
+        () = presses => {}
+        ends = ends => assert_eq!(ends, [0, 110, 3710]),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_polls_without_end_gets_them_every_ten_seconds() {
+    let trigger = Trigger::default();
+    let pulls = async {
+        loop {
+            trigger.pull();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = pulls => {}
+        ends = ends_of_polls_by(&trigger, 0, 300, meters(60), vec![]) => {
+            let apart = ends.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(apart.into_iter().all(|apart| apart == 10), "{ends:?}");
+        }
     }
 }
 
