@@ -4,17 +4,21 @@
 use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::config::{Meter, Publishing};
 use crate::discovery::{self, Claims, Verdict};
-use crate::mqtt::{Publisher, Received, Subscriptions};
-use crate::poll::Trigger;
+use crate::mqtt::{Answer, BIRTHS_ANSWERED, Publisher, Received, Subscriptions};
+use crate::poll::{self, Trigger};
 use crate::topic::{MeterTopics, READ, Topics};
 
 /// What Home Assistant says when it has started.
 const BIRTH: &[u8] = b"online";
+
+/// So many births that come faster than they can be answered are a flood.
+const FLOOD: u32 = 5;
 
 /// So many unknown commands are told; who sends more does so by mistake.
 const MOST_TOLD: usize = 20;
@@ -29,6 +33,7 @@ pub fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
 #[derive(Debug)]
 pub struct Inbox {
     status_topic: String,
+    births: Births,
     /// The commands that each topic has, and which meters they mean.
     commands: Vec<(MeterTopics, Vec<Trigger>)>,
     /// Unknown commands that were told.
@@ -67,6 +72,7 @@ impl Inbox {
         let all = (topics.meter(None), triggers.to_vec());
         Self {
             status_topic: publishing.status_topic.clone(),
+            births: Births { first: Instant::now(), count: 0 },
             commands: [all].into_iter().chain(named).collect(),
             told: BTreeSet::new(),
             claims: Claims::new(meters, publishing, topics),
@@ -102,7 +108,8 @@ impl Inbox {
                 () = stop.cancelled() => return,
                 Some(change) = changes.recv() => {
                     // What was told stays told.
-                    self = Self { told: self.told, advised: self.advised, ..change };
+                    let Self { births, told, advised, .. } = self;
+                    self = Self { births, told, advised, ..change };
                     continue;
                 }
                 message = received.recv() => message,
@@ -121,8 +128,7 @@ impl Inbox {
         if *topic == self.status_topic {
             // One that is retained says nothing of now, and everything was just sent in any case.
             if payload == BIRTH && !retained {
-                info!("Home Assistant has started; everything is sent again.");
-                publisher.repeat();
+                self.births.tell(publisher.repeat(), topic);
             }
             return;
         }
@@ -177,6 +183,40 @@ impl Inbox {
     }
 }
 
+/// Births of Home Assistant that came faster than they can be answered.
+#[derive(Debug)]
+struct Births {
+    first: Instant,
+    count: u32,
+}
+
+impl Births {
+    fn tell(&mut self, answer: Answer, topic: &str) {
+        if answer == Answer::Soon {
+            *self = Self { first: Instant::now(), count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        match answer {
+            Answer::Soon => info!("Home Assistant has started; everything is sent again."),
+            _ if self.count == FLOOD => warn!(
+                "Home Assistant has reported its start {FLOOD} times within {} (`online` on `{topic}`). \
+                 Everything is sent again every {} at most; new values are sent as usual. Check which \
+                 automation or program publishes that message, and whether Home Assistant keeps losing \
+                 its connection to the broker. This is said only once.",
+                poll::words(self.first.elapsed()),
+                poll::words(BIRTHS_ANSWERED),
+            ),
+            Answer::Later(wait) if self.count < FLOOD => info!(
+                "Home Assistant has started again; everything is sent again in {}.",
+                poll::words(wait)
+            ),
+            Answer::Later(_) | Answer::WithAnother => {
+                debug!("Home Assistant has started once more.");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -187,6 +227,7 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Config};
+    use crate::logging::capture;
     use crate::mqtt;
 
     fn inbox() -> (Inbox, Trigger) {
@@ -213,6 +254,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_command_of_now_polls() {
+        // What is logged here for the first time, and to nobody, would be switched off in other tests.
+        let _logging = capture::lines();
         let (mut inbox, trigger) = inbox();
         let publisher = mqtt::idle_publisher();
         let mut polls = async |message: Received| {
@@ -236,5 +279,36 @@ mod tests {
             inbox.handle(&message("heat/command/fly", "", false), &publisher);
         }
         assert_eq!(inbox.told.len(), MOST_TOLD);
+    }
+
+    /// What is logged of births that come so often for so long, and in which second.
+    async fn births(every: Duration, lasts: Duration) -> Vec<String> {
+        let (log, _logging) = capture::lines();
+        let (mut inbox, _) = inbox();
+        let (publisher, sending) = mqtt::lonely_publisher();
+        let sending = tokio::spawn(sending);
+        tokio::task::yield_now().await;
+        let (begun, mut lines) = (Instant::now(), Vec::new());
+        while begun.elapsed() < lasts {
+            inbox.handle(&message("homeassistant/status", "online", false), &publisher);
+            let said = log.take().into_iter().filter(|line| !line.starts_with("DEBUG"));
+            lines.extend(said.map(|line| format!("{} s: {line}", begun.elapsed().as_secs())));
+            tokio::time::sleep(every).await;
+        }
+        sending.abort();
+        lines
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn births_are_told_each_and_a_flood_of_them_once() {
+        let mut told = Vec::new();
+        // The spread, which is by chance, changes no whole second in these.
+        for (every, lasts) in [(500, 600), (1500, 600), (12_500, 600), (12_500, 40), (60_000, 200)]
+        {
+            let (every, lasts) = (Duration::from_millis(every), Duration::from_secs(lasts));
+            let lines = births(every, lasts).await.join("\n");
+            told.push(format!("Every {every:?} for {lasts:?}:\n{lines}"));
+        }
+        insta::assert_snapshot!(told.join("\n\n"));
     }
 }

@@ -35,7 +35,7 @@ use tracing::{debug, info, warn};
 pub use self::forget::forget;
 pub use self::probe::probe;
 use self::renewal::Renewal;
-pub use self::standing::{Publisher, Source};
+pub use self::standing::{Answer, BIRTHS_ANSWERED, Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
@@ -66,9 +66,6 @@ const SHORT_ONES: u32 = 3;
 
 /// How long a goodbye may take, disconnecting included.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
-const SPREAD: Duration = Duration::from_millis(800);
 
 /// For so long nothing is replaced that may be retained.
 const HEARD: Duration = Duration::from_millis(500);
@@ -205,6 +202,29 @@ pub(crate) fn idle_publisher() -> Publisher {
     Publisher::new(Subscriptions::default()).0
 }
 
+/// A publisher, and what takes its messages as a connection would that never ends.
+#[cfg(test)]
+pub(crate) fn lonely_publisher() -> (Publisher, impl Future<Output = ()>) {
+    let (publisher, mut wanted) = Publisher::new(Subscriptions::default());
+    let sending = async move {
+        let online = Message {
+            topic: "status".to_owned(),
+            payload: "online".to_owned(),
+            qos: Qos::AtMostOnce,
+            retain: true,
+        };
+        let mut sent = Sent::default();
+        loop {
+            let due = sent.take_due(&online, &wanted.borrow_and_update(), false);
+            tokio::select! {
+                changed = wanted.changed() => if changed.is_err() { return },
+                () = at(due.next) => {}
+            }
+        }
+    };
+    (publisher, sending)
+}
+
 impl From<Qos> for QoS {
     fn from(qos: Qos) -> Self {
         match qos {
@@ -318,7 +338,7 @@ async fn publish(
                 // Some brokers hand out what is retained only after what comes in next.
                 let heard = Instant::now().checked_add(HEARD);
                 let look = filters.are_to_be_surveyed(&wanted.borrow().subscriptions);
-                sent = Sent::waiting_until(heard.filter(|_| look));
+                sent.connected(heard.filter(|_| look));
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
                 filters.are_surveyed(&wanted.borrow().subscriptions);
@@ -329,9 +349,8 @@ async fn publish(
             if filters.adjust(&client, subscriptions).await {
                 survey_ends = Instant::now().checked_add(SURVEY);
             }
-            let spread = jittered(SPREAD);
             let stopping = stop.is_cancelled();
-            let due = sent.take_due(&online, &wanted.borrow_and_update(), spread, stopping);
+            let due = sent.take_due(&online, &wanted.borrow_and_update(), stopping);
             for message in due.messages {
                 tokio::select! {
                     biased;
@@ -1143,7 +1162,7 @@ mod tests {
         // As the program does on these two.
         let born = Instant::now();
         publisher.clear("config/old".to_owned());
-        publisher.repeat();
+        let _ = publisher.repeat();
         assert_eq!(peer.take(3).await, ["config/old ", "config {}", "energy 1"]);
         assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
         stop.cancel();

@@ -1,13 +1,13 @@
 //! What should stand on the broker, and what of it is still to be sent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Subscriptions;
+use super::{Subscriptions, jittered};
 use crate::config::Qos;
 use crate::payload::Message;
 
@@ -15,6 +15,17 @@ use crate::payload::Message;
 /// only after it has made the entity, and a state that is not retained and came before is lost.
 /// It takes about 0.1 s, and longer on a busy system (tried with 2026.9).
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
+
+/// New values wait for an entity no longer than this, counted from its very first announcement: births,
+/// reconnects and changes of discovery start [`SETTLE`] again, and may never end.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
+const SPREAD: Duration = Duration::from_millis(800);
+
+/// From one answer to births to the next: with hundreds of meters, each answer is thousands of
+/// messages.
+pub const BIRTHS_ANSWERED: Duration = Duration::from_secs(30);
 
 /// Whose messages they are. The program's own come first, since its device is the parent of all
 /// meters.
@@ -34,13 +45,16 @@ pub(super) struct Wanted {
     cleared: BTreeSet<String>,
     /// What is subscribed to.
     pub(super) subscriptions: Arc<Subscriptions>,
-    /// How often Home Assistant was born.
-    births: u64,
+    births: Mutex<Births>,
     /// Counts the changes of parts, so that no two have the same number.
     changes: u64,
 }
 
 impl Wanted {
+    fn births(&self) -> MutexGuard<'_, Births> {
+        self.births.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A source's part, in which these topics are announced: they are not to be empty any more. With
     /// it the number of this change.
     fn part(&mut self, source: Source, discovery: &[Message]) -> (&mut Part, u64) {
@@ -55,6 +69,52 @@ impl Wanted {
         }
         (part, self.changes)
     }
+}
+
+/// When everything is sent again because Home Assistant was born.
+#[derive(Debug, Default)]
+struct Births {
+    /// When those that wait are answered.
+    due: Option<Instant>,
+    /// When some were answered last.
+    answered: Option<Instant>,
+}
+
+impl Births {
+    fn come(&mut self) -> Answer {
+        if self.due.is_some() {
+            return Answer::WithAnother;
+        }
+        let now = Instant::now();
+        let soon = now.checked_add(jittered(SPREAD)).unwrap_or(now);
+        let later = self.answered.and_then(|answered| answered.checked_add(BIRTHS_ANSWERED));
+        if let Some(later) = later.filter(|later| *later > soon) {
+            self.due = Some(later);
+            return Answer::Later(later.saturating_duration_since(now));
+        }
+        self.due = Some(soon);
+        Answer::Soon
+    }
+
+    /// Whether some are to be answered now; counts as done from now on.
+    fn take_due(&mut self, now: Instant) -> bool {
+        let due = self.due.take_if(|due| *due <= now).is_some();
+        if due {
+            self.answered = Some(now);
+        }
+        due
+    }
+}
+
+/// When a birth of Home Assistant is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// In a moment.
+    Soon,
+    /// After this time, since another one was answered just before.
+    Later(Duration),
+    /// Along with one that still waits.
+    WithAnother,
 }
 
 /// A source's part of it.
@@ -130,28 +190,46 @@ impl Publisher {
         self.wanted.send_if_modified(|wanted| wanted.cleared.insert(topic));
     }
 
-    /// Sends everything again: Home Assistant has just started.
-    pub fn repeat(&self) {
-        self.wanted.send_modify(|wanted| wanted.births = wanted.births.wrapping_add(1));
+    /// Sends everything again: Home Assistant has just started. Says when.
+    #[must_use]
+    pub fn repeat(&self) -> Answer {
+        let mut answer = Answer::WithAnother;
+        self.wanted.send_if_modified(|wanted| {
+            answer = wanted.births().come();
+            answer != Answer::WithAnother
+        });
+        answer
     }
 }
 
-/// What has been sent in a connection.
+/// What has been sent, in this connection and in those before it.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     online: bool,
-    births: Option<u64>,
     /// Nothing is sent before.
     not_before: Option<Instant>,
-    /// Payloads by topic.
-    discovery: BTreeMap<String, String>,
+    /// Each topic on which something was ever announced, with the payload; without one where it must
+    /// be sent.
+    discovery: BTreeMap<String, Option<String>>,
     cleared: BTreeSet<String>,
-    /// Which discovery messages these were, by source.
-    editions: BTreeMap<Source, u64>,
-    /// What was said last, by source.
-    versions: BTreeMap<Source, u64>,
-    /// Until when states wait for their entities.
-    settled: BTreeMap<Source, Instant>,
+    sources: BTreeMap<Source, Progress>,
+}
+
+/// What has been sent of a source.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Which discovery messages.
+    edition: Option<u64>,
+    /// Which states.
+    version: Option<u64>,
+    /// Whether these must follow once more, since there may have been no entities yet.
+    too_early: bool,
+    /// Which states went out last, be it in an earlier connection.
+    said: Option<u64>,
+    /// When Home Assistant has made entities of what was announced.
+    settled: Option<Instant>,
+    /// Until when new states wait for that at most.
+    patience: Option<Instant>,
 }
 
 /// What is to be sent now, and when more is.
@@ -168,72 +246,111 @@ impl Due {
 }
 
 impl Sent {
-    /// Nothing yet, and all but `online` waits until then.
-    pub(super) fn waiting_until(at: Option<Instant>) -> Self {
-        Self { not_before: at, ..Self::default() }
+    /// Everything is sent in a new connection; all but `online` waits until then.
+    pub(super) fn connected(&mut self, not_before: Option<Instant>) {
+        (self.online, self.not_before) = (false, not_before);
+        self.cleared.clear();
+        self.forget();
     }
 
-    /// What should stand, is due and was not sent yet; counts as sent from now on.
-    ///
-    /// `spread` is how long to wait after a birth, so that many programs do not send at once. With
-    /// `all`, nothing waits.
-    pub(super) fn take_due(
-        &mut self,
-        online: &Message,
-        wanted: &Wanted,
-        spread: Duration,
-        all: bool,
-    ) -> Due {
+    fn forget(&mut self) {
+        self.discovery.values_mut().for_each(|payload| *payload = None);
+        for progress in self.sources.values_mut() {
+            (progress.edition, progress.version) = (None, None);
+        }
+    }
+
+    /// What should stand, is due and was not sent yet; counts as sent from now on. With `all`, nothing
+    /// waits.
+    pub(super) fn take_due(&mut self, online: &Message, wanted: &Wanted, all: bool) -> Due {
         let now = Instant::now();
         let mut due = Due::default();
         if !self.online {
             self.online = true;
             due.messages.push(online.clone());
+            // They are answered by this.
+            wanted.births().due = None;
         }
-        if self.births.replace(wanted.births).is_some_and(|births| births != wanted.births) {
-            self.discovery.clear();
-            self.editions.clear();
-            self.versions.clear();
-            self.not_before = now.checked_add(spread);
+        if wanted.births().take_due(now) {
+            self.forget();
+        }
+        if let Some(at) = wanted.births().due {
+            due.later(at);
         }
         if let Some(at) = self.not_before.filter(|at| *at > now && !all) {
             due.later(at);
             return due;
         }
+        self.clear(wanted, &mut due);
+        // Meters may come and go for years.
+        self.sources.retain(|source, _| wanted.parts.contains_key(source));
+        for (source, part) in &wanted.parts {
+            let progress = self.sources.entry(*source).or_default();
+            progress.announce(part, &mut self.discovery, &mut due);
+            progress.say(part, all, &mut due);
+        }
+        due
+    }
+
+    fn clear(&mut self, wanted: &Wanted, due: &mut Due) {
         self.cleared.retain(|topic| wanted.cleared.contains(topic));
         for topic in &wanted.cleared {
             if self.cleared.insert(topic.clone()) {
-                self.discovery.remove(topic);
+                if let Some(payload) = self.discovery.get_mut(topic) {
+                    *payload = None;
+                }
                 due.messages.push(nothing(topic));
             }
         }
-        // Meters may come and go for years.
-        self.editions.retain(|source, _| wanted.parts.contains_key(source));
-        self.versions.retain(|source, _| wanted.parts.contains_key(source));
-        self.settled.retain(|source, _| wanted.parts.contains_key(source));
-        for (source, part) in &wanted.parts {
-            if self.editions.insert(*source, part.edition) != Some(part.edition) {
-                for message in &part.discovery {
-                    let Message { topic, payload, .. } = message;
-                    let before = self.discovery.insert(topic.clone(), payload.clone());
-                    if before.as_ref() != Some(payload) {
-                        due.messages.push(message.clone());
-                        self.settled.extend(now.checked_add(SETTLE).map(|at| (*source, at)));
-                    }
+    }
+}
+
+impl Progress {
+    /// Sends what of a part's discovery was not sent yet.
+    fn announce(
+        &mut self,
+        part: &Part,
+        known: &mut BTreeMap<String, Option<String>>,
+        due: &mut Due,
+    ) {
+        if self.edition.replace(part.edition) == Some(part.edition) {
+            return;
+        }
+        let now = Instant::now();
+        for message in &part.discovery {
+            let Message { topic, payload, .. } = message;
+            let before = known.entry(topic.clone()).or_insert_with(|| {
+                self.patience = now.checked_add(PATIENCE);
+                None
+            });
+            if before.as_ref() != Some(payload) {
+                // An entity that is only changed stays subscribed.
+                if before.replace(payload.clone()).is_none() {
+                    self.settled = now.checked_add(SETTLE);
                 }
-            }
-            if self.versions.get(source) == Some(&part.version) || part.states.is_empty() {
-                continue;
-            }
-            match self.settled.get(source) {
-                Some(at) if *at > now && !all => due.later(*at),
-                _ => {
-                    self.versions.insert(*source, part.version);
-                    due.messages.extend(part.states.iter().cloned());
-                }
+                due.messages.push(message.clone());
             }
         }
-        due
+    }
+
+    /// Sends a part's states: new ones at once, unless its first entities are only being made, and all
+    /// of them when that has settled.
+    fn say(&mut self, part: &Part, all: bool, due: &mut Due) {
+        let is_out = self.version == Some(part.version);
+        if part.states.is_empty() || (is_out && (all || !self.too_early)) {
+            return;
+        }
+        let now = Instant::now();
+        let [settled, patience] =
+            [self.settled, self.patience].map(|at| at.filter(|at| *at > now && !all));
+        let is_new = self.said != Some(part.version);
+        let wait = if is_new { settled.min(patience) } else { settled };
+        if wait.is_none() {
+            (self.version, self.said) = (Some(part.version), Some(part.version));
+            self.too_early = settled.is_some();
+            due.messages.extend(part.states.iter().cloned());
+        }
+        wait.or(settled).into_iter().for_each(|at| due.later(at));
     }
 }
 
@@ -274,11 +391,30 @@ mod tests {
 
         fn take(&mut self, all: bool) -> String {
             let online = message("status", "online");
-            let spread = Duration::from_millis(500);
-            let due = self.sent.take_due(&online, &self.wanted.borrow(), spread, all);
+            let due = self.sent.take_due(&online, &self.wanted.borrow(), all);
             self.next = due.next;
             let shown = due.messages.iter().map(|m| format!("{}={}", m.topic, m.payload));
             shown.collect::<Vec<_>>().join(" ")
+        }
+
+        /// What arrives until then, each time with when.
+        async fn gets_until(&mut self, then: Instant) -> Vec<(Instant, String)> {
+            let mut all = Vec::new();
+            loop {
+                all.push((Instant::now(), self.gets()));
+                match self.next.filter(|next| *next < then) {
+                    Some(next) => tokio::time::sleep_until(next).await,
+                    None => break,
+                }
+            }
+            tokio::time::sleep_until(then).await;
+            all.retain(|(_, messages)| !messages.is_empty());
+            all
+        }
+
+        /// A new connection.
+        fn connects(&mut self) {
+            self.sent.connected(None);
         }
 
         /// Waits until something is due.
@@ -304,12 +440,16 @@ mod tests {
         assert_eq!(broker.gets(), "energy=2");
         publisher.update(meter, config(), vec![message("energy", "3")]);
         assert_eq!(broker.gets(), "energy=3");
-        // A new entity makes them wait again, but not those of another meter.
+        // One that is only changed is there already.
         publisher.update(meter, vec![message("config", "{1}")], vec![message("energy", "4")]);
-        publisher.update(Source::Meter(1), Vec::new(), vec![message("flow", "5")]);
-        assert_eq!(broker.gets(), "config={1} flow=5");
+        assert_eq!(broker.gets(), "config={1} energy=4");
+        // A new entity makes them wait again, but not those of another meter.
+        let both = vec![message("config", "{1}"), message("other", "{}")];
+        publisher.update(meter, both, vec![message("energy", "5")]);
+        publisher.update(Source::Meter(1), Vec::new(), vec![message("flow", "6")]);
+        assert_eq!(broker.gets(), "other={} flow=6");
         // When the program stops, nothing waits any more.
-        assert_eq!(broker.take(true), "energy=4");
+        assert_eq!(broker.take(true), "energy=5");
         assert_eq!(broker.take(true), "");
     }
 
@@ -321,16 +461,17 @@ mod tests {
         assert_eq!(broker.gets(), "status=online p={} config={}");
         broker.waits().await;
         assert_eq!(broker.gets(), "version=1 e=1");
-        publisher.repeat();
+        let _ = publisher.repeat();
         assert_eq!(broker.gets(), "");
-        assert_eq!(broker.waits().await, Duration::from_millis(500));
+        let wait = broker.waits().await;
+        assert!(wait >= SPREAD * 3 / 4 && wait < SPREAD * 5 / 4, "{wait:?}");
         assert_eq!(broker.gets(), "p={} config={}");
         broker.waits().await;
         assert_eq!(broker.gets(), "version=1 e=1");
         // The last poll gave nothing: nothing old is sent again.
         publisher.update(Source::Meter(0), vec![message("config", "{}")], Vec::new());
         assert_eq!(broker.gets(), "");
-        publisher.repeat();
+        let _ = publisher.repeat();
         broker.gets();
         broker.waits().await;
         assert_eq!(broker.gets(), "p={} config={}");
@@ -345,7 +486,7 @@ mod tests {
         publisher.clear("old".to_owned());
         assert_eq!(broker.gets(), "status=online old=");
         assert_eq!(broker.gets(), "");
-        broker.sent = Sent::default();
+        broker.connects();
         assert_eq!(broker.gets(), "status=online old=");
     }
 
@@ -404,13 +545,13 @@ mod tests {
             end(number - 1);
             assert_eq!(broker.gets(), "config=");
             begin(number);
-            assert_eq!(broker.gets(), "config={}");
+            // The entity was there before, but may have to be made again.
+            assert_eq!(broker.gets(), "config={} energy=1");
             broker.waits().await;
             assert_eq!(broker.gets(), "energy=1");
         }
         assert_eq!(broker.wanted.borrow().parts.len(), 1);
-        let Sent { editions, versions, settled, .. } = &broker.sent;
-        assert_eq!((editions.len(), versions.len(), settled.len()), (1, 1, 1));
+        assert_eq!((broker.sent.sources.len(), broker.sent.discovery.len()), (1, 1));
         // One with the number of another, which nobody saw go.
         end(8);
         begin(8);
@@ -432,7 +573,147 @@ mod tests {
             publisher.announce(meter, config());
             assert_eq!(broker.gets(), "config={}");
         }
-        broker.sent = Sent::default();
+        broker.connects();
         assert_eq!(broker.gets(), "status=online config={}");
+    }
+
+    const METER: Source = Source::Meter(0);
+
+    /// From poll to poll, as close as they may be.
+    const POLL: Duration = Duration::from_millis(1200);
+
+    /// Values of each poll arrive with the poll, and everything that comes otherwise. `config` is
+    /// what a poll announces, and `between` comes every so often.
+    async fn polls_of(
+        lasts: Duration,
+        config: impl Fn(u32) -> Vec<Message>,
+        every: Duration,
+        mut between: impl FnMut(&Publisher, &mut Broker),
+    ) -> Vec<(Duration, String)> {
+        let (publisher, mut broker) = Broker::start();
+        publisher.announce(METER, config(0));
+        let begun = Instant::now();
+        let mut all = broker.gets_until(begun + 4 * SETTLE).await;
+        let (mut poll, mut event) = (Instant::now(), Instant::now());
+        let end = poll + lasts;
+        let mut polls = 0;
+        while poll.min(event) < end {
+            all.extend(broker.gets_until(poll.min(event)).await);
+            if event <= Instant::now() {
+                between(&publisher, &mut broker);
+                event += every;
+            }
+            if poll <= Instant::now() {
+                polls += 1;
+                publisher.update(METER, config(polls), vec![message("e", &polls.to_string())]);
+                poll += POLL;
+                let at_once = broker.gets();
+                let here = at_once.split(' ').any(|shown| shown == format!("e={polls}"));
+                assert!(here, "poll {polls}, events every {every:?}: {at_once:?}");
+                all.push((Instant::now(), at_once));
+            }
+        }
+        all.extend(broker.gets_until(end + Duration::from_secs(60)).await);
+        all.into_iter().map(|(at, messages)| (at - begun, messages)).collect()
+    }
+
+    fn one_config(_: u32) -> Vec<Message> {
+        vec![message("config", "{}")]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_often_home_assistant_is_born_each_poll_is_published() {
+        for (every, minutes) in [(500, 1), (700, 1), (1000, 10), (2500, 10), (7000, 10)] {
+            let (every, lasts) = (Duration::from_millis(every), Duration::from_secs(minutes * 60));
+            let born = |publisher: &Publisher, _: &mut Broker| {
+                let _ = publisher.repeat();
+            };
+            let all = polls_of(lasts, one_config, every, born).await;
+            let has = |topic: &'static str| {
+                let all = all.iter().filter(move |(_, shown)| shown.contains(topic));
+                all.map(|(at, _)| *at).collect::<Vec<_>>()
+            };
+            // The first is no answer to a birth.
+            let answers = has("config=").split_off(1);
+            let apart: Vec<_> =
+                answers.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+            assert!(apart.iter().all(|apart| *apart >= Duration::from_secs(30)), "{apart:?}");
+            // The last birth is answered as well, and no more than that.
+            let expected = minutes * 2 + 1;
+            assert_eq!(u64::try_from(answers.len()).unwrap(), expected, "{every:?}: {answers:?}");
+            let states = has("e=");
+            assert!(answers.iter().all(|at| states.contains(&(*at + SETTLE))), "{every:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_birth_that_waits_answers_those_after_it_and_holds_up_no_poll() {
+        let (publisher, mut broker) = Broker::start();
+        let poll = |value: &str| {
+            publisher.update(METER, one_config(0), vec![message("e", value)]);
+        };
+        poll("1");
+        broker.gets_until(Instant::now() + 4 * SETTLE).await;
+        assert_eq!(publisher.repeat(), Answer::Soon);
+        assert_eq!(publisher.repeat(), Answer::WithAnother);
+        poll("2");
+        assert_eq!(broker.gets(), "e=2");
+        assert!(broker.waits().await < SPREAD * 5 / 4);
+        assert_eq!(broker.gets(), "config={}");
+        // At once, and once more when Home Assistant has surely subscribed to it.
+        poll("3");
+        assert_eq!(broker.gets(), "e=3");
+        assert!(broker.waits().await <= SETTLE);
+        assert_eq!(broker.gets(), "e=3");
+        assert_eq!(broker.next, None);
+
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let Answer::Later(wait) = publisher.repeat() else { panic!("too soon") };
+        assert_eq!(publisher.repeat(), Answer::WithAnother);
+        let born = Instant::now();
+        let got = broker.gets_until(born + 3 * BIRTHS_ANSWERED).await;
+        let got: Vec<_> = got.into_iter().map(|(at, messages)| (at - born, messages)).collect();
+        assert_eq!(got, [(wait, "config={}".to_owned()), (wait + SETTLE, "e=3".to_owned())]);
+
+        // A new connection answers what waits, and nothing that comes after it.
+        assert_eq!(publisher.repeat(), Answer::Soon);
+        broker.connects();
+        assert_eq!(broker.gets(), "status=online config={}");
+        assert_eq!(broker.waits().await, SETTLE);
+        assert_eq!(broker.gets(), "e=3");
+        assert_eq!(broker.next, None);
+        assert_eq!(publisher.repeat(), Answer::Soon);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn discovery_that_changes_with_each_poll_holds_up_no_values() {
+        // The payload, or another entity each time.
+        let changed = |poll: u32| vec![message("config", &poll.to_string())];
+        let all = polls_of(12 * POLL, changed, POLL, |_, _| {}).await;
+        assert_eq!(all.last().unwrap().1, "config=12 e=12");
+        let toggled = |poll: u32| {
+            let other = (poll % 2 == 1).then(|| message("other", "{}"));
+            one_config(poll).into_iter().chain(other).collect()
+        };
+        let clear = |publisher: &Publisher, _: &mut Broker| publisher.clear("other".to_owned());
+        let (publisher, mut broker) = Broker::start();
+        publisher.announce(METER, toggled(1));
+        broker.gets_until(Instant::now() + 4 * SETTLE).await;
+        for poll in 2..20 {
+            if poll % 2 == 0 {
+                clear(&publisher, &mut broker);
+            }
+            publisher.update(METER, toggled(poll), vec![message("e", &poll.to_string())]);
+            let got = broker.gets_until(Instant::now() + POLL).await;
+            assert!(got[0].1.ends_with(&format!(" e={poll}")), "{got:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_end_soon_hold_up_no_values() {
+        for every in [400, 1900] {
+            let lost = |_: &Publisher, broker: &mut Broker| broker.connects();
+            polls_of(20 * POLL, one_config, Duration::from_millis(every), lost).await;
+        }
     }
 }

@@ -52,6 +52,49 @@ async fn after_its_birth_home_assistant_gets_everything_again() {
     assert!(!subscriber.all().iter().any(|arrived| arrived.topic == ENERGY && arrived.retained));
 }
 
+/// An automation that publishes Home Assistant's birth twice a second.
+#[tokio::test]
+async fn however_often_home_assistant_is_born_values_go_out() {
+    const READ: &str = "Read 1 of 1 value";
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
+    subscriber.expect(ENERGY, "81947").await;
+    let (born, polled) = (Instant::now(), program.count(READ));
+    let since = |all: &[Arrived], topic: &str| {
+        let all = all.iter().filter(|arrived| arrived.topic == topic && arrived.at > born);
+        all.map(|arrived| arrived.at).collect::<Vec<_>>()
+    };
+    let births = async {
+        loop {
+            subscriber.publish("homeassistant/status", "online", false).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let polls = async {
+        while since(&subscriber.all(), ENERGY).len() < 5 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = births => {}
+        () = patiently("values meanwhile", polls) => {}
+    }
+    program.says("Home Assistant has reported its start 5 times").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    program.says("Stopped.").await;
+    subscriber.expect("kamstrup/status", "offline").await;
+    let all = subscriber.all();
+    let (polls, values) = (program.count(READ) - polled, since(&all, ENERGY).len());
+    // Those of one poll come once more, after the entities.
+    assert!(values > polls, "{values} of {polls}");
+    assert_eq!(since(&all, ENERGY_CONFIG).len(), 1, "{:#?}", program.log());
+    let told = program.log();
+    let told: Vec<_> = told.iter().filter(|line| line.contains("Home Assistant has")).collect();
+    assert_eq!(told.len(), 3, "{told:#?}");
+}
+
 #[tokio::test]
 async fn a_command_reads_the_meter_now() {
     let (broker, meter) = (Broker::start().await, example_meter().await);
