@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, warn};
 
+use crate::advice::MadeBy;
 use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
 use crate::history::{History, MeterKey, Noted, Trouble};
@@ -55,8 +56,6 @@ pub struct Around {
     pub brokers: Option<Brokers>,
     /// Where it is told how it goes.
     pub board: Board,
-    /// Puts what went wrong with the broker in the words of who made the settings.
-    pub wording: fn(&str) -> String,
     /// Who is told what to do about a meter that cannot be read.
     pub runs_as: RunsAs,
     /// Who keeps readings.
@@ -70,7 +69,6 @@ impl Default for Around {
         Self {
             brokers: None,
             board: Board::default(),
-            wording: str::to_owned,
             runs_as: RunsAs::default(),
             history: None,
             page: watch::channel(None).1,
@@ -111,9 +109,10 @@ async fn serve(
     let offline = Message::status(&topics, OFFLINE);
     let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
     let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
-    let Around { brokers, board, wording, runs_as, history, page } = around.clone();
+    let Around { brokers, board, runs_as, history, page } = around.clone();
+    let made_by = MadeBy::of_broker(runs_as, brokers.is_some());
     let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
-    let direction = Direction { brokers, board: board.clone(), wording };
+    let direction = Direction { brokers, board: board.clone(), made_by };
     let (publisher, connection, received) =
         mqtt::prepare(direction, online, offline, inbox.subscriptions());
     let (inboxes, later) = mpsc::channel(1);

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails"))]
 
+pub mod advice;
 pub mod app;
 pub mod cli;
 pub mod condition;

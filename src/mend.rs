@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::config::ConfigError;
-use crate::config::options::OptionsError;
+use crate::config::addon_options::OptionsError;
+use crate::config::{ConfigError, Warning, warning_words};
 use crate::status::{Board, Problem};
-use crate::words::{capital, sentence};
+use crate::words::{RunsAs, capital, sentence};
 
 /// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
 /// that they are mended without a start is rare.
@@ -26,27 +26,32 @@ pub trait Refusal: PartialEq {
     /// What to call the configuration in a warning.
     const WHAT: &str;
 
+    /// Who is to mend it.
+    const RUNS_AS: RunsAs;
+
     /// What is wrong and what to do about it.
     fn problem(&self) -> Problem;
 
     /// What is odd besides: a misspelled key explains a missing one.
-    fn warnings(&self) -> &[String];
+    fn warnings(&self) -> &[Warning];
 }
 
 impl Refusal for OptionsError {
     const WHAT: &str = "options";
+    const RUNS_AS: RunsAs = RunsAs::AddOn;
 
     fn problem(&self) -> Problem {
         Problem { words: self.to_string(), details: self.problems(), hint: self.hint().to_owned() }
     }
 
-    fn warnings(&self) -> &[String] {
+    fn warnings(&self) -> &[Warning] {
         self.warnings()
     }
 }
 
 impl Refusal for ConfigError {
     const WHAT: &str = "configuration";
+    const RUNS_AS: RunsAs = RunsAs::Program;
 
     fn problem(&self) -> Problem {
         let hint = format!(
@@ -60,7 +65,7 @@ impl Refusal for ConfigError {
         Problem { words, details: self.problems(), hint }
     }
 
-    fn warnings(&self) -> &[String] {
+    fn warnings(&self) -> &[Warning] {
         self.warnings()
     }
 }
@@ -108,14 +113,14 @@ fn tell<E: Refusal>(refusal: &E, board: &Board) {
     note::<E>(refusal.warnings());
     error!("{}", problem.hint);
     board.set_up(|setup| {
-        setup.warnings = refusal.warnings().to_vec();
+        setup.warnings = warning_words(refusal.warnings(), E::RUNS_AS);
         setup.problem = Some(problem);
     });
 }
 
 /// Says what is odd in a configuration.
-pub fn note<E: Refusal>(warnings: &[String]) {
-    for warning in warnings {
-        warn!("In the {}: {}", E::WHAT, sentence(warning));
+pub fn note<E: Refusal>(warnings: &[Warning]) {
+    for warning in warning_words(warnings, E::RUNS_AS) {
+        warn!("In the {}: {}", E::WHAT, sentence(&warning));
     }
 }

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod encrypted;
+mod failure;
 mod forget;
 mod probe;
 mod renewal;
@@ -15,16 +16,14 @@ mod standing;
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
-    MqttOptions, NetworkOptions, Outgoing, QoS, StateError, SubscribeReasonCode, TlsError,
-    Transport, mqttbytes,
+    AsyncClient, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions,
+    NetworkOptions, Outgoing, QoS, SubscribeReasonCode,
 };
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, watch};
@@ -32,11 +31,13 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use self::failure::Stage;
 pub use self::forget::forget;
 pub use self::probe::probe;
 use self::renewal::Renewal;
 pub use self::standing::{Answer, BIRTHS_ANSWERED, Publisher, Source};
 use self::standing::{Sent, Wanted};
+use crate::advice::{Advice, MadeBy};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
 use crate::status::{Board, BrokerState};
@@ -117,9 +118,8 @@ pub struct Direction {
     pub brokers: Brokers,
     /// Where it is told how it goes.
     pub board: Board,
-    /// Puts what went wrong in the words of whoever reads it: not everybody has a setting called
-    /// `mqtt.host`.
-    pub wording: fn(&str) -> String,
+    /// Who made the settings of the broker, and reads what is wrong with them.
+    pub made_by: MadeBy,
 }
 
 /// A connection that has not been made yet.
@@ -285,7 +285,7 @@ impl Connection {
         let (client, mut event_loop) = client(broker, &broker.client_id, Some(offline));
         event_loop.mqtt_options.set_keep_alive(self.keep_alive);
         let (wanted, online) = (self.wanted.clone(), online.clone());
-        let renewal = Renewal::new(broker.tls.clone());
+        let renewal = Renewal::new(broker.tls.clone(), direction.made_by.runs_as());
         let health = Health::new(broker, direction, self.good);
         let inbox = inbox.clone();
         let link = Link {
@@ -640,9 +640,9 @@ fn jittered(time: Duration) -> Duration {
 struct Health {
     name: String,
     board: Board,
-    wording: fn(&str) -> String,
+    made_by: MadeBy,
     /// Since when it is down, and why; `None` while it is up.
-    down: Option<(Instant, String)>,
+    down: Option<(Instant, Advice)>,
     /// Whether there are user name and password.
     logs_in: bool,
     /// Since when it is up.
@@ -655,13 +655,13 @@ struct Health {
 
 impl Health {
     fn new(broker: &Broker, direction: &Direction, good: Duration) -> Self {
-        let Direction { board, wording, .. } = direction;
+        let Direction { board, made_by, .. } = direction;
         let (name, logs_in) = (broker.name(), broker.credentials.is_some());
         board.set_broker(BrokerState::Connecting { name: name.clone() });
         Self {
             name,
             board: board.clone(),
-            wording: *wording,
+            made_by: *made_by,
             down: None,
             logs_in,
             up: None,
@@ -712,9 +712,10 @@ impl Health {
     }
 
     fn lost(&mut self, error: &ConnectionError, stage: Stage) {
-        let words = (self.wording)(&words(error, stage, self.logs_in));
+        let advice = failure::advice(error, stage, self.logs_in);
+        let words = advice.words(self.made_by);
         let since = match &self.down {
-            Some((_, known)) if *known == words => {
+            Some((_, known)) if *known == advice => {
                 debug!("As before, the broker {}: {words}", self.name);
                 return;
             }
@@ -732,160 +733,15 @@ impl Health {
                 self.name
             );
         } else if self.short == SHORT_ONES {
-            let words = "it ended the connection again and again. Most likely another program uses \
-                         the same `mqtt.client`: stop it, or choose another name. Trying again; no \
-                         more is said of this until a connection has held for 10 s.";
-            warn!("No good connection to the broker {}: {}", self.name, (self.wording)(words));
+            let words = failure::thrown_out().words(self.made_by);
+            warn!("No good connection to the broker {}: {words}", self.name);
         } else {
             debug!("Again the broker {}: {words}", self.name);
         }
         let name = self.name.clone();
-        self.board.set_broker(BrokerState::Down { name, since, words: words.clone() });
-        self.down = Some((since, words));
+        self.board.set_broker(BrokerState::Down { name, since, words });
+        self.down = Some((since, advice));
     }
-}
-
-/// How far the connection had come when it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The broker had not let us in, whom we spoke to without TLS.
-    Plain,
-    /// The same, with TLS.
-    Encrypted,
-    /// It had.
-    Connected,
-}
-
-impl Stage {
-    /// Of a connection in which the broker has not answered.
-    fn of(event_loop: &EventLoop) -> Self {
-        match event_loop.mqtt_options.transport() {
-            Transport::Tls(_) => Self::Encrypted,
-            _ => Self::Plain,
-        }
-    }
-}
-
-/// What happened, in the first sentence, and what to do about it, in those after it. Who does not log in
-/// has no user name to look at.
-fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
-    let text = match error {
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) if !logs_in => {
-            "it wants a user name and a password, and none is set. Set `mqtt.username` and \
-             `mqtt.password`."
-        }
-        ConnectionError::ConnectionRefused(code) => refusal(*code),
-        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
-            "it does not answer. Check `mqtt.host` and `mqtt.port`, and that nothing between here \
-             and there blocks the connection."
-        }
-        ConnectionError::NotConnAck(_) => {
-            "what answers there is no MQTT broker. Check `mqtt.host` and `mqtt.port`."
-        }
-        ConnectionError::Io(error)
-        | ConnectionError::MqttState(
-            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
-        ) => return io_words(error, stage),
-        ConnectionError::Tls(TlsError::Io(error)) => {
-            return match tls_error(error) {
-                Some(error) => tls::words(error),
-                None if was_closed(error) => tls::CLOSED_IN_HANDSHAKE.to_owned(),
-                None => io_words(error, stage),
-            };
-        }
-        ConnectionError::Tls(TlsError::TLS(error)) => return tls::words(error),
-        ConnectionError::Tls(error) => return format!("TLS failed ({error}). Check `mqtt.host`."),
-        ConnectionError::MqttState(StateError::AwaitPingResp) => {
-            "it fell silent. Check that it runs, and the network between."
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(stage),
-        ConnectionError::MqttState(StateError::Deserialization(_)) if stage == Stage::Plain => {
-            "what answers there does not speak MQTT, or only in TLS. If this is the broker's port \
-             for TLS, switch `mqtt.tls_enabled` on or use the other one, mostly 1883, as \
-             `mqtt.port`."
-        }
-        ConnectionError::MqttState(error) => {
-            return format!("the two no longer understand each other ({error}).");
-        }
-        ConnectionError::RequestsDone => "the program is stopping.",
-    };
-    text.to_owned()
-}
-
-/// What the broker has against us.
-fn refusal(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::BadUserNamePassword => {
-            "it refused user name or password. Check `mqtt.username` and `mqtt.password`."
-        }
-        ConnectReturnCode::NotAuthorized => {
-            "it does not let this user in. Check `mqtt.username` and `mqtt.password`, and the \
-             user's rights on the broker."
-        }
-        ConnectReturnCode::BadClientId => {
-            "it refused the client id. Choose another one as `mqtt.client`."
-        }
-        ConnectReturnCode::RefusedProtocolVersion => {
-            "it does not speak MQTT 3.1.1. Allow this version in the broker's settings."
-        }
-        ConnectReturnCode::ServiceUnavailable => "it is not ready. Look at the broker's own log.",
-        ConnectReturnCode::Success => "it answered oddly. Look at the broker's own log.",
-    }
-}
-
-/// What may be behind it when the broker hangs up.
-fn closed(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Plain => {
-            "it closed the connection without an answer. If this is its port for TLS, switch \
-             `mqtt.tls_enabled` on or use the other one, mostly 1883, as `mqtt.port`; if it is not, \
-             the broker's own log tells."
-        }
-        Stage::Encrypted => {
-            "it closed the connection without an answer. It may want a certificate from its clients \
-             (`mqtt.tls_cert` and `mqtt.tls_key`), or refuse the one that it was given; the broker's \
-             own log tells."
-        }
-        Stage::Connected => {
-            "it closed the connection. If it does so again and again, another program may be using \
-             the same `mqtt.client`; the broker's own log tells."
-        }
-    }
-}
-
-/// What TLS has to say hides in an error of the system's kind.
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
-}
-
-fn was_closed(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-
-    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
-}
-
-fn io_words(error: &io::Error, stage: Stage) -> String {
-    if let Some(error) = tls_error(error) {
-        return tls::words(error);
-    }
-    let text = match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            "nothing listens there. Check that the broker runs, and `mqtt.host` and `mqtt.port`."
-        }
-        _ if was_closed(error) => closed(stage),
-        io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::TimedOut => {
-            "its address cannot be reached. Check `mqtt.host` and the network."
-        }
-        _ if error.to_string().contains("lookup") => {
-            "its name has no address. Check `mqtt.host`, or use the broker's IP address."
-        }
-        _ => return format!("{error}. Check `mqtt.host` and `mqtt.port`."),
-    };
-    text.to_owned()
 }
 
 /// Against a broker that does what a test says, made of the client's own packet types.
@@ -897,13 +753,14 @@ mod tests {
     use rumqttc::mqttbytes::v4::{
         ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, UnsubAck,
     };
+    use rumqttc::{ConnectReturnCode, StateError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
     use super::*;
-    use crate::config::{Credentials, Secret, options};
+    use crate::config::{Credentials, Secret};
     use crate::logging::capture;
 
     struct Script {
@@ -949,7 +806,7 @@ mod tests {
             };
             let (sender, brokers) = watch::channel(Some(broker));
             let board = Board::default();
-            let direction = Direction { brokers, board: board.clone(), wording: str::to_owned };
+            let direction = Direction { brokers, board: board.clone(), made_by: MadeBy::File };
             let (publisher, mut connection, received) =
                 prepare(direction, status("online"), status("offline"), subscriptions);
             assert!(!format!("{connection:?}").contains("hunter2"));
@@ -1394,7 +1251,7 @@ mod tests {
             tls: None,
         };
         let brokers = watch::channel(Some(broker.clone())).1;
-        let direction = Direction { brokers, board: Board::default(), wording: str::to_owned };
+        let direction = Direction { brokers, board: Board::default(), made_by: MadeBy::File };
         let mut health = Health::new(&broker, &direction, GOOD_CONNECTION);
         let told = |log: &capture::Captured| {
             let lines = log.take().into_iter();
@@ -1829,87 +1686,6 @@ mod tests {
         for attempts in [cut, thrown_out, refused] {
             assert!((2..8).contains(&attempts), "{cut} {thrown_out} {refused}");
         }
-    }
-
-    /// One of every kind.
-    fn every_error() -> Vec<ConnectionError> {
-        use ConnectReturnCode as Code;
-
-        let codes = [
-            Code::BadUserNamePassword,
-            Code::NotAuthorized,
-            Code::BadClientId,
-            Code::RefusedProtocolVersion,
-            Code::ServiceUnavailable,
-        ];
-        let kinds = [
-            io::ErrorKind::ConnectionRefused,
-            io::ErrorKind::ConnectionReset,
-            io::ErrorKind::HostUnreachable,
-            io::ErrorKind::PermissionDenied,
-        ];
-        let lookup = io::Error::other("failed to lookup address information: no such name");
-        codes
-            .into_iter()
-            .map(ConnectionError::ConnectionRefused)
-            .chain(kinds.into_iter().map(|kind| ConnectionError::Io(kind.into())))
-            .chain([
-                ConnectionError::Io(lookup),
-                ConnectionError::NetworkTimeout,
-                ConnectionError::NotConnAck(Packet::PingReq),
-                ConnectionError::MqttState(StateError::AwaitPingResp),
-                ConnectionError::MqttState(StateError::ConnectionAborted),
-                ConnectionError::MqttState(StateError::Unsolicited(7)),
-            ])
-            .collect()
-    }
-
-    #[test]
-    fn every_trouble_says_what_to_do() {
-        use ConnectReturnCode as Code;
-
-        let errors = every_error();
-        let mut texts: Vec<_> =
-            errors.iter().map(|error| words(error, Stage::Connected, true)).collect();
-        for code in [Code::BadUserNamePassword, Code::NotAuthorized] {
-            let refused = ConnectionError::ConnectionRefused(code);
-            texts.push(words(&refused, Stage::Plain, false));
-        }
-        insta::assert_snapshot!(texts.join("\n"));
-    }
-
-    /// What is said in the add-on speaks of no setting that its form does not have.
-    #[test]
-    fn every_trouble_is_told_in_words_of_the_form() {
-        let of_tls =
-            tls::every_error().into_iter().map(|error| ConnectionError::Tls(TlsError::TLS(error)));
-        let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
-        let hung_up = io::Error::from(io::ErrorKind::UnexpectedEof);
-        let errors: Vec<_> = every_error()
-            .into_iter()
-            .chain(of_tls)
-            .chain([
-                ConnectionError::MqttState(garbage),
-                ConnectionError::Tls(TlsError::Io(hung_up)),
-            ])
-            .collect();
-        let mut lines = Vec::new();
-        for error in &errors {
-            for stage in [Stage::Plain, Stage::Encrypted, Stage::Connected] {
-                let text = words(error, stage, true);
-                let (own, supplied) =
-                    (options::of_own_broker(&text), options::of_supplied_broker(&text));
-                for told in [&own, &supplied] {
-                    assert!(!told.contains("`mqtt."), "{told}");
-                    assert!(told.ends_with('.') || told.ends_with(".)"), "{told}");
-                }
-                let line = format!("{own}\n  {supplied}");
-                if !lines.contains(&line) {
-                    lines.push(line);
-                }
-            }
-        }
-        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

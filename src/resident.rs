@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::app::{self, Around};
-use crate::config::options::{self, Options, OptionsError};
+use crate::config::addon_options::{self as options, Options, OptionsError};
+use crate::config::warning_words;
 use crate::history::History;
 use crate::logging::{self, LocalTime};
 use crate::mend::{self, LOOK_AT_OPTIONS, Why};
@@ -83,7 +84,7 @@ pub async fn run(
     info!("The options are those of {}.", resident.options.display());
     mend::note::<OptionsError>(&options.warnings);
     board.set_up(|setup| {
-        setup.warnings.clone_from(&options.warnings);
+        setup.warnings = warning_words(&options.warnings, RunsAs::AddOn);
         setup.settings = options.lines().map(SettingLine::from).collect();
     });
     let options = Arc::new(options);
@@ -125,16 +126,11 @@ async fn read(
         }
         None => nobody(board),
     }
-    let (brokers, wording): (_, fn(&str) -> String) = if options.own_broker {
-        (None, options::of_own_broker)
-    } else {
-        (Some(brokers), options::of_supplied_broker)
-    };
+    let brokers = (!options.own_broker).then_some(brokers);
     let history = Some(Arc::clone(&resident.history));
     let around = Around {
         brokers,
         board: board.clone(),
-        wording,
         runs_as: RunsAs::AddOn,
         history,
         page: page.clone(),

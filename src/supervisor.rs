@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::config::options::{Options, Supplied};
+use crate::config::addon_options::{Options, Supplied};
 use crate::config::{Broker, Secret};
 use crate::fetch::{self, Answer, FetchError, Server};
 use crate::poll::Complaint;
@@ -406,7 +406,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::config::options;
+    use crate::config::addon_options as options;
     use crate::logging::capture;
 
     const GOOD: &str = r#"{"result":"ok","data":{"host":"core-mosquitto","port":1883,"ssl":false,

@@ -1,8 +1,6 @@
-//! TLS to the broker: from files with certificates and keys to what the client needs, and what went
-//! wrong, in words.
+//! TLS to the broker: from files with certificates and keys to what the client needs.
 
 mod verify;
-mod words;
 
 use std::fmt;
 use std::fs::Metadata;
@@ -18,14 +16,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
-use thiserror::Error;
 
 use crate::file;
 
 use self::verify::{Anything, Trusted};
-#[cfg(test)]
-pub(crate) use self::words::tests::every_error;
-pub use self::words::{CLOSED_IN_HANDSHAKE, words};
 
 /// The lowest version of TLS that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,22 +89,8 @@ pub enum Role {
     KeyPassword,
 }
 
-impl Role {
-    /// The setting that names it.
-    #[must_use]
-    pub const fn setting(self) -> &'static str {
-        match self {
-            Self::Ca => "mqtt.tls_ca_cert",
-            Self::Certificate => "mqtt.tls_cert",
-            Self::Key => "mqtt.tls_key",
-            Self::KeyPassword => "mqtt.tls_key_password",
-        }
-    }
-}
-
 /// A file that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{}`: found {}, accepted: {}", role.setting(), self.found(), self.accepted())]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
     /// What it is for.
     pub role: Role,
@@ -147,74 +127,6 @@ pub enum Fault {
     Misfit,
     /// The system trusts nobody.
     NoSystemRoots,
-}
-
-impl FileError {
-    /// What is there, for a sentence that begins with "found".
-    #[must_use]
-    pub fn found(&self) -> String {
-        let text = match (&self.fault, self.role) {
-            (Fault::NoSystemRoots, _) => {
-                return "nothing, and this system has no list of trusted CAs".to_owned();
-            }
-            (Fault::NoPassword, _) => {
-                return "nothing, though the key in `mqtt.tls_key` is encrypted".to_owned();
-            }
-            (Fault::WrongPassword, _) => {
-                return "a password, not shown, that does not open the key in `mqtt.tls_key`"
-                    .to_owned();
-            }
-            (Fault::Unreadable(reason), _) => format!("which cannot be read ({reason})"),
-            (Fault::NeitherPemNorDer, _) => "which is neither a PEM nor a DER file".to_owned(),
-            (Fault::Damaged, _) => "which is a damaged PEM file".to_owned(),
-            (Fault::Lacking, Role::Key) => "in which there is no private key".to_owned(),
-            (Fault::Lacking, _) => "in which there is no certificate".to_owned(),
-            (Fault::BadCertificate, _) => {
-                "in which there is no certificate that can be used".to_owned()
-            }
-            (Fault::BadKey, _) => "a key of a kind that cannot be used".to_owned(),
-            (Fault::OldEncryption, _) => {
-                "a key that is encrypted in the old way (`Proc-Type: 4,ENCRYPTED`)".to_owned()
-            }
-            (Fault::UnknownEncryption, _) => {
-                "a key that is encrypted in a way that is not known here".to_owned()
-            }
-            (Fault::Misfit, _) => {
-                "a key that does not fit the certificate in `mqtt.tls_cert`".to_owned()
-            }
-        };
-        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
-        format!("`{path}`, {text}")
-    }
-
-    /// What may be there, for a sentence that ends with "accepted: …".
-    #[must_use]
-    pub fn accepted(&self) -> &'static str {
-        match (&self.fault, self.role) {
-            (Fault::NoSystemRoots, _) => {
-                "the certificate of the CA that signed the broker's, or the system's list: install \
-                 the package `ca-certificates`"
-            }
-            (Fault::NoPassword | Fault::WrongPassword, _) => {
-                "the password that the key was encrypted with, in quotes"
-            }
-            (Fault::OldEncryption | Fault::UnknownEncryption, _) => {
-                "a key that is not encrypted, or by PKCS#8 with AES: `openssl pkcs8 -topk8 -v2 \
-                 aes-256-cbc -in old.key -out new.key` makes one of the old"
-            }
-            (Fault::BadKey, _) => "RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
-            (Fault::Misfit, _) => {
-                "the key that the certificate was made with, and in `mqtt.tls_cert` our own \
-                 certificate first"
-            }
-            (Fault::Unreadable(_), _) => "a file that this user may read",
-            (_, Role::Ca) => "the certificate of the CA that signed the broker's, as PEM or DER",
-            (_, Role::Certificate) => "the certificate that the broker knows us by, as PEM or DER",
-            (_, Role::Key | Role::KeyPassword) => {
-                "the private key to the certificate in `mqtt.tls_cert`, as PEM or DER"
-            }
-        }
-    }
 }
 
 /// What the client needs for a connection.

@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use kamstrup2mqtt::config::{self, Effect, Loaded, Origin, Parameter, Qos, Variables};
+use kamstrup2mqtt::config::{
+    self, Effect, Loaded, Origin, Parameter, Qos, Variables, Warning, warning_words,
+};
+use kamstrup2mqtt::words::RunsAs;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use tempfile::TempDir;
 use tracing::Level;
@@ -41,7 +44,9 @@ fn result(path: &Path) -> String {
     match config::load(Some(path), &Variables::new()) {
         Ok(Loaded { settings, warnings, .. }) => {
             let sections = (String::new(), settings.sections);
-            for (meter, entries) in [sections].into_iter().chain(settings.meters) {
+            let meters = settings.meters.into_iter();
+            let meters = meters.map(|(label, entries)| (label.to_string(), entries));
+            for (meter, entries) in [sections].into_iter().chain(meters) {
                 if !meter.is_empty() {
                     writeln!(text, "{meter}:").unwrap();
                 }
@@ -50,7 +55,7 @@ fn result(path: &Path) -> String {
                     writeln!(text, "{:>3} {} = {}", spot.line, entry.key, entry.value).unwrap();
                 }
             }
-            for warning in warnings {
+            for warning in warning_words(&warnings, RunsAs::Program) {
                 writeln!(text, "warning: {warning}").unwrap();
             }
         }
@@ -76,10 +81,7 @@ fn the_older_programs_own_file() {
     let Loaded { config, settings, warnings, .. } =
         config::load(Some(&path), &Variables::new()).unwrap();
     // It has both a user and this; what else it says is fine.
-    assert_eq!(
-        warnings,
-        ["`mqtt.authentication` is off, so `mqtt.username` and `mqtt.password` are not used"]
-    );
+    assert_eq!(warnings, [Warning::LoginOff]);
     assert_eq!((config.broker.host.as_str(), config.broker.port.get()), ("10.0.0.210", 1883));
     assert_eq!(config.broker.client_id, "kamstrup");
     // `authentication` is off.

@@ -69,7 +69,7 @@ impl Target {
         // What the service logs is not asked for here, unless somebody looks for a mistake.
         logging::start_beside(if level { config.logging.level } else { tracing::Level::WARN })?;
         for warning in warnings {
-            tracing::warn!("In the configuration: {}", sentence(&warning));
+            tracing::warn!("In the configuration: {}", sentence(&warning.words(RunsAs::Program)));
         }
         let meter = self.choose(config.meters)?;
         let plan = app::plan(&meter, RunsAs::Program);

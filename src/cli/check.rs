@@ -13,7 +13,7 @@ use super::ask::{print, print_json};
 use super::table::Table;
 use super::with_signals;
 use crate::config::{
-    self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot,
+    self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
 };
 use crate::poll::Reader;
 use crate::words::RunsAs;
@@ -42,7 +42,7 @@ struct Json<'a> {
     error: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
-    warnings: &'a [String],
+    warnings: Vec<String>,
     settings: Vec<EntryJson<'a>>,
     /// Those of a list of meters.
     meters: Vec<MeterJson<'a>>,
@@ -52,7 +52,7 @@ struct Json<'a> {
 
 #[derive(Serialize)]
 struct MeterJson<'a> {
-    meter: &'a str,
+    meter: String,
     settings: Vec<EntryJson<'a>>,
 }
 
@@ -73,13 +73,13 @@ struct EntryJson<'a> {
 }
 
 impl<'a> From<&'a Entry> for EntryJson<'a> {
-    fn from(Entry { key, value, origin }: &'a Entry) -> Self {
+    fn from(Entry { key, value, origin, .. }: &'a Entry) -> Self {
         let value = Some(value).filter(|value| **value != Effect::Nothing).map(Effect::to_string);
         let (name, file, line, column) = (None, None, None, None);
         let json = |from| Self { key, value, from, name, file, line, column };
         match origin {
             Origin::Default => json("default"),
-            Origin::Form => json("options"),
+            Origin::Form(_) => json("options"),
             Origin::HomeAssistant => json("home assistant"),
             Origin::Option(option) => Self { name: Some(option), ..json("option") },
             Origin::Variable(variable) => Self { name: Some(variable), ..json("variable") },
@@ -108,7 +108,7 @@ struct Found {
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut loaded = match config::load(args.config.as_deref(), &super::variables()) {
+    let loaded = match config::load(args.config.as_deref(), &super::variables()) {
         Ok(loaded) => loaded,
         Err(error) if args.json => {
             print_json(&refused(&error))?;
@@ -116,13 +116,14 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
-    loaded.warnings.extend(log_trouble(&loaded.config.logging));
+    let mut warnings = warning_words(&loaded.warnings, RunsAs::Program);
+    warnings.extend(log_trouble(&loaded.config.logging));
     let found = if args.online { Some(try_all(&loaded.config)?) } else { None };
     let works = found.iter().flatten().all(|found| found.works);
     if args.json {
-        print_json(&json(&loaded, found))?;
+        print_json(&json(&loaded, warnings, found))?;
     } else {
-        print(&words(&loaded, found.as_deref()))?;
+        print(&words(&loaded, &warnings, found.as_deref()))?;
     }
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -135,19 +136,19 @@ fn log_trouble(logging: &logging::Settings) -> Option<String> {
 }
 
 fn refused(error: &ConfigError) -> Json<'_> {
-    let (problems, warnings) = match error {
-        ConfigError::Problems { problems, warnings } => {
-            (problems.iter().map(ToString::to_string).collect(), warnings.as_slice())
-        }
-        _ => (Vec::new(), [].as_slice()),
+    let problems = match error {
+        ConfigError::Problems { problems, .. } => problems.as_slice(),
+        _ => &[],
     };
+    let problems = problems.iter().map(|problem| problem.words(RunsAs::Program)).collect();
+    let warnings = warning_words(error.warnings(), RunsAs::Program);
     Json { error: Some(error.to_string()), problems, warnings, ..Json::default() }
 }
 
-fn json(loaded: &Loaded, online: Option<Vec<Found>>) -> Json<'_> {
-    let Loaded { settings, warnings, file, .. } = loaded;
+fn json(loaded: &Loaded, warnings: Vec<String>, online: Option<Vec<Found>>) -> Json<'_> {
+    let Loaded { settings, file, .. } = loaded;
     let meters = settings.meters.iter().map(|(meter, entries)| MeterJson {
-        meter,
+        meter: meter.to_string(),
         settings: entries.iter().map(EntryJson::from).collect(),
     });
     Json {
@@ -161,8 +162,8 @@ fn json(loaded: &Loaded, online: Option<Vec<Found>>) -> Json<'_> {
     }
 }
 
-fn words(loaded: &Loaded, found: Option<&[Found]>) -> String {
-    let Loaded { settings, warnings, file, .. } = loaded;
+fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Found]>) -> String {
+    let Loaded { settings, file, .. } = loaded;
     let mut text = match file {
         Some(file) => format!("The configuration {} is right.\n", file.display()),
         None => "The configuration in environment variables is right.\n".to_owned(),
@@ -171,11 +172,11 @@ fn words(loaded: &Loaded, found: Option<&[Found]>) -> String {
     if let Some(found) = found {
         text.extend(found.iter().map(|found| format!("{}: {}\n", found.what, found.said)));
     }
-    let sections = ("setting", &settings.sections);
-    let meters = settings.meters.iter().map(|(meter, entries)| (meter.as_str(), entries));
+    let sections = ("setting".to_owned(), &settings.sections);
+    let meters = settings.meters.iter().map(|(meter, entries)| (meter.to_string(), entries));
     for (head, entries) in [sections].into_iter().chain(meters) {
-        let mut table = Table::new([head, "from", "value"]);
-        for Entry { key, value, origin } in entries {
+        let mut table = Table::new([head.as_str(), "from", "value"]);
+        for Entry { key, value, origin, .. } in entries {
             table.row([(*key).to_owned(), origin.to_string(), value.to_string()]);
         }
         let _ = write!(text, "\n{table}");

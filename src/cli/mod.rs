@@ -32,7 +32,8 @@ use tracing::{Level, debug, error, info, warn};
 
 use self::reload::Hangup;
 use crate::app::{self, Around};
-use crate::config::{self, ConfigError, Loaded, Secret, Variables, options};
+use crate::config::addon_options as options;
+use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
 use crate::history::{self, History};
 use crate::logging::{self, LocalTime};
 use crate::mend::{self, Why};
@@ -41,6 +42,7 @@ use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
+use crate::words::RunsAs;
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -253,7 +255,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             }
         };
         board.set_up(|setup| {
-            setup.warnings.clone_from(&loaded.warnings);
+            setup.warnings = warning_words(&loaded.warnings, RunsAs::Program);
             setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
         });
         let config = loaded.config.clone();

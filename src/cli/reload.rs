@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::Page;
-use crate::config::{self, Config, ConfigError, Loaded, Variables};
+use crate::config::{self, Config, ConfigError, Loaded, Variables, Warning, warning_words};
 use crate::logging;
 use crate::mend;
 use crate::status::{Board, Problem, SettingLine};
 use crate::systemd;
-use crate::words::{capital, sentence};
+use crate::words::{RunsAs, capital, sentence};
 
 /// What SIGHUP makes of the configuration, and the work that this is, which never ends.
 ///
@@ -88,7 +88,8 @@ async fn reload(
                 let problem = tell(&refused);
                 board.set_up(|setup| {
                     setup.refused = Some(problem);
-                    setup.warnings = joined(&current.warnings, refused.warnings());
+                    let warnings = joined(&current.warnings, refused.warnings());
+                    setup.warnings = warning_words(&warnings, RunsAs::Program);
                 });
                 systemd::ready();
                 continue;
@@ -109,7 +110,7 @@ async fn reload(
         page.change(new.config.page);
         board.set_up(|setup| {
             setup.refused = None;
-            setup.warnings.clone_from(&new.warnings);
+            setup.warnings = warning_words(&new.warnings, RunsAs::Program);
             setup.settings = new.settings.lines().map(SettingLine::from).collect();
         });
         current = new;
@@ -150,7 +151,7 @@ fn tell(refused: &ConfigError) -> Problem {
 }
 
 /// What is odd in the configuration that stays, and what else is in the one that is refused.
-fn joined(stays: &[String], refused: &[String]) -> Vec<String> {
+fn joined(stays: &[Warning], refused: &[Warning]) -> Vec<Warning> {
     let others = refused.iter().filter(|warning| !stays.contains(warning));
     stays.iter().chain(others).cloned().collect()
 }
@@ -161,8 +162,9 @@ mod tests {
 
     #[test]
     fn what_is_odd_in_both_is_said_once() {
-        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let (stays, refused): (Vec<String>, Vec<String>) = (texts(&["a", "b"]), texts(&["b", "c"]));
-        assert_eq!(joined(&stays, &refused), ["a", "b", "c"]);
+        let stays = [Warning::LoginOff, Warning::Insecure];
+        let refused = [Warning::Insecure, Warning::NoPassword];
+        let all = [Warning::LoginOff, Warning::Insecure, Warning::NoPassword];
+        assert_eq!(joined(&stays, &refused), all);
     }
 }

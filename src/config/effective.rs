@@ -1,11 +1,14 @@
 //! What counts, setting by setting, and where it comes from.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use super::keys::{self, Fallback, KEYS, Key};
-use super::source::{Listed, Place, Raw, Setting, Settings, Spot};
-use super::{Config, Meter, Secret, without_login};
+use super::model::{Config, Meter};
+use super::problem::without_login;
+use super::secret::Secret;
+use super::settings::{Listed, Made, Origin, Raw, Settings};
+use crate::line::THINKING;
+use crate::name::MeterName;
 
 /// All settings that count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +16,14 @@ pub struct Effective {
     /// Those of the program; of the meter as well, where there is no list of meters.
     pub sections: Vec<Entry>,
     /// Those of each meter in the list: what it is called, and its settings.
-    pub meters: Vec<(String, Vec<Entry>)>,
+    pub meters: Vec<(Label, Vec<Entry>)>,
 }
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// The setting.
+    pub setting: &'static Key,
     /// As `mqtt.host`; as `com_port` for a meter in the list.
     pub key: &'static str,
     /// What counts.
@@ -49,59 +54,23 @@ impl fmt::Display for Effect {
     }
 }
 
-/// Where a setting comes from.
+/// What a meter in a list is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// An option of the command line.
-    Option(&'static str),
-    /// An option of the add-on.
-    Form,
-    /// Home Assistant, when it was asked.
-    HomeAssistant,
-    /// A variable.
-    Variable(&'static str),
-    /// A file that a variable names.
-    SecretFile {
-        /// The variable.
-        variable: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file.
-    File(Spot),
+pub enum Label {
+    /// By its name.
+    Name(MeterName),
+    /// By its number in the list, from 1 on.
+    Number(usize),
+    /// It has no name, and there is no list.
+    Unnamed,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Default => f.write_str("default"),
-            Self::Option(option) => write!(f, "option {option}"),
-            Self::Form => f.write_str("options"),
-            Self::HomeAssistant => f.write_str("Home Assistant"),
-            Self::Variable(variable) => write!(f, "variable {variable}"),
-            Self::SecretFile { variable, path } => {
-                write!(f, "file {} (variable {variable})", path.display())
-            }
-            Self::File(Spot { path, line, .. }) => write!(f, "{}, line {line}", path.display()),
-        }
-    }
-}
-
-impl From<&Place> for Origin {
-    fn from(place: &Place) -> Self {
-        match place {
-            Place::Default => Self::Default,
-            Place::Option(option) => Self::Option(option),
-            Place::Form => Self::Form,
-            Place::HomeAssistant => Self::HomeAssistant,
-            Place::Variable(variable) => Self::Variable(variable),
-            Place::SecretFile { variable, path } => {
-                Self::SecretFile { variable: variable.clone(), path: path.clone() }
-            }
-            Place::File(spot) => Self::File(spot.clone()),
-            Place::Item(item) => item.spot.clone().map_or(Self::Form, Self::File),
+            Self::Name(name) => write!(f, "the meter `{name}`"),
+            Self::Number(number) => write!(f, "meter {number}"),
+            Self::Unnamed => f.write_str("the meter without a name"),
         }
     }
 }
@@ -110,14 +79,14 @@ impl Effective {
     /// Of settings that were found right.
     pub(super) fn new(settings: &Settings, config: &Config) -> Self {
         let listed = settings.meters();
-        let sections = KEYS.iter().filter(|key| listed.is_empty() || !is_of_meter(key));
+        let sections = KEYS.iter().filter(|key| listed.is_empty() || !key.is_of_meter());
         let single = config.meters.first().filter(|_| listed.is_empty());
         let sections = sections.filter_map(|key| entry(key, key.path, settings, single)).collect();
         let meters = listed.iter().zip(&config.meters).map(|(one, meter)| {
             let own = settings.of(one);
-            let keys = KEYS.iter().filter(|key| is_of_meter(key));
+            let keys = KEYS.iter().filter(|key| key.is_of_meter());
             let keys = keys.filter_map(|key| entry(key, key.name(), &own, Some(meter)));
-            (called(one, meter), keys.collect())
+            (label(one, meter), keys.collect())
         });
         Self { sections, meters: meters.collect() }
     }
@@ -149,49 +118,36 @@ impl Effective {
 
     fn changes_of_meters(&self, before: &Self) -> Vec<String> {
         let mut changes = Vec::new();
-        for (name, entries) in &self.meters {
-            match before.meters.iter().find(|(other, _)| other == name) {
+        for (label, entries) in &self.meters {
+            match before.meters.iter().find(|(other, _)| other == label) {
                 Some((_, before)) => {
-                    changes.extend(changed(entries, before, &format!(" of {name}")));
+                    changes.extend(changed(entries, before, &format!(" of {label}")));
                 }
-                None => changes.push(format!("{name} is new")),
+                None => changes.push(format!("{label} is new")),
             }
         }
-        let is_here = |name: &String| self.meters.iter().any(|(other, _)| other == name);
-        let gone = before.meters.iter().map(|(name, _)| name).filter(|name| !is_here(name));
-        changes.extend(gone.map(|name| format!("{name} is gone")));
+        let is_here = |label: &Label| self.meters.iter().any(|(other, _)| other == label);
+        let gone = before.meters.iter().map(|(label, _)| label).filter(|label| !is_here(label));
+        changes.extend(gone.map(|label| format!("{label} is gone")));
         changes
     }
 
     /// With a list of meters, whether there is one or not; one without a name is called alike in both.
     fn as_list(&self) -> Self {
-        let of_meter = |entry: &Entry| keys::find(entry.key).filter(|key| is_of_meter(key));
         let (sections, mut meters) = (self.sections.iter(), self.meters.clone());
-        if let [(name, _)] = meters.as_mut_slice()
-            && !name.starts_with(NAMED)
-        {
-            UNNAMED.clone_into(name);
+        if let [(label @ Label::Number(_), _)] = meters.as_mut_slice() {
+            *label = Label::Unnamed;
         }
         if meters.is_empty() {
             let single = sections
                 .clone()
-                .filter_map(|entry| Some(Entry { key: of_meter(entry)?.name(), ..entry.clone() }));
-            meters.push((UNNAMED.to_owned(), single.collect()));
+                .filter(|entry| entry.setting.is_of_meter())
+                .map(|entry| Entry { key: entry.setting.name(), ..entry.clone() });
+            meters.push((Label::Unnamed, single.collect()));
         }
-        let sections = sections.filter(|entry| of_meter(entry).is_none()).cloned().collect();
+        let sections = sections.filter(|entry| !entry.setting.is_of_meter()).cloned().collect();
         Self { sections, meters }
     }
-}
-
-/// What a single meter is called that has no name, beside others that have one.
-const UNNAMED: &str = "the meter without a name";
-
-/// How meters are called that have one.
-const NAMED: &str = "the meter `";
-
-/// Whether each meter of a list has this.
-fn is_of_meter(key: &Key) -> bool {
-    keys::of_meter(key.name()).is_some_and(|of| of.path == key.path)
 }
 
 fn changed(now: &[Entry], before: &[Entry], whose: &str) -> Vec<String> {
@@ -205,16 +161,13 @@ fn changed(now: &[Entry], before: &[Entry], whose: &str) -> Vec<String> {
     keys.map(|key| format!("`{key}`{whose}")).collect()
 }
 
-fn called(listed: &Listed, meter: &Meter) -> String {
-    match &meter.name {
-        Some(name) => format!("{NAMED}{name}`"),
-        None => listed.place.meter.clone(),
-    }
+fn label(listed: &Listed, meter: &Meter) -> Label {
+    meter.name.clone().map_or(Label::Number(listed.whose.number), Label::Name)
 }
 
 /// `None` for a name of a setting under which another one counts.
 fn entry(
-    key: &Key,
+    key: &'static Key,
     name: &'static str,
     settings: &Settings,
     meter: Option<&Meter>,
@@ -224,8 +177,8 @@ fn entry(
         return None;
     }
     let text = match (setting, settings.default_of(key)) {
-        (Some(Setting { raw: Raw::Text(text), .. }), _) => Some(text.clone()),
-        (Some(Setting { raw: Raw::List(items), .. }), _) => Some(items.join(", ")),
+        (Some(Made { raw: Raw::Text(text), .. }), _) => Some(text.clone()),
+        (Some(Made { raw: Raw::List(items), .. }), _) => Some(items.join(", ")),
         (None, Fallback::Value(text)) => Some(text.to_owned()),
         (None, Fallback::Words(_)) => None,
     };
@@ -234,17 +187,20 @@ fn entry(
         Some(text) if key.secret => Effect::Secret(Secret::new(text)),
         Some(text) => Effect::Text(without_login(text.trim())),
     };
-    let origin = setting.map_or(Origin::Default, |setting| Origin::from(&setting.place));
-    Some(Entry { key: name, value, origin })
+    let origin = setting.map_or(Origin::Default, |made| made.place.origin.clone());
+    Some(Entry { setting: key, key: name, value, origin })
 }
 
 /// What counts for a meter where that is not what was written.
 fn of_meter(key: &Key, meter: &Meter) -> Option<String> {
-    match key.path {
-        "mqtt.device_id" => Some(meter.device_id.clone()),
-        "mqtt.device_name" => Some(meter.device_name.clone()),
-        "serial_device.timeout" if meter.timeout == crate::line::THINKING => Some("1.6".to_owned()),
-        _ => None,
+    if *key == *keys::DEVICE_ID {
+        Some(meter.device_id.clone())
+    } else if *key == *keys::DEVICE_NAME {
+        Some(meter.device_name.clone())
+    } else if *key == *keys::TIMEOUT && meter.timeout == THINKING {
+        Some("1.6".to_owned())
+    } else {
+        None
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kmp::register::{Kind, RegisterId};
 
-use super::Parameter;
+use crate::name::Parameter;
 
 /// These registers as `parameters`, ready to be copied into a file, with what each is. What nobody
 /// wants to follow is there, behind a `#`. Nothing where there are none.

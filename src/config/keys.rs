@@ -1,24 +1,77 @@
-//! The table of all settings: where each may be set, what is accepted, what counts where nobody
-//! made it, and what is said of it.
+//! The table of all settings: where each may be set, what is accepted and how it is read, what counts
+//! where nobody made it, and what is said of it.
 //!
 //! It is the only source of all this: the checks read it, and the example file and the reference
-//! page are written from it (`config::manual`).
+//! page are written from it (`config::manual`). Each setting is a constant with a type, so that code
+//! cannot name one that does not exist or take it for something else.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::Level;
 
 use Fallback::{Value, Words};
 use Sample::{Hidden, Idea, Set};
 
-/// One setting.
-#[derive(Debug)]
-pub(super) struct Key {
+use super::model::Qos;
+use super::problem::Why;
+use super::secret::Secret;
+use super::value::{self, Destination};
+use crate::identity::Version;
+use crate::logging::{Address, DateFormat, Facility, Format, When};
+use crate::name::{MeterName, Parameter, identifier};
+use crate::tls;
+use crate::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
+use crate::units::UnitSystem;
+
+/// A setting whose values are of this type; those of a list, each of its items.
+pub(crate) struct Setting<T: 'static> {
+    pub(super) key: Key,
+    /// What a text means; `None` where it is not accepted.
+    pub(super) parse: fn(&str) -> Option<T>,
+}
+
+impl<T> Setting<T> {
+    /// What counts where nobody made it, if that is a value.
+    pub(super) fn default(&self) -> Option<T> {
+        match self.key.default {
+            Value(text) => (self.parse)(text),
+            Words(_) => None,
+        }
+    }
+}
+
+impl<T> Deref for Setting<T> {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        &self.key
+    }
+}
+
+/// What a setting is called, and all else about it but the type of its values.
+pub struct Key {
     /// Section and name in the file, as `mqtt.host`.
     pub(super) path: &'static str,
     /// The environment variable that overrides the file. A secret has a second one beside it, whose
     /// name ends in `_FILE` and which names a file that holds the secret.
     pub(super) variable: Option<&'static str>,
+    /// What the add-on's form calls it.
+    pub(super) form: Form,
     /// What is accepted, in words that complete "accepted: …".
     pub(super) accepted: &'static str,
+    /// The same for the users of the form, where that differs.
+    pub(super) accepted_in_form: Option<&'static str>,
+    /// Why a text is not accepted, as far as there is more to say.
+    pub(super) why: fn(&str) -> Why,
     /// What counts where nobody made it.
     pub(super) default: Fallback,
+    /// What counts then where another setting says so.
+    pub(super) instead: Option<Instead>,
     /// Whether it may be a list.
     pub(super) list: bool,
     /// Whether its value must not be shown.
@@ -29,6 +82,43 @@ pub(super) struct Key {
     pub(super) brief: &'static str,
     /// What the reference page says of it: whole sentences.
     pub(super) text: &'static str,
+}
+
+/// Its path tells it from all others.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for Key {}
+
+/// What the add-on's form calls a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// It does not have it.
+    Absent,
+    /// This.
+    Option(&'static str),
+    /// This, in the set of options `mqtt`.
+    OfMqtt(&'static str),
+    /// Either of these: what can be chosen from a list, and what can be written.
+    Either(&'static str, &'static str),
+}
+
+/// When another setting decides what counts where nobody made one.
+#[derive(Clone, Copy)]
+pub(super) enum Instead {
+    /// Where this is on.
+    WhereOn(&'static Setting<bool>, Fallback),
+    /// Where this was made.
+    WhereMade(&'static Key, Fallback),
 }
 
 /// What counts where nobody made a setting.
@@ -57,8 +147,12 @@ pub(super) enum Sample {
 const KEY: Key = Key {
     path: "",
     variable: None,
+    form: Form::Absent,
     accepted: "",
+    accepted_in_form: None,
+    why: |_| Why::Unsaid,
     default: Words("nothing"),
+    instead: None,
     list: false,
     secret: false,
     sample: Sample::Default,
@@ -69,12 +163,21 @@ const KEY: Key = Key {
 const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
 const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
-const TOPIC: &str = "a topic of 1 to 256 characters without `+`, `#` and control characters";
-const PORT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in \
+const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` and control characters";
+const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in \
                     raw TCP mode";
 const A_FILE: &str = "the path of a file";
 const FORMAT: &str = "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
 const DATE_FORMAT: &str = "a date like `%Y-%m-%d %H:%M:%S`, as strftime has it";
+
+/// The two options of the form that name the port: what can be chosen from a list, and what can be
+/// written.
+pub(super) const SERIAL_PORT: &str = "serial_port";
+pub(super) const WRITTEN_PORT: &str = "port";
+
+/// For the dates of the destinations.
+const WHERE_DATE_FORMAT: Option<Instead> =
+    Some(Instead::WhereMade(&LOG_DATE_FORMAT.key, Words("what `logging.date_format` says")));
 
 /// One section of the file.
 #[derive(Debug)]
@@ -107,11 +210,22 @@ pub(super) const SECTIONS: &[Section] = &[
     },
 ];
 
-/// Every setting, by section.
-pub(super) const KEYS: &[Key] = &[
-    Key {
+/// Makes a constant of each setting, and the list of all of them.
+macro_rules! settings {
+    ($($name:ident: $type:ty = $parse:expr, $key:expr;)*) => {
+        $(pub(crate) static $name: Setting<$type> = Setting { key: $key, parse: $parse };)*
+
+        /// Every setting, by section.
+        pub(super) static KEYS: &[&Key] = &[$(&$name.key),*];
+    };
+}
+
+settings! {
+    HOST: String = value::host, Key {
         path: "mqtt.host",
         variable: Some("MQTT_HOST"),
+        form: Form::OfMqtt("host"),
+        why: value::why_no_host,
         accepted: "a host name or an IP address; the port is a setting of its own",
         default: Value("localhost"),
         sample: Set("192.168.1.100"),
@@ -119,10 +233,12 @@ pub(super) const KEYS: &[Key] = &[
         text: "The MQTT broker's name or address: that of the machine on which Mosquitto runs, or of \
                Home Assistant with its Mosquitto add-on.",
         ..KEY
-    },
-    Key {
+    };
+    PORT: NonZeroU16 = value::parse, Key {
         path: "mqtt.port",
         variable: Some("MQTT_PORT"),
+        form: Form::OfMqtt("port"),
+        instead: Some(Instead::WhereOn(&TLS_ENABLED, Value("8883"))),
         accepted: "a whole number from 1 to 65535",
         default: Value("1883"),
         brief: "8883 where `tls_enabled` is on",
@@ -130,8 +246,8 @@ pub(super) const KEYS: &[Key] = &[
                `MQTT_PORT` that begins with `tcp://` is not taken: Kubernetes and container links set \
                it by themselves for a service called `mqtt`.",
         ..KEY
-    },
-    Key {
+    };
+    CLIENT: String = value::text, Key {
         path: "mqtt.client",
         variable: Some("MQTT_CLIENT"),
         accepted: TEXT,
@@ -140,20 +256,22 @@ pub(super) const KEYS: &[Key] = &[
         text: "How the program is known to the broker (its client id). Two programs with the same one \
                throw each other out for ever.",
         ..KEY
-    },
-    Key {
+    };
+    TOPIC: String = value::topic, Key {
         path: "mqtt.topic",
         variable: Some("MQTT_TOPIC"),
-        accepted: TOPIC,
+        form: Form::OfMqtt("topic"),
+        accepted: TOPIC_TEXT,
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
         text: "The first part of every topic: with `heat`, values are published as `heat/energy`, \
                `heat/power` and so on.",
         ..KEY
-    },
-    Key {
+    };
+    QOS: Qos = value::qos, Key {
         path: "mqtt.qos",
         variable: Some("MQTT_QOS"),
+        form: Form::OfMqtt("qos"),
         accepted: "`0`, `1` or `2`",
         default: Value("0"),
         brief: "of the values: 0, 1 or 2",
@@ -161,18 +279,19 @@ pub(super) const KEYS: &[Key] = &[
                that it has them exactly once. What Home Assistant is told about the meter is always \
                sent with 1.",
         ..KEY
-    },
-    Key {
+    };
+    RETAIN: bool = value::boolean, Key {
         path: "mqtt.retain",
         variable: Some("MQTT_RETAIN"),
+        form: Form::OfMqtt("retain"),
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the broker keeps the last values",
         text: "Whether the broker keeps the last value of each topic for those that subscribe later. \
                Home Assistant has its values soon after a restart either way.",
         ..KEY
-    },
-    Key {
+    };
+    AUTHENTICATION: bool = value::boolean, Key {
         path: "mqtt.authentication",
         variable: Some("MQTT_AUTHENTICATION"),
         accepted: YES_NO,
@@ -180,20 +299,22 @@ pub(super) const KEYS: &[Key] = &[
         sample: Hidden,
         text: "With `false`, `username` and `password` are not used even where they are set.",
         ..KEY
-    },
-    Key {
+    };
+    USERNAME: String = value::long_text, Key {
         path: "mqtt.username",
         variable: Some("MQTT_USERNAME"),
+        form: Form::OfMqtt("username"),
         accepted: "1 to 65535 characters",
         default: Words("nobody: the broker is asked to do without"),
         sample: Idea("kamstrup"),
         brief: "the user at the broker",
         text: "The user name at the broker.",
         ..KEY
-    },
-    Key {
+    };
+    PASSWORD: Secret = value::secret, Key {
         path: "mqtt.password",
         variable: Some("MQTT_PASSWORD"),
+        form: Form::OfMqtt("password"),
         accepted: "up to 65535 characters",
         default: Words("an empty one"),
         secret: true,
@@ -202,20 +323,22 @@ pub(super) const KEYS: &[Key] = &[
         text: "The user's password. Put it in quotes: YAML gives `#`, `!`, `&` and the like a meaning \
                of their own.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_ENABLED: bool = value::boolean, Key {
         path: "mqtt.tls_enabled",
         variable: Some("MQTT_TLS_ENABLED"),
+        form: Form::OfMqtt("tls"),
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the connection is encrypted",
         text: "Whether the connection to the broker is encrypted (TLS). The other `tls_` settings \
                count only with it.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_CA_CERT: PathBuf = value::path, Key {
         path: "mqtt.tls_ca_cert",
         variable: Some("MQTT_TLS_CA_CERT"),
+        form: Form::OfMqtt("tls_ca_cert"),
         accepted: A_FILE,
         default: Words("the certificates that the system trusts"),
         sample: Idea("/etc/kamstrup2mqtt/ca.crt"),
@@ -224,47 +347,51 @@ pub(super) const KEYS: &[Key] = &[
                where you made the broker's certificate yourself; one that vouches for itself \
                (self-signed) is named here itself.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_CERT: PathBuf = value::path, Key {
         path: "mqtt.tls_cert",
         variable: Some("MQTT_TLS_CERT"),
+        form: Form::OfMqtt("tls_cert"),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.crt"),
         brief: "this program's own certificate, if the broker wants one",
         text: "The certificate with which the program logs in, as a PEM file, where the broker wants \
                one. `tls_key` belongs to it.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_KEY: PathBuf = value::path, Key {
         path: "mqtt.tls_key",
         variable: Some("MQTT_TLS_KEY"),
+        form: Form::OfMqtt("tls_key"),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.key"),
         brief: "and its private key",
         text: "The private key of `tls_cert`, as a PEM file. It may be encrypted, by PKCS#8.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_KEY_PASSWORD: Secret = value::secret, Key {
         path: "mqtt.tls_key_password",
         variable: Some("MQTT_TLS_KEY_PASSWORD"),
+        form: Form::OfMqtt("tls_key_password"),
         accepted: "up to 65535 characters",
         secret: true,
         sample: Idea("a secret"),
         brief: "where that key is encrypted",
         text: "The password of `tls_key`, where that is encrypted.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_INSECURE: bool = value::boolean, Key {
         path: "mqtt.tls_insecure",
         variable: Some("MQTT_TLS_INSECURE"),
+        form: Form::OfMqtt("tls_insecure"),
         accepted: YES_NO,
         default: Value("false"),
         brief: "true: believe any certificate, which helps nobody but a thief",
         text: "With `true` the broker's certificate is not checked: the connection is encrypted, but \
                with whom, nobody knows. For a first try only; the log warns at every start.",
         ..KEY
-    },
-    Key {
+    };
+    TLS_VERSION: tls::Version = value::tls_version, Key {
         path: "mqtt.tls_version",
         variable: Some("MQTT_TLS_VERSION"),
         accepted: "`1.2` or `1.3`, the lowest version that will do (or the older program's \
@@ -275,8 +402,8 @@ pub(super) const KEYS: &[Key] = &[
                `PROTOCOL_TLSv1_2` and `ssl.PROTOCOL_TLSv1_2` are 1.2, `PROTOCOL_TLS` is any that is \
                safe. Versions below 1.2 are not safe any more and are refused.",
         ..KEY
-    },
-    Key {
+    };
+    DEVICE_ID: String = value::text, Key {
         path: "mqtt.device_id",
         accepted: TEXT,
         default: Value("kamstrup_meter"),
@@ -284,20 +411,23 @@ pub(super) const KEYS: &[Key] = &[
         text: "How Home Assistant knows the device. A meter with a name has this and its name, as in \
                `kamstrup_meter_garage`, unless it has a `device_id` of its own.",
         ..KEY
-    },
-    Key {
+    };
+    DEVICE_NAME: String = value::text, Key {
         path: "mqtt.device_name",
+        form: Form::Option("device_name"),
         accepted: TEXT,
         default: Value("Kamstrup Meter"),
         brief: "and how it calls it",
         text: "How Home Assistant calls the device. A meter with a name has this and its name, as in \
                `Kamstrup Meter garage`, unless it has a `device_name` of its own.",
         ..KEY
-    },
-    Key {
+    };
+    COM_PORT: Endpoint = value::parse, Key {
         path: "serial_device.com_port",
         variable: Some("SERIAL_COM_PORT"),
-        accepted: PORT,
+        form: Form::Either(SERIAL_PORT, WRITTEN_PORT),
+        why: value::why_no_endpoint,
+        accepted: PORT_TEXT,
         default: Words("nothing: one must be set"),
         sample: Set("/dev/ttyUSB0"),
         brief: "the optical head, best by its name in /dev/serial/by-id/; or socket://host:port for \
@@ -307,17 +437,18 @@ pub(super) const KEYS: &[Key] = &[
                server on the network is `socket://host:port`; it must be set to raw TCP (TCP server), \
                1200 baud, 8 data bits, no parity, 2 stop bits.",
         ..KEY
-    },
-    Key {
+    };
+    URL: Endpoint = value::parse, Key {
         path: "serial_device.url",
-        accepted: PORT,
+        why: value::why_no_endpoint,
+        accepted: PORT_TEXT,
         default: Words("`com_port` counts"),
         sample: Hidden,
         text: "Another name of `com_port`, which the older program had. Where both stand in the file, \
                this one counts.",
         ..KEY
-    },
-    Key {
+    };
+    BAUDRATE: NonZeroU32 = value::baud, Key {
         path: "serial_device.baudrate",
         variable: Some("SERIAL_BAUDRATE"),
         accepted: "a whole number from 300 to 115200; optical heads need 1200",
@@ -327,8 +458,8 @@ pub(super) const KEYS: &[Key] = &[
         text: "How fast the line is. Optical heads need 1200. A serial server has this and the next \
                three settings of its own.",
         ..KEY
-    },
-    Key {
+    };
+    BYTESIZE: DataBits = value::data_bits, Key {
         path: "serial_device.bytesize",
         variable: Some("SERIAL_BYTESIZE"),
         accepted: "`7` or `8`",
@@ -336,8 +467,8 @@ pub(super) const KEYS: &[Key] = &[
         brief: "7 or 8",
         text: "Data bits of a byte.",
         ..KEY
-    },
-    Key {
+    };
+    PARITY: Parity = value::parity, Key {
         path: "serial_device.parity",
         variable: Some("SERIAL_PARITY"),
         accepted: "`NONE`, `EVEN` or `ODD`",
@@ -345,8 +476,8 @@ pub(super) const KEYS: &[Key] = &[
         brief: "NONE, EVEN or ODD",
         text: "The parity bit of a byte.",
         ..KEY
-    },
-    Key {
+    };
+    STOPBITS: StopBits = value::stop_bits, Key {
         path: "serial_device.stopbits",
         variable: Some("SERIAL_STOPBITS"),
         accepted: "`1` or `2`",
@@ -354,8 +485,8 @@ pub(super) const KEYS: &[Key] = &[
         brief: "1 or 2",
         text: "Stop bits after a byte.",
         ..KEY
-    },
-    Key {
+    };
+    TIMEOUT: Duration = value::seconds, Key {
         path: "serial_device.timeout",
         variable: Some("SERIAL_TIMEOUT"),
         accepted: "seconds from 0 to 60, like `2` or `2.5`",
@@ -364,8 +495,8 @@ pub(super) const KEYS: &[Key] = &[
         text: "How many seconds an answer may take to begin. A meter may take 1.6; less is raised to \
                that. More helps with a slow serial server.",
         ..KEY
-    },
-    Key {
+    };
+    DTR: ModemLine = value::modem_line, Key {
         path: "serial_device.dtr",
         variable: Some("SERIAL_DTR"),
         accepted: ON_OFF_LEAVE,
@@ -373,8 +504,8 @@ pub(super) const KEYS: &[Key] = &[
         brief: "this line and the next feed some heads: on, off, or leave (as the system sets it)",
         text: "Whether the DTR line of a serial port is raised. Some heads take their current from it.",
         ..KEY
-    },
-    Key {
+    };
+    RTS: ModemLine = value::modem_line, Key {
         path: "serial_device.rts",
         variable: Some("SERIAL_RTS"),
         accepted: ON_OFF_LEAVE,
@@ -382,10 +513,11 @@ pub(super) const KEYS: &[Key] = &[
         brief: "on, off or leave",
         text: "The same for the RTS line.",
         ..KEY
-    },
-    Key {
+    };
+    VERSION: Version = value::version, Key {
         path: "kamstrup.version",
         variable: Some("KAMSTRUP_VERSION"),
+        form: Form::Option("meter"),
         accepted: "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or \
                    `generic`",
         default: Value("402"),
@@ -397,10 +529,11 @@ pub(super) const KEYS: &[Key] = &[
                Assistant calls the model, go by it. Without it a 402 is assumed, whose info code is not \
                explained.",
         ..KEY
-    },
-    Key {
+    };
+    POLL_INTERVAL: Duration = value::interval, Key {
         path: "kamstrup.poll_interval",
         variable: Some("KAMSTRUP_POLL_INTERVAL"),
+        form: Form::Option("poll_interval"),
         accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`, up to a week; at \
                    least 1.2 s",
         default: Value("5"),
@@ -412,20 +545,28 @@ pub(super) const KEYS: &[Key] = &[
                that falls into a longer reading is left out. Each reading costs the meter's battery a \
                little, and many meters fall asleep when nothing was asked for 30 minutes.",
         ..KEY
-    },
-    Key {
+    };
+    UNITS: UnitSystem = value::unit_system, Key {
         path: "kamstrup.units",
         variable: Some("KAMSTRUP_UNITS"),
+        form: Form::Option("units"),
         accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)",
         default: Value("standard"),
         brief: "kWh, W, °C, m³, m³/h whatever the meter is set to; or meter: those that it is set to",
         text: "In which units values are published. `standard` is kWh, W, °C, m³ and m³/h whatever the \
                meter is set to; with `meter` they are those that it is set to.",
         ..KEY
-    },
-    Key {
+    };
+    PARAMETERS: Parameter = value::exact, Key {
         path: "kamstrup.parameters",
         variable: Some("KAMSTRUP_PARAMETERS"),
+        form: Form::Option("parameters"),
+        // The users of the form have no command line.
+        accepted_in_form: Some(
+            "names of values like `energy` and register numbers like `60` or `0x003C`, separated by \
+             commas or in a list",
+        ),
+        why: value::why_no_parameter,
         accepted: "names of values like `energy` (`kamstrup2mqtt registers` lists them) and register \
                    numbers like `60` or `0x003C`, separated by commas or in a list",
         default: Value("energy, volume, power, flow, temp1, temp2, tempdiff"),
@@ -436,10 +577,11 @@ pub(super) const KEYS: &[Key] = &[
                `kamstrup2mqtt registers` lists the names, `kamstrup2mqtt scan` what your meter has. \
                Upper and lower case are the same.",
         ..KEY
-    },
-    Key {
+    };
+    LOG_LEVEL: Level = value::level, Key {
         path: "logging.level",
         variable: Some("LOG_LEVEL"),
+        form: Form::Option("log_level"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
         brief: "DEBUG shows every frame to and from the meter",
@@ -447,8 +589,8 @@ pub(super) const KEYS: &[Key] = &[
                `WARNING` only what is wrong, `DEBUG` every frame to and from the meter. `CRITICAL` is \
                taken for `ERROR`.",
         ..KEY
-    },
-    Key {
+    };
+    DESTINATIONS: Destination = value::destination, Key {
         path: "logging.destinations",
         accepted: "`stdout`, `file` and `syslog`, separated by commas or in a list",
         default: Value("stdout"),
@@ -457,25 +599,28 @@ pub(super) const KEYS: &[Key] = &[
         text: "Where the log goes: `stdout` is standard output, which systemd and containers keep for \
                you, `file` a file of its own, `syslog` the system's log or a log server.",
         ..KEY
-    },
-    Key {
+    };
+    LOG_FORMAT: Format = value::exact, Key {
         path: "logging.format",
+        why: value::why_not::<Format>,
         accepted: FORMAT,
         default: Words("those of the destinations"),
         sample: Hidden,
         text: "How a line looks at every destination that has no format of its own.",
         ..KEY
-    },
-    Key {
+    };
+    LOG_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.date_format",
+        why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Words("those of the destinations"),
         sample: Hidden,
         text: "How `%(asctime)s` looks at every destination that has no date format of its own.",
         ..KEY
-    },
-    Key {
+    };
+    STDOUT_FORMAT: Format = value::exact, Key {
         path: "logging.stdout_format",
+        why: value::why_not::<Format>,
         accepted: "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`, or `json`",
         default: Words("a line made for reading"),
         sample: Idea("%(asctime)s [%(name)s] %(levelname)s %(message)s"),
@@ -484,34 +629,38 @@ pub(super) const KEYS: &[Key] = &[
                a terminal. `json` gives one JSON object a line. [logging.md](logging.md) lists all \
                fields.",
         ..KEY
-    },
-    Key {
+    };
+    STDOUT_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.stdout_date_format",
+        instead: WHERE_DATE_FORMAT,
+        why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Value("%Y-%m-%dT%H:%M:%S%z"),
         brief: "of asctime in it",
         text: "How `%(asctime)s` looks in `stdout_format`.",
         ..KEY
-    },
-    Key {
+    };
+    LOG_DIRECTORY: PathBuf = value::directory, Key {
         path: "logging.directory",
+        why: value::why_no_directory,
         accepted: "the path of a folder, without `~`",
         default: Value("logs"),
         brief: "of the log files; made where it is missing",
         text: "The folder of the log files. It is made where it is missing. A path that does not begin \
                with `/` goes by the folder in which the program was started; `~` is not known.",
         ..KEY
-    },
-    Key {
+    };
+    LOG_FILENAME: String = value::filename, Key {
         path: "logging.filename",
+        why: value::why_no_filename,
         accepted: "a file name without `/`",
         default: Value("kamstrup2mqtt.log"),
         brief: "of today's file; earlier ones have the date behind it",
         text: "The name of the file that is written. Earlier ones have the date behind it, as in \
                `kamstrup2mqtt.log.2026-11-24`.",
         ..KEY
-    },
-    Key {
+    };
+    ROTATE_WHEN: When = value::parse, Key {
         path: "logging.rotate_when",
         accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
         default: Value("midnight"),
@@ -520,8 +669,8 @@ pub(super) const KEYS: &[Key] = &[
                (`d` and `midnight`), or at the midnight that ends a day of the week (`w0` is Monday). \
                Midnight is that of the local time. The file of today goes on after a restart.",
         ..KEY
-    },
-    Key {
+    };
+    ROTATE_INTERVAL: NonZeroU32 = value::parse, Key {
         path: "logging.rotate_interval",
         accepted: "a whole number of at least 1",
         default: Value("1"),
@@ -529,17 +678,19 @@ pub(super) const KEYS: &[Key] = &[
         text: "How many seconds, minutes, hours, days or weeks a file lasts, counted from 1970 on: \
                with `6` and `h` a file begins at 0, 6, 12 and 18 o'clock.",
         ..KEY
-    },
-    Key {
+    };
+    BACKUP_COUNT: usize = value::count, Key {
         path: "logging.backup_count",
         accepted: "a whole number; `0` keeps all",
         default: Value("7"),
         brief: "how many earlier files are kept; 0: all",
         text: "How many earlier files are kept. `0` keeps all of them.",
         ..KEY
-    },
-    Key {
+    };
+    FILE_FORMAT: Format = value::exact, Key {
         path: "logging.file_format",
+        instead: Some(Instead::WhereMade(&LOG_FORMAT.key, Words("what `logging.format` says"))),
+        why: value::why_not::<Format>,
         accepted: FORMAT,
         default: Value(
             "[%(asctime)s %(filename)s %(funcName)s:%(lineno)d] %(levelname)s %(message)s",
@@ -547,16 +698,18 @@ pub(super) const KEYS: &[Key] = &[
         brief: "how a line looks there",
         text: "How a line in the file looks.",
         ..KEY
-    },
-    Key {
+    };
+    FILE_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.file_date_format",
+        instead: WHERE_DATE_FORMAT,
+        why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Value("%Y-%m-%d %H:%M:%S"),
         brief: "of asctime in it",
         text: "How `%(asctime)s` looks in `file_format`.",
         ..KEY
-    },
-    Key {
+    };
+    SYSLOG_ADDRESS: Address = value::parse, Key {
         path: "logging.syslog_address",
         accepted: "a socket like `/dev/log` or `unix:///run/log.sock`, `host:514` or `udp://host:514` \
                    (UDP), or `tcp://host:601`",
@@ -568,52 +721,56 @@ pub(super) const KEYS: &[Key] = &[
                `unix:///dev/log` by RFC 5424. While a server cannot be reached, up to 1024 lines wait \
                for it.",
         ..KEY
-    },
-    Key {
+    };
+    SYSLOG_FACILITY: Facility = value::exact, Key {
         path: "logging.syslog_facility",
+        why: value::why_not::<Facility>,
         accepted: "`user`, `daemon`, `local0` to `local7`, or another of syslog's names",
         default: Value("local0"),
         brief: "under which its lines are filed",
         text: "Under which name of syslog's the lines are filed.",
         ..KEY
-    },
-    Key {
+    };
+    SYSLOG_FORMAT: Format = value::exact, Key {
         path: "logging.syslog_format",
+        why: value::why_not::<Format>,
         accepted: FORMAT,
         default: Words("the message alone, since program, process and level stand beside it"),
         sample: Idea("%(name)s[%(process)d]: %(levelname)s %(message)s"),
         brief: "how a line looks there; without: the message alone",
         text: "How a line in the system's log looks.",
         ..KEY
-    },
-    Key {
+    };
+    SYSLOG_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.syslog_date_format",
+        why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Words("Python's own form, like `2026-11-24 10:00:00,123`"),
         sample: Idea("%Y-%m-%d %H:%M:%S"),
         brief: "of asctime in it",
         text: "How `%(asctime)s` looks in `syslog_format`.",
         ..KEY
-    },
-    Key {
+    };
+    DISCOVERY_PREFIX: String = value::topic, Key {
         path: "homeassistant.discovery_prefix",
-        accepted: TOPIC,
+        form: Form::OfMqtt("discovery_prefix"),
+        accepted: TOPIC_TEXT,
         default: Value("homeassistant"),
         brief: "where it looks for new devices",
         text: "Under which topic Home Assistant looks for new devices. Only to be changed where it was \
                changed there.",
         ..KEY
-    },
-    Key {
+    };
+    STATUS_TOPIC: String = value::topic, Key {
         path: "homeassistant.status_topic",
-        accepted: TOPIC,
+        accepted: TOPIC_TEXT,
         default: Value("homeassistant/status"),
         brief: "where it says that it has started",
         text: "The topic on which Home Assistant says that it has started; everything is then sent \
                again.",
         ..KEY
-    },
-    Key {
+    };
+    ID_PREFIX: String = identifier, Key {
         path: "homeassistant.id_prefix",
         accepted: "1 to 64 letters, digits, `_` and `-`",
         default: Value("kamstrup"),
@@ -622,8 +779,8 @@ pub(super) const KEYS: &[Key] = &[
         text: "How the unique ids of all entities begin. A second program on the same broker needs \
                another one, and another `mqtt.topic` and `mqtt.client`.",
         ..KEY
-    },
-    Key {
+    };
+    WEB_ENABLED: bool = value::boolean, Key {
         path: "web.enabled",
         variable: Some("WEB_ENABLED"),
         accepted: YES_NO,
@@ -631,8 +788,8 @@ pub(super) const KEYS: &[Key] = &[
         brief: "whether there is a page that shows how it goes",
         text: "Whether there is a page that shows how it goes. It costs nothing while nobody looks.",
         ..KEY
-    },
-    Key {
+    };
+    WEB_LISTEN: SocketAddr = value::parse, Key {
         path: "web.listen",
         variable: Some("WEB_LISTEN"),
         accepted: "an address of this machine and a port, like `127.0.0.1:8099`, `0.0.0.0:8099` or \
@@ -643,41 +800,49 @@ pub(super) const KEYS: &[Key] = &[
                who can reach this machine, since the page asks for no password: only in a network \
                that you trust. A second program on the same machine needs another port.",
         ..KEY
-    },
-];
+    };
+}
 
 /// The list of several meters.
 pub(super) const METERS: &str = "meters";
 
 /// What tells several meters apart.
-pub(super) const NAME: Key = Key {
-    path: "name",
-    accepted: "1 to 32 letters, digits, `_` and `-`; not what a value (`energy`) or a topic \
+pub(super) static NAME: Setting<MeterName> = Setting {
+    key: Key {
+        path: "name",
+        form: Form::Option("name"),
+        accepted: "1 to 32 letters, digits, `_` and `-`; not what a value (`energy`) or a topic \
                (`status`) is called",
-    default: Words("none, which only a single meter may have"),
-    brief: "letters, digits, `_` and `-`",
-    text: "What the meter is called in topics, unique ids and the log.",
-    ..KEY
+        default: Words("none, which only a single meter may have"),
+        brief: "letters, digits, `_` and `-`",
+        text: "What the meter is called in topics, unique ids and the log.",
+        ..KEY
+    },
+    parse: value::parse,
 };
 
 /// Settings of a meter that stand in a section with others, where there is only one meter.
-const OF_METERS: [&str; 2] = ["mqtt.device_id", "mqtt.device_name"];
+static OF_METERS: [&Key; 2] = [&DEVICE_ID.key, &DEVICE_NAME.key];
 
 /// The setting that a key of a meter in the list stands for.
 pub(super) fn of_meter(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| {
-        key.path.split_once('.').is_some_and(|(section, key_name)| {
-            key_name == name
-                && (matches!(section, "serial_device" | "kamstrup")
-                    || OF_METERS.contains(&key.path))
-        })
-    })
+    KEYS.iter().find(|key| key.name() == name && key.is_of_meter()).copied()
 }
 
 impl Key {
     /// Its section; none where it has none.
     pub(super) fn section(&self) -> &'static str {
         self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Whether the add-on's form has it.
+    pub(crate) fn is_on_form(&self) -> bool {
+        self.form != Form::Absent
+    }
+
+    /// Whether each meter of a list has it.
+    pub(super) fn is_of_meter(&self) -> bool {
+        matches!(self.section(), "serial_device" | "kamstrup") || OF_METERS.contains(&self)
     }
 
     /// The variable that names a file with the secret.
@@ -693,157 +858,12 @@ impl Key {
 
 /// The setting of this path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().chain([&NAME]).find(|key| key.path == path)
+    KEYS.iter().find(|key| key.path == path).copied()
 }
 
-/// What counts where nobody made the setting of this path.
-pub(super) fn default(path: &str) -> Option<&'static str> {
-    match find(path)?.default {
-        Value(text) => Some(text),
-        Words(_) => None,
-    }
-}
-
-/// What users call settings that have another name here; some are those of other programs.
-#[rustfmt::skip]
-const OTHER_NAMES: &[(&str, &[&str])] = &[
-    ("mqtt", &["broker", "mqtt_broker", "mqtt_server"]),
-    ("mqtt.host", &["broker", "server", "address", "hostname", "ip", "url", "broker_host"]),
-    ("mqtt.port", &["broker_port"]),
-    ("mqtt.username", &["user", "login", "user_name"]),
-    ("mqtt.password", &["pass", "passwd", "pwd"]),
-    ("mqtt.authentication", &["auth"]),
-    ("mqtt.client", &["client_id", "clientid", "client_name"]),
-    ("mqtt.topic", &["topic_prefix", "base_topic", "prefix", "root_topic"]),
-    ("mqtt.tls_enabled", &[
-        "tls", "ssl", "use_tls", "use_ssl", "enable_tls", "enable_ssl", "ssl_enabled", "secure",
-        "encryption", "encrypted",
-    ]),
-    ("mqtt.tls_ca_cert", &[
-        "cafile", "ca_file", "ca", "ca_cert", "ca_certs", "ca_certificate", "tls_ca", "ssl_ca",
-        "capath", "certificate_authority",
-    ]),
-    ("mqtt.tls_cert", &["cert", "certfile", "cert_file", "certificate", "client_cert", "tls_certfile"]),
-    ("mqtt.tls_key", &["key", "keyfile", "key_file", "private_key", "client_key", "tls_keyfile"]),
-    ("mqtt.tls_key_password", &["key_password", "keyfile_password", "key_passphrase"]),
-    ("mqtt.tls_insecure", &["insecure", "allow_insecure", "ssl_insecure", "tls_skip_verify"]),
-    ("mqtt.device_name", &["name"]),
-    ("homeassistant.discovery_prefix", &["prefix", "discovery_topic", "ha_prefix"]),
-    ("homeassistant.status_topic", &["birth_topic"]),
-    ("homeassistant.id_prefix", &["unique_id_prefix"]),
-    ("homeassistant", &["hass", "ha"]),
-    ("serial_device", &["serial", "serial_port", "serialport", "tty"]),
-    ("serial_device.com_port", &["port", "device", "path", "serial_port", "serial", "tty", "address", "host"]),
-    ("serial_device.baudrate", &["baud", "speed", "bps"]),
-    ("serial_device.bytesize", &["data_bits", "databits"]),
-    ("serial_device.timeout", &["read_timeout"]),
-    ("kamstrup", &["multical"]),
-    ("kamstrup.poll_interval", &[
-        "interval", "polling_interval", "scan_interval", "update_interval", "read_interval",
-        "refresh_interval", "poll", "period",
-    ]),
-    ("kamstrup.version", &["model", "type", "meter", "meter_type", "meter_model"]),
-    ("kamstrup.parameters", &["registers", "values", "sensors", "params"]),
-    ("logging", &["log", "logger"]),
-    ("logging.level", &["log_level", "loglevel", "verbosity"]),
-    ("logging.destinations", &["output", "outputs", "handlers", "targets"]),
-    ("logging.directory", &["dir", "folder", "log_dir"]),
-    ("logging.filename", &["file", "log_file", "logfile"]),
-    ("logging.rotate_when", &["rotate", "rotation"]),
-    ("logging.backup_count", &["keep", "backups", "max_files"]),
-    ("logging.syslog_address", &["syslog"]),
-    ("web", &["http", "webserver", "page"]),
-    ("web.listen", &["address", "bind", "port", "host"]),
-    (METERS, &["meter"]),
-];
-
-/// What a name stands for that is not its own, among these.
-fn by_other_name(name: &str, is_among: impl Fn(&str) -> bool) -> Option<&'static str> {
-    let is_name = |other: &&str| other.eq_ignore_ascii_case(name);
-    let mut known = OTHER_NAMES.iter().filter(|(path, _)| is_among(path));
-    known.find(|(_, others)| others.iter().any(is_name)).map(|(path, _)| *path)
-}
-
-/// Whether a setting stands in a section; the sections themselves stand in none.
-fn is_in(path: &str, section: &str) -> bool {
-    path.split_once('.').map_or("", |(own, _)| own) == section
-}
-
-/// Of these, the one that differs least from a misspelled text; none where all differ by more than
-/// a slip of the finger or two.
-pub(super) fn most_like<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let text = text.to_ascii_lowercase();
-    let distance = |known: &str| strsim::damerau_levenshtein(&text, &known.to_ascii_lowercase());
-    let slips = |known: &str| if known.len() < 6 { 1 } else { 2 };
-    let near = known.map(|known| (distance(known), known));
-    let near = near.filter(|(distance, known)| *distance <= slips(known));
-    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
-}
-
-/// What a user most likely meant with the path of a key, or the name of a section, that is not
-/// known.
-pub(super) fn nearest(path: &str) -> Option<String> {
-    let (section, name) = path.split_once('.').unwrap_or(("", path));
-    let like = || {
-        let names: Vec<&str> = match section {
-            "" => SECTIONS.iter().map(|section| section.name).chain([METERS]).collect(),
-            _ => KEYS.iter().filter(|key| key.section() == section).map(Key::name).collect(),
-        };
-        let like = most_like(name, names.into_iter())?;
-        Some(if section.is_empty() { like.to_owned() } else { format!("{section}.{like}") })
-    };
-    // Both are about the meter.
-    let beside = match section {
-        "kamstrup" => Some("serial_device"),
-        "serial_device" => Some("kamstrup"),
-        _ => None,
-    };
-    let elsewhere = || {
-        let same = || KEYS.iter().find(|key| key.name().eq_ignore_ascii_case(name));
-        by_other_name(name, |path| beside.is_some_and(|beside| is_in(path, beside)))
-            .or_else(|| same().map(|key| key.path))
-            .or_else(|| by_other_name(name, |path| !is_in(path, "")))
-    };
-    let own = by_other_name(name, |path| is_in(path, section)).map(str::to_owned);
-    own.or_else(like).or_else(|| elsewhere().map(str::to_owned))
-}
-
-/// What a user most likely meant with a key of a listed meter that is not known.
-pub(super) fn nearest_of_meter(name: &str) -> Option<String> {
-    let of_meters = KEYS.iter().map(Key::name).filter(|name| of_meter(name).is_some());
-    let key_name = |path: &'static str| find(path).map(Key::name);
-    let is_of_meter = |path: &str| {
-        find(path).is_some_and(|key| of_meter(key.name()).is_some_and(|of| of.path == key.path))
-    };
-    let other = by_other_name(name, is_of_meter).and_then(key_name);
-    other.or_else(|| most_like(name, of_meters.chain([NAME.path]))).map(str::to_owned)
-}
-
-/// The variable that a user most likely meant with one that is not known. Others' variables are
-/// none of our business, so it must be very much like one of ours.
-pub(super) fn nearest_variable(name: &str) -> Option<String> {
-    let files = KEYS.iter().filter_map(Key::file_variable);
-    let known: Vec<String> =
-        KEYS.iter().filter_map(|key| key.variable).map(str::to_owned).chain(files).collect();
-    // The sections' names, as the variables have them.
-    let section =
-        ["MQTT_", "SERIAL_", "KAMSTRUP_", "WEB_"].into_iter().find(|it| name.starts_with(it));
-    if known.iter().any(|known| known == name) || (section.is_none() && !name.starts_with("LOG")) {
-        return None;
-    }
-    let other = section.and_then(|section| {
-        let rest = name.strip_prefix(section)?;
-        let variable = |path: &str| find(path).and_then(|key| key.variable);
-        let is_here =
-            |path: &str| variable(path).is_some_and(|variable| variable.starts_with(section));
-        by_other_name(rest, is_here).and_then(variable)
-    });
-    other.or_else(|| most_like(name, known.iter().map(String::as_str))).map(str::to_owned)
-}
-
-/// Whether a section of this name has settings.
-pub(super) fn is_section(name: &str) -> bool {
-    SECTIONS.iter().any(|section| section.name == name)
+/// The section of this name, if it has settings.
+pub(super) fn section(name: &str) -> Option<&'static str> {
+    SECTIONS.iter().map(|section| section.name).find(|section| *section == name)
 }
 
 #[cfg(test)]
@@ -864,8 +884,8 @@ mod tests {
     fn a_key_of_a_meter_stands_for_one_setting() {
         for key in KEYS {
             let (section, name) = key.path.split_once('.').unwrap();
-            if matches!(section, "serial_device" | "kamstrup") || OF_METERS.contains(&key.path) {
-                assert_eq!(of_meter(name).map(|found| found.path), Some(key.path));
+            if matches!(section, "serial_device" | "kamstrup") || OF_METERS.contains(key) {
+                assert_eq!(of_meter(name), Some(*key));
                 assert_ne!(name, NAME.path);
             }
         }
@@ -876,7 +896,7 @@ mod tests {
 
     #[test]
     fn every_row_is_whole() {
-        for key in KEYS.iter().chain([&NAME]) {
+        for key in KEYS.iter().copied().chain([&NAME.key]) {
             let Key { path, accepted, brief, text, sample, default, .. } = key;
             assert!(!accepted.is_empty() && !accepted.ends_with('.'), "{path}");
             assert!(text.ends_with('.'), "{path}");
@@ -895,7 +915,7 @@ mod tests {
 
     #[test]
     fn sections_are_those_of_the_keys_in_their_order() {
-        let mut sections: Vec<_> = KEYS.iter().map(Key::section).collect();
+        let mut sections: Vec<_> = KEYS.iter().map(|key| key.section()).collect();
         sections.dedup();
         let named: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
         assert_eq!(sections, named);

@@ -1,76 +1,41 @@
 //! The checks of the section `logging`.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
-
-use super::source::Raw;
-use super::{Checker, keys, level, parse};
+use super::check::Checker;
+use super::keys::{self, Setting};
+use super::settings::Raw;
+use super::value::Destination;
 use crate::logging::{DateFormat, FileSettings, Format, Look, Place, Rotation};
 use crate::logging::{Settings, Style, SyslogSettings};
-
-/// Which destinations are wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Wanted {
-    stdout: bool,
-    file: bool,
-    syslog: bool,
-}
 
 impl Checker<'_> {
     /// All is checked, whether it is used or not.
     pub(super) fn logging(&mut self) -> Option<Settings> {
-        let level = self.value("logging.level", level);
-        let wanted = self.destinations();
+        let level = self.value(&keys::LOG_LEVEL);
+        let destinations = self.items(&keys::DESTINATIONS);
+        let is_wanted = |destination| destinations.contains(&destination);
         // One for all, as the older program had it.
-        let format = self.parsed("logging.format");
-        let date: Option<DateFormat> = self.parsed("logging.date_format");
+        let format = self.filled(&keys::LOG_FORMAT);
+        let date = self.filled(&keys::LOG_DATE_FORMAT);
         let stdout = self.stdout(format.as_ref(), date.as_ref());
         let file = self.file(format.as_ref(), date.as_ref());
         let syslog = self.syslog(format, date);
         Some(Settings {
             level: level?,
-            stdout: wanted.stdout.then_some(stdout),
-            file: wanted.file.then_some(file?),
-            syslog: wanted.syslog.then_some(syslog?),
+            stdout: is_wanted(Destination::Stdout).then_some(stdout),
+            file: is_wanted(Destination::File).then_some(file?),
+            syslog: is_wanted(Destination::Syslog).then_some(syslog?),
         })
     }
 
-    fn destinations(&mut self) -> Wanted {
-        const PATH: &str = "logging.destinations";
-        let default = [keys::default(PATH).unwrap_or_default()];
-        let setting = self.setting(PATH);
-        let names: Vec<&str> = match setting.map(|setting| &setting.raw) {
-            None => default.to_vec(),
-            Some(Raw::Text(text)) => text.split(',').collect(),
-            Some(Raw::List(items)) => items.iter().flat_map(|item| item.split(',')).collect(),
-        };
-        let mut wanted = Wanted::default();
-        for name in names.into_iter().map(str::trim).filter(|name| !name.is_empty()) {
-            match (name.to_ascii_lowercase().as_str(), setting) {
-                ("stdout", _) => wanted.stdout = true,
-                ("file", _) => wanted.file = true,
-                ("syslog", _) => wanted.syslog = true,
-                (_, Some(setting)) => self.wrong(PATH, setting, &format!("`{name}`")),
-                (_, None) => {}
-            }
-        }
-        if wanted == Wanted::default() {
-            wanted.stdout = true;
-        }
-        wanted
-    }
-
     fn stdout(&mut self, format: Option<&Format>, date: Option<&DateFormat>) -> Look {
-        const FORMAT: &str = "logging.stdout_format";
-        let is_json = self.setting(FORMAT).is_some_and(|setting| {
-            matches!(&setting.raw, Raw::Text(text) if text.trim().eq_ignore_ascii_case("json"))
-        });
-        let own = if is_json { None } else { self.parsed(FORMAT) };
-        let own_date = self.parsed("logging.stdout_date_format").or(date.cloned());
+        let is_json = self.made(&keys::STDOUT_FORMAT).is_some_and(
+            |made| matches!(&made.raw, Raw::Text(text) if text.trim().eq_ignore_ascii_case("json")),
+        );
+        let own = if is_json { None } else { self.filled(&keys::STDOUT_FORMAT) };
+        let own_date = self.filled(&keys::STDOUT_DATE_FORMAT).or(date.cloned());
         match own.or(format.cloned().filter(|_| !is_json)) {
             Some(format) => {
-                let date = own_date.or_else(|| parse(keys::default("logging.stdout_date_format")?));
+                let date = own_date.or_else(|| keys::STDOUT_DATE_FORMAT.default());
                 Look { style: Style::Format(format), date }
             }
             None if is_json => Look { style: Style::Json, date: own_date },
@@ -79,17 +44,15 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, format: Option<&Format>, date: Option<&DateFormat>) -> Option<FileSettings> {
-        let own = self.parsed("logging.file_format").or(format.cloned());
-        let own = own.or_else(|| parse(keys::default("logging.file_format")?));
-        let own_date = self.parsed("logging.file_date_format").or(date.cloned());
-        let own_date = own_date.or_else(|| parse(keys::default("logging.file_date_format")?));
-        let directory = self.value("logging.directory", directory);
-        let filename = self.value("logging.filename", filename);
-        let when = self.value("logging.rotate_when", parse);
-        let interval = self.value("logging.rotate_interval", parse);
-        let keep = self.value("logging.backup_count", |text| {
-            parse::<u32>(text).and_then(|count| usize::try_from(count).ok())
-        });
+        let own = self.filled(&keys::FILE_FORMAT).or(format.cloned());
+        let own = own.or_else(|| keys::FILE_FORMAT.default());
+        let own_date = self.filled(&keys::FILE_DATE_FORMAT).or(date.cloned());
+        let own_date = own_date.or_else(|| keys::FILE_DATE_FORMAT.default());
+        let directory = self.value(&keys::LOG_DIRECTORY);
+        let filename = self.value(&keys::LOG_FILENAME);
+        let when = self.value(&keys::ROTATE_WHEN);
+        let interval = self.value(&keys::ROTATE_INTERVAL);
+        let keep = self.value(&keys::BACKUP_COUNT);
         Some(FileSettings {
             place: Place {
                 directory: directory?,
@@ -105,54 +68,20 @@ impl Checker<'_> {
         format: Option<Format>,
         date: Option<DateFormat>,
     ) -> Option<SyslogSettings> {
-        let address = self.value("logging.syslog_address", parse);
-        let facility = self.parsed("logging.syslog_facility");
-        let facility = facility.or_else(|| parse(keys::default("logging.syslog_facility")?));
-        let format = self.parsed("logging.syslog_format").or(format);
-        let date = self.parsed("logging.syslog_date_format").or(date);
+        let address = self.value(&keys::SYSLOG_ADDRESS);
+        let facility = self.filled(&keys::SYSLOG_FACILITY);
+        let facility = facility.or_else(|| keys::SYSLOG_FACILITY.default());
+        let format = self.filled(&keys::SYSLOG_FORMAT).or(format);
+        let date = self.filled(&keys::SYSLOG_DATE_FORMAT).or(date);
         Some(SyslogSettings { address: address?, facility: facility?, format, date })
     }
 
-    /// A setting that says itself what is wrong with it. `None` where it was not made or is empty,
-    /// or is wrong and noted.
-    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, path: &str) -> Option<T> {
-        let setting = self.setting(path)?;
-        let Raw::Text(text) = &setting.raw else {
-            self.wrong(path, setting, "a list");
-            return None;
-        };
-        if text.trim().is_empty() {
-            return None;
-        }
-        match text.parse() {
-            Ok(parsed) => Some(parsed),
-            Err(why) => {
-                self.wrong(path, setting, &format!("`{text}`"));
-                // Beside what is accepted, since what was found is cut where it is long.
-                if let Some(problem) = self.problems.last_mut() {
-                    problem.accepted = format!("{} ({why})", problem.accepted);
-                }
-                None
-            }
-        }
+    /// `None` where a setting was not made or is blank, or is wrong and noted.
+    fn filled<T>(&mut self, setting: &'static Setting<T>) -> Option<T> {
+        let made = self.made(setting)?;
+        let is_blank = matches!(&made.raw, Raw::Text(text) if text.trim().is_empty());
+        if is_blank { None } else { self.one(setting, made) }
     }
-}
-
-fn directory(text: &str) -> Option<PathBuf> {
-    let fits = !text.is_empty() && text.len() < 4096 && !text.contains('\0');
-    (fits && in_home(text).is_none()).then(|| text.into())
-}
-
-/// What follows the `~` of a path in somebody's home; a folder of that name is `./~`.
-pub(super) fn in_home(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix('~')?;
-    rest.find('/').map_or(Some(""), |end| rest.get(end..))
-}
-
-/// With room for the date behind it.
-fn filename(text: &str) -> Option<String> {
-    let fits = !matches!(text, "" | "." | "..") && text.len() <= 200 && !text.contains(['/', '\0']);
-    fits.then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// A text that must not be shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

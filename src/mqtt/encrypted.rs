@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config;
 use crate::tls::certificates::{Authority, Certified};
+use crate::words::RunsAs;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -147,7 +148,7 @@ async fn attempt(broker: &Broker) -> String {
     match timeout(PATIENCE, event_loop.poll()).await.unwrap() {
         Ok(Event::Incoming(Incoming::ConnAck(_))) => "it lets us in.".to_owned(),
         Ok(event) => panic!("{event:?}"),
-        Err(error) => words(&error, stage, true),
+        Err(error) => failure::advice(&error, stage, true).words(MadeBy::File),
     }
 }
 
@@ -315,9 +316,9 @@ async fn renewed_files_are_taken_and_broken_ones_are_not() {
     let broker = folder.broker(address, Some(&ca.pem), Some(&ours), &[]);
     let (_client, mut event_loop) = client(&broker, "test", None);
     let options = &mut event_loop.mqtt_options;
-    let mut renewal = Renewal::new(broker.tls.clone());
+    let mut renewal = Renewal::new(broker.tls.clone(), RunsAs::Program);
     let in_use = |options: &MqttOptions| match options.transport() {
-        Transport::Tls(rumqttc::TlsConfiguration::Rustls(config)) => config,
+        rumqttc::Transport::Tls(rumqttc::TlsConfiguration::Rustls(config)) => config,
         _ => panic!("no TLS"),
     };
     let first = in_use(options);
@@ -357,7 +358,7 @@ async fn a_renewed_ca_is_taken_without_a_restart() {
         retain: true,
     };
     let (_sender, brokers) = watch::channel(Some(broker));
-    let direction = Direction { brokers, board: Board::default(), wording: str::to_owned };
+    let direction = Direction { brokers, board: Board::default(), made_by: MadeBy::File };
     let (online, offline) = (status("online"), status("offline"));
     let (_publisher, connection, _received) =
         prepare(direction, online, offline, Subscriptions::default());

@@ -7,7 +7,8 @@ use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::{Stage, client, words};
+use super::{Stage, client, failure};
+use crate::advice::MadeBy;
 use crate::config::Broker;
 
 /// For so long nothing comes in any more when all has come.
@@ -50,7 +51,9 @@ impl Cleaner {
         match timeout_at(by, self.event_loop.poll()).await {
             Err(_) => Ok(None),
             Ok(Ok(event)) => Ok(Some(event)),
-            Ok(Err(error)) => Err(words(&error, self.stage, self.logs_in)),
+            Ok(Err(error)) => {
+                Err(failure::advice(&error, self.stage, self.logs_in).words(MadeBy::File))
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rumqttc::{Event, Incoming, Outgoing};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Stage, client, words};
+use super::{Stage, client, failure};
+use crate::advice::MadeBy;
 use crate::config::Broker;
 
 /// For the goodbye.
@@ -23,7 +24,8 @@ pub async fn probe(broker: &Broker) -> Result<(), String> {
             Ok(_) => {}
             Err(error) => {
                 let logs_in = broker.credentials.is_some();
-                return Err(words(&error, Stage::of(&event_loop), logs_in));
+                let advice = failure::advice(&error, Stage::of(&event_loop), logs_in);
+                return Err(advice.words(MadeBy::File));
             }
         }
     }

@@ -3,8 +3,9 @@
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};
 
-use crate::config::Tls;
+use crate::config::{Tls, file_words};
 use crate::tls::Stamps;
+use crate::words::RunsAs;
 
 /// Takes renewed certificates when the next connection is made.
 #[derive(Debug)]
@@ -12,12 +13,14 @@ pub(super) struct Renewal {
     tls: Option<Tls>,
     /// What was looked at last, good or not.
     seen: Option<Stamps>,
+    /// What the settings are called.
+    runs_as: RunsAs,
 }
 
 impl Renewal {
-    pub(super) fn new(tls: Option<Tls>) -> Self {
+    pub(super) fn new(tls: Option<Tls>, runs_as: RunsAs) -> Self {
         let seen = tls.as_ref().map(|tls| tls.at_start().stamps().clone());
-        Self { tls, seen }
+        Self { tls, seen, runs_as }
     }
 
     /// Before a connection. Files that are broken, or half of which are renewed, are told once; the
@@ -42,7 +45,8 @@ impl Renewal {
             }
             Err(error) => warn!(
                 "The certificates for the broker have changed, and the new ones cannot be used: \
-                 {error}. The earlier ones are used until that is mended."
+                 {}. The earlier ones are used until that is mended.",
+                file_words(&error, self.runs_as)
             ),
         }
     }

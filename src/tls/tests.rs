@@ -4,6 +4,7 @@ use rcgen::KeyPair;
 use tempfile::TempDir;
 
 use super::*;
+use crate::words::RunsAs;
 
 #[path = "../../tests/whole_program/certificates.rs"]
 pub(crate) mod certificates;
@@ -176,7 +177,7 @@ fn every_broken_file_has_its_own_words() {
     let texts: Vec<_> = broken
         .into_iter()
         .map(|it| {
-            let words = it.unwrap_err().to_string();
+            let words = crate::config::file_words(&it.unwrap_err(), RunsAs::Program);
             assert!(!words.contains("hunter2"), "{words}");
             paths.iter().fold(words, |words, path| words.replace(path, "…"))
         })

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::keys::{Fallback, KEYS, Key, METERS, NAME, SECTIONS, Sample, of_meter};
+use super::keys::{Fallback, KEYS, Key, METERS, NAME, SECTIONS, Sample};
 
 /// Of a line of the example file: where what is said about a setting begins.
 const BRIEF: usize = 33;
@@ -14,14 +14,14 @@ const VARIABLE: usize = 84;
 /// `kamstrup2mqtt.example.yaml`.
 #[must_use]
 pub fn example() -> String {
-    let mut page = include_str!("manual/example-head.yaml").to_owned();
+    let mut page = include_str!("example-head.yaml").to_owned();
     for section in SECTIONS {
         let _ = write!(page, "\n{}:\n", section.name);
         let shown = |key: &&Key| key.section() == section.name && key.sample != Sample::Hidden;
-        KEYS.iter().filter(shown).for_each(|key| page.push_str(&example_lines(key)));
+        KEYS.iter().copied().filter(shown).for_each(|key| page.push_str(&example_lines(key)));
     }
     page.push('\n');
-    page.push_str(include_str!("manual/example-meters.yaml"));
+    page.push_str(include_str!("example-meters.yaml"));
     page
 }
 
@@ -91,19 +91,19 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// `docs/configuration.md`.
 #[must_use]
 pub fn reference() -> String {
-    let mut page = include_str!("manual/reference-head.md").to_owned();
+    let mut page = include_str!("reference-head.md").to_owned();
     for section in SECTIONS {
         let _ = write!(page, "\n## `{}`\n\n{}", section.name, paragraph(section.text));
         let of_section = |key: &&Key| key.section() == section.name;
-        KEYS.iter().filter(of_section).for_each(|key| page.push_str(&entry(key)));
+        KEYS.iter().copied().filter(of_section).for_each(|key| page.push_str(&entry(key)));
     }
     let names: Vec<String> = KEYS
         .iter()
-        .filter(|key| of_meter(key.name()).is_some_and(|of| of.path == key.path))
+        .filter(|key| key.is_of_meter())
         .map(|key| format!("`{}`", key.name()))
         .collect();
     let keys = format!("A meter in the list may have these keys: {}.", names.join(" "));
-    let meters = include_str!("manual/reference-meters.md");
+    let meters = include_str!("reference-meters.md");
     let _ = write!(page, "\n## `{METERS}`\n\n{meters}\n{}{}", paragraph(&keys), entry(&NAME));
     page
 }
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn what_is_written_is_what_the_table_says() {
         let files = [
-            (example(), include_str!("../../kamstrup2mqtt.example.yaml")),
-            (reference(), include_str!("../../docs/configuration.md")),
+            (example(), include_str!("../../../kamstrup2mqtt.example.yaml")),
+            (reference(), include_str!("../../../docs/configuration.md")),
         ];
         for (made, written) in files {
             assert_eq!(made, written, "run `cargo run --example manual`");

@@ -1,0 +1,491 @@
+//! The options of the add-on, as Home Assistant writes them into `/data/options.json`: the same
+//! settings, the same checks, under the names that its form has.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::check::Checker;
+use super::effective::{Entry, Label};
+use super::keys::{self, Form as Named, Key, SERIAL_PORT, WRITTEN_PORT};
+use super::problem::{About, Accepted, Found, Of, Problem, Shape, Warning};
+use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
+use super::{Config, ConfigError, Effective, Findings, Secret};
+use crate::name::MeterName;
+use crate::words::RunsAs;
+
+/// The options of one meter, in the list of meters and beside it.
+static OF_METER: [&Key; 4] =
+    [&keys::VERSION.key, &keys::PARAMETERS.key, &keys::POLL_INTERVAL.key, &keys::UNITS.key];
+
+/// What stands under `mqtt`, whoever the broker is.
+static PUBLISHING: [&Key; 4] =
+    [&keys::TOPIC.key, &keys::DISCOVERY_PREFIX.key, &keys::QOS.key, &keys::RETAIN.key];
+
+/// What stands under `mqtt` and says which broker it is; counts only with a `host`.
+static BROKER: [&Key; 10] = [
+    &keys::HOST.key,
+    &keys::PORT.key,
+    &keys::USERNAME.key,
+    &keys::PASSWORD.key,
+    &keys::TLS_ENABLED.key,
+    &keys::TLS_CA_CERT.key,
+    &keys::TLS_CERT.key,
+    &keys::TLS_KEY.key,
+    &keys::TLS_KEY_PASSWORD.key,
+    &keys::TLS_INSECURE.key,
+];
+
+/// Those of them that name files, which users keep in one folder.
+static FILES: [&Key; 3] = [&keys::TLS_CA_CERT.key, &keys::TLS_CERT.key, &keys::TLS_KEY.key];
+
+/// The folder in which the add-on sees them.
+const FILES_FOLDER: &str = "/ssl";
+
+const MQTT: &str = "mqtt";
+
+/// Far more than any options take.
+const LONGEST: u64 = 1024 * 1024;
+
+/// Options that were checked.
+#[derive(Debug)]
+pub struct Options {
+    /// What they say. Unless there is an own broker, its broker is none to connect to.
+    pub config: Config,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+    /// Whether they say which broker it is; else Home Assistant is asked.
+    pub own_broker: bool,
+    /// What counts, setting by setting, in the names of the file that others write.
+    effective: Effective,
+    settings: Settings,
+}
+
+/// A broker, as Home Assistant says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supplied {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: String,
+    /// Whether the connection is to be encrypted.
+    pub tls: bool,
+    /// User name, if the broker wants one.
+    pub username: Option<String>,
+    /// And the password.
+    pub password: Option<Secret>,
+}
+
+/// Why there are no options.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OptionsError {
+    /// The file cannot be read.
+    #[error("The options {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// The file is not JSON, or none with options.
+    #[error("{} is not what Home Assistant writes: {reason}", path.display())]
+    Broken {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Options are missing or wrong.
+    #[error("{} nothing is read until that is mended", count_words(problems))]
+    Problems {
+        /// Each of them.
+        problems: Vec<Problem>,
+        /// What is odd besides.
+        warnings: Vec<Warning>,
+    },
+}
+
+/// Whether nobody has said yet where the meter is.
+fn is_no_port(problem: &Problem) -> bool {
+    let Problem { about, found, .. } = problem;
+    let is_port = match about {
+        About::Setting(key, place) => **key == *keys::COM_PORT && place.whose.is_none(),
+        _ => false,
+    };
+    is_port && *found == Found::Nothing
+}
+
+fn count_words(problems: &[Problem]) -> String {
+    match problems {
+        [_] => "One option is missing or wrong;".to_owned(),
+        _ => format!("{} options are missing or wrong;", problems.len()),
+    }
+}
+
+impl OptionsError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => {
+                "Restart the add-on, so that Home Assistant writes the file again; only `root` may \
+                 read it."
+            }
+            Self::Broken { .. } => {
+                "Save the options on the add-on's page again (Configuration, Save) and restart it."
+            }
+            // As it is right after the installation.
+            Self::Problems { problems, .. } if matches!(problems.as_slice(), [only] if is_no_port(only)) => {
+                "On the add-on's page in Home Assistant, under Configuration, switch on \"Show unused \
+                 optional configuration options\", choose the head under \"Optical head\", save, and \
+                 let it restart the add-on."
+            }
+            Self::Problems { .. } => {
+                "Mend this on the add-on's page in Home Assistant, under Configuration, save, and \
+                 let it restart the add-on."
+            }
+        }
+    }
+
+    /// What is wrong, one sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Problems { problems, .. } => {
+                problems.iter().map(|problem| problem.words(RunsAs::AddOn)).collect()
+            }
+            Self::Unreadable { .. } | Self::Broken { .. } => Vec::new(),
+        }
+    }
+
+    /// What is odd: a misspelled option explains a missing one.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::Problems { warnings, .. } => warnings,
+            Self::Unreadable { .. } | Self::Broken { .. } => &[],
+        }
+    }
+}
+
+/// Reads the options of a file.
+pub fn load(path: &Path) -> Result<Options, OptionsError> {
+    let unreadable = |reason| OptionsError::Unreadable { path: path.to_owned(), reason };
+    let mut bytes = Vec::new();
+    let read = |bytes: &mut Vec<u8>| -> io::Result<()> {
+        File::open(path)?.take(LONGEST.saturating_add(1)).read_to_end(bytes).map(drop)
+    };
+    read(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
+        return Err(unreadable("it is longer than 1 MiB".to_owned()));
+    }
+    check(path, &bytes)
+}
+
+/// Checks the options in the bytes of a file.
+pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
+    let broken = |reason: String| OptionsError::Broken { path: path.to_owned(), reason };
+    let value = serde_json::from_slice(bytes).map_err(|error| {
+        broken(match error.line() {
+            0 => error.to_string(),
+            _ if bytes.is_empty() => "it is empty".to_owned(),
+            line => format!("it is not valid JSON in line {line}, column {}", error.column()),
+        })
+    })?;
+    let Value::Object(options) = value else {
+        return Err(broken("it does not hold a set of options in braces".to_owned()));
+    };
+    let mut form = Form::default();
+    form.read(options);
+    form.finish()
+}
+
+impl Options {
+    /// What counts of it, for people, in the names of the form: each option, its value, and who set
+    /// it. What the form does not have counts as it is by itself, and is left out; so is who the broker
+    /// is where Home Assistant is to say it.
+    pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
+        self.lines_of(&self.effective)
+    }
+
+    fn lines_of(&self, effective: &Effective) -> impl Iterator<Item = [String; 3]> {
+        let sections = effective.sections.iter().map(|entry| (entry, String::new()));
+        let meters = effective.meters.iter().flat_map(|(label, entries)| {
+            let whose = match label {
+                Label::Number(number) => format!(" of item {number} of `{}`", keys::METERS),
+                label => format!(" of {label}"),
+            };
+            entries.iter().map(move |entry| (entry, whose.clone()))
+        });
+        sections.chain(meters).filter_map(|(entry, whose)| {
+            let Entry { value, origin, .. } = entry;
+            if BROKER.contains(&entry.setting)
+                && !self.own_broker
+                && *origin != Origin::HomeAssistant
+            {
+                return None;
+            }
+            let option = option(entry)?;
+            Some([format!("{option}{whose}"), value.to_string(), origin.to_string()])
+        })
+    }
+
+    /// The same with the broker that Home Assistant has said, and what counts then, as [`lines`] tells
+    /// it. An error says what is wrong with that.
+    ///
+    /// [`lines`]: Self::lines
+    pub fn with_broker(
+        &self,
+        supplied: &Supplied,
+    ) -> Result<(Config, Vec<[String; 3]>), OptionsError> {
+        let mut settings = self.settings.clone();
+        let Supplied { host, port, tls, username, password } = supplied;
+        let mut set = |key, text: &str| settings.set_text(key, text, Origin::HomeAssistant);
+        set(&keys::HOST.key, host);
+        set(&keys::PORT.key, port);
+        set(&keys::TLS_ENABLED.key, if *tls { "true" } else { "false" });
+        if let Some(username) = username {
+            set(&keys::USERNAME.key, username);
+        }
+        if let Some(password) = password.as_ref().filter(|_| username.is_some()) {
+            set(&keys::PASSWORD.key, password.reveal());
+        }
+        let loaded = Checker::new(&settings, Findings::default()).finish(None).map_err(of_form)?;
+        let lines = self.lines_of(&loaded.settings).collect();
+        Ok((loaded.config, lines))
+    }
+}
+
+/// The option that an entry is shown under; none where the form does not have it there.
+fn option(entry: &Entry) -> Option<String> {
+    match (entry.setting.form, &entry.origin) {
+        (Named::Either(..), Origin::Form(Some(option))) => Some((*option).to_owned()),
+        (Named::Either(_, written), _) => Some(written.to_owned()),
+        (Named::OfMqtt(option), _) => Some(format!("{option} of {MQTT}")),
+        // Only a meter of the list has this.
+        (Named::Option(_), _) if entry.key == keys::DEVICE_NAME.path => None,
+        (Named::Option(option), _) => Some(option.to_owned()),
+        (Named::Absent, _) => None,
+    }
+}
+
+/// A form while it is read.
+#[derive(Default)]
+struct Form {
+    settings: Settings,
+    findings: Findings,
+    own_broker: bool,
+}
+
+impl Form {
+    fn read(&mut self, mut options: Map<String, Value>) {
+        // As the form has it where nobody says otherwise.
+        self.settings.set_text(&keys::VERSION, "auto", Origin::Default);
+        if let Some((option, raw)) = self.port(&mut options, &Of::Form) {
+            self.settings.set(&keys::COM_PORT, raw, Origin::Form(Some(option)));
+        }
+        for key in OF_METER.into_iter().chain([&keys::LOG_LEVEL.key]) {
+            if let Some(raw) = self.take(&mut options, key, &Of::Form) {
+                self.settings.set(key, raw, Origin::Form(None));
+            }
+        }
+        match options.remove(MQTT) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(mqtt)) => self.read_mqtt(mqtt),
+            Some(_) => {
+                let about = About::Section(MQTT, Origin::Form(None));
+                self.wrong_shape(about, Accepted::This("options like `host`"));
+            }
+        }
+        match options.remove(keys::METERS) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(meters)) => self.read_meters(meters),
+            Some(_) => {
+                let about = About::Section(keys::METERS, Origin::Form(None));
+                self.wrong_shape(about, Accepted::This("a list of meters"));
+            }
+        }
+        self.unknown(&options, &Of::Form);
+    }
+
+    fn read_mqtt(&mut self, mut options: Map<String, Value>) {
+        for key in PUBLISHING {
+            if let Some(raw) = self.take(&mut options, key, &Of::Mqtt) {
+                self.settings.set(key, raw, Origin::Form(None));
+            }
+        }
+        let mut broker = Vec::new();
+        for key in BROKER {
+            if let Some(raw) = self.take(&mut options, key, &Of::Mqtt) {
+                broker.push((key, raw));
+            }
+        }
+        self.unknown(&options, &Of::Mqtt);
+        self.own_broker = broker.iter().any(|(key, _)| **key == *keys::HOST);
+        if self.own_broker {
+            for (key, raw) in broker {
+                self.settings.set(key, in_folder(key, raw), Origin::Form(None));
+            }
+            return;
+        }
+        // A switch that is off says nothing.
+        let off = Raw::Text("false".to_owned());
+        let idle = broker.into_iter().filter(|(_, raw)| *raw != off);
+        let idle: Vec<_> = idle.map(|(key, _)| key).collect();
+        if !idle.is_empty() {
+            self.warn(Warning::NoBrokerFor(idle));
+        }
+    }
+
+    fn read_meters(&mut self, meters: Vec<Value>) {
+        for (index, meter) in meters.into_iter().enumerate() {
+            let mut whose = Whose { number: index.saturating_add(1), name: None };
+            let Value::Object(mut options) = meter else {
+                let about = About::Meter(whose, Origin::Form(None));
+                self.wrong_shape(about, Accepted::This("options like `name` and `port`"));
+                continue;
+            };
+            let name = options.get(keys::NAME.path).and_then(Value::as_str);
+            whose.name = name.and_then(|name| name.parse::<MeterName>().ok());
+            let of = Of::Meter(whose.clone());
+            let made = |raw, option| {
+                let place = Place { origin: Origin::Form(option), whose: Some(whose.clone()) };
+                Made { raw, place }
+            };
+            let mut settings = BTreeMap::new();
+            if let Some((option, raw)) = self.port(&mut options, &of) {
+                settings.insert(keys::COM_PORT.path, made(raw, Some(option)));
+            }
+            for key in OF_METER.into_iter().chain([&keys::DEVICE_NAME.key]) {
+                if let Some(raw) = self.take(&mut options, key, &of) {
+                    settings.insert(key.path, made(raw, None));
+                }
+            }
+            let name = self.take(&mut options, &keys::NAME, &of).map(|raw| made(raw, None));
+            self.unknown(&options, &of);
+            let origin = Origin::Form(None);
+            self.settings.add_meter(Listed { whose, origin, name, settings });
+        }
+    }
+
+    /// What can be written counts more than what can be chosen.
+    fn port(&mut self, options: &mut Map<String, Value>, of: &Of) -> Option<(&'static str, Raw)> {
+        let chosen = self.take_as(options, SERIAL_PORT, &keys::COM_PORT, of);
+        let written = self.take_as(options, WRITTEN_PORT, &keys::COM_PORT, of);
+        if chosen.is_some() && written.is_some() {
+            self.warn(Warning::BothPortOptions(of.clone()));
+        }
+        let chosen = chosen.map(|raw| (SERIAL_PORT, raw));
+        written.map(|raw| (WRITTEN_PORT, raw)).or(chosen)
+    }
+
+    /// An option's text or texts; `None` where it is not there or empty.
+    fn take(
+        &mut self,
+        options: &mut Map<String, Value>,
+        key: &'static Key,
+        of: &Of,
+    ) -> Option<Raw> {
+        match key.form {
+            Named::Option(option) | Named::OfMqtt(option) => self.take_as(options, option, key, of),
+            Named::Absent | Named::Either(..) => None,
+        }
+    }
+
+    /// The same of an option of this name.
+    fn take_as(
+        &mut self,
+        options: &mut Map<String, Value>,
+        option: &'static str,
+        key: &'static Key,
+        of: &Of,
+    ) -> Option<Raw> {
+        let shape = match options.remove(option)? {
+            Value::Null => return None,
+            Value::Object(_) => Shape::Options,
+            Value::Array(items) => {
+                let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
+                match texts {
+                    Some(texts) if texts.is_empty() => return None,
+                    Some(texts) => return Some(Raw::List(texts)),
+                    None => Shape::MixedList,
+                }
+            }
+            value => {
+                let text = scalar(&value)?;
+                // What was pasted has spaces around it.
+                let text = if key.secret { text } else { text.trim().to_owned() };
+                return Some(text).filter(|text| !text.is_empty()).map(Raw::Text);
+            }
+        };
+        let whose = match of {
+            Of::Meter(whose) => Some(whose.clone()),
+            Of::Form | Of::Mqtt => None,
+        };
+        let either = matches!(key.form, Named::Either(..)).then_some(option);
+        self.findings.problems.push(Problem {
+            about: About::Setting(key, Place { origin: Origin::Form(either), whose }),
+            found: Found::Shape(shape),
+            accepted: Accepted::Usual,
+        });
+        None
+    }
+
+    fn wrong_shape(&mut self, about: About, accepted: Accepted) {
+        self.findings.problems.push(Problem { about, found: Found::Shape(Shape::Else), accepted });
+    }
+
+    fn unknown(&mut self, left: &Map<String, Value>, of: &Of) {
+        for option in left.keys() {
+            self.warn(Warning::UnknownOption(option.clone(), of.clone()));
+        }
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.findings.warnings.push(warning);
+    }
+
+    fn finish(self) -> Result<Options, OptionsError> {
+        let Self { settings, findings, own_broker } = self;
+        let loaded = Checker::new(&settings, findings).finish(None).map_err(of_form)?;
+        let super::Loaded { config, warnings, settings: effective, .. } = loaded;
+        Ok(Options { config, warnings, own_broker, effective, settings })
+    }
+}
+
+/// The text of what is neither a list nor a set.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(on.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Users name files as they see them in their folder.
+fn in_folder(key: &Key, raw: Raw) -> Raw {
+    match raw {
+        Raw::Text(name) if FILES.contains(&key) && !name.starts_with('/') => {
+            Raw::Text(format!("{FILES_FOLDER}/{name}"))
+        }
+        raw => raw,
+    }
+}
+
+fn of_form(error: ConfigError) -> OptionsError {
+    match error {
+        ConfigError::Problems { problems, warnings } => {
+            OptionsError::Problems { problems, warnings }
+        }
+        // Of files, and none was read.
+        _ => OptionsError::Problems { problems: Vec::new(), warnings: Vec::new() },
+    }
+}

@@ -1,0 +1,272 @@
+use super::super::warning_words;
+use super::*;
+
+fn from(json: &str) -> Result<Options, OptionsError> {
+    check(Path::new("/data/options.json"), json.as_bytes())
+}
+
+/// What a fresh install has, with an adapter chosen.
+const FRESH: &str = r#"{
+    "serial_port": "/dev/serial/by-id/usb-FTDI-if00-port0",
+    "meter": "auto",
+    "parameters": ["energy", "volume", "power", "flow", "temp1", "temp2", "tempdiff"],
+    "poll_interval": "5m",
+    "units": "standard",
+    "meters": [],
+    "mqtt": {},
+    "log_level": "info"
+}"#;
+
+#[test]
+fn every_option_is_taken() {
+    let forms = [
+        ("fresh, with an adapter", FRESH),
+        (
+            "all of one meter",
+            r#"{"port": " socket://10.0.0.3:2003 ", "meter": "403",
+            "parameters": ["energy", "60", "0x003C"], "poll_interval": "90s",
+            "units": "meter", "meters": [], "log_level": "debug",
+            "mqtt": {"host": "10.0.0.2", "port": 1884, "username": "me", "password": " p ",
+            "topic": "heat", "discovery_prefix": "ha", "qos": "2", "retain": true,
+            "tls": false}}"#,
+        ),
+        (
+            "several meters",
+            r#"{"meter": "603", "parameters": ["energy"], "poll_interval": "10", "mqtt": {},
+            "meters": [
+                {"name": "house", "serial_port": "/dev/ttyUSB0"},
+                {"name": "garage", "port": "socket://10.0.0.3:2003", "meter": "402",
+                 "parameters": "power, flow", "poll_interval": "1h", "units": "meter",
+                 "device_name": "The Garage"}]}"#,
+        ),
+        (
+            "one meter in the list beside a port",
+            r#"{"serial_port": "/dev/ttyUSB0", "meters": [{"name": "house"}]}"#,
+        ),
+        (
+            "what is odd",
+            r#"{"serial_port": "/dev/ttyUSB0", "port": "/dev/ttyUSB1", "baudrate": 1200,
+            "mqtt": {"username": "me", "password": "hunter2", "tls": false, "hosst": "x"},
+            "meters": [{"name": "a", "serial_port": "/dev/ttyUSB2", "port": "/dev/ttyUSB3",
+            "topic": "x"}, {"name": "b"}, {"name": "c", "port": null}]}"#,
+        ),
+    ];
+    let texts = forms.map(|(name, json)| {
+        let Options { config, warnings, own_broker, .. } = from(json).unwrap();
+        assert_ne!(own_broker, config.broker.host == "localhost", "{name}");
+        let Config { broker, publishing, meters, logging, page: _ } = config;
+        let log_level = logging.level;
+        let meters: Vec<_> = meters.iter().map(|meter| format!("{meter:?}")).collect();
+        let meters = meters.join("\n");
+        let warnings = warning_words(&warnings, RunsAs::AddOn);
+        format!("{name}: {warnings:#?}\n{broker:?}\n{publishing:?}\n{log_level:?}\n{meters}")
+    });
+    insta::assert_snapshot!(texts.join("\n\n"));
+}
+
+/// Nothing that is not on the form, and nothing of a broker whom Home Assistant names.
+#[test]
+fn what_counts_is_told_in_the_names_of_the_form() {
+    let lines = |json: &str| {
+        let lines: Vec<_> = from(json).unwrap().lines().map(|line| line.join(" | ")).collect();
+        lines.join("\n")
+    };
+    let forms = [
+        FRESH,
+        r#"{"port": "/dev/ttyUSB0", "log_level": "debug",
+        "mqtt": {"host": "broker", "username": "me", "password": "hunter2", "topic": "heat"}}"#,
+        r#"{"meter": "603", "meters": [{"name": "house", "serial_port": "/dev/ttyUSB0"},
+        {"name": "garage", "port": "socket://10.0.0.3:2003", "device_name": "The Garage"}]}"#,
+        r#"{"serial_port": "/dev/ttyUSB0", "meters": [{"name": "house"}]}"#,
+    ];
+    insta::assert_snapshot!(forms.map(lines).join("\n\n"));
+}
+
+/// In the names that the form has, and without a secret.
+#[test]
+fn errors() {
+    let port = r#""serial_port": "/dev/ttyUSB0""#;
+    let forms = [
+        ("fresh", FRESH.replace(r#""serial_port": "/dev/serial/by-id/usb-FTDI-if00-port0","#, "")),
+        ("empty", String::new()),
+        ("half of it", FRESH[..72].to_owned()),
+        ("a list", "[]".to_owned()),
+        (
+            "wrong values",
+            r#"{"port": "COM3", "meter": "404", "parameters": ["energy", "enregy"],
+            "poll_interval": "0", "units": "imperial", "log_level": "loud", "mqtt": {
+            "host": "mqtt://me:hunter2@host", "port": 0, "topic": "a/#", "qos": "3",
+            "discovery_prefix": "+", "retain": "perhaps"}}"#
+                .to_owned(),
+        ),
+        (
+            "files of TLS",
+            format!(
+                r#"{{{port}, "mqtt": {{"host": "broker", "tls": true,
+            "tls_ca_cert": "no-such-ca.crt", "tls_cert": "client.crt",
+            "tls_key_password": "hunter2"}}}}"#
+            ),
+        ),
+        (
+            "TLS switched off",
+            format!(
+                r#"{{{port}, "units": "x", "mqtt": {{"host": "broker", "tls": false,
+            "tls_ca_cert": "ca.crt", "tls_cert": "client.crt", "tls_key": "client.key"}}}}"#
+            ),
+        ),
+        ("the other port", r#"{"serial_port": "rfc2217://host:1"}"#.to_owned()),
+        (
+            "wrong shapes",
+            format!(
+                r#"{{{port}, "meter": {{}}, "parameters": [[]], "units": ["meter"],
+            "mqtt": {{"host": "host", "password": ["hunter2"]}}, "meters": "house"}}"#
+            ),
+        ),
+        ("wrong sets", format!(r#"{{{port}, "mqtt": "hunter2", "meters": ["hunter2"]}}"#)),
+        (
+            "wrong meters",
+            r#"{"meters": [{"name": "house", "serial_port": "/dev/ttyUSB0"},
+            {"name": "the garage", "port": "COM3", "meter": "404", "parameters": "flux",
+            "poll_interval": "x", "units": "y"}, {"name": "House"}, {"port": "/dev/ttyUSB1"},
+            {"name": "barn", "serial_port": "COM4"}]}"#
+                .to_owned(),
+        ),
+    ];
+    let texts = forms.map(|(name, json)| {
+        let error = from(&json).unwrap_err();
+        let lines = [error.to_string()].into_iter().chain(error.problems());
+        let lines = lines.chain(warning_words(error.warnings(), RunsAs::AddOn));
+        let lines: Vec<_> = lines.chain([error.hint().to_owned()]).collect();
+        format!("{name}: {}", lines.join("\n  "))
+    });
+    let text = texts.join("\n");
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+/// What the user wrote is quoted as it was written, also where it is what something is called.
+#[test]
+fn what_was_written_is_quoted_as_it_was_written() {
+    let port = r#""port": "/dev/ttyUSB0""#;
+    for (json, expected) in [
+        (
+            format!(r#"{{{port}, "parameters": ["version", "energy"]}}"#),
+            "`parameters`: found `version`, accepted: names of values like `energy` and register \
+             numbers like `60` or `0x003C`, separated by commas or in a list",
+        ),
+        (
+            r#"{"port": "level"}"#.to_owned(),
+            "`port`: found `level` (the path of a device begins with `/`, mostly with `/dev/`), \
+             accepted: a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial \
+             server in raw TCP mode",
+        ),
+        (
+            format!(r#"{{{port}, "units": "com_port", "mqtt": {{"host": "broker"}}}}"#),
+            "`units`: found `com_port`, accepted: `standard` (kWh, W, °C, m³, m³/h) or `meter` \
+             (those that the meter is set to)",
+        ),
+        (
+            r#"{"meters": [{"name": "a", "port": "version"}]}"#.to_owned(),
+            "`port` of item 1 of `meters` (`a`): found `version` (the path of a device begins with \
+             `/`, mostly with `/dev/`), accepted: a device path like `/dev/ttyUSB0`, or \
+             `socket://host:port` for a serial server in raw TCP mode",
+        ),
+    ] {
+        assert_eq!(from(&json).unwrap_err().problems(), [expected]);
+    }
+}
+
+/// Each option of the form is read from somewhere, and nothing is read that the form does not have.
+#[test]
+fn the_form_has_what_is_read_from_it() {
+    let port = [&keys::COM_PORT.key, &keys::LOG_LEVEL.key, &keys::DEVICE_NAME.key];
+    let read = OF_METER.iter().chain(&PUBLISHING).chain(&BROKER).chain(&port);
+    let read: Vec<&Key> = read.copied().collect();
+    for key in keys::KEYS {
+        assert_eq!(read.contains(key), key.is_on_form(), "{key:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = load(&folder.path().join("options.json")).unwrap_err();
+    assert!(matches!(missing, OptionsError::Unreadable { .. }), "{missing}");
+    let of_folder = load(folder.path()).unwrap_err();
+    assert!(matches!(of_folder, OptionsError::Unreadable { .. }), "{of_folder}");
+    let long = folder.path().join("long");
+    std::fs::write(&long, vec![b' '; 2 * 1024 * 1024]).unwrap();
+    let long = load(&long).unwrap_err().to_string();
+    assert!(long.ends_with("it is longer than 1 MiB"), "{long}");
+}
+
+#[test]
+fn files_are_in_their_folder() {
+    let text = |text: &str| Raw::Text(text.to_owned());
+    assert_eq!(in_folder(&keys::TLS_KEY, text("a/b.key")), text("/ssl/a/b.key"));
+    assert_eq!(in_folder(&keys::TLS_KEY, text("/ssl/b.key")), text("/ssl/b.key"));
+    assert_eq!(in_folder(&keys::HOST, text("broker")), text("broker"));
+}
+
+/// Only the broker that is connected to is shown, and who said so.
+#[test]
+fn what_counts_names_the_broker_in_use() {
+    let shown = |lines: Vec<[String; 3]>| {
+        let lines = lines.into_iter().filter(|[_, _, origin]| origin == "Home Assistant");
+        lines.map(|[key, value, _]| format!("{key}: {value}")).collect::<Vec<_>>()
+    };
+    let options = from(r#"{"port": "/dev/ttyUSB0"}"#).unwrap();
+    assert_eq!(shown(options.lines().collect()), [""; 0]);
+    let supplied = Supplied {
+        host: "core-mosquitto".to_owned(),
+        port: "1884".to_owned(),
+        tls: false,
+        username: Some("addons".to_owned()),
+        password: Some(Secret::new("hunter2")),
+    };
+    let (_, lines) = options.with_broker(&supplied).unwrap();
+    let rest = lines.len().checked_sub(options.lines().count());
+    let broker = shown(lines);
+    assert_eq!(
+        broker,
+        [
+            "host of mqtt: core-mosquitto",
+            "port of mqtt: 1884",
+            "username of mqtt: addons",
+            "password of mqtt: ***",
+            "tls of mqtt: false",
+        ]
+    );
+    assert_eq!(rest, Some(broker.len()));
+}
+
+#[test]
+fn the_supplied_broker_is_checked_as_well() {
+    let options = from(FRESH).unwrap();
+    let supplied = |host: &str, port: &str| Supplied {
+        host: host.to_owned(),
+        port: port.to_owned(),
+        tls: false,
+        username: Some("addons".to_owned()),
+        password: Some(Secret::new("hunter2")),
+    };
+    let (config, _) = options.with_broker(&supplied("core-mosquitto", "1883")).unwrap();
+    assert_eq!(config.broker.name(), "core-mosquitto:1883");
+    let credentials = config.broker.credentials.unwrap();
+    assert_eq!(credentials.username, "addons");
+    assert_eq!(credentials.password.reveal(), "hunter2");
+    assert_eq!((config.publishing, config.meters), {
+        let Config { publishing, meters, .. } = options.config.clone();
+        (publishing, meters)
+    });
+    // Whom the system trusts, if there is anybody.
+    match options.with_broker(&Supplied { tls: true, ..supplied("broker", "8883") }) {
+        Ok((config, _)) => assert!(config.broker.tls.is_some()),
+        Err(error) => assert!(error.problems().join(" ").contains("trust"), "{error:?}"),
+    }
+    let bare = Supplied { username: None, ..supplied("core-mosquitto", "1883") };
+    assert_eq!(options.with_broker(&bare).unwrap().0.broker.credentials, None);
+    for (host, port) in [("", "1883"), ("two words", "1883"), ("a", "0"), ("a", "x")] {
+        assert!(options.with_broker(&supplied(host, port)).is_err(), "{host}:{port}");
+    }
+}

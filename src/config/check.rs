@@ -1,0 +1,323 @@
+//! Turns settings into a configuration and collects what is wrong with them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::effective::Effective;
+use super::error::ConfigError;
+use super::keys::{self, Fallback, Key, Setting};
+use super::model::{Broker, Config, Credentials, Meter, Publishing};
+use super::problem::{About, Accepted, Found, Meant, Problem, Quoted, Shape, Though, Warning, Why};
+use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
+use super::{Findings, Loaded};
+use crate::identity::Version;
+use crate::line::THINKING;
+use crate::name::{MeterName, Parameter};
+use crate::transport::{Endpoint, SerialSettings};
+
+/// A wrong setting is noted, and its default is used to go on checking the others.
+pub(super) struct Checker<'a> {
+    pub(super) settings: &'a Settings,
+    /// The meter in the list whose settings these are.
+    listed: Option<&'a Listed>,
+    pub(super) findings: Findings,
+}
+
+impl<'a> Checker<'a> {
+    /// For all settings, with what was found of them so far.
+    pub(super) fn new(settings: &'a Settings, findings: Findings) -> Self {
+        Self { settings, listed: None, findings }
+    }
+
+    /// For the settings of a listed meter.
+    pub(super) fn of_meter(settings: &'a Settings, listed: &'a Listed) -> Self {
+        Self { settings, listed: Some(listed), findings: Findings::default() }
+    }
+
+    pub(super) fn finish(mut self, file: Option<&Path>) -> Result<Loaded, ConfigError> {
+        let config = self.config();
+        let Self { settings, findings: Findings { problems, warnings }, .. } = self;
+        match config {
+            Some(config) if problems.is_empty() => {
+                let settings = Effective::new(settings, &config);
+                Ok(Loaded { config, settings, warnings, file: file.map(Path::to_owned) })
+            }
+            _ => Err(ConfigError::Problems { problems, warnings }),
+        }
+    }
+
+    /// `None` where something is missing that has no default.
+    fn config(&mut self) -> Option<Config> {
+        let credentials = self.credentials();
+        let host = self.value(&keys::HOST)?;
+        let tls = self.tls(&host);
+        let broker = Broker {
+            host,
+            port: self.value(&keys::PORT)?,
+            client_id: self.value(&keys::CLIENT)?,
+            credentials,
+            tls,
+        };
+        let publishing = Publishing {
+            topic: self.value(&keys::TOPIC)?,
+            qos: self.value(&keys::QOS)?,
+            retain: self.value(&keys::RETAIN)?,
+            discovery_prefix: self.value(&keys::DISCOVERY_PREFIX)?,
+            status_topic: self.value(&keys::STATUS_TOPIC)?,
+            id_prefix: self.value(&keys::ID_PREFIX)?,
+        };
+        let logging = self.logging();
+        let meters = self.meters(&publishing.id_prefix);
+        if let Some(meters) = &meters {
+            self.broker_for_meter(meters, &broker);
+        }
+        let page = self.page();
+        Some(Config { broker, publishing, meters: meters?, logging: logging?, page })
+    }
+
+    pub(super) fn page(&mut self) -> Option<SocketAddr> {
+        let listen = self.value(&keys::WEB_LISTEN);
+        self.value(&keys::WEB_ENABLED).filter(|is_enabled| *is_enabled).and(listen)
+    }
+
+    fn credentials(&mut self) -> Option<Credentials> {
+        let wanted = self.value(&keys::AUTHENTICATION);
+        let username = self.value(&keys::USERNAME);
+        let password = self.value(&keys::PASSWORD);
+        match (wanted, username) {
+            (Some(false), Some(_)) => {
+                self.warn(Warning::LoginOff);
+                None
+            }
+            (Some(false) | None, None) => {
+                if password.is_some() {
+                    self.warn(Warning::PasswordAlone);
+                }
+                None
+            }
+            (_, Some(username)) => {
+                // One that was set and cannot be had is a problem by itself.
+                if password.is_none() && self.findings.problems.is_empty() {
+                    self.warn(Warning::NoPassword);
+                }
+                let password = password.unwrap_or_default();
+                Some(Credentials { username, password })
+            }
+            (Some(true), None) => {
+                self.problem(Problem {
+                    about: About::Setting(&keys::USERNAME, Place::shared(Origin::Default)),
+                    found: Found::NothingThough(Though::On(&keys::AUTHENTICATION)),
+                    accepted: Accepted::UserName,
+                });
+                None
+            }
+        }
+    }
+
+    pub(super) fn meter(&mut self, name: Option<MeterName>, device_id: String) -> Option<Meter> {
+        let endpoint = self.endpoint();
+        let meter = Meter {
+            serial: self.serial()?,
+            timeout: self.timeout()?,
+            parameters: self.parameters(),
+            poll_interval: self.value(&keys::POLL_INTERVAL)?,
+            version: self.version()?,
+            units: self.value(&keys::UNITS)?,
+            device_id,
+            device_name: self.device_text(&keys::DEVICE_NAME, ' ', name.as_ref())?,
+            name,
+            endpoint: endpoint?,
+        };
+        Some(meter)
+    }
+
+    /// A text about the device; a meter with a name has this in it, behind what joins the two, unless
+    /// it has a text of its own.
+    pub(super) fn device_text(
+        &mut self,
+        setting: &'static Setting<String>,
+        joint: char,
+        name: Option<&MeterName>,
+    ) -> Option<String> {
+        let text = self.value(setting)?;
+        Some(match name {
+            Some(name) if !self.is_own(setting) => format!("{text}{joint}{name}"),
+            _ => text,
+        })
+    }
+
+    fn version(&mut self) -> Option<Version> {
+        let version = self.value(&keys::VERSION)?;
+        Some(match version {
+            Version::Model(model) if self.made(&keys::VERSION).is_none() => Version::Assumed(model),
+            said => said,
+        })
+    }
+
+    /// `url` is another name of `com_port`. Where both stand in the file, the older program took
+    /// `url`; the variable overrides both.
+    fn endpoint(&mut self) -> Option<Endpoint> {
+        let url_counts = self.settings.is_port_that_counts(&keys::URL);
+        if self.made(&keys::COM_PORT).is_some() && url_counts {
+            let url = self.whose(&keys::URL);
+            let com_port = self.whose(&keys::COM_PORT);
+            self.warn(Warning::BothPortKeys { url, com_port });
+        }
+        let setting = if url_counts { &keys::URL } else { &keys::COM_PORT };
+        if let Some(made) = self.made(setting) {
+            return self.one(setting, made);
+        }
+        let place = self.listed.map_or_else(|| Place::shared(Origin::Default), Listed::place);
+        self.problem(Problem {
+            about: About::Setting(setting, place),
+            found: self.nothing_for(setting),
+            accepted: Accepted::Usual,
+        });
+        None
+    }
+
+    /// Nothing, with what stands there misspelled instead.
+    fn nothing_for(&self, setting: &Key) -> Found {
+        let mut misspelled = self.findings.warnings.iter().filter_map(|warning| match warning {
+            Warning::UnknownKey { key, whose: None, meant: Meant::Key(meant), .. }
+                if meant == setting.path =>
+            {
+                Some(key.as_str())
+            }
+            _ => None,
+        });
+        misspelled.next().map_or(Found::Nothing, |key| Found::NothingBut(key.to_owned()))
+    }
+
+    fn serial(&mut self) -> Option<SerialSettings> {
+        Some(SerialSettings {
+            baud: self.value(&keys::BAUDRATE)?,
+            data_bits: self.value(&keys::BYTESIZE)?,
+            parity: self.value(&keys::PARITY)?,
+            stop_bits: self.value(&keys::STOPBITS)?,
+            dtr: self.value(&keys::DTR)?,
+            rts: self.value(&keys::RTS)?,
+        })
+    }
+
+    /// The older program waits so long for every byte; for us it is how long an answer may take to
+    /// begin, which must not be less than what a meter may take.
+    fn timeout(&mut self) -> Option<Duration> {
+        let timeout = self.value(&keys::TIMEOUT)?;
+        if timeout < THINKING {
+            self.warn(Warning::ShortTimeout(self.whose(&keys::TIMEOUT)));
+        }
+        Some(timeout.max(THINKING))
+    }
+
+    fn parameters(&mut self) -> Vec<Parameter> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for parameter in self.items(&keys::PARAMETERS) {
+            if !parameters.contains(&parameter) {
+                parameters.push(parameter);
+            }
+        }
+        parameters
+    }
+
+    /// Where the broker listens there is no serial server.
+    fn broker_for_meter(&mut self, meters: &[Meter], broker: &Broker) {
+        let is_there = |meter: &&Meter| {
+            matches!(&meter.endpoint, Endpoint::Tcp { host, port }
+                if host.eq_ignore_ascii_case(&broker.host) && *port == broker.port)
+        };
+        if let Some(meter) = meters.iter().find(is_there) {
+            self.warn(Warning::BrokersPort(meter.endpoint.clone()));
+        }
+    }
+
+    pub(super) fn made(&self, key: &Key) -> Option<&'a Made> {
+        self.settings.get(key)
+    }
+
+    /// The listed meter whose own a setting is.
+    fn whose(&self, key: &Key) -> Option<Whose> {
+        self.made(key).and_then(|made| made.place.whose.clone())
+    }
+
+    /// Whether a listed meter has this setting itself.
+    pub(super) fn is_own(&self, key: &Key) -> bool {
+        self.whose(key).is_some()
+    }
+
+    /// What counts where nobody made a setting.
+    pub(super) fn default<T>(&self, setting: &Setting<T>) -> Option<T> {
+        match self.settings.default_of(setting) {
+            Fallback::Value(text) => (setting.parse)(text),
+            Fallback::Words(_) => None,
+        }
+    }
+
+    /// A setting's checked value. Where it was not made, or is wrong and noted: its default, `None`
+    /// where it has none.
+    pub(super) fn value<T>(&mut self, setting: &'static Setting<T>) -> Option<T> {
+        let made = self.made(setting).and_then(|made| self.one(setting, made));
+        made.or_else(|| self.default(setting))
+    }
+
+    pub(super) fn one<T>(&mut self, setting: &'static Setting<T>, made: &Made) -> Option<T> {
+        let Raw::Text(text) = &made.raw else {
+            self.wrong_shape(setting, made);
+            return None;
+        };
+        let value = (setting.parse)(text);
+        if value.is_none() {
+            self.wrong(setting, made, text);
+        }
+        value
+    }
+
+    /// The checked items of a setting that may be a list; those of its default where there are none.
+    pub(super) fn items<T>(&mut self, setting: &'static Setting<T>) -> Vec<T> {
+        let mut items = Vec::new();
+        if let Some(made) = self.made(setting) {
+            for text in made.raw.items() {
+                match (setting.parse)(text) {
+                    Some(item) => items.push(item),
+                    None => self.wrong(setting, made, text),
+                }
+            }
+        }
+        if items.is_empty()
+            && let Fallback::Value(texts) = setting.default
+        {
+            let texts = texts.split(',').map(str::trim);
+            items.extend(texts.filter_map(setting.parse));
+        }
+        items
+    }
+
+    fn wrong_shape(&mut self, key: &'static Key, made: &Made) {
+        let found = if key.secret { Found::Hidden } else { Found::Shape(Shape::List) };
+        let about = About::Setting(key, made.place.clone());
+        self.problem(Problem { about, found, accepted: Accepted::Usual });
+    }
+
+    /// Notes a text that is not accepted: all of a setting, or an item of it.
+    fn wrong(&mut self, key: &'static Key, made: &Made, text: &str) {
+        let (remark, reason) = match (key.why)(text) {
+            Why::Unsaid => (None, None),
+            Why::Remark(remark) => (Some(remark), None),
+            Why::Reason(reason) => (None, Some(reason)),
+        };
+        self.problem(Problem {
+            about: About::Setting(key, made.place.clone()),
+            found: if key.secret { Found::Hidden } else { Found::Text(Quoted::new(text), remark) },
+            accepted: reason.map_or(Accepted::Usual, Accepted::UsualBut),
+        });
+    }
+
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.findings.problems.push(problem);
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.findings.warnings.push(warning);
+    }
+}

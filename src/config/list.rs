@@ -1,0 +1,134 @@
+//! The checks of the list of meters: each by itself, and that they can be told apart.
+
+use std::collections::BTreeMap;
+
+use super::check::Checker;
+use super::keys::{self, Key};
+use super::model::Meter;
+use super::problem::{About, Accepted, Found, Problem, Though, Warning};
+use super::settings::{Listed, Origin, Whose};
+use crate::name::{MeterName, Parameter};
+use crate::topic::{Diagnostic, Ids, READ};
+
+impl Checker<'_> {
+    /// The one of the sections, or those of the list.
+    pub(super) fn meters(&mut self, id_prefix: &str) -> Option<Vec<Meter>> {
+        let listed = self.settings.meters();
+        if listed.is_empty() {
+            let device_id = self.device_text(&keys::DEVICE_ID, '_', None)?;
+            return Some(vec![self.meter(None, device_id)?]);
+        }
+        let several = listed.len() > 1;
+        let (mut meters, mut names, mut device_ids) = (Vec::new(), Vec::new(), Vec::new());
+        for one in listed {
+            let settings = self.settings.of(one);
+            let mut checker = Checker::of_meter(&settings, one);
+            let name = checker.name(one, several);
+            let device_id = checker.device_text(&keys::DEVICE_ID, '_', name.as_ref())?;
+            names.push(name.clone());
+            // Without a name that it should have, what is made of the name says nothing.
+            let unnamed = several && name.is_none() && !checker.is_own(&keys::DEVICE_ID);
+            device_ids.push((!unnamed).then(|| device_id.clone()));
+            meters.push(checker.meter(name, device_id));
+            // What is wrong in a section is wrong once, however many meters inherit it.
+            self.findings.add_new(checker.findings);
+        }
+        let names: Vec<_> = names.iter().map(|name| name.as_ref().map(MeterName::as_str)).collect();
+        let told_apart = self.unique(&keys::NAME, &names, str::eq_ignore_ascii_case);
+        let device_ids: Vec<_> = device_ids.iter().map(Option::as_deref).collect();
+        self.unique(&keys::DEVICE_ID, &device_ids, str::eq);
+        if told_apart {
+            self.entities(&meters, id_prefix);
+        }
+        self.ports(&meters);
+        meters.into_iter().collect()
+    }
+
+    /// A listed meter's name; several must have one.
+    fn name(&mut self, listed: &Listed, several: bool) -> Option<MeterName> {
+        if let Some(made) = &listed.name {
+            return self.one(&keys::NAME, made);
+        }
+        if several {
+            self.problem(Problem {
+                about: About::Setting(&keys::NAME, listed.place()),
+                found: Found::NothingThough(Though::Several),
+                accepted: Accepted::Usual,
+            });
+        }
+        None
+    }
+
+    /// Notes texts that a meter before has as well. Whether there are none.
+    fn unique(
+        &mut self,
+        key: &'static Key,
+        texts: &[Option<&str>],
+        same: fn(&str, &str) -> bool,
+    ) -> bool {
+        let listed = self.settings.meters();
+        let mut unique = true;
+        for (index, (one, text)) in listed.iter().zip(texts).enumerate() {
+            let Some(text) = text else { continue };
+            let mut before = listed.iter().zip(texts).take(index);
+            let other = before.find(|(_, other)| other.is_some_and(|other| same(other, text)));
+            let Some((other, _)) = other else { continue };
+            unique = false;
+            let line = match other.place_of(key).origin {
+                Origin::File(spot) => Some(spot.line),
+                _ => None,
+            };
+            self.problem(Problem {
+                // Its own line, or that of the meter where it has none.
+                about: About::Setting(key, one.place_of(key)),
+                found: Found::Taken { text: (*text).to_owned(), by: other.whose.clone(), line },
+                accepted: Accepted::This("another one for each meter"),
+            });
+        }
+        unique
+    }
+
+    /// Notes names with which two entities would have the same unique id, like `diff_energy` of the
+    /// meter `a` and `energy` of the meter `a_diff`.
+    fn entities(&mut self, meters: &[Option<Meter>], id_prefix: &str) {
+        let mut known: BTreeMap<String, (&Whose, &str)> = BTreeMap::new();
+        for (meter, listed) in meters.iter().zip(self.settings.meters()) {
+            let Some(meter) = meter else { continue };
+            let ids = Ids::new(id_prefix, meter.name.as_ref());
+            let diagnostics = Diagnostic::ALL.map(Diagnostic::key);
+            let values = meter.parameters.iter().map(Parameter::name);
+            let keys: Vec<&str> = values.chain(diagnostics).chain([READ]).collect();
+            let clash = keys.iter().find_map(|key| Some((key, known.get(&ids.with(key))?)));
+            if let (Some((key, (other, other_key))), Some(name)) = (clash, &meter.name) {
+                self.problem(Problem {
+                    about: About::Setting(&keys::NAME, listed.place_of(&keys::NAME)),
+                    found: Found::SameId {
+                        name: name.clone(),
+                        key: (*key).to_owned(),
+                        other_key: (*other_key).to_owned(),
+                        other: (*other).clone(),
+                    },
+                    accepted: Accepted::This("another name"),
+                });
+            }
+            known.extend(keys.into_iter().map(|key| (ids.with(key), (&listed.whose, key))));
+        }
+    }
+
+    /// An optical head sees one meter: two at the same port are mostly a `com_port` that was
+    /// forgotten, and one meter's values would pass for the other's.
+    fn ports(&mut self, meters: &[Option<Meter>]) {
+        let mut first: BTreeMap<String, &Whose> = BTreeMap::new();
+        for (meter, listed) in meters.iter().zip(self.settings.meters()) {
+            let Some(meter) = meter else { continue };
+            let port = meter.endpoint.to_string();
+            match first.get(&port) {
+                None => drop(first.insert(port, &listed.whose)),
+                Some(other) => {
+                    let (other, this) = ((*other).clone(), listed.whose.clone());
+                    self.warn(Warning::SamePort(other, this, meter.endpoint.clone()));
+                }
+            }
+        }
+    }
+}

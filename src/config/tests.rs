@@ -1,0 +1,816 @@
+//! What files and variables say, and what is said of them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::*;
+use crate::line::THINKING;
+use crate::transport::ModemLine;
+use crate::words::RunsAs;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
+}
+
+fn from_yaml(yaml: &str) -> Result<Loaded, ConfigError> {
+    check(Some((Path::new("config.yaml"), yaml)), &BTreeMap::new())
+}
+
+fn words(warnings: &[Warning]) -> Vec<String> {
+    warning_words(warnings, RunsAs::Program)
+}
+
+const PORT: (&str, &str) = ("SERIAL_COM_PORT", "/dev/ttyUSB0");
+
+fn with(name: &str, value: &str) -> Result<Loaded, ConfigError> {
+    check(None, &variables(&[PORT, (name, value)]))
+}
+
+#[test]
+fn the_sample_of_the_older_program() {
+    let loaded = from_yaml(include_str!("../../tests/whole_program/sample.yaml")).unwrap();
+    insta::assert_debug_snapshot!((loaded.config, loaded.warnings));
+}
+
+#[test]
+fn defaults_are_those_of_the_older_program() {
+    let loaded = check(None, &variables(&[PORT])).unwrap();
+    insta::assert_debug_snapshot!((loaded.config, loaded.warnings));
+}
+
+#[test]
+fn the_example_file_is_valid_and_names_every_key() {
+    let example = include_str!("../../kamstrup2mqtt.example.yaml");
+    let loaded = from_yaml(example).unwrap();
+    assert_eq!(loaded.warnings, []);
+    for key in keys::KEYS {
+        // What others stand for.
+        if key.sample == keys::Sample::Hidden {
+            continue;
+        }
+        let name = key.path.split('.').nth(1).unwrap();
+        assert!(example.contains(&format!(" {name}:")), "{} is missing", key.path);
+    }
+}
+
+/// Each line that the example shows behind a `#` may be used as it stands.
+#[test]
+fn each_sample_of_the_example_is_valid() {
+    let example = include_str!("../../kamstrup2mqtt.example.yaml");
+    for (index, line) in example.lines().enumerate() {
+        let Some(sample) = line.strip_prefix("  # ") else { continue };
+        let mut lines: Vec<&str> = example.lines().collect();
+        let indented = format!("  {sample}");
+        lines[index] = &indented;
+        // Some are odd without others, but none is wrong.
+        from_yaml(&lines.join("\n")).unwrap_or_else(|error| panic!("{sample}: {error}"));
+    }
+}
+
+#[test]
+fn variables_override_the_file() {
+    let yaml = include_str!("../../tests/whole_program/sample.yaml");
+    let all = variables(&[
+        ("MQTT_HOST", "broker.lan"),
+        ("MQTT_PORT", "1884"),
+        ("MQTT_CLIENT", "cellar"),
+        ("MQTT_TOPIC", "heat"),
+        ("MQTT_QOS", "2"),
+        ("MQTT_RETAIN", "TRUE"),
+        ("MQTT_AUTHENTICATION", "1"),
+        ("MQTT_USERNAME", "somebody"),
+        ("MQTT_PASSWORD", "0123"),
+        ("SERIAL_COM_PORT", "/dev/ttyUSB1"),
+        ("KAMSTRUP_PARAMETERS", " energy , 0x003C,Energy,"),
+        ("KAMSTRUP_POLL_INTERVAL", "0.5"),
+        ("KAMSTRUP_VERSION", "603"),
+        ("SERIAL_BAUDRATE", "2400"),
+        ("SERIAL_PARITY", "even"),
+        ("SERIAL_STOPBITS", "1"),
+        ("SERIAL_BYTESIZE", "7"),
+        ("SERIAL_TIMEOUT", "2.5"),
+        ("SERIAL_DTR", "No"),
+        ("SERIAL_RTS", "leave"),
+        ("KAMSTRUP_UNITS", "meter"),
+        ("LOG_LEVEL", "debug"),
+        ("MQTT_TLS_ENABLED", ""),
+    ]);
+    let loaded = check(Some((Path::new("config.yaml"), yaml)), &all).unwrap();
+    insta::assert_debug_snapshot!(loaded.config);
+    let Credentials { password, .. } = loaded.config.broker.credentials.unwrap();
+    assert_eq!(password.reveal(), "0123");
+}
+
+#[test]
+fn files_as_people_write_them() {
+    // A byte order mark, Windows line ends, tabs after values, quoted numbers, empty sections,
+    // other truth values, a password of digits, a list as text.
+    let yaml = "\u{FEFF}mqtt:\r\n  host: 10.0.0.2\t\r\n  port: '1884'\r\n  retain: yes\r\n  \
+                username: 007\r\n  password: 0123456789012345678901234567890\r\n\
+                serial_device:\r\n  url: socket://10.0.0.3:2003\r\nkamstrup:\r\n  \
+                parameters: energy, Power,60\r\nlogging:\r\nhomeassistant:\r\n";
+    let loaded = from_yaml(yaml).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let config = loaded.config;
+    assert_eq!(config.broker.host, "10.0.0.2");
+    assert_eq!(config.broker.port.get(), 1884);
+    assert!(config.publishing.retain);
+    let credentials = config.broker.credentials.unwrap();
+    assert_eq!(credentials.username, "007");
+    assert_eq!(credentials.password.reveal(), "0123456789012345678901234567890");
+    let meter = &config.meters[0];
+    assert_eq!(meter.endpoint.to_string(), "socket://10.0.0.3:2003");
+    let names: Vec<_> = meter.parameters.iter().map(Parameter::name).collect();
+    assert_eq!(names, ["energy", "power", "60"]);
+}
+
+#[test]
+fn a_password_without_a_user_is_told() {
+    let yaml = "mqtt: {password: hunter2}\nserial_device: {com_port: /dev/ttyUSB0}\n";
+    assert_eq!(from_yaml(yaml).unwrap().warnings, [Warning::PasswordAlone]);
+}
+
+#[test]
+fn authentication_decides_whether_credentials_are_used() {
+    let user = |authentication: &str| {
+        let yaml = format!(
+            "mqtt: {{{authentication} username: somebody, password: x}}\n\
+             serial_device: {{com_port: /dev/ttyUSB0}}"
+        );
+        from_yaml(&yaml).unwrap().config.broker.credentials.map(|c| c.username)
+    };
+    assert_eq!(user("authentication: False,"), None);
+    assert_eq!(user("authentication: True,"), Some("somebody".to_owned()));
+    assert_eq!(user(""), Some("somebody".to_owned()));
+    let error = with("MQTT_AUTHENTICATION", "true").unwrap_err().to_string();
+    assert!(error.contains("`mqtt.username` (or the variable `MQTT_USERNAME`)"), "{error}");
+}
+
+#[test]
+fn where_the_page_is_whatever_else_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meter.yaml");
+    let found = |text: &str, variables: &[(&str, &str)]| {
+        std::fs::write(&file, text).unwrap();
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(value));
+        let variables = variables.iter().map(text).collect();
+        page(Some(&file), &variables).map(|page| page.to_string())
+    };
+    let at = |text: &str| Some(text.to_owned());
+    let elsewhere = "mqtt: { qos: 7 }\nweb: { listen: '0.0.0.0:80' }\n";
+    assert_eq!(found("mqtt:\n", &[]), at("127.0.0.1:8099"));
+    assert_eq!(found(elsewhere, &[("MQTT_PASSWORD_FILE", "/no/such")]), at("0.0.0.0:80"));
+    assert_eq!(found(elsewhere, &[("WEB_LISTEN", "[::1]:81")]), at("[::1]:81"));
+    assert_eq!(found(elsewhere, &[("WEB_ENABLED", "no")]), None);
+    assert_eq!(found("web: { listen: here }\n", &[]), at("127.0.0.1:8099"));
+    assert_eq!(found("mqtt:\n\tqos: 7\n", &[("WEB_LISTEN", "[::1]:81")]), at("[::1]:81"));
+    let none = page(Some(&folder.path().join("none")), &Variables::new());
+    assert_eq!(none.map(|page| page.to_string()), at("127.0.0.1:8099"));
+}
+
+/// Everything that is refused, in its own words.
+#[test]
+fn errors() {
+    let files = [
+        ("nothing", ""),
+        (
+            "wrong shapes",
+            "mqtt: yes\nserial_device: [1]\nkamstrup:\n  parameters: {a: 1}\n  version: [402]\n",
+        ),
+        ("not sections", "- mqtt\n"),
+        ("text", "mqtt\n"),
+        ("a tab", "mqtt:\n\thost: x\n"),
+        ("two documents", "mqtt:\n  host: a\n---\nmqtt:\n  host: b\n"),
+        ("a tag", "mqtt:\n  password: !hunter2\n"),
+        ("a misspelled key", "serial_device: {com_prot: /dev/ttyUSB0}\n"),
+        ("a colon", "mqtt:\n  password: a: b\n"),
+        ("RFC 2217", "serial_device: {url: 'rfc2217://somebody:hunter2@host:1'}\n"),
+        ("a list of ports", "serial_device: {com_port: [/dev/ttyUSB0]}\n"),
+        ("TLS", "mqtt: {tls_enabled: perhaps}\nserial_device: {com_port: /dev/ttyUSB0}\n"),
+    ];
+    let mut texts: Vec<String> = files
+        .iter()
+        .map(|(name, yaml)| {
+            let error = from_yaml(yaml).unwrap_err();
+            format!("{name}: {error}\n  hint: {}", error.hint())
+        })
+        .collect();
+    let variables = [
+        ("MQTT_HOST", "mqtt://host"),
+        ("MQTT_HOST", "mqtt://somebody:hunter2@host"),
+        ("MQTT_HOST", "somebody:hunter2@host"),
+        ("SERIAL_COM_PORT", "somebody:hunter2@host:2003"),
+        ("MQTT_PORT", "0"),
+        ("MQTT_CLIENT", &"x".repeat(257)),
+        ("MQTT_TOPIC", "a/#"),
+        ("MQTT_QOS", "3"),
+        ("MQTT_RETAIN", "maybe"),
+        ("MQTT_TLS_ENABLED", "maybe"),
+        ("SERIAL_COM_PORT", "rfc2217://host:1"),
+        ("SERIAL_COM_PORT", "http://host:80"),
+        ("SERIAL_COM_PORT", "socket://host"),
+        ("SERIAL_COM_PORT", "ttyUSB0"),
+        ("SERIAL_BAUDRATE", "12OO"),
+        ("SERIAL_PARITY", "mark"),
+        ("SERIAL_STOPBITS", "3"),
+        ("SERIAL_BYTESIZE", "9"),
+        ("SERIAL_TIMEOUT", "-1"),
+        ("SERIAL_TIMEOUT", "60.1"),
+        ("SERIAL_TIMEOUT", "2 s"),
+        ("SERIAL_DTR", "high"),
+        ("SERIAL_RTS", "2"),
+        ("KAMSTRUP_PARAMETERS", "energy,65536,flux"),
+        ("KAMSTRUP_POLL_INTERVAL", "0"),
+        ("KAMSTRUP_POLL_INTERVAL", "five"),
+        ("KAMSTRUP_POLL_INTERVAL", "99999"),
+        ("KAMSTRUP_VERSION", "404"),
+        ("KAMSTRUP_UNITS", "imperial"),
+        ("LOG_LEVEL", "loud"),
+    ];
+    texts.extend(variables.iter().map(|(name, value)| {
+        let error = with(name, value).unwrap_err().to_string();
+        error.replace(&"x".repeat(200), "x…")
+    }));
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+/// What the user wrote is quoted as it was written, and does not change what is made of it.
+#[test]
+fn what_was_written_is_quoted_as_it_was_written() {
+    let yaml = "kamstrup:\n  version: level\n  units: 'x, line 1, column 1'\n\
+                serial_device: {com_port: /dev/a, parity: com_port}\n";
+    let error = from_yaml(yaml).unwrap_err();
+    let found = |lines: Vec<String>| {
+        let found = |line: String| {
+            let (what, rest) = line.split_once(": found ").unwrap();
+            format!("{what}: {}", rest.split_once(", accepted").unwrap().0)
+        };
+        lines.into_iter().map(found).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(error.problems()),
+        [
+            "`kamstrup.version` in config.yaml, line 2, column 3: `level`",
+            "`kamstrup.units` in config.yaml, line 3, column 3: `x, line 1, column 1`",
+            "`serial_device.parity` in config.yaml, line 4, column 35: `com_port`",
+        ]
+    );
+    let error = with("KAMSTRUP_PARAMETERS", "version, energy, log_level").unwrap_err();
+    let variable = "the variable `KAMSTRUP_PARAMETERS`";
+    let expected = ["version", "log_level"].map(|text| format!("{variable}: `{text}`"));
+    assert_eq!(found(error.problems()), expected);
+}
+
+/// Lists that are taken: what is the same for all is told once, what differs for each.
+#[test]
+fn lists_of_meters() {
+    let lists = [
+        (
+            "three, with sections for what they share",
+            "mqtt: {device_id: heat, device_name: Heat}\n\
+             serial_device: {com_port: /dev/ttyUSB0, timeout: 2}\n\
+             kamstrup: {poll_interval: 10, version: 603, parameters: energy}\n\
+             meters:\n\
+             \x20 - name: house\n\
+             \x20 - name: Garage\n    url: socket://10.0.0.3:2003\n    units: meter\n    \
+             poll_interval: 0.5\n    device_id: garage\n    device_name: The Garage\n\
+             \x20 - name: barn-2\n    com_port: socket://10.0.0.3:2004\n    version: auto\n    \
+             parameters: [power, 60]\n    baudrate: 300\n    parity: even\n    timeout: 1\n    \
+             dtr: off\n",
+        ),
+        ("one without a name", "meters: [{com_port: /dev/ttyUSB1}]\n"),
+        ("one with a name", "meters: [{name: house, com_port: /dev/ttyUSB1}]\n"),
+        ("an empty list", "serial_device: {com_port: /dev/ttyUSB0}\nmeters: []\n"),
+        ("nothing", "serial_device: {com_port: /dev/ttyUSB0}\nmeters:\n"),
+        (
+            "what is odd",
+            "serial_device: {com_port: /dev/ttyUSB0, timeout: 1}\nmeters:\n  - name: a\n    \
+             com_prot: x\n  - name: b\n    topic: x\n    serial_device: {com_port: x}\n\
+             \x20 - name: c\n    com_port: /dev/ttyUSB1\n    url: /dev/ttyUSB2\n    \
+             url: /dev/ttyUSB3\n    timeout: 0\n",
+        ),
+    ];
+    let texts: Vec<String> = lists
+        .iter()
+        .map(|(name, yaml)| {
+            let Loaded { config, warnings, .. } = from_yaml(yaml).unwrap();
+            let warnings = words(&warnings);
+            let lines: Vec<_> = config.meters.iter().map(|meter| format!("{meter:?}")).collect();
+            format!("{name}: {warnings:#?}\n{}", lines.join("\n"))
+        })
+        .collect();
+    insta::assert_snapshot!(texts.join("\n\n"));
+}
+
+/// Every list that is refused, in its own words.
+#[test]
+fn errors_of_lists() {
+    const TWO: &str = "serial_device: {com_port: /dev/ttyUSB0}\nmeters:\n";
+    let lists = [
+        ("a text", "meters: house\n".to_owned()),
+        ("keys", "meters:\n  house: {com_port: /dev/ttyUSB0}\n".to_owned()),
+        ("a list of texts", format!("{TWO}  - house\n  -\n  - [1]\n")),
+        ("no port", "meters:\n  - name: house\n    version: 402\n  - name: b\n".to_owned()),
+        ("no port and no name", "meters:\n  - version: 402\n".to_owned()),
+        ("no names", format!("{TWO}  - com_port: /dev/ttyUSB1\n  - name:\n    version: 402\n")),
+        ("wrong names", format!("{TWO}  - name: the house\n  - name: Status\n  - name: [a]\n")),
+        ("the same name", format!("{TWO}  - name: house\n  - name: b\n  - name: House\n")),
+        (
+            "the same device",
+            format!(
+                "{TWO}  - name: a\n  - {{name: b, device_id: kamstrup_meter_a}}\n  \
+                 - {{name: c, device_id: kamstrup_meter_d}}\n  - name: d\n"
+            ),
+        ),
+        (
+            "the same unique id",
+            format!(
+                "{TWO}  - {{name: a, parameters: diff_energy}}\n  \
+                 - {{name: a_diff, com_port: /dev/ttyUSB1}}\n"
+            ),
+        ),
+        (
+            "wrong values",
+            format!(
+                "{TWO}  - name: garage\n    com_port: ttyUSB1\n    poll_interval: 0\n    \
+                 parameters: [energy, flux]\n  - name: a b\n    version: 404\n    \
+                 baudrate: [1]\n    dtr: {{}}\n"
+            ),
+        ),
+        (
+            "wrong in a section",
+            "kamstrup: {version: 404}\nserial_device: {com_port: rfc2217://me:hunter2@host:1}\n\
+             meters: [{name: a}, {name: b}, {name: c, version: 402, com_port: /dev/ttyUSB0}]\n"
+                .to_owned(),
+        ),
+    ];
+    let texts: Vec<String> = lists
+        .iter()
+        .map(|(name, yaml)| format!("{name}: {}", from_yaml(yaml).unwrap_err()))
+        .collect();
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+/// What is said for a single meter, in the file or by variable, is what a meter in the list gets
+/// without that key; its own key counts more than both.
+#[test]
+fn a_listed_meter_inherits_what_it_does_not_have() {
+    let said = [
+        ("serial_device.com_port", "/dev/ttyUSB7", "/dev/ttyUSB8"),
+        ("serial_device.baudrate", "2400", "4800"),
+        ("serial_device.parity", "ODD", "EVEN"),
+        ("serial_device.stopbits", "1", "2"),
+        ("serial_device.bytesize", "7", "8"),
+        ("serial_device.timeout", "3", "4"),
+        ("serial_device.dtr", "off", "leave"),
+        ("serial_device.rts", "off", "leave"),
+        ("kamstrup.parameters", "energy", "power"),
+        ("kamstrup.poll_interval", "7", "8"),
+        ("kamstrup.version", "603", "403"),
+        ("kamstrup.units", "meter", "standard"),
+    ];
+    // Another name of the first, and what a name is added to.
+    let others = ["serial_device.url", "mqtt.device_id", "mqtt.device_name"];
+    assert_eq!(
+        keys::KEYS.iter().filter(|key| key.is_of_meter()).count(),
+        said.len() + others.len()
+    );
+
+    let load = |yaml: &str, variables: &Variables| {
+        let loaded = check(Some((Path::new("config.yaml"), yaml)), variables).unwrap();
+        assert_eq!(loaded.warnings, []);
+        loaded.config.meters
+    };
+    let one = |path: &str, text: &str| {
+        let (section, name) = path.split_once('.').unwrap();
+        let port = if path == "serial_device.com_port" { "" } else { "com_port: /dev/ttyUSB0" };
+        match section {
+            "serial_device" => format!("serial_device: {{{name}: {text}, {port}}}\n"),
+            _ => format!("serial_device: {{{port}}}\n{section}: {{{name}: {text}}}\n"),
+        }
+    };
+    let none = Variables::new();
+    for (path, text, other) in said {
+        let variable = variables(&[(keys::find(path).unwrap().variable.unwrap(), text)]);
+        let name = path.split_once('.').unwrap().1;
+        let single = load(&one(path, text), &none);
+        let differs = load(&one(path, other), &none);
+        assert_ne!(single, differs, "{path}");
+        let listed = format!("{}meters: [{{}}]\n", one(path, text));
+        assert_eq!(load(&listed, &none), single, "{path}");
+        let listed = format!("{}meters: [{{}}]\n", one(path, other));
+        assert_eq!(load(&listed, &variable), single, "{path}");
+        let listed = format!("{}meters: [{{{name}: {other}}}]\n", one(path, text));
+        assert_eq!(load(&listed, &none), differs, "{path}");
+        assert_eq!(load(&listed, &variable), differs, "{path}");
+    }
+    // Of the two names of the port, the list's own counts, whichever it is.
+    let yaml = "serial_device: {url: 'socket://a:1'}\nmeters: [{com_port: /dev/ttyUSB1}]\n";
+    assert_eq!(load(yaml, &none)[0].endpoint.to_string(), "/dev/ttyUSB1");
+    let yaml = "serial_device: {com_port: /dev/ttyUSB1}\nmeters: [{url: 'socket://a:1'}]\n";
+    assert_eq!(load(yaml, &variables(&[PORT]))[0].endpoint.to_string(), "socket://a:1");
+}
+
+/// The list that the example shows as a comment.
+#[test]
+fn the_list_of_the_example_is_valid() {
+    let example = include_str!("../../kamstrup2mqtt.example.yaml");
+    let (before, list) = example.split_once("# meters:").unwrap();
+    let list: Vec<_> = list
+        .lines()
+        .map_while(|line| line.strip_prefix("# ").or(Some(line).filter(|l| l.is_empty())))
+        .collect();
+    let loaded = from_yaml(&format!("{before}meters:{}\n", list.join("\n"))).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let names: Vec<_> = loaded.config.meters.iter().flat_map(|meter| &meter.name).collect();
+    assert_eq!(names.len(), 2);
+}
+
+#[test]
+fn what_is_not_known_is_a_warning() {
+    let yaml = "mqtt: {hosst: a, host: b}\nserial_device: {com_port: /dev/ttyUSB0}\nweather: 1\n";
+    let loaded = from_yaml(yaml).unwrap();
+    assert_eq!(
+        words(&loaded.warnings),
+        [
+            "`mqtt.hosst` in config.yaml, line 1, column 8, is not known and is ignored; did you \
+             mean `mqtt.host`?",
+            "`weather` in config.yaml, line 3, column 1, is not known and is ignored",
+        ]
+    );
+    assert_eq!(loaded.config.broker.host, "b");
+}
+
+/// As the older program's parser has it.
+#[test]
+fn of_a_key_that_stands_twice_the_last_one_counts() {
+    let yaml = "mqtt: {host: a}\nserial_device: {com_port: /dev/ttyUSB0}\n\
+                mqtt:\n  host: b\n  host: c\n";
+    let loaded = from_yaml(yaml).unwrap();
+    assert_eq!(loaded.config.broker.host, "c");
+    assert_eq!(
+        words(&loaded.warnings),
+        [
+            "`mqtt` in config.yaml, line 1, column 1, stands there twice: the last one counts",
+            "`mqtt.host` in config.yaml, line 4, column 3, stands there twice: the last one counts",
+        ]
+    );
+}
+
+#[test]
+fn the_variable_overrides_both_names_of_the_port() {
+    let yaml = "serial_device: {url: 'socket://a:1', com_port: /dev/ttyUSB0}";
+    let file = Some((Path::new("config.yaml"), yaml));
+    let port = |variables: &Variables| {
+        let loaded = check(file, variables).unwrap();
+        (loaded.config.meters[0].endpoint.to_string(), loaded.warnings.len())
+    };
+    assert_eq!(port(&BTreeMap::new()), ("socket://a:1".to_owned(), 1));
+    let variable = variables(&[("SERIAL_COM_PORT", "/dev/ttyUSB9")]);
+    assert_eq!(port(&variable), ("/dev/ttyUSB9".to_owned(), 0));
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_a_problem() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let mut all = variables(&[PORT]);
+    all.insert("MQTT_PASSWORD".to_owned(), OsString::from_vec(vec![0xFF, 0xFE]));
+    all.insert("UNRELATED".to_owned(), OsString::from_vec(vec![0xFF]));
+    let error = check(None, &all).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "`MQTT_PASSWORD`: found bytes that are not UTF-8, accepted: up to 65535 characters"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn poll_intervals() {
+    let interval = |text: &str| {
+        with("KAMSTRUP_POLL_INTERVAL", text).ok().map(|l| l.config.meters[0].poll_interval)
+    };
+    assert_eq!(interval("5"), Some(Duration::from_secs(300)));
+    // Which the older program turned into no pause at all.
+    assert_eq!(interval("0.5"), Some(Duration::from_secs(30)));
+    assert_eq!(interval("0.02"), Some(Duration::from_millis(1200)));
+    assert_eq!(interval("0.019"), None);
+    assert_eq!(interval("-5"), None);
+    assert_eq!(interval("10080"), Some(Duration::from_secs(604_800)));
+    assert_eq!(interval("10080.01"), None);
+    for (text, seconds) in [
+        ("90s", 90),
+        ("5m", 300),
+        (" 5 m ", 300),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("2 minutes", 120),
+        ("7d", 0),
+        ("5 M", 0),
+        ("1s", 0),
+        ("-5m", 0),
+        ("169h", 0),
+        ("5x", 0),
+        ("5m x", 0),
+    ] {
+        let expected = Some(seconds).filter(|&seconds| seconds > 0).map(Duration::from_secs);
+        assert_eq!(interval(text), expected, "{text}");
+    }
+}
+
+/// Those of the older program, whose default meters cannot keep to.
+#[test]
+fn timeouts() {
+    let timeout = |text: &str| {
+        let loaded = with("SERIAL_TIMEOUT", text).unwrap();
+        (loaded.config.meters[0].timeout, words(&loaded.warnings))
+    };
+    for (text, milliseconds) in [("1.6", 1600), ("2", 2000), ("2.0", 2000), ("60", 60_000)] {
+        assert_eq!(timeout(text), (Duration::from_millis(milliseconds), vec![]), "{text}");
+    }
+    for text in ["0", "0.5", "1.599999999"] {
+        let (timeout, warnings) = timeout(text);
+        assert_eq!(timeout, THINKING);
+        assert_eq!(
+            warnings,
+            ["`serial_device.timeout` is shorter than the 1.6 s that a meter may take to \
+                 answer: 1.6 s is taken"],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn modem_lines() {
+    let lines = |yaml: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/ttyUSB0{yaml}}}");
+        let loaded = from_yaml(&yaml).unwrap();
+        assert_eq!(loaded.warnings, []);
+        let serial = loaded.config.meters[0].serial;
+        (serial.dtr, serial.rts)
+    };
+    assert_eq!(lines(""), (ModemLine::Raise, ModemLine::Raise));
+    assert_eq!(lines(", dtr: on, rts: off"), (ModemLine::Raise, ModemLine::Lower));
+    assert_eq!(lines(", dtr: false, rts: Leave"), (ModemLine::Lower, ModemLine::Leave));
+}
+
+/// What users call settings, and slips of the finger; others' names are left alone.
+#[test]
+fn what_was_meant() {
+    for (path, meant) in [
+        ("mqtt.hosst", "mqtt.host"),
+        ("mqtt.user", "mqtt.username"),
+        ("mqtt.tls_cacert", "mqtt.tls_ca_cert"),
+        ("mqtt.com_port", "serial_device.com_port"),
+        ("serial_device.com_prot", "serial_device.com_port"),
+        ("kamstrup.poll-interval", "kamstrup.poll_interval"),
+        ("serial-device", "serial_device"),
+        ("meter", "meters"),
+        ("com_port", "serial_device.com_port"),
+        ("mqtt.colour", ""),
+        ("weather", ""),
+        ("webb", "web"),
+        ("web.address", "web.listen"),
+        ("web.port", "web.listen"),
+        ("mqtt.broker", "mqtt.host"),
+        ("mqtt.SSL", "mqtt.tls_enabled"),
+        ("mqtt.use_tls", "mqtt.tls_enabled"),
+        ("mqtt.cafile", "mqtt.tls_ca_cert"),
+        ("mqtt.certfile", "mqtt.tls_cert"),
+        ("mqtt.keyfile", "mqtt.tls_key"),
+        ("mqtt.pass", "mqtt.password"),
+        ("mqtt.discovery_topic", "homeassistant.discovery_prefix"),
+        ("mqtt.interval", "kamstrup.poll_interval"),
+        ("serial_device.port", "serial_device.com_port"),
+        ("serial_device.baud", "serial_device.baudrate"),
+        ("serial_device.interval", "kamstrup.poll_interval"),
+        ("kamstrup.port", "serial_device.com_port"),
+        ("kamstrup.device", "serial_device.com_port"),
+        ("kamstrup.scan_interval", "kamstrup.poll_interval"),
+        ("kamstrup.meter_type", "kamstrup.version"),
+        ("kamstrup.registers", "kamstrup.parameters"),
+        ("logging.file", "logging.filename"),
+        ("broker", "mqtt"),
+        ("serial", "serial_device"),
+        ("device", "serial_device.com_port"),
+        ("interval", "kamstrup.poll_interval"),
+        ("home_assistant", "homeassistant"),
+    ] {
+        assert_eq!(suggest::nearest(path).unwrap_or_default(), meant, "{path}");
+    }
+    for (name, meant) in [
+        ("com_prot", "com_port"),
+        ("interval", "poll_interval"),
+        ("port", "com_port"),
+        ("model", "version"),
+        ("host", "com_port"),
+        ("qos", ""),
+        ("ssl", ""),
+    ] {
+        assert_eq!(suggest::nearest_of_meter(name).unwrap_or_default(), meant, "{name}");
+    }
+    for (variable, meant) in [
+        ("MQTT_HOSTT", "MQTT_HOST"),
+        ("MQTT_USER", "MQTT_USERNAME"),
+        ("MQTT_PASSWORT_FILE", "MQTT_PASSWORD_FILE"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("KAMSTRUP_INTERVAL", "KAMSTRUP_POLL_INTERVAL"),
+        ("SERIAL_PORT", "SERIAL_COM_PORT"),
+        ("MQTT_SSL", "MQTT_TLS_ENABLED"),
+        ("MQTT_BROKER", "MQTT_HOST"),
+        // What Kubernetes and container links set for a service `mqtt`.
+        ("MQTT_PORT_1883_TCP", ""),
+        ("MQTT_PORT_1883_TCP_ADDR", ""),
+        ("MQTT_PORT_1883_TCP_PORT", ""),
+        ("MQTT_SERVICE_HOST", ""),
+        ("MQTT_SERVICE_PORT", ""),
+        ("MQTT_NAME", ""),
+        ("MQTT_ENV_VERSION", ""),
+        ("MQTT_HOST", ""),
+        ("MQTT_PASSWORD_FILE", ""),
+        ("HOME", ""),
+    ] {
+        assert_eq!(suggest::nearest_variable(variable).unwrap_or_default(), meant, "{variable}");
+    }
+    let loaded = check(None, &variables(&[PORT, ("MQTT_HOSTT", "x")])).unwrap();
+    let expected = "the variable `MQTT_HOSTT` is not known and is ignored; did you mean \
+                    `MQTT_HOST`?";
+    assert_eq!(words(&loaded.warnings), [expected]);
+}
+
+#[test]
+fn a_port_that_a_link_sets_is_not_taken() {
+    let address = "tcp://10.0.0.1:1883";
+    let link = variables(&[PORT, ("MQTT_PORT", address), ("WEB_PORT", address)]);
+    let loaded = check(Some((Path::new("x"), "mqtt: {port: 1884}")), &link).unwrap();
+    assert_eq!(loaded.config.broker.port.get(), 1884);
+    assert_eq!(loaded.warnings, [Warning::VariableOfLinks("MQTT_PORT")]);
+}
+
+/// Each variable of the table, and each secret in a file, overrides its key in the file.
+#[test]
+fn each_variable_overrides_its_key() {
+    let values = |key: &Key| match key.path {
+        "mqtt.port" | "serial_device.baudrate" => ["2400", "4800"],
+        "mqtt.qos" | "serial_device.stopbits" => ["1", "2"],
+        "mqtt.retain" | "mqtt.tls_insecure" | "mqtt.authentication" => ["true", "false"],
+        // Which this version refuses to turn on.
+        "mqtt.tls_enabled" => ["false", "off"],
+        "mqtt.tls_version" => ["1.2", "1.3"],
+        "serial_device.com_port" => ["/dev/a", "/dev/b"],
+        "serial_device.parity" => ["EVEN", "ODD"],
+        "serial_device.bytesize" => ["7", "8"],
+        "serial_device.timeout" => ["2", "3"],
+        "serial_device.dtr" | "serial_device.rts" => ["off", "leave"],
+        "kamstrup.parameters" => ["energy", "power"],
+        "kamstrup.poll_interval" => ["10m", "1h"],
+        "kamstrup.version" => ["403", "603"],
+        "kamstrup.units" => ["meter", "standard"],
+        "logging.level" => ["ERROR", "DEBUG"],
+        "web.enabled" => ["true", "no"],
+        "web.listen" => ["127.0.0.1:1", "[::]:2"],
+        _ => ["one", "other"],
+    };
+    let folder = tempfile::TempDir::new().unwrap();
+    let secret = folder.path().join("secret");
+    let mut count = 0;
+    for key in keys::KEYS {
+        let Some(variable) = key.variable else { continue };
+        let [one, other] = values(key);
+        let (section, name) = key.path.split_once('.').unwrap();
+        let mut yaml = format!("{section}:\n  {name}: {one}\n");
+        // What a log-in needs, and every configuration.
+        if key.path == "mqtt.authentication" {
+            yaml.push_str("  username: x\n");
+        }
+        let port = if key.path == "serial_device.com_port" { "SERIAL_RTS" } else { PORT.0 };
+        let port = (port, if port == PORT.0 { PORT.1 } else { "on" });
+        let load = |variables: &Variables| {
+            let loaded = check(Some((Path::new("x"), &yaml)), variables).unwrap();
+            let entry = loaded.settings.sections.into_iter().find(|it| it.key == key.path);
+            entry.map(|Entry { value, origin, .. }| {
+                let value = match value {
+                    Effect::Secret(secret) => secret.reveal().to_owned(),
+                    value => value.to_string(),
+                };
+                (value, origin)
+            })
+        };
+        let spot = Spot { path: "x".into(), line: 2, column: 3 };
+        let by_file = Some((one.to_owned(), Origin::File(spot)));
+        assert_eq!(load(&variables(&[port])), by_file, "{variable}");
+        let by_variable = Some((other.to_owned(), Origin::Variable(variable)));
+        assert_eq!(load(&variables(&[port, (variable, other)])), by_variable);
+        // Nothing is not set.
+        assert_eq!(load(&variables(&[port, (variable, "")])), by_file, "{variable}");
+        if let Some(file_variable) = key.file_variable() {
+            std::fs::write(&secret, format!("{other}\n")).unwrap();
+            let path = secret.to_str().unwrap();
+            let by_secret = load(&variables(&[port, (&file_variable, path)]));
+            let origin = Origin::SecretFile { variable: file_variable.clone(), path: path.into() };
+            assert_eq!(by_secret, Some((other.to_owned(), origin)));
+            let both = variables(&[port, (variable, other), (&file_variable, path)]);
+            let error = check(None, &both).unwrap_err().to_string();
+            let said = format!("`{variable}` and `{file_variable}`: found both");
+            assert!(error.contains(&said), "{error}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 31);
+}
+
+#[test]
+fn secrets_in_files_that_cannot_be_had() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("secret");
+    let load = || {
+        let file = path.to_str().unwrap();
+        let all = variables(&[PORT, ("MQTT_USERNAME", "x"), ("MQTT_PASSWORD_FILE", file)]);
+        match check(None, &all) {
+            Ok(loaded) => loaded.config.broker.credentials.unwrap().password.reveal().to_owned(),
+            Err(error) => error.to_string().replace(file, "SECRET"),
+        }
+    };
+    let mut texts = vec![load()];
+    std::fs::create_dir(&path).unwrap();
+    texts.push(load());
+    std::fs::remove_dir(&path).unwrap();
+    for bytes in [&b"\n"[..], b"\xFFhunter2", "x".repeat(70_000).as_bytes(), b"0007\r\n"] {
+        std::fs::write(&path, bytes).unwrap();
+        texts.push(load());
+    }
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn where_the_log_files_are_meant_to_be() {
+    let found = |key: &str, text: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/a}}\nlogging: {{{key}: '{text}'}}\n");
+        match from_yaml(&yaml) {
+            Ok(_) => "taken".to_owned(),
+            Err(error) => {
+                let error = error.to_string();
+                let found = error.split_once(": found ").unwrap().1;
+                found.split_once(", accepted").unwrap().0.to_owned()
+            }
+        }
+    };
+    assert_eq!(
+        found("directory", "~/logs"),
+        "`~/logs` (`~` means nothing here: write the whole path, like `/home/NAME/logs`)"
+    );
+    assert_eq!(
+        found("directory", "~"),
+        "`~` (`~` means nothing here: write the whole path, like `/home/NAME`)"
+    );
+    assert_eq!(found("directory", "./~"), "taken");
+    assert_eq!(
+        found("filename", "/var/log/heat.log"),
+        "`/var/log/heat.log` (did you mean `heat.log`, and `/var/log` as `logging.directory`?)"
+    );
+    assert_eq!(
+        found("filename", "~/heat.log"),
+        "`~/heat.log` (did you mean `heat.log`, and `/home/NAME` as `logging.directory`?)"
+    );
+    assert_eq!(found("filename", "logs/"), "`logs/`");
+}
+
+#[test]
+fn a_meter_at_the_brokers_address_is_told() {
+    let yaml = "mqtt: {host: Box.lan}\nserial_device: {com_port: 'socket://box.lan:1883'}\n";
+    let warnings = words(&from_yaml(yaml).unwrap().warnings);
+    let expected = "the meter's port socket://box.lan:1883 is the address of the MQTT broker: a \
+                    serial server has a port of its own";
+    assert_eq!(warnings, [expected]);
+    assert_eq!(from_yaml(&yaml.replace(":1883", ":2003")).unwrap().warnings, []);
+}
+
+#[test]
+fn a_user_who_is_not_used_is_told() {
+    let yaml = "mqtt: {username: me, password: x, authentication: false}\n\
+                serial_device: {com_port: /dev/ttyUSB0}\n";
+    let loaded = from_yaml(yaml).unwrap();
+    assert_eq!(loaded.config.broker.credentials, None);
+    assert_eq!(
+        words(&loaded.warnings),
+        ["`mqtt.authentication` is off, so `mqtt.username` and `mqtt.password` are not used"]
+    );
+}
+
+#[test]
+fn a_space_that_is_missing_is_told() {
+    let error = from_yaml("mqtt:\n  host:192.168.1.100\n").unwrap_err().to_string();
+    assert!(
+        error.contains("`mqtt` in config.yaml, line 1, column 1: found no space after a colon"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let error = load(Some(Path::new("/no/such/file.yaml")), &BTreeMap::new()).unwrap_err();
+    assert!(error.to_string().starts_with("the configuration /no/such/file.yaml cannot be read: "));
+}

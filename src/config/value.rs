@@ -1,0 +1,322 @@
+//! What the text of a setting means, and why it means nothing.
+
+use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use tracing::Level;
+
+use super::model::Qos;
+use super::problem::{Remark, Why};
+use super::secret::Secret;
+use super::suggest;
+use crate::identity::{Version, model_meant};
+use crate::tls;
+use crate::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
+use crate::units::UnitSystem;
+
+/// The longest path that Linux takes.
+const LONGEST_PATH: usize = 4096;
+
+/// As long as MQTT can send it.
+const LONGEST_LOGIN: usize = 65_535;
+
+pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+/// With the spaces around it.
+pub(super) fn exact<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn text_of(text: &str, longest: usize) -> Option<String> {
+    (!text.is_empty() && text.len() <= longest && !text.contains('\0')).then(|| text.to_owned())
+}
+
+pub(super) fn text(text: &str) -> Option<String> {
+    text_of(text, 256)
+}
+
+pub(super) fn long_text(text: &str) -> Option<String> {
+    text_of(text, LONGEST_LOGIN)
+}
+
+pub(super) fn secret(text: &str) -> Option<Secret> {
+    long_text(text).map(Secret::new)
+}
+
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    text_of(text.trim(), LONGEST_PATH).map(PathBuf::from)
+}
+
+pub(super) fn host(text: &str) -> Option<String> {
+    let text = text.trim();
+    // One colon is a port's, several are an IPv6 address's.
+    let fits = !text.is_empty()
+        && text.len() <= 253
+        && text.matches(':').count() != 1
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]%".contains(c));
+    fits.then(|| text.to_owned())
+}
+
+/// A topic that can be published to (MQTT 3.1.1, 4.7.1).
+pub(super) fn topic(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = (1..=256).contains(&text.len())
+        && !text.contains(|c: char| matches!(c, '+' | '#') || c.is_control());
+    fits.then(|| text.to_owned())
+}
+
+/// What YAML 1.1 and the older program take for a truth value.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" | "1" => Some(true),
+        "false" | "no" | "off" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) fn qos(text: &str) -> Option<Qos> {
+    match text.trim() {
+        "0" => Some(Qos::AtMostOnce),
+        "1" => Some(Qos::AtLeastOnce),
+        "2" => Some(Qos::ExactlyOnce),
+        _ => None,
+    }
+}
+
+/// From the slowest to the fastest that a serial port of today offers.
+pub(super) fn baud(text: &str) -> Option<NonZeroU32> {
+    parse(text).filter(|baud: &NonZeroU32| (300..=115_200).contains(&baud.get()))
+}
+
+pub(super) fn data_bits(text: &str) -> Option<DataBits> {
+    match text.trim() {
+        "7" => Some(DataBits::Seven),
+        "8" => Some(DataBits::Eight),
+        _ => None,
+    }
+}
+
+pub(super) fn parity(text: &str) -> Option<Parity> {
+    match text.trim().to_ascii_uppercase().as_str() {
+        "NONE" | "N" => Some(Parity::None),
+        "EVEN" | "E" => Some(Parity::Even),
+        "ODD" | "O" => Some(Parity::Odd),
+        _ => None,
+    }
+}
+
+pub(super) fn stop_bits(text: &str) -> Option<StopBits> {
+    match text.trim() {
+        "1" => Some(StopBits::One),
+        "2" => Some(StopBits::Two),
+        _ => None,
+    }
+}
+
+pub(super) fn modem_line(text: &str) -> Option<ModemLine> {
+    if text.trim().eq_ignore_ascii_case("leave") {
+        return Some(ModemLine::Leave);
+    }
+    boolean(text).map(|on| if on { ModemLine::Raise } else { ModemLine::Lower })
+}
+
+/// Python's names of levels. It has one more than we do; the highest two are one here.
+pub(super) fn level(text: &str) -> Option<Level> {
+    match text.trim().to_ascii_uppercase().as_str() {
+        "DEBUG" => Some(Level::DEBUG),
+        "INFO" => Some(Level::INFO),
+        "WARNING" | "WARN" => Some(Level::WARN),
+        "ERROR" | "CRITICAL" | "FATAL" => Some(Level::ERROR),
+        _ => None,
+    }
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Stdout,
+    File,
+    Syslog,
+}
+
+pub(super) fn destination(text: &str) -> Option<Destination> {
+    match text.to_ascii_lowercase().as_str() {
+        "stdout" => Some(Destination::Stdout),
+        "file" => Some(Destination::File),
+        "syslog" => Some(Destination::Syslog),
+        _ => None,
+    }
+}
+
+pub(super) fn directory(text: &str) -> Option<PathBuf> {
+    let fits = !text.is_empty() && text.len() < LONGEST_PATH && !text.contains('\0');
+    (fits && in_home(text).is_none()).then(|| text.into())
+}
+
+/// With room for the date behind it.
+pub(super) fn filename(text: &str) -> Option<String> {
+    let fits = !matches!(text, "" | "." | "..") && text.len() <= 200 && !text.contains(['/', '\0']);
+    fits.then(|| text.to_owned())
+}
+
+pub(super) fn count(text: &str) -> Option<usize> {
+    parse::<u32>(text).and_then(|count| usize::try_from(count).ok())
+}
+
+/// Minutes as a plain number, as the older program has them, or a time with its units.
+pub(super) fn interval(text: &str) -> Option<Duration> {
+    let allowed = Duration::from_millis(1200)..=Duration::from_secs(7 * 24 * 60 * 60);
+    let interval = match parse::<Decimal>(text) {
+        Some(minutes) => {
+            let milliseconds = minutes.checked_mul(Decimal::from(60_000))?;
+            Duration::from_millis(milliseconds.trunc().to_u64()?)
+        }
+        None => Duration::try_from(parse::<SignedDuration>(text)?).ok()?,
+    };
+    allowed.contains(&interval).then_some(interval)
+}
+
+pub(super) fn seconds(text: &str) -> Option<Duration> {
+    let seconds: Decimal = parse(text)?;
+    let nanoseconds = seconds.checked_mul(Decimal::from(1_000_000_000))?.to_u64()?;
+    let allowed = Decimal::ZERO..=Decimal::from(60);
+    allowed.contains(&seconds).then_some(Duration::from_nanos(nanoseconds))
+}
+
+pub(super) fn version(text: &str) -> Option<Version> {
+    let text = text.trim();
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Some(Version::Auto),
+        "generic" => Some(Version::Generic),
+        other => model_meant(other).map(Version::Model),
+    }
+}
+
+pub(super) fn unit_system(text: &str) -> Option<UnitSystem> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "standard" => Some(UnitSystem::Standard),
+        "meter" => Some(UnitSystem::Meter),
+        _ => None,
+    }
+}
+
+/// The older program has the names of Python's `ssl`, which means exactly or at most what it says;
+/// for us it is the least.
+pub(super) fn tls_version(text: &str) -> Option<tls::Version> {
+    let text = text.trim().to_ascii_lowercase().replace('_', ".");
+    let text = text.strip_prefix("ssl.").unwrap_or(&text);
+    let text = text.strip_prefix("protocol.").unwrap_or(text);
+    match text.strip_prefix("tlsv").unwrap_or(text) {
+        "1.2" | "tls" | "tls.client" | "sslv23" => Some(tls::Version::V1_2),
+        "1.3" => Some(tls::Version::V1_3),
+        _ => None,
+    }
+}
+
+/// In the words of the type's own error.
+pub(super) fn why_not<T: FromStr<Err: fmt::Display>>(text: &str) -> Why {
+    text.parse::<T>().err().map_or(Why::Unsaid, |error| Why::Reason(error.to_string()))
+}
+
+fn remark(remark: Option<Remark>) -> Why {
+    remark.map_or(Why::Unsaid, Why::Remark)
+}
+
+/// An address with a port or a scheme; nothing is said of one with a log-in in it.
+pub(super) fn why_no_host(text: &str) -> Why {
+    let meant = || {
+        let text = text.trim();
+        let address = text.split_once("://").map_or(text, |(_, address)| address);
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let (name, port) = match address.rsplit_once(':') {
+            Some((name, port)) if name.matches(':').count() == 0 || name.ends_with(']') => {
+                (name, Some(port.parse::<NonZeroU16>().ok()?))
+            }
+            _ => (address, None),
+        };
+        Some(Remark::MeantHost { host: host(name)?, port })
+    };
+    remark(meant())
+}
+
+pub(super) fn why_no_endpoint(text: &str) -> Why {
+    remark(text.parse::<Endpoint>().err().map(Remark::Endpoint))
+}
+
+pub(super) fn why_no_parameter(text: &str) -> Why {
+    let keys = kmp::register::REGISTERS.iter().map(|info| info.key);
+    let meant = suggest::most_like(text, keys).map(|key| Remark::Meant(key.to_owned()));
+    remark(meant.or_else(|| text.parse::<u64>().ok().map(|_| Remark::TooHigh)))
+}
+
+/// `~`, of which only a shell makes a folder.
+pub(super) fn why_no_directory(text: &str) -> Why {
+    remark(in_home(text).map(|rest| Remark::Home(rest.to_owned())))
+}
+
+/// The folder of a path belongs elsewhere.
+pub(super) fn why_no_filename(text: &str) -> Why {
+    let meant = || {
+        let (folder, name) = text.rsplit_once('/').filter(|(_, name)| !name.is_empty())?;
+        let folder = match in_home(folder) {
+            Some(rest) => format!("/home/NAME{rest}"),
+            None if folder.is_empty() => "/".to_owned(),
+            None => folder.to_owned(),
+        };
+        Some(Remark::MeantFile { name: name.to_owned(), folder })
+    };
+    remark(meant())
+}
+
+/// What follows the `~` of a path in somebody's home; a folder of that name is `./~`.
+fn in_home(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix('~')?;
+    rest.find('/').map_or(Some(""), |end| rest.get(end..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_with_more_in_it_is_told_apart() {
+        let meant = |host: &str, port| {
+            Why::Remark(Remark::MeantHost { host: host.to_owned(), port: NonZeroU16::new(port) })
+        };
+        for (text, expected) in [
+            ("192.168.1.100:1883", meant("192.168.1.100", 1883)),
+            ("mqtt://broker/", meant("broker", 0)),
+            ("mqtt://user:hunter2@broker:1883", Why::Unsaid),
+            ("user:hunter2@broker", Why::Unsaid),
+        ] {
+            assert_eq!(why_no_host(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_version_that_the_older_program_knows() {
+        use tls::Version;
+
+        for (texts, expected) in [
+            (
+                &["1.2", "TLSv1.2", "PROTOCOL_TLSv1_2", "ssl.PROTOCOL_TLSv1_2", "PROTOCOL_TLS"][..],
+                Some(Version::V1_2),
+            ),
+            (&["ssl.PROTOCOL_TLS", "PROTOCOL_TLS_CLIENT", "PROTOCOL_SSLv23"], Some(Version::V1_2)),
+            (&["1.3", " tlsv1.3 "], Some(Version::V1_3)),
+            (&["1.1", "1.0", "1", "PROTOCOL_TLSv1", "ssl.PROTOCOL_TLSv1_1", "SSLv3", ""], None),
+        ] {
+            for text in texts {
+                assert_eq!(tls_version(text), expected, "{text}");
+            }
+        }
+    }
+}

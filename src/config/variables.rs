@@ -1,0 +1,117 @@
+//! Settings from environment variables, which count more than a file.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::keys::{KEYS, Key};
+use super::problem::{About, Accepted, Found, Problem, Warning};
+use super::settings::{Origin, Place, Raw, Settings};
+use super::{Findings, read, suggest};
+
+/// Environment variables by name.
+pub type Variables = BTreeMap<String, OsString>;
+
+impl Settings {
+    /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
+    /// in a compose file means.
+    pub(super) fn read_variables(&mut self, variables: &Variables, findings: &mut Findings) {
+        for key in KEYS {
+            if let Some(variable) = key.variable
+                && let Some((raw, origin)) = of_key(key, variable, variables, findings)
+            {
+                self.set(key, raw, origin);
+            }
+        }
+        let is_ours = |name: &&String| {
+            let text = set(variables, name);
+            text.is_some_and(|text| !is_a_links(name, &text.to_string_lossy()))
+        };
+        for name in variables.keys().filter(is_ours) {
+            if let Some(meant) = suggest::nearest_variable(name) {
+                findings.warnings.push(Warning::UnknownVariable(name.clone(), meant));
+            }
+        }
+    }
+}
+
+/// What the variables say of one setting.
+fn of_key(
+    key: &'static Key,
+    variable: &'static str,
+    variables: &Variables,
+    findings: &mut Findings,
+) -> Option<(Raw, Origin)> {
+    let file_variable = key.file_variable();
+    let in_file = file_variable.and_then(|name| Some((set(variables, &name)?, name)));
+    match (set(variables, variable), in_file) {
+        (None, None) => None,
+        (Some(text), None) => {
+            Some((plain(key, variable, text, findings)?, Origin::Variable(variable)))
+        }
+        (None, Some((path, file_variable))) => in_a_file(key, file_variable, path, findings),
+        (Some(_), Some((_, file_variable))) => {
+            findings.problems.push(Problem {
+                about: About::Variables(variable, file_variable),
+                found: Found::Both,
+                accepted: Accepted::This("one of them"),
+            });
+            None
+        }
+    }
+}
+
+fn plain(
+    key: &'static Key,
+    variable: &'static str,
+    text: &OsStr,
+    findings: &mut Findings,
+) -> Option<Raw> {
+    match text.to_str() {
+        Some(text) if is_a_links(variable, text) => {
+            findings.warnings.push(Warning::VariableOfLinks(variable));
+            None
+        }
+        Some(text) => Some(Raw::Text(text.to_owned())),
+        None => {
+            findings.problems.push(Problem {
+                about: About::Setting(key, Place::shared(Origin::Variable(variable))),
+                found: Found::NotUtf8,
+                accepted: Accepted::Usual,
+            });
+            None
+        }
+    }
+}
+
+/// A secret that has a file of its own.
+fn in_a_file(
+    key: &'static Key,
+    variable: String,
+    path: &OsStr,
+    findings: &mut Findings,
+) -> Option<(Raw, Origin)> {
+    let origin = Origin::SecretFile { variable, path: path.into() };
+    match read::secret(Path::new(path)) {
+        Ok(text) => Some((Raw::Text(text), origin)),
+        Err(reason) => {
+            findings.problems.push(Problem {
+                about: About::Setting(key, Place::shared(origin)),
+                found: Found::Unusable(reason),
+                accepted: Accepted::This("a file that holds the secret and nothing else"),
+            });
+            None
+        }
+    }
+}
+
+/// A variable that is set, and not to nothing.
+fn set<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
+    variables.get(name).filter(|text| !text.is_empty()).map(OsString::as_os_str)
+}
+
+/// Whether a variable is not the user's: for a service `mqtt`, Kubernetes and container links set
+/// `MQTT_PORT` to `tcp://10.0.0.1:1883`, and `WEB_PORT` for one called `web`.
+fn is_a_links(variable: &str, text: &str) -> bool {
+    matches!(variable, "MQTT_PORT" | "WEB_PORT") && text.starts_with("tcp://")
+}

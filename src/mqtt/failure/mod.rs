@@ -1,0 +1,288 @@
+//! Why there is no connection, and what to do about it.
+
+mod tls;
+
+use std::io;
+
+use rumqttc::{
+    ConnectReturnCode, ConnectionError, EventLoop, StateError, TlsError, Transport, mqttbytes,
+};
+
+use crate::advice::{Advice, Sentence, sentence};
+use crate::config::keys;
+
+/// How far the connection had come when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The broker had not let us in, whom we spoke to without TLS.
+    Plain,
+    /// The same, with TLS.
+    Encrypted,
+    /// It had.
+    Connected,
+}
+
+impl Stage {
+    /// Of a connection in which the broker has not answered.
+    pub(super) fn of(event_loop: &EventLoop) -> Self {
+        match event_loop.mqtt_options.transport() {
+            Transport::Tls(_) => Self::Encrypted,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// What went wrong at this stage. Who does not log in has no user name to look at.
+pub(super) fn advice(error: &ConnectionError, stage: Stage, logs_in: bool) -> Advice {
+    match error {
+        ConnectionError::ConnectionRefused(
+            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
+        ) if !logs_in => Advice::new("it wants a user name and a password, and none is set.")
+            .then(sentence!["Set ", &keys::USERNAME, " and ", &keys::PASSWORD, "."]),
+        ConnectionError::ConnectionRefused(code) => refusal(*code),
+        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
+            Advice::new("it does not answer.").then(sentence![
+                "Check ",
+                &keys::HOST,
+                " and ",
+                &keys::PORT,
+                ", and that nothing between here and there blocks the connection."
+            ])
+        }
+        ConnectionError::NotConnAck(_) => {
+            Advice::new("what answers there is no MQTT broker.").then(check_address())
+        }
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+        ) => io_advice(error, stage),
+        ConnectionError::Tls(TlsError::Io(error)) => match tls_error(error) {
+            Some(error) => tls::advice(error),
+            None if was_closed(error) => tls::closed_in_handshake(),
+            None => io_advice(error, stage),
+        },
+        ConnectionError::Tls(TlsError::TLS(error)) => tls::advice(error),
+        ConnectionError::Tls(error) => Advice::new(format!("TLS failed ({error})."))
+            .then(sentence!["Check ", &keys::HOST, "."]),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => Advice::new("it fell silent.")
+            .then(sentence!["Check that it runs, and the network between."]),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(stage),
+        ConnectionError::MqttState(StateError::Deserialization(_)) if stage == Stage::Plain => {
+            Advice::new("what answers there does not speak MQTT, or only in TLS.").then(sentence![
+                "If this is the broker's port for TLS, switch ",
+                &keys::TLS_ENABLED,
+                " on or use the other one, mostly 1883, as ",
+                &keys::PORT,
+                "."
+            ])
+        }
+        ConnectionError::MqttState(error) => {
+            Advice::new(format!("the two no longer understand each other ({error})."))
+        }
+        ConnectionError::RequestsDone => Advice::new("the program is stopping."),
+    }
+}
+
+fn check_address() -> Sentence {
+    sentence!["Check ", &keys::HOST, " and ", &keys::PORT, "."]
+}
+
+/// What the broker has against us.
+fn refusal(code: ConnectReturnCode) -> Advice {
+    let look_at_log = || sentence!["Look at the broker's own log."];
+    match code {
+        ConnectReturnCode::BadUserNamePassword => Advice::new("it refused user name or password.")
+            .then(sentence!["Check ", &keys::USERNAME, " and ", &keys::PASSWORD, "."]),
+        ConnectReturnCode::NotAuthorized => {
+            Advice::new("it does not let this user in.").then(sentence![
+                "Check ",
+                &keys::USERNAME,
+                " and ",
+                &keys::PASSWORD,
+                ", and the user's rights on the broker."
+            ])
+        }
+        ConnectReturnCode::BadClientId => Advice::new("it refused the client id.").then(sentence![
+            "Choose another one as ",
+            &keys::CLIENT,
+            "."
+        ]),
+        ConnectReturnCode::RefusedProtocolVersion => Advice::new("it does not speak MQTT 3.1.1.")
+            .then(sentence!["Allow this version in the broker's settings."]),
+        ConnectReturnCode::ServiceUnavailable => {
+            Advice::new("it is not ready.").then(look_at_log())
+        }
+        ConnectReturnCode::Success => Advice::new("it answered oddly.").then(look_at_log()),
+    }
+}
+
+/// What may be behind it when the broker hangs up.
+fn closed(stage: Stage) -> Advice {
+    match stage {
+        Stage::Plain => Advice::new("it closed the connection without an answer.").then(sentence![
+            "If this is its port for TLS, switch ",
+            &keys::TLS_ENABLED,
+            " on or use the other one, mostly 1883, as ",
+            &keys::PORT,
+            "; if it is not, the broker's own log tells."
+        ]),
+        Stage::Encrypted => {
+            Advice::new("it closed the connection without an answer.").then(sentence![
+                "It may want a certificate from its clients (",
+                &keys::TLS_CERT,
+                " and ",
+                &keys::TLS_KEY,
+                "), or refuse the one that it was given; the broker's own log tells."
+            ])
+        }
+        Stage::Connected => Advice::new("it closed the connection.").then(sentence![
+            "If it does so again and again, another program may be using the same ",
+            &keys::CLIENT,
+            "; the broker's own log tells."
+        ]),
+    }
+}
+
+/// The broker ends one connection after the other, and no more is said of it until one holds.
+pub(super) fn thrown_out() -> Advice {
+    Advice::new("it ended the connection again and again.")
+        .then(sentence![
+            "Most likely another program uses the same ",
+            &keys::CLIENT,
+            ": stop it, or choose another name."
+        ])
+        .then(sentence![
+            "Trying again; no more is said of this until a connection has held for 10 s."
+        ])
+}
+
+/// What TLS has to say hides in an error of the system's kind.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn was_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
+}
+
+fn io_advice(error: &io::Error, stage: Stage) -> Advice {
+    if let Some(error) = tls_error(error) {
+        return tls::advice(error);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Advice::new("nothing listens there.").then(sentence![
+            "Check that the broker runs, and ",
+            &keys::HOST,
+            " and ",
+            &keys::PORT,
+            "."
+        ]),
+        _ if was_closed(error) => closed(stage),
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::TimedOut => Advice::new("its address cannot be reached.").then(sentence![
+            "Check ",
+            &keys::HOST,
+            " and the network."
+        ]),
+        _ if error.to_string().contains("lookup") => Advice::new("its name has no address.")
+            .then(sentence!["Check ", &keys::HOST, ", or use the broker's IP address."]),
+        _ => Advice::new(format!("{error}.")).then(check_address()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::mqttbytes::v4::Packet;
+
+    use super::*;
+    use crate::advice::MadeBy;
+
+    /// One of every kind.
+    fn every_error() -> Vec<ConnectionError> {
+        use ConnectReturnCode as Code;
+
+        let codes = [
+            Code::BadUserNamePassword,
+            Code::NotAuthorized,
+            Code::BadClientId,
+            Code::RefusedProtocolVersion,
+            Code::ServiceUnavailable,
+        ];
+        let kinds = [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::PermissionDenied,
+        ];
+        let lookup = io::Error::other("failed to lookup address information: no such name");
+        codes
+            .into_iter()
+            .map(ConnectionError::ConnectionRefused)
+            .chain(kinds.into_iter().map(|kind| ConnectionError::Io(kind.into())))
+            .chain([
+                ConnectionError::Io(lookup),
+                ConnectionError::NetworkTimeout,
+                ConnectionError::NotConnAck(Packet::PingReq),
+                ConnectionError::MqttState(StateError::AwaitPingResp),
+                ConnectionError::MqttState(StateError::ConnectionAborted),
+                ConnectionError::MqttState(StateError::Unsolicited(7)),
+            ])
+            .collect()
+    }
+
+    fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
+        advice(error, stage, logs_in).words(MadeBy::File)
+    }
+
+    #[test]
+    fn every_trouble_says_what_to_do() {
+        use ConnectReturnCode as Code;
+
+        let errors = every_error();
+        let mut texts: Vec<_> =
+            errors.iter().map(|error| words(error, Stage::Connected, true)).collect();
+        for code in [Code::BadUserNamePassword, Code::NotAuthorized] {
+            let refused = ConnectionError::ConnectionRefused(code);
+            texts.push(words(&refused, Stage::Plain, false));
+        }
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    /// What is said in the add-on speaks of no setting that its form does not have.
+    #[test]
+    fn every_trouble_is_told_in_words_of_the_form() {
+        let of_tls = tls::tests::every_error()
+            .into_iter()
+            .map(|error| ConnectionError::Tls(TlsError::TLS(error)));
+        let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
+        let hung_up = io::Error::from(io::ErrorKind::UnexpectedEof);
+        let errors: Vec<_> = every_error()
+            .into_iter()
+            .chain(of_tls)
+            .chain([
+                ConnectionError::MqttState(garbage),
+                ConnectionError::Tls(TlsError::Io(hung_up)),
+            ])
+            .collect();
+        let mut lines = Vec::new();
+        for error in &errors {
+            for stage in [Stage::Plain, Stage::Encrypted, Stage::Connected] {
+                let advice = advice(error, stage, true);
+                let own = advice.words(MadeBy::Form);
+                let supplied = advice.words(MadeBy::HomeAssistant);
+                for told in [&own, &supplied] {
+                    assert!(!told.contains("`mqtt."), "{told}");
+                    assert!(told.ends_with('.') || told.ends_with(".)"), "{told}");
+                }
+                let line = format!("{own}\n  {supplied}");
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}
