@@ -89,7 +89,7 @@ fn errors() {
     let forms = [
         ("fresh", FRESH.replace(r#""serial_port": "/dev/serial/by-id/usb-FTDI-if00-port0","#, "")),
         ("empty", String::new()),
-        ("half of it", FRESH[..72].to_owned()),
+        ("half of it", FRESH[..76].to_owned()),
         ("a list", "[]".to_owned()),
         (
             "wrong values",
