@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kamstrup2mqtt::config::{
-    self, Effect, Loaded, Origin, Parameter, Qos, Variables, Warning, warning_words,
+    self, Effect, Loaded, Login, Origin, Parameter, Qos, Variables, Warning, warning_words,
 };
 use kamstrup2mqtt::words::RunsAs;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
@@ -81,7 +81,7 @@ fn the_older_programs_own_file() {
     let Loaded { config, settings, warnings, .. } =
         config::load(Some(&path), &Variables::new()).unwrap();
     // It has both a user and this; what else it says is fine.
-    assert_eq!(warnings, [Warning::LoginOff]);
+    assert_eq!(warnings, [Warning::Login(Login::Off)]);
     assert_eq!((config.broker.host.as_str(), config.broker.port.get()), ("10.0.0.210", 1883));
     assert_eq!(config.broker.client_id, "kamstrup");
     // `authentication` is off.

@@ -159,12 +159,14 @@ fn joined(stays: &[Warning], refused: &[Warning]) -> Vec<Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Login;
 
     #[test]
     fn what_is_odd_in_both_is_said_once() {
-        let stays = [Warning::LoginOff, Warning::Insecure];
-        let refused = [Warning::Insecure, Warning::NoPassword];
-        let all = [Warning::LoginOff, Warning::Insecure, Warning::NoPassword];
+        let stays = [Warning::Login(Login::Off), Warning::Insecure];
+        let refused = [Warning::Insecure, Warning::Login(Login::NoPassword)];
+        let all =
+            [Warning::Login(Login::Off), Warning::Insecure, Warning::Login(Login::NoPassword)];
         assert_eq!(joined(&stays, &refused), all);
     }
 }

@@ -8,7 +8,9 @@ use super::effective::Effective;
 use super::error::ConfigError;
 use super::keys::{self, Fallback, Key, Setting};
 use super::model::{Broker, Config, Credentials, Meter, Publishing};
-use super::problem::{About, Accepted, Found, Meant, Problem, Quoted, Shape, Though, Warning, Why};
+use super::problem::{
+    About, Accepted, Found, Login, Meant, Problem, Quoted, Shape, Though, Warning, Why,
+};
 use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
 use super::{Findings, Loaded};
 use crate::identity::Version;
@@ -87,19 +89,19 @@ impl<'a> Checker<'a> {
         let password = self.value(&keys::PASSWORD);
         match (wanted, username) {
             (Some(false), Some(_)) => {
-                self.warn(Warning::LoginOff);
+                self.warn(Warning::Login(Login::Off));
                 None
             }
             (Some(false) | None, None) => {
                 if password.is_some() {
-                    self.warn(Warning::PasswordAlone);
+                    self.warn(Warning::Login(Login::PasswordAlone));
                 }
                 None
             }
             (_, Some(username)) => {
                 // One that was set and cannot be had is a problem by itself.
                 if password.is_none() && self.findings.problems.is_empty() {
-                    self.warn(Warning::NoPassword);
+                    self.warn(Warning::Login(Login::NoPassword));
                 }
                 let password = password.unwrap_or_default();
                 Some(Credentials { username, password })

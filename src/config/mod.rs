@@ -36,7 +36,8 @@ pub use self::found::parameters_list;
 pub use self::keys::Key;
 pub use self::model::{Broker, Config, Credentials, Meter, Publishing, Qos};
 pub use self::problem::{
-    About, Accepted, Found, Meant, Of, Problem, Quoted, Remark, Shape, ShownKey, Though, Warning,
+    About, Accepted, Found, Login, Meant, Of, Problem, Quoted, Remark, Shape, ShownKey, Though,
+    Warning,
 };
 pub use self::secret::Secret;
 use self::settings::Settings;

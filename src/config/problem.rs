@@ -273,16 +273,23 @@ pub enum Warning {
     BrokersPort(Endpoint),
     /// An answer is waited for too short.
     ShortTimeout(Option<Whose>),
-    /// There is a log-in, which is switched off.
-    LoginOff,
-    /// There is a password without a user name.
-    PasswordAlone,
-    /// There is a user name without a password.
-    NoPassword,
+    /// The log-in at the broker is odd.
+    Login(Login),
     /// TLS is on, and the broker's certificate is not looked at.
     Insecure,
     /// These are set, and TLS is off.
     TlsOff(Vec<&'static Key>),
+}
+
+/// What is odd about a log-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// It is switched off.
+    Off,
+    /// There is a password without a user name.
+    PasswordAlone,
+    /// There is a user name without a password.
+    NoPassword,
 }
 
 impl Warning {

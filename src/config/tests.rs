@@ -128,7 +128,7 @@ fn files_as_people_write_them() {
 #[test]
 fn a_password_without_a_user_is_told() {
     let yaml = "mqtt: {password: hunter2}\nserial_device: {com_port: /dev/ttyUSB0}\n";
-    assert_eq!(from_yaml(yaml).unwrap().warnings, [Warning::PasswordAlone]);
+    assert_eq!(from_yaml(yaml).unwrap().warnings, [Warning::Login(Login::PasswordAlone)]);
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::keys::{self, Form, Key, SERIAL_PORT, WRITTEN_PORT};
 use super::problem::{
-    About, Accepted, Found, Meant, Of, Problem, Quoted, Remark, Shape, Though, Warning,
+    About, Accepted, Found, Login, Meant, Of, Problem, Quoted, Remark, Shape, Though, Warning,
 };
 use super::settings::{Origin, Place, Whose};
 use crate::tls::{Fault, FileError, Role};
+use crate::transport::Endpoint;
 use crate::words::RunsAs;
 
 impl Key {
@@ -313,7 +314,6 @@ impl Warning {
     /// In one sentence, without a full stop.
     #[must_use]
     pub fn words(&self, runs_as: RunsAs) -> String {
-        let called = |key: &Key| key.called(runs_as);
         match self {
             Self::UnknownKey { key, whose, spot, meant } => {
                 let key = key_in_file(key.as_str(), whose.as_ref());
@@ -326,11 +326,7 @@ impl Warning {
             Self::UnknownVariable(name, meant) => format!(
                 "the variable `{name}` is not known and is ignored; did you mean `{meant}`?"
             ),
-            Self::VariableOfLinks(variable) => format!(
-                "the variable `{variable}` is an address that begins with `tcp://`, which \
-                 Kubernetes and container links set by themselves for a service called `mqtt`; it \
-                 is not taken"
-            ),
+            Self::VariableOfLinks(variable) => variable_of_links(variable),
             Self::UnknownOption(option, of) => {
                 format!("the option `{option}`{} is not known and is ignored", of.words())
             }
@@ -344,17 +340,7 @@ impl Warning {
                 key_of(&keys::URL, url.as_ref(), runs_as),
                 key_of(&keys::COM_PORT, com_port.as_ref(), runs_as)
             ),
-            Self::SamePort(one, other, port) => {
-                let (one, other) = (one.called(runs_as), other.called(runs_as));
-                let key = match runs_as {
-                    RunsAs::Program => keys::COM_PORT.name(),
-                    RunsAs::AddOn => WRITTEN_PORT,
-                };
-                format!(
-                    "{one} and {other} are both at {port}, where only one meter can be: check their \
-                     `{key}`"
-                )
-            }
+            Self::SamePort(one, other, port) => same_port([one, other], port, runs_as),
             Self::BrokersPort(port) => format!(
                 "the meter's port {port} is the address of the MQTT broker: a serial server has a \
                  port of its own"
@@ -363,40 +349,62 @@ impl Warning {
                 "{} is shorter than the 1.6 s that a meter may take to answer: 1.6 s is taken",
                 key_of(&keys::TIMEOUT, whose.as_ref(), runs_as)
             ),
-            Self::LoginOff => format!(
-                "{} is off, so {} and {} are not used",
-                called(&keys::AUTHENTICATION),
-                called(&keys::USERNAME),
-                called(&keys::PASSWORD)
-            ),
-            Self::PasswordAlone => format!(
-                "{} is set without {}, so it is not used",
-                called(&keys::PASSWORD),
-                called(&keys::USERNAME)
-            ),
-            Self::NoPassword => format!(
-                "{} is set and {} is empty (a password with `#`, `!`, `&` and the like needs quotes \
-                 around it)",
-                called(&keys::USERNAME),
-                called(&keys::PASSWORD)
-            ),
+            Self::Login(login) => login.words(runs_as),
             Self::Insecure => format!(
                 "{} is on: the broker's certificate is not looked at, so anybody in the network can \
                  pass for the broker and learn the password; set {} instead",
-                called(&keys::TLS_INSECURE),
-                called(&keys::TLS_CA_CERT)
+                keys::TLS_INSECURE.called(runs_as),
+                keys::TLS_CA_CERT.called(runs_as)
             ),
             Self::TlsOff(keys) => {
-                let keys: Vec<_> = keys.iter().map(|key| called(key)).collect();
+                let keys: Vec<_> = keys.iter().map(|key| key.called(runs_as)).collect();
                 format!(
                     "nothing is made of {} while {} is off: the connection to the broker is not \
                      encrypted",
                     keys.join(", "),
-                    called(&keys::TLS_ENABLED)
+                    keys::TLS_ENABLED.called(runs_as)
                 )
             }
         }
     }
+}
+
+impl Login {
+    fn words(self, runs_as: RunsAs) -> String {
+        let username = keys::USERNAME.called(runs_as);
+        let password = keys::PASSWORD.called(runs_as);
+        match self {
+            Self::Off => {
+                let login = keys::AUTHENTICATION.called(runs_as);
+                format!("{login} is off, so {username} and {password} are not used")
+            }
+            Self::PasswordAlone => {
+                format!("{password} is set without {username}, so it is not used")
+            }
+            Self::NoPassword => format!(
+                "{username} is set and {password} is empty (a password with `#`, `!`, `&` and the \
+                 like needs quotes around it)"
+            ),
+        }
+    }
+}
+
+fn variable_of_links(variable: &str) -> String {
+    format!(
+        "the variable `{variable}` is an address that begins with `tcp://`, which Kubernetes and \
+         container links set by themselves for a service called `mqtt`; it is not taken"
+    )
+}
+
+fn same_port(meters: [&Whose; 2], port: &Endpoint, runs_as: RunsAs) -> String {
+    let [one, other] = meters.map(|meter| meter.called(runs_as));
+    let key = match runs_as {
+        RunsAs::Program => keys::COM_PORT.name(),
+        RunsAs::AddOn => WRITTEN_PORT,
+    };
+    format!(
+        "{one} and {other} are both at {port}, where only one meter can be: check their `{key}`"
+    )
 }
 
 /// Each of them, in one sentence without a full stop.
