@@ -1,13 +1,15 @@
 //! Files that users name, as bytes: what is no file, or has no end, must not hold up the program.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
+
+use crate::cause;
 
 /// What is in a file; `None` where this is more than `longest` bytes. The error says in words what is
 /// in the way.
 pub fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
-    let metadata = path.metadata().map_err(|error| words(&error))?;
+    let metadata = path.metadata().map_err(|error| cause::of_file(&error))?;
     if metadata.is_dir() {
         return Err("it is a folder, not a file (Docker makes one where the file that it should \
                     mount is missing)"
@@ -17,17 +19,9 @@ pub fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
     if !metadata.is_file() {
         return Err("it is not a file, but a pipe, a socket or a device".to_owned());
     }
-    let file = File::open(path).map_err(|error| words(&error))?;
+    let file = File::open(path).map_err(|error| cause::of_file(&error))?;
     let mut bytes = Vec::new();
     let read = file.take(longest.saturating_add(1)).read_to_end(&mut bytes);
-    let count = read.map_err(|error| words(&error))?;
+    let count = read.map_err(|error| cause::of_file(&error))?;
     Ok(u64::try_from(count).is_ok_and(|count| count <= longest).then_some(bytes))
-}
-
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-        _ => error.to_string(),
-    }
 }

@@ -7,6 +7,8 @@
 
 pub mod advice;
 pub mod app;
+pub mod back_off;
+pub mod cause;
 pub mod cli;
 pub mod condition;
 pub mod config;
@@ -25,6 +27,7 @@ pub mod mend;
 pub mod meter;
 pub mod mqtt;
 pub mod name;
+pub mod news;
 pub mod payload;
 pub mod poll;
 pub mod reading;

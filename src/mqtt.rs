@@ -38,6 +38,7 @@ use self::renewal::Renewal;
 pub use self::standing::{Answer, BIRTHS_ANSWERED, Publisher, Source};
 use self::standing::{Sent, Wanted};
 use crate::advice::{Advice, MadeBy};
+use crate::back_off::BackOff;
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
 use crate::status::{Board, BrokerState};
@@ -55,7 +56,7 @@ const IN_FLIGHT: u16 = 10;
 /// Publishes that wait for the connection loop.
 const QUEUE: usize = 100;
 
-/// Between two attempts to connect: from the first to the second, doubling.
+/// Between two attempts to connect.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 
@@ -458,7 +459,7 @@ async fn poll(
     Leaving { stop, said }: Leaving,
 ) {
     let mut connections = 0_u64;
-    let mut back_off = FIRST_BACK_OFF;
+    let mut back_off = BackOff::new(FIRST_BACK_OFF, LAST_BACK_OFF);
     let mut connected_at = None;
     let mut goodbye: Option<Instant> = None;
     let mut all_queued = false;
@@ -537,13 +538,12 @@ async fn poll(
                 let good =
                     connected_at.take().is_some_and(|at: Instant| at.elapsed() >= health.good);
                 if good {
-                    back_off = FIRST_BACK_OFF;
+                    back_off.reset();
                 }
                 tokio::select! {
-                    () = sleep(jittered(back_off)) => {}
+                    () = sleep(jittered(back_off.pause())) => {}
                     () = stop.cancelled() => return,
                 }
-                back_off = back_off.saturating_mul(2).min(LAST_BACK_OFF);
                 tokio::select! {
                     () = renewal.look(&mut event_loop.mqtt_options) => {}
                     () = stop.cancelled() => return,

@@ -5,7 +5,6 @@
 //! and again whenever the broker cannot be had.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,9 +14,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::back_off::BackOff;
+use crate::cause;
 use crate::config::addon_options::{Options, Supplied};
 use crate::config::{Broker, Secret};
 use crate::fetch::{self, Answer, FetchError, Server};
+use crate::news::News;
 use crate::poll::Complaint;
 use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
 
@@ -30,9 +32,8 @@ pub const ADDRESS_VARIABLE: &str = "KAMSTRUP2MQTT_SUPERVISOR";
 /// The Supervisor answers this within milliseconds, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// From one question to the next: from the first to the second, doubling.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LAST_PAUSE: Duration = Duration::from_secs(60);
+/// From one question to the next.
+const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// What is usual when the machine starts is trouble when it lasts.
 const USUALLY: Duration = Duration::from_secs(3 * 60);
@@ -57,7 +58,7 @@ impl Supervisor {
     /// begin with `homeassistant://`. Asked until it is known; that the broker cannot be had is told
     /// elsewhere, and this is of less use.
     pub async fn page(&self) -> String {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = PAUSES;
         loop {
             let asked = fetch::get(&self.server, "/addons/self/info", Some(&self.token), PATIENCE);
             match asked.await {
@@ -69,8 +70,7 @@ impl Supervisor {
                 }
                 Err(error) => debug!("The Supervisor does not say who this is: {error}."),
             }
-            sleep(pause).await;
-            pause = pause.saturating_mul(2).min(LAST_PAUSE);
+            sleep(pauses.pause()).await;
         }
     }
 }
@@ -95,19 +95,13 @@ impl Ask for Supervisor {
     async fn ask(&self) -> Result<Supplied, Trouble> {
         match fetch::get(&self.server, "/services/mqtt", Some(&self.token), PATIENCE).await {
             Ok(answer) => understand(&answer),
-            Err(FetchError::Connect(error)) => Err(Trouble::Unreachable(io_words(&error))),
+            Err(FetchError::Connect(error)) => {
+                Err(Trouble::Unreachable(cause::of_connection(&error)))
+            }
             Err(FetchError::Slow(_)) => Err(Trouble::Slow),
             Err(FetchError::Broken(_)) => Err(Trouble::Nonsense("the connection broke off".into())),
             Err(FetchError::TooLong) => Err(Trouble::Nonsense("it is far too long".into())),
         }
-    }
-}
-
-fn io_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
-        _ if error.to_string().contains("lookup") => "its name has no address".to_owned(),
-        _ => error.to_string(),
     }
 }
 
@@ -319,7 +313,7 @@ async fn find(
     journal: &mut Journal,
     broker: &mut watch::Receiver<BrokerState>,
 ) -> Option<(Supplied, Broker, Vec<[String; 3]>)> {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES;
     loop {
         let checked = whom.ask().await.and_then(|supplied| {
             let checked = options.with_broker(&supplied);
@@ -333,36 +327,35 @@ async fn find(
                     return Some((supplied, found, lines));
                 }
             }
-            Err(trouble) => journal.note(trouble),
+            Err(trouble) => journal.note(&trouble),
         }
         tokio::select! {
-            () = sleep(pause) => {}
+            () = sleep(pauses.pause()) => {}
             // An error would mean that the board is gone, which this function has.
             Ok(_) = broker.wait_for(|state| !is_down(state)), if known.is_some() => {
                 journal.answered();
                 return None;
             }
         }
-        pause = pause.saturating_mul(2).min(LAST_PAUSE);
     }
 }
 
 /// Tells each trouble once; and again what is usual at first, where it lasts.
 struct Journal {
     board: Board,
-    told: Option<Trouble>,
+    news: News<Trouble>,
     /// Since when there is a trouble that is usual at first, until it has been told as a warning.
     usual_since: Option<Instant>,
 }
 
 impl Journal {
     fn new(board: &Board) -> Self {
-        Self { board: board.clone(), told: None, usual_since: None }
+        Self { board: board.clone(), news: News::default(), usual_since: None }
     }
 
-    fn note(&mut self, trouble: Trouble) {
+    fn note(&mut self, trouble: &Trouble) {
         let hint = trouble.hint();
-        if self.told.as_ref() == Some(&trouble) {
+        if !self.news.is_new(trouble.clone()) {
             if self.usual_since.is_some_and(|since| since.elapsed() >= USUALLY) {
                 self.usual_since = None;
                 warn!("{trouble}, after {} min still. {hint}", USUALLY.as_secs() / 60);
@@ -384,11 +377,11 @@ impl Journal {
             setup.broker = Some(complaint);
             setup.supervisor = SupervisorState::Asked;
         });
-        self.told = Some(trouble);
     }
 
     fn answered(&mut self) {
-        (self.told, self.usual_since) = (None, None);
+        self.news.forget();
+        self.usual_since = None;
         self.board.set_up(|setup| {
             setup.broker = None;
             setup.supervisor = SupervisorState::Answered;
@@ -685,7 +678,7 @@ mod tests {
         let mut journal = Journal::new(&Board::default());
         let mut told = async |minutes: u64, trouble| {
             tokio::time::advance(Duration::from_secs(60 * minutes)).await;
-            journal.note(trouble);
+            journal.note(&trouble);
             let lines = log.take().into_iter().filter(|line| !line.starts_with("DEBUG"));
             lines.map(|line| line.split_once('.').unwrap().0.to_owned()).collect::<Vec<_>>()
         };
@@ -704,7 +697,7 @@ mod tests {
         let board = Board::default();
         let mut journal = Journal::new(&board);
         let error = options().with_broker(&nowhere).unwrap_err();
-        journal.note(Trouble::Nonsense(error.problems().join("; ")));
+        journal.note(&Trouble::Nonsense(error.problems().join("; ")));
         let complaint = board.setup().broker.unwrap();
         assert!(complaint.words.contains("`two words`"), "{complaint:?}");
         assert!(!complaint.words.contains("hunter2"), "{complaint:?}");

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::cause::Cause;
 use crate::words::RunsAs;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -304,17 +305,11 @@ async fn within<A>(
     let host = host.to_owned();
     match tokio::time::timeout_at(end, looking_up).await {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) if is_for_now(&error) => Err(OpenError::NotLookedUp { host }),
-        Ok(Err(_)) => Err(OpenError::HostNotFound { host }),
-        Err(_) => Err(OpenError::NotLookedUp { host }),
+        Ok(Err(error)) if Cause::from(&error) != Cause::NotLookedUp => {
+            Err(OpenError::HostNotFound { host })
+        }
+        Ok(Err(_)) | Err(_) => Err(OpenError::NotLookedUp { host }),
     }
-}
-
-/// Whether a name could not be looked up (`EAI_AGAIN`), rather than not be found. Only words tell:
-/// those of glibc and musl.
-fn is_for_now(error: &io::Error) -> bool {
-    let words = error.to_string();
-    ["Temporary failure in name resolution", "Try again"].iter().any(|one| words.ends_with(one))
 }
 
 /// A connection to a serial server.
@@ -546,18 +541,14 @@ fn quoted(said: &str) -> String {
 
 impl OpenError {
     fn from_io(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Missing,
-            io::ErrorKind::PermissionDenied => Self::Denied,
-            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy,
-            io::ErrorKind::ConnectionRefused => Self::Refused,
+        match Cause::from(error) {
+            Cause::Missing => Self::Missing,
+            Cause::Denied => Self::Denied,
+            Cause::Busy => Self::Busy,
+            Cause::Refused => Self::Refused,
             // Over before it was seen to be there.
-            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
-                Self::Unwanted { said: String::new() }
-            }
-            io::ErrorKind::TimedOut
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable => Self::NoConnection,
+            Cause::Ended => Self::Unwanted { said: String::new() },
+            Cause::Unreachable => Self::NoConnection,
             _ => Self::Other { reason: error.to_string() },
         }
     }

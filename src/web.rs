@@ -54,7 +54,9 @@ use self::language::Language;
 use self::memory::Cache;
 use self::page::Look;
 use self::ports::Ports;
+use crate::cause::Cause;
 use crate::history;
+use crate::news::News;
 use crate::status::Board;
 
 /// Where the page is in an add-on: Home Assistant asks from its own network.
@@ -189,7 +191,7 @@ async fn seen_at(there: &(String, u16)) -> Option<IpAddr> {
 }
 
 async fn listen(address: SocketAddr) -> TcpListener {
-    let mut told = false;
+    let mut news = News::default();
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
@@ -198,9 +200,10 @@ async fn listen(address: SocketAddr) -> TcpListener {
                 info!("The status page is at http://{address}.");
                 return listener;
             }
-            Err(error) if told => debug!("The status page cannot be at {address}: {error}."),
+            Err(error) if !news.is_new(()) => {
+                debug!("The status page cannot be at {address}: {error}.");
+            }
             Err(error) => {
-                told = true;
                 warn!(
                     "The status page cannot be at {address}: {}. Trying again until it works; this is \
                      said only once.",
@@ -214,22 +217,18 @@ async fn listen(address: SocketAddr) -> TcpListener {
 
 /// Why nobody can listen at an address, and what to do about it.
 fn unavailable_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
+    match Cause::from(error) {
+        Cause::AddressInUse => {
             "another program has this port, which may be another kamstrup2mqtt. \
                                      Stop that, or set `web.listen` to another port"
                 .to_owned()
         }
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine does not have this address. Set `web.listen` to \
+        Cause::AddressElsewhere => "this machine does not have this address. Set `web.listen` to \
                                             one that it has, or to `0.0.0.0:8099` for all of them"
-                .to_owned()
-        }
-        io::ErrorKind::PermissionDenied => {
-            "this user may not use this port. Set `web.listen` to one from \
+            .to_owned(),
+        Cause::Denied => "this user may not use this port. Set `web.listen` to one from \
                                             1024 on"
-                .to_owned()
-        }
+            .to_owned(),
         _ => error.to_string(),
     }
 }

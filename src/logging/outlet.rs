@@ -14,6 +14,7 @@ use super::queue::{Item, Paused, Queue};
 use super::record::{Level, Record};
 use super::syslog::{Address, Client, Facility};
 use super::{LocalTime, date::DateFormat};
+use crate::back_off::BackOff;
 
 /// What lines are written to.
 pub(super) trait Destination: Send + 'static {
@@ -44,9 +45,8 @@ pub(super) fn start<D: Destination>(
     Ok(queue)
 }
 
-/// How long to wait before a line is tried again: this, then twice as long each time up to a minute.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long to wait before a line is tried again.
+const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 fn serve<D: Destination>(queue: &Queue<D::Settings>, mut destination: D) {
     while let Some(item) = queue.take() {
@@ -58,18 +58,19 @@ fn serve<D: Destination>(queue: &Queue<D::Settings>, mut destination: D) {
                 continue;
             }
         };
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = PAUSES;
         let mut troubled = false;
         while let Err(error) = destination.write(&record) {
             if !troubled {
                 error!("{}", destination.trouble(&error));
                 troubled = true;
             }
-            match queue.pause(pause) {
-                Paused::Over => pause = pause.saturating_mul(2).min(LONGEST_PAUSE),
+            match queue.pause(pauses.pause()) {
+                Paused::Over => {}
                 Paused::Change(settings) => {
                     destination.change(settings);
-                    (pause, troubled) = (FIRST_PAUSE, false);
+                    pauses.reset();
+                    troubled = false;
                 }
                 Paused::Closed => return,
             }

@@ -4,6 +4,7 @@ use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};
 
 use crate::config::{Tls, file_words};
+use crate::news::News;
 use crate::tls::Stamps;
 use crate::words::RunsAs;
 
@@ -12,14 +13,15 @@ use crate::words::RunsAs;
 pub(super) struct Renewal {
     tls: Option<Tls>,
     /// What was looked at last, good or not.
-    seen: Option<Stamps>,
+    seen: News<Stamps>,
     /// What the settings are called.
     runs_as: RunsAs,
 }
 
 impl Renewal {
     pub(super) fn new(tls: Option<Tls>, runs_as: RunsAs) -> Self {
-        let seen = tls.as_ref().map(|tls| tls.at_start().stamps().clone());
+        let seen = tls.as_ref().map(|tls| News::known(tls.at_start().stamps().clone()));
+        let seen = seen.unwrap_or_default();
         Self { tls, seen, runs_as }
     }
 
@@ -27,11 +29,9 @@ impl Renewal {
     /// earlier ones are used until they change again.
     pub(super) async fn look(&mut self, options: &mut MqttOptions) {
         let Some(tls) = &self.tls else { return };
-        let now = Some(tls.files().stamps());
-        if now == self.seen {
+        if !self.seen.is_new(tls.files().stamps()) {
             return;
         }
-        self.seen = now;
         let tls = tls.clone();
         // Opening an encrypted key takes its time.
         let Ok(read) = tokio::task::spawn_blocking(move || tls.files().read()).await else {
@@ -40,7 +40,7 @@ impl Renewal {
         match read {
             Ok(ready) => {
                 info!("The certificates for the broker were renewed: the new ones are used.");
-                self.seen = Some(ready.stamps().clone());
+                self.seen = News::known(ready.stamps().clone());
                 options.set_transport(transport(ready.config()));
             }
             Err(error) => warn!(

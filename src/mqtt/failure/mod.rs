@@ -9,6 +9,7 @@ use rumqttc::{
 };
 
 use crate::advice::{Advice, Sentence, sentence};
+use crate::cause::Cause;
 use crate::config::keys;
 
 /// How far the connection had come when it failed.
@@ -162,32 +163,28 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 fn was_closed(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-
-    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
+    matches!(Cause::from(error), Cause::Ended | Cause::Broken)
 }
 
 fn io_advice(error: &io::Error, stage: Stage) -> Advice {
     if let Some(error) = tls_error(error) {
         return tls::advice(error);
     }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Advice::new("nothing listens there.").then(sentence![
+    match Cause::from(error) {
+        Cause::Refused => Advice::new("nothing listens there.").then(sentence![
             "Check that the broker runs, and ",
             &keys::HOST,
             " and ",
             &keys::PORT,
             "."
         ]),
-        _ if was_closed(error) => closed(stage),
-        io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::TimedOut => Advice::new("its address cannot be reached.").then(sentence![
+        Cause::Ended | Cause::Broken => closed(stage),
+        Cause::Unreachable => Advice::new("its address cannot be reached.").then(sentence![
             "Check ",
             &keys::HOST,
             " and the network."
         ]),
-        _ if error.to_string().contains("lookup") => Advice::new("its name has no address.")
+        Cause::NoAddress | Cause::NotLookedUp => Advice::new("its name has no address.")
             .then(sentence!["Check ", &keys::HOST, ", or use the broker's IP address."]),
         _ => Advice::new(format!("{error}.")).then(check_address()),
     }
