@@ -28,6 +28,7 @@ pub use self::journal::Complaint;
 use self::journal::Journal;
 pub(crate) use self::journal::{count_words, words};
 pub use self::reader::{Progress, Reader, Scanned};
+use crate::back_off::BackOff;
 use crate::condition::Condition;
 use crate::identity::{Exchange, Identity, Version};
 use crate::line::Line;
@@ -173,7 +174,7 @@ async fn run_with<O: Open>(
     let mut tick = due;
     // At the clock on the wall; what is asked for meanwhile does not put off the next look.
     let mut looked = start;
-    let mut back_off = FIRST_BACK_OFF;
+    let mut back_off = BackOff::new(FIRST_BACK_OFF, Duration::MAX);
     let (mut started, mut hurried) = (None, false);
     let _open = trigger.open();
     trigger.set_next(due);
@@ -250,13 +251,12 @@ async fn run_with<O: Open>(
         looked = now;
         due = tick;
         if memory.in_vain {
-            due = now.checked_add(back_off).map_or(tick, |soon| soon.min(tick));
-            back_off = back_off.saturating_mul(2);
+            due = now.checked_add(back_off.pause()).map_or(tick, |soon| soon.min(tick));
             if plan.port.is_shared() {
                 due = due.max(now.checked_add(FIRST_BACK_OFF).unwrap_or(due));
             }
         } else {
-            back_off = FIRST_BACK_OFF;
+            back_off.reset();
         }
         trigger.set_next(due);
         let traffic = memory.traffic.take();
