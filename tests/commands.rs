@@ -420,15 +420,21 @@ async fn check_says_what_is_set_and_what_is_wrong() {
          serial_device:\n  com_port: /dev/ttyUSB0\n  timeout: 1\n\
          kamstrup:\n  parameters:\n    - energy\n    - power\n",
     );
-    insta::assert_snapshot!("check_good", seen(&check(&[]).await, "no port"));
+    let shown = seen(&check(&[]).await, "no port");
+    insta::assert_snapshot!("check_good", shown);
     let good = check(&["--json"]).await;
     assert_eq!(good.status.code(), Some(0));
-    insta::assert_json_snapshot!("check_good_json", json(&good));
+    let (keys, good) = without_defaults_in_json(json(&good));
+    let lines = shown.lines().map(|line| line.split("  ").next().unwrap());
+    let shown: Vec<&str> = lines.filter(|key| key.contains('.') && !key.contains(' ')).collect();
+    assert_eq!(keys, shown);
+    insta::assert_json_snapshot!("check_good_json", good);
     write(
         "mqtt: {topic: heat}\nserial_device: {com_port: /dev/ttyUSB0}\n\
          meters:\n  - name: house\n  - {name: garage, com_port: 'socket://10.0.0.3:2003'}\n",
     );
-    insta::assert_snapshot!("check_several", seen(&check(&[]).await, "no port"));
+    let several = seen(&check(&[]).await, "no port");
+    insta::assert_snapshot!("check_several", without_defaults(&several));
     // A file is where the log's folder should be made.
     write(
         "serial_device: {com_port: /dev/ttyUSB0}\n\
@@ -447,14 +453,29 @@ async fn check_says_what_is_set_and_what_is_wrong() {
     insta::assert_json_snapshot!("check_bad_json", json(&bad));
 }
 
-/// The lines at the end: the rest is as without a try.
+/// What the user has set: all that there is to set is shown once, for a good configuration.
+fn without_defaults(seen: &str) -> String {
+    let lines = seen.lines().filter(|line| !line.contains("  default  "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The same of JSON, with the keys of all settings beside it.
+fn without_defaults_in_json(mut json: serde_json::Value) -> (Vec<String>, serde_json::Value) {
+    let settings = json["settings"].as_array_mut().unwrap();
+    let key = |entry: &serde_json::Value| entry["key"].as_str().unwrap().to_owned();
+    let keys = settings.iter().map(key).collect();
+    settings.retain(|entry| entry["from"] != "default");
+    (keys, json)
+}
+
+/// The lines before the settings, which are as without a try.
 fn tried(output: &Output, ports: &[(&str, &str)]) -> String {
     let mut seen = seen(output, "no port");
     for (port, name) in ports {
         seen = seen.replace(port, name);
     }
     let (code, rest) = seen.split_once('\n').unwrap();
-    let (_, tries) = rest.rsplit_once("\n\n").unwrap();
+    let (tries, _) = rest.split_once("\n\nsetting ").unwrap();
     // How long it took.
     let tries = tries.lines().map(|line| line.split(" in 0.").next().unwrap());
     format!("{code}\n{}", tries.collect::<Vec<_>>().join("\n"))
