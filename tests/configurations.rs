@@ -18,9 +18,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kamstrup2mqtt::config::{
-    self, Effect, Loaded, Login, Origin, Parameter, Qos, Variables, Warning, warning_words,
+    self, ConfigError, Effect, Loaded, Login, Origin, Parameter, Qos, Variables, Warning,
 };
-use kamstrup2mqtt::words::RunsAs;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use tempfile::TempDir;
 use tracing::Level;
@@ -38,7 +37,8 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// What a file sets, what is odd about it, or why it is refused.
+/// What a file sets, what is odd about it, or why it is refused: as data, whose texts have tests of
+/// their own.
 fn result(path: &Path) -> String {
     let mut text = String::new();
     match config::load(Some(path), &Variables::new()) {
@@ -55,11 +55,19 @@ fn result(path: &Path) -> String {
                     writeln!(text, "{:>3} {} = {}", spot.line, entry.key, entry.value).unwrap();
                 }
             }
-            for warning in warning_words(&warnings, RunsAs::Program) {
-                writeln!(text, "warning: {warning}").unwrap();
+            for warning in warnings {
+                writeln!(text, "{warning:?}").unwrap();
             }
         }
-        Err(error) => write!(text, "error: {error}\nhint: {}\n", error.hint()).unwrap(),
+        Err(ConfigError::Problems { problems, warnings }) => {
+            for problem in problems {
+                writeln!(text, "{problem:?}").unwrap();
+            }
+            for warning in warnings {
+                writeln!(text, "{warning:?}").unwrap();
+            }
+        }
+        Err(error) => writeln!(text, "{error:?}").unwrap(),
     }
     text
 }

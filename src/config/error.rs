@@ -142,3 +142,41 @@ impl ConfigError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::problem::{About, Accepted, Found};
+    use super::super::settings::{Origin, Place, Spot};
+    use super::super::{keys, problem};
+    use super::*;
+
+    /// What is said in all, and what to do.
+    #[test]
+    fn texts() {
+        let path = || PathBuf::from("config.yaml");
+        let at = |line| Origin::File(Spot { path: path(), line, column: 3 });
+        let missing = |origin| Problem {
+            about: About::Setting(&keys::HOST, Place::shared(origin)),
+            found: Found::Nothing,
+            accepted: Accepted::Usual,
+        };
+        let tls_off = Warning::TlsOff(vec![&keys::TLS_CERT]);
+        let both = vec![tls_off, Warning::Login(problem::Login::Off)];
+        let errors = [
+            ConfigError::None,
+            ConfigError::Unreadable { path: path(), reason: "there is no such file".to_owned() },
+            ConfigError::NotYaml { path: path(), place: None, reason: "a tab".to_owned() },
+            ConfigError::NotYaml { path: path(), place: Some((3, 5)), reason: "a tab".to_owned() },
+            ConfigError::Empty { path: path() },
+            ConfigError::NotSections { path: path() },
+            ConfigError::Problems { problems: vec![missing(at(2))], warnings: both },
+            // In the order of the file.
+            ConfigError::Problems {
+                problems: [at(10), at(9), Origin::Default].map(missing).into(),
+                warnings: vec![Warning::Insecure],
+            },
+        ];
+        let texts = errors.map(|error| format!("{error}\nhint: {}", error.hint()));
+        insta::assert_snapshot!(texts.join("\n\n"));
+    }
+}

@@ -90,13 +90,14 @@ mod tests {
 
     use tracing::Level;
 
+    use super::super::tests::data_of;
     use super::super::{ConfigError, Variables, check};
     use super::*;
 
     fn settings(section: &str) -> Result<Settings, String> {
         let yaml = format!("serial_device:\n  com_port: /dev/ttyUSB0\nlogging:\n{section}");
         let checked = check(Some((Path::new("test.yaml"), &yaml)), &Variables::new());
-        checked.map(|loaded| loaded.config.logging).map_err(|error: ConfigError| error.to_string())
+        checked.map(|loaded| loaded.config.logging).map_err(|error: ConfigError| data_of(&error))
     }
 
     #[test]

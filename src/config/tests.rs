@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::*;
 use crate::line::THINKING;
 use crate::transport::ModemLine;
-use crate::words::RunsAs;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
@@ -17,8 +16,18 @@ fn from_yaml(yaml: &str) -> Result<Loaded, ConfigError> {
     check(Some((Path::new("config.yaml"), yaml)), &BTreeMap::new())
 }
 
-fn words(warnings: &[Warning]) -> Vec<String> {
-    warning_words(warnings, RunsAs::Program)
+/// What is wrong and odd, as data: `words` has the sentences, and tests them.
+pub(super) fn data(problems: &[Problem], warnings: &[Warning]) -> String {
+    let problems = problems.iter().map(|problem| format!("{problem:?}"));
+    let warnings = warnings.iter().map(|warning| format!("{warning:?}"));
+    problems.chain(warnings).collect::<Vec<_>>().join("\n  ")
+}
+
+pub(super) fn data_of(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Problems { problems, warnings } => data(problems, warnings),
+        other => format!("{other:?}"),
+    }
 }
 
 const PORT: (&str, &str) = ("SERIAL_COM_PORT", "/dev/ttyUSB0");
@@ -143,8 +152,13 @@ fn authentication_decides_whether_credentials_are_used() {
     assert_eq!(user("authentication: False,"), None);
     assert_eq!(user("authentication: True,"), Some("somebody".to_owned()));
     assert_eq!(user(""), Some("somebody".to_owned()));
-    let error = with("MQTT_AUTHENTICATION", "true").unwrap_err().to_string();
-    assert!(error.contains("`mqtt.username` (or the variable `MQTT_USERNAME`)"), "{error}");
+    let error = with("MQTT_AUTHENTICATION", "true").unwrap_err();
+    let missing = Problem {
+        about: About::Setting(&keys::USERNAME, Place::shared(Origin::Default)),
+        found: Found::NothingThough(Though::On(&keys::AUTHENTICATION)),
+        accepted: Accepted::UserName,
+    };
+    assert_eq!(error, ConfigError::Problems { problems: vec![missing], warnings: vec![] });
 }
 
 #[test]
@@ -191,10 +205,7 @@ fn errors() {
     ];
     let mut texts: Vec<String> = files
         .iter()
-        .map(|(name, yaml)| {
-            let error = from_yaml(yaml).unwrap_err();
-            format!("{name}: {error}\n  hint: {}", error.hint())
-        })
+        .map(|(name, yaml)| format!("{name}: {}", data_of(&from_yaml(yaml).unwrap_err())))
         .collect();
     let variables = [
         ("MQTT_HOST", "mqtt://host"),
@@ -229,7 +240,7 @@ fn errors() {
         ("LOG_LEVEL", "loud"),
     ];
     texts.extend(variables.iter().map(|(name, value)| {
-        let error = with(name, value).unwrap_err().to_string();
+        let error = data_of(&with(name, value).unwrap_err());
         error.replace(&"x".repeat(200), "x…")
     }));
     insta::assert_snapshot!(texts.join("\n"));
@@ -295,9 +306,8 @@ fn lists_of_meters() {
         .iter()
         .map(|(name, yaml)| {
             let Loaded { config, warnings, .. } = from_yaml(yaml).unwrap();
-            let warnings = words(&warnings);
             let lines: Vec<_> = config.meters.iter().map(|meter| format!("{meter:?}")).collect();
-            format!("{name}: {warnings:#?}\n{}", lines.join("\n"))
+            format!("{name}: {}\n{}", data(&[], &warnings), lines.join("\n"))
         })
         .collect();
     insta::assert_snapshot!(texts.join("\n\n"));
@@ -347,7 +357,7 @@ fn errors_of_lists() {
     ];
     let texts: Vec<String> = lists
         .iter()
-        .map(|(name, yaml)| format!("{name}: {}", from_yaml(yaml).unwrap_err()))
+        .map(|(name, yaml)| format!("{name}: {}", data_of(&from_yaml(yaml).unwrap_err())))
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
 }
@@ -431,12 +441,18 @@ fn the_list_of_the_example_is_valid() {
 fn what_is_not_known_is_a_warning() {
     let yaml = "mqtt: {hosst: a, host: b}\nserial_device: {com_port: /dev/ttyUSB0}\nweather: 1\n";
     let loaded = from_yaml(yaml).unwrap();
+    let spot = |line, column| Spot { path: "config.yaml".into(), line, column };
+    let unknown = |key: &str, spot, meant| Warning::UnknownKey {
+        key: ShownKey::new(key),
+        whose: None,
+        spot,
+        meant,
+    };
     assert_eq!(
-        words(&loaded.warnings),
+        loaded.warnings,
         [
-            "`mqtt.hosst` in config.yaml, line 1, column 8, is not known and is ignored; did you \
-             mean `mqtt.host`?",
-            "`weather` in config.yaml, line 3, column 1, is not known and is ignored",
+            unknown("mqtt.hosst", spot(1, 8), Meant::Key("mqtt.host".to_owned())),
+            unknown("weather", spot(3, 1), Meant::Nobody),
         ]
     );
     assert_eq!(loaded.config.broker.host, "b");
@@ -449,13 +465,11 @@ fn of_a_key_that_stands_twice_the_last_one_counts() {
                 mqtt:\n  host: b\n  host: c\n";
     let loaded = from_yaml(yaml).unwrap();
     assert_eq!(loaded.config.broker.host, "c");
-    assert_eq!(
-        words(&loaded.warnings),
-        [
-            "`mqtt` in config.yaml, line 1, column 1, stands there twice: the last one counts",
-            "`mqtt.host` in config.yaml, line 4, column 3, stands there twice: the last one counts",
-        ]
-    );
+    let twice = |key: &str, line, column| {
+        let spot = Spot { path: "config.yaml".into(), line, column };
+        Warning::Twice { key: ShownKey::new(key), whose: None, spot }
+    };
+    assert_eq!(loaded.warnings, [twice("mqtt", 1, 1), twice("mqtt.host", 4, 3)]);
 }
 
 #[test]
@@ -478,13 +492,13 @@ fn a_variable_that_is_no_text_is_a_problem() {
     let mut all = variables(&[PORT]);
     all.insert("MQTT_PASSWORD".to_owned(), OsString::from_vec(vec![0xFF, 0xFE]));
     all.insert("UNRELATED".to_owned(), OsString::from_vec(vec![0xFF]));
-    let error = check(None, &all).unwrap_err().to_string();
-    assert!(
-        error.ends_with(
-            "`MQTT_PASSWORD`: found bytes that are not UTF-8, accepted: up to 65535 characters"
-        ),
-        "{error}"
-    );
+    let problem = Problem {
+        about: About::Setting(&keys::PASSWORD, Place::shared(Origin::Variable("MQTT_PASSWORD"))),
+        found: Found::NotUtf8,
+        accepted: Accepted::Usual,
+    };
+    let error = check(None, &all).unwrap_err();
+    assert_eq!(error, ConfigError::Problems { problems: vec![problem], warnings: vec![] });
 }
 
 #[test]
@@ -526,7 +540,7 @@ fn poll_intervals() {
 fn timeouts() {
     let timeout = |text: &str| {
         let loaded = with("SERIAL_TIMEOUT", text).unwrap();
-        (loaded.config.meters[0].timeout, words(&loaded.warnings))
+        (loaded.config.meters[0].timeout, loaded.warnings)
     };
     for (text, milliseconds) in [("1.6", 1600), ("2", 2000), ("2.0", 2000), ("60", 60_000)] {
         assert_eq!(timeout(text), (Duration::from_millis(milliseconds), vec![]), "{text}");
@@ -534,12 +548,7 @@ fn timeouts() {
     for text in ["0", "0.5", "1.599999999"] {
         let (timeout, warnings) = timeout(text);
         assert_eq!(timeout, THINKING);
-        assert_eq!(
-            warnings,
-            ["`serial_device.timeout` is shorter than the 1.6 s that a meter may take to \
-                 answer: 1.6 s is taken"],
-            "{text}"
-        );
+        assert_eq!(warnings, [Warning::ShortTimeout(None)], "{text}");
     }
 }
 
@@ -636,9 +645,8 @@ fn what_was_meant() {
         assert_eq!(suggest::nearest_variable(variable).unwrap_or_default(), meant, "{variable}");
     }
     let loaded = check(None, &variables(&[PORT, ("MQTT_HOSTT", "x")])).unwrap();
-    let expected = "the variable `MQTT_HOSTT` is not known and is ignored; did you mean \
-                    `MQTT_HOST`?";
-    assert_eq!(words(&loaded.warnings), [expected]);
+    let unknown = Warning::UnknownVariable("MQTT_HOSTT".to_owned(), "MQTT_HOST".to_owned());
+    assert_eq!(loaded.warnings, [unknown]);
 }
 
 #[test]
@@ -713,9 +721,13 @@ fn each_variable_overrides_its_key() {
             let origin = Origin::SecretFile { variable: file_variable.clone(), path: path.into() };
             assert_eq!(by_secret, Some((other.to_owned(), origin)));
             let both = variables(&[port, (variable, other), (&file_variable, path)]);
-            let error = check(None, &both).unwrap_err().to_string();
-            let said = format!("`{variable}` and `{file_variable}`: found both");
-            assert!(error.contains(&said), "{error}");
+            let two = Problem {
+                about: About::Variables(variable, file_variable),
+                found: Found::Both,
+                accepted: Accepted::This("one of them"),
+            };
+            let Err(ConfigError::Problems { problems, .. }) = check(None, &both) else { panic!() };
+            assert!(problems.contains(&two), "{problems:?}");
         }
         count += 1;
     }
@@ -731,7 +743,7 @@ fn secrets_in_files_that_cannot_be_had() {
         let all = variables(&[PORT, ("MQTT_USERNAME", "x"), ("MQTT_PASSWORD_FILE", file)]);
         match check(None, &all) {
             Ok(loaded) => loaded.config.broker.credentials.unwrap().password.reveal().to_owned(),
-            Err(error) => error.to_string().replace(file, "SECRET"),
+            Err(error) => data_of(&error).replace(file, "SECRET"),
         }
     };
     let mut texts = vec![load()];
@@ -747,44 +759,37 @@ fn secrets_in_files_that_cannot_be_had() {
 
 #[test]
 fn where_the_log_files_are_meant_to_be() {
-    let found = |key: &str, text: &str| {
+    let remark = |key: &str, text: &str| {
         let yaml = format!("serial_device: {{com_port: /dev/a}}\nlogging: {{{key}: '{text}'}}\n");
         match from_yaml(&yaml) {
-            Ok(_) => "taken".to_owned(),
-            Err(error) => {
-                let error = error.to_string();
-                let found = error.split_once(": found ").unwrap().1;
-                found.split_once(", accepted").unwrap().0.to_owned()
-            }
+            Err(ConfigError::Problems { problems, .. }) => match problems[0].found.clone() {
+                Found::Text(found, remark) => {
+                    assert_eq!(found, Quoted::new(text));
+                    remark
+                }
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
         }
     };
-    assert_eq!(
-        found("directory", "~/logs"),
-        "`~/logs` (`~` means nothing here: write the whole path, like `/home/NAME/logs`)"
-    );
-    assert_eq!(
-        found("directory", "~"),
-        "`~` (`~` means nothing here: write the whole path, like `/home/NAME`)"
-    );
-    assert_eq!(found("directory", "./~"), "taken");
-    assert_eq!(
-        found("filename", "/var/log/heat.log"),
-        "`/var/log/heat.log` (did you mean `heat.log`, and `/var/log` as `logging.directory`?)"
-    );
-    assert_eq!(
-        found("filename", "~/heat.log"),
-        "`~/heat.log` (did you mean `heat.log`, and `/home/NAME` as `logging.directory`?)"
-    );
-    assert_eq!(found("filename", "logs/"), "`logs/`");
+    let home = |rest: &str| Some(Remark::Home(rest.to_owned()));
+    let file = |name: &str, folder: &str| {
+        Some(Remark::MeantFile { name: name.to_owned(), folder: folder.to_owned() })
+    };
+    assert_eq!(remark("directory", "~/logs"), home("/logs"));
+    assert_eq!(remark("directory", "~"), home(""));
+    let taken = "serial_device: {com_port: /dev/a}\nlogging: {directory: './~'}\n";
+    assert!(from_yaml(taken).is_ok());
+    assert_eq!(remark("filename", "/var/log/heat.log"), file("heat.log", "/var/log"));
+    assert_eq!(remark("filename", "~/heat.log"), file("heat.log", "/home/NAME"));
+    assert_eq!(remark("filename", "logs/"), None);
 }
 
 #[test]
 fn a_meter_at_the_brokers_address_is_told() {
     let yaml = "mqtt: {host: Box.lan}\nserial_device: {com_port: 'socket://box.lan:1883'}\n";
-    let warnings = words(&from_yaml(yaml).unwrap().warnings);
-    let expected = "the meter's port socket://box.lan:1883 is the address of the MQTT broker: a \
-                    serial server has a port of its own";
-    assert_eq!(warnings, [expected]);
+    let warnings = from_yaml(yaml).unwrap().warnings;
+    assert_eq!(warnings, [Warning::BrokersPort("socket://box.lan:1883".parse().unwrap())]);
     assert_eq!(from_yaml(&yaml.replace(":1883", ":2003")).unwrap().warnings, []);
 }
 
@@ -794,19 +799,13 @@ fn a_user_who_is_not_used_is_told() {
                 serial_device: {com_port: /dev/ttyUSB0}\n";
     let loaded = from_yaml(yaml).unwrap();
     assert_eq!(loaded.config.broker.credentials, None);
-    assert_eq!(
-        words(&loaded.warnings),
-        ["`mqtt.authentication` is off, so `mqtt.username` and `mqtt.password` are not used"]
-    );
+    assert_eq!(loaded.warnings, [Warning::Login(Login::Off)]);
 }
 
 #[test]
 fn a_space_that_is_missing_is_told() {
-    let error = from_yaml("mqtt:\n  host:192.168.1.100\n").unwrap_err().to_string();
-    assert!(
-        error.contains("`mqtt` in config.yaml, line 1, column 1: found no space after a colon"),
-        "{error}"
-    );
+    let error = data_of(&from_yaml("mqtt:\n  host:192.168.1.100\n").unwrap_err());
+    assert!(error.contains("column: 1 })), found: Shape(NoSpace),"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::super::warning_words;
+use super::super::tests::data;
 use super::*;
 
 fn from(json: &str) -> Result<Options, OptionsError> {
@@ -58,8 +58,8 @@ fn every_option_is_taken() {
         let log_level = logging.level;
         let meters: Vec<_> = meters.iter().map(|meter| format!("{meter:?}")).collect();
         let meters = meters.join("\n");
-        let warnings = warning_words(&warnings, RunsAs::AddOn);
-        format!("{name}: {warnings:#?}\n{broker:?}\n{publishing:?}\n{log_level:?}\n{meters}")
+        let warnings = data(&[], &warnings);
+        format!("{name}: {warnings}\n{broker:?}\n{publishing:?}\n{log_level:?}\n{meters}")
     });
     insta::assert_snapshot!(texts.join("\n\n"));
 }
@@ -133,11 +133,11 @@ fn errors() {
         ),
     ];
     let texts = forms.map(|(name, json)| {
-        let error = from(&json).unwrap_err();
-        let lines = [error.to_string()].into_iter().chain(error.problems());
-        let lines = lines.chain(warning_words(error.warnings(), RunsAs::AddOn));
-        let lines: Vec<_> = lines.chain([error.hint().to_owned()]).collect();
-        format!("{name}: {}", lines.join("\n  "))
+        let data = match from(&json).unwrap_err() {
+            OptionsError::Problems { problems, warnings } => data(&problems, &warnings),
+            other => format!("{other:?}"),
+        };
+        format!("{name}: {data}")
     });
     let text = texts.join("\n");
     assert!(!text.contains("hunter2"), "{text}");
@@ -185,6 +185,26 @@ fn the_form_has_what_is_read_from_it() {
     for key in keys::KEYS {
         assert_eq!(read.contains(key), key.is_on_form(), "{key:?}");
     }
+}
+
+/// What is said in all, and what to do.
+#[test]
+fn texts() {
+    let missing = |key| Problem {
+        about: About::Setting(key, Place::shared(Origin::Default)),
+        found: Found::Nothing,
+        accepted: Accepted::Usual,
+    };
+    let path = || PathBuf::from("/data/options.json");
+    let problems = |problems| OptionsError::Problems { problems, warnings: Vec::new() };
+    let errors = [
+        OptionsError::Unreadable { path: path(), reason: "it is gone".to_owned() },
+        OptionsError::Broken { path: path(), reason: "it is empty".to_owned() },
+        problems(vec![missing(&keys::COM_PORT)]),
+        problems(vec![missing(&keys::HOST), missing(&keys::COM_PORT)]),
+    ];
+    let texts = errors.map(|error| format!("{error}\n  {}", error.hint()));
+    insta::assert_snapshot!(texts.join("\n"));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 use std::path::Path;
 
-use super::super::{Loaded, Variables, check, warning_words};
+use super::super::tests::data_of;
+use super::super::{Loaded, Variables, check};
 use super::*;
 use crate::tls::certificates::{Authority, Certified};
-use crate::words::RunsAs;
 
 /// A folder with a CA, and a certificate of ours and its key.
 fn folder() -> tempfile::TempDir {
@@ -22,7 +22,7 @@ fn from_yaml(folder: &Path, mqtt: &str) -> Result<Loaded, String> {
     let mqtt = mqtt.replace("FOLDER", folder.to_str().unwrap());
     let yaml = format!("mqtt:\n{mqtt}serial_device: {{com_port: /dev/ttyUSB0}}\n");
     let loaded = check(Some((Path::new("config.yaml"), &yaml)), &Variables::new());
-    loaded.map_err(|error| error.to_string().replace(folder.to_str().unwrap(), "…"))
+    loaded.map_err(|error| data_of(&error).replace(folder.to_str().unwrap(), "…"))
 }
 
 const ALL: &str = "  tls_enabled: True\n  tls_ca_cert: FOLDER/ca.crt\n  \
@@ -70,7 +70,7 @@ fn variables_do_the_same() {
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
     let Loaded { config, warnings, .. } = check(None, &variables).unwrap();
-    insta::assert_snapshot!(warning_words(&warnings, RunsAs::Program).join("\n"));
+    assert_eq!(warnings, [Warning::Insecure]);
     let tls = config.broker.tls.unwrap();
     assert!(tls.files().insecure);
     assert_eq!(tls.files().lowest, Version::V1_3);
@@ -87,7 +87,8 @@ fn what_is_set_without_tls_is_a_warning() {
                tls_key: ''\n  tls_insecure: False\n  tls_version: ssl.PROTOCOL_TLSv1\n";
     let Loaded { config, warnings, .. } = from_yaml(folder.path(), off).unwrap();
     assert_eq!((config.broker.tls, config.broker.port.get()), (None, 1883));
-    insta::assert_snapshot!(warning_words(&warnings, RunsAs::Program).join("\n"));
+    let idle = vec![&keys::TLS_CA_CERT.key, &keys::TLS_CERT.key];
+    assert_eq!(warnings, [Warning::TlsOff(idle)]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Sentences about a configuration, in the names that the reader knows: those of the file and the
 //! variables, or those of the add-on's form. Nothing changes a sentence after it was made here.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::Path;
 
