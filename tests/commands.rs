@@ -461,10 +461,11 @@ fn without_defaults(seen: &str) -> String {
 
 /// The same of JSON, with the keys of all settings beside it.
 fn without_defaults_in_json(mut json: serde_json::Value) -> (Vec<String>, serde_json::Value) {
-    let settings = json["settings"].as_array_mut().unwrap();
-    let key = |entry: &serde_json::Value| entry["key"].as_str().unwrap().to_owned();
-    let keys = settings.iter().map(key).collect();
-    settings.retain(|entry| entry["from"] != "default");
+    let settings = json.get_mut("settings").unwrap().as_array_mut().unwrap();
+    let text =
+        |entry: &serde_json::Value, name| entry.get(name).unwrap().as_str().unwrap().to_owned();
+    let keys = settings.iter().map(|entry| text(entry, "key")).collect();
+    settings.retain(|entry| text(entry, "from") != "default");
     (keys, json)
 }
 

@@ -131,8 +131,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
 /// What keeps this user from writing the log file, which may be another one than runs the program.
 fn log_trouble(logging: &logging::Settings) -> Option<String> {
     let place = &logging.file.as_ref()?.place;
-    let trouble = place.trouble(&place.look().err()?);
-    Some(format!("the log file {}", trouble.trim_end_matches('.')))
+    let (what, hint) = place.advice(&place.look().err()?);
+    Some(format!("the log file {what}. {hint}"))
 }
 
 fn refused(error: &ConfigError) -> Json<'_> {

@@ -35,17 +35,24 @@ impl Place {
     /// `logs/meter.log cannot be written: …`, and what to do about it.
     #[must_use]
     pub fn trouble(&self, error: &io::Error) -> String {
+        let (what, hint) = self.advice(error);
+        format!("{what}. {hint}.")
+    }
+
+    /// The two apart, each without a full stop.
+    #[must_use]
+    pub fn advice(&self, error: &io::Error) -> (String, &'static str) {
         use io::ErrorKind::{
             AlreadyExists, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
             StorageFull,
         };
 
         let hint = match error.kind() {
-            StorageFull | QuotaExceeded => "Make room on that disk.",
+            StorageFull | QuotaExceeded => "Make room on that disk",
             PermissionDenied | ReadOnlyFilesystem => {
-                "Let this user write there, or set another `directory` in the section `logging`."
+                "Let this user write there, or set another `directory` in the section `logging`"
             }
-            _ => "Check `directory` and `filename` in the section `logging`.",
+            _ => "Check `directory` and `filename` in the section `logging`",
         };
         let directory = self.directory.display();
         let what = match error.kind() {
@@ -53,7 +60,7 @@ impl Place {
             NotADirectory => format!("{directory} is within a file, not in a directory"),
             _ => error.to_string(),
         };
-        format!("{} cannot be written: {what}. {hint}", self.path().display())
+        (format!("{} cannot be written: {what}", self.path().display()), hint)
     }
 
     /// Finds out whether this user could write the file, and leaves nothing behind: what is missing

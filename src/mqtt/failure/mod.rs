@@ -230,56 +230,47 @@ mod tests {
             .collect()
     }
 
+    /// For who made the settings: what is said in the add-on speaks of none that its form does not
+    /// have, and of none at all where Home Assistant made them.
     fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
-        advice(error, stage, logs_in).words(MadeBy::File)
+        let advice = advice(error, stage, logs_in);
+        let file = advice.words(MadeBy::File);
+        let [form, home_assistant] = [MadeBy::Form, MadeBy::HomeAssistant].map(|made_by| {
+            let words = advice.words(made_by);
+            assert!(!words.contains("`mqtt."), "{words}");
+            assert!(words.ends_with('.') || words.ends_with(".)"), "{words}");
+            words
+        });
+        format!("{file}\n  {form}\n  {home_assistant}")
     }
 
     #[test]
     fn every_trouble_says_what_to_do() {
         use ConnectReturnCode as Code;
 
-        let errors = every_error();
-        let mut texts: Vec<_> =
-            errors.iter().map(|error| words(error, Stage::Connected, true)).collect();
-        for code in [Code::BadUserNamePassword, Code::NotAuthorized] {
-            let refused = ConnectionError::ConnectionRefused(code);
-            texts.push(words(&refused, Stage::Plain, false));
-        }
-        insta::assert_snapshot!(texts.join("\n"));
-    }
-
-    /// What is said in the add-on speaks of no setting that its form does not have.
-    #[test]
-    fn every_trouble_is_told_in_words_of_the_form() {
         let of_tls = tls::tests::every_error()
             .into_iter()
             .map(|error| ConnectionError::Tls(TlsError::TLS(error)));
         let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
         let hung_up = io::Error::from(io::ErrorKind::UnexpectedEof);
-        let errors: Vec<_> = every_error()
-            .into_iter()
-            .chain(of_tls)
-            .chain([
-                ConnectionError::MqttState(garbage),
-                ConnectionError::Tls(TlsError::Io(hung_up)),
-            ])
-            .collect();
-        let mut lines = Vec::new();
-        for error in &errors {
+        let others =
+            [ConnectionError::MqttState(garbage), ConnectionError::Tls(TlsError::Io(hung_up))];
+        let mut texts = Vec::new();
+        for error in every_error().into_iter().chain(of_tls).chain(others) {
             for stage in [Stage::Plain, Stage::Encrypted, Stage::Connected] {
-                let advice = advice(error, stage, true);
-                let own = advice.words(MadeBy::Form);
-                let supplied = advice.words(MadeBy::HomeAssistant);
-                for told in [&own, &supplied] {
-                    assert!(!told.contains("`mqtt."), "{told}");
-                    assert!(told.ends_with('.') || told.ends_with(".)"), "{told}");
-                }
-                let line = format!("{own}\n  {supplied}");
-                if !lines.contains(&line) {
-                    lines.push(line);
+                let text = words(&error, stage, true);
+                if !texts.contains(&text) {
+                    texts.push(text);
                 }
             }
         }
-        insta::assert_snapshot!(lines.join("\n"));
+        let refused = ConnectionError::ConnectionRefused(Code::NotAuthorized);
+        texts.push(words(&refused, Stage::Plain, false));
+        texts.push(
+            [MadeBy::File, MadeBy::Form, MadeBy::HomeAssistant]
+                .map(|made_by| thrown_out().words(made_by))
+                .join("\n  "),
+        );
+        insta::assert_snapshot!(texts.join("\n"));
     }
 }
