@@ -12,6 +12,7 @@ use tracing::Level;
 use super::ask::{print, print_json};
 use super::table::Table;
 use super::with_signals;
+use crate::advice::MadeBy;
 use crate::config::{
     self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
 };
@@ -236,6 +237,6 @@ async fn try_broker(broker: &Broker) -> Found {
     let what = format!("broker {}", broker.name());
     match mqtt::probe(broker).await {
         Ok(()) => Found { what, works: true, said: "it lets this program in.".to_owned() },
-        Err(said) => Found { what, works: false, said },
+        Err(advice) => Found { what, works: false, said: advice.words(MadeBy::File) },
     }
 }

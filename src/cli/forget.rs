@@ -10,6 +10,7 @@ use tracing::{Level, warn};
 
 use super::ask::print;
 use super::with_signals;
+use crate::advice::MadeBy;
 use crate::config::{self, Config};
 use crate::discovery::{self, Claims, Verdict};
 use crate::topic::{About, Diagnostic, Topics};
@@ -66,9 +67,9 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 }
                 Ok(())
             }
-            Err(words) => {
+            Err(advice) => {
                 code = ExitCode::FAILURE;
-                anyhow::bail!("The broker {}: {words}", broker.name())
+                anyhow::bail!("The broker {}: {}", broker.name(), advice.words(MadeBy::File))
             }
         }
     })?;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::{Stage, client, failure};
-use crate::advice::MadeBy;
+use crate::advice::Advice;
 use crate::config::Broker;
 
 /// For so long nothing comes in any more when all has come.
@@ -23,7 +23,7 @@ pub async fn forget(
     broker: &Broker,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
-) -> Result<BTreeSet<String>, String> {
+) -> Result<BTreeSet<String>, Advice> {
     // Another id than that of the program, which may be running.
     let id = format!("{}-forget", broker.client_id);
     let (client, event_loop) = client(broker, &id, None);
@@ -47,13 +47,11 @@ struct Cleaner {
 }
 
 impl Cleaner {
-    async fn next(&mut self, by: Instant) -> Result<Option<Event>, String> {
+    async fn next(&mut self, by: Instant) -> Result<Option<Event>, Advice> {
         match timeout_at(by, self.event_loop.poll()).await {
             Err(_) => Ok(None),
             Ok(Ok(event)) => Ok(Some(event)),
-            Ok(Err(error)) => {
-                Err(failure::advice(&error, self.stage, self.logs_in).words(MadeBy::File))
-            }
+            Ok(Err(error)) => Err(failure::advice(&error, self.stage, self.logs_in)),
         }
     }
 
@@ -62,7 +60,7 @@ impl Cleaner {
         &mut self,
         filters: &[String],
         is_ours: impl Fn(&str, &[u8]) -> bool,
-    ) -> Result<BTreeSet<String>, String> {
+    ) -> Result<BTreeSet<String>, Advice> {
         let mut ours = BTreeSet::new();
         let mut by = self.until;
         let mut granted = 0_usize;
@@ -93,7 +91,9 @@ impl Cleaner {
             };
             // One after the other, so that the queue never fills.
             if let Some(filter) = next {
-                self.client.try_subscribe(filter, super::LOOKING).map_err(|e| e.to_string())?;
+                self.client
+                    .try_subscribe(filter, super::LOOKING)
+                    .map_err(|error| Advice::new(error.to_string()))?;
             }
             if granted >= filters.len() {
                 by = Instant::now().checked_add(QUIET).unwrap_or(self.until).min(self.until);
@@ -102,7 +102,7 @@ impl Cleaner {
     }
 
     /// Publishes an empty message on each, and waits until the broker has taken them.
-    async fn clear(&mut self, topics: &BTreeSet<String>) -> Result<(), String> {
+    async fn clear(&mut self, topics: &BTreeSet<String>) -> Result<(), Advice> {
         let mut acknowledged = 0_usize;
         let mut left = topics.iter();
         let mut under_way = 0_usize;
@@ -112,11 +112,11 @@ impl Cleaner {
                 let nothing: [u8; 0] = [];
                 self.client
                     .try_publish(topic, QoS::AtLeastOnce, true, nothing)
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| Advice::new(error.to_string()))?;
                 under_way = under_way.saturating_add(1);
             }
             match self.next(self.until).await? {
-                None => return Err("it does not acknowledge what is sent to it.".to_owned()),
+                None => return Err(Advice::new("it does not acknowledge what is sent to it.")),
                 Some(Event::Incoming(Incoming::PubAck(_))) => {
                     acknowledged = acknowledged.saturating_add(1);
                     under_way = under_way.saturating_sub(1);

@@ -6,14 +6,14 @@ use rumqttc::{Event, Incoming, Outgoing};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Stage, client, failure};
-use crate::advice::MadeBy;
+use crate::advice::Advice;
 use crate::config::Broker;
 
 /// For the goodbye.
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// Connects, logs in and leaves. The error says what the broker did, and what to do about it.
-pub async fn probe(broker: &Broker) -> Result<(), String> {
+pub async fn probe(broker: &Broker) -> Result<(), Advice> {
     // Another id than that of the program, which may be running.
     let id = format!("{}-check", broker.client_id);
     let (client, mut event_loop) = client(broker, &id, None);
@@ -24,8 +24,7 @@ pub async fn probe(broker: &Broker) -> Result<(), String> {
             Ok(_) => {}
             Err(error) => {
                 let logs_in = broker.credentials.is_some();
-                let advice = failure::advice(&error, Stage::of(&event_loop), logs_in);
-                return Err(advice.words(MadeBy::File));
+                return Err(failure::advice(&error, Stage::of(&event_loop), logs_in));
             }
         }
     }
