@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config;
+use crate::logging::capture;
 use crate::tls::certificates::{Authority, Certified};
 use crate::words::RunsAs;
 
@@ -341,6 +342,33 @@ async fn renewed_files_are_taken_and_broken_ones_are_not() {
     folder.write("ca.crt", &ca.pem);
     renewal.look(options).await;
     assert!(!Arc::ptr_eq(&second, &in_use(options)));
+}
+
+/// In the names of those who made the settings.
+#[tokio::test]
+async fn a_renewed_file_that_is_broken_is_told_once() {
+    let (log, _logging) = capture::lines();
+    for (runs_as, setting) in
+        [(RunsAs::Program, "`mqtt.tls_ca_cert`"), (RunsAs::AddOn, "`tls_ca_cert` of `mqtt`")]
+    {
+        let folder = Folder::new();
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let broker = folder.broker(address, Some(&Authority::new("CA").pem), None, &[]);
+        let (_client, mut event_loop) = client(&broker, "test", None);
+        let mut renewal = Renewal::new(broker.tls.clone(), runs_as);
+        let path = folder.write("ca.crt", "a text");
+        for _ in 0..2 {
+            renewal.look(&mut event_loop.mqtt_options).await;
+        }
+        let expected = format!(
+            "WARN The certificates for the broker have changed, and the new ones cannot be used: \
+             {setting}: found `{}`, which is neither a PEM nor a DER file, accepted: the certificate \
+             of the CA that signed the broker's, as PEM or DER. The earlier ones are used until that \
+             is mended.",
+            path.display()
+        );
+        assert_eq!(log.take(), [expected]);
+    }
 }
 
 /// A broker that got a certificate of another CA is let in by itself when its CA has come.
