@@ -198,4 +198,23 @@ mod tests {
             assert!(hour.start <= hour.end, "{time}");
         }
     }
+
+    #[test]
+    fn days_and_hours_end_with_the_calendar() {
+        for time in crate::logging::ends::times() {
+            let calendar = Calendar::new(time.time_zone().clone());
+            let now = time.timestamp().as_millisecond();
+            for time in [now, now.saturating_add(HOUR), now.saturating_sub(HOUR)] {
+                let hour = calendar.hour_of_reading(time);
+                assert!(hour.start < hour.end, "{time}");
+                assert!(calendar.hour_before(hour.start).start < hour.start, "{time}");
+                if let Some(day) = calendar.day(calendar.date(time)) {
+                    assert!((23..=26).contains(&Calendar::hours(day).len()), "{time}");
+                }
+            }
+        }
+        for date in [Date::MIN, Date::MAX] {
+            assert_eq!(copenhagen().day(date), None);
+        }
+    }
 }

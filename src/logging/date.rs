@@ -143,4 +143,14 @@ mod tests {
         }
         assert!(refused("%i").ends_with("%z %:z %Z %%"), "{}", refused("%i"));
     }
+
+    #[test]
+    fn every_directive_can_be_written_at_the_end_of_the_calendar() {
+        for time in crate::logging::ends::times() {
+            for directive in KNOWN.split(' ') {
+                let written = directive.parse::<DateFormat>().unwrap().write(&time);
+                assert_ne!(written, "", "{directive} {time}");
+            }
+        }
+    }
 }

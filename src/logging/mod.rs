@@ -17,10 +17,11 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::panic::{self, Location, PanicHookInfo};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Span, Subscriber, warn};
@@ -382,7 +383,27 @@ impl LocalTime {
     #[expect(clippy::disallowed_methods, reason = "the one door to the wall clock")]
     #[must_use]
     pub fn now() -> ZonedDateTime {
-        ZonedDateTime::now()
+        static ZONE: Mutex<Option<TimeZone>> = Mutex::new(None);
+
+        Self::at(SystemTime::now(), TimeZone::try_system().ok(), &ZONE)
+    }
+
+    /// Where the clock is beyond the calendar, its end. Where the system does not say in which zone it
+    /// is, because no file can be opened, it is in the last one that it said.
+    fn at(
+        time: SystemTime,
+        zone: Option<TimeZone>,
+        last: &Mutex<Option<TimeZone>>,
+    ) -> ZonedDateTime {
+        let end = if time < UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        let time = Timestamp::try_from(time).unwrap_or(end);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if zone.is_some() {
+            *last = zone;
+        }
+        let zone = last.clone();
+        drop(last);
+        time.to_zoned_datetime(zone.unwrap_or_else(TimeZone::unknown))
     }
 }
 
@@ -423,6 +444,37 @@ pub(crate) mod capture {
     }
 }
 
+/// For the tests of what computes with time.
+#[cfg(test)]
+pub(crate) mod ends {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    /// Times at and near both ends of the calendar, in zones on both sides of it.
+    pub(crate) fn times() -> Vec<ZonedDateTime> {
+        let zones = [
+            "UTC",
+            "Europe/Copenhagen",
+            "Asia/Kathmandu",
+            "Australia/Lord_Howe",
+            "Pacific/Kiritimati",
+            "America/Santiago",
+            "Etc/GMT+12",
+        ];
+        let before = [0, 1, 59, 60, 3599, 3600, 86_399, 86_400, 40 * 86_400, 400 * 86_400];
+        let mut times = Vec::new();
+        for zone in zones.map(|zone| TimeZone::get(zone).unwrap()) {
+            for seconds in before.map(SignedDuration::from_secs) {
+                let last = Timestamp::MAX.checked_sub(seconds).unwrap();
+                let first = Timestamp::MIN.checked_add(seconds).unwrap();
+                times.extend([first, last].map(|time| time.to_zoned_datetime(zone.clone())));
+            }
+        }
+        times
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -454,5 +506,25 @@ mod tests {
             garage.in_scope(|| tracing::warn!(number = 4, "three\u{1b}"));
             assert_eq!(log.take(), expected);
         }
+    }
+
+    #[test]
+    fn the_clock_may_be_anywhere() {
+        let zone = || TimeZone::get("Pacific/Kiritimati").unwrap();
+        let last_zone = Mutex::new(None);
+        let at = |time: Option<SystemTime>| {
+            LocalTime::at(time.unwrap(), Some(zone()), &last_zone).timestamp()
+        };
+        let second = Duration::from_secs(1);
+        let last = UNIX_EPOCH.checked_add(Duration::from_secs(253_402_300_799));
+        assert_eq!(at(last), Timestamp::MAX);
+        assert_eq!(at(last.unwrap().checked_add(100 * second)), Timestamp::MAX);
+        assert_eq!(
+            at(UNIX_EPOCH.checked_sub(Duration::from_secs(400_000_000_000))),
+            Timestamp::MIN
+        );
+        assert_eq!(at(UNIX_EPOCH.checked_add(second)).as_second(), 1);
+        // The zone stays known.
+        assert_eq!(LocalTime::at(UNIX_EPOCH, None, &last_zone).time_zone(), &zone());
     }
 }

@@ -173,4 +173,22 @@ pub(super) mod tests {
         assert_eq!(harmless("°C\nand\tso on\n"), "°C\n  and\tso on\n");
         assert_eq!(harmless("two:\n - one\n\tother\n\nend"), "two:\n - one\n\tother\n  \n  end");
     }
+
+    /// The log's own time, that of syslog and that of formats.
+    #[test]
+    fn a_record_of_the_end_of_the_calendar_can_be_written() {
+        use super::super::{Facility, Format, syslog};
+
+        let format: Format = "%(asctime)s %(created)f %(msecs)d %(message)s".parse().unwrap();
+        let facility: Facility = "user".parse().unwrap();
+        let sender = syslog::Sender { host: "pi".to_owned(), process: 1 };
+        for time in crate::logging::ends::times() {
+            let year = time.strftime("%Y").to_string();
+            let record = Record { time, ..example() };
+            assert!(record.kept().time.starts_with(&year));
+            assert!(format.write(&record, None, 1).starts_with(&year));
+            let message = syslog::message(&record, facility, &sender, "text", 1000);
+            assert!(message.contains(&year), "{message}");
+        }
+    }
 }

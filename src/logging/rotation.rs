@@ -213,4 +213,22 @@ mod tests {
             prop_assert!(period.0 <= time);
         }
     }
+
+    #[test]
+    fn a_time_at_the_end_of_the_calendar_has_a_period() {
+        let local = [DateTime::MIN, DateTime::MAX].into_iter();
+        let times = crate::logging::ends::times();
+        for time in local.chain(times.iter().map(jiff::ZonedDateTime::datetime)) {
+            for when in ["s", "m", "h", "d", "w0", "w6"] {
+                for interval in [1, 7, u32::MAX] {
+                    let rotation = rotation(when, interval);
+                    let period = rotation.period(time);
+                    assert!(
+                        rotation.is_suffix(&rotation.suffix(period)),
+                        "{time} {when} {interval}"
+                    );
+                }
+            }
+        }
+    }
 }

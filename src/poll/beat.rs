@@ -192,4 +192,16 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(59)).await;
         assert_eq!(beat.after(last, rest(90_000), MINUTE) - last, rest(60_010));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_a_beat_at_the_end_of_the_calendar() {
+        for time in crate::logging::ends::times() {
+            let beat = Beat::from(&time);
+            for interval in [Duration::from_millis(1200), 5 * MINUTE, 24 * HOUR, 168 * HOUR] {
+                let now = Instant::now();
+                let next = beat.after(now, MINUTE, interval);
+                assert!(next > now && next - now <= MINUTE + 2 * interval, "{time} {interval:?}");
+            }
+        }
+    }
 }
