@@ -32,6 +32,7 @@ pub mod payload;
 pub mod poll;
 pub mod reading;
 pub mod resident;
+pub mod resources;
 pub mod simulator;
 pub mod status;
 pub mod supervisor;

@@ -47,7 +47,7 @@ impl Arguments {
 /// unhealthy is restarted, which would help neither.
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let address = here(args.page()?);
-    super::with_signals(async |_stop| {
+    super::with_signals_alone(async |_stop| {
         let server = Server::new(address.ip().to_string(), address.port());
         let answer = fetch::get(&server, web::HEALTH, None, PATIENCE).await;
         let answer = answer.with_context(|| {

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +38,7 @@ use crate::history::{self, History};
 use crate::logging::{self, LocalTime};
 use crate::mend::{self, Why};
 use crate::resident::{self, Resident};
+use crate::resources::{self, Threads};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
@@ -99,6 +100,7 @@ enum Command {
 /// Runs the program: what `main` does.
 #[must_use]
 pub fn run() -> ExitCode {
+    resources::spare_addresses();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -111,6 +113,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return report(&error.into()),
     };
+    if let Err(shortage) = resources::check() {
+        return report(&shortage.into());
+    }
     let result = match &cli.command {
         None => start(&cli.run).map(|()| ExitCode::SUCCESS),
         Some(Command::Check(args)) => check::run(args),
@@ -220,15 +225,16 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     if let Ok(loaded) = &first {
         introduce(loaded);
     }
+    let history = keep_readings(None, &variables);
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
+        beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
         let configured = match &first {
             Ok(loaded) => loaded.config.page,
             Err(_) => config::page(file, &variables),
         };
         let page = Page::new(args.listen, configured);
-        let history = keep_readings(None, &variables, &board, &mut beside);
         let site = Site {
             board: board.clone(),
             history: Some(history.reader()),
@@ -237,6 +243,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         };
         beside.spawn(web::run(page.watch(), site, stop.clone()));
         let mut hangup = Hangup::new(stop.clone())?;
+        let mut log_is_due = false;
         let loaded = match first {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -248,7 +255,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
                     close(history).await;
                     return Ok(());
                 };
-                reload::apply(&log, &loaded).await;
+                log_is_due = !reload::apply(&log, &loaded).await;
                 introduce(&loaded);
                 page.change(loaded.config.page);
                 loaded
@@ -268,7 +275,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             page: seen,
             ..Around::default()
         };
-        let told = reload::Told { log: log.clone(), board, page };
+        let told = reload::Told { log: log.clone(), log_is_due, board, page };
         let (changes, reloading) = reload::on_hangup(hangup, file, &variables, loaded, told);
         let result = tokio::select! {
             result = app::run_changing(config, around, changes, stop) => result,
@@ -317,17 +324,10 @@ async fn mended(
     mend::settle(Err(error), look, board).await
 }
 
-/// Begins to keep readings.
-fn keep_readings(
-    options: Option<&Path>,
-    variables: &Variables,
-    board: &Board,
-    beside: &mut JoinSet<()>,
-) -> Arc<History> {
+/// Begins to keep readings. Its thread goes before those of the runtime, of which fewer will do.
+fn keep_readings(options: Option<&Path>, variables: &Variables) -> Arc<History> {
     let file = history::place(options, |name| variables.get(name).cloned());
-    let history = Arc::new(History::start(file, &LocalTime::now()));
-    beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
-    history
+    Arc::new(History::start(file, &LocalTime::now()))
 }
 
 /// How long what was read last may take to come to the disk at the end.
@@ -335,11 +335,10 @@ const LAST_WRITE: Duration = Duration::from_millis(300);
 
 /// Lets what was read last come to the disk; a disk that hangs is not waited for.
 async fn close(history: Arc<History>) {
-    if let Some(history) = Arc::into_inner(history) {
-        let closing = tokio::task::spawn_blocking(|| history.close());
-        if tokio::time::timeout(LAST_WRITE, closing).await.is_err() {
-            debug!("The disk that readings are kept on is not waited for.");
-        }
+    if let Some(history) = Arc::into_inner(history)
+        && tokio::time::timeout(LAST_WRITE, history.closed()).await.is_err()
+    {
+        debug!("The disk that readings are kept on is not waited for.");
     }
 }
 
@@ -378,11 +377,12 @@ fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let variables = variables();
     let (options, supervisor) = (options.to_owned(), supervisor(&variables));
     let log_lives = log.clone();
+    let history = keep_readings(Some(&options), &variables);
     with_signals(async |stop| {
         let _log = log_lives;
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        let history = keep_readings(Some(&options), &variables, &board, &mut beside);
+        beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
         let keeper = Arc::clone(&history);
         let resident = Resident { options, listen, supervisor, log, board, history: keeper };
         // Nothing is read again here, but it must not end the program either.
@@ -415,11 +415,21 @@ const TWICE: Duration = Duration::from_millis(500);
 fn with_signals<F: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
-    // One thread does: all there is to do is to wait for the line.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
+    run_with_signals(Threads::All, work)
+}
+
+/// The same for a future that never blocks.
+fn with_signals_alone<F: Future<Output = anyhow::Result<()>>>(
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    run_with_signals(Threads::None, work)
+}
+
+fn run_with_signals<F: Future<Output = anyhow::Result<()>>>(
+    threads: Threads,
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    let runtime = resources::runtime(threads)?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut interrupt = signal(SignalKind::interrupt())?;

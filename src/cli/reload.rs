@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -35,6 +37,8 @@ pub(super) fn on_hangup(
 /// Who is told of another configuration, besides `app`.
 pub(super) struct Told {
     pub(super) log: logging::Handle,
+    /// Whether the log is not yet as the configuration says.
+    pub(super) log_is_due: bool,
     pub(super) board: Board,
     pub(super) page: Page,
 }
@@ -65,6 +69,9 @@ impl Hangup {
     }
 }
 
+/// Until the log is changed again where that failed.
+const AGAIN: Duration = Duration::from_secs(60);
+
 async fn reload(
     mut hangup: Hangup,
     changes: mpsc::Sender<Config>,
@@ -73,9 +80,18 @@ async fn reload(
     mut current: Loaded,
     told: Told,
 ) -> Infallible {
-    let Told { log, board, page } = told;
+    let Told { log, mut log_is_due, board, page } = told;
     loop {
-        hangup.come().await;
+        tokio::select! {
+            () = hangup.come() => {}
+            () = sleep(AGAIN), if log_is_due => {
+                log_is_due = change(&log, &current).await.is_err();
+                if !log_is_due {
+                    info!("The log is now as the configuration says.");
+                }
+                continue;
+            }
+        }
         systemd::reloading();
         let new = match read(file, variables).await {
             Ok(Ok(new)) => new,
@@ -95,7 +111,7 @@ async fn reload(
                 continue;
             }
         };
-        apply(&log, &new).await;
+        log_is_due = !apply(&log, &new).await;
         mend::note::<ConfigError>(&new.warnings);
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
@@ -127,12 +143,19 @@ pub(super) async fn read(
     spawn_blocking(move || config::load(file.as_deref(), &variables)).await
 }
 
-/// Logs as a configuration says. A destination that goes is waited for.
-pub(super) async fn apply(log: &logging::Handle, loaded: &Loaded) {
-    let (log, logging) = (log.clone(), loaded.config.logging.clone());
-    if let Ok(Err(error)) = spawn_blocking(move || log.apply(&logging)).await {
-        error!("{error:#}.");
+/// Logs as a configuration says. Gives whether that could be done.
+pub(super) async fn apply(log: &logging::Handle, loaded: &Loaded) -> bool {
+    let changed = change(log, loaded).await;
+    if let Err(error) = &changed {
+        error!("{error:#}. Trying again until it works; this is said only once.");
     }
+    changed.is_ok()
+}
+
+/// A destination that goes is waited for.
+async fn change(log: &logging::Handle, loaded: &Loaded) -> anyhow::Result<()> {
+    let (log, logging) = (log.clone(), loaded.config.logging.clone());
+    spawn_blocking(move || log.apply(&logging)).await?
 }
 
 /// One line for each thing that is wrong. Gives the same for the page.

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Level;
 
-use super::{Usage, with_signals};
+use super::{Usage, with_signals_alone};
 use crate::line::Line;
 use crate::logging;
 use crate::simulator::{
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let faults = Faults::from_rates(seed, &args.faults);
-    with_signals(async |stop| {
+    with_signals_alone(async |stop| {
         let (_keep, registers) = watch::channel(registers);
         let mut meter = Simulator::new(registers, behaviour);
         if let Some(faults) = faults {

@@ -29,14 +29,14 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ZonedDateTime};
 use kmp::message::SerialNumber;
 use rust_decimal::Decimal;
-use tokio::sync::watch;
-use tracing::debug;
+use tokio::sync::{oneshot, watch};
+use tracing::{debug, warn};
 
 use self::calendar::{Calendar, Millis, Span};
 pub use self::place::place;
@@ -45,6 +45,8 @@ pub use self::summary::{Point, Summary, Used, thin};
 pub use self::trouble::Trouble;
 use self::writer::{Poll, Writer};
 use crate::name::MeterName;
+use crate::resources;
+use crate::words::capital;
 
 /// Of so many hours that have readings, each reading is kept: two days, and the hour that is over
 /// last.
@@ -117,6 +119,8 @@ pub struct History {
     trouble: watch::Sender<Option<Trouble>>,
     reader: Reader,
     thread: Option<JoinHandle<()>>,
+    /// Closed when the thread has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 impl History {
@@ -139,19 +143,18 @@ impl History {
         let (polls, received) = sync_channel(QUEUE);
         let now = now.timestamp().as_millisecond();
         let writer = Writer::new(place.clone(), calendar.clone(), trouble.clone());
-        let spawned = thread::Builder::new()
-            .name("history".to_owned())
-            .spawn(move || writer.run(&received, now));
+        let (end, ended) = oneshot::channel::<()>();
+        let started = resources::thread("history", move || {
+            writer.run(&received, now);
+            drop(end);
+        });
         let reader = Reader { place, calendar, trouble: trouble.subscribe() };
-        let thread = match spawned {
-            Ok(thread) => Some(thread),
-            Err(error) => {
-                let path = reader.place.path().to_owned();
-                trouble.send_replace(Some(Trouble::Other { path, reason: error.to_string() }));
-                None
-            }
-        };
-        Self { polls, trouble, reader, thread }
+        let thread = started.map_err(|shortage| {
+            let none = Trouble::NoThread(shortage.to_string());
+            warn!("{}. Everything else goes on without them.", capital(&none.to_string()));
+            trouble.send_replace(Some(none));
+        });
+        Self { polls, trouble, reader, thread: thread.ok(), ended }
     }
 
     /// Keeps what a poll has read that ended at `time`. It never waits: where the disk does not keep
@@ -189,6 +192,15 @@ impl History {
         drop(polls);
         // Only a panic would be an error, and a panic ends the program.
         let _ = thread.map(JoinHandle::join);
+    }
+
+    /// Does as [`Self::close`], and lets others run meanwhile. Whoever gives up leaves the rest to the
+    /// thread.
+    pub async fn closed(self) {
+        let Self { polls, ended, .. } = self;
+        drop(polls);
+        // It is only ever closed.
+        let _ = ended.await;
     }
 }
 

@@ -432,13 +432,23 @@ fn readings_outlive_the_program() {
     assert_eq!(values(&path), ["100", "101"]);
 }
 
+#[tokio::test]
+async fn what_was_noted_last_is_kept_when_it_has_closed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let history = start(&path);
+    history.note(&unnamed(), at("2026-11-24T10:00:00Z"), &[energy("100")]);
+    history.closed().await;
+    assert_eq!(values(&path), ["100"]);
+}
+
 #[test]
 fn without_a_directory_readings_are_in_memory() {
     let (one, other) = (History::start(None, &now()), History::start(None, &now()));
     let (reader, time) = (one.reader(), at("2026-11-24T10:00:00Z"));
     one.note(&unnamed(), time, &[energy("100")]);
     while reader.last_day(&unnamed(), "energy", time, 4).is_ok_and(|points| points.is_empty()) {
-        thread::yield_now();
+        std::thread::yield_now();
     }
     let points =
         |history: &History| history.reader().last_day(&unnamed(), "energy", time, 4).unwrap().len();
@@ -464,7 +474,7 @@ fn nobody_else_uses_the_file() {
     let mut trouble = history.trouble();
     history.note(&unnamed(), at("2026-11-24T10:05:00Z"), &[energy("101")]);
     while trouble.borrow_and_update().is_none() {
-        thread::yield_now();
+        std::thread::yield_now();
     }
     drop(held);
     assert_eq!(keep(history, "2026-11-24T10:10:00Z", "102"), None);

@@ -213,12 +213,16 @@ impl Outlets {
             let start_file = |settings| outlet::start("file", Files::new(settings));
             let start_syslog = |settings| outlet::start("syslog", Syslog::new(settings));
             (
-                change(&mut rows.file, settings.file.as_ref(), start_file)?,
-                change(&mut rows.syslog, settings.syslog.as_ref(), start_syslog)?,
+                change(&mut rows.file, settings.file.as_ref(), start_file),
+                change(&mut rows.syslog, settings.syslog.as_ref(), start_syslog),
             )
         };
+        let (gone_file, gone_syslog) = (file.as_ref().ok(), syslog.as_ref().ok());
         // So that one that comes again does not write before it.
-        settle(file.as_ref(), syslog.as_ref());
+        settle(gone_file.and_then(Option::as_ref), gone_syslog.and_then(Option::as_ref));
+        // One that cannot be started keeps the other from nothing.
+        file?;
+        syslog?;
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use tracing::{error, info};
@@ -15,6 +14,7 @@ use super::record::{Level, Record};
 use super::syslog::{Address, Client, Facility};
 use super::{LocalTime, date::DateFormat};
 use crate::back_off::BackOff;
+use crate::resources;
 
 /// What lines are written to.
 pub(super) trait Destination: Send + 'static {
@@ -41,7 +41,8 @@ pub(super) fn start<D: Destination>(
 ) -> io::Result<Arc<Queue<D::Settings>>> {
     let queue = Arc::new(Queue::default());
     let row = Arc::clone(&queue);
-    thread::Builder::new().name(format!("log: {name}")).spawn(move || serve(&row, destination))?;
+    let started = resources::thread(&format!("log: {name}"), move || serve(&row, destination));
+    started.map_err(io::Error::other)?;
     Ok(queue)
 }
 

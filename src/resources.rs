@@ -1,0 +1,304 @@
+//! What the program needs of the machine: memory, files and threads.
+//!
+//! Libraries panic where one of these runs out, and a panic ends the program: tokio when a job finds
+//! no blocking thread and none can be started, and when the pipe that signals come through cannot be
+//! opened. Rust aborts when memory runs out. So all three are tried at the start, where a shortage is
+//! an error with an exit code, and the threads that are needed later are started then and stay.
+//!
+//! # Blocking threads
+//!
+//! The runtime has [`THREADS`] of them. None of its jobs ever starts another, so none can fail to.
+//! Jobs may hang: a name server that is silent holds a thread for half a minute, a broken disk for
+//! ever. So each kind has threads of its own, and what is too much of a kind waits for its own kind:
+//!
+//! | jobs | threads | bounded by |
+//! |---|---|---|
+//! | names of hosts | [`NAMES`] | `hosts`: a permit each, one look-up per name |
+//! | the MQTT client's own look-ups | 2 | one connection at a time, which is given up after 20 s |
+//! | readings for the page | [`READINGS`] | `web::desk`: a permit each |
+//! | serial ports for the page | [`PORTS`] | `web::desk`: a permit each |
+//! | configuration, certificates, destinations of the log | 1 | one after the other |
+//!
+//! A permit is held until the job has ended, not only until somebody stops waiting for it. The
+//! destinations of the log and the history have threads of their own beside these ([`thread`]).
+
+use std::hint::black_box;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::{Builder, Runtime};
+use tracing::warn;
+
+/// Names of hosts that are looked up at a time.
+pub const NAMES: usize = 3;
+
+/// Requests for readings that are answered at a time.
+pub const READINGS: usize = 2;
+
+/// Searches for serial ports at a time.
+pub const PORTS: usize = 1;
+
+/// Blocking threads of the runtime.
+pub const THREADS: usize = NAMES + 2 + READINGS + PORTS + 1;
+
+/// The stack of a thread. What runs there needs a tenth of it; the usual 2 MiB would count against a
+/// limit on memory without being used.
+const STACK: usize = 1024 * 1024;
+
+/// Memory that must be free at the start: the stacks of all threads, and what the program grows by
+/// until it has published, kept and shown its first readings.
+const MEMORY: usize = 32 * 1024 * 1024;
+
+/// So many pairs of files must be free at the start: the runtime needs three.
+const PAIRS: usize = 8;
+
+/// How long the threads may take to begin. They take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What to do where something runs out while the program is running.
+pub const HINT: &str = "Raise the limits of the program: open files (`ulimit -n`, `LimitNOFILE=`), \
+                        processes (`ulimit -u`, `TasksMax=`) and memory.";
+
+/// What the machine does not give.
+#[derive(Debug, Error)]
+pub enum Shortage {
+    /// Memory.
+    #[error(
+        "cannot get {} MiB of memory. Raise the limit on memory (`ulimit -v`, or `LimitAS=` in the \
+         unit)",
+        MEMORY / 1024 / 1024
+    )]
+    Memory,
+    /// Files.
+    #[error(
+        "cannot open {} more files: {_0}. Raise the limit on open files (`ulimit -n`, or \
+         `LimitNOFILE=` in the unit)",
+        PAIRS * 2
+    )]
+    Files(io::Error),
+    /// The runtime's own files.
+    #[error("cannot start the runtime: {_0}")]
+    Runtime(io::Error),
+    /// Threads.
+    #[error("cannot start a thread: {_0}. {RAISE_THREADS}")]
+    Threads(String),
+}
+
+const RAISE_THREADS: &str =
+    "Raise the limit on processes (`ulimit -u`, or `TasksMax=` in the unit) or on memory";
+
+/// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again without
+/// what glibc reserves: 64 MiB for nearly each thread. These use the limit up, and a thread that comes
+/// too late finds no room for a single byte. Nothing but a variable at the start changes that.
+pub fn spare_addresses() {
+    const VARIABLE: &str = "MALLOC_ARENA_MAX";
+
+    let is_limited = || {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"));
+        limit.is_some_and(|limit| !limit.trim_start().starts_with("unlimited"))
+    };
+    if cfg!(target_env = "gnu") && std::env::var_os(VARIABLE).is_none() && is_limited() {
+        let mut arguments = std::env::args_os();
+        let name = arguments.next().unwrap_or_default();
+        let mut again = Command::new("/proc/self/exe");
+        // It returns only where it fails, and then the program goes on as it is.
+        let _ = again.arg0(name).args(arguments).env(VARIABLE, "1").exec();
+    }
+}
+
+/// Tries whether there is what the program needs, before a library does.
+pub fn check() -> Result<(), Shortage> {
+    // Nothing is written to it, so it takes no memory. Unless somebody looks at it, the compiler leaves
+    // it out.
+    let mut memory = Vec::<u8>::new();
+    memory.try_reserve_exact(MEMORY).map_err(|_| Shortage::Memory)?;
+    drop(black_box(memory));
+    let pairs: io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop).map_err(Shortage::Files)
+}
+
+/// Starts a thread.
+pub fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Shortage> {
+    let started = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+    started.map_err(|error| Shortage::Threads(error.to_string()))
+}
+
+/// Which blocking threads a runtime has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// All of them, started before anything else.
+    All,
+    /// None: nothing that runs there blocks.
+    None,
+}
+
+/// A runtime of one thread, and of blocking threads that are all there.
+///
+/// Fewer than that are a warning: what blocks may have to wait then. None at all is an error.
+pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
+    // One thread does: all there is to do is to wait for the line.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .thread_name("blocking")
+        .thread_stack_size(STACK)
+        .max_blocking_threads(THREADS)
+        // A thread that ended could perhaps not be started again.
+        .thread_keep_alive(Duration::MAX)
+        .build()
+        .map_err(Shortage::Runtime)?;
+    if threads == Threads::None {
+        return Ok(runtime);
+    }
+    // The first job panics where there is no thread for it. Only writing to a standard stream, here
+    // of nothing, has an error for that. With one thread, a job that gets none of its own waits.
+    let first = runtime.block_on(async { tokio::io::stderr().write(&[]).await });
+    first.map_err(|_| Shortage::Threads("the system refuses it".to_owned()))?;
+    let started = start_all(&runtime);
+    if started < THREADS {
+        warn!(
+            "Only {started} of {THREADS} threads could be started, so the page and names of hosts may \
+             have to wait. {RAISE_THREADS}."
+        );
+    }
+    Ok(runtime)
+}
+
+/// Starts all blocking threads; gives how many there are. A thread is only started where all others
+/// are busy, so each is held until all are there.
+fn start_all(runtime: &Runtime) -> usize {
+    let gate = Arc::new(Gate::default());
+    for _ in 0..THREADS {
+        let gate = Arc::clone(&gate);
+        runtime.spawn_blocking(move || gate.pass());
+    }
+    gate.open(THREADS)
+}
+
+/// Holds threads.
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    arrived: usize,
+    is_open: bool,
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is open.
+    fn pass(&self) {
+        let mut state = self.lock();
+        state.arrived = state.arrived.saturating_add(1);
+        self.changed.notify_all();
+        let opened = self.changed.wait_while(state, |state| !state.is_open);
+        drop(opened);
+    }
+
+    /// Opens it when so many have arrived, or no more come. Gives how many did.
+    fn open(&self, most: usize) -> usize {
+        let missing = |state: &mut State| state.arrived < most;
+        let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, missing);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_open = true;
+        self.changed.notify_all();
+        state.arrived
+    }
+}
+
+/// Whether this says that the machine has no more of something, rather than what it was asked for.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    /// Numbers of Linux: no memory; too many files in the system, in the process; no buffers.
+    const NUMBERS: [i32; 4] = [12, 23, 24, 105];
+
+    error.raw_os_error().is_some_and(|number| NUMBERS.contains(&number))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    #[test]
+    fn this_machine_has_enough() {
+        check().unwrap();
+    }
+
+    /// All threads are there before the first job, and no more come.
+    #[test]
+    fn all_blocking_threads_are_there_from_the_start() {
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().filter(is_blocking).count();
+        let before = threads();
+        let runtime = runtime(Threads::All).unwrap();
+        assert_eq!(threads(), before + THREADS);
+        let barrier = Arc::new(Barrier::new(THREADS));
+        let done = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(async {
+            let mut jobs = JoinSet::new();
+            for _ in 0..THREADS * 3 {
+                let (barrier, done) = (Arc::clone(&barrier), Arc::clone(&done));
+                jobs.spawn_blocking(move || {
+                    barrier.wait();
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            jobs.join_all().await;
+        });
+        assert_eq!(done.load(Ordering::Relaxed), THREADS * 3);
+        assert_eq!(threads(), before + THREADS);
+    }
+
+    fn is_blocking(task: &io::Result<std::fs::DirEntry>) -> bool {
+        let name = std::fs::read_to_string(task.as_ref().unwrap().path().join("comm"));
+        name.is_ok_and(|name| name.trim() == "blocking")
+    }
+
+    #[test]
+    fn a_gate_that_nobody_comes_to_opens() {
+        let gate = Gate::default();
+        assert_eq!(gate.open(0), 0);
+        gate.pass();
+    }
+
+    #[test]
+    fn a_shortage_is_told_from_other_errors() {
+        for (number, is) in [(24, true), (23, true), (12, true), (105, true), (2, false)] {
+            assert_eq!(is_shortage(&io::Error::from_raw_os_error(number)), is, "{number}");
+        }
+        assert!(!is_shortage(&io::Error::other("Too many open files")));
+    }
+
+    #[test]
+    fn each_shortage_in_words() {
+        let too_many = || io::Error::from_raw_os_error(24);
+        let all = [
+            Shortage::Memory,
+            Shortage::Files(too_many()),
+            Shortage::Runtime(too_many()),
+            Shortage::Threads("Resource temporarily unavailable (os error 11)".to_owned()),
+        ];
+        insta::assert_snapshot!(all.map(|shortage| format!("error: {shortage}")).join("\n"));
+    }
+}
