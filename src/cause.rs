@@ -2,9 +2,13 @@
 
 use std::io::{self, ErrorKind};
 
+use crate::resources;
+
 /// Why the system refuses something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
+    /// The machine has no more of what that needs: files, threads, memory.
+    Shortage,
     /// There is no such file or device.
     Missing,
     /// This user may not.
@@ -37,6 +41,7 @@ impl From<&io::Error> for Cause {
             return cause;
         }
         match error.kind() {
+            _ if resources::is_shortage(error) => Self::Shortage,
             ErrorKind::NotFound => Self::Missing,
             ErrorKind::PermissionDenied => Self::Denied,
             ErrorKind::ResourceBusy | ErrorKind::WouldBlock => Self::Busy,

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::config::Secret;
+use crate::hosts;
 
 /// Far more than any answer that is asked for here.
 const LONGEST: usize = 64 * 1024;
@@ -107,7 +108,9 @@ pub async fn get(
 
 async fn ask(server: &Server, path: &str, token: Option<&Secret>) -> Result<Answer, FetchError> {
     let request = request(server, path, token).map_err(broken)?;
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await;
+    let addresses = hosts::look_up(&server.host, server.port).await;
+    let addresses = addresses.map_err(|error| FetchError::Connect(io::Error::other(error)))?;
+    let stream = TcpStream::connect(&addresses[..]).await;
     let stream = TokioIo::new(stream.map_err(FetchError::Connect)?);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(stream).await.map_err(broken)?;

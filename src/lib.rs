@@ -19,6 +19,7 @@ pub mod file;
 pub mod guard;
 pub mod highres;
 pub mod history;
+pub mod hosts;
 pub mod identity;
 pub mod inbox;
 pub mod line;

@@ -13,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::cause::Cause;
-use crate::words::RunsAs;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,6 +22,9 @@ use tracing::debug;
 
 pub use self::ports::{LocalPort, local_ports};
 pub use self::turns::{SharedPort, Turn, Turns};
+use crate::hosts::{self, HostError};
+use crate::resources;
+use crate::words::RunsAs;
 
 /// A serial server on the local network answers within milliseconds or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -285,8 +287,7 @@ impl Open for Port {
 async fn connect(host: &str, port: NonZeroU16) -> Result<Connection, OpenError> {
     let begun = Instant::now();
     let end = begun.checked_add(CONNECT_TIMEOUT).unwrap_or(begun);
-    let looking_up = tokio::net::lookup_host((host, port.get()));
-    let addresses: Vec<_> = within(end, host, looking_up).await?.collect();
+    let addresses = within(end, host, hosts::look_up(host, port.get())).await?;
     let stream = tokio::time::timeout_at(end, TcpStream::connect(&addresses[..]))
         .await
         .map_err(|_| OpenError::NoConnection)?
@@ -300,15 +301,14 @@ async fn connect(host: &str, port: NonZeroU16) -> Result<Connection, OpenError> 
 async fn within<A>(
     end: Instant,
     host: &str,
-    looking_up: impl Future<Output = io::Result<A>>,
+    looking_up: impl Future<Output = Result<A, HostError>>,
 ) -> Result<A, OpenError> {
     let host = host.to_owned();
     match tokio::time::timeout_at(end, looking_up).await {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) if Cause::from(&error) != Cause::NotLookedUp => {
-            Err(OpenError::HostNotFound { host })
-        }
-        Ok(Err(_)) | Err(_) => Err(OpenError::NotLookedUp { host }),
+        Ok(Err(HostError::NotFound(_))) => Err(OpenError::HostNotFound { host }),
+        Ok(Err(HostError::Shortage(reason))) => Err(OpenError::Shortage { reason }),
+        Ok(Err(HostError::NoAnswer(_))) | Err(_) => Err(OpenError::NotLookedUp { host }),
     }
 }
 
@@ -526,6 +526,12 @@ pub enum OpenError {
         "the connection was ended at once: this looks like an MQTT broker, not like a serial server"
     )]
     Broker,
+    /// This machine is out of files or memory.
+    #[error("the system refuses it: {reason}")]
+    Shortage {
+        /// The system's words.
+        reason: String,
+    },
     /// Anything else.
     #[error("{reason}")]
     Other {
@@ -542,6 +548,7 @@ fn quoted(said: &str) -> String {
 impl OpenError {
     fn from_io(error: &io::Error) -> Self {
         match Cause::from(error) {
+            Cause::Shortage => Self::Shortage { reason: error.to_string() },
             Cause::Missing => Self::Missing,
             Cause::Denied => Self::Denied,
             Cause::Busy => Self::Busy,
@@ -610,6 +617,7 @@ impl OpenError {
                 "Use the port on which the serial server hands on the serial line; its own page or its \
                  manual says which."
             }
+            (Self::Shortage { .. }, _) => resources::HINT,
             (Self::Other { .. }, _) => {
                 "Unplug the head or the serial server, and plug it in again."
             }
@@ -625,6 +633,11 @@ impl From<tokio_serial::Error> for OpenError {
             // and a device file may outlive its device.
             _ if error.description == "Operation not permitted" => Self::Denied,
             _ if error.description.starts_with("No such device") => Self::Missing,
+            _ if error.description.starts_with("Too many open files")
+                || error.description == "Out of memory" =>
+            {
+                Self::Shortage { reason: error.description }
+            }
             // What the system says of a device that is no terminal.
             _ if error.description.contains("typewriter")
                 || error.description.contains("ioctl") =>
@@ -655,17 +668,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_name_server_that_is_silent_is_told_from_a_host_that_is() {
         let end = Instant::now() + CONNECT_TIMEOUT;
-        let silent = within(end, "meter.local", std::future::pending::<io::Result<()>>()).await;
+        let silent = std::future::pending::<Result<(), HostError>>();
+        let silent = within(end, "meter.local", silent).await;
         assert_eq!(silent, Err(OpenError::NotLookedUp { host: "meter.local".to_owned() }));
         assert_eq!(Instant::now(), end);
-        let said = async |words: &str| {
-            let words = format!("failed to lookup address information: {words}");
-            within(end, "meter.local", async { Err::<(), _>(io::Error::other(words)) }).await
+        let said = async |error: fn(String) -> HostError| {
+            within(end, "meter.local", async { Err::<(), _>(error("words".to_owned())) }).await
         };
-        let no_network = said("Temporary failure in name resolution").await;
-        assert_eq!(no_network, silent);
-        let unknown = said("Name or service not known").await;
+        assert_eq!(said(HostError::NoAnswer).await, silent);
+        let unknown = said(HostError::NotFound).await;
         assert_eq!(unknown, Err(OpenError::HostNotFound { host: "meter.local".to_owned() }));
+        let shortage = said(HostError::Shortage).await;
+        assert_eq!(shortage, Err(OpenError::Shortage { reason: "words".to_owned() }));
     }
 
     #[test]
@@ -758,6 +772,8 @@ mod tests {
         assert_eq!(error("Operation not permitted"), OpenError::Denied);
         assert_eq!(error("No such device or address"), OpenError::Missing);
         assert_eq!(error("Not a typewriter"), OpenError::NotSerial);
+        let reason = "Too many open files".to_owned();
+        assert_eq!(error("Too many open files"), OpenError::Shortage { reason });
         assert_eq!(error("I/O error"), OpenError::Other { reason: "I/O error".to_owned() });
     }
 

@@ -897,6 +897,7 @@ fn every_trouble_says_what_to_do() {
         OpenError::Unwanted { said: "Port already in use".to_owned() },
         OpenError::WebPage,
         OpenError::Broker,
+        OpenError::Shortage { reason: "Too many open files (os error 24)".to_owned() },
         OpenError::Other { reason: "odd".to_owned() },
     ];
     let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];

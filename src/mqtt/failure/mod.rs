@@ -10,6 +10,7 @@ use rumqttc::{
 
 use crate::advice::{Advice, Sentence, sentence};
 use crate::cause::Cause;
+use crate::resources;
 use crate::config::keys;
 
 /// How far the connection had come when it failed.
@@ -179,6 +180,7 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
             "."
         ]),
         Cause::Ended | Cause::Broken => closed(stage),
+        Cause::Shortage => Advice::new(format!("{error}.")).then(sentence![resources::HINT]),
         Cause::Unreachable => Advice::new("its address cannot be reached.").then(sentence![
             "Check ",
             &keys::HOST,
@@ -221,6 +223,7 @@ mod tests {
             .chain(kinds.into_iter().map(|kind| ConnectionError::Io(kind.into())))
             .chain([
                 ConnectionError::Io(lookup),
+                ConnectionError::Io(io::Error::from_raw_os_error(24)),
                 ConnectionError::NetworkTimeout,
                 ConnectionError::NotConnAck(Packet::PingReq),
                 ConnectionError::MqttState(StateError::AwaitPingResp),
