@@ -8,6 +8,7 @@
 mod actions;
 mod api;
 mod chart;
+mod desk;
 mod events;
 mod guard;
 mod language;
@@ -17,6 +18,7 @@ mod page;
 mod past;
 mod ports;
 
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
@@ -49,15 +51,16 @@ use tracing::{Level, debug, info, warn};
 
 use self::actions::Action;
 use self::api::Now;
+use self::desk::{Busy, Desk};
 pub use self::guard::Visitors;
 use self::language::Language;
 use self::memory::Cache;
 use self::page::Look;
 use self::ports::Ports;
 use crate::cause::Cause;
-use crate::history;
 use crate::news::News;
 use crate::status::Board;
+use crate::{history, hosts, resources};
 
 /// Where the page is in an add-on: Home Assistant asks from its own network.
 pub const IN_ADD_ON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT);
@@ -132,7 +135,7 @@ pub async fn run(
         loop {
             let now = *address.borrow_and_update();
             let serving = async {
-                let Some(address) = now else { return std::future::pending().await };
+                let Some(address) = now else { return pending().await };
                 let listener = listen(address).await;
                 serve(listener, &site).await;
             };
@@ -149,45 +152,78 @@ pub async fn run(
 /// Waits until the page is to be somewhere else.
 async fn changed(address: &mut watch::Receiver<Option<SocketAddr>>, before: Option<SocketAddr>) {
     if address.wait_for(|now| *now != before).await.is_err() {
-        std::future::pending::<()>().await;
+        pending::<()>().await;
     }
 }
 
 /// Says where others find the page, for as long as it is told where that is. Where it is at all
 /// addresses of this machine, it is the one by which this machine is seen at the broker.
 pub async fn find(
-    mut address: watch::Receiver<Option<SocketAddr>>,
+    address: watch::Receiver<Option<SocketAddr>>,
     broker: (String, u16),
+    found: watch::Sender<Option<String>>,
+) {
+    let seen = move || {
+        let broker = broker.clone();
+        async move { seen_at(&broker).await }
+    };
+    find_by(address, seen, found).await;
+}
+
+/// Does so; `seen` says by which address this machine is seen.
+async fn find_by<S: Future<Output = io::Result<IpAddr>>>(
+    mut address: watch::Receiver<Option<SocketAddr>>,
+    seen: impl Fn() -> S,
     found: watch::Sender<Option<String>>,
 ) {
     loop {
         let now = *address.borrow_and_update();
+        let mut again = None;
         let reached = match now {
-            Some(address) if address.ip().is_unspecified() => seen_at(&broker).await,
+            Some(address) if address.ip().is_unspecified() => match seen().await {
+                Ok(reached) => Some(reached),
+                Err(error) => {
+                    debug!("Others may not find the page, trying again: {error}.");
+                    again = Some(PAUSE);
+                    None
+                }
+            },
             Some(address) => Some(address.ip()),
             None => None,
         };
         let port = now.map_or(PORT, |address| address.port());
         // Nobody else gets to this machine by its address for itself.
         let reached = reached.filter(|ip| !ip.to_canonical().is_loopback());
-        found.send_replace(reached.map(|ip| format!("http://{}", SocketAddr::new(ip, port))));
-        if address.changed().await.is_err() {
-            return;
+        let page = reached.map(|ip| format!("http://{}", SocketAddr::new(ip, port)));
+        found.send_if_modified(|known| {
+            let is_new = *known != page;
+            *known = page;
+            is_new
+        });
+        let pause = async {
+            match again {
+                Some(pause) => sleep(pause).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = pause => {}
+            changed = address.changed() => if changed.is_err() { return },
         }
     }
 }
 
 /// This machine's address on the way to another one. Nothing is sent there.
-async fn seen_at(there: &(String, u16)) -> Option<IpAddr> {
-    let (host, port) = (there.0.as_str(), there.1);
-    let there = tokio::net::lookup_host((host, port)).await.ok()?.next()?;
+async fn seen_at((host, port): &(String, u16)) -> io::Result<IpAddr> {
+    let there = hosts::look_up(host, *port).await.map_err(io::Error::other)?;
+    let there = *there.first().ok_or(io::ErrorKind::NotFound)?;
     let any = match there.ip() {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    let socket = UdpSocket::bind((any, 0)).await.ok()?;
-    socket.connect(there).await.ok()?;
-    Some(socket.local_addr().ok()?.ip())
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(there).await?;
+    Ok(socket.local_addr()?.ip())
 }
 
 async fn listen(address: SocketAddr) -> TcpListener {
@@ -229,6 +265,7 @@ fn unavailable_words(error: &io::Error) -> String {
         Cause::Denied => "this user may not use this port. Set `web.listen` to one from \
                                             1024 on"
             .to_owned(),
+        Cause::Shortage => format!("{error}. {}", resources::HINT),
         _ => error.to_string(),
     }
 }
@@ -243,12 +280,22 @@ async fn serve_by(router: Router, listener: TcpListener, visitors: Visitors) {
     let seats = Arc::new(Semaphore::new(MOST));
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
     let open = Arc::new(Semaphore::new(MOST_OPEN));
+    let mut told = false;
     loop {
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                debug!("The status page cannot be asked: {error}.");
+                if resources::is_shortage(&error) && !told {
+                    told = true;
+                    warn!(
+                        "The status page cannot be asked: {error}. {} Trying again until it works; \
+                         this is said only once.",
+                        resources::HINT
+                    );
+                } else {
+                    debug!("The status page cannot be asked: {error}.");
+                }
                 sleep(BREATH).await;
                 continue;
             }
@@ -312,10 +359,21 @@ fn refusing() -> Router {
 }
 
 /// What is looked up once for all who look.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Shared {
     memories: Cache,
     ports: Ports,
+    readings: Desk,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self::by(Desk::readings(), Desk::ports())
+    }
+
+    fn by(readings: Desk, ports: Desk) -> Self {
+        Self { memories: Cache::new(readings.clone()), ports: Ports::new(ports), readings }
+    }
 }
 
 /// What can be asked to be done: each is a POST.
@@ -349,6 +407,10 @@ fn views() -> [(&'static str, MethodRouter<Site>); 13] {
 }
 
 fn router(site: &Site) -> Router {
+    router_with(site, Shared::new())
+}
+
+fn router_with(site: &Site, shared: Shared) -> Router {
     let visitors = site.visitors;
     let act = |action| {
         post(move |State(site): State<Site>, form: Result<Form<_>, FormRejection>| async move {
@@ -365,7 +427,7 @@ fn router(site: &Site) -> Router {
         .layer(middleware::from_fn(move |guest, request, next| {
             check(visitors, guest, request, next)
         }))
-        .layer(Extension(Shared::default()))
+        .layer(Extension(shared))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(site.clone())
 }
@@ -389,8 +451,10 @@ async fn show(
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look(&site, &shared, query, &headers).await;
-    answered(HTML, page::render(&site.board, look))
+    match look(&site, &shared, query, &headers).await {
+        Ok(look) => answered(HTML, page::render(&site.board, look)),
+        Err(busy) => later(&busy),
+    }
 }
 
 /// What of the page changes.
@@ -400,8 +464,10 @@ async fn part(
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look(&site, &shared, query, &headers).await;
-    answered(HTML, page::parts(&site.board, look))
+    match look(&site, &shared, query, &headers).await {
+        Ok(look) => answered(HTML, page::parts(&site.board, look)),
+        Err(busy) => later(&busy),
+    }
 }
 
 /// What a visitor wants to see, and in which language. Of a level that there is not, all is shown.
@@ -410,19 +476,19 @@ async fn look(
     shared: &Shared,
     query: Result<Query<Lines>, QueryRejection>,
     headers: &HeaderMap,
-) -> Look {
+) -> Result<Look, Busy> {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
     let level = query.ok().and_then(|Query(Lines { level })| level_of(&level?));
     let Now { wall, .. } = site.now();
     let (ports, memories) =
         tokio::join!(shared.ports.look(&site.board), shared.memories.look(site, &wall));
-    Look {
+    Ok(Look {
         language: Language::accepted(accepted),
         level: level.unwrap_or(Level::TRACE),
-        ports,
+        ports: ports?,
         memories,
         now: wall,
-    }
+    })
 }
 
 /// Server-sent events.
@@ -499,22 +565,30 @@ async fn metrics(State(site): State<Site>) -> Response {
 }
 
 async fn state(State(site): State<Site>, Extension(shared): Extension<Shared>) -> Response {
-    let ports = shared.ports.look(&site.board).await;
-    answered(JSON, api::state(&site.board, ports, &site.now()))
+    match shared.ports.look(&site.board).await {
+        Ok(ports) => answered(JSON, api::state(&site.board, ports, &site.now())),
+        Err(busy) => later(&busy),
+    }
 }
 
 async fn past(
     State(site): State<Site>,
+    Extension(shared): Extension<Shared>,
     query: Result<Query<past::Wanted>, QueryRejection>,
 ) -> Response {
     const WORDS: &str = "Which value? Send `meter` (its number) and `parameter` (its name).\n";
     let Ok(Query(wanted)) = query else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };
-    match past::answer(&site, wanted).await {
+    match past::answer(&site, &shared.readings, wanted).await {
         Ok(json) => with_headers(StatusCode::OK, JSON, json),
         Err(past::Refusal(status, words)) => with_headers(status, TEXT, words),
     }
+}
+
+/// What takes too long is tried again by whoever asks.
+fn later(busy: &Busy) -> Response {
+    with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{busy}\n"))
 }
 
 fn answered(kind: &'static str, made: Result<String, impl std::fmt::Display>) -> Response {
@@ -554,6 +628,7 @@ fn with_headers(status: StatusCode, kind: &'static str, body: impl Into<Body>) -
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use kmp::register::RegisterId;
     use serde_json::Value;
@@ -569,6 +644,14 @@ mod tests {
     fn site() -> Site {
         let clock = || "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
         Site { board: Board::default(), history: None, visitors: Visitors::HomeAssistant, clock }
+    }
+
+    async fn start_by(router: Router) -> (SocketAddr, JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve_by(router, listener, Visitors::Anybody));
+        (address, serving)
     }
 
     async fn start(site: Site) -> (SocketAddr, JoinSet<()>) {
@@ -744,18 +827,18 @@ mod tests {
         // So that the log is not empty.
         let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), "one".to_owned());
         board.log().add(LogLine { time, level: Level::ERROR, text });
-        let (address, _serving) = start(site).await;
+        let (address, _serving) = start(site.clone()).await;
         let (near, far) = ("Host: x\r\nOrigin: http://x\r\n", "Host: x\r\nOrigin: http://y\r\n");
         let mut seen: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        let mut ask = async |(method, path): &(String, String), query, headers, form| {
+        let mut ask = async |at, (method, path): &(String, String), query, headers, form| {
             let head = format!("{method} {path}{query} HTTP/1.1\r\n{headers}");
-            let (status, kind) = asked(address, &head, form).await;
+            let (status, kind) = asked(at, &head, form).await;
             let statuses = seen.entry((method.clone(), path.clone())).or_default();
             let known = statuses.entry(status).or_insert_with(|| kind.clone());
             assert_eq!(*known, kind, "{head}");
         };
         for of @ (method, path) in &all {
-            ask(of, "", "Host: x.example\r\n", "").await;
+            ask(address, of, "", "Host: x.example\r\n", "").await;
             if method == "GET" {
                 for query in [
                     "",
@@ -764,15 +847,15 @@ mod tests {
                     "?meter=3&parameter=x",
                     "?meter=3&parameter=energy&to=x",
                 ] {
-                    ask(of, query, "Host: x\r\n", "").await;
+                    ask(address, of, query, "Host: x\r\n", "").await;
                 }
             } else {
                 // The second time it is busy.
                 let meter = if path.starts_with("/scan") { "meter=4" } else { "meter=3" };
                 for form in [meter, meter, "meter=5", "meter=x"] {
-                    ask(of, "", near, form).await;
+                    ask(address, of, "", near, form).await;
                 }
-                ask(of, "", far, meter).await;
+                ask(address, of, "", far, meter).await;
             }
             let other = if method == "GET" { "POST" } else { "GET" };
             let (status, _) =
@@ -797,8 +880,13 @@ mod tests {
             }
             open.push(stream);
         }
+        // And where nothing can be looked up.
+        let shared = Shared::by(Desk::closed(), Desk::closed());
+        let (busy, _serving_too) = start_by(router_with(&site, shared)).await;
         for of in all.iter().filter(|(method, _)| method == "GET") {
-            ask(of, "?meter=3&parameter=energy", "Host: x\r\n", "").await;
+            for address in [address, busy] {
+                ask(address, of, "?meter=3&parameter=energy", "Host: x\r\n", "").await;
+            }
         }
         assert_eq!(seen, described);
     }
@@ -948,6 +1036,51 @@ mod tests {
         timeout(PATIENCE, finding).await.unwrap().unwrap();
     }
 
+    /// At the start the network may not be there yet.
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_not_known_yet_is_found_later() {
+        let all = "0.0.0.0:8099".parse().unwrap();
+        let (_sender, address) = watch::channel(Some(all));
+        let (found, mut page) = watch::channel(None);
+        let asked = AtomicUsize::new(0);
+        let seen = || async {
+            if asked.fetch_add(1, Ordering::Relaxed) < 3 {
+                return Err(io::ErrorKind::NetworkUnreachable.into());
+            }
+            Ok(IpAddr::from([192, 168, 1, 5]))
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            () = find_by(address, seen, found) => {}
+            changed = page.changed() => changed.unwrap(),
+        }
+        assert_eq!(begun.elapsed(), 3 * PAUSE);
+        assert_eq!(page.borrow().as_deref(), Some("http://192.168.1.5:8099"));
+    }
+
+    /// A page without charts helps more than none; without its ports it would not be true.
+    #[tokio::test]
+    async fn what_cannot_be_looked_up_is_not_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = past::tests::site(folder.path());
+        let history = "/api/v1/history?meter=3&parameter=energy";
+        let paths = ["/", "/part", "/api/v1/state", history, HEALTH, "/metrics"];
+        let by = async |readings: &Desk, ports: &Desk| {
+            let router = router_with(&site, Shared::by(readings.clone(), ports.clone()));
+            let (address, _serving) = start_by(router).await;
+            let mut all = Vec::new();
+            for path in paths {
+                all.push(status(address, path).await);
+            }
+            all
+        };
+        let (readings, ports, none) = (Desk::readings(), Desk::ports(), Desk::closed());
+        assert_eq!(by(&readings, &ports).await, [200; 6]);
+        assert_eq!(by(&none, &ports).await, [200, 200, 200, 503, 200, 200]);
+        assert_eq!(by(&readings, &none).await, [503, 503, 503, 200, 200, 200]);
+        assert_eq!(by(&none, &none).await, [503, 503, 503, 503, 200, 200]);
+    }
+
     #[tokio::test]
     async fn lines_of_the_log_go_by_level() {
         let site = site();
@@ -1018,7 +1151,7 @@ mod tests {
     async fn no_answer_takes_for_ever() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(std::future::pending::<Response>);
+        let router = Router::new().fallback(pending::<Response>);
         let mut serving = JoinSet::new();
         serving.spawn(serve_by(router, listener, Visitors::HomeAssistant));
         assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");

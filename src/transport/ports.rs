@@ -3,8 +3,10 @@
 //!
 //! The library for serial ports could list them too, but ends the program where `/sys` is not there.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::resources;
 
 /// A serial port of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,15 +21,14 @@ pub struct LocalPort {
 }
 
 /// The serial ports that exist, by name. Reads files in `/sys`, `/dev` and `/proc`, which may take a
-/// moment.
-#[must_use]
-pub fn local_ports() -> Vec<LocalPort> {
+/// moment. The error is that no more files can be opened.
+pub fn local_ports() -> io::Result<Vec<LocalPort>> {
     list(Path::new("/"))
 }
 
 /// The same of the system under this folder.
-fn list(root: &Path) -> Vec<LocalPort> {
-    let mut ports: Vec<PathBuf> = entries(&root.join("sys/class/tty"))
+fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
+    let mut ports: Vec<PathBuf> = entries(&root.join("sys/class/tty"))?
         .into_iter()
         .filter(|tty| is_there(tty))
         .filter_map(|tty| Some(root.join("dev").join(tty.file_name()?)))
@@ -35,16 +36,16 @@ fn list(root: &Path) -> Vec<LocalPort> {
         .collect();
     ports.sort();
     if ports.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let names = entries(&root.join("dev/serial/by-id"));
-    let held = held(&root.join("proc"));
+    let names = entries(&root.join("dev/serial/by-id"))?;
+    let held = held(&root.join("proc"))?;
     let port = |path: PathBuf| {
         let leads_here = |name: &&PathBuf| name.canonicalize().is_ok_and(|found| found == path);
         let by_id = names.iter().find(leads_here).cloned();
         LocalPort { is_held: held.contains(&path), path, by_id }
     };
-    ports.into_iter().map(port).collect()
+    Ok(ports.into_iter().map(port).collect())
 }
 
 /// Whether there is hardware behind a terminal; for ports that a computer might have had, Linux makes
@@ -57,7 +58,7 @@ fn is_there(tty: &Path) -> bool {
 }
 
 /// What other processes have open in `/dev`.
-fn held(proc: &Path) -> Vec<PathBuf> {
+fn held(proc: &Path) -> io::Result<Vec<PathBuf>> {
     let own = std::process::id().to_string();
     let is_other = |process: &PathBuf| {
         process
@@ -65,16 +66,22 @@ fn held(proc: &Path) -> Vec<PathBuf> {
             .and_then(|name| name.to_str())
             .is_some_and(|name| name != own && name.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let processes = entries(proc).into_iter().filter(is_other);
-    let handles = processes.flat_map(|process| entries(&process.join("fd")));
-    let open = handles.filter_map(|handle| fs::read_link(handle).ok());
-    open.filter(|path| path.components().any(|part| part.as_os_str() == "dev")).collect()
+    let mut held = Vec::new();
+    for process in entries(proc)?.into_iter().filter(is_other) {
+        let handles = entries(&process.join("fd"))?;
+        let open = handles.into_iter().filter_map(|handle| fs::read_link(handle).ok());
+        held.extend(open.filter(|path| path.components().any(|part| part.as_os_str() == "dev")));
+    }
+    Ok(held)
 }
 
-/// What is in a folder; nothing where it cannot be read.
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+/// What is in a folder; nothing where this user may not look, or it is not there any more.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
+        Err(error) if resources::is_shortage(&error) => Err(error),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +94,7 @@ mod tests {
     fn ports_are_found_without_being_opened() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        assert_eq!(list(&root), []);
+        assert_eq!(list(&root).unwrap(), []);
         let make = |path: &str| fs::create_dir_all(root.join(path)).unwrap();
         let link = |to: &str, name: &str| symlink(root.join(to), root.join(name)).unwrap();
         make("dev/serial/by-id");
@@ -122,6 +129,6 @@ mod tests {
             port("ttyUSB0", None, true),
             port("ttyUSB1", Some("serial/by-id/usb-FTDI-if00-port0"), false),
         ];
-        assert_eq!(list(&root), expected);
+        assert_eq!(list(&root).unwrap(), expected);
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::ZonedDateTime;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::Site;
+use super::desk::Desk;
 use crate::history::{Kept, MeterKey, Point, Reader, Trouble, Used};
 
 /// So many days are drawn.
@@ -60,8 +60,11 @@ pub(super) struct Curve {
 pub(super) type Memories = Arc<Vec<(usize, Memory)>>;
 
 /// What was read last, and of what moment it is.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cache(Arc<Mutex<Option<(Moment, Memories)>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Cache {
+    known: Arc<Mutex<Option<(Moment, Memories)>>>,
+    desk: Desk,
+}
 
 /// Another one has other readings, or may have.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,8 +76,13 @@ struct Moment {
 }
 
 impl Cache {
+    /// The disk is read at this desk.
+    pub(super) fn new(desk: Desk) -> Self {
+        Self { known: Arc::default(), desk }
+    }
+
     /// What there is to draw at this time; nothing of a meter whose readings cannot be read, which
-    /// the board tells of.
+    /// the board tells of, or not in time.
     pub(super) async fn look(&self, site: &Site, now: &ZonedDateTime) -> Memories {
         let Some(reader) = site.history.clone() else {
             return Memories::default();
@@ -87,7 +95,7 @@ impl Cache {
         let step = now.timestamp().as_second().div_euclid(FRESH_SECS);
         let moment = Moment { polled: polled.collect(), step };
         // Who comes meanwhile waits, rather than reading the same.
-        let mut known = self.0.lock().await;
+        let mut known = self.known.lock().await;
         if let Some((of, memories)) = &*known
             && *of == moment
         {
@@ -96,7 +104,7 @@ impl Cache {
         let keys = meters.into_iter().filter_map(|meter| Some((meter.number, meter.key?)));
         let keys: Vec<(usize, MeterKey)> = keys.collect();
         let now = now.clone();
-        let reading = spawn_blocking(move || {
+        let reading = self.desk.run(move || {
             let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, &now) {
                 Ok(memory) => Some((*number, memory)),
                 Err(trouble) => {
@@ -106,7 +114,9 @@ impl Cache {
             };
             keys.iter().filter_map(of).collect()
         });
-        let memories = Memories::new(reading.await.unwrap_or_default());
+        let read = reading.await.inspect_err(|busy| debug!("There are no charts: {busy}"));
+        // Kept like any other, so that those who come soon do not wait as long.
+        let memories = Memories::new(read.unwrap_or_default());
         *known = Some((moment, Arc::clone(&memories)));
         memories
     }
@@ -311,7 +321,7 @@ mod tests {
         board.meter(0, |meter| meter.key = Some(key));
         let (visitors, clock) = (Visitors::HomeAssistant, now as fn() -> ZonedDateTime);
         let site = Site { board: board.clone(), history: Some(reader), visitors, clock };
-        let cache = Cache::default();
+        let cache = Cache::new(Desk::readings());
         let first = cache.look(&site, &now()).await;
         assert_eq!(first.len(), 1);
         assert!(Arc::ptr_eq(&first, &cache.look(&site, &now()).await));
@@ -329,6 +339,65 @@ mod tests {
     async fn without_a_history_nothing_is_drawn() {
         let (visitors, clock) = (Visitors::HomeAssistant, now as fn() -> ZonedDateTime);
         let site = Site { board: Board::default(), history: None, visitors, clock };
-        assert!(Cache::default().look(&site, &now()).await.is_empty());
+        assert!(Cache::new(Desk::readings()).look(&site, &now()).await.is_empty());
+    }
+
+    /// Readings are kept, and pages and answers are made of them, whatever time the clock says.
+    #[tokio::test]
+    async fn what_is_drawn_at_the_end_of_the_calendar() {
+        use super::super::page::{self, Look};
+        use super::super::{Language, Now, api, metrics};
+        use crate::status::{LastPoll, LineQuality, MeterState};
+
+        let key = MeterKey::new(None, None);
+        let board = Board::default();
+        let interval = Duration::from_secs(300);
+        board.set_meters(vec![(0, MeterState::new("a".to_owned(), "b".to_owned(), interval))]);
+        for now in crate::logging::ends::times() {
+            let history = History::start(None, &now);
+            let reader = history.reader();
+            for minutes in [90, 60, 30, 1, 0] {
+                let time = now.timestamp().saturating_sub(minutes.minutes()).unwrap();
+                let value = Decimal::from(1000 - minutes);
+                history.note(
+                    &key,
+                    time,
+                    &[noted("power", value, "W", false), noted("energy", value, "kWh", true)],
+                );
+            }
+            // In memory, it is gone with what keeps it.
+            let memory = loop {
+                let memory = read(&reader, &key, &now).unwrap();
+                let points = memory.power.as_ref().map(|power| power.points.len());
+                if points.is_some() {
+                    break memory;
+                }
+                tokio::task::yield_now().await;
+            };
+            let at = Instant::now();
+            board.meter(0, |meter| {
+                meter.last = Some(LastPoll { at, answered: true, trouble: None });
+                meter.since = at.checked_sub(interval);
+                meter.next_poll = at.checked_add(interval);
+                meter.line = LineQuality::default().on(now.date());
+            });
+            let wall = Now { wall: now.clone(), at };
+            assert!(api::state(&board, Vec::new(), &wall).unwrap().contains("next_poll"));
+            metrics::text(&board, &wall).unwrap();
+            let look = Look {
+                language: Language::accepted(None),
+                level: tracing::Level::TRACE,
+                ports: Vec::new(),
+                memories: Arc::new(vec![(0, memory)]),
+                now: now.clone(),
+            };
+            assert!(page::render(&board, look).unwrap().contains("</html>"), "{now}");
+            for range in [(Timestamp::MIN, Timestamp::MAX), (now.timestamp(), now.timestamp())] {
+                reader.readings(&key, "power", range).unwrap();
+                reader.hours(&key, "power", range).unwrap();
+                reader.days(&key, "power", range).unwrap();
+            }
+            history.close();
+        }
     }
 }

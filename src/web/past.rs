@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Site;
+use super::desk::Desk;
 use crate::history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
 use crate::payload::exact;
 use crate::words::capital;
@@ -67,7 +68,7 @@ struct PointJson {
 }
 
 /// What was read of a value.
-pub(super) async fn answer(site: &Site, wanted: Wanted) -> Result<String, Refusal> {
+pub(super) async fn answer(site: &Site, desk: &Desk, wanted: Wanted) -> Result<String, Refusal> {
     let now = (site.clock)();
     let meters = site.board.meters();
     let meter = meters.into_iter().find(|meter| meter.number == wanted.meter);
@@ -81,7 +82,7 @@ pub(super) async fn answer(site: &Site, wanted: Wanted) -> Result<String, Refusa
     let reading = {
         let wanted = wanted.clone();
         // The disk may let it wait.
-        tokio::task::spawn_blocking(move || read(&reader, &key, &wanted, (from, to), &now))
+        desk.run(move || read(&reader, &key, &wanted, (from, to), &now))
     };
     let json = match reading.await {
         Ok(Ok(Some(json))) => json,
@@ -90,7 +91,7 @@ pub(super) async fn answer(site: &Site, wanted: Wanted) -> Result<String, Refusa
             let words = capital(&trouble.to_string());
             return Err(unavailable(&format!("{words}. {}", trouble.hint())));
         }
-        Err(error) => return Err(unavailable(&error.to_string())),
+        Err(busy) => return Err(unavailable(&busy.to_string())),
     };
     serde_json::to_string(&json).map_err(|error| unavailable(&error.to_string()))
 }
@@ -218,7 +219,7 @@ pub(super) mod tests {
         let site = site(folder.path());
         let mut shown = Vec::new();
         for step in [Step::Reading, Step::Hour, Step::Day] {
-            let json = answer(&site, wanted(3, "energy", step)).await.unwrap();
+            let json = answer(&site, &Desk::readings(), wanted(3, "energy", step)).await.unwrap();
             assert_eq!(faults("History", &json), [""; 0], "{json}");
             shown.push(json.replace("},", "},\n"));
         }
@@ -227,7 +228,7 @@ pub(super) mod tests {
             to: Some("2026-11-24T08:15:00Z".to_owned()),
             ..wanted(3, "temp1", Step::Reading)
         };
-        let json = answer(&site, some).await.unwrap();
+        let json = answer(&site, &Desk::readings(), some).await.unwrap();
         assert_eq!(faults("History", &json), [""; 0], "{json}");
         shown.push(json);
         insta::assert_snapshot!(shown.join("\n"));
@@ -238,7 +239,9 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let site = site(folder.path());
         let status = async |site: &Site, wanted| {
-            answer(site, wanted).await.map_or_else(|refusal| refusal.0.as_u16(), |_| 200)
+            answer(site, &Desk::readings(), wanted)
+                .await
+                .map_or_else(|refusal| refusal.0.as_u16(), |_| 200)
         };
         assert_eq!(status(&site, wanted(3, "temp1", Step::Reading)).await, 200);
         assert_eq!(status(&site, wanted(3, "temp2", Step::Reading)).await, 404);
@@ -248,5 +251,22 @@ pub(super) mod tests {
         assert_eq!(status(&site, odd).await, 400);
         let none = Site { history: None, ..site };
         assert_eq!(status(&none, wanted(3, "temp1", Step::Reading)).await, 404);
+    }
+
+    /// Whoever asks may ask for any time.
+    #[tokio::test]
+    async fn any_time_can_be_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = site(folder.path());
+        let times = [Timestamp::MIN, Timestamp::MAX].map(|time| time.to_string());
+        for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            for step in [Step::Reading, Step::Hour, Step::Day] {
+                let (from, to) = (Some(times[from].clone()), Some(times[to].clone()));
+                let all = Wanted { from, to: to.clone(), ..wanted(3, "energy", step) };
+                answer(&site, &Desk::readings(), all).await.unwrap();
+                let day = Wanted { to, ..wanted(3, "energy", step) };
+                answer(&site, &Desk::readings(), day).await.unwrap();
+            }
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::desk::{Busy, Desk};
 use super::events;
 use crate::status::{Board, PortInfo};
 use crate::transport::{self, LocalPort};
@@ -21,29 +21,36 @@ const FRESH: Duration = events::EACH;
 type Found = Arc<Vec<LocalPort>>;
 
 /// What was found last, and when.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ports(Arc<Mutex<Option<(Instant, Found)>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Ports {
+    known: Arc<Mutex<Option<(Instant, Found)>>>,
+    desk: Desk,
+}
 
 impl Ports {
-    /// The ports that exist, and what each is used for.
-    pub(super) async fn look(&self, board: &Board) -> Vec<PortInfo> {
-        let found = self.found().await;
-        used(&found, board)
+    /// They are looked up at this desk.
+    pub(super) fn new(desk: Desk) -> Self {
+        Self { known: Arc::default(), desk }
     }
 
-    async fn found(&self) -> Found {
+    /// The ports that exist, and what each is used for.
+    pub(super) async fn look(&self, board: &Board) -> Result<Vec<PortInfo>, Busy> {
+        let found = self.found().await?;
+        Ok(used(&found, board))
+    }
+
+    async fn found(&self) -> Result<Found, Busy> {
         // Who comes meanwhile waits, rather than looking for the same.
-        let mut known = self.0.lock().await;
+        let mut known = self.known.lock().await;
         if let Some((at, found)) = &*known
             && at.elapsed() < FRESH
         {
-            return Arc::clone(found);
+            return Ok(Arc::clone(found));
         }
         // A file system may hang, and this is the one thread that there is.
-        let found = spawn_blocking(transport::local_ports).await.unwrap_or_default();
-        let found = Arc::new(found);
+        let found = Arc::new(self.desk.run(transport::local_ports).await??);
         *known = Some((Instant::now(), Arc::clone(&found)));
-        found
+        Ok(found)
     }
 }
 
@@ -78,10 +85,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_pages_look_once() {
-        let ports = Ports::default();
-        let first = ports.found().await;
-        assert!(Arc::ptr_eq(&first, &ports.found().await));
+        let ports = Ports::new(Desk::ports());
+        let first = ports.found().await.unwrap();
+        assert!(Arc::ptr_eq(&first, &ports.found().await.unwrap()));
         advance(Duration::from_secs(1)).await;
-        assert!(!Arc::ptr_eq(&first, &ports.found().await));
+        assert!(!Arc::ptr_eq(&first, &ports.found().await.unwrap()));
     }
 }
