@@ -42,7 +42,7 @@ use crate::back_off::BackOff;
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
 use crate::status::{Board, BrokerState};
-use crate::{resources, tls};
+use crate::tls;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use crate::config::{Tls, file_words};
 use crate::news::News;
-use crate::tls::Stamps;
+use crate::tls::{FileError, Stamps};
 use crate::words::RunsAs;
 
 /// Takes renewed certificates when the next connection is made.
@@ -14,6 +14,8 @@ pub(super) struct Renewal {
     tls: Option<Tls>,
     /// What was looked at last, good or not.
     seen: News<Stamps>,
+    /// What was wrong with it.
+    told: News<FileError>,
     /// What the settings are called.
     runs_as: RunsAs,
 }
@@ -22,7 +24,7 @@ impl Renewal {
     pub(super) fn new(tls: Option<Tls>, runs_as: RunsAs) -> Self {
         let seen = tls.as_ref().map(|tls| News::known(tls.at_start().stamps().clone()));
         let seen = seen.unwrap_or_default();
-        Self { tls, seen, runs_as }
+        Self { tls, seen, told: News::default(), runs_as }
     }
 
     /// Before a connection. Files that are broken, or half of which are renewed, are told once; the
@@ -41,13 +43,22 @@ impl Renewal {
             Ok(ready) => {
                 info!("The certificates for the broker were renewed: the new ones are used.");
                 self.seen = News::known(ready.stamps().clone());
+                self.told.forget();
                 options.set_transport(transport(ready.config()));
             }
-            Err(error) => warn!(
-                "The certificates for the broker have changed, and the new ones cannot be used: \
-                 {}. The earlier ones are used until that is mended.",
-                file_words(&error, self.runs_as)
-            ),
+            Err(error) => {
+                // Files may be as they should be, and no handle is left to read them.
+                if error.may_pass() {
+                    self.seen.forget();
+                }
+                let words = file_words(&error, self.runs_as);
+                if self.told.is_new(error) {
+                    warn!(
+                        "The certificates for the broker have changed, and the new ones cannot be \
+                         used: {words}. The earlier ones are used until that is mended."
+                    );
+                }
+            }
         }
     }
 }

@@ -129,6 +129,14 @@ pub enum Fault {
     NoSystemRoots,
 }
 
+impl FileError {
+    /// Whether it may be gone without a change of the files: the system did not give them.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self.fault, Fault::Unreadable(_) | Fault::NoSystemRoots)
+    }
+}
+
 /// What the client needs for a connection.
 #[derive(Clone)]
 pub struct Ready {

@@ -10,8 +10,8 @@ use rumqttc::{
 
 use crate::advice::{Advice, Sentence, sentence};
 use crate::cause::Cause;
-use crate::resources;
 use crate::config::keys;
+use crate::resources;
 
 /// How far the connection had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
