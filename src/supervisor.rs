@@ -5,10 +5,13 @@
 //! and again whenever the broker cannot be had.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
+use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +21,7 @@ use crate::back_off::BackOff;
 use crate::cause;
 use crate::config::addon_options::{Options, Supplied};
 use crate::config::{Broker, Secret};
-use crate::fetch::{self, Answer, FetchError, Server};
+use crate::http::{self, Answer, HttpError};
 use crate::news::News;
 use crate::poll::Complaint;
 use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
@@ -38,6 +41,30 @@ const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs
 /// What is usual when the machine starts is trouble when it lasts.
 const USUALLY: Duration = Duration::from_secs(3 * 60);
 
+/// The address of a Supervisor: `http://` with a host and maybe a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server(Url);
+
+impl FromStr for Server {
+    type Err = NoServer;
+
+    fn from_str(text: &str) -> Result<Self, NoServer> {
+        let url: Url = text.parse().map_err(|_| NoServer)?;
+        let is_server = url.scheme() == "http"
+            && url.path() == "/"
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if is_server { Ok(Self(url)) } else { Err(NoServer) }
+    }
+}
+
+/// The text is not like `http://host:port`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("accepted: `http://` with a host and maybe a port")]
+pub struct NoServer;
+
 /// Whom to ask, and by what right.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
@@ -51,6 +78,12 @@ impl Supervisor {
     pub fn new(server: Server, token: Secret) -> Self {
         Self { server, token }
     }
+
+    async fn get(&self, path: &str) -> Result<Answer, HttpError> {
+        let mut url = self.server.0.clone();
+        url.set_path(path);
+        http::get(url, Some(&self.token), PATIENCE).await
+    }
 }
 
 impl Supervisor {
@@ -60,8 +93,7 @@ impl Supervisor {
     pub async fn page(&self) -> String {
         let mut pauses = PAUSES;
         loop {
-            let asked = fetch::get(&self.server, "/addons/self/info", Some(&self.token), PATIENCE);
-            match asked.await {
+            match self.get("/addons/self/info").await {
                 Ok(answer) => {
                     if let Some(page) = page(&answer) {
                         return page;
@@ -93,14 +125,14 @@ pub trait Ask: Send + Sync {
 
 impl Ask for Supervisor {
     async fn ask(&self) -> Result<Supplied, Trouble> {
-        match fetch::get(&self.server, "/services/mqtt", Some(&self.token), PATIENCE).await {
+        match self.get("/services/mqtt").await {
             Ok(answer) => understand(&answer),
-            Err(FetchError::Connect(error)) => {
+            Err(HttpError::Connect(error)) => {
                 Err(Trouble::Unreachable(cause::of_connection(&error)))
             }
-            Err(FetchError::Slow(_)) => Err(Trouble::Slow),
-            Err(FetchError::Broken(_)) => Err(Trouble::Nonsense("the connection broke off".into())),
-            Err(FetchError::TooLong) => Err(Trouble::Nonsense("it is far too long".into())),
+            Err(HttpError::Slow(_)) => Err(Trouble::Slow),
+            Err(HttpError::Broken(_)) => Err(Trouble::Nonsense("the connection broke off".into())),
+            Err(HttpError::TooLong) => Err(Trouble::Nonsense("it is far too long".into())),
         }
     }
 }
@@ -431,7 +463,22 @@ mod tests {
     }
 
     fn supervisor(port: u16) -> Supervisor {
-        Supervisor::new(Server::new("127.0.0.1".to_owned(), port), Secret::new("the-token"))
+        let server = format!("http://127.0.0.1:{port}").parse().unwrap();
+        Supervisor::new(server, Secret::new("the-token"))
+    }
+
+    #[test]
+    fn servers_as_they_are_written() {
+        let shown = |text: &str| text.parse::<Server>().map(|server| server.0.to_string()).ok();
+        assert_eq!(shown("http://supervisor"), Some("http://supervisor/".to_owned()));
+        assert_eq!(shown("http://127.0.0.1:8080/"), Some("http://127.0.0.1:8080/".to_owned()));
+        assert_eq!(shown("http://[::1]:8080"), Some("http://[::1]:8080/".to_owned()));
+        for text in ["", "supervisor", "https://supervisor", "http://", "http://a/b"] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+        for text in ["http://me@a", "http://:me@a", "http://a?b", "http://a#b", "http://a:b"] {
+            assert_eq!(shown(text), None, "{text}");
+        }
     }
 
     const JSON: &str = "application/json; charset=utf-8";

@@ -635,7 +635,7 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
     use super::*;
-    use crate::fetch::{self, Server};
+    use crate::http;
     use crate::poll::Trigger;
     use crate::status::{BrokerState, Found, LastPoll, LogLine, MeterState, Placement, ScanState};
 
@@ -663,8 +663,8 @@ mod tests {
     }
 
     async fn status(address: SocketAddr, path: &str) -> u16 {
-        let server = Server::new(address.ip().to_string(), address.port());
-        fetch::get(&server, path, None, PATIENCE).await.unwrap().status
+        let url = format!("http://{address}{path}").parse().unwrap();
+        http::get(url, None, PATIENCE).await.unwrap().status
     }
 
     async fn raw(address: SocketAddr, request: &[u8]) -> String {
@@ -1112,8 +1112,8 @@ mod tests {
             drop(holder);
             sender.send_replace(Some(address));
             let asked = async {
-                let server = Server::new(address.ip().to_string(), address.port());
-                while fetch::get(&server, HEALTH, None, PATIENCE).await.is_err() {
+                let url: reqwest::Url = format!("http://{address}{HEALTH}").parse().unwrap();
+                while http::get(url.clone(), None, PATIENCE).await.is_err() {
                     tokio::task::yield_now().await;
                 }
             };

@@ -9,8 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::config::{self, ConfigError, Variables};
-use crate::fetch::{self, Server};
-use crate::web;
+use crate::{http, web};
 
 /// Longer than a program that turns ever takes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -48,8 +47,8 @@ impl Arguments {
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let address = here(args.page()?);
     super::with_signals_alone(async |_stop| {
-        let server = Server::new(address.ip().to_string(), address.port());
-        let answer = fetch::get(&server, web::HEALTH, None, PATIENCE).await;
+        let url = format!("http://{address}{}", web::HEALTH).parse()?;
+        let answer = http::get(url, None, PATIENCE).await;
         let answer = answer.with_context(|| {
             format!("no program answers at http://{address}, where its page should be")
         })?;

@@ -554,6 +554,10 @@ async fn the_page_of_the_program_alone() {
         assert!(page.contains(words), "{page}");
     }
     assert!(is_healthy(&listen).await);
+    // No proxy is asked, whatever the environment says.
+    let proxy = "http://127.0.0.1:1";
+    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, proxy));
+    assert!(finds_its_page(&["--listen", &listen], &proxies).await);
     // As a container's health is asked for: by what the program itself was told.
     let all = listen.replace("127.0.0.1", "0.0.0.0");
     assert!(finds_its_page(&[], &[("WEB_LISTEN", &all)]).await);
