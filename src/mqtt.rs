@@ -15,7 +15,6 @@ mod standing;
 
 use std::collections::BTreeSet;
 use std::future::pending;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -629,10 +628,7 @@ async fn disconnect(client: &AsyncClient, event_loop: &mut EventLoop, by: Option
 
 /// Three to five quarters of the time, so that many clients do not come back at once.
 fn jittered(time: Duration) -> Duration {
-    // Every `RandomState` has keys of its own.
-    let random = u32::try_from(RandomState::new().hash_one(0) % 512).unwrap_or(0);
-    let parts = 768_u32.saturating_add(random);
-    time.saturating_mul(parts).checked_div(1024).unwrap_or(time)
+    time.saturating_mul(fastrand::u32(768..1280)).checked_div(1024).unwrap_or(time)
 }
 
 /// Logs changes of the connection's state, once each, and keeps the board up to date.
