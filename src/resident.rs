@@ -176,6 +176,7 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).without_time();
+        logging::capture::beside_other_tests();
         let _log = tracing::subscriber::set_default(lines.with_target(false).finish());
         let told = |text: &str| {
             let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

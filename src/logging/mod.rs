@@ -414,9 +414,21 @@ impl LocalTime {
 /// For the tests of what is logged.
 #[cfg(test)]
 pub(crate) mod capture {
+    use std::sync::LazyLock;
+
+    use tracing::Dispatch;
     use tracing::subscriber::DefaultGuard;
 
     use super::*;
+
+    /// Makes sure that there are two subscribers at least. While there is only one, `tracing` asks the
+    /// thread that meets an event first whether anybody wants it: a test that captures nothing would
+    /// silence that event for the test beside it.
+    pub(crate) fn beside_other_tests() {
+        static ANOTHER: LazyLock<Dispatch> =
+            LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&ANOTHER);
+    }
 
     /// Lines without their times.
     #[derive(Debug, Clone, Default)]
@@ -434,6 +446,7 @@ pub(crate) mod capture {
     }
 
     pub(super) fn from(level: Level) -> (Captured, DefaultGuard) {
+        beside_other_tests();
         let captured = Captured::default();
         let lines = Lines::new({
             let captured = captured.clone();
