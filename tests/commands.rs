@@ -195,12 +195,15 @@ async fn info_says_which_meter_it_is() {
 
 #[tokio::test]
 async fn scan_finds_what_the_meter_has() {
-    let meter = meter(troubled(), Behaviour::default()).await;
-    let range = ["--from", "50", "--to", "180"];
-    let output = run(&[&["scan", "--port", &meter.port], &range[..]].concat()).await;
-    insta::assert_snapshot!("scan", seen(&output, &meter.port));
-    let range = ["--from", "0x71", "--to", "1010"];
-    let output = run(&[&["scan", "--json", "--port", &meter.port], &range[..]].concat()).await;
+    let (meter, other) = tokio::join!(
+        meter(troubled(), Behaviour::default()),
+        meter(troubled(), Behaviour::default())
+    );
+    let as_text = ["scan", "--port", &meter.port, "--from", "50", "--to", "180"];
+    let as_json = ["scan", "--port", &other.port, "--json", "--from", "0x71", "--to", "1010"];
+    // Silence takes its time.
+    let (text, output) = tokio::join!(run(&as_text), run(&as_json));
+    insta::assert_snapshot!("scan", seen(&text, &meter.port));
     let json = json(&output);
     assert_eq!((&json["complete"], &json["to"]), (&true.into(), &1010.into()));
     assert_eq!(json["meter"]["serial_number"], "12345678");
