@@ -657,6 +657,38 @@ fn workflows_have_few_rights() {
     }
 }
 
+/// What workflows check, they check by `.ci/run`, so that it is the same everywhere.
+#[test]
+fn workflows_run_parts_of_the_script() {
+    let script = text(".ci/run");
+    let parts = script.lines().find_map(|line| line.strip_prefix("parts=(")).unwrap();
+    let parts: BTreeSet<_> = parts.strip_suffix(')').unwrap().split(' ').collect();
+    let mut run = BTreeSet::new();
+    for name in names(".github/workflows") {
+        let workflow = yaml(&format!(".github/workflows/{name}"));
+        for (job, body) in workflow["jobs"].as_object().unwrap() {
+            for step in body["steps"].as_array().unwrap() {
+                let command = step["run"].as_str().unwrap_or_default();
+                for own in ["fmt", "clippy", "doc", "test", "fuzz"] {
+                    let own = format!("cargo {own} ");
+                    assert!(!command.contains(&own), "{name} {job}: {own}is a part of .ci/run");
+                }
+                let Some(named) = command.strip_prefix(".ci/run ") else { continue };
+                if named == "\"$PART\"" {
+                    let matrix = body["strategy"]["matrix"]["part"].as_array().unwrap();
+                    run.extend(matrix.iter().map(|part| string(part).to_owned()));
+                } else {
+                    run.extend(named.split(' ').map(str::to_owned));
+                }
+            }
+        }
+    }
+    assert!(run.len() > 3);
+    for part in run {
+        assert!(parts.contains(part.as_str()), ".ci/run has no part {part}");
+    }
+}
+
 /// Home Assistant offers an update the moment that the default branch has its version.
 #[test]
 fn a_release_is_offered_last() {
