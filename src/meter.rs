@@ -207,8 +207,8 @@ pub struct Meter<S> {
     doubtful: bool,
     /// Whether to wait for quiet in any case.
     careful: bool,
-    /// Whether a request met silence.
-    fell_silent: bool,
+    /// How many requests met silence since that was asked last.
+    silences: u32,
     traffic: Traffic,
 }
 
@@ -228,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             last: LastAnswer { clean: true, told: false },
             doubtful,
             careful: false,
-            fell_silent: false,
+            silences: 0,
             traffic: Traffic::default(),
         }
     }
@@ -236,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// Whether a request met silence since this was asked last, also one that was answered when it
     /// was made again: somebody may have moved the head to another meter.
     pub fn take_silence(&mut self) -> bool {
-        std::mem::take(&mut self.fell_silent)
+        std::mem::take(&mut self.silences) > 0
     }
 
     /// Forgets in which order this meter answers: it is another one.
@@ -322,8 +322,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             left = left.saturating_sub(1);
             let result = self.exchange(command).await;
             misordered &= matches!(result, Err(RequestError::NoAnswer(Heard::OtherOrder)));
-            self.fell_silent |=
+            let is_silent =
                 matches!(result, Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)));
+            self.silences = self.silences.saturating_add(is_silent.into());
             match result {
                 Err(RequestError::NoAnswer(heard)) if left > 0 => {
                     debug!("{}: {heard}; trying again", C::CID);

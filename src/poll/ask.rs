@@ -61,10 +61,8 @@ pub(super) struct Memory {
     pub(super) absent: BTreeMap<RegisterId, Absence>,
     /// Counts the polls.
     polls: u64,
-    /// When the meter last told the serial number that it is known by.
-    recognized: Option<Instant>,
-    /// Whether another meter may be there since.
-    pub(super) uncertain: bool,
+    /// Whether it is the meter that is known.
+    pub(super) recognition: Recognition,
     consistency: Consistency,
     /// What the meter counted last, of what was asked for.
     counters: BTreeMap<RegisterId, Reading>,
@@ -84,8 +82,8 @@ pub(super) struct Memory {
     pub(super) turns: BTreeMap<Vec<RegisterId>, (usize, u64)>,
     /// When the last poll began.
     pub(super) begun: Option<Instant>,
-    /// Whether that was long ago.
-    is_seldom: bool,
+    /// How long before that the poll before began.
+    pause: Duration,
     /// So many registers of a request must be known for their order to tell in this poll.
     pub(super) telling: usize,
 }
@@ -98,8 +96,7 @@ impl Memory {
             traffic: Traffic::default(),
             absent: BTreeMap::new(),
             polls: 0,
-            recognized: None,
-            uncertain: false,
+            recognition: Recognition::Never,
             consistency: Consistency::default(),
             counters: BTreeMap::new(),
             in_vain: false,
@@ -111,7 +108,7 @@ impl Memory {
             high_resolution: HighResolution::default(),
             turns: BTreeMap::new(),
             begun: None,
-            is_seldom: false,
+            pause: Duration::ZERO,
             telling: 1,
         }
     }
@@ -125,23 +122,30 @@ impl Memory {
             Identification::new(version)
         };
         let (absent, questions) = (BTreeMap::new(), VecDeque::new());
-        Self { identification, absent, questions, diagnosed: None, uncertain: true, ..self }
+        Self {
+            identification,
+            absent,
+            questions,
+            diagnosed: None,
+            recognition: Recognition::Uncertain,
+            ..self
+        }
     }
 
     /// Forgets all that is of the meter: another one is there. What was on the line, and what was
     /// asked for, may still come back late.
     fn begin_anew(&mut self) {
         let new = Self::new(self.identification.version());
-        let Self { aftermath, traffic, turns, begun, telling, polls, thrifty, .. } =
+        let Self { aftermath, traffic, polls, thrifty, turns, begun, telling, .. } =
             std::mem::replace(self, new);
         *self = Self {
             aftermath,
             traffic,
+            polls,
+            thrifty,
             turns,
             begun,
             telling,
-            polls,
-            thrifty,
             ..Self::new(self.identification.version())
         };
     }
@@ -158,8 +162,9 @@ impl Memory {
             let is_counter = register.info().is_some_and(|info| info.kind == Kind::Counter);
             is_counter && self.guard.knows(*register)
         };
-        let is_long_ago = |at: Instant| at.elapsed() >= RECOGNITION_AT_MOST;
-        self.uncertain || self.recognized.is_none_or(is_long_ago) || !registers.iter().any(counts)
+        self.recognition.is_older_than(RECOGNITION_AT_MOST)
+            || self.pause >= SELDOM
+            || !registers.iter().any(counts)
     }
 
     /// Works out how many registers a request of this poll needs: a late answer is to one of the
@@ -168,7 +173,7 @@ impl Memory {
         self.polls = self.polls.wrapping_add(1);
         let now = Instant::now();
         let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
-        self.is_seldom = since.is_some_and(|since| since >= SELDOM);
+        self.pause = since.unwrap_or_default();
         let polls = since.map_or(0, |since| LATE.as_millis().div_ceil(since.as_millis().max(1)));
         self.telling = (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
     }
@@ -228,6 +233,30 @@ impl Memory {
     fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
         let absence = self.absent.get(&register)?;
         (absence.is_certain && absence.since.elapsed() < ABSENCE).then_some(&absence.why)
+    }
+}
+
+/// Whether the meter is the one that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recognition {
+    /// It has not told its serial number yet.
+    Never,
+    /// It told the number that is known.
+    At(Instant),
+    /// Another one may be there since.
+    Uncertain,
+}
+
+impl Recognition {
+    fn now() -> Self {
+        Self::At(Instant::now())
+    }
+
+    fn is_older_than(self, age: Duration) -> bool {
+        match self {
+            Self::At(at) => at.elapsed() >= age,
+            Self::Never | Self::Uncertain => true,
+        }
     }
 }
 
@@ -356,7 +385,9 @@ pub(super) async fn poll<O: Open>(
         polled.trouble = None;
     }
     // After a silence another one may be there.
-    memory.uncertain |= polled.readings.is_empty() && polled.trouble.is_some();
+    if polled.readings.is_empty() && polled.trouble.is_some() {
+        memory.recognition = Recognition::Uncertain;
+    }
     let is_counter =
         |reading: &&Reading| reading.register.info().is_some_and(|info| info.kind == Kind::Counter);
     let counters = polled.readings.iter().filter(is_counter);
@@ -385,8 +416,7 @@ fn requests(registers: &[RegisterId], polled: &mut Polled, memory: &Memory) -> G
     wanted.extend(codes.filter(|it| !registers.contains(it) && absent(it).is_none()));
     if !wanted.contains(&SERIAL) && absent(&SERIAL).is_none() {
         let has_room = wanted.len().checked_rem(GetRegister::MAX) != Some(0);
-        let is_long_ago = |at: Instant| at.elapsed() >= RECOGNITION;
-        let is_due = memory.recognized.is_none_or(is_long_ago);
+        let is_due = memory.recognition.is_older_than(RECOGNITION);
         if memory.must_recognize(registers) || (has_room && is_due) {
             wanted.insert(0, SERIAL);
         }
@@ -513,18 +543,17 @@ async fn recognize(
     let serials = memory.identification.serials();
     let Some(known) = serials.register() else {
         // What was found out before may be another meter's.
-        if memory.uncertain || polled.has_changes() {
+        if memory.recognition == Recognition::Uncertain || polled.has_changes() {
             memory.identification = Identification::new(memory.identification.version());
             memory.questions.clear();
         }
-        memory.uncertain = false;
+        memory.recognition = Recognition::Never;
         return Owner::Known;
     };
     let along = polled.readings.iter().find(|reading| reading.register == SERIAL);
     let along = along.and_then(|reading| serial_number(&reading.value));
     if along == Some(known) {
-        memory.recognized = Some(Instant::now());
-        memory.uncertain = false;
+        memory.recognition = Recognition::now();
         return Owner::Known;
     }
     let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
@@ -536,8 +565,7 @@ async fn recognize(
     }
     match ask_serial(meter, memory, stop).await {
         Some(serial) if serial == known || Some(serial) == serials.command() => {
-            memory.recognized = Some(Instant::now());
-            memory.uncertain = false;
+            memory.recognition = Recognition::now();
             // One that came in an answer with values, and is not so any more: whose were they?
             if along.is_some() { Owner::Unknown } else { Owner::Known }
         }
@@ -590,14 +618,18 @@ impl Polled {
         // What was read before the meter fell silent is the known one's, if nothing else speaks
         // against it.
         let before = self.before_silence.take();
-        let is_certain = !memory.uncertain && !self.has_changes() && self.exchange.is_none();
+        let is_certain = memory.recognition != Recognition::Uncertain
+            && !self.has_changes()
+            && self.exchange.is_none();
         let certain = before.filter(|_| is_certain).unwrap_or_default();
-        memory.uncertain = true;
+        memory.recognition = Recognition::Uncertain;
         let doubtful = std::mem::take(&mut self.doubtful).into_iter();
         let (kept, foreign): (Vec<_>, Vec<_>) = std::mem::take(&mut self.readings)
             .into_iter()
             .partition(|reading| certain.contains(&reading.register));
-        kept.iter().for_each(|reading| memory.guard.accept(reading));
+        for reading in &kept {
+            memory.guard.accept(reading);
+        }
         self.readings = kept;
         self.changes.clear();
         let foreign = foreign.into_iter().chain(doubtful.map(|(reading, _)| reading));
@@ -800,7 +832,7 @@ pub(super) async fn identify(
         };
         if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
             memory.identification.commands(meter_type, serial);
-            memory.recognized = Some(Instant::now());
+            memory.recognition = Recognition::now();
         }
     }
     polled.news = memory.identification.news();

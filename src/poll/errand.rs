@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::Memory;
+use super::ask::{Memory, Recognition};
 use super::journal::{Circumstances, Trouble};
 use super::reader::{self, Progress, Scanned};
 use super::{Complaint, Plan};
@@ -274,7 +274,7 @@ async fn work<O: Open>(
     match what {
         What::Placement => {
             // Whoever moves the head may move it to another meter.
-            memory.uncertain = true;
+            memory.recognition = Recognition::Uncertain;
             place(tell, plan, memory, stop).await
         }
         What::Scan(registers) => {

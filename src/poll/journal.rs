@@ -182,6 +182,24 @@ impl Journal {
                 register_words(*register)
             )));
         }
+        lines.extend(self.contradictions(polled));
+        lines.extend(self.absences(missing));
+        for reading in readings {
+            self.told.remove(&reading.register);
+        }
+        let asked = readings.len().saturating_add(missing.len());
+        lines.push(Entry::Info(format!(
+            "Read {} in {}{}.",
+            count_words(readings.len(), asked),
+            words(took),
+            unread_words(missing),
+        )));
+        lines
+    }
+
+    /// What to log of readings that do not fit together.
+    fn contradictions(&mut self, polled: &Polled) -> Vec<Entry> {
+        let mut lines = Vec::new();
         for relation in &polled.contradictions {
             if self.contradictions.insert(*relation) {
                 let registers = relation.registers().map(|register| {
@@ -195,6 +213,12 @@ impl Journal {
                 )));
             }
         }
+        lines
+    }
+
+    /// What to log of registers that have no value, and none in later polls.
+    fn absences(&mut self, missing: &[(RegisterId, Missing)]) -> Vec<Entry> {
+        let mut lines = Vec::new();
         let mut news: Vec<(&Missing, Vec<String>)> = Vec::new();
         for (register, reason) in missing {
             let may_come = matches!(
@@ -219,16 +243,6 @@ impl Journal {
                 listed(&registers)
             )));
         }
-        for reading in readings {
-            self.told.remove(&reading.register);
-        }
-        let asked = readings.len().saturating_add(missing.len());
-        lines.push(Entry::Info(format!(
-            "Read {} in {}{}.",
-            count_words(readings.len(), asked),
-            words(took),
-            unread_words(missing),
-        )));
         lines
     }
 

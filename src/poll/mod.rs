@@ -108,6 +108,28 @@ pub struct PollResult {
     pub traffic: Traffic,
 }
 
+impl PollResult {
+    fn new(
+        polled: Polled,
+        trouble: Option<Complaint>,
+        took: Duration,
+        memory: &mut Memory,
+    ) -> Self {
+        let Polled { readings, missing, exchange, condition, .. } = polled;
+        Self {
+            readings,
+            missing,
+            identity: memory.identification.identity(),
+            is_recognized: memory.identification.is_settled(),
+            exchange,
+            condition,
+            trouble,
+            took,
+            traffic: memory.traffic.take(),
+        }
+    }
+}
+
 /// What is known of meters whose polls have ended, by their ports: another task may go on with them,
 /// and what it asks for must not look like what was asked for before. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -240,10 +262,9 @@ async fn run_with<O: Open>(
         journal.models = memory.identification.known_models();
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
-        let Polled { readings, missing, condition, trouble, exchange, .. } = polled;
-        let is_recognized = memory.identification.is_settled();
-        let identity = memory.identification.identity();
-        let trouble = trouble.map(|trouble| trouble.complaint(&journal.circumstances()));
+        let complaint =
+            polled.trouble.as_ref().map(|trouble| trouble.complaint(&journal.circumstances()));
+        let result = PollResult::new(polled, complaint, took, memory);
         let now = Instant::now();
         // A beat is not kept twice where the clock is put back a little.
         let rest = if on_beat { RECOVERY } else { LEAST };
@@ -259,18 +280,6 @@ async fn run_with<O: Open>(
             back_off.reset();
         }
         trigger.set_next(due);
-        let traffic = memory.traffic.take();
-        let result = PollResult {
-            readings,
-            missing,
-            identity,
-            is_recognized,
-            exchange,
-            condition,
-            trouble,
-            took,
-            traffic,
-        };
         // Nobody listens any more: the program is stopping.
         if results.send(result).await.is_err() {
             return;

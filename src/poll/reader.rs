@@ -84,23 +84,9 @@ impl<O: Open> Reader<O> {
             missing: registers.map(|register| (*register, Missing::NoAnswer)).collect(),
             ..Polled::default()
         });
-        let identity = self.memory.identification.identity();
-        let trouble = polled.trouble.map(|trouble| complaint(&trouble, &self.plan, &self.memory));
-        let Polled { readings, missing, condition, exchange, .. } = polled;
-        let took = started.elapsed();
-        let traffic = self.memory.traffic.take();
-        let is_recognized = self.memory.identification.is_settled();
-        PollResult {
-            readings,
-            missing,
-            identity,
-            is_recognized,
-            exchange,
-            condition,
-            trouble,
-            took,
-            traffic,
-        }
+        let trouble = polled.trouble.as_ref();
+        let trouble = trouble.map(|trouble| complaint(trouble, &self.plan, &self.memory));
+        PollResult::new(polled, trouble, started.elapsed(), &mut self.memory)
     }
 
     /// Reads other registers than before.
