@@ -129,9 +129,8 @@ pub fn check() -> Result<(), Shortage> {
 pub fn thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Shortage> {
-    let started = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
-    started.map_err(|error| Shortage::Threads(error.to_string()))
+) -> io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work)
 }
 
 /// Which blocking threads a runtime has.

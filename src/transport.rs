@@ -527,7 +527,7 @@ pub enum OpenError {
     )]
     Broker,
     /// This machine is out of files or memory.
-    #[error("the system refuses it: {reason}")]
+    #[error("the system gives the program no more files or memory ({reason})")]
     Shortage {
         /// The system's words.
         reason: String,

@@ -149,9 +149,10 @@ impl History {
             drop(end);
         });
         let reader = Reader { place, calendar, trouble: trouble.subscribe() };
-        let thread = started.map_err(|shortage| {
-            let none = Trouble::NoThread(shortage.to_string());
-            warn!("{}. Everything else goes on without them.", capital(&none.to_string()));
+        let thread = started.map_err(|error| {
+            let none = Trouble::NoThread(error.to_string());
+            let words = capital(&none.to_string());
+            warn!("{words}. {} Everything else goes on without them.", none.hint());
             trouble.send_replace(Some(none));
         });
         Self { polls, trouble, reader, thread: thread.ok(), ended }

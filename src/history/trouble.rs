@@ -52,7 +52,7 @@ pub enum Trouble {
         reason: String,
     },
     /// The system does not give the thread that would keep them.
-    #[error("readings are not kept: {_0}")]
+    #[error("readings are not kept: no thread can be started ({_0})")]
     NoThread(String),
     /// Readings come faster than the disk takes them.
     #[error("readings cannot be kept: the disk of {} does not keep up", .0.display())]
@@ -87,7 +87,10 @@ impl Trouble {
             }
             Self::Foreign(_) => "Move it away.",
             Self::Damaged { .. } => "A worn SD card does that: look at the disk.",
-            Self::NoThread(_) => "Then start the program again.",
+            Self::NoThread(_) => {
+                "Raise the limit on processes (`ulimit -u`, `TasksMax=`) or on memory, and start the \
+                 program again."
+            }
             Self::Slow(_) => "Look at what else writes to it; a worn SD card becomes slow.",
             Self::Other { .. } => "Look at the disk; its errors are in the system's log (`dmesg`).",
         }
@@ -160,7 +163,7 @@ mod tests {
             Trouble::Newer { path: path(), found: 2, known: 1 },
             Trouble::Foreign(path()),
             Trouble::Damaged { path: path(), reason: "file is not a database".to_owned() },
-            Trouble::NoThread("cannot start a thread: it is refused. Raise the limit".to_owned()),
+            Trouble::NoThread("Resource temporarily unavailable".to_owned()),
             Trouble::Slow(path()),
             Trouble::Other { path: path(), reason: reason() },
         ];

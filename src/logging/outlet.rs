@@ -14,7 +14,7 @@ use super::record::{Level, Record};
 use super::syslog::{Address, Client, Facility};
 use super::{LocalTime, date::DateFormat};
 use crate::back_off::BackOff;
-use crate::resources;
+use crate::resources::{self, Shortage};
 
 /// What lines are written to.
 pub(super) trait Destination: Send + 'static {
@@ -42,7 +42,7 @@ pub(super) fn start<D: Destination>(
     let queue = Arc::new(Queue::default());
     let row = Arc::clone(&queue);
     let started = resources::thread(&format!("log: {name}"), move || serve(&row, destination));
-    started.map_err(io::Error::other)?;
+    started.map_err(|error| io::Error::other(Shortage::Threads(error.to_string())))?;
     Ok(queue)
 }
 

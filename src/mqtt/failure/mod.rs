@@ -180,7 +180,10 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
             "."
         ]),
         Cause::Ended | Cause::Broken => closed(stage),
-        Cause::Shortage => Advice::new(format!("{error}.")).then(sentence![resources::HINT]),
+        Cause::Shortage => {
+            Advice::new(format!("the system gives the program no more files or memory ({error})."))
+                .then(sentence![resources::HINT])
+        }
         Cause::Unreachable => Advice::new("its address cannot be reached.").then(sentence![
             "Check ",
             &keys::HOST,
