@@ -35,7 +35,7 @@ const CODE: RegisterId = RegisterId::new(99);
 /// The registers that hold the info code of one of these models, the likelier first.
 #[must_use]
 pub fn registers(models: &[Model]) -> &'static [RegisterId] {
-    let codes = models.first().and_then(|model| model.info_codes());
+    let codes = models.first().and_then(|model| InfoCodes::of(*model));
     codes.map_or(&[CODE], |codes| codes.registers)
 }
 
@@ -58,7 +58,7 @@ impl Condition {
         let table =
             InfoCodes::shared(models, length).filter(|_| identity.certainty != Certainty::Assumed);
         let meanings = table.map(|table| table.explain(code));
-        let tables = models.iter().filter(|_| table.is_none()).filter_map(|it| it.info_codes());
+        let tables = models.iter().filter(|_| table.is_none()).filter_map(|it| InfoCodes::of(*it));
         let suspects = tables.flat_map(|table| table.explain(code));
         let suspects = suspects.flat_map(|meaning| meaning.sensors().iter().copied()).collect();
         Some(Self { code, meanings, suspects })

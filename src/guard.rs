@@ -119,6 +119,10 @@ impl fmt::Display for Doubt {
             Self::Noisy => f.write_str("came over a noisy line"),
             Self::MayBeLate => f.write_str("may be a late answer to an earlier request"),
             Self::Shape { was, is } => write!(f, "came as {was} before and comes as {is} now"),
+            // By a little, it is the reading before that was wrong.
+            Self::Fell { was, is } if is.checked_mul(Decimal::TWO).is_some_and(|it| it > *was) => {
+                write!(f, "was {was} and is {is}: the value before was too high")
+            }
             Self::Fell { was, is } => write!(f, "was {was} and is {is}: it was reset"),
             Self::Jumped { was, is } => write!(f, "was {was} and is {is}: it rose very fast"),
             Self::Differs { was, is } => write!(f, "was {was} and is {is}"),
@@ -388,7 +392,11 @@ mod tests {
         assert_eq!(words(&guard, &energy(1000)), "");
         assert_eq!(words(&guard, &energy(1101)), "");
         assert_eq!(words(&guard, &energy(1103)), "was 1000 and is 1103: it rose very fast");
-        assert_eq!(words(&guard, &energy(999)), "was 1000 and is 999: it was reset");
+        assert_eq!(
+            words(&guard, &energy(999)),
+            "was 1000 and is 999: the value before was too high"
+        );
+        assert_eq!(words(&guard, &energy(400)), "was 1000 and is 400: it was reset");
         // Once it was true, it is no surprise any more.
         guard.accept_confirmed(&energy(1300));
         tokio::time::advance(HOUR).await;

@@ -58,7 +58,7 @@ impl TryFrom<&RegisterValue> for Reading {
 pub enum Missing {
     /// The meter answered without it, as it does with registers that it does not have. Once is not
     /// enough to be certain.
-    #[error("the meter answered without it")]
+    #[error("the meter answered without it, so it probably does not have it")]
     Omitted,
     /// The meter answered without it, with others, in two polls: it does not have it.
     #[error("this meter does not have it")]

@@ -123,11 +123,11 @@ async fn run(
     let behaviour = Behaviour { turnaround: TURNAROUND, ..Behaviour::default() };
     let meter = Simulator::new(held, behaviour);
     let faults = Faults::new(seed, rates);
-    let faulty = meter.clone().with_faults(faults.clone());
+    let noisy = meter.clone().with_faults(faults.clone());
     let (connections, accepted) = mpsc::unbounded_channel();
     let (good, accepted_well) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { faulty.serve_each(accepted).await });
+    tasks.spawn(async move { noisy.serve_each(accepted).await });
     tasks.spawn(async move { meter.serve_each(accepted_well).await });
     let mut all = registers.borrow().values.keys().copied().collect::<Vec<RegisterId>>();
     all.retain(|register| register.get() != 1001);
@@ -265,6 +265,21 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
             outcome.wrong_by_register.get(register).copied().unwrap_or_default()
         };
         for (register, forged) in &outcome.forged {
+            if register.get() == 68 {
+                let is = format!(", {register}: ");
+                let mut by: BTreeMap<String, u32> = BTreeMap::new();
+                for line in outcome.wrong.iter().filter(|w| w.contains(&is)) {
+                    let n: Vec<Decimal> = line
+                        .split_once(&is)
+                        .unwrap()
+                        .1
+                        .split(", not ")
+                        .map(|it| it.parse().unwrap())
+                        .collect();
+                    *by.entry((n[0] - n[1]).to_string()).or_default() += 1;
+                }
+                println!("{by:?}");
+            }
             println!("{register}: {} of {forged} published", wrong(register));
         }
         // What hardly ever changes passes only if the same forgery comes twice; t1, t2 and the

@@ -163,7 +163,7 @@ async fn is_read_in_full(model: Model) -> String {
         .filter(|id| !before.values.contains_key(*id))
         .map(|id| {
             let silences = before.silencing.contains(id);
-            (*id, if silences { Missing::Silences } else { Missing::LeftOut })
+            (*id, if silences { Missing::Silences } else { Missing::Omitted })
         })
         .chain(broken(&before).iter().map(|id| {
             let fault = "a fault: t3 (on an 803: t3 or t4) above its range, or disconnected";
@@ -172,7 +172,15 @@ async fn is_read_in_full(model: Model) -> String {
         .collect();
     assert_eq!(first.missing.iter().cloned().collect::<BTreeMap<_, _>>(), expected);
 
-    // Five minutes later the values are others, and nothing that is missing is asked for.
+    // Five minutes later what is missing is asked for once more, and is certain.
+    let second = polled.next().await;
+    let certain = |(id, why): (&RegisterId, &Missing)| {
+        (*id, if *why == Missing::Omitted { Missing::LeftOut } else { why.clone() })
+    };
+    let expected: BTreeMap<_, _> = expected.iter().map(certain).collect();
+    assert_eq!(second.missing.iter().cloned().collect::<BTreeMap<_, _>>(), expected);
+
+    // Then the values are others, and nothing that is missing is asked for.
     let after = registers(model, 5);
     assert_ne!(held(&after), readings);
     polled.registers.send_replace(after.clone());

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::info::InfoCodes;
 use crate::message::MeterType;
 use crate::register::RegisterId;
 
@@ -70,13 +69,6 @@ impl Model {
     #[must_use]
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|model| model.number() == number)
-    }
-
-    /// What its info code means; `None` where no document or code tells (302), or this is a water
-    /// meter whose width is not known (see [`InfoCodes::of`]).
-    #[must_use]
-    pub fn info_codes(self) -> Option<&'static InfoCodes> {
-        InfoCodes::of(self)
     }
 
     /// What is known of a register of this model.

@@ -601,7 +601,8 @@ mod tests {
 
     #[test]
     fn a_port_where_nobody_listens_is_noticed_over_udp() {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // At an address of its own, so that no other test takes the port meanwhile.
+        let server = UdpSocket::bind("127.0.0.77:0").unwrap();
         let address = server.local_addr().unwrap();
         let mut client = Client::new(address.to_string().parse().unwrap(), LOCAL0, false);
         client.send(&example(), "one").unwrap();

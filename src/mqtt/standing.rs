@@ -514,8 +514,9 @@ mod tests {
             update(false);
             publisher.clear("config".to_owned());
             assert_eq!(broker.gets(), "");
+            // At once for those who know the entity still, and again when it is made.
             update(true);
-            assert_eq!(broker.gets(), "config={}");
+            assert_eq!(broker.gets(), "config={} energy=1");
             broker.waits().await;
             assert_eq!(broker.gets(), "energy=1");
             // It is not emptied by the next connection.

@@ -1,9 +1,8 @@
 //! What one poll asks for, in which order, and what becomes of the answers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
-use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
+use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::{Kind, RegisterId};
 use kmp::value::RegisterValue;
 use tokio::time::Instant;
@@ -11,289 +10,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::Plan;
-use super::journal::Trouble;
+use super::identify::{Owner, identify, question, recognize};
+use super::memory::{ABSENCE, ANCHORS, Absence, Memory, RECOGNITION, Recognition};
+use super::outcome::{PollError, Polled};
 use crate::condition::{self, Condition};
-use crate::consistency::{Consistency, RELATED, Relation};
+use crate::consistency::{RELATED, Relation};
 use crate::guard::{self, Circumstances, Doubt, Guard};
-use crate::highres::HighResolution;
-use crate::identity::{Exchange, Identification, News, SERIAL, Version, serial_number};
-use crate::meter::{Aftermath, Heard, Meter, RequestError, Traffic, Tries};
+use crate::identity::SERIAL;
+use crate::meter::{Heard, Meter, RequestError, Tries};
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, Stream};
-
-/// How long a register that this meter does not have is not asked for.
-pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often the info code is read where the user did not ask for it: it tells of faults, and costs
-/// a few bytes.
-const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
-
-/// The serial number is read along this often where the request has room for it, and in any case so
-/// often.
-const RECOGNITION: Duration = Duration::from_secs(60 * 60);
-const RECOGNITION_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// So long after the poll before, a counter may have risen by as much as tells one meter from another.
-const SELDOM: Duration = Duration::from_secs(30 * 60);
-
-/// How many sets of registers have their turns remembered.
-const MOST_TURNS: usize = 256;
-
-/// For so long an answer may be late.
-const LATE: Duration = Duration::from_secs(60);
-
-/// With so many registers that the meter has, an answer shows which it does not have, and its order
-/// that it is not late.
-const ANCHORS: usize = 2;
-
-/// What most meters have, as company where a meter is hardly known yet.
-const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
-
-/// What one poll leaves for the next.
-#[derive(Debug)]
-pub(super) struct Memory {
-    /// Which meter this is.
-    pub(super) identification: Identification,
-    pub(super) aftermath: Aftermath,
-    /// What was on the line and has not been told yet.
-    pub(super) traffic: Traffic,
-    /// Registers that the meter answered without, or fell silent at.
-    pub(super) absent: BTreeMap<RegisterId, Absence>,
-    /// Counts the polls.
-    polls: u64,
-    /// Whether it is the meter that is known.
-    pub(super) recognition: Recognition,
-    consistency: Consistency,
-    /// What the meter counted last, of what was asked for.
-    counters: BTreeMap<RegisterId, Reading>,
-    /// The last poll read nothing: the next one must cost little.
-    pub(super) in_vain: bool,
-    /// Another meter waits while this one is asked in vain: one request is enough.
-    pub(super) others_wait: bool,
-    /// Registers that silence the meter are given up soon.
-    pub(super) thrifty: bool,
-    pub(super) guard: Guard,
-    /// When the meter said last what is wrong with it, and whether a sensor is.
-    pub(super) diagnosed: Option<(Instant, bool)>,
-    /// What is still to be asked to find out which meter this is.
-    pub(super) questions: VecDeque<Question>,
-    pub(super) high_resolution: HighResolution,
-    /// The next order of each set of registers, and the poll in which it was asked for last.
-    pub(super) turns: BTreeMap<Vec<RegisterId>, (usize, u64)>,
-    /// When the last poll began.
-    pub(super) begun: Option<Instant>,
-    /// How long before that the poll before began.
-    pause: Duration,
-    /// So many registers of a request must be known for their order to tell in this poll.
-    pub(super) telling: usize,
-}
-
-impl Memory {
-    pub(super) fn new(version: Version) -> Self {
-        Self {
-            identification: Identification::new(version),
-            aftermath: Aftermath::default(),
-            traffic: Traffic::default(),
-            absent: BTreeMap::new(),
-            polls: 0,
-            recognition: Recognition::Never,
-            consistency: Consistency::default(),
-            counters: BTreeMap::new(),
-            in_vain: false,
-            others_wait: false,
-            thrifty: false,
-            guard: Guard::default(),
-            diagnosed: None,
-            questions: VecDeque::new(),
-            high_resolution: HighResolution::default(),
-            turns: BTreeMap::new(),
-            begun: None,
-            pause: Duration::ZERO,
-            telling: 1,
-        }
-    }
-
-    /// For a task that goes on with the same meter, of which the user may say something else now. What
-    /// it did not have is asked for again, and which meter it is.
-    pub(super) fn handed_over(self, version: Version) -> Self {
-        let identification = if self.identification.version() == version {
-            self.identification
-        } else {
-            Identification::new(version)
-        };
-        let (absent, questions) = (BTreeMap::new(), VecDeque::new());
-        Self {
-            identification,
-            absent,
-            questions,
-            diagnosed: None,
-            recognition: Recognition::Uncertain,
-            ..self
-        }
-    }
-
-    /// Forgets all that is of the meter: another one is there. What was on the line, and what was
-    /// asked for, may still come back late.
-    fn begin_anew(&mut self) {
-        let new = Self::new(self.identification.version());
-        let Self { aftermath, traffic, polls, thrifty, turns, begun, telling, .. } =
-            std::mem::replace(self, new);
-        *self = Self {
-            aftermath,
-            traffic,
-            polls,
-            thrifty,
-            turns,
-            begun,
-            telling,
-            ..Self::new(self.identification.version())
-        };
-    }
-
-    /// Whether a serial number is not the one that is known.
-    fn is_foreign(&self, serial: SerialNumber) -> bool {
-        self.identification.serials().command().is_some_and(|known| known != serial)
-    }
-
-    /// Whether the serial number must be read in this poll, however many requests that takes. What
-    /// counts up tells one meter from another, as long as there is such a value.
-    fn must_recognize(&self, registers: &[RegisterId]) -> bool {
-        let counts = |register: &RegisterId| {
-            let is_counter = register.info().is_some_and(|info| info.kind == Kind::Counter);
-            is_counter && self.guard.knows(*register)
-        };
-        self.recognition.is_older_than(RECOGNITION_AT_MOST)
-            || self.pause >= SELDOM
-            || !registers.iter().any(counts)
-    }
-
-    /// Works out how many registers a request of this poll needs: a late answer is to one of the
-    /// polls of the last minute, and each of these must have had another order.
-    fn begin(&mut self) {
-        self.polls = self.polls.wrapping_add(1);
-        let now = Instant::now();
-        let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
-        self.pause = since.unwrap_or_default();
-        let polls = since.map_or(0, |since| LATE.as_millis().div_ceil(since.as_millis().max(1)));
-        self.telling = (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
-    }
-
-    /// Registers to ask for along with too few, so that their order tells: the shortest that the
-    /// meter is known to have, else what most meters have.
-    fn company(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
-        let common = COMMON.map(RegisterId::new);
-        let common = common.into_iter().filter(|register| !self.guard.knows(*register));
-        let unasked = |register: &RegisterId| {
-            !wanted.contains(register) && self.is_absent(*register).is_none()
-        };
-        let lacking = self.telling.saturating_sub(wanted.len());
-        self.guard.shortest().into_iter().chain(common).filter(unasked).take(lacking).collect()
-    }
-
-    /// Whether the order of an answer with these registers, if it follows that of the request, tells
-    /// it from all that may be late.
-    fn order_tells(&self, registers: &[RegisterId]) -> bool {
-        let known = registers.iter().filter(|register| self.guard.knows(**register));
-        known.count() >= self.telling
-    }
-
-    /// Asks for registers in another order than the last time, so that a late answer to an earlier
-    /// request for them shows. In every second poll all orders are reversed: a late answer to the poll
-    /// before shows as soon as it has two registers, also where that one asked for others along with
-    /// them that the meter does not have.
-    fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
-        let mut set = registers.to_vec();
-        set.sort_unstable();
-        // Sets of doubtful registers are many; to forget the turns costs nothing but a chance.
-        if self.turns.len() >= MOST_TURNS {
-            self.turns.clear();
-        }
-        let is_odd = |number: usize| number % 2 == 1;
-        let (next, poll) = self.turns.get(&set).copied().unwrap_or((0, 0));
-        let is_out_of_step = is_odd(next) != (self.polls % 2 == 1);
-        let skips = poll != self.polls && is_out_of_step;
-        let turn = next.wrapping_add(usize::from(skips));
-        let command = GetRegister::new(&turned(&set, turn)).ok()?;
-        self.turns.insert(set, (turn.wrapping_add(1), self.polls));
-        // Alone, a register may turn out to be gone.
-        let alone = registers.len() == 1;
-        Some(command.expecting(|register| !alone && self.guard.knows(register)))
-    }
-
-    /// The registers of the info code, if they were not read for a while. While a sensor is broken,
-    /// each poll must know.
-    fn codes_due(&self) -> &'static [RegisterId] {
-        if self.diagnosed.is_some_and(|(at, broken)| !broken && at.elapsed() < DIAGNOSIS) {
-            return &[];
-        }
-        condition::registers(&self.identification.identity().models)
-    }
-
-    /// Why a register is not asked for.
-    fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
-        let absence = self.absent.get(&register)?;
-        (absence.is_certain && absence.since.elapsed() < ABSENCE).then_some(&absence.why)
-    }
-}
-
-/// Whether the meter is the one that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recognition {
-    /// It has not told its serial number yet.
-    Never,
-    /// It told the number that is known.
-    At(Instant),
-    /// Another one may be there since.
-    Uncertain,
-}
-
-impl Recognition {
-    fn now() -> Self {
-        Self::At(Instant::now())
-    }
-
-    fn is_older_than(self, age: Duration) -> bool {
-        match self {
-            Self::At(at) => at.elapsed() >= age,
-            Self::Never | Self::Uncertain => true,
-        }
-    }
-}
-
-/// That the meter answered without a register, or fell silent at it. Once says little: it counts when
-/// it happened in two polls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Absence {
-    pub(super) why: Missing,
-    since: Instant,
-    /// The poll in which it was seen first.
-    poll: u64,
-    is_certain: bool,
-}
-
-/// A poll's outcome, with what went wrong.
-#[derive(Debug, Default)]
-pub(super) struct Polled {
-    pub(super) readings: Vec<Reading>,
-    pub(super) missing: Vec<(RegisterId, Missing)>,
-    /// Readings that must be read again before they count.
-    pub(super) doubtful: Vec<(Reading, Doubt)>,
-    /// Doubts that turned out to be true.
-    pub(super) changes: Vec<(RegisterId, Doubt)>,
-    /// What the meter says is wrong with it, where it was asked.
-    pub(super) condition: Option<Condition>,
-    /// What was found out about the meter.
-    pub(super) news: Option<News>,
-    /// That another meter is there.
-    pub(super) exchange: Option<Exchange>,
-    /// What the meter means though it contradicts itself.
-    pub(super) contradictions: Vec<Relation>,
-    /// Whether something in this poll may have come from another meter.
-    pub(super) suspect: bool,
-    /// What had been read when the meter fell silent.
-    pub(super) before_silence: Option<Vec<RegisterId>>,
-    pub(super) trouble: Option<Trouble>,
-}
 
 /// Requests that are still to be made.
 pub(super) type Groups = VecDeque<Group>;
@@ -354,7 +80,7 @@ pub(super) async fn poll<O: Open>(
                 identify(&mut meter, &mut polled, memory, stop).await;
                 leave(meter, &polled, memory);
             }
-            Err(error) => polled.trouble = Some(Trouble::Port(error)),
+            Err(error) => polled.trouble = Some(PollError::Port(error)),
         }
         if !polled.is_broken_off() {
             break;
@@ -513,151 +239,6 @@ async fn read_own(
     }
 }
 
-/// Whose the readings of a poll are.
-#[derive(Debug)]
-enum Owner {
-    /// The meter's that is known, or nothing is known of it that could be compared.
-    Known,
-    /// Another meter's.
-    Other(Exchange),
-    /// It is not certain.
-    Unknown,
-}
-
-/// Finds out whether this is still the same meter, where there is reason to ask.
-async fn recognize(
-    meter: &mut Meter<Box<dyn Stream>>,
-    polled: &mut Polled,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) -> Owner {
-    polled.note_silence(meter);
-    polled.suspect |= polled.has_changes();
-    if polled.readings.is_empty() && polled.doubtful.is_empty() {
-        // Where the meter has told another serial number, it can be asked for it.
-        let told = polled.suspect && polled.trouble.is_none();
-        if !told {
-            return Owner::Known;
-        }
-    }
-    let serials = memory.identification.serials();
-    let Some(known) = serials.register() else {
-        // What was found out before may be another meter's.
-        if memory.recognition == Recognition::Uncertain || polled.has_changes() {
-            memory.identification = Identification::new(memory.identification.version());
-            memory.questions.clear();
-        }
-        memory.recognition = Recognition::Never;
-        return Owner::Known;
-    };
-    let along = polled.readings.iter().find(|reading| reading.register == SERIAL);
-    let along = along.and_then(|reading| serial_number(&reading.value));
-    if along == Some(known) {
-        memory.recognition = Recognition::now();
-        return Owner::Known;
-    }
-    let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
-    if along.is_none() && !polled.suspect && !memory.must_recognize(&read) {
-        return Owner::Known;
-    }
-    if polled.trouble.is_some() {
-        return Owner::Unknown;
-    }
-    match ask_serial(meter, memory, stop).await {
-        Some(serial) if serial == known || Some(serial) == serials.command() => {
-            memory.recognition = Recognition::now();
-            // One that came in an answer with values, and is not so any more: whose were they?
-            if along.is_some() { Owner::Unknown } else { Owner::Known }
-        }
-        Some(serial) => {
-            let last = memory.counters.values().cloned().collect();
-            Owner::Other(Exchange { from: known, last, to: serial })
-        }
-        None => Owner::Unknown,
-    }
-}
-
-/// The meter's serial number, as certain as can be: in one answer with other registers, whose order
-/// tells a late one; by its own command where the meter does not give the register.
-async fn ask_serial(
-    meter: &mut Meter<Box<dyn Stream>>,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) -> Option<SerialNumber> {
-    let serials = memory.identification.serials();
-    if memory.is_absent(SERIAL).is_none() && serials.by_register.is_some() {
-        let company = memory.guard.shortest().into_iter().filter(|register| *register != SERIAL);
-        let company = company.take(memory.telling.saturating_sub(1).max(2));
-        let registers: Vec<_> = [SERIAL].into_iter().chain(company).collect();
-        let mut earlier = None;
-        for _ in 0..=CONFIRMATIONS {
-            let command = memory.command(&registers)?;
-            let Ok(answer) = meter.request(&command, Tries::Two, stop).await else { break };
-            let how = circumstances(meter, memory, &registers);
-            let value = answer.iter().find(|value| value.register == SERIAL);
-            let serial = value.and_then(|value| serial_number(&value.value().ok()?))?;
-            let is_known = Some(serial) == serials.register() && how.clean && !how.may_be_late;
-            if is_known || earlier == Some(serial) {
-                return Some(serial);
-            }
-            earlier = Some(serial);
-        }
-    }
-    // Another meter may not have the registers that this one had.
-    let first = surely(meter, &GetSerialNo, stop).await.ok()??;
-    if !memory.is_foreign(first) {
-        return Some(first);
-    }
-    let second = surely(meter, &GetSerialNo, stop).await.ok()??;
-    (first == second).then_some(second)
-}
-
-impl Polled {
-    /// Takes out what may be another meter's.
-    fn withhold_foreign(&mut self, memory: &mut Memory) {
-        // What was read before the meter fell silent is the known one's, if nothing else speaks
-        // against it.
-        let before = self.before_silence.take();
-        let is_certain = memory.recognition != Recognition::Uncertain
-            && !self.has_changes()
-            && self.exchange.is_none();
-        let certain = before.filter(|_| is_certain).unwrap_or_default();
-        memory.recognition = Recognition::Uncertain;
-        let doubtful = std::mem::take(&mut self.doubtful).into_iter();
-        let (kept, foreign): (Vec<_>, Vec<_>) = std::mem::take(&mut self.readings)
-            .into_iter()
-            .partition(|reading| certain.contains(&reading.register));
-        for reading in &kept {
-            memory.guard.accept(reading);
-        }
-        self.readings = kept;
-        self.changes.clear();
-        let foreign = foreign.into_iter().chain(doubtful.map(|(reading, _)| reading));
-        let foreign = foreign.map(|reading| (reading.register, Missing::OtherMeter));
-        self.missing.extend(foreign);
-        self.trouble.get_or_insert(Trouble::Unrecognized);
-    }
-
-    /// Whether something happened to a value, or seems to have: it may be another meter's.
-    fn has_changes(&self) -> bool {
-        !self.changes.is_empty() || self.doubtful.iter().any(|(_, doubt)| doubt.is_change())
-    }
-
-    /// Notes whether the meter fell silent, before what it said after that is taken.
-    fn note_silence(&mut self, meter: &mut Meter<Box<dyn Stream>>) {
-        if meter.take_silence() {
-            self.suspect = true;
-            let read = self.readings.iter().map(|reading| reading.register);
-            self.before_silence.get_or_insert_with(|| read.collect());
-        }
-    }
-
-    /// Whether the connection ended in the middle.
-    pub(super) fn is_broken_off(&self) -> bool {
-        matches!(self.trouble, Some(Trouble::Broken(_)))
-    }
-}
-
 /// Remembers what is to be known when the port is opened again.
 pub(super) fn leave(mut meter: Meter<Box<dyn Stream>>, polled: &Polled, memory: &mut Memory) {
     // Answers that may be late can go on coming over the next connection.
@@ -729,141 +310,6 @@ fn unread_codes(polled: &Polled, memory: &Memory) -> Vec<RegisterId> {
     codes
 }
 
-/// Registers that are asked for to find out which meter this is.
-#[derive(Debug)]
-pub(super) struct Question {
-    registers: Vec<RegisterId>,
-    /// Alone, it was met with silence in an earlier poll.
-    silent: bool,
-}
-
-/// Asks which meter this is, until that is known. What silences the meter costs one request in a poll,
-/// however many registers do: the next half has its turn in the next poll.
-async fn question(
-    meter: &mut Meter<Box<dyn Stream>>,
-    configured: &[RegisterId],
-    polled: &mut Polled,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) {
-    learn(polled, memory);
-    if polled.trouble.is_some() || polled.readings.is_empty() {
-        return;
-    }
-    // That the meter does not have a register shows only in an answer with others.
-    let anchors = memory.telling.clamp(ANCHORS, 4);
-    if memory.questions.is_empty() {
-        let mut open: Vec<_> = memory.identification.registers().collect();
-        open.retain(|register| !configured.contains(register));
-        let question =
-            |registers: &[RegisterId]| Question { registers: registers.to_vec(), silent: false };
-        let size = GetRegister::MAX.saturating_sub(anchors).max(1);
-        memory.questions.extend(open.chunks(size).map(question));
-    }
-    let mut later = Vec::new();
-    while let Some(mut question) = memory.questions.pop_front() {
-        let open: Vec<_> = memory.identification.registers().collect();
-        question.registers.retain(|register| open.contains(register));
-        if question.registers.is_empty() {
-            continue;
-        }
-        let known = memory.guard.shortest().into_iter();
-        let known = known.filter(|register| !question.registers.contains(register));
-        let asked: Vec<_> = question.registers.iter().copied().chain(known.take(anchors)).collect();
-        let Some(command) = memory.command(&asked) else { continue };
-        match meter.request(&command, Tries::One, stop).await {
-            Ok(answer) => {
-                let how = circumstances(meter, memory, &asked);
-                let tells = !answer.is_empty() && how.clean && !how.may_be_late;
-                let mut untold = Vec::new();
-                for register in question.registers {
-                    let value = answer.iter().find(|value| value.register == register);
-                    match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => weigh(reading, how, polled, memory),
-                        Some(Err(_)) => memory.identification.unreadable(register),
-                        None if tells => memory.identification.left_out(register),
-                        None => untold.push(register),
-                    }
-                }
-                if !untold.is_empty() {
-                    later.push(Question { registers: untold, silent: false });
-                }
-            }
-            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => {
-                match (question.registers.as_slice(), question.silent) {
-                    ([register], true) => memory.identification.silent(*register),
-                    ([_], false) => {
-                        memory.questions.push_back(Question { silent: true, ..question });
-                    }
-                    (registers, _) => {
-                        let (first, second) = registers.split_at(registers.len() / 2);
-                        for half in [first, second] {
-                            let registers = half.to_vec();
-                            memory.questions.push_back(Question { registers, silent: false });
-                        }
-                    }
-                }
-                break;
-            }
-            Err(_) => {
-                memory.questions.push_front(question);
-                break;
-            }
-        }
-    }
-    memory.questions.extend(later);
-    confirm(meter, polled, memory, stop).await;
-    learn(polled, memory);
-}
-
-/// Asks for type and serial number, once.
-pub(super) async fn identify(
-    meter: &mut Meter<Box<dyn Stream>>,
-    polled: &mut Polled,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) {
-    let awake = polled.trouble.is_none() && !polled.readings.is_empty();
-    if awake && memory.identification.wants_commands() {
-        let meter_type = surely(meter, &GetType, stop).await;
-        let serial = match meter_type {
-            Ok(_) => surely(meter, &GetSerialNo, stop).await,
-            Err(_) => Ok(None),
-        };
-        if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
-            memory.identification.commands(meter_type, serial);
-            memory.recognition = Recognition::now();
-        }
-    }
-    polled.news = memory.identification.news();
-}
-
-/// An answer that a damaged or late one cannot have been taken for: where that may be, two must be
-/// the same. `None` where the meter does not answer this.
-async fn surely<C: Command<Answer: PartialEq>>(
-    meter: &mut Meter<Box<dyn Stream>>,
-    command: &C,
-    stop: &CancellationToken,
-) -> Result<Option<C::Answer>, RequestError> {
-    let mut earlier = None;
-    for _ in 0..=CONFIRMATIONS {
-        match meter.request(command, Tries::Two, stop).await {
-            Ok(answer) => {
-                let sure = meter.is_clean() && !meter.may_be_late();
-                if sure || earlier.as_ref() == Some(&answer) {
-                    return Ok(Some(answer));
-                }
-                earlier = Some(answer);
-            }
-            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) if earlier.is_none() => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(RequestError::NoAnswer(Heard::Foreign))
-}
-
 /// Takes out what the meter itself says is not measured.
 pub(super) fn withhold(polled: &mut Polled, memory: &mut Memory) {
     let identity = memory.identification.identity();
@@ -909,7 +355,7 @@ pub(super) async fn read_all(
                 }
             }
             Err(RequestError::NoAnswer(heard)) if memory.others_wait => {
-                polled.trouble = Some(Trouble::Meter(heard));
+                polled.trouble = Some(PollError::Meter(heard));
                 return;
             }
             Err(_) => {}
@@ -967,7 +413,7 @@ pub(super) async fn read_all(
                 return;
             }
             Some(Err(RequestError::NoAnswer(_) | RequestError::Stopping)) | None => {
-                polled.trouble = Some(Trouble::Meter(heard));
+                polled.trouble = Some(PollError::Meter(heard));
                 groups.push_front(group);
                 return;
             }
@@ -1033,7 +479,7 @@ fn narrow_down(group: Group, heard: Heard, polled: &mut Polled, memory: &mut Mem
             // Alone, three times, while the meter answers what every meter answers.
             leave_out(register, Missing::Silences, polled, memory);
         } else {
-            polled.trouble.get_or_insert(Trouble::Meter(heard));
+            polled.trouble.get_or_insert(PollError::Meter(heard));
             polled.missing.push((register, Missing::NoAnswer));
         }
     }
@@ -1041,7 +487,7 @@ fn narrow_down(group: Group, heard: Heard, polled: &mut Polled, memory: &mut Mem
 }
 
 /// How often a doubtful reading is read again.
-const CONFIRMATIONS: u32 = 2;
+pub(super) const CONFIRMATIONS: u32 = 2;
 
 /// Reads doubtful readings again; what two readings agree on counts.
 pub(super) async fn confirm(
@@ -1150,7 +596,7 @@ async fn reconcile(
 }
 
 /// How the readings of the last answer, to a request for these registers, came.
-fn circumstances(
+pub(super) fn circumstances(
     meter: &Meter<Box<dyn Stream>>,
     memory: &Memory,
     registers: &[RegisterId],
@@ -1178,29 +624,6 @@ pub(super) fn weigh(
         memory.guard.accept(&reading);
         polled.readings.push(reading);
     }
-}
-
-/// In how many orders so many registers can be asked for.
-fn orders(count: usize) -> u128 {
-    (1..).take(count).product()
-}
-
-/// The `turn`th order of some registers; after all orders the first comes again. Each odd one is the
-/// one before it in reverse.
-pub(super) fn turned(registers: &[RegisterId], turn: usize) -> Vec<RegisterId> {
-    let (mut left, is_reverse) = (turn / 2, turn % 2 == 1);
-    let mut order: Vec<RegisterId> = Vec::with_capacity(registers.len());
-    for (index, register) in registers.iter().enumerate() {
-        // The first two keep their order, or there would be each order and its reverse twice.
-        let places = if index < 2 { 1 } else { index.saturating_add(1) };
-        let place = left.checked_rem(places).unwrap_or(0);
-        left = left.checked_div(places).unwrap_or(0);
-        order.insert(order.len().saturating_sub(place), *register);
-    }
-    if is_reverse {
-        order.reverse();
-    }
-    order
 }
 
 /// Notes that the meter seems not to have a register. Where that is so in another poll too, it is not

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Memory, Recognition};
-use super::journal::{Circumstances, Trouble};
+use super::memory::{Memory, Recognition};
+use super::outcome::{HintContext, PollError};
 use super::reader::{self, Progress, Scanned};
 use super::{Complaint, Plan};
 use crate::meter::{Heard, Meter, RequestError, Tries};
@@ -304,10 +304,10 @@ async fn place<O: Open>(
     let end = begun.checked_add(PLACEMENT).unwrap_or(begun);
     let goes_on = || Instant::now() < end && !stop.is_cancelled();
     let models = memory.identification.known_models();
-    let complaint = |trouble: Trouble| {
+    let complaint = |trouble: PollError| {
         let Plan { port_name: port, interval, runs_as, .. } = plan;
         let (interval, runs_as) = (*interval, *runs_as);
-        trouble.complaint(&Circumstances { port, interval, models: &models, runs_as })
+        trouble.complaint(&HintContext { port, interval, models: &models, runs_as })
     };
     let mut told = |hit, heard, trouble| {
         let left = end.saturating_duration_since(Instant::now());
@@ -325,7 +325,7 @@ async fn place<O: Open>(
             Ok(stream) => stream,
             Err(error) => {
                 answered = false;
-                told(false, None, Some(complaint(Trouble::Port(error))));
+                told(false, None, Some(complaint(PollError::Port(error))));
                 rest(asked, end, stop).await;
                 continue;
             }
@@ -345,7 +345,7 @@ async fn place<O: Open>(
                     meter.rest_from_last_byte();
                     None
                 }
-                Err(RequestError::Broken(error)) => Some(Trouble::from(error)),
+                Err(RequestError::Broken(error)) => Some(PollError::from(error)),
                 Err(RequestError::Stopping) => break,
             };
             let is_broken = trouble.is_some();

@@ -8,7 +8,10 @@
 mod ask;
 mod beat;
 mod errand;
+mod identify;
 mod journal;
+mod memory;
+mod outcome;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,13 +23,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::ask::{Memory, Polled, poll};
+use self::ask::poll;
 pub use self::beat::Beat;
 use self::beat::LEAST;
 pub use self::errand::{Attempt, Busy, Errand, PLACEMENT, Step, Trigger};
-pub use self::journal::Complaint;
 use self::journal::Journal;
 pub(crate) use self::journal::{count_words, words};
+use self::memory::Memory;
+pub use self::outcome::Complaint;
+use self::outcome::Polled;
 pub use self::reader::{Progress, Reader, Scanned};
 use crate::back_off::BackOff;
 use crate::condition::Condition;
@@ -263,7 +268,7 @@ async fn run_with<O: Open>(
         journal.note(&polled, took);
         memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
         let complaint =
-            polled.trouble.as_ref().map(|trouble| trouble.complaint(&journal.circumstances()));
+            polled.trouble.as_ref().map(|trouble| trouble.complaint(&journal.hint_context()));
         let result = PollResult::new(polled, complaint, took, memory);
         let now = Instant::now();
         // A beat is not kept twice where the clock is put back a little.

@@ -7,10 +7,10 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{
-    Group, Memory, Polled, confirm, identify, learn, leave, poll, read_all, withhold,
-};
-use super::journal::{Circumstances, Trouble};
+use super::ask::{Group, confirm, learn, leave, poll, read_all, withhold};
+use super::identify::identify;
+use super::memory::Memory;
+use super::outcome::{HintContext, PollError, Polled};
 use super::{Complaint, Plan, PollResult};
 use crate::condition::is_suspicious;
 use crate::meter::{Heard, Meter};
@@ -145,7 +145,7 @@ pub(super) async fn scan<O: Open>(
         let stream = match plan.port.open().await {
             Ok(stream) => stream,
             Err(error) => {
-                polled.trouble = Some(Trouble::Port(error));
+                polled.trouble = Some(PollError::Port(error));
                 break;
             }
         };
@@ -184,9 +184,9 @@ pub(super) async fn scan<O: Open>(
             match polled.trouble {
                 None => {}
                 // Nobody is there: this is as often as a poll tries.
-                Some(Trouble::Meter(Heard::Nothing | Heard::OwnEcho)) if asked_in_vain => break,
+                Some(PollError::Meter(Heard::Nothing | Heard::OwnEcho)) if asked_in_vain => break,
                 // A line that is noisy now and then does not end it.
-                Some(Trouble::Meter(_)) if failures < FAILURES => {
+                Some(PollError::Meter(_)) if failures < FAILURES => {
                     failures = failures.saturating_add(1);
                 }
                 Some(_) => break,
@@ -224,8 +224,8 @@ pub(super) async fn scan<O: Open>(
     Scanned { readings, odd, to, complete, trouble }
 }
 
-fn complaint<O>(trouble: &Trouble, plan: &Plan<O>, memory: &Memory) -> Complaint {
-    trouble.complaint(&Circumstances {
+fn complaint<O>(trouble: &PollError, plan: &Plan<O>, memory: &Memory) -> Complaint {
+    trouble.complaint(&HintContext {
         port: &plan.port_name,
         interval: plan.interval,
         models: &memory.identification.known_models(),

@@ -12,8 +12,10 @@ use rust_decimal::Decimal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::sync::watch;
 
-use super::ask::{ABSENCE, turned, weigh};
-use super::journal::{Circumstances, Entry, Trouble, unread_words};
+use super::ask::weigh;
+use super::journal::{Entry, unread_words};
+use super::memory::{ABSENCE, turned};
+use super::outcome::{HintContext, PollError};
 use super::*;
 use crate::guard;
 use crate::identity::News;
@@ -202,7 +204,7 @@ async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
     for expected in [16, 7] {
         let started = Instant::now();
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
-        assert_eq!(polled.trouble, Some(Trouble::Meter(Heard::Nothing)));
+        assert_eq!(polled.trouble, Some(PollError::Meter(Heard::Nothing)));
         assert_eq!(polled.missing.len(), 32);
         memory.in_vain = true;
         assert!(started.elapsed().as_secs().abs_diff(expected) <= 1, "{:?}", started.elapsed());
@@ -307,7 +309,7 @@ async fn what_a_broken_connection_left_undone_is_said_truly() {
     let breaks = || Opening::Breaks(Registers::example(EnergyUnit::KilowattHour, 0), 1);
     let (log, polled) = polls("energy", vec![breaks(), Opening::Fails(OpenError::Missing)]).await;
     assert_eq!(polled[0].missing, [(ids("energy")[0], Missing::NoAnswer)], "{log}");
-    assert_eq!(polled[0].trouble, Some(Trouble::Port(OpenError::Missing)));
+    assert_eq!(polled[0].trouble, Some(PollError::Port(OpenError::Missing)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -601,7 +603,7 @@ async fn a_connection_that_breaks_costs_nothing() {
     let polled = poll(&plan, &mut Memory::new(Version::Generic), &stop).await.unwrap();
     // With info code and serial number they are 34: five requests, and these two were in the first two.
     assert_eq!((polled.readings.len(), polled.missing.len()), (12, count - 12));
-    assert!(matches!(polled.trouble, Some(Trouble::Broken(_))), "{:?}", polled.trouble);
+    assert!(matches!(polled.trouble, Some(PollError::Broken(_))), "{:?}", polled.trouble);
 }
 
 #[tokio::test(start_paused = true)]
@@ -877,9 +879,9 @@ async fn the_meter_is_asked_once_who_it_is() {
 }
 
 /// Of a meter that is polled seldom.
-fn about(models: &[Model]) -> Circumstances<'_> {
+fn about(models: &[Model]) -> HintContext<'_> {
     let interval = Duration::from_secs(3600);
-    Circumstances { port: "/dev/ttyUSB0", interval, models, runs_as: RunsAs::Program }
+    HintContext { port: "/dev/ttyUSB0", interval, models, runs_as: RunsAs::Program }
 }
 
 #[test]
@@ -903,9 +905,9 @@ fn every_trouble_says_what_to_do() {
     let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];
     let troubles = ports
         .into_iter()
-        .map(Trouble::Port)
-        .chain([Trouble::Broken("end of file".to_owned())])
-        .chain(heard.into_iter().map(Trouble::Meter));
+        .map(PollError::Port)
+        .chain([PollError::Broken("end of file".to_owned())])
+        .chain(heard.into_iter().map(PollError::Meter));
     let texts: Vec<_> = troubles
         .map(|trouble| {
             let about = about(&[]);
@@ -914,22 +916,22 @@ fn every_trouble_says_what_to_do() {
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
     // There is no command line in the add-on.
-    let add_on = Circumstances { runs_as: RunsAs::AddOn, ..about(&[]) };
+    let add_on = HintContext { runs_as: RunsAs::AddOn, ..about(&[]) };
     let in_add_on = [OpenError::Missing, OpenError::NotSerial, OpenError::Denied]
         .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as)));
     insta::assert_snapshot!("what_to_do_in_the_add_on", in_add_on.join("\n"));
-    let silent = Trouble::Meter(Heard::Nothing);
-    let often =
-        Circumstances { interval: Duration::from_secs(300), ..about(&[Model::Multical402]) };
+    let silent = PollError::Meter(Heard::Nothing);
+    let often = HintContext { interval: Duration::from_secs(300), ..about(&[Model::Multical402]) };
     assert!(!silent.hint(&often).contains("30 minutes"));
-    let server = Circumstances { port: "socket://10.0.0.3:2003", ..about(&[]) };
+    let server = HintContext { port: "socket://10.0.0.3:2003", ..about(&[]) };
     assert!(silent.hint(&server).contains("2 stop bits"), "{}", silent.hint(&server));
     // Of one that it may be nothing is said that is not true of the others.
     let of = |models: &[Model]| silent.hint(&about(models));
     assert_eq!(of(&[Model::Multical402, Model::Multical602]), of(&[]));
     assert_eq!(of(&[Model::Multical603, Model::Multical303]), of(&[Model::Multical603]));
-    let sleeping = Model::ALL
-        .map(|model| format!("{model}: {}", Trouble::Meter(Heard::Nothing).hint(&about(&[model]))));
+    let sleeping = Model::ALL.map(|model| {
+        format!("{model}: {}", PollError::Meter(Heard::Nothing).hint(&about(&[model])))
+    });
     insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
 }
 

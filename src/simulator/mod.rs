@@ -3,6 +3,7 @@
 //! It speaks KMP by the `kmp` crate's emit side, which the captured frames hold to what real
 //! meters send, so that an error cannot hide by being made on both sides.
 
+mod encode;
 mod faults;
 mod models;
 mod pty;

@@ -14,6 +14,7 @@ use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
 
+use super::encode::{digits, seven_bytes};
 use super::registers::{EnergyUnit, Registers};
 
 /// Which meter is simulated.
@@ -430,19 +431,6 @@ fn day(yymmdd: i64) -> Held {
 
 fn month_day(mmdd: i64) -> Held {
     held(mmdd, 0, Unit::DATE_MMDD)
-}
-
-/// A date and time of unit 79, and the minutes to add to it; `None` outside the years 2000 to 2255.
-pub(super) fn seven_bytes(at: DateTime, offset: u8) -> Option<[u8; 7]> {
-    let year = u8::try_from(at.year().checked_sub(2000)?).ok()?;
-    let [month, day, hour, minute, second] =
-        [at.month(), at.day(), at.hour(), at.minute(), at.second()].map(i8::unsigned_abs);
-    Some([offset, year, month, day, hour, minute, second])
-}
-
-/// Two digits for each part.
-pub(super) fn digits(parts: &[i16]) -> i64 {
-    parts.iter().fold(0, |sum: i64, part| sum.saturating_mul(100).saturating_add((*part).into()))
 }
 
 /// The last digits of a counter that starts again at 10,000,000, with so many decimal places.

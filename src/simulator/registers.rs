@@ -9,7 +9,7 @@ use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
 use thiserror::Error;
 
-use super::models::{digits, seven_bytes};
+use super::encode::{digits, seven_bytes};
 
 /// What a simulated meter holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,16 @@
+//! Numbers as the meter's registers hold them.
+
+use jiff::civil::DateTime;
+
+/// A date and time of unit 79, and the minutes to add to it; `None` outside the years 2000 to 2255.
+pub(super) fn seven_bytes(at: DateTime, offset: u8) -> Option<[u8; 7]> {
+    let year = u8::try_from(at.year().checked_sub(2000)?).ok()?;
+    let [month, day, hour, minute, second] =
+        [at.month(), at.day(), at.hour(), at.minute(), at.second()].map(i8::unsigned_abs);
+    Some([offset, year, month, day, hour, minute, second])
+}
+
+/// Two digits for each part.
+pub(super) fn digits(parts: &[i16]) -> i64 {
+    parts.iter().fold(0, |sum: i64, part| sum.saturating_mul(100).saturating_add((*part).into()))
+}
