@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use kmp::info::{self, InfoCodes, Meaning, Sensor};
+use kmp::info::{InfoCodes, Meaning, Sensor};
 use kmp::model::Model;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
@@ -158,17 +158,9 @@ impl Condition {
 
     /// Why a temperature that looks like a fault is one.
     fn breaks(&self, sensor: Sensor, reading: &Reading) -> Option<String> {
-        // The model may be another one than is known or than the user says, and its bits mean other
-        // things. No sensor measures what a broken wire shows, whatever the code is.
-        let is_clear = self.meanings.as_ref().is_some_and(|meanings| {
-            let mut bits = meanings.iter().filter_map(|meaning| match meaning {
-                Meaning::Bit(bit) => Some(bit.certainty),
-                Meaning::Lasted { .. } => None,
-                Meaning::Unknown { .. } => Some(info::Certainty::Unsure),
-            });
-            bits.all(|certainty| certainty == info::Certainty::Documented)
-        });
-        let is_impossible = !is_clear || is_broken_wire(reading);
+        // Without a table the code may name it. And the table may be that of another model than the
+        // user says: no sensor measures what a broken wire shows, whatever the code is.
+        let is_impossible = self.meanings.is_none() || is_broken_wire(reading);
         self.names(sensor).or_else(|| is_impossible.then(|| self.looks_broken()))
     }
 
@@ -451,6 +443,9 @@ mod tests {
                 assert_eq!(spoilt(&condition, &measured), [0; 0], "{model}: {condition}");
             }
         }
+        // Frost, beside a fault that is no temperature sensor's.
+        let condition = Condition::of(&[code(99, 1, 2)], &one_of(&[Model::Multical603])).unwrap();
+        assert_eq!(spoilt(&condition, &[celsius(86, 0), celsius(87, 100)]), [0; 0], "{condition}");
         let condition = Condition::of(&[code(99, 32, 2)], &one_of(&[Model::Multical603])).unwrap();
         assert!(condition.concerns_sensors(), "{condition}");
         // A meter that counts nothing, with a fault that is no sensor's.

@@ -235,6 +235,9 @@ impl Guard {
             (Some(Kind::Gauge), Value::Number(number)) => Some(number.abs()),
             _ => before.and_then(|before| rate(before, reading)),
         };
+        // Where a counter falls, how fast it rose until then was wrong, or is another meter's life.
+        let has_fallen = is.is_some_and(|is| is.is_sign_negative() && !is.is_zero());
+        let before = before.filter(|_| !has_fallen);
         let most = before.map_or(Decimal::ZERO, |before| before.most);
         let known = Known {
             is_certain: true,
@@ -402,6 +405,17 @@ mod tests {
         tokio::time::advance(HOUR).await;
         assert_eq!(words(&guard, &energy(4000)), "");
         assert_ne!(words(&guard, &energy(5000)), "");
+    }
+
+    /// Two wrong readings that agree make room only until the true one comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_counter_that_fell_again_has_the_usual_bound() {
+        let mut guard = Guard::default();
+        for (value, is_doubted) in [(1000, false), (900_000, true), (1001, true), (900_000, true)] {
+            tokio::time::advance(HOUR).await;
+            assert_eq!(guard.doubt(&energy(value), GOOD).is_some(), is_doubted, "{value}");
+            guard.accept_confirmed(&energy(value));
+        }
     }
 
     /// What passes by itself makes no room for more.

@@ -212,6 +212,13 @@ impl Identification {
         Self { version, found: BTreeMap::new(), commands: None, told: false }
     }
 
+    /// Of the same meter, of which the user says something else now.
+    #[must_use]
+    pub fn with_version(self, version: Version) -> Self {
+        let told = self.told && self.version == version;
+        Self { version, told, ..self }
+    }
+
     /// What the user says that it is.
     #[must_use]
     pub fn version(&self) -> Version {

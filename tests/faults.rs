@@ -260,33 +260,19 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
     for (seed, forged, others) in [(1, 100, 0), (2, 100, 30)] {
         let others = Fault::ALL.map(|fault| (fault, others));
         let rates = others.into_iter().chain([(Fault::Forged, forged)]).collect();
-        let outcome = run(20_000, FIVE_MINUTES, ALL, seed, rates).await;
+        let outcome = run(polls(2_000), FIVE_MINUTES, ALL, seed, rates).await;
         let wrong = |register: &RegisterId| {
             outcome.wrong_by_register.get(register).copied().unwrap_or_default()
         };
-        for (register, forged) in &outcome.forged {
-            if register.get() == 68 {
-                let is = format!(", {register}: ");
-                let mut by: BTreeMap<String, u32> = BTreeMap::new();
-                for line in outcome.wrong.iter().filter(|w| w.contains(&is)) {
-                    let n: Vec<Decimal> = line
-                        .split_once(&is)
-                        .unwrap()
-                        .1
-                        .split(", not ")
-                        .map(|it| it.parse().unwrap())
-                        .collect();
-                    *by.entry((n[0] - n[1]).to_string()).or_default() += 1;
-                }
-                println!("{by:?}");
-            }
+        let ours = |register: &RegisterId| table(0).values.contains_key(register);
+        for (register, forged) in outcome.forged.iter().filter(|(register, _)| ours(register)) {
             println!("{register}: {} of {forged} published", wrong(register));
         }
         // What hardly ever changes passes only if the same forgery comes twice; t1, t2 and the
         // difference within their resolution; a counter where it could have got to.
         for register in [99, 60, 68, 97, 1004].map(RegisterId::new) {
             let percent = wrong(&register) * 100 / outcome.forged[&register];
-            assert!(percent < if register.get() == 99 { 5 } else { 35 }, "{register}: {percent} %");
+            assert!(percent < if register.get() == 99 { 5 } else { 30 }, "{register}: {percent} %");
         }
         for register in [86, 87, 89] {
             let is = format!(", {register}: ");
@@ -298,7 +284,8 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
             });
             let (far_off, forged) = (far_off.count(), outcome.forged[&RegisterId::new(register)]);
             println!("{register}: {far_off} by more than the last digit");
-            assert!(far_off * 100 <= usize::try_from(forged).unwrap(), "{register}: {far_off}");
+            let forged = usize::try_from(forged).unwrap();
+            assert!(far_off <= 1 + forged / 50, "{register}: {far_off}");
         }
     }
 }

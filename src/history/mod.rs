@@ -70,9 +70,9 @@ pub struct MeterKey {
 }
 
 impl MeterKey {
-    /// By its configured name, if it has one, and its serial number, as soon as it is known. Another
-    /// serial number is another meter, whose counters go on where they will; none is the meter that
-    /// was there last.
+    /// By its configured name, if it has one, and its serial number. Another serial number is another
+    /// meter, whose counters go on where they will. What is kept without one belongs to none of those
+    /// that have told theirs; who reads without one gets the meter that was kept last.
     #[must_use]
     pub fn new(name: Option<MeterName>, serial: Option<SerialNumber>) -> Self {
         Self { name, serial }

@@ -320,10 +320,13 @@ fn current_meter(
 /// What a meter counted last.
 fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[String; 3]>, Error> {
     let mut statement = transaction.prepare(
-        "SELECT parameter, value, unit FROM series JOIN reading ON series = id
-         WHERE meter = ?1 AND counter = 1 AND current = 1 AND time = (
-             SELECT max(time) FROM reading JOIN series ON series = id WHERE meter = ?1
-         ) ORDER BY parameter",
+        "SELECT parameter, value, unit FROM (
+             SELECT parameter, unit, coalesce(
+                 (SELECT value FROM reading WHERE series = id ORDER BY time DESC LIMIT 1),
+                 (SELECT last FROM hour WHERE series = id ORDER BY start DESC LIMIT 1),
+                 (SELECT last FROM day WHERE series = id ORDER BY start DESC LIMIT 1)
+             ) AS value FROM series WHERE meter = ?1 AND counter = 1 AND current = 1
+         ) WHERE value IS NOT NULL ORDER BY parameter",
     )?;
     let counters =
         statement.query_map([meter], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
@@ -339,13 +342,13 @@ fn meter_row(
 ) -> Result<i64, Error> {
     let (name, serial) = (meter.name(), meter.serial());
     if let Some((id, known)) = current
-        && (serial.is_none() || *known == serial)
+        && *known == serial
     {
         return Ok(*id);
     }
     let earlier: Option<i64> = transaction
         .query_row(
-            "SELECT id FROM meter WHERE name = ? AND serial = ?",
+            "SELECT id FROM meter WHERE name = ? AND serial IS ?",
             params![name, serial],
             |row| row.get(0),
         )

@@ -161,7 +161,7 @@ fn exchange_words(before: &Predecessor, meter: &MeterKey) -> String {
     };
     let now = meter.serial().unwrap_or_default();
     format!(
-        "The meter{name} was exchanged while the program did not run: serial number {serial}{counted} is \
+        "The meter{name} was exchanged since it was last read: serial number {serial}{counted} is \
          gone, and {now} answers. From now on readings belong to {now}."
     )
 }

@@ -1,6 +1,6 @@
 //! What one poll asks for, in which order, and what becomes of the answers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::{Kind, RegisterId};
@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::Plan;
-use super::identify::{Owner, identify, question, recognize};
+use super::identify::{Owner, identify, judge, question, recognize};
 use super::memory::{ABSENCE, ANCHORS, Absence, Memory, RECOGNITION, Recognition};
 use super::outcome::{PollError, Polled};
 use crate::condition::{self, Condition};
 use crate::consistency::{RELATED, Relation};
-use crate::guard::{self, Circumstances, Doubt, Guard};
+use crate::guard::{self, Circumstances, Doubt};
 use crate::identity::SERIAL;
 use crate::meter::{Heard, Meter, RequestError, Tries};
 use crate::reading::{Missing, Reading};
@@ -53,7 +53,8 @@ pub(super) async fn poll<O: Open>(
             () = stop.cancelled() => break,
             opened = plan.port.open() => opened,
         };
-        if connection > 0 && !(groups.is_empty() && polled.doubtful.is_empty()) {
+        let is_complete = groups.is_empty() && polled.doubtful.is_empty();
+        if connection > 0 && (polled.suspect || !is_complete) {
             polled.suspect = true;
             let read = polled.readings.iter().map(|reading| reading.register).collect();
             polled.before_silence.get_or_insert(read);
@@ -85,6 +86,9 @@ pub(super) async fn poll<O: Open>(
         if !polled.is_broken_off() {
             break;
         }
+    }
+    if polled.is_open && !matches!(judge(&mut polled, memory), Some(Owner::Known)) {
+        polled.withhold_foreign(memory);
     }
     if stop.is_cancelled() && polled.readings.is_empty() {
         return None;
@@ -180,7 +184,8 @@ fn spread(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group>
         false => 3,
     };
     let mut ordered = wanted.to_vec();
-    ordered.sort_by_key(rank);
+    let place = |register: &RegisterId| RELATED.iter().position(|related| related == register);
+    ordered.sort_by_key(|register| (rank(register), place(register)));
     for register in ordered {
         let together = RELATED.contains(&register) && !is_counter(&register);
         let has_room = |group: &Vec<_>| group.len() < GetRegister::MAX;
@@ -206,32 +211,35 @@ async fn read_own(
     is_last: bool,
     stop: &CancellationToken,
 ) {
-    // What another meter gives must leave nothing behind.
-    let mut known = (memory.guard.clone(), memory.absent.clone());
     // Once more for another meter, and once for what was left undone in doubt.
     for _ in 0..3 {
         read_all(meter, groups, polled, memory, stop).await;
         confirm(meter, polled, memory, stop).await;
-        reconcile(meter, polled, memory, stop).await;
+        reconcile(meter, groups, polled, memory, stop).await;
+        polled.is_open = true;
         // The connection is made again first.
+        if polled.is_broken_off() && !is_last {
+            polled.note_silence(meter);
+            return;
+        }
+        let owner = recognize(meter, polled, memory, stop).await;
         if polled.is_broken_off() && !is_last {
             return;
         }
-        match recognize(meter, polled, memory, stop).await {
+        polled.is_open = false;
+        match owner {
             Owner::Known if polled.suspect && !groups.is_empty() && polled.trouble.is_none() => {
                 polled.suspect = false;
             }
             Owner::Known => return,
             Owner::Other(exchange) if polled.exchange.is_none() => {
                 memory.begin_anew();
-                known = (Guard::default(), BTreeMap::new());
                 meter.forget_order();
                 *polled = Polled { exchange: Some(exchange), ..Polled::default() };
                 *groups = requests(registers, polled, memory);
             }
             // Nobody knows whose it is.
             Owner::Other(_) | Owner::Unknown => {
-                (memory.guard, memory.absent) = known;
                 polled.withhold_foreign(memory);
                 return;
             }
@@ -244,6 +252,9 @@ pub(super) fn leave(mut meter: Meter<Box<dyn Stream>>, polled: &Polled, memory: 
     // Answers that may be late can go on coming over the next connection.
     if polled.is_broken_off() && !polled.doubtful.is_empty() {
         meter.distrust();
+    }
+    if meter.take_silence() {
+        memory.recognition = Recognition::Uncertain;
     }
     (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
 }
@@ -302,6 +313,13 @@ pub(super) fn learn(polled: &Polled, memory: &mut Memory) {
 fn unread_codes(polled: &Polled, memory: &Memory) -> Vec<RegisterId> {
     let models = memory.identification.identity().models;
     let mut codes = condition::registers(&models).to_vec();
+    let has_no_value = |code: &RegisterId| {
+        let is_so = |(register, why): &(RegisterId, Missing)| {
+            register == code && matches!(why, Missing::NoValue(_))
+        };
+        polled.missing.iter().any(is_so)
+    };
+    codes.retain(|code| !has_no_value(code));
     codes.retain(|code| {
         let doubtful = polled.doubtful.iter().map(|(reading, _)| reading);
         let read = polled.readings.iter().chain(doubtful).any(|reading| reading.register == *code);
@@ -548,6 +566,7 @@ pub(super) async fn confirm(
 /// Reads again what contradicts itself. What the meter says twice it means.
 async fn reconcile(
     meter: &mut Meter<Box<dyn Stream>>,
+    groups: &mut Groups,
     polled: &mut Polled,
     memory: &mut Memory,
     stop: &CancellationToken,
@@ -566,19 +585,16 @@ async fn reconcile(
         let is_meant = |reading: &&Reading| registers.contains(&reading.register);
         let earlier: Vec<Reading> = polled.readings.iter().filter(is_meant).cloned().collect();
         polled.readings.retain(|reading| !registers.contains(&reading.register));
-        let mut groups = Groups::from([Group { again: true, ..Group::whole(&registers) }]);
-        read_all(meter, &mut groups, polled, memory, stop).await;
+        groups.push_front(Group { again: true, ..Group::whole(&registers) });
+        read_all(meter, groups, polled, memory, stop).await;
         confirm(meter, polled, memory, stop).await;
-        let unread = groups.into_iter().flat_map(|group| group.registers);
-        polled.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
         for relation in memory.consistency.contradicted(&polled.readings) {
-            if relation.is_as_before(&earlier, &polled.readings) {
+            // Flow and power are means of different times, and one may lag behind.
+            if relation == Relation::Power {
                 memory.consistency.is_meant(relation);
-                // Flow and power are means of different times, and one may lag behind.
-                if relation == Relation::Power {
-                    debug!("registers {:?} {relation}", relation.registers());
-                    continue;
-                }
+                debug!("registers {:?} {relation}", relation.registers());
+            } else if relation.is_as_before(&earlier, &polled.readings) {
+                memory.consistency.is_meant(relation);
                 // What a broken sensor gives fits nothing; the info code says so.
                 let Polled { readings, .. } = &*polled;
                 let is_broken = |it: &Reading| condition::is_suspicious(it, readings);

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{CONFIRMATIONS, circumstances, confirm, learn, weigh};
 use super::memory::{ANCHORS, Memory, Recognition};
 use super::outcome::{PollError, Polled};
-use crate::identity::{Exchange, Identification, SERIAL, serial_number};
+use crate::identity::{Exchange, SERIAL, serial_number};
 use crate::meter::{Heard, Meter, RequestError, Tries};
 use crate::reading::{Missing, Reading};
 use crate::transport::Stream;
@@ -31,58 +31,88 @@ pub(super) async fn recognize(
     stop: &CancellationToken,
 ) -> Owner {
     polled.note_silence(meter);
-    polled.suspect |= polled.has_changes();
-    if polled.readings.is_empty() && polled.doubtful.is_empty() {
-        // Where the meter has told another serial number, it can be asked for it.
-        let told = polled.suspect && polled.trouble.is_none();
-        if !told {
-            return Owner::Known;
-        }
+    if let Some(owner) = judge(polled, memory) {
+        return owner;
     }
     let serials = memory.identification.serials();
-    let Some(known) = serials.register() else {
-        // What was found out before may be another meter's.
-        if memory.recognition == Recognition::Uncertain || polled.has_changes() {
-            memory.identification = Identification::new(memory.identification.version());
-            memory.questions.clear();
-        }
-        memory.recognition = Recognition::Never;
-        return Owner::Known;
-    };
-    let along = polled.readings.iter().find(|reading| reading.register == SERIAL);
-    let along = along.and_then(|reading| serial_number(&reading.value));
-    if along == Some(known) {
-        memory.recognition = Recognition::now();
-        return Owner::Known;
-    }
-    let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
-    if along.is_none() && !polled.suspect && !memory.must_recognize(&read) {
-        return Owner::Known;
-    }
-    if polled.trouble.is_some() {
+    let Some(known) = serials.register() else { return Owner::Known };
+    if polled.trouble.as_ref().is_some_and(PollError::is_silence) {
         return Owner::Unknown;
     }
+    let along = polled.serial();
     match ask_serial(meter, memory, stop).await {
-        Some(serial) if serial == known || Some(serial) == serials.command() => {
+        // The register holds another number than the command gives: one of the two was another
+        // meter's, or damaged.
+        Ok(Some(serial)) if serial != known && Some(serial) == serials.command() => {
+            if along == Some(serial) {
+                memory.forget_identity();
+                return Owner::Unknown;
+            }
+            memory.recognition = Recognition::now();
+            Owner::Known
+        }
+        Ok(Some(serial)) if serial == known => {
             memory.recognition = Recognition::now();
             // One that came in an answer with values, and is not so any more: whose were they?
-            if along.is_some() { Owner::Unknown } else { Owner::Known }
+            if along.is_some_and(|along| along != known) { Owner::Unknown } else { Owner::Known }
         }
-        Some(serial) => {
+        Ok(Some(serial)) => {
             let last = memory.counters.values().cloned().collect();
             Owner::Other(Exchange { from: known, last, to: serial })
         }
-        None => Owner::Unknown,
+        Ok(None) => Owner::Unknown,
+        Err(error) => {
+            polled.trouble = Some(error);
+            Owner::Unknown
+        }
     }
 }
 
+/// Whose the readings are, where the meter need not be asked for that.
+pub(super) fn judge(polled: &mut Polled, memory: &mut Memory) -> Option<Owner> {
+    let serials = memory.identification.serials();
+    let known = serials.register();
+    let is_foreign = |reading: &Reading| {
+        reading.register == SERIAL && known.is_some() && serial_number(&reading.value) != known
+    };
+    polled.suspect |=
+        polled.has_changes() || polled.doubtful.iter().any(|(reading, _)| is_foreign(reading));
+    if polled.readings.is_empty() && polled.doubtful.is_empty() {
+        // Where the meter has told another serial number, it can be asked for it.
+        let can_be_asked = polled.suspect && polled.trouble.is_none();
+        if !can_be_asked {
+            return Some(Owner::Known);
+        }
+    }
+    if known.is_none() {
+        // What was found out before may be another meter's.
+        if memory.recognition == Recognition::Uncertain || polled.has_changes() {
+            memory.forget_identity();
+        }
+        memory.recognition = Recognition::Never;
+        return Some(Owner::Known);
+    }
+    let along = polled.serial();
+    // One that was read before a silence says nothing of what came after it.
+    let before = polled.before_silence.as_ref();
+    let vouches = before.is_none_or(|registers| !registers.contains(&SERIAL));
+    if along == known && vouches {
+        memory.recognition = Recognition::now();
+        return Some(Owner::Known);
+    }
+    let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
+    let is_settled = along.is_none() && !polled.suspect && !memory.must_recognize(&read);
+    is_settled.then_some(Owner::Known)
+}
+
 /// The meter's serial number, as certain as can be: in one answer with other registers, whose order
-/// tells a late one; by its own command where the meter does not give the register.
+/// tells a late one; by its own command where the meter does not give the register. The error is that
+/// the connection broke.
 async fn ask_serial(
     meter: &mut Meter<Box<dyn Stream>>,
     memory: &mut Memory,
     stop: &CancellationToken,
-) -> Option<SerialNumber> {
+) -> Result<Option<SerialNumber>, PollError> {
     let serials = memory.identification.serials();
     if memory.is_absent(SERIAL).is_none() && serials.by_register.is_some() {
         let company = memory.guard.shortest().into_iter().filter(|register| *register != SERIAL);
@@ -90,30 +120,44 @@ async fn ask_serial(
         let registers: Vec<_> = [SERIAL].into_iter().chain(company).collect();
         let mut earlier = None;
         for _ in 0..=CONFIRMATIONS {
-            let command = memory.command(&registers)?;
-            let Ok(answer) = meter.request(&command, Tries::Two, stop).await else { break };
+            let Some(command) = memory.command(&registers) else { break };
+            let answer = match meter.request(&command, Tries::Two, stop).await {
+                Ok(answer) => answer,
+                Err(RequestError::Broken(error)) => return Err(error.into()),
+                Err(_) => break,
+            };
             let how = circumstances(meter, memory, &registers);
             let value = answer.iter().find(|value| value.register == SERIAL);
-            let serial = value.and_then(|value| serial_number(&value.value().ok()?))?;
+            let serial = value.and_then(|value| serial_number(&value.value().ok()?));
+            let Some(serial) = serial else { break };
             let is_known = Some(serial) == serials.register() && how.clean && !how.may_be_late;
             if is_known || earlier == Some(serial) {
-                return Some(serial);
+                return Ok(Some(serial));
             }
             earlier = Some(serial);
         }
     }
     // Another meter may not have the registers that this one had.
-    let first = surely(meter, &GetSerialNo, stop).await.ok()??;
-    if !memory.is_foreign(first) {
-        return Some(first);
+    let mut earlier = None;
+    for _ in 0..2 {
+        let serial = match surely(meter, &GetSerialNo, stop).await {
+            Ok(Some(serial)) => serial,
+            Err(RequestError::Broken(error)) => return Err(error.into()),
+            Ok(None) | Err(_) => return Ok(None),
+        };
+        if !memory.is_foreign(serial) || earlier == Some(serial) {
+            return Ok(Some(serial));
+        }
+        earlier = Some(serial);
     }
-    let second = surely(meter, &GetSerialNo, stop).await.ok()??;
-    (first == second).then_some(second)
+    Ok(None)
 }
 
 impl Polled {
     /// Takes out what may be another meter's.
     pub(super) fn withhold_foreign(&mut self, memory: &mut Memory) {
+        // What another meter gives must leave nothing behind.
+        memory.return_to_checkpoint();
         // What was read before the meter fell silent is the known one's, if nothing else speaks
         // against it.
         let before = self.before_silence.take();
@@ -135,6 +179,12 @@ impl Polled {
         let foreign = foreign.map(|reading| (reading.register, Missing::OtherMeter));
         self.missing.extend(foreign);
         self.trouble.get_or_insert(PollError::Unrecognized);
+    }
+
+    /// The serial number that was read along.
+    fn serial(&self) -> Option<SerialNumber> {
+        let along = self.readings.iter().find(|reading| reading.register == SERIAL)?;
+        serial_number(&along.value)
     }
 
     /// Whether something happened to a value, or seems to have: it may be another meter's.
@@ -239,6 +289,9 @@ pub(super) async fn question(
     learn(polled, memory);
 }
 
+/// So often both ways to ask for the serial number may give different ones.
+const CONTRADICTIONS: u8 = 2;
+
 /// Asks for type and serial number, once.
 pub(super) async fn identify(
     meter: &mut Meter<Box<dyn Stream>>,
@@ -254,6 +307,14 @@ pub(super) async fn identify(
             Err(_) => Ok(None),
         };
         if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
+            let by_register = memory.identification.serials().by_register;
+            let contradicts = by_register.zip(serial).is_some_and(|(one, other)| one != other);
+            // Two meters, or a damaged answer. Where it is so each time, the meter is like that.
+            if contradicts && memory.contradictions < CONTRADICTIONS {
+                memory.contradictions = memory.contradictions.saturating_add(1);
+                memory.forget_identity();
+                return;
+            }
             memory.identification.commands(meter_type, serial);
             memory.recognition = Recognition::now();
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use kmp::message::{GetRegister, SerialNumber};
 use kmp::register::{Kind, RegisterId};
+use kmp::value::Value;
 use tokio::time::Instant;
 
 use super::identify::Question;
@@ -66,6 +67,10 @@ pub(super) struct Memory {
     /// Whether it is the meter that is known.
     pub(super) recognition: Recognition,
     pub(super) consistency: Consistency,
+    /// What was known of values when the poll began.
+    checkpoint: (Guard, BTreeMap<RegisterId, Absence>),
+    /// How often register and command gave different serial numbers.
+    pub(super) contradictions: u8,
     /// What the meter counted last, of what was asked for.
     pub(super) counters: BTreeMap<RegisterId, Reading>,
     /// The last poll read nothing: the next one must cost little.
@@ -100,6 +105,8 @@ impl Memory {
             polls: 0,
             recognition: Recognition::Never,
             consistency: Consistency::default(),
+            checkpoint: Default::default(),
+            contradictions: 0,
             counters: BTreeMap::new(),
             in_vain: false,
             others_wait: false,
@@ -118,11 +125,7 @@ impl Memory {
     /// For a task that goes on with the same meter, of which the user may say something else now. What
     /// it did not have is asked for again, and which meter it is.
     pub(super) fn handed_over(self, version: Version) -> Self {
-        let identification = if self.identification.version() == version {
-            self.identification
-        } else {
-            Identification::new(version)
-        };
+        let identification = self.identification.with_version(version);
         let (absent, questions) = (BTreeMap::new(), VecDeque::new());
         Self {
             identification,
@@ -152,6 +155,17 @@ impl Memory {
         };
     }
 
+    /// Forgets what came in this poll.
+    pub(super) fn return_to_checkpoint(&mut self) {
+        (self.guard, self.absent) = self.checkpoint.clone();
+    }
+
+    /// Forgets which meter this is.
+    pub(super) fn forget_identity(&mut self) {
+        self.identification = Identification::new(self.identification.version());
+        self.questions.clear();
+    }
+
     /// Whether a serial number is not the one that is known.
     pub(super) fn is_foreign(&self, serial: SerialNumber) -> bool {
         self.identification.serials().command().is_some_and(|known| known != serial)
@@ -162,7 +176,10 @@ impl Memory {
     pub(super) fn must_recognize(&self, registers: &[RegisterId]) -> bool {
         let counts = |register: &RegisterId| {
             let is_counter = register.info().is_some_and(|info| info.kind == Kind::Counter);
-            is_counter && self.guard.knows(*register)
+            // One that stands at zero says nothing: it does so in every other meter, too.
+            let last = self.counters.get(register).map(|reading| &reading.value);
+            let counts = matches!(last, Some(Value::Number(number)) if !number.is_zero());
+            is_counter && counts && self.guard.knows(*register)
         };
         self.recognition.is_older_than(RECOGNITION_AT_MOST)
             || self.pause >= SELDOM
@@ -173,6 +190,7 @@ impl Memory {
     /// polls of the last minute, and each of these must have had another order.
     pub(super) fn begin(&mut self) {
         self.polls = self.polls.wrapping_add(1);
+        self.checkpoint = (self.guard.clone(), self.absent.clone());
         let now = Instant::now();
         let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
         self.pause = since.unwrap_or_default();

@@ -37,6 +37,8 @@ pub(super) struct Polled {
     pub(super) suspect: bool,
     /// What had been read when the meter fell silent.
     pub(super) before_silence: Option<Vec<RegisterId>>,
+    /// Whether it is still to be found out whose the readings are.
+    pub(super) is_open: bool,
     pub(super) trouble: Option<PollError>,
 }
 
@@ -90,6 +92,14 @@ pub struct Complaint {
 impl PollError {
     pub(super) fn complaint(&self, about: &HintContext<'_>) -> Complaint {
         Complaint { words: self.words(about.port).to_string(), hint: self.hint(about) }
+    }
+
+    /// Whether the meter cannot be asked for anything any more.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            Self::Port(_) | Self::Broken(_) | Self::Meter(Heard::Nothing | Heard::OwnEcho) => true,
+            Self::Meter(_) | Self::Unrecognized => false,
+        }
     }
 
     /// Whether it calls for the same line in the log. What is heard of a meter whose head is off

@@ -161,7 +161,7 @@ async fn the_meter_is_exchanged_while_the_program_does_not_run() {
     let line = program.says("was exchanged").await;
     assert_eq!(
         told(&line),
-        "The meter `house` was exchanged while the program did not run: serial number 6131453 (last \
+        "The meter `house` was exchanged since it was last read: serial number 6131453 (last \
          `energy` 28316 kWh, `volume` 543.21 m³) is gone, and 80713078 answers. From now on readings \
          belong to 80713078."
     );
