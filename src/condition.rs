@@ -117,7 +117,7 @@ impl Condition {
         spoilt
     }
 
-    /// Registers that were not read, and would tell whether the zeros of this poll are true.
+    /// Registers that were not read, and would tell whether what is made of them in this poll is true.
     #[must_use]
     pub fn evidence(&self, readings: &[Reading]) -> Vec<RegisterId> {
         let zero = |registers: &[RegisterId]| {
@@ -126,7 +126,7 @@ impl Condition {
         let unread =
             |register: RegisterId| readings.iter().all(|reading| reading.register != register);
         let mut evidence = Vec::new();
-        if zero(&[DIFFERENCE, POWER, FLOW]) {
+        if !unread(DIFFERENCE) || !unread(POWER) || zero(&[FLOW]) {
             let registers =
                 TEMPERATURES.into_iter().filter(|(register, _)| PIPES.contains(register));
             let named = registers.filter(|(_, sensor)| self.names(*sensor).is_some());

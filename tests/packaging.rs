@@ -950,6 +950,7 @@ fn no_link_of_what_is_shipped_leads_nowhere() {
     assert_eq!(
         dangling(&less),
         [
+            "README.md: docs/values.md#what-is-read-again",
             "README.md: docs/values.md#the-water-meter-multical-21",
             "README.md: docs/values.md",
             "docs/home-assistant.md: values.md#which-model-it-is",
