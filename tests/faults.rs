@@ -285,7 +285,7 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
             let (far_off, forged) = (far_off.count(), outcome.forged[&RegisterId::new(register)]);
             println!("{register}: {far_off} by more than the last digit");
             let forged = usize::try_from(forged).unwrap();
-            assert!(far_off <= 1 + forged / 50, "{register}: {far_off}");
+            assert!(far_off <= 3 + forged / 50, "{register}: {far_off}");
         }
     }
 }
