@@ -315,7 +315,10 @@ fn meaning(register: &RegisterValue) {
             let filled = &mantissa[..mantissa.len() - zeros];
             let expected = match filled.iter().find(|byte| !(b' '..=b'~').contains(byte)) {
                 Some(&byte) => Err(ValueError::Text { byte }),
-                None => Ok(Value::Text(str::from_utf8(filled).unwrap().trim().to_owned())),
+                None => match str::from_utf8(filled).unwrap().trim() {
+                    "" => Err(ValueError::NotSet),
+                    text => Ok(Value::Text(text.to_owned())),
+                },
             };
             assert_eq!(value, expected);
         }
