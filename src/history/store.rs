@@ -321,12 +321,12 @@ fn current_meter(
 fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[String; 3]>, Error> {
     let mut statement = transaction.prepare(
         "SELECT parameter, value, unit FROM (
-             SELECT parameter, unit, coalesce(
+             SELECT id, parameter, unit, coalesce(
                  (SELECT value FROM reading WHERE series = id ORDER BY time DESC LIMIT 1),
                  (SELECT last FROM hour WHERE series = id ORDER BY start DESC LIMIT 1),
                  (SELECT last FROM day WHERE series = id ORDER BY start DESC LIMIT 1)
              ) AS value FROM series WHERE meter = ?1 AND counter = 1 AND current = 1
-         ) WHERE value IS NOT NULL ORDER BY parameter",
+         ) WHERE value IS NOT NULL ORDER BY id",
     )?;
     let counters =
         statement.query_map([meter], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;

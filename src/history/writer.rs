@@ -105,7 +105,7 @@ impl Writer {
             };
             let is_first = self.written.insert(poll.meter.name().to_owned());
             if let Some(before) = before.filter(|_| is_first) {
-                warn!("{}", exchange_words(&before, &poll.meter));
+                warn!("{}", exchange_words(&before, poll));
             }
             self.waiting.pop_front();
         }
@@ -146,23 +146,32 @@ impl Writer {
     }
 }
 
-/// What to log of a meter that was exchanged while the program did not run.
-fn exchange_words(before: &Predecessor, meter: &MeterKey) -> String {
-    let name = match meter.name() {
+/// What to log of a meter that was exchanged before the program read it.
+fn exchange_words(before: &Predecessor, poll: &Poll) -> String {
+    let name = match poll.meter.name() {
         "" => String::new(),
         name => format!(" `{name}`"),
     };
-    let Predecessor { serial, counters } = before;
-    let counted = |[name, value, unit]: &[String; 3]| format!("`{name}` {value} {unit}");
-    let counted: Vec<_> = counters.iter().map(counted).collect();
-    let counted = match counted.as_slice() {
-        [] => String::new(),
-        counted => format!(" (last {})", counted.join(", ")),
+    let shown = |name: &str, value: &str, unit: &str| {
+        format!("`{name}` {value} {unit}").trim_end().to_owned()
     };
-    let now = meter.serial().unwrap_or_default();
+    let listed = |word: &str, counters: Vec<String>| match counters.as_slice() {
+        [] => String::new(),
+        counters => format!(" ({word}{})", counters.join(", ")),
+    };
+    let Predecessor { serial, counters } = before;
+    let last = counters.iter().map(|[name, value, unit]| shown(name, value, unit)).collect();
+    let counters = poll.values.iter().filter(|noted| noted.is_counter);
+    let first = counters.map(|noted| {
+        let unit = noted.unit.as_deref().unwrap_or_default();
+        shown(&noted.parameter, &noted.value.to_string(), unit)
+    });
+    let now = poll.meter.serial().unwrap_or_else(|| "one without a serial number".to_owned());
     format!(
-        "The meter{name} was exchanged since it was last read: serial number {serial}{counted} is \
-         gone, and {now} answers. From now on readings belong to {now}."
+        "The meter{name} was exchanged since it was last read: serial number {serial}{} is gone, and \
+         {now}{} answers. From now on readings belong to {now}.",
+        listed("last ", last),
+        listed("", first.collect()),
     )
 }
 
@@ -190,4 +199,43 @@ pub(super) fn tell(state: &watch::Sender<Option<Trouble>>, new: Option<&Trouble>
         *old = new.cloned();
         true
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::message::SerialNumber;
+    use rust_decimal::Decimal;
+
+    use super::*;
+
+    #[test]
+    fn an_exchange_names_both_meters_and_what_they_count() {
+        let counter = |name: &str, value: i64, unit: Option<&str>| Noted {
+            parameter: name.to_owned(),
+            value: Decimal::from(value),
+            unit: unit.map(str::to_owned),
+            is_counter: true,
+        };
+        let texts = |[name, value, unit]: [&str; 3]| [name, value, unit].map(str::to_owned);
+        let before = Predecessor {
+            serial: "6131453".to_owned(),
+            counters: vec![texts(["energy", "28316", "kWh"]), texts(["infoevent", "3", ""])],
+        };
+        let meter = MeterKey::new(None, Some(SerialNumber::new(80_713_078)));
+        let values = vec![counter("energy", 12, Some("kWh")), counter("infoevent", 0, None)];
+        let poll = Poll { meter, time: 0, values };
+        assert_eq!(
+            exchange_words(&before, &poll),
+            "The meter was exchanged since it was last read: serial number 6131453 (last `energy` 28316 \
+             kWh, `infoevent` 3) is gone, and 80713078 (`energy` 12 kWh, `infoevent` 0) answers. From \
+             now on readings belong to 80713078."
+        );
+        let nothing = Predecessor { counters: Vec::new(), ..before };
+        let poll = Poll { values: Vec::new(), ..poll };
+        assert_eq!(
+            exchange_words(&nothing, &poll),
+            "The meter was exchanged since it was last read: serial number 6131453 is gone, and \
+             80713078 answers. From now on readings belong to 80713078."
+        );
+    }
 }
