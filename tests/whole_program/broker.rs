@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -19,9 +20,7 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) async fn start() -> Self {
         // A broker cannot be asked which free port it took.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
         Self { address, process: launch(address).await }
     }
 
@@ -37,6 +36,22 @@ impl Broker {
     /// At the same port, with nothing retained.
     pub(crate) async fn restart(&mut self) {
         self.process = launch(self.address).await;
+    }
+}
+
+/// A free port that no other test here gets. It is below those that the system hands out (from 32768
+/// on), which it may hand out again as soon as they are free.
+pub(crate) async fn own_port() -> u16 {
+    const PORTS: u32 = 15_000;
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+
+    loop {
+        // Test processes side by side begin at different places.
+        let place = COUNT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 100;
+        let port = 15_000 + u16::try_from(place % PORTS).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            return port;
+        }
     }
 }
 

@@ -12,9 +12,10 @@ use rcgen::{KeyPair, date_time_ymd};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::broker::own_port;
 use crate::certificates::{Authority, Certified};
 use crate::program::Program;
 use crate::subscriber::Subscriber;
@@ -41,7 +42,7 @@ impl Mosquitto {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let (open, port) = (free_port().await, free_port().await);
+        let (open, port) = (own_port().await, own_port().await);
         let settings = settings.replace("FOLDER", folder.path().to_str().unwrap());
         let all = format!(
             "per_listener_settings true\nuser root\nlistener {open} {HERE}\nallow_anonymous true\n\
@@ -103,11 +104,6 @@ async fn make_password(file: &Path, password: &str) {
     let made =
         made.unwrap_or_else(|error| panic!("mosquitto_passwd, which is Mosquitto's: {error}"));
     assert!(made.success());
-}
-
-async fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 async fn launch(folder: &Path, ports: [u16; 2]) -> Child {
