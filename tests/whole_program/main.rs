@@ -27,7 +27,7 @@ mod stalls;
 mod subscriber;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use kamstrup2mqtt::line::Line;
@@ -37,7 +37,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, own_port};
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 
@@ -594,9 +594,7 @@ async fn a_silent_meter_is_told_once_and_found_again() {
 #[tokio::test]
 async fn a_port_that_is_not_there_yet() {
     let broker = Broker::start().await;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let mut program = Program::start(&config(&broker, &format!("socket://{address}"), "energy"));
     program.says("cannot be opened: the connection was refused. Check the port number").await;
