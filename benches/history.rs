@@ -21,9 +21,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use history::{History, MeterKey, Noted, Reader};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use kamstrup2mqtt::history::{History, MeterKey, Noted, Reader};
 use rust_decimal::Decimal;
 
 const MINUTES: i64 = 365 * 24 * 60;
@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
         |minute: i64| Timestamp::from_second(first.saturating_add(minute.saturating_mul(60)));
     let start = time(0)?.to_zoned_datetime(zone);
     let history = History::start(Some(file.clone()), &start);
-    let (reader, meter) = (history.reader(), MeterKey::new(None, None));
+    let (reader, meter) = (history.reader(), MeterKey::new("", None));
     let mut out = io::stdout().lock();
 
     let (began, written) = (Instant::now(), written()?);

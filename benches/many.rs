@@ -8,8 +8,6 @@
 //! Fails if a poll is late or missing, if a value is missing, or if the program warns of anything.
 //! `docs/benchmarks.md` says how to read it.
 
-#![expect(clippy::arithmetic_side_effects, reason = "small numbers of small things")]
-
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
 #[path = "common/program.rs"]
@@ -23,9 +21,9 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use kamstrup2mqtt::simulator::{EnergyUnit, Registers};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use serde_json::Value;
+use simulator::{EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;

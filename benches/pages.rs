@@ -8,8 +8,6 @@
 //! Fails if a poll is off its beat, if a page misses an event, or if a page cannot be had.
 //! `docs/benchmarks.md` says how to read it.
 
-#![expect(clippy::arithmetic_side_effects, reason = "small numbers of small things")]
-
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
 #[path = "common/program.rs"]
@@ -23,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use kamstrup2mqtt::simulator::{EnergyUnit, Registers};
+use simulator::{EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};

@@ -11,10 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use kamstrup2mqtt::{app, config};
+use kmp::line::Line;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

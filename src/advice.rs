@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::config::Key;
-use crate::words::RunsAs;
+use meter::RunsAs;
 
 /// Who made the settings that advice may speak of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -17,20 +17,22 @@ use tracing::{Instrument, debug, info, warn};
 use crate::advice::MadeBy;
 use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
-use crate::history::{History, MeterKey, Noted, Trouble};
-use crate::identity::{Identification, Identity};
 use crate::inbox::{self, Inbox};
-use crate::line::Line;
-use crate::logging::{self, LocalTime};
 use crate::mqtt::{self, Brokers, Direction, Publisher, Source};
+use crate::name::MeterName;
 use crate::payload::{self, Health, Message, OFFLINE, ONLINE, Valued};
-use crate::poll::{self, Beat, Complaint, Legacy, Plan, PollResult, Trigger};
 use crate::status::{Board, LastPoll, LineQuality, MeterState, ValueState};
 use crate::systemd;
 use crate::topic::Topics;
-use crate::transport::{Port, Turns};
 use crate::units::{self, Measure, Published};
-use crate::words::{RunsAs, capital};
+use history::{History, MeterKey, Noted, Trouble};
+use kmp::line::Line;
+use kmp::message::SerialNumber;
+use logging::{self, LocalTime};
+use meter::RunsAs;
+use meter::identity::{Identification, Identity};
+use meter::poll::{self, Beat, Complaint, Legacy, Plan, PollResult, Trigger};
+use meter::transport::{Port, Turns};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
@@ -385,11 +387,17 @@ fn greet(meter: &Meter) {
     );
 }
 
+/// What a meter's readings are kept under.
+fn history_key(meter: &Meter, serial: Option<SerialNumber>) -> MeterKey {
+    let name = meter.name.as_ref().map_or("", MeterName::as_str);
+    MeterKey::new(name, serial.map(SerialNumber::number))
+}
+
 /// A meter of which nothing is known yet.
 fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
     let units = meter.units;
-    let key = Some(MeterKey::new(meter.name.clone(), None));
+    let key = Some(history_key(meter, None));
     MeterState { units, key, ..MeterState::new(title, port, meter.poll_interval) }
 }
 
@@ -426,7 +434,7 @@ fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
 pub async fn tell_of_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
     loop {
         let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Complaint {
-            words: capital(&trouble.to_string()),
+            words: trouble.to_string(),
             hint: trouble.hint().to_owned(),
         });
         if board.setup().history != complaint {
@@ -606,7 +614,7 @@ impl Announcer {
 
     /// Keeps what can be drawn, if it is known whose it is. Gives by what it is found again.
     fn keep(&self, result: &PollResult, values: &[Valued], time: Timestamp) -> MeterKey {
-        let key = MeterKey::new(self.meter.name.clone(), self.identity.serial);
+        let key = history_key(&self.meter, self.identity.serial);
         if let Some(history) = self.told.history.as_ref().filter(|_| result.is_recognized) {
             let noted = values.iter().filter_map(|value| {
                 let parameter = self.meter.parameters.get(value.index)?;
@@ -660,9 +668,9 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::highres::HighResolution;
-    use crate::reading::{Missing, Reading};
-    use crate::simulator::{self, EnergyUnit, Registers};
+    use meter::highres::HighResolution;
+    use meter::reading::{Missing, Reading};
+    use simulator::{self, EnergyUnit, Registers};
 
     const TIME: &str = "2026-11-23T15:17:22+01:00";
 

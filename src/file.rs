@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::cause;
+use meter::cause;
 
 /// What is in a file; `None` where this is more than `longest` bytes. The error says in words what is
 /// in the way.

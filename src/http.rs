@@ -12,7 +12,7 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use thiserror::Error;
 
 use crate::config::Secret;
-use crate::hosts;
+use meter::hosts;
 
 /// More than any answer to our requests needs.
 const LONGEST: usize = 64 * 1024;

@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use crate::config::{Meter, Publishing};
 use crate::discovery::{self, Claims, Verdict};
 use crate::mqtt::{Answer, BIRTHS_ANSWERED, Publisher, Received, Subscriptions};
-use crate::poll::{self, Trigger};
 use crate::topic::{MeterTopics, READ, Topics};
+use meter::poll::{self, Trigger};
 
 /// What Home Assistant says when it has started.
 const BIRTH: &[u8] = b"online";
@@ -227,8 +227,8 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Config};
-    use crate::logging::capture;
     use crate::mqtt;
+    use logging::capture;
 
     fn inbox() -> (Inbox, Trigger) {
         let yaml = "serial_device: { com_port: /dev/ttyUSB0 }\nmqtt: { topic: heat }\n";

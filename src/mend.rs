@@ -9,7 +9,8 @@ use tracing::{error, warn};
 use crate::config::addon_options::OptionsError;
 use crate::config::{ConfigError, Warning, warning_words};
 use crate::status::{Board, Problem};
-use crate::words::{RunsAs, capital, sentence};
+use crate::words::{capital, sentence};
+use meter::RunsAs;
 
 /// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
 /// that they are mended without a start is rare.

@@ -1,5 +1,7 @@
 //! The bytes that are put on topics.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,11 +10,11 @@ use kmp::value::Value;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::condition::Condition;
 use crate::config::{Meter, Publishing, Qos};
-use crate::poll::PollResult;
 use crate::topic::{About, Diagnostic, MeterTopics, Topics};
 use crate::units::{self, Measure, Published};
+use meter::condition::Condition;
+use meter::poll::PollResult;
 
 /// The program is connected.
 pub const ONLINE: &str = "online";
@@ -247,9 +249,9 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Config};
-    use crate::identity::Identity;
-    use crate::poll::Complaint;
-    use crate::reading::Reading;
+    use meter::identity::Identity;
+    use meter::poll::Complaint;
+    use meter::reading::Reading;
 
     const TIME: &str = "2026-11-23T15:17:22+01:00";
 

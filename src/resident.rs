@@ -16,15 +16,15 @@ use tracing::{error, info, warn};
 use crate::app::{self, Around};
 use crate::config::addon_options::{self as options, Options, OptionsError};
 use crate::config::warning_words;
-use crate::history::History;
-use crate::logging::{self, LocalTime};
 use crate::mend::{self, LOOK_AT_OPTIONS, Why};
-use crate::poll::Complaint;
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
-use crate::words::RunsAs;
+use history::History;
+use logging::{self, LocalTime};
+use meter::RunsAs;
+use meter::poll::Complaint;
 
 /// Until everything is tried anew where a part has ended that must not.
 const PAUSE: Duration = Duration::from_secs(10);

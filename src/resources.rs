@@ -13,14 +13,14 @@
 //!
 //! | jobs | threads | bounded by |
 //! |---|---|---|
-//! | names of hosts | [`NAMES`] | `hosts`: a permit each, one look-up per name |
+//! | names of hosts | [`hosts::AT_A_TIME`] | `hosts`: a permit each, one look-up per name |
 //! | the MQTT client's own look-ups | 2 | one connection at a time, which is given up after 20 s |
 //! | readings for the page | [`READINGS`] | `web::desk`: a permit each |
 //! | serial ports for the page | [`PORTS`] | `web::desk`: a permit each |
 //! | configuration, certificates, destinations of the log | 1 | one after the other |
 //!
 //! A permit is held until the job has ended, not only until somebody stops waiting for it. The
-//! destinations of the log and the history have threads of their own beside these ([`thread`]).
+//! destinations of the log and the history have threads of their own beside these.
 
 use std::hint::black_box;
 use std::io;
@@ -28,16 +28,13 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use meter::hosts;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
-
-/// Names of hosts that are looked up at a time.
-pub const NAMES: usize = 3;
 
 /// Requests for readings that are answered at a time.
 pub const READINGS: usize = 2;
@@ -46,7 +43,7 @@ pub const READINGS: usize = 2;
 pub const PORTS: usize = 1;
 
 /// Blocking threads of the runtime.
-pub const THREADS: usize = NAMES + 2 + READINGS + PORTS + 1;
+pub const THREADS: usize = hosts::AT_A_TIME + 2 + READINGS + PORTS + 1;
 
 /// The stack of a thread. What runs there needs a tenth of it; the usual 2 MiB would count against a
 /// limit on memory without being used.
@@ -61,10 +58,6 @@ const PAIRS: usize = 8;
 
 /// How long the threads may take to begin. They take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What to do where something runs out while the program is running.
-pub const HINT: &str = "Raise the limits of the program: open files (`ulimit -n`, `LimitNOFILE=`), \
-                        processes (`ulimit -u`, `TasksMax=`) and memory.";
 
 /// What the machine does not give.
 #[derive(Debug, Error)]
@@ -123,14 +116,6 @@ pub fn check() -> Result<(), Shortage> {
     drop(black_box(memory));
     let pairs: io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
     pairs.map(drop).map_err(Shortage::Files)
-}
-
-/// Starts a thread.
-pub fn thread<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<JoinHandle<T>> {
-    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work)
 }
 
 /// Which blocking threads a runtime has.
@@ -222,15 +207,6 @@ impl Gate {
     }
 }
 
-/// Whether this says that the machine has no more of something, rather than what it was asked for.
-#[must_use]
-pub fn is_shortage(error: &io::Error) -> bool {
-    /// Numbers of Linux: no memory; too many files in the system, in the process; no buffers.
-    const NUMBERS: [i32; 4] = [12, 23, 24, 105];
-
-    error.raw_os_error().is_some_and(|number| NUMBERS.contains(&number))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
@@ -279,14 +255,6 @@ mod tests {
         let gate = Gate::default();
         assert_eq!(gate.open(0), 0);
         gate.pass();
-    }
-
-    #[test]
-    fn a_shortage_is_told_from_other_errors() {
-        for (number, is) in [(24, true), (23, true), (12, true), (105, true), (2, false)] {
-            assert_eq!(is_shortage(&io::Error::from_raw_os_error(number)), is, "{number}");
-        }
-        assert!(!is_shortage(&io::Error::other("Too many open files")));
     }
 
     #[test]

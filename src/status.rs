@@ -12,11 +12,11 @@ use kmp::register::RegisterId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::history::MeterKey;
-pub use crate::logging::{LogLine, LogLines};
-use crate::meter::{Heard, Traffic};
-use crate::poll::{Complaint, Trigger};
 use crate::units::UnitSystem;
+use history::MeterKey;
+pub use logging::{LogLine, LogLines};
+use meter::client::{Heard, Traffic};
+use meter::poll::{Complaint, Trigger};
 
 /// Where all of it is kept. Clones are the same board.
 #[derive(Debug, Clone)]

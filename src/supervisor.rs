@@ -17,14 +17,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::back_off::BackOff;
-use crate::cause;
 use crate::config::addon_options::{Options, Supplied};
 use crate::config::{Broker, Secret};
 use crate::http::{self, Answer, HttpError};
-use crate::news::News;
-use crate::poll::Complaint;
 use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
+use meter::back_off::BackOff;
+use meter::cause;
+use meter::news::News;
+use meter::poll::Complaint;
 
 /// Where the add-on sees the Supervisor.
 pub const ADDRESS: &str = "http://supervisor";
@@ -432,7 +432,7 @@ mod tests {
 
     use super::*;
     use crate::config::addon_options as options;
-    use crate::logging::capture;
+    use logging::capture;
 
     const GOOD: &str = r#"{"result":"ok","data":{"host":"core-mosquitto","port":1883,"ssl":false,
         "protocol":"3.1.1","username":"addons","password":"hunter2","addon":"core_mosquitto"}}"#;

@@ -20,13 +20,15 @@
 //!
 //! A unit that the table cannot convert is published as it is.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use kmp::register::{Kind, RegisterId};
 use kmp::unit::{Quantity, Unit};
 use kmp::value::Value;
 use rust_decimal::{Decimal, RoundingStrategy};
 use thiserror::Error;
 
-use crate::reading::Reading;
+use meter::reading::Reading;
 
 /// Which units are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,4 @@
-//! Messages as sentences, and to whom they speak.
-
-/// As what the program runs: what somebody can do about a trouble depends on it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RunsAs {
-    /// By itself: with a configuration and a command line.
-    #[default]
-    Program,
-    /// As an add-on of Home Assistant: with a form.
-    AddOn,
-}
+//! Messages as sentences.
 
 /// Begins with a capital letter.
 #[must_use]

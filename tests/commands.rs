@@ -9,14 +9,14 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use kmp::line::Line;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes::v4::ConnAck;
 use rust_decimal::Decimal;
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

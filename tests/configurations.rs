@@ -1,12 +1,7 @@
 //! Files as people write them, good and bad: what each says, as a snapshot, and that none of them
 //! makes the program show a secret.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test ends with a panic"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test ends with a panic")]
 
 use std::ffi::OsStr;
 use std::fmt::Write;

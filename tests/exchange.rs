@@ -1,30 +1,26 @@
 //! Whose readings they are: a meter is exchanged in every way that there is, on paused time. Nothing
 //! that one meter gave is ever filed under the serial number of another.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used,
-    reason = "a test ends with a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use history::{History, MeterKey, Noted};
 use jiff::Timestamp;
-use kamstrup2mqtt::history::{History, MeterKey, Noted};
-use kamstrup2mqtt::identity::Version;
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::poll::{self, Beat, Legacy, Plan, PollResult, Trigger};
-use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
-use kamstrup2mqtt::transport::{Open, OpenError, Stream};
-use kamstrup2mqtt::words::RunsAs;
+use kmp::line::Line;
 use kmp::message::SerialNumber;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value};
+use meter::RunsAs;
+use meter::identity::Version;
+use meter::poll::{self, Beat, Legacy, Plan, PollResult, Trigger};
+use meter::transport::{Open, OpenError, Stream};
 use rust_decimal::Decimal;
+use simulator::{Behaviour, Fault, Faults, Registers, Simulator};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -175,7 +171,7 @@ impl House {
     }
 
     fn key(serial: Option<SerialNumber>) -> MeterKey {
-        MeterKey::new(Some("house".parse().unwrap()), serial)
+        MeterKey::new("house", serial.map(SerialNumber::number))
     }
 
     /// Files a poll as the program does, and checks that it is filed under its own meter.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kamstrup2mqtt::resources::THREADS;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};

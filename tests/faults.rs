@@ -4,28 +4,23 @@
 //! A serial server stands between, which hands over to one connection what came too late for the
 //! one before.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test ends with a panic"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends with a panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kamstrup2mqtt::identity::Version;
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::poll::{self, Beat, Plan, Trigger};
-use kamstrup2mqtt::simulator::{Behaviour, Fault, Faults, Registers, Simulator};
-use kamstrup2mqtt::transport::{Open, OpenError, Stream};
-use kamstrup2mqtt::words::RunsAs;
+use kmp::line::Line;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
+use meter::RunsAs;
+use meter::identity::Version;
+use meter::poll::{self, Beat, Plan, Trigger};
+use meter::transport::{Open, OpenError, Stream};
 use rust_decimal::Decimal;
+use simulator::{Behaviour, Fault, Faults, Registers, Simulator};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;

@@ -7,8 +7,8 @@
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 
-use kamstrup2mqtt::simulator::Simulator;
-use kamstrup2mqtt::transport::{Open, Port, SerialSettings, Stream};
+use meter::transport::{Open, Port, SerialSettings, Stream};
+use simulator::Simulator;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -6,7 +6,6 @@
 //! times.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
-#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 #![expect(clippy::print_stdout, reason = "how the process that writes tells what it did")]
 #![expect(clippy::panic, reason = "a test ends with a panic")]
 
@@ -17,9 +16,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use history::{History, MeterKey, Noted, Reader, Trouble};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
-use kamstrup2mqtt::history::{History, MeterKey, Noted, Reader, Trouble};
 use libtest_mimic::{Arguments, Trial};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -81,7 +80,7 @@ fn now() -> ZonedDateTime {
 }
 
 fn meter() -> MeterKey {
-    MeterKey::new(None, None)
+    MeterKey::new("", None)
 }
 
 fn time(number: i64) -> Timestamp {

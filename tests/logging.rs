@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use kamstrup2mqtt::config::{self, Variables};
-use kamstrup2mqtt::logging::{self, Settings};
+use logging::{self, Settings};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 use tracing::{debug, error, info};
@@ -70,7 +70,7 @@ fn crashes() {
         "destinations: [stdout, file], directory: '{}', file_format: '%(levelname)s %(message)s'",
         directory.display()
     );
-    let _log = logging::start(&settings(&section)).unwrap();
+    let _log = logging::start(kamstrup2mqtt::PROGRAM, &settings(&section)).unwrap();
     for number in 0..500 {
         info!(target: OURS, "line {number}");
     }
@@ -107,7 +107,7 @@ fn changes() {
             folder.display()
         )
     };
-    let log = logging::start(&settings(&section("one", ""))).unwrap();
+    let log = logging::start(kamstrup2mqtt::PROGRAM, &settings(&section("one", ""))).unwrap();
     info!(target: OURS, "to one");
     debug!(target: OURS, "not at this level");
     log.apply(&settings(&section("two", ", level: DEBUG"))).unwrap();
@@ -152,7 +152,7 @@ fn is_rotated_by_others() {
         "destinations: file, directory: '{}', filename: log, format: '%(message)s'",
         folder.display()
     ));
-    let log = logging::start(&settings).unwrap();
+    let log = logging::start(kamstrup2mqtt::PROGRAM, &settings).unwrap();
     info!(target: OURS, "one");
     log.settle();
     std::fs::rename(folder.join("log"), folder.join("log.1")).unwrap();

@@ -6,18 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kamstrup2mqtt::identity::Version;
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::meter::{Aftermath, Meter, Tries};
-use kamstrup2mqtt::poll::{self, Beat, Plan, PollResult, Trigger};
-use kamstrup2mqtt::reading::{Missing, Reading};
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Faults, Model, Registers, Simulator};
-use kamstrup2mqtt::transport::{Open, OpenError, Stream};
-use kamstrup2mqtt::words::RunsAs;
+use kmp::line::Line;
 use kmp::message::{GetSerialNo, GetType};
 use kmp::register::{Kind, REGISTERS, RegisterId};
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
+use meter::RunsAs;
+use meter::client::{Aftermath, Meter, Tries};
+use meter::identity::Version;
+use meter::poll::{self, Beat, Plan, PollResult, Trigger};
+use meter::reading::{Missing, Reading};
+use meter::transport::{Open, OpenError, Stream};
+use simulator::{Behaviour, EnergyUnit, Faults, Model, Registers, Simulator};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;

@@ -403,9 +403,9 @@ fn every_trouble_is_documented() {
             missing.push(found.to_owned());
         }
     };
-    for line in
-        snapshot("src/poll/snapshots/kamstrup2mqtt__poll__tests__every_trouble_says_what_to_do")
-    {
+    for line in snapshot(
+        "crates/meter/src/poll/snapshots/kamstrup_meter__poll__tests__every_trouble_says_what_to_do",
+    ) {
         // What to do is indented; what was found stands after the colon.
         let Some((_, found)) = line.rsplit_once(": ").filter(|_| !line.starts_with(' ')) else {
             continue;
@@ -451,7 +451,7 @@ fn every_trouble_is_documented() {
         }
     }
     for line in snapshot(
-        "src/history/snapshots/kamstrup2mqtt__history__trouble__tests__each_trouble_in_words",
+        "crates/history/src/snapshots/kamstrup2mqtt_history__trouble__tests__each_trouble_in_words",
     ) {
         if !line.starts_with(' ') {
             let found = line.rsplit_once(": ").map_or(line.as_str(), |(_, found)| found);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::simulator::{Behaviour, Registers, Simulator};
+use kmp::line::Line;
+use simulator::{Behaviour, Registers, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use kmp::line::Line;
 use rustix::fs::{Advice, fadvise};
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};

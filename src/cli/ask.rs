@@ -14,13 +14,14 @@ use serde_json::value::RawValue;
 use super::Usage;
 use super::table::Table;
 use crate::config::{self, Loaded, MeterName, Parameter};
-use crate::identity::Identity;
-use crate::poll::{Complaint, Plan, PollResult, Reader};
-use crate::reading::{Missing, Reading};
-use crate::transport::{Endpoint, Port};
 use crate::units::{self, Published, UnitSystem};
-use crate::words::{RunsAs, sentence};
-use crate::{app, logging, payload};
+use crate::words::sentence;
+use crate::{PROGRAM, app, payload};
+use meter::RunsAs;
+use meter::identity::Identity;
+use meter::poll::{Complaint, Plan, PollResult, Reader};
+use meter::reading::{Missing, Reading};
+use meter::transport::{Endpoint, Port};
 
 /// Which meter is asked, and how the answer is shown.
 #[derive(Debug, Args)]
@@ -67,7 +68,10 @@ impl Target {
         };
         let Loaded { config, warnings, .. } = loaded;
         // What the service logs is not asked for here, unless somebody looks for a mistake.
-        logging::start_beside(if level { config.logging.level } else { tracing::Level::WARN })?;
+        logging::start_beside(
+            PROGRAM,
+            if level { config.logging.level } else { tracing::Level::WARN },
+        )?;
         for warning in warnings {
             tracing::warn!("In the configuration: {}", sentence(&warning.words(RunsAs::Program)));
         }

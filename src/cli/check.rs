@@ -16,9 +16,11 @@ use crate::advice::MadeBy;
 use crate::config::{
     self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
 };
-use crate::poll::Reader;
-use crate::words::RunsAs;
-use crate::{app, logging, mqtt, poll};
+use meter::RunsAs;
+use meter::poll;
+use meter::poll::Reader;
+
+use crate::{PROGRAM, app, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -194,7 +196,7 @@ fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Found]>) -> Strin
 fn try_all(config: &Config) -> anyhow::Result<Vec<Found>> {
     // What is found is said here, unless somebody looks for a mistake.
     let debug = config.logging.level == Level::DEBUG;
-    logging::start_beside(if debug { Level::DEBUG } else { Level::ERROR })?;
+    logging::start_beside(PROGRAM, if debug { Level::DEBUG } else { Level::ERROR })?;
     let mut found = Vec::new();
     with_signals(async |stop| {
         for meter in &config.meters {

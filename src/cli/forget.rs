@@ -14,7 +14,7 @@ use crate::advice::MadeBy;
 use crate::config::{self, Config};
 use crate::discovery::{self, Claims, Verdict};
 use crate::topic::{About, Diagnostic, Topics};
-use crate::{logging, mqtt};
+use crate::{PROGRAM, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,7 +28,10 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = config::load(args.config.as_deref(), &super::variables())?;
     let Config { broker, publishing, meters, logging: log, .. } = loaded.config;
     // Only what goes wrong, unless somebody looks for a mistake.
-    logging::start_beside(if log.level == Level::DEBUG { Level::DEBUG } else { Level::WARN })?;
+    logging::start_beside(
+        PROGRAM,
+        if log.level == Level::DEBUG { Level::DEBUG } else { Level::WARN },
+    )?;
     let topics = Topics::new(&publishing.topic);
     let claims = Claims::new(&meters, &publishing, &topics);
     let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();

@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 
 use super::ask::{MeterJson, Target, complain, print, print_json};
 use super::with_signals;
-use crate::condition::{self, Condition};
-use crate::identity::{Certainty, Identity, Version};
-use crate::logging::LocalTime;
-use crate::poll::PollResult;
-use crate::reading::Reading;
+use logging::LocalTime;
+use meter::condition::{self, Condition};
+use meter::identity::{Certainty, Identity, Version};
+use meter::poll::PollResult;
+use meter::reading::Reading;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -197,7 +197,7 @@ fn clock_words(clock: DateTime, ahead: i64) -> String {
     let clock = clock.strftime("%Y-%m-%d %H:%M:%S");
     let direction = |seconds: i64| if seconds < 0 { "behind" } else { "ahead" };
     let shown =
-        |seconds: i64| crate::poll::words(std::time::Duration::from_secs(seconds.unsigned_abs()));
+        |seconds: i64| meter::poll::words(std::time::Duration::from_secs(seconds.unsigned_abs()));
     let beside_hour = ahead.checked_sub(HOUR.saturating_mul(ahead.signum())).unwrap_or(ahead);
     if ahead.unsigned_abs() <= NOTHING {
         format!("{clock}, as this computer's")

@@ -31,11 +31,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, error, info, warn};
 
 use self::reload::Hangup;
+use crate::PROGRAM;
 use crate::app::{self, Around};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
-use crate::history::{self, History};
-use crate::logging::{self, LocalTime};
 use crate::mend::{self, Why};
 use crate::resident::{self, Resident};
 use crate::resources::{self, Threads};
@@ -43,7 +42,9 @@ use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
-use crate::words::RunsAs;
+use history::{self, History};
+use logging::{self, LocalTime};
+use meter::RunsAs;
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -217,8 +218,8 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         first => first,
     };
     let log = match &first {
-        Ok(loaded) => logging::start(&loaded.config.logging)?,
-        Err(_) => logging::start(&logging::Settings::to_stdout(Level::INFO))?,
+        Ok(loaded) => logging::start(PROGRAM, &loaded.config.logging)?,
+        Err(_) => logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?,
     };
     let board = Board::default();
     log.keep(board.log().clone());
@@ -369,8 +370,8 @@ impl Page {
 fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
     let log = match &first {
-        Ok(options) => logging::start(&options.config.logging)?,
-        Err(_) => logging::start(&logging::Settings::to_stdout(Level::INFO))?,
+        Ok(options) => logging::start(PROGRAM, &options.config.logging)?,
+        Err(_) => logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?,
     };
     let board = Board::default();
     log.keep(board.log().clone());

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ask::{print, print_json};
 use super::table::Table;
-use crate::identity::{Version, model_meant};
+use meter::identity::{Version, model_meant};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -14,11 +14,12 @@ use tracing::{error, info};
 
 use super::Page;
 use crate::config::{self, Config, ConfigError, Loaded, Variables, Warning, warning_words};
-use crate::logging;
 use crate::mend;
 use crate::status::{Board, Problem, SettingLine};
 use crate::systemd;
-use crate::words::{RunsAs, capital, sentence};
+use crate::words::{capital, sentence};
+use logging;
+use meter::RunsAs;
 
 /// What SIGHUP makes of the configuration, and the work that this is, which never ends.
 ///

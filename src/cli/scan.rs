@@ -14,8 +14,8 @@ use super::ask::{
 };
 use super::with_signals;
 use crate::config::{self, Parameter};
-use crate::poll::PollResult;
 use crate::units;
+use meter::poll::PollResult;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Level;
 
 use super::{Usage, with_signals_alone};
-use crate::line::Line;
-use crate::logging;
-use crate::simulator::{
-    Behaviour, EnergyUnit, Fault, FaultRate, Faults, Model, Registers, Simulator,
-};
+use crate::PROGRAM;
+use kmp::line::Line;
+use logging;
+use simulator::{Behaviour, EnergyUnit, Fault, FaultRate, Faults, Model, Registers, Simulator};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,14 +33,14 @@ pub(super) struct Arguments {
     #[arg(long)]
     pty: bool,
     /// Which meter to be; `generic` where neither this nor `--registers` is given
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = models())]
     model: Option<Model>,
     /// Registers from a file, in place of those of the model or added to them
     #[arg(long, value_name = "FILE", long_help = registers_help())]
     registers: Option<PathBuf>,
     /// The unit in which the meter counts energy; its values stay as they are. Without it: kWh,
     /// with the models 403 and 603 MWh
-    #[arg(long, value_name = "UNIT", value_enum)]
+    #[arg(long, value_name = "UNIT", value_parser = energy_units())]
     energy_unit: Option<EnergyUnit>,
     /// Keep to the speed of a line, like 1200; without it answers come at once
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,6 +61,33 @@ pub(super) struct Arguments {
     seed: Option<u64>,
 }
 
+fn models() -> impl TypedValueParser<Value = Model> {
+    let value = |model: Model| PossibleValue::new(model.name()).help(model.about());
+    let known = |name: String| Model::ALL.into_iter().find(|model| model.name() == name);
+    PossibleValuesParser::new(Model::ALL.map(value)).try_map(move |name| known(name).ok_or(NoSuch))
+}
+
+fn energy_units() -> impl TypedValueParser<Value = EnergyUnit> {
+    let value = |unit: EnergyUnit| {
+        let lower = match unit {
+            EnergyUnit::KilowattHour => "kwh",
+            EnergyUnit::MegawattHour => "mwh",
+            EnergyUnit::Gigajoule => "gj",
+        };
+        PossibleValue::new(unit.name()).alias(lower).help(unit.about())
+    };
+    let known = |name: String| {
+        EnergyUnit::ALL.into_iter().find(|unit| unit.name().eq_ignore_ascii_case(&name))
+    };
+    let values = EnergyUnit::ALL.map(value);
+    PossibleValuesParser::new(values).try_map(move |name| known(name).ok_or(NoSuch))
+}
+
+/// No value has this name; `PossibleValuesParser` says it first.
+#[derive(Debug, Error)]
+#[error("no such value")]
+struct NoSuch;
+
 fn registers_help() -> String {
     let example = Registers::YAML_EXAMPLE.lines().map(|line| format!("\n    {line}"));
     format!(
@@ -71,11 +98,8 @@ fn registers_help() -> String {
 }
 
 fn fault_help() -> String {
-    let line = |fault: PossibleValue| {
-        let what = fault.get_help().map(ToString::to_string).unwrap_or_default();
-        format!("\n    {:<15}{what}", fault.get_name())
-    };
-    let faults = Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value).map(line);
+    let line = |fault: Fault| format!("\n    {:<15}{}", fault.name(), fault.about());
+    let faults = Fault::every().map(line);
     format!(
         "What goes wrong with how many of the answers: `0%` to `100%` in steps of `0.1%`. May be \
          given more than once; the last counts:\n{}\n    \
@@ -108,7 +132,7 @@ fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
-    let _log = logging::start(&logging::Settings::to_stdout(Level::INFO))?;
+    let _log = logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?;
     let (registers, model) = registers(args).map_err(|error| Usage(format!("{error:#}")))?;
     let behaviour = Behaviour {
         line: args.baud.map(Line::new),

@@ -13,10 +13,10 @@ use super::problem::{
 };
 use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
 use super::{Findings, Loaded};
-use crate::identity::Version;
-use crate::line::THINKING;
 use crate::name::{MeterName, Parameter};
-use crate::transport::{Endpoint, SerialSettings};
+use kmp::line::THINKING;
+use meter::identity::Version;
+use meter::transport::{Endpoint, SerialSettings};
 
 /// A wrong setting is noted, and its default is used to go on checking the others.
 pub(super) struct Checker<'a> {

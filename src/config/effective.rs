@@ -7,8 +7,8 @@ use super::model::{Config, Meter};
 use super::problem::without_login;
 use super::secret::Secret;
 use super::settings::{Listed, Made, Origin, Raw, Settings};
-use crate::line::THINKING;
 use crate::name::MeterName;
+use kmp::line::THINKING;
 
 /// All settings that count.
 #[derive(Debug, Clone, PartialEq, Eq)]

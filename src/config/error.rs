@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::PLACES;
 use super::problem::{Problem, Warning};
-use crate::words::RunsAs;
+use meter::RunsAs;
 
 /// Why there is no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

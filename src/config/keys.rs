@@ -21,12 +21,12 @@ use super::model::Qos;
 use super::problem::Why;
 use super::secret::Secret;
 use super::value::{self, Destination};
-use crate::identity::Version;
-use crate::logging::{Address, DateFormat, Facility, Format, When};
 use crate::name::{MeterName, Parameter, identifier};
 use crate::tls;
-use crate::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 use crate::units::UnitSystem;
+use logging::{Address, DateFormat, Facility, Format, When};
+use meter::identity::Version;
+use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 
 /// A setting whose values are of this type; those of a list, each of its items.
 pub(crate) struct Setting<T: 'static> {

@@ -4,8 +4,8 @@ use super::check::Checker;
 use super::keys::{self, Setting};
 use super::settings::Raw;
 use super::value::Destination;
-use crate::logging::{DateFormat, FileSettings, Format, Look, Place, Rotation};
-use crate::logging::{Settings, Style, SyslogSettings};
+use logging::{DateFormat, FileSettings, Format, Look, Place, Rotation};
+use logging::{Settings, Style, SyslogSettings};
 
 impl Checker<'_> {
     /// All is checked, whether it is used or not.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::secret::Secret;
 use super::tls::Tls;
-use crate::identity::Version;
 use crate::name::{MeterName, Parameter};
-use crate::transport::{Endpoint, SerialSettings};
 use crate::units::UnitSystem;
+use meter::identity::Version;
+use meter::transport::{Endpoint, SerialSettings};
 
 /// Everything the program needs to know, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Config {
     /// The meters: at least one, and where there are several, each with a name.
     pub meters: Vec<Meter>,
     /// What is logged, and where to.
-    pub logging: crate::logging::Settings,
+    pub logging: logging::Settings,
     /// Where the status page is, if there is one. An add-on's is where Home Assistant looks for it.
     pub page: Option<SocketAddr>,
 }

@@ -7,7 +7,7 @@ use super::keys::Key;
 use super::settings::{Origin, Place, Spot, Whose};
 use crate::name::MeterName;
 use crate::tls::FileError;
-use crate::transport::{Endpoint, ParseEndpointError};
+use meter::transport::{Endpoint, ParseEndpointError};
 
 /// Something that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -163,7 +163,7 @@ pub(super) struct Settings {
 }
 
 /// Two names of one setting: where a meter has one of them, it does not inherit the other.
-static PORTS: [&Setting<crate::transport::Endpoint>; 2] = [&keys::COM_PORT, &keys::URL];
+static PORTS: [&Setting<meter::transport::Endpoint>; 2] = [&keys::COM_PORT, &keys::URL];
 
 impl Settings {
     pub(super) fn get(&self, key: &Key) -> Option<&Made> {

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::*;
-use crate::line::THINKING;
-use crate::transport::ModemLine;
+use kmp::line::THINKING;
+use meter::transport::ModemLine;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()

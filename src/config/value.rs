@@ -15,10 +15,10 @@ use super::model::Qos;
 use super::problem::{Remark, Why};
 use super::secret::Secret;
 use super::suggest;
-use crate::identity::{Version, model_meant};
 use crate::tls;
-use crate::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 use crate::units::UnitSystem;
+use meter::identity::{Version, model_meant};
+use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 
 /// The longest path that Linux takes.
 const LONGEST_PATH: usize = 4096;

@@ -3,8 +3,8 @@
 use kmp::register::{Kind, Register, RegisterId};
 use kmp::unit::Quantity;
 
-use crate::identity::Identity;
 use crate::units::Measure;
+use meter::identity::Identity;
 
 /// Only where Home Assistant takes this unit for the class: with another one it refuses the whole
 /// entity.

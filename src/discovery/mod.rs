@@ -31,10 +31,10 @@ use self::classes::{
 use self::entity::{Channel, Component, Device, Entity, Shared, config_topic};
 pub use self::judge::{Claims, LONGEST_PAYLOAD, Verdict, judge};
 use crate::config::{Meter, Parameter, Publishing};
-use crate::identity::Identity;
 use crate::payload::Message;
 use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
 use crate::units::Measure;
+use meter::identity::Identity;
 
 /// A meter, as far as its entities are made of it.
 #[derive(Debug, Clone, Copy)]

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::{self, Config};
-use crate::highres::HighResolution;
-use crate::identity::Identification;
-use crate::reading::Reading;
-use crate::simulator::{self, EnergyUnit, Registers};
 use crate::units::{self, UnitSystem};
+use meter::highres::HighResolution;
+use meter::identity::Identification;
+use meter::reading::Reading;
+use simulator::{self, EnergyUnit, Registers};
 
 /// A meter with these parameters, and settings like `topic: heat, id_prefix: heat`.
 pub(super) fn loaded(parameters: &str, settings: &str) -> (Meter, Publishing) {
@@ -423,7 +423,7 @@ fn of_model(
     settings: &str,
 ) -> String {
     let (mut meter, publishing) = loaded(parameters, settings);
-    meter.version = crate::identity::Version::Model(version);
+    meter.version = meter::identity::Version::Model(version);
     shown(&of_simulated(model, energy, &meter, &publishing))
 }
 
@@ -466,7 +466,7 @@ fn a_603_with_cooling() {
 fn what_a_water_meter_counts_is_consumed() {
     let volume = |model| {
         let (mut meter, publishing) = loaded("volume,volume_reverse", "");
-        meter.version = crate::identity::Version::Model(model);
+        meter.version = meter::identity::Version::Model(model);
         let simulated = match model {
             Model::Multical21 => simulator::Model::Multical21,
             _ => simulator::Model::Generic,

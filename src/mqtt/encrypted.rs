@@ -21,9 +21,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config;
-use crate::logging::capture;
 use crate::tls::certificates::{Authority, Certified};
-use crate::words::RunsAs;
+use logging::capture;
+use meter::RunsAs;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -4,9 +4,9 @@ use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};
 
 use crate::config::{Tls, file_words};
-use crate::news::News;
 use crate::tls::{FileError, Stamps};
-use crate::words::RunsAs;
+use meter::RunsAs;
+use meter::news::News;
 
 /// Takes renewed certificates when the next connection is made.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use kmp::register::RegisterId;
 use serde::Deserialize;
 
 use crate::config::{Parameter, parameters_list};
-use crate::poll::{Attempt, Errand, PLACEMENT, Scanned, Step, Trigger};
-use crate::reading::Reading;
 use crate::status::{Board, Found, MeterState, Placement, ScanState};
 use crate::units::{self, UnitSystem};
+use meter::poll::{Attempt, Errand, PLACEMENT, Scanned, Step, Trigger};
+use meter::reading::Reading;
 
 /// The registers that a search asks for: those of `kamstrup2mqtt scan`.
 const LAST_REGISTER: u16 = 1400;

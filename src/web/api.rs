@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::payload::exact;
-use crate::poll::Complaint;
 use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo, Problem,
     ScanState,
 };
+use meter::poll::Complaint;
 
 /// What the answers are like, by `OpenAPI` 3.1.
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");

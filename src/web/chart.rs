@@ -4,6 +4,8 @@
 //! through a float. Places from left to right are parts of the width, so that a chart is as wide as
 //! the page while its letters stay as large as the page's.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rust_decimal::Decimal;
 
 use super::language::{Language, fill};
-use crate::history::{Point, Used};
+use history::{Point, Used};
 
 /// The plot's own units from left to right.
 const WIDTH: i64 = 10_000;

@@ -12,6 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use meter::cause;
+
 use crate::resources;
 
 /// Far longer than a disk that works takes, and less than a connection lasts.
@@ -31,7 +33,7 @@ pub(super) enum Busy {
     )]
     Slow,
     /// For want of something.
-    #[error("This cannot be looked up now: {_0}. {}", resources::HINT)]
+    #[error("This cannot be looked up now: {_0}. {}", cause::SHORTAGE_HINT)]
     Shortage(String),
 }
 

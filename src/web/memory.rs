@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::Site;
 use super::desk::Desk;
-use crate::history::{Kept, MeterKey, Point, Reader, Trouble, Used};
+use history::{Kept, MeterKey, Point, Reader, Trouble, Used};
 
 /// So many days are drawn.
 const DAYS: u32 = 14;
@@ -179,9 +179,9 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::history::{History, Noted};
     use crate::status::{Board, LastPoll, MeterState};
     use crate::web::Visitors;
+    use history::{History, Noted};
 
     fn now() -> ZonedDateTime {
         "2026-11-24T09:30:00+01:00[Europe/Copenhagen]".parse().unwrap()
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_drawn() {
         let folder = tempfile::tempdir().unwrap();
-        let key = MeterKey::new(None, None);
+        let key = MeterKey::new("", None);
         let reader = filled(folder.path(), &key);
         let memory = read(&reader, &key, &now()).unwrap();
         let power = memory.power.unwrap();
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn where_no_energy_is_counted_volume_is_drawn() {
         let folder = tempfile::tempdir().unwrap();
-        let key = MeterKey::new(None, None);
+        let key = MeterKey::new("", None);
         let history = History::start(Some(folder.path().join("history.db")), &now());
         let reader = history.reader();
         // What wraps counts nothing that can be drawn.
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn what_is_counted_now_is_drawn() {
         let folder = tempfile::tempdir().unwrap();
-        let key = MeterKey::new(None, None);
+        let key = MeterKey::new("", None);
         let history = History::start(Some(folder.path().join("history.db")), &now());
         let reader = history.reader();
         let full_hour = now().checked_sub(30.minutes()).unwrap();
@@ -313,7 +313,7 @@ mod tests {
     #[tokio::test]
     async fn many_pages_read_once() {
         let folder = tempfile::tempdir().unwrap();
-        let key = MeterKey::new(None, None);
+        let key = MeterKey::new("", None);
         let reader = filled(folder.path(), &key);
         let board = Board::default();
         let meter = MeterState::new("a".to_owned(), "b".to_owned(), Duration::from_secs(300));
@@ -349,11 +349,11 @@ mod tests {
         use super::super::{Language, Now, api, metrics};
         use crate::status::{LastPoll, LineQuality, MeterState};
 
-        let key = MeterKey::new(None, None);
+        let key = MeterKey::new("", None);
         let board = Board::default();
         let interval = Duration::from_secs(300);
         board.set_meters(vec![(0, MeterState::new("a".to_owned(), "b".to_owned(), interval))]);
-        for now in crate::logging::ends::times() {
+        for now in testing::times() {
             let history = History::start(None, &now);
             let reader = history.reader();
             for minutes in [90, 60, 30, 1, 0] {

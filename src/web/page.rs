@@ -13,11 +13,11 @@ use tracing::Level;
 use super::chart::{self, Chart, Each, Heading, Series, Window};
 use super::language::{Language, Words, fill};
 use super::memory::{Counter, Curve, Memories, Memory};
-use crate::poll::Complaint;
 use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, LogLine, MeterState, Placement, PortInfo,
     Problem, ScanState, SettingLine, Setup, SupervisorState, ValueState,
 };
+use meter::poll::Complaint;
 
 pub(super) const STYLE: &str = include_str!("../../templates/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../templates/script.js");
@@ -610,8 +610,8 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::history::{Point, Used};
-    use crate::meter::Heard;
+    use history::{Point, Used};
+    use meter::client::Heard;
 
     fn texts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()

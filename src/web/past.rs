@@ -10,9 +10,8 @@ use serde_json::value::RawValue;
 
 use super::Site;
 use super::desk::Desk;
-use crate::history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
 use crate::payload::exact;
-use crate::words::capital;
+use history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
 
 /// From when on, where nobody says.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -88,7 +87,7 @@ pub(super) async fn answer(site: &Site, desk: &Desk, wanted: Wanted) -> Result<S
         Ok(Ok(Some(json))) => json,
         Ok(Ok(None)) => return Err(not_found("Nothing is kept of that value.")),
         Ok(Err(trouble)) => {
-            let words = capital(&trouble.to_string());
+            let words = trouble.to_string();
             return Err(unavailable(&format!("{words}. {}", trouble.hint())));
         }
         Err(busy) => return Err(unavailable(&busy.to_string())),
@@ -175,8 +174,8 @@ pub(super) mod tests {
     use super::super::Visitors;
     use super::super::api::tests::faults;
     use super::*;
-    use crate::history::{History, Noted};
     use crate::status::{Board, MeterState};
+    use history::{History, Noted};
 
     fn now() -> ZonedDateTime {
         "2026-11-24T10:30:00+01:00[Europe/Copenhagen]".parse().unwrap()
@@ -185,7 +184,7 @@ pub(super) mod tests {
     /// A site with some readings of the meter 3.
     pub(in super::super) fn site(folder: &std::path::Path) -> Site {
         let history = History::start(Some(folder.join("history.db")), &now());
-        let key = MeterKey::new(None, None);
+        let key = MeterKey::new("", None);
         let noted = |parameter: &str, value: &str, unit: Option<&str>, is_counter| Noted {
             parameter: parameter.to_owned(),
             value: value.parse().unwrap(),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::desk::{Busy, Desk};
 use super::events;
 use crate::status::{Board, PortInfo};
-use crate::transport::{self, LocalPort};
+use meter::transport::{self, LocalPort};
 
 /// For so long what was found is shown to others as well: what is open on this machine is in a thousand
 /// places, and 100 open pages, which are all told of a change, look there once. No longer, since what a

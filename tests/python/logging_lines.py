@@ -2,7 +2,7 @@
 
     python3 tests/python/logging_lines.py > tests/data/logging-lines.json
 
-`cargo test` compares our lines with that file (`src/logging/format.rs`), and `.ci/run` the file with
+`cargo test` compares our lines with that file (`crates/logging/src/format.rs`), and `.ci/run` the file with
 what the Python at hand writes. Nothing but the standard library is used.
 """
 

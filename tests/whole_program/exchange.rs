@@ -1,14 +1,14 @@
 //! A meter that is exchanged: log, broker, page and history go on with the new one.
 
+use history::{History, MeterKey};
 use jiff::Timestamp;
-use kamstrup2mqtt::history::{History, MeterKey};
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
 use kmp::message::SerialNumber;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use simulator::{Behaviour, EnergyUnit, Registers};
 use tempfile::TempDir;
 
 use crate::broker::Broker;
@@ -108,8 +108,7 @@ impl House {
         let history = History::start(Some(file), &now);
         let all = (Timestamp::MIN, Timestamp::MAX);
         for (serial, energy) in [(OLD, 28_316), (NEW, 12)] {
-            let name = "house".parse().unwrap();
-            let key = MeterKey::new(Some(name), Some(SerialNumber::new(serial)));
+            let key = MeterKey::new("house", Some(serial));
             let points = history.reader().readings(&key, "energy", all).unwrap();
             assert!(!points.is_empty(), "{serial}");
             assert!(points.iter().all(|point| point.value == Decimal::from(energy)), "{points:?}");

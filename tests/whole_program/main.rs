@@ -1,7 +1,6 @@
 //! The real binary between a simulated meter and a real broker.
 
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -30,9 +29,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use kamstrup2mqtt::line::Line;
-use kamstrup2mqtt::logging::LocalTime;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use kmp::line::Line;
+use logging::LocalTime;
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
 use serde_json::Value;
+use simulator::{Behaviour, EnergyUnit, Registers};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -2,9 +2,9 @@
 
 use std::process::Stdio;
 
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
+use simulator::{Behaviour, EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::process::Command;
 

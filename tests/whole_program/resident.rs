@@ -7,9 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
 use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes::v4::{ConnAck, Packet};
+use simulator::{Behaviour, EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixDatagram};

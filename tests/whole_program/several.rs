@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers};
+use simulator::{Behaviour, EnergyUnit, Registers};
 use tokio::io::{copy, sink};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kamstrup2mqtt::simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use rumqttc::mqttbytes::v4::{ConnAck, Packet, PubAck, Publish, SubAck, UnsubAck};
 use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

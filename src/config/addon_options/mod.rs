@@ -19,7 +19,7 @@ use super::problem::{About, Accepted, Found, Of, Problem, Shape, Warning};
 use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
 use super::{Config, ConfigError, Effective, Findings, Secret};
 use crate::name::MeterName;
-use crate::words::RunsAs;
+use meter::RunsAs;
 
 /// The options of one meter, in the list of meters and beside it.
 static OF_METER: [&Key; 4] =

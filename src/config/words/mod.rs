@@ -13,8 +13,8 @@ use super::problem::{
 };
 use super::settings::{Origin, Place, Whose};
 use crate::tls::{Fault, FileError, Role};
-use crate::transport::Endpoint;
-use crate::words::RunsAs;
+use meter::RunsAs;
+use meter::transport::Endpoint;
 
 impl Key {
     /// What the reader calls it, with backticks.

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::super::problem::{Login, ShownKey};
 use super::super::settings::Spot;
 use super::*;
-use crate::transport::ParseEndpointError;
+use meter::transport::ParseEndpointError;
 
 fn spot() -> Spot {
     Spot { path: "config.yaml".into(), line: 12, column: 5 }

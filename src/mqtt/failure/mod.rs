@@ -9,9 +9,8 @@ use rumqttc::{
 };
 
 use crate::advice::{Advice, Sentence, sentence};
-use crate::cause::Cause;
 use crate::config::keys;
-use crate::resources;
+use meter::cause::{self, Cause};
 
 /// How far the connection had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +181,7 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
         Cause::Ended | Cause::Broken => closed(stage),
         Cause::Shortage => {
             Advice::new(format!("the system gives the program no more files or memory ({error})."))
-                .then(sentence![resources::HINT])
+                .then(sentence![cause::SHORTAGE_HINT])
         }
         Cause::Unreachable => Advice::new("its address cannot be reached.").then(sentence![
             "Check ",

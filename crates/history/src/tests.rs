@@ -1,0 +1,593 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::calendar::MINUTE;
+use super::store::Store;
+use super::*;
+
+const COPENHAGEN: &str = "Europe/Copenhagen";
+
+fn calendar() -> Calendar {
+    Calendar::new(TimeZone::get(COPENHAGEN).unwrap())
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn date(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+fn now() -> ZonedDateTime {
+    at("2026-11-24T10:00:00Z").in_tz(COPENHAGEN).unwrap()
+}
+
+fn unnamed() -> MeterKey {
+    MeterKey::new("", None)
+}
+
+fn meter(name: &str, serial: impl Into<Option<u32>>) -> MeterKey {
+    MeterKey::new(name, serial.into())
+}
+
+fn energy(value: &str) -> Noted {
+    Noted {
+        parameter: "energy".to_owned(),
+        value: value.parse().unwrap(),
+        unit: Some("kWh".to_owned()),
+        is_counter: true,
+    }
+}
+
+fn power(value: &str) -> Noted {
+    let unit = Some("W".to_owned());
+    Noted { parameter: "power".to_owned(), unit, is_counter: false, ..energy(value) }
+}
+
+/// A database with a reader on it.
+struct Bench {
+    place: Place,
+    store: Store,
+    reader: Reader,
+}
+
+impl Bench {
+    fn new(place: Place) -> Self {
+        let (_, trouble) = watch::channel(None);
+        let reader = Reader { place: place.clone(), calendar: calendar(), trouble };
+        Self { store: Store::open(&place, calendar()).unwrap(), place, reader }
+    }
+
+    fn in_memory() -> Self {
+        Self::new(Place::memory())
+    }
+
+    fn reopened(self) -> Self {
+        let Self { place, store, .. } = self;
+        drop(store);
+        Self::new(place)
+    }
+
+    fn note(&mut self, meter: &MeterKey, time: Timestamp, values: &[Noted]) {
+        self.store.write(meter, time.as_millisecond(), values).unwrap();
+    }
+
+    /// `energy` every `minutes` from one time to another, one more each time.
+    fn count(&mut self, from: &str, to: &str, minutes: i64) {
+        let mut time = at(from);
+        while time <= at(to) {
+            let counted = time.as_millisecond() / MINUTE / minutes;
+            self.note(&unnamed(), time, &[energy(&counted.to_string())]);
+            time = calendar::timestamp(time.as_millisecond() + minutes * MINUTE);
+        }
+    }
+
+    fn by_hour(&self, day: &str, now: &str) -> Vec<Used> {
+        self.reader.used_by_hour(&unnamed(), "energy", date(day), at(now)).unwrap()
+    }
+
+    fn by_day(&self, last: &str, days: u32, now: &str) -> Vec<Used> {
+        self.reader.used_by_day(&unnamed(), "energy", date(last), days, at(now)).unwrap()
+    }
+}
+
+fn numbers(used: &[Used]) -> Vec<String> {
+    let text = |used: &Used| used.used.map_or("not known".to_owned(), |used| used.to_string());
+    used.iter().map(text).collect()
+}
+
+#[test]
+fn each_hour_counts_on_days_when_the_clock_changes() {
+    for (day, from, to, hours, total) in [
+        ("2026-03-29", "2026-03-28T20:00:03Z", "2026-03-30T04:00:03Z", 23, "276"),
+        ("2026-10-25", "2026-10-24T20:00:03Z", "2026-10-26T04:00:03Z", 25, "300"),
+        ("2026-11-24", "2026-11-23T20:00:03Z", "2026-11-25T04:00:03Z", 24, "288"),
+    ] {
+        let mut bench = Bench::in_memory();
+        bench.count(from, to, 5);
+        let used = bench.by_hour(day, to);
+        assert_eq!(numbers(&used), vec!["12"; hours], "{day}");
+        assert!(used.iter().all(|used| !used.so_far));
+        assert!(used.windows(2).all(|pair| pair[0].end == pair[1].start));
+        let days = bench.by_day(day, 1, to);
+        assert_eq!(numbers(&days), [total], "{day}");
+        assert_eq!((days[0].start, days[0].end), (used[0].start, used[hours - 1].end));
+    }
+}
+
+#[test]
+fn a_gap_is_not_known_and_what_follows_is() {
+    let mut bench = Bench::in_memory();
+    bench.count("2026-11-23T06:00:02Z", "2026-11-24T08:30:02Z", 5);
+    bench.count("2026-11-24T10:20:02Z", "2026-11-24T14:10:02Z", 5);
+    let used = bench.by_hour("2026-11-24", "2026-11-24T14:10:30Z");
+    let mut expected = vec!["12"; 9];
+    // From 9:30 to 11:20 nothing was read; 15:00 is not over.
+    expected.extend(["not known", "not known", "not known", "12", "12", "12", "2"]);
+    assert_eq!(numbers(&used), expected);
+    assert!(used.last().unwrap().so_far);
+    assert_eq!(used.iter().filter(|used| used.so_far).count(), 1);
+    let days = bench.by_day("2026-11-24", 3, "2026-11-24T14:10:30Z");
+    assert_eq!(numbers(&days), ["not known", "not known", "182"]);
+    assert!(days[2].so_far && !days[1].so_far);
+}
+
+#[test]
+fn hourly_readings_at_the_full_hour_are_enough() {
+    let mut bench = Bench::in_memory();
+    bench.count("2026-11-22T20:00:02Z", "2026-11-24T08:00:02Z", 60);
+    let used = bench.by_hour("2026-11-24", "2026-11-24T08:59:00Z");
+    assert_eq!(numbers(&used)[..9], ["1"; 9]);
+    assert_eq!(numbers(&bench.by_day("2026-11-23", 1, "2026-11-24T08:59:00Z")), ["24"]);
+}
+
+#[test]
+fn a_reset_counter_starts_anew() {
+    let mut bench = Bench::in_memory();
+    for (time, value) in [
+        ("08:55", "100.0"),
+        ("09:30", "100.5"),
+        ("09:55", "101.0"),
+        ("10:30", "0.0"),
+        ("10:55", "0.3"),
+        ("11:55", "0.8"),
+        ("12:55", "1.8"),
+    ] {
+        bench.note(&unnamed(), at(&format!("2026-11-24T{time}:00Z")), &[energy(value)]);
+    }
+    let used = numbers(&bench.by_hour("2026-11-24", "2026-11-24T12:59:00Z"));
+    assert_eq!(used[10..], ["1.0", "not known", "0.5", "1.0"]);
+}
+
+#[test]
+fn another_serial_number_is_another_meter() {
+    let mut bench = Bench::in_memory();
+    let (old, new, unknown) = (meter("house", 1), meter("house", 2), meter("house", None));
+    // The serial number is known with the second poll only.
+    bench.note(&unknown, at("2026-11-24T08:55:00Z"), &[energy("100")]);
+    bench.note(&old, at("2026-11-24T09:55:00Z"), &[energy("103")]);
+    bench.note(&new, at("2026-11-24T10:55:00Z"), &[energy("500")]);
+    bench.note(&unknown, at("2026-11-24T11:55:00Z"), &[energy("507")]);
+    let used = |key: &MeterKey| {
+        let now = at("2026-11-24T11:59:00Z");
+        numbers(&bench.reader.used_by_hour(key, "energy", date("2026-11-24"), now).unwrap())
+    };
+    assert_eq!(used(&old)[10..], ["3", "not known", "not known"]);
+    // One that does not tell its number is none of those that did.
+    for key in [&new, &unknown] {
+        assert_eq!(used(key)[10..], ["not known", "not known", "not known"]);
+    }
+    // The first one comes back.
+    bench.note(&old, at("2026-11-24T12:55:00Z"), &[energy("104")]);
+    let points = |key: &MeterKey| {
+        let now = at("2026-11-24T13:00:00Z");
+        bench.reader.last_day(key, "energy", now, 100).unwrap().len()
+    };
+    assert_eq!([points(&old), points(&new), points(&unknown)], [3, 1, 3]);
+    assert_eq!(points(&meter("garage", 1)), 0);
+    assert_eq!(points(&meter("house", 3)), 0);
+}
+
+#[test]
+fn another_unit_is_another_curve() {
+    let mut bench = Bench::in_memory();
+    let gigajoules = Noted { unit: Some("GJ".to_owned()), ..energy("1.23") };
+    bench.note(&unnamed(), at("2026-11-24T08:55:00Z"), &[energy("341.7")]);
+    bench.note(&unnamed(), at("2026-11-24T09:00:00Z"), &[gigajoules, power("6400")]);
+    let now = at("2026-11-24T09:00:00Z");
+    let last_day = |bench: &Bench| {
+        let points = bench.reader.last_day(&unnamed(), "energy", now, 100).unwrap();
+        points.iter().map(|point| point.value.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(last_day(&bench), ["1.23"]);
+    let kept = bench.reader.kept(&unnamed()).unwrap();
+    let shown: Vec<_> =
+        kept.iter().map(|kept| (&*kept.parameter, kept.unit.as_deref(), kept.is_counter)).collect();
+    assert_eq!(shown, [("energy", Some("GJ"), true), ("power", Some("W"), false)]);
+    // And back.
+    bench.note(&unnamed(), at("2026-11-24T09:00:00Z"), &[energy("341.9")]);
+    assert_eq!(last_day(&bench), ["341.7", "341.9"]);
+}
+
+#[test]
+fn numbers_keep_every_digit() {
+    let mut bench = Bench::in_memory();
+    let time = at("2026-11-24T08:55:00Z");
+    for value in ["79228162514264337593543950335", "-0.0000000000000000000000000001", "6.90", "0"] {
+        bench.note(&unnamed(), time, &[power(value)]);
+        let points = bench.reader.last_day(&unnamed(), "power", time, 4).unwrap();
+        assert_eq!(points.iter().map(|point| point.value.to_string()).collect::<Vec<_>>(), [value]);
+    }
+}
+
+#[test]
+fn an_hour_of_many_readings_is_thinned_out_once_it_is_over() {
+    let mut bench = Bench::in_memory();
+    let start = at("2026-11-24T09:01:00Z").as_millisecond();
+    let mut all = 0;
+    for step in 0..1_200 {
+        let value = if step == 777 { "9999" } else { "100" };
+        bench.note(&unnamed(), calendar::timestamp(start + step * 1_500), &[power(value)]);
+        all += 1;
+    }
+    let range = (at("2026-11-24T09:00:00Z"), at("2026-11-24T10:00:00Z"));
+    let kept = |bench: &Bench| bench.reader.readings(&unnamed(), "power", range).unwrap();
+    assert_eq!(kept(&bench).len(), all);
+    bench.note(&unnamed(), at("2026-11-24T10:01:00Z"), &[power("100")]);
+    let kept = kept(&bench);
+    assert!(kept.len() <= PER_HOUR && kept.len() > PER_HOUR / 3, "{}", kept.len());
+    assert!(kept.iter().any(|point| point.value == Decimal::from(9_999)));
+    let hours = bench.reader.hours(&unnamed(), "power", range).unwrap();
+    assert_eq!(hours[0].1.count, 1_200);
+    assert_eq!(hours[0].1.mean().unwrap().to_string(), "108.2");
+    let last_day = |most| {
+        let now = at("2026-11-24T10:02:00Z");
+        bench.reader.last_day(&unnamed(), "power", now, most).unwrap()
+    };
+    assert!(last_day(50).len() <= 50);
+    assert!(last_day(50).iter().any(|point| point.value == Decimal::from(9_999)));
+}
+
+fn rows(bench: &Bench, table: &str) -> i64 {
+    let connection = match &bench.place {
+        Place::File(path) => Connection::open(path).unwrap(),
+        Place::Memory(_) => panic!("a file"),
+    };
+    connection.query_one(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn no_table_grows_beyond_its_bound() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let mut bench = Bench::new(Place::File(path.clone()));
+    bench.note(&unnamed(), at("2026-11-24T08:55:00Z"), &[energy("100")]);
+    // An older meter, of which nothing came for long.
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO meter VALUES (7, 'gone', NULL, 1);
+             INSERT INTO series VALUES (7, 7, 'energy', 'kWh', 1, 1);
+             INSERT INTO day VALUES (0, 7, 0, '1', '1', '1', '1', 1);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+             INSERT INTO hour SELECT 1700000000000 + i * 3600000, 1, 0, '1', '1', '1', '1', 1 FROM n;
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+             INSERT INTO day SELECT 1000000000000 + i * 86400000, 1, 0, '1', '1', '1', '1', 1 FROM n;
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+             INSERT INTO reading SELECT 1700000000000 + i * 600000, 1, '1' FROM n;",
+        )
+        .unwrap();
+    drop(connection);
+    bench.note(&unnamed(), at("2026-11-24T09:55:00Z"), &[energy("101")]);
+    assert_eq!(rows(&bench, "hour"), i64::from(HOURS));
+    assert_eq!(rows(&bench, "day"), i64::from(DAYS));
+    assert_eq!(rows(&bench, "meter"), 1);
+    assert_eq!(rows(&bench, "series"), 1);
+    // The 49th newest hour is one of those of 2024, to whose end the readings reach not.
+    assert_eq!(rows(&bench, "reading"), 2);
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_a_while_costs_nothing_else() {
+    let mut bench = Bench::in_memory();
+    bench.count("2026-11-24T06:00:02Z", "2026-11-24T09:30:02Z", 5);
+    for wrong in ["1970-01-01T00:00:10Z", "2099-01-01T00:00:10Z"] {
+        bench.note(&unnamed(), at(wrong), &[energy("29000000")]);
+    }
+    bench.count("2026-11-24T09:35:02Z", "2026-11-24T11:00:02Z", 5);
+    let used = numbers(&bench.by_hour("2026-11-24", "2026-11-24T11:02:00Z"));
+    assert_eq!(used[8..12], ["12"; 4]);
+}
+
+#[test]
+fn what_an_earlier_run_left_is_folded() {
+    let folder = TempDir::new().unwrap();
+    let mut bench = Bench::new(Place::File(folder.path().join("history.db")));
+    bench.count("2026-11-23T20:00:02Z", "2026-11-24T09:30:02Z", 5);
+    let hours = rows(&bench, "hour");
+    let mut bench = bench.reopened();
+    let before = numbers(&bench.by_hour("2026-11-24", "2026-11-24T09:31:00Z"));
+    assert_eq!(before[9..], ["12", "6"]);
+    bench.count("2026-11-24T20:00:02Z", "2026-11-24T20:00:02Z", 5);
+    assert_eq!(rows(&bench, "hour"), hours + 1);
+    let after = numbers(&bench.by_hour("2026-11-24", "2026-11-24T20:01:00Z"));
+    assert_eq!(after[9..11], ["12", "not known"]);
+}
+
+/// What the tables must say, told from all readings.
+fn model_used(points: &[(Millis, i64)], start: Millis, end: Millis) -> Option<i64> {
+    // A reading counts for the moment that is a minute before it, and is known for 15 minutes.
+    let at = |edge: Millis| {
+        let last = points.iter().rfind(|(time, _)| time - MINUTE < edge)?;
+        (last.0 >= edge - 15 * MINUTE).then_some(last.1)
+    };
+    let (first, last) = (at(start)?, at(end)?);
+    let within = points.iter().filter(|(time, _)| (start..end).contains(&(time - MINUTE)));
+    within.clone().all(|(_, value)| (first..=last).contains(value)).then_some(())?;
+    within.count().ge(&1).then_some(last - first)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn tables_say_what_all_readings_say(
+        start in prop::sample::select(vec![
+            "2026-03-28T15:10:00Z", "2026-10-24T15:20:00Z", "2026-06-01T00:00:00Z",
+        ]),
+        steps in prop::collection::vec((1_i64..2_000_000, -2_i64..40), 1..250),
+        restart: prop::sample::Index,
+    ) {
+        let folder = TempDir::new().unwrap();
+        let mut bench = Bench::new(Place::File(folder.path().join("history.db")));
+        let (mut time, mut value) = (at(start).as_millisecond(), 1_000);
+        let mut points = Vec::new();
+        for (index, (step, more)) in steps.iter().enumerate() {
+            time += step;
+            // Falls now and then.
+            value += if *more < 0 { -500 } else { *more };
+            points.push((time, value));
+            if index == restart.index(steps.len()) {
+                bench = bench.reopened();
+            }
+            bench.note(&unnamed(), calendar::timestamp(time), &[energy(&value.to_string())]);
+        }
+        let (first, last) = (calendar().date(points[0].0), calendar().date(time));
+        let now = calendar::timestamp(time + 10 * DAY);
+        let mut dates = vec![first.yesterday().unwrap()];
+        dates.extend(first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last));
+        let mut hours = BTreeMap::new();
+        for date in dates {
+            let by_hour = bench.reader.used_by_hour(&unnamed(), "energy", date, now).unwrap();
+            let by_day = bench.reader.used_by_day(&unnamed(), "energy", date, 1, now).unwrap();
+            prop_assert_eq!(by_day.len(), 1);
+            for used in by_hour.iter().chain(&by_day) {
+                let (start, end) = (used.start.as_millisecond(), used.end.as_millisecond());
+                let expected = model_used(&points, start, end).map(Decimal::from);
+                prop_assert_eq!(used.used, expected, "{} to {}", used.start, used.end);
+            }
+            for used in by_hour {
+                hours.insert(used.start, used.end);
+            }
+        }
+        let range = (Timestamp::UNIX_EPOCH, now);
+        let mut count = 0;
+        for (start, summary) in bench.reader.hours(&unnamed(), "energy", range).unwrap() {
+            let span = (start.as_millisecond() + MINUTE)..(hours[&start].as_millisecond() + MINUTE);
+            let own: Vec<i64> =
+                points.iter().filter(|point| span.contains(&point.0)).map(|point| point.1).collect();
+            prop_assert_eq!(summary.low, Decimal::from(*own.iter().min().unwrap()));
+            prop_assert_eq!(summary.high, Decimal::from(*own.iter().max().unwrap()));
+            prop_assert_eq!(summary.last.value, Decimal::from(*own.last().unwrap()));
+            prop_assert_eq!(summary.sum, Some(Decimal::from(own.iter().sum::<i64>())));
+            prop_assert_eq!(summary.count as usize, own.len());
+            count += own.len();
+        }
+        prop_assert_eq!(count, points.len(), "each reading is in one hour");
+        let days = bench.reader.days(&unnamed(), "energy", range).unwrap();
+        let all: u32 = days.iter().map(|(_, summary)| summary.count).sum();
+        prop_assert_eq!(all as usize, points.len(), "and in one day");
+    }
+}
+
+/// Keeps a reading, and waits until it is there.
+fn keep(history: History, time: &str, value: &str) -> Option<Trouble> {
+    history.note(&unnamed(), at(time), &[energy(value)]);
+    let trouble = history.trouble();
+    history.close();
+    trouble.borrow().clone()
+}
+
+fn values(path: &Path) -> Vec<String> {
+    let place = Place::File(path.to_owned());
+    let (_, trouble) = watch::channel(None);
+    let reader = Reader { place, calendar: calendar(), trouble };
+    let range = (Timestamp::UNIX_EPOCH, at("2100-01-01T00:00:00Z"));
+    let points = reader.readings(&unnamed(), "energy", range).unwrap();
+    points.iter().map(|point| point.value.to_string()).collect()
+}
+
+fn start(path: &Path) -> History {
+    History::start(Some(path.to_owned()), &now())
+}
+
+#[test]
+fn readings_outlive_the_program() {
+    let folder = TempDir::new().unwrap();
+    // Its directory is made.
+    let path = folder.path().join("state/kamstrup2mqtt/history.db");
+    assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
+    assert_eq!(keep(start(&path), "2026-11-24T10:05:00Z", "101"), None);
+    let names = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut left: Vec<_> =
+        path.parent().unwrap().read_dir().unwrap().map(|entry| names(entry.unwrap())).collect();
+    left.sort();
+    assert_eq!(left, ["history.db", "history.lock"]);
+    assert_eq!(values(&path), ["100", "101"]);
+}
+
+#[tokio::test]
+async fn what_was_noted_last_is_kept_when_it_has_closed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let history = start(&path);
+    history.note(&unnamed(), at("2026-11-24T10:00:00Z"), &[energy("100")]);
+    history.closed().await;
+    assert_eq!(values(&path), ["100"]);
+}
+
+#[test]
+fn without_a_directory_readings_are_in_memory() {
+    let (one, other) = (History::start(None, &now()), History::start(None, &now()));
+    let (reader, time) = (one.reader(), at("2026-11-24T10:00:00Z"));
+    one.note(&unnamed(), time, &[energy("100")]);
+    while reader.last_day(&unnamed(), "energy", time, 4).is_ok_and(|points| points.is_empty()) {
+        thread::yield_now();
+    }
+    let points =
+        |history: &History| history.reader().last_day(&unnamed(), "energy", time, 4).unwrap().len();
+    assert_eq!((points(&one), points(&other)), (1, 0));
+}
+
+#[test]
+fn nobody_else_uses_the_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
+    let held = Store::open(&Place::File(path.clone()), calendar()).unwrap();
+    let history = start(&path);
+    let (reader, mut trouble) = (history.reader(), history.trouble());
+    let in_use = Some(Trouble::InUse(path.clone()));
+    assert_eq!(keep(history, "2026-11-24T10:05:00Z", "101"), in_use);
+    assert_eq!(*trouble.borrow_and_update(), in_use);
+    assert!(matches!(reader.kept(&unnamed()), Err(Trouble::InUse(_))));
+    drop(held);
+    // What was read meanwhile waits in memory.
+    let held = Store::open(&Place::File(path.clone()), calendar()).unwrap();
+    let history = start(&path);
+    let mut trouble = history.trouble();
+    history.note(&unnamed(), at("2026-11-24T10:05:00Z"), &[energy("101")]);
+    while trouble.borrow_and_update().is_none() {
+        thread::yield_now();
+    }
+    drop(held);
+    assert_eq!(keep(history, "2026-11-24T10:10:00Z", "102"), None);
+    assert_eq!(values(&path), ["100", "101", "102"]);
+}
+
+#[test]
+fn a_file_of_a_newer_version_or_another_program_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    keep(start(&path), "2026-11-24T10:00:00Z", "100");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let before = fs::read(&path).unwrap();
+    let found = keep(start(&path), "2026-11-24T10:05:00Z", "101");
+    assert_eq!(found, Some(Trouble::Newer { path: path.clone(), found: 2, known: 1 }));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    Connection::open(&path).unwrap().pragma_update(None, "application_id", 1).unwrap();
+    let before = fs::read(&path).unwrap();
+    let found = keep(start(&path), "2026-11-24T10:05:00Z", "101");
+    assert_eq!(found, Some(Trouble::Foreign(path.clone())));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn where_nothing_can_be_made() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    // A directory that is a file, one in which nobody can make anything, and a file that is a
+    // directory.
+    let directory = folder.path().join("history.db");
+    fs::create_dir(&directory).unwrap();
+    for path in [file.join("history.db"), "/proc/kamstrup2mqtt/history.db".into(), directory] {
+        let found = keep(start(&path), "2026-11-24T10:00:00Z", "100");
+        assert!(matches!(found, Some(Trouble::CannotOpen { .. })), "{path:?}: {found:?}");
+    }
+}
+
+/// The names beside the file, without date.
+fn set_aside(path: &Path) -> usize {
+    let entries = path.parent().unwrap().read_dir().unwrap();
+    let is_aside = |name: &str| name.starts_with("history.db.damaged-2026-11-24");
+    entries.filter(|entry| is_aside(entry.as_ref().unwrap().file_name().to_str().unwrap())).count()
+}
+
+#[test]
+fn a_damaged_file_is_set_aside() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let mut bench = Bench::new(Place::File(path.clone()));
+    bench.count("2026-11-22T20:00:02Z", "2026-11-24T09:30:02Z", 5);
+    drop(bench);
+    let good = fs::read(&path).unwrap();
+    let mut noise = vec![0; 9_000];
+    fastrand::Rng::with_seed(1).fill(&mut noise);
+    let mut header = good.clone();
+    header[..16].copy_from_slice(&noise[..16]);
+    let (half, odd) = (&good[..good.len() / 2 / 4_096 * 4_096], &good[..5_000]);
+    for (what, bytes) in [
+        ("noise", &noise[..]),
+        ("a little noise", &noise[..100]),
+        ("another header", &header),
+        ("half of it", half),
+        ("an odd piece", odd),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None, "{what}");
+        assert_eq!(values(&path), ["100"], "{what}");
+        assert_eq!(set_aside(&path), 1, "{what}: only the last one is kept");
+        assert_eq!(fs::read(path.with_extension("db.damaged-2026-11-24")).unwrap(), bytes);
+    }
+    // Nothing is no damage.
+    fs::write(&path, "").unwrap();
+    fs::remove_file(path.with_extension("db.damaged-2026-11-24")).unwrap();
+    assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
+    assert_eq!((values(&path).len(), set_aside(&path)), (1, 0));
+}
+
+#[test]
+fn whatever_is_damaged_readings_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let mut bench = Bench::new(Place::File(path.clone()));
+    bench.count("2026-11-22T20:00:02Z", "2026-11-24T09:30:02Z", 5);
+    drop(bench);
+    let good = fs::read(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut anew = 0;
+    for round in 0..300 {
+        let mut bytes = good.clone();
+        for _ in 0..random.usize(1..9) {
+            let place = random.usize(..bytes.len());
+            bytes[place] = random.u8(..);
+        }
+        if random.u8(..8) == 0 {
+            bytes.truncate(random.usize(..good.len()));
+        }
+        fs::write(&path, bytes).unwrap();
+        let history = start(&path);
+        let reader = history.reader();
+        let trouble = keep(history, "2026-11-24T10:00:00Z", "100");
+        let told = |error: &Trouble| matches!(error, Trouble::Newer { .. } | Trouble::Foreign(_));
+        if trouble.as_ref().is_some_and(told) {
+            continue;
+        }
+        assert_eq!(trouble, None, "round {round}");
+        assert_eq!(values(&path).last().unwrap(), "100", "round {round}");
+        anew += usize::from(values(&path).len() == 1);
+        for date in [date("2026-11-24"), date("2026-11-23")] {
+            // Whatever it says, it says so.
+            let _ = reader.used_by_hour(&unnamed(), "energy", date, now().timestamp());
+        }
+    }
+    assert!(anew > 100, "{anew} of 300 were seen to be damaged");
+}

@@ -1,0 +1,67 @@
+//! The Kamstrup Meter Protocol (KMP), as MULTICAL heat meters and their kin speak it on the
+//! optical port: bytes to frames, frames to commands, registers to exact values, and back.
+//!
+//! The crate does no I/O, has no clock and logs nothing: it is `no_std`, so the compiler holds it
+//! to that. Who sends the bytes, and how long to wait for an answer, is the caller's business.
+//!
+//! | layer | module | what it knows |
+//! |---|---|---|
+//! | physical | [`frame`] | start and stop bytes, stuffing |
+//! | | [`line`] | how long bytes take, and how long an answer may take to begin |
+//! | data link | [`datalink`] | destination address, command id, CRC |
+//! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
+//! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
+//! | | [`mod@unit`], [`register`], [`info`], [`model`] | what the codes mean, each row with its source |
+//!
+//! # Sources
+//!
+//! `5512-447` is Kamstrup's own protocol description for MULTICAL 601 and 801, document
+//! 5512-447 rev. M1 of 2009-12-07, 36 pages. `TD 302`, `TD 402` and so on are the technical
+//! descriptions of those meters. Everything else is named by repository.
+//!
+//! # Example
+//!
+//! ```
+//! use kmp::datalink::{self, Address};
+//! use kmp::frame::{Decoder, Direction, Event};
+//! use kmp::message::{self, Command, GetRegister};
+//! use kmp::register::RegisterId;
+//!
+//! // Ask a heat meter for register 60, heat energy E1 ...
+//! let command = GetRegister::new(&[RegisterId::new(60)])?;
+//! let request = message::emit_request(Address::HEAT_METER, &command);
+//! assert_eq!(request, [0x80, 0x3F, 0x10, 0x01, 0x00, 0x3C, 0xB2, 0x5F, 0x0D]);
+//!
+//! // ... and read its answer, here one captured from a MULTICAL 403.
+//! let bytes = [
+//!     0x40, 0x3F, 0x10, 0x00, 0x3C, 0x03, 0x04, 0x43, 0x00, 0x00, 0xD6, 0xDE, 0x03, 0x22, 0x0D,
+//! ];
+//! let mut decoder = Decoder::new();
+//! let frame = bytes.iter().find_map(|&byte| decoder.push(byte));
+//! let Some(Event::Frame { direction: Direction::FromMeter, body }) = frame else {
+//!     return Err("no frame".into());
+//! };
+//! let packet = datalink::parse(&body)?;
+//! let answer = command.parse_answer(packet.data)?;
+//! assert_eq!(answer[0].value()?.to_string(), "55.006");
+//! assert_eq!(answer[0].unit.symbol(), Some("MWh"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![no_std]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod datalink;
+pub mod frame;
+pub mod info;
+pub mod line;
+pub mod message;
+pub mod model;
+pub mod number;
+pub mod register;
+pub mod unit;
+pub mod value;

@@ -1,0 +1,529 @@
+//! The application layer: requests and their answers.
+//!
+//! Each command is a type that cannot be malformed, knows its own answer's layout, and refuses an
+//! answer that is not to it.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use thiserror::Error;
+
+use crate::datalink::{self, Address, Cid, Packet};
+use crate::frame::Direction;
+use crate::register::RegisterId;
+use crate::value::RegisterValue;
+
+/// A request and what its answer means.
+pub trait Command {
+    /// The command id of request and answer.
+    const CID: Cid;
+    /// What the meter answers.
+    type Answer;
+
+    /// Appends the request's data, which follow the command id.
+    fn emit_data(&self, out: &mut Vec<u8>);
+
+    /// Reads the data of an answer whose address and command id are right.
+    fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
+
+    /// How well the answer fits this request rather than another one for the same things.
+    fn fit(&self, _answer: &Self::Answer) -> Fit {
+        Fit::Untold
+    }
+
+    /// How many bytes of data an answer has at most, for working out how long it may take.
+    fn max_answer_data(&self) -> usize;
+}
+
+/// How well an answer fits a request rather than another one for the same registers.
+///
+/// No document promises that a meter keeps the order of a request, but every known one does. So a
+/// client that changes the order from request to request can tell a late answer to an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// All that must be there is, in the order of the request.
+    Follows,
+    /// Fewer than two registers: there is no order to go by.
+    Untold,
+    /// All that must be there is, in another order.
+    OtherOrder,
+    /// A register is missing that the meter is known to have.
+    Incomplete,
+}
+
+/// Why an answer's data are not an answer to the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AnswerError {
+    /// The data have another length than the answer to this command.
+    #[error("the answer has data of length {found}, not {expected}")]
+    Length {
+        /// Bytes that the answer has.
+        expected: usize,
+        /// Bytes that came.
+        found: usize,
+    },
+    /// The data end in the middle of a register.
+    #[error("the answer ends within the register that begins at byte {offset} of its data")]
+    Truncated {
+        /// Where that register begins.
+        offset: usize,
+    },
+    /// A register that was not asked for: the answer is to another request.
+    #[error("the answer holds register {register}, which was not asked for")]
+    NotAsked {
+        /// The register that came.
+        register: RegisterId,
+    },
+    /// The same register twice.
+    #[error("the answer holds register {register} twice")]
+    Twice {
+        /// The register.
+        register: RegisterId,
+    },
+}
+
+/// The whole frame of a request, ready for the line.
+#[must_use]
+pub fn emit_request<C: Command>(address: Address, command: &C) -> Vec<u8> {
+    let mut data = Vec::new();
+    command.emit_data(&mut data);
+    datalink::emit(Direction::ToMeter, Packet { address, cid: C::CID, data: &data })
+}
+
+/// Asks for meter type and software revision (5512-447 M1 p.15-16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetType;
+
+impl Command for GetType {
+    const CID: Cid = Cid::GET_TYPE;
+    type Answer = MeterType;
+
+    fn emit_data(&self, _out: &mut Vec<u8>) {}
+
+    fn parse_answer(&self, data: &[u8]) -> Result<MeterType, AnswerError> {
+        let [type_high, type_low, letter, number] = exactly(data)?;
+        Ok(MeterType {
+            code: u16::from_be_bytes([type_high, type_low]),
+            revision: SoftwareRevision { letter, number },
+        })
+    }
+
+    fn max_answer_data(&self) -> usize {
+        4
+    }
+}
+
+/// Meter type and software revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeterType {
+    /// The type: 0x0001 is a MULTICAL 601 with Pt500, 0x0004 one with Pt100 (5512-447 M1 p.15).
+    /// The codes of newer meters are not documented.
+    pub code: u16,
+    /// The software revision.
+    pub revision: SoftwareRevision,
+}
+
+impl MeterType {
+    /// The data of an answer.
+    #[must_use]
+    pub fn emit(self) -> [u8; 4] {
+        let [high, low] = self.code.to_be_bytes();
+        [high, low, self.revision.letter, self.revision.number]
+    }
+}
+
+/// A software revision: a letter and a number (5512-447 M1 p.16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoftwareRevision {
+    /// 1 is A, 2 is B and so on.
+    pub letter: u8,
+    /// The number after the letter.
+    pub number: u8,
+}
+
+/// `F1`; a letter beyond Z as its number.
+impl fmt::Display for SoftwareRevision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.letter {
+            1..=26 => {
+                write!(f, "{}{}", char::from(self.letter.saturating_add(b'A' - 1)), self.number)
+            }
+            other => write!(f, "{other}.{}", self.number),
+        }
+    }
+}
+
+/// Asks for the serial number (5512-447 M1 p.17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetSerialNo;
+
+impl Command for GetSerialNo {
+    const CID: Cid = Cid::GET_SERIAL_NO;
+    type Answer = SerialNumber;
+
+    fn emit_data(&self, _out: &mut Vec<u8>) {}
+
+    fn parse_answer(&self, data: &[u8]) -> Result<SerialNumber, AnswerError> {
+        exactly(data).map(|bytes| SerialNumber(u32::from_be_bytes(bytes)))
+    }
+
+    fn max_answer_data(&self) -> usize {
+        4
+    }
+}
+
+/// A meter's serial number, as printed on its front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SerialNumber(u32);
+
+impl SerialNumber {
+    /// Any serial number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The data of an answer.
+    #[must_use]
+    pub const fn emit(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl fmt::Display for SerialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Asks for 1 to 8 registers (5512-447 M1 p.19).
+///
+/// The meter leaves registers that it does not know out of its answer, down to an answer without
+/// any (5512-447 M1 p.19), so what came is found by its id, never by its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetRegister {
+    registers: Vec<RegisterId>,
+    /// Those that the meter is known to have.
+    certain: Vec<RegisterId>,
+}
+
+/// Registers cannot be asked for like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum GetRegisterError {
+    /// None, or more than 8.
+    #[error("{count} registers in one request; 1 to {} are possible", GetRegister::MAX)]
+    Count {
+        /// How many.
+        count: usize,
+    },
+    /// The same one twice.
+    #[error("register {register} twice in one request")]
+    Twice {
+        /// Which one.
+        register: RegisterId,
+    },
+}
+
+impl GetRegister {
+    /// How many registers one request can ask for (5512-447 M1 p.19).
+    pub const MAX: usize = 8;
+
+    /// The longest mantissa that was ever seen: 12 bytes of text (register 254).
+    const LONGEST_MANTISSA: usize = 12;
+
+    /// Asks for these registers, each once.
+    pub fn new(registers: &[RegisterId]) -> Result<Self, GetRegisterError> {
+        let count = registers.len();
+        if count == 0 || count > Self::MAX {
+            return Err(GetRegisterError::Count { count });
+        }
+        if let Some(&register) = first_duplicate(registers) {
+            return Err(GetRegisterError::Twice { register });
+        }
+        Ok(Self { registers: registers.to_vec(), certain: Vec::new() })
+    }
+
+    /// Says which of the registers the meter is known to have: an answer without them is to
+    /// another request.
+    #[must_use]
+    pub fn expecting(mut self, is_certain: impl Fn(RegisterId) -> bool) -> Self {
+        self.certain = self.registers.iter().copied().filter(|id| is_certain(*id)).collect();
+        self
+    }
+
+    /// The registers, in the order of the request.
+    #[must_use]
+    pub fn registers(&self) -> &[RegisterId] {
+        &self.registers
+    }
+
+    /// Reads the data of a request, as a meter does.
+    pub fn parse(data: &[u8]) -> Result<Self, RequestError> {
+        let invalid = RequestError::Data { cid: Cid::GET_REGISTER, length: data.len() };
+        let (&count, ids) = data.split_first().ok_or(invalid)?;
+        let (pairs, rest) = ids.as_chunks::<2>();
+        if pairs.len() != usize::from(count) || !rest.is_empty() {
+            return Err(invalid);
+        }
+        let registers: Vec<RegisterId> =
+            pairs.iter().map(|pair| RegisterId::new(u16::from_be_bytes(*pair))).collect();
+        Self::new(&registers).map_err(|_| invalid)
+    }
+
+    /// The data of an answer with these values.
+    #[must_use]
+    pub fn emit_answer(values: &[RegisterValue]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for value in values {
+            value.emit(&mut out);
+        }
+        out
+    }
+}
+
+impl Command for GetRegister {
+    const CID: Cid = Cid::GET_REGISTER;
+    type Answer = Vec<RegisterValue>;
+
+    fn fit(&self, answer: &Vec<RegisterValue>) -> Fit {
+        let has = |register| answer.iter().any(|value| value.register == register);
+        let mut asked = self.registers.iter();
+        if !self.certain.iter().all(|register| has(*register)) {
+            Fit::Incomplete
+        } else if answer.len() < 2 {
+            Fit::Untold
+        } else if answer.iter().all(|value| asked.any(|register| *register == value.register)) {
+            Fit::Follows
+        } else {
+            Fit::OtherOrder
+        }
+    }
+
+    fn emit_data(&self, out: &mut Vec<u8>) {
+        // At most 8, so the count is one byte.
+        out.push(u8::try_from(self.registers.len()).unwrap_or(u8::MAX));
+        out.extend(self.registers.iter().flat_map(|register| register.get().to_be_bytes()));
+    }
+
+    fn parse_answer(&self, data: &[u8]) -> Result<Vec<RegisterValue>, AnswerError> {
+        let mut values: Vec<RegisterValue> = Vec::with_capacity(self.registers.len());
+        let mut rest = data;
+        while !rest.is_empty() {
+            let offset = data.len().saturating_sub(rest.len());
+            let (value, after) =
+                RegisterValue::parse(rest).ok_or(AnswerError::Truncated { offset })?;
+            let register = value.register;
+            if !self.registers.contains(&register) {
+                return Err(AnswerError::NotAsked { register });
+            }
+            if values.iter().any(|earlier| earlier.register == register) {
+                return Err(AnswerError::Twice { register });
+            }
+            values.push(value);
+            rest = after;
+        }
+        Ok(values)
+    }
+
+    fn max_answer_data(&self) -> usize {
+        self.registers.len().saturating_mul(5_usize.saturating_add(Self::LONGEST_MANTISSA))
+    }
+}
+
+/// A request as a meter sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// [`GetType`]
+    GetType,
+    /// [`GetSerialNo`]
+    GetSerialNo,
+    /// [`GetRegister`]
+    GetRegister(GetRegister),
+}
+
+/// Why a meter does not answer a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// A command that is not one of [`Request`]'s.
+    #[error("{cid} is not a command of this meter")]
+    Unknown {
+        /// The command id.
+        cid: Cid,
+    },
+    /// The data do not belong to the command.
+    #[error("data of length {length} is not a valid request for {cid}")]
+    Data {
+        /// The command id.
+        cid: Cid,
+        /// How many bytes of data came.
+        length: usize,
+    },
+}
+
+impl Request {
+    /// Reads a request's packet.
+    pub fn parse(packet: Packet<'_>) -> Result<Self, RequestError> {
+        let Packet { cid, data, .. } = packet;
+        match cid {
+            Cid::GET_TYPE if data.is_empty() => Ok(Self::GetType),
+            Cid::GET_SERIAL_NO if data.is_empty() => Ok(Self::GetSerialNo),
+            Cid::GET_TYPE | Cid::GET_SERIAL_NO => {
+                Err(RequestError::Data { cid, length: data.len() })
+            }
+            Cid::GET_REGISTER => GetRegister::parse(data).map(Self::GetRegister),
+            _ => Err(RequestError::Unknown { cid }),
+        }
+    }
+}
+
+fn exactly<const N: usize>(data: &[u8]) -> Result<[u8; N], AnswerError> {
+    data.try_into().map_err(|_| AnswerError::Length { expected: N, found: data.len() })
+}
+
+fn first_duplicate(registers: &[RegisterId]) -> Option<&RegisterId> {
+    let mut rest = registers;
+    while let Some((first, after)) = rest.split_first() {
+        if after.contains(first) {
+            return Some(first);
+        }
+        rest = after;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::number::SignExponent;
+    use crate::unit::Unit;
+
+    fn ids(ids: &[u16]) -> Vec<RegisterId> {
+        ids.iter().map(|&id| RegisterId::new(id)).collect()
+    }
+
+    fn register_value(id: u16, mantissa: &[u8]) -> RegisterValue {
+        let exponent = SignExponent::from_byte(0);
+        RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, mantissa.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn one_to_eight_registers_each_once() {
+        assert_eq!(GetRegister::new(&[]), Err(GetRegisterError::Count { count: 0 }));
+        let nine = ids(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(GetRegister::new(&nine[..8]).is_ok());
+        assert_eq!(GetRegister::new(&nine), Err(GetRegisterError::Count { count: 9 }));
+        let register = RegisterId::new(60);
+        assert_eq!(
+            GetRegister::new(&ids(&[60, 68, 60])),
+            Err(GetRegisterError::Twice { register })
+        );
+    }
+
+    #[test]
+    fn an_answer_to_another_request_is_refused() {
+        let command = GetRegister::new(&ids(&[60, 68])).unwrap();
+        let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(74, &[2])]);
+        let register = RegisterId::new(74);
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::NotAsked { register }));
+        let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(60, &[2])]);
+        let register = RegisterId::new(60);
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::Twice { register }));
+    }
+
+    #[test]
+    fn registers_may_be_missing_and_in_any_order() {
+        let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
+        let values = [register_value(74, &[1, 2]), register_value(60, &[0, 0, 0, 9])];
+        assert_eq!(command.parse_answer(&GetRegister::emit_answer(&values)).unwrap(), values);
+        assert_eq!(command.parse_answer(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn an_answer_fits_the_request_or_does_not() {
+        let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
+        let values = |ids: &[u16]| ids.iter().map(|&id| register_value(id, &[1])).collect();
+        let fit = |ids: &[u16]| command.fit(&values(ids));
+        assert_eq!(fit(&[60, 68, 74]), Fit::Follows);
+        assert_eq!(fit(&[60, 74]), Fit::Follows);
+        assert_eq!(fit(&[74]), Fit::Untold);
+        assert_eq!(fit(&[]), Fit::Untold);
+        assert_eq!(fit(&[68, 74, 60]), Fit::OtherOrder);
+        assert_eq!(fit(&[74, 68]), Fit::OtherOrder);
+        let command = command.clone().expecting(|register| register.get() == 68);
+        assert_eq!(command.fit(&values(&[60, 68])), Fit::Follows);
+        assert_eq!(command.fit(&values(&[60, 74])), Fit::Incomplete);
+        assert_eq!(command.fit(&values(&[])), Fit::Incomplete);
+    }
+
+    #[test]
+    fn leftover_and_missing_bytes_are_refused() {
+        let command = GetRegister::new(&ids(&[60, 68])).unwrap();
+        let mut data = GetRegister::emit_answer(&[register_value(60, &[1, 2])]);
+        data.push(0);
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::Truncated { offset: 7 }));
+        assert_eq!(
+            GetSerialNo.parse_answer(&[1, 2, 3]),
+            Err(AnswerError::Length { expected: 4, found: 3 })
+        );
+        assert_eq!(
+            GetType.parse_answer(&[1, 2, 3, 4, 5]),
+            Err(AnswerError::Length { expected: 4, found: 5 })
+        );
+    }
+
+    #[test]
+    fn revisions_are_a_letter_and_a_number() {
+        let show = |letter, number| SoftwareRevision { letter, number }.to_string();
+        assert_eq!(show(6, 1), "F1");
+        assert_eq!(show(26, 12), "Z12");
+        assert_eq!(show(0, 1), "0.1");
+        assert_eq!(show(27, 1), "27.1");
+    }
+
+    proptest! {
+        #[test]
+        fn requests_come_out_as_they_went_in(ids in prop::collection::hash_set(any::<u16>(), 1..=8)) {
+            let registers: Vec<_> = ids.into_iter().map(RegisterId::new).collect();
+            let command = GetRegister::new(&registers).unwrap();
+            let mut data = vec![];
+            command.emit_data(&mut data);
+            prop_assert_eq!(GetRegister::parse(&data), Ok(command));
+        }
+
+        #[test]
+        fn answers_come_out_as_they_went_in(
+            values in prop::collection::hash_map(any::<u16>(), prop::collection::vec(any::<u8>(), 0..13), 0..=8),
+        ) {
+            let values: Vec<_> = values.iter().map(|(&id, bytes)| register_value(id, bytes)).collect();
+            let data = GetRegister::emit_answer(&values);
+            let mut asked: Vec<_> = values.iter().map(|value| value.register).collect();
+            if asked.is_empty() { asked.push(RegisterId::new(60)); }
+            let command = GetRegister::new(&asked).unwrap();
+            prop_assert!(data.len() <= command.max_answer_data());
+            prop_assert_eq!(command.parse_answer(&data), Ok(values));
+        }
+
+        #[test]
+        fn no_bytes_panic(data in prop::collection::vec(any::<u8>(), 0..64)) {
+            let command = GetRegister::new(&ids(&[60, 68, 0, 255])).unwrap();
+            let _ = command.parse_answer(&data);
+            let _ = GetType.parse_answer(&data);
+            let _ = GetSerialNo.parse_answer(&data);
+            for cid in 0..=255 {
+                let packet = Packet { address: Address::HEAT_METER, cid: Cid::new(cid), data: &data };
+                let _ = Request::parse(packet);
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The fuzz targets' properties, over the same corpus and over bytes by chance: a machine without
+//! a fuzzer checks them too.
+
+#![expect(clippy::indexing_slicing, reason = "a test that overflows fails")]
+
+mod corpus;
+mod properties;
+
+use corpus::corpus;
+use kmp::frame;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+#[test]
+fn the_corpus() {
+    let corpus = corpus();
+    for seeds in [&corpus.frame, &corpus.answer, &corpus.value] {
+        // Fewer are a sign that frames.csv is not read right.
+        assert!(seeds.len() >= 50, "{}", seeds.len());
+    }
+    corpus.frame.iter().for_each(|seed| properties::frame(seed));
+    corpus.answer.iter().for_each(|seed| properties::answer(seed));
+    corpus.value.iter().for_each(|seed| properties::value(seed));
+}
+
+/// Chance hardly meets 29 February.
+#[test]
+fn every_day_and_some_that_do_not_exist() {
+    let number = |unit: u8, number: u32| {
+        properties::value(&[&[0, 60, unit, 0][..], &number.to_be_bytes()].concat());
+    };
+    let days = || (0..=13_u8).flat_map(|month| (0..=32_u8).map(move |day| (month, day)));
+    for (month, day) in days() {
+        let digits = 100 * u32::from(month) + u32::from(day);
+        number(50, digits);
+        for year in [0, 23, 24, 99, 100] {
+            number(48, 10_000 * u32::from(year) + digits);
+            for (hour, minute, offset) in [(0, 0, 0), (23, 59, 0), (23, 59, 1), (20, 0, 255)] {
+                properties::value(&[0, 60, 79, 0, offset, year, month, day, hour, minute, 59]);
+            }
+        }
+        for year in [0, 1900, 2000, 2026, 2100, 9999, 10_000] {
+            number(49, 10_000 * year + digits);
+        }
+    }
+    for hour in 0..=24 {
+        for minute in 0..=60 {
+            number(47, 10_000 * hour + 100 * minute);
+            number(47, 10_000 * hour + minute);
+        }
+    }
+}
+
+/// A seed with a few bytes changed, put in or taken out.
+fn damaged(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let damage = prop::collection::vec((any::<Index>(), any::<u8>(), 0..4), 0..4);
+    (prop::sample::select(seeds), damage).prop_map(|(mut bytes, damage)| {
+        for (index, byte, kind) in damage {
+            let at = index.index(bytes.len() + 1);
+            match kind {
+                0 => bytes.insert(at, byte),
+                1 if at < bytes.len() => drop(bytes.remove(at)),
+                2 => bytes.truncate(at),
+                _ if at < bytes.len() => bytes[at] = byte,
+                _ => {}
+            }
+        }
+        bytes
+    })
+}
+
+/// As many as a frame can hold, and a few more or less.
+fn many_bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), frame::MAX_BODY - 9..frame::MAX_BODY + 9)
+}
+
+fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..300)
+}
+
+/// A register of a known unit, more often than not with a number that meters have.
+fn register() -> impl Strategy<Value = Vec<u8>> {
+    let exponent = prop_oneof![Just(0), 0_u8..4, 0x41_u8..0x44, any::<u8>()];
+    let mantissa = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..20),
+        (0_u32..100_000_000).prop_map(|digits| digits.to_be_bytes().to_vec()),
+        "[ -~]{0,12}\0{0,2}".prop_map(String::into_bytes),
+    ];
+    (any::<u16>(), 0_u8..95, exponent, mantissa).prop_map(|(id, unit, exponent, mantissa)| {
+        let [high, low] = id.to_be_bytes();
+        [&[high, low, unit, exponent][..], &mantissa].concat()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn frames(bytes in prop_oneof![damaged(corpus().frame), any_bytes(), many_bytes()]) {
+        properties::frame(&bytes);
+    }
+
+    #[test]
+    fn answers(data in prop_oneof![damaged(corpus().answer), any_bytes()]) {
+        properties::answer(&data);
+    }
+
+    #[test]
+    fn values(bytes in prop_oneof![damaged(corpus().value), register(), any_bytes()]) {
+        properties::value(&bytes);
+    }
+}

@@ -1,0 +1,725 @@
+//! Which meter this is: asked for beside the first values, and anew when another one may be there.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kmp::message::{MeterType, SerialNumber};
+use kmp::model::{Likely, Model, WATER_TEMPERATURE};
+use kmp::register::RegisterId;
+use kmp::value::Value;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use crate::RunsAs;
+use crate::reading::Reading;
+
+/// Which model the user says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// To be found out.
+    Auto,
+    /// This one.
+    Model(Model),
+    /// Nobody said which, so it is taken for this one.
+    Assumed(Model),
+    /// A Kamstrup meter of another kind.
+    Generic,
+}
+
+/// The model that a text plainly means: `403`, `MC403`, `Multical 403`, `403W`.
+#[must_use]
+pub fn model_meant(text: &str) -> Option<Model> {
+    let text = text.to_ascii_lowercase().replace(['®', ' ', '-', '_'], "");
+    let name = text.strip_prefix("kamstrup").unwrap_or(&text);
+    let name =
+        ["multical", "mc"].into_iter().find_map(|word| name.strip_prefix(word)).unwrap_or(name);
+    let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+    let (number, variant) = name.split_at_checked(end)?;
+    // As the `W` of a 403-W, which is no part of the model.
+    let is_variant = variant.len() <= 1 && variant.chars().all(|c| c.is_ascii_lowercase());
+    number.parse().ok().and_then(Model::from_number).filter(|_| is_variant)
+}
+
+/// What a meter says of itself, as far as it is known yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The models that it may be; the user's word counts.
+    pub models: Vec<Model>,
+    /// How surely it is one of them.
+    pub certainty: Certainty,
+    /// Whether it is a water meter: by the user's word, or by a register that no other has.
+    pub is_water_meter: bool,
+    /// Its type code and software revision.
+    pub meter_type: Option<MeterType>,
+    /// Its serial number.
+    pub serial: Option<SerialNumber>,
+    /// The number that the utility has given it: up to 16 digits.
+    pub customer: Option<Decimal>,
+    /// Register 1005, "meter type" by name; what it counts is not documented.
+    pub edition: Option<Decimal>,
+}
+
+/// How surely a model is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Certainty {
+    /// The user says so, or a type code that is documented.
+    #[default]
+    Certain,
+    /// The registers that the meter has and lacks speak for it.
+    Likely,
+    /// Nobody has said anything, and the meter was not asked.
+    Assumed,
+}
+
+impl Identity {
+    /// How the meter is called where nothing is known.
+    const UNKNOWN: &'static str = "Kamstrup meter";
+
+    /// `Multical 402`, `Multical 403 (most likely)`, `Multical 603, 803 or 303 (most likely)`,
+    /// `Kamstrup meter`: as the older program spells it, and no surer than it is.
+    #[must_use]
+    pub fn model_words(&self) -> String {
+        match self.doubt() {
+            Some(doubt) => format!("{} ({doubt})", self.model_name()),
+            None => self.model_name(),
+        }
+    }
+
+    /// The same without how sure it is.
+    #[must_use]
+    pub fn model_name(&self) -> String {
+        if self.models.is_empty() { Self::UNKNOWN.to_owned() } else { names(&self.models) }
+    }
+
+    /// `most likely`, `assumed`; `None` where there is no doubt, or no model.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&'static str> {
+        match self.certainty {
+            _ if self.models.is_empty() => None,
+            Certainty::Certain => None,
+            Certainty::Likely => Some("most likely"),
+            Certainty::Assumed => Some("assumed"),
+        }
+    }
+}
+
+/// `Multical 403`, `Multical 603, 803 or 303`
+fn names(models: &[Model]) -> String {
+    let numbers: Vec<String> = models.iter().map(|model| model.number().to_string()).collect();
+    match numbers.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("Multical {only}"),
+        Some((last, others)) => format!("Multical {} or {last}", others.join(", ")),
+    }
+}
+
+/// `register 266`, `registers 266 and 141`
+fn register_words(registers: &[RegisterId]) -> String {
+    let numbers: Vec<String> = registers.iter().map(ToString::to_string).collect();
+    match numbers.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("register {only}"),
+        Some((last, others)) => format!("registers {} and {last}", others.join(", ")),
+    }
+}
+
+/// Serial number, as a register that every meter has and as an answer to a command of its own.
+pub const SERIAL: RegisterId = RegisterId::new(1001);
+const EDITION: RegisterId = RegisterId::new(1005);
+const CUSTOMER_HIGH: RegisterId = RegisterId::new(112);
+const CUSTOMER_LOW: RegisterId = RegisterId::new(1010);
+
+/// Eight digits of the customer number are in each of its two registers (5512-447 M1 p.11).
+const CUSTOMER_LOW_DIGITS: i64 = 100_000_000;
+
+/// The serial numbers that a meter gave. They should be the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Serials {
+    /// Register 1001.
+    pub by_register: Option<SerialNumber>,
+    /// The answer to `GetSerialNo`.
+    pub by_command: Option<SerialNumber>,
+}
+
+impl Serials {
+    /// What the register should hold; `None` where nothing is known.
+    #[must_use]
+    pub fn register(self) -> Option<SerialNumber> {
+        self.by_register.or(self.by_command)
+    }
+
+    /// What `GetSerialNo` should be answered with.
+    #[must_use]
+    pub fn command(self) -> Option<SerialNumber> {
+        self.by_command.or(self.by_register)
+    }
+}
+
+/// The serial number in a register's value.
+#[must_use]
+pub fn serial_number(value: &Value) -> Option<SerialNumber> {
+    match value {
+        Value::Number(number) if number.is_integer() => number.to_u32().map(SerialNumber::new),
+        _ => None,
+    }
+}
+
+/// A meter that took the place of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The one that was there.
+    pub from: SerialNumber,
+    /// Its last counters.
+    pub last: Vec<Reading>,
+    /// The one that is there.
+    pub to: SerialNumber,
+}
+
+/// What came of a register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Value(Value),
+    /// It is there, but holds nothing that can be read.
+    Unreadable,
+    /// The meter answered without it: it does not have it.
+    LeftOut,
+    /// The meter fell silent, which says nothing.
+    Silent,
+}
+
+/// Answers to commands; `None` where the meter does not answer one.
+#[derive(Debug, Clone, Copy)]
+struct Commands {
+    meter_type: Option<MeterType>,
+    serial: Option<SerialNumber>,
+}
+
+/// Collects what tells the meter's identity.
+#[derive(Debug)]
+pub struct Identification {
+    version: Version,
+    /// What came of each register.
+    found: BTreeMap<RegisterId, Found>,
+    /// What it said to `GetType` and `GetSerialNo`, if it was asked.
+    commands: Option<Commands>,
+    told: bool,
+}
+
+impl Identification {
+    /// Of a meter of which only this is known.
+    #[must_use]
+    pub fn new(version: Version) -> Self {
+        Self { version, found: BTreeMap::new(), commands: None, told: false }
+    }
+
+    /// Of the same meter, of which the user says something else now.
+    #[must_use]
+    pub fn with_version(self, version: Version) -> Self {
+        let told = self.told && self.version == version;
+        Self { version, told, ..self }
+    }
+
+    /// What the user says that it is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The serial numbers that it gave, as the register and as the command's answer.
+    #[must_use]
+    pub fn serials(&self) -> Serials {
+        let by_register = match self.found.get(&SERIAL) {
+            Some(Found::Value(value)) => serial_number(value),
+            _ => None,
+        };
+        Serials { by_register, by_command: self.commands.and_then(|said| said.serial) }
+    }
+
+    /// Whether it is known which meter this is, or that it does not tell.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let was_asked = self.commands.is_some() && self.found.contains_key(&SERIAL);
+        self.identity().serial.is_some() || was_asked
+    }
+
+    /// The registers that are still to be asked for.
+    pub fn registers(&self) -> impl Iterator<Item = RegisterId> {
+        let identity = [SERIAL, EDITION, CUSTOMER_HIGH, CUSTOMER_LOW];
+        let telling = if self.version == Version::Auto { &Model::TELLING[..] } else { &[] };
+        let all = identity.into_iter().chain(telling.iter().copied());
+        all.filter(|register| !self.found.contains_key(register))
+    }
+
+    /// Whether type and serial number are still to be asked for by their own commands.
+    #[must_use]
+    pub fn wants_commands(&self) -> bool {
+        self.commands.is_none()
+    }
+
+    /// A register's value came.
+    pub fn read(&mut self, reading: &Reading) {
+        self.note(reading.register, Found::Value(reading.value.clone()));
+    }
+
+    /// A register is there, but its value cannot be read.
+    pub fn unreadable(&mut self, register: RegisterId) {
+        self.note(register, Found::Unreadable);
+    }
+
+    /// The meter answered without a register: it does not have it.
+    pub fn left_out(&mut self, register: RegisterId) {
+        self.note(register, Found::LeftOut);
+    }
+
+    /// The meter falls silent when it is asked for a register, which says nothing of it.
+    pub fn silent(&mut self, register: RegisterId) {
+        self.note(register, Found::Silent);
+    }
+
+    fn note(&mut self, register: RegisterId, found: Found) {
+        if self.registers().any(|wanted| wanted == register) {
+            self.found.insert(register, found);
+        }
+    }
+
+    /// What the meter said to `GetType` and `GetSerialNo`; `None` where it does not answer them.
+    pub fn commands(&mut self, meter_type: Option<MeterType>, serial: Option<SerialNumber>) {
+        self.commands = Some(Commands { meter_type, serial });
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let number = |register| match self.found.get(&register) {
+            Some(Found::Value(Value::Number(number))) => Some(*number),
+            _ => None,
+        };
+        let Serials { by_register, by_command } = self.serials();
+        let serial = match (by_command, by_register) {
+            // One of the two is wrong, and nothing tells which.
+            (Some(one), Some(other)) if one != other => None,
+            (one, other) => one.or(other),
+        };
+        let customer = number(CUSTOMER_LOW).and_then(|low| {
+            let high = match self.found.get(&CUSTOMER_HIGH) {
+                Some(Found::LeftOut) => Decimal::ZERO,
+                _ => number(CUSTOMER_HIGH)?,
+            };
+            high.checked_mul(CUSTOMER_LOW_DIGITS.into())?.checked_add(low)
+        });
+        let (models, certainty) = self.models();
+        let has_water = self.has(WATER_TEMPERATURE) == Some(true);
+        let is_water_meter =
+            models == [Model::Multical21] && (certainty == Certainty::Certain || has_water);
+        Identity {
+            models,
+            certainty,
+            is_water_meter,
+            meter_type: self.meter_type(),
+            serial,
+            customer,
+            edition: number(EDITION),
+        }
+    }
+
+    /// The models that it may be, and how surely.
+    fn models(&self) -> (Vec<Model>, Certainty) {
+        let by_type = self.by_type();
+        match self.version {
+            Version::Model(model) => (vec![model], Certainty::Certain),
+            Version::Generic => (Vec::new(), Certainty::Certain),
+            Version::Assumed(assumed) => match by_type {
+                Some(model) => (vec![model], Certainty::Certain),
+                None => (vec![assumed], Certainty::Assumed),
+            },
+            Version::Auto => match (self.contradiction(), by_type, self.likely()) {
+                // What all of them share is still right; see `InfoCodes::shared`.
+                (Some(contradiction), ..) => {
+                    let Contradiction { likely, named, .. } = contradiction;
+                    ([likely.models, &[named]].concat(), Certainty::Likely)
+                }
+                (None, Some(model), _) => (vec![model], Certainty::Certain),
+                (None, None, Some(likely)) => (likely.models.to_vec(), Certainty::Likely),
+                (None, None, None) => (Vec::new(), Certainty::Certain),
+            },
+        }
+    }
+
+    /// The models that it may be by what somebody said, the user or the meter; nothing that is only
+    /// assumed.
+    #[must_use]
+    pub fn known_models(&self) -> Vec<Model> {
+        match self.models() {
+            (_, Certainty::Assumed) => Vec::new(),
+            (models, Certainty::Certain | Certainty::Likely) => models,
+        }
+    }
+
+    /// What it most likely is by its registers.
+    fn likely(&self) -> Option<Likely> {
+        Model::by_answers(|register| self.has(register))
+    }
+
+    /// Where registers and type code say different things, neither counts alone.
+    fn contradiction(&self) -> Option<Contradiction> {
+        let (likely, meter_type) = (self.likely()?, self.meter_type()?);
+        let by_type = Model::by_type(meter_type);
+        let named = by_type.or_else(|| Model::spelled_by(meter_type))?;
+        let (code, is_documented) = (meter_type.code, by_type.is_some());
+        let contradiction = Contradiction { likely, code, named, is_documented };
+        (!likely.models.contains(&named)).then_some(contradiction)
+    }
+
+    /// `it has register 266 and lacks register 141`
+    fn reasons(&self, likely: &Likely) -> String {
+        let those = |registers: &[RegisterId], there| {
+            let those = registers.iter().filter(|register| self.has(**register) == Some(there));
+            those.copied().collect::<Vec<_>>()
+        };
+        let (by, without) = (those(likely.by, true), those(likely.without, false));
+        match (by.is_empty(), without.is_empty()) {
+            (_, true) => format!("it has {}", register_words(&by)),
+            (true, false) => format!("it lacks {}", register_words(&without)),
+            (false, false) => {
+                format!("it has {} and lacks {}", register_words(&by), register_words(&without))
+            }
+        }
+    }
+
+    fn has(&self, register: RegisterId) -> Option<bool> {
+        match self.found.get(&register)? {
+            Found::Value(_) | Found::Unreadable => Some(true),
+            Found::LeftOut => Some(false),
+            Found::Silent => None,
+        }
+    }
+
+    fn by_type(&self) -> Option<Model> {
+        self.meter_type().and_then(Model::by_type)
+    }
+
+    fn meter_type(&self) -> Option<MeterType> {
+        self.commands.and_then(|said| said.meter_type)
+    }
+
+    /// What the log says once all is known, and whether it is a warning.
+    pub fn news(&mut self) -> Option<News> {
+        let complete = !self.wants_commands() && self.registers().next().is_none();
+        if self.told || !complete {
+            return None;
+        }
+        self.told = true;
+        let identity = self.identity();
+        let by_type = self.by_type();
+        if let (Version::Model(set), Some(says)) = (self.version, by_type)
+            && set != says
+        {
+            return Some(News::OtherModel { set, says });
+        }
+        let details = Details { identity: &identity, type_code: true };
+        if self.version == Version::Auto
+            && let Some(contradiction) = self.contradiction()
+        {
+            let details = Details { type_code: false, ..details }.to_string();
+            return Some(News::Contradiction { contradiction, details });
+        }
+        let model = identity.model_name();
+        let text = match (self.version, identity.certainty, by_type) {
+            (Version::Assumed(_), Certainty::Assumed, _) => {
+                return Some(News::Assumed { model, details: details.to_string() });
+            }
+            (Version::Auto, _, None) => match self.likely() {
+                None => return Some(News::NoModel { details: details.to_string() }),
+                Some(likely) => format!(
+                    "The meter is most likely a {model}: {} ({details}).",
+                    self.reasons(&likely)
+                ),
+            },
+            (Version::Auto | Version::Assumed(_), ..) => {
+                format!("The meter is a {model} ({details}).")
+            }
+            (Version::Model(_) | Version::Generic, ..) => {
+                format!("The meter has answered who it is: {details}.")
+            }
+        };
+        Some(News::Info(text))
+    }
+}
+
+/// Registers that look like one model, and a type code that names another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contradiction {
+    likely: Likely,
+    code: u16,
+    named: Model,
+    /// Whether a document has the type code; else its digits only spell the number.
+    is_documented: bool,
+}
+
+/// What the log says of a meter's identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// What was found.
+    Info(String),
+    /// It is not what the configuration says.
+    OtherModel {
+        /// What is configured.
+        set: Model,
+        /// What the meter says.
+        says: Model,
+    },
+    /// Two of its answers do not fit together.
+    Contradiction {
+        /// Which.
+        contradiction: Contradiction,
+        /// What else is known of it.
+        details: String,
+    },
+    /// The configuration does not say what it is.
+    Assumed {
+        /// What it is taken for.
+        model: String,
+        /// What else is known of it.
+        details: String,
+    },
+    /// What it is cannot be told.
+    NoModel {
+        /// What else is known of it.
+        details: String,
+    },
+}
+
+impl News {
+    /// Whether the user should do something.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Self::OtherModel { .. } | Self::Contradiction { .. } | Self::Assumed { .. } => true,
+            Self::Info(_) | Self::NoModel { .. } => false,
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn words(&self, runs_as: RunsAs) -> String {
+        let setting = match runs_as {
+            RunsAs::Program => "`kamstrup.version`",
+            RunsAs::AddOn => "`meter` in the options",
+        };
+        match self {
+            Self::Info(text) => text.clone(),
+            Self::OtherModel { set, says } => format!(
+                "The meter says that it is a Multical {says}, but is taken for a {set}, as \
+                 configured. Its values are right all the same, but its info code is told in the \
+                 wrong words: set {setting} to `{says}` or `auto`.",
+                set = set.number(),
+                says = says.number(),
+            ),
+            Self::Contradiction { contradiction, details } => {
+                let Contradiction { likely, code, named, is_documented } = contradiction;
+                format!(
+                    "The meter's registers look like a {}, but its type code {code:#06x} {} a \
+                     Multical {} ({details}). Set {setting} to the number on the meter's front. \
+                     Until then its info code is explained only as far as these models agree on it.",
+                    names(likely.models),
+                    if *is_documented { "is that of" } else { "suggests" },
+                    named.number(),
+                )
+            }
+            Self::Assumed { model, details } => format!(
+                "{setting} is not set, so the meter is assumed to be a {model} ({details}). Set it \
+                 to the number on the meter's front, or to `auto`. Until then its info code is only \
+                 a number."
+            ),
+            Self::NoModel { details } => format!(
+                "The model of the meter cannot be told from its answers ({details}), so its info \
+                 code is only a number. To have it in words, set {setting} to the number on the \
+                 meter's front."
+            ),
+        }
+    }
+}
+
+/// `serial number 12345678, type 0x0217, software A2`
+struct Details<'a> {
+    identity: &'a Identity,
+    /// Whether the type code is among them.
+    type_code: bool,
+}
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.identity.serial {
+            Some(serial) => write!(f, "serial number {serial}")?,
+            None => f.write_str("no serial number")?,
+        }
+        if let Some(MeterType { code, revision }) = self.identity.meter_type {
+            if self.type_code {
+                write!(f, ", type {code:#06x}")?;
+            }
+            write!(f, ", software {revision}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::message::SoftwareRevision;
+    use kmp::number::SignExponent;
+    use kmp::unit::Unit;
+    use kmp::value::RegisterValue;
+
+    use super::*;
+
+    fn reading(register: RegisterId, number: u32) -> Reading {
+        let exponent = SignExponent::new(false, 0).unwrap();
+        let mantissa = number.to_be_bytes().to_vec();
+        let value = RegisterValue::new(register, Unit::NUMBER, exponent, mantissa).unwrap();
+        Reading::try_from(&value).unwrap()
+    }
+
+    /// A meter that has these of the wanted registers.
+    fn identified(version: Version, has: &[u16], code: u16) -> Identification {
+        let mut identification = Identification::new(version);
+        for register in identification.registers().collect::<Vec<_>>() {
+            if has.contains(&register.get()) {
+                identification.read(&reading(register, 12_345_678));
+            } else {
+                identification.left_out(register);
+            }
+        }
+        assert_eq!(identification.news(), None, "before all is known");
+        let revision = SoftwareRevision { letter: 1, number: 2 };
+        identification
+            .commands(Some(MeterType { code, revision }), Some(SerialNumber::new(12_345_678)));
+        identification
+    }
+
+    #[test]
+    fn models_as_people_write_them() {
+        for text in [
+            "403",
+            "MC403",
+            "mc 403",
+            "Multical 403",
+            "MULTICAL® 403",
+            "multical403",
+            "403W",
+            "403-W",
+            "Kamstrup Multical 403",
+            "kamstrup 403",
+            "MULTICAL-403",
+        ] {
+            assert_eq!(model_meant(text), Some(Model::Multical403), "{text}");
+        }
+        assert_eq!(model_meant("MC21"), Some(Model::Multical21));
+        for text in
+            ["", "404", "MC", "Multical", "+403", "403 or 603", "402/403", "4033", "403.0", "66"]
+        {
+            assert_eq!(model_meant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_told_once() {
+        let mut told = Vec::new();
+        for (version, has, code) in [
+            (Version::Auto, &[60, 68, 141, 266, 1001][..], 0x0217),
+            (Version::Auto, &[60, 68, 141, 266, 1001], 0x0403),
+            (Version::Auto, &[60, 68, 348, 369, 1001], 0x0217),
+            (Version::Auto, &[60, 68, 348, 1001], 0x0603),
+            (Version::Auto, &[60, 68, 266, 1001], 0x0217),
+            (Version::Auto, &[68, 1001], 0x0217),
+            (Version::Auto, &[68, 292, 1001], 0x0021),
+            (Version::Auto, &[60, 68, 1001], 0x0001),
+            (Version::Auto, &[60, 68, 141, 266, 1001], 0x0603),
+            (Version::Auto, &[60, 68, 348, 369, 1001], 0x0001),
+            (Version::Auto, &[60, 68, 1001], 0x0403),
+            (Version::Auto, &[1001], 0x0217),
+            (Version::Auto, &[1001], 0x0603),
+            (Version::Auto, &[60, 68], 0x0217),
+            (Version::Model(Model::Multical402), &[1001], 0x0217),
+            (Version::Model(Model::Multical402), &[1001], 0x0004),
+            (Version::Generic, &[1001], 0x0217),
+            (Version::Assumed(Model::Multical402), &[1001], 0x0217),
+            (Version::Assumed(Model::Multical402), &[1001], 0x0004),
+        ] {
+            let mut identification = identified(version, has, code);
+            let news = identification.news().unwrap();
+            let level = if news.is_warning() { "WARN" } else { "INFO" };
+            told.push(format!("{level} {}", news.words(RunsAs::Program)));
+            let in_add_on = news.words(RunsAs::AddOn);
+            if in_add_on != news.words(RunsAs::Program) {
+                told.push(format!("{level} {in_add_on}"));
+            }
+            assert_eq!(identification.news(), None);
+        }
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    /// What the page and Home Assistant call the meter, and by which models its info code goes.
+    #[test]
+    fn no_model_is_named_more_surely_than_it_is_known() {
+        let shown = |version, has, code| {
+            let identity = identified(version, has, code).identity();
+            let numbers: Vec<_> = identity.models.iter().map(|model| model.number()).collect();
+            let water = if identity.is_water_meter { " water" } else { "" };
+            format!("{} {numbers:?}{water}", identity.model_words())
+        };
+        let auto = |has, code| shown(Version::Auto, has, code);
+        assert_eq!(auto(&[60, 141, 266], 0x0217), "Multical 403 (most likely) [403]");
+        // Digits that spell the same make it no surer.
+        assert_eq!(auto(&[60, 141, 266], 0x0403), "Multical 403 (most likely) [403]");
+        let newer = "Multical 603, 803 or 303 (most likely) [603, 803, 303]";
+        assert_eq!(auto(&[60, 348], 0x0603), newer);
+        assert_eq!(auto(&[60], 0x0004), "Multical 601 [601]");
+        // The type code names another: what neither shares is not claimed.
+        let either = "Multical 403 or 603 (most likely) [403, 603]";
+        assert_eq!(auto(&[60, 141, 266], 0x0603), either);
+        let older = "Multical 402, 602, 601, 801 or 403 (most likely) [402, 602, 601, 801, 403]";
+        assert_eq!(auto(&[60], 0x0403), older);
+        let newer = "Multical 603, 803, 303 or 601 (most likely) [603, 803, 303, 601]";
+        assert_eq!(auto(&[60, 348], 0x0001), newer);
+        // Only spelled, of a meter that answers nothing else.
+        assert_eq!(auto(&[], 0x0603), "Kamstrup meter []");
+        assert_eq!(auto(&[68, 292], 0x0021), "Multical 21 (most likely) [21] water");
+        assert_eq!(auto(&[68], 0x0217), "Multical 21 (most likely) [21]");
+        assert_eq!(auto(&[68, 292], 0x0403), "Multical 21 or 403 (most likely) [21, 403]");
+        let set = Version::Model(Model::Multical21);
+        assert_eq!(shown(set, &[], 0x0403), "Multical 21 [21] water");
+        let assumed = Version::Assumed(Model::Multical402);
+        assert_eq!(shown(assumed, &[], 0x0403), "Multical 402 (assumed) [402]");
+        assert_eq!(shown(assumed, &[], 0x0001), "Multical 601 [601]");
+        assert_eq!(shown(Version::Generic, &[60], 0x0403), "Kamstrup meter []");
+    }
+
+    #[test]
+    fn two_serial_numbers_that_differ_are_none() {
+        let mut identification = identified(Version::Generic, &[1001], 0x0217);
+        assert_eq!(identification.identity().serial, Some(SerialNumber::new(12_345_678)));
+        identification.commands(None, Some(SerialNumber::new(1)));
+        assert_eq!(identification.identity().serial, None);
+        identification.commands(None, None);
+        assert_eq!(identification.identity().serial, Some(SerialNumber::new(12_345_678)));
+    }
+
+    #[test]
+    fn the_customer_number_is_in_two_registers() {
+        let mut identification = Identification::new(Version::Generic);
+        identification.read(&reading(CUSTOMER_LOW, 87_654_321));
+        assert_eq!(identification.identity().customer, None, "the other half is not known yet");
+        identification.read(&reading(CUSTOMER_HIGH, 12));
+        assert_eq!(identification.identity().customer, Some(Decimal::from(1_287_654_321_i64)));
+        let mut identification = Identification::new(Version::Generic);
+        identification.read(&reading(CUSTOMER_LOW, 87_654_321));
+        identification.left_out(CUSTOMER_HIGH);
+        assert_eq!(identification.identity().customer, Some(Decimal::from(87_654_321)));
+    }
+
+    #[test]
+    fn only_auto_asks_for_what_tells_models_apart() {
+        assert_eq!(Identification::new(Version::Auto).registers().count(), 12);
+        assert_eq!(Identification::new(Version::Generic).registers().count(), 4);
+    }
+}

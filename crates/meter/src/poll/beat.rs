@@ -1,0 +1,207 @@
+//! When polls are due: at the multiples of the interval by the clock on the wall, so that a
+//! five-minute poll falls on the fives and an hourly one on the full hour, whatever the program's
+//! start, and however the clock is set.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{Timestamp, ZonedDateTime};
+use tokio::time::Instant;
+
+/// A meter's beat.
+pub struct Beat {
+    clock: Box<dyn Fn() -> ZonedDateTime + Send + Sync>,
+    shift: Duration,
+}
+
+impl fmt::Debug for Beat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beat").field("shift", &self.shift).finish_non_exhaustive()
+    }
+}
+
+/// By so much the clock on the wall and the one by which the program waits may differ by themselves.
+pub(super) const LEAST: Duration = Duration::from_millis(250);
+
+impl Beat {
+    /// By this clock, and so much later: with several meters, each has a shift of its own.
+    #[must_use]
+    pub fn new(clock: impl Fn() -> ZonedDateTime + Send + Sync + 'static, shift: Duration) -> Self {
+        Self { clock: Box::new(clock), shift }
+    }
+
+    /// By a clock that shows this time now and is never set, for tests.
+    #[must_use]
+    pub fn from(time: &ZonedDateTime) -> Self {
+        let (start, zone, timestamp) = (Instant::now(), time.time_zone().clone(), time.timestamp());
+        let clock = move || {
+            let now = timestamp.saturating_add(start.elapsed()).unwrap_or(timestamp);
+            now.to_zoned_datetime(zone.clone())
+        };
+        Self::new(clock, Duration::ZERO)
+    }
+
+    /// How much later than others its polls are.
+    pub(super) fn shift(&self) -> Duration {
+        self.shift
+    }
+
+    /// The next beat.
+    pub(super) fn next(&self, interval: Duration) -> Instant {
+        self.after(Instant::now(), Duration::ZERO, interval)
+    }
+
+    /// The next beat that is not sooner than a rest after the last one, or a quarter of the interval.
+    pub(super) fn after(&self, last: Instant, rest: Duration, interval: Duration) -> Instant {
+        let now = Instant::now();
+        let rest = rest.min(interval.checked_div(4).unwrap_or_default());
+        let rest = rest.saturating_sub(now.saturating_duration_since(last));
+        let wall = (self.clock)();
+        let rested = wall.timestamp().saturating_add(rest).unwrap_or(wall.timestamp());
+        let rested = rested.to_zoned_datetime(wall.time_zone().clone());
+        let wait = rest.saturating_add(until_next(&rested, interval, self.shift));
+        now.checked_add(wait).unwrap_or(now)
+    }
+}
+
+/// From a time to the next multiple of the interval by the local clock, `shift` later.
+///
+/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight; those of
+/// what divides a day fall on the same times each day.
+fn until_next(now: &ZonedDateTime, interval: Duration, shift: Duration) -> Duration {
+    let zone = now.time_zone();
+    let at = |time: Timestamp| into(time, zone.to_offset(time).seconds(), interval, shift);
+    let now = now.timestamp();
+    let wait = interval.saturating_sub(at(now));
+    let changes = zone.following(now).next().map(|change| change.timestamp());
+    // Where the clock is put forward or back before that, it counts from there.
+    let until_change = changes.and_then(|change| {
+        Duration::try_from(change.duration_since(now)).ok().filter(|until| *until <= wait)
+    });
+    match (until_change, changes) {
+        (Some(until), Some(change)) => match at(change) {
+            Duration::ZERO => until,
+            into => until.saturating_add(interval.saturating_sub(into)),
+        },
+        _ => wait,
+    }
+}
+
+/// How long ago the last multiple was.
+fn into(time: Timestamp, offset_secs: i32, interval: Duration, shift: Duration) -> Duration {
+    const SECOND: i128 = 1_000_000_000;
+    let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    let local = time
+        .as_nanosecond()
+        .saturating_add(i128::from(offset_secs).saturating_mul(SECOND))
+        .saturating_sub(nanos(shift));
+    let into = local.checked_rem_euclid(nanos(interval)).unwrap_or_default();
+    Duration::from_nanos(u64::try_from(into).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// `2026-10-25T01:58+02:00[Europe/Berlin]` and so on; when the next beats are, by the local
+    /// clock.
+    fn beats<const N: usize>(start: &str, interval: Duration) -> [String; N] {
+        let mut now: ZonedDateTime = start.parse().unwrap();
+        std::array::from_fn(|_| {
+            now = now.checked_add(until_next(&now, interval, Duration::ZERO)).unwrap();
+            now.strftime("%d. %H:%M:%S %z").to_string()
+        })
+    }
+
+    #[test]
+    fn beats_fall_on_the_multiples_of_the_interval() {
+        let beats = |interval| beats("2026-11-24T10:02:03.5+01:00[Europe/Berlin]", interval);
+        assert_eq!(beats(5 * MINUTE), ["24. 10:05:00 +0100", "24. 10:10:00 +0100"]);
+        assert_eq!(beats(HOUR), ["24. 11:00:00 +0100", "24. 12:00:00 +0100"]);
+        assert_eq!(beats(2 * HOUR), ["24. 12:00:00 +0100", "24. 14:00:00 +0100"]);
+        assert_eq!(beats(24 * HOUR), ["25. 00:00:00 +0100", "26. 00:00:00 +0100"]);
+        let ninety = Duration::from_secs(90);
+        assert_eq!(beats(ninety), ["24. 10:03:00 +0100", "24. 10:04:30 +0100"]);
+    }
+
+    /// Where the offset is not in whole hours.
+    #[test]
+    fn it_is_the_local_hour() {
+        let nepal = beats("2026-11-24T10:02:03+05:45[Asia/Kathmandu]", HOUR);
+        assert_eq!(nepal, ["24. 11:00:00 +0545"]);
+    }
+
+    #[test]
+    fn what_does_not_divide_a_day_goes_on_over_midnight() {
+        let beats: [String; 4] = beats("2026-11-24T23:50:00+01:00[Europe/Berlin]", 7 * MINUTE);
+        let minutes: Vec<_> = beats.iter().map(|beat| &beat[4..9]).collect();
+        assert_eq!(minutes, ["23:51", "23:58", "00:05", "00:12"]);
+    }
+
+    #[test]
+    fn the_clock_is_put_forward() {
+        let beats = |interval| beats("2026-03-29T01:50:00+01:00[Europe/Berlin]", interval);
+        let five = ["29. 01:55:00 +0100", "29. 03:00:00 +0200", "29. 03:05:00 +0200"];
+        assert_eq!(beats(5 * MINUTE), five);
+        let hour = ["29. 03:00:00 +0200", "29. 04:00:00 +0200", "29. 05:00:00 +0200"];
+        assert_eq!(beats(HOUR), hour);
+        // There is no two o'clock.
+        let two = ["29. 04:00:00 +0200", "29. 06:00:00 +0200", "29. 08:00:00 +0200"];
+        assert_eq!(beats(2 * HOUR), two);
+        let day = ["30. 00:00:00 +0200", "31. 00:00:00 +0200", "01. 00:00:00 +0200"];
+        assert_eq!(beats(24 * HOUR), day);
+    }
+
+    #[test]
+    fn the_clock_is_put_back() {
+        let beats = |interval| beats("2026-10-25T02:50:00+02:00[Europe/Berlin]", interval);
+        let five = ["25. 02:55:00 +0200", "25. 02:00:00 +0100", "25. 02:05:00 +0100"];
+        assert_eq!(beats(5 * MINUTE), five);
+        let hour = ["25. 02:00:00 +0100", "25. 03:00:00 +0100", "25. 04:00:00 +0100"];
+        assert_eq!(beats(HOUR), hour);
+        // Two o'clock comes twice.
+        let two = ["25. 02:00:00 +0100", "25. 04:00:00 +0100", "25. 06:00:00 +0100"];
+        assert_eq!(beats(2 * HOUR), two);
+        let day = ["26. 00:00:00 +0100", "27. 00:00:00 +0100", "28. 00:00:00 +0100"];
+        assert_eq!(beats(24 * HOUR), day);
+    }
+
+    #[test]
+    fn each_meter_has_its_shift() {
+        let wait = |time: &str| until_next(&time.parse().unwrap(), MINUTE, Duration::from_secs(7));
+        assert_eq!(wait("2026-11-24T10:02:00+01:00[Europe/Berlin]").as_secs(), 7);
+        assert_eq!(wait("2026-11-24T10:02:07+01:00[Europe/Berlin]").as_secs(), 60);
+        assert_eq!(wait("2026-11-24T10:02:08+01:00[Europe/Berlin]").as_secs(), 59);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_may_be_too_soon() {
+        let beat = Beat::from(&"2026-11-24T09:59:59.99+01:00[Europe/Berlin]".parse().unwrap());
+        let wait = |at: Instant| at - Instant::now();
+        assert_eq!(wait(beat.next(MINUTE)), Duration::from_millis(10));
+        let rest = Duration::from_millis;
+        let after = |millis| wait(beat.after(Instant::now(), rest(millis), MINUTE));
+        assert_eq!(after(9), Duration::from_millis(10));
+        assert_eq!(after(10), Duration::from_millis(60_010));
+        assert_eq!(after(90_000), Duration::from_millis(60_010));
+        // The rest counts from the beat, however long the poll took, or waited for its turn.
+        let last = Instant::now();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(beat.after(last, rest(90_000), MINUTE) - last, rest(60_010));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_a_beat_at_the_end_of_the_calendar() {
+        for time in testing::times() {
+            let beat = Beat::from(&time);
+            for interval in [Duration::from_millis(1200), 5 * MINUTE, 24 * HOUR, 168 * HOUR] {
+                let now = Instant::now();
+                let next = beat.after(now, MINUTE, interval);
+                assert!(next > now && next - now <= MINUTE + 2 * interval, "{time} {interval:?}");
+            }
+        }
+    }
+}

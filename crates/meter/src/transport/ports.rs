@@ -1,0 +1,134 @@
+//! Which serial ports this machine has, without opening one: that would raise its modem lines, and
+//! reset what hangs on some adapters.
+//!
+//! The library for serial ports could list them too, but ends the program where `/sys` is not there.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::cause::is_shortage;
+
+/// A serial port of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPort {
+    /// As `/dev/ttyUSB0`.
+    pub path: PathBuf,
+    /// The name that it keeps when another device is plugged in.
+    pub by_id: Option<PathBuf>,
+    /// Whether another program has it open, as far as that can be seen from here: not out of a
+    /// container, and of other users' programs only by root.
+    pub is_held: bool,
+}
+
+/// The serial ports that exist, by name. Reads files in `/sys`, `/dev` and `/proc`, which may take a
+/// moment. The error is that no more files can be opened.
+pub fn local_ports() -> io::Result<Vec<LocalPort>> {
+    list(Path::new("/"))
+}
+
+/// The same of the system under this folder.
+fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
+    let mut ports: Vec<PathBuf> = entries(&root.join("sys/class/tty"))?
+        .into_iter()
+        .filter(|tty| is_there(tty))
+        .filter_map(|tty| Some(root.join("dev").join(tty.file_name()?)))
+        .filter(|device| device.exists())
+        .collect();
+    ports.sort();
+    if ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = entries(&root.join("dev/serial/by-id"))?;
+    let held = held(&root.join("proc"))?;
+    let port = |path: PathBuf| {
+        let leads_here = |name: &&PathBuf| name.canonicalize().is_ok_and(|found| found == path);
+        let by_id = names.iter().find(leads_here).cloned();
+        LocalPort { is_held: held.contains(&path), path, by_id }
+    };
+    Ok(ports.into_iter().map(port).collect())
+}
+
+/// Whether there is hardware behind a terminal; for ports that a computer might have had, Linux makes
+/// names all the same, on a bus called `platform`.
+fn is_there(tty: &Path) -> bool {
+    let device = tty.join("device");
+    let bus = device.join("subsystem").canonicalize();
+    let is_platform = bus.is_ok_and(|bus| bus.file_name().is_some_and(|name| name == "platform"));
+    device.is_dir() && !is_platform
+}
+
+/// What other processes have open in `/dev`.
+fn held(proc: &Path) -> io::Result<Vec<PathBuf>> {
+    let own = std::process::id().to_string();
+    let is_other = |process: &PathBuf| {
+        process
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name != own && name.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut held = Vec::new();
+    for process in entries(proc)?.into_iter().filter(is_other) {
+        let handles = entries(&process.join("fd"))?;
+        let open = handles.into_iter().filter_map(|handle| fs::read_link(handle).ok());
+        held.extend(open.filter(|path| path.components().any(|part| part.as_os_str() == "dev")));
+    }
+    Ok(held)
+}
+
+/// What is in a folder; nothing where this user may not look, or it is not there any more.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
+        Err(error) if is_shortage(&error) => Err(error),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn ports_are_found_without_being_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        assert_eq!(list(&root).unwrap(), []);
+        let make = |path: &str| fs::create_dir_all(root.join(path)).unwrap();
+        let link = |to: &str, name: &str| symlink(root.join(to), root.join(name)).unwrap();
+        make("dev/serial/by-id");
+        for bus in ["usb-serial", "platform", "amba"] {
+            make(&format!("sys/bus/{bus}"));
+        }
+        let ports = [("ttyUSB0", "usb-serial"), ("ttyUSB1", "usb-serial"), ("ttyS0", "platform")];
+        for (port, bus) in ports.into_iter().chain([("ttyAMA0", "amba"), ("ttyGone", "amba")]) {
+            make(&format!("sys/class/tty/{port}/device"));
+            link(&format!("sys/bus/{bus}"), &format!("sys/class/tty/{port}/device/subsystem"));
+            if port != "ttyGone" {
+                fs::write(root.join("dev").join(port), "").unwrap();
+            }
+        }
+        // A virtual terminal.
+        make("sys/class/tty/tty0");
+        fs::write(root.join("dev/tty0"), "").unwrap();
+        link("dev/ttyUSB1", "dev/serial/by-id/usb-FTDI-if00-port0");
+        make("proc/12/fd");
+        make("proc/self/fd");
+        make(&format!("proc/{}/fd", std::process::id()));
+        link("dev/ttyUSB0", "proc/12/fd/7");
+        link("dev/ttyAMA0", &format!("proc/{}/fd/7", std::process::id()));
+        let path = |name: &str| root.join("dev").join(name);
+        let port = |name: &str, by_id: Option<&str>, is_held| LocalPort {
+            path: path(name),
+            by_id: by_id.map(path),
+            is_held,
+        };
+        let expected = [
+            port("ttyAMA0", None, false),
+            port("ttyUSB0", None, true),
+            port("ttyUSB1", Some("serial/by-id/usb-FTDI-if00-port0"), false),
+        ];
+        assert_eq!(list(&root).unwrap(), expected);
+    }
+}

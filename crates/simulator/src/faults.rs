@@ -1,0 +1,502 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use kmp::datalink::{self, Address, Cid, Packet};
+use kmp::frame::{Decoder, Direction, Event};
+use kmp::message::GetRegister;
+use kmp::register::RegisterId;
+use kmp::unit::Unit;
+use kmp::value::RegisterValue;
+use rust_decimal::Decimal;
+use thiserror::Error;
+use tracing::info;
+
+/// What can go wrong with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// One to twenty bits are wrong.
+    FlippedBits,
+    /// A byte is missing.
+    DroppedByte,
+    /// A byte comes twice.
+    DoubledByte,
+    /// The end is missing.
+    Truncated,
+    /// Bytes come before it, start and stop bytes too.
+    Noise,
+    /// It does not come.
+    Silence,
+    /// It comes 2 to 20 s late, maybe in the next poll.
+    Late,
+    /// It is to a question about another register.
+    OtherRegister,
+    /// It is from another address.
+    OtherAddress,
+    /// The request comes back first.
+    Echo,
+    /// It stops for 2.5 s in the middle.
+    Stall,
+    /// The connection (with `--pty` the answer) ends early.
+    Closed,
+    /// The whole answer comes twice.
+    Doubled,
+    /// A right answer without registers comes instead.
+    Empty,
+    /// One value is wrong, the checksum right.
+    Forged,
+}
+
+impl Fault {
+    /// All that a line and a serial server do: all of them but [`Self::Forged`].
+    pub const ALL: [Self; 14] = [
+        Self::FlippedBits,
+        Self::DroppedByte,
+        Self::DoubledByte,
+        Self::Truncated,
+        Self::Noise,
+        Self::Silence,
+        Self::Late,
+        Self::OtherRegister,
+        Self::OtherAddress,
+        Self::Echo,
+        Self::Stall,
+        Self::Closed,
+        Self::Doubled,
+        Self::Empty,
+    ];
+}
+
+impl Fault {
+    /// All that there are, with [`Self::Forged`].
+    pub fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain([Self::Forged])
+    }
+
+    /// The name that a user writes, like `flipped-bits`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FlippedBits => "flipped-bits",
+            Self::DroppedByte => "dropped-byte",
+            Self::DoubledByte => "doubled-byte",
+            Self::Truncated => "truncated",
+            Self::Noise => "noise",
+            Self::Silence => "silence",
+            Self::Late => "late",
+            Self::OtherRegister => "other-register",
+            Self::OtherAddress => "other-address",
+            Self::Echo => "echo",
+            Self::Stall => "stall",
+            Self::Closed => "closed",
+            Self::Doubled => "doubled",
+            Self::Empty => "empty",
+            Self::Forged => "forged",
+        }
+    }
+
+    /// What it does to an answer, for a list of faults.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::FlippedBits => "One to twenty bits are wrong",
+            Self::DroppedByte => "A byte is missing",
+            Self::DoubledByte => "A byte comes twice",
+            Self::Truncated => "The end is missing",
+            Self::Noise => "Bytes come before it, start and stop bytes too",
+            Self::Silence => "It does not come",
+            Self::Late => "It comes 2 to 20 s late, maybe in the next poll",
+            Self::OtherRegister => "It is to a question about another register",
+            Self::OtherAddress => "It is from another address",
+            Self::Echo => "The request comes back first",
+            Self::Stall => "It stops for 2.5 s in the middle",
+            Self::Closed => "The connection (with `--pty` the answer) ends early",
+            Self::Doubled => "The whole answer comes twice",
+            Self::Empty => "A right answer without registers comes instead",
+            Self::Forged => "One value is wrong, the checksum right",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How often a fault happens, or each of them, as a user writes it: `flipped-bits=5%`, `all=0.5%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultRate {
+    /// `None` for each of them.
+    fault: Option<Fault>,
+    per_thousand: u32,
+}
+
+/// A fault and its rate cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FaultRateError {
+    /// No `=`.
+    #[error("found `{found}`, accepted: a fault and how often it happens, like `noise=5%`")]
+    NoRate {
+        /// What stood there.
+        found: String,
+    },
+    /// No fault has this name.
+    #[error("found the fault `{found}`, accepted: {}", names())]
+    Name {
+        /// What stood there.
+        found: String,
+    },
+    /// No rate, or one that is out of range or too fine.
+    #[error("found the rate `{found}`, accepted: `0%` to `100%` in steps of `0.1%`")]
+    Rate {
+        /// What stood there.
+        found: String,
+    },
+}
+
+/// The name that stands for every fault.
+const EACH: &str = "all";
+
+fn names() -> String {
+    let names: Vec<_> = Fault::every().map(Fault::name).collect();
+    format!("{}, {EACH}", names.join(", "))
+}
+
+impl FromStr for FaultRate {
+    type Err = FaultRateError;
+
+    fn from_str(text: &str) -> Result<Self, FaultRateError> {
+        let (name, rate) = text
+            .split_once('=')
+            .ok_or_else(|| FaultRateError::NoRate { found: text.to_owned() })?;
+        let fault = match name {
+            EACH => None,
+            name => Some(
+                Fault::every()
+                    .find(|fault| fault.name() == name)
+                    .ok_or_else(|| FaultRateError::Name { found: name.to_owned() })?,
+            ),
+        };
+        let per_thousand =
+            per_thousand(rate).ok_or_else(|| FaultRateError::Rate { found: rate.to_owned() })?;
+        Ok(Self { fault, per_thousand })
+    }
+}
+
+/// `0.5%` is 5.
+fn per_thousand(text: &str) -> Option<u32> {
+    let digits = |text: &str| {
+        let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        all.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let percent = text.strip_suffix('%')?;
+    let (whole, tenths) = percent.split_once('.').unwrap_or((percent, "0"));
+    let tenths = digits(tenths).filter(|_| tenths.len() == 1)?;
+    let per_thousand = digits(whole)?.checked_mul(10)?.checked_add(tenths)?;
+    (per_thousand <= 1000).then_some(per_thousand)
+}
+
+/// Bytes on their way to the reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// How long to wait before they come.
+    pub wait: Duration,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Whether the connection ends after them.
+    pub close: bool,
+}
+
+/// Makes faults by chance: each at its own rate, several at once where it happens so. The same seed
+/// gives the same faults.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    random: Rng,
+    /// How many of a thousand answers have the fault.
+    rates: Vec<(Fault, u32)>,
+    /// How late a late answer is.
+    lateness: Range<u64>,
+    /// How often each register was forged. Clones count together.
+    forgeries: Arc<Mutex<BTreeMap<RegisterId, u32>>>,
+}
+
+impl Faults {
+    /// Each of these faults in so many of a thousand answers.
+    #[must_use]
+    pub fn new(seed: u64, rates: Vec<(Fault, u32)>) -> Self {
+        let forgeries = Arc::default();
+        Self { random: Rng::with_seed(seed), rates, lateness: 2_000..20_000, forgeries }
+    }
+
+    /// How often each register was forged so far, also by clones of these.
+    #[must_use]
+    pub fn forgeries(&self) -> BTreeMap<RegisterId, u32> {
+        self.forgeries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The faults that a user asked for; of what was said twice the last counts. `None` where none
+    /// can happen.
+    #[must_use]
+    pub fn from_rates(seed: u64, said: &[FaultRate]) -> Option<Self> {
+        let rate = |fault: &Fault| {
+            let of_all = Fault::ALL.contains(fault);
+            let says = |rate: &&FaultRate| rate.fault.map_or(of_all, |said| said == *fault);
+            said.iter().rev().find(says).map_or(0, |rate| rate.per_thousand)
+        };
+        let rates = Fault::every().map(|fault| (fault, rate(&fault)));
+        let rates: Vec<_> = rates.filter(|(_, rate)| *rate > 0).collect();
+        (!rates.is_empty()).then(|| Self::new(seed, rates))
+    }
+
+    /// What comes instead of `answer` to `request`.
+    pub fn distort(&mut self, request: &[u8], answer: &[u8]) -> Vec<Piece> {
+        let random = &mut self.random;
+        let happens: Vec<Fault> = self
+            .rates
+            .iter()
+            .filter(|(_, rate)| random.u32(0..1000) < *rate)
+            .map(|(fault, _)| *fault)
+            .collect();
+        if !happens.is_empty() {
+            let names: Vec<_> = happens.iter().map(Fault::to_string).collect();
+            info!("The next answer has: {}.", names.join(", "));
+        }
+        let mut before = Vec::new();
+        let mut bytes = answer.to_vec();
+        let mut wait = Duration::ZERO;
+        let mut stall = false;
+        let mut close = false;
+        for fault in happens {
+            match fault {
+                Fault::FlippedBits => {
+                    for _ in 0..random.usize(1..=20) {
+                        let bit = random.u32(0..8);
+                        if let Some(byte) = pick(random, &mut bytes) {
+                            *byte ^= 1_u8.wrapping_shl(bit);
+                        }
+                    }
+                }
+                Fault::DroppedByte if !bytes.is_empty() => {
+                    bytes.remove(random.usize(0..bytes.len()));
+                }
+                Fault::DoubledByte if !bytes.is_empty() => {
+                    let index = random.usize(0..bytes.len());
+                    let byte = bytes.get(index).copied().unwrap_or_default();
+                    bytes.insert(index, byte);
+                }
+                Fault::DroppedByte | Fault::DoubledByte => {}
+                Fault::Truncated => bytes.truncate(random.usize(0..=bytes.len())),
+                Fault::Noise => {
+                    for _ in 0..random.usize(1..40) {
+                        let known = [0x40, 0x0D, 0x80, 0x06, 0x1B, 0x00];
+                        let any = random.u8(..);
+                        before.push(random.choice(known).filter(|_| any & 1 == 0).unwrap_or(any));
+                    }
+                }
+                Fault::Silence => bytes.clear(),
+                Fault::Late => wait = Duration::from_millis(random.u64(self.lateness.clone())),
+                Fault::OtherRegister => bytes = other_register(random),
+                Fault::OtherAddress => bytes = other_address(random),
+                Fault::Echo => before.extend_from_slice(request),
+                Fault::Stall => stall = true,
+                Fault::Closed => {
+                    bytes.truncate(random.usize(0..=bytes.len()));
+                    close = true;
+                }
+                Fault::Doubled => bytes.extend_from_within(..),
+                Fault::Empty => bytes = empty(&bytes),
+                Fault::Forged => {
+                    let (answer, register) = forged(random, bytes);
+                    bytes = answer;
+                    let mut forgeries =
+                        self.forgeries.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(register) = register {
+                        let count = forgeries.entry(register).or_default();
+                        *count = count.saturating_add(1);
+                    }
+                }
+            }
+        }
+        before.append(&mut bytes);
+        let mut rest = Vec::new();
+        if stall {
+            rest = before.split_off(random.usize(0..=before.len()));
+        }
+        vec![
+            Piece { wait, bytes: before, close: false },
+            Piece { wait: if stall { STALL } else { Duration::ZERO }, bytes: rest, close },
+        ]
+    }
+}
+
+/// Longer than any answer may take.
+const STALL: Duration = Duration::from_millis(2_500);
+
+fn pick<'a>(random: &mut Rng, bytes: &'a mut [u8]) -> Option<&'a mut u8> {
+    let index = random.usize(0..bytes.len().max(1));
+    bytes.get_mut(index)
+}
+
+/// A good answer to a question that was not asked.
+fn other_register(random: &mut Rng) -> Vec<u8> {
+    let register = RegisterId::new(random.u16(2000..3000));
+    let value = Decimal::from(random.u16(..));
+    let value = RegisterValue::from_decimal(register, Unit::NUMBER, value, 4);
+    let values: Vec<RegisterValue> = value.into_iter().collect();
+    let data = GetRegister::emit_answer(&values);
+    frame(Address::HEAT_METER, Cid::GET_REGISTER, &data)
+}
+
+/// The answer to a request for registers, without registers; another answer as it is.
+fn empty(answer: &[u8]) -> Vec<u8> {
+    match values_of(answer) {
+        Some(_) => frame(Address::HEAT_METER, Cid::GET_REGISTER, &[]),
+        None => answer.to_vec(),
+    }
+}
+
+/// The same answer with another mantissa in one of its registers, and which that is.
+fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
+    let Some(mut values) = values_of(&answer).filter(|values| !values.is_empty()) else {
+        return (answer, None);
+    };
+    let index = random.usize(0..values.len());
+    let Some(value) = values.get_mut(index) else { return (answer, None) };
+    let mut mantissa = value.mantissa().to_vec();
+    // As if a bit had flipped.
+    let bit = random.u32(0..8);
+    if let Some(byte) = pick(random, &mut mantissa) {
+        *byte ^= 1_u8.wrapping_shl(bit);
+    }
+    let register = value.register;
+    let forged = RegisterValue::new(register, value.unit, value.sign_exponent, mantissa);
+    *value = forged.unwrap_or_else(|| value.clone());
+    let data = GetRegister::emit_answer(&values);
+    (frame(Address::HEAT_METER, Cid::GET_REGISTER, &data), Some(register))
+}
+
+/// The registers in a whole answer; `None` where it is no answer with registers.
+fn values_of(answer: &[u8]) -> Option<Vec<RegisterValue>> {
+    let mut decoder = Decoder::new();
+    let event = answer.iter().find_map(|byte| decoder.push(*byte))?;
+    let Event::Frame { body, .. } = event else { return None };
+    let packet = datalink::parse(&body).ok().filter(|packet| packet.cid == Cid::GET_REGISTER)?;
+    let mut values = Vec::new();
+    let mut rest = packet.data;
+    while !rest.is_empty() {
+        let (value, after) = RegisterValue::parse(rest)?;
+        values.push(value);
+        rest = after;
+    }
+    Some(values)
+}
+
+fn other_address(random: &mut Rng) -> Vec<u8> {
+    frame(Address::LOGGER_TOP, Cid::GET_SERIAL_NO, &random.u32(..).to_be_bytes())
+}
+
+fn frame(address: Address, cid: Cid, data: &[u8]) -> Vec<u8> {
+    datalink::emit(Direction::FromMeter, Packet { address, cid, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(text: &str) -> Vec<FaultRate> {
+        text.split(' ').map(|rate| rate.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn rates_are_exact() {
+        for (text, expected) in [
+            ("0%", Some(0)),
+            ("5%", Some(50)),
+            ("0.5%", Some(5)),
+            ("12.3%", Some(123)),
+            ("99.9%", Some(999)),
+            ("100%", Some(1000)),
+            ("100.0%", Some(1000)),
+            ("100.1%", None),
+            ("0.05%", None),
+            ("5", None),
+            ("%", None),
+            (".5%", None),
+            ("5.%", None),
+            ("-1%", None),
+            ("+1%", None),
+            ("1e1%", None),
+            ("99999999999%", None),
+            ("429496730%", None),
+            ("", None),
+        ] {
+            assert_eq!(per_thousand(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_has_a_name_that_leads_back_to_it() {
+        for fault in Fault::every() {
+            let rate: FaultRate = format!("{fault}=1%").parse().unwrap();
+            assert_eq!(rate, FaultRate { fault: Some(fault), per_thousand: 10 });
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let errors = ["noise", "noises=5%", "Noise=5%", "=5%", "noise=", "all=0.25%"]
+            .map(|text| format!("{text}: {}", text.parse::<FaultRate>().unwrap_err()));
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let of = |text: &str| Faults::from_rates(1, &rates(text)).map(|faults| faults.rates);
+        assert_eq!(of("noise=5% late=0.1%"), Some(vec![(Fault::Noise, 50), (Fault::Late, 1)]));
+        assert_eq!(of("noise=5% noise=0%"), None);
+        let all = of("noise=5% all=1% echo=100% stall=0%").unwrap();
+        assert_eq!(all.len(), 13);
+        assert!(!all.iter().any(|(fault, _)| *fault == Fault::Forged));
+        assert_eq!(of("all=0% forged=2%"), Some(vec![(Fault::Forged, 20)]));
+        assert!(all.contains(&(Fault::Noise, 10)) && all.contains(&(Fault::Echo, 1000)));
+        assert!(Faults::from_rates(1, &[]).is_none());
+    }
+
+    /// Right frames that say nothing, say it twice, or say something else.
+    #[test]
+    fn right_frames_may_be_wrong() {
+        let register = RegisterId::new(60);
+        let value = RegisterValue::from_decimal(register, Unit::NUMBER, Decimal::from(1000), 4);
+        let data = GetRegister::emit_answer(&[value.unwrap()]);
+        let answer = frame(Address::HEAT_METER, Cid::GET_REGISTER, &data);
+        let of = |fault| {
+            let pieces = Faults::new(1, vec![(fault, 1000)]).distort(&[], &answer);
+            pieces.into_iter().flat_map(|piece| piece.bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Fault::Doubled), [answer.clone(), answer.clone()].concat());
+        assert_eq!(values_of(&of(Fault::Empty)), Some(vec![]));
+        let forged = values_of(&of(Fault::Forged)).unwrap();
+        assert_eq!((forged.len(), forged[0].register), (1, register));
+        assert_ne!(of(Fault::Forged), answer);
+        // What has no registers stays as it is.
+        let serial = frame(Address::HEAT_METER, Cid::GET_SERIAL_NO, &[0, 0, 0, 1]);
+        let pieces = Faults::new(1, vec![(Fault::Empty, 1000)]).distort(&[], &serial);
+        assert_eq!(pieces[0].bytes, serial);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults() {
+        let sequence = |seed| {
+            let mut faults = Faults::from_rates(seed, &rates("all=30%")).unwrap();
+            let answers = (0..100_u8).map(|byte| faults.distort(&[byte], &[byte; 20]));
+            answers.collect::<Vec<_>>()
+        };
+        assert_eq!(sequence(7), sequence(7));
+        assert_ne!(sequence(7), sequence(8));
+    }
+}

@@ -1,0 +1,34 @@
+//! Data that tests of several crates share.
+
+#![expect(clippy::unwrap_used, reason = "a test that has no data fails")]
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+
+/// Times at and near both ends of the calendar, in zones on both sides of it.
+///
+/// # Panics
+///
+/// Where this machine has no zone data.
+#[must_use]
+pub fn times() -> Vec<ZonedDateTime> {
+    let zones = [
+        "UTC",
+        "Europe/Copenhagen",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Pacific/Kiritimati",
+        "America/Santiago",
+        "Etc/GMT+12",
+    ];
+    let before = [0, 1, 59, 60, 3599, 3600, 86_399, 86_400, 40 * 86_400, 400 * 86_400];
+    let mut times = Vec::new();
+    for zone in zones.map(|zone| TimeZone::get(zone).unwrap()) {
+        for seconds in before.map(SignedDuration::from_secs) {
+            let last = Timestamp::MAX.checked_sub(seconds).unwrap();
+            let first = Timestamp::MIN.checked_add(seconds).unwrap();
+            times.extend([first, last].map(|time| time.to_zoned_datetime(zone.clone())));
+        }
+    }
+    times
+}
