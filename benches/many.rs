@@ -37,7 +37,7 @@ use self::ratio::ratio;
 
 const METERS: u16 = 500;
 const INTERVAL: Duration = Duration::from_secs(60);
-/// Of each meter. The first two set the beat, which the others must keep.
+/// Of each meter. The first two set the schedule, which the others must keep.
 const POLLS: usize = 6;
 /// How often it is looked at what is open.
 const LOOK: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ const VALUES: usize = 7;
 async fn main() -> anyhow::Result<ExitCode> {
     let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
     embedded::start(broker).await?;
-    let mut heard = Heard::from(broker).await?;
+    let mut heard = NoAnswer::from(broker).await?;
     let mut serving = JoinSet::new();
     let many = Meters::serve(1, METERS, &mut serving).await?;
     let one = Meters::serve(2, 1, &mut serving).await?;
@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let polled = heard.readings - readings;
 
     let mut report = Report { out: io::stdout().lock(), failed: false };
-    report.beat(&many, &heard)?;
+    report.schedule(&many, &heard)?;
     report.memory(&many, &one)?;
     report.processor(processor, took, polled)?;
     report.handles(&many, &one, heard.most_open)?;
@@ -182,7 +182,7 @@ impl Program {
 }
 
 /// What arrives at the broker.
-struct Heard {
+struct NoAnswer {
     events: EventLoop,
     /// Without it the event loop ends.
     _client: AsyncClient,
@@ -194,7 +194,7 @@ struct Heard {
     most_open: usize,
 }
 
-impl Heard {
+impl NoAnswer {
     async fn from(broker: SocketAddr) -> anyhow::Result<Self> {
         let mut options = MqttOptions::new("bench", broker.ip().to_string(), broker.port());
         options.set_keep_alive(Duration::from_secs(30));
@@ -243,7 +243,7 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    fn beat(&mut self, many: &Program, heard: &Heard) -> anyhow::Result<()> {
+    fn schedule(&mut self, many: &Program, heard: &NoAnswer) -> anyhow::Result<()> {
         let mut off = Vec::new();
         for polled in many.meters.polled() {
             ensure!(polled.len() >= POLLS, "polls of a meter are missing: {} came", polled.len());
@@ -260,8 +260,8 @@ impl<W: Write> Report<W> {
         writeln!(self.out, "\n{METERS} meters, a poll a minute, 1200 baud")?;
         writeln!(self.out, "  polls                   {}", heard.readings)?;
         writeln!(self.out, "  without all values      {}", heard.incomplete)?;
-        writeln!(self.out, "  off the beat, median    {} ms", middle.as_millis())?;
-        writeln!(self.out, "  off the beat, at most   {} ms", last.as_millis())?;
+        writeln!(self.out, "  off the schedule, median    {} ms", middle.as_millis())?;
+        writeln!(self.out, "  off the schedule, at most   {} ms", last.as_millis())?;
         if last > IN_TIME {
             self.fail("a poll was not in time")?;
         }

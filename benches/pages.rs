@@ -5,7 +5,7 @@
 //! line of 1200 baud, the broker and the pages are in this process. Each page listens to the events
 //! and, as a browser does, gets the page anew when it hears that something has changed.
 //!
-//! Fails if a poll is off its beat, if a page misses an event, or if a page cannot be had.
+//! Fails if a poll is off its schedule, if a page misses an event, or if a page cannot be had.
 //! `docs/benchmarks.md` says how to read it.
 
 #[path = "../examples/embedded/mod.rs"]
@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     {
         writeln!(
             out,
-            "  {name:<14} memory {} KiB, processor {} ms in {} s, {} polls, off the beat at most {} ms",
+            "  {name:<14} memory {} KiB, processor {} ms in {} s, {} polls, off the schedule at most {} ms",
             part.memory,
             part.processor.as_millis(),
             PART.as_secs(),
@@ -210,7 +210,7 @@ struct Part {
     memory: u64,
     processor: Duration,
     polls: usize,
-    /// The furthest that a poll was off its beat.
+    /// The furthest that a poll was off its schedule.
     off: Duration,
 }
 

@@ -23,9 +23,9 @@ use kmp::register::{Register, RegisterId};
 use kmp::value::RegisterValue;
 use logging::LocalTime;
 use meter::RunsAs;
-use meter::client::{Aftermath, Meter, Tries};
+use meter::client::{LineState, Meter, Tries};
 use meter::identity::Version;
-use meter::poll::{self, Beat, Plan, Trigger};
+use meter::poll::{self, MeterHandle, Plan, Schedule};
 use meter::transport::{Endpoint, Open, OpenError, Port, SerialSettings, Stream};
 use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tokio::net::TcpListener;
@@ -177,8 +177,9 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let beat = Beat::new(LocalTime::now, Duration::ZERO);
-    let polling = tokio::spawn(poll::run(plan, beat, sender, Trigger::default(), stop.clone()));
+    let schedule = Schedule::new(LocalTime::now, Duration::ZERO);
+    let polling =
+        tokio::spawn(poll::run(plan, schedule, sender, MeterHandle::default(), stop.clone()));
     let mut slowest = None::<Cost>;
     for number in 0..=POLLS {
         let result = results.recv().await.context("polling has ended")?;
@@ -200,7 +201,7 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
 /// As the older program does it: a request for each register.
 async fn one_by_one(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result<Cost> {
     let stop = CancellationToken::new();
-    let mut meter = Meter::new(port.open().await?, LINE, Aftermath::default());
+    let mut meter = Meter::new(port.open().await?, LINE, LineState::default());
     meter.request(&GetSerialNo, Tries::One, &stop).await?;
     port.take();
     let begun = Instant::now();

@@ -31,8 +31,8 @@ use kmp::message::SerialNumber;
 use logging::{self, LocalTime};
 use meter::RunsAs;
 use meter::identity::{Identification, Identity};
-use meter::poll::{self, Beat, Complaint, Legacy, Plan, PollResult, Trigger};
-use meter::transport::{Port, Turns};
+use meter::poll::{self, Complaint, MeterHandle, MeterMemories, Plan, PollResult, Schedule};
+use meter::transport::{Port, PortQueues};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
@@ -87,10 +87,10 @@ pub async fn run_changing(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let started = LocalTime::now_text();
-    let legacy = Legacy::default();
+    let memories = MeterMemories::default();
     let mut next = Some(config);
     while let Some(config) = next {
-        next = serve(config, &around, &mut changes, (&started, &legacy), &stop).await?;
+        next = serve(config, &around, &mut changes, (&started, &memories), &stop).await?;
     }
     info!("Stopped.");
     Ok(())
@@ -102,15 +102,15 @@ async fn serve(
     config: Config,
     around: &Around,
     changes: &mut mpsc::Receiver<Config>,
-    (started, legacy): (&str, &Legacy),
+    (started, memories): (&str, &MeterMemories),
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Config>> {
     let Config { broker, publishing, meters, .. } = config;
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
-    let triggers: Vec<Trigger> = meters.iter().map(|_| Trigger::default()).collect();
-    let inbox = Inbox::new(&meters, &triggers, &publishing, &topics);
+    let handles: Vec<MeterHandle> = meters.iter().map(|_| MeterHandle::default()).collect();
+    let inbox = Inbox::new(&meters, &handles, &publishing, &topics);
     let Around { brokers, board, runs_as, history, page } = around.clone();
     let made_by = MadeBy::of_broker(runs_as, brokers.is_some());
     let brokers = brokers.unwrap_or_else(|| watch::channel(Some(broker.clone())).1);
@@ -125,8 +125,8 @@ async fn serve(
 
     let told = Told { board, runs_as, history, page };
     let mut fleet =
-        Fleet::new(publisher, publishing, topics, (started, legacy), told, stop.child_token());
-    fleet.start(meters.into_iter().zip(triggers).collect());
+        Fleet::new(publisher, publishing, topics, (started, memories), told, stop.child_token());
+    fleet.start(meters.into_iter().zip(handles).collect());
     systemd::ready();
     let mut next = None;
     let unasked = loop {
@@ -172,9 +172,9 @@ struct Fleet {
     topics: Topics,
     /// Since when the program runs.
     started: String,
-    turns: Turns,
+    queues: PortQueues,
     /// What is known of meters that were read before.
-    legacy: Legacy,
+    memories: MeterMemories,
     members: Vec<Member>,
     /// One for each member.
     tasks: JoinSet<()>,
@@ -199,7 +199,7 @@ struct Member {
     meter: Meter,
     /// What tells it from the others on the broker and on the board.
     number: usize,
-    trigger: Trigger,
+    handle: MeterHandle,
     stop: CancellationToken,
     task: Id,
 }
@@ -209,7 +209,7 @@ impl Fleet {
         publisher: Publisher,
         publishing: Publishing,
         topics: Topics,
-        (started, legacy): (&str, &Legacy),
+        (started, memories): (&str, &MeterMemories),
         told: Told,
         stop: CancellationToken,
     ) -> Self {
@@ -218,8 +218,8 @@ impl Fleet {
             publishing: Arc::new(publishing),
             topics,
             started: started.to_owned(),
-            turns: Turns::default(),
-            legacy: legacy.clone(),
+            queues: PortQueues::default(),
+            memories: memories.clone(),
             members: Vec::new(),
             tasks: JoinSet::new(),
             count: 0,
@@ -238,13 +238,13 @@ impl Fleet {
     }
 
     /// Begins to read meters.
-    fn start(&mut self, meters: Vec<(Meter, Trigger)>) {
+    fn start(&mut self, meters: Vec<(Meter, MeterHandle)>) {
         let count = meters.len();
-        for (index, (meter, trigger)) in meters.into_iter().enumerate() {
+        for (index, (meter, handle)) in meters.into_iter().enumerate() {
             let shift = poll::spread(index, count, meter.poll_interval);
             let number = self.count;
             self.count = self.count.saturating_add(1);
-            let member = self.member(meter, trigger, number, Beat::new(LocalTime::now, shift));
+            let member = self.member(meter, handle, number, Schedule::new(LocalTime::now, shift));
             self.members.push(member);
         }
         self.show();
@@ -253,8 +253,8 @@ impl Fleet {
     /// Puts the meters on the board. What is known of them stays there.
     fn show(&self) {
         let meter = |member: &Member| (member.number, unread(&member.meter));
-        let trigger = |member: &Member| (member.number, member.trigger.clone());
-        self.told.board.set_triggers(self.members.iter().map(trigger).collect());
+        let handle = |member: &Member| (member.number, member.handle.clone());
+        self.told.board.set_handles(self.members.iter().map(handle).collect());
         self.told.board.set_meters(self.members.iter().map(meter).collect());
     }
 
@@ -276,15 +276,21 @@ impl Fleet {
     }
 
     /// Begins to read a meter.
-    fn member(&mut self, meter: Meter, trigger: Trigger, number: usize, beat: Beat) -> Member {
+    fn member(
+        &mut self,
+        meter: Meter,
+        handle: MeterHandle,
+        number: usize,
+        schedule: Schedule,
+    ) -> Member {
         // Where there are several meters, each of their lines in the log says whose it is.
         let about = logging::about(meter.name.as_ref());
         about.in_scope(|| greet(&meter));
         let (sender, results) = mpsc::channel(RESULTS);
         let stop = self.stop.child_token();
-        let plan = plan(&meter, self.told.runs_as).taking_turns(&self.turns);
-        let (legacy, asked) = (self.legacy.clone(), trigger.clone());
-        let polling = poll::run_knowing(legacy, plan, beat, sender, asked, stop.clone());
+        let plan = plan(&meter, self.told.runs_as).sharing_ports(&self.queues);
+        let (memories, asked) = (self.memories.clone(), handle.clone());
+        let polling = poll::run_knowing(memories, plan, schedule, sender, asked, stop.clone());
         let (publishing, topics) = (Arc::clone(&self.publishing), self.topics.clone());
         let told = self.told.clone();
         let announcer = Announcer::new(number, meter.clone(), publishing, topics, told);
@@ -294,7 +300,7 @@ impl Fleet {
             tokio::join!(polling, announcing);
         };
         let task = self.tasks.spawn(both.instrument(about)).id();
-        Member { meter, number, trigger, stop, task }
+        Member { meter, number, handle, stop, task }
     }
 
     /// Goes on with another configuration of the same broker and topic. Gives what handles the
@@ -331,8 +337,8 @@ impl Fleet {
             };
             self.count = self.count.saturating_add(1);
             let shift = poll::spread(index, count, meter.poll_interval);
-            let beat = Beat::new(LocalTime::now, shift);
-            let member = self.member(meter, Trigger::default(), number, beat);
+            let schedule = Schedule::new(LocalTime::now, shift);
+            let member = self.member(meter, MeterHandle::default(), number, schedule);
             self.members.push(member);
         }
         self.show();
@@ -340,8 +346,8 @@ impl Fleet {
         let gone = before.difference(&possible).chain(gone);
         gone.for_each(|topic| self.publisher.clear(topic.clone()));
         let meters: Vec<Meter> = self.members.iter().map(|member| member.meter.clone()).collect();
-        let triggers: Vec<_> = self.members.iter().map(|member| member.trigger.clone()).collect();
-        let inbox = Inbox::new(&meters, &triggers, &self.publishing, &self.topics);
+        let handles: Vec<_> = self.members.iter().map(|member| member.handle.clone()).collect();
+        let inbox = Inbox::new(&meters, &handles, &self.publishing, &self.topics);
         self.publisher.subscribe(inbox.subscriptions());
         (inbox, unasked)
     }

@@ -12,7 +12,7 @@ use crate::config::{Meter, Publishing};
 use crate::discovery::{self, Claims, Verdict};
 use crate::mqtt::{Answer, BIRTHS_ANSWERED, Publisher, Received, Subscriptions};
 use crate::topic::{MeterTopics, READ, Topics};
-use meter::poll::{self, Trigger};
+use meter::poll::{self, MeterHandle};
 
 /// What Home Assistant says when it has started.
 const BIRTH: &[u8] = b"online";
@@ -35,7 +35,7 @@ pub struct Inbox {
     status_topic: String,
     births: Births,
     /// The commands that each topic has, and which meters they mean.
-    commands: Vec<(MeterTopics, Vec<Trigger>)>,
+    commands: Vec<(MeterTopics, Vec<MeterHandle>)>,
     /// Unknown commands that were told.
     told: BTreeSet<String>,
     /// What may be announced, to know by it what is not wanted any more.
@@ -50,17 +50,17 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// For these meters; a trigger for each.
+    /// For these meters; a handle for each.
     #[must_use]
     pub fn new(
         meters: &[Meter],
-        triggers: &[Trigger],
+        handles: &[MeterHandle],
         publishing: &Publishing,
         topics: &Topics,
     ) -> Self {
-        let named = meters.iter().zip(triggers).filter_map(|(meter, trigger)| {
+        let named = meters.iter().zip(handles).filter_map(|(meter, handle)| {
             let name = meter.name.as_ref()?;
-            Some((topics.meter(Some(name)), vec![trigger.clone()]))
+            Some((topics.meter(Some(name)), vec![handle.clone()]))
         });
         let (fleeting, fleeting_filters) = if publishing.retain {
             Default::default()
@@ -69,7 +69,7 @@ impl Inbox {
             (states(meters, topics), topics.state_filters(has_names))
         };
         // Without a name, the command means all.
-        let all = (topics.meter(None), triggers.to_vec());
+        let all = (topics.meter(None), handles.to_vec());
         Self {
             status_topic: publishing.status_topic.clone(),
             births: Births { first: Instant::now(), count: 0 },
@@ -141,18 +141,19 @@ impl Inbox {
             publisher.clear(topic.clone());
             return;
         }
-        let command = self.commands.iter().find_map(|(topics, triggers)| {
-            topics.command(topic).map(|command| (command, triggers))
-        });
+        let command = self
+            .commands
+            .iter()
+            .find_map(|(topics, handles)| topics.command(topic).map(|command| (command, handles)));
         match command {
             // It would be obeyed after every connect.
             Some((READ, _)) if *retained => self.tell_once(
                 topic,
                 "it is retained, and a command counts only once. Send it without that flag",
             ),
-            Some((READ, triggers)) => {
+            Some((READ, handles)) => {
                 debug!("Asked to read now.");
-                triggers.iter().for_each(Trigger::pull);
+                handles.iter().for_each(MeterHandle::request_poll);
             }
             Some(_) => self.tell_once(topic, "there is no such command; `read` is one"),
             None => {}
@@ -230,13 +231,13 @@ mod tests {
     use crate::mqtt;
     use logging::capture;
 
-    fn inbox() -> (Inbox, Trigger) {
+    fn inbox() -> (Inbox, MeterHandle) {
         let yaml = "serial_device: { com_port: /dev/ttyUSB0 }\nmqtt: { topic: heat }\n";
         let loaded = config::check(Some((Path::new("x"), yaml)), &BTreeMap::new()).unwrap();
         let Config { publishing, meters, .. } = loaded.config;
-        let trigger = Trigger::default();
+        let handle = MeterHandle::default();
         let topics = Topics::new(&publishing.topic);
-        (Inbox::new(&meters, std::slice::from_ref(&trigger), &publishing, &topics), trigger)
+        (Inbox::new(&meters, std::slice::from_ref(&handle), &publishing, &topics), handle)
     }
 
     fn message(topic: &str, payload: &str, retained: bool) -> Received {
@@ -256,11 +257,11 @@ mod tests {
     async fn only_a_command_of_now_polls() {
         // What is logged here for the first time, and to nobody, would be switched off in other tests.
         let _logging = capture::lines();
-        let (mut inbox, trigger) = inbox();
+        let (mut inbox, handle) = inbox();
         let publisher = mqtt::idle_publisher();
         let mut polls = async |message: Received| {
             inbox.handle(&message, &publisher);
-            timeout(Duration::ZERO, trigger.pulled()).await.is_ok()
+            timeout(Duration::ZERO, handle.poll_requested()).await.is_ok()
         };
         assert!(polls(message("heat/command/read", "", false)).await);
         assert!(polls(message("heat/command/read", "now!", false)).await);

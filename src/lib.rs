@@ -3,6 +3,7 @@
 //!
 //! `ARCHITECTURE.md` is the map: which module does what, and what each must not know.
 
+pub mod addon;
 pub mod advice;
 pub mod app;
 pub mod cli;
@@ -11,11 +12,10 @@ pub mod discovery;
 pub mod file;
 pub mod http;
 pub mod inbox;
-pub mod mend;
 pub mod mqtt;
 pub mod name;
 pub mod payload;
-pub mod resident;
+pub mod recovery;
 pub mod resources;
 pub mod status;
 pub mod supervisor;

@@ -15,8 +15,8 @@
 //! |---|---|---|
 //! | names of hosts | [`hosts::AT_A_TIME`] | `hosts`: a permit each, one look-up per name |
 //! | the MQTT client's own look-ups | 2 | one connection at a time, which is given up after 20 s |
-//! | readings for the page | [`READINGS`] | `web::desk`: a permit each |
-//! | serial ports for the page | [`PORTS`] | `web::desk`: a permit each |
+//! | readings for the page | [`READINGS`] | `web::blocking`: a permit each |
+//! | serial ports for the page | [`PORTS`] | `web::blocking`: a permit each |
 //! | configuration, certificates, destinations of the log | 1 | one after the other |
 //!
 //! A permit is held until the job has ended, not only until somebody stops waiting for it. The

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::units::UnitSystem;
 use history::MeterKey;
 pub use logging::{LogLine, LogLines};
-use meter::client::{Heard, Traffic};
-use meter::poll::{Complaint, Trigger};
+use meter::client::{NoAnswer, Traffic};
+use meter::poll::{Complaint, MeterHandle};
 
 /// Where all of it is kept. Clones are the same board.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct Board {
     /// How often something of all that has changed, but for what a placement or a scan counts.
     changes: watch::Sender<u64>,
     /// By what each meter is asked, by its number.
-    triggers: watch::Sender<Vec<(usize, Trigger)>>,
+    handles: watch::Sender<Vec<(usize, MeterHandle)>>,
     log: LogLines,
     /// Since when the program runs.
     started: Instant,
@@ -40,7 +40,7 @@ impl Default for Board {
             broker: watch::Sender::new(BrokerState::Unknown),
             setup: watch::Sender::new(Setup::default()),
             changes: watch::Sender::new(0),
-            triggers: watch::Sender::new(Vec::new()),
+            handles: watch::Sender::new(Vec::new()),
             log: LogLines::default(),
             started: Instant::now(),
         }
@@ -65,15 +65,15 @@ impl Board {
     }
 
     /// Sets by what each meter is asked.
-    pub fn set_triggers(&self, triggers: Vec<(usize, Trigger)>) {
-        self.triggers.send_replace(triggers);
+    pub fn set_handles(&self, handles: Vec<(usize, MeterHandle)>) {
+        self.handles.send_replace(handles);
     }
 
     /// By what the meter with this number is asked; none where there is no such meter.
     #[must_use]
-    pub fn trigger(&self, number: usize) -> Option<Trigger> {
-        let triggers = self.triggers.borrow();
-        triggers.iter().find(|(known, _)| *known == number).map(|(_, trigger)| trigger.clone())
+    pub fn handle(&self, number: usize) -> Option<MeterHandle> {
+        let handles = self.handles.borrow();
+        handles.iter().find(|(known, _)| *known == number).map(|(_, handle)| handle.clone())
     }
 
     /// Changes what is known of the meter with this number.
@@ -96,7 +96,7 @@ impl Board {
     pub fn meters(&self) -> Vec<MeterState> {
         let mut meters = self.meters.borrow().clone();
         for meter in &mut meters {
-            meter.next_poll = self.trigger(meter.number).and_then(|trigger| trigger.next());
+            meter.next_poll = self.handle(meter.number).and_then(|handle| handle.next());
         }
         meters
     }
@@ -381,7 +381,7 @@ pub struct Placement {
     /// Whether it answered the last time; none before the first answer or miss.
     pub hit: Option<bool>,
     /// What came instead of an answer the last time.
-    pub heard: Option<Heard>,
+    pub heard: Option<NoAnswer>,
     /// How long it goes on at most.
     pub left: Duration,
     /// Why the meter cannot even be asked.

@@ -17,7 +17,7 @@ use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value};
 use meter::RunsAs;
 use meter::identity::Version;
-use meter::poll::{self, Beat, Legacy, Plan, PollResult, Trigger};
+use meter::poll::{self, MeterHandle, MeterMemories, Plan, PollResult, Schedule};
 use meter::transport::{Open, OpenError, Stream};
 use rust_decimal::Decimal;
 use simulator::{Behaviour, Fault, Faults, Registers, Simulator};
@@ -149,7 +149,7 @@ impl House {
         Self { held, is_silent: Arc::default(), connections, names, history, _serving: serving }
     }
 
-    fn start(&self, legacy: &Legacy) -> Polling {
+    fn start(&self, memories: &MeterMemories) -> Polling {
         let registers = self.names.split(' ').map(|id| RegisterId::new(id.parse().unwrap()));
         let port =
             Port { connections: self.connections.clone(), is_silent: Arc::clone(&self.is_silent) };
@@ -164,9 +164,15 @@ impl House {
         };
         let (sender, results) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let beat = Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap());
-        let polling =
-            poll::run_knowing(legacy.clone(), plan, beat, sender, Trigger::default(), stop.clone());
+        let schedule = Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap());
+        let polling = poll::run_knowing(
+            memories.clone(),
+            plan,
+            schedule,
+            sender,
+            MeterHandle::default(),
+            stop.clone(),
+        );
         Polling { results, stop, task: tokio::spawn(polling) }
     }
 
@@ -212,8 +218,8 @@ struct Outcome {
 async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> Outcome {
     let folder = tempfile::TempDir::new().unwrap();
     let house = House::new(names, faults, folder.path().join("history.db"));
-    let mut legacy = Legacy::default();
-    let mut polling = house.start(&legacy);
+    let mut memories = MeterMemories::default();
+    let mut polling = house.start(&memories);
     let mut outcome = Outcome { filed: 0, unfiled: 0, exchanges: Vec::new(), last: None };
     let (mut serial, mut energy) = (OLD, 28_316);
     let calm = std::iter::repeat_n(&Nothing, 6);
@@ -235,10 +241,10 @@ async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> 
         house.held.send_replace(meter(serial, energy, number));
         match event {
             RestartAt(..) => {
-                legacy = Legacy::default();
-                polling = house.start(&legacy);
+                memories = MeterMemories::default();
+                polling = house.start(&memories);
             }
-            ReloadAt(..) => polling = house.start(&legacy),
+            ReloadAt(..) => polling = house.start(&memories),
             Nothing | Silence | Becomes(..) => {}
         }
         let result = polling.results.recv().await.unwrap();

@@ -17,7 +17,7 @@ use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use meter::RunsAs;
 use meter::identity::Version;
-use meter::poll::{self, Beat, Plan, Trigger};
+use meter::poll::{self, MeterHandle, Plan, Schedule};
 use meter::transport::{Open, OpenError, Stream};
 use rust_decimal::Decimal;
 use simulator::{Behaviour, Fault, Faults, Registers, Simulator};
@@ -139,7 +139,7 @@ async fn run(
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    tasks.spawn(poll::run(plan, midnight(), sender, Trigger::default(), stop.clone()));
+    tasks.spawn(poll::run(plan, midnight(), sender, MeterHandle::default(), stop.clone()));
     let mut outcome = Outcome {
         polls,
         complete: 0,
@@ -286,6 +286,6 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
 }
 
 /// The time at which a test begins, so that beats fall on the multiples of the interval since then.
-fn midnight() -> Beat {
-    Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
+fn midnight() -> Schedule {
+    Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }

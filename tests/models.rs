@@ -12,9 +12,9 @@ use kmp::register::{Kind, REGISTERS, RegisterId};
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use meter::RunsAs;
-use meter::client::{Aftermath, Meter, Tries};
+use meter::client::{LineState, Meter, Tries};
 use meter::identity::Version;
-use meter::poll::{self, Beat, Plan, PollResult, Trigger};
+use meter::poll::{self, MeterHandle, Plan, PollResult, Schedule};
 use meter::reading::{Missing, Reading};
 use meter::transport::{Open, OpenError, Stream};
 use simulator::{Behaviour, EnergyUnit, Faults, Model, Registers, Simulator};
@@ -85,7 +85,7 @@ impl Polled {
             plan,
             midnight(),
             sender,
-            Trigger::default(),
+            MeterHandle::default(),
             CancellationToken::new(),
         ));
         Self { registers, results, _tasks: tasks }
@@ -278,7 +278,7 @@ async fn every_model_says_who_it_is() {
         let (near, far) = duplex(1024);
         tokio::spawn(async move { meter.serve(far).await });
         let stop = CancellationToken::new();
-        let mut client = Meter::new(near, LINE, Aftermath::default());
+        let mut client = Meter::new(near, LINE, LineState::default());
         let meter_type = client.request(&GetType, Tries::One, &stop).await.unwrap();
         let serial = client.request(&GetSerialNo, Tries::One, &stop).await.unwrap();
         assert_eq!((meter_type, serial), (registers.meter_type, registers.serial), "{model:?}");
@@ -336,6 +336,6 @@ async fn every_model_is_read_through_faults() {
 }
 
 /// The time at which a test begins, so that beats fall on the multiples of the interval since then.
-fn midnight() -> Beat {
-    Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
+fn midnight() -> Schedule {
+    Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// A poll that begins so much off its beat is late, or too early.
+/// A poll that begins so much off its schedule is late, or too early.
 pub(crate) const IN_TIME: Duration = Duration::from_millis(500);
 
 /// Of the optical port.

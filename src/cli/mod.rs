@@ -32,11 +32,11 @@ use tracing::{Level, debug, error, info, warn};
 
 use self::reload::Hangup;
 use crate::PROGRAM;
+use crate::addon::{self, AddOn};
 use crate::app::{self, Around};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
-use crate::mend::{self, Why};
-use crate::resident::{self, Resident};
+use crate::recovery::{self, Why};
 use crate::resources::{self, Threads};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
@@ -294,7 +294,7 @@ fn introduce(loaded: &Loaded) {
     } else {
         info!("The configuration is in environment variables; there is no file.");
     }
-    mend::note::<ConfigError>(&loaded.warnings);
+    recovery::note::<ConfigError>(&loaded.warnings);
 }
 
 /// Waits until the configuration can be used: looks every few seconds, and at once when asked to.
@@ -307,7 +307,7 @@ async fn mended(
 ) -> Loaded {
     let look = async || loop {
         let why = tokio::select! {
-            () = sleep(mend::LOOK_AT_FILE) => Why::Time,
+            () = sleep(recovery::LOOK_AT_FILE) => Why::Time,
             () = hangup.come() => Why::Asked,
         };
         if why == Why::Asked {
@@ -322,7 +322,7 @@ async fn mended(
             Err(failed) => error!("The configuration cannot be read: {failed}."),
         }
     };
-    mend::settle(Err(error), look, board).await
+    recovery::settle(Err(error), look, board).await
 }
 
 /// Begins to keep readings. Its thread goes before those of the runtime, of which fewer will do.
@@ -385,10 +385,10 @@ fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
         beside.spawn(systemd::watchdog(stop.clone()));
         beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
         let keeper = Arc::clone(&history);
-        let resident = Resident { options, listen, supervisor, log, board, history: keeper };
+        let addon = AddOn { options, listen, supervisor, log, board, history: keeper };
         // Nothing is read again here, but it must not end the program either.
         let _hangup = signal(SignalKind::hangup())?;
-        resident::run(resident, first, stop).await;
+        addon::run(addon, first, stop).await;
         close(history).await;
         Ok(())
     })

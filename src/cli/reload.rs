@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use super::Page;
 use crate::config::{self, Config, ConfigError, Loaded, Variables, Warning, warning_words};
-use crate::mend;
+use crate::recovery;
 use crate::status::{Board, Problem, SettingLine};
 use crate::systemd;
 use crate::words::{capital, sentence};
@@ -113,7 +113,7 @@ async fn reload(
             }
         };
         log_is_due = !apply(&log, &new).await;
-        mend::note::<ConfigError>(&new.warnings);
+        recovery::note::<ConfigError>(&new.warnings);
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
             info!("The configuration was read again: nothing has changed.");
@@ -170,7 +170,7 @@ fn tell(refused: &ConfigError) -> Problem {
     for detail in &details {
         error!("{}", sentence(detail));
     }
-    mend::note::<ConfigError>(refused.warnings());
+    recovery::note::<ConfigError>(refused.warnings());
     Problem { words, details, hint: format!("{}.", capital(refused.hint())) }
 }
 

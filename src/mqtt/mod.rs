@@ -5,13 +5,13 @@
 //! must never wait for the second (a full queue that nobody polls waits for ever), and callers wait
 //! for neither: they change what should stand, and go on.
 
+mod desired;
 #[cfg(test)]
 mod encrypted;
 mod failure;
 mod forget;
 mod probe;
 mod renewal;
-mod standing;
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -30,12 +30,12 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+pub use self::desired::{Answer, BIRTHS_ANSWERED, Publisher, Source};
+use self::desired::{Sent, Wanted};
 use self::failure::Stage;
 pub use self::forget::forget;
 pub use self::probe::probe;
 use self::renewal::Renewal;
-pub use self::standing::{Answer, BIRTHS_ANSWERED, Publisher, Source};
-use self::standing::{Sent, Wanted};
 use crate::advice::{Advice, MadeBy};
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
@@ -304,9 +304,9 @@ impl Connection {
             said.cancel();
             pending::<()>().await;
         };
-        let ears = Ears { inbox, told_refusal: false, told_flood: false };
+        let incoming = IncomingMessages { inbox, told_refusal: false, told_flood: false };
         let leaving = Leaving { stop, said: said.clone() };
-        let poll = poll(&link, client.clone(), event_loop, renewal, ears, health, leaving);
+        let poll = poll(&link, client.clone(), event_loop, renewal, incoming, health, leaving);
         tokio::select! {
             () = poll => {}
             () = publish => {}
@@ -453,7 +453,7 @@ async fn poll(
     client: AsyncClient,
     mut event_loop: EventLoop,
     mut renewal: Renewal,
-    mut ears: Ears,
+    mut incoming: IncomingMessages,
     mut health: Health,
     Leaving { stop, said }: Leaving,
 ) {
@@ -515,7 +515,7 @@ async fn poll(
                 link.sent.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(Event::Incoming(packet)) => ears.hear(packet).await,
+            Ok(Event::Incoming(packet)) => incoming.hear(packet).await,
             Ok(Event::Outgoing(_)) => {}
             Err(error) => {
                 // Without this line the client never publishes again after an acknowledgement out
@@ -567,13 +567,13 @@ async fn at(time: Option<Instant>) {
 
 /// Hands on what the broker says.
 #[derive(Debug)]
-struct Ears {
+struct IncomingMessages {
     inbox: mpsc::Sender<Received>,
     told_refusal: bool,
     told_flood: bool,
 }
 
-impl Ears {
+impl IncomingMessages {
     /// Waits for room, since much may come at once; but hardly, and never again once that was in
     /// vain, since the connection must go on.
     async fn hear(&mut self, packet: Incoming) {
@@ -1465,19 +1465,19 @@ mod tests {
     async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
         let packet = || Incoming::Publish(Publish::new("birth", QoS::AtMostOnce, "online"));
         let (inbox, received) = mpsc::channel(1);
-        let mut ears = Ears { inbox, told_refusal: false, told_flood: false };
-        ears.hear(packet()).await;
-        assert!(!ears.told_flood);
-        ears.hear(packet()).await;
-        assert!(ears.told_flood);
+        let mut incoming = IncomingMessages { inbox, told_refusal: false, told_flood: false };
+        incoming.hear(packet()).await;
+        assert!(!incoming.told_flood);
+        incoming.hear(packet()).await;
+        assert!(incoming.told_flood);
         // Once that is so, nothing waits for it any more.
         let before = Instant::now();
-        ears.hear(packet()).await;
+        incoming.hear(packet()).await;
         assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
-        ears.told_flood = false;
+        incoming.told_flood = false;
         drop(received);
-        ears.hear(packet()).await;
-        assert!(!ears.told_flood);
+        incoming.hear(packet()).await;
+        assert!(!incoming.told_flood);
     }
 
     /// What is retained may come all at once, and is handled meanwhile.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::config::{Parameter, parameters_list};
 use crate::status::{Board, Found, MeterState, Placement, ScanState};
 use crate::units::{self, UnitSystem};
-use meter::poll::{Attempt, Errand, PLACEMENT, Scanned, Step, Trigger};
+use meter::poll::{Attempt, Job, MeterHandle, PLACEMENT, Scanned, Step};
 use meter::reading::Reading;
 
 /// The registers that a search asks for: those of `kamstrup2mqtt scan`.
@@ -43,15 +43,15 @@ const BUSY: Refusal = Refusal(
 
 /// Begins with what was asked for.
 pub(super) fn act(board: &Board, action: Action, number: usize) -> Result<(), Refusal> {
-    let trigger = board.trigger(number).ok_or(NO_METER)?;
+    let handle = board.handle(number).ok_or(NO_METER)?;
     let state = || board.meters().into_iter().find(|meter| meter.number == number).ok_or(NO_METER);
     match action {
-        Action::Read => trigger.pull(),
-        Action::Place => place(board, &trigger, number)?,
-        Action::Scan => scan(board, &trigger, number, state()?.units)?,
+        Action::Read => handle.request_poll(),
+        Action::Place => place(board, &handle, number)?,
+        Action::Scan => scan(board, &handle, number, state()?.units)?,
         // What ended by itself meanwhile is no reason to end what came after it.
-        Action::StopPlacing if is_placing(&state()?) => trigger.halt(),
-        Action::StopScanning if is_scanning(&state()?) => trigger.halt(),
+        Action::StopPlacing if is_placing(&state()?) => handle.cancel(),
+        Action::StopScanning if is_scanning(&state()?) => handle.cancel(),
         Action::StopPlacing | Action::StopScanning => {}
     }
     Ok(())
@@ -65,7 +65,7 @@ fn is_scanning(meter: &MeterState) -> bool {
     meter.scan.as_ref().is_some_and(|scan| scan.running)
 }
 
-fn place(board: &Board, trigger: &Trigger, number: usize) -> Result<(), Refusal> {
+fn place(board: &Board, handle: &MeterHandle, number: usize) -> Result<(), Refusal> {
     let board = board.clone();
     let tell = move |step: Step<'_>| match step {
         Step::Taken => board.meter(number, |meter| {
@@ -83,7 +83,7 @@ fn place(board: &Board, trigger: &Trigger, number: usize) -> Result<(), Refusal>
         }),
         Step::Scanning(_) | Step::Scanned(_) => {}
     };
-    trigger.send(Errand::placement(tell)).map_err(|_| BUSY)
+    handle.send(Job::placement(tell)).map_err(|_| BUSY)
 }
 
 fn placed(placement: &mut Option<Placement>, attempt: Attempt) {
@@ -97,7 +97,7 @@ fn placed(placement: &mut Option<Placement>, attempt: Attempt) {
 
 fn scan(
     board: &Board,
-    trigger: &Trigger,
+    handle: &MeterHandle,
     number: usize,
     system: UnitSystem,
 ) -> Result<(), Refusal> {
@@ -126,7 +126,7 @@ fn scan(
         }),
         Step::Asked(_) => {}
     };
-    trigger.send(Errand::scan(registers, tell)).map_err(|_| BUSY)
+    handle.send(Job::scan(registers, tell)).map_err(|_| BUSY)
 }
 
 fn found(reading: &Reading, system: UnitSystem) -> Found {

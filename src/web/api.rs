@@ -335,7 +335,7 @@ pub(super) mod tests {
             MeterState::new(title.to_owned(), port, Duration::from_secs(300))
         };
         board.set_meters(vec![(0, meter("Kamstrup \"Meter\"")), (3, meter("Shed"))]);
-        board.set_triggers(vec![]);
+        board.set_handles(vec![]);
         advance(Duration::from_secs(7200)).await;
         let at = Instant::now();
         advance(Duration::from_secs(60)).await;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::Site;
-use super::desk::Desk;
+use super::blocking::BlockingJobs;
 use history::{Kept, MeterKey, Point, Reader, Trouble, Used};
 
 /// So many days are drawn.
@@ -63,7 +63,7 @@ pub(super) type Memories = Arc<Vec<(usize, Memory)>>;
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     known: Arc<Mutex<Option<(Moment, Memories)>>>,
-    desk: Desk,
+    jobs: BlockingJobs,
 }
 
 /// Another one has other readings, or may have.
@@ -76,9 +76,9 @@ struct Moment {
 }
 
 impl Cache {
-    /// The disk is read at this desk.
-    pub(super) fn new(desk: Desk) -> Self {
-        Self { known: Arc::default(), desk }
+    /// The disk is read through this.
+    pub(super) fn new(jobs: BlockingJobs) -> Self {
+        Self { known: Arc::default(), jobs }
     }
 
     /// What there is to draw at this time; nothing of a meter whose readings cannot be read, which
@@ -104,7 +104,7 @@ impl Cache {
         let keys = meters.into_iter().filter_map(|meter| Some((meter.number, meter.key?)));
         let keys: Vec<(usize, MeterKey)> = keys.collect();
         let now = now.clone();
-        let reading = self.desk.run(move || {
+        let reading = self.jobs.run(move || {
             let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, &now) {
                 Ok(memory) => Some((*number, memory)),
                 Err(trouble) => {
@@ -321,7 +321,7 @@ mod tests {
         board.meter(0, |meter| meter.key = Some(key));
         let (visitors, clock) = (Visitors::HomeAssistant, now as fn() -> ZonedDateTime);
         let site = Site { board: board.clone(), history: Some(reader), visitors, clock };
-        let cache = Cache::new(Desk::readings());
+        let cache = Cache::new(BlockingJobs::readings());
         let first = cache.look(&site, &now()).await;
         assert_eq!(first.len(), 1);
         assert!(Arc::ptr_eq(&first, &cache.look(&site, &now()).await));
@@ -339,7 +339,7 @@ mod tests {
     async fn without_a_history_nothing_is_drawn() {
         let (visitors, clock) = (Visitors::HomeAssistant, now as fn() -> ZonedDateTime);
         let site = Site { board: Board::default(), history: None, visitors, clock };
-        assert!(Cache::new(Desk::readings()).look(&site, &now()).await.is_empty());
+        assert!(Cache::new(BlockingJobs::readings()).look(&site, &now()).await.is_empty());
     }
 
     /// Readings are kept, and pages and answers are made of them, whatever time the clock says.

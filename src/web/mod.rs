@@ -5,12 +5,12 @@
 //! (`actions`). Others can reach its port, so `guard` says who may ask; and nobody can keep it busy:
 //! connections, requests and times are bounded.
 
+mod access;
 mod actions;
 mod api;
+mod blocking;
 mod chart;
-mod desk;
 mod events;
-mod guard;
 mod language;
 mod memory;
 mod metrics;
@@ -49,10 +49,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, info, warn};
 
+pub use self::access::Visitors;
 use self::actions::Action;
 use self::api::Now;
-use self::desk::{Busy, Desk};
-pub use self::guard::Visitors;
+use self::blocking::{BlockingJobs, Busy};
 use self::language::Language;
 use self::memory::Cache;
 use self::page::Look;
@@ -363,15 +363,15 @@ fn refusing() -> Router {
 struct Shared {
     memories: Cache,
     ports: Ports,
-    readings: Desk,
+    readings: BlockingJobs,
 }
 
 impl Shared {
     fn new() -> Self {
-        Self::by(Desk::readings(), Desk::ports())
+        Self::by(BlockingJobs::readings(), BlockingJobs::ports())
     }
 
-    fn by(readings: Desk, ports: Desk) -> Self {
+    fn by(readings: BlockingJobs, ports: BlockingJobs) -> Self {
         Self { memories: Cache::new(readings.clone()), ports: Ports::new(ports), readings }
     }
 }
@@ -439,9 +439,9 @@ async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    match guard::check(visitors, guest.peer, request.method(), request.headers()) {
+    match access::check(visitors, guest.peer, request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(guard::Refusal(status, words)) => with_headers(status, TEXT, words),
+        Err(access::Refusal(status, words)) => with_headers(status, TEXT, words),
     }
 }
 
@@ -637,7 +637,7 @@ mod tests {
     use super::*;
     use crate::http;
     use crate::status::{BrokerState, Found, LastPoll, LogLine, MeterState, Placement, ScanState};
-    use meter::poll::Trigger;
+    use meter::poll::MeterHandle;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -725,14 +725,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_asked_for_is_passed_on() {
         let site = site();
-        let trigger = Trigger::default();
-        site.board.set_triggers(vec![(7, trigger.clone())]);
+        let handle = MeterHandle::default();
+        site.board.set_handles(vec![(7, handle.clone())]);
         site.board.set_meters(vec![(7, meter("a"))]);
         let (address, _serving) = start(site).await;
         let read = post(address, "/read", "meter=7").await;
         assert!(read.starts_with("HTTP/1.1 303 "), "{read}");
         assert!(read.contains("\r\nlocation: ./\r\n"), "{read}");
-        timeout(PATIENCE, trigger.pulled()).await.unwrap();
+        timeout(PATIENCE, handle.poll_requested()).await.unwrap();
         for (path, form, status) in [
             ("/read", "meter=8", 404),
             ("/read", "", 400),
@@ -819,11 +819,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let site = past::tests::site(folder.path());
         let board = site.board.clone();
-        let triggers = [3, 4].map(|number| (number, Trigger::default()));
-        for (_, trigger) in &triggers {
-            trigger.take_errands();
+        let handles = [3, 4].map(|number| (number, MeterHandle::default()));
+        for (_, handle) in &handles {
+            handle.accept_jobs();
         }
-        board.set_triggers(triggers.to_vec());
+        board.set_handles(handles.to_vec());
         // So that the log is not empty.
         let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), "one".to_owned());
         board.log().add(LogLine { time, level: Level::ERROR, text });
@@ -881,7 +881,7 @@ mod tests {
             open.push(stream);
         }
         // And where nothing can be looked up.
-        let shared = Shared::by(Desk::closed(), Desk::closed());
+        let shared = Shared::by(BlockingJobs::closed(), BlockingJobs::closed());
         let (busy, _serving_too) = start_by(router_with(&site, shared)).await;
         for of in all.iter().filter(|(method, _)| method == "GET") {
             for address in [address, busy] {
@@ -1065,7 +1065,7 @@ mod tests {
         let site = past::tests::site(folder.path());
         let history = "/api/v1/history?meter=3&parameter=energy";
         let paths = ["/", "/part", "/api/v1/state", history, HEALTH, "/metrics"];
-        let by = async |readings: &Desk, ports: &Desk| {
+        let by = async |readings: &BlockingJobs, ports: &BlockingJobs| {
             let router = router_with(&site, Shared::by(readings.clone(), ports.clone()));
             let (address, _serving) = start_by(router).await;
             let mut all = Vec::new();
@@ -1074,7 +1074,8 @@ mod tests {
             }
             all
         };
-        let (readings, ports, none) = (Desk::readings(), Desk::ports(), Desk::closed());
+        let (readings, ports, none) =
+            (BlockingJobs::readings(), BlockingJobs::ports(), BlockingJobs::closed());
         assert_eq!(by(&readings, &ports).await, [200; 6]);
         assert_eq!(by(&none, &ports).await, [200, 200, 200, 503, 200, 200]);
         assert_eq!(by(&readings, &none).await, [503, 503, 503, 200, 200, 200]);

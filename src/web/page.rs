@@ -611,7 +611,7 @@ mod tests {
 
     use super::*;
     use history::{Point, Used};
-    use meter::client::Heard;
+    use meter::client::NoAnswer;
 
     fn texts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()
@@ -788,7 +788,7 @@ mod tests {
             asked: 12,
             hits: 9,
             hit,
-            heard: Some(Heard::OwnEcho),
+            heard: Some(NoAnswer::OwnEcho),
             left: Duration::from_secs(108),
             trouble: None,
         };

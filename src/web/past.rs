@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Site;
-use super::desk::Desk;
+use super::blocking::BlockingJobs;
 use crate::payload::exact;
 use history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
 
@@ -67,7 +67,11 @@ struct PointJson {
 }
 
 /// What was read of a value.
-pub(super) async fn answer(site: &Site, desk: &Desk, wanted: Wanted) -> Result<String, Refusal> {
+pub(super) async fn answer(
+    site: &Site,
+    jobs: &BlockingJobs,
+    wanted: Wanted,
+) -> Result<String, Refusal> {
     let now = (site.clock)();
     let meters = site.board.meters();
     let meter = meters.into_iter().find(|meter| meter.number == wanted.meter);
@@ -81,7 +85,7 @@ pub(super) async fn answer(site: &Site, desk: &Desk, wanted: Wanted) -> Result<S
     let reading = {
         let wanted = wanted.clone();
         // The disk may let it wait.
-        desk.run(move || read(&reader, &key, &wanted, (from, to), &now))
+        jobs.run(move || read(&reader, &key, &wanted, (from, to), &now))
     };
     let json = match reading.await {
         Ok(Ok(Some(json))) => json,
@@ -218,7 +222,8 @@ pub(super) mod tests {
         let site = site(folder.path());
         let mut shown = Vec::new();
         for step in [Step::Reading, Step::Hour, Step::Day] {
-            let json = answer(&site, &Desk::readings(), wanted(3, "energy", step)).await.unwrap();
+            let json =
+                answer(&site, &BlockingJobs::readings(), wanted(3, "energy", step)).await.unwrap();
             assert_eq!(faults("History", &json), [""; 0], "{json}");
             shown.push(json.replace("},", "},\n"));
         }
@@ -227,7 +232,7 @@ pub(super) mod tests {
             to: Some("2026-11-24T08:15:00Z".to_owned()),
             ..wanted(3, "temp1", Step::Reading)
         };
-        let json = answer(&site, &Desk::readings(), some).await.unwrap();
+        let json = answer(&site, &BlockingJobs::readings(), some).await.unwrap();
         assert_eq!(faults("History", &json), [""; 0], "{json}");
         shown.push(json);
         insta::assert_snapshot!(shown.join("\n"));
@@ -238,7 +243,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let site = site(folder.path());
         let status = async |site: &Site, wanted| {
-            answer(site, &Desk::readings(), wanted)
+            answer(site, &BlockingJobs::readings(), wanted)
                 .await
                 .map_or_else(|refusal| refusal.0.as_u16(), |_| 200)
         };
@@ -262,9 +267,9 @@ pub(super) mod tests {
             for step in [Step::Reading, Step::Hour, Step::Day] {
                 let (from, to) = (Some(times[from].clone()), Some(times[to].clone()));
                 let all = Wanted { from, to: to.clone(), ..wanted(3, "energy", step) };
-                answer(&site, &Desk::readings(), all).await.unwrap();
+                answer(&site, &BlockingJobs::readings(), all).await.unwrap();
                 let day = Wanted { to, ..wanted(3, "energy", step) };
-                answer(&site, &Desk::readings(), day).await.unwrap();
+                answer(&site, &BlockingJobs::readings(), day).await.unwrap();
             }
         }
     }

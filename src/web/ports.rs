@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::desk::{Busy, Desk};
+use super::blocking::{BlockingJobs, Busy};
 use super::events;
 use crate::status::{Board, PortInfo};
 use meter::transport::{self, LocalPort};
@@ -24,13 +24,13 @@ type Found = Arc<Vec<LocalPort>>;
 #[derive(Debug, Clone)]
 pub(super) struct Ports {
     known: Arc<Mutex<Option<(Instant, Found)>>>,
-    desk: Desk,
+    jobs: BlockingJobs,
 }
 
 impl Ports {
-    /// They are looked up at this desk.
-    pub(super) fn new(desk: Desk) -> Self {
-        Self { known: Arc::default(), desk }
+    /// They are looked up through this.
+    pub(super) fn new(jobs: BlockingJobs) -> Self {
+        Self { known: Arc::default(), jobs }
     }
 
     /// The ports that exist, and what each is used for.
@@ -48,7 +48,7 @@ impl Ports {
             return Ok(Arc::clone(found));
         }
         // A file system may hang, and this is the one thread that there is.
-        let found = Arc::new(self.desk.run(transport::local_ports).await??);
+        let found = Arc::new(self.jobs.run(transport::local_ports).await??);
         *known = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)
     }
@@ -85,7 +85,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_pages_look_once() {
-        let ports = Ports::new(Desk::ports());
+        let ports = Ports::new(BlockingJobs::ports());
         let first = ports.found().await.unwrap();
         assert!(Arc::ptr_eq(&first, &ports.found().await.unwrap()));
         advance(Duration::from_secs(1)).await;

@@ -7,6 +7,7 @@
     reason = "a test ends with a panic"
 )]
 
+mod addon;
 mod broker;
 mod certificates;
 mod encrypted;
@@ -18,7 +19,6 @@ mod page;
 mod ports;
 mod program;
 mod reload;
-mod resident;
 mod rsyslog;
 mod several;
 mod simulate;
@@ -382,7 +382,7 @@ async fn the_meters_own_units_are_announced_when_they_are_known() {
     assert!(place("homeassistant/sensor/kamstrup_energy/config") < place("kamstrup/energy"));
 }
 
-/// The beat is the wall clock's: after the first poll, at :00, :05, :10 and so on.
+/// The schedule is the wall clock's: after the first poll, at :00, :05, :10 and so on.
 #[tokio::test]
 async fn polls_keep_to_the_clock_on_the_wall() {
     let broker = Broker::start().await;

@@ -8,9 +8,9 @@ use simulator::{Behaviour, EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::addon::{ask, page_of};
 use crate::broker::Broker;
 use crate::program::{Program, binary};
-use crate::resident::{ask, page_of};
 use crate::subscriber::{Arrived, Subscriber};
 use crate::{config, example_meter, meter_on_tcp, patiently};
 

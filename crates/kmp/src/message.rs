@@ -27,8 +27,8 @@ pub trait Command {
     fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
 
     /// How well the answer fits this request rather than another one for the same things.
-    fn fit(&self, _answer: &Self::Answer) -> Fit {
-        Fit::Untold
+    fn answer_order(&self, _answer: &Self::Answer) -> AnswerOrder {
+        AnswerOrder::Undecidable
     }
 
     /// How many bytes of data an answer has at most, for working out how long it may take.
@@ -40,13 +40,13 @@ pub trait Command {
 /// No document promises that a meter keeps the order of a request, but every known one does. So a
 /// client that changes the order from request to request can tell a late answer to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
+pub enum AnswerOrder {
     /// All that must be there is, in the order of the request.
-    Follows,
+    InOrder,
     /// Fewer than two registers: there is no order to go by.
-    Untold,
+    Undecidable,
     /// All that must be there is, in another order.
-    OtherOrder,
+    Reordered,
     /// A register is missing that the meter is known to have.
     Incomplete,
 }
@@ -291,17 +291,17 @@ impl Command for GetRegister {
     const CID: Cid = Cid::GET_REGISTER;
     type Answer = Vec<RegisterValue>;
 
-    fn fit(&self, answer: &Vec<RegisterValue>) -> Fit {
+    fn answer_order(&self, answer: &Vec<RegisterValue>) -> AnswerOrder {
         let has = |register| answer.iter().any(|value| value.register == register);
         let mut asked = self.registers.iter();
         if !self.certain.iter().all(|register| has(*register)) {
-            Fit::Incomplete
+            AnswerOrder::Incomplete
         } else if answer.len() < 2 {
-            Fit::Untold
+            AnswerOrder::Undecidable
         } else if answer.iter().all(|value| asked.any(|register| *register == value.register)) {
-            Fit::Follows
+            AnswerOrder::InOrder
         } else {
-            Fit::OtherOrder
+            AnswerOrder::Reordered
         }
     }
 
@@ -453,17 +453,17 @@ mod tests {
     fn an_answer_fits_the_request_or_does_not() {
         let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
         let values = |ids: &[u16]| ids.iter().map(|&id| register_value(id, &[1])).collect();
-        let fit = |ids: &[u16]| command.fit(&values(ids));
-        assert_eq!(fit(&[60, 68, 74]), Fit::Follows);
-        assert_eq!(fit(&[60, 74]), Fit::Follows);
-        assert_eq!(fit(&[74]), Fit::Untold);
-        assert_eq!(fit(&[]), Fit::Untold);
-        assert_eq!(fit(&[68, 74, 60]), Fit::OtherOrder);
-        assert_eq!(fit(&[74, 68]), Fit::OtherOrder);
+        let fit = |ids: &[u16]| command.answer_order(&values(ids));
+        assert_eq!(fit(&[60, 68, 74]), AnswerOrder::InOrder);
+        assert_eq!(fit(&[60, 74]), AnswerOrder::InOrder);
+        assert_eq!(fit(&[74]), AnswerOrder::Undecidable);
+        assert_eq!(fit(&[]), AnswerOrder::Undecidable);
+        assert_eq!(fit(&[68, 74, 60]), AnswerOrder::Reordered);
+        assert_eq!(fit(&[74, 68]), AnswerOrder::Reordered);
         let command = command.clone().expecting(|register| register.get() == 68);
-        assert_eq!(command.fit(&values(&[60, 68])), Fit::Follows);
-        assert_eq!(command.fit(&values(&[60, 74])), Fit::Incomplete);
-        assert_eq!(command.fit(&values(&[])), Fit::Incomplete);
+        assert_eq!(command.answer_order(&values(&[60, 68])), AnswerOrder::InOrder);
+        assert_eq!(command.answer_order(&values(&[60, 74])), AnswerOrder::Incomplete);
+        assert_eq!(command.answer_order(&values(&[])), AnswerOrder::Incomplete);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::reading::Reading;
 
 /// What is remembered of a meter's registers.
 #[derive(Debug, Clone, Default)]
-pub struct Guard {
+pub struct Plausibility {
     known: BTreeMap<RegisterId, Known>,
 }
 
@@ -55,7 +55,7 @@ impl Shape {
 
 /// How a reading came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct ReadingQuality {
     /// Nothing damaged came with it.
     pub clean: bool,
     /// It may be a late answer to an earlier question.
@@ -140,7 +140,7 @@ const ROOM: i64 = 10;
 /// One of so many parts of a gauge is a small change.
 const PARTS: i64 = 8;
 
-impl Guard {
+impl Plausibility {
     /// Whether a register has been read.
     #[must_use]
     pub fn knows(&self, register: RegisterId) -> bool {
@@ -166,16 +166,16 @@ impl Guard {
 
     /// Whether a reading must be read again.
     #[must_use]
-    pub fn doubt(&self, reading: &Reading, circumstances: Circumstances) -> Option<Doubt> {
+    pub fn doubt(&self, reading: &Reading, quality: ReadingQuality) -> Option<Doubt> {
         let doubt = self.doubt_value(reading);
         if doubt.as_ref().is_some_and(Doubt::is_change) {
             return doubt;
         }
-        if circumstances.may_be_late {
+        if quality.may_be_late {
             return Some(Doubt::MayBeLate);
         }
         let is_new = !self.known.contains_key(&reading.register);
-        doubt.or_else(|| (is_new && !circumstances.clean).then_some(Doubt::Noisy))
+        doubt.or_else(|| (is_new && !quality.clean).then_some(Doubt::Noisy))
     }
 
     /// Whether the value itself must be read again, however it came.
@@ -363,123 +363,123 @@ mod tests {
         reading(86, Unit::CELSIUS, -2, &hundredths.to_be_bytes())
     }
 
-    const GOOD: Circumstances = Circumstances { clean: true, may_be_late: false };
+    const GOOD: ReadingQuality = ReadingQuality { clean: true, may_be_late: false };
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn words(guard: &Guard, reading: &Reading) -> String {
-        guard.doubt(reading, GOOD).map_or_else(String::new, |doubt| doubt.to_string())
+    fn words(plausibility: &Plausibility, reading: &Reading) -> String {
+        plausibility.doubt(reading, GOOD).map_or_else(String::new, |doubt| doubt.to_string())
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_reading_is_doubted_on_a_noisy_line_only() {
-        let guard = Guard::default();
-        assert_eq!(guard.doubt(&energy(5), GOOD), None);
-        let noisy = Circumstances { clean: false, ..GOOD };
-        assert_eq!(guard.doubt(&energy(5), noisy), Some(Doubt::Noisy));
+        let plausibility = Plausibility::default();
+        assert_eq!(plausibility.doubt(&energy(5), GOOD), None);
+        let noisy = ReadingQuality { clean: false, ..GOOD };
+        assert_eq!(plausibility.doubt(&energy(5), noisy), Some(Doubt::Noisy));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_may_be_late_is_doubted_always() {
-        let mut guard = Guard::default();
-        guard.accept(&energy(5));
-        let late = Circumstances { may_be_late: true, ..GOOD };
-        assert_eq!(guard.doubt(&energy(5), late), Some(Doubt::MayBeLate));
+        let mut plausibility = Plausibility::default();
+        plausibility.accept(&energy(5));
+        let late = ReadingQuality { may_be_late: true, ..GOOD };
+        assert_eq!(plausibility.doubt(&energy(5), late), Some(Doubt::MayBeLate));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_counter_does_not_fall_and_rises_only_so_fast() {
-        let mut guard = Guard::default();
-        guard.accept(&energy(1000));
+        let mut plausibility = Plausibility::default();
+        plausibility.accept(&energy(1000));
         tokio::time::advance(HOUR).await;
-        assert_eq!(words(&guard, &energy(1000)), "");
-        assert_eq!(words(&guard, &energy(1101)), "");
-        assert_eq!(words(&guard, &energy(1103)), "was 1000 and is 1103: it rose very fast");
+        assert_eq!(words(&plausibility, &energy(1000)), "");
+        assert_eq!(words(&plausibility, &energy(1101)), "");
+        assert_eq!(words(&plausibility, &energy(1103)), "was 1000 and is 1103: it rose very fast");
         assert_eq!(
-            words(&guard, &energy(999)),
+            words(&plausibility, &energy(999)),
             "was 1000 and is 999: the value before was too high"
         );
-        assert_eq!(words(&guard, &energy(400)), "was 1000 and is 400: it was reset");
+        assert_eq!(words(&plausibility, &energy(400)), "was 1000 and is 400: it was reset");
         // Once it was true, it is no surprise any more.
-        guard.accept_confirmed(&energy(1300));
+        plausibility.accept_confirmed(&energy(1300));
         tokio::time::advance(HOUR).await;
-        assert_eq!(words(&guard, &energy(4000)), "");
-        assert_ne!(words(&guard, &energy(5000)), "");
+        assert_eq!(words(&plausibility, &energy(4000)), "");
+        assert_ne!(words(&plausibility, &energy(5000)), "");
     }
 
     /// Two wrong readings that agree make room only until the true one comes.
     #[tokio::test(start_paused = true)]
     async fn a_counter_that_fell_again_has_the_usual_bound() {
-        let mut guard = Guard::default();
+        let mut plausibility = Plausibility::default();
         for (value, is_doubted) in [(1000, false), (900_000, true), (1001, true), (900_000, true)] {
             tokio::time::advance(HOUR).await;
-            assert_eq!(guard.doubt(&energy(value), GOOD).is_some(), is_doubted, "{value}");
-            guard.accept_confirmed(&energy(value));
+            assert_eq!(plausibility.doubt(&energy(value), GOOD).is_some(), is_doubted, "{value}");
+            plausibility.accept_confirmed(&energy(value));
         }
     }
 
     /// What passes by itself makes no room for more.
     #[tokio::test(start_paused = true)]
     async fn a_counter_that_rises_too_fast_by_little_does_not_widen_the_bound() {
-        let mut guard = Guard::default();
-        guard.accept(&energy(1000));
+        let mut plausibility = Plausibility::default();
+        plausibility.accept(&energy(1000));
         for number in 1..10 {
             tokio::time::advance(HOUR).await;
             let next = energy(1000 + 100 * number);
-            assert_eq!(words(&guard, &next), "");
-            guard.accept(&next);
-            assert_ne!(words(&guard, &energy(1000 + 100 * number + 4)), "");
+            assert_eq!(words(&plausibility, &next), "");
+            plausibility.accept(&next);
+            assert_ne!(words(&plausibility, &energy(1000 + 100 * number + 4)), "");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_gauge_goes_as_it_likes_and_keeps_its_shape() {
-        let mut guard = Guard::default();
-        guard.accept(&celsius(6_000));
-        assert_eq!(words(&guard, &celsius(1)), "");
+        let mut plausibility = Plausibility::default();
+        plausibility.accept(&celsius(6_000));
+        assert_eq!(words(&plausibility, &celsius(1)), "");
         let other = reading(86, Unit::CELSIUS, -1, &[0, 1]);
         assert_eq!(
-            words(&guard, &other),
+            words(&plausibility, &other),
             "came as 2 bytes in °C by 10^-2 before and comes as 2 bytes in °C by 10^-1 now"
         );
-        assert_ne!(words(&guard, &reading(86, Unit::KELVIN, -2, &[0, 1])), "");
-        assert_ne!(words(&guard, &reading(86, Unit::CELSIUS, -2, &[0, 0, 0, 1])), "");
+        assert_ne!(words(&plausibility, &reading(86, Unit::KELVIN, -2, &[0, 1])), "");
+        assert_ne!(words(&plausibility, &reading(86, Unit::CELSIUS, -2, &[0, 0, 0, 1])), "");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_gauge_is_doubted_where_no_house_has_it() {
-        let mut guard = Guard::default();
+        let mut plausibility = Plausibility::default();
         let kilowatts = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
-        assert_eq!(words(&guard, &kilowatts(1000)), "");
-        assert_eq!(words(&guard, &kilowatts(1001)), "is 100.1, which is a lot");
-        assert_eq!(words(&guard, &celsius(20_001)), "is 200.01, which is a lot");
+        assert_eq!(words(&plausibility, &kilowatts(1000)), "");
+        assert_eq!(words(&plausibility, &kilowatts(1001)), "is 100.1, which is a lot");
+        assert_eq!(words(&plausibility, &celsius(20_001)), "is 200.01, which is a lot");
         let flow = |litres: u32| reading(74, Unit::LITRE_PER_HOUR, 0, &litres.to_be_bytes());
-        assert_eq!(words(&guard, &flow(10_000)), "");
-        assert_ne!(words(&guard, &flow(10_001)), "");
+        assert_eq!(words(&plausibility, &flow(10_000)), "");
+        assert_ne!(words(&plausibility, &flow(10_001)), "");
         // A large house; and one that had more still.
-        guard.accept_confirmed(&kilowatts(4_000));
-        guard.accept(&kilowatts(10));
-        assert_eq!(words(&guard, &kilowatts(40_000)), "");
-        assert_ne!(words(&guard, &kilowatts(40_001)), "");
+        plausibility.accept_confirmed(&kilowatts(4_000));
+        plausibility.accept(&kilowatts(10));
+        assert_eq!(words(&plausibility, &kilowatts(40_000)), "");
+        assert_ne!(words(&plausibility, &kilowatts(40_001)), "");
         // Nothing happened to the meter.
-        assert!(!guard.doubt(&kilowatts(40_001), GOOD).unwrap().is_change());
+        assert!(!plausibility.doubt(&kilowatts(40_001), GOOD).unwrap().is_change());
         // What has no bounds: the number of a program.
-        assert_eq!(words(&guard, &reading(98, Unit::NUMBER, 0, &[0xFF; 4])), "");
+        assert_eq!(words(&plausibility, &reading(98, Unit::NUMBER, 0, &[0xFF; 4])), "");
     }
 
     /// A code, a date, a serial number: hardly ever another one.
     #[tokio::test(start_paused = true)]
     async fn what_hardly_ever_changes_is_read_again_when_it_does() {
-        let mut guard = Guard::default();
+        let mut plausibility = Plausibility::default();
         let code = |code: u16| reading(99, Unit::NUMBER, 0, &code.to_be_bytes());
         let date = |digits: u32| reading(123, Unit::DATE_YYMMDD, 0, &digits.to_be_bytes());
-        assert_eq!(guard.doubt(&code(8), GOOD), None, "nothing is known yet");
-        guard.accept(&code(0));
-        guard.accept(&date(260_101));
-        assert_eq!(words(&guard, &code(0)), "");
-        assert_eq!(words(&guard, &code(8)), "was 0 and is 8");
-        assert_eq!(words(&guard, &date(260_102)), "was 2026-01-01 and is 2026-01-02");
-        let doubt = guard.doubt(&code(8), GOOD).unwrap();
+        assert_eq!(plausibility.doubt(&code(8), GOOD), None, "nothing is known yet");
+        plausibility.accept(&code(0));
+        plausibility.accept(&date(260_101));
+        assert_eq!(words(&plausibility, &code(0)), "");
+        assert_eq!(words(&plausibility, &code(8)), "was 0 and is 8");
+        assert_eq!(words(&plausibility, &date(260_102)), "was 2026-01-01 and is 2026-01-02");
+        let doubt = plausibility.doubt(&code(8), GOOD).unwrap();
         assert!(!doubt.is_change());
         assert!(agree(&code(8), &code(8), &doubt) && !agree(&code(8), &code(9), &doubt));
     }

@@ -14,7 +14,8 @@
 use kmp::datalink::{self, Address, Cid, Packet, PacketError};
 use kmp::frame::{self, Damage, Decoder, Direction, Event};
 use kmp::message::{
-    self, AnswerError, Command, Fit, GetRegister, GetSerialNo, GetType, Request, RequestError,
+    self, AnswerError, AnswerOrder, Command, GetRegister, GetSerialNo, GetType, Request,
+    RequestError,
 };
 use kmp::number::{self, NumberError, SignExponent};
 use kmp::register::RegisterId;
@@ -253,13 +254,13 @@ fn registers(data: &[u8]) {
         meaning(value);
     }
     if values.len() < 2 {
-        assert_eq!(command.fit(&values), Fit::Untold);
+        assert_eq!(command.answer_order(&values), AnswerOrder::Undecidable);
     } else {
-        assert_eq!(command.fit(&values), Fit::Follows);
+        assert_eq!(command.answer_order(&values), AnswerOrder::InOrder);
         let turned: Vec<_> = asked.iter().rev().copied().collect();
         let turned = GetRegister::new(&turned).unwrap();
         assert_eq!(turned.parse_answer(data).as_ref(), Ok(&values));
-        assert_eq!(turned.fit(&values), Fit::OtherOrder);
+        assert_eq!(turned.answer_order(&values), AnswerOrder::Reordered);
         let fewer = GetRegister::new(&asked[1..]).unwrap();
         let register = asked[0];
         assert_eq!(fewer.parse_answer(data), Err(AnswerError::NotAsked { register }));
@@ -267,7 +268,10 @@ fn registers(data: &[u8]) {
     let another = (0..=9).map(RegisterId::new).find(|id| !asked.contains(id)).unwrap();
     if let Ok(more) = GetRegister::new(&[&asked[..], &[another]].concat()) {
         assert_eq!(more.parse_answer(data).as_ref(), Ok(&values));
-        assert_eq!(more.expecting(|id| id == another).fit(&values), Fit::Incomplete);
+        assert_eq!(
+            more.expecting(|id| id == another).answer_order(&values),
+            AnswerOrder::Incomplete
+        );
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use kmp::datalink::{self, Address, Cid, PacketError};
 use kmp::frame::{Damage, Decoder, Direction, Event};
-use kmp::message::{self, AnswerError, Command, Fit};
+use kmp::message::{self, AnswerError, AnswerOrder, Command};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -45,7 +45,7 @@ const FRAME_OVERHEAD: usize = 6;
 pub enum RequestError {
     /// Nothing that counts came before the deadline.
     #[error("{0}")]
-    NoAnswer(Heard),
+    NoAnswer(NoAnswer),
     /// The port or the connection ended.
     #[error("the connection to the meter broke: {0}")]
     Broken(#[source] io::Error),
@@ -56,7 +56,7 @@ pub enum RequestError {
 
 /// What came instead of an answer; the most telling thing wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Heard {
+pub enum NoAnswer {
     /// Not one byte.
     Nothing,
     /// Only what was sent: the head works, the meter is silent.
@@ -71,7 +71,7 @@ pub enum Heard {
     OtherOrder,
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "no answer at all",
@@ -87,7 +87,7 @@ impl fmt::Display for Heard {
 /// What requests have left behind on the line, which outlives the stream: a serial server may hand
 /// the late answer to one poll to the next one.
 #[derive(Debug, Clone, Copy)]
-pub struct Aftermath {
+pub struct LineState {
     /// When the meter listens again.
     rest_until: Option<Instant>,
     /// Whether an answer may still come that nobody waits for any more.
@@ -114,7 +114,7 @@ enum Order {
 const OWN_ORDER: u8 = 2;
 
 /// Of a line of which nothing is known.
-impl Default for Aftermath {
+impl Default for LineState {
     fn default() -> Self {
         Self { rest_until: None, doubtful: true, order: Order::Unknown, misordered: 0 }
     }
@@ -198,7 +198,7 @@ pub struct Meter<S> {
     decoder: Decoder,
     /// Set as if failed before a request and put right after it, so that a request whose future was
     /// dropped counts as failed.
-    aftermath: Aftermath,
+    line_state: LineState,
     /// Whether the line was quiet once since the stream was opened. From then on all that comes is
     /// seen, and resting is enough.
     settled: bool,
@@ -214,16 +214,16 @@ pub struct Meter<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// A heat meter behind a stream that has just been opened.
-    pub fn new(stream: S, line: Line, aftermath: Aftermath) -> Self {
+    pub fn new(stream: S, line: Line, line_state: LineState) -> Self {
         let decoder = Decoder::new();
         let address = Address::HEAT_METER;
-        let doubtful = aftermath.doubtful;
+        let doubtful = line_state.doubtful;
         Self {
             stream,
             line,
             address,
             decoder,
-            aftermath,
+            line_state,
             settled: false,
             last: LastAnswer { clean: true, told: false },
             doubtful,
@@ -241,14 +241,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
 
     /// Forgets in which order this meter answers: it is another one.
     pub fn forget_order(&mut self) {
-        self.aftermath.order = Order::Unknown;
-        self.aftermath.misordered = 0;
+        self.line_state.order = Order::Unknown;
+        self.line_state.misordered = 0;
     }
 
     /// What is to be known when the stream is opened again.
     #[must_use]
-    pub fn aftermath(&self) -> Aftermath {
-        self.aftermath
+    pub fn line_state(&self) -> LineState {
+        self.line_state
     }
 
     /// Whether nothing damaged or foreign came while the last request was made and answered. On a
@@ -280,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// After a request without an answer lets the line rest from its last byte on, rather than from
     /// now: for one that is made again and again, where nothing depends on a single one.
     pub fn rest_from_last_byte(&mut self) {
-        self.aftermath.rest_until = self.traffic.awake_until;
+        self.line_state.rest_until = self.traffic.awake_until;
     }
 
     /// Whether the last answer may be a late one to a request before this stream was opened: such
@@ -299,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
 
     /// Notes that answers contradict each other: late ones are on their way.
     pub fn distrust(&mut self) {
-        self.aftermath.doubtful = true;
+        self.line_state.doubtful = true;
     }
 
     /// Makes a request, up to `tries` times, until it is answered.
@@ -321,9 +321,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             self.rest(stop).await?;
             left = left.saturating_sub(1);
             let result = self.exchange(command).await;
-            misordered &= matches!(result, Err(RequestError::NoAnswer(Heard::OtherOrder)));
-            let is_silent =
-                matches!(result, Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)));
+            misordered &= matches!(result, Err(RequestError::NoAnswer(NoAnswer::OtherOrder)));
+            let is_silent = matches!(
+                result,
+                Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho))
+            );
             self.silences = self.silences.saturating_add(is_silent.into());
             match result {
                 Err(RequestError::NoAnswer(heard)) if left > 0 => {
@@ -334,13 +336,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                     if let Err(error) = &result {
                         debug!("{}: {error}", C::CID);
                     }
-                    self.aftermath.misordered = match (misordered, &result) {
-                        (true, _) => self.aftermath.misordered.saturating_add(1),
+                    self.line_state.misordered = match (misordered, &result) {
+                        (true, _) => self.line_state.misordered.saturating_add(1),
                         (false, Ok(_)) if self.last.told => 0,
-                        (false, _) => self.aftermath.misordered,
+                        (false, _) => self.line_state.misordered,
                     };
-                    if self.aftermath.misordered >= OWN_ORDER {
-                        self.aftermath.order = Order::Own;
+                    if self.line_state.misordered >= OWN_ORDER {
+                        self.line_state.order = Order::Own;
                     }
                     return result;
                 }
@@ -349,14 +351,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     }
 
     async fn rest(&mut self, stop: &CancellationToken) -> Result<(), RequestError> {
-        let until = self.aftermath.rest_until.unwrap_or_else(Instant::now);
+        let until = self.line_state.rest_until.unwrap_or_else(Instant::now);
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(RequestError::Stopping),
             () = tokio::time::sleep_until(until) => {}
         }
         if !self.settled {
-            if self.aftermath.doubtful || self.careful || self.aftermath.order == Order::Own {
+            if self.line_state.doubtful || self.careful || self.line_state.order == Order::Own {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return Err(RequestError::Stopping),
@@ -364,7 +366,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 }
             }
             self.settled = true;
-            self.aftermath.doubtful = false;
+            self.line_state.doubtful = false;
         }
         Ok(())
     }
@@ -396,8 +398,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let request = message::emit_request(self.address, command);
         let begins = self.line.time_for(request.len()).saturating_add(self.line.patience());
         let rest_until = Instant::now().checked_add(begins);
-        let doubtful = self.aftermath.doubtful;
-        self.aftermath = Aftermath { rest_until, doubtful: true, ..self.aftermath };
+        let doubtful = self.line_state.doubtful;
+        self.line_state = LineState { rest_until, doubtful: true, ..self.line_state };
         debug!("to the meter: {}: {}", Hex(&request), trace::request_meaning(&request));
         self.traffic.request(request.len(), self.line.time_for(request.len()));
         // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
@@ -418,7 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             Err(_) => (THINKING, true),
         };
         let rest_until = Instant::now().checked_add(rest);
-        self.aftermath = Aftermath { rest_until, doubtful, ..self.aftermath };
+        self.line_state = LineState { rest_until, doubtful, ..self.line_state };
         result
     }
 
@@ -429,7 +431,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         ends_by: Instant,
         trace: &mut Trace,
     ) -> Result<C::Answer, RequestError> {
-        let mut heard = Heard::Nothing;
+        let mut heard = NoAnswer::Nothing;
         let mut buffer = [0; 256];
         loop {
             let begun = self.decoder.inside() == Some(Direction::FromMeter);
@@ -437,7 +439,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             let read = timeout_at(deadline, self.stream.read(&mut buffer)).await;
             let Ok(read) = read else {
                 // An answer that breaks off is no silence.
-                let heard = if begun { heard.max(Heard::Damaged) } else { heard };
+                let heard = if begun { heard.max(NoAnswer::Damaged) } else { heard };
                 self.traffic.damaged = self.traffic.damaged.saturating_add(u64::from(begun));
                 return Err(RequestError::NoAnswer(heard));
             };
@@ -461,22 +463,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 match self.judge(command, &event) {
                     Ok(answer) => {
                         trace.show_event(&self.decoder, trace::meaning(&event, None));
-                        self.last.clean &= !noise && heard < Heard::Noise;
+                        self.last.clean &= !noise && heard < NoAnswer::Noise;
                         return Ok(answer);
                     }
                     Err(verdict) => {
                         let meaning = trace::meaning(&event, Some(&verdict));
                         trace.show_event(&self.decoder, meaning);
-                        let damaged = u64::from(verdict.heard() == Heard::Damaged);
+                        let damaged = u64::from(verdict.heard() == NoAnswer::Damaged);
                         self.traffic.damaged = self.traffic.damaged.saturating_add(damaged);
                         heard = heard.max(verdict.heard());
                     }
                 }
             }
             if noise {
-                heard = heard.max(Heard::Noise);
+                heard = heard.max(NoAnswer::Noise);
             }
-            self.last.clean &= heard < Heard::Noise;
+            self.last.clean &= heard < NoAnswer::Noise;
         }
     }
 
@@ -499,14 +501,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             return Err(Verdict::OtherCommand(packet.cid));
         }
         let answer = command.parse_answer(packet.data)?;
-        match (command.fit(&answer), self.aftermath.order) {
-            (Fit::Incomplete, _) => return Err(Verdict::Incomplete),
-            (Fit::OtherOrder, Order::Followed) => return Err(Verdict::OtherOrder),
-            (Fit::Follows, Order::Unknown) => self.aftermath.order = Order::Followed,
-            (Fit::Follows | Fit::Untold | Fit::OtherOrder, _) => {}
+        match (command.answer_order(&answer), self.line_state.order) {
+            (AnswerOrder::Incomplete, _) => return Err(Verdict::Incomplete),
+            (AnswerOrder::Reordered, Order::Followed) => return Err(Verdict::OtherOrder),
+            (AnswerOrder::InOrder, Order::Unknown) => self.line_state.order = Order::Followed,
+            (AnswerOrder::InOrder | AnswerOrder::Undecidable | AnswerOrder::Reordered, _) => {}
         }
-        self.last.told =
-            command.fit(&answer) == Fit::Follows && self.aftermath.order == Order::Followed;
+        self.last.told = command.answer_order(&answer) == AnswerOrder::InOrder
+            && self.line_state.order == Order::Followed;
         Ok(answer)
     }
 
@@ -589,16 +591,16 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn heard(&self) -> Heard {
+    fn heard(&self) -> NoAnswer {
         match self {
-            Self::Echo => Heard::OwnEcho,
-            Self::Ack => Heard::Noise,
-            Self::Damaged(_) | Self::Packet(_) => Heard::Damaged,
+            Self::Echo => NoAnswer::OwnEcho,
+            Self::Ack => NoAnswer::Noise,
+            Self::Damaged(_) | Self::Packet(_) => NoAnswer::Damaged,
             Self::OtherAddress(_)
             | Self::OtherCommand(_)
             | Self::OtherAnswer(_)
-            | Self::Incomplete => Heard::Foreign,
-            Self::OtherOrder => Heard::OtherOrder,
+            | Self::Incomplete => NoAnswer::Foreign,
+            Self::OtherOrder => NoAnswer::OtherOrder,
         }
     }
 }
@@ -616,8 +618,8 @@ mod tests {
 
     const LINE: Line = Line::new(1200);
 
-    const CLEAN: Aftermath =
-        Aftermath { rest_until: None, doubtful: false, order: Order::Unknown, misordered: 0 };
+    const CLEAN: LineState =
+        LineState { rest_until: None, doubtful: false, order: Order::Unknown, misordered: 0 };
 
     fn pair() -> (Meter<DuplexStream>, DuplexStream) {
         let (near, far) = duplex(1024);
@@ -653,7 +655,7 @@ mod tests {
     type Script = Vec<(u64, Vec<u8>)>;
 
     /// Asks for register 60 of a meter that does for each try what the script says.
-    async fn scripted(scripts: Vec<Script>) -> (Result<u8, Heard>, usize) {
+    async fn scripted(scripts: Vec<Script>) -> (Result<u8, NoAnswer>, usize) {
         let (mut meter, mut far) = pair();
         let far = tokio::spawn(async move {
             let mut requests = 0;
@@ -755,7 +757,7 @@ mod tests {
     async fn the_log_of_bad_answers() {
         let (log, _logging) = logging::capture::lines();
         let (mut meter, mut far) = pair();
-        meter.aftermath.doubtful = true;
+        meter.line_state.doubtful = true;
         let commands = [60, 80, 4000].map(RegisterId::new);
         let command = GetRegister::new(&commands).unwrap();
         let server = async {
@@ -833,7 +835,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_costs_three_tries_with_rests_between() {
         let started = Instant::now();
-        assert_eq!(scripted(vec![]).await, (Err(Heard::Nothing), 3));
+        assert_eq!(scripted(vec![]).await, (Err(NoAnswer::Nothing), 3));
         // 9 bytes out, 1.6 s to think and 0.25 s of slack, three times; 1.6 s of rest, twice.
         let expected = (LINE.time_for(9) + THINKING + SLACK) * 3 + THINKING * 2;
         assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
@@ -843,11 +845,11 @@ mod tests {
     async fn says_what_came_instead() {
         let echo = message::emit_request(Address::HEAT_METER, &ask(60));
         let all = |bytes: Vec<u8>| vec![vec![(0, bytes)]; 3];
-        assert_eq!(scripted(all(echo)).await, (Err(Heard::OwnEcho), 3));
-        assert_eq!(scripted(all(vec![0x00])).await, (Err(Heard::Nothing), 3));
-        assert_eq!(scripted(all(vec![0x55])).await, (Err(Heard::Noise), 3));
-        assert_eq!(scripted(all(vec![0x40, 0x06])).await, (Err(Heard::Damaged), 3));
-        assert_eq!(scripted(all(answer(68, 1))).await, (Err(Heard::Foreign), 3));
+        assert_eq!(scripted(all(echo)).await, (Err(NoAnswer::OwnEcho), 3));
+        assert_eq!(scripted(all(vec![0x00])).await, (Err(NoAnswer::Nothing), 3));
+        assert_eq!(scripted(all(vec![0x55])).await, (Err(NoAnswer::Noise), 3));
+        assert_eq!(scripted(all(vec![0x40, 0x06])).await, (Err(NoAnswer::Damaged), 3));
+        assert_eq!(scripted(all(answer(68, 1))).await, (Err(NoAnswer::Foreign), 3));
     }
 
     #[tokio::test(start_paused = true)]
@@ -882,11 +884,11 @@ mod tests {
         let command = ask(60);
         let (mut meter, far) = pair();
         assert!(meter.request(&command, Tries::One, &stop).await.is_err());
-        let aftermath = meter.aftermath();
+        let line_state = meter.line_state();
         drop((meter, far));
         for delay in [0, 5, 20, 100, 240] {
             let (near, mut far) = duplex(1024);
-            let mut meter = Meter::new(near, LINE, aftermath);
+            let mut meter = Meter::new(near, LINE, line_state);
             let server = async {
                 tokio::time::sleep(Duration::from_millis(delay)).await;
                 // Until the line has rested nothing is read; the answer lies there.
@@ -896,7 +898,7 @@ mod tests {
             };
             let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
             assert_eq!(result.unwrap()[0].mantissa(), [2], "{delay} ms");
-            assert!(!meter.aftermath().doubtful, "all is well again");
+            assert!(!meter.line_state().doubtful, "all is well again");
         }
     }
 
@@ -965,12 +967,12 @@ mod tests {
             // At the start nothing is known; after a failure, a late answer may be on its way.
             let (mut meter, far) = pair();
             assert_eq!(identify(&mut meter, cid).await, None);
-            let failed = meter.aftermath();
+            let failed = meter.line_state();
             drop((meter, far));
-            for aftermath in [Aftermath::default(), failed] {
+            for line_state in [LineState::default(), failed] {
                 for delay in [0, 5, 20, 100, 240] {
                     let (near, mut far) = duplex(1024);
-                    let mut meter = Meter::new(near, LINE, aftermath);
+                    let mut meter = Meter::new(near, LINE, line_state);
                     let server = async {
                         tokio::time::sleep(Duration::from_millis(delay)).await;
                         far.write_all(&packet(0x3F, cid, &before)).await.unwrap();
@@ -1053,7 +1055,7 @@ mod tests {
             let (result, ()) = tokio::join!(meter.request(&command, Tries::Three, &stop), server);
             assert!(matches!(result, Err(RequestError::Broken(_))), "{cut}: {result:?}");
             assert!(started.elapsed() < Duration::from_millis(5), "at once");
-            assert!(meter.aftermath().doubtful);
+            assert!(meter.line_state().doubtful);
         }
     }
 
@@ -1141,14 +1143,14 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
-        let mut meter = Meter::new(near, LINE, Aftermath::default());
+        let mut meter = Meter::new(near, LINE, LineState::default());
         let stop = CancellationToken::new();
         let command = ask(60);
         let asking = meter.request(&command, Tries::One, &stop);
         let mut byte = [0];
         let (result, heard) = tokio::join!(asking, hear.read_exact(&mut byte));
         heard.unwrap();
-        assert!(matches!(result, Err(RequestError::NoAnswer(Heard::Noise))), "{result:?}");
+        assert!(matches!(result, Err(RequestError::NoAnswer(NoAnswer::Noise))), "{result:?}");
         drop(meter);
         noise.abort();
     }

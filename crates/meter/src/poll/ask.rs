@@ -13,11 +13,11 @@ use super::Plan;
 use super::identify::{Owner, identify, judge, question, recognize};
 use super::memory::{ABSENCE, ANCHORS, Absence, Memory, RECOGNITION, Recognition};
 use super::outcome::{PollError, Polled};
-use crate::client::{Heard, Meter, RequestError, Tries};
+use crate::client::{Meter, NoAnswer, RequestError, Tries};
 use crate::condition::{self, Condition};
 use crate::consistency::{RELATED, Relation};
 use crate::identity::SERIAL;
-use crate::plausibility::{self, Circumstances, Doubt};
+use crate::plausibility::{self, Doubt, ReadingQuality};
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, Stream};
 
@@ -70,7 +70,7 @@ pub(super) async fn poll<O: Open>(
         }
         match opened {
             Ok(stream) => {
-                let meter = Meter::new(stream, plan.line, memory.aftermath);
+                let meter = Meter::new(stream, plan.line, memory.line_state);
                 let mut meter = meter.carefully(alone).counting(memory.traffic);
                 let registers = &plan.registers;
                 let is_last = connection > 0;
@@ -151,10 +151,11 @@ fn requests(registers: &[RegisterId], polled: &mut Polled, memory: &Memory) -> G
             wanted.insert(0, SERIAL);
         }
     }
-    wanted.extend(memory.company(&wanted));
+    wanted.extend(memory.padding(&wanted));
     // That the meter does not have a register shows only in an answer with others.
-    if !wanted.iter().any(|register| memory.guard.knows(*register)) {
-        let known = memory.guard.shortest().into_iter().filter(|register| *register != SERIAL);
+    if !wanted.iter().any(|register| memory.plausibility.knows(*register)) {
+        let known =
+            memory.plausibility.shortest().into_iter().filter(|register| *register != SERIAL);
         wanted.extend(known.take(ANCHORS));
     }
     // One that may silence the meter is asked for last, and alone.
@@ -177,7 +178,7 @@ fn spread(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group>
     let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];
     let is_counter =
         |register: &RegisterId| register.info().is_some_and(|info| info.kind == Kind::Counter);
-    let rank = |register: &RegisterId| match memory.guard.knows(*register) {
+    let rank = |register: &RegisterId| match memory.plausibility.knows(*register) {
         true if is_counter(register) => 0,
         _ if RELATED.contains(register) => 1,
         true => 2,
@@ -256,7 +257,7 @@ pub(super) fn leave(mut meter: Meter<Box<dyn Stream>>, polled: &Polled, memory: 
     if meter.take_silence() {
         memory.recognition = Recognition::Uncertain;
     }
-    (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
+    (memory.line_state, memory.traffic) = (meter.line_state(), meter.traffic());
 }
 
 impl Group {
@@ -363,16 +364,16 @@ pub(super) async fn read_all(
 ) {
     // A meter that was silent the last time mostly still is, so this costs little; but it may have
     // been silenced by one register, so it is not this that it is asked for first.
-    if memory.in_vain {
+    if memory.last_poll_failed {
         match meter.request(&GetSerialNo, Tries::One, stop).await {
             Ok(serial) => {
-                memory.in_vain = false;
+                memory.last_poll_failed = false;
                 if memory.is_foreign(serial) {
                     polled.suspect = true;
                     return;
                 }
             }
-            Err(RequestError::NoAnswer(heard)) if memory.others_wait => {
+            Err(RequestError::NoAnswer(heard)) if memory.port_contended => {
                 polled.trouble = Some(PollError::Meter(heard));
                 return;
             }
@@ -382,15 +383,15 @@ pub(super) async fn read_all(
     while let Some(group) = groups.pop_front() {
         let Some(command) = memory.command(&group.registers) else { continue };
         // Of a half, what fails by chance is only halved once more.
-        let once =
-            memory.in_vain || (group.halved && (memory.thrifty || group.registers.len() > 1));
+        let once = memory.last_poll_failed
+            || (group.halved && (memory.scan_mode || group.registers.len() > 1));
         let tries = if once { Tries::One } else { Tries::Three };
         let result = meter.request(&command, tries, stop).await;
         polled.note_silence(meter);
         let heard = match result {
             Ok(answer) => {
-                memory.in_vain = false;
-                let how = circumstances(meter, memory, &group.registers);
+                memory.last_poll_failed = false;
+                let how = quality(meter, memory, &group.registers);
                 if let Some(unsure) = settle(group, &answer, how, polled, memory) {
                     groups.push_front(unsure);
                 }
@@ -409,7 +410,7 @@ pub(super) async fn read_all(
         };
         // Asleep, or silenced by a register that it does not know, as a 403 is by some
         // (cenobitedk/esphome_multical402 issue 5)? Every meter has a serial number.
-        let probed = if memory.in_vain {
+        let probed = if memory.last_poll_failed {
             None
         } else {
             Some(meter.request(&GetSerialNo, Tries::Two, stop).await)
@@ -443,7 +444,7 @@ pub(super) async fn read_all(
 fn settle(
     group: Group,
     answer: &[RegisterValue],
-    how: Circumstances,
+    how: ReadingQuality,
     polled: &mut Polled,
     memory: &mut Memory,
 ) -> Option<Group> {
@@ -463,7 +464,7 @@ fn settle(
             // be to anything.
             None if (how.may_be_late || answer.is_empty()) && !group.again => unsure.push(register),
             None if answer.is_empty() => {
-                memory.guard.left_out(register);
+                memory.plausibility.left_out(register);
                 let known = memory.is_absent(register).cloned();
                 polled.missing.push((register, known.unwrap_or(Missing::Omitted)));
             }
@@ -478,9 +479,14 @@ fn settle(
 }
 
 /// What to ask next of a group that the meter did not answer while it is awake, last first.
-fn narrow_down(group: Group, heard: Heard, polled: &mut Polled, memory: &mut Memory) -> Vec<Group> {
+fn narrow_down(
+    group: Group,
+    heard: NoAnswer,
+    polled: &mut Polled,
+    memory: &mut Memory,
+) -> Vec<Group> {
     if group.registers.len() > 1 {
-        if !group.halved && !memory.thrifty {
+        if !group.halved && !memory.scan_mode {
             info!("Looking for the value that silences the meter; this takes up to a minute.");
         }
         let (first, second) = group.registers.split_at(group.registers.len() / 2);
@@ -488,7 +494,7 @@ fn narrow_down(group: Group, heard: Heard, polled: &mut Polled, memory: &mut Mem
             .map(|half| Group { registers: half.to_vec(), halved: true, again: false })
             .into();
     }
-    let is_silent = matches!(heard, Heard::Nothing | Heard::OwnEcho);
+    let is_silent = matches!(heard, NoAnswer::Nothing | NoAnswer::OwnEcho);
     if is_silent && !group.again {
         return vec![Group { again: true, ..group }];
     }
@@ -539,14 +545,14 @@ pub(super) async fn confirm(
                 }
                 Err(_) => Vec::new(),
             };
-            let how = circumstances(meter, memory, &registers);
+            let how = quality(meter, memory, &registers);
             for (earlier, doubt) in group {
                 let again = answer.iter().find(|value| value.register == earlier.register);
                 let Some(Ok(again)) = again.map(Reading::try_from) else {
                     polled.doubtful.push((earlier, doubt));
                     continue;
                 };
-                let still = memory.guard.doubt(&again, how);
+                let still = memory.plausibility.doubt(&again, how);
                 if still.is_some() && !plausibility::agree(&earlier, &again, &doubt) {
                     debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
                     meter.distrust();
@@ -556,7 +562,7 @@ pub(super) async fn confirm(
                 if let Some(doubt) = still.filter(Doubt::is_change) {
                     polled.changes.push((again.register, doubt));
                 }
-                memory.guard.accept_confirmed(&again);
+                memory.plausibility.accept_confirmed(&again);
                 polled.readings.push(again);
             }
         }
@@ -612,20 +618,20 @@ async fn reconcile(
 }
 
 /// How the readings of the last answer, to a request for these registers, came.
-pub(super) fn circumstances(
+pub(super) fn quality(
     meter: &Meter<Box<dyn Stream>>,
     memory: &Memory,
     registers: &[RegisterId],
-) -> Circumstances {
-    let told = meter.order_told() && memory.order_tells(registers);
-    let may_be_late = meter.may_be_late() || (memory.telling > 1 && !told);
-    Circumstances { clean: meter.is_clean(), may_be_late }
+) -> ReadingQuality {
+    let told = meter.order_told() && memory.order_is_conclusive(registers);
+    let may_be_late = meter.may_be_late() || (memory.order_quorum > 1 && !told);
+    ReadingQuality { clean: meter.is_clean(), may_be_late }
 }
 
 /// A reading counts, or must be read again.
 pub(super) fn weigh(
     reading: Reading,
-    how: Circumstances,
+    how: ReadingQuality,
     polled: &mut Polled,
     memory: &mut Memory,
 ) {
@@ -633,11 +639,11 @@ pub(super) fn weigh(
     polled.readings.retain(|earlier| earlier.register != reading.register);
     // The last one is what the next must agree with.
     polled.doubtful.retain(|(earlier, _)| earlier.register != reading.register);
-    if let Some(doubt) = memory.guard.doubt(&reading, how) {
+    if let Some(doubt) = memory.plausibility.doubt(&reading, how) {
         debug!("register {}: {doubt}", reading.register);
         polled.doubtful.push((reading, doubt));
     } else {
-        memory.guard.accept(&reading);
+        memory.plausibility.accept(&reading);
         polled.readings.push(reading);
     }
 }
@@ -645,8 +651,8 @@ pub(super) fn weigh(
 /// Notes that the meter seems not to have a register. Where that is so in another poll too, it is not
 /// asked for again today. One that has been read before gets another chance first.
 fn leave_out(register: RegisterId, why: Missing, polled: &mut Polled, memory: &mut Memory) {
-    if memory.guard.knows(register) {
-        memory.guard.left_out(register);
+    if memory.plausibility.knows(register) {
+        memory.plausibility.left_out(register);
         polled.missing.push((register, Missing::NoAnswer));
         return;
     }

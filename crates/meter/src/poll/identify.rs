@@ -4,10 +4,10 @@ use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::register::RegisterId;
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{CONFIRMATIONS, circumstances, confirm, learn, weigh};
+use super::ask::{CONFIRMATIONS, confirm, learn, quality, weigh};
 use super::memory::{ANCHORS, Memory, Recognition};
 use super::outcome::{PollError, Polled};
-use crate::client::{Heard, Meter, RequestError, Tries};
+use crate::client::{Meter, NoAnswer, RequestError, Tries};
 use crate::identity::{Exchange, SERIAL, serial_number};
 use crate::reading::{Missing, Reading};
 use crate::transport::Stream;
@@ -115,9 +115,10 @@ async fn ask_serial(
 ) -> Result<Option<SerialNumber>, PollError> {
     let serials = memory.identification.serials();
     if memory.is_absent(SERIAL).is_none() && serials.by_register.is_some() {
-        let company = memory.guard.shortest().into_iter().filter(|register| *register != SERIAL);
-        let company = company.take(memory.telling.saturating_sub(1).max(2));
-        let registers: Vec<_> = [SERIAL].into_iter().chain(company).collect();
+        let padding =
+            memory.plausibility.shortest().into_iter().filter(|register| *register != SERIAL);
+        let padding = padding.take(memory.order_quorum.saturating_sub(1).max(2));
+        let registers: Vec<_> = [SERIAL].into_iter().chain(padding).collect();
         let mut earlier = None;
         for _ in 0..=CONFIRMATIONS {
             let Some(command) = memory.command(&registers) else { break };
@@ -126,7 +127,7 @@ async fn ask_serial(
                 Err(RequestError::Broken(error)) => return Err(error.into()),
                 Err(_) => break,
             };
-            let how = circumstances(meter, memory, &registers);
+            let how = quality(meter, memory, &registers);
             let value = answer.iter().find(|value| value.register == SERIAL);
             let serial = value.and_then(|value| serial_number(&value.value().ok()?));
             let Some(serial) = serial else { break };
@@ -171,7 +172,7 @@ impl Polled {
             .into_iter()
             .partition(|reading| certain.contains(&reading.register));
         for reading in &kept {
-            memory.guard.accept(reading);
+            memory.plausibility.accept(reading);
         }
         self.readings = kept;
         self.changes.clear();
@@ -224,7 +225,7 @@ pub(super) async fn question(
         return;
     }
     // That the meter does not have a register shows only in an answer with others.
-    let anchors = memory.telling.clamp(ANCHORS, 4);
+    let anchors = memory.order_quorum.clamp(ANCHORS, 4);
     if memory.questions.is_empty() {
         let mut open: Vec<_> = memory.identification.registers().collect();
         open.retain(|register| !configured.contains(register));
@@ -240,13 +241,13 @@ pub(super) async fn question(
         if question.registers.is_empty() {
             continue;
         }
-        let known = memory.guard.shortest().into_iter();
+        let known = memory.plausibility.shortest().into_iter();
         let known = known.filter(|register| !question.registers.contains(register));
         let asked: Vec<_> = question.registers.iter().copied().chain(known.take(anchors)).collect();
         let Some(command) = memory.command(&asked) else { continue };
         match meter.request(&command, Tries::One, stop).await {
             Ok(answer) => {
-                let how = circumstances(meter, memory, &asked);
+                let how = quality(meter, memory, &asked);
                 let tells = !answer.is_empty() && how.clean && !how.may_be_late;
                 let mut untold = Vec::new();
                 for register in question.registers {
@@ -262,7 +263,7 @@ pub(super) async fn question(
                     later.push(Question { registers: untold, silent: false });
                 }
             }
-            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) => {
+            Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho)) => {
                 match (question.registers.as_slice(), question.silent) {
                     ([register], true) => memory.identification.silent(*register),
                     ([_], false) => {
@@ -339,11 +340,13 @@ async fn surely<C: Command<Answer: PartialEq>>(
                 }
                 earlier = Some(answer);
             }
-            Err(RequestError::NoAnswer(Heard::Nothing | Heard::OwnEcho)) if earlier.is_none() => {
+            Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho))
+                if earlier.is_none() =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(error),
         }
     }
-    Err(RequestError::NoAnswer(Heard::Foreign))
+    Err(RequestError::NoAnswer(NoAnswer::Foreign))
 }

@@ -2,10 +2,10 @@
 //!
 //! Polls repeat the same requests, so a late answer to an earlier one looks right. Each set of
 //! registers is therefore asked for in another order each time, reversed in every second poll, and an
-//! answer in another order is to another request ([`kmp::message::Fit`] compares the two). Where polls
+//! answer in another order is to another request ([`kmp::message::AnswerOrder`] compares the two). Where polls
 //! are less than a minute apart, there must be as many orders as polls in that time
-//! ([`Memory::telling`]): a poll of fewer registers asks for others along with them
-//! ([`Memory::company`]). Until enough registers are known, what comes is read twice.
+//! ([`Memory::order_quorum`]): a poll of fewer registers asks for others along with them
+//! ([`Memory::padding`]). Until enough registers are known, what comes is read twice.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,12 +16,12 @@ use kmp::value::Value;
 use tokio::time::Instant;
 
 use super::identify::Question;
-use crate::client::{Aftermath, Traffic};
+use crate::client::{LineState, Traffic};
 use crate::condition;
 use crate::consistency::Consistency;
 use crate::highres::HighResolution;
 use crate::identity::{Identification, Version};
-use crate::plausibility::Guard;
+use crate::plausibility::Plausibility;
 use crate::reading::{Missing, Reading};
 
 /// How long a register that this meter does not have is not asked for.
@@ -39,7 +39,7 @@ pub(super) const RECOGNITION_AT_MOST: Duration = Duration::from_secs(24 * 60 * 6
 /// So long after the poll before, a counter may have risen by as much as tells one meter from another.
 const SELDOM: Duration = Duration::from_secs(30 * 60);
 
-/// How many sets of registers have their turns remembered.
+/// How many sets of registers have their permutations remembered.
 const MOST_TURNS: usize = 256;
 
 /// For so long an answer may be late.
@@ -49,7 +49,7 @@ const LATE: Duration = Duration::from_secs(60);
 /// that it is not late.
 pub(super) const ANCHORS: usize = 2;
 
-/// What most meters have, as company where a meter is hardly known yet.
+/// What most meters have, as padding where a meter is hardly known yet.
 const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
 
 /// What one poll leaves for the next.
@@ -57,7 +57,7 @@ const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
 pub(super) struct Memory {
     /// Which meter this is.
     pub(super) identification: Identification,
-    pub(super) aftermath: Aftermath,
+    pub(super) line_state: LineState,
     /// What was on the line and has not been told yet.
     pub(super) traffic: Traffic,
     /// Registers that the meter answered without, or fell silent at.
@@ -68,38 +68,38 @@ pub(super) struct Memory {
     pub(super) recognition: Recognition,
     pub(super) consistency: Consistency,
     /// What was known of values when the poll began.
-    checkpoint: (Guard, BTreeMap<RegisterId, Absence>),
+    checkpoint: (Plausibility, BTreeMap<RegisterId, Absence>),
     /// How often register and command gave different serial numbers.
     pub(super) contradictions: u8,
     /// What the meter counted last, of what was asked for.
     pub(super) counters: BTreeMap<RegisterId, Reading>,
     /// The last poll read nothing: the next one must cost little.
-    pub(super) in_vain: bool,
+    pub(super) last_poll_failed: bool,
     /// Another meter waits while this one is asked in vain: one request is enough.
-    pub(super) others_wait: bool,
+    pub(super) port_contended: bool,
     /// Registers that silence the meter are given up soon.
-    pub(super) thrifty: bool,
-    pub(super) guard: Guard,
+    pub(super) scan_mode: bool,
+    pub(super) plausibility: Plausibility,
     /// When the meter said last what is wrong with it, and whether a sensor is.
     pub(super) diagnosed: Option<(Instant, bool)>,
     /// What is still to be asked to find out which meter this is.
     pub(super) questions: VecDeque<Question>,
     pub(super) high_resolution: HighResolution,
     /// The next order of each set of registers, and the poll in which it was asked for last.
-    pub(super) turns: BTreeMap<Vec<RegisterId>, (usize, u64)>,
+    pub(super) permutations: BTreeMap<Vec<RegisterId>, (usize, u64)>,
     /// When the last poll began.
     pub(super) begun: Option<Instant>,
     /// How long before that the poll before began.
     pub(super) pause: Duration,
     /// So many registers of a request must be known for their order to tell in this poll.
-    pub(super) telling: usize,
+    pub(super) order_quorum: usize,
 }
 
 impl Memory {
     pub(super) fn new(version: Version) -> Self {
         Self {
             identification: Identification::new(version),
-            aftermath: Aftermath::default(),
+            line_state: LineState::default(),
             traffic: Traffic::default(),
             absent: BTreeMap::new(),
             polls: 0,
@@ -108,17 +108,17 @@ impl Memory {
             checkpoint: Default::default(),
             contradictions: 0,
             counters: BTreeMap::new(),
-            in_vain: false,
-            others_wait: false,
-            thrifty: false,
-            guard: Guard::default(),
+            last_poll_failed: false,
+            port_contended: false,
+            scan_mode: false,
+            plausibility: Plausibility::default(),
             diagnosed: None,
             questions: VecDeque::new(),
             high_resolution: HighResolution::default(),
-            turns: BTreeMap::new(),
+            permutations: BTreeMap::new(),
             begun: None,
             pause: Duration::ZERO,
-            telling: 1,
+            order_quorum: 1,
         }
     }
 
@@ -141,23 +141,24 @@ impl Memory {
     /// asked for, may still come back late.
     pub(super) fn begin_anew(&mut self) {
         let new = Self::new(self.identification.version());
-        let Self { aftermath, traffic, polls, thrifty, turns, begun, telling, .. } =
-            std::mem::replace(self, new);
+        let Self {
+            line_state, traffic, polls, scan_mode, permutations, begun, order_quorum, ..
+        } = std::mem::replace(self, new);
         *self = Self {
-            aftermath,
+            line_state,
             traffic,
             polls,
-            thrifty,
-            turns,
+            scan_mode,
+            permutations,
             begun,
-            telling,
+            order_quorum,
             ..Self::new(self.identification.version())
         };
     }
 
     /// Forgets what came in this poll.
     pub(super) fn return_to_checkpoint(&mut self) {
-        (self.guard, self.absent) = self.checkpoint.clone();
+        (self.plausibility, self.absent) = self.checkpoint.clone();
     }
 
     /// Forgets which meter this is.
@@ -179,7 +180,7 @@ impl Memory {
             // One that stands at zero says nothing: it does so in every other meter, too.
             let last = self.counters.get(register).map(|reading| &reading.value);
             let counts = matches!(last, Some(Value::Number(number)) if !number.is_zero());
-            is_counter && counts && self.guard.knows(*register)
+            is_counter && counts && self.plausibility.knows(*register)
         };
         self.recognition.is_older_than(RECOGNITION_AT_MOST)
             || self.pause >= SELDOM
@@ -190,31 +191,38 @@ impl Memory {
     /// polls of the last minute, and each of these must have had another order.
     pub(super) fn begin(&mut self) {
         self.polls = self.polls.wrapping_add(1);
-        self.checkpoint = (self.guard.clone(), self.absent.clone());
+        self.checkpoint = (self.plausibility.clone(), self.absent.clone());
         let now = Instant::now();
         let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
         self.pause = since.unwrap_or_default();
         let polls = since.map_or(0, |since| LATE.as_millis().div_ceil(since.as_millis().max(1)));
-        self.telling = (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
+        self.order_quorum =
+            (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
     }
 
     /// Registers to ask for along with too few, so that their order tells: the shortest that the
     /// meter is known to have, else what most meters have.
-    pub(super) fn company(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
+    pub(super) fn padding(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
         let common = COMMON.map(RegisterId::new);
-        let common = common.into_iter().filter(|register| !self.guard.knows(*register));
+        let common = common.into_iter().filter(|register| !self.plausibility.knows(*register));
         let unasked = |register: &RegisterId| {
             !wanted.contains(register) && self.is_absent(*register).is_none()
         };
-        let lacking = self.telling.saturating_sub(wanted.len());
-        self.guard.shortest().into_iter().chain(common).filter(unasked).take(lacking).collect()
+        let lacking = self.order_quorum.saturating_sub(wanted.len());
+        self.plausibility
+            .shortest()
+            .into_iter()
+            .chain(common)
+            .filter(unasked)
+            .take(lacking)
+            .collect()
     }
 
     /// Whether the order of an answer with these registers, if it follows that of the request, tells
     /// it from all that may be late.
-    pub(super) fn order_tells(&self, registers: &[RegisterId]) -> bool {
-        let known = registers.iter().filter(|register| self.guard.knows(**register));
-        known.count() >= self.telling
+    pub(super) fn order_is_conclusive(&self, registers: &[RegisterId]) -> bool {
+        let known = registers.iter().filter(|register| self.plausibility.knows(**register));
+        known.count() >= self.order_quorum
     }
 
     /// Asks for registers in another order than the last time, so that a late answer to an earlier
@@ -224,20 +232,20 @@ impl Memory {
     pub(super) fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
         let mut set = registers.to_vec();
         set.sort_unstable();
-        // Sets of doubtful registers are many; to forget the turns costs nothing but a chance.
-        if self.turns.len() >= MOST_TURNS {
-            self.turns.clear();
+        // Sets of doubtful registers are many; to forget the permutations costs nothing but a chance.
+        if self.permutations.len() >= MOST_TURNS {
+            self.permutations.clear();
         }
         let is_odd = |number: usize| number % 2 == 1;
-        let (next, poll) = self.turns.get(&set).copied().unwrap_or((0, 0));
+        let (next, poll) = self.permutations.get(&set).copied().unwrap_or((0, 0));
         let is_out_of_step = is_odd(next) != (self.polls % 2 == 1);
         let skips = poll != self.polls && is_out_of_step;
         let turn = next.wrapping_add(usize::from(skips));
-        let command = GetRegister::new(&turned(&set, turn)).ok()?;
-        self.turns.insert(set, (turn.wrapping_add(1), self.polls));
+        let command = GetRegister::new(&permutation(&set, turn)).ok()?;
+        self.permutations.insert(set, (turn.wrapping_add(1), self.polls));
         // Alone, a register may turn out to be gone.
         let alone = registers.len() == 1;
-        Some(command.expecting(|register| !alone && self.guard.knows(register)))
+        Some(command.expecting(|register| !alone && self.plausibility.knows(register)))
     }
 
     /// The registers of the info code, if they were not read for a while. While a sensor is broken,
@@ -298,7 +306,7 @@ fn orders(count: usize) -> u128 {
 
 /// The `turn`th order of some registers; after all orders the first comes again. Each odd one is the
 /// one before it in reverse.
-pub(super) fn turned(registers: &[RegisterId], turn: usize) -> Vec<RegisterId> {
+pub(super) fn permutation(registers: &[RegisterId], turn: usize) -> Vec<RegisterId> {
     let (mut left, is_reverse) = (turn / 2, turn % 2 == 1);
     let mut order: Vec<RegisterId> = Vec::with_capacity(registers.len());
     for (index, register) in registers.iter().enumerate() {

@@ -3,16 +3,16 @@
 //!
 //! The port is opened for a poll and closed after it, so a head that is unplugged and plugged in
 //! again, or a serial server that restarts, is simply found again by the next poll. Where several
-//! meters are on one port, each poll waits for its turn; what others do does not move the beat.
+//! meters are on one port, each poll waits for its turn; what others do does not move the schedule.
 
 mod ask;
-mod beat;
-mod errand;
 mod identify;
+mod job;
 mod journal;
 mod memory;
 mod outcome;
 mod reader;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,22 +24,22 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::ask::poll;
-pub use self::beat::Beat;
-use self::beat::LEAST;
-pub use self::errand::{Attempt, Busy, Errand, PLACEMENT, Step, Trigger};
+pub use self::job::{Attempt, Busy, Job, MeterHandle, PLACEMENT, Step};
 use self::journal::Journal;
 pub use self::journal::{count_words, words};
 use self::memory::Memory;
 pub use self::outcome::Complaint;
 use self::outcome::Polled;
 pub use self::reader::{Progress, Reader, Scanned};
+use self::schedule::CLOCK_SKEW;
+pub use self::schedule::Schedule;
 use crate::RunsAs;
 use crate::back_off::BackOff;
 use crate::client::Traffic;
 use crate::condition::Condition;
 use crate::identity::{Exchange, Identity, Version};
 use crate::reading::{Missing, Reading};
-use crate::transport::{Open, Port, SharedPort, Turns};
+use crate::transport::{Open, Port, PortQueues, SharedPort};
 use kmp::line::Line;
 
 /// What a polling task needs to know.
@@ -65,15 +65,15 @@ pub struct Plan<O> {
 impl Plan<Port> {
     /// With a port that takes turns with others that are on the same one.
     #[must_use]
-    pub fn taking_turns(self, turns: &Turns) -> Plan<SharedPort> {
+    pub fn sharing_ports(self, queues: &PortQueues) -> Plan<SharedPort> {
         let Self { port, port_name, line, registers, version, interval, runs_as } = self;
-        let port = turns.share(port);
+        let port = queues.share(port);
         Plan { port, port_name, line, registers, version, interval, runs_as }
     }
 }
 
-/// How much later than on the beat one of several meters is polled: they come one after the other,
-/// rather than all at once. The first meter's polls are on the beat.
+/// How much later than on the schedule one of several meters is polled: they come one after the other,
+/// rather than all at once. The first meter's polls are on the schedule.
 #[must_use]
 pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
     let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
@@ -138,9 +138,9 @@ impl PollResult {
 /// What is known of meters whose polls have ended, by their ports: another task may go on with them,
 /// and what it asks for must not look like what was asked for before. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Legacy(Arc<Mutex<BTreeMap<String, Memory>>>);
+pub struct MeterMemories(Arc<Mutex<BTreeMap<String, Memory>>>);
 
-impl Legacy {
+impl MeterMemories {
     /// Memory of the meter at a port, as far as there is any.
     fn take(&self, port: &str, version: Version) -> Memory {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(port);
@@ -154,61 +154,61 @@ impl Legacy {
 
 /// Polls as [`run`] does, and knows what was known of the meter before.
 pub async fn run_knowing<O: Open>(
-    legacy: Legacy,
+    memories: MeterMemories,
     plan: Plan<O>,
-    beat: Beat,
+    schedule: Schedule,
     results: mpsc::Sender<PollResult>,
-    trigger: Trigger,
+    handle: MeterHandle,
     stop: CancellationToken,
 ) {
     let port = plan.port_name.clone();
-    let mut memory = legacy.take(&port, plan.version);
-    run_with(&mut memory, plan, beat, results, trigger, stop).await;
-    legacy.leave(&port, memory);
+    let mut memory = memories.take(&port, plan.version);
+    run_with(&mut memory, plan, schedule, results, handle, stop).await;
+    memories.leave(&port, memory);
 }
 
 /// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
 /// waiting for. Polls that fall into a longer one are skipped.
 ///
-/// The first poll comes at once, the others are on the [`Beat`].
+/// The first poll comes at once, the others are on the [`Schedule`].
 ///
 /// After a poll that read nothing the next one comes sooner, then ever later up to the interval:
 /// somebody may be standing there, moving the head or pressing keys. Where other meters wait for
 /// their turns meanwhile, it costs them one short request, and not more often than every 15 s.
 pub async fn run<O: Open>(
     plan: Plan<O>,
-    beat: Beat,
+    schedule: Schedule,
     results: mpsc::Sender<PollResult>,
-    trigger: Trigger,
+    handle: MeterHandle,
     stop: CancellationToken,
 ) {
-    run_knowing(Legacy::default(), plan, beat, results, trigger, stop).await;
+    run_knowing(MeterMemories::default(), plan, schedule, results, handle, stop).await;
 }
 
 async fn run_with<O: Open>(
     memory: &mut Memory,
     mut plan: Plan<O>,
-    beat: Beat,
+    schedule: Schedule,
     results: mpsc::Sender<PollResult>,
-    trigger: Trigger,
+    handle: MeterHandle,
     stop: CancellationToken,
 ) {
     let mut seen = BTreeSet::new();
     plan.registers.retain(|register| seen.insert(*register));
     let mut journal = Journal::new(&plan);
     let start = Instant::now();
-    let mut due = start.checked_add(beat.shift()).unwrap_or(start);
+    let mut due = start.checked_add(schedule.offset()).unwrap_or(start);
     let mut tick = due;
     // At the clock on the wall; what is asked for meanwhile does not put off the next look.
     let mut looked = start;
     let mut back_off = BackOff::new(FIRST_BACK_OFF, Duration::MAX);
     let (mut started, mut hurried) = (None, false);
-    let _open = trigger.open();
-    trigger.set_next(due);
+    let _open = handle.open();
+    handle.set_next(due);
     loop {
         // Somebody may set the clock, as a computer without one of its own does after its start.
         let look = looked.checked_add(LOOK).map(|look| look.max(Instant::now())).filter(|look| {
-            // Just before the beat the two clocks might disagree on which beat comes next.
+            // Just before the schedule the two clocks might disagree on which poll comes next.
             let is_long_before = tick.saturating_duration_since(*look) > RECOVERY;
             is_long_before && due == tick && started.is_some()
         });
@@ -218,45 +218,45 @@ async fn run_with<O: Open>(
             () = sleep_until(due), if look.is_none() => {}
             () = sleep_until(look.unwrap_or(due)), if look.is_some() => {
                 looked = Instant::now();
-                tick = beat.next(plan.interval);
+                tick = schedule.next(plan.interval);
                 due = tick;
-                trigger.set_next(due);
+                handle.set_next(due);
                 continue;
             }
-            () = trigger.pulled(), if !hurried => {
+            () = handle.poll_requested(), if !hurried => {
                 let soon = started.and_then(|at: Instant| at.checked_add(RECOVERY));
                 due = due.min(soon.unwrap_or(due)).max(Instant::now());
                 hurried = true;
-                trigger.set_next(due);
+                handle.set_next(due);
                 continue;
             }
-            errand = trigger.errand() => {
-                let halt = errand.halt();
+            job = handle.job() => {
+                let cancel = job.cancel();
                 let turn = tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    () = halt.cancelled() => continue,
+                    () = cancel.cancelled() => continue,
                     turn = plan.port.turn() => turn,
                 };
-                let answered = errand.run(&plan, memory, &stop).await;
+                let answered = job.run(&plan, memory, &stop).await;
                 drop(turn);
                 // Somebody has moved the head until the meter answered.
-                if answered && memory.in_vain {
+                if answered && memory.last_poll_failed {
                     due = Instant::now();
                 }
                 continue;
             }
         }
         hurried = false;
-        let on_beat = due == tick && started.is_some();
+        let on_schedule = due == tick && started.is_some();
         // Waiting for others is no part of the poll, and no failure.
         let turn = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             turn = plan.port.turn() => turn,
         };
-        trigger.forget();
-        memory.others_wait = memory.in_vain && plan.port.is_shared();
+        handle.forget();
+        memory.port_contended = memory.last_poll_failed && plan.port.is_shared();
         let begun = Instant::now();
         started = Some(begun);
         let Some(polled) = poll(&plan, memory, &stop).await else {
@@ -266,17 +266,17 @@ async fn run_with<O: Open>(
         let took = begun.elapsed();
         journal.models = memory.identification.known_models();
         journal.note(&polled, took);
-        memory.in_vain = polled.trouble.is_some() && polled.readings.is_empty();
+        memory.last_poll_failed = polled.trouble.is_some() && polled.readings.is_empty();
         let complaint =
             polled.trouble.as_ref().map(|trouble| trouble.complaint(&journal.hint_context()));
         let result = PollResult::new(polled, complaint, took, memory);
         let now = Instant::now();
-        // A beat is not kept twice where the clock is put back a little.
-        let rest = if on_beat { RECOVERY } else { LEAST };
-        tick = beat.after(due, rest, plan.interval);
+        // No poll is made twice where the clock is put back a little.
+        let rest = if on_schedule { RECOVERY } else { CLOCK_SKEW };
+        tick = schedule.after(due, rest, plan.interval);
         looked = now;
         due = tick;
-        if memory.in_vain {
+        if memory.last_poll_failed {
             due = now.checked_add(back_off.pause()).map_or(tick, |soon| soon.min(tick));
             if plan.port.is_shared() {
                 due = due.max(now.checked_add(FIRST_BACK_OFF).unwrap_or(due));
@@ -284,7 +284,7 @@ async fn run_with<O: Open>(
         } else {
             back_off.reset();
         }
-        trigger.set_next(due);
+        handle.set_next(due);
         // Nobody listens any more: the program is stopping.
         if results.send(result).await.is_err() {
             return;

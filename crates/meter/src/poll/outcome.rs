@@ -8,7 +8,7 @@ use kmp::model::Model;
 use kmp::register::RegisterId;
 
 use crate::RunsAs;
-use crate::client::Heard;
+use crate::client::NoAnswer;
 use crate::condition::Condition;
 use crate::consistency::Relation;
 use crate::identity::{Exchange, News};
@@ -54,7 +54,7 @@ impl Polled {
 pub(super) enum PollError {
     Port(OpenError),
     Broken(String),
-    Meter(Heard),
+    Meter(NoAnswer),
     /// It answers, but did not tell which meter it is, when it may be another one.
     Unrecognized,
 }
@@ -97,7 +97,9 @@ impl PollError {
     /// Whether the meter cannot be asked for anything any more.
     pub(super) fn is_silence(&self) -> bool {
         match self {
-            Self::Port(_) | Self::Broken(_) | Self::Meter(Heard::Nothing | Heard::OwnEcho) => true,
+            Self::Port(_)
+            | Self::Broken(_)
+            | Self::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho) => true,
             Self::Meter(_) | Self::Unrecognized => false,
         }
     }
@@ -121,7 +123,7 @@ impl PollError {
         match self {
             Self::Port(error) => format!("The meter's port {port} cannot be opened: {error}"),
             Self::Broken(error) => format!("The connection over {port} broke: {error}"),
-            Self::Meter(Heard::Nothing) => format!("The meter is silent: no answer over {port}"),
+            Self::Meter(NoAnswer::Nothing) => format!("The meter is silent: no answer over {port}"),
             Self::Meter(heard) => format!("The meter cannot be read over {port}: {heard}"),
             Self::Unrecognized => format!(
                 "The meter over {port} gives values, but not its serial number, so it may be another \
@@ -136,7 +138,7 @@ impl PollError {
             Self::Broken(_) => {
                 "Check the plug of the optical head, or the power and network of the serial server."
             }
-            Self::Meter(Heard::Nothing) => {
+            Self::Meter(NoAnswer::Nothing) => {
                 return format!(
                     "Check that the optical head sits in its place on the meter, the right way up \
                      and held by its magnet, and press a key on the meter{}{}",
@@ -148,11 +150,13 @@ impl PollError {
                 "Its values are published again once it has given its serial number. If this lasts, \
                  move or turn the optical head a little."
             }
-            Self::Meter(Heard::OwnEcho) => {
+            Self::Meter(NoAnswer::OwnEcho) => {
                 "The head works, since it sends back what it gets, but the meter does not answer: \
                  move or turn the head a little, and press a key on the meter."
             }
-            Self::Meter(Heard::Noise | Heard::Damaged | Heard::Foreign | Heard::OtherOrder) => {
+            Self::Meter(
+                NoAnswer::Noise | NoAnswer::Damaged | NoAnswer::Foreign | NoAnswer::OtherOrder,
+            ) => {
                 "Move or turn the optical head a little and keep bright light off it; if it is on \
                  a serial server, check that this is set to 1200 baud, 8 data bits, no parity and \
                  2 stop bits."

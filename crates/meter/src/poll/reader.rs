@@ -12,7 +12,7 @@ use super::identify::identify;
 use super::memory::Memory;
 use super::outcome::{HintContext, PollError, Polled};
 use super::{Complaint, Plan, PollResult};
-use crate::client::{Heard, Meter};
+use crate::client::{Meter, NoAnswer};
 use crate::condition::is_suspicious;
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
@@ -126,7 +126,7 @@ pub(super) async fn scan<O: Open>(
     mut progress: impl FnMut(Progress<'_>),
 ) -> Scanned {
     // A register that silences the meter costs seconds, and here there may be many.
-    memory.thrifty = true;
+    memory.scan_mode = true;
     let mut polled = Polled::default();
     // First what tells which meter it is, so that its info code is understood.
     let first: Vec<_> = memory.identification.registers().collect();
@@ -150,7 +150,7 @@ pub(super) async fn scan<O: Open>(
             }
         };
         connections = connections.saturating_sub(1);
-        let mut meter = Meter::new(stream, plan.line, memory.aftermath).counting(memory.traffic);
+        let mut meter = Meter::new(stream, plan.line, memory.line_state).counting(memory.traffic);
         while !stop.is_cancelled() {
             if under_way.is_empty() {
                 match groups.pop_front() {
@@ -184,7 +184,9 @@ pub(super) async fn scan<O: Open>(
             match polled.trouble {
                 None => {}
                 // Nobody is there: this is as often as a poll tries.
-                Some(PollError::Meter(Heard::Nothing | Heard::OwnEcho)) if asked_in_vain => break,
+                Some(PollError::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho)) if asked_in_vain => {
+                    break;
+                }
                 // A line that is noisy now and then does not end it.
                 Some(PollError::Meter(_)) if failures < FAILURES => {
                     failures = failures.saturating_add(1);

@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 use super::ask::weigh;
 use super::journal::{Entry, unread_words};
-use super::memory::{ABSENCE, turned};
+use super::memory::{ABSENCE, permutation};
 use super::outcome::{HintContext, PollError};
 use super::*;
 use crate::RunsAs;
-use crate::client::Heard;
+use crate::client::NoAnswer;
 use crate::identity::News;
 use crate::plausibility;
 use crate::reading::Reading;
@@ -127,8 +127,8 @@ fn without(names: &str) -> Opening {
 }
 
 /// The time at which a test begins, so that beats fall on the multiples of the interval since then.
-fn midnight() -> Beat {
-    Beat::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
+fn midnight() -> Schedule {
+    Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }
 
 fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
@@ -204,9 +204,9 @@ async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
     for expected in [16, 7] {
         let started = Instant::now();
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
-        assert_eq!(polled.trouble, Some(PollError::Meter(Heard::Nothing)));
+        assert_eq!(polled.trouble, Some(PollError::Meter(NoAnswer::Nothing)));
         assert_eq!(polled.missing.len(), 32);
-        memory.in_vain = true;
+        memory.last_poll_failed = true;
         assert!(started.elapsed().as_secs().abs_diff(expected) <= 1, "{:?}", started.elapsed());
     }
 }
@@ -223,7 +223,7 @@ async fn a_register_that_silences_the_meter_does_not_pass_for_sleep() {
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     assert_eq!(polled.readings, []);
-    memory.in_vain = true;
+    memory.last_poll_failed = true;
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     assert_eq!(polled.readings.len(), 2);
     assert_eq!(polled.missing, [(RegisterId::new(80), Missing::Silences)]);
@@ -287,7 +287,7 @@ fn a_register_is_doubtful_once() {
         let registers = Registers::example(EnergyUnit::KilowattHour, minutes);
         Reading::try_from(&registers.values[&ids("energy")[0]]).unwrap()
     };
-    let late = plausibility::Circumstances { clean: true, may_be_late: true };
+    let late = plausibility::ReadingQuality { clean: true, may_be_late: true };
     for value in [1, 2] {
         weigh(reading(value), late, &mut polled, &mut memory);
     }
@@ -295,7 +295,7 @@ fn a_register_is_doubtful_once() {
     assert_eq!((doubtful, polled.readings.len()), (vec![reading(2)], 0));
     weigh(
         reading(2),
-        plausibility::Circumstances { may_be_late: false, ..late },
+        plausibility::ReadingQuality { may_be_late: false, ..late },
         &mut polled,
         &mut memory,
     );
@@ -507,16 +507,16 @@ async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     assert_eq!(polled.readings.len(), 0, "{polled:?}");
-    let legacy = Legacy::default();
-    legacy.leave("port", memory);
-    let mut memory = legacy.take("port", Version::Auto);
+    let memories = MeterMemories::default();
+    memories.leave("port", memory);
+    let mut memory = memories.take("port", Version::Auto);
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     let read: Vec<_> = polled.readings.iter().map(|reading| reading.value.clone()).collect();
     let energy = Value::Number(Decimal::from(2000));
     assert_eq!(read, [energy.clone(), energy], "{polled:?}");
     assert!(plan.port.kept.lock().unwrap().is_empty(), "it was handed over");
     // Of another port nothing is known.
-    assert!(legacy.take("other", Version::Auto).begun.is_none());
+    assert!(memories.take("other", Version::Auto).begun.is_none());
 }
 
 /// A port to a meter that counts what goes over the line.
@@ -691,7 +691,7 @@ async fn a_counter_that_fell_is_told() {
         for hundredths in [5_000_001, 5_000_001, 125, 125] {
             sender.send_replace(counting(hundredths));
             // A poll in vain leaves doubts about the line.
-            memory.aftermath = crate::client::Aftermath::default();
+            memory.line_state = crate::client::LineState::default();
             let polled = poll(&plan, &mut memory, &stop).await.unwrap();
             assert_eq!(polled.missing, []);
             assert_eq!(polled.exchange, None);
@@ -902,7 +902,13 @@ fn every_trouble_says_what_to_do() {
         OpenError::Shortage { reason: "Too many open files (os error 24)".to_owned() },
         OpenError::Other { reason: "odd".to_owned() },
     ];
-    let heard = [Heard::Nothing, Heard::OwnEcho, Heard::Noise, Heard::Damaged, Heard::Foreign];
+    let heard = [
+        NoAnswer::Nothing,
+        NoAnswer::OwnEcho,
+        NoAnswer::Noise,
+        NoAnswer::Damaged,
+        NoAnswer::Foreign,
+    ];
     let troubles = ports
         .into_iter()
         .map(PollError::Port)
@@ -920,7 +926,7 @@ fn every_trouble_says_what_to_do() {
     let in_add_on = [OpenError::Missing, OpenError::NotSerial, OpenError::Denied]
         .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as)));
     insta::assert_snapshot!("what_to_do_in_the_add_on", in_add_on.join("\n"));
-    let silent = PollError::Meter(Heard::Nothing);
+    let silent = PollError::Meter(NoAnswer::Nothing);
     let often = HintContext { interval: Duration::from_secs(300), ..about(&[Model::Multical402]) };
     assert!(!silent.hint(&often).contains("30 minutes"));
     let server = HintContext { port: "socket://10.0.0.3:2003", ..about(&[]) };
@@ -930,7 +936,7 @@ fn every_trouble_says_what_to_do() {
     assert_eq!(of(&[Model::Multical402, Model::Multical602]), of(&[]));
     assert_eq!(of(&[Model::Multical603, Model::Multical303]), of(&[Model::Multical603]));
     let sleeping = Model::ALL.map(|model| {
-        format!("{model}: {}", PollError::Meter(Heard::Nothing).hint(&about(&[model])))
+        format!("{model}: {}", PollError::Meter(NoAnswer::Nothing).hint(&about(&[model])))
     });
     insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
 }
@@ -945,7 +951,7 @@ async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
         plan("energy", openings),
         midnight(),
         sender,
-        Trigger::default(),
+        MeterHandle::default(),
         stop.clone(),
     ));
     let mut ends = Vec::new();
@@ -958,7 +964,7 @@ async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
     // 15 s, 30 s, 60 s and 120 s after the poll before, then every five minutes.
     let gaps: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60, "{gaps:?}");
-    assert_eq!(ends[8] % 300, 0, "back on the beat: {ends:?}");
+    assert_eq!(ends[8] % 300, 0, "back on the schedule: {ends:?}");
     assert_eq!(ends[8] - ends[7], 300);
 }
 
@@ -977,7 +983,7 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let started = Instant::now();
-    let task = tokio::spawn(run(plan, midnight(), sender, Trigger::default(), stop.clone()));
+    let task = tokio::spawn(run(plan, midnight(), sender, MeterHandle::default(), stop.clone()));
     for number in 0..3 {
         let result = results.recv().await.unwrap();
         assert_eq!(started.elapsed().as_secs(), number * 60);
@@ -997,12 +1003,12 @@ async fn ends_of_polls(
     openings: Vec<Opening>,
     set: Vec<(u64, i64)>,
 ) -> Vec<u64> {
-    ends_of_polls_by(&Trigger::default(), offset, interval, openings, set).await
+    ends_of_polls_by(&MeterHandle::default(), offset, interval, openings, set).await
 }
 
-/// The same for polls that this trigger moves.
+/// The same for polls that this handle moves.
 async fn ends_of_polls_by(
-    trigger: &Trigger,
+    handle: &MeterHandle,
     offset: u64,
     interval: u64,
     openings: Vec<Opening>,
@@ -1020,8 +1026,8 @@ async fn ends_of_polls_by(
     };
     let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", openings) };
     let (sender, mut results) = mpsc::channel(1);
-    let beat = Beat::new(clock, Duration::ZERO);
-    let task = tokio::spawn(run(plan, beat, sender, trigger.clone(), CancellationToken::new()));
+    let schedule = Schedule::new(clock, Duration::ZERO);
+    let task = tokio::spawn(run(plan, schedule, sender, handle.clone(), CancellationToken::new()));
     let mut ends = Vec::new();
     for _ in 0..count {
         results.recv().await.unwrap();
@@ -1065,15 +1071,15 @@ async fn a_clock_that_is_set_moves_the_beat() {
 /// Somebody presses a button of the page again and again.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_is_noticed_whatever_is_asked_for_meanwhile() {
-    let trigger = Trigger::default();
+    let handle = MeterHandle::default();
     let presses = async {
         loop {
             tokio::time::sleep(Duration::from_secs(7)).await;
-            let _ = trigger.send(Errand::placement(|_| {}));
-            trigger.halt();
+            let _ = handle.send(Job::placement(|_| {}));
+            handle.cancel();
         }
     };
-    let ends = ends_of_polls_by(&trigger, 10, 3600, meters(3), vec![(30, 58 * 60)]);
+    let ends = ends_of_polls_by(&handle, 10, 3600, meters(3), vec![(30, 58 * 60)]);
     tokio::select! {
         () = presses => {}
         ends = ends => assert_eq!(ends, [0, 110, 3710]),
@@ -1082,16 +1088,16 @@ async fn a_clock_that_is_set_is_noticed_whatever_is_asked_for_meanwhile() {
 
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_polls_without_end_gets_them_every_ten_seconds() {
-    let trigger = Trigger::default();
+    let handle = MeterHandle::default();
     let pulls = async {
         loop {
-            trigger.pull();
+            handle.request_poll();
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
     tokio::select! {
         () = pulls => {}
-        ends = ends_of_polls_by(&trigger, 0, 300, meters(60), vec![]) => {
+        ends = ends_of_polls_by(&handle, 0, 300, meters(60), vec![]) => {
             let apart = ends.windows(2).map(|pair| pair[1] - pair[0]);
             assert!(apart.into_iter().all(|apart| apart == 10), "{ends:?}");
         }
@@ -1114,13 +1120,13 @@ async fn a_poll_that_falls_into_a_longer_one_is_left_out() {
 async fn a_poll_out_of_turn_comes_at_once_but_not_too_often() {
     let openings = (0..9).map(|_| meter()).collect();
     let (sender, mut results) = mpsc::channel(1);
-    let (trigger, stop) = (Trigger::default(), CancellationToken::new());
+    let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
     let started = Instant::now();
     let task = tokio::spawn(run(
         plan("energy", openings),
         midnight(),
         sender,
-        trigger.clone(),
+        handle.clone(),
         stop.clone(),
     ));
     let mut at = async || {
@@ -1129,12 +1135,12 @@ async fn a_poll_out_of_turn_comes_at_once_but_not_too_often() {
     };
     assert_eq!(at().await, 0);
     // Too soon, and asked three times: once, ten seconds after the poll before.
-    (0..3).for_each(|_| trigger.pull());
+    (0..3).for_each(|_| handle.request_poll());
     assert_eq!(at().await, 10);
     tokio::time::sleep(Duration::from_secs(100)).await;
-    trigger.pull();
+    handle.request_poll();
     assert_eq!(at().await, 110);
-    // The beat goes on.
+    // The schedule goes on.
     assert_eq!(at().await, 300);
     assert_eq!(at().await, 600);
     stop.cancel();
@@ -1236,14 +1242,14 @@ impl Open for Watched {
 /// Meters on one serial server.
 struct Server {
     host: &'static str,
-    turns: Turns,
+    queues: PortQueues,
     clock: Clock,
     open: Arc<AtomicUsize>,
 }
 
 impl Server {
-    fn new(host: &'static str, turns: &Turns, clock: &Clock) -> Self {
-        Self { host, turns: turns.clone(), clock: clock.clone(), open: Arc::default() }
+    fn new(host: &'static str, queues: &PortQueues, clock: &Clock) -> Self {
+        Self { host, queues: queues.clone(), clock: clock.clone(), open: Arc::default() }
     }
 
     fn port(&self, name: &'static str, meter: Option<Behaviour>) -> Watched {
@@ -1259,7 +1265,7 @@ impl Server {
         let endpoint = format!("socket://{}:{number}", self.host).parse().unwrap();
         Plan {
             port_name: port.name.to_owned(),
-            port: self.turns.share_at(endpoint, port),
+            port: self.queues.share_at(endpoint, port),
             line: Line::new(1200),
             registers: ids("energy volume power flow temp1 temp2 tempdiff"),
             version: Version::Generic,
@@ -1278,7 +1284,7 @@ async fn for_a_while<O: Open + 'static>(
     let mut tasks = Vec::new();
     for plan in plans {
         let (sender, mut results) = mpsc::channel(1);
-        tokio::spawn(run(plan, midnight(), sender, Trigger::default(), stop.clone()));
+        tokio::spawn(run(plan, midnight(), sender, MeterHandle::default(), stop.clone()));
         tasks.push(tokio::spawn(async move {
             let mut came = Vec::new();
             while let Some(result) = results.recv().await {
@@ -1302,8 +1308,8 @@ const SLOW: Behaviour =
 
 #[tokio::test(start_paused = true)]
 async fn meters_on_one_server_take_turns_and_others_do_not_wait() {
-    let (turns, clock) = (Turns::default(), Clock::new());
-    let (one, other) = (Server::new("one", &turns, &clock), Server::new("other", &turns, &clock));
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let (one, other) = (Server::new("one", &queues, &clock), Server::new("other", &queues, &clock));
     // A meter whose answers need 4 s, and two fast ones.
     let slow =
         Behaviour { line: Some(Line::new(300)), turnaround: Duration::from_secs(1), echo: false };
@@ -1315,8 +1321,8 @@ async fn meters_on_one_server_take_turns_and_others_do_not_wait() {
         other.plan(other.port("other", Some(Behaviour::default())), 20),
     ];
     let came = for_a_while(199, plans).await;
-    // Each at its own beat; the fast one after the slow one.
-    assert_eq!(clock.of("slow"), (0..10).map(|beat| beat * 20).collect::<Vec<_>>());
+    // Each at its own schedule; the fast one after the slow one.
+    assert_eq!(clock.of("slow"), (0..10).map(|schedule| schedule * 20).collect::<Vec<_>>());
     assert_eq!(clock.of("other"), clock.of("slow"));
     let late = clock.of("fast").into_iter().zip(clock.of("slow")).map(|(fast, slow)| fast - slow);
     assert!(late.clone().all(|late| (3..20).contains(&late)), "{:?}", clock.of("fast"));
@@ -1331,8 +1337,8 @@ async fn meters_on_one_server_take_turns_and_others_do_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn turns_come_in_the_order_in_which_they_were_asked_for() {
-    let (turns, clock) = (Turns::default(), Clock::new());
-    let server = Server::new("server", &turns, &clock);
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let server = Server::new("server", &queues, &clock);
     let plans = ["a", "b", "c", "d"].map(|name| server.plan(server.port(name, Some(SLOW)), 2));
     // Four polls of 0.83 s every 2 s are more than there is time for: everybody gets the same.
     let came = for_a_while(100, plans.into()).await;
@@ -1347,8 +1353,8 @@ async fn turns_come_in_the_order_in_which_they_were_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_meter_costs_the_others_on_its_server_little() {
     for (interval, at_most) in [(60, 3), (5, 3)] {
-        let (turns, clock) = (Turns::default(), Clock::new());
-        let server = Server::new("server", &turns, &clock);
+        let (queues, clock) = (PortQueues::default(), Clock::new());
+        let server = Server::new("server", &queues, &clock);
         let plans = vec![
             server.plan(server.port("silent", None), interval),
             server.plan(server.port("slow", Some(SLOW)), interval),
@@ -1371,8 +1377,9 @@ async fn a_silent_meter_costs_the_others_on_its_server_little() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_hangs_holds_up_no_other_server() {
-    let (turns, clock) = (Turns::default(), Clock::new());
-    let (dead, alive) = (Server::new("dead", &turns, &clock), Server::new("alive", &turns, &clock));
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let (dead, alive) =
+        (Server::new("dead", &queues, &clock), Server::new("alive", &queues, &clock));
     let hangs = Duration::from_secs(5);
     let plans = vec![
         dead.plan(Watched { hangs, ..dead.port("a", None) }, 10),
@@ -1380,7 +1387,7 @@ async fn a_connection_that_hangs_holds_up_no_other_server() {
         alive.plan(alive.port("alive", Some(Behaviour::default())), 10),
     ];
     let came = for_a_while(95, plans).await;
-    assert_eq!(clock.of("alive"), (0..10).map(|beat| beat * 10).collect::<Vec<_>>());
+    assert_eq!(clock.of("alive"), (0..10).map(|schedule| schedule * 10).collect::<Vec<_>>());
     assert_eq!(came[2].len(), 10);
     // Not at the same time.
     assert_eq!((clock.of("a")[0], clock.of("bb")[0]), (0, 5));
@@ -1391,13 +1398,13 @@ async fn a_connection_that_hangs_holds_up_no_other_server() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_turn_stops_at_once() {
-    let (turns, clock) = (Turns::default(), Clock::new());
-    let server = Server::new("server", &turns, &clock);
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let server = Server::new("server", &queues, &clock);
     let plan = server.plan(server.port("waiting", Some(SLOW)), 60);
     let turn = plan.port.turn().await;
     let (sender, mut results) = mpsc::channel(1);
-    let (trigger, stop) = (Trigger::default(), CancellationToken::new());
-    let task = tokio::spawn(run(plan, midnight(), sender, trigger.clone(), stop.clone()));
+    let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
+    let task = tokio::spawn(run(plan, midnight(), sender, handle.clone(), stop.clone()));
     tokio::time::sleep(Duration::from_secs(30)).await;
     let asked = Instant::now();
     stop.cancel();
@@ -1410,9 +1417,9 @@ async fn who_waits_for_a_turn_stops_at_once() {
     let plan = server.plan(server.port("next", Some(SLOW)), 60);
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let task = tokio::spawn(run(plan, midnight(), sender, trigger.clone(), stop.clone()));
+    let task = tokio::spawn(run(plan, midnight(), sender, handle.clone(), stop.clone()));
     tokio::time::sleep(Duration::from_secs(20)).await;
-    trigger.pull();
+    handle.request_poll();
     drop(turn);
     assert!(results.recv().await.unwrap().took < Duration::from_secs(10));
     let begun = clock.of("next");
@@ -1436,12 +1443,12 @@ fn first_polls_are_spread() {
 #[test]
 fn every_order_has_its_turn() {
     let four = ids("1 2 3 4");
-    let orders: BTreeSet<_> = (0..24).map(|turn| turned(&four, turn)).collect();
+    let orders: BTreeSet<_> = (0..24).map(|turn| permutation(&four, turn)).collect();
     assert_eq!(orders.len(), 24);
-    assert_eq!(turned(&four, 0), four);
-    assert_eq!(turned(&four, 24), four);
-    assert_ne!(turned(&ids("1 2"), 0), turned(&ids("1 2"), 1));
-    assert_eq!(turned(&[], 5), []);
+    assert_eq!(permutation(&four, 0), four);
+    assert_eq!(permutation(&four, 24), four);
+    assert_ne!(permutation(&ids("1 2"), 0), permutation(&ids("1 2"), 1));
+    assert_eq!(permutation(&[], 5), []);
 }
 
 #[test]
@@ -1470,7 +1477,7 @@ fn durations_in_words() {
     );
 }
 
-/// What an errand told, with the seconds since the start.
+/// What a job told, with the seconds since the start.
 type Told = Arc<Mutex<Vec<(u64, String)>>>;
 
 fn teller() -> (Told, impl FnMut(Step<'_>) + Send + 'static) {
@@ -1502,7 +1509,7 @@ fn all_of(told: &Told, words: &str) -> Vec<u64> {
 
 /// Polls, and what came with the seconds since the start.
 struct Polling {
-    trigger: Trigger,
+    handle: MeterHandle,
     stop: CancellationToken,
     results: mpsc::Receiver<PollResult>,
     start: Instant,
@@ -1512,10 +1519,10 @@ struct Polling {
 impl Polling {
     fn start<O: Open + 'static>(plan: Plan<O>) -> Self {
         let (sender, results) = mpsc::channel(8);
-        let (trigger, stop) = (Trigger::default(), CancellationToken::new());
-        let task = run(plan, midnight(), sender, trigger.clone(), stop.clone());
+        let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
+        let task = run(plan, midnight(), sender, handle.clone(), stop.clone());
         let task = tokio::spawn(task);
-        Self { trigger, stop, results, start: Instant::now(), task }
+        Self { handle, stop, results, start: Instant::now(), task }
     }
 
     async fn next(&mut self) -> (u64, PollResult) {
@@ -1537,10 +1544,10 @@ async fn the_placement_aid_asks_each_second_for_two_minutes_and_polls_go_on() {
     assert_eq!(first.traffic.retries, 0);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let (told, tell) = teller();
-    polling.trigger.send(Errand::placement(tell)).unwrap();
+    polling.handle.send(Job::placement(tell)).unwrap();
     // One at a time, and of one that is not taken nothing is told.
     let (other, tell) = teller();
-    assert_eq!(polling.trigger.send(Errand::placement(tell)), Err(Busy));
+    assert_eq!(polling.handle.send(Job::placement(tell)), Err(Busy));
     let (at, second) = polling.next().await;
     assert_eq!(at, 300);
     assert_eq!(second.readings.len(), 2);
@@ -1568,9 +1575,9 @@ async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
     let (_, first) = polling.next().await;
     assert!(first.readings.is_empty());
     let (told, tell) = teller();
-    polling.trigger.send(Errand::placement(tell)).unwrap();
+    polling.handle.send(Job::placement(tell)).unwrap();
     tokio::time::sleep(Duration::from_secs(13)).await;
-    polling.trigger.halt();
+    polling.handle.cancel();
     let (misses, hits) = (all_of(&told, "Nothing"), all_of(&told, "hit"));
     // A meter may think for 1.6 s, and after that the line has rested long enough.
     assert!(misses.windows(2).all(|pair| (1..=2).contains(&(pair[1] - pair[0]))), "{misses:?}");
@@ -1581,11 +1588,11 @@ async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(told.lock().unwrap().last().unwrap().1, "ended");
     let (told, tell) = teller();
-    polling.trigger.send(Errand::placement(tell)).unwrap();
+    polling.handle.send(Job::placement(tell)).unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(all_of(&told, "hit").len() >= 4);
     let before = polling.start.elapsed().as_secs();
-    polling.trigger.halt();
+    polling.handle.cancel();
     let (at, result) = polling.next().await;
     assert!(at - before <= 3 && result.readings.len() == 1, "{at} {result:?}");
     polling.ended().await;
@@ -1597,7 +1604,7 @@ async fn a_search_goes_through_the_polling_task() {
     let (_, first) = polling.next().await;
     let (told, tell) = teller();
     let registers = (1..=300).map(RegisterId::new).collect();
-    polling.trigger.send(Errand::scan(registers, tell)).unwrap();
+    polling.handle.send(Job::scan(registers, tell)).unwrap();
     let (_, second) = polling.next().await;
     let words: Vec<String> = told.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
     let has = Registers::example(EnergyUnit::KilowattHour, 0);
@@ -1612,21 +1619,21 @@ async fn a_search_goes_through_the_polling_task() {
 
 #[tokio::test(start_paused = true)]
 async fn other_meters_on_the_port_wait_for_an_errand_and_a_halted_one_gives_way() {
-    let (turns, clock) = (Turns::default(), Clock::new());
-    let server = Server::new("server", &turns, &clock);
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let server = Server::new("server", &queues, &clock);
     let plan = |name| server.plan(server.port(name, Some(Behaviour::default())), 20);
     let (mut one, mut other) = (Polling::start(plan("one")), Polling::start(plan("other")));
     let _ = (one.next().await, other.next().await);
     let (told, tell) = teller();
-    one.trigger.send(Errand::placement(tell)).unwrap();
+    one.handle.send(Job::placement(tell)).unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(other.results.try_recv().is_err());
     // Who waits for the port is halted as well.
     let (waiting, tell) = teller();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    other.trigger.send(Errand::placement(tell)).unwrap();
-    other.trigger.halt();
-    one.trigger.halt();
+    other.handle.send(Job::placement(tell)).unwrap();
+    other.handle.cancel();
+    one.handle.cancel();
     let (at, _) = other.next().await;
     assert!((30..35).contains(&at), "{at}");
     assert!(all_of(&told, "hit").len() >= 29);
@@ -1640,16 +1647,16 @@ async fn other_meters_on_the_port_wait_for_an_errand_and_a_halted_one_gives_way(
 #[tokio::test(start_paused = true)]
 async fn an_errand_of_a_meter_that_is_not_polled_any_more_ends() {
     let polling = Polling::start(plan("energy", vec![meter(), Opening::Silent]));
-    let trigger = polling.trigger.clone();
+    let handle = polling.handle.clone();
     let (early, tell) = teller();
     // Not begun yet.
-    assert_eq!(Trigger::default().send(Errand::placement(tell)), Err(Busy));
+    assert_eq!(MeterHandle::default().send(Job::placement(tell)), Err(Busy));
     tokio::time::sleep(Duration::from_secs(5)).await;
     let (told, tell) = teller();
-    trigger.send(Errand::placement(tell)).unwrap();
+    handle.send(Job::placement(tell)).unwrap();
     polling.ended().await;
     assert_eq!(told.lock().unwrap().last().unwrap().1, "ended");
     let (late, tell) = teller();
-    assert_eq!(trigger.send(Errand::placement(tell)), Err(Busy));
+    assert_eq!(handle.send(Job::placement(tell)), Err(Busy));
     assert_eq!((early.lock().unwrap().len(), late.lock().unwrap().len()), (0, 0));
 }

@@ -1,7 +1,7 @@
 //! Opens the way to the meter and gives a stream of bytes; what travels on it is not known here.
 
 mod ports;
-mod turns;
+mod queue;
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
 use tracing::debug;
 
 pub use self::ports::{LocalPort, local_ports};
-pub use self::turns::{SharedPort, Turn, Turns};
+pub use self::queue::{PortGuard, PortQueues, SharedPort};
 use crate::RunsAs;
 use crate::hosts::{self, HostError};
 
@@ -255,8 +255,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub trait Open: Send + Sync {
     /// Waits until it may be opened, where others use it too. It may be opened and closed until
     /// the turn is dropped.
-    fn turn(&self) -> impl Future<Output = Turn> + Send {
-        std::future::ready(Turn::default())
+    fn turn(&self) -> impl Future<Output = PortGuard> + Send {
+        std::future::ready(PortGuard::default())
     }
 
     /// Whether others use it too, who would wait while it is used in vain.

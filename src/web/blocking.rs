@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Those who do one kind of job.
 #[derive(Debug, Clone)]
-pub(super) struct Desk(Arc<Semaphore>);
+pub(super) struct BlockingJobs(Arc<Semaphore>);
 
 /// Why a job is not done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -43,7 +43,7 @@ impl From<io::Error> for Busy {
     }
 }
 
-impl Desk {
+impl BlockingJobs {
     /// For readings.
     pub(super) fn readings() -> Self {
         Self(Arc::new(Semaphore::new(resources::READINGS)))
@@ -57,9 +57,9 @@ impl Desk {
     /// At which nobody works.
     #[cfg(test)]
     pub(super) fn closed() -> Self {
-        let desk = Self::ports();
-        desk.0.close();
-        desk
+        let jobs = Self::ports();
+        jobs.0.close();
+        jobs
     }
 
     /// Does a job that blocks.
@@ -89,12 +89,12 @@ mod tests {
     use super::*;
 
     /// A job that hangs until the sender is dropped.
-    async fn hang(desk: &Desk) -> (Sender<()>, JoinHandle<Result<(), Busy>>) {
+    async fn hang(jobs: &BlockingJobs) -> (Sender<()>, JoinHandle<Result<(), Busy>>) {
         let (sender, received) = channel();
         let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let desk = desk.clone();
+        let jobs = jobs.clone();
         let job = tokio::spawn(async move {
-            desk.run(move || {
+            jobs.run(move || {
                 let _ = begun.send(());
                 let _ = received.recv();
             })
@@ -106,29 +106,29 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_that_hang_hold_up_only_those_of_their_kind() {
-        let (desk, other) = (Desk::readings(), Desk::ports());
+        let (jobs, other) = (BlockingJobs::readings(), BlockingJobs::ports());
         let mut hanging = Vec::new();
         for _ in 0..resources::READINGS {
-            hanging.push(hang(&desk).await);
+            hanging.push(hang(&jobs).await);
         }
         // Time goes on by itself as long as a job is under way only where the clock is real.
-        let waiting = timeout(Duration::from_millis(20), desk.run(|| ())).await;
+        let waiting = timeout(Duration::from_millis(20), jobs.run(|| ())).await;
         assert!(waiting.is_err());
         assert_eq!(other.run(|| 1).await, Ok(1));
         // Whose job hangs has its thread until it ends, not only until nobody waits.
         let (sender, job) = hanging.pop().unwrap();
         job.abort();
-        assert!(timeout(Duration::from_millis(20), desk.run(|| ())).await.is_err());
+        assert!(timeout(Duration::from_millis(20), jobs.run(|| ())).await.is_err());
         drop(sender);
-        assert_eq!(desk.run(|| 2).await, Ok(2));
+        assert_eq!(jobs.run(|| 2).await, Ok(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_long() {
-        let desk = Desk::ports();
-        let _permit = Arc::clone(&desk.0).acquire_owned().await.unwrap();
+        let jobs = BlockingJobs::ports();
+        let _permit = Arc::clone(&jobs.0).acquire_owned().await.unwrap();
         let begun = tokio::time::Instant::now();
-        assert_eq!(desk.run(|| ()).await, Err(Busy::Slow));
+        assert_eq!(jobs.run(|| ()).await, Err(Busy::Slow));
         assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

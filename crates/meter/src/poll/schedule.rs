@@ -8,26 +8,29 @@ use std::time::Duration;
 use jiff::{Timestamp, ZonedDateTime};
 use tokio::time::Instant;
 
-/// A meter's beat.
-pub struct Beat {
+/// A meter's schedule.
+pub struct Schedule {
     clock: Box<dyn Fn() -> ZonedDateTime + Send + Sync>,
-    shift: Duration,
+    offset: Duration,
 }
 
-impl fmt::Debug for Beat {
+impl fmt::Debug for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Beat").field("shift", &self.shift).finish_non_exhaustive()
+        f.debug_struct("Schedule").field("offset", &self.offset).finish_non_exhaustive()
     }
 }
 
 /// By so much the clock on the wall and the one by which the program waits may differ by themselves.
-pub(super) const LEAST: Duration = Duration::from_millis(250);
+pub(super) const CLOCK_SKEW: Duration = Duration::from_millis(250);
 
-impl Beat {
-    /// By this clock, and so much later: with several meters, each has a shift of its own.
+impl Schedule {
+    /// By this clock, and so much later: with several meters, each has an offset of its own.
     #[must_use]
-    pub fn new(clock: impl Fn() -> ZonedDateTime + Send + Sync + 'static, shift: Duration) -> Self {
-        Self { clock: Box::new(clock), shift }
+    pub fn new(
+        clock: impl Fn() -> ZonedDateTime + Send + Sync + 'static,
+        offset: Duration,
+    ) -> Self {
+        Self { clock: Box::new(clock), offset }
     }
 
     /// By a clock that shows this time now and is never set, for tests.
@@ -42,16 +45,17 @@ impl Beat {
     }
 
     /// How much later than others its polls are.
-    pub(super) fn shift(&self) -> Duration {
-        self.shift
+    pub(super) fn offset(&self) -> Duration {
+        self.offset
     }
 
-    /// The next beat.
+    /// When the next poll is due.
     pub(super) fn next(&self, interval: Duration) -> Instant {
         self.after(Instant::now(), Duration::ZERO, interval)
     }
 
-    /// The next beat that is not sooner than a rest after the last one, or a quarter of the interval.
+    /// When the next poll is due that is not sooner than a rest after the last one, or a quarter of the
+    /// interval.
     pub(super) fn after(&self, last: Instant, rest: Duration, interval: Duration) -> Instant {
         let now = Instant::now();
         let rest = rest.min(interval.checked_div(4).unwrap_or_default());
@@ -59,18 +63,18 @@ impl Beat {
         let wall = (self.clock)();
         let rested = wall.timestamp().saturating_add(rest).unwrap_or(wall.timestamp());
         let rested = rested.to_zoned_datetime(wall.time_zone().clone());
-        let wait = rest.saturating_add(until_next(&rested, interval, self.shift));
+        let wait = rest.saturating_add(until_next(&rested, interval, self.offset));
         now.checked_add(wait).unwrap_or(now)
     }
 }
 
-/// From a time to the next multiple of the interval by the local clock, `shift` later.
+/// From a time to the next multiple of the interval by the local clock, `offset` later.
 ///
 /// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight; those of
 /// what divides a day fall on the same times each day.
-fn until_next(now: &ZonedDateTime, interval: Duration, shift: Duration) -> Duration {
+fn until_next(now: &ZonedDateTime, interval: Duration, offset: Duration) -> Duration {
     let zone = now.time_zone();
-    let at = |time: Timestamp| into(time, zone.to_offset(time).seconds(), interval, shift);
+    let at = |time: Timestamp| into(time, zone.to_offset(time).seconds(), interval, offset);
     let now = now.timestamp();
     let wait = interval.saturating_sub(at(now));
     let changes = zone.following(now).next().map(|change| change.timestamp());
@@ -88,13 +92,13 @@ fn until_next(now: &ZonedDateTime, interval: Duration, shift: Duration) -> Durat
 }
 
 /// How long ago the last multiple was.
-fn into(time: Timestamp, offset_secs: i32, interval: Duration, shift: Duration) -> Duration {
+fn into(time: Timestamp, offset_secs: i32, interval: Duration, offset: Duration) -> Duration {
     const SECOND: i128 = 1_000_000_000;
     let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
     let local = time
         .as_nanosecond()
         .saturating_add(i128::from(offset_secs).saturating_mul(SECOND))
-        .saturating_sub(nanos(shift));
+        .saturating_sub(nanos(offset));
     let into = local.checked_rem_euclid(nanos(interval)).unwrap_or_default();
     Duration::from_nanos(u64::try_from(into).unwrap_or_default())
 }
@@ -137,7 +141,7 @@ mod tests {
     #[test]
     fn what_does_not_divide_a_day_goes_on_over_midnight() {
         let beats: [String; 4] = beats("2026-11-24T23:50:00+01:00[Europe/Berlin]", 7 * MINUTE);
-        let minutes: Vec<_> = beats.iter().map(|beat| &beat[4..9]).collect();
+        let minutes: Vec<_> = beats.iter().map(|schedule| &schedule[4..9]).collect();
         assert_eq!(minutes, ["23:51", "23:58", "00:05", "00:12"]);
     }
 
@@ -179,27 +183,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_beat_may_be_too_soon() {
-        let beat = Beat::from(&"2026-11-24T09:59:59.99+01:00[Europe/Berlin]".parse().unwrap());
+        let schedule =
+            Schedule::from(&"2026-11-24T09:59:59.99+01:00[Europe/Berlin]".parse().unwrap());
         let wait = |at: Instant| at - Instant::now();
-        assert_eq!(wait(beat.next(MINUTE)), Duration::from_millis(10));
+        assert_eq!(wait(schedule.next(MINUTE)), Duration::from_millis(10));
         let rest = Duration::from_millis;
-        let after = |millis| wait(beat.after(Instant::now(), rest(millis), MINUTE));
+        let after = |millis| wait(schedule.after(Instant::now(), rest(millis), MINUTE));
         assert_eq!(after(9), Duration::from_millis(10));
         assert_eq!(after(10), Duration::from_millis(60_010));
         assert_eq!(after(90_000), Duration::from_millis(60_010));
-        // The rest counts from the beat, however long the poll took, or waited for its turn.
+        // The rest counts from the schedule, however long the poll took, or waited for its turn.
         let last = Instant::now();
         tokio::time::sleep(Duration::from_secs(59)).await;
-        assert_eq!(beat.after(last, rest(90_000), MINUTE) - last, rest(60_010));
+        assert_eq!(schedule.after(last, rest(90_000), MINUTE) - last, rest(60_010));
     }
 
     #[tokio::test(start_paused = true)]
     async fn there_is_a_beat_at_the_end_of_the_calendar() {
         for time in testing::times() {
-            let beat = Beat::from(&time);
+            let schedule = Schedule::from(&time);
             for interval in [Duration::from_millis(1200), 5 * MINUTE, 24 * HOUR, 168 * HOUR] {
                 let now = Instant::now();
-                let next = beat.after(now, MINUTE, interval);
+                let next = schedule.after(now, MINUTE, interval);
                 assert!(next > now && next - now <= MINUTE + 2 * interval, "{time} {interval:?}");
             }
         }

@@ -16,7 +16,7 @@ use super::memory::{Memory, Recognition};
 use super::outcome::{HintContext, PollError};
 use super::reader::{self, Progress, Scanned};
 use super::{Complaint, Plan};
-use crate::client::{Heard, Meter, RequestError, Tries};
+use crate::client::{Meter, NoAnswer, RequestError, Tries};
 use crate::transport::Open;
 
 /// How long the placement aid goes on: it keeps the meter awake, which its battery pays for.
@@ -28,38 +28,38 @@ const EACH: Duration = Duration::from_secs(1);
 
 /// Asks the task that polls a meter, and says when it polls next. Clones are of the same task.
 #[derive(Debug, Clone, Default)]
-pub struct Trigger(Arc<Desk>);
+pub struct MeterHandle(Arc<JobSlot>);
 
 #[derive(Debug, Default)]
-struct Desk {
+struct JobSlot {
     poll: Notify,
-    errand: Notify,
+    job: Notify,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Whether somebody takes errands.
+    /// Whether somebody takes jobs.
     open: bool,
-    waiting: Option<Errand>,
-    /// Ends the errand that waits or is under way.
-    halt: Option<CancellationToken>,
+    waiting: Option<Job>,
+    /// Ends the job that waits or is under way.
+    cancel: Option<CancellationToken>,
     next: Option<Instant>,
 }
 
-/// The meter is not polled any more, or there is an errand already.
+/// The meter is not polled any more, or there is a job already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
 /// Something that takes a while, and of which is told how it goes.
-pub struct Errand {
+pub struct Job {
     what: What,
     tell: Box<dyn FnMut(Step<'_>) + Send>,
 }
 
-impl fmt::Debug for Errand {
+impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Errand").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("Job").field("what", &self.what).finish_non_exhaustive()
     }
 }
 
@@ -69,7 +69,7 @@ enum What {
     Scan(Vec<RegisterId>),
 }
 
-/// How an errand goes.
+/// How a job goes.
 #[derive(Debug)]
 pub enum Step<'a> {
     /// It is taken, and begins when the port is free. This is always the first one.
@@ -90,14 +90,14 @@ pub struct Attempt {
     /// Whether the meter answered.
     pub hit: bool,
     /// What came instead.
-    pub heard: Option<Heard>,
+    pub heard: Option<NoAnswer>,
     /// Why it could not be asked.
     pub trouble: Option<Complaint>,
     /// How long the aid goes on at most.
     pub left: Duration,
 }
 
-impl Errand {
+impl Job {
     /// Asks the meter once a second for up to [`PLACEMENT`].
     pub fn placement(tell: impl FnMut(Step<'_>) + Send + 'static) -> Self {
         Self { what: What::Placement, tell: Box::new(tell) }
@@ -110,20 +110,20 @@ impl Errand {
 }
 
 /// Also one that nobody got to, since the meter is not polled any more.
-impl Drop for Errand {
+impl Drop for Job {
     fn drop(&mut self) {
         (self.tell)(Step::Ended);
     }
 }
 
-impl Trigger {
+impl MeterHandle {
     /// Polls now, or as soon as the last poll is [`super::RECOVERY`] ago. Asking twice is asking once.
-    pub fn pull(&self) {
+    pub fn request_poll(&self) {
         self.0.poll.notify_one();
     }
 
     /// Waits until somebody asks for a poll.
-    pub async fn pulled(&self) {
+    pub async fn poll_requested(&self) {
         self.0.poll.notified().await;
     }
 
@@ -132,35 +132,35 @@ impl Trigger {
         pin!(self.0.poll.notified()).enable();
     }
 
-    /// Does an errand after the poll that may be under way. Polls that fall into it are skipped, and
+    /// Does a job after the poll that may be under way. Polls that fall into it are skipped, and
     /// other meters on the same port wait. Nothing is told of one that is not taken.
-    pub fn send(&self, mut errand: Errand) -> Result<(), Busy> {
+    pub fn send(&self, mut job: Job) -> Result<(), Busy> {
         let taken = {
             let mut inner = self.lock();
-            let free = inner.open && inner.halt.is_none();
+            let free = inner.open && inner.cancel.is_none();
             if free {
-                inner.halt = Some(CancellationToken::new());
+                inner.cancel = Some(CancellationToken::new());
             }
             free
         };
         if !taken {
-            errand.tell = Box::new(|_| {});
+            job.tell = Box::new(|_| {});
             return Err(Busy);
         }
-        (errand.tell)(Step::Taken);
+        (job.tell)(Step::Taken);
         let mut inner = self.lock();
         // Where the task has ended meanwhile, that is told at once.
         if inner.open {
-            inner.waiting = Some(errand);
-            self.0.errand.notify_one();
+            inner.waiting = Some(job);
+            self.0.job.notify_one();
         }
         Ok(())
     }
 
-    /// Ends the errand that waits or is under way, after the request under way.
-    pub fn halt(&self) {
-        if let Some(halt) = &self.lock().halt {
-            halt.cancel();
+    /// Ends the job that waits or is under way, after the request under way.
+    pub fn cancel(&self) {
+        if let Some(cancel) = &self.lock().cancel {
+            cancel.cancel();
         }
     }
 
@@ -174,27 +174,27 @@ impl Trigger {
         self.lock().next = Some(next);
     }
 
-    /// From now on errands are taken and left to wait, for tests without a meter.
+    /// From now on jobs are taken and left to wait, for tests without a meter.
     #[doc(hidden)]
-    pub fn take_errands(&self) {
+    pub fn accept_jobs(&self) {
         self.lock().open = true;
     }
 
-    /// From now on errands are taken, until the result is dropped.
-    pub(super) fn open(&self) -> Opened<'_> {
+    /// From now on jobs are taken, until the result is dropped.
+    pub(super) fn open(&self) -> JobGate<'_> {
         self.lock().open = true;
-        Opened(self)
+        JobGate(self)
     }
 
-    /// Waits for an errand.
+    /// Waits for a job.
     ///
     /// Cancel safety: one that is not taken waits for the next call.
-    pub(super) async fn errand(&self) -> Under<'_> {
+    pub(super) async fn job(&self) -> RunningJob<'_> {
         loop {
-            self.0.errand.notified().await;
+            self.0.job.notified().await;
             let mut inner = self.lock();
-            if let (Some(errand), Some(halt)) = (inner.waiting.take(), inner.halt.clone()) {
-                return Under { errand: Some(errand), halt, trigger: self };
+            if let (Some(job), Some(cancel)) = (inner.waiting.take(), inner.cancel.clone()) {
+                return RunningJob { job: Some(job), cancel, handle: self };
             }
         }
     }
@@ -204,11 +204,11 @@ impl Trigger {
     }
 }
 
-/// A task that takes errands.
+/// A task that takes jobs.
 #[derive(Debug)]
-pub(super) struct Opened<'a>(&'a Trigger);
+pub(super) struct JobGate<'a>(&'a MeterHandle);
 
-impl Drop for Opened<'_> {
+impl Drop for JobGate<'_> {
     fn drop(&mut self) {
         let mut inner = self.0.lock();
         let waiting = std::mem::take(&mut *inner).waiting;
@@ -218,26 +218,26 @@ impl Drop for Opened<'_> {
     }
 }
 
-/// An errand under way.
+/// A job under way.
 #[derive(Debug)]
-pub(super) struct Under<'a> {
-    errand: Option<Errand>,
-    halt: CancellationToken,
-    trigger: &'a Trigger,
+pub(super) struct RunningJob<'a> {
+    job: Option<Job>,
+    cancel: CancellationToken,
+    handle: &'a MeterHandle,
 }
 
-impl Drop for Under<'_> {
+impl Drop for RunningJob<'_> {
     fn drop(&mut self) {
         // Who hears of the end may send the next one.
-        self.trigger.lock().halt = None;
-        drop(self.errand.take());
+        self.handle.lock().cancel = None;
+        drop(self.job.take());
     }
 }
 
-impl Under<'_> {
+impl RunningJob<'_> {
     /// Says when it is not wanted any more.
-    pub(super) fn halt(&self) -> CancellationToken {
-        self.halt.clone()
+    pub(super) fn cancel(&self) -> CancellationToken {
+        self.cancel.clone()
     }
 
     /// Does it. Whether the meter answered in the end.
@@ -247,30 +247,30 @@ impl Under<'_> {
         memory: &mut Memory,
         stop: &CancellationToken,
     ) -> bool {
-        let Some(mut errand) = self.errand.take() else { return false };
+        let Some(mut job) = self.job.take() else { return false };
         let both = stop.child_token();
         let answered = {
-            let mut work = pin!(work(&mut errand, plan, memory, &both));
+            let mut work = pin!(work(&mut job, plan, memory, &both));
             tokio::select! {
                 answered = &mut work => answered,
-                () = self.halt.cancelled() => {
+                () = self.cancel.cancelled() => {
                     both.cancel();
                     work.await
                 }
             }
         };
-        self.errand = Some(errand);
+        self.job = Some(job);
         answered
     }
 }
 
 async fn work<O: Open>(
-    errand: &mut Errand,
+    job: &mut Job,
     plan: &Plan<O>,
     memory: &mut Memory,
     stop: &CancellationToken,
 ) -> bool {
-    let Errand { what, tell } = errand;
+    let Job { what, tell } = job;
     match what {
         What::Placement => {
             // Whoever moves the head may move it to another meter.
@@ -280,11 +280,11 @@ async fn work<O: Open>(
         What::Scan(registers) => {
             // What polls have learned is none of its business, nor the other way round.
             let mut own = Memory::new(plan.version);
-            (own.aftermath, own.traffic) = (memory.aftermath, memory.traffic);
+            (own.line_state, own.traffic) = (memory.line_state, memory.traffic);
             let scanned =
                 reader::scan(plan, registers, &mut own, stop, |step| tell(Step::Scanning(step)));
             let scanned = scanned.await;
-            (memory.aftermath, memory.traffic) = (own.aftermath, own.traffic);
+            (memory.line_state, memory.traffic) = (own.line_state, own.traffic);
             let answered = scanned.trouble.is_none() && !scanned.readings.is_empty();
             tell(Step::Scanned(scanned));
             answered
@@ -330,7 +330,7 @@ async fn place<O: Open>(
                 continue;
             }
         };
-        let mut meter = Meter::new(stream, plan.line, memory.aftermath).counting(memory.traffic);
+        let mut meter = Meter::new(stream, plan.line, memory.line_state).counting(memory.traffic);
         while goes_on() {
             let asked = Instant::now();
             let trouble = match meter.request(&GetSerialNo, Tries::One, stop).await {
@@ -358,7 +358,7 @@ async fn place<O: Open>(
                 break;
             }
         }
-        (memory.aftermath, memory.traffic) = (meter.aftermath(), meter.traffic());
+        (memory.line_state, memory.traffic) = (meter.line_state(), meter.traffic());
     }
     answered
 }

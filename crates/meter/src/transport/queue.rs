@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex as Fair, OwnedMutexGuard};
+use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
 
 use super::{Endpoint, Open, OpenError, Port, Stream};
 
@@ -39,11 +39,11 @@ impl Shared {
 ///
 /// Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<Mutex<Inner>>);
+pub struct PortQueues(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    rows: HashMap<Shared, Arc<Fair<()>>>,
+    rows: HashMap<Shared, Arc<FairMutex<()>>>,
     /// Of all meters.
     endpoints: Vec<Endpoint>,
 }
@@ -51,11 +51,11 @@ struct Inner {
 /// One poll's use of a port, until it is dropped.
 #[derive(Debug, Default)]
 #[must_use = "the turn ends when it is dropped"]
-pub struct Turn {
+pub struct PortGuard {
     _guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl Turns {
+impl PortQueues {
     /// A meter's port, which takes turns with the others here that are on the same device or serial
     /// server.
     #[must_use]
@@ -66,7 +66,7 @@ impl Turns {
     /// The same for anything that can be opened at an endpoint.
     pub(crate) fn share_at<O>(&self, endpoint: Endpoint, port: O) -> SharedPort<O> {
         self.lock().endpoints.push(endpoint.clone());
-        SharedPort { endpoint, port, turns: self.clone() }
+        SharedPort { endpoint, port, queues: self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -76,7 +76,7 @@ impl Turns {
     /// Waits for the turn at an endpoint.
     ///
     /// Cancel safety: dropping the future gives up the place in the row, and holds up nobody.
-    async fn take(&self, endpoint: &Endpoint) -> Turn {
+    async fn take(&self, endpoint: &Endpoint) -> PortGuard {
         let row = {
             let shared = Shared::behind(endpoint);
             let rows = &mut self.lock().rows;
@@ -84,7 +84,7 @@ impl Turns {
             rows.retain(|_, row| Arc::strong_count(row) > 1);
             Arc::clone(rows.entry(shared).or_default())
         };
-        Turn { _guard: Some(row.lock_owned().await) }
+        PortGuard { _guard: Some(row.lock_owned().await) }
     }
 
     /// Whether more than one meter is there.
@@ -100,13 +100,13 @@ impl Turns {
 pub struct SharedPort<O = Port> {
     port: O,
     endpoint: Endpoint,
-    turns: Turns,
+    queues: PortQueues,
 }
 
 /// A meter that is read no more is no reason for others to be considerate.
 impl<O> Drop for SharedPort<O> {
     fn drop(&mut self) {
-        let endpoints = &mut self.turns.lock().endpoints;
+        let endpoints = &mut self.queues.lock().endpoints;
         if let Some(position) = endpoints.iter().position(|endpoint| *endpoint == self.endpoint) {
             endpoints.swap_remove(position);
         }
@@ -114,12 +114,12 @@ impl<O> Drop for SharedPort<O> {
 }
 
 impl<O: Open> Open for SharedPort<O> {
-    async fn turn(&self) -> Turn {
-        self.turns.take(&self.endpoint).await
+    async fn turn(&self) -> PortGuard {
+        self.queues.take(&self.endpoint).await
     }
 
     fn is_shared(&self) -> bool {
-        self.turns.is_shared(&self.endpoint)
+        self.queues.is_shared(&self.endpoint)
     }
 
     async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
@@ -158,26 +158,27 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_uses_is_forgotten() {
-        let turns = Turns::default();
-        let rows = || turns.lock().rows.len();
-        let first = turns.take(&"socket://a:1".parse().unwrap()).await;
-        let second = turns.take(&"socket://b:1".parse().unwrap()).await;
+        let queues = PortQueues::default();
+        let rows = || queues.lock().rows.len();
+        let first = queues.take(&"socket://a:1".parse().unwrap()).await;
+        let second = queues.take(&"socket://b:1".parse().unwrap()).await;
         assert_eq!(rows(), 2);
         drop(first);
-        let third = turns.take(&"socket://c:1".parse().unwrap()).await;
+        let third = queues.take(&"socket://c:1".parse().unwrap()).await;
         assert_eq!(rows(), 2);
         drop((second, third));
     }
 
     #[test]
     fn a_meter_that_is_gone_shares_nothing() {
-        let (turns, endpoint) = (Turns::default(), "socket://a:1".parse::<Endpoint>().unwrap());
-        let first = turns.share_at(endpoint.clone(), ());
-        let second = turns.share_at(endpoint.clone(), ());
-        assert!(turns.is_shared(&endpoint));
+        let (queues, endpoint) =
+            (PortQueues::default(), "socket://a:1".parse::<Endpoint>().unwrap());
+        let first = queues.share_at(endpoint.clone(), ());
+        let second = queues.share_at(endpoint.clone(), ());
+        assert!(queues.is_shared(&endpoint));
         drop(first);
-        assert!(!turns.is_shared(&endpoint));
+        assert!(!queues.is_shared(&endpoint));
         drop(second);
-        assert!(turns.lock().endpoints.is_empty());
+        assert!(queues.lock().endpoints.is_empty());
     }
 }

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::app::{self, Around};
 use crate::config::addon_options::{self as options, Options, OptionsError};
 use crate::config::warning_words;
-use crate::mend::{self, LOOK_AT_OPTIONS, Why};
+use crate::recovery::{self, LOOK_AT_OPTIONS, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// What the program needs to know to be an add-on.
 #[derive(Debug)]
-pub struct Resident {
+pub struct AddOn {
     /// The file that Home Assistant writes.
     pub options: PathBuf,
     /// Where the page is.
@@ -48,48 +48,44 @@ pub struct Resident {
 
 /// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
 /// cancelled. `first` is what the options were when the program started.
-pub async fn run(
-    resident: Resident,
-    first: Result<Options, OptionsError>,
-    stop: CancellationToken,
-) {
-    let board = resident.board.clone();
+pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: CancellationToken) {
+    let board = addon.board.clone();
     let mut around = JoinSet::new();
     let site = Site {
         board: board.clone(),
-        history: Some(resident.history.reader()),
+        history: Some(addon.history.reader()),
         visitors: Visitors::HomeAssistant,
         clock: LocalTime::now,
     };
     let (found, page) = watch::channel(None);
-    if let Some(supervisor) = resident.supervisor.clone() {
+    if let Some(supervisor) = addon.supervisor.clone() {
         let stop = stop.clone();
         around.spawn(async move {
             let page = stop.run_until_cancelled(supervisor.page()).await;
             found.send_replace(page);
         });
     }
-    let (_address, address) = watch::channel(Some(resident.listen));
+    let (_address, address) = watch::channel(Some(addon.listen));
     around.spawn(web::run(address, site, stop.clone()));
     // Whatever the options are: it does what it can.
     systemd::ready();
-    let settled = stop.run_until_cancelled(settle(&resident.options, first, &board)).await;
+    let settled = stop.run_until_cancelled(settle(&addon.options, first, &board)).await;
     let Some(options) = settled else {
         info!("Stopped.");
         return;
     };
-    if let Err(error) = resident.log.apply(&options.config.logging) {
+    if let Err(error) = addon.log.apply(&options.config.logging) {
         error!("{error:#}.");
     }
-    info!("The options are those of {}.", resident.options.display());
-    mend::note::<OptionsError>(&options.warnings);
+    info!("The options are those of {}.", addon.options.display());
+    recovery::note::<OptionsError>(&options.warnings);
     board.set_up(|setup| {
         setup.warnings = warning_words(&options.warnings, RunsAs::AddOn);
         setup.settings = options.lines().map(SettingLine::from).collect();
     });
     let options = Arc::new(options);
     while !stop.is_cancelled() {
-        if let Err(error) = read(&options, &resident, &board, &page, &stop).await {
+        if let Err(error) = read(&options, &addon, &board, &page, &stop).await {
             error!("{error:#}. Everything is started anew.");
             stop.run_until_cancelled(sleep(PAUSE)).await;
         }
@@ -102,12 +98,12 @@ async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board
         sleep(LOOK_AT_OPTIONS).await;
         (Why::Time, options::load(file))
     };
-    mend::settle(first, look, board).await
+    recovery::settle(first, look, board).await
 }
 
 async fn read(
     options: &Arc<Options>,
-    resident: &Resident,
+    addon: &AddOn,
     board: &Board,
     page: &watch::Receiver<Option<String>>,
     stop: &CancellationToken,
@@ -115,7 +111,7 @@ async fn read(
     let config = options.config.clone();
     let (sender, brokers) = watch::channel(None);
     let mut asking = JoinSet::new();
-    match &resident.supervisor {
+    match &addon.supervisor {
         _ if options.own_broker => {}
         Some(supervisor) => {
             let (supervisor, options) = (supervisor.clone(), Arc::clone(options));
@@ -127,7 +123,7 @@ async fn read(
         None => nobody(board),
     }
     let brokers = (!options.own_broker).then_some(brokers);
-    let history = Some(Arc::clone(&resident.history));
+    let history = Some(Arc::clone(&addon.history));
     let around = Around {
         brokers,
         board: board.clone(),
