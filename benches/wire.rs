@@ -113,7 +113,8 @@ impl CountingPort {
         let host = address.ip().to_string();
         let port = NonZeroU16::new(address.port()).context("a port number")?;
         let endpoint = Endpoint::Tcp { host, port };
-        let port = Port { endpoint, settings: SerialSettings::default() };
+        let settings = SerialSettings::default();
+        let port = Port { endpoint, settings, answer_start: frame::START_FROM_METER };
         Ok(Self { port, traffic: Arc::default() })
     }
 

@@ -26,6 +26,7 @@ use crate::systemd;
 use crate::topic::Topics;
 use crate::units::{self, Measure, Published};
 use history::{History, MeterKey, Noted, Trouble};
+use kmp::frame::START_FROM_METER;
 use kmp::line::Line;
 use kmp::message::SerialNumber;
 use logging::{self, LocalTime};
@@ -412,7 +413,7 @@ fn unread(meter: &Meter) -> MeterState {
 pub fn plan(meter: &Meter, runs_as: RunsAs) -> Plan<Port> {
     let settings = meter.serial;
     Plan {
-        port: Port { endpoint: meter.endpoint.clone(), settings },
+        port: Port { endpoint: meter.endpoint.clone(), settings, answer_start: START_FROM_METER },
         port_name: meter.endpoint.to_string(),
         line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()).patient(meter.timeout),
         registers: meter.parameters.iter().map(Parameter::register).collect(),

@@ -7,6 +7,7 @@
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 
+use kmp::frame::START_FROM_METER;
 use meter::transport::{Open, Port, SerialSettings, Stream};
 use simulator::Simulator;
 use tempfile::TempDir;
@@ -20,7 +21,8 @@ fn handles() -> usize {
 }
 
 fn port(text: &str) -> Port {
-    Port { endpoint: text.parse().unwrap(), settings: SerialSettings::default() }
+    let endpoint = text.parse().unwrap();
+    Port { endpoint, settings: SerialSettings::default(), answer_start: START_FROM_METER }
 }
 
 /// Repeats this, and counts what is open before and after.

@@ -236,7 +236,7 @@ async fn run_with<O: Open>(
                     biased;
                     () = stop.cancelled() => return,
                     () = cancel.cancelled() => continue,
-                    turn = plan.port.turn() => turn,
+                    turn = plan.port.acquire() => turn,
                 };
                 let answered = job.run(&plan, memory, &stop).await;
                 drop(turn);
@@ -253,7 +253,7 @@ async fn run_with<O: Open>(
         let turn = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            turn = plan.port.turn() => turn,
+            turn = plan.port.acquire() => turn,
         };
         handle.forget();
         memory.port_contended = memory.last_poll_failed && plan.port.is_shared();

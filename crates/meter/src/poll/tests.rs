@@ -1401,7 +1401,7 @@ async fn who_waits_for_a_turn_stops_at_once() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let server = Server::new("server", &queues, &clock);
     let plan = server.plan(server.port("waiting", Some(SLOW)), 60);
-    let turn = plan.port.turn().await;
+    let turn = plan.port.acquire().await;
     let (sender, mut results) = mpsc::channel(1);
     let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
     let task = tokio::spawn(run(plan, midnight(), sender, handle.clone(), stop.clone()));

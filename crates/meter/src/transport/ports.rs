@@ -1,7 +1,7 @@
-//! Which serial ports this machine has, without opening one: that would raise its modem lines, and
-//! reset what hangs on some adapters.
+//! Lists the serial ports of this machine without opening one. Opening would raise the modem lines,
+//! which resets the device on some adapters.
 //!
-//! The library for serial ports could list them too, but ends the program where `/sys` is not there.
+//! `serialport` can list ports too, but it panics where `/sys` is missing.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -11,26 +11,26 @@ use crate::cause::is_shortage;
 /// A serial port of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalPort {
-    /// As `/dev/ttyUSB0`.
+    /// Such as `/dev/ttyUSB0`.
     pub path: PathBuf,
-    /// The name that it keeps when another device is plugged in.
+    /// The path that does not change when another device is plugged in.
     pub by_id: Option<PathBuf>,
-    /// Whether another program has it open, as far as that can be seen from here: not out of a
-    /// container, and of other users' programs only by root.
+    /// Whether another program has it open. A program outside this container is not seen, nor is one
+    /// of another user unless this one runs as root.
     pub is_held: bool,
 }
 
-/// The serial ports that exist, by name. Reads files in `/sys`, `/dev` and `/proc`, which may take a
-/// moment. The error is that no more files can be opened.
+/// The serial ports that exist, sorted by path. This blocks: it reads files in `/sys`, `/dev` and
+/// `/proc`. It fails only if no more files can be opened.
 pub fn local_ports() -> io::Result<Vec<LocalPort>> {
     list(Path::new("/"))
 }
 
-/// The same of the system under this folder.
+/// As [`local_ports`], with the system under another root.
 fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
     let mut ports: Vec<PathBuf> = entries(&root.join("sys/class/tty"))?
         .into_iter()
-        .filter(|tty| is_there(tty))
+        .filter(|tty| has_hardware(tty))
         .filter_map(|tty| Some(root.join("dev").join(tty.file_name()?)))
         .filter(|device| device.exists())
         .collect();
@@ -48,16 +48,16 @@ fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
     Ok(ports.into_iter().map(port).collect())
 }
 
-/// Whether there is hardware behind a terminal; for ports that a computer might have had, Linux makes
-/// names all the same, on a bus called `platform`.
-fn is_there(tty: &Path) -> bool {
+/// Whether a terminal has hardware. Linux also has names for the ports that a computer might have,
+/// on a bus called `platform`.
+fn has_hardware(tty: &Path) -> bool {
     let device = tty.join("device");
     let bus = device.join("subsystem").canonicalize();
     let is_platform = bus.is_ok_and(|bus| bus.file_name().is_some_and(|name| name == "platform"));
     device.is_dir() && !is_platform
 }
 
-/// What other processes have open in `/dev`.
+/// The files in `/dev` that other processes have open.
 fn held(proc: &Path) -> io::Result<Vec<PathBuf>> {
     let own = std::process::id().to_string();
     let is_other = |process: &PathBuf| {
@@ -75,7 +75,7 @@ fn held(proc: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(held)
 }
 
-/// What is in a folder; nothing where this user may not look, or it is not there any more.
+/// The entries of a folder; none if it is missing or this user may not read it.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),

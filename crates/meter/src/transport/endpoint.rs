@@ -1,0 +1,151 @@
+//! Addresses of ports: `/dev/ttyUSB0`, or `socket://host:port`.
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where the meter is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A network serial server. It has the settings of the line itself.
+    Tcp {
+        /// Host name or address; an IPv6 address without brackets.
+        host: String,
+        /// TCP port.
+        port: NonZeroU16,
+    },
+    /// A serial port of this machine.
+    Serial {
+        /// The device.
+        path: PathBuf,
+    },
+}
+
+/// Why a text is not an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ParseEndpointError {
+    /// Invalid, but close to this address or path.
+    #[error("did you mean `{0}`?")]
+    Meant(String),
+    /// RFC 2217 is not supported.
+    #[error(
+        "RFC 2217 is not spoken here; set the serial server to raw TCP and use `socket://host:port`"
+    )]
+    Rfc2217,
+    /// An unsupported scheme.
+    #[error("of such addresses only `socket://host:port` is known")]
+    Scheme,
+    /// The host or the port is missing or invalid.
+    #[error("`socket://` needs a host and a port from 1 to 65535")]
+    Address,
+    /// Neither an address nor an absolute path.
+    #[error("the path of a device begins with `/`, mostly with `/dev/`")]
+    NotAbsolute,
+}
+
+impl FromStr for Endpoint {
+    type Err = ParseEndpointError;
+
+    fn from_str(text: &str) -> Result<Self, ParseEndpointError> {
+        let text = text.trim();
+        let Some((scheme, address)) = text.split_once("://") else {
+            let path = PathBuf::from(text);
+            let is_path = path.is_absolute() && !text.contains('\0');
+            return is_path.then_some(Self::Serial { path }).ok_or_else(|| meant(text));
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "socket" | "tcp" => {}
+            "rfc2217" => return Err(ParseEndpointError::Rfc2217),
+            _ => return Err(ParseEndpointError::Scheme),
+        }
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let (host, port) = address.rsplit_once(':').ok_or(ParseEndpointError::Address)?;
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        // An IPv6 address may have a zone: `fe80::1%eth0`.
+        let is_address = |c: char| is_host(c) || ":%".contains(c);
+        let valid = match bracketed {
+            Some(inner) => !inner.is_empty() && inner.chars().all(is_address),
+            None => !host.is_empty() && host.chars().all(is_host),
+        };
+        if !valid {
+            return Err(ParseEndpointError::Address);
+        }
+        let host = bracketed.unwrap_or(host).to_owned();
+        Ok(Self::Tcp { host, port: port.parse().map_err(|_| ParseEndpointError::Address)? })
+    }
+}
+
+/// The error of a text that is neither an address nor a path.
+fn meant(text: &str) -> ParseEndpointError {
+    let address = format!("socket://{text}");
+    let is_name = |c: char| c.is_ascii_alphanumeric();
+    if matches!(address.parse(), Ok(Endpoint::Tcp { .. })) {
+        ParseEndpointError::Meant(address)
+    } else if text.starts_with("tty") && text.chars().all(is_name) {
+        ParseEndpointError::Meant(format!("/dev/{text}"))
+    } else {
+        ParseEndpointError::NotAbsolute
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "socket://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "socket://{host}:{port}"),
+            Self::Serial { path } => path.display().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> String {
+        text.parse::<Endpoint>().map_or("refused".to_owned(), |endpoint| endpoint.to_string())
+    }
+
+    #[test]
+    fn what_is_an_endpoint() {
+        for text in [
+            "/dev/ttyUSB0",
+            "/dev/serial/by-id/usb-Silicon_Labs_CP2102_0001-if00-port0",
+            "socket://192.168.1.50:2003",
+            "socket://meter.local:2003",
+            "socket://[fe80::1%eth0]:2003",
+        ] {
+            assert_eq!(endpoint(text), text);
+        }
+        assert_eq!(endpoint("SOCKET://host:1/"), "socket://host:1");
+        assert_eq!(endpoint("tcp://host:1"), "socket://host:1");
+        for text in [
+            "",
+            "ttyUSB0",
+            "socket://",
+            "socket://host",
+            "socket://host:0",
+            "socket://host:65536",
+            "socket://:2003",
+            "socket://a b:1",
+            "socket://::1:2003",
+            "http://host:80",
+            "COM3",
+        ] {
+            assert_eq!(endpoint(text), "refused", "{text}");
+        }
+        let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
+        let meant = |text: &str| ParseEndpointError::Meant(text.to_owned());
+        assert_eq!(error("ttyUSB0"), meant("/dev/ttyUSB0"));
+        assert_eq!(error("192.168.1.50:2003"), meant("socket://192.168.1.50:2003"));
+        assert_eq!(error("COM3"), ParseEndpointError::NotAbsolute);
+        assert_eq!(error("user:secret@host:2003"), ParseEndpointError::NotAbsolute);
+        assert_eq!(error("socket://host"), ParseEndpointError::Address);
+        assert_eq!(error("loop://"), ParseEndpointError::Scheme);
+        assert_eq!(error("RFC2217://host:2003"), ParseEndpointError::Rfc2217);
+    }
+}

@@ -1,0 +1,123 @@
+//! What can be opened to reach a meter: the trait, and the port that implements it.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedMutexGuard;
+
+use super::endpoint::Endpoint;
+use super::error::OpenError;
+use super::settings::SerialSettings;
+use super::{serial, tcp};
+
+/// A stream of bytes to the meter and back.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Something that is opened, used for one poll and dropped.
+pub trait Open: Send + Sync {
+    /// Waits until no other meter uses the port. It may be opened and closed any number of times
+    /// until the guard is dropped.
+    fn acquire(&self) -> impl Future<Output = PortGuard> + Send {
+        std::future::ready(PortGuard::default())
+    }
+
+    /// Whether other meters use the port too. They wait while a poll gets no answer.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Opens the port.
+    ///
+    /// Cancel safety: dropping the future leaves nothing open.
+    fn open(&self) -> impl Future<Output = Result<Box<dyn Stream>, OpenError>> + Send;
+}
+
+/// The right to use a port, until it is dropped.
+#[derive(Debug, Default)]
+#[must_use = "the next meter in the queue gets the port when this is dropped"]
+pub struct PortGuard {
+    _guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl PortGuard {
+    pub(super) fn new(guard: OwnedMutexGuard<()>) -> Self {
+        Self { _guard: Some(guard) }
+    }
+}
+
+/// An endpoint, and what is known of the line behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// A device, or a network serial server.
+    pub endpoint: Endpoint,
+    /// How bytes travel on the line.
+    pub settings: SerialSettings,
+    /// The byte that starts every answer: `kmp::frame::START_FROM_METER` for a meter. Text that
+    /// contains it is not taken for a message of the serial server.
+    pub answer_start: u8,
+}
+
+impl Open for Port {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        match &self.endpoint {
+            Endpoint::Tcp { host, port } => {
+                Ok(Box::new(tcp::connect(host, *port, self.answer_start).await?))
+            }
+            Endpoint::Serial { path } => Ok(Box::new(serial::open(path, self.settings).await?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+    use tokio_serial::{SerialPort, SerialStream};
+
+    use super::*;
+
+    fn port(endpoint: &str) -> Port {
+        let endpoint = endpoint.parse().unwrap();
+        Port { endpoint, settings: SerialSettings::default(), answer_start: b'@' }
+    }
+
+    async fn open_error(text: &str) -> OpenError {
+        match port(text).open().await {
+            Ok(_) => panic!("{text} opened"),
+            Err(error) => error,
+        }
+    }
+
+    #[tokio::test]
+    async fn each_trouble_has_its_own_words() {
+        assert_eq!(open_error("/dev/no-such-port").await, OpenError::Missing);
+        assert_eq!(open_error("/proc/self/status").await, OpenError::NotSerial);
+        assert_eq!(open_error("/dev/null").await, OpenError::NotSerial);
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        assert_eq!(open_error(&format!("socket://{address}")).await, OpenError::Refused);
+        let unknown = open_error("socket://no-such-host.invalid:2003").await;
+        assert_eq!(unknown, OpenError::HostNotFound { host: "no-such-host.invalid".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_busy() {
+        let (_master, slave) = SerialStream::pair().unwrap();
+        let mut holder = slave;
+        holder.set_exclusive(true).unwrap();
+        let path = holder.name().unwrap();
+        assert_eq!(open_error(&path).await, OpenError::Busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pseudo_terminal_has_no_modem_lines_and_is_opened_without_a_wait() {
+        let (_master, mut slave) = SerialStream::pair().unwrap();
+        slave.set_exclusive(false).unwrap();
+        assert!(slave.read_clear_to_send().is_err());
+        let path = slave.name().unwrap();
+        drop(slave);
+        let started = Instant::now();
+        assert!(port(&path).open().await.is_ok());
+        assert_eq!(started.elapsed(), std::time::Duration::ZERO);
+    }
+}
