@@ -1,4 +1,4 @@
-//! What goes over the line, for the log: whole frames with what they mean, and what is none.
+//! Describes the bytes on the line for the log: whole frames with their meaning, and the rest.
 
 use std::fmt::{self, Write as _};
 
@@ -9,28 +9,28 @@ use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
 use tracing::{Level, debug, enabled};
 
-/// What came since the last frame ended, or was given up.
+/// The bytes since the last frame ended or was abandoned.
 #[derive(Debug)]
 pub(super) struct Trace {
-    /// Whose bytes they are, or what happens to them.
-    what: &'static str,
+    /// The start of each line: where the bytes come from, or what happens to them.
+    label: &'static str,
     bytes: Vec<u8>,
-    /// Bytes beyond those that are kept.
+    /// How many more bytes there were than [`KEPT`].
     more: usize,
 }
 
-/// Noise without end need not be kept. Stuffing can double every byte of a frame.
+/// Noise can be endless. Stuffing can double every byte of a frame.
 const KEPT: usize = 2 * MAX_BODY;
 
 impl Trace {
-    pub(super) fn new(what: &'static str) -> Self {
-        Self { what, bytes: Vec::new(), more: 0 }
+    pub(super) fn new(label: &'static str) -> Self {
+        Self { label, bytes: Vec::new(), more: 0 }
     }
 
-    /// Takes a byte that the decoder has taken, which was inside a frame `before` or was not. Where
-    /// that ended one, its bytes are shown with [`Trace::show`] next.
+    /// Adds a byte after the decoder got it. `before` is the frame that the decoder was inside before.
+    /// If the byte ended a frame, [`Trace::show_event`] must follow.
     pub(super) fn push(&mut self, byte: u8, before: Option<Direction>, decoder: &Decoder) {
-        // What came before a frame is none.
+        // The bytes before a start byte are not part of its frame.
         if before.is_none() && decoder.inside().is_some() && !self.bytes.is_empty() {
             self.show("no frame");
         }
@@ -45,25 +45,25 @@ impl Trace {
         }
     }
 
-    /// Shows what came, and begins anew.
+    /// Logs the bytes, and starts again without any.
     pub(super) fn show(&mut self, meaning: impl fmt::Display) {
-        let Self { what, bytes, more } = self;
+        let Self { label, bytes, more } = self;
         match more {
-            0 => debug!("{what}: {}: {meaning}", Hex(bytes)),
-            more => debug!("{what}: {} … and {more} more: {meaning}", Hex(bytes)),
+            0 => debug!("{label}: {}: {meaning}", Hex(bytes)),
+            more => debug!("{label}: {} … and {more} more: {meaning}", Hex(bytes)),
         }
         self.bytes.clear();
         self.more = 0;
     }
 
-    /// Shows what ended with an event. A start byte that interrupted a frame begins the next one.
+    /// Logs the bytes that an event ended. A start byte that interrupted a frame begins the next one.
     pub(super) fn show_event(&mut self, decoder: &Decoder, meaning: impl fmt::Display) {
         let next = decoder.inside().and_then(|_| self.bytes.pop());
         self.show(meaning);
         self.bytes.extend(next);
     }
 
-    /// Shows what is left when nobody listens any more.
+    /// Logs the bytes that are left when listening ends.
     pub(super) fn end(&mut self, decoder: &Decoder) {
         if !self.bytes.is_empty() {
             self.show(if decoder.inside().is_some() {
@@ -75,7 +75,7 @@ impl Trace {
     }
 }
 
-/// What of some bytes nobody waits for.
+/// Describes bytes that no request waits for.
 #[derive(Debug)]
 pub(super) struct Discarded {
     trace: Trace,
@@ -87,7 +87,7 @@ impl Discarded {
         Self { trace: Trace::new("thrown away"), decoder: Decoder::new() }
     }
 
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             let before = self.decoder.inside();
             let event = self.decoder.push(byte);
@@ -105,16 +105,15 @@ impl Drop for Discarded {
     }
 }
 
-/// What an event says, and why it is not the answer where it is not. Nothing is worked out that is
-/// not logged.
-pub(super) fn meaning(event: &Event, verdict: Option<&dyn fmt::Display>) -> String {
+/// The meaning of an event, and why it is not the answer if it is not. Empty if it is not logged.
+pub(super) fn meaning(event: &Event, rejection: Option<&dyn fmt::Display>) -> String {
     if !enabled!(Level::DEBUG) {
         return String::new();
     }
     let what = match event {
         Event::Frame { direction, body } => match datalink::parse(body) {
             Ok(packet) => Some(packet_words(*direction, packet)),
-            // Of an answer the verdict says it.
+            // For an answer the rejection has this error.
             Err(error) => (*direction == Direction::ToMeter).then(|| error.to_string()),
         },
         Event::Damaged { direction: Direction::ToMeter, damage } => {
@@ -122,11 +121,11 @@ pub(super) fn meaning(event: &Event, verdict: Option<&dyn fmt::Display>) -> Stri
         }
         Event::Ack | Event::Damaged { .. } => None,
     };
-    let verdict = verdict.map(|verdict| format!("skipped: {verdict}"));
-    what.into_iter().chain(verdict).collect::<Vec<_>>().join("; ")
+    let skipped = rejection.map(|rejection| format!("skipped: {rejection}"));
+    what.into_iter().chain(skipped).collect::<Vec<_>>().join("; ")
 }
 
-/// What an event says that nobody waits for.
+/// The meaning of an event that no request waits for.
 fn discarded_meaning(event: &Event) -> String {
     let nothing = match event {
         Event::Frame { body, .. } => datalink::parse(body).err().map(|error| error.to_string()),
@@ -136,7 +135,7 @@ fn discarded_meaning(event: &Event) -> String {
     nothing.unwrap_or_else(|| meaning(event, None))
 }
 
-/// A request, ready for the line.
+/// The meaning of a request that is about to be sent.
 pub(super) fn request_meaning(frame: &[u8]) -> String {
     let mut decoder = Decoder::new();
     let event = frame.iter().find_map(|byte| decoder.push(*byte));

@@ -71,7 +71,7 @@ pub(super) async fn poll<O: Open>(
         match opened {
             Ok(stream) => {
                 let meter = Meter::new(stream, plan.line, memory.line_state);
-                let mut meter = meter.carefully(alone).counting(memory.traffic);
+                let mut meter = meter.drain_first(alone).counting(memory.traffic);
                 let registers = &plan.registers;
                 let is_last = connection > 0;
                 read_own(&mut meter, registers, &mut groups, &mut polled, memory, is_last, stop)
@@ -252,7 +252,7 @@ async fn read_own(
 pub(super) fn leave(mut meter: Meter<Box<dyn Stream>>, polled: &Polled, memory: &mut Memory) {
     // Answers that may be late can go on coming over the next connection.
     if polled.is_broken_off() && !polled.doubtful.is_empty() {
-        meter.distrust();
+        meter.mark_suspect();
     }
     if meter.take_silence() {
         memory.recognition = Recognition::Uncertain;
@@ -555,7 +555,7 @@ pub(super) async fn confirm(
                 let still = memory.plausibility.doubt(&again, how);
                 if still.is_some() && !plausibility::agree(&earlier, &again, &doubt) {
                     debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
-                    meter.distrust();
+                    meter.mark_suspect();
                     polled.doubtful.push((again, doubt));
                     continue;
                 }
@@ -623,7 +623,7 @@ pub(super) fn quality(
     memory: &Memory,
     registers: &[RegisterId],
 ) -> ReadingQuality {
-    let told = meter.order_told() && memory.order_is_conclusive(registers);
+    let told = meter.order_confirmed() && memory.order_is_conclusive(registers);
     let may_be_late = meter.may_be_late() || (memory.order_quorum > 1 && !told);
     ReadingQuality { clean: meter.is_clean(), may_be_late }
 }

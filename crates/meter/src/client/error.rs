@@ -1,0 +1,92 @@
+//! Why a request got no answer, and why something that arrived is not the answer.
+
+use std::fmt;
+use std::io;
+
+use kmp::datalink::{Address, Cid, PacketError};
+use kmp::frame::Damage;
+use kmp::message::AnswerError;
+use thiserror::Error;
+
+/// Why a request got no answer.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    /// No valid answer arrived before the deadline.
+    #[error("{0}")]
+    NoAnswer(NoAnswer),
+    /// The port or the connection ended.
+    #[error("the connection to the meter broke: {0}")]
+    Broken(#[source] io::Error),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+/// What arrived instead of an answer. Of several things the last in this order is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoAnswer {
+    /// Not one byte.
+    Nothing,
+    /// Only the request itself: the optical head works, the meter is silent.
+    OwnEcho,
+    /// Bytes that are not a frame.
+    Noise,
+    /// A frame with a wrong checksum, or an incomplete one.
+    Damaged,
+    /// An answer to another request.
+    Foreign,
+    /// An answer to the same registers in another order.
+    OtherOrder,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "no answer at all",
+            Self::OwnEcho => "no answer, only the echo of the request",
+            Self::Noise => "no answer, only noise",
+            Self::Damaged => "a damaged answer",
+            Self::Foreign => "an answer to another request",
+            Self::OtherOrder => "an answer to an earlier request",
+        })
+    }
+}
+
+/// Why something that arrived is not the answer.
+#[derive(Debug, Error)]
+pub(super) enum Rejection {
+    #[error("the request's own echo")]
+    Echo,
+    #[error("a single acknowledgement byte")]
+    Ack,
+    #[error("a damaged frame: {0}")]
+    Damaged(Damage),
+    #[error("not a packet: {0}")]
+    Packet(#[from] PacketError),
+    #[error("an answer from address {0}")]
+    OtherAddress(Address),
+    #[error("an answer to {0}")]
+    OtherCommand(Cid),
+    #[error("{0}")]
+    OtherAnswer(#[from] AnswerError),
+    #[error("an answer to an earlier request for the same registers")]
+    OtherOrder,
+    #[error("an answer without a register that this meter has")]
+    Incomplete,
+}
+
+impl Rejection {
+    /// What the caller is told if nothing better arrives.
+    pub(super) fn no_answer(&self) -> NoAnswer {
+        match self {
+            Self::Echo => NoAnswer::OwnEcho,
+            Self::Ack => NoAnswer::Noise,
+            Self::Damaged(_) | Self::Packet(_) => NoAnswer::Damaged,
+            Self::OtherAddress(_)
+            | Self::OtherCommand(_)
+            | Self::OtherAnswer(_)
+            | Self::Incomplete => NoAnswer::Foreign,
+            Self::OtherOrder => NoAnswer::OtherOrder,
+        }
+    }
+}

@@ -1,0 +1,610 @@
+use kmp::datalink::{Cid, Packet};
+use kmp::line::THINKING;
+use kmp::message::{GetRegister, GetSerialNo, GetType, SerialNumber};
+use kmp::number::SignExponent;
+use kmp::register::RegisterId;
+use kmp::unit::Unit;
+use kmp::value::RegisterValue;
+use tokio::io::{DuplexStream, duplex};
+
+use super::*;
+
+const LINE: Line = Line::new(1200);
+
+fn pair() -> (Meter<DuplexStream>, DuplexStream) {
+    let (near, far) = duplex(1024);
+    (Meter::new(near, LINE, LineState::CLEAN), far)
+}
+
+fn ask(id: u16) -> GetRegister {
+    GetRegister::new(&[RegisterId::new(id)]).unwrap()
+}
+
+fn answer(id: u16, value: u8) -> Vec<u8> {
+    let exponent = SignExponent::from_byte(0);
+    let value =
+        RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![value]).unwrap();
+    packet(0x3F, 0x10, &GetRegister::emit_answer(&[value]))
+}
+
+fn packet(address: u8, cid: u8, data: &[u8]) -> Vec<u8> {
+    let (address, cid) = (Address::new(address), Cid::new(cid));
+    datalink::emit(Direction::FromMeter, Packet { address, cid, data })
+}
+
+/// Waits for a request, to its stop byte.
+async fn requested(far: &mut DuplexStream) -> Vec<u8> {
+    let mut request = Vec::new();
+    while request.last() != Some(&0x0D) {
+        request.push(far.read_u8().await.unwrap());
+    }
+    request
+}
+
+/// What the meter does when it has heard a request: waits, then sends.
+type Script = Vec<(u64, Vec<u8>)>;
+
+/// Asks for register 60 of a meter that does for each try what the script says.
+async fn scripted(scripts: Vec<Script>) -> (Result<u8, NoAnswer>, usize) {
+    let (mut meter, mut far) = pair();
+    let far = tokio::spawn(async move {
+        let mut requests = 0;
+        for script in scripts {
+            requested(&mut far).await;
+            requests += 1;
+            for (wait, bytes) in script {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                far.write_all(&bytes).await.unwrap();
+            }
+        }
+        // Stays open, and silent.
+        let mut rest = Vec::new();
+        far.read_to_end(&mut rest).await.unwrap();
+        requests + rest.split(|&byte| byte == 0x0D).count() - 1
+    });
+    let stop = CancellationToken::new();
+    let result = meter.request(&ask(60), Tries::Three, &stop).await;
+    drop(meter);
+    let result = match result {
+        Ok(values) => Ok(values[0].mantissa()[0]),
+        Err(RequestError::NoAnswer(no_answer)) => Err(no_answer),
+        Err(other) => panic!("{other}"),
+    };
+    (result, far.await.unwrap())
+}
+
+/// Time awake is from the first byte of a request until 1.6 s after the last byte.
+#[tokio::test(start_paused = true)]
+async fn what_is_on_the_line_is_counted() {
+    let (mut meter, mut far) = pair();
+    let whole = answer(60, 7);
+    let length = u64::try_from(whole.len()).unwrap();
+    let mut damaged = whole.clone();
+    damaged[4] ^= 1;
+    let answering = tokio::spawn(async move {
+        for bytes in [damaged, whole.clone(), whole] {
+            requested(&mut far).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            far.write_all(&bytes).await.unwrap();
+        }
+        far
+    });
+    let stop = CancellationToken::new();
+    meter.request(&ask(60), Tries::Three, &stop).await.unwrap();
+    let request = message::emit_request(Address::HEAT_METER, &ask(60)).len();
+    let sent = |times: usize| u64::try_from(request * times).unwrap();
+    let mut traffic = meter.traffic();
+    let Traffic { retries, damaged, sent: out, received, awake, .. } = traffic.take();
+    assert_eq!((retries, damaged, out, received), (1, 1, sent(2), length * 2));
+    // After a damaged answer the client listens on, and then the line rests for 1.6 s.
+    assert!(awake > Duration::from_millis(1600 * 2 + 500), "{awake:?}");
+    assert!(awake < Duration::from_millis(1600 * 4), "{awake:?}");
+    let mut meter = meter.counting(traffic);
+    meter.request(&ask(60), Tries::Three, &stop).await.unwrap();
+    let Traffic { retries, sent: out, awake, .. } = meter.traffic();
+    assert_eq!((retries, out), (0, sent(1)));
+    // It was still awake.
+    assert!(awake < Duration::from_millis(600), "{awake:?}");
+    let mut far = answering.await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    far.write_all(&answer(60, 7)).await.unwrap();
+    tokio::task::yield_now().await;
+    let heard = meter.request(&ask(61), Tries::One, &stop).await;
+    assert!(heard.is_err());
+    // Bytes that nobody asked for do not count as awake.
+    let later = meter.traffic();
+    assert_eq!(later.received, length * 2);
+    let request = LINE.time_for(request) + THINKING;
+    assert!(later.awake <= awake + request + Duration::from_millis(1), "{later:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_taken_at_once() {
+    let started = Instant::now();
+    assert_eq!(scripted(vec![vec![(50, answer(60, 7))]]).await, (Ok(7), 1));
+    assert_eq!(started.elapsed(), Duration::from_millis(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn echo_noise_and_foreign_answers_are_read_past() {
+    let (mut before, good) = (Vec::new(), answer(60, 7));
+    before.extend([0x00, 0x40, 0x13, 0x0D, 0xFF]);
+    before.extend(message::emit_request(Address::HEAT_METER, &ask(60)));
+    before.extend(answer(68, 1));
+    before.extend(packet(0x7F, 0x10, &[]));
+    before.extend(packet(0x3F, 0x02, &[1, 2, 3, 4]));
+    before.push(0x06);
+    let mut damaged = answer(60, 9);
+    damaged[6] ^= 0x20;
+    before.extend(damaged);
+    before.push(0x40);
+    let script = vec![(0, before), (100, good)];
+    assert_eq!(scripted(vec![script]).await, (Ok(7), 1));
+}
+
+/// The log explains each byte.
+#[tokio::test(start_paused = true)]
+async fn the_log_of_bad_answers() {
+    let (log, _logging) = logging::capture::lines();
+    let (mut meter, mut far) = pair();
+    meter.mark_suspect();
+    let commands = [60, 80, 4000].map(RegisterId::new);
+    let command = GetRegister::new(&commands).unwrap();
+    let server = async {
+        // Late, to nobody.
+        far.write_all(&[&[0x55, 0x06][..], &answer(68, 1), &[0x40, 0x3F]].concat()).await.unwrap();
+        let echo = requested(&mut far).await;
+        let mut damaged = answer(60, 9);
+        damaged[6] ^= 0x20;
+        let bytes = [
+            &[0x00, 0xFF][..],
+            &echo,
+            &answer(68, 1),
+            &packet(0x7F, 0x10, &[]),
+            &packet(0x3F, 0x02, &[1, 2, 3, 4]),
+            &[0x06],
+            &damaged,
+            &[0x40, 0x3F],
+            &[0x40, 0x1B, 0x0D],
+            // What passes for an echo.
+            &[0x80, 0x3F, 0x0D, 0x80, 0x06],
+            &[0x40, 0x3F, 0x10],
+        ];
+        // One byte at a time, as at 1200 baud.
+        for byte in bytes.concat() {
+            far.write_u8(byte).await.unwrap();
+            tokio::time::sleep(LINE.time_for(1)).await;
+        }
+        requested(&mut far).await;
+        requested(&mut far).await;
+        let value = |id, unit, mantissa: &[u8]| {
+            let (id, exponent) = (RegisterId::new(id), SignExponent::from_byte(0x42));
+            RegisterValue::new(id, Unit::from_code(unit), exponent, mantissa.to_vec()).unwrap()
+        };
+        let values = [value(60, 2, &[0x80, 0x0D]), value(80, 22, &[0x02, 0x80])];
+        far.write_all(&packet(0x3F, 0x10, &GetRegister::emit_answer(&values))).await.unwrap();
+    };
+    let stop = CancellationToken::new();
+    let (result, ()) = tokio::join!(meter.request(&command, Tries::Three, &stop), server);
+    assert_eq!(result.unwrap().len(), 2);
+    meter.request(&GetSerialNo, Tries::One, &stop).await.unwrap_err();
+    insta::assert_snapshot!(log.take().join("\n"));
+}
+
+/// Only bytes that are neither echo nor idle make a line noisy.
+#[tokio::test(start_paused = true)]
+async fn an_echo_is_no_noise() {
+    let echo = message::emit_request(Address::HEAT_METER, &ask(60));
+    for (before, clean) in [(echo, true), (vec![0x00], true), (vec![0x55], false)] {
+        let (mut meter, mut far) = pair();
+        let server = async {
+            requested(&mut far).await;
+            far.write_all(&before).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            far.write_all(&answer(60, 1)).await.unwrap();
+        };
+        let (stop, command) = (CancellationToken::new(), ask(60));
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert!(result.is_ok());
+        assert_eq!(meter.is_clean(), clean, "{before:02X?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_may_come_in_any_pieces() {
+    for cut in 1..14 {
+        let good = answer(60, 0x80);
+        let (first, second) = good.split_at(cut.min(good.len() - 1));
+        let script = vec![(1500, first.to_vec()), (90, second.to_vec())];
+        assert_eq!(scripted(vec![script]).await, (Ok(0x80), 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_costs_three_tries_with_rests_between() {
+    let started = Instant::now();
+    assert_eq!(scripted(vec![]).await, (Err(NoAnswer::Nothing), 3));
+    // 9 bytes out, 1.6 s to think and 0.25 s of slack, three times; 1.6 s of rest, twice.
+    let expected = (LINE.time_for(9) + THINKING + SLACK) * 3 + THINKING * 2;
+    assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn says_what_came_instead() {
+    let echo = message::emit_request(Address::HEAT_METER, &ask(60));
+    let all = |bytes: Vec<u8>| vec![vec![(0, bytes)]; 3];
+    assert_eq!(scripted(all(echo)).await, (Err(NoAnswer::OwnEcho), 3));
+    assert_eq!(scripted(all(vec![0x00])).await, (Err(NoAnswer::Nothing), 3));
+    assert_eq!(scripted(all(vec![0x55])).await, (Err(NoAnswer::Noise), 3));
+    assert_eq!(scripted(all(vec![0x40, 0x06])).await, (Err(NoAnswer::Damaged), 3));
+    assert_eq!(scripted(all(answer(68, 1))).await, (Err(NoAnswer::Foreign), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_answer_is_asked_for_again() {
+    let mut damaged = answer(60, 9);
+    damaged[6] ^= 0x20;
+    let scripts = vec![vec![(0, damaged)], vec![(0, answer(60, 7))]];
+    assert_eq!(scripted(scripts).await, (Ok(7), 2));
+}
+
+/// Other programs mistake the answer to the request before for the answer to this one.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_thrown_away() {
+    let (mut meter, mut far) = pair();
+    let stop = CancellationToken::new();
+    let late = async {
+        requested(&mut far).await;
+        // After the deadline, while the line rests.
+        tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
+        far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes())).await.unwrap();
+        requested(&mut far).await;
+        far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes())).await.unwrap();
+    };
+    let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::Three, &stop), late);
+    assert_eq!(serial.unwrap(), SerialNumber::new(2));
+}
+
+/// A serial server hands the late answer to one poll to the next one, which sends the same request.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_not_taken_by_the_next_poll() {
+    let stop = CancellationToken::new();
+    let command = ask(60);
+    let (mut meter, far) = pair();
+    assert!(meter.request(&command, Tries::One, &stop).await.is_err());
+    let line_state = meter.line_state();
+    drop((meter, far));
+    for delay in [0, 5, 20, 100, 240] {
+        let (near, mut far) = duplex(1024);
+        let mut meter = Meter::new(near, LINE, line_state);
+        let server = async {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            // Until the line has rested nothing is read; the answer lies there.
+            far.write_all(&answer(60, 1)).await.unwrap();
+            requested(&mut far).await;
+            far.write_all(&answer(60, 2)).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert_eq!(result.unwrap()[0].mantissa(), [2], "{delay} ms");
+        assert!(!meter.line_state().is_suspect(), "all is well again");
+    }
+}
+
+/// Each request whose answer has no order: its answer from one meter, and from another.
+const UNORDERED: [(u8, [u8; 4], [u8; 4]); 2] =
+    [(0x01, [0, 1, 6, 1], [0, 4, 6, 1]), (0x02, [0, 0, 0, 1], [0, 0, 0, 2])];
+
+/// Asks for the type or the serial number, and returns the bytes of the answer.
+async fn identify(meter: &mut Meter<DuplexStream>, cid: u8) -> Option<Vec<u8>> {
+    let stop = CancellationToken::new();
+    if cid == 0x01 {
+        let answer = meter.request(&GetType, Tries::Two, &stop).await;
+        answer.ok().map(|meter_type| meter_type.emit().to_vec())
+    } else {
+        let answer = meter.request(&GetSerialNo, Tries::Two, &stop).await;
+        answer.ok().map(|serial| serial.emit().to_vec())
+    }
+}
+
+/// While another request waits, its command shows that it is late.
+#[tokio::test(start_paused = true)]
+async fn a_late_type_or_serial_number_is_not_the_answer_to_another_request() {
+    let stop = CancellationToken::new();
+    for (cid, late, _) in UNORDERED {
+        for (other, _, good) in UNORDERED.into_iter().filter(|(other, ..)| *other != cid) {
+            let (mut meter, mut far) = pair();
+            let server = async {
+                requested(&mut far).await;
+                far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+                far.write_all(&packet(0x3F, other, &good)).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(identify(&mut meter, other), server);
+            assert_eq!(answer, Some(good.to_vec()));
+        }
+        let (mut meter, mut far) = pair();
+        let server = async {
+            requested(&mut far).await;
+            far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+            far.write_all(&answer(60, 7)).await.unwrap();
+        };
+        let command = ask(60);
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert_eq!(result.unwrap()[0].mantissa(), [7]);
+    }
+}
+
+/// The other way round.
+#[tokio::test(start_paused = true)]
+async fn late_registers_are_no_type_and_no_serial_number() {
+    for (cid, good, _) in UNORDERED {
+        let (mut meter, mut far) = pair();
+        let server = async {
+            requested(&mut far).await;
+            far.write_all(&answer(60, 7)).await.unwrap();
+            far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(identify(&mut meter, cid), server);
+        assert_eq!(answer, Some(good.to_vec()));
+    }
+}
+
+/// The head was moved to another meter while the serial server still held an answer.
+#[tokio::test(start_paused = true)]
+async fn a_type_or_serial_number_of_the_meter_before_is_not_taken() {
+    for (cid, before, now) in UNORDERED {
+        // At the start nothing is known; after a failure, a late answer may be on its way.
+        let (mut meter, far) = pair();
+        assert_eq!(identify(&mut meter, cid).await, None);
+        let failed = meter.line_state();
+        drop((meter, far));
+        for line_state in [LineState::default(), failed] {
+            for delay in [0, 5, 20, 100, 240] {
+                let (near, mut far) = duplex(1024);
+                let mut meter = Meter::new(near, LINE, line_state);
+                let server = async {
+                    tokio::time::sleep(Duration::from_millis(delay)).await;
+                    far.write_all(&packet(0x3F, cid, &before)).await.unwrap();
+                    requested(&mut far).await;
+                    far.write_all(&packet(0x3F, cid, &now)).await.unwrap();
+                };
+                let (answer, ()) = tokio::join!(identify(&mut meter, cid), server);
+                assert_eq!(answer, Some(now.to_vec()), "{delay} ms");
+                // One that arrives even later cannot be recognised; the caller can ask for this.
+                assert!(meter.may_be_late());
+            }
+        }
+    }
+}
+
+/// The second try may accept the answer to the first: it is from the same meter.
+#[tokio::test(start_paused = true)]
+async fn an_answer_between_two_tries_is_not_taken_for_the_next_request() {
+    for (cid, late, good) in UNORDERED {
+        let (mut meter, mut far) = pair();
+        let server = async {
+            requested(&mut far).await;
+            tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
+            far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+            requested(&mut far).await;
+            far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
+            // And one more, after the answer that counts.
+            far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
+            requested(&mut far).await;
+            far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
+        };
+        let asking = async {
+            for _ in 0..2 {
+                assert_eq!(identify(&mut meter, cid).await, Some(good.to_vec()));
+            }
+        };
+        tokio::join!(asking, server);
+        assert!(!meter.may_be_late(), "the line was not suspect when the stream was opened");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_gives_an_answer_more_time_to_begin() {
+    let patient = LINE.patient(Duration::from_secs(5));
+    for (wait, line, read) in
+        [(1700, LINE, true), (2000, LINE, false), (5000, patient, true), (5500, patient, false)]
+    {
+        let (near, mut far) = duplex(1024);
+        let mut meter = Meter::new(near, line, LineState::CLEAN);
+        let server = async {
+            requested(&mut far).await;
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            far.write_all(&answer(60, 7)).await.unwrap();
+        };
+        let (stop, command) = (CancellationToken::new(), ask(60));
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert_eq!(result.is_ok(), read, "{wait} ms");
+    }
+    // The rest does not grow with it.
+    let (near, _far) = duplex(1024);
+    let mut meter = Meter::new(near, patient, LineState::CLEAN);
+    let (stop, command) = (CancellationToken::new(), ask(60));
+    let started = Instant::now();
+    assert!(meter.request(&command, Tries::Two, &stop).await.is_err());
+    let expected = (LINE.time_for(9) + Duration::from_secs(5) + SLACK) * 2 + THINKING;
+    assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_in_an_answer_is_broken_and_leaves_the_line_suspect() {
+    for cut in 0..answer(60, 7).len() {
+        let (mut meter, mut far) = pair();
+        let server = async {
+            requested(&mut far).await;
+            far.write_all(&answer(60, 7)[..cut]).await.unwrap();
+            drop(far);
+        };
+        let (stop, command) = (CancellationToken::new(), ask(60));
+        let started = Instant::now();
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::Three, &stop), server);
+        assert!(matches!(result, Err(RequestError::Broken(_))), "{cut}: {result:?}");
+        assert!(started.elapsed() < Duration::from_millis(5), "at once");
+        assert!(meter.line_state().is_suspect());
+    }
+}
+
+/// A caller that asks in another order each time knows which request an answer is to.
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_the_order_of_an_earlier_request_is_not_taken() {
+    let both = |first, second| {
+        let data = [first, second].map(|(id, value): (u16, u8)| {
+            let exponent = SignExponent::from_byte(0);
+            RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![value]).unwrap()
+        });
+        packet(0x3F, 0x10, &GetRegister::emit_answer(&data))
+    };
+    let ask = |first, second| {
+        GetRegister::new(&[RegisterId::new(first), RegisterId::new(second)]).unwrap()
+    };
+    let (mut meter, mut far) = pair();
+    let stop = CancellationToken::new();
+    // Any order is accepted while nothing is known of the meter.
+    let (command, unknown) = (ask(60, 68), both((68, 1), (60, 1)));
+    let server = async {
+        requested(&mut far).await;
+        far.write_all(&unknown).await.unwrap();
+    };
+    let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+    assert_eq!(result.unwrap().len(), 2);
+    for (command, late, good) in [
+        (ask(60, 68), None, both((60, 2), (68, 2))),
+        (ask(68, 60), Some(both((60, 2), (68, 2))), both((68, 3), (60, 3))),
+    ] {
+        let expected = good[8];
+        let server = async {
+            requested(&mut far).await;
+            if let Some(late) = late {
+                far.write_all(&late).await.unwrap();
+            }
+            far.write_all(&good).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert_eq!(result.unwrap()[0].mantissa(), [expected]);
+    }
+}
+
+/// No document promises that meters keep the order of a request.
+#[tokio::test(start_paused = true)]
+async fn a_meter_with_an_order_of_its_own_is_read_all_the_same() {
+    let (mut meter, mut far) = pair();
+    tokio::spawn(async move {
+        loop {
+            let request = requested(&mut far).await;
+            // The serial number is asked for in between.
+            let answer = if request[2] == 0x02 {
+                packet(0x3F, 0x02, &[0, 0, 0, 1])
+            } else {
+                let exponent = SignExponent::from_byte(0);
+                let values = [60, 68, 74].map(|id| {
+                    RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![1])
+                        .unwrap()
+                });
+                packet(0x3F, 0x10, &GetRegister::emit_answer(&values))
+            };
+            far.write_all(&answer).await.unwrap();
+        }
+    });
+    let stop = CancellationToken::new();
+    let mut read = Vec::new();
+    for order in [[60, 68, 74], [68, 60, 74], [74, 60, 68], [68, 74, 60], [60, 68, 74]] {
+        let command = GetRegister::new(&order.map(RegisterId::new)).unwrap();
+        read.push(meter.request(&command, Tries::Three, &stop).await.is_ok());
+        let serial = meter.request(&GetSerialNo, Tries::Two, &stop).await;
+        assert_eq!(serial.unwrap(), SerialNumber::new(1));
+    }
+    // The first was in order by chance; it takes two requests to see that.
+    assert_eq!(read, [true, false, false, true, true]);
+}
+
+/// Endless bytes must not prevent a poll.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_never_quiet_is_asked_all_the_same() {
+    let (near, far) = duplex(1024);
+    let (mut hear, mut say) = tokio::io::split(far);
+    let noise = tokio::spawn(async move {
+        while say.write_all(&[0x55]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut meter = Meter::new(near, LINE, LineState::default());
+    let stop = CancellationToken::new();
+    let command = ask(60);
+    let asking = meter.request(&command, Tries::One, &stop);
+    let mut byte = [0];
+    let (result, heard) = tokio::join!(asking, hear.read_exact(&mut byte));
+    heard.unwrap();
+    assert!(matches!(result, Err(RequestError::NoAnswer(NoAnswer::Noise))), "{result:?}");
+    drop(meter);
+    noise.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_request_leaves_no_answer_behind() {
+    let (mut meter, mut far) = pair();
+    let stop = CancellationToken::new();
+    let impatient = Duration::from_millis(10);
+    let dropped = timeout(impatient, meter.request(&GetSerialNo, Tries::One, &stop));
+    assert!(dropped.await.is_err());
+    requested(&mut far).await;
+    far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes())).await.unwrap();
+    let next = async {
+        requested(&mut far).await;
+        far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes())).await.unwrap();
+    };
+    let started = Instant::now();
+    let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::One, &stop), next);
+    assert_eq!(serial.unwrap(), SerialNumber::new(2));
+    assert!(started.elapsed() >= THINKING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_request_leaves_a_byte_time() {
+    let (mut meter, mut far) = pair();
+    let stop = CancellationToken::new();
+    let far = async {
+        for _ in 0..2 {
+            requested(&mut far).await;
+            far.write_all(&answer(60, 1)).await.unwrap();
+        }
+    };
+    let started = Instant::now();
+    let two = async {
+        meter.request(&ask(60), Tries::One, &stop).await.unwrap();
+        meter.request(&ask(60), Tries::One, &stop).await.unwrap();
+    };
+    tokio::join!(two, far);
+    assert!(started.elapsed() >= Duration::from_millis(9));
+    assert!(started.elapsed() < Duration::from_millis(12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_stream_is_not_silence() {
+    let (mut meter, far) = pair();
+    drop(far);
+    let stop = CancellationToken::new();
+    let result = meter.request(&ask(60), Tries::Three, &stop).await;
+    assert!(matches!(result, Err(RequestError::Broken(_))), "{result:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_waits_for_the_answer_under_way_and_sends_nothing_new() {
+    let (mut meter, mut far) = pair();
+    let stop = CancellationToken::new();
+    let far = async {
+        requested(&mut far).await;
+        stop.cancel();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        far.write_all(&answer(60, 1)).await.unwrap();
+    };
+    let (command, next) = (ask(60), ask(68));
+    let requests = async {
+        meter.request(&command, Tries::Three, &stop).await.unwrap();
+        meter.request(&next, Tries::Three, &stop).await
+    };
+    let (result, ()) = tokio::join!(requests, far);
+    assert!(matches!(result, Err(RequestError::Stopping)), "{result:?}");
+}
