@@ -7,7 +7,7 @@
 //! | layer | module | what it knows |
 //! |---|---|---|
 //! | physical | [`frame`] | start and stop bytes, stuffing |
-//! | | [`line`] | how long bytes take, and how long an answer may take to begin |
+//! | | [`mod@line`] | how long bytes take, and how long an answer may take to begin |
 //! | data link | [`datalink`] | destination address, command id, CRC |
 //! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
 //! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
@@ -65,3 +65,8 @@ pub mod number;
 pub mod register;
 pub mod unit;
 pub mod value;
+
+/// Its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

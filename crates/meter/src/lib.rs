@@ -1,4 +1,77 @@
-//! Reads Kamstrup MULTICAL meters over their optical port: any byte stream in, exact readings out.
+//! Reads Kamstrup MULTICAL heat meters over their optical port: any byte stream in, exact readings
+//! out.
+//!
+//! The crate opens a serial port or a connection to a network serial server, polls the meter's
+//! registers on a schedule or on demand, and returns each value as a decimal, date, time or text with
+//! the unit that the meter sent. No value passes through a float.
+//!
+//! # Layers
+//!
+//! Each layer uses only the ones above it in this table, and the protocol crate [`kmp`].
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`transport`] | opens a serial port or a TCP connection, lists ports, queues meters that share a port |
+//! | [`client`] | sends one request at a time, waits and retries as the meter needs, recognises late answers |
+//! | [`reading`] | the value of a register, or why it has none |
+//! | [`identity`] | which model the meter is, and whether another one has taken its place |
+//! | [`condition`] | what the meter's info code means, and which readings a fault spoils |
+//! | [`highres`] | completes energy registers that wrap |
+//! | [`plausibility`], [`consistency`] | which readings are doubtful and must be read again |
+//! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
+//!
+//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that programs around this crate use
+//! as well: looking up host names, classifying the system's errors, pausing between tries, reporting
+//! changes only.
+//!
+//! # Cancel safety
+//!
+//! Each future may be dropped. [`transport::Open::open`] then leaves nothing open, and
+//! [`transport::Open::acquire`] gives up its place in the queue. [`client::Meter::request`] loses the
+//! answer, and the next request cannot mistake it for its own. To stop politely, cancel the
+//! [`CancellationToken`] that these functions take: an answer
+//! that is under way is waited for, and nothing new is sent.
+//!
+//! # Log
+//!
+//! The crate logs with [`tracing`]: at `INFO` and above what a user should know (a poll's result,
+//! changes of state, problems with a hint), at `DEBUG` every frame with its meaning. Everything that
+//! needs a program's attention is also returned.
+//!
+//! # Example
+//!
+//! `examples/read.rs` is a whole program.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use kamstrup_meter::identity::Version;
+//! use kamstrup_meter::poll::{Plan, Reader};
+//! use kamstrup_meter::transport::{Port, SerialSettings};
+//! use kamstrup_meter::{CancellationToken, RunsAs};
+//! use kmp::frame::START_FROM_METER;
+//! use kmp::line::Line;
+//! use kmp::register::RegisterId;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = SerialSettings::default();
+//! let plan = Plan {
+//!     port: Port { endpoint: "/dev/ttyUSB0".parse()?, settings, answer_start: START_FROM_METER },
+//!     port_name: "/dev/ttyUSB0".to_owned(),
+//!     line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
+//!     registers: vec![RegisterId::new(60), RegisterId::new(80)],
+//!     version: Version::Auto,
+//!     interval: Duration::from_secs(60),
+//!     runs_as: RunsAs::Program,
+//! };
+//! let result = Reader::new(plan).read(&CancellationToken::new()).await;
+//! for reading in result.readings {
+//!     println!("{}: {} {}", reading.register, reading.value, reading.unit);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -14,14 +87,14 @@ pub mod news;
 pub mod plausibility;
 pub mod poll;
 pub mod reading;
+mod runs_as;
 pub mod transport;
 
-/// As what the program runs: what somebody can do about a trouble depends on it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RunsAs {
-    /// By itself: with a configuration and a command line.
-    #[default]
-    Program,
-    /// As an add-on of Home Assistant: with a form.
-    AddOn,
-}
+pub use tokio_util::sync::CancellationToken;
+
+pub use self::runs_as::RunsAs;
+
+/// Its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

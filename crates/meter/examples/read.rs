@@ -1,0 +1,39 @@
+//! Reads a meter once: `cargo run --example read -- /dev/ttyUSB0`, or `socket://host:port`.
+
+#![expect(clippy::print_stdout, reason = "the program's output")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use kamstrup_meter::identity::Version;
+use kamstrup_meter::poll::{Plan, Reader};
+use kamstrup_meter::transport::{Port, SerialSettings};
+use kamstrup_meter::{CancellationToken, RunsAs};
+use kmp::frame::START_FROM_METER;
+use kmp::line::Line;
+use kmp::register::Register;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port_name = std::env::args().nth(1).ok_or("give the port, such as /dev/ttyUSB0")?;
+    let settings = SerialSettings::default();
+    let names = ["energy", "volume", "power", "temp1", "temp2", "flow", "temp4"];
+    let plan = Plan {
+        port: Port { endpoint: port_name.parse()?, settings, answer_start: START_FROM_METER },
+        port_name,
+        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
+        registers: names.iter().filter_map(|name| Some(Register::by_key(name)?.id)).collect(),
+        version: Version::Auto,
+        interval: Duration::from_secs(60),
+        runs_as: RunsAs::Program,
+    };
+    let result = Reader::new(plan).read(&CancellationToken::new()).await;
+    for reading in &result.readings {
+        let label = reading.register.info().map_or("register", |register| register.label);
+        println!("{label} ({}): {} {}", reading.register, reading.value, reading.unit);
+    }
+    for (register, reason) in &result.missing {
+        println!("register {register} is missing: {reason}");
+    }
+    result.trouble.map_or(Ok(()), |error| Err(format!("{}. {}", error.words, error.hint).into()))
+}
