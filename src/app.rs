@@ -415,7 +415,8 @@ pub fn plan(meter: &Meter, runs_as: RunsAs) -> Plan<Port> {
     Plan {
         port: Port { endpoint: meter.endpoint.clone(), settings, answer_start: START_FROM_METER },
         port_name: meter.endpoint.to_string(),
-        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()).patient(meter.timeout),
+        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte())
+            .with_answer_timeout(meter.timeout),
         registers: meter.parameters.iter().map(Parameter::register).collect(),
         version: meter.version,
         interval: meter.poll_interval,

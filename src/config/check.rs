@@ -14,7 +14,7 @@ use super::problem::{
 use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
 use super::{Findings, Loaded};
 use crate::name::{MeterName, Parameter};
-use kmp::line::THINKING;
+use kmp::line::RESPONSE_TIME;
 use meter::identity::Version;
 use meter::transport::{Endpoint, SerialSettings};
 
@@ -207,10 +207,10 @@ impl<'a> Checker<'a> {
     /// begin, which must not be less than what a meter may take.
     fn timeout(&mut self) -> Option<Duration> {
         let timeout = self.value(&keys::TIMEOUT)?;
-        if timeout < THINKING {
+        if timeout < RESPONSE_TIME {
             self.warn(Warning::ShortTimeout(self.whose(&keys::TIMEOUT)));
         }
-        Some(timeout.max(THINKING))
+        Some(timeout.max(RESPONSE_TIME))
     }
 
     fn parameters(&mut self) -> Vec<Parameter> {

@@ -8,7 +8,7 @@ use super::problem::without_login;
 use super::secret::Secret;
 use super::settings::{Listed, Made, Origin, Raw, Settings};
 use crate::name::MeterName;
-use kmp::line::THINKING;
+use kmp::line::RESPONSE_TIME;
 
 /// All settings that count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +197,7 @@ fn of_meter(key: &Key, meter: &Meter) -> Option<String> {
         Some(meter.device_id.clone())
     } else if *key == *keys::DEVICE_NAME {
         Some(meter.device_name.clone())
-    } else if *key == *keys::TIMEOUT && meter.timeout == THINKING {
+    } else if *key == *keys::TIMEOUT && meter.timeout == RESPONSE_TIME {
         Some("1.6".to_owned())
     } else {
         None

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::*;
-use kmp::line::THINKING;
+use kmp::line::RESPONSE_TIME;
 use meter::transport::ModemLine;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
@@ -547,7 +547,7 @@ fn timeouts() {
     }
     for text in ["0", "0.5", "1.599999999"] {
         let (timeout, warnings) = timeout(text);
-        assert_eq!(timeout, THINKING);
+        assert_eq!(timeout, RESPONSE_TIME);
         assert_eq!(warnings, [Warning::ShortTimeout(None)], "{text}");
     }
 }

@@ -1,8 +1,8 @@
 //! The data link layer: destination address, command id and CRC.
 //!
 //! The body of a frame is `destination | CID | data | CRC high | CRC low`. The CRC covers
-//! everything in front of it, before stuffing: polynomial 0x1021, start value 0, high byte first
-//! (5512-447 M1 p.5-6), which the catalogues of CRCs call CRC-16/XMODEM.
+//! everything before it, before stuffing: polynomial 0x1021, start value 0, high byte first
+//! (5512-447 M1 p.5-6). Catalogues call it CRC-16/XMODEM.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,11 +14,10 @@ use crate::frame::{self, Direction};
 
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 
-/// Address and command id in front, CRC behind.
+/// Address, command id and CRC.
 const OVERHEAD: usize = 4;
 
-/// Whom a request is for, and who answered: the answer carries the request's address
-/// (5512-447 M1 p.6).
+/// The destination of a request. The answer carries the same address (5512-447 M1 p.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address(u8);
 
@@ -49,7 +48,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A command id; an answer carries the request's (5512-447 M1 p.15-35).
+/// A command id. The answer carries that of the request (5512-447 M1 p.15-35).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cid(u8);
 
@@ -85,14 +84,14 @@ impl fmt::Display for Cid {
     }
 }
 
-/// A frame's body whose checksum is right.
+/// The body of a frame with a valid checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// The meter's address.
+    /// The destination of the request.
     pub address: Address,
     /// The command.
     pub cid: Cid,
-    /// What belongs to the command; may be empty.
+    /// The data of the command; may be empty.
     pub data: &'a [u8],
 }
 
@@ -105,12 +104,12 @@ pub enum PacketError {
         /// Number of bytes in the body.
         length: usize,
     },
-    /// The line damaged it.
+    /// The checksum does not match: the frame was damaged on the line.
     #[error("checksum is {found:04X}, must be {expected:04X}")]
     Checksum {
-        /// What the bytes give.
+        /// The checksum of the bytes.
         expected: u16,
-        /// What the frame holds.
+        /// The checksum in the frame.
         found: u16,
     },
 }
@@ -121,21 +120,22 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     CRC.checksum(bytes)
 }
 
-/// Takes a frame's unstuffed body apart and checks it.
+/// Parses the unstuffed body of a frame and checks its CRC.
 pub fn parse(body: &[u8]) -> Result<Packet<'_>, PacketError> {
     let too_short = PacketError::TooShort { length: body.len() };
     let (covered, found) = body.split_last_chunk::<2>().ok_or(too_short)?;
     let &[address, cid, ref data @ ..] = covered else {
         return Err(too_short);
     };
-    let (expected, found) = (checksum(covered), u16::from_be_bytes(*found));
+    let expected = checksum(covered);
+    let found = u16::from_be_bytes(*found);
     if expected != found {
         return Err(PacketError::Checksum { expected, found });
     }
     Ok(Packet { address: Address(address), cid: Cid(cid), data })
 }
 
-/// Builds the whole frame, from start byte to stop byte, ready for the line.
+/// Builds the whole frame, from start byte to stop byte, with stuffing.
 #[must_use]
 pub fn emit(direction: Direction, packet: Packet<'_>) -> Vec<u8> {
     let mut body = Vec::with_capacity(packet.data.len().saturating_add(OVERHEAD));

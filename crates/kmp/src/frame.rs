@@ -24,13 +24,13 @@ pub const ESCAPE: u8 = 0x1B;
 /// The longest body, in bytes before stuffing, that a [`Decoder`] collects.
 ///
 /// The longest answer with 8 registers of 4 bytes has 78 bytes; the log answers of newer meters
-/// are longer. What exceeds this is noise.
+/// are longer. Anything longer than this is noise.
 pub const MAX_BODY: usize = 1024;
 
 /// Which way a frame travels.
 ///
-/// Both directions share one line, and many optical heads send back what they transmit. The start
-/// bytes differ so that such an echo can be told from an answer (5512-447 M1 p.5).
+/// Both directions share one line, and many optical heads echo the requests. The start bytes differ,
+/// so that an echo is not mistaken for an answer (5512-447 M1 p.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// A request.
@@ -80,34 +80,34 @@ pub fn emit(direction: Direction, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What a [`Decoder`] made of the bytes so far.
+/// A frame, or the end of an attempt to read one, found by a [`Decoder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A whole frame.
     Frame {
-        /// Which start byte it had.
+        /// The direction of its start byte.
         direction: Direction,
-        /// What stood between start and stop, unstuffed; at most [`MAX_BODY`] bytes.
+        /// The bytes between start and stop, unstuffed; at most [`MAX_BODY`].
         body: Vec<u8>,
     },
     /// A bare [`ACK`] outside a frame. Noise can look like one.
     Ack,
-    /// A frame had begun and cannot be completed.
+    /// A frame began and cannot be completed.
     Damaged {
-        /// Which start byte it had.
+        /// The direction of its start byte.
         direction: Direction,
-        /// Why.
+        /// The reason.
         damage: Damage,
     },
 }
 
-/// Why a frame that had begun was given up.
+/// Why a frame that began cannot be completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Damage {
     /// Another frame began before the stop byte.
     #[error("a new frame began before the end of this one")]
     Interrupted,
-    /// A reserved byte stood there that must be stuffed.
+    /// A reserved byte was not stuffed.
     #[error("byte 0x{byte:02X} must not stand in a frame unstuffed")]
     Unstuffed {
         /// The byte.
@@ -128,9 +128,9 @@ pub enum Damage {
 
 /// Finds frames in a stream of bytes, however it is cut into chunks.
 ///
-/// Unstuffing is one pass from left to right: `1B E4 7F` is `1B 7F`. (Replacing the pairs one
-/// after the other makes `80` of it.) Bytes outside a frame are skipped: idle 0x00 bytes that a
-/// meter may send unasked (5512-447 M1 p.3), and noise.
+/// Unstuffing is one pass from left to right: `1B E4 7F` becomes `1B 7F`. (Replacing one kind of pair
+/// after the other would make it `80`.) Bytes outside a frame are skipped: noise, and the 0x00 bytes
+/// that an idle meter may send (5512-447 M1 p.3).
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
@@ -152,7 +152,7 @@ impl Decoder {
         Self::default()
     }
 
-    /// The direction of the frame that has begun and not ended, if there is one.
+    /// The direction of the frame that has begun and not yet ended, if any.
     #[must_use]
     pub fn inside(&self) -> Option<Direction> {
         match self.state {
@@ -161,13 +161,13 @@ impl Decoder {
         }
     }
 
-    /// Forgets a frame that has begun.
+    /// Discards a frame that has begun.
     pub fn reset(&mut self) {
         self.state = State::Outside;
         self.body.clear();
     }
 
-    /// Takes the next byte; says what it completed, if anything.
+    /// Processes the next byte and returns the event that it completes, if any.
     pub fn push(&mut self, byte: u8) -> Option<Event> {
         if let Some(started) = Direction::from_start_byte(byte) {
             let before = self.inside();
@@ -190,24 +190,24 @@ impl Decoder {
                     self.state = State::Escaped(direction);
                     None
                 }
-                ACK => Some(self.give_up(direction, Damage::Unstuffed { byte })),
+                ACK => Some(self.abandon(direction, Damage::Unstuffed { byte })),
                 _ => self.collect(direction, byte),
             },
             State::Escaped(direction) if is_reserved(!byte) => self.collect(direction, !byte),
-            State::Escaped(direction) => Some(self.give_up(direction, Damage::BadEscape { byte })),
+            State::Escaped(direction) => Some(self.abandon(direction, Damage::BadEscape { byte })),
         }
     }
 
     fn collect(&mut self, direction: Direction, byte: u8) -> Option<Event> {
         if self.body.len() >= MAX_BODY {
-            return Some(self.give_up(direction, Damage::TooLong));
+            return Some(self.abandon(direction, Damage::TooLong));
         }
         self.body.push(byte);
         self.state = State::Inside(direction);
         None
     }
 
-    fn give_up(&mut self, direction: Direction, damage: Damage) -> Event {
+    fn abandon(&mut self, direction: Direction, damage: Damage) -> Event {
         self.reset();
         Event::Damaged { direction, damage }
     }

@@ -1,8 +1,8 @@
-//! What a meter's info code means: the faults that it has noticed itself.
+//! Info codes: the faults that a meter reports.
 //!
-//! The layout differs from generation to generation: 4 is "temperature sensor T2" on a 602 and an
-//! external alarm on a 403. So a code means nothing without its model. Each bit is a fault that is
-//! active now; 0 is no fault.
+//! The layout differs between generations: 4 is "temperature sensor T2" on a 602 and an external alarm
+//! on a 403. So a code means nothing without its model. Each bit is a fault that is active now; 0 is
+//! no fault.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,20 +13,19 @@ use crate::register::RegisterId;
 use Certainty::{Documented, Likely, Unsure};
 use Sensor::{Difference, Flow1, Flow2, Temperature1, Temperature2, Temperature3};
 
-/// How surely something is known.
+/// How certain a meaning is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Certainty {
-    /// The sources disagree, or say little.
+    /// The sources disagree, or are incomplete.
     Unsure,
-    /// By working code, or from the document of a meter of the same generation.
+    /// From working code, or from the document of another meter of the same generation.
     Likely,
-    /// Kamstrup's own document of this meter has it.
+    /// From Kamstrup's own document of this meter.
     Documented,
 }
 
-/// A sensor that the meter measures with. Where one is broken, the meter still gives numbers: 0.00 or
-/// 185.00 °C, and with them 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803
-/// 5512-2360_A1 p.121).
+/// A sensor of the meter. If one is broken, the meter still sends numbers: 0.00 or 185.00 °C, and so
+/// 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1 p.121).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sensor {
     /// t1, in the supply pipe.
@@ -35,7 +34,7 @@ pub enum Sensor {
     Temperature2,
     /// t3; on an 803 also t4.
     Temperature3,
-    /// t1 and t2 together: their difference.
+    /// The difference of t1 and t2.
     Difference,
     /// V1.
     Flow1,
@@ -48,22 +47,22 @@ pub enum Sensor {
 pub struct InfoBit {
     /// 0 for the lowest.
     pub bit: u8,
-    /// What it says when it is set, in English.
+    /// Its meaning when it is set, in English.
     pub meaning: &'static str,
-    /// The sensors that then measure nothing.
+    /// The sensors that do not measure while it is set.
     pub sensors: &'static [Sensor],
-    /// How surely.
+    /// How certain this is.
     pub certainty: Certainty,
     /// Where this is documented.
     pub source: &'static str,
 }
 
-/// Three bits of an info code that say for how long something was active in the last 30 days.
+/// Three bits of an info code: how long something was active in the last 30 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InfoField {
     /// The lowest of the three.
     pub bit: u8,
-    /// What was active, in English.
+    /// The condition that was active, in English.
     pub meaning: &'static str,
     /// Where this is documented.
     pub source: &'static str,
@@ -81,17 +80,17 @@ const DURATIONS: [&str; 8] = [
     "22 to 31 days",
 ];
 
-/// A digit of the info code as newer meters show it on their display, which is not the number that
-/// they send.
+/// A digit of the info code on the display of newer meters. It is not part of the number that they
+/// send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisplayDigit {
-    /// Which digits, 1 for the leftmost.
+    /// The positions that it applies to, 1 for the leftmost digit.
     pub digits: &'static [u8],
-    /// What they show.
+    /// The digit that is shown.
     pub shown: u8,
-    /// What it says, in English.
+    /// Its meaning, in English.
     pub meaning: &'static str,
-    /// How surely.
+    /// How certain this is.
     pub certainty: Certainty,
     /// Where this is documented.
     pub source: &'static str,
@@ -100,20 +99,20 @@ pub struct DisplayDigit {
 /// The info codes of a generation of meters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InfoCodes {
-    /// The registers that hold the code, the likelier first. On 603 and 803 nobody has told which
-    /// of two it is.
+    /// The registers that hold the code, the likelier first. For 603 and 803 no source says which of
+    /// the two it is.
     pub registers: &'static [RegisterId],
-    /// Its bits.
+    /// The bits of the code.
     pub bits: &'static [InfoBit],
-    /// Its durations.
+    /// The durations in the code.
     pub fields: &'static [InfoField],
-    /// What the display shows.
+    /// The digits on the display.
     pub display: &'static [DisplayDigit],
 }
 
 impl InfoCodes {
-    /// Those of a model. None are known of the 302: only one byte of its status was ever seen, by
-    /// radio, and not decoded (wmbusmeters drivers/src/kamheat.xmq).
+    /// The info codes of a model. None are known for the 302: only one byte of its status was ever
+    /// captured, by radio, and not decoded (wmbusmeters drivers/src/kamheat.xmq).
     #[must_use]
     pub const fn of(model: Model) -> Option<&'static Self> {
         match model {
@@ -129,15 +128,15 @@ impl InfoCodes {
         }
     }
 
-    /// Those of the newer water meters (flowIQ 2200, KWM2231), whose code has four bytes where
-    /// that of a MULTICAL 21 has two.
+    /// The info codes of the newer water meters (flowIQ 2200, KWM2231), which have four bytes where
+    /// those of a MULTICAL 21 have two.
     #[must_use]
     pub const fn of_flow_iq() -> &'static Self {
         &INFO_FLOW_IQ
     }
 
-    /// Those that a code of `length` bytes from one of these models follows; `None` where the
-    /// models do not agree.
+    /// The info codes for a code of `length` bytes from one of these models; `None` if the models do
+    /// not agree.
     #[must_use]
     pub fn shared(models: &[Model], length: usize) -> Option<&'static Self> {
         let of = |model: &Model| match model {
@@ -154,7 +153,7 @@ impl InfoCodes {
         models.iter().all(|model| of(model).is_some_and(agrees)).then_some(first)
     }
 
-    /// What a code says, bit by bit; nothing for 0.
+    /// The meanings of a code, bit by bit; empty for 0.
     #[must_use]
     pub fn explain(&self, code: u32) -> Vec<Meaning> {
         let mut meanings = Vec::new();
@@ -189,27 +188,27 @@ impl InfoField {
     }
 }
 
-/// One thing that an info code says.
+/// One meaning of an info code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// A bit that is known.
+    /// A known bit.
     Bit(&'static InfoBit),
-    /// Something was active for a time.
+    /// A condition was active for a time.
     Lasted {
-        /// What.
+        /// The condition.
         field: &'static InfoField,
         /// The step of its duration, 1 to 7.
         step: u8,
     },
     /// A bit that no source explains.
     Unknown {
-        /// Which.
+        /// Its position, 0 for the lowest.
         bit: u8,
     },
 }
 
 impl Meaning {
-    /// The sensors that measure nothing while this is so.
+    /// The sensors that do not measure meanwhile.
     #[must_use]
     pub const fn sensors(&self) -> &'static [Sensor] {
         match self {
@@ -219,7 +218,7 @@ impl Meaning {
     }
 }
 
-/// In words.
+/// The meaning in English.
 impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

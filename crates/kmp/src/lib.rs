@@ -1,8 +1,8 @@
-//! The Kamstrup Meter Protocol (KMP), as MULTICAL heat meters and their kin speak it on the
+//! The Kamstrup Meter Protocol (KMP), as MULTICAL heat meters and related meters speak it on the
 //! optical port: bytes to frames, frames to commands, registers to exact values, and back.
 //!
-//! The crate does no I/O, has no clock and logs nothing: it is `no_std`, so the compiler holds it
-//! to that. Who sends the bytes, and how long to wait for an answer, is the caller's business.
+//! The crate does no I/O, has no clock and logs nothing; it is `no_std`, so the compiler checks that.
+//! The caller sends the bytes and waits for the answer.
 //!
 //! | layer | module | what it knows |
 //! |---|---|---|
@@ -11,7 +11,7 @@
 //! | data link | [`datalink`] | destination address, command id, CRC |
 //! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
 //! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
-//! | | [`mod@unit`], [`register`], [`info`], [`model`] | what the codes mean, each row with its source |
+//! | | [`mod@unit`], [`register`], [`info`], [`model`] | the meaning of codes, each row with its source |
 //!
 //! # Sources
 //!

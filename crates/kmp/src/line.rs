@@ -1,44 +1,45 @@
-//! How long bytes take on the line to the meter, and how long its answer may take to begin.
+//! The timing of the line: how long bytes take, and how long an answer may take to begin.
 
 use core::time::Duration;
 
-/// How long the meter may think before its answer begins, and how long the line must rest after a
-/// failure (5512-447 M1 p.4).
-pub const THINKING: Duration = Duration::from_millis(1600);
+/// How long the meter may take to begin its answer, and how long the line must rest after a failure
+/// (5512-447 M1 p.4).
+pub const RESPONSE_TIME: Duration = Duration::from_millis(1600);
 
-/// How fast bytes travel.
+/// Speed and format of the line, and how long an answer may take to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
     baud: u32,
     bits_per_byte: u32,
-    patience: Duration,
+    answer_timeout: Duration,
 }
 
 impl Line {
-    /// A line of this speed, with 11 bits for a byte: start bit, 8 data bits, 2 stop bits. A speed
-    /// of zero is taken for one.
+    /// A line of this speed, with 11 bits per byte: a start bit, 8 data bits, 2 stop bits. A speed of
+    /// 0 counts as 1.
     #[must_use]
     pub const fn new(baud: u32) -> Self {
         Self::with_bits(baud, 11)
     }
 
-    /// A line with another number of bits for a byte.
+    /// A line with another number of bits per byte, including the start bit.
     #[must_use]
     pub const fn with_bits(baud: u32, bits_per_byte: u32) -> Self {
-        Self { baud: if baud == 0 { 1 } else { baud }, bits_per_byte, patience: THINKING }
+        let baud = if baud == 0 { 1 } else { baud };
+        Self { baud, bits_per_byte, answer_timeout: RESPONSE_TIME }
     }
 
-    /// The same line where an answer may take longer to begin, as over a slow serial server. Less
-    /// than the meter may think counts as that.
+    /// The same line where an answer may take longer to begin, such as over a slow serial server.
+    /// Less than [`RESPONSE_TIME`] counts as that.
     #[must_use]
-    pub fn patient(self, patience: Duration) -> Self {
-        Self { patience: patience.max(THINKING), ..self }
+    pub fn with_answer_timeout(self, timeout: Duration) -> Self {
+        Self { answer_timeout: timeout.max(RESPONSE_TIME), ..self }
     }
 
     /// How long an answer may take to begin, beyond the time that the request takes.
     #[must_use]
-    pub const fn patience(self) -> Duration {
-        self.patience
+    pub const fn answer_timeout(self) -> Duration {
+        self.answer_timeout
     }
 
     /// How long `bytes` bytes take: 9.17 ms for one at 1200 baud.
@@ -63,10 +64,12 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_never_less_than_a_meter_needs() {
-        let patience = |seconds| Line::new(1200).patient(Duration::from_secs(seconds)).patience();
-        assert_eq!(Line::new(1200).patience(), THINKING);
-        assert_eq!(patience(1), THINKING);
-        assert_eq!(patience(2), Duration::from_secs(2));
+    fn the_timeout_is_never_less_than_a_meter_needs() {
+        let line = Line::new(1200);
+        let timeout =
+            |seconds| line.with_answer_timeout(Duration::from_secs(seconds)).answer_timeout();
+        assert_eq!(line.answer_timeout(), RESPONSE_TIME);
+        assert_eq!(timeout(1), RESPONSE_TIME);
+        assert_eq!(timeout(2), Duration::from_secs(2));
     }
 }

@@ -1,7 +1,7 @@
 //! The application layer: requests and their answers.
 //!
-//! Each command is a type that cannot be malformed, knows its own answer's layout, and refuses an
-//! answer that is not to it.
+//! Each command is a type that is always valid, knows the layout of its answer, and rejects an answer
+//! to another command.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,39 +13,40 @@ use crate::frame::Direction;
 use crate::register::RegisterId;
 use crate::value::RegisterValue;
 
-/// A request and what its answer means.
+/// A request, and how to read its answer.
 pub trait Command {
     /// The command id of request and answer.
     const CID: Cid;
-    /// What the meter answers.
+    /// The content of the answer.
     type Answer;
 
-    /// Appends the request's data, which follow the command id.
+    /// Appends the data of the request, which follow the command id.
     fn emit_data(&self, out: &mut Vec<u8>);
 
-    /// Reads the data of an answer whose address and command id are right.
+    /// Parses the data of an answer whose address and command id match.
     fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
 
-    /// How well the answer fits this request rather than another one for the same things.
+    /// Whether the answer is in the order of this request.
     fn answer_order(&self, _answer: &Self::Answer) -> AnswerOrder {
         AnswerOrder::Undecidable
     }
 
-    /// How many bytes of data an answer has at most, for working out how long it may take.
+    /// The most bytes of data that an answer has, to compute how long it may take.
     fn max_answer_data(&self) -> usize;
 }
 
-/// How well an answer fits a request rather than another one for the same registers.
+/// How the order of the registers in an answer compares to the request.
 ///
 /// No document promises that a meter keeps the order of a request, but every known one does. So a
-/// client that changes the order from request to request can tell a late answer to an earlier one.
+/// client that changes the order from request to request can recognise a late answer to an earlier
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOrder {
-    /// All that must be there is, in the order of the request.
+    /// Every register that must be there is, in the order of the request.
     InOrder,
-    /// Fewer than two registers: there is no order to go by.
+    /// Fewer than two registers have no order.
     Undecidable,
-    /// All that must be there is, in another order.
+    /// Every register that must be there is, in another order.
     Reordered,
     /// A register is missing that the meter is known to have.
     Incomplete,
@@ -54,35 +55,35 @@ pub enum AnswerOrder {
 /// Why an answer's data are not an answer to the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AnswerError {
-    /// The data have another length than the answer to this command.
+    /// The data do not have the length of an answer to this command.
     #[error("the answer has data of length {found}, not {expected}")]
     Length {
-        /// Bytes that the answer has.
+        /// The length of an answer to this command, in bytes.
         expected: usize,
-        /// Bytes that came.
+        /// The length of this one.
         found: usize,
     },
     /// The data end in the middle of a register.
     #[error("the answer ends within the register that begins at byte {offset} of its data")]
     Truncated {
-        /// Where that register begins.
+        /// The position of its first byte.
         offset: usize,
     },
     /// A register that was not asked for: the answer is to another request.
     #[error("the answer holds register {register}, which was not asked for")]
     NotAsked {
-        /// The register that came.
+        /// The register in the answer.
         register: RegisterId,
     },
-    /// The same register twice.
+    /// The same register is there twice.
     #[error("the answer holds register {register} twice")]
-    Twice {
+    Duplicate {
         /// The register.
         register: RegisterId,
     },
 }
 
-/// The whole frame of a request, ready for the line.
+/// Builds the whole frame of a request.
 #[must_use]
 pub fn emit_request<C: Command>(address: Address, command: &C) -> Vec<u8> {
     let mut data = Vec::new();
@@ -90,7 +91,7 @@ pub fn emit_request<C: Command>(address: Address, command: &C) -> Vec<u8> {
     datalink::emit(Direction::ToMeter, Packet { address, cid: C::CID, data: &data })
 }
 
-/// Asks for meter type and software revision (5512-447 M1 p.15-16).
+/// Requests the meter type and software revision (5512-447 M1 p.15-16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetType;
 
@@ -141,7 +142,7 @@ pub struct SoftwareRevision {
     pub number: u8,
 }
 
-/// `F1`; a letter beyond Z as its number.
+/// `F1`; the number of a letter beyond Z.
 impl fmt::Display for SoftwareRevision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.letter {
@@ -153,7 +154,7 @@ impl fmt::Display for SoftwareRevision {
     }
 }
 
-/// Asks for the serial number (5512-447 M1 p.17).
+/// Requests the serial number (5512-447 M1 p.17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetSerialNo;
 
@@ -183,7 +184,7 @@ impl SerialNumber {
         Self(number)
     }
 
-    /// As a number.
+    /// The number.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
@@ -202,54 +203,54 @@ impl fmt::Display for SerialNumber {
     }
 }
 
-/// Asks for 1 to 8 registers (5512-447 M1 p.19).
+/// Requests 1 to 8 registers (5512-447 M1 p.19).
 ///
-/// The meter leaves registers that it does not know out of its answer, down to an answer without
-/// any (5512-447 M1 p.19), so what came is found by its id, never by its place.
+/// The meter omits registers that it does not know; an answer may even be empty (5512-447 M1 p.19).
+/// So a register is found by its id, never by its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetRegister {
     registers: Vec<RegisterId>,
-    /// Those that the meter is known to have.
+    /// The ones that the meter is known to have.
     certain: Vec<RegisterId>,
 }
 
-/// Registers cannot be asked for like this.
+/// Why registers cannot be requested together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum GetRegisterError {
-    /// None, or more than 8.
+    /// No register, or more than 8.
     #[error("{count} registers in one request; 1 to {} are possible", GetRegister::MAX)]
     Count {
-        /// How many.
+        /// How many there are.
         count: usize,
     },
-    /// The same one twice.
+    /// The same register is there twice.
     #[error("register {register} twice in one request")]
-    Twice {
-        /// Which one.
+    Duplicate {
+        /// The register.
         register: RegisterId,
     },
 }
 
 impl GetRegister {
-    /// How many registers one request can ask for (5512-447 M1 p.19).
+    /// The most registers in one request (5512-447 M1 p.19).
     pub const MAX: usize = 8;
 
-    /// The longest mantissa that was ever seen: 12 bytes of text (register 254).
+    /// The longest mantissa in any capture: 12 bytes of text (register 254).
     const LONGEST_MANTISSA: usize = 12;
 
-    /// Asks for these registers, each once.
+    /// A request for these registers.
     pub fn new(registers: &[RegisterId]) -> Result<Self, GetRegisterError> {
         let count = registers.len();
         if count == 0 || count > Self::MAX {
             return Err(GetRegisterError::Count { count });
         }
         if let Some(&register) = first_duplicate(registers) {
-            return Err(GetRegisterError::Twice { register });
+            return Err(GetRegisterError::Duplicate { register });
         }
         Ok(Self { registers: registers.to_vec(), certain: Vec::new() })
     }
 
-    /// Says which of the registers the meter is known to have: an answer without them is to
+    /// Sets which of the registers the meter is known to have. An answer without one of them is to
     /// another request.
     #[must_use]
     pub fn expecting(mut self, is_certain: impl Fn(RegisterId) -> bool) -> Self {
@@ -263,7 +264,7 @@ impl GetRegister {
         &self.registers
     }
 
-    /// Reads the data of a request, as a meter does.
+    /// Parses the data of a request, as a meter does.
     pub fn parse(data: &[u8]) -> Result<Self, RequestError> {
         let invalid = RequestError::Data { cid: Cid::GET_REGISTER, length: data.len() };
         let (&count, ids) = data.split_first().ok_or(invalid)?;
@@ -323,7 +324,7 @@ impl Command for GetRegister {
                 return Err(AnswerError::NotAsked { register });
             }
             if values.iter().any(|earlier| earlier.register == register) {
-                return Err(AnswerError::Twice { register });
+                return Err(AnswerError::Duplicate { register });
             }
             values.push(value);
             rest = after;
@@ -336,7 +337,7 @@ impl Command for GetRegister {
     }
 }
 
-/// A request as a meter sees it.
+/// A request, as a meter receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// [`GetType`]
@@ -350,7 +351,7 @@ pub enum Request {
 /// Why a meter does not answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// A command that is not one of [`Request`]'s.
+    /// The command is not in [`Request`].
     #[error("{cid} is not a command of this meter")]
     Unknown {
         /// The command id.
@@ -361,13 +362,13 @@ pub enum RequestError {
     Data {
         /// The command id.
         cid: Cid,
-        /// How many bytes of data came.
+        /// The length of the data, in bytes.
         length: usize,
     },
 }
 
 impl Request {
-    /// Reads a request's packet.
+    /// Parses the packet of a request.
     pub fn parse(packet: Packet<'_>) -> Result<Self, RequestError> {
         let Packet { cid, data, .. } = packet;
         match cid {
@@ -426,19 +427,19 @@ mod tests {
         let register = RegisterId::new(60);
         assert_eq!(
             GetRegister::new(&ids(&[60, 68, 60])),
-            Err(GetRegisterError::Twice { register })
+            Err(GetRegisterError::Duplicate { register })
         );
     }
 
     #[test]
-    fn an_answer_to_another_request_is_refused() {
+    fn an_answer_to_another_request_is_rejected() {
         let command = GetRegister::new(&ids(&[60, 68])).unwrap();
         let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(74, &[2])]);
         let register = RegisterId::new(74);
         assert_eq!(command.parse_answer(&data), Err(AnswerError::NotAsked { register }));
         let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(60, &[2])]);
         let register = RegisterId::new(60);
-        assert_eq!(command.parse_answer(&data), Err(AnswerError::Twice { register }));
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::Duplicate { register }));
     }
 
     #[test]
@@ -450,16 +451,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_fits_the_request_or_does_not() {
+    fn an_answer_is_in_the_order_of_the_request_or_not() {
         let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
         let values = |ids: &[u16]| ids.iter().map(|&id| register_value(id, &[1])).collect();
-        let fit = |ids: &[u16]| command.answer_order(&values(ids));
-        assert_eq!(fit(&[60, 68, 74]), AnswerOrder::InOrder);
-        assert_eq!(fit(&[60, 74]), AnswerOrder::InOrder);
-        assert_eq!(fit(&[74]), AnswerOrder::Undecidable);
-        assert_eq!(fit(&[]), AnswerOrder::Undecidable);
-        assert_eq!(fit(&[68, 74, 60]), AnswerOrder::Reordered);
-        assert_eq!(fit(&[74, 68]), AnswerOrder::Reordered);
+        let order = |ids: &[u16]| command.answer_order(&values(ids));
+        assert_eq!(order(&[60, 68, 74]), AnswerOrder::InOrder);
+        assert_eq!(order(&[60, 74]), AnswerOrder::InOrder);
+        assert_eq!(order(&[74]), AnswerOrder::Undecidable);
+        assert_eq!(order(&[]), AnswerOrder::Undecidable);
+        assert_eq!(order(&[68, 74, 60]), AnswerOrder::Reordered);
+        assert_eq!(order(&[74, 68]), AnswerOrder::Reordered);
         let command = command.clone().expecting(|register| register.get() == 68);
         assert_eq!(command.answer_order(&values(&[60, 68])), AnswerOrder::InOrder);
         assert_eq!(command.answer_order(&values(&[60, 74])), AnswerOrder::Incomplete);
@@ -467,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn leftover_and_missing_bytes_are_refused() {
+    fn leftover_and_missing_bytes_are_rejected() {
         let command = GetRegister::new(&ids(&[60, 68])).unwrap();
         let mut data = GetRegister::emit_answer(&[register_value(60, &[1, 2])]);
         data.push(0);

@@ -1,8 +1,8 @@
-//! How a register holds a number: an unsigned big-endian mantissa and a byte with both signs and
+//! Numbers in a register: an unsigned big-endian mantissa and a byte with both signs and
 //! the exponent, "SiEx" (5512-447 M1 p.7-9).
 //!
 //! Value = (-1)^SI · mantissa · 10^((-1)^SE · exponent). Decimal on the line, decimal here: no
-//! digit is ever rounded, and what a [`Decimal`] cannot hold exactly is an error.
+//! digit is ever rounded, and a value that a [`Decimal`] cannot hold exactly is an error.
 
 use alloc::vec::Vec;
 
@@ -15,8 +15,7 @@ const EXPONENT: u8 = 0x3F;
 
 /// Sign and exponent of a number, as the one byte on the line.
 ///
-/// Two bytes can mean the same (`0x40` and `0x00` are both an exponent of 0); the byte is kept as
-/// it came.
+/// Two bytes can mean the same: `0x40` and `0x00` are both an exponent of 0. So it keeps the byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SignExponent(u8);
 
@@ -28,7 +27,7 @@ impl SignExponent {
         Self(byte)
     }
 
-    /// From sign and exponent; `None` where the exponent is not in -63 to 63.
+    /// From sign and exponent; `None` if the exponent is not in -63 to 63.
     #[must_use]
     pub const fn new(negative: bool, exponent: i8) -> Option<Self> {
         let magnitude = exponent.unsigned_abs();
@@ -60,10 +59,10 @@ impl SignExponent {
     }
 }
 
-/// Why a number cannot be given exactly.
+/// Why a number cannot be represented exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NumberError {
-    /// No mantissa.
+    /// The mantissa is empty.
     #[error("the mantissa has no bytes")]
     Empty,
     /// More than the 96 bits and 28 decimal places that a [`Decimal`] holds.
@@ -74,10 +73,10 @@ pub enum NumberError {
         /// The power of ten.
         exponent: i8,
     },
-    /// The value needs more bytes of mantissa than there are.
+    /// The value needs a longer mantissa.
     #[error("the value does not fit into a mantissa of length {length}")]
     DoesNotFit {
-        /// Bytes to be filled.
+        /// The length of the mantissa, in bytes.
         length: u8,
     },
 }
@@ -87,7 +86,7 @@ pub(crate) fn mantissa(bytes: &[u8]) -> Option<u128> {
     bytes.iter().try_fold(0_u128, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))
 }
 
-/// The exact value.
+/// The exact value of a sign, exponent and mantissa.
 pub fn to_decimal(sign_exponent: SignExponent, bytes: &[u8]) -> Result<Decimal, NumberError> {
     if bytes.is_empty() {
         return Err(NumberError::Empty);

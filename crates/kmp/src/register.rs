@@ -1,4 +1,4 @@
-//! Registers: their ids, and what is known of those that heat meters have.
+//! Registers: their ids, and the names and meaning of the known ones.
 
 use core::fmt;
 use core::str::FromStr;
@@ -12,7 +12,7 @@ use crate::unit::Quantity;
 pub struct RegisterId(u16);
 
 impl RegisterId {
-    /// Any register, known or not.
+    /// A register with this number, known or not.
     #[must_use]
     pub const fn new(id: u16) -> Self {
         Self(id)
@@ -24,7 +24,7 @@ impl RegisterId {
         self.0
     }
 
-    /// What is known of it.
+    /// The register's name and meaning, if they are known.
     #[must_use]
     pub fn info(self) -> Option<&'static Register> {
         let index = REGISTERS.binary_search_by_key(&self, |register| register.id).ok()?;
@@ -38,7 +38,7 @@ impl fmt::Display for RegisterId {
     }
 }
 
-/// The text is no register number.
+/// The text is not a register number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a register number is 0 to 65535, or 0x0000 to 0xFFFF")]
 pub struct ParseRegisterIdError;
@@ -52,7 +52,7 @@ impl FromStr for RegisterId {
             Some(digits) => (digits, 16),
             None => (text, 10),
         };
-        // `from_str_radix` would take a sign.
+        // `from_str_radix` would accept a sign.
         if !digits.chars().all(|digit| digit.is_digit(radix)) {
             return Err(ParseRegisterIdError);
         }
@@ -71,35 +71,35 @@ pub enum Kind {
     Gauge,
     /// When an extreme was reached.
     Date,
-    /// What the meter's clock says.
+    /// The meter's clock.
     Clock,
-    /// A code or bits that mean something one by one.
+    /// A code, or independent bits.
     Code,
-    /// Says which meter this is, and of what make.
+    /// Identifies the meter: its number, type or make.
     Identity,
-    /// How the meter is set.
+    /// A setting of the meter.
     Setting,
 }
 
-/// What is known of a register.
+/// A known register.
 #[derive(Debug, Clone, Copy)]
 pub struct Register {
     /// Its number.
     pub id: RegisterId,
     /// Its name as a user writes it; compared without regard to case.
     pub key: &'static str,
-    /// Its name for people, in English.
+    /// Its English name, for display.
     pub label: &'static str,
     /// How its value behaves.
     pub kind: Kind,
-    /// What it measures. The unit comes with each answer and depends on the meter.
+    /// The quantity that it measures. The unit is in each answer and depends on the meter.
     pub quantity: Quantity,
     /// Where this is documented.
     pub source: &'static str,
 }
 
 impl Register {
-    /// The register that a user calls by this name, in any case.
+    /// The register with this key, in any case.
     #[must_use]
     pub fn by_key(key: &str) -> Option<&'static Self> {
         REGISTERS.iter().find(|register| register.key.eq_ignore_ascii_case(key))
@@ -119,9 +119,9 @@ const fn row(
 
 /// The registers that have names, by number.
 ///
-/// Which of them a meter has depends on its model; it leaves the others out of its answers.
-/// Registers above 175 are known from public code and captures rather than from Kamstrup, and
-/// what a source only guesses is named so in its label or its source.
+/// Which of them a meter has depends on its model; it omits the others from its answers. Registers
+/// above 175 are known from public code and captures rather than from Kamstrup. If a source only
+/// guesses, the label or the source says so.
 #[rustfmt::skip]
 pub const REGISTERS: &[Register] = {
     use Kind::{Clock, Code, Counter, Date, Gauge, Identity, Setting, WrappingCounter};

@@ -1,18 +1,18 @@
-//! Units: what the code in front of each value means.
+//! Units: the meaning of the code before each value.
 //!
-//! The meter chooses the unit by its configuration: the same register comes in kWh from one meter
-//! and in GJ from another. A value without the unit of its own frame means nothing.
+//! The unit depends on the meter's configuration: one meter sends a register in kWh, another one in
+//! GJ. So a value means nothing without the unit of its own frame.
 
 use core::fmt;
 
-/// A unit code, as it stands in front of a value.
+/// A unit code, which is sent before each value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Unit(u8);
 
 /// What a unit measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quantity {
-    /// Bits that mean something one by one.
+    /// Independent bits.
     BitField,
     /// A calendar date.
     Date,
@@ -52,7 +52,7 @@ pub enum Quantity {
     VolumeTemperature,
 }
 
-/// What is known of a unit code.
+/// A known unit code.
 #[derive(Debug, Clone, Copy)]
 pub struct UnitInfo {
     /// The code.
@@ -163,7 +163,7 @@ impl Unit {
         self.0
     }
 
-    /// What is known of it; `None` for a code that no source explains.
+    /// The known unit; `None` for a code that no source explains.
     #[must_use]
     pub fn info(self) -> Option<&'static UnitInfo> {
         let index = UNITS.binary_search_by_key(&self, |info| info.unit).ok()?;
@@ -176,20 +176,20 @@ impl Unit {
         self.info().map(|info| info.symbol).filter(|symbol| !symbol.is_empty())
     }
 
-    /// What it measures; [`Quantity::Other`] for an unknown code.
+    /// The quantity that it measures; [`Quantity::Other`] for an unknown code.
     #[must_use]
     pub fn quantity(self) -> Quantity {
         self.info().map_or(Quantity::Other, |info| info.quantity)
     }
 
-    /// The unit with this symbol, upper and lower case told apart (`mW` is not `MW`).
+    /// The unit with this symbol. Case matters: `mW` is not `MW`.
     #[must_use]
     pub fn from_symbol(symbol: &str) -> Option<Self> {
         UNITS.iter().find(|info| !symbol.is_empty() && info.symbol == symbol).map(|info| info.unit)
     }
 }
 
-/// The symbol, or the code where there is none.
+/// The symbol, or the code of an unknown unit.
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.info() {
@@ -211,8 +211,8 @@ const fn row(
 
 /// Every unit code that a source explains, by code.
 ///
-/// Codes 21 and 25 are disputed: several readers call them kW and kvar. A Kamstrup document and an
-/// independent table have W and var, and so has the pattern of the codes around them.
+/// Codes 21 and 25 are disputed: several programs call them kW and kvar. A Kamstrup document and an
+/// independent table have W and var, which also fits the pattern of the codes around them.
 #[rustfmt::skip]
 pub const UNITS: &[UnitInfo] = &[
     row(0, "", "no unit (plain number)", Quantity::Number, "PyKMP constants.py; PyKamstrup kamstrup.py"),

@@ -1,4 +1,4 @@
-//! What a register holds: its unit, its bytes, and the number, date or text that they mean.
+//! The content of a register: its unit, its bytes, and the number, date or text that they mean.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -15,24 +15,24 @@ use crate::unit::{Quantity, Unit};
 /// A register in an answer: `register 2 | unit 1 | length 1 | SiEx 1 | mantissa` (5512-447 M1
 /// p.7-9, p.19).
 ///
-/// The bytes are kept as they came; [`value`](Self::value) says what they mean.
+/// It keeps the bytes of the answer; [`value`](Self::value) interprets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterValue {
-    /// Which register.
+    /// The register.
     pub register: RegisterId,
     /// The unit that the meter states. It depends on the meter's configuration.
     pub unit: Unit,
-    /// Signs and exponent.
+    /// Sign and exponent.
     pub sign_exponent: SignExponent,
     /// The mantissa, high byte first: 4 bytes on a MULTICAL 601, 1, 2, 4, 7 or 12 on others.
     mantissa: Vec<u8>,
 }
 
-/// Bytes in front of the mantissa.
+/// Bytes before the mantissa.
 const HEADER: usize = 5;
 
 impl RegisterValue {
-    /// From its parts; `None` where the mantissa has more than 255 bytes.
+    /// Builds it from its parts; `None` if the mantissa has more than 255 bytes.
     #[must_use]
     pub fn new(
         register: RegisterId,
@@ -44,7 +44,7 @@ impl RegisterValue {
         Some(Self { register, unit, sign_exponent, mantissa })
     }
 
-    /// A number with all its decimal places, in a mantissa of `length` bytes.
+    /// Encodes a number, with all its decimal places, in a mantissa of `length` bytes.
     pub fn from_decimal(
         register: RegisterId,
         unit: Unit,
@@ -61,7 +61,7 @@ impl RegisterValue {
         &self.mantissa
     }
 
-    /// Takes one register off the front of `data`; `None` where the bytes end too soon.
+    /// Parses the first register in `data`, and returns the bytes after it; `None` if it is truncated.
     #[must_use]
     pub fn parse(data: &[u8]) -> Option<(Self, &[u8])> {
         let (&[high, low, unit, length, sign_exponent], rest) =
@@ -76,7 +76,7 @@ impl RegisterValue {
         Some((value, rest))
     }
 
-    /// The bytes of the whole register, as they stand in an answer before stuffing.
+    /// The bytes of the register in an answer, before stuffing.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -86,13 +86,13 @@ impl RegisterValue {
 
     pub(crate) fn emit(&self, out: &mut Vec<u8>) {
         out.extend(self.register.get().to_be_bytes());
-        // The constructors refuse more than 255 bytes.
+        // The constructors reject more than 255 bytes.
         let length = u8::try_from(self.mantissa.len()).unwrap_or(u8::MAX);
         out.extend([self.unit.code(), length, self.sign_exponent.byte()]);
         out.extend_from_slice(&self.mantissa);
     }
 
-    /// What the bytes mean, by the unit that the meter states.
+    /// Interprets the bytes by the unit that the meter states.
     pub fn value(&self) -> Result<Value, ValueError> {
         match self.unit.quantity() {
             Quantity::Date if self.unit == Unit::DATE_YYYYMMDD => {
@@ -101,7 +101,7 @@ impl RegisterValue {
             }
             Quantity::Date => {
                 let (year, month_day) = split_digits(self.integer()?, 10_000);
-                // Two digits; Kamstrup's first KMP meters are of 2006.
+                // The year has two digits. Kamstrup's first KMP meters are from 2006.
                 let year = year.checked_add(2000).filter(|year| *year < 2100);
                 Date::new(year, month_day).map(Value::Date)
             }
@@ -124,7 +124,7 @@ impl RegisterValue {
         }
     }
 
-    /// Dates and clocks are the decimal digits of an integer.
+    /// The integer whose decimal digits are a date or a time.
     fn integer(&self) -> Result<u32, ValueError> {
         let value = number::to_decimal(self.sign_exponent, &self.mantissa)?;
         let integer = value.is_integer().then(|| value.to_u32()).flatten();
@@ -145,7 +145,7 @@ fn text(bytes: &[u8]) -> Result<String, ValueError> {
         return Err(ValueError::Text { byte });
     }
     let text = shown.iter().copied().map(char::from).collect::<String>();
-    // An empty one says nothing, and on MQTT it would take away what is retained.
+    // An empty text has no information, and as an MQTT payload it would delete a retained message.
     match text.trim() {
         "" => Err(ValueError::NotSet),
         text => Ok(text.to_string()),
@@ -168,13 +168,13 @@ pub enum Value {
     },
     /// A time of day, from unit 47.
     Time(TimeOfDay),
-    /// A date with a time, from unit 79, in the meter's own time: meters know no zone.
+    /// A date with a time, from unit 79, in the meter's own time. Meters have no time zone.
     DateTime(DateTime),
-    /// Text, from unit 54, without what fills it up.
+    /// Text, from unit 54, without padding.
     Text(String),
 }
 
-/// Numbers without exponent, dates as ISO 8601 has them.
+/// Numbers without exponent, dates as in ISO 8601.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -188,7 +188,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// A date that exists.
+/// A valid date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
     year: u16,
@@ -197,7 +197,7 @@ pub struct Date {
 }
 
 impl Date {
-    /// From year and the four digits mmdd.
+    /// A date from its year and the four digits mmdd.
     fn new(year: Option<u32>, month_day: u32) -> Result<Self, ValueError> {
         let digits = year.unwrap_or(0).saturating_mul(10_000).saturating_add(month_day);
         let (month, day) = split_digits(month_day, 100);
@@ -245,7 +245,7 @@ impl Date {
     }
 }
 
-/// 0 for a month that does not exist.
+/// 0 for an invalid month.
 const fn days_of_month(year: u16, month: u8) -> u8 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -264,7 +264,7 @@ impl fmt::Display for Date {
     }
 }
 
-/// A time of day that exists.
+/// A valid time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeOfDay {
     hour: u8,
@@ -309,7 +309,7 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// Date and time of unit 79, the offset for daylight saving already added.
+/// Date and time of unit 79, including the offset for daylight saving time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DateTime {
     /// The date.
@@ -341,9 +341,9 @@ impl DateTime {
             .saturating_mul(60)
             .saturating_add(time.minute.into())
             .saturating_add(offset.into());
-        // An offset is at most 255 minutes, so at most one day is carried.
-        let (days, minutes) = (minutes / MINUTES_A_DAY, minutes % MINUTES_A_DAY);
-        let date = if days > 0 { date.next() } else { date };
+        // An offset is at most 255 minutes, so at most one day is added.
+        let date = if minutes >= MINUTES_A_DAY { date.next() } else { date };
+        let minutes = minutes % MINUTES_A_DAY;
         let hour = u8::try_from(minutes / 60).map_err(|_| invalid)?;
         let minute = u8::try_from(minutes % 60).map_err(|_| invalid)?;
         Ok(Self { date, time: TimeOfDay { hour, minute, second } })
@@ -355,46 +355,46 @@ const MINUTES_A_DAY: u16 = 24 * 60;
 /// Why a register's bytes have no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ValueError {
-    /// The number cannot be given exactly.
+    /// The number cannot be represented exactly.
     #[error(transparent)]
     Number(#[from] NumberError),
-    /// A date of all zeros, or an empty text: the meter has nothing to say yet.
+    /// A date of all zeros, or an empty text: the meter has not set it yet.
     #[error("the meter has not set it yet")]
     NotSet,
-    /// Dates and clocks are whole numbers.
+    /// A date or a time is not a whole number.
     #[error("{value} is not a whole number of digits")]
     NotAnInteger {
-        /// The number that came.
+        /// The number.
         value: Decimal,
     },
-    /// A date that does not exist.
+    /// An invalid date.
     #[error("{digits} is not a date")]
     Date {
         /// The digits yyyymmdd.
         digits: u32,
     },
-    /// A time that does not exist.
+    /// An invalid time.
     #[error("{digits} is not a time of day")]
     Time {
         /// The digits hhmmss.
         digits: u32,
     },
-    /// A date and time that does not exist.
+    /// An invalid date and time.
     #[error("{bytes:02X?} is not a date and time")]
     DateTime {
-        /// The bytes that came.
+        /// The bytes.
         bytes: [u8; 7],
     },
-    /// Unit 79 has seven bytes.
+    /// A value of unit 79 does not have seven bytes.
     #[error("a date and time has 7 bytes, not {length}")]
     DateTimeLength {
-        /// How many came.
+        /// How many it has.
         length: usize,
     },
-    /// Text is printable ASCII.
+    /// A text contains a byte that is not printable ASCII.
     #[error("byte 0x{byte:02X} is not a printable character")]
     Text {
-        /// The first byte that is not.
+        /// The first such byte.
         byte: u8,
     },
     /// A unit whose layout no source describes.

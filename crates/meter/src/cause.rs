@@ -1,39 +1,39 @@
-//! Why the system refuses something: the one place that knows its kinds of errors.
+//! Classifies the system's errors. This is the one place that knows their kinds and messages.
 
 use std::io::{self, ErrorKind};
 
-/// What to do where something runs out while the program is running.
+/// What the user can do if a resource runs out while the program is running.
 pub const SHORTAGE_HINT: &str = "Raise the limits of the program: open files (`ulimit -n`, `LimitNOFILE=`), \
                         processes (`ulimit -u`, `TasksMax=`) and memory.";
 
-/// Why the system refuses something.
+/// Why the system rejected an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The machine has no more of what that needs: files, threads, memory.
+    /// The machine is out of files, threads or memory.
     Shortage,
-    /// There is no such file or device.
+    /// The file or device does not exist.
     Missing,
-    /// This user may not.
+    /// This user has no permission.
     Denied,
-    /// Another program is at it.
+    /// Another program uses it.
     Busy,
-    /// Nobody listens there.
+    /// No program listens there.
     Refused,
-    /// The connection was ended before it was of use.
+    /// The connection was reset.
     Ended,
     /// The connection broke.
     Broken,
-    /// Nobody answers at this address.
+    /// The address does not answer.
     Unreachable,
     /// The name has no address.
     NoAddress,
-    /// Nobody says just now which address the name has.
+    /// No name server answers.
     NotLookedUp,
     /// Another program listens there.
     AddressInUse,
     /// This machine does not have this address.
     AddressElsewhere,
-    /// Anything else, in the system's words.
+    /// Another error, with the system's message.
     Other(String),
 }
 
@@ -61,8 +61,8 @@ impl From<&io::Error> for Cause {
 }
 
 impl Cause {
-    /// Of a name that was looked up. Only words tell: those of the library, and for the name servers
-    /// (`EAI_AGAIN`) those of glibc and musl.
+    /// The cause of a failed look-up. There are no kinds for it, so this compares messages: Rust's own,
+    /// and those of glibc and musl for `EAI_AGAIN`.
     fn of_lookup(error: &io::Error) -> Option<Self> {
         const NO_SERVER: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
         let words = error.to_string();
@@ -73,7 +73,7 @@ impl Cause {
     }
 }
 
-/// What `error` means where a file is read.
+/// Describes an error of reading a file.
 #[must_use]
 pub fn of_file(error: &io::Error) -> String {
     match Cause::from(error) {
@@ -83,7 +83,7 @@ pub fn of_file(error: &io::Error) -> String {
     }
 }
 
-/// What `error` means where a connection is made.
+/// Describes an error of connecting.
 #[must_use]
 pub fn of_connection(error: &io::Error) -> String {
     match Cause::from(error) {
@@ -93,7 +93,7 @@ pub fn of_connection(error: &io::Error) -> String {
     }
 }
 
-/// Whether this says that the machine has no more of something, rather than what it was asked for.
+/// Whether the machine is out of a resource, rather than something wrong with the operation.
 #[must_use]
 pub fn is_shortage(error: &io::Error) -> bool {
     /// Numbers of Linux: no memory; too many files in the system, in the process; no buffers.

@@ -1,9 +1,9 @@
-//! The addresses of hosts, by their names.
+//! Looks up the addresses of host names.
 //!
-//! The system's look-up blocks a thread, for half a minute where no name server answers. It goes on
-//! when nobody waits for it any longer, so it must not be begun again meanwhile: all who ask for a name
-//! get the answer of one look-up, and [`AT_A_TIME`] names are looked up at a time. One host
-//! that is away holds up no other, however many meters are behind it.
+//! The system's look-up blocks a thread: half a minute if no name server answers. It continues after
+//! its caller has given up, so the same name must not be looked up again meanwhile. All callers that
+//! ask for a name share one look-up, and at most [`AT_A_TIME`] names are looked up at a time. So a
+//! host that does not resolve delays no other, however many meters are behind it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,24 +16,26 @@ use tokio::task::spawn_blocking;
 
 use crate::cause::is_shortage;
 
-/// So many names are looked up at a time.
+/// The most names that are looked up at a time. Each holds one of the runtime's blocking threads.
 pub const AT_A_TIME: usize = 3;
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HostError {
-    /// It has none.
+    /// The name server says that it has none.
     #[error("{_0}")]
     NotFound(String),
-    /// Nobody says which one it has.
+    /// No name server answered.
     #[error("{_0}")]
     NoAnswer(String),
-    /// It could not be asked for: this machine is out of files or memory.
+    /// This machine is out of files or memory.
     #[error("{_0}")]
     Shortage(String),
 }
 
 /// The addresses of a host, which may be an address itself.
+///
+/// Cancel safety: dropping the future leaves the look-up to other callers.
 pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
     static NAMES: Names = Names::new();
 
@@ -49,13 +51,13 @@ pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, HostError
 
 type Answer = Result<Vec<SocketAddr>, HostError>;
 
-/// Asks the system.
+/// Asks the system's resolver, which blocks.
 fn ask(host: &str) -> Answer {
     (host, 0).to_socket_addrs().map(Iterator::collect).map_err(|error| HostError::from(&error))
 }
 
 impl From<&io::Error> for HostError {
-    /// Only words tell: those of glibc and musl.
+    /// Classifies by the messages of glibc and musl, since there are no kinds for these errors.
     fn from(error: &io::Error) -> Self {
         let words = error.to_string();
         let is = |all: [&str; 2]| all.iter().any(|one| words.ends_with(one));
@@ -70,42 +72,42 @@ impl From<&io::Error> for HostError {
     }
 }
 
-/// What is looked up at present.
+/// The look-ups in progress.
 #[derive(Debug)]
 struct Names {
-    under_way: Mutex<BTreeMap<String, watch::Receiver<Option<Answer>>>>,
+    in_progress: Mutex<BTreeMap<String, watch::Receiver<Option<Answer>>>>,
     permits: Semaphore,
 }
 
 impl Names {
     const fn new() -> Self {
         let permits = Semaphore::const_new(AT_A_TIME);
-        Self { under_way: Mutex::new(BTreeMap::new()), permits }
+        Self { in_progress: Mutex::new(BTreeMap::new()), permits }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, watch::Receiver<Option<Answer>>>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look_up(&'static self, host: &str, ask: fn(&str) -> Answer) -> Answer {
         let mut answer = self.join(host, ask);
         let answer = answer.wait_for(Option::is_some).await;
-        // Without an answer the runtime is ending.
+        // Without an answer the runtime is shutting down.
         let answer = answer.ok().and_then(|answer| answer.clone());
         answer.unwrap_or_else(|| Err(HostError::NoAnswer("the look-up was given up".to_owned())))
     }
 
-    /// The look-up of this name that is under way, or a new one.
+    /// The look-up of this name that is in progress, or a new one.
     fn join(&'static self, host: &str, ask: fn(&str) -> Answer) -> watch::Receiver<Option<Answer>> {
-        let mut under_way = self.lock();
-        // One that nobody will end was another runtime's.
-        if let Some(answer) = under_way.get(host).filter(|answer| answer.has_changed().is_ok()) {
+        let mut in_progress = self.lock();
+        // A look-up whose sender is gone belonged to another runtime.
+        if let Some(answer) = in_progress.get(host).filter(|answer| answer.has_changed().is_ok()) {
             return answer.clone();
         }
         let (sender, answer) = watch::channel(None);
-        under_way.insert(host.to_owned(), answer.clone());
+        in_progress.insert(host.to_owned(), answer.clone());
         let host = host.to_owned();
-        // By itself: whoever asked first may be the first to give up.
+        // In a task of its own, since the first caller may be the first to give up.
         tokio::spawn(async move {
             let Ok(permit) = self.permits.acquire().await else { return };
             spawn_blocking(move || {
@@ -168,9 +170,9 @@ mod tests {
             giving_up.spawn(asked);
             asking.spawn(names.look_up("192.0.2.1", hang));
         }
-        // Whoever gives up, also as the first, leaves it to the others.
+        // A caller that gives up, even the first, leaves the look-up to the others.
         assert!(giving_up.join_all().await.iter().all(Result::is_err));
-        // It holds up nobody else.
+        // It does not delay other names.
         let other = names.look_up("here", |_| Ok(Vec::new())).await;
         assert_eq!(other, Ok(Vec::new()));
         assert_eq!(ASKED.load(Ordering::SeqCst), 1);
@@ -182,7 +184,7 @@ mod tests {
         assert!(names.lock().is_empty());
     }
 
-    /// However many names there are, and however often they are asked for in vain.
+    /// However many names there are, and however often callers give up.
     #[tokio::test]
     async fn no_more_threads_are_held_than_there_are_for_it() {
         static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -214,7 +216,7 @@ mod tests {
         assert_eq!(names.look_up("here", |_| Ok(Vec::new())).await, Ok(Vec::new()));
     }
 
-    /// That nobody says where the host is is not the host's fault.
+    /// The host may be fine where no name server answers.
     #[test]
     fn the_words_of_the_system() {
         let failed = |words: &str| format!("failed to lookup address information: {words}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use kmp::message::{MeterType, SerialNumber};
-use kmp::model::{Likely, Model, WATER_TEMPERATURE};
+use kmp::model::{Model, ModelGuess, WATER_TEMPERATURE};
 use kmp::register::RegisterId;
 use kmp::value::Value;
 use rust_decimal::Decimal;
@@ -245,7 +245,7 @@ impl Identification {
     /// The registers that are still to be asked for.
     pub fn registers(&self) -> impl Iterator<Item = RegisterId> {
         let identity = [SERIAL, EDITION, CUSTOMER_HIGH, CUSTOMER_LOW];
-        let telling = if self.version == Version::Auto { &Model::TELLING[..] } else { &[] };
+        let telling = if self.version == Version::Auto { &Model::DISTINGUISHING[..] } else { &[] };
         let all = identity.into_iter().chain(telling.iter().copied());
         all.filter(|register| !self.found.contains_key(register))
     }
@@ -356,8 +356,8 @@ impl Identification {
     }
 
     /// What it most likely is by its registers.
-    fn likely(&self) -> Option<Likely> {
-        Model::by_answers(|register| self.has(register))
+    fn likely(&self) -> Option<ModelGuess> {
+        Model::guess(|register| self.has(register))
     }
 
     /// Where registers and type code say different things, neither counts alone.
@@ -371,12 +371,12 @@ impl Identification {
     }
 
     /// `it has register 266 and lacks register 141`
-    fn reasons(&self, likely: &Likely) -> String {
+    fn reasons(&self, likely: &ModelGuess) -> String {
         let those = |registers: &[RegisterId], there| {
             let those = registers.iter().filter(|register| self.has(**register) == Some(there));
             those.copied().collect::<Vec<_>>()
         };
-        let (by, without) = (those(likely.by, true), those(likely.without, false));
+        let (by, without) = (those(likely.present, true), those(likely.absent, false));
         match (by.is_empty(), without.is_empty()) {
             (_, true) => format!("it has {}", register_words(&by)),
             (true, false) => format!("it lacks {}", register_words(&without)),
@@ -449,7 +449,7 @@ impl Identification {
 /// Registers that look like one model, and a type code that names another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
-    likely: Likely,
+    likely: ModelGuess,
     code: u16,
     named: Model,
     /// Whether a document has the type code; else its digits only spell the number.

@@ -230,7 +230,7 @@ fn registers(data: &[u8]) {
         if !asked.contains(&register) {
             Some(AnswerError::NotAsked { register })
         } else if cut[..index].iter().any(|(earlier, _)| *earlier == register) {
-            Some(AnswerError::Twice { register })
+            Some(AnswerError::Duplicate { register })
         } else {
             None
         }

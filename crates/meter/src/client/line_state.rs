@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use kmp::line::THINKING;
+use kmp::line::RESPONSE_TIME;
 use kmp::message::AnswerOrder;
 use tokio::time::Instant;
 
@@ -94,7 +94,7 @@ impl LineState {
 
     /// The request was not answered.
     pub(super) fn unanswered(&mut self) {
-        self.rest_until = Instant::now().checked_add(THINKING);
+        self.rest_until = Instant::now().checked_add(RESPONSE_TIME);
     }
 
     /// Whether the meter's order is known to be its own, so that it never shows a late answer.

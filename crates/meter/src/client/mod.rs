@@ -256,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.decoder.reset();
         let request = message::emit_request(self.address, command);
         let request_takes = self.line.time_for(request.len());
-        let answer_begins = request_takes.saturating_add(self.line.patience());
+        let answer_begins = request_takes.saturating_add(self.line.answer_timeout());
         let suspect_before = self.line_state.is_suspect();
         self.line_state.begin_request(answer_begins);
         debug!("to the meter: {}: {}", Hex(&request), trace::request_meaning(&request));

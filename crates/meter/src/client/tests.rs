@@ -1,5 +1,5 @@
 use kmp::datalink::{Cid, Packet};
-use kmp::line::THINKING;
+use kmp::line::RESPONSE_TIME;
 use kmp::message::{GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::number::SignExponent;
 use kmp::register::RegisterId;
@@ -114,7 +114,7 @@ async fn what_is_on_the_line_is_counted() {
     // Bytes that nobody asked for do not count as awake.
     let later = meter.traffic();
     assert_eq!(later.received, length * 2);
-    let request = LINE.time_for(request) + THINKING;
+    let request = LINE.time_for(request) + RESPONSE_TIME;
     assert!(later.awake <= awake + request + Duration::from_millis(1), "{later:?}");
 }
 
@@ -225,7 +225,7 @@ async fn silence_costs_three_tries_with_rests_between() {
     let started = Instant::now();
     assert_eq!(scripted(vec![]).await, (Err(NoAnswer::Nothing), 3));
     // 9 bytes out, 1.6 s to think and 0.25 s of slack, three times; 1.6 s of rest, twice.
-    let expected = (LINE.time_for(9) + THINKING + SLACK) * 3 + THINKING * 2;
+    let expected = (LINE.time_for(9) + RESPONSE_TIME + SLACK) * 3 + RESPONSE_TIME * 2;
     assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
 }
 
@@ -256,7 +256,7 @@ async fn a_late_answer_is_thrown_away() {
     let late = async {
         requested(&mut far).await;
         // After the deadline, while the line rests.
-        tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
+        tokio::time::sleep(LINE.time_for(7) + RESPONSE_TIME + SLACK * 2).await;
         far.write_all(&packet(0x3F, 0x02, &1_u32.to_be_bytes())).await.unwrap();
         requested(&mut far).await;
         far.write_all(&packet(0x3F, 0x02, &2_u32.to_be_bytes())).await.unwrap();
@@ -383,7 +383,7 @@ async fn an_answer_between_two_tries_is_not_taken_for_the_next_request() {
         let (mut meter, mut far) = pair();
         let server = async {
             requested(&mut far).await;
-            tokio::time::sleep(LINE.time_for(7) + THINKING + SLACK * 2).await;
+            tokio::time::sleep(LINE.time_for(7) + RESPONSE_TIME + SLACK * 2).await;
             far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
             requested(&mut far).await;
             far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
@@ -403,10 +403,10 @@ async fn an_answer_between_two_tries_is_not_taken_for_the_next_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_gives_an_answer_more_time_to_begin() {
-    let patient = LINE.patient(Duration::from_secs(5));
+async fn a_longer_timeout_gives_an_answer_more_time_to_begin() {
+    let slow = LINE.with_answer_timeout(Duration::from_secs(5));
     for (wait, line, read) in
-        [(1700, LINE, true), (2000, LINE, false), (5000, patient, true), (5500, patient, false)]
+        [(1700, LINE, true), (2000, LINE, false), (5000, slow, true), (5500, slow, false)]
     {
         let (near, mut far) = duplex(1024);
         let mut meter = Meter::new(near, line, LineState::CLEAN);
@@ -421,11 +421,11 @@ async fn patience_gives_an_answer_more_time_to_begin() {
     }
     // The rest does not grow with it.
     let (near, _far) = duplex(1024);
-    let mut meter = Meter::new(near, patient, LineState::CLEAN);
+    let mut meter = Meter::new(near, slow, LineState::CLEAN);
     let (stop, command) = (CancellationToken::new(), ask(60));
     let started = Instant::now();
     assert!(meter.request(&command, Tries::Two, &stop).await.is_err());
-    let expected = (LINE.time_for(9) + Duration::from_secs(5) + SLACK) * 2 + THINKING;
+    let expected = (LINE.time_for(9) + Duration::from_secs(5) + SLACK) * 2 + RESPONSE_TIME;
     assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
 }
 
@@ -558,7 +558,7 @@ async fn a_dropped_request_leaves_no_answer_behind() {
     let started = Instant::now();
     let (serial, ()) = tokio::join!(meter.request(&GetSerialNo, Tries::One, &stop), next);
     assert_eq!(serial.unwrap(), SerialNumber::new(2));
-    assert!(started.elapsed() >= THINKING);
+    assert!(started.elapsed() >= RESPONSE_TIME);
 }
 
 #[tokio::test(start_paused = true)]

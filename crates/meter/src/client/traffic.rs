@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kmp::line::THINKING;
+use kmp::line::RESPONSE_TIME;
 use tokio::time::Instant;
 
 /// The traffic on the line: how good the line is, and what reading cost the meter's battery.
@@ -16,7 +16,7 @@ pub struct Traffic {
     pub sent: u64,
     /// Bytes received, including echoes and noise.
     pub received: u64,
-    /// How long the meter was awake: from the first byte of a request until [`THINKING`] after the
+    /// How long the meter was awake: from the first byte of a request until [`RESPONSE_TIME`] after the
     /// last byte on the line. Overlapping times count once.
     pub awake: Duration,
     /// The end of the time that `awake` includes.
@@ -65,7 +65,7 @@ impl Traffic {
 
     /// The last byte on the line is this far ahead.
     fn extend_awake(&mut self, last_byte: Duration) {
-        let until = Instant::now().checked_add(last_byte.saturating_add(THINKING));
+        let until = Instant::now().checked_add(last_byte.saturating_add(RESPONSE_TIME));
         if let (Some(until), Some(counted)) = (until, self.awake_until)
             && until > counted
         {
