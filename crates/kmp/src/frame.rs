@@ -29,8 +29,8 @@ pub const MAX_BODY: usize = 1024;
 
 /// Which way a frame travels.
 ///
-/// Both directions share one line, and many optical heads echo the requests. The start bytes differ,
-/// so that an echo is not mistaken for an answer (5512-447 M1 p.5).
+/// Both directions share one line, and many optical heads echo the requests. The start bytes
+/// differ, so that an echo is not mistaken for an answer (5512-447 M1 p.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// A request.
@@ -128,9 +128,9 @@ pub enum Damage {
 
 /// Finds frames in a stream of bytes, however it is cut into chunks.
 ///
-/// Unstuffing is one pass from left to right: `1B E4 7F` becomes `1B 7F`. (Replacing one kind of pair
-/// after the other would make it `80`.) Bytes outside a frame are skipped: noise, and the 0x00 bytes
-/// that an idle meter may send (5512-447 M1 p.3).
+/// Unstuffing is one pass from left to right: `1B E4 7F` becomes `1B 7F`. (Replacing one kind of
+/// pair after the other would make it `80`.) Bytes outside a frame are skipped: noise, and the 0x00
+/// bytes that an idle meter may send (5512-447 M1 p.3).
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,

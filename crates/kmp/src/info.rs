@@ -1,8 +1,8 @@
 //! Info codes: the faults that a meter reports.
 //!
-//! The layout differs between generations: 4 is "temperature sensor T2" on a 602 and an external alarm
-//! on a 403. So a code means nothing without its model. Each bit is a fault that is active now; 0 is
-//! no fault.
+//! The layout differs between generations: 4 is "temperature sensor T2" on a 602 and an external
+//! alarm on a 403. So a code means nothing without its model. Each bit is a fault that is active
+//! now; 0 is no fault.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,8 +24,8 @@ pub enum Certainty {
     Documented,
 }
 
-/// A sensor of the meter. If one is broken, the meter still sends numbers: 0.00 or 185.00 °C, and so
-/// 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1 p.121).
+/// A sensor of the meter. If one is broken, the meter still sends numbers: 0.00 or 185.00 °C, and
+/// so 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1 p.121).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sensor {
     /// t1, in the supply pipe.
@@ -99,8 +99,8 @@ pub struct DisplayDigit {
 /// The info codes of a generation of meters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InfoCodes {
-    /// The registers that hold the code, the likelier first. For 603 and 803 no source says which of
-    /// the two it is.
+    /// The registers that hold the code, the likelier first. For 603 and 803 no source says which
+    /// of the two it is.
     pub registers: &'static [RegisterId],
     /// The bits of the code.
     pub bits: &'static [InfoBit],
@@ -135,8 +135,8 @@ impl InfoCodes {
         &INFO_FLOW_IQ
     }
 
-    /// The info codes for a code of `length` bytes from one of these models; `None` if the models do
-    /// not agree.
+    /// The info codes for a code of `length` bytes from one of these models; `None` if the models
+    /// do not agree.
     #[must_use]
     pub fn shared(models: &[Model], length: usize) -> Option<&'static Self> {
         let of = |model: &Model| match model {

@@ -1,8 +1,8 @@
 //! The Kamstrup Meter Protocol (KMP), as MULTICAL heat meters and related meters speak it on the
 //! optical port: bytes to frames, frames to commands, registers to exact values, and back.
 //!
-//! The crate does no I/O, has no clock and logs nothing; it is `no_std`, so the compiler checks that.
-//! The caller sends the bytes and waits for the answer.
+//! The crate does no I/O, has no clock and logs nothing; it is `no_std`, so the compiler checks
+//! that. The caller sends the bytes and waits for the answer.
 //!
 //! | layer | module | what it knows |
 //! |---|---|---|

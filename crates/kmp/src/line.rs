@@ -15,8 +15,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line of this speed, with 11 bits per byte: a start bit, 8 data bits, 2 stop bits. A speed of
-    /// 0 counts as 1.
+    /// A line of this speed, with 11 bits per byte: a start bit, 8 data bits, 2 stop bits. A speed
+    /// of 0 counts as 1.
     #[must_use]
     pub const fn new(baud: u32) -> Self {
         Self::with_bits(baud, 11)

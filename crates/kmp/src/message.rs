@@ -1,7 +1,7 @@
 //! The application layer: requests and their answers.
 //!
-//! Each command is a type that is always valid, knows the layout of its answer, and rejects an answer
-//! to another command.
+//! Each command is a type that is always valid, knows the layout of its answer, and rejects an
+//! answer to another command.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -148,7 +148,8 @@ impl Unit {
     pub const MILLISECOND: Self = Self(61);
     /// Days (d).
     pub const DAY: Self = Self(62);
-    /// Date-time: 7 bytes = DST offset in minutes, year-2000, month, day, hour, minute, second (binary, one byte each) (DST yy-mm-dd hh:mm:ss).
+    /// Date and time in 7 bytes: offset for daylight saving time in minutes, year less 2000, month,
+    /// day, hour, minute, second.
     pub const DATE_TIME: Self = Self(79);
 
     /// Any unit code.

@@ -61,7 +61,8 @@ impl RegisterValue {
         &self.mantissa
     }
 
-    /// Parses the first register in `data`, and returns the bytes after it; `None` if it is truncated.
+    /// Parses the first register in `data`, and returns the bytes after it; `None` if it is
+    /// truncated.
     #[must_use]
     pub fn parse(data: &[u8]) -> Option<(Self, &[u8])> {
         let (&[high, low, unit, length, sign_exponent], rest) =

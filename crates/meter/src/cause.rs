@@ -61,8 +61,8 @@ impl From<&io::Error> for Cause {
 }
 
 impl Cause {
-    /// The cause of a failed look-up. There are no kinds for it, so this compares messages: Rust's own,
-    /// and those of glibc and musl for `EAI_AGAIN`.
+    /// The cause of a failed look-up. There are no kinds for it, so this compares messages: Rust's
+    /// own, and those of glibc and musl for `EAI_AGAIN`.
     fn of_lookup(error: &io::Error) -> Option<Self> {
         const NO_SERVER: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
         let words = error.to_string();

@@ -1,9 +1,9 @@
 //! Looks up the addresses of host names.
 //!
-//! The system's look-up blocks a thread: half a minute if no name server answers. It continues after
-//! its caller has given up, so the same name must not be looked up again meanwhile. All callers that
-//! ask for a name share one look-up, and at most [`AT_A_TIME`] names are looked up at a time. So a
-//! host that does not resolve delays no other, however many meters are behind it.
+//! The system's look-up blocks a thread: half a minute if no name server answers. It continues
+//! after its caller has given up, so the same name must not be looked up again meanwhile. All
+//! callers that ask for a name share one look-up, and at most [`AT_A_TIME`] names are looked up at
+//! a time. So a host that does not resolve delays no other, however many meters are behind it.
 
 use std::collections::BTreeMap;
 use std::io;

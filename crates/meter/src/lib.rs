@@ -2,8 +2,8 @@
 //! out.
 //!
 //! The crate opens a serial port or a connection to a network serial server, polls the meter's
-//! registers on a schedule or on demand, and returns each value as a decimal, date, time or text with
-//! the unit that the meter sent. No value passes through a float.
+//! registers on a schedule or on demand, and returns each value as a decimal, date, time or text
+//! with the unit that the meter sent. No value passes through a float.
 //!
 //! # Layers
 //!
@@ -20,23 +20,23 @@
 //! | [`plausibility`], [`consistency`] | which readings are doubtful and must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
 //!
-//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that programs around this crate use
-//! as well: looking up host names, classifying the system's errors, pausing between tries, reporting
-//! changes only.
+//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that programs around this crate
+//! use as well: looking up host names, classifying the system's errors, pausing between tries,
+//! reporting changes only.
 //!
 //! # Cancel safety
 //!
 //! Each future may be dropped. [`transport::Open::open`] then leaves nothing open, and
-//! [`transport::Open::acquire`] gives up its place in the queue. [`client::Meter::request`] loses the
-//! answer, and the next request cannot mistake it for its own. To stop politely, cancel the
-//! [`CancellationToken`] that these functions take: an answer
-//! that is under way is waited for, and nothing new is sent.
+//! [`transport::Open::acquire`] gives up its place in the queue. [`client::Meter::request`] loses
+//! the answer, and the next request cannot mistake it for its own. To stop politely, cancel the
+//! [`CancellationToken`] that these functions take: an answer that is under way is waited for, and
+//! nothing new is sent.
 //!
 //! # Log
 //!
 //! The crate logs with [`tracing`]: at `INFO` and above what a user should know (a poll's result,
-//! changes of state, problems with a hint), at `DEBUG` every frame with its meaning. Everything that
-//! needs a program's attention is also returned.
+//! changes of state, problems with a hint), at `DEBUG` every frame with its meaning. Everything
+//! that needs a program's attention is also returned.
 //!
 //! # Example
 //!

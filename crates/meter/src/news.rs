@@ -16,7 +16,8 @@ impl<T: PartialEq> News<T> {
         Self(Some(state))
     }
 
-    /// Whether a state is another one than before, and so is to be reported; from now on it is known.
+    /// Whether a state is another one than before, and so is to be reported; from now on it is
+    /// known.
     pub fn is_new(&mut self, state: T) -> bool {
         let is_new = self.0.as_ref() != Some(&state);
         self.0 = Some(state);

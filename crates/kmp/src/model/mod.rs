@@ -90,8 +90,8 @@ impl Model {
         }
     }
 
-    /// The model of a documented type code. Only those of the MULTICAL 601 are documented (5512-447 M1
-    /// p.15). `0x15xx` is the same meter through a 67-05 top module.
+    /// The model of a documented type code. Only those of the MULTICAL 601 are documented (5512-447
+    /// M1 p.15). `0x15xx` is the same meter through a 67-05 top module.
     #[must_use]
     pub fn by_type(meter_type: MeterType) -> Option<Self> {
         let [high, low] = meter_type.code.to_be_bytes();
@@ -101,8 +101,8 @@ impl Model {
 
     /// The model whose number the digits of a type code spell, as 0x0603 spells 603.
     ///
-    /// No document describes type codes like this, and the documented ones of the 601 are different. So
-    /// it proves nothing; it can only contradict a guess by registers.
+    /// No document describes type codes like this, and the documented ones of the 601 are
+    /// different. So it proves nothing; it can only contradict a guess by registers.
     #[must_use]
     pub fn spelled_by(meter_type: MeterType) -> Option<Self> {
         let digits = [12_u32, 8, 4, 0].map(|shift| meter_type.code.wrapping_shr(shift) & 0xF);
@@ -127,20 +127,20 @@ impl Model {
     ];
 
     /// The models that the meter most likely is, by which of the
-    /// [`DISTINGUISHING`](Self::DISTINGUISHING) registers it has. `has` returns `None` for a register
-    /// of which that is not known. The result is `None` if no model fits.
+    /// [`DISTINGUISHING`](Self::DISTINGUISHING) registers it has. `has` returns `None` for a
+    /// register of which that is not known. The result is `None` if no model fits.
     ///
-    /// It is never a proof. No list of the registers of 21, 403, 602, 603 and 803 is public, so they may
-    /// have registers that no source mentions. A register that the meter has counts first; one that it
-    /// lacks decides only if no other does.
+    /// It is never a proof. No list of the registers of 21, 403, 602, 603 and 803 is public, so
+    /// they may have registers that no source mentions. A register that the meter has counts first;
+    /// one that it lacks decides only if no other does.
     ///
     /// - Register 292 without heat energy: a water meter (captured from a 21; of a KWM2231 by
     ///   jktjkt/PyKMP commit 205b823). Neither heat nor cooling energy, but volume: the same.
-    /// - Registers 348 or 369: 603, 803, 303 (jktjkt/PyKMP commit cea1aad). With 141 also a 403: public
-    ///   code reads 141 from a 403, and no source says whether that has 348 and 369.
+    /// - Registers 348 or 369: 603, 803, 303 (jktjkt/PyKMP commit cea1aad). With 141 also a 403:
+    ///   public code reads 141 from a 403, and no source says whether that has 348 and 369.
     /// - Registers 266 and 141: 403 (golles/ha-kamstrup_403).
-    /// - Register 266 without 141: 302, which has no minima of the month (TD 302 5512-1334_F1 p.68).
-    ///   While 348 and 369 are not known it may also be a 603, which has 266
+    /// - Register 266 without 141: 302, which has no minima of the month (TD 302 5512-1334_F1
+    ///   p.68). While 348 and 369 are not known it may also be a 603, which has 266
     ///   (cfeenstra1024/kamstrup-multical-hardware issue 1).
     /// - None of 266, 348 and 369: the older meters, whose lists have 155 instead (5512-447 M1
     ///   p.11). A request for 155 silences a 403, so 155 is not one of these registers.

@@ -275,8 +275,8 @@ fn registers(data: &[u8]) {
     }
 }
 
-/// One register: `register 2 | unit 1 | SiEx 1 | mantissa`, as on the line but for the length, which
-/// is that of the mantissa.
+/// One register: `register 2 | unit 1 | SiEx 1 | mantissa`, as on the line but for the length,
+/// which is that of the mantissa.
 pub(crate) fn value(bytes: &[u8]) {
     let &[high, low, unit, sign_exponent, ref mantissa @ ..] = bytes else { return };
     let register = RegisterId::new(u16::from_be_bytes([high, low]));

@@ -1,7 +1,7 @@
 //! What requests leave behind on the line: a rest, late answers, and the order of registers.
 //!
-//! **Rest.** After silence or a bad answer the line must rest for 1.6 s, and the meter does not hear
-//! what is sent earlier (5512-447 M1 p.3-4). After an answer one byte time is enough.
+//! **Rest.** After silence or a bad answer the line must rest for 1.6 s, and the meter does not
+//! hear what is sent earlier (5512-447 M1 p.3-4). After an answer one byte time is enough.
 //!
 //! **Late answers.** A request without an answer makes the line *suspect*: its answer may still
 //! arrive. A serial server may even keep it and hand it to the next connection. So the state
@@ -9,8 +9,8 @@
 //! everything that arrives is seen, so resting is enough there.
 //!
 //! **Order.** Polls repeat the same requests, so a late answer can hold the right registers. The
-//! caller asks for them in another order each time (`poll` does). Once this meter has answered in the
-//! order of a request, an answer in another order is to an earlier request and is rejected. No
+//! caller asks for them in another order each time (`poll` does). Once this meter has answered in
+//! the order of a request, an answer in another order is to an earlier request and is rejected. No
 //! document promises that meters keep the order. A meter that answers [`OWN_ORDER`] requests in a
 //! row in another order, and in no other way, has an order of its own, and its answers are accepted
 //! in any order.
@@ -79,8 +79,8 @@ impl LineState {
         self.rest_until = rest_until;
     }
 
-    /// A request is about to be sent whose answer begins within this time. Until its end is known it
-    /// counts as failed, since its future may be dropped.
+    /// A request is about to be sent whose answer begins within this time. Until its end is known
+    /// it counts as failed, since its future may be dropped.
     pub(super) fn begin_request(&mut self, answer_begins: Duration) {
         self.rest_until = Instant::now().checked_add(answer_begins);
         self.suspect = true;
@@ -108,8 +108,8 @@ impl LineState {
         self.misordered = 0;
     }
 
-    /// Accepts or rejects an answer by its order. `true` means that the order confirms that it is to
-    /// the last request.
+    /// Accepts or rejects an answer by its order. `true` means that the order confirms that it is
+    /// to the last request.
     pub(super) fn check_order(&mut self, answer: AnswerOrder) -> Result<bool, Rejection> {
         match (answer, self.order) {
             (AnswerOrder::Incomplete, _) => return Err(Rejection::Incomplete),

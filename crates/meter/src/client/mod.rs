@@ -1,13 +1,13 @@
 //! The client: one request at a time to a meter, over any stream of bytes.
 //!
-//! The line is half duplex, and the meter sets the pace (5512-447 M1 p.3-4). A request is sent in one
-//! write, and its answer begins within 1.6 s. The next request is sent at least one byte time after
-//! the answer. After silence or a bad answer the line must rest for 1.6 s; the meter does not hear a
-//! request that is sent earlier.
+//! The line is half duplex, and the meter sets the pace (5512-447 M1 p.3-4). A request is sent in
+//! one write, and its answer begins within 1.6 s. The next request is sent at least one byte time
+//! after the answer. After silence or a bad answer the line must rest for 1.6 s; the meter does not
+//! hear a request that is sent earlier.
 //!
 //! An answer counts only if its checksum, address, command and registers are those of the request.
-//! Everything else is read and skipped until the deadline: the echo of an optical head, noise, a late
-//! answer to an earlier request. `line_state` explains how a late answer is recognised.
+//! Everything else is read and skipped until the deadline: the echo of an optical head, noise, a
+//! late answer to an earlier request. `line_state` explains how a late answer is recognised.
 
 mod error;
 mod line_state;
@@ -64,8 +64,8 @@ pub struct Meter<S> {
     address: Address,
     decoder: Decoder,
     line_state: LineState,
-    /// Whether the stream was drained, if it had to be. From then on everything that arrives is seen,
-    /// and resting is enough.
+    /// Whether the stream was drained, if it had to be. From then on everything that arrives is
+    /// seen, and resting is enough.
     drained: bool,
     last: LastAnswer,
     /// Whether the line was suspect when the stream was opened.
@@ -138,8 +138,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.traffic
     }
 
-    /// Rests from the last byte on, rather than from now, after a request without an answer. For one
-    /// that is repeated for as long as a user wants, where no single answer matters.
+    /// Rests from the last byte on, rather than from now, after a request without an answer. For
+    /// one that is repeated for as long as a user wants, where no single answer matters.
     pub fn rest_from_last_byte(&mut self) {
         self.line_state.set_rest_until(self.traffic.awake_until());
     }
@@ -363,8 +363,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         Ok(answer)
     }
 
-    /// Discards what has arrived and was not read. None of it can be the answer to a request that has
-    /// not been sent.
+    /// Discards what has arrived and was not read. None of it can be the answer to a request that
+    /// has not been sent.
     async fn discard_unread(&mut self) -> io::Result<()> {
         let mut buffer = [0; 256];
         let mut discarded = Discarded::new();

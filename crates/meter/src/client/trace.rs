@@ -27,8 +27,8 @@ impl Trace {
         Self { label, bytes: Vec::new(), more: 0 }
     }
 
-    /// Adds a byte after the decoder got it. `before` is the frame that the decoder was inside before.
-    /// If the byte ended a frame, [`Trace::show_event`] must follow.
+    /// Adds a byte after the decoder got it. `before` is the frame that the decoder was inside
+    /// before. If the byte ended a frame, [`Trace::show_event`] must follow.
     pub(super) fn push(&mut self, byte: u8, before: Option<Direction>, decoder: &Decoder) {
         // The bytes before a start byte are not part of its frame.
         if before.is_none() && decoder.inside().is_some() && !self.bytes.is_empty() {
@@ -56,7 +56,8 @@ impl Trace {
         self.more = 0;
     }
 
-    /// Logs the bytes that an event ended. A start byte that interrupted a frame begins the next one.
+    /// Logs the bytes that an event ended. A start byte that interrupted a frame begins the next
+    /// one.
     pub(super) fn show_event(&mut self, decoder: &Decoder, meaning: impl fmt::Display) {
         let next = decoder.inside().and_then(|_| self.bytes.pop());
         self.show(meaning);

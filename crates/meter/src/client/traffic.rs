@@ -16,8 +16,8 @@ pub struct Traffic {
     pub sent: u64,
     /// Bytes received, including echoes and noise.
     pub received: u64,
-    /// How long the meter was awake: from the first byte of a request until [`RESPONSE_TIME`] after the
-    /// last byte on the line. Overlapping times count once.
+    /// How long the meter was awake: from the first byte of a request until [`RESPONSE_TIME`] after
+    /// the last byte on the line. Overlapping times count once.
     pub awake: Duration,
     /// The end of the time that `awake` includes.
     awake_until: Option<Instant>,

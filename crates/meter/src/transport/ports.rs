@@ -15,8 +15,8 @@ pub struct LocalPort {
     pub path: PathBuf,
     /// The path that does not change when another device is plugged in.
     pub by_id: Option<PathBuf>,
-    /// Whether another program has it open. A program outside this container is not seen, nor is one
-    /// of another user unless this one runs as root.
+    /// Whether another program has it open. A program outside this container is not seen, nor is
+    /// one of another user unless this one runs as root.
     pub is_held: bool,
 }
 

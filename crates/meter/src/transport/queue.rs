@@ -1,9 +1,9 @@
 //! A queue for each serial port and each serial server that several meters share.
 //!
-//! Only one program can use a port, and many serial servers serve one connection at a time, whatever
-//! the port number. So one poll has the whole server, from opening to closing, and the next one
-//! waits. The queue is first come, first served: no meter waits longer than one poll of each of the
-//! others takes.
+//! Only one program can use a port, and many serial servers serve one connection at a time,
+//! whatever the port number. So one poll has the whole server, from opening to closing, and the
+//! next one waits. The queue is first come, first served: no meter waits longer than one poll of
+//! each of the others takes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -11,8 +11,8 @@ use super::error::OpenError;
 use super::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
 
 /// From setting the modem lines to the first byte. No document says what optical heads need. Other
-/// devices that these lines feed get from 200 ms (serial mice) to 500 ms. A request that is sent too
-/// early costs one more try.
+/// devices that these lines feed get from 200 ms (serial mice) to 500 ms. A request that is sent
+/// too early costs one more try.
 const POWER_UP: Duration = Duration::from_millis(200);
 
 /// Opens the device and sets its modem lines.

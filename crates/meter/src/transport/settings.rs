@@ -84,7 +84,8 @@ impl SerialSettings {
     }
 }
 
-/// The settings of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits (5512-447 M1 p.5).
+/// The settings of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits (5512-447 M1
+/// p.5).
 impl Default for SerialSettings {
     fn default() -> Self {
         Self {

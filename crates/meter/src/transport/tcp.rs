@@ -257,8 +257,8 @@ mod tests {
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(OpenError::from_io(&error), said(""));
 
-        // An old connection was idle too long. One that ends after an echo or a part of an answer is
-        // broken.
+        // An old connection was idle too long. One that ends after an echo or a part of an answer
+        // is broken.
         let old = REJECTED_WITHIN * 2;
         assert_eq!(served(b"", old, false).await.unwrap(), b"");
         let error = served(b"", old, true).await.unwrap_err();
