@@ -29,14 +29,14 @@ const TEMPERATURE_2: RegisterId = RegisterId::new(87);
 const DIFFERENCE: RegisterId = RegisterId::new(89);
 
 /// The registers that are compared with each other: they belong into one request.
-pub const RELATED: [RegisterId; 5] = [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE, POWER, FLOW];
+pub(crate) const RELATED: [RegisterId; 5] = [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE, POWER, FLOW];
 
 /// For so long a relation that a meter does not keep is not looked at.
 const PEACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What readings of one poll must be to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Relation {
+pub(crate) enum Relation {
     /// t1 - t2 is the difference.
     Difference,
     /// Flow and difference make the power.
@@ -48,7 +48,7 @@ impl Relation {
 
     /// The registers that it is between.
     #[must_use]
-    pub const fn registers(self) -> [RegisterId; 3] {
+    pub(crate) const fn registers(self) -> [RegisterId; 3] {
         match self {
             Self::Difference => [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE],
             Self::Power => [POWER, FLOW, DIFFERENCE],
@@ -89,7 +89,7 @@ impl Relation {
     /// Whether two readings contradict it in the same way: the meter means it. Flow and power may lag
     /// behind each other for a while, so of these that is not known.
     #[must_use]
-    pub fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
+    pub(crate) fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
         let as_far_off = || {
             let by = self.off(before)?.checked_sub(self.off(now)?)?.abs();
             let step = self.of(now)?.into_iter().filter_map(Reading::step).max()?;
@@ -160,20 +160,20 @@ impl fmt::Display for Relation {
 
 /// Which relations a meter keeps.
 #[derive(Debug, Default)]
-pub struct Consistency {
+pub(crate) struct Consistency {
     /// Those that it was seen not to keep, and when.
     broken: BTreeMap<Relation, Instant>,
 }
 
 impl Consistency {
     /// Looks whether the meter keeps a relation again that it did not keep.
-    pub fn look(&mut self, readings: &[Reading]) {
+    pub(crate) fn look(&mut self, readings: &[Reading]) {
         self.broken.retain(|relation, _| relation.is_contradicted(readings) != Some(false));
     }
 
     /// The relations that the readings of a poll contradict.
     #[must_use]
-    pub fn contradicted(&self, readings: &[Reading]) -> Vec<Relation> {
+    pub(crate) fn contradicted(&self, readings: &[Reading]) -> Vec<Relation> {
         let counts = |relation: &Relation| {
             self.broken.get(relation).is_none_or(|since| since.elapsed() >= PEACE)
                 && relation.is_contradicted(readings) == Some(true)
@@ -182,7 +182,7 @@ impl Consistency {
     }
 
     /// Notes that the meter means what contradicts a relation.
-    pub fn is_meant(&mut self, relation: Relation) {
+    pub(crate) fn is_meant(&mut self, relation: Relation) {
         self.broken.insert(relation, Instant::now());
     }
 }

@@ -17,7 +17,7 @@
 //! | [`identity`] | which model the meter is, and whether another one has taken its place |
 //! | [`condition`] | what the meter's info code means, and which readings a fault spoils |
 //! | [`highres`] | completes energy registers that wrap |
-//! | [`plausibility`], [`consistency`] | which readings are doubtful and must be read again |
+//! | `plausibility`, `consistency` | which readings are doubtful and must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
 //!
 //! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that programs around this crate
@@ -79,12 +79,12 @@ pub mod back_off;
 pub mod cause;
 pub mod client;
 pub mod condition;
-pub mod consistency;
+mod consistency;
 pub mod highres;
 pub mod hosts;
 pub mod identity;
 pub mod news;
-pub mod plausibility;
+mod plausibility;
 pub mod poll;
 pub mod reading;
 mod runs_as;

@@ -23,7 +23,7 @@ use crate::reading::Reading;
 
 /// What is remembered of a meter's registers.
 #[derive(Debug, Clone, Default)]
-pub struct Plausibility {
+pub(crate) struct Plausibility {
     known: BTreeMap<RegisterId, Known>,
 }
 
@@ -55,7 +55,7 @@ impl Shape {
 
 /// How a reading came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadingQuality {
+pub(crate) struct ReadingQuality {
     /// Nothing damaged came with it.
     pub clean: bool,
     /// It may be a late answer to an earlier question.
@@ -64,7 +64,7 @@ pub struct ReadingQuality {
 
 /// Why a reading is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// Nothing is known to compare it with, and the line was noisy when it came.
     Noisy,
     /// Nothing is known to compare it with, and it may be a late answer to an earlier request.
@@ -107,7 +107,7 @@ pub enum Doubt {
 impl Doubt {
     /// Whether it tells, if it turns out to be true, that something happened to the meter.
     #[must_use]
-    pub fn is_change(&self) -> bool {
+    pub(crate) fn is_change(&self) -> bool {
         matches!(self, Self::Shape { .. } | Self::Fell { .. } | Self::Jumped { .. })
     }
 }
@@ -143,13 +143,13 @@ const PARTS: i64 = 8;
 impl Plausibility {
     /// Whether a register has been read.
     #[must_use]
-    pub fn knows(&self, register: RegisterId) -> bool {
+    pub(crate) fn knows(&self, register: RegisterId) -> bool {
         self.known.get(&register).is_some_and(|known| known.is_certain)
     }
 
     /// The registers that have been read, those with the shortest values first.
     #[must_use]
-    pub fn shortest(&self) -> Vec<RegisterId> {
+    pub(crate) fn shortest(&self) -> Vec<RegisterId> {
         let certain = self.known.iter().filter(|(_, known)| known.is_certain);
         let mut known: Vec<_> = certain.map(|(id, known)| (known.reading.length, *id)).collect();
         known.sort_unstable();
@@ -158,7 +158,7 @@ impl Plausibility {
 
     /// Notes that the meter did not answer with a register. What its value was is still known: if it
     /// comes again and is lower, the counter has fallen.
-    pub fn left_out(&mut self, register: RegisterId) {
+    pub(crate) fn left_out(&mut self, register: RegisterId) {
         if let Some(known) = self.known.get_mut(&register) {
             known.is_certain = false;
         }
@@ -166,7 +166,7 @@ impl Plausibility {
 
     /// Whether a reading must be read again.
     #[must_use]
-    pub fn doubt(&self, reading: &Reading, quality: ReadingQuality) -> Option<Doubt> {
+    pub(crate) fn doubt(&self, reading: &Reading, quality: ReadingQuality) -> Option<Doubt> {
         let doubt = self.doubt_value(reading);
         if doubt.as_ref().is_some_and(Doubt::is_change) {
             return doubt;
@@ -219,12 +219,12 @@ impl Plausibility {
     }
 
     /// Remembers a reading that is published.
-    pub fn accept(&mut self, reading: &Reading) {
+    pub(crate) fn accept(&mut self, reading: &Reading) {
         self.remember(reading, false);
     }
 
     /// Remembers a reading that is published because a second one agreed with it.
-    pub fn accept_confirmed(&mut self, reading: &Reading) {
+    pub(crate) fn accept_confirmed(&mut self, reading: &Reading) {
         self.remember(reading, true);
     }
 
@@ -252,7 +252,7 @@ impl Plausibility {
 /// Whether two readings of a register, one right after the other, say the same, where one of them
 /// was doubted for this.
 #[must_use]
-pub fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
+pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
     match doubt {
         Doubt::Unlikely { .. } => are_near(first, second),
         Doubt::Differs { .. } => first.value == second.value,
@@ -263,7 +263,7 @@ pub fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
 /// Whether two readings of a gauge, one right after the other, are about the same: where there is a
 /// lot, it changes by more.
 #[must_use]
-pub fn are_near(first: &Reading, second: &Reading) -> bool {
+pub(crate) fn are_near(first: &Reading, second: &Reading) -> bool {
     let part = match &second.value {
         Value::Number(after) => after.abs().checked_div(PARTS.into()),
         _ => None,
