@@ -24,7 +24,7 @@ use crate::web::{self, Site, Visitors};
 use history::History;
 use logging::{self, LocalTime};
 use meter::RunsAs;
-use meter::poll::Complaint;
+use meter::poll::Explanation;
 
 /// Until everything is tried anew where a part has ended that must not.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -142,7 +142,7 @@ fn nobody(board: &Board) {
                  Assistant, or one without a token";
     let hint = "Name a broker as `host` of `mqtt` in the options.";
     warn!("{words}. {hint}");
-    let complaint = Complaint { words: words.to_owned(), hint: hint.to_owned() };
+    let complaint = Explanation { words: words.to_owned(), hint: hint.to_owned() };
     board.set_up(|setup| setup.broker = Some(complaint));
 }
 

@@ -32,7 +32,7 @@ use kmp::message::SerialNumber;
 use logging::{self, LocalTime};
 use meter::RunsAs;
 use meter::identity::{Identification, Identity};
-use meter::poll::{self, Complaint, MeterHandle, MeterMemories, Plan, PollResult, Schedule};
+use meter::poll::{self, Explanation, MeterHandle, MeterMemories, Plan, PollResult, Schedule};
 use meter::transport::{Port, PortQueues};
 
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
@@ -441,7 +441,7 @@ fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
 /// Tells on the board what keeps readings from being kept, until the history is gone.
 pub async fn tell_of_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
     loop {
-        let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Complaint {
+        let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Explanation {
             words: trouble.to_string(),
             hint: trouble.hint().to_owned(),
         });

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::config::{self, Config};
     use meter::identity::Identity;
-    use meter::poll::Complaint;
+    use meter::poll::Explanation;
     use meter::reading::Reading;
 
     const TIME: &str = "2026-11-23T15:17:22+01:00";
@@ -277,7 +277,7 @@ mod tests {
     fn result(readings: Vec<Reading>) -> PollResult {
         let condition = Condition::of(&readings, &identity(Model::Multical403));
         let serial = Some(SerialNumber::new(12_345_678));
-        let trouble = readings.is_empty().then(|| Complaint {
+        let trouble = readings.is_empty().then(|| Explanation {
             words: "The meter is silent".to_owned(),
             hint: "Press a key.".to_owned(),
         });

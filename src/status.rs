@@ -16,7 +16,7 @@ use crate::units::UnitSystem;
 use history::MeterKey;
 pub use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
-use meter::poll::{Complaint, MeterHandle};
+use meter::poll::{Explanation, MeterHandle};
 
 /// Where all of it is kept. Clones are the same board.
 #[derive(Debug, Clone)]
@@ -190,9 +190,9 @@ pub struct Setup {
     /// What is odd, one sentence each.
     pub warnings: Vec<String>,
     /// Why Home Assistant does not say which broker it is.
-    pub broker: Option<Complaint>,
+    pub broker: Option<Explanation>,
     /// What keeps readings from being kept.
-    pub history: Option<Complaint>,
+    pub history: Option<Explanation>,
     /// How it goes with Home Assistant's Supervisor.
     pub supervisor: SupervisorState,
     /// Each setting that counts, with secrets masked.
@@ -385,7 +385,7 @@ pub struct Placement {
     /// How long it goes on at most.
     pub left: Duration,
     /// Why the meter cannot even be asked.
-    pub trouble: Option<Complaint>,
+    pub trouble: Option<Explanation>,
 }
 
 /// A search for the registers that a meter has.
@@ -404,7 +404,7 @@ pub struct ScanState {
     /// In the end, the registers as a list for the configuration, with a comment for each.
     pub parameters: Option<String>,
     /// What ended it too soon.
-    pub trouble: Option<Complaint>,
+    pub trouble: Option<Explanation>,
 }
 
 /// A register that a meter has.
@@ -430,7 +430,7 @@ pub struct LastPoll {
     /// Whether the meter answered.
     pub answered: bool,
     /// What went wrong, and what to do about it.
-    pub trouble: Option<Complaint>,
+    pub trouble: Option<Explanation>,
 }
 
 /// A value.

@@ -24,7 +24,7 @@ use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
 use meter::back_off::BackOff;
 use meter::cause;
 use meter::news::News;
-use meter::poll::Complaint;
+use meter::poll::Explanation;
 
 /// Where the add-on sees the Supervisor.
 pub const ADDRESS: &str = "http://supervisor";
@@ -404,7 +404,7 @@ impl Journal {
         } else {
             warn!("{words}");
         }
-        let complaint = Complaint { words: trouble.to_string(), hint: hint.to_owned() };
+        let complaint = Explanation { words: trouble.to_string(), hint: hint.to_owned() };
         self.board.set_up(|setup| {
             setup.broker = Some(complaint);
             setup.supervisor = SupervisorState::Asked;

@@ -19,7 +19,7 @@ use crate::words::sentence;
 use crate::{PROGRAM, app, payload};
 use meter::RunsAs;
 use meter::identity::Identity;
-use meter::poll::{Complaint, Plan, PollResult, Reader};
+use meter::poll::{Explanation, Plan, PollResult, Reader};
 use meter::reading::{Missing, Reading};
 use meter::transport::{Endpoint, Port};
 
@@ -122,8 +122,8 @@ impl Asking {
 }
 
 /// What is wrong with the meter or the way to it; the exit code is 1.
-pub(super) fn complain(complaint: &Complaint) {
-    let Complaint { words, hint } = complaint;
+pub(super) fn complain(complaint: &Explanation) {
+    let Explanation { words, hint } = complaint;
     // When even this cannot be written, nothing is left to be done.
     let _ = writeln!(io::stderr().lock(), "error: {words}.\nhint: {hint}");
 }

@@ -15,7 +15,7 @@ use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo, Problem,
     ScanState,
 };
-use meter::poll::Complaint;
+use meter::poll::Explanation;
 
 /// What the answers are like, by `OpenAPI` 3.1.
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
@@ -53,8 +53,8 @@ struct SettingsJson {
     problem: Option<ProblemJson>,
     refused: Option<ProblemJson>,
     warnings: Vec<String>,
-    broker: Option<ComplaintJson>,
-    history: Option<ComplaintJson>,
+    broker: Option<ExplanationJson>,
+    history: Option<ExplanationJson>,
 }
 
 #[derive(Serialize)]
@@ -65,7 +65,7 @@ struct ProblemJson {
 }
 
 #[derive(Serialize)]
-struct ComplaintJson {
+struct ExplanationJson {
     words: String,
     hint: String,
 }
@@ -83,7 +83,7 @@ struct MeterJson {
     since: Option<String>,
     last_poll: Option<String>,
     next_poll: Option<String>,
-    trouble: Option<ComplaintJson>,
+    trouble: Option<ExplanationJson>,
     fault: Option<String>,
     values: BTreeMap<String, ValueJson>,
     missing: BTreeMap<String, String>,
@@ -205,9 +205,9 @@ fn problem(problem: Problem) -> ProblemJson {
     ProblemJson { words, details, hint }
 }
 
-fn complaint(complaint: Complaint) -> ComplaintJson {
-    let Complaint { words, hint } = complaint;
-    ComplaintJson { words, hint }
+fn complaint(complaint: Explanation) -> ExplanationJson {
+    let Explanation { words, hint } = complaint;
+    ExplanationJson { words, hint }
 }
 
 fn meter(state: MeterState, now: &Now) -> MeterJson {
@@ -323,8 +323,8 @@ pub(super) mod tests {
         Now { wall, at: Instant::now() }
     }
 
-    fn complaint(words: &str) -> Complaint {
-        Complaint { words: words.to_owned(), hint: "Press a key.".to_owned() }
+    fn complaint(words: &str) -> Explanation {
+        Explanation { words: words.to_owned(), hint: "Press a key.".to_owned() }
     }
 
     /// A board on which everything stands, and one on which nothing does.

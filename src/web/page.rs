@@ -17,7 +17,7 @@ use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, LogLine, MeterState, Placement, PortInfo,
     Problem, ScanState, SettingLine, Setup, SupervisorState, ValueState,
 };
-use meter::poll::Complaint;
+use meter::poll::Explanation;
 
 pub(super) const STYLE: &str = include_str!("../../templates/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../templates/script.js");
@@ -59,7 +59,7 @@ struct Parts {
     problem: Option<Problem>,
     refused: Option<Problem>,
     warnings: Vec<String>,
-    memory_trouble: Option<Complaint>,
+    memory_trouble: Option<Explanation>,
     meters: Vec<Meter>,
     broker: Broker,
     ports: Vec<Port>,
@@ -156,7 +156,7 @@ struct Broker {
     /// A name alone where no time belongs to it.
     line: Around,
     trouble: Option<String>,
-    complaint: Option<Complaint>,
+    complaint: Option<Explanation>,
     /// What Home Assistant's Supervisor says of it, where it is asked.
     supervisor: Option<&'static str>,
 }
@@ -168,7 +168,7 @@ struct Meter {
     line: Around,
     since: Option<Around>,
     next: Option<Around>,
-    trouble: Option<Complaint>,
+    trouble: Option<Explanation>,
     /// Whether the optical head may have to be placed anew.
     misplaced: bool,
     fault: Option<String>,
@@ -218,7 +218,7 @@ struct Placing {
     words: &'static str,
     count: Option<String>,
     heard: Option<String>,
-    trouble: Option<Complaint>,
+    trouble: Option<Explanation>,
 }
 
 struct Scan {
@@ -228,7 +228,7 @@ struct Scan {
     words: Option<String>,
     found: Vec<Finding>,
     parameters: Option<String>,
-    trouble: Option<Complaint>,
+    trouble: Option<Explanation>,
 }
 
 struct Finding {
@@ -303,7 +303,7 @@ fn report(meters: &[MeterState], setup: &Setup) -> String {
         lines.push(format!(
             "  today {polls} polls, {failed} failed, {retries} retries, {bad_checksums} bad checksums"
         ));
-        if let Some(Complaint { words, .. }) =
+        if let Some(Explanation { words, .. }) =
             meter.last.as_ref().and_then(|last| last.trouble.as_ref())
         {
             lines.push(format!("  {words}"));
@@ -617,8 +617,8 @@ mod tests {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    fn complaint(words: &str, hint: &str) -> Complaint {
-        Complaint { words: words.to_owned(), hint: hint.to_owned() }
+    fn complaint(words: &str, hint: &str) -> Explanation {
+        Explanation { words: words.to_owned(), hint: hint.to_owned() }
     }
 
     fn value(name: &str, text: &str, unit: Option<&'static str>) -> ValueState {

@@ -1,4 +1,4 @@
-//! How long to wait between two tries.
+//! The pauses between two tries.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// From the first pause up to the longest.
+    /// Pauses from the first up to the longest.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
@@ -24,7 +24,7 @@ impl BackOff {
         pause
     }
 
-    /// It worked: the pauses begin with the first again.
+    /// A try succeeded: the next pause is the first again.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

@@ -1,8 +1,8 @@
-//! What the meter itself says is wrong with it, and which of its values say nothing then.
+//! The faults that the meter reports, and the values that they spoil.
 //!
 //! A broken sensor does not silence its register: the meter gives 0.00 or 185.00 °C, and with it
-//! 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code tells, and
-//! it counts only together with such a reading.
+//! 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code tells,
+//! and it counts only together with such a reading.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ use rust_decimal::prelude::ToPrimitive;
 use crate::identity::{Certainty, Identity};
 use crate::reading::Reading;
 
-/// A meter's info code, and what it means.
+/// A meter's info code and its meanings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// The code; 0 for no fault.
     pub code: u32,
-    /// What it says; `None` where the model is not known well enough.
+    /// The meanings; `None` where the model is not known well enough.
     pub meanings: Option<Vec<Meaning>>,
     /// The sensors that are at fault by the table of one of the models that it may be, where no
     /// table is known to be the right one.
@@ -51,7 +51,7 @@ impl Condition {
             Some((code, reading.length))
         });
         let first = codes.next()?;
-        // On 603 and 803 one of two registers has the code, and nobody has told which.
+        // On 603 and 803 one of two registers has the code. Which one is not documented.
         let (code, length) =
             std::iter::once(first).chain(codes).find(|(code, _)| *code != 0).unwrap_or(first);
         // The wrong table would give a wrong explanation.
@@ -64,11 +64,12 @@ impl Condition {
         Some(Self { code, meanings, suspects })
     }
 
-    /// The readings of a poll that say nothing, each with the fault that spoils it.
+    /// The readings of a poll that a fault spoils, each with that fault.
     ///
     /// That the code names a sensor is not enough: for many models its bits are known from other
-    /// models only, and a sound value must not be hidden. The reading must look like the fault, too:
-    /// 0.00 or 185.00 °C; and what the meter makes of such a temperature, or a flow of zero.
+    /// models only, and a sound value must not be hidden. The reading must look like the fault,
+    /// too: 0.00 or 185.00 °C, a value that the meter calculates from such a temperature, or a flow
+    /// of zero.
     #[must_use]
     pub fn spoilt(&self, readings: &[Reading]) -> Vec<(RegisterId, String)> {
         if self.code == 0 {
@@ -84,7 +85,7 @@ impl Condition {
         }
         let broken_pipe = spoilt.iter().find(|(register, _)| PIPES.contains(register));
         let from_pipes = broken_pipe.map(|(_, why)| why.clone());
-        // Nobody has read the temperature that would tell.
+        // The temperature that would show it was not read.
         let unread_pipe = self.unread_pipes(readings).next().and_then(|sensor| self.names(sensor));
         let no_difference = self.names(Sensor::Difference);
         let no_flow = self.says(Sensor::Flow1);
@@ -117,7 +118,8 @@ impl Condition {
         spoilt
     }
 
-    /// Registers that were not read, and would tell whether what is made of them in this poll is true.
+    /// The registers that were not read, and would show whether values calculated from them are
+    /// right.
     #[must_use]
     pub fn evidence(&self, readings: &[Reading]) -> Vec<RegisterId> {
         let zero = |registers: &[RegisterId]| {
@@ -138,33 +140,33 @@ impl Condition {
         evidence
     }
 
-    /// The fault that the code says a sensor has.
+    /// The fault of a sensor that the code reports.
     fn says(&self, sensor: Sensor) -> Option<String> {
         let meanings = self.meanings.iter().flatten();
         let fault = meanings.into_iter().find(|meaning| meaning.sensors().contains(&sensor));
         fault.map(|meaning| format!("a fault: {meaning}"))
     }
 
-    /// The fault that a sensor has by the code, or by that of one of the models that it may be.
+    /// The fault of a sensor, by the code's meaning for the model or for one that it may be.
     fn names(&self, sensor: Sensor) -> Option<String> {
         let suspect = || self.suspects.contains(&sensor).then(|| self.looks_broken());
         self.says(sensor).or_else(suspect)
     }
 
-    /// What is said where nothing names the sensor.
+    /// The fault where no table names the sensor.
     fn looks_broken(&self) -> String {
         format!("info code {}, and this is what a broken sensor gives", self.code)
     }
 
     /// Why a temperature that looks like a fault is one.
     fn breaks(&self, sensor: Sensor, reading: &Reading) -> Option<String> {
-        // Without a table the code may name it. And the table may be that of another model than the
-        // user says: no sensor measures what a broken wire shows, whatever the code is.
+        // Without a table the code may name it. And the configured model, and so the table, may be
+        // wrong: no sensor measures the value of a broken wire, whatever the code is.
         let is_impossible = self.meanings.is_none() || is_broken_wire(reading);
         self.names(sensor).or_else(|| is_impossible.then(|| self.looks_broken()))
     }
 
-    /// The sensors in the pipes that the code names, and whose temperature was not read.
+    /// The sensors in the pipes that the code names and whose temperatures were not read.
     fn unread_pipes(&self, readings: &[Reading]) -> impl Iterator<Item = Sensor> {
         TEMPERATURES.into_iter().filter_map(|(register, sensor)| {
             let unread = readings.iter().all(|reading| reading.register != register);
@@ -206,7 +208,7 @@ const DIFFERENCE: RegisterId = RegisterId::new(89);
 const TEMPERATURE_1: RegisterId = RegisterId::new(86);
 const TEMPERATURE_2: RegisterId = RegisterId::new(87);
 
-/// The two of which the difference and the power are made.
+/// Difference and power are calculated from these two.
 const PIPES: [RegisterId; 2] = [TEMPERATURE_1, TEMPERATURE_2];
 
 /// t1 to t4: the present temperatures that a broken sensor makes 0.00 or 185.00 °C.
@@ -217,11 +219,11 @@ const TEMPERATURES: [(RegisterId, Sensor); 4] = [
     (RegisterId::new(122), Sensor::Temperature3),
 ];
 
-/// What a short-circuited sensor shows is 0.00, what a broken wire 185.00 °C.
+/// A short-circuited sensor shows 0.00 °C, a broken wire 185.00 °C.
 const BROKEN_WIRE: Decimal = Decimal::from_parts(185, 0, 0, false, 0);
 
-/// Whether a reading of a poll is what a broken sensor gives, so that the info code must be looked
-/// at.
+/// Whether a reading of a poll looks like that of a broken sensor, so that the info code must be
+/// read.
 #[must_use]
 pub fn is_suspicious(reading: &Reading, readings: &[Reading]) -> bool {
     match reading.register {
@@ -419,8 +421,8 @@ mod tests {
         assert_eq!(spoilt(&fine, &[celsius(86, 0)]), [0; 0]);
     }
 
-    /// Of the 603 the bits are known from other meters only: what is measured is published, whatever
-    /// the code names.
+    /// Of the 603 the bits are known from other meters only: what is measured is published,
+    /// whatever the code names.
     #[test]
     fn a_code_alone_hides_no_sound_value() {
         let measured = [

@@ -3,12 +3,12 @@
 //!
 //! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10), to the last
 //!   digit in every captured answer that has all three.
-//! - The power is what the flow gives off over the difference: 1.16 kWh for each cubic metre and
-//!   kelvin. The three are measured at different moments, and each is a mean of its own, so only what
-//!   is several times too much counts.
+//! - The power follows from flow and difference: 1.16 kWh for each cubic metre and kelvin. The
+//!   three are measured at different moments, and each is a mean of its own, so only a power that
+//!   is several times too high or too low counts.
 //!
-//! What contradicts itself is read again in one request. A meter that says the same again means it: it
-//! is published, told once, and this relation is not looked at for a day.
+//! Readings that contradict each other are read again in one request. If the meter gives the same
+//! values again, they are published, reported once, and this relation is not checked for a day.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,13 +28,13 @@ const TEMPERATURE_1: RegisterId = RegisterId::new(86);
 const TEMPERATURE_2: RegisterId = RegisterId::new(87);
 const DIFFERENCE: RegisterId = RegisterId::new(89);
 
-/// The registers that are compared with each other: they belong into one request.
+/// The registers that are compared with each other: they belong in one request.
 pub(crate) const RELATED: [RegisterId; 5] = [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE, POWER, FLOW];
 
-/// For so long a relation that a meter does not keep is not looked at.
+/// How long a relation that a meter does not keep is not checked.
 const PEACE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What readings of one poll must be to each other.
+/// A relation that the readings of one poll must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Relation {
     /// t1 - t2 is the difference.
@@ -46,7 +46,7 @@ pub(crate) enum Relation {
 impl Relation {
     const ALL: [Self; 2] = [Self::Difference, Self::Power];
 
-    /// The registers that it is between.
+    /// The registers that it relates.
     #[must_use]
     pub(crate) const fn registers(self) -> [RegisterId; 3] {
         match self {
@@ -61,13 +61,13 @@ impl Relation {
         Some([first?, second?, third?])
     }
 
-    /// By how much the difference is not t1 - t2.
+    /// By how much the difference deviates from t1 - t2.
     fn off(self, readings: &[Reading]) -> Option<Decimal> {
         let [first, second, third] = self.of(readings)?;
         kelvin(third)?.checked_sub(celsius(first)?.checked_sub(celsius(second)?)?)
     }
 
-    /// Whether readings contradict it; not where one of them is not there, or in another unit.
+    /// Whether readings contradict it; `None` where one of them is missing or in another unit.
     fn is_contradicted(self, readings: &[Reading]) -> Option<bool> {
         let [first, second, third] = self.of(readings)?;
         match self {
@@ -76,7 +76,8 @@ impl Relation {
                 Some(self.off(readings)?.abs() > step.checked_mul(ROUNDED)?)
             }
             Self::Power => {
-                let (power, flow) = (kilowatts(first)?.abs(), cubic_metres_per_hour(second)?.abs());
+                let power = kilowatts(first)?.abs();
+                let flow = cubic_metres_per_hour(second)?.abs();
                 let flowing = flow.checked_mul(kelvin(third)?.abs())?.checked_mul(HEAT)?;
                 let is_much_more = |much: Decimal, little: Decimal| {
                     Some(much > little.checked_mul(TIMES)?.checked_add(ROOM)?)
@@ -86,8 +87,8 @@ impl Relation {
         }
     }
 
-    /// Whether two readings contradict it in the same way: the meter means it. Flow and power may lag
-    /// behind each other for a while, so of these that is not known.
+    /// Whether two sets of readings contradict it in the same way: the meter is like that. Flow and
+    /// power may lag behind each other for a while, so for these it is not known.
     #[must_use]
     pub(crate) fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
         let as_far_off = || {
@@ -99,17 +100,17 @@ impl Relation {
     }
 }
 
-/// So many steps of the last digit: each of the three may be rounded by half a step.
+/// In steps of the last digit: each of the three may be rounded by half a step.
 const ROUNDED: Decimal = Decimal::ONE;
 
-/// A cubic metre of water gives off so many kWh for each kelvin: its density times its heat capacity,
-/// which make 1.16 at 20 °C and 1.13 at 80 °C.
+/// kWh per cubic metre of water and kelvin: density times heat capacity, which is 1.16 at 20 °C and
+/// 1.13 at 80 °C.
 const HEAT: Decimal = Decimal::from_parts(116, 0, 0, false, 2);
 
-/// So many times as much power as the flow gives off, or as little.
+/// The power may be this many times too high or too low.
 const TIMES: Decimal = Decimal::from_parts(4, 0, 0, false, 0);
 
-/// And so many kW besides: what is small changes fast.
+/// The power may also deviate by this many kW: a small power changes fast.
 const ROOM: Decimal = Decimal::TEN;
 
 fn number(reading: &Reading) -> Option<Decimal> {
@@ -158,15 +159,15 @@ impl fmt::Display for Relation {
     }
 }
 
-/// Which relations a meter keeps.
+/// The relations that a meter keeps.
 #[derive(Debug, Default)]
 pub(crate) struct Consistency {
-    /// Those that it was seen not to keep, and when.
+    /// The relations that it did not keep, and when.
     broken: BTreeMap<Relation, Instant>,
 }
 
 impl Consistency {
-    /// Looks whether the meter keeps a relation again that it did not keep.
+    /// Checks whether the meter keeps a relation again that it did not keep.
     pub(crate) fn look(&mut self, readings: &[Reading]) {
         self.broken.retain(|relation, _| relation.is_contradicted(readings) != Some(false));
     }
@@ -181,7 +182,7 @@ impl Consistency {
         Relation::ALL.into_iter().filter(counts).collect()
     }
 
-    /// Notes that the meter means what contradicts a relation.
+    /// Notes that the meter does not keep a relation, confirmed by a second reading.
     pub(crate) fn is_meant(&mut self, relation: Relation) {
         self.broken.insert(relation, Instant::now());
     }
@@ -269,7 +270,7 @@ mod tests {
         known.is_meant(Relation::Difference);
         known.look(&odd);
         assert_eq!(known.contradicted(&odd), []);
-        // Once it fits again, the next contradiction is news.
+        // Once it fits again, the next contradiction is new.
         known.look(&temperatures(6_000, 2_000, 4_000));
         assert_eq!(known.contradicted(&odd), [Relation::Difference]);
         known.is_meant(Relation::Difference);

@@ -1,5 +1,5 @@
 //! Energy in high resolution: registers 266 (`e1highres`) and 155 (`highresenergy`), and 267
-//! (`e3highres`), which is to the cooling energy E3 (63) what 266 is to E1.
+//! (`e3highres`), which relates to the cooling energy E3 (63) as 266 does to E1.
 //!
 //! On some meters these are no running totals. They show the lower digits of the energy register
 //! E1 (60) with more resolution, and start again from zero: one 403 read 6,655,807 Wh where E1
@@ -12,8 +12,9 @@
 //! - Where they do not agree, or `energy` is not among the parameters, the value is published as it
 //!   comes, as a plain measurement that no energy dashboard will add up.
 //!
-//! What the first polls show is kept until the program starts again, so that the kind of the entity
-//! does not change. A total that does not agree with E1 any more, or fell without it, is withheld.
+//! The result of the first polls is kept until the program is restarted, so that the kind of the
+//! entity does not change. A total that does not agree with E1 any more, or fell without it, is
+//! withheld.
 
 use std::collections::BTreeMap;
 
@@ -35,13 +36,13 @@ fn whole_of(register: RegisterId) -> Option<RegisterId> {
     }
 }
 
-/// Where they start again. Kamstrup does not say so; the two observations above fit it.
+/// Where they start again. Kamstrup does not document it; the two observations above fit.
 const ROLL_OVER: Decimal = Decimal::from_parts(10_000_000, 0, 0, false, 0);
 
 /// The two registers are not read at the same moment: 1 kWh of room.
 const ROOM: Decimal = Decimal::from_parts(1_000, 0, 0, false, 0);
 
-/// What the high-resolution registers of a meter turned out to be.
+/// The nature of a meter's high-resolution registers, as observed.
 #[derive(Debug, Default)]
 pub struct HighResolution {
     known: BTreeMap<RegisterId, Known>,
@@ -52,7 +53,7 @@ struct Known {
     nature: Nature,
     /// The last total, and E1 beside it, in Wh.
     last: Option<(Decimal, Decimal)>,
-    /// So many polls in a row did not agree while the nature was open.
+    /// How many polls in a row did not agree while the nature was open.
     disagreements: u8,
 }
 
@@ -66,7 +67,7 @@ enum Nature {
     Plain,
 }
 
-/// So many polls in a row show that a register is no part of E1: one alone may be a mistake.
+/// This many polls in a row show that a register is no part of E1: one alone may be a mistake.
 const DISAGREEMENTS: u8 = 2;
 
 impl HighResolution {
@@ -88,7 +89,7 @@ impl HighResolution {
             if kind != Some(Kind::WrappingCounter) {
                 return true;
             }
-            // Of volumes nobody has told where they wrap.
+            // It is not documented where volumes wrap.
             let Some(whole) = whole_of(reading.register) else {
                 return true;
             };
@@ -147,13 +148,15 @@ fn watt_hours(reading: &Reading) -> Option<Decimal> {
 /// E1.
 fn total(reading: &Reading, e1: &Reading) -> Option<Decimal> {
     let Value::Number(part) = &reading.value else { return None };
-    let (scale, e1_scale) = (WattHours::of(reading.unit)?, WattHours::of(e1.unit)?);
-    let (part_wh, e1_wh) = (scale.apply(*part)?, watt_hours(e1)?);
+    let scale = WattHours::of(reading.unit)?;
+    let e1_scale = WattHours::of(e1.unit)?;
+    let part_wh = scale.apply(*part)?;
+    let e1_wh = watt_hours(e1)?;
     // E1 is cut off, or rounded up, at its last digit.
     let step = e1_scale.apply(power_of_ten(e1.exponent)?)?.max(ROOM);
     let least = e1_wh.checked_sub(step)?;
     let most = e1_wh.checked_add(step)?.checked_add(ROOM)?;
-    // Where E1 is so coarse, it does not tell which turn it is.
+    // Where E1 is so coarse, it does not show how many times the register has wrapped.
     if most.checked_sub(least)? >= ROLL_OVER {
         return None;
     }
@@ -163,7 +166,7 @@ fn total(reading: &Reading, e1: &Reading) -> Option<Decimal> {
     if !(least..=most).contains(&part_wh.checked_add(missing_wh)?) {
         return None;
     }
-    // In the reading's unit, so that its own digits stay as they came.
+    // In the reading's unit, so that its own digits do not change.
     let missing = scale.undo(missing_wh)?;
     // Not so in Gcal.
     let is_exact = scale.apply(missing)? == missing_wh;

@@ -1,4 +1,12 @@
-//! Which meter this is: asked for beside the first values, and anew when another one may be there.
+//! Which meter this is, collected from its answers to the first polls, and again when another meter
+//! may have taken its place.
+//!
+//! With `version: auto`, eight more registers tell models apart ([`Model::guess`]), most
+//! likely: a register that the meter has counts before one that it lacks. Type codes are documented
+//! only for the
+//! 601. A code whose digits spell the number of another model, like 0x0603, proves nothing, but it
+//! contradicts. Then only the meanings that all of these models share are used
+//! (`kmp::info::InfoCodes::shared`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,16 +19,17 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::RunsAs;
+use crate::news::News;
 use crate::reading::Reading;
 
-/// Which model the user says that it is.
+/// The model that the user has configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// To be found out.
+    /// The program finds out.
     Auto,
     /// This one.
     Model(Model),
-    /// Nobody said which, so it is taken for this one.
+    /// None is configured, so it is assumed to be this one.
     Assumed(Model),
     /// A Kamstrup meter of another kind.
     Generic,
@@ -40,43 +49,43 @@ pub fn model_meant(text: &str) -> Option<Model> {
     number.parse().ok().and_then(Model::from_number).filter(|_| is_variant)
 }
 
-/// What a meter says of itself, as far as it is known yet.
+/// What is known of a meter so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The models that it may be; the user's word counts.
+    /// The models that it may be. A configured model counts before what the meter says.
     pub models: Vec<Model>,
     /// How surely it is one of them.
     pub certainty: Certainty,
-    /// Whether it is a water meter: by the user's word, or by a register that no other has.
+    /// Whether it is a water meter: as configured, or by a register that no other meter has.
     pub is_water_meter: bool,
     /// Its type code and software revision.
     pub meter_type: Option<MeterType>,
     /// Its serial number.
     pub serial: Option<SerialNumber>,
-    /// The number that the utility has given it: up to 16 digits.
+    /// The number that the utility has assigned, with up to 16 digits.
     pub customer: Option<Decimal>,
-    /// Register 1005, "meter type" by name; what it counts is not documented.
+    /// Register 1005, named "meter type". Its meaning is not documented.
     pub edition: Option<Decimal>,
 }
 
 /// How surely a model is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Certainty {
-    /// The user says so, or a type code that is documented.
+    /// It is configured, or the type code is documented.
     #[default]
     Certain,
-    /// The registers that the meter has and lacks speak for it.
+    /// The registers that the meter has and lacks suggest it.
     Likely,
-    /// Nobody has said anything, and the meter was not asked.
+    /// Nothing is configured, and the meter was not asked.
     Assumed,
 }
 
 impl Identity {
-    /// How the meter is called where nothing is known.
+    /// The name of a meter of which nothing is known.
     const UNKNOWN: &'static str = "Kamstrup meter";
 
     /// `Multical 402`, `Multical 403 (most likely)`, `Multical 603, 803 or 303 (most likely)`,
-    /// `Kamstrup meter`: as the older program spells it, and no surer than it is.
+    /// `Kamstrup meter`: in the older program's spelling.
     #[must_use]
     pub fn model_words(&self) -> String {
         match self.doubt() {
@@ -85,7 +94,7 @@ impl Identity {
         }
     }
 
-    /// The same without how sure it is.
+    /// The same without the certainty.
     #[must_use]
     pub fn model_name(&self) -> String {
         if self.models.is_empty() { Self::UNKNOWN.to_owned() } else { names(&self.models) }
@@ -123,7 +132,7 @@ fn register_words(registers: &[RegisterId]) -> String {
     }
 }
 
-/// Serial number, as a register that every meter has and as an answer to a command of its own.
+/// Serial number. Every meter has this register, and also gives the number for `GetSerialNo`.
 pub const SERIAL: RegisterId = RegisterId::new(1001);
 const EDITION: RegisterId = RegisterId::new(1005);
 const CUSTOMER_HIGH: RegisterId = RegisterId::new(112);
@@ -132,7 +141,7 @@ const CUSTOMER_LOW: RegisterId = RegisterId::new(1010);
 /// Eight digits of the customer number are in each of its two registers (5512-447 M1 p.11).
 const CUSTOMER_LOW_DIGITS: i64 = 100_000_000;
 
-/// The serial numbers that a meter gave. They should be the same.
+/// The serial numbers that a meter gave. They should be equal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Serials {
     /// Register 1001.
@@ -164,26 +173,26 @@ pub fn serial_number(value: &Value) -> Option<SerialNumber> {
     }
 }
 
-/// A meter that took the place of another one.
+/// A meter has taken the place of another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The one that was there.
+    /// The earlier meter.
     pub from: SerialNumber,
-    /// Its last counters.
+    /// The last counters of the earlier meter.
     pub last: Vec<Reading>,
-    /// The one that is there.
+    /// The new meter.
     pub to: SerialNumber,
 }
 
-/// What came of a register.
+/// What is known of a register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
     Value(Value),
-    /// It is there, but holds nothing that can be read.
+    /// The meter has it, but its value cannot be read.
     Unreadable,
-    /// The meter answered without it: it does not have it.
+    /// The meter left it out of an answer: it does not have it.
     LeftOut,
-    /// The meter fell silent, which says nothing.
+    /// The meter fell silent, which proves nothing.
     Silent,
 }
 
@@ -194,55 +203,57 @@ struct Commands {
     serial: Option<SerialNumber>,
 }
 
-/// Collects what tells the meter's identity.
+/// Collects the answers from which the meter's identity follows.
 #[derive(Debug)]
 pub struct Identification {
     version: Version,
-    /// What came of each register.
     found: BTreeMap<RegisterId, Found>,
-    /// What it said to `GetType` and `GetSerialNo`, if it was asked.
+    /// The answers to `GetType` and `GetSerialNo`, if the meter was asked.
     commands: Option<Commands>,
-    told: bool,
+    /// The identity is reported once for each configured model.
+    reported: News<Version>,
 }
 
 impl Identification {
-    /// Of a meter of which only this is known.
+    /// Of a meter that has not answered anything yet.
     #[must_use]
     pub fn new(version: Version) -> Self {
-        Self { version, found: BTreeMap::new(), commands: None, told: false }
+        Self { version, found: BTreeMap::new(), commands: None, reported: News::default() }
     }
 
-    /// Of the same meter, of which the user says something else now.
+    /// Of the same meter after the configuration has changed.
     #[must_use]
-    pub fn with_version(self, version: Version) -> Self {
-        let told = self.told && self.version == version;
-        Self { version, told, ..self }
+    pub fn with_version(mut self, version: Version) -> Self {
+        if version != self.version {
+            self.reported.forget();
+        }
+        Self { version, ..self }
     }
 
-    /// What the user says that it is.
+    /// The model that the user has configured.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The serial numbers that it gave, as the register and as the command's answer.
+    /// The serial numbers that it gave, by register and by command.
     #[must_use]
     pub fn serials(&self) -> Serials {
         let by_register = match self.found.get(&SERIAL) {
             Some(Found::Value(value)) => serial_number(value),
             _ => None,
         };
-        Serials { by_register, by_command: self.commands.and_then(|said| said.serial) }
+        Serials { by_register, by_command: self.commands.and_then(|answers| answers.serial) }
     }
 
-    /// Whether it is known which meter this is, or that it does not tell.
+    /// Whether it is known which meter this is, or that it does not give a serial number.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let was_asked = self.commands.is_some() && self.found.contains_key(&SERIAL);
         self.identity().serial.is_some() || was_asked
     }
 
-    /// The registers that are still to be asked for.
+    /// The registers that are still to be requested.
     pub fn registers(&self) -> impl Iterator<Item = RegisterId> {
         let identity = [SERIAL, EDITION, CUSTOMER_HIGH, CUSTOMER_LOW];
         let telling = if self.version == Version::Auto { &Model::DISTINGUISHING[..] } else { &[] };
@@ -250,28 +261,28 @@ impl Identification {
         all.filter(|register| !self.found.contains_key(register))
     }
 
-    /// Whether type and serial number are still to be asked for by their own commands.
+    /// Whether type and serial number are still to be requested by their own commands.
     #[must_use]
     pub fn wants_commands(&self) -> bool {
         self.commands.is_none()
     }
 
-    /// A register's value came.
+    /// Notes a register's value.
     pub fn read(&mut self, reading: &Reading) {
         self.note(reading.register, Found::Value(reading.value.clone()));
     }
 
-    /// A register is there, but its value cannot be read.
+    /// Notes that the meter has a register, but that its value cannot be read.
     pub fn unreadable(&mut self, register: RegisterId) {
         self.note(register, Found::Unreadable);
     }
 
-    /// The meter answered without a register: it does not have it.
+    /// Notes that the meter left a register out of its answer: it does not have it.
     pub fn left_out(&mut self, register: RegisterId) {
         self.note(register, Found::LeftOut);
     }
 
-    /// The meter falls silent when it is asked for a register, which says nothing of it.
+    /// Notes that the meter falls silent when it is asked for a register, which proves nothing.
     pub fn silent(&mut self, register: RegisterId) {
         self.note(register, Found::Silent);
     }
@@ -282,7 +293,8 @@ impl Identification {
         }
     }
 
-    /// What the meter said to `GetType` and `GetSerialNo`; `None` where it does not answer them.
+    /// Notes the answers to `GetType` and `GetSerialNo`; `None` where the meter does not answer
+    /// them.
     pub fn commands(&mut self, meter_type: Option<MeterType>, serial: Option<SerialNumber>) {
         self.commands = Some(Commands { meter_type, serial });
     }
@@ -296,7 +308,7 @@ impl Identification {
         };
         let Serials { by_register, by_command } = self.serials();
         let serial = match (by_command, by_register) {
-            // One of the two is wrong, and nothing tells which.
+            // One of the two is wrong, and it is not known which.
             (Some(one), Some(other)) if one != other => None,
             (one, other) => one.or(other),
         };
@@ -322,7 +334,7 @@ impl Identification {
         }
     }
 
-    /// The models that it may be, and how surely.
+    /// The models that it may be, and how certain that is.
     fn models(&self) -> (Vec<Model>, Certainty) {
         let by_type = self.by_type();
         match self.version {
@@ -333,7 +345,7 @@ impl Identification {
                 None => (vec![assumed], Certainty::Assumed),
             },
             Version::Auto => match (self.contradiction(), by_type, self.likely()) {
-                // What all of them share is still right; see `InfoCodes::shared`.
+                // The meanings that all of them share are still right; see `InfoCodes::shared`.
                 (Some(contradiction), ..) => {
                     let Contradiction { likely, named, .. } = contradiction;
                     ([likely.models, &[named]].concat(), Certainty::Likely)
@@ -345,8 +357,7 @@ impl Identification {
         }
     }
 
-    /// The models that it may be by what somebody said, the user or the meter; nothing that is only
-    /// assumed.
+    /// The models that it may be by configuration or by its answers, without assumptions.
     #[must_use]
     pub fn known_models(&self) -> Vec<Model> {
         match self.models() {
@@ -355,19 +366,24 @@ impl Identification {
         }
     }
 
-    /// What it most likely is by its registers.
+    /// The models that its registers suggest.
     fn likely(&self) -> Option<ModelGuess> {
         Model::guess(|register| self.has(register))
     }
 
-    /// Where registers and type code say different things, neither counts alone.
+    /// Registers and type code suggest different models, so neither counts alone.
     fn contradiction(&self) -> Option<Contradiction> {
-        let (likely, meter_type) = (self.likely()?, self.meter_type()?);
+        let likely = self.likely()?;
+        let meter_type = self.meter_type()?;
         let by_type = Model::by_type(meter_type);
         let named = by_type.or_else(|| Model::spelled_by(meter_type))?;
-        let (code, is_documented) = (meter_type.code, by_type.is_some());
-        let contradiction = Contradiction { likely, code, named, is_documented };
-        (!likely.models.contains(&named)).then_some(contradiction)
+        let is_contradiction = !likely.models.contains(&named);
+        is_contradiction.then_some(Contradiction {
+            likely,
+            code: meter_type.code,
+            named,
+            is_documented: by_type.is_some(),
+        })
     }
 
     /// `it has register 266 and lacks register 141`
@@ -376,12 +392,13 @@ impl Identification {
             let those = registers.iter().filter(|register| self.has(**register) == Some(there));
             those.copied().collect::<Vec<_>>()
         };
-        let (by, without) = (those(likely.present, true), those(likely.absent, false));
-        match (by.is_empty(), without.is_empty()) {
-            (_, true) => format!("it has {}", register_words(&by)),
-            (true, false) => format!("it lacks {}", register_words(&without)),
+        let present = those(likely.present, true);
+        let absent = those(likely.absent, false);
+        match (present.is_empty(), absent.is_empty()) {
+            (_, true) => format!("it has {}", register_words(&present)),
+            (true, false) => format!("it lacks {}", register_words(&absent)),
             (false, false) => {
-                format!("it has {} and lacks {}", register_words(&by), register_words(&without))
+                format!("it has {} and lacks {}", register_words(&present), register_words(&absent))
             }
         }
     }
@@ -399,37 +416,36 @@ impl Identification {
     }
 
     fn meter_type(&self) -> Option<MeterType> {
-        self.commands.and_then(|said| said.meter_type)
+        self.commands.and_then(|answers| answers.meter_type)
     }
 
-    /// What the log says once all is known, and whether it is a warning.
-    pub fn news(&mut self) -> Option<News> {
+    /// What to report once all is known. It is reported once.
+    pub fn report(&mut self) -> Option<IdentityReport> {
         let complete = !self.wants_commands() && self.registers().next().is_none();
-        if self.told || !complete {
+        if !complete || !self.reported.is_new(self.version) {
             return None;
         }
-        self.told = true;
         let identity = self.identity();
         let by_type = self.by_type();
         if let (Version::Model(set), Some(says)) = (self.version, by_type)
             && set != says
         {
-            return Some(News::OtherModel { set, says });
+            return Some(IdentityReport::OtherModel { set, says });
         }
         let details = Details { identity: &identity, type_code: true };
         if self.version == Version::Auto
             && let Some(contradiction) = self.contradiction()
         {
             let details = Details { type_code: false, ..details }.to_string();
-            return Some(News::Contradiction { contradiction, details });
+            return Some(IdentityReport::Contradiction { contradiction, details });
         }
         let model = identity.model_name();
         let text = match (self.version, identity.certainty, by_type) {
             (Version::Assumed(_), Certainty::Assumed, _) => {
-                return Some(News::Assumed { model, details: details.to_string() });
+                return Some(IdentityReport::Assumed { model, details: details.to_string() });
             }
             (Version::Auto, _, None) => match self.likely() {
-                None => return Some(News::NoModel { details: details.to_string() }),
+                None => return Some(IdentityReport::NoModel { details: details.to_string() }),
                 Some(likely) => format!(
                     "The meter is most likely a {model}: {} ({details}).",
                     self.reasons(&likely)
@@ -442,55 +458,55 @@ impl Identification {
                 format!("The meter has answered who it is: {details}.")
             }
         };
-        Some(News::Info(text))
+        Some(IdentityReport::Info(text))
     }
 }
 
-/// Registers that look like one model, and a type code that names another.
+/// The registers look like one model, and the type code names another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
     likely: ModelGuess,
     code: u16,
     named: Model,
-    /// Whether a document has the type code; else its digits only spell the number.
+    /// Whether the type code is documented. Otherwise its digits only spell the model's number.
     is_documented: bool,
 }
 
-/// What the log says of a meter's identity.
+/// What to report about a meter's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// What was found.
+pub enum IdentityReport {
+    /// The meter is what it should be.
     Info(String),
-    /// It is not what the configuration says.
+    /// It is not the model that is configured.
     OtherModel {
-        /// What is configured.
+        /// The configured model.
         set: Model,
-        /// What the meter says.
+        /// The model that the meter reports.
         says: Model,
     },
     /// Two of its answers do not fit together.
     Contradiction {
-        /// Which.
+        /// The two answers.
         contradiction: Contradiction,
-        /// What else is known of it.
+        /// Serial number, type and software.
         details: String,
     },
-    /// The configuration does not say what it is.
+    /// No model is configured.
     Assumed {
-        /// What it is taken for.
+        /// The model that it is assumed to be.
         model: String,
-        /// What else is known of it.
+        /// Serial number, type and software.
         details: String,
     },
-    /// What it is cannot be told.
+    /// The model does not follow from its answers.
     NoModel {
-        /// What else is known of it.
+        /// Serial number, type and software.
         details: String,
     },
 }
 
-impl News {
-    /// Whether the user should do something.
+impl IdentityReport {
+    /// Whether the user should act.
     #[must_use]
     pub fn is_warning(&self) -> bool {
         match self {
@@ -499,9 +515,9 @@ impl News {
         }
     }
 
-    /// For people.
+    /// The report as a sentence.
     #[must_use]
-    pub fn words(&self, runs_as: RunsAs) -> String {
+    pub fn describe(&self, runs_as: RunsAs) -> String {
         let setting = match runs_as {
             RunsAs::Program => "`kamstrup.version`",
             RunsAs::AddOn => "`meter` in the options",
@@ -543,7 +559,7 @@ impl News {
 /// `serial number 12345678, type 0x0217, software A2`
 struct Details<'a> {
     identity: &'a Identity,
-    /// Whether the type code is among them.
+    /// Whether to include the type code.
     type_code: bool,
 }
 
@@ -589,7 +605,7 @@ mod tests {
                 identification.left_out(register);
             }
         }
-        assert_eq!(identification.news(), None, "before all is known");
+        assert_eq!(identification.report(), None, "before all is known");
         let revision = SoftwareRevision { letter: 1, number: 2 };
         identification
             .commands(Some(MeterType { code, revision }), Some(SerialNumber::new(12_345_678)));
@@ -622,8 +638,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_told_once() {
-        let mut told = Vec::new();
+    fn the_identity_is_reported_once() {
+        let mut reported = Vec::new();
         for (version, has, code) in [
             (Version::Auto, &[60, 68, 141, 266, 1001][..], 0x0217),
             (Version::Auto, &[60, 68, 141, 266, 1001], 0x0403),
@@ -646,16 +662,16 @@ mod tests {
             (Version::Assumed(Model::Multical402), &[1001], 0x0004),
         ] {
             let mut identification = identified(version, has, code);
-            let news = identification.news().unwrap();
-            let level = if news.is_warning() { "WARN" } else { "INFO" };
-            told.push(format!("{level} {}", news.words(RunsAs::Program)));
-            let in_add_on = news.words(RunsAs::AddOn);
-            if in_add_on != news.words(RunsAs::Program) {
-                told.push(format!("{level} {in_add_on}"));
+            let report = identification.report().unwrap();
+            let level = if report.is_warning() { "WARN" } else { "INFO" };
+            reported.push(format!("{level} {}", report.describe(RunsAs::Program)));
+            let in_add_on = report.describe(RunsAs::AddOn);
+            if in_add_on != report.describe(RunsAs::Program) {
+                reported.push(format!("{level} {in_add_on}"));
             }
-            assert_eq!(identification.news(), None);
+            assert_eq!(identification.report(), None);
         }
-        insta::assert_snapshot!(told.join("\n"));
+        insta::assert_snapshot!(reported.join("\n"));
     }
 
     /// What the page and Home Assistant call the meter, and by which models its info code goes.

@@ -1,4 +1,4 @@
-//! States that are reported when they change, and not each time that somebody looks.
+//! States that are reported when they change, and not each time that they are checked.
 
 /// The last state that was reported.
 #[derive(Debug, Clone)]
@@ -11,20 +11,19 @@ impl<T> Default for News<T> {
 }
 
 impl<T: PartialEq> News<T> {
-    /// With a state that is known already.
+    /// With a state that is not to be reported.
     pub fn known(state: T) -> Self {
         Self(Some(state))
     }
 
-    /// Whether a state is another one than before, and so is to be reported; from now on it is
-    /// known.
+    /// Whether a state differs from the last one, and so must be reported. It becomes the last one.
     pub fn is_new(&mut self, state: T) -> bool {
         let is_new = self.0.as_ref() != Some(&state);
         self.0 = Some(state);
         is_new
     }
 
-    /// Whatever the state is next, it is to be reported. Whether there was one.
+    /// Forgets the last state, so that the next one is reported. Whether there was one.
     pub fn forget(&mut self) -> bool {
         self.0.take().is_some()
     }

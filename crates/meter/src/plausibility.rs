@@ -1,13 +1,13 @@
-//! Doubts: a value that passed the checksum can still be wrong, since one of 65,536 damaged frames
+//! Doubts values that look wrong though they passed the checksum: one of 65,536 damaged frames
 //! passes it.
 //!
-//! What a register's value looked like is remembered. One that looks different, a counter that
-//! fell, or one that rose faster than it can have, and a power, a flow or a temperature that no house
-//! has, is read again at once, and published only when two readings agree. A doubt costs one
-//! request; so the bounds are tight and the price of a false alarm is small.
+//! The last value of each register is remembered. Doubtful are a value with another unit,
+//! resolution or length, a counter that fell or rose faster than it can, and a power, a flow or a
+//! temperature that no house has. They are read again at once, and published only when two readings
+//! agree. A doubt costs one request, so a false alarm is cheap and the bounds are tight.
 //!
-//! A doubt that tells of the meter comes before one that tells of the line: a counter that fell and
-//! may be late is one that fell, and two readings that agree on it are news.
+//! A doubt about the meter comes before one about the line. A counter that fell and may be late
+//! counts as one that fell: if two readings agree on it, it is reported.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::reading::Reading;
 
-/// What is remembered of a meter's registers.
+/// What is known of the values of a meter's registers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plausibility {
     known: BTreeMap<RegisterId, Known>,
@@ -33,13 +33,13 @@ struct Known {
     is_certain: bool,
     reading: Reading,
     at: Instant,
-    /// Of a counter the fastest that it has risen so far, in its unit per hour; of a gauge the
-    /// farthest that it was from zero. Only what was read twice counts: else each value that is a bit
+    /// For a counter, the fastest rise so far, in its unit per hour. For a gauge, the farthest that
+    /// it was from zero. Only values that were read twice count: otherwise each value that is a bit
     /// too high would let a higher one pass.
     most: Decimal,
 }
 
-/// How a value is laid out: by the meter's configuration, so it hardly ever changes.
+/// The layout of a value. It depends on the meter's configuration, so it hardly ever changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
     unit: Unit,
@@ -53,59 +53,67 @@ impl Shape {
     }
 }
 
-/// How a reading came.
+/// How far an answer can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadingQuality {
-    /// Nothing damaged came with it.
+    /// Nothing damaged was received with it.
     pub clean: bool,
-    /// It may be a late answer to an earlier question.
+    /// It may be a late answer to an earlier request.
     pub may_be_late: bool,
+}
+
+impl ReadingQuality {
+    /// Whether nothing speaks against the answer.
+    #[must_use]
+    pub(crate) const fn is_good(self) -> bool {
+        self.clean && !self.may_be_late
+    }
 }
 
 /// Why a reading is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// Nothing is known to compare it with, and the line was noisy when it came.
+    /// Nothing is known to compare it with, and the line was noisy.
     Noisy,
     /// Nothing is known to compare it with, and it may be a late answer to an earlier request.
     MayBeLate,
     /// Another unit, resolution or length than before.
     Shape {
-        /// As it was.
+        /// The layout before.
         was: String,
-        /// As it is.
+        /// The layout now.
         is: String,
     },
     /// A counter that is lower than before.
     Fell {
-        /// As it was.
+        /// The value before.
         was: Decimal,
-        /// As it is.
+        /// The value now.
         is: Decimal,
     },
     /// A counter that rose faster than it can.
     Jumped {
-        /// As it was.
+        /// The value before.
         was: Decimal,
-        /// As it is.
+        /// The value now.
         is: Decimal,
     },
-    /// What hardly ever changes has changed: a date, a code, a setting.
+    /// A value that hardly ever changes has changed: a date, a code, a setting.
     Differs {
-        /// As it was.
+        /// The value before.
         was: String,
-        /// As it is.
+        /// The value now.
         is: String,
     },
-    /// A gauge farther from zero than a house has it.
+    /// A gauge farther from zero than in any house.
     Unlikely {
-        /// As it is.
+        /// The value now.
         is: Decimal,
     },
 }
 
 impl Doubt {
-    /// Whether it tells, if it turns out to be true, that something happened to the meter.
+    /// Whether it means, once it is confirmed, that something happened to the meter.
     #[must_use]
     pub(crate) fn is_change(&self) -> bool {
         matches!(self, Self::Shape { .. } | Self::Fell { .. } | Self::Jumped { .. })
@@ -119,7 +127,7 @@ impl fmt::Display for Doubt {
             Self::Noisy => f.write_str("came over a noisy line"),
             Self::MayBeLate => f.write_str("may be a late answer to an earlier request"),
             Self::Shape { was, is } => write!(f, "came as {was} before and comes as {is} now"),
-            // By a little, it is the reading before that was wrong.
+            // Where it fell by a little, the reading before was wrong.
             Self::Fell { was, is } if is.checked_mul(Decimal::TWO).is_some_and(|it| it > *was) => {
                 write!(f, "was {was} and is {is}: the value before was too high")
             }
@@ -134,10 +142,10 @@ impl fmt::Display for Doubt {
 /// A counter may always rise by this many of its smallest steps.
 const STEPS: i64 = 2;
 
-/// And by so many times the fastest that it ever rose, since a house is not always the same.
+/// A counter may rise this many times faster than ever before, since consumption varies.
 const ROOM: i64 = 10;
 
-/// One of so many parts of a gauge is a small change.
+/// The reciprocal of the share of a gauge that is a small change.
 const PARTS: i64 = 8;
 
 impl Plausibility {
@@ -156,15 +164,23 @@ impl Plausibility {
         known.into_iter().map(|(_, register)| register).collect()
     }
 
-    /// Notes that the meter did not answer with a register. What its value was is still known: if it
-    /// comes again and is lower, the counter has fallen.
+    /// The same without some registers.
+    pub(crate) fn shortest_besides(
+        &self,
+        others: &[RegisterId],
+    ) -> impl Iterator<Item = RegisterId> {
+        self.shortest().into_iter().filter(|register| !others.contains(register))
+    }
+
+    /// Notes that the meter left a register out of its answer. Its value is kept: if the next one
+    /// is lower, the counter has fallen.
     pub(crate) fn left_out(&mut self, register: RegisterId) {
         if let Some(known) = self.known.get_mut(&register) {
             known.is_certain = false;
         }
     }
 
-    /// Whether a reading must be read again.
+    /// Why a reading must be read again.
     #[must_use]
     pub(crate) fn doubt(&self, reading: &Reading, quality: ReadingQuality) -> Option<Doubt> {
         let doubt = self.doubt_value(reading);
@@ -178,7 +194,7 @@ impl Plausibility {
         doubt.or_else(|| (is_new && !quality.clean).then_some(Doubt::Noisy))
     }
 
-    /// Whether the value itself must be read again, however it came.
+    /// Why the value itself must be read again, however good the answer is.
     fn doubt_value(&self, reading: &Reading) -> Option<Doubt> {
         let known = self.known.get(&reading.register);
         let shape = Shape::of(reading);
@@ -195,7 +211,8 @@ impl Plausibility {
         if let (Kind::Date | Kind::Code | Kind::Identity | Kind::Setting, Some(known)) =
             (kind, known)
         {
-            let [was, is] = [&known.reading.value, &reading.value];
+            let was = &known.reading.value;
+            let is = &reading.value;
             let differs = || Doubt::Differs { was: was.to_string(), is: is.to_string() };
             return (was != is).then(differs);
         }
@@ -235,7 +252,7 @@ impl Plausibility {
             (Some(Kind::Gauge), Value::Number(number)) => Some(number.abs()),
             _ => before.and_then(|before| rate(before, reading)),
         };
-        // Where a counter falls, how fast it rose until then was wrong, or is another meter's life.
+        // Where a counter falls, its fastest rise until then was wrong, or another meter's.
         let has_fallen = is.is_some_and(|is| is.is_sign_negative() && !is.is_zero());
         let before = before.filter(|_| !has_fallen);
         let most = before.map_or(Decimal::ZERO, |before| before.most);
@@ -271,7 +288,7 @@ pub(crate) fn are_near(first: &Reading, second: &Reading) -> bool {
     are_within(first, second, steps(second).max(part))
 }
 
-/// By how much a counter may go on meanwhile.
+/// By how much a counter may rise from one reading to the next.
 fn steps(reading: &Reading) -> Option<Decimal> {
     reading.step().and_then(|step| step.checked_mul(STEPS.into()))
 }
@@ -301,13 +318,13 @@ fn is_bounded(unit: Unit) -> bool {
     matches!(unit.quantity(), Flow | Power | Temperature | TemperatureDifference)
 }
 
-/// What no house exceeds, with room for one that has had more.
+/// The most that any house reaches, or a multiple of what this meter has had.
 fn most(unit: Unit, seen: Decimal) -> Option<Decimal> {
     Some(usual(unit)?.max(seen.checked_mul(ROOM.into())?))
 }
 
-/// What no house exceeds: 100 kW, 10 m³/h, 200 °C; and a counter's unit per hour to the same
-/// measure, an hour per hour.
+/// The most that a house usually reaches: 100 kW, 10 m³/h, 200 °C; for a counter the same in its
+/// unit per hour, and one hour per hour.
 fn usual(unit: Unit) -> Option<Decimal> {
     const KILOWATTS: i64 = 100;
     const CUBIC_METRES: i64 = 10;
@@ -418,7 +435,7 @@ mod tests {
         }
     }
 
-    /// What passes by itself makes no room for more.
+    /// A value that is not doubted does not widen the bound.
     #[tokio::test(start_paused = true)]
     async fn a_counter_that_rises_too_fast_by_little_does_not_widen_the_bound() {
         let mut plausibility = Plausibility::default();

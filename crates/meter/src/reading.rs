@@ -1,4 +1,4 @@
-//! What a register gave, or why it gave nothing.
+//! A register's reading, or why there is none.
 
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
@@ -12,20 +12,20 @@ pub struct Reading {
     pub register: RegisterId,
     /// Its value, in `unit`.
     pub value: Value,
-    /// The unit that stood in the frame.
+    /// The unit in the frame.
     pub unit: Unit,
     /// The power of ten of the value's last digit: the meter's resolution.
     pub exponent: i8,
-    /// How many bytes the meter gave it.
+    /// The number of bytes of its mantissa.
     pub length: usize,
-    /// The register's bytes as they stood in the answer.
+    /// The register's bytes in the answer.
     pub raw: Vec<u8>,
-    /// Whether a register that wraps was made a running total ([`crate::highres`]).
+    /// Whether a register that wraps was completed to a running total ([`crate::highres`]).
     pub is_total: bool,
 }
 
 impl Reading {
-    /// One of the last digit.
+    /// One step of the last digit.
     #[must_use]
     pub fn step(&self) -> Option<Decimal> {
         let exponent = self.exponent;
@@ -53,42 +53,43 @@ impl TryFrom<&RegisterValue> for Reading {
     }
 }
 
-/// Why a register that was asked for has no value in this poll.
+/// Why a register that was requested has no value in this poll.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
-    /// The meter answered without it, as it does with registers that it does not have. Once is not
-    /// enough to be certain.
+    /// The meter left it out of one answer, as it does with registers that it does not have. One
+    /// answer is not enough to be certain.
     #[error("the meter answered without it, so it probably does not have it")]
     Omitted,
-    /// The meter answered without it, with others, in two polls: it does not have it.
+    /// The meter left it out of answers with others in two polls: it does not have it.
     #[error("this meter does not have it")]
     LeftOut,
-    /// The meter answers nothing at all when it is asked for it, as some do with registers that they
-    /// do not have.
+    /// The meter does not answer at all when it is asked for this register, as some do with
+    /// registers that they do not have.
     #[error("this meter does not have it, and falls silent when it is asked for it")]
     Silences,
-    /// The meter did not answer the request that asked for it.
+    /// The meter did not answer the request.
     #[error("no good answer")]
     NoAnswer,
-    /// It must be read twice, and no two readings agree.
+    /// It had to be read again, and no two readings agree.
     #[error("no two of its readings agree")]
     Doubtful,
-    /// It came, but the meter did not tell its serial number, so it may be another meter's.
+    /// It was read, but the meter did not give its serial number, so it may be another meter's.
     #[error("it is not certain that this is still the same meter")]
     OtherMeter,
-    /// It came, but the meter reports a fault that spoils it.
+    /// It was read, but the meter reports a fault that spoils it.
     #[error("the meter reports {0}")]
     Fault(String),
-    /// Digits that it lacks are taken from `energy`, which did not come, or does not agree with it.
+    /// The digits that it lacks are those of `energy`, which was not read, or does not agree with
+    /// it.
     #[error("it is completed from `energy`, which does not agree with it")]
     WithoutE1,
-    /// It came, but has no value.
+    /// It was read, but has no value.
     #[error(transparent)]
     NoValue(#[from] ValueError),
 }
 
 impl Missing {
-    /// Whether the meter itself has said that it does not have the register.
+    /// Whether the meter's answers show that it does not have the register.
     #[must_use]
     pub const fn is_absence(&self) -> bool {
         match self {

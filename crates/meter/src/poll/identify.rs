@@ -1,352 +1,251 @@
-//! Which meter answers: asked when it is new, and whenever another one may be there.
+//! Finds out which meter answers: after the values of the first poll, and whenever another one may
+//! have taken its place.
+//!
+//! Before readings count, it must be certain whose they are. After a silence, a counter that fell
+//! or jumped, a second connection or a reload, the serial number is read in one answer with other
+//! registers, since their order tells a late answer. If it is another one, all that was known of
+//! the meter is forgotten and the poll begins anew. If the meter does not give it, the readings are
+//! withheld ([`crate::reading::Missing::OtherMeter`]) and leave nothing behind.
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::register::RegisterId;
-use tokio_util::sync::CancellationToken;
+use kmp::value::RegisterValue;
 
-use super::ask::{CONFIRMATIONS, confirm, learn, quality, weigh};
-use super::memory::{ANCHORS, Memory, Recognition};
-use super::outcome::{PollError, Polled};
-use crate::client::{Meter, NoAnswer, RequestError, Tries};
+use super::confirm::CONFIRMATIONS;
+use super::memory::Question;
+use super::order::ANCHORS;
+use super::outcome::PollError;
+use super::ownership::{Ownership, is_certainly_known};
+use super::session::Session;
+use crate::client::{NoAnswer, RequestError, Tries};
 use crate::identity::{Exchange, SERIAL, serial_number};
-use crate::reading::{Missing, Reading};
-use crate::transport::Stream;
+use crate::reading::Reading;
 
-/// Whose the readings of a poll are.
-#[derive(Debug)]
-pub(super) enum Owner {
-    /// The meter's that is known, or nothing is known of it that could be compared.
-    Known,
-    /// Another meter's.
-    Other(Exchange),
-    /// It is not certain.
-    Unknown,
-}
-
-/// Finds out whether this is still the same meter, where there is reason to ask.
-pub(super) async fn recognize(
-    meter: &mut Meter<Box<dyn Stream>>,
-    polled: &mut Polled,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) -> Owner {
-    polled.note_silence(meter);
-    if let Some(owner) = judge(polled, memory) {
-        return owner;
-    }
-    let serials = memory.identification.serials();
-    let Some(known) = serials.register() else { return Owner::Known };
-    if polled.trouble.as_ref().is_some_and(PollError::is_silence) {
-        return Owner::Unknown;
-    }
-    let along = polled.serial();
-    match ask_serial(meter, memory, stop).await {
-        // The register holds another number than the command gives: one of the two was another
-        // meter's, or damaged.
-        Ok(Some(serial)) if serial != known && Some(serial) == serials.command() => {
-            if along == Some(serial) {
-                memory.forget_identity();
-                return Owner::Unknown;
+impl Session<'_> {
+    /// Finds out whether this is still the same meter, and asks it where there is reason to.
+    pub(super) async fn recognize(&mut self) -> Ownership {
+        self.note_silence();
+        if is_certainly_known(self.polled, self.memory) {
+            return Ownership::Known;
+        }
+        let serials = self.memory.identification.serials();
+        let Some(known) = serials.register() else { return Ownership::Known };
+        if self.polled.trouble.as_ref().is_some_and(PollError::is_silence) {
+            return Ownership::Unknown;
+        }
+        let along = self.polled.serial();
+        let serial = match self.ask_serial().await {
+            Ok(Some(serial)) => serial,
+            Ok(None) => return Ownership::Unknown,
+            Err(error) => {
+                self.polled.trouble = Some(error);
+                return Ownership::Unknown;
             }
-            memory.recognition = Recognition::now();
-            Owner::Known
+        };
+        if serial == known {
+            self.memory.recognition.succeeded();
+            // Another number came in an answer with values, and it is not certain whose they were.
+            let is_other = along.is_some_and(|along| along != known);
+            return if is_other { Ownership::Unknown } else { Ownership::Known };
         }
-        Ok(Some(serial)) if serial == known => {
-            memory.recognition = Recognition::now();
-            // One that came in an answer with values, and is not so any more: whose were they?
-            if along.is_some_and(|along| along != known) { Owner::Unknown } else { Owner::Known }
+        // The register holds another number than the command gives. One of the two was another
+        // meter's, or damaged.
+        if Some(serial) == serials.command() {
+            if along == Some(serial) {
+                self.memory.forget_identity();
+                return Ownership::Unknown;
+            }
+            self.memory.recognition.succeeded();
+            return Ownership::Known;
         }
-        Ok(Some(serial)) => {
-            let last = memory.counters.values().cloned().collect();
-            Owner::Other(Exchange { from: known, last, to: serial })
-        }
-        Ok(None) => Owner::Unknown,
-        Err(error) => {
-            polled.trouble = Some(error);
-            Owner::Unknown
-        }
+        let last = self.memory.recognition.last_counters();
+        Ownership::Other(Exchange { from: known, last, to: serial })
     }
-}
 
-/// Whose the readings are, where the meter need not be asked for that.
-pub(super) fn judge(polled: &mut Polled, memory: &mut Memory) -> Option<Owner> {
-    let serials = memory.identification.serials();
-    let known = serials.register();
-    let is_foreign = |reading: &Reading| {
-        reading.register == SERIAL && known.is_some() && serial_number(&reading.value) != known
-    };
-    polled.suspect |=
-        polled.has_changes() || polled.doubtful.iter().any(|(reading, _)| is_foreign(reading));
-    if polled.readings.is_empty() && polled.doubtful.is_empty() {
-        // Where the meter has told another serial number, it can be asked for it.
-        let can_be_asked = polled.suspect && polled.trouble.is_none();
-        if !can_be_asked {
-            return Some(Owner::Known);
+    /// The meter's serial number, as certain as possible: in one answer with other registers, whose
+    /// order tells a late one; by its own command where the meter does not give the register. The
+    /// error is that the connection broke.
+    async fn ask_serial(&mut self) -> Result<Option<SerialNumber>, PollError> {
+        let has_register = self.memory.absences.reason(SERIAL).is_none()
+            && self.memory.identification.serials().by_register.is_some();
+        if has_register && let Some(serial) = self.ask_serial_register().await? {
+            return Ok(Some(serial));
         }
-    }
-    if known.is_none() {
-        // What was found out before may be another meter's.
-        if memory.recognition == Recognition::Uncertain || polled.has_changes() {
-            memory.forget_identity();
+        // Another meter may not have the registers that this one had.
+        let mut earlier = None;
+        for _ in 0..2 {
+            let serial = match self.ask_reliably(&GetSerialNo).await {
+                Ok(Some(serial)) => serial,
+                Err(RequestError::Broken(error)) => return Err(error.into()),
+                Ok(None) | Err(_) => return Ok(None),
+            };
+            if !self.memory.is_foreign(serial) || earlier == Some(serial) {
+                return Ok(Some(serial));
+            }
+            earlier = Some(serial);
         }
-        memory.recognition = Recognition::Never;
-        return Some(Owner::Known);
+        Ok(None)
     }
-    let along = polled.serial();
-    // One that was read before a silence says nothing of what came after it.
-    let before = polled.before_silence.as_ref();
-    let vouches = before.is_none_or(|registers| !registers.contains(&SERIAL));
-    if along == known && vouches {
-        memory.recognition = Recognition::now();
-        return Some(Owner::Known);
-    }
-    let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
-    let is_settled = along.is_none() && !polled.suspect && !memory.must_recognize(&read);
-    is_settled.then_some(Owner::Known)
-}
 
-/// The meter's serial number, as certain as can be: in one answer with other registers, whose order
-/// tells a late one; by its own command where the meter does not give the register. The error is that
-/// the connection broke.
-async fn ask_serial(
-    meter: &mut Meter<Box<dyn Stream>>,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) -> Result<Option<SerialNumber>, PollError> {
-    let serials = memory.identification.serials();
-    if memory.is_absent(SERIAL).is_none() && serials.by_register.is_some() {
-        let padding =
-            memory.plausibility.shortest().into_iter().filter(|register| *register != SERIAL);
-        let padding = padding.take(memory.order_quorum.saturating_sub(1).max(2));
-        let registers: Vec<_> = [SERIAL].into_iter().chain(padding).collect();
+    /// The serial number from its register: the known one, or another one twice.
+    async fn ask_serial_register(&mut self) -> Result<Option<SerialNumber>, PollError> {
+        let known = self.memory.identification.serials().register();
+        let others = self.memory.order_quorum().saturating_sub(1).max(2);
+        let others = self.memory.plausibility.shortest_besides(&[SERIAL]).take(others);
+        let registers: Vec<_> = [SERIAL].into_iter().chain(others).collect();
         let mut earlier = None;
         for _ in 0..=CONFIRMATIONS {
-            let Some(command) = memory.command(&registers) else { break };
-            let answer = match meter.request(&command, Tries::Two, stop).await {
+            let Some(request) = self.memory.request(&registers) else { break };
+            let answer = match self.client.request(&request, Tries::Two, self.stop).await {
                 Ok(answer) => answer,
                 Err(RequestError::Broken(error)) => return Err(error.into()),
                 Err(_) => break,
             };
-            let how = quality(meter, memory, &registers);
+            let quality = self.quality(&registers);
             let value = answer.iter().find(|value| value.register == SERIAL);
             let serial = value.and_then(|value| serial_number(&value.value().ok()?));
             let Some(serial) = serial else { break };
-            let is_known = Some(serial) == serials.register() && how.clean && !how.may_be_late;
+            let is_known = Some(serial) == known && quality.is_good();
             if is_known || earlier == Some(serial) {
                 return Ok(Some(serial));
             }
             earlier = Some(serial);
         }
+        Ok(None)
     }
-    // Another meter may not have the registers that this one had.
-    let mut earlier = None;
-    for _ in 0..2 {
-        let serial = match surely(meter, &GetSerialNo, stop).await {
-            Ok(Some(serial)) => serial,
-            Err(RequestError::Broken(error)) => return Err(error.into()),
-            Ok(None) | Err(_) => return Ok(None),
-        };
-        if !memory.is_foreign(serial) || earlier == Some(serial) {
-            return Ok(Some(serial));
+
+    /// Requests the registers that tell which meter this is, until that is known. A register that
+    /// silences the meter costs one request in a poll, however many do so: the next half follows in
+    /// the next poll.
+    pub(super) async fn ask_identity(&mut self, configured: &[RegisterId]) {
+        self.memory.learn_identity(&self.polled.readings);
+        if !self.is_answering() {
+            return;
         }
-        earlier = Some(serial);
-    }
-    Ok(None)
-}
-
-impl Polled {
-    /// Takes out what may be another meter's.
-    pub(super) fn withhold_foreign(&mut self, memory: &mut Memory) {
-        // What another meter gives must leave nothing behind.
-        memory.return_to_checkpoint();
-        // What was read before the meter fell silent is the known one's, if nothing else speaks
-        // against it.
-        let before = self.before_silence.take();
-        let is_certain = memory.recognition != Recognition::Uncertain
-            && !self.has_changes()
-            && self.exchange.is_none();
-        let certain = before.filter(|_| is_certain).unwrap_or_default();
-        memory.recognition = Recognition::Uncertain;
-        let doubtful = std::mem::take(&mut self.doubtful).into_iter();
-        let (kept, foreign): (Vec<_>, Vec<_>) = std::mem::take(&mut self.readings)
-            .into_iter()
-            .partition(|reading| certain.contains(&reading.register));
-        for reading in &kept {
-            memory.plausibility.accept(reading);
+        // Whether the meter has a register shows only in an answer with others.
+        let anchors = self.memory.order_quorum().clamp(ANCHORS, 4);
+        if self.memory.questions.is_empty() {
+            let mut open: Vec<_> = self.memory.identification.registers().collect();
+            open.retain(|register| !configured.contains(register));
+            let size = GetRegister::MAX.saturating_sub(anchors).max(1);
+            self.memory.questions.extend(open.chunks(size).map(Question::new));
         }
-        self.readings = kept;
-        self.changes.clear();
-        let foreign = foreign.into_iter().chain(doubtful.map(|(reading, _)| reading));
-        let foreign = foreign.map(|reading| (reading.register, Missing::OtherMeter));
-        self.missing.extend(foreign);
-        self.trouble.get_or_insert(PollError::Unrecognized);
+        let mut later = Vec::new();
+        while let Some(mut question) = self.memory.questions.pop_front() {
+            let open: Vec<_> = self.memory.identification.registers().collect();
+            question.registers.retain(|register| open.contains(register));
+            if question.registers.is_empty() {
+                continue;
+            }
+            let known = self.memory.plausibility.shortest_besides(&question.registers);
+            let asked: Vec<_> =
+                question.registers.iter().copied().chain(known.take(anchors)).collect();
+            let Some(request) = self.memory.request(&asked) else { continue };
+            match self.client.request(&request, Tries::One, self.stop).await {
+                Ok(answer) => later.extend(self.take_identity(question, &asked, &answer)),
+                Err(error) => {
+                    self.postpone(question, &error);
+                    break;
+                }
+            }
+        }
+        self.memory.questions.extend(later);
+        self.confirm().await;
+        self.memory.learn_identity(&self.polled.readings);
     }
 
-    /// The serial number that was read along.
-    fn serial(&self) -> Option<SerialNumber> {
-        let along = self.readings.iter().find(|reading| reading.register == SERIAL)?;
-        serial_number(&along.value)
+    /// Adds an answer about the meter's identity. Gives the registers that it says nothing about.
+    fn take_identity(
+        &mut self,
+        question: Question,
+        asked: &[RegisterId],
+        answer: &[RegisterValue],
+    ) -> Option<Question> {
+        let quality = self.quality(asked);
+        let shows_absence = !answer.is_empty() && quality.is_good();
+        let mut open = Vec::new();
+        for register in question.registers {
+            let value = answer.iter().find(|value| value.register == register);
+            match value.map(Reading::try_from) {
+                Some(Ok(reading)) => self.polled.accept_or_doubt(reading, quality, self.memory),
+                Some(Err(_)) => self.memory.identification.unreadable(register),
+                None if shows_absence => self.memory.identification.left_out(register),
+                None => open.push(register),
+            }
+        }
+        (!open.is_empty()).then(|| Question::new(&open))
     }
 
-    /// Whether something happened to a value, or seems to have: it may be another meter's.
-    pub(super) fn has_changes(&self) -> bool {
-        !self.changes.is_empty() || self.doubtful.iter().any(|(_, doubt)| doubt.is_change())
-    }
-
-    /// Notes whether the meter fell silent, before what it said after that is taken.
-    pub(super) fn note_silence(&mut self, meter: &mut Meter<Box<dyn Stream>>) {
-        if meter.take_silence() {
-            self.suspect = true;
-            let read = self.readings.iter().map(|reading| reading.register);
-            self.before_silence.get_or_insert_with(|| read.collect());
+    /// Leaves a question that was not answered for the next poll, in halves if it silenced the
+    /// meter.
+    fn postpone(&mut self, question: Question, error: &RequestError) {
+        if !matches!(error, RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho)) {
+            self.memory.questions.push_front(question);
+            return;
+        }
+        match (question.registers.as_slice(), question.is_silent) {
+            ([register], true) => self.memory.identification.silent(*register),
+            ([_], false) => {
+                self.memory.questions.push_back(Question { is_silent: true, ..question });
+            }
+            (registers, _) => {
+                let (first, second) = registers.split_at(registers.len() / 2);
+                self.memory.questions.extend([first, second].map(Question::new));
+            }
         }
     }
-}
 
-/// Registers that are asked for to find out which meter this is.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub(super) registers: Vec<RegisterId>,
-    /// Alone, it was met with silence in an earlier poll.
-    pub(super) silent: bool,
-}
-
-/// Asks which meter this is, until that is known. What silences the meter costs one request in a poll,
-/// however many registers do: the next half has its turn in the next poll.
-pub(super) async fn question(
-    meter: &mut Meter<Box<dyn Stream>>,
-    configured: &[RegisterId],
-    polled: &mut Polled,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) {
-    learn(polled, memory);
-    if polled.trouble.is_some() || polled.readings.is_empty() {
-        return;
-    }
-    // That the meter does not have a register shows only in an answer with others.
-    let anchors = memory.order_quorum.clamp(ANCHORS, 4);
-    if memory.questions.is_empty() {
-        let mut open: Vec<_> = memory.identification.registers().collect();
-        open.retain(|register| !configured.contains(register));
-        let question =
-            |registers: &[RegisterId]| Question { registers: registers.to_vec(), silent: false };
-        let size = GetRegister::MAX.saturating_sub(anchors).max(1);
-        memory.questions.extend(open.chunks(size).map(question));
-    }
-    let mut later = Vec::new();
-    while let Some(mut question) = memory.questions.pop_front() {
-        let open: Vec<_> = memory.identification.registers().collect();
-        question.registers.retain(|register| open.contains(register));
-        if question.registers.is_empty() {
-            continue;
+    /// Asks for type and serial number by their own commands, once.
+    pub(super) async fn ask_type_and_serial(&mut self) {
+        if self.is_answering() && self.memory.identification.wants_commands() {
+            let meter_type = self.ask_reliably(&GetType).await;
+            let serial = match meter_type {
+                Ok(_) => self.ask_reliably(&GetSerialNo).await,
+                Err(_) => Ok(None),
+            };
+            if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
+                let by_register = self.memory.identification.serials().by_register;
+                let differ = by_register.zip(serial).is_some_and(|(one, other)| one != other);
+                if differ && self.memory.recognition.may_be_mistaken() {
+                    self.memory.forget_identity();
+                    return;
+                }
+                self.memory.identification.commands(meter_type, serial);
+                self.memory.recognition.succeeded();
+            }
         }
-        let known = memory.plausibility.shortest().into_iter();
-        let known = known.filter(|register| !question.registers.contains(register));
-        let asked: Vec<_> = question.registers.iter().copied().chain(known.take(anchors)).collect();
-        let Some(command) = memory.command(&asked) else { continue };
-        match meter.request(&command, Tries::One, stop).await {
-            Ok(answer) => {
-                let how = quality(meter, memory, &asked);
-                let tells = !answer.is_empty() && how.clean && !how.may_be_late;
-                let mut untold = Vec::new();
-                for register in question.registers {
-                    let value = answer.iter().find(|value| value.register == register);
-                    match value.map(Reading::try_from) {
-                        Some(Ok(reading)) => weigh(reading, how, polled, memory),
-                        Some(Err(_)) => memory.identification.unreadable(register),
-                        None if tells => memory.identification.left_out(register),
-                        None => untold.push(register),
+        self.polled.identity_report = self.memory.identification.report();
+    }
+
+    /// Whether values were read and nothing is wrong.
+    fn is_answering(&self) -> bool {
+        self.polled.trouble.is_none() && !self.polled.readings.is_empty()
+    }
+
+    /// An answer that is neither damaged nor late. Where it may be, two must be the same. `None`
+    /// where the meter does not answer this command.
+    async fn ask_reliably<C: Command<Answer: PartialEq>>(
+        &mut self,
+        command: &C,
+    ) -> Result<Option<C::Answer>, RequestError> {
+        let mut earlier = None;
+        for _ in 0..=CONFIRMATIONS {
+            match self.client.request(command, Tries::Two, self.stop).await {
+                Ok(answer) => {
+                    let is_certain = self.client.is_clean() && !self.client.may_be_late();
+                    if is_certain || earlier.as_ref() == Some(&answer) {
+                        return Ok(Some(answer));
                     }
+                    earlier = Some(answer);
                 }
-                if !untold.is_empty() {
-                    later.push(Question { registers: untold, silent: false });
+                Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho))
+                    if earlier.is_none() =>
+                {
+                    return Ok(None);
                 }
-            }
-            Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho)) => {
-                match (question.registers.as_slice(), question.silent) {
-                    ([register], true) => memory.identification.silent(*register),
-                    ([_], false) => {
-                        memory.questions.push_back(Question { silent: true, ..question });
-                    }
-                    (registers, _) => {
-                        let (first, second) = registers.split_at(registers.len() / 2);
-                        for half in [first, second] {
-                            let registers = half.to_vec();
-                            memory.questions.push_back(Question { registers, silent: false });
-                        }
-                    }
-                }
-                break;
-            }
-            Err(_) => {
-                memory.questions.push_front(question);
-                break;
+                Err(error) => return Err(error),
             }
         }
+        Err(RequestError::NoAnswer(NoAnswer::Foreign))
     }
-    memory.questions.extend(later);
-    confirm(meter, polled, memory, stop).await;
-    learn(polled, memory);
-}
-
-/// So often both ways to ask for the serial number may give different ones.
-const CONTRADICTIONS: u8 = 2;
-
-/// Asks for type and serial number, once.
-pub(super) async fn identify(
-    meter: &mut Meter<Box<dyn Stream>>,
-    polled: &mut Polled,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) {
-    let awake = polled.trouble.is_none() && !polled.readings.is_empty();
-    if awake && memory.identification.wants_commands() {
-        let meter_type = surely(meter, &GetType, stop).await;
-        let serial = match meter_type {
-            Ok(_) => surely(meter, &GetSerialNo, stop).await,
-            Err(_) => Ok(None),
-        };
-        if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
-            let by_register = memory.identification.serials().by_register;
-            let contradicts = by_register.zip(serial).is_some_and(|(one, other)| one != other);
-            // Two meters, or a damaged answer. Where it is so each time, the meter is like that.
-            if contradicts && memory.contradictions < CONTRADICTIONS {
-                memory.contradictions = memory.contradictions.saturating_add(1);
-                memory.forget_identity();
-                return;
-            }
-            memory.identification.commands(meter_type, serial);
-            memory.recognition = Recognition::now();
-        }
-    }
-    polled.news = memory.identification.news();
-}
-
-/// An answer that a damaged or late one cannot have been taken for: where that may be, two must be
-/// the same. `None` where the meter does not answer this.
-async fn surely<C: Command<Answer: PartialEq>>(
-    meter: &mut Meter<Box<dyn Stream>>,
-    command: &C,
-    stop: &CancellationToken,
-) -> Result<Option<C::Answer>, RequestError> {
-    let mut earlier = None;
-    for _ in 0..=CONFIRMATIONS {
-        match meter.request(command, Tries::Two, stop).await {
-            Ok(answer) => {
-                let sure = meter.is_clean() && !meter.may_be_late();
-                if sure || earlier.as_ref() == Some(&answer) {
-                    return Ok(Some(answer));
-                }
-                earlier = Some(answer);
-            }
-            Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho))
-                if earlier.is_none() =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(RequestError::NoAnswer(NoAnswer::Foreign))
 }

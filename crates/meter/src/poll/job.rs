@@ -1,5 +1,5 @@
-//! What somebody may ask of the task that polls a meter, which alone has the meter's port: a poll
-//! out of turn, help with placing the head, a search for registers.
+//! What the task that polls a meter does when asked, since it alone uses the meter's port: a poll
+//! at once, help with placing the optical head, a scan for registers.
 
 use std::fmt;
 use std::pin::pin;
@@ -12,21 +12,23 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::memory::{Memory, Recognition};
-use super::outcome::{HintContext, PollError};
+use super::explanation::Explanation;
+use super::memory::Memory;
+use super::outcome::PollError;
+use super::plan::Plan;
 use super::reader::{self, Progress, Scanned};
-use super::{Complaint, Plan};
 use crate::client::{Meter, NoAnswer, RequestError, Tries};
-use crate::transport::Open;
+use crate::transport::{Open, Stream};
 
-/// How long the placement aid goes on: it keeps the meter awake, which its battery pays for.
+/// How long the placement aid runs. It keeps the meter awake, which costs its battery.
 pub const PLACEMENT: Duration = Duration::from_secs(120);
 
-/// From one request of the placement aid to the next, where the meter answers. A miss takes longer:
-/// the meter may think for 1.6 s.
-const EACH: Duration = Duration::from_secs(1);
+/// From one request of the placement aid to the next, where the meter answers. Without an answer it
+/// takes longer: the meter has 1.6 s to begin one.
+const PLACEMENT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Asks the task that polls a meter, and says when it polls next. Clones are of the same task.
+/// A handle to the task that polls a meter: it requests polls and jobs, and knows when the next
+/// poll is due. Clones are handles to the same task.
 #[derive(Debug, Clone, Default)]
 pub struct MeterHandle(Arc<JobSlot>);
 
@@ -39,48 +41,48 @@ struct JobSlot {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Whether somebody takes jobs.
+    /// Whether the task accepts jobs.
     open: bool,
     waiting: Option<Job>,
-    /// Ends the job that waits or is under way.
+    /// Cancels the job that waits or runs.
     cancel: Option<CancellationToken>,
     next: Option<Instant>,
 }
 
-/// The meter is not polled any more, or there is a job already.
+/// The job is rejected: the meter is not polled any more, or another job waits or runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
-/// Something that takes a while, and of which is told how it goes.
+/// A longer task that reports its progress.
 pub struct Job {
-    what: What,
-    tell: Box<dyn FnMut(Step<'_>) + Send>,
+    kind: Kind,
+    report: Box<dyn FnMut(Step<'_>) + Send>,
 }
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("Job").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
 #[derive(Debug)]
-enum What {
+enum Kind {
     Placement,
     Scan(Vec<RegisterId>),
 }
 
-/// How a job goes.
+/// The progress of a job.
 #[derive(Debug)]
 pub enum Step<'a> {
-    /// It is taken, and begins when the port is free. This is always the first one.
+    /// The job is accepted, and begins when the port is free. This is always the first step.
     Taken,
-    /// The placement aid has asked once more.
+    /// The placement aid has made a request.
     Asked(Attempt),
-    /// The search has come further.
+    /// The scan has found more, or gone on.
     Scanning(Progress<'a>),
-    /// The search has come to its end.
+    /// The scan has ended.
     Scanned(Scanned),
-    /// It has ended, however it went. This is always the last one.
+    /// The job has ended, with or without success. This is always the last step.
     Ended,
 }
 
@@ -89,67 +91,68 @@ pub enum Step<'a> {
 pub struct Attempt {
     /// Whether the meter answered.
     pub hit: bool,
-    /// What came instead.
+    /// What was received instead.
     pub heard: Option<NoAnswer>,
-    /// Why it could not be asked.
-    pub trouble: Option<Complaint>,
-    /// How long the aid goes on at most.
+    /// Why the request could not be made.
+    pub trouble: Option<Explanation>,
+    /// How much longer the aid runs at most.
     pub left: Duration,
 }
 
 impl Job {
     /// Asks the meter once a second for up to [`PLACEMENT`].
-    pub fn placement(tell: impl FnMut(Step<'_>) + Send + 'static) -> Self {
-        Self { what: What::Placement, tell: Box::new(tell) }
+    pub fn placement(report: impl FnMut(Step<'_>) + Send + 'static) -> Self {
+        Self { kind: Kind::Placement, report: Box::new(report) }
     }
 
     /// Finds out which of these registers the meter has.
-    pub fn scan(registers: Vec<RegisterId>, tell: impl FnMut(Step<'_>) + Send + 'static) -> Self {
-        Self { what: What::Scan(registers), tell: Box::new(tell) }
+    pub fn scan(registers: Vec<RegisterId>, report: impl FnMut(Step<'_>) + Send + 'static) -> Self {
+        Self { kind: Kind::Scan(registers), report: Box::new(report) }
     }
 }
 
-/// Also one that nobody got to, since the meter is not polled any more.
+/// Reports the end, also of a job that was never begun because the meter is not polled any more.
 impl Drop for Job {
     fn drop(&mut self) {
-        (self.tell)(Step::Ended);
+        (self.report)(Step::Ended);
     }
 }
 
 impl MeterHandle {
-    /// Polls now, or as soon as the last poll is [`super::RECOVERY`] ago. Asking twice is asking once.
+    /// Requests a poll now, or once the last poll is [`super::RECOVERY`] ago. Two requests make one
+    /// poll.
     pub fn request_poll(&self) {
         self.0.poll.notify_one();
     }
 
-    /// Waits until somebody asks for a poll.
+    /// Waits until a poll is requested.
     pub async fn poll_requested(&self) {
         self.0.poll.notified().await;
     }
 
-    /// What was asked for before the poll that begins is answered by it.
+    /// Drops a request that was made before the poll that begins, since this poll answers it.
     pub(super) fn forget(&self) {
         pin!(self.0.poll.notified()).enable();
     }
 
-    /// Does a job after the poll that may be under way. Polls that fall into it are skipped, and
-    /// other meters on the same port wait. Nothing is told of one that is not taken.
+    /// Runs a job after the poll that may be under way. Polls that fall into it are skipped, and
+    /// other meters on the same port wait. A job that is rejected reports nothing.
     pub fn send(&self, mut job: Job) -> Result<(), Busy> {
-        let taken = {
+        let is_accepted = {
             let mut inner = self.lock();
-            let free = inner.open && inner.cancel.is_none();
-            if free {
+            let is_free = inner.open && inner.cancel.is_none();
+            if is_free {
                 inner.cancel = Some(CancellationToken::new());
             }
-            free
+            is_free
         };
-        if !taken {
-            job.tell = Box::new(|_| {});
+        if !is_accepted {
+            job.report = Box::new(|_| {});
             return Err(Busy);
         }
-        (job.tell)(Step::Taken);
+        (job.report)(Step::Taken);
         let mut inner = self.lock();
-        // Where the task has ended meanwhile, that is told at once.
+        // If the task has ended meanwhile, the job is dropped and reports its end.
         if inner.open {
             inner.waiting = Some(job);
             self.0.job.notify_one();
@@ -157,7 +160,7 @@ impl MeterHandle {
         Ok(())
     }
 
-    /// Ends the job that waits or is under way, after the request under way.
+    /// Cancels the job that waits or runs, after the request under way.
     pub fn cancel(&self) {
         if let Some(cancel) = &self.lock().cancel {
             cancel.cancel();
@@ -174,13 +177,13 @@ impl MeterHandle {
         self.lock().next = Some(next);
     }
 
-    /// From now on jobs are taken and left to wait, for tests without a meter.
+    /// Accepts jobs from now on, and lets them wait: for tests without a meter.
     #[doc(hidden)]
     pub fn accept_jobs(&self) {
         self.lock().open = true;
     }
 
-    /// From now on jobs are taken, until the result is dropped.
+    /// Accepts jobs from now on, until the result is dropped.
     pub(super) fn open(&self) -> JobGate<'_> {
         self.lock().open = true;
         JobGate(self)
@@ -188,7 +191,7 @@ impl MeterHandle {
 
     /// Waits for a job.
     ///
-    /// Cancel safety: one that is not taken waits for the next call.
+    /// Cancel safety: a job that is not returned waits for the next call.
     pub(super) async fn job(&self) -> RunningJob<'_> {
         loop {
             self.0.job.notified().await;
@@ -204,7 +207,7 @@ impl MeterHandle {
     }
 }
 
-/// A task that takes jobs.
+/// Jobs are accepted as long as this exists.
 #[derive(Debug)]
 pub(super) struct JobGate<'a>(&'a MeterHandle);
 
@@ -213,12 +216,12 @@ impl Drop for JobGate<'_> {
         let mut inner = self.0.lock();
         let waiting = std::mem::take(&mut *inner).waiting;
         drop(inner);
-        // Tells somebody, who may ask in turn.
+        // It reports its end to code that may use the handle.
         drop(waiting);
     }
 }
 
-/// A job under way.
+/// A job that has been handed to the task.
 #[derive(Debug)]
 pub(super) struct RunningJob<'a> {
     job: Option<Job>,
@@ -228,19 +231,19 @@ pub(super) struct RunningJob<'a> {
 
 impl Drop for RunningJob<'_> {
     fn drop(&mut self) {
-        // Who hears of the end may send the next one.
+        // The receiver of the end may send the next job.
         self.handle.lock().cancel = None;
         drop(self.job.take());
     }
 }
 
 impl RunningJob<'_> {
-    /// Says when it is not wanted any more.
+    /// Is cancelled when the job is.
     pub(super) fn cancel(&self) -> CancellationToken {
         self.cancel.clone()
     }
 
-    /// Does it. Whether the meter answered in the end.
+    /// Runs the job. Whether the meter answered in the end.
     pub(super) async fn run<O: Open>(
         mut self,
         plan: &Plan<O>,
@@ -270,101 +273,107 @@ async fn work<O: Open>(
     memory: &mut Memory,
     stop: &CancellationToken,
 ) -> bool {
-    let Job { what, tell } = job;
-    match what {
-        What::Placement => {
-            // Whoever moves the head may move it to another meter.
-            memory.recognition = Recognition::Uncertain;
-            place(tell, plan, memory, stop).await
+    let Job { kind, report } = job;
+    match kind {
+        Kind::Placement => {
+            // Somebody who moves the head may move it to another meter.
+            memory.recognition.lost();
+            let models = memory.identification.known_models();
+            let explain = |error: PollError| error.explain(&plan.hint_context(&models));
+            let end = Instant::now().checked_add(PLACEMENT).unwrap_or_else(Instant::now);
+            let mut placement =
+                Placement { report, explain: &explain, memory, end, stop, is_answered: false };
+            placement.run(plan).await;
+            placement.is_answered
         }
-        What::Scan(registers) => {
-            // What polls have learned is none of its business, nor the other way round.
+        Kind::Scan(registers) => {
+            // A scan neither uses nor changes what polls have learned.
             let mut own = Memory::new(plan.version);
-            (own.line_state, own.traffic) = (memory.line_state, memory.traffic);
-            let scanned =
-                reader::scan(plan, registers, &mut own, stop, |step| tell(Step::Scanning(step)));
-            let scanned = scanned.await;
-            (memory.line_state, memory.traffic) = (own.line_state, own.traffic);
+            own.line = memory.line;
+            let progress = |progress: Progress<'_>| report(Step::Scanning(progress));
+            let scanned = reader::scan(plan, registers, &mut own, stop, progress).await;
+            memory.line = own.line;
             let answered = scanned.trouble.is_none() && !scanned.readings.is_empty();
-            tell(Step::Scanned(scanned));
+            report(Step::Scanned(scanned));
             answered
         }
     }
 }
 
-/// Asks for what every meter answers, in a request that no poll makes for its values: neither the
-/// order of registers nor what is known of values is touched by it.
-async fn place<O: Open>(
-    tell: &mut (dyn FnMut(Step<'_>) + Send),
-    plan: &Plan<O>,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) -> bool {
-    let begun = Instant::now();
-    let end = begun.checked_add(PLACEMENT).unwrap_or(begun);
-    let goes_on = || Instant::now() < end && !stop.is_cancelled();
-    let models = memory.identification.known_models();
-    let complaint = |trouble: PollError| {
-        let Plan { port_name: port, interval, runs_as, .. } = plan;
-        let (interval, runs_as) = (*interval, *runs_as);
-        trouble.complaint(&HintContext { port, interval, models: &models, runs_as })
-    };
-    let mut told = |hit, heard, trouble| {
-        let left = end.saturating_duration_since(Instant::now());
-        tell(Step::Asked(Attempt { hit, heard, trouble, left }));
-    };
-    let mut answered = false;
-    while goes_on() {
-        let asked = Instant::now();
-        let opened = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            opened = plan.port.open() => opened,
-        };
-        let stream = match opened {
-            Ok(stream) => stream,
-            Err(error) => {
-                answered = false;
-                told(false, None, Some(complaint(PollError::Port(error))));
-                rest(asked, end, stop).await;
-                continue;
-            }
-        };
-        let mut meter = Meter::new(stream, plan.line, memory.line_state).counting(memory.traffic);
-        while goes_on() {
-            let asked = Instant::now();
-            let trouble = match meter.request(&GetSerialNo, Tries::One, stop).await {
-                Ok(_) => {
-                    answered = true;
-                    told(true, None, None);
-                    None
-                }
-                Err(RequestError::NoAnswer(heard)) => {
-                    answered = false;
-                    told(false, Some(heard), None);
-                    meter.rest_from_last_byte();
-                    None
-                }
-                Err(RequestError::Broken(error)) => Some(PollError::from(error)),
-                Err(RequestError::Stopping) => break,
-            };
-            let is_broken = trouble.is_some();
-            if let Some(trouble) = trouble {
-                answered = false;
-                told(false, None, Some(complaint(trouble)));
-            }
-            rest(asked, end, stop).await;
-            if is_broken {
-                break;
-            }
-        }
-        (memory.line_state, memory.traffic) = (meter.line_state(), meter.traffic());
-    }
-    answered
+/// The placement aid. It requests the serial number, which every meter has and which no poll
+/// requests for its values. So it changes neither the order of registers nor what is known of
+/// values.
+struct Placement<'a> {
+    report: &'a mut (dyn FnMut(Step<'_>) + Send),
+    explain: &'a (dyn Fn(PollError) -> Explanation + Send + Sync),
+    memory: &'a mut Memory,
+    end: Instant,
+    stop: &'a CancellationToken,
+    /// Whether the last request was answered.
+    is_answered: bool,
 }
 
-/// Waits until the next request.
-async fn rest(asked: Instant, end: Instant, stop: &CancellationToken) {
-    let next = asked.checked_add(EACH).unwrap_or(asked).min(end);
-    stop.run_until_cancelled(sleep_until(next)).await;
+impl Placement<'_> {
+    async fn run<O: Open>(&mut self, plan: &Plan<O>) {
+        while self.goes_on() {
+            let asked = Instant::now();
+            let opened = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                opened = plan.port.open() => opened,
+            };
+            match opened {
+                Ok(stream) => {
+                    let mut client = self.memory.line.client(stream, plan.line);
+                    self.ask(&mut client).await;
+                    self.memory.line.keep(&client);
+                }
+                Err(error) => {
+                    self.fail(PollError::Port(error));
+                    self.rest(asked).await;
+                }
+            }
+        }
+    }
+
+    /// Makes request after request over a connection, until it breaks.
+    async fn ask(&mut self, client: &mut Meter<Box<dyn Stream>>) {
+        while self.goes_on() {
+            let asked = Instant::now();
+            match client.request(&GetSerialNo, Tries::One, self.stop).await {
+                Ok(_) => self.note(true, None, None),
+                Err(RequestError::NoAnswer(heard)) => {
+                    self.note(false, Some(heard), None);
+                    client.rest_from_last_byte();
+                }
+                Err(RequestError::Broken(error)) => {
+                    self.fail(PollError::from(error));
+                    self.rest(asked).await;
+                    return;
+                }
+                Err(RequestError::Stopping) => return,
+            }
+            self.rest(asked).await;
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.end && !self.stop.is_cancelled()
+    }
+
+    fn fail(&mut self, error: PollError) {
+        self.note(false, None, Some((self.explain)(error)));
+    }
+
+    fn note(&mut self, hit: bool, heard: Option<NoAnswer>, trouble: Option<Explanation>) {
+        self.is_answered = hit;
+        let left = self.end.saturating_duration_since(Instant::now());
+        (self.report)(Step::Asked(Attempt { hit, heard, trouble, left }));
+    }
+
+    /// Waits until the next request.
+    async fn rest(&mut self, asked: Instant) {
+        let next = asked.checked_add(PLACEMENT_INTERVAL).unwrap_or(asked).min(self.end);
+        self.stop.run_until_cancelled(sleep_until(next)).await;
+    }
 }

@@ -1,4 +1,4 @@
-//! Polls in words: one log line for each good poll, and one for each change of state.
+//! The log of polls: one line for each good poll, and one for each change of state.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,34 +8,33 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::Plan;
-use super::outcome::{HintContext, PollError, Polled};
+use super::explanation::HintContext;
+use super::outcome::{PollError, Polled};
+use super::plan::Plan;
 use crate::RunsAs;
-use crate::condition::Condition;
 use crate::consistency::Relation;
 use crate::identity::Exchange;
+use crate::news::News;
 use crate::reading::{Missing, Reading};
 
-/// Turns polls into log lines: one for each good poll, and one for each change of state.
+/// Turns polls into log lines, and remembers what it has reported.
 #[derive(Debug)]
 pub(super) struct Journal {
     port: String,
     interval: Duration,
     runs_as: RunsAs,
     state: State,
-    /// Registers whose absence has been told.
-    told: BTreeSet<RegisterId>,
-    /// What keeps polls from being complete, if it was told, and how many were complete since.
+    /// Registers whose absence has been reported.
+    absent: BTreeSet<RegisterId>,
+    /// The reported error that keeps polls from being complete, and how many were complete since.
     partial: Option<(PollError, u32)>,
-    /// Relations between readings that the meter was said not to keep.
+    /// The reported relations between readings that the meter does not keep.
     contradictions: BTreeSet<Relation>,
-    /// What the meter said last of its faults.
-    condition: Option<Condition>,
-    /// What it may be, for what is said of it.
-    pub(super) models: Vec<Model>,
+    /// The last info code.
+    info_code: News<u32>,
 }
 
-/// So many complete polls make an incomplete one news again.
+/// After this many complete polls an incomplete one is reported again.
 const COMPLETE_AGAIN: u32 = 5;
 
 #[derive(Debug)]
@@ -45,6 +44,9 @@ enum State {
     Troubled { trouble: PollError, since: Instant },
 }
 
+/// Info code 0 means no fault.
+const NO_FAULT: u32 = 0;
+
 impl Journal {
     pub(super) fn new<O>(plan: &Plan<O>) -> Self {
         Self {
@@ -52,23 +54,17 @@ impl Journal {
             interval: plan.interval,
             runs_as: plan.runs_as,
             state: State::Unknown,
-            told: BTreeSet::new(),
+            absent: BTreeSet::new(),
             partial: None,
             contradictions: BTreeSet::new(),
-            condition: None,
-            models: Vec::new(),
+            info_code: News::known(NO_FAULT),
         }
     }
 
-    /// What is said of a trouble goes by this.
-    pub(super) fn hint_context(&self) -> HintContext<'_> {
-        let Self { port, interval, models, runs_as, .. } = self;
-        HintContext { port, interval: *interval, models, runs_as: *runs_as }
-    }
-
-    pub(super) fn note(&mut self, polled: &Polled, took: Duration) {
-        for line in self.lines(polled, took) {
-            match line {
+    /// Logs a poll of a meter that may be one of these models.
+    pub(super) fn log(&mut self, polled: &Polled, took: Duration, models: &[Model]) {
+        for entry in self.entries(polled, took, models) {
+            match entry {
                 Entry::Info(text) => info!("{text}"),
                 Entry::Warn(text) => warn!("{text}"),
                 Entry::Debug(text) => debug!("{text}"),
@@ -77,94 +73,114 @@ impl Journal {
     }
 
     /// What to log of a poll.
-    pub(super) fn lines(&mut self, polled: &Polled, took: Duration) -> Vec<Entry> {
-        let mut lines = Vec::new();
-        let Polled { readings, missing, changes, trouble, news, exchange, .. } = polled;
+    pub(super) fn entries(
+        &mut self,
+        polled: &Polled,
+        took: Duration,
+        models: &[Model],
+    ) -> Vec<Entry> {
+        let Polled { readings, missing, changes, trouble, identity_report, exchange, .. } = polled;
+        let mut entries = Vec::new();
         if let Some(exchange) = exchange {
-            lines.push(Entry::Warn(exchange_words(exchange, readings)));
-            // What was told was of the other one.
-            self.told.clear();
-            (self.partial, self.condition) = (None, None);
-            self.contradictions.clear();
+            entries.push(Entry::Warn(describe_exchange(exchange, readings)));
+            self.forget_meter();
         }
-        lines.extend(news.as_ref().map(|news| {
-            let words = news.words(self.runs_as);
-            if news.is_warning() { Entry::Warn(words) } else { Entry::Info(words) }
+        entries.extend(identity_report.as_ref().map(|report| {
+            let text = report.describe(self.runs_as);
+            if report.is_warning() { Entry::Warn(text) } else { Entry::Info(text) }
         }));
-        match (trouble, readings.is_empty()) {
-            // Nothing at all: a change of state, told once.
-            (Some(trouble), true) => {
-                if let State::Troubled { trouble: known, .. } = &self.state
-                    && known.is_like(trouble)
-                {
-                    lines.push(Entry::Debug(format!("{}, as before", trouble.words(&self.port))));
-                } else {
-                    lines.push(Entry::Warn(format!(
-                        "{}. {} Trying again until it works; this is said only once.",
-                        trouble.words(&self.port),
-                        trouble.hint(&self.hint_context()),
-                    )));
-                    let since = match &self.state {
-                        State::Troubled { since, .. } => *since,
-                        State::Unknown | State::Answering => Instant::now(),
-                    };
-                    self.state = State::Troubled { trouble: trouble.clone(), since };
-                }
-                return lines;
+        match trouble {
+            Some(trouble) if readings.is_empty() => {
+                entries.push(self.failure(trouble, models));
+                return entries;
             }
-            (Some(trouble), false)
-                if self.partial.as_ref().is_some_and(|(known, _)| known.is_like(trouble)) =>
-            {
-                self.partial = Some((trouble.clone(), 0));
-            }
-            (Some(trouble), false) => {
-                self.partial = Some((trouble.clone(), 0));
-                lines.push(Entry::Warn(format!(
-                    "{}, so some values could not be read. {} This is said only once.",
-                    trouble.words(&self.port),
-                    trouble.hint(&self.hint_context()),
-                )));
-            }
-            (None, _) => {
-                let again = |(known, complete): (PollError, u32)| {
-                    let complete = complete.saturating_add(1);
-                    (complete < COMPLETE_AGAIN).then_some((known, complete))
-                };
-                self.partial = self.partial.take().and_then(again);
-            }
+            Some(trouble) => entries.extend(self.partial_failure(trouble, models)),
+            None => self.note_complete(),
         }
         if let State::Troubled { since, .. } = &self.state {
-            lines.push(Entry::Info(format!(
+            entries.push(Entry::Info(format!(
                 "The meter answers again, after {}.",
                 words(since.elapsed())
             )));
         }
         self.state = State::Answering;
-        lines.extend(self.condition(polled));
+        entries.extend(self.condition(polled));
         for (register, doubt) in changes {
-            lines.push(Entry::Warn(format!(
+            entries.push(Entry::Warn(format!(
                 "{} {doubt}. Two readings agree, so it is published.",
                 register_words(*register)
             )));
         }
-        lines.extend(self.contradictions(polled));
-        lines.extend(self.absences(missing));
+        entries.extend(self.contradictions(polled));
+        entries.extend(self.absences(missing));
         for reading in readings {
-            self.told.remove(&reading.register);
+            self.absent.remove(&reading.register);
         }
         let asked = readings.len().saturating_add(missing.len());
-        lines.push(Entry::Info(format!(
+        entries.push(Entry::Info(format!(
             "Read {} in {}{}.",
             count_words(readings.len(), asked),
             words(took),
             unread_words(missing),
         )));
-        lines
+        entries
+    }
+
+    /// What was reported was about the meter before.
+    fn forget_meter(&mut self) {
+        self.absent.clear();
+        self.partial = None;
+        self.contradictions.clear();
+        self.info_code = News::known(NO_FAULT);
+    }
+
+    /// What to log of a poll that read nothing: a change of state, reported once.
+    fn failure(&mut self, trouble: &PollError, models: &[Model]) -> Entry {
+        let since = match &self.state {
+            State::Troubled { trouble: known, .. } if known.is_like(trouble) => {
+                return Entry::Debug(format!("{}, as before", trouble.describe(&self.port)));
+            }
+            State::Troubled { since, .. } => *since,
+            State::Unknown | State::Answering => Instant::now(),
+        };
+        self.state = State::Troubled { trouble: trouble.clone(), since };
+        Entry::Warn(format!(
+            "{}. {} Trying again until it works; this is said only once.",
+            trouble.describe(&self.port),
+            trouble.hint(&self.hint_context(models)),
+        ))
+    }
+
+    /// What to log of a poll that did not read everything.
+    fn partial_failure(&mut self, trouble: &PollError, models: &[Model]) -> Option<Entry> {
+        let before = self.partial.replace((trouble.clone(), 0));
+        if before.is_some_and(|(known, _)| known.is_like(trouble)) {
+            return None;
+        }
+        Some(Entry::Warn(format!(
+            "{}, so some values could not be read. {} This is said only once.",
+            trouble.describe(&self.port),
+            trouble.hint(&self.hint_context(models)),
+        )))
+    }
+
+    fn note_complete(&mut self) {
+        if let Some((_, complete)) = &mut self.partial {
+            *complete = complete.saturating_add(1);
+            if *complete >= COMPLETE_AGAIN {
+                self.partial = None;
+            }
+        }
+    }
+
+    fn hint_context<'a>(&'a self, models: &'a [Model]) -> HintContext<'a> {
+        let Self { port, interval, runs_as, .. } = self;
+        HintContext { port, interval: *interval, models, runs_as: *runs_as }
     }
 
     /// What to log of readings that do not fit together.
     fn contradictions(&mut self, polled: &Polled) -> Vec<Entry> {
-        let mut lines = Vec::new();
+        let mut entries = Vec::new();
         for relation in &polled.contradictions {
             if self.contradictions.insert(*relation) {
                 let registers = relation.registers().map(|register| {
@@ -172,25 +188,25 @@ impl Journal {
                         .info()
                         .map_or_else(|| register.to_string(), |it| format!("`{}`", it.key))
                 });
-                lines.push(Entry::Warn(format!(
+                entries.push(Entry::Warn(format!(
                     "{} {relation}. The meter gives them so twice, so they are published.",
                     listed(&registers)
                 )));
             }
         }
-        lines
+        entries
     }
 
-    /// What to log of registers that have no value, and none in later polls.
+    /// What to log of registers that have no value, and will have none in later polls.
     fn absences(&mut self, missing: &[(RegisterId, Missing)]) -> Vec<Entry> {
-        let mut lines = Vec::new();
+        let mut entries = Vec::new();
         let mut news: Vec<(&Missing, Vec<String>)> = Vec::new();
         for (register, reason) in missing {
             let may_come = matches!(
                 reason,
                 Missing::NoAnswer | Missing::Doubtful | Missing::Omitted | Missing::OtherMeter
             );
-            if may_come || !self.told.insert(*register) {
+            if may_come || !self.absent.insert(*register) {
                 continue;
             }
             let words = register_words(*register);
@@ -203,26 +219,26 @@ impl Journal {
         }
         for (reason, registers) in news {
             let are = if registers.len() > 1 { "are" } else { "is" };
-            lines.push(Entry::Warn(format!(
+            entries.push(Entry::Warn(format!(
                 "{} {are} not published: {reason}.",
                 listed(&registers)
             )));
         }
-        lines
+        entries
     }
 
-    /// What to log of the meter's own faults.
+    /// What to log of the meter's own faults. The info code is not requested in every poll.
     fn condition(&mut self, polled: &Polled) -> Option<Entry> {
-        // It is not asked for in every poll.
         let condition = polled.condition.as_ref()?;
-        let before = self.condition.replace(condition.clone());
-        match (before.map_or(0, |before| before.code), condition.code) {
-            (before, now) if before == now => None,
-            (_, 0) => Some(Entry::Info(format!("The meter reports {condition} any more."))),
-            _ => Some(Entry::Warn(format!(
-                "The meter reports {condition}. If that stays, tell the utility that owns the meter."
-            ))),
+        if !self.info_code.is_new(condition.code) {
+            return None;
         }
+        Some(match condition.code {
+            NO_FAULT => Entry::Info(format!("The meter reports {condition} any more.")),
+            _ => Entry::Warn(format!(
+                "The meter reports {condition}. If that stays, tell the utility that owns the meter."
+            )),
+        })
     }
 }
 
@@ -266,7 +282,7 @@ fn listed(names: &[String]) -> String {
 }
 
 /// What to log of an exchange, with what the new meter counts.
-fn exchange_words(exchange: &Exchange, readings: &[Reading]) -> String {
+fn describe_exchange(exchange: &Exchange, readings: &[Reading]) -> String {
     let counted = |readings: &mut dyn Iterator<Item = &Reading>| {
         let shown: Vec<String> = readings
             .map(|reading| {
@@ -307,7 +323,8 @@ fn register_words(register: RegisterId) -> String {
 #[must_use]
 pub fn words(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    let minutes = seconds / 60;
+    let hours = seconds / 3600;
     match seconds {
         0..10 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
         10..120 => format!("{seconds} s"),

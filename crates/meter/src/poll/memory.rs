@@ -1,164 +1,161 @@
-//! What is known of a meter from poll to poll, and the order in which its registers are asked for.
-//!
-//! Polls repeat the same requests, so a late answer to an earlier one looks right. Each set of
-//! registers is therefore asked for in another order each time, reversed in every second poll, and an
-//! answer in another order is to another request ([`kmp::message::AnswerOrder`] compares the two). Where polls
-//! are less than a minute apart, there must be as many orders as polls in that time
-//! ([`Memory::order_quorum`]): a poll of fewer registers asks for others along with them
-//! ([`Memory::padding`]). Until enough registers are known, what comes is read twice.
+//! What is known of a meter from poll to poll.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kmp::line::Line;
 use kmp::message::{GetRegister, SerialNumber};
-use kmp::register::{Kind, RegisterId};
-use kmp::value::Value;
+use kmp::register::RegisterId;
 use tokio::time::Instant;
 
-use super::identify::Question;
-use crate::client::{LineState, Traffic};
-use crate::condition;
+use super::absences::Absences;
+use super::order::RequestOrder;
+use super::recognition::Recognition;
+use crate::client::{LineState, Meter, Traffic};
+use crate::condition::{self, Condition};
 use crate::consistency::Consistency;
 use crate::highres::HighResolution;
 use crate::identity::{Identification, Version};
-use crate::plausibility::Plausibility;
+use crate::plausibility::{Plausibility, ReadingQuality};
 use crate::reading::{Missing, Reading};
+use crate::transport::Stream;
 
-/// How long a register that this meter does not have is not asked for.
-pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often the info code is read where the user did not ask for it: it tells of faults, and costs
+/// How often the info code is read where the user did not ask for it: it reports faults, and costs
 /// a few bytes.
 const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
-
-/// The serial number is read along this often where the request has room for it, and in any case so
-/// often.
-pub(super) const RECOGNITION: Duration = Duration::from_secs(60 * 60);
-pub(super) const RECOGNITION_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// So long after the poll before, a counter may have risen by as much as tells one meter from another.
-const SELDOM: Duration = Duration::from_secs(30 * 60);
-
-/// How many sets of registers have their permutations remembered.
-const MOST_TURNS: usize = 256;
-
-/// For so long an answer may be late.
-const LATE: Duration = Duration::from_secs(60);
-
-/// With so many registers that the meter has, an answer shows which it does not have, and its order
-/// that it is not late.
-pub(super) const ANCHORS: usize = 2;
-
-/// What most meters have, as padding where a meter is hardly known yet.
-const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
 
 /// What one poll leaves for the next.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// Which meter this is.
     pub(super) identification: Identification,
-    pub(super) line_state: LineState,
-    /// What was on the line and has not been told yet.
-    pub(super) traffic: Traffic,
-    /// Registers that the meter answered without, or fell silent at.
-    pub(super) absent: BTreeMap<RegisterId, Absence>,
-    /// Counts the polls.
-    pub(super) polls: u64,
-    /// Whether it is the meter that is known.
-    pub(super) recognition: Recognition,
-    pub(super) consistency: Consistency,
-    /// What was known of values when the poll began.
-    checkpoint: (Plausibility, BTreeMap<RegisterId, Absence>),
-    /// How often register and command gave different serial numbers.
-    pub(super) contradictions: u8,
-    /// What the meter counted last, of what was asked for.
-    pub(super) counters: BTreeMap<RegisterId, Reading>,
-    /// The last poll read nothing: the next one must cost little.
-    pub(super) last_poll_failed: bool,
-    /// Another meter waits while this one is asked in vain: one request is enough.
-    pub(super) port_contended: bool,
-    /// Registers that silence the meter are given up soon.
-    pub(super) scan_mode: bool,
-    pub(super) plausibility: Plausibility,
-    /// When the meter said last what is wrong with it, and whether a sensor is.
-    pub(super) diagnosed: Option<(Instant, bool)>,
-    /// What is still to be asked to find out which meter this is.
+    /// The registers that are still to be requested to find out which meter this is.
     pub(super) questions: VecDeque<Question>,
+    pub(super) recognition: Recognition,
+    pub(super) line: LineMemory,
+    order: RequestOrder,
+    pub(super) absences: Absences,
+    pub(super) plausibility: Plausibility,
+    /// Absences and plausibility as they were when the poll began.
+    checkpoint: (Absences, Plausibility),
+    pub(super) consistency: Consistency,
     pub(super) high_resolution: HighResolution,
-    /// The next order of each set of registers, and the poll in which it was asked for last.
-    pub(super) permutations: BTreeMap<Vec<RegisterId>, (usize, u64)>,
+    diagnosis: Option<Diagnosis>,
+    /// Counts the polls.
+    polls: u64,
     /// When the last poll began.
     pub(super) begun: Option<Instant>,
-    /// How long before that the poll before began.
-    pub(super) pause: Duration,
-    /// So many registers of a request must be known for their order to tell in this poll.
-    pub(super) order_quorum: usize,
+    /// The last poll read nothing: the next one must cost little.
+    pub(super) last_poll_failed: bool,
+    /// Other meters wait for the port while this one does not answer: one request is enough.
+    pub(super) port_contended: bool,
+    /// A register that silences the meter gets fewer tries, since a scan may meet many of them.
+    pub(super) scan_mode: bool,
+}
+
+/// Registers that are requested to find out which meter this is.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) registers: Vec<RegisterId>,
+    /// In an earlier poll the meter did not answer when asked for this register alone.
+    pub(super) is_silent: bool,
+}
+
+impl Question {
+    pub(super) fn new(registers: &[RegisterId]) -> Self {
+        Self { registers: registers.to_vec(), is_silent: false }
+    }
+}
+
+/// When the meter last gave its info code.
+#[derive(Debug, Clone, Copy)]
+struct Diagnosis {
+    at: Instant,
+    concerns_sensors: bool,
+}
+
+/// What outlives a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LineMemory {
+    pub(super) state: LineState,
+    /// What was on the line and has not been reported yet.
+    traffic: Traffic,
+}
+
+impl LineMemory {
+    /// A client for a stream that has just been opened.
+    pub(super) fn client(&self, stream: Box<dyn Stream>, line: Line) -> Meter<Box<dyn Stream>> {
+        Meter::new(stream, line, self.state).counting(self.traffic)
+    }
+
+    /// Keeps what the next connection must know.
+    pub(super) fn keep(&mut self, client: &Meter<Box<dyn Stream>>) {
+        self.state = client.line_state();
+        self.traffic = client.traffic();
+    }
+
+    pub(super) fn take_traffic(&mut self) -> Traffic {
+        self.traffic.take()
+    }
 }
 
 impl Memory {
     pub(super) fn new(version: Version) -> Self {
         Self {
             identification: Identification::new(version),
-            line_state: LineState::default(),
-            traffic: Traffic::default(),
-            absent: BTreeMap::new(),
-            polls: 0,
-            recognition: Recognition::Never,
-            consistency: Consistency::default(),
+            questions: VecDeque::new(),
+            recognition: Recognition::default(),
+            line: LineMemory::default(),
+            order: RequestOrder::default(),
+            absences: Absences::default(),
+            plausibility: Plausibility::default(),
             checkpoint: Default::default(),
-            contradictions: 0,
-            counters: BTreeMap::new(),
+            consistency: Consistency::default(),
+            high_resolution: HighResolution::default(),
+            diagnosis: None,
+            polls: 0,
+            begun: None,
             last_poll_failed: false,
             port_contended: false,
             scan_mode: false,
-            plausibility: Plausibility::default(),
-            diagnosed: None,
-            questions: VecDeque::new(),
-            high_resolution: HighResolution::default(),
-            permutations: BTreeMap::new(),
-            begun: None,
-            pause: Duration::ZERO,
-            order_quorum: 1,
         }
     }
 
-    /// For a task that goes on with the same meter, of which the user may say something else now. What
-    /// it did not have is asked for again, and which meter it is.
-    pub(super) fn handed_over(self, version: Version) -> Self {
-        let identification = self.identification.with_version(version);
-        let (absent, questions) = (BTreeMap::new(), VecDeque::new());
+    /// For another task that polls the same meter. The user may have changed the model meanwhile.
+    /// The meter is asked again which one it is, and for the registers that it did not have.
+    fn handed_over(mut self, version: Version) -> Self {
+        self.recognition.lost();
         Self {
-            identification,
-            absent,
-            questions,
-            diagnosed: None,
-            recognition: Recognition::Uncertain,
+            identification: self.identification.with_version(version),
+            questions: VecDeque::new(),
+            absences: Absences::default(),
+            diagnosis: None,
             ..self
         }
     }
 
-    /// Forgets all that is of the meter: another one is there. What was on the line, and what was
-    /// asked for, may still come back late.
+    /// Forgets the meter, since another one has taken its place. Late answers to earlier requests
+    /// may still arrive, so the line and the orders are kept.
     pub(super) fn begin_anew(&mut self) {
-        let new = Self::new(self.identification.version());
-        let Self {
-            line_state, traffic, polls, scan_mode, permutations, begun, order_quorum, ..
-        } = std::mem::replace(self, new);
-        *self = Self {
-            line_state,
-            traffic,
-            polls,
-            scan_mode,
-            permutations,
-            begun,
-            order_quorum,
-            ..Self::new(self.identification.version())
-        };
+        let version = self.identification.version();
+        let Self { line, order, polls, begun, scan_mode, .. } =
+            std::mem::replace(self, Self::new(version));
+        *self = Self { line, order, polls, begun, scan_mode, ..Self::new(version) };
     }
 
-    /// Forgets what came in this poll.
+    pub(super) fn begin_poll(&mut self) {
+        self.polls = self.polls.wrapping_add(1);
+        self.checkpoint = (self.absences.clone(), self.plausibility.clone());
+        let now = Instant::now();
+        let since_last = self.begun.map(|begun| now.saturating_duration_since(begun));
+        self.begun = Some(now);
+        self.recognition.begin_poll(since_last);
+        self.order.begin_poll(self.polls, since_last);
+    }
+
+    /// Forgets the values that were read in this poll.
     pub(super) fn return_to_checkpoint(&mut self) {
-        (self.plausibility, self.absent) = self.checkpoint.clone();
+        (self.absences, self.plausibility) = self.checkpoint.clone();
     }
 
     /// Forgets which meter this is.
@@ -167,157 +164,95 @@ impl Memory {
         self.questions.clear();
     }
 
-    /// Whether a serial number is not the one that is known.
+    /// Whether an answer to `GetSerialNo` is not the number that is known.
     pub(super) fn is_foreign(&self, serial: SerialNumber) -> bool {
         self.identification.serials().command().is_some_and(|known| known != serial)
     }
 
-    /// Whether the serial number must be read in this poll, however many requests that takes. What
-    /// counts up tells one meter from another, as long as there is such a value.
+    /// Whether the serial number must be read in a poll of these registers.
     pub(super) fn must_recognize(&self, registers: &[RegisterId]) -> bool {
-        let counts = |register: &RegisterId| {
-            let is_counter = register.info().is_some_and(|info| info.kind == Kind::Counter);
-            // One that stands at zero says nothing: it does so in every other meter, too.
-            let last = self.counters.get(register).map(|reading| &reading.value);
-            let counts = matches!(last, Some(Value::Number(number)) if !number.is_zero());
-            is_counter && counts && self.plausibility.knows(*register)
-        };
-        self.recognition.is_older_than(RECOGNITION_AT_MOST)
-            || self.pause >= SELDOM
-            || !registers.iter().any(counts)
+        self.recognition.is_required(registers, &self.plausibility)
     }
 
-    /// Works out how many registers a request of this poll needs: a late answer is to one of the
-    /// polls of the last minute, and each of these must have had another order.
-    pub(super) fn begin(&mut self) {
-        self.polls = self.polls.wrapping_add(1);
-        self.checkpoint = (self.plausibility.clone(), self.absent.clone());
-        let now = Instant::now();
-        let since = self.begun.replace(now).map(|begun| now.saturating_duration_since(begun));
-        self.pause = since.unwrap_or_default();
-        let polls = since.map_or(0, |since| LATE.as_millis().div_ceil(since.as_millis().max(1)));
-        self.order_quorum =
-            (1..=GetRegister::MAX).find(|count| orders(*count) >= polls).unwrap_or(1);
-    }
-
-    /// Registers to ask for along with too few, so that their order tells: the shortest that the
-    /// meter is known to have, else what most meters have.
-    pub(super) fn padding(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
-        let common = COMMON.map(RegisterId::new);
-        let common = common.into_iter().filter(|register| !self.plausibility.knows(*register));
-        let unasked = |register: &RegisterId| {
-            !wanted.contains(register) && self.is_absent(*register).is_none()
-        };
-        let lacking = self.order_quorum.saturating_sub(wanted.len());
-        self.plausibility
-            .shortest()
-            .into_iter()
-            .chain(common)
-            .filter(unasked)
-            .take(lacking)
-            .collect()
-    }
-
-    /// Whether the order of an answer with these registers, if it follows that of the request, tells
-    /// it from all that may be late.
-    pub(super) fn order_is_conclusive(&self, registers: &[RegisterId]) -> bool {
-        let known = registers.iter().filter(|register| self.plausibility.knows(**register));
-        known.count() >= self.order_quorum
-    }
-
-    /// Asks for registers in another order than the last time, so that a late answer to an earlier
-    /// request for them shows. In every second poll all orders are reversed: a late answer to the poll
-    /// before shows as soon as it has two registers, also where that one asked for others along with
-    /// them that the meter does not have.
-    pub(super) fn command(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
-        let mut set = registers.to_vec();
-        set.sort_unstable();
-        // Sets of doubtful registers are many; to forget the permutations costs nothing but a chance.
-        if self.permutations.len() >= MOST_TURNS {
-            self.permutations.clear();
+    /// Collects what the readings of a poll, and the registers that are absent, say about the
+    /// meter's identity.
+    pub(super) fn learn_identity(&mut self, readings: &[Reading]) {
+        for reading in readings {
+            self.identification.read(reading);
         }
-        let is_odd = |number: usize| number % 2 == 1;
-        let (next, poll) = self.permutations.get(&set).copied().unwrap_or((0, 0));
-        let is_out_of_step = is_odd(next) != (self.polls % 2 == 1);
-        let skips = poll != self.polls && is_out_of_step;
-        let turn = next.wrapping_add(usize::from(skips));
-        let command = GetRegister::new(&permutation(&set, turn)).ok()?;
-        self.permutations.insert(set, (turn.wrapping_add(1), self.polls));
-        // Alone, a register may turn out to be gone.
-        let alone = registers.len() == 1;
-        Some(command.expecting(|register| !alone && self.plausibility.knows(register)))
+        for (register, why) in self.absences.certain() {
+            match why {
+                Missing::Silences => self.identification.silent(register),
+                _ => self.identification.left_out(register),
+            }
+        }
     }
 
-    /// The registers of the info code, if they were not read for a while. While a sensor is broken,
-    /// each poll must know.
+    /// A request for registers in their next order.
+    pub(super) fn request(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
+        self.order.request(registers, &self.plausibility)
+    }
+
+    /// The registers to request in addition, so that the order is conclusive.
+    pub(super) fn padding(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
+        self.order.padding(wanted, &self.plausibility, &self.absences)
+    }
+
+    /// How many registers of a request must be known for their order to be conclusive.
+    pub(super) fn order_quorum(&self) -> usize {
+        self.order.quorum()
+    }
+
+    /// How far the last answer, to a request for these registers, can be trusted.
+    pub(super) fn quality(
+        &self,
+        client: &Meter<Box<dyn Stream>>,
+        registers: &[RegisterId],
+    ) -> ReadingQuality {
+        self.order.quality(client, registers, &self.plausibility)
+    }
+
+    /// Notes that the meter seems not to have a register, and gives the reason to report. A
+    /// register that has been read before gets another chance first.
+    pub(super) fn note_absence(&mut self, register: RegisterId, why: Missing) -> Missing {
+        if self.plausibility.knows(register) {
+            self.plausibility.left_out(register);
+            return Missing::NoAnswer;
+        }
+        self.absences.note(register, why, self.polls)
+    }
+
+    /// The registers of the info code, if they have not been read for a while. While a sensor is
+    /// broken, each poll reads them.
     pub(super) fn codes_due(&self) -> &'static [RegisterId] {
-        if self.diagnosed.is_some_and(|(at, broken)| !broken && at.elapsed() < DIAGNOSIS) {
+        let is_recent = |diagnosis: Diagnosis| {
+            !diagnosis.concerns_sensors && diagnosis.at.elapsed() < DIAGNOSIS
+        };
+        if self.diagnosis.is_some_and(is_recent) {
             return &[];
         }
         condition::registers(&self.identification.identity().models)
     }
 
-    /// Why a register is not asked for.
-    pub(super) fn is_absent(&self, register: RegisterId) -> Option<&Missing> {
-        let absence = self.absent.get(&register)?;
-        (absence.is_certain && absence.since.elapsed() < ABSENCE).then_some(&absence.why)
+    pub(super) fn note_condition(&mut self, condition: &Condition) {
+        let concerns_sensors = condition.concerns_sensors();
+        self.diagnosis = Some(Diagnosis { at: Instant::now(), concerns_sensors });
     }
 }
 
-/// Whether the meter is the one that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recognition {
-    /// It has not told its serial number yet.
-    Never,
-    /// It told the number that is known.
-    At(Instant),
-    /// Another one may be there since.
-    Uncertain,
-}
+/// What is known of meters whose tasks have ended, by their ports. Another task may go on polling
+/// them, and its requests must not look like the earlier ones. Clones share the same memories.
+#[derive(Debug, Clone, Default)]
+pub struct MeterMemories(Arc<Mutex<BTreeMap<String, Memory>>>);
 
-impl Recognition {
-    pub(super) fn now() -> Self {
-        Self::At(Instant::now())
+impl MeterMemories {
+    /// The memory of the meter at a port, or an empty one.
+    pub(super) fn take(&self, port: &str, version: Version) -> Memory {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(port);
+        known.map_or_else(|| Memory::new(version), |memory| memory.handed_over(version))
     }
 
-    pub(super) fn is_older_than(self, age: Duration) -> bool {
-        match self {
-            Self::At(at) => at.elapsed() >= age,
-            Self::Never | Self::Uncertain => true,
-        }
+    pub(super) fn put_back(&self, port: &str, memory: Memory) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(port.to_owned(), memory);
     }
-}
-
-/// That the meter answered without a register, or fell silent at it. Once says little: it counts when
-/// it happened in two polls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Absence {
-    pub(super) why: Missing,
-    pub(super) since: Instant,
-    /// The poll in which it was seen first.
-    pub(super) poll: u64,
-    pub(super) is_certain: bool,
-}
-
-/// In how many orders so many registers can be asked for.
-fn orders(count: usize) -> u128 {
-    (1..).take(count).product()
-}
-
-/// The `turn`th order of some registers; after all orders the first comes again. Each odd one is the
-/// one before it in reverse.
-pub(super) fn permutation(registers: &[RegisterId], turn: usize) -> Vec<RegisterId> {
-    let (mut left, is_reverse) = (turn / 2, turn % 2 == 1);
-    let mut order: Vec<RegisterId> = Vec::with_capacity(registers.len());
-    for (index, register) in registers.iter().enumerate() {
-        // The first two keep their order, or there would be each order and its reverse twice.
-        let places = if index < 2 { 1 } else { index.saturating_add(1) };
-        let place = left.checked_rem(places).unwrap_or(0);
-        left = left.checked_div(places).unwrap_or(0);
-        order.insert(order.len().saturating_sub(place), *register);
-    }
-    if is_reverse {
-        order.reverse();
-    }
-    order
 }

@@ -1,23 +1,35 @@
-//! Reading when somebody asks: once, or register after register.
+//! Reads a meter when somebody asks: the plan's registers once, or register after register in a
+//! scan.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use kmp::message::GetRegister;
 use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Group, confirm, learn, leave, poll, read_all, withhold};
-use super::identify::identify;
+use super::diagnose::withhold_spoilt;
+use super::explanation::Explanation;
 use super::memory::Memory;
-use super::outcome::{HintContext, PollError, Polled};
-use super::{Complaint, Plan, PollResult};
-use crate::client::{Meter, NoAnswer};
+use super::once::poll;
+use super::outcome::{PollError, Polled};
+use super::plan::Plan;
+use super::requests::{Group, Requests};
+use super::result::PollResult;
+use super::session::Session;
+use crate::client::NoAnswer;
 use crate::condition::is_suspicious;
+use crate::identity::Identity;
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
 
-/// Reads a meter when it is asked to, and remembers what it has learned of it.
+/// How many times in a row a scan repeats requests that were not answered well.
+const FAILURES: u32 = 2;
+
+/// How many times a scan opens the port.
+const CONNECTIONS: u32 = 10;
+
+/// Reads a meter when it is asked to, and remembers what it has learned about it.
 #[derive(Debug)]
 pub struct Reader<O> {
     plan: Plan<O>,
@@ -27,29 +39,30 @@ pub struct Reader<O> {
 /// How far a scan has come.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    /// So many of the registers have been asked for.
+    /// How many of the registers have been requested.
     pub asked: usize,
-    /// What came since the last progress.
+    /// What was read since the last progress.
     pub found: &'a [Reading],
 }
 
-/// What a scan gave.
+/// The result of a scan.
 #[derive(Debug)]
 pub struct Scanned {
     /// The registers that the meter has, by number.
     pub readings: Vec<Reading>,
-    /// Registers that it has, but whose value cannot be read, and those that make it fall silent.
+    /// The registers whose value cannot be read though the meter has them, and those that silence
+    /// it.
     pub odd: Vec<(RegisterId, Missing)>,
-    /// Up to here the registers were asked for, from the first on; `None` for none.
+    /// The last register up to which all were requested; `None` for none.
     pub to: Option<RegisterId>,
-    /// Whether all of them were.
+    /// Whether all of them were requested.
     pub complete: bool,
-    /// What ended it too soon.
-    pub trouble: Option<Complaint>,
+    /// Why the scan ended too soon.
+    pub trouble: Option<Explanation>,
 }
 
 impl Scanned {
-    /// The registers that the meter has, also where their values are not to be had just now.
+    /// The registers that the meter has, including those whose values cannot be read at the moment.
     #[must_use]
     pub fn present(&self) -> Vec<RegisterId> {
         let odd = self.odd.iter().filter_map(|(register, reason)| match reason {
@@ -69,14 +82,14 @@ impl Scanned {
 }
 
 impl<O: Open> Reader<O> {
-    /// Of a meter that has not been asked for anything yet.
+    /// A reader for a meter that has not been asked for anything yet.
     #[must_use]
     pub fn new(plan: Plan<O>) -> Self {
         let memory = Memory::new(plan.version);
         Self { plan, memory }
     }
 
-    /// Reads the plan's registers; the first time also what tells which meter it is.
+    /// Reads the plan's registers. The first time it also finds out which meter it is.
     pub async fn read(&mut self, stop: &CancellationToken) -> PollResult {
         let started = Instant::now();
         let registers = self.plan.registers.iter();
@@ -84,8 +97,7 @@ impl<O: Open> Reader<O> {
             missing: registers.map(|register| (*register, Missing::NoAnswer)).collect(),
             ..Polled::default()
         });
-        let trouble = polled.trouble.as_ref();
-        let trouble = trouble.map(|trouble| complaint(trouble, &self.plan, &self.memory));
+        let trouble = polled.trouble.as_ref().map(|error| explain(error, &self.plan, &self.memory));
         PollResult::new(polled, trouble, started.elapsed(), &mut self.memory)
     }
 
@@ -99,9 +111,9 @@ impl<O: Open> Reader<O> {
         self.read(stop).await
     }
 
-    /// Asks for the plan's registers in eights, over one connection, to find out which the meter
-    /// has. Ends early when `stop` is cancelled or the meter does not answer any more, with what
-    /// was found so far.
+    /// Requests the plan's registers, eight at a time over one connection, to find out which the
+    /// meter has. It ends early when `stop` is cancelled or the meter does not answer any more,
+    /// with what was found so far.
     pub async fn scan(
         &mut self,
         stop: &CancellationToken,
@@ -112,12 +124,12 @@ impl<O: Open> Reader<O> {
 
     /// Which meter it is, as far as it is known.
     #[must_use]
-    pub fn identity(&self) -> crate::identity::Identity {
+    pub fn identity(&self) -> Identity {
         self.memory.identification.identity()
     }
 }
 
-/// Asks for these registers, as [`Reader::scan`] does.
+/// Requests these registers, as [`Reader::scan`] does.
 pub(super) async fn scan<O: Open>(
     plan: &Plan<O>,
     wanted: &[RegisterId],
@@ -125,22 +137,11 @@ pub(super) async fn scan<O: Open>(
     stop: &CancellationToken,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Scanned {
-    // A register that silences the meter costs seconds, and here there may be many.
     memory.scan_mode = true;
+    let mut scan = Scan::new(wanted, memory);
     let mut polled = Polled::default();
-    // First what tells which meter it is, so that its info code is understood.
-    let first: Vec<_> = memory.identification.registers().collect();
-    let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
-    let mut groups: VecDeque<Group> = first
-        .chunks(GetRegister::MAX)
-        .chain(rest.chunks(GetRegister::MAX))
-        .map(Group::whole)
-        .collect();
-    let mut under_way = VecDeque::new();
-    let (mut asked, mut shown, mut failures) = (0_usize, 0, 0_u32);
-    // A connection that breaks is made again, but not for ever.
-    let mut connections = CONNECTIONS;
-    loop {
+    let mut under_way = Requests::new();
+    for _ in 0..CONNECTIONS {
         polled.trouble = None;
         let stream = match plan.port.open().await {
             Ok(stream) => stream,
@@ -149,94 +150,129 @@ pub(super) async fn scan<O: Open>(
                 break;
             }
         };
-        connections = connections.saturating_sub(1);
-        let mut meter = Meter::new(stream, plan.line, memory.line_state).counting(memory.traffic);
-        while !stop.is_cancelled() {
-            if under_way.is_empty() {
-                match groups.pop_front() {
-                    Some(group) => {
-                        asked = asked.saturating_add(group.registers.len());
-                        under_way.push_back(group);
-                        failures = 0;
-                    }
-                    // The connection may have broken before the last were read twice.
-                    None if polled.doubtful.is_empty() => break,
-                    None => {}
-                }
-            }
-            polled.trouble = None;
-            read_all(&mut meter, &mut under_way, &mut polled, memory, stop).await;
-            confirm(&mut meter, &mut polled, memory, stop).await;
-            // What contradicts itself three times is told, and not asked for any more.
-            if !polled.is_broken_off() {
-                let doubtful = polled.doubtful.drain(..).map(|(reading, _)| reading.register);
-                let doubtful: Vec<_> = doubtful.map(|id| (id, Missing::Doubtful)).collect();
-                polled.missing.extend(doubtful);
-            }
-            let found = polled.readings.get(shown..).unwrap_or_default();
-            let to_show = |reading: &&Reading| {
-                wanted.contains(&reading.register) && !is_suspicious(reading, &polled.readings)
-            };
-            let found: Vec<Reading> = found.iter().filter(to_show).cloned().collect();
-            progress(Progress { asked, found: &found });
-            shown = polled.readings.len();
-            let asked_in_vain = polled.readings.is_empty() && polled.missing.is_empty();
-            match polled.trouble {
-                None => {}
-                // Nobody is there: this is as often as a poll tries.
-                Some(PollError::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho)) if asked_in_vain => {
-                    break;
-                }
-                // A line that is noisy now and then does not end it.
-                Some(PollError::Meter(_)) if failures < FAILURES => {
-                    failures = failures.saturating_add(1);
-                }
-                Some(_) => break,
-            }
+        let client = memory.line.client(stream, plan.line);
+        let mut session =
+            Session { client, polled: &mut polled, requests: &mut under_way, memory, stop };
+        scan.read(&mut session, &mut progress).await;
+        if session.polled.trouble.is_none() && !stop.is_cancelled() {
+            session.memory.learn_identity(&session.polled.readings);
+            session.ask_type_and_serial().await;
         }
-        if polled.trouble.is_none() && !stop.is_cancelled() {
-            learn(&polled, memory);
-            identify(&mut meter, &mut polled, memory, stop).await;
-        }
-        leave(meter, &polled, memory);
-        if connections == 0 || !polled.is_broken_off() {
+        let is_broken_off = session.polled.is_broken_off();
+        session.close();
+        if !is_broken_off {
             break;
         }
     }
-    let complete = under_way.is_empty() && groups.is_empty() && polled.doubtful.is_empty();
-    // Of a group that was left in the middle nothing is known for certain.
-    let open = under_way.iter().chain(&groups).flat_map(|group| &group.registers);
-    let doubtful = polled.doubtful.iter().map(|(reading, _)| &reading.register);
-    let open = open.chain(doubtful);
-    let to = match open.filter(|id| wanted.contains(id)).min() {
-        None => wanted.last().copied(),
-        Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
-    };
-    learn(&polled, memory);
-    withhold(&mut polled, memory);
-    let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
-    readings.retain(|reading| wanted.contains(&reading.register));
-    readings.sort_unstable_by_key(|reading| reading.register);
-    odd.retain(|(register, reason)| {
-        !matches!(reason, Missing::Omitted | Missing::LeftOut | Missing::NoAnswer)
-            && wanted.contains(register)
-    });
-    odd.sort_by_key(|(register, _)| *register);
-    let trouble = trouble.map(|trouble| complaint(&trouble, plan, memory));
-    Scanned { readings, odd, to, complete, trouble }
+    scan.pending.extend(under_way);
+    scan.finish(polled, plan, memory)
 }
 
-fn complaint<O>(trouble: &PollError, plan: &Plan<O>, memory: &Memory) -> Complaint {
-    trouble.complaint(&HintContext {
-        port: &plan.port_name,
-        interval: plan.interval,
-        models: &memory.identification.known_models(),
-        runs_as: plan.runs_as,
-    })
+/// A scan that is under way.
+struct Scan<'a> {
+    wanted: &'a [RegisterId],
+    pending: Requests,
+    /// How many registers have been requested.
+    asked: usize,
+    /// How many readings have been shown.
+    shown: usize,
+    /// How many times in a row the group under way was not answered well.
+    failures: u32,
 }
 
-/// How often a scan asks again for registers that were not answered well.
-const FAILURES: u32 = 2;
+impl<'a> Scan<'a> {
+    fn new(wanted: &'a [RegisterId], memory: &Memory) -> Self {
+        // The registers that tell which meter it is come first, so that its info code is
+        // understood.
+        let first: Vec<_> = memory.identification.registers().collect();
+        let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
+        let chunks = first.chunks(GetRegister::MAX).chain(rest.chunks(GetRegister::MAX));
+        let pending = chunks.map(Group::whole).collect();
+        Self { wanted, pending, asked: 0, shown: 0, failures: 0 }
+    }
 
-/// How often a scan opens the port.
-const CONNECTIONS: u32 = 10;
+    /// Requests group after group over a connection, until it breaks or nothing is left.
+    async fn read(&mut self, session: &mut Session<'_>, progress: &mut impl FnMut(Progress<'_>)) {
+        while !session.stop.is_cancelled() {
+            if session.requests.is_empty() {
+                match self.pending.pop_front() {
+                    Some(group) => {
+                        self.asked = self.asked.saturating_add(group.registers.len());
+                        session.requests.push_back(group);
+                        self.failures = 0;
+                    }
+                    // The connection may have broken before the last ones were read twice.
+                    None if session.polled.doubtful.is_empty() => return,
+                    None => {}
+                }
+            }
+            session.polled.trouble = None;
+            session.read_all().await;
+            session.confirm().await;
+            // Registers with three different readings are reported, and not requested any more.
+            if !session.polled.is_broken_off() {
+                let doubtful = session.polled.doubtful.drain(..);
+                let doubtful = doubtful.map(|(reading, _)| (reading.register, Missing::Doubtful));
+                session.polled.missing.extend(doubtful);
+            }
+            self.show(session.polled, progress);
+            if !self.goes_on(session.polled) {
+                return;
+            }
+        }
+    }
+
+    fn show(&mut self, polled: &Polled, progress: &mut impl FnMut(Progress<'_>)) {
+        let is_shown = |reading: &&Reading| {
+            self.wanted.contains(&reading.register) && !is_suspicious(reading, &polled.readings)
+        };
+        let new = polled.readings.get(self.shown..).unwrap_or_default();
+        let found: Vec<Reading> = new.iter().filter(is_shown).cloned().collect();
+        progress(Progress { asked: self.asked, found: &found });
+        self.shown = polled.readings.len();
+    }
+
+    /// Whether the meter can be asked on. A line that is noisy now and then does not end a scan.
+    fn goes_on(&mut self, polled: &Polled) -> bool {
+        let is_unanswered = polled.readings.is_empty() && polled.missing.is_empty();
+        match polled.trouble {
+            None => true,
+            // No meter is there. It got as many tries as in a poll.
+            Some(PollError::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho)) if is_unanswered => false,
+            Some(PollError::Meter(_)) if self.failures < FAILURES => {
+                self.failures = self.failures.saturating_add(1);
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    fn finish<O>(self, mut polled: Polled, plan: &Plan<O>, memory: &mut Memory) -> Scanned {
+        let Self { wanted, pending, .. } = self;
+        let complete = pending.is_empty() && polled.doubtful.is_empty();
+        // Nothing is certain about a group that was left in the middle.
+        let unread = pending.iter().flat_map(|group| &group.registers);
+        let doubtful = polled.doubtful.iter().map(|(reading, _)| &reading.register);
+        let first_open = unread.chain(doubtful).filter(|id| wanted.contains(id)).min();
+        let to = match first_open {
+            None => wanted.last().copied(),
+            Some(open) => wanted.iter().copied().filter(|id| id < open).max(),
+        };
+        memory.learn_identity(&polled.readings);
+        withhold_spoilt(&mut polled, memory);
+        let Polled { mut readings, missing: mut odd, trouble, .. } = polled;
+        readings.retain(|reading| wanted.contains(&reading.register));
+        readings.sort_unstable_by_key(|reading| reading.register);
+        odd.retain(|(register, reason)| {
+            !matches!(reason, Missing::Omitted | Missing::LeftOut | Missing::NoAnswer)
+                && wanted.contains(register)
+        });
+        odd.sort_by_key(|(register, _)| *register);
+        let trouble = trouble.map(|error| explain(&error, plan, memory));
+        Scanned { readings, odd, to, complete, trouble }
+    }
+}
+
+fn explain<O>(error: &PollError, plan: &Plan<O>, memory: &Memory) -> Explanation {
+    error.explain(&plan.hint_context(&memory.identification.known_models()))
+}

@@ -1,6 +1,6 @@
-//! When polls are due: at the multiples of the interval by the clock on the wall, so that a
-//! five-minute poll falls on the fives and an hourly one on the full hour, whatever the program's
-//! start, and however the clock is set.
+//! When polls are due: at the multiples of the interval by the wall clock. So a five-minute poll is
+//! made at :00, :05 and so on, and an hourly one on the hour, whenever the program was started and
+//! however the clock is set.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{Timestamp, ZonedDateTime};
 use tokio::time::Instant;
 
-/// A meter's schedule.
+/// The times of a meter's polls.
 pub struct Schedule {
     clock: Box<dyn Fn() -> ZonedDateTime + Send + Sync>,
     offset: Duration,
@@ -20,11 +20,25 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// By so much the clock on the wall and the one by which the program waits may differ by themselves.
+/// How far the wall clock and the clock by which the program waits may drift apart between two
+/// polls.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_millis(250);
 
+/// How much later than on the schedule one of several meters is polled, so that they are not all
+/// polled at once. The first meter's polls are on the schedule.
+#[must_use]
+pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
+    let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let step = interval.checked_div(count).unwrap_or_default().min(STEP);
+    step.saturating_mul(index)
+}
+
+/// Between the first polls of two meters. Hardly anybody notices it, and a request takes no less.
+const STEP: Duration = Duration::from_millis(100);
+
 impl Schedule {
-    /// By this clock, and so much later: with several meters, each has an offset of its own.
+    /// A schedule by this clock, with all polls later by the offset: each of several meters has an
+    /// offset of its own.
     #[must_use]
     pub fn new(
         clock: impl Fn() -> ZonedDateTime + Send + Sync + 'static,
@@ -33,10 +47,12 @@ impl Schedule {
         Self { clock: Box::new(clock), offset }
     }
 
-    /// By a clock that shows this time now and is never set, for tests.
+    /// A schedule by a clock that shows this time now and is never set, for tests.
     #[must_use]
     pub fn from(time: &ZonedDateTime) -> Self {
-        let (start, zone, timestamp) = (Instant::now(), time.time_zone().clone(), time.timestamp());
+        let start = Instant::now();
+        let zone = time.time_zone().clone();
+        let timestamp = time.timestamp();
         let clock = move || {
             let now = timestamp.saturating_add(start.elapsed()).unwrap_or(timestamp);
             now.to_zoned_datetime(zone.clone())
@@ -44,7 +60,6 @@ impl Schedule {
         Self::new(clock, Duration::ZERO)
     }
 
-    /// How much later than others its polls are.
     pub(super) fn offset(&self) -> Duration {
         self.offset
     }
@@ -54,8 +69,8 @@ impl Schedule {
         self.after(Instant::now(), Duration::ZERO, interval)
     }
 
-    /// When the next poll is due that is not sooner than a rest after the last one, or a quarter of the
-    /// interval.
+    /// When the next poll is due, at least a rest after the last one. The rest is at most a quarter
+    /// of the interval.
     pub(super) fn after(&self, last: Instant, rest: Duration, interval: Duration) -> Instant {
         let now = Instant::now();
         let rest = rest.min(interval.checked_div(4).unwrap_or_default());
@@ -70,8 +85,8 @@ impl Schedule {
 
 /// From a time to the next multiple of the interval by the local clock, `offset` later.
 ///
-/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight; those of
-/// what divides a day fall on the same times each day.
+/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight. Those of
+/// an interval that divides a day are at the same times each day.
 fn until_next(now: &ZonedDateTime, interval: Duration, offset: Duration) -> Duration {
     let zone = now.time_zone();
     let at = |time: Timestamp| into(time, zone.to_offset(time).seconds(), interval, offset);
@@ -110,9 +125,9 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// `2026-10-25T01:58+02:00[Europe/Berlin]` and so on; when the next beats are, by the local
+    /// `2026-10-25T01:58+02:00[Europe/Berlin]` and so on; when the next polls are, by the local
     /// clock.
-    fn beats<const N: usize>(start: &str, interval: Duration) -> [String; N] {
+    fn polls<const N: usize>(start: &str, interval: Duration) -> [String; N] {
         let mut now: ZonedDateTime = start.parse().unwrap();
         std::array::from_fn(|_| {
             now = now.checked_add(until_next(&now, interval, Duration::ZERO)).unwrap();
@@ -121,60 +136,60 @@ mod tests {
     }
 
     #[test]
-    fn beats_fall_on_the_multiples_of_the_interval() {
-        let beats = |interval| beats("2026-11-24T10:02:03.5+01:00[Europe/Berlin]", interval);
-        assert_eq!(beats(5 * MINUTE), ["24. 10:05:00 +0100", "24. 10:10:00 +0100"]);
-        assert_eq!(beats(HOUR), ["24. 11:00:00 +0100", "24. 12:00:00 +0100"]);
-        assert_eq!(beats(2 * HOUR), ["24. 12:00:00 +0100", "24. 14:00:00 +0100"]);
-        assert_eq!(beats(24 * HOUR), ["25. 00:00:00 +0100", "26. 00:00:00 +0100"]);
+    fn polls_are_at_the_multiples_of_the_interval() {
+        let polls = |interval| polls("2026-11-24T10:02:03.5+01:00[Europe/Berlin]", interval);
+        assert_eq!(polls(5 * MINUTE), ["24. 10:05:00 +0100", "24. 10:10:00 +0100"]);
+        assert_eq!(polls(HOUR), ["24. 11:00:00 +0100", "24. 12:00:00 +0100"]);
+        assert_eq!(polls(2 * HOUR), ["24. 12:00:00 +0100", "24. 14:00:00 +0100"]);
+        assert_eq!(polls(24 * HOUR), ["25. 00:00:00 +0100", "26. 00:00:00 +0100"]);
         let ninety = Duration::from_secs(90);
-        assert_eq!(beats(ninety), ["24. 10:03:00 +0100", "24. 10:04:30 +0100"]);
+        assert_eq!(polls(ninety), ["24. 10:03:00 +0100", "24. 10:04:30 +0100"]);
     }
 
     /// Where the offset is not in whole hours.
     #[test]
     fn it_is_the_local_hour() {
-        let nepal = beats("2026-11-24T10:02:03+05:45[Asia/Kathmandu]", HOUR);
+        let nepal = polls("2026-11-24T10:02:03+05:45[Asia/Kathmandu]", HOUR);
         assert_eq!(nepal, ["24. 11:00:00 +0545"]);
     }
 
     #[test]
-    fn what_does_not_divide_a_day_goes_on_over_midnight() {
-        let beats: [String; 4] = beats("2026-11-24T23:50:00+01:00[Europe/Berlin]", 7 * MINUTE);
-        let minutes: Vec<_> = beats.iter().map(|schedule| &schedule[4..9]).collect();
+    fn an_interval_that_does_not_divide_a_day_goes_on_over_midnight() {
+        let polls: [String; 4] = polls("2026-11-24T23:50:00+01:00[Europe/Berlin]", 7 * MINUTE);
+        let minutes: Vec<_> = polls.iter().map(|poll| &poll[4..9]).collect();
         assert_eq!(minutes, ["23:51", "23:58", "00:05", "00:12"]);
     }
 
     #[test]
     fn the_clock_is_put_forward() {
-        let beats = |interval| beats("2026-03-29T01:50:00+01:00[Europe/Berlin]", interval);
+        let polls = |interval| polls("2026-03-29T01:50:00+01:00[Europe/Berlin]", interval);
         let five = ["29. 01:55:00 +0100", "29. 03:00:00 +0200", "29. 03:05:00 +0200"];
-        assert_eq!(beats(5 * MINUTE), five);
+        assert_eq!(polls(5 * MINUTE), five);
         let hour = ["29. 03:00:00 +0200", "29. 04:00:00 +0200", "29. 05:00:00 +0200"];
-        assert_eq!(beats(HOUR), hour);
+        assert_eq!(polls(HOUR), hour);
         // There is no two o'clock.
         let two = ["29. 04:00:00 +0200", "29. 06:00:00 +0200", "29. 08:00:00 +0200"];
-        assert_eq!(beats(2 * HOUR), two);
+        assert_eq!(polls(2 * HOUR), two);
         let day = ["30. 00:00:00 +0200", "31. 00:00:00 +0200", "01. 00:00:00 +0200"];
-        assert_eq!(beats(24 * HOUR), day);
+        assert_eq!(polls(24 * HOUR), day);
     }
 
     #[test]
     fn the_clock_is_put_back() {
-        let beats = |interval| beats("2026-10-25T02:50:00+02:00[Europe/Berlin]", interval);
+        let polls = |interval| polls("2026-10-25T02:50:00+02:00[Europe/Berlin]", interval);
         let five = ["25. 02:55:00 +0200", "25. 02:00:00 +0100", "25. 02:05:00 +0100"];
-        assert_eq!(beats(5 * MINUTE), five);
+        assert_eq!(polls(5 * MINUTE), five);
         let hour = ["25. 02:00:00 +0100", "25. 03:00:00 +0100", "25. 04:00:00 +0100"];
-        assert_eq!(beats(HOUR), hour);
+        assert_eq!(polls(HOUR), hour);
         // Two o'clock comes twice.
         let two = ["25. 02:00:00 +0100", "25. 04:00:00 +0100", "25. 06:00:00 +0100"];
-        assert_eq!(beats(2 * HOUR), two);
+        assert_eq!(polls(2 * HOUR), two);
         let day = ["26. 00:00:00 +0100", "27. 00:00:00 +0100", "28. 00:00:00 +0100"];
-        assert_eq!(beats(24 * HOUR), day);
+        assert_eq!(polls(24 * HOUR), day);
     }
 
     #[test]
-    fn each_meter_has_its_shift() {
+    fn each_meter_has_its_offset() {
         let wait = |time: &str| until_next(&time.parse().unwrap(), MINUTE, Duration::from_secs(7));
         assert_eq!(wait("2026-11-24T10:02:00+01:00[Europe/Berlin]").as_secs(), 7);
         assert_eq!(wait("2026-11-24T10:02:07+01:00[Europe/Berlin]").as_secs(), 60);
@@ -182,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_beat_may_be_too_soon() {
+    async fn a_poll_may_be_too_soon() {
         let schedule =
             Schedule::from(&"2026-11-24T09:59:59.99+01:00[Europe/Berlin]".parse().unwrap());
         let wait = |at: Instant| at - Instant::now();
@@ -199,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn there_is_a_beat_at_the_end_of_the_calendar() {
+    async fn there_is_a_poll_at_the_end_of_the_calendar() {
         for time in testing::times() {
             let schedule = Schedule::from(&time);
             for interval in [Duration::from_millis(1200), 5 * MINUTE, 24 * HOUR, 168 * HOUR] {

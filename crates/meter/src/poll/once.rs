@@ -1,0 +1,156 @@
+//! One poll, from opening the port to the readings that count, over one connection or two.
+//!
+//! A connection that breaks is made again once, and the poll goes on where it was. One that a
+//! serial server closes before a byte of the meter is not: most serve one client at a time
+//! ([`crate::transport::OpenError::Unwanted`]).
+
+use std::collections::BTreeSet;
+
+use kmp::message::GetRegister;
+use kmp::register::RegisterId;
+use tokio_util::sync::CancellationToken;
+
+use super::diagnose::withhold_spoilt;
+use super::memory::Memory;
+use super::outcome::{PollError, Polled};
+use super::ownership::is_certainly_known;
+use super::plan::Plan;
+use super::requests::{self, Group, Requests};
+use super::session::Session;
+use crate::identity::SERIAL;
+use crate::reading::Missing;
+use crate::transport::{Open, Stream};
+
+/// Polls once. `None` when the program stops before anything was read.
+pub(super) async fn poll<O: Open>(
+    plan: &Plan<O>,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) -> Option<Polled> {
+    memory.begin_poll();
+    let mut polled = Polled::default();
+    let requests = requests::of_poll(&plan.registers, &mut polled, memory);
+    let mut run = Run { plan, polled, requests, memory, stop };
+    run.connect_and_read().await;
+    run.finish()
+}
+
+/// A poll that is under way.
+struct Run<'a, O> {
+    plan: &'a Plan<O>,
+    polled: Polled,
+    requests: Requests,
+    memory: &'a mut Memory,
+    stop: &'a CancellationToken,
+}
+
+impl<O: Open> Run<'_, O> {
+    /// Makes the requests over a connection. One that breaks is made again once: the rest of the
+    /// poll can still be read.
+    async fn connect_and_read(&mut self) {
+        let count: usize = self.requests.iter().map(|group| group.registers.len()).sum();
+        let is_single = count == 1;
+        for is_last in [false, true] {
+            self.polled.trouble = None;
+            let opened = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                opened = self.plan.port.open() => opened,
+            };
+            if is_last {
+                self.prepare_second_connection();
+            }
+            match opened {
+                Ok(stream) => self.read_over(stream, is_single, is_last).await,
+                Err(error) => self.polled.trouble = Some(PollError::Port(error)),
+            }
+            if !self.polled.is_broken_off() {
+                return;
+            }
+        }
+    }
+
+    /// Another meter may be at the end of the second connection. So the serial number is read along
+    /// where there is room for it.
+    fn prepare_second_connection(&mut self) {
+        let is_complete = self.requests.is_empty() && self.polled.doubtful.is_empty();
+        if is_complete && !self.polled.suspect {
+            return;
+        }
+        self.polled.note_silence();
+        let is_known = self.memory.identification.serials().by_register.is_some();
+        let has_room = |group: &&mut Group| group.registers.len() < GetRegister::MAX;
+        if let Some(group) = self.requests.front_mut().filter(has_room)
+            && is_known
+            && !group.registers.contains(&SERIAL)
+        {
+            group.registers.push(SERIAL);
+        }
+    }
+
+    async fn read_over(&mut self, stream: Box<dyn Stream>, is_single: bool, is_last: bool) {
+        let client = self.memory.line.client(stream, self.plan.line).drain_first(is_single);
+        let session = Session {
+            client,
+            polled: &mut self.polled,
+            requests: &mut self.requests,
+            memory: self.memory,
+            stop: self.stop,
+        };
+        session.run(&self.plan.registers, is_last).await;
+    }
+
+    fn finish(self) -> Option<Polled> {
+        let Self { plan, mut polled, requests, memory, stop } = self;
+        if polled.is_owner_open && !is_certainly_known(&mut polled, memory) {
+            polled.withhold_foreign(memory);
+        }
+        if stop.is_cancelled() && polled.readings.is_empty() {
+            return None;
+        }
+        polled.give_up(requests);
+        withhold_spoilt(&mut polled, memory);
+        polled.keep_only(&plan.registers);
+        if polled.is_good() {
+            polled.trouble = None;
+        }
+        // After a silence another meter may be there.
+        if polled.readings.is_empty() && polled.trouble.is_some() {
+            memory.recognition.lost();
+        }
+        memory.recognition.remember_counters(&polled.readings);
+        memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
+        Some(polled)
+    }
+}
+
+impl Polled {
+    /// Adds to the missing registers those that were not read, or only once.
+    fn give_up(&mut self, requests: Requests) {
+        let unread = requests.into_iter().flat_map(|group| group.registers);
+        self.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
+        // Two readings disagree only where there was a second one.
+        let why = if self.trouble.is_some() { Missing::NoAnswer } else { Missing::Doubtful };
+        let doubtful = self.doubtful.drain(..).map(|(reading, _)| reading.register);
+        self.missing.extend(doubtful.map(|register| (register, why.clone())));
+    }
+
+    /// Drops what the program reads for its own use. Each of these registers is then either read or
+    /// missing, and missing ones are in this order.
+    fn keep_only(&mut self, registers: &[RegisterId]) {
+        self.readings.retain(|reading| registers.contains(&reading.register));
+        self.missing.retain(|(register, _)| registers.contains(register));
+        let mut seen: BTreeSet<_> = self.read_registers().into_iter().collect();
+        self.missing.retain(|(register, _)| seen.insert(*register));
+        let place = |register| registers.iter().position(|known| *known == register);
+        self.missing.sort_by_key(|(register, _)| place(*register));
+    }
+
+    /// Whether something was read, and nothing is missing that the meter has.
+    fn is_good(&self) -> bool {
+        let is_unread = |(_, why): &(RegisterId, Missing)| {
+            matches!(why, Missing::NoAnswer | Missing::Doubtful | Missing::OtherMeter)
+        };
+        !self.readings.is_empty() && !self.missing.iter().any(is_unread)
+    }
+}

@@ -1,0 +1,111 @@
+//! One open connection to a meter: what it has answered, what it must still be asked, and what is
+//! known of it. The modules beside this one add what a session does: read registers
+//! ([`super::read`]), read doubtful ones again ([`super::confirm`]), find out whose readings they
+//! are and which meter this is ([`super::identify`]), and look into its faults
+//! ([`super::diagnose`]).
+
+use kmp::register::RegisterId;
+use tokio_util::sync::CancellationToken;
+
+use super::memory::Memory;
+use super::outcome::{PollError, Polled};
+use super::ownership::Ownership;
+use super::requests::{self, Requests};
+use crate::client::{Meter, RequestError};
+use crate::plausibility::ReadingQuality;
+use crate::transport::Stream;
+
+/// An open connection to a meter.
+pub(super) struct Session<'a> {
+    pub(super) client: Meter<Box<dyn Stream>>,
+    /// What the poll has given so far, also over an earlier connection.
+    pub(super) polled: &'a mut Polled,
+    /// The requests that are still to be made.
+    pub(super) requests: &'a mut Requests,
+    pub(super) memory: &'a mut Memory,
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl Session<'_> {
+    /// Makes a poll's requests. If the connection breaks and is not the last one, what is left is
+    /// for the next.
+    pub(super) async fn run(mut self, registers: &[RegisterId], is_last: bool) {
+        self.read(registers, is_last).await;
+        self.diagnose().await;
+        self.ask_identity(registers).await;
+        self.ask_type_and_serial().await;
+        self.close();
+    }
+
+    /// Reads the registers of the known meter, or of the one that has taken its place.
+    async fn read(&mut self, registers: &[RegisterId], is_last: bool) {
+        // Up to three times: again for another meter, and again for what was left undone in doubt.
+        for _ in 0..3 {
+            self.read_all().await;
+            self.confirm().await;
+            self.reconcile().await;
+            self.polled.is_owner_open = true;
+            if self.polled.is_broken_off() && !is_last {
+                self.note_silence();
+                return;
+            }
+            let ownership = self.recognize().await;
+            if self.polled.is_broken_off() && !is_last {
+                return;
+            }
+            self.polled.is_owner_open = false;
+            match ownership {
+                Ownership::Known => {
+                    let is_done = self.requests.is_empty() || self.polled.trouble.is_some();
+                    if is_done || !self.polled.suspect {
+                        return;
+                    }
+                    self.polled.suspect = false;
+                }
+                Ownership::Other(exchange) if self.polled.exchange.is_none() => {
+                    self.memory.begin_anew();
+                    self.client.forget_order();
+                    *self.polled = Polled { exchange: Some(exchange), ..Polled::default() };
+                    *self.requests = requests::of_poll(registers, self.polled, self.memory);
+                }
+                Ownership::Other(_) | Ownership::Unknown => {
+                    self.polled.withhold_foreign(self.memory);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Keeps what must be known when the port is opened again.
+    pub(super) fn close(mut self) {
+        // Late answers may still arrive over the next connection.
+        if self.polled.is_broken_off() && !self.polled.doubtful.is_empty() {
+            self.client.mark_suspect();
+        }
+        if self.client.take_silence() {
+            self.memory.recognition.lost();
+        }
+        self.memory.line.keep(&self.client);
+    }
+
+    /// Notes if the meter fell silent, before its later answers are added.
+    pub(super) fn note_silence(&mut self) {
+        if self.client.take_silence() {
+            self.polled.note_silence();
+        }
+    }
+
+    /// Notes why a request could not be made. One that the program's stop prevented is no trouble.
+    pub(super) fn note_failure(&mut self, error: RequestError) {
+        match error {
+            RequestError::NoAnswer(heard) => self.polled.trouble = Some(PollError::Meter(heard)),
+            RequestError::Broken(error) => self.polled.trouble = Some(error.into()),
+            RequestError::Stopping => {}
+        }
+    }
+
+    /// How far the last answer, to a request for these registers, can be trusted.
+    pub(super) fn quality(&self, registers: &[RegisterId]) -> ReadingQuality {
+        self.memory.quality(&self.client, registers)
+    }
+}

@@ -1,0 +1,188 @@
+//! The placement aid and scans through the polling task.
+
+use super::sharing::{Clock, Server};
+use super::*;
+
+/// The steps that a job reported, with the seconds since the start.
+type Steps = Arc<Mutex<Vec<(u64, String)>>>;
+
+fn recorder() -> (Steps, impl FnMut(Step<'_>) + Send + 'static) {
+    let (steps, start) = (Steps::default(), Instant::now());
+    let record = {
+        let steps = Arc::clone(&steps);
+        move |step: Step<'_>| {
+            let words = match step {
+                Step::Taken => "taken".to_owned(),
+                Step::Asked(Attempt { hit: true, .. }) => "hit".to_owned(),
+                Step::Asked(Attempt { heard: Some(heard), .. }) => format!("{heard:?}"),
+                Step::Asked(Attempt { trouble, .. }) => trouble.unwrap().words,
+                Step::Scanning(progress) => format!("{} asked", progress.asked),
+                Step::Scanned(scanned) => {
+                    format!("{} found, {}", scanned.present().len(), scanned.complete)
+                }
+                Step::Ended => "ended".to_owned(),
+            };
+            steps.lock().unwrap().push((start.elapsed().as_secs(), words));
+        }
+    };
+    (steps, record)
+}
+
+fn all_of(steps: &Steps, words: &str) -> Vec<u64> {
+    let steps = steps.lock().unwrap();
+    steps.iter().filter(|(_, steps)| steps == words).map(|(at, _)| *at).collect()
+}
+
+/// A polling task whose results come with the seconds since the start.
+struct Polling {
+    handle: MeterHandle,
+    stop: CancellationToken,
+    results: mpsc::Receiver<PollResult>,
+    start: Instant,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Polling {
+    fn start<O: Open + 'static>(plan: Plan<O>) -> Self {
+        let (sender, results) = mpsc::channel(8);
+        let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
+        let task = run(plan, midnight(), sender, handle.clone(), stop.clone());
+        let task = tokio::spawn(task);
+        Self { handle, stop, results, start: Instant::now(), task }
+    }
+
+    async fn next(&mut self) -> (u64, PollResult) {
+        let result = self.results.recv().await.unwrap();
+        (self.start.elapsed().as_secs(), result)
+    }
+
+    async fn ended(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_placement_aid_asks_each_second_for_two_minutes_and_polls_go_on() {
+    let openings = vec![meter(), meter(), meter(), meter()];
+    let mut polling = Polling::start(plan("energy power", openings));
+    let (_, first) = polling.next().await;
+    assert_eq!(first.traffic.retries, 0);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (steps, record) = recorder();
+    polling.handle.send(Job::placement(record)).unwrap();
+    // One at a time, and a job that is rejected reports nothing.
+    let (other, record) = recorder();
+    assert_eq!(polling.handle.send(Job::placement(record)), Err(Busy));
+    let (at, second) = polling.next().await;
+    assert_eq!(at, 300);
+    assert_eq!(second.readings.len(), 2);
+    assert_eq!(*other.lock().unwrap(), []);
+    let hits = all_of(&steps, "hit");
+    assert_eq!((hits.len(), hits[0], hits[119]), (120, 0, 119));
+    assert_eq!(steps.lock().unwrap().first().unwrap().1, "taken");
+    assert_eq!(*steps.lock().unwrap().last().unwrap(), (120, "ended".to_owned()));
+    // `80 3F 02 .. .. 0D` and so on, 120 times, and the registers.
+    assert!(second.traffic.sent > 120 * 6, "{:?}", second.traffic);
+    let awake = second.traffic.awake.as_secs();
+    assert!((121..125).contains(&awake), "{awake}");
+    let (at, _) = polling.next().await;
+    assert_eq!(at, 600);
+    polling.ended().await;
+}
+
+/// If the last poll read nothing, the next one is made as soon as the meter answers.
+#[tokio::test(start_paused = true)]
+async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
+    let mut openings = vec![Opening::Silent, Opening::Fails(OpenError::Missing)];
+    openings.extend([Opening::Fails(OpenError::Denied), Opening::Silent]);
+    openings.extend([meter(), meter()]);
+    let mut polling = Polling::start(plan("energy", openings));
+    let (_, first) = polling.next().await;
+    assert!(first.readings.is_empty());
+    let (steps, record) = recorder();
+    polling.handle.send(Job::placement(record)).unwrap();
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    polling.handle.cancel();
+    let (misses, hits) = (all_of(&steps, "Nothing"), all_of(&steps, "hit"));
+    // A meter may think for 1.6 s, and after that the line has rested long enough.
+    assert!(misses.windows(2).all(|pair| (1..=2).contains(&(pair[1] - pair[0]))), "{misses:?}");
+    assert_eq!((misses.len() >= 5, hits.len()), (true, 0));
+    let words: Vec<String> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    assert!(words[1].contains("cannot be opened"), "{words:?}");
+    assert!(words[2].contains("cannot be opened"), "{words:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(steps.lock().unwrap().last().unwrap().1, "ended");
+    let (steps, record) = recorder();
+    polling.handle.send(Job::placement(record)).unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(all_of(&steps, "hit").len() >= 4);
+    let before = polling.start.elapsed().as_secs();
+    polling.handle.cancel();
+    let (at, result) = polling.next().await;
+    assert!(at - before <= 3 && result.readings.len() == 1, "{at} {result:?}");
+    polling.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_goes_through_the_polling_task() {
+    let mut polling = Polling::start(plan("energy", vec![meter(), meter(), meter()]));
+    let (_, first) = polling.next().await;
+    let (steps, record) = recorder();
+    let registers = (1..=300).map(RegisterId::new).collect();
+    polling.handle.send(Job::scan(registers, record)).unwrap();
+    let (_, second) = polling.next().await;
+    let words: Vec<String> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    let has = Registers::example(EnergyUnit::KilowattHour, 0);
+    let count = has.values.keys().filter(|register| register.get() <= 300).count();
+    assert_eq!(words[words.len() - 2..], [format!("{count} found, true"), "ended".to_owned()]);
+    assert!(words.len() > 300 / 8, "{words:?}");
+    // The next poll shows nothing of it but its traffic.
+    assert_eq!((second.readings, second.missing), (first.readings, vec![]));
+    assert!(second.traffic.sent > first.traffic.sent * 10);
+    polling.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_meters_on_the_port_wait_for_a_job_and_a_cancelled_one_gives_way() {
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let server = Server::new("server", &queues, &clock);
+    let plan = |name| server.plan(server.port(name, Some(Behaviour::default())), 20);
+    let (mut one, mut other) = (Polling::start(plan("one")), Polling::start(plan("other")));
+    let _ = (one.next().await, other.next().await);
+    let (steps, record) = recorder();
+    one.handle.send(Job::placement(record)).unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(other.results.try_recv().is_err());
+    // A job that waits for the port is cancelled as well.
+    let (waiting, record) = recorder();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    other.handle.send(Job::placement(record)).unwrap();
+    other.handle.cancel();
+    one.handle.cancel();
+    let (at, _) = other.next().await;
+    assert!((30..35).contains(&at), "{at}");
+    assert!(all_of(&steps, "hit").len() >= 29);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(all_of(&waiting, "hit"), [0; 0]);
+    assert_eq!(waiting.lock().unwrap().last().unwrap().1, "ended");
+    one.ended().await;
+    other.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_a_meter_that_is_not_polled_any_more_ends() {
+    let polling = Polling::start(plan("energy", vec![meter(), Opening::Silent]));
+    let handle = polling.handle.clone();
+    let (early, record) = recorder();
+    // Not begun yet.
+    assert_eq!(MeterHandle::default().send(Job::placement(record)), Err(Busy));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (steps, record) = recorder();
+    handle.send(Job::placement(record)).unwrap();
+    polling.ended().await;
+    assert_eq!(steps.lock().unwrap().last().unwrap().1, "ended");
+    let (late, record) = recorder();
+    assert_eq!(handle.send(Job::placement(record)), Err(Busy));
+    assert_eq!((early.lock().unwrap().len(), late.lock().unwrap().len()), (0, 0));
+}

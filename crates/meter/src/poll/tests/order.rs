@@ -1,0 +1,143 @@
+//! Late answers, and the order of registers by which they are recognized.
+
+use super::*;
+
+/// A serial server may hold answers to earlier requests, and send them one after the other over
+/// several connections: a value that may be late counts only if two readings agree.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_late_must_agree_over_a_connection_that_is_made_again_too() {
+    let [first, rest @ ..] = [0, 20, 40, 60, 80, 100, 120]
+        .map(|minutes| Registers::example(EnergyUnit::KilowattHour, minutes));
+    let openings = vec![Opening::Each(vec![first]), Opening::Each(rest.into())];
+    let mut memory = Memory::new(Version::Generic);
+    let plan = plan("energy", openings);
+    let polled = poll(&plan, &mut memory, &CancellationToken::new()).await.unwrap();
+    assert_eq!(polled.readings, []);
+    assert_eq!(polled.missing, [(ids("energy")[0], Missing::Doubtful)]);
+}
+
+/// A register alone has no order by which a late answer would show. Where an answer may be late
+/// from an earlier poll, others are requested with it, and only the line sees them.
+#[tokio::test(start_paused = true)]
+async fn a_register_is_padded_only_where_its_answer_may_be_late() {
+    let behaviour = Behaviour::default();
+    let plan = Plan {
+        port: Wire::new(Registers::example(EnergyUnit::KilowattHour, 0), behaviour),
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy"),
+        version: Version::Generic,
+        interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
+    };
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
+    let mut begun = Instant::now();
+    poll(&plan, &mut memory, &stop).await.unwrap();
+    // From one poll to the next, and how many registers the next one asks for.
+    let needed = [(300, 1), (60, 1), (59, 2), (30, 2), (29, 3), (10, 3), (9, 4), (2, 5), (60, 1)];
+    for (seconds, registers) in needed {
+        // The first time it may learn which registers the meter has.
+        for settled in [false, true] {
+            sleep_until(begun + Duration::from_secs(seconds)).await;
+            plan.port.reset();
+            begun = Instant::now();
+            let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+            let read: Vec<_> = polled.readings.iter().map(|reading| reading.register).collect();
+            assert_eq!((read, polled.missing), (ids("energy"), vec![]));
+            let (requests, sent, _) = plan.port.counted();
+            if settled {
+                assert_eq!((requests, sent), (1, 7 + 2 * registers), "after {seconds} s");
+            }
+        }
+    }
+}
+
+/// A serial server that keeps the first answer of a meter at 1000 kWh, and sends it to the second
+/// connection just after the first request for registers, when the meter is at 2000 kWh.
+struct Belated {
+    kept: Arc<Mutex<Vec<u8>>>,
+    is_second: Mutex<bool>,
+}
+
+impl Belated {
+    fn holding(thousands: i64) -> Simulator {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(
+            &mut registers,
+            &[
+                (60, Unit::KILOWATT_HOUR, 1000 * thousands, 0, 4),
+                (68, Unit::CUBIC_METRE, 1000 * thousands, 0, 4),
+            ],
+        );
+        Simulator::new(watch::channel(registers).1, Behaviour::default())
+    }
+}
+
+impl Open for Belated {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        let is_second = std::mem::replace(&mut *self.is_second.lock().unwrap(), true);
+        let (near, mut far) = duplex(1024);
+        let (mut ours, theirs) = duplex(1024);
+        let meter = Self::holding(if is_second { 2 } else { 1 });
+        tokio::spawn(async move { meter.serve(theirs).await });
+        let kept = Arc::clone(&self.kept);
+        tokio::spawn(async move {
+            let mut buffer = [0; 256];
+            while let Ok(count @ 1..) = far.read(&mut buffer).await {
+                let asks_for_registers = buffer[2] == 0x10;
+                ours.write_all(&buffer[..count]).await.unwrap();
+                let count = ours.read(&mut buffer).await.unwrap();
+                let answer = buffer[..count].to_vec();
+                if !asks_for_registers {
+                    let _ = far.write_all(&answer).await;
+                } else if is_second {
+                    let late = std::mem::take(&mut *kept.lock().unwrap());
+                    let _ = far.write_all(&[late, answer].concat()).await;
+                } else if kept.lock().unwrap().is_empty() {
+                    *kept.lock().unwrap() = answer;
+                }
+            }
+        });
+        Ok(Box::new(near))
+    }
+}
+
+/// When the configuration changes, another task goes on with the meter. Its first request must not
+/// look like one whose answer may still arrive.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
+    let port = Belated { kept: Arc::default(), is_second: Mutex::new(false) };
+    let plan = Plan {
+        port,
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy volume"),
+        version: Version::Generic,
+        interval: Duration::from_secs(300),
+        runs_as: RunsAs::Program,
+    };
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    assert_eq!(polled.readings.len(), 0, "{polled:?}");
+    let memories = MeterMemories::default();
+    memories.put_back("port", memory);
+    let mut memory = memories.take("port", Version::Auto);
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    let read: Vec<_> = polled.readings.iter().map(|reading| reading.value.clone()).collect();
+    let energy = Value::Number(Decimal::from(2000));
+    assert_eq!(read, [energy.clone(), energy], "{polled:?}");
+    assert!(plan.port.kept.lock().unwrap().is_empty(), "it was handed over");
+    // Nothing is known of another port.
+    assert!(memories.take("other", Version::Auto).begun.is_none());
+}
+
+#[test]
+fn each_order_is_used_once() {
+    let four = ids("1 2 3 4");
+    let orders: BTreeSet<_> = (0..24).map(|number| permutation(&four, number)).collect();
+    assert_eq!(orders.len(), 24);
+    assert_eq!(permutation(&four, 0), four);
+    assert_eq!(permutation(&four, 24), four);
+    assert_ne!(permutation(&ids("1 2"), 0), permutation(&ids("1 2"), 1));
+    assert_eq!(permutation(&[], 5), []);
+}

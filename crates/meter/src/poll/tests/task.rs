@@ -1,0 +1,216 @@
+//! When polls are made.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
+    let openings = (0..7).map(|_| Opening::Silent).chain([meter(), meter()]).collect();
+    let (sender, mut results) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let started = Instant::now();
+    let task = tokio::spawn(run(
+        plan("energy", openings),
+        midnight(),
+        sender,
+        MeterHandle::default(),
+        stop.clone(),
+    ));
+    let mut ends = Vec::new();
+    for _ in 0..9 {
+        results.recv().await.unwrap();
+        ends.push(started.elapsed().as_secs());
+    }
+    stop.cancel();
+    task.await.unwrap();
+    // 15 s, 30 s, 60 s and 120 s after the poll before, then every five minutes.
+    let gaps: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60, "{gaps:?}");
+    assert_eq!(ends[8] % 300, 0, "back on the schedule: {ends:?}");
+    assert_eq!(ends[8] - ends[7], 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_keep_to_the_interval_and_stop_when_asked() {
+    let openings = (0..4).map(|_| meter()).collect();
+    let plan = Plan {
+        port: Scripted { openings: Mutex::new(openings) },
+        port_name: "port".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy energy volume"),
+        version: Version::Generic,
+        interval: Duration::from_secs(60),
+        runs_as: RunsAs::Program,
+    };
+    let (sender, mut results) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let started = Instant::now();
+    let task = tokio::spawn(run(plan, midnight(), sender, MeterHandle::default(), stop.clone()));
+    for number in 0..3 {
+        let result = results.recv().await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), number * 60);
+        // Each register once.
+        assert_eq!(result.readings.len() + result.missing.len(), 2);
+    }
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 120);
+}
+
+/// When the first polls end, in seconds since the start, which is this many seconds after midnight
+/// by the wall clock. `set` sets the clock forward, in seconds, at times since the start.
+async fn ends_of_polls(
+    offset: u64,
+    interval: u64,
+    openings: Vec<Opening>,
+    set: Vec<(u64, i64)>,
+) -> Vec<u64> {
+    ends_of_polls_by(&MeterHandle::default(), offset, interval, openings, set).await
+}
+
+/// The same for polls that this handle requests.
+async fn ends_of_polls_by(
+    handle: &MeterHandle,
+    offset: u64,
+    interval: u64,
+    openings: Vec<Opening>,
+    set: Vec<(u64, i64)>,
+) -> Vec<u64> {
+    let count = openings.len();
+    let midnight: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+    let start = Instant::now();
+    let clock = move || {
+        let elapsed = start.elapsed();
+        let is_set = |(at, _): &&(u64, i64)| elapsed >= Duration::from_secs(*at);
+        let by: i64 = set.iter().filter(is_set).map(|(_, by)| by).sum();
+        let time = midnight + elapsed + Duration::from_secs(offset);
+        (time + jiff::SignedDuration::from_secs(by)).to_zoned_datetime(jiff::tz::TimeZone::UTC)
+    };
+    let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", openings) };
+    let (sender, mut results) = mpsc::channel(1);
+    let schedule = Schedule::new(clock, Duration::ZERO);
+    let task = tokio::spawn(run(plan, schedule, sender, handle.clone(), CancellationToken::new()));
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        results.recv().await.unwrap();
+        ends.push(start.elapsed().as_secs());
+    }
+    task.abort();
+    ends
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_poll_is_made_at_once_and_the_others_on_the_schedule() {
+    // At 00:02:03, every five minutes.
+    assert_eq!(ends_of_polls(123, 300, meters(4), vec![]).await, [0, 177, 477, 777]);
+    // For a day, every hour, from 00:59:59: no drift.
+    let ends = ends_of_polls(3599, 3600, meters(25), vec![]).await;
+    assert_eq!(ends, (0..25).map(|n: u64| (n * 3600).saturating_sub(3599)).collect::<Vec<_>>());
+}
+
+/// A computer without a clock of its own gets the time some seconds after its start. A wrong clock
+/// is set back.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_moves_the_schedule() {
+    // From 00:00:10 to 00:58:10 after half a minute: the full hour is 110 s later.
+    let forward = vec![(30, 58 * 60)];
+    assert_eq!(ends_of_polls(10, 3600, meters(3), forward).await, [0, 110, 3710]);
+    // From 00:50 to the day before, 23:20.
+    let back = vec![(30, -90 * 60)];
+    assert_eq!(ends_of_polls(3000, 3600, meters(3), back).await, [0, 2400, 6000]);
+    // By a second back and forth, as clocks are: no poll twice, none left out.
+    let jitter = (1..200).map(|n| (n * 7, if n % 2 == 0 { 1 } else { -1 })).collect();
+    let ends = ends_of_polls(0, 60, meters(20), jitter).await;
+    for (number, end) in ends.iter().enumerate() {
+        assert!(end.abs_diff(u64::try_from(number).unwrap() * 60) <= 1, "{ends:?}");
+    }
+}
+
+/// Somebody presses a button of the page again and again.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_is_noticed_whatever_is_asked_for_meanwhile() {
+    let handle = MeterHandle::default();
+    let presses = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            let _ = handle.send(Job::placement(|_| {}));
+            handle.cancel();
+        }
+    };
+    let ends = ends_of_polls_by(&handle, 10, 3600, meters(3), vec![(30, 58 * 60)]);
+    tokio::select! {
+        () = presses => {}
+        ends = ends => assert_eq!(ends, [0, 110, 3710]),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_polls_without_end_gets_them_every_ten_seconds() {
+    let handle = MeterHandle::default();
+    let pulls = async {
+        loop {
+            handle.request_poll();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = pulls => {}
+        ends = ends_of_polls_by(&handle, 0, 300, meters(60), vec![]) => {
+            let apart = ends.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(apart.into_iter().all(|apart| apart == 10), "{ends:?}");
+        }
+    }
+}
+
+/// Three tries of a meter that answers too late take longer than the interval.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_falls_into_a_longer_one_is_skipped() {
+    let openings = vec![Opening::Silent, meter(), meter(), meter()];
+    let ends = ends_of_polls(1, 3, openings, vec![]).await;
+    assert!(ends[0] > 3, "{ends:?}");
+    let next = |end: u64| (end + 1) / 3 * 3 + 2;
+    // The first of them waits until the line is quiet.
+    assert!(ends[1] - next(ends[0]) <= 1, "{ends:?}");
+    assert_eq!(ends[2..], [next(ends[0]) + 3, next(ends[0]) + 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_on_request_is_made_at_once_but_not_too_often() {
+    let openings = (0..9).map(|_| meter()).collect();
+    let (sender, mut results) = mpsc::channel(1);
+    let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
+    let started = Instant::now();
+    let task = tokio::spawn(run(
+        plan("energy", openings),
+        midnight(),
+        sender,
+        handle.clone(),
+        stop.clone(),
+    ));
+    let mut at = async || {
+        results.recv().await.unwrap();
+        started.elapsed().as_secs()
+    };
+    assert_eq!(at().await, 0);
+    // Too soon, and asked three times: once, ten seconds after the poll before.
+    (0..3).for_each(|_| handle.request_poll());
+    assert_eq!(at().await, 10);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    handle.request_poll();
+    assert_eq!(at().await, 110);
+    // The schedule goes on.
+    assert_eq!(at().await, 300);
+    assert_eq!(at().await, 600);
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[test]
+fn first_polls_are_spread() {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    assert_eq!(spread(0, 1, minutes(5)), Duration::ZERO);
+    assert_eq!(spread(2, 3, minutes(5)), Duration::from_millis(200));
+    assert_eq!(spread(499, 500, minutes(1)), Duration::from_millis(49_900));
+    // Within the interval, whatever it is.
+    assert_eq!(spread(999, 1000, minutes(1)), Duration::from_millis(59_940));
+    assert_eq!(spread(9, 10, Duration::from_millis(100)), Duration::from_millis(90));
+}
