@@ -1,6 +1,6 @@
-//! The program as an add-on of Home Assistant. Who is not there any more can tell nobody what is
-//! wrong, and nobody starts it again: so it stays, whatever is wrong, says what and what to do, and
-//! goes on by itself when that is mended.
+//! The program as an add-on of Home Assistant. A process that has exited cannot explain what is wrong,
+//! and nothing restarts it. So it stays up, reports what is wrong and what to do, and continues by
+//! itself when that is fixed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app::{self, Around};
+use crate::app::{self, Services};
 use crate::config::addon_options::{self as options, Options, OptionsError};
 use crate::config::warning_words;
 use crate::recovery::{self, LOOK_AT_OPTIONS, Why};
@@ -26,7 +26,7 @@ use logging::{self, LocalTime};
 use meter::RunsAs;
 use meter::poll::Explanation;
 
-/// Until everything is tried anew where a part has ended that must not.
+/// How long to wait before everything is started anew, where a task ended that must not.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// What the program needs to know to be an add-on.
@@ -36,18 +36,18 @@ pub struct AddOn {
     pub options: PathBuf,
     /// Where the page is.
     pub listen: SocketAddr,
-    /// Who says which broker there is; nobody outside of Home Assistant.
+    /// Who is asked for the broker; `None` outside of Home Assistant.
     pub supervisor: Option<Supervisor>,
     /// The log, whose level is an option.
     pub log: logging::Handle,
-    /// Where it is told how it goes.
+    /// Where the state of everything is shown.
     pub board: Board,
-    /// Who keeps readings.
+    /// Where readings are kept.
     pub history: Arc<History>,
 }
 
-/// Reads and publishes as the options say, as soon and as long as that can be done, until `stop` is
-/// cancelled. `first` is what the options were when the program started.
+/// Reads and publishes by the options, whenever that is possible, until `stop` is cancelled. `first` is
+/// the result of reading the options when the program started.
 pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: CancellationToken) {
     let board = addon.board.clone();
     let mut around = JoinSet::new();
@@ -67,7 +67,7 @@ pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: Cance
     }
     let (_address, address) = watch::channel(Some(addon.listen));
     around.spawn(web::run(address, site, stop.clone()));
-    // Whatever the options are: it does what it can.
+    // Even with invalid options: it is doing all it can.
     systemd::ready();
     let settled = stop.run_until_cancelled(settle(&addon.options, first, &board)).await;
     let Some(options) = settled else {
@@ -78,7 +78,7 @@ pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: Cance
         error!("{error:#}.");
     }
     info!("The options are those of {}.", addon.options.display());
-    recovery::note::<OptionsError>(&options.warnings);
+    recovery::log_warnings::<OptionsError>(&options.warnings);
     board.set_up(|setup| {
         setup.warnings = warning_words(&options.warnings, RunsAs::AddOn);
         setup.settings = options.lines().map(SettingLine::from).collect();
@@ -120,11 +120,11 @@ async fn read(
                 supervisor::run(supervisor, &options, sender, &board, stop).await;
             });
         }
-        None => nobody(board),
+        None => report_no_supervisor(board),
     }
     let brokers = (!options.own_broker).then_some(brokers);
     let history = Some(Arc::clone(&addon.history));
-    let around = Around {
+    let services = Services {
         brokers,
         board: board.clone(),
         runs_as: RunsAs::AddOn,
@@ -133,11 +133,11 @@ async fn read(
     };
     // Home Assistant starts the add-on anew where its options have changed.
     let (_, changes) = mpsc::channel(1);
-    app::run_changing(config, around, changes, stop.clone()).await
+    app::run_changing(config, services, changes, stop.clone()).await
 }
 
-/// There is nobody who could be asked for the broker.
-fn nobody(board: &Board) {
+/// Reports that no broker is configured and there is no Supervisor to ask for one.
+fn report_no_supervisor(board: &Board) {
     let words = "There is no MQTT broker, and nobody to ask for one: this is not an add-on of Home \
                  Assistant, or one without a token";
     let hint = "Name a broker as `host` of `mqtt` in the options.";

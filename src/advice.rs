@@ -1,5 +1,5 @@
-//! What went wrong, and what to do about it, as data: it names settings, and becomes sentences once it
-//! is known who made them.
+//! What went wrong and what to do about it, as data. It refers to settings, and becomes sentences for
+//! whoever made them: by a file, on the add-on's form, or not at all.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,17 @@ use meter::RunsAs;
 /// Who made the settings that advice may speak of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MadeBy {
-    /// Who wrote a file or set variables.
+    /// A user who wrote a file or set variables.
     #[default]
     File,
-    /// Who filled in the add-on's form.
+    /// A user who filled in the add-on's form.
     Form,
-    /// Home Assistant. Nobody can change them here, and half of what is to be done would be nonsense.
+    /// Home Assistant. Nobody can change them here, so advice about them is left out.
     HomeAssistant,
 }
 
 impl MadeBy {
-    /// Who made those of the broker, which may be `supplied` by somebody else than the user.
+    /// Who made those of the broker, which Home Assistant may have `supplied`.
     #[must_use]
     pub fn of_broker(runs_as: RunsAs, supplied: bool) -> Self {
         match runs_as {
@@ -29,7 +29,7 @@ impl MadeBy {
         }
     }
 
-    /// Whose names settings have.
+    /// Whose names the settings have.
     #[must_use]
     pub fn runs_as(self) -> RunsAs {
         match self {
@@ -46,7 +46,7 @@ pub struct Advice {
     steps: Vec<Sentence>,
 }
 
-/// One sentence of what to do, or of what may be behind it.
+/// One sentence about what to do, or about the likely cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence(Vec<Part>);
 
@@ -122,7 +122,7 @@ impl Advice {
         self
     }
 
-    /// All of it that is of use to who made the settings: nobody is told of a setting that the form
+    /// The sentences that are of use to whoever made the settings. None names a setting that the form
     /// does not have.
     #[must_use]
     pub fn words(&self, made_by: MadeBy) -> String {
@@ -141,7 +141,7 @@ impl Advice {
         std::iter::once(what.to_string()).chain(steps).collect::<Vec<_>>().join(" ")
     }
 
-    /// The sentences that speak of no other settings than these.
+    /// The sentences that name no other settings than these.
     fn steps(&self, runs_as: RunsAs, of: impl Fn(&Key) -> bool) -> Vec<String> {
         let kept = self.steps.iter().filter(|step| step.settings().all(&of));
         kept.map(|step| step.words(runs_as)).collect()

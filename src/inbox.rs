@@ -1,5 +1,10 @@
-//! What the broker says to the program: that Home Assistant has started, commands, and what is
-//! retained of earlier runs.
+//! Handles what the broker sends to the program: births of Home Assistant, commands, and what earlier
+//! runs have left retained.
+//!
+//! Commands ask a meter's [`MeterHandle`] for a poll. What is retained is looked at in the first
+//! seconds only. It is subscribed to before anything is published, so it is seen before it is
+//! replaced. What is ours and impossible with this configuration is emptied; a program that uses the
+//! same ids is reported.
 
 use std::collections::BTreeSet;
 
@@ -9,19 +14,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::config::{Meter, Publishing};
-use crate::discovery::{self, Claims, Verdict};
+use crate::discovery::{self, Claims, Ownership};
 use crate::mqtt::{Answer, BIRTHS_ANSWERED, Publisher, Received, Subscriptions};
 use crate::topic::{MeterTopics, READ, Topics};
-use meter::poll::{self, MeterHandle};
+use meter::RunsAs;
+use meter::duration;
+use meter::poll::MeterHandle;
 
-/// What Home Assistant says when it has started.
+/// The payload of Home Assistant's birth message.
 const BIRTH: &[u8] = b"online";
 
-/// So many births that come faster than they can be answered are a flood.
+/// So many births that come faster than they are answered are a flood.
 const FLOOD: u32 = 5;
 
-/// So many unknown commands are told; who sends more does so by mistake.
-const MOST_TOLD: usize = 20;
+/// At most so many commands and announcements of others are reported, each: more of them are a mistake.
+const MOST_REPORTED: usize = 20;
 
 /// All topics on which states of these meters are published.
 #[must_use]
@@ -34,19 +41,21 @@ pub fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
 pub struct Inbox {
     status_topic: String,
     births: Births,
-    /// The commands that each topic has, and which meters they mean.
+    /// Topics of commands, and the meters that each concerns.
     commands: Vec<(MeterTopics, Vec<MeterHandle>)>,
-    /// Unknown commands that were told.
-    told: BTreeSet<String>,
-    /// What may be announced, to know by it what is not wanted any more.
+    /// Topics of ignored messages that were reported.
+    ignored: BTreeSet<String>,
     claims: Claims,
+    /// Every topic at which we may announce something.
     possible: BTreeSet<String>,
-    /// What was told of others' announcements.
-    advised: BTreeSet<String>,
+    /// Announcements of others that were reported.
+    owners: BTreeSet<Ownership>,
+    /// Who reads what is reported of them.
+    runs_as: RunsAs,
     discovery_prefix: String,
-    /// Topics of ours on which nothing shall be retained, and by what they are subscribed to.
-    fleeting: BTreeSet<String>,
-    fleeting_filters: Vec<String>,
+    /// Topics of ours on which nothing shall be retained, and the filters for them.
+    unretained: BTreeSet<String>,
+    unretained_filters: Vec<String>,
 }
 
 impl Inbox {
@@ -57,12 +66,13 @@ impl Inbox {
         handles: &[MeterHandle],
         publishing: &Publishing,
         topics: &Topics,
+        runs_as: RunsAs,
     ) -> Self {
         let named = meters.iter().zip(handles).filter_map(|(meter, handle)| {
             let name = meter.name.as_ref()?;
             Some((topics.meter(Some(name)), vec![handle.clone()]))
         });
-        let (fleeting, fleeting_filters) = if publishing.retain {
+        let (unretained, unretained_filters) = if publishing.retain {
             Default::default()
         } else {
             let has_names = meters.iter().any(|meter| meter.name.is_some());
@@ -74,13 +84,14 @@ impl Inbox {
             status_topic: publishing.status_topic.clone(),
             births: Births { first: Instant::now(), count: 0 },
             commands: [all].into_iter().chain(named).collect(),
-            told: BTreeSet::new(),
+            ignored: BTreeSet::new(),
             claims: Claims::new(meters, publishing, topics),
             possible: discovery::all_possible(meters, publishing),
-            advised: BTreeSet::new(),
+            owners: BTreeSet::new(),
+            runs_as,
             discovery_prefix: publishing.discovery_prefix.clone(),
-            fleeting,
-            fleeting_filters,
+            unretained,
+            unretained_filters,
         }
     }
 
@@ -90,7 +101,7 @@ impl Inbox {
         let commands = self.commands.iter().map(|(topics, _)| topics.commands());
         let always = [self.status_topic.clone()].into_iter().chain(commands).collect();
         let mut at_first = discovery::filters(&self.discovery_prefix);
-        at_first.extend(self.fleeting_filters.iter().cloned());
+        at_first.extend(self.unretained_filters.iter().cloned());
         Subscriptions { always, at_first }
     }
 
@@ -107,9 +118,9 @@ impl Inbox {
                 biased;
                 () = stop.cancelled() => return,
                 Some(change) = changes.recv() => {
-                    // What was told stays told.
-                    let Self { births, told, advised, .. } = self;
-                    self = Self { births, told, advised, ..change };
+                    // What was reported is not reported again.
+                    let Self { births, ignored, owners, .. } = self;
+                    self = Self { births, ignored, owners, ..change };
                     continue;
                 }
                 message = received.recv() => message,
@@ -126,17 +137,17 @@ impl Inbox {
     fn handle(&mut self, message: &Received, publisher: &Publisher) {
         let Received { topic, payload, retained } = message;
         if *topic == self.status_topic {
-            // One that is retained says nothing of now, and everything was just sent in any case.
+            // A retained one is old, and everything was just sent in any case.
             if payload == BIRTH && !retained {
-                self.births.tell(publisher.repeat(), topic);
+                self.births.report(publisher.repeat(), topic);
             }
             return;
         }
         if *retained && topic.starts_with(&self.discovery_prefix) {
             return self.survey(topic, payload, publisher);
         }
-        // Of a time when `retain` was on: Home Assistant would take it for a value of now.
-        if *retained && self.fleeting.contains(topic) {
+        // From a time when `retain` was on: Home Assistant would show it as a present value.
+        if *retained && self.unretained.contains(topic) {
             debug!("`{topic}` has an old value, which is taken away.");
             publisher.clear(topic.clone());
             return;
@@ -146,8 +157,8 @@ impl Inbox {
             .iter()
             .find_map(|(topics, handles)| topics.command(topic).map(|command| (command, handles)));
         match command {
-            // It would be obeyed after every connect.
-            Some((READ, _)) if *retained => self.tell_once(
+            // It would be executed after every connect.
+            Some((READ, _)) if *retained => self.report_once(
                 topic,
                 "it is retained, and a command counts only once. Send it without that flag",
             ),
@@ -155,36 +166,38 @@ impl Inbox {
                 debug!("Asked to read now.");
                 handles.iter().for_each(MeterHandle::request_poll);
             }
-            Some(_) => self.tell_once(topic, "there is no such command; `read` is one"),
+            Some(_) => self.report_once(topic, "there is no such command; `read` is one"),
             None => {}
         }
     }
 
-    /// Looks at what is retained for Home Assistant: ours that is not wanted any more is taken away,
-    /// and who else uses our ids is told.
+    /// Looks at a retained announcement: removes our own if it is no longer possible, and reports
+    /// another program that uses our ids.
     fn survey(&mut self, topic: &str, payload: &[u8], publisher: &Publisher) {
-        match discovery::judge(topic, payload, &self.claims) {
-            Verdict::Ours if !self.possible.contains(topic) => {
+        match discovery::classify(topic, payload, &self.claims) {
+            Ownership::Ours if !self.possible.contains(topic) => {
                 info!("`{topic}` is announced no more, and taken away from Home Assistant.");
                 publisher.clear(topic.to_owned());
             }
-            verdict => {
-                let advice = verdict.advice().filter(|advice| self.advised.insert(advice.clone()));
-                if let Some(advice) = advice.filter(|_| self.advised.len() <= MOST_TOLD) {
+            ownership => {
+                if let Some(advice) = ownership.advice(self.runs_as)
+                    && self.owners.insert(ownership)
+                    && self.owners.len() <= MOST_REPORTED
+                {
                     warn!("{advice}");
                 }
             }
         }
     }
 
-    fn tell_once(&mut self, topic: &str, why: &str) {
-        if self.told.len() < MOST_TOLD && self.told.insert(topic.to_owned()) {
+    fn report_once(&mut self, topic: &str, why: &str) {
+        if self.ignored.len() < MOST_REPORTED && self.ignored.insert(topic.to_owned()) {
             warn!("A message on `{topic}` is ignored: {why}. This is said only once.");
         }
     }
 }
 
-/// Births of Home Assistant that came faster than they can be answered.
+/// Births of Home Assistant that came faster than they are answered.
 #[derive(Debug)]
 struct Births {
     first: Instant,
@@ -192,7 +205,7 @@ struct Births {
 }
 
 impl Births {
-    fn tell(&mut self, answer: Answer, topic: &str) {
+    fn report(&mut self, answer: Answer, topic: &str) {
         if answer == Answer::Soon {
             *self = Self { first: Instant::now(), count: 0 };
         }
@@ -204,12 +217,12 @@ impl Births {
                  Everything is sent again every {} at most; new values are sent as usual. Check which \
                  automation or program publishes that message, and whether Home Assistant keeps losing \
                  its connection to the broker. This is said only once.",
-                poll::words(self.first.elapsed()),
-                poll::words(BIRTHS_ANSWERED),
+                duration::words(self.first.elapsed()),
+                duration::words(BIRTHS_ANSWERED),
             ),
             Answer::Later(wait) if self.count < FLOOD => info!(
                 "Home Assistant has started again; everything is sent again in {}.",
-                poll::words(wait)
+                duration::words(wait)
             ),
             Answer::Later(_) | Answer::WithAnother => {
                 debug!("Home Assistant has started once more.");
@@ -237,7 +250,16 @@ mod tests {
         let Config { publishing, meters, .. } = loaded.config;
         let handle = MeterHandle::default();
         let topics = Topics::new(&publishing.topic);
-        (Inbox::new(&meters, std::slice::from_ref(&handle), &publishing, &topics), handle)
+        (
+            Inbox::new(
+                &meters,
+                std::slice::from_ref(&handle),
+                &publishing,
+                &topics,
+                RunsAs::Program,
+            ),
+            handle,
+        )
     }
 
     fn message(topic: &str, payload: &str, retained: bool) -> Received {
@@ -279,14 +301,14 @@ mod tests {
             inbox.handle(&message(&format!("heat/command/{number}"), "", false), &publisher);
             inbox.handle(&message("heat/command/fly", "", false), &publisher);
         }
-        assert_eq!(inbox.told.len(), MOST_TOLD);
+        assert_eq!(inbox.ignored.len(), MOST_REPORTED);
     }
 
     /// What is logged of births that come so often for so long, and in which second.
     async fn births(every: Duration, lasts: Duration) -> Vec<String> {
         let (log, _logging) = capture::lines();
         let (mut inbox, _) = inbox();
-        let (publisher, sending) = mqtt::lonely_publisher();
+        let (publisher, sending) = mqtt::sending_publisher();
         let sending = tokio::spawn(sending);
         tokio::task::yield_now().await;
         let (begun, mut lines) = (Instant::now(), Vec::new());

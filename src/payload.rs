@@ -28,14 +28,14 @@ pub struct Message {
     pub topic: String,
     /// What.
     pub payload: String,
-    /// How surely.
+    /// With which quality of service.
     pub qos: Qos,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
 }
 
 impl Message {
-    /// Whether the program is connected, for all who subscribe now or later.
+    /// Whether the program is connected; retained for later subscribers.
     #[must_use]
     pub fn status(topics: &Topics, payload: &str) -> Self {
         Self {
@@ -66,8 +66,8 @@ impl Valued {
     }
 }
 
-/// The values of one poll, in the order of the meter's parameters. What was not read, or cannot be
-/// converted exactly, is not in the list.
+/// The values of one poll, in the order of the meter's parameters. Values that were not read, or cannot
+/// be converted exactly, are left out.
 #[must_use]
 pub fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
     let mut values = Vec::new();
@@ -158,20 +158,20 @@ pub fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
 
 /// How reading a meter has gone since the program started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct ReadingStatus {
     /// Polls that failed, in whole or in part.
     pub failed: u64,
     /// When the meter was read last, and how long that took.
     pub last: Option<(String, Duration)>,
     /// Whether the meter answered the last poll.
     pub answers: bool,
-    /// What the meter said last of its faults.
+    /// The fault that the meter reported last.
     pub condition: Option<Condition>,
 }
 
-impl Health {
-    /// Takes a poll into account that ended at `time`.
-    pub fn note(&mut self, result: &PollResult, time: &str) {
+impl ReadingStatus {
+    /// Adds a poll that ended at `time`.
+    pub fn record(&mut self, result: &PollResult, time: &str) {
         self.answers = result.trouble.is_none() || !result.readings.is_empty();
         self.failed = self.failed.saturating_add(u64::from(result.trouble.is_some()));
         if !result.readings.is_empty() {
@@ -182,7 +182,7 @@ impl Health {
         }
     }
 
-    /// What is published of it.
+    /// The messages with this status.
     #[must_use]
     pub fn messages(&self, publishing: &Publishing, topics: &MeterTopics) -> Vec<Message> {
         let on = |on| if on { ON } else { OFF }.to_owned();
@@ -195,7 +195,7 @@ impl Health {
             facts.push((Diagnostic::LastRead, time.clone()));
             facts.push((Diagnostic::ReadDuration, seconds));
         }
-        // What a silent meter said of its faults may not be so any more.
+        // A silent meter may no longer have the fault that it reported.
         if let Some(condition) = self.condition.as_ref().filter(|_| self.answers) {
             facts.push((Diagnostic::Info, condition_words(condition)));
             facts.push((Diagnostic::Problem, on(condition.code != 0)));
@@ -209,10 +209,10 @@ impl Health {
 const ON: &str = "ON";
 const OFF: &str = "OFF";
 
-/// Home Assistant takes no longer state.
+/// In characters; Home Assistant rejects a longer state.
 const LONGEST_STATE: usize = 255;
 
-/// What an info code says, in no more words than Home Assistant takes.
+/// What an info code means, cut to the length that Home Assistant accepts.
 pub(crate) fn condition_words(condition: &Condition) -> String {
     let words = match &condition.meanings {
         _ if condition.code == 0 => "No fault".to_owned(),
@@ -226,7 +226,7 @@ pub(crate) fn condition_words(condition: &Condition) -> String {
     cut.chain(['…']).collect()
 }
 
-/// What is published of the program: its version, and since when it runs.
+/// The messages about the program: its version, and when it started.
 #[must_use]
 pub fn about(started: &str, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
     let facts = [
@@ -326,7 +326,7 @@ mod tests {
     fn how_reading_goes_is_published() {
         let (_, publishing) = configured();
         let topics = Topics::new("kamstrup").meter(None);
-        let mut health = Health::default();
+        let mut status = ReadingStatus::default();
         let mut told = Vec::new();
         let fine = result(vec![reading(99, Unit::NUMBER, 0, 0)]);
         for (name, poll, time) in [
@@ -335,8 +335,8 @@ mod tests {
             ("the fault is gone", fine, "t3"),
             ("silent again", result(Vec::new()), "t4"),
         ] {
-            health.note(&poll, time);
-            told.push(format!("{name}:\n{}", shown(&health.messages(&publishing, &topics))));
+            status.record(&poll, time);
+            told.push(format!("{name}:\n{}", shown(&status.messages(&publishing, &topics))));
         }
         insta::assert_snapshot!(told.join("\n\n"));
     }

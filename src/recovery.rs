@@ -1,5 +1,5 @@
-//! What a program that stays does about a configuration that cannot be used: it says so, in the log
-//! and on the page, and looks again until that is mended.
+//! What a program that stays does about a configuration that cannot be used: it reports it, in the log
+//! and on the page, and reads it again until it is fixed.
 
 use std::time::Duration;
 
@@ -8,41 +8,46 @@ use tracing::{error, warn};
 
 use crate::config::addon_options::OptionsError;
 use crate::config::{ConfigError, Warning, warning_words};
-use crate::status::{Board, Problem};
+use crate::status::{Board, ReportedProblem};
 use crate::words::{capital, sentence};
 use meter::RunsAs;
+use meter::news::News;
 
-/// From one look at broken options to the next. Home Assistant writes them when the add-on starts, so
-/// that they are mended without a start is rare.
+/// Between two looks at invalid options. Home Assistant writes them when the add-on starts, so they
+/// rarely change without a start.
 pub const LOOK_AT_OPTIONS: Duration = Duration::from_secs(60);
 
-/// From one look at a broken file to the next: somebody is editing it.
+/// Between two looks at an invalid file: somebody is editing it.
 pub const LOOK_AT_FILE: Duration = Duration::from_secs(10);
 
-/// So often what is broken is told.
-const TELL: Duration = Duration::from_secs(60 * 60);
+/// How often the same error is reported.
+const REPORT: Duration = Duration::from_secs(60 * 60);
 
 /// Why a configuration cannot be used.
-pub trait Refusal: PartialEq {
+pub trait InvalidConfiguration: Clone + PartialEq {
     /// What to call the configuration in a warning.
     const WHAT: &str;
 
-    /// Who is to mend it.
+    /// Who is to fix it.
     const RUNS_AS: RunsAs;
 
     /// What is wrong and what to do about it.
-    fn problem(&self) -> Problem;
+    fn problem(&self) -> ReportedProblem;
 
-    /// What is odd besides: a misspelled key explains a missing one.
+    /// What else is odd: a misspelled key explains a missing one.
     fn warnings(&self) -> &[Warning];
 }
 
-impl Refusal for OptionsError {
+impl InvalidConfiguration for OptionsError {
     const WHAT: &str = "options";
     const RUNS_AS: RunsAs = RunsAs::AddOn;
 
-    fn problem(&self) -> Problem {
-        Problem { words: self.to_string(), details: self.problems(), hint: self.hint().to_owned() }
+    fn problem(&self) -> ReportedProblem {
+        ReportedProblem {
+            words: self.to_string(),
+            details: self.problems(),
+            hint: self.hint().to_owned(),
+        }
     }
 
     fn warnings(&self) -> &[Warning] {
@@ -50,11 +55,11 @@ impl Refusal for OptionsError {
     }
 }
 
-impl Refusal for ConfigError {
+impl InvalidConfiguration for ConfigError {
     const WHAT: &str = "configuration";
     const RUNS_AS: RunsAs = RunsAs::Program;
 
-    fn problem(&self) -> Problem {
+    fn problem(&self) -> ReportedProblem {
         let hint = format!(
             "{}. The configuration is read again every {} seconds: once its file is mended, reading \
              begins. If a variable is to blame, start anew.",
@@ -63,7 +68,7 @@ impl Refusal for ConfigError {
         );
         let words =
             format!("Nothing is read until the configuration is mended: {}", self.summary());
-        Problem { words, details: self.problems(), hint }
+        ReportedProblem { words, details: self.problems(), hint }
     }
 
     fn warnings(&self) -> &[Warning] {
@@ -71,7 +76,7 @@ impl Refusal for ConfigError {
     }
 }
 
-/// Why a configuration is looked at again.
+/// Why a configuration is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// It is time.
@@ -80,47 +85,51 @@ pub enum Why {
     Asked,
 }
 
-/// Says what is wrong and looks again, until there is a configuration.
-pub async fn settle<T, E: Refusal>(
+/// Reports what is wrong and reads the configuration again, until it can be used.
+pub async fn settle<T, E: InvalidConfiguration>(
     first: Result<T, E>,
     mut look: impl AsyncFnMut() -> (Why, Result<T, E>),
     board: &Board,
 ) -> T {
-    let (mut why, mut result) = (Why::Time, first);
-    let mut told: Option<(E, Instant)> = None;
+    let mut why = Why::Time;
+    let mut result = first;
+    let mut news = News::default();
+    let mut reported_at = Instant::now();
     loop {
         let error = match result {
-            Ok(mended) => {
+            Ok(fixed) => {
                 board.set_up(|setup| setup.problem = None);
-                return mended;
+                return fixed;
             }
             Err(error) => error,
         };
-        let is_old = |(known, at): &(E, Instant)| *known == error && at.elapsed() < TELL;
-        if why == Why::Asked || !told.as_ref().is_some_and(is_old) {
-            tell(&error, board);
-            told = Some((error, Instant::now()));
+        if why == Why::Asked || reported_at.elapsed() >= REPORT {
+            news.forget();
+        }
+        if news.is_new(error.clone()) {
+            report(&error, board);
+            reported_at = Instant::now();
         }
         (why, result) = look().await;
     }
 }
 
-fn tell<E: Refusal>(refusal: &E, board: &Board) {
-    let problem = refusal.problem();
+fn report<E: InvalidConfiguration>(invalid: &E, board: &Board) {
+    let problem = invalid.problem();
     error!("{}", sentence(&problem.words));
     for detail in &problem.details {
         error!("{}", sentence(detail));
     }
-    note::<E>(refusal.warnings());
+    log_warnings::<E>(invalid.warnings());
     error!("{}", problem.hint);
     board.set_up(|setup| {
-        setup.warnings = warning_words(refusal.warnings(), E::RUNS_AS);
+        setup.warnings = warning_words(invalid.warnings(), E::RUNS_AS);
         setup.problem = Some(problem);
     });
 }
 
-/// Says what is odd in a configuration.
-pub fn note<E: Refusal>(warnings: &[Warning]) {
+/// Logs what is odd in a configuration.
+pub fn log_warnings<E: InvalidConfiguration>(warnings: &[Warning]) {
     for warning in warning_words(warnings, E::RUNS_AS) {
         warn!("In the {}: {}", E::WHAT, sentence(&warning));
     }

@@ -3,13 +3,13 @@
 //! Libraries panic where one of these runs out, and a panic ends the program: tokio when a job finds
 //! no blocking thread and none can be started, and when the pipe that signals come through cannot be
 //! opened. Rust aborts when memory runs out. So all three are tried at the start, where a shortage is
-//! an error with an exit code, and the threads that are needed later are started then and stay.
+//! an error with an exit code. Threads that are needed later are started then and stay.
 //!
 //! # Blocking threads
 //!
 //! The runtime has [`THREADS`] of them. None of its jobs ever starts another, so none can fail to.
 //! Jobs may hang: a name server that is silent holds a thread for half a minute, a broken disk for
-//! ever. So each kind has threads of its own, and what is too much of a kind waits for its own kind:
+//! ever. So each kind has threads of its own, and jobs of a kind wait for their own kind only:
 //!
 //! | jobs | threads | bounded by |
 //! |---|---|---|
@@ -59,27 +59,27 @@ const PAIRS: usize = 8;
 /// How long the threads may take to begin. They take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the machine does not give.
+/// What the machine lacks.
 #[derive(Debug, Error)]
 pub enum Shortage {
-    /// Memory.
+    /// It has too little memory.
     #[error(
         "cannot get {} MiB of memory. Raise the limit on memory (`ulimit -v`, or `LimitAS=` in the \
          unit)",
         MEMORY / 1024 / 1024
     )]
     Memory,
-    /// Files.
+    /// No more files can be opened.
     #[error(
         "cannot open {} more files: {_0}. Raise the limit on open files (`ulimit -n`, or \
          `LimitNOFILE=` in the unit)",
         PAIRS * 2
     )]
     Files(io::Error),
-    /// The runtime's own files.
+    /// The runtime cannot open its own files.
     #[error("cannot start the runtime: {_0}")]
     Runtime(io::Error),
-    /// Threads.
+    /// A thread cannot be started.
     #[error("cannot start a thread: {_0}. {RAISE_THREADS}")]
     Threads(String),
 }
@@ -88,8 +88,8 @@ const RAISE_THREADS: &str =
     "Raise the limit on processes (`ulimit -u`, or `TasksMax=` in the unit) or on memory";
 
 /// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again without
-/// what glibc reserves: 64 MiB for nearly each thread. These use the limit up, and a thread that comes
-/// too late finds no room for a single byte. Nothing but a variable at the start changes that.
+/// those that glibc reserves: 64 MiB for nearly each thread. They exhaust the limit, and then a later
+/// thread cannot allocate a single byte. Only a variable at the start changes that.
 pub fn spare_addresses() {
     const VARIABLE: &str = "MALLOC_ARENA_MAX";
 
@@ -102,15 +102,14 @@ pub fn spare_addresses() {
         let mut arguments = std::env::args_os();
         let name = arguments.next().unwrap_or_default();
         let mut again = Command::new("/proc/self/exe");
-        // It returns only where it fails, and then the program goes on as it is.
+        // It returns only if it fails; then the program continues as it is.
         let _ = again.arg0(name).args(arguments).env(VARIABLE, "1").exec();
     }
 }
 
-/// Tries whether there is what the program needs, before a library does.
+/// Checks that the machine has what the program needs, before a library does.
 pub fn check() -> Result<(), Shortage> {
-    // Nothing is written to it, so it takes no memory. Unless somebody looks at it, the compiler leaves
-    // it out.
+    // Nothing is written to it, so it occupies no memory. Without `black_box` the compiler removes it.
     let mut memory = Vec::<u8>::new();
     memory.try_reserve_exact(MEMORY).map_err(|_| Shortage::Memory)?;
     drop(black_box(memory));
@@ -127,11 +126,11 @@ pub enum Threads {
     None,
 }
 
-/// A runtime of one thread, and of blocking threads that are all there.
+/// A runtime with one thread, and with all its blocking threads started.
 ///
-/// Fewer than that are a warning: what blocks may have to wait then. None at all is an error.
+/// If fewer can be started, that is a warning: blocking jobs may have to wait. None at all is an error.
 pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
-    // One thread does: all there is to do is to wait for the line.
+    // One thread is enough: nearly all there is to do is to wait for the line.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .thread_name("blocking")
@@ -144,8 +143,8 @@ pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     if threads == Threads::None {
         return Ok(runtime);
     }
-    // The first job panics where there is no thread for it. Only writing to a standard stream, here
-    // of nothing, has an error for that. With one thread, a job that gets none of its own waits.
+    // The first job panics if no thread can be started for it. Only writing to a standard stream, here
+    // of nothing, reports an error instead. Once there is one thread, further jobs wait for it.
     let first = runtime.block_on(async { tokio::io::stderr().write(&[]).await });
     first.map_err(|_| Shortage::Threads("the system refuses it".to_owned()))?;
     let started = start_all(&runtime);
@@ -158,8 +157,8 @@ pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     Ok(runtime)
 }
 
-/// Starts all blocking threads; gives how many there are. A thread is only started where all others
-/// are busy, so each is held until all are there.
+/// Starts all blocking threads; returns how many there are. tokio starts a thread only if all others
+/// are busy, so each is held until all have started.
 fn start_all(runtime: &Runtime) -> usize {
     let gate = Arc::new(Gate::default());
     for _ in 0..THREADS {
@@ -190,13 +189,13 @@ impl Gate {
     /// Waits until it is open.
     fn pass(&self) {
         let mut state = self.lock();
-        state.arrived = state.arrived.saturating_add(1);
+        state.arrived += 1;
         self.changed.notify_all();
         let opened = self.changed.wait_while(state, |state| !state.is_open);
         drop(opened);
     }
 
-    /// Opens it when so many have arrived, or no more come. Gives how many did.
+    /// Opens it when so many have arrived, or after [`PATIENCE`]. Returns how many did.
     fn open(&self, most: usize) -> usize {
         let missing = |state: &mut State| state.arrived < most;
         let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, missing);

@@ -1,8 +1,7 @@
-//! What the program knows of itself just now, for those who look: the page, and who asks for the
-//! broker.
+//! The present state of meters, broker and settings, for the page and for the Supervisor's client.
 //!
-//! Whoever knows something new says it here and goes on; nobody is waited for, and where nobody
-//! looks, nothing is made of it.
+//! Writers set what is new and continue; they wait for nobody. Nothing is rendered until somebody
+//! reads.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,24 +11,24 @@ use kmp::register::RegisterId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::advice::{Advice, MadeBy};
 use crate::units::UnitSystem;
 use history::MeterKey;
 pub use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
 use meter::poll::{Explanation, MeterHandle};
 
-/// Where all of it is kept. Clones are the same board.
+/// Where the state is kept. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Board {
     meters: watch::Sender<Vec<MeterState>>,
     broker: watch::Sender<BrokerState>,
     setup: watch::Sender<Setup>,
-    /// How often something of all that has changed, but for what a placement or a scan counts.
+    /// How often the state has changed, without the progress of placements and scans.
     changes: watch::Sender<u64>,
-    /// By what each meter is asked, by its number.
+    /// Handles to ask each meter, by its number.
     handles: watch::Sender<Vec<(usize, MeterHandle)>>,
     log: LogLines,
-    /// Since when the program runs.
     started: Instant,
 }
 
@@ -48,8 +47,8 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Sets which meters there are, each with its number. Of those that were there before, by the same
-    /// name at the same port, what is known stays.
+    /// Sets which meters there are, each with its number. What is known of a meter stays if there was
+    /// one with the same name at the same port.
     pub fn set_meters(&self, meters: Vec<(usize, MeterState)>) {
         self.meters.send_modify(|known| {
             let numbered = |(number, meter)| MeterState { number, ..meter };
@@ -64,12 +63,12 @@ impl Board {
         self.changed();
     }
 
-    /// Sets by what each meter is asked.
+    /// Sets the handles to ask each meter, by its number.
     pub fn set_handles(&self, handles: Vec<(usize, MeterHandle)>) {
         self.handles.send_replace(handles);
     }
 
-    /// By what the meter with this number is asked; none where there is no such meter.
+    /// The handle to ask the meter with this number; `None` if there is no such meter.
     #[must_use]
     pub fn handle(&self, number: usize) -> Option<MeterHandle> {
         let handles = self.handles.borrow();
@@ -82,7 +81,7 @@ impl Board {
         self.changed();
     }
 
-    /// The same for what changes often while somebody looks: it is told in events of its own.
+    /// The same for the progress of a placement or a scan, which has events of its own.
     pub fn progress(&self, number: usize, change: impl FnOnce(&mut MeterState)) {
         self.meters.send_modify(|meters| {
             if let Some(meter) = meters.iter_mut().find(|meter| meter.number == number) {
@@ -101,13 +100,13 @@ impl Board {
         meters
     }
 
-    /// Each change of what is known of the meters, also of what a placement or a scan counts.
+    /// Each change of what is known of the meters, with the progress of placements and scans.
     #[must_use]
     pub fn meters_changing(&self) -> watch::Receiver<Vec<MeterState>> {
         self.meters.subscribe()
     }
 
-    /// Each change of what is known, but for what a placement or a scan counts.
+    /// Each change of the state, without the progress of placements and scans.
     #[must_use]
     pub fn changing(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -117,25 +116,25 @@ impl Board {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Sets how it goes with the broker.
+    /// Sets the state of the connection to the broker.
     pub fn set_broker(&self, state: BrokerState) {
         self.broker.send_replace(state);
         self.changed();
     }
 
-    /// How it goes with the broker, now and later.
+    /// The state of the connection to the broker, now and later.
     #[must_use]
     pub fn broker(&self) -> watch::Receiver<BrokerState> {
         self.broker.subscribe()
     }
 
-    /// Changes what there is to say of the settings.
+    /// Changes what is reported of the settings.
     pub fn set_up(&self, change: impl FnOnce(&mut Setup)) {
         self.setup.send_modify(change);
         self.changed();
     }
 
-    /// What there is to say of the settings.
+    /// What is reported of the settings.
     #[must_use]
     pub fn setup(&self) -> Setup {
         self.setup.borrow().clone()
@@ -154,10 +153,10 @@ impl Board {
     }
 }
 
-/// How it goes with the broker.
+/// The state of the connection to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerState {
-    /// Nobody has said yet which broker it is.
+    /// The broker is not known yet.
     Unknown,
     /// The first attempt to connect is under way.
     Connecting {
@@ -178,49 +177,51 @@ pub enum BrokerState {
         /// Since when.
         since: Instant,
         /// What happened and what to do about it.
-        words: String,
+        advice: Advice,
+        /// Who made the settings of the broker, and reads the advice.
+        made_by: MadeBy,
     },
 }
 
-/// What there is to say of the settings, and of where they come from.
+/// What is reported of the settings, and of where they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
     /// Why nothing is read.
-    pub problem: Option<Problem>,
+    pub problem: Option<ReportedProblem>,
     /// What is odd, one sentence each.
     pub warnings: Vec<String>,
     /// Why Home Assistant does not say which broker it is.
     pub broker: Option<Explanation>,
     /// What keeps readings from being kept.
     pub history: Option<Explanation>,
-    /// How it goes with Home Assistant's Supervisor.
+    /// What Home Assistant's Supervisor has answered.
     pub supervisor: SupervisorState,
-    /// Each setting that counts, with secrets masked.
+    /// Each effective setting, with secrets masked.
     pub settings: Vec<SettingLine>,
-    /// Why another configuration was not taken, which was read since.
-    pub refused: Option<Problem>,
+    /// Why a configuration that was read since was rejected.
+    pub refused: Option<ReportedProblem>,
 }
 
-/// How it goes with Home Assistant's Supervisor, who says which broker it is.
+/// What Home Assistant's Supervisor has answered, which knows the broker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SupervisorState {
     /// There is none, or the settings name a broker.
     #[default]
     NotAsked,
-    /// It is asked, and has said nothing that can be used; [`Setup::broker`] says why.
+    /// It is asked, and has not named a broker; [`Setup::broker`] says why.
     Asked,
-    /// It has said which broker it is.
+    /// It has named a broker.
     Answered,
 }
 
-/// A setting that counts.
+/// An effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingLine {
     /// As `mqtt.host`; of one of several meters as ``com_port of the meter `garage` ``.
     pub key: String,
-    /// What counts; stars for a secret, a dash for nothing.
+    /// Its value; stars for a secret, a dash for nothing.
     pub value: String,
-    /// Who said so, as `default` or `kamstrup.yaml, line 3`.
+    /// Where it comes from, as `default` or `kamstrup.yaml, line 3`.
     pub origin: String,
 }
 
@@ -232,7 +233,7 @@ impl From<[String; 3]> for SettingLine {
 
 /// What keeps all meters from being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ReportedProblem {
     /// What happened.
     pub words: String,
     /// Each part of it.
@@ -244,28 +245,27 @@ pub struct Problem {
 /// What is known of one meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeterState {
-    /// What tells it from the others on the board. A meter keeps its number as long as the program
-    /// runs.
+    /// Identifies it on the board. A meter keeps its number as long as the program runs.
     pub number: usize,
-    /// How Home Assistant calls it.
+    /// Its name in Home Assistant.
     pub title: String,
     /// Where it is connected.
     pub port: String,
-    /// From one poll to the next.
+    /// Between two polls.
     pub interval: Duration,
     /// In which units its values are published.
     pub units: UnitSystem,
-    /// By what its readings are kept, where they are.
+    /// The key of its readings in the history, if they are kept.
     pub key: Option<MeterKey>,
     /// Which model it is, as far as it is known.
     pub model: Option<String>,
     /// Its serial number.
     pub serial: Option<String>,
-    /// When it was polled last, and what of it did not go well.
+    /// When it was polled last, and what went wrong.
     pub last: Option<LastPoll>,
     /// Whether the port could be opened for it: something was sent.
     pub port_opens: bool,
-    /// Since when it answers, or does not: whatever the last poll says.
+    /// Since when it answers, or does not answer, as in the last poll.
     pub since: Option<Instant>,
     /// When it is polled next; in the past while a poll is under way or waits for the port.
     pub next_poll: Option<Instant>,
@@ -273,7 +273,7 @@ pub struct MeterState {
     pub values: Vec<ValueState>,
     /// What was not read in the last poll, and why.
     pub missing: Vec<(String, String)>,
-    /// What it says is wrong with it.
+    /// The fault that it reports.
     pub fault: Option<String>,
     /// How good the line is on the day of the last poll: see [`LineQuality::on`].
     pub line: LineQuality,
@@ -286,7 +286,7 @@ pub struct MeterState {
 }
 
 impl MeterState {
-    /// Whether both are the same meter, whatever their numbers are.
+    /// Whether both have the same name and port, whatever their numbers are.
     fn is_same_as(&self, other: &Self) -> bool {
         let names = [self, other].map(|meter| meter.key.as_ref().map(MeterKey::name));
         names[0] == names[1] && self.port == other.port
@@ -322,7 +322,7 @@ impl MeterState {
 /// How good the line to a meter is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineQuality {
-    /// The local day that it is of; none before the first poll, and of what is counted for ever.
+    /// The local day; `None` before the first poll, and for counts since the start.
     pub day: Option<Date>,
     /// Polls.
     pub polls: u64,
@@ -342,7 +342,7 @@ pub struct LineQuality {
 }
 
 impl LineQuality {
-    /// That of this day; of another day nothing is left.
+    /// The counts of this day: zero if they are of another day.
     #[must_use]
     pub fn on(self, day: Date) -> Self {
         if self.day == Some(day) { self } else { Self { day: Some(day), ..Self::default() } }
@@ -372,17 +372,17 @@ impl LineQuality {
 /// The placement aid: the meter is asked again and again while somebody moves the head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placement {
-    /// Whether it goes on.
+    /// Whether it is running.
     pub running: bool,
     /// How often the meter was asked.
     pub asked: u32,
     /// How often it answered.
     pub hits: u32,
-    /// Whether it answered the last time; none before the first answer or miss.
+    /// Whether it answered the last time; `None` before the first answer or miss.
     pub hit: Option<bool>,
     /// What came instead of an answer the last time.
     pub heard: Option<NoAnswer>,
-    /// How long it goes on at most.
+    /// How long it continues at most.
     pub left: Duration,
     /// Why the meter cannot even be asked.
     pub trouble: Option<Explanation>,
@@ -391,13 +391,13 @@ pub struct Placement {
 /// A search for the registers that a meter has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanState {
-    /// Whether it goes on.
+    /// Whether it is running.
     pub running: bool,
-    /// So many registers have been asked for.
+    /// How many registers have been asked for.
     pub asked: usize,
-    /// Of so many.
+    /// How many there are to ask for.
     pub of: usize,
-    /// What was found so far; in the end all that the meter has, by number.
+    /// Those found so far; in the end all that the meter has, by number.
     pub found: Vec<Found>,
     /// Whether all were asked for.
     pub complete: bool,
@@ -416,7 +416,7 @@ pub struct Found {
     pub name: String,
     /// What it is, in words, where that is known.
     pub label: Option<&'static str>,
-    /// Its value as it would be published; none where it cannot be read just now.
+    /// Its value as it would be published; `None` if it cannot be read just now.
     pub text: Option<String>,
     /// Its unit, if it has one.
     pub unit: Option<&'static str>,

@@ -1,5 +1,5 @@
-//! What systemd wants to know of a service, where it asks by `NOTIFY_SOCKET` and `WATCHDOG_USEC`; else
-//! nothing happens. See `sd_notify(3)`.
+//! Notifies systemd of the state of the service, where `NOTIFY_SOCKET` and `WATCHDOG_USEC` are set;
+//! elsewhere nothing happens. See `sd_notify(3)`.
 
 use std::time::Duration;
 
@@ -10,41 +10,41 @@ use tracing::debug;
 
 /// The program works: its tasks run.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
-/// The configuration is read again; [`ready`] says that this is done.
+/// The configuration is read again; [`ready`] ends that.
 pub fn reloading() {
-    // Without the time systemd would not believe it.
+    // systemd ignores it without the time.
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => debug!("systemd is not told of the reload: {error}."),
     }
 }
 
 /// The program is about to end.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// Tells systemd, twice as often as it asks for, that the program turns, until `stop` is cancelled.
-/// That it comes to this says so: all tasks take turns on one thread.
+/// Notifies systemd, twice as often as it requires, that the program is running, until `stop` is
+/// cancelled. All tasks share one thread, so this shows that none of them blocks it.
 pub async fn watchdog(stop: CancellationToken) {
     let Some(pause) = sd_notify::watchdog_enabled().and_then(|wanted| wanted.checked_div(2)) else {
         return;
     };
-    // However short the time is said to be, there is something else to do.
+    // However short the required time is, the other tasks must run as well.
     let pause = pause.max(Duration::from_millis(10));
-    let telling = async {
+    let notifying = async {
         loop {
-            tell(&[NotifyState::Watchdog]);
+            notify(&[NotifyState::Watchdog]);
             sleep(pause).await;
         }
     };
-    stop.run_until_cancelled(telling).await;
+    stop.run_until_cancelled(notifying).await;
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         debug!("systemd cannot be told how it goes: {error}.");
     }

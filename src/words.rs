@@ -1,6 +1,6 @@
-//! Messages as sentences.
+//! Messages as sentences: capitals and full stops.
 
-/// Begins with a capital letter.
+/// The text with a capital letter at the start.
 #[must_use]
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
@@ -8,7 +8,7 @@ pub fn capital(text: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// A message with its full stop, unless it ends with a question.
+/// The message with a full stop, unless it ends with a question mark.
 #[must_use]
 pub fn sentence(message: &str) -> String {
     let end = if message.ends_with('?') { "" } else { "." };

@@ -17,6 +17,7 @@ use crate::config::{
     self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
 };
 use meter::RunsAs;
+use meter::duration;
 use meter::poll;
 use meter::poll::Reader;
 
@@ -228,7 +229,7 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Found {
                 meter.endpoint,
                 serial.unwrap_or_default(),
                 poll::count_words(result.readings.len(), meter.parameters.len()),
-                poll::words(result.took),
+                duration::words(result.took),
             )
         }
     };

@@ -12,7 +12,7 @@ use super::ask::print;
 use super::with_signals;
 use crate::advice::MadeBy;
 use crate::config::{self, Config};
-use crate::discovery::{self, Claims, Verdict};
+use crate::discovery::{self, Claims, Ownership};
 use crate::topic::{About, Diagnostic, Topics};
 use crate::{PROGRAM, mqtt};
 
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         if topic == of_program && payload == b"online" {
             runs.set(true);
         }
-        states.contains(topic) || discovery::judge(topic, payload, &claims) == Verdict::Ours
+        states.contains(topic) || discovery::classify(topic, payload, &claims) == Ownership::Ours
     };
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {

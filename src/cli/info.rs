@@ -196,8 +196,9 @@ fn clock_words(clock: DateTime, ahead: i64) -> String {
     const NOTHING: u64 = 2;
     let clock = clock.strftime("%Y-%m-%d %H:%M:%S");
     let direction = |seconds: i64| if seconds < 0 { "behind" } else { "ahead" };
-    let shown =
-        |seconds: i64| meter::poll::words(std::time::Duration::from_secs(seconds.unsigned_abs()));
+    let shown = |seconds: i64| {
+        meter::duration::words(std::time::Duration::from_secs(seconds.unsigned_abs()))
+    };
     let beside_hour = ahead.checked_sub(HOUR.saturating_mul(ahead.signum())).unwrap_or(ahead);
     if ahead.unsigned_abs() <= NOTHING {
         format!("{clock}, as this computer's")

@@ -33,7 +33,7 @@ use tracing::{Level, debug, error, info, warn};
 use self::reload::Hangup;
 use crate::PROGRAM;
 use crate::addon::{self, AddOn};
-use crate::app::{self, Around};
+use crate::app::{self, Services};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
 use crate::recovery::{self, Why};
@@ -230,7 +230,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
+        beside.spawn(app::report_history(history.trouble(), board.clone()));
         let configured = match &first {
             Ok(loaded) => loaded.config.page,
             Err(_) => config::page(file, &variables),
@@ -270,16 +270,16 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         let (found, seen) = watch::channel(None);
         let broker = (loaded.config.broker.host.clone(), loaded.config.broker.port.get());
         beside.spawn(web::find(page.watch(), broker, found));
-        let around = Around {
+        let services = Services {
             board: board.clone(),
             history: Some(Arc::clone(&history)),
             page: seen,
-            ..Around::default()
+            ..Services::default()
         };
         let told = reload::Told { log: log.clone(), log_is_due, board, page };
         let (changes, reloading) = reload::on_hangup(hangup, file, &variables, loaded, told);
         let result = tokio::select! {
-            result = app::run_changing(config, around, changes, stop) => result,
+            result = app::run_changing(config, services, changes, stop) => result,
             never = reloading => match never {},
         };
         close(history).await;
@@ -294,7 +294,7 @@ fn introduce(loaded: &Loaded) {
     } else {
         info!("The configuration is in environment variables; there is no file.");
     }
-    recovery::note::<ConfigError>(&loaded.warnings);
+    recovery::log_warnings::<ConfigError>(&loaded.warnings);
 }
 
 /// Waits until the configuration can be used: looks every few seconds, and at once when asked to.
@@ -383,7 +383,7 @@ fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
         let _log = log_lives;
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        beside.spawn(app::tell_of_history(history.trouble(), board.clone()));
+        beside.spawn(app::report_history(history.trouble(), board.clone()));
         let keeper = Arc::clone(&history);
         let addon = AddOn { options, listen, supervisor, log, board, history: keeper };
         // Nothing is read again here, but it must not end the program either.

@@ -15,7 +15,7 @@ use tracing::{error, info};
 use super::Page;
 use crate::config::{self, Config, ConfigError, Loaded, Variables, Warning, warning_words};
 use crate::recovery;
-use crate::status::{Board, Problem, SettingLine};
+use crate::status::{Board, ReportedProblem, SettingLine};
 use crate::systemd;
 use crate::words::{capital, sentence};
 use logging;
@@ -113,7 +113,7 @@ async fn reload(
             }
         };
         log_is_due = !apply(&log, &new).await;
-        recovery::note::<ConfigError>(&new.warnings);
+        recovery::log_warnings::<ConfigError>(&new.warnings);
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
             info!("The configuration was read again: nothing has changed.");
@@ -160,7 +160,7 @@ async fn change(log: &logging::Handle, loaded: &Loaded) -> anyhow::Result<()> {
 }
 
 /// One line for each thing that is wrong. Gives the same for the page.
-fn tell(refused: &ConfigError) -> Problem {
+fn tell(refused: &ConfigError) -> ReportedProblem {
     let words = format!(
         "The configuration was read again and is not taken; the one before stays: {}",
         refused.summary()
@@ -170,8 +170,8 @@ fn tell(refused: &ConfigError) -> Problem {
     for detail in &details {
         error!("{}", sentence(detail));
     }
-    recovery::note::<ConfigError>(refused.warnings());
-    Problem { words, details, hint: format!("{}.", capital(refused.hint())) }
+    recovery::log_warnings::<ConfigError>(refused.warnings());
+    ReportedProblem { words, details, hint: format!("{}.", capital(refused.hint())) }
 }
 
 /// What is odd in the configuration that stays, and what else is in the one that is refused.

@@ -1,35 +1,38 @@
-//! What Home Assistant is told of the entities, by the rules of its MQTT discovery (2026.9).
+//! The messages that announce entities to Home Assistant, by the rules of its MQTT discovery (2026.9).
 //!
-//! Pure: settings and measures in, retained messages out; and the reverse, what a message that was
-//! found on the broker is to us.
+//! Pure: settings and measures in, retained messages out; and the reverse, who owns a message that was
+//! found on the broker.
 //!
 //! Each entity is announced in a message of its own at `PREFIX/COMPONENT/UNIQUE_ID/config`. All are
 //! unavailable while the program is not connected. Beyond that, two kinds behave differently while
 //! the meter is silent:
 //!
-//! - *Values* expire after three poll intervals: an old value must not stand as if it were fresh.
-//! - *Diagnostics* do not. The connection must say `OFF` just then; the last successful read and
-//!   its duration tell their own age; failed reads are the program's own count; and a fault that the
-//!   meter reported stands until it reports something else, so that a warning does not vanish with
-//!   the meter's last strength. (The meter is not asked for its info code in every poll, either.)
+//! - *Values* expire after three poll intervals: an old value must not pass for a fresh one.
+//! - *Diagnostics* do not. The connection must be `OFF` just then. The last successful read and its
+//!   duration show their own age. Failed reads are the program's own count. A fault that the meter
+//!   reported stays until it reports something else, so that a warning does not vanish with the
+//!   meter's last strength. (The meter is not asked for its info code in every poll, either.)
 //!
 //! Home Assistant 2026.9 makes an entity that expires unavailable when its announcement *changes* (a
-//! serial number became known), until its next value comes (tried; an unchanged announcement does
-//! nothing, and entities that do not expire keep their state). So values must follow a change.
+//! serial number became known), until its next value arrives. (This was tried. An unchanged
+//! announcement does nothing, and entities that do not expire keep their state.) So values must follow
+//! a change.
 
 mod classes;
 mod entity;
-mod judge;
+mod ownership;
+mod possible;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::classes::{
     device_class, display_precision, icon, is_consumed_water, is_diagnostic, is_in_high_resolution,
     state_class,
 };
-use self::entity::{Channel, Component, Device, Entity, Shared, config_topic};
-pub use self::judge::{Claims, LONGEST_PAYLOAD, Verdict, judge};
+use self::entity::{Channel, Device, Entity, Shared};
+pub use self::ownership::{Claims, Ownership, classify};
+pub use self::possible::{all_possible, filters, place, possible, possible_of_program};
+use self::possible::{is_binary, program_id};
 use crate::config::{Meter, Parameter, Publishing};
 use crate::payload::Message;
 use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
@@ -126,68 +129,6 @@ pub fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
     entities.filter_map(|entity| shared.message(&entity)).collect()
 }
 
-/// Every topic at which [`meter`] may ever announce something with these settings, whether or not
-/// it is certain yet. What of ours stands at another topic is not wanted any more.
-#[must_use]
-pub fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
-    let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
-    possible_ids(meter, publishing).into_iter().map(topic).collect()
-}
-
-/// The topic at which [`meter`] announces a parameter.
-#[must_use]
-pub fn place(parameter: &Parameter, meter: &Meter, publishing: &Publishing) -> String {
-    let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
-    config_topic(publishing, Component::Sensor, &ids.parameter(parameter))
-}
-
-/// Every topic at which something may be announced with these settings.
-#[must_use]
-pub fn all_possible(meters: &[Meter], publishing: &Publishing) -> BTreeSet<String> {
-    let of_meters = meters.iter().flat_map(|meter| possible(meter, publishing));
-    of_meters.chain(possible_of_program(publishing)).collect()
-}
-
-/// Topic filters under which all stands that may be ours.
-#[must_use]
-pub fn filters(prefix: &str) -> Vec<String> {
-    let components = [Component::Sensor, Component::BinarySensor, Component::Button];
-    components.map(|component| format!("{prefix}/{}/+/config", component.key())).into()
-}
-
-/// Every topic at which [`program`] announces something.
-#[must_use]
-pub fn possible_of_program(publishing: &Publishing) -> Vec<String> {
-    let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
-    possible_ids_of_program(publishing).into_iter().map(topic).collect()
-}
-
-fn possible_ids(meter: &Meter, publishing: &Publishing) -> Vec<(Component, String)> {
-    let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
-    let values = meter.parameters.iter().map(|it| (Component::Sensor, ids.parameter(it)));
-    let diagnostics = Diagnostic::ALL.map(|it| (component(it), ids.with(it.key())));
-    values.chain(diagnostics).chain([(Component::Button, ids.with(READ))]).collect()
-}
-
-fn possible_ids_of_program(publishing: &Publishing) -> Vec<(Component, String)> {
-    let ids = Ids::new(&publishing.id_prefix, None);
-    About::ALL.map(|about| (Component::Sensor, ids.with(about.key()))).to_vec()
-}
-
-/// Home Assistant's identifier of the program's own device.
-fn program_id(publishing: &Publishing) -> String {
-    format!("{}_bridge", publishing.id_prefix)
-}
-
-/// Whether there is nothing to say of it but yes or no.
-fn is_binary(diagnostic: Diagnostic) -> bool {
-    matches!(diagnostic, Diagnostic::Connection | Diagnostic::Problem)
-}
-
-fn component(diagnostic: Diagnostic) -> Component {
-    if is_binary(diagnostic) { Component::BinarySensor } else { Component::Sensor }
-}
-
 fn value(
     parameter: &Parameter,
     measure: Measure,
@@ -219,7 +160,7 @@ fn value(
     }
 }
 
-/// A poll may take so much longer than another, with its repetitions.
+/// How much longer a poll with repetitions may take than another.
 const ROOM: Duration = Duration::from_secs(30);
 
 /// In whole seconds: two polls may fail, and the third may take its time.
@@ -246,7 +187,7 @@ fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity
             device_class: Some("duration"),
             state_class: Some("measurement"),
             suggested_display_precision: Some(1),
-            // Of use to somebody who looks for a fault on the line, and to nobody else.
+            // Only of use to somebody who looks for a fault on the line.
             is_enabled: false,
             ..entity("Read duration")
         },

@@ -1,31 +1,11 @@
-//! What should stand on the broker, and what of it is still to be sent.
+//! The desired state of the broker: the messages that should stand there, by their source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::Instant;
-
-use super::{Subscriptions, jittered};
-use crate::config::Qos;
+use super::births::Births;
+use super::subscriptions::Subscriptions;
 use crate::payload::Message;
-
-/// From discovery messages to the states of their entities: Home Assistant subscribes to a state
-/// only after it has made the entity, and a state that is not retained and came before is lost.
-/// It takes about 0.1 s, and longer on a busy system (tried with 2026.9).
-pub(super) const SETTLE: Duration = Duration::from_secs(2);
-
-/// New values wait for an entity no longer than this, counted from its very first announcement: births,
-/// reconnects and changes of discovery start [`SETTLE`] again, and may never end.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// After a birth of Home Assistant, three to five quarters of this pass before all is sent again.
-const SPREAD: Duration = Duration::from_millis(800);
-
-/// From one answer to births to the next: with hundreds of meters, each answer is thousands of
-/// messages.
-pub const BIRTHS_ANSWERED: Duration = Duration::from_secs(30);
 
 /// Whose messages they are. The program's own come first, since its device is the parent of all
 /// meters.
@@ -37,684 +17,71 @@ pub enum Source {
     Meter(usize),
 }
 
-/// What should stand on the broker.
+/// The desired state of the broker.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
-    parts: BTreeMap<Source, Part>,
+pub(super) struct Desired {
+    pub(super) parts: BTreeMap<Source, Part>,
     /// Topics on which nothing shall be retained.
-    cleared: BTreeSet<String>,
-    /// What is subscribed to.
+    pub(super) cleared: BTreeSet<String>,
     pub(super) subscriptions: Arc<Subscriptions>,
     births: Mutex<Births>,
     /// Counts the changes of parts, so that no two have the same number.
     changes: u64,
 }
 
-impl Wanted {
-    fn births(&self) -> MutexGuard<'_, Births> {
+impl Desired {
+    pub(super) fn new(subscriptions: Subscriptions) -> Self {
+        Self { subscriptions: Arc::new(subscriptions), ..Self::default() }
+    }
+
+    pub(super) fn births(&self) -> MutexGuard<'_, Births> {
         self.births.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A source's part, in which these topics are announced: they are not to be empty any more. With
-    /// it the number of this change.
-    fn part(&mut self, source: Source, discovery: &[Message]) -> (&mut Part, u64) {
-        let mut again = false;
-        for message in discovery {
-            again |= self.cleared.remove(&message.topic);
+    /// Sets a source's discovery messages. Their topics are no longer to be empty.
+    pub(super) fn announce(&mut self, source: Source, discovery: Vec<Message>) {
+        self.part(source, discovery);
+    }
+
+    /// Sets a source's discovery messages and states; without either, removes the source.
+    pub(super) fn update(&mut self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+        if discovery.is_empty() && states.is_empty() {
+            self.parts.remove(&source);
+            return;
+        }
+        // A retained state replaces the empty message on its topic.
+        for message in states.iter().filter(|message| message.retain) {
+            self.cleared.remove(&message.topic);
+        }
+        let (part, change) = self.part(source, discovery);
+        part.states = states;
+        part.version = change;
+    }
+
+    /// Sets a source's discovery messages. Returns its part and the number of this change.
+    fn part(&mut self, source: Source, discovery: Vec<Message>) -> (&mut Part, u64) {
+        let mut was_cleared = false;
+        for message in &discovery {
+            was_cleared |= self.cleared.remove(&message.topic);
         }
         self.changes = self.changes.wrapping_add(1);
         let part = self.parts.entry(source).or_default();
-        if again || part.edition == 0 {
+        // With hundreds of meters it matters that only what has changed is looked at again.
+        if was_cleared || part.edition == 0 || part.discovery != discovery {
+            part.discovery = discovery;
             part.edition = self.changes;
         }
         (part, self.changes)
     }
 }
 
-/// When everything is sent again because Home Assistant was born.
+/// A source's part of the desired state.
 #[derive(Debug, Default)]
-struct Births {
-    /// When those that wait are answered.
-    due: Option<Instant>,
-    /// When some were answered last.
-    answered: Option<Instant>,
-}
-
-impl Births {
-    fn come(&mut self) -> Answer {
-        if self.due.is_some() {
-            return Answer::WithAnother;
-        }
-        let now = Instant::now();
-        let soon = now.checked_add(jittered(SPREAD)).unwrap_or(now);
-        let later = self.answered.and_then(|answered| answered.checked_add(BIRTHS_ANSWERED));
-        if let Some(later) = later.filter(|later| *later > soon) {
-            self.due = Some(later);
-            return Answer::Later(later.saturating_duration_since(now));
-        }
-        self.due = Some(soon);
-        Answer::Soon
-    }
-
-    /// Whether some are to be answered now; counts as done from now on.
-    fn take_due(&mut self, now: Instant) -> bool {
-        let due = self.due.take_if(|due| *due <= now).is_some();
-        if due {
-            self.answered = Some(now);
-        }
-        due
-    }
-}
-
-/// When a birth of Home Assistant is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// In a moment.
-    Soon,
-    /// After this time, since another one was answered just before.
-    Later(Duration),
-    /// Along with one that still waits.
-    WithAnother,
-}
-
-/// A source's part of it.
-#[derive(Debug, Default)]
-struct Part {
-    discovery: Vec<Message>,
-    /// With which change it came.
-    edition: u64,
-    /// What was said last.
-    states: Vec<Message>,
-    /// With which change it was said.
-    version: u64,
-}
-
-impl Part {
-    /// With hundreds of meters, it counts that only what has changed is looked at again.
-    fn announce(&mut self, discovery: Vec<Message>, change: u64) {
-        if self.discovery != discovery {
-            self.discovery = discovery;
-            self.edition = change;
-        }
-    }
-}
-
-/// Changes what should stand on the broker. Never waits.
-#[derive(Debug, Clone)]
-pub struct Publisher {
-    wanted: Arc<watch::Sender<Wanted>>,
-}
-
-impl Publisher {
-    pub(super) fn new(subscriptions: Subscriptions) -> (Self, watch::Receiver<Wanted>) {
-        let subscriptions = Arc::new(subscriptions);
-        let (sender, wanted) = watch::channel(Wanted { subscriptions, ..Wanted::default() });
-        (Self { wanted: Arc::new(sender) }, wanted)
-    }
-
-    /// Sets a source's discovery messages.
-    pub fn announce(&self, source: Source, discovery: Vec<Message>) {
-        self.wanted.send_modify(|wanted| {
-            let (part, change) = wanted.part(source, &discovery);
-            part.announce(discovery, change);
-        });
-    }
-
-    /// Sets a source's discovery messages and its states, which follow them. What was said before
-    /// is forgotten: values of an earlier poll are never sent again as if they were fresh. Without
-    /// either, nothing of the source is kept.
-    pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
-        self.wanted.send_modify(|wanted| {
-            if discovery.is_empty() && states.is_empty() {
-                wanted.parts.remove(&source);
-                return;
-            }
-            // What is retained now takes the place of what was to be empty.
-            for message in states.iter().filter(|message| message.retain) {
-                wanted.cleared.remove(&message.topic);
-            }
-            let (part, change) = wanted.part(source, &discovery);
-            part.announce(discovery, change);
-            part.states = states;
-            part.version = change;
-        });
-    }
-
-    /// Subscribes to this, and to nothing else.
-    pub fn subscribe(&self, subscriptions: Subscriptions) {
-        self.wanted.send_modify(|wanted| wanted.subscriptions = Arc::new(subscriptions));
-    }
-
-    /// Takes away what is retained on a topic, until something is announced there again.
-    pub fn clear(&self, topic: String) {
-        self.wanted.send_if_modified(|wanted| wanted.cleared.insert(topic));
-    }
-
-    /// Sends everything again: Home Assistant has just started. Says when.
-    #[must_use]
-    pub fn repeat(&self) -> Answer {
-        let mut answer = Answer::WithAnother;
-        self.wanted.send_if_modified(|wanted| {
-            answer = wanted.births().come();
-            answer != Answer::WithAnother
-        });
-        answer
-    }
-}
-
-/// What has been sent, in this connection and in those before it.
-#[derive(Debug, Default)]
-pub(super) struct Sent {
-    online: bool,
-    /// Nothing is sent before.
-    not_before: Option<Instant>,
-    /// Each topic on which something was ever announced, with the payload; without one where it must
-    /// be sent.
-    discovery: BTreeMap<String, Option<String>>,
-    cleared: BTreeSet<String>,
-    sources: BTreeMap<Source, Progress>,
-}
-
-/// What has been sent of a source.
-#[derive(Debug, Default)]
-struct Progress {
-    /// Which discovery messages.
-    edition: Option<u64>,
-    /// Which states.
-    version: Option<u64>,
-    /// Whether these must follow once more, since there may have been no entities yet.
-    too_early: bool,
-    /// Which states went out last, be it in an earlier connection.
-    said: Option<u64>,
-    /// When Home Assistant has made entities of what was announced.
-    settled: Option<Instant>,
-    /// Until when new states wait for that at most.
-    patience: Option<Instant>,
-}
-
-/// What is to be sent now, and when more is.
-#[derive(Debug, Default)]
-pub(super) struct Due {
-    pub(super) messages: Vec<Message>,
-    pub(super) next: Option<Instant>,
-}
-
-impl Due {
-    fn later(&mut self, at: Instant) {
-        self.next = Some(self.next.map_or(at, |next| next.min(at)));
-    }
-}
-
-impl Sent {
-    /// Everything is sent in a new connection; all but `online` waits until then.
-    pub(super) fn connected(&mut self, not_before: Option<Instant>) {
-        (self.online, self.not_before) = (false, not_before);
-        self.cleared.clear();
-        self.forget();
-    }
-
-    fn forget(&mut self) {
-        self.discovery.values_mut().for_each(|payload| *payload = None);
-        for progress in self.sources.values_mut() {
-            (progress.edition, progress.version) = (None, None);
-        }
-    }
-
-    /// What should stand, is due and was not sent yet; counts as sent from now on. With `all`, nothing
-    /// waits.
-    pub(super) fn take_due(&mut self, online: &Message, wanted: &Wanted, all: bool) -> Due {
-        let now = Instant::now();
-        let mut due = Due::default();
-        if !self.online {
-            self.online = true;
-            due.messages.push(online.clone());
-            // They are answered by this.
-            wanted.births().due = None;
-        }
-        if wanted.births().take_due(now) {
-            self.forget();
-        }
-        if let Some(at) = wanted.births().due {
-            due.later(at);
-        }
-        if let Some(at) = self.not_before.filter(|at| *at > now && !all) {
-            due.later(at);
-            return due;
-        }
-        self.clear(wanted, &mut due);
-        // Meters may come and go for years.
-        self.sources.retain(|source, _| wanted.parts.contains_key(source));
-        for (source, part) in &wanted.parts {
-            let progress = self.sources.entry(*source).or_default();
-            progress.announce(part, &mut self.discovery, &mut due);
-            progress.say(part, all, &mut due);
-        }
-        due
-    }
-
-    fn clear(&mut self, wanted: &Wanted, due: &mut Due) {
-        self.cleared.retain(|topic| wanted.cleared.contains(topic));
-        for topic in &wanted.cleared {
-            if self.cleared.insert(topic.clone()) {
-                if let Some(payload) = self.discovery.get_mut(topic) {
-                    *payload = None;
-                }
-                due.messages.push(nothing(topic));
-            }
-        }
-    }
-}
-
-impl Progress {
-    /// Sends what of a part's discovery was not sent yet.
-    fn announce(
-        &mut self,
-        part: &Part,
-        known: &mut BTreeMap<String, Option<String>>,
-        due: &mut Due,
-    ) {
-        if self.edition.replace(part.edition) == Some(part.edition) {
-            return;
-        }
-        let now = Instant::now();
-        for message in &part.discovery {
-            let Message { topic, payload, .. } = message;
-            let before = known.entry(topic.clone()).or_insert_with(|| {
-                self.patience = now.checked_add(PATIENCE);
-                None
-            });
-            if before.as_ref() != Some(payload) {
-                // An entity that is only changed stays subscribed.
-                if before.replace(payload.clone()).is_none() {
-                    self.settled = now.checked_add(SETTLE);
-                }
-                due.messages.push(message.clone());
-            }
-        }
-    }
-
-    /// Sends a part's states: new ones at once, unless its first entities are only being made, and all
-    /// of them when that has settled.
-    fn say(&mut self, part: &Part, all: bool, due: &mut Due) {
-        let is_out = self.version == Some(part.version);
-        if part.states.is_empty() || (is_out && (all || !self.too_early)) {
-            return;
-        }
-        let now = Instant::now();
-        let [settled, patience] =
-            [self.settled, self.patience].map(|at| at.filter(|at| *at > now && !all));
-        let is_new = self.said != Some(part.version);
-        let wait = if is_new { settled.min(patience) } else { settled };
-        if wait.is_none() {
-            (self.version, self.said) = (Some(part.version), Some(part.version));
-            self.too_early = settled.is_some();
-            due.messages.extend(part.states.iter().cloned());
-        }
-        wait.or(settled).into_iter().for_each(|at| due.later(at));
-    }
-}
-
-/// An empty message takes a retained one away.
-fn nothing(topic: &str) -> Message {
-    Message { topic: topic.to_owned(), payload: String::new(), qos: Qos::AtLeastOnce, retain: true }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(topic: &str, payload: &str) -> Message {
-        Message {
-            topic: topic.to_owned(),
-            payload: payload.to_owned(),
-            qos: Qos::AtLeastOnce,
-            retain: true,
-        }
-    }
-
-    struct Broker {
-        sent: Sent,
-        wanted: watch::Receiver<Wanted>,
-        next: Option<Instant>,
-    }
-
-    impl Broker {
-        fn start() -> (Publisher, Self) {
-            let (publisher, wanted) = Publisher::new(Subscriptions::default());
-            (publisher, Self { sent: Sent::default(), wanted, next: None })
-        }
-
-        /// What arrives now.
-        fn gets(&mut self) -> String {
-            self.take(false)
-        }
-
-        fn take(&mut self, all: bool) -> String {
-            let online = message("status", "online");
-            let due = self.sent.take_due(&online, &self.wanted.borrow(), all);
-            self.next = due.next;
-            let shown = due.messages.iter().map(|m| format!("{}={}", m.topic, m.payload));
-            shown.collect::<Vec<_>>().join(" ")
-        }
-
-        /// What arrives until then, each time with when.
-        async fn gets_until(&mut self, then: Instant) -> Vec<(Instant, String)> {
-            let mut all = Vec::new();
-            loop {
-                all.push((Instant::now(), self.gets()));
-                match self.next.filter(|next| *next < then) {
-                    Some(next) => tokio::time::sleep_until(next).await,
-                    None => break,
-                }
-            }
-            tokio::time::sleep_until(then).await;
-            all.retain(|(_, messages)| !messages.is_empty());
-            all
-        }
-
-        /// A new connection.
-        fn connects(&mut self) {
-            self.sent.connected(None);
-        }
-
-        /// Waits until something is due.
-        async fn waits(&self) -> Duration {
-            let at = self.next.expect("something is due later");
-            let wait = at - Instant::now();
-            tokio::time::sleep_until(at).await;
-            wait
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn states_follow_their_entities_by_enough() {
-        let (publisher, mut broker) = Broker::start();
-        let meter = Source::Meter(0);
-        let config = || vec![message("config", "{}")];
-        publisher.update(meter, config(), vec![message("energy", "1")]);
-        assert_eq!(broker.gets(), "status=online config={}");
-        // A poll that ends while they wait replaces them.
-        publisher.update(meter, config(), vec![message("energy", "2")]);
-        assert_eq!(broker.gets(), "");
-        assert_eq!(broker.waits().await, SETTLE);
-        assert_eq!(broker.gets(), "energy=2");
-        publisher.update(meter, config(), vec![message("energy", "3")]);
-        assert_eq!(broker.gets(), "energy=3");
-        // One that is only changed is there already.
-        publisher.update(meter, vec![message("config", "{1}")], vec![message("energy", "4")]);
-        assert_eq!(broker.gets(), "config={1} energy=4");
-        // A new entity makes them wait again, but not those of another meter.
-        let both = vec![message("config", "{1}"), message("other", "{}")];
-        publisher.update(meter, both, vec![message("energy", "5")]);
-        publisher.update(Source::Meter(1), Vec::new(), vec![message("flow", "6")]);
-        assert_eq!(broker.gets(), "other={} flow=6");
-        // When the program stops, nothing waits any more.
-        assert_eq!(broker.take(true), "energy=5");
-        assert_eq!(broker.take(true), "");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_birth_repeats_everything_and_a_poll_in_vain_nothing() {
-        let (publisher, mut broker) = Broker::start();
-        publisher.update(Source::Meter(0), vec![message("config", "{}")], vec![message("e", "1")]);
-        publisher.update(Source::Program, vec![message("p", "{}")], vec![message("version", "1")]);
-        assert_eq!(broker.gets(), "status=online p={} config={}");
-        broker.waits().await;
-        assert_eq!(broker.gets(), "version=1 e=1");
-        let _ = publisher.repeat();
-        assert_eq!(broker.gets(), "");
-        let wait = broker.waits().await;
-        assert!(wait >= SPREAD * 3 / 4 && wait < SPREAD * 5 / 4, "{wait:?}");
-        assert_eq!(broker.gets(), "p={} config={}");
-        broker.waits().await;
-        assert_eq!(broker.gets(), "version=1 e=1");
-        // The last poll gave nothing: nothing old is sent again.
-        publisher.update(Source::Meter(0), vec![message("config", "{}")], Vec::new());
-        assert_eq!(broker.gets(), "");
-        let _ = publisher.repeat();
-        broker.gets();
-        broker.waits().await;
-        assert_eq!(broker.gets(), "p={} config={}");
-        broker.waits().await;
-        assert_eq!(broker.gets(), "version=1");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_cleared_is_cleared_once_per_connection() {
-        let (publisher, mut broker) = Broker::start();
-        publisher.clear("old".to_owned());
-        publisher.clear("old".to_owned());
-        assert_eq!(broker.gets(), "status=online old=");
-        assert_eq!(broker.gets(), "");
-        broker.connects();
-        assert_eq!(broker.gets(), "status=online old=");
-    }
-
-    /// The meter does not have it, and then it does: as after another one was put in its place.
-    #[tokio::test(start_paused = true)]
-    async fn what_was_taken_away_comes_back_with_its_value() {
-        let (publisher, mut broker) = Broker::start();
-        let update = |has: bool| {
-            let [config, energy] = [("config", "{}"), ("energy", "1")]
-                .map(|(topic, payload)| has.then(|| message(topic, payload)));
-            let both = (config.into_iter().collect(), energy.into_iter().collect());
-            publisher.update(Source::Meter(0), both.0, both.1);
-            publisher.announce(Source::Meter(1), vec![message("other", "{}")]);
-        };
-        update(true);
-        assert_eq!(broker.gets(), "status=online config={} other={}");
-        broker.waits().await;
-        assert_eq!(broker.gets(), "energy=1");
-        for _ in 0..2 {
-            update(false);
-            publisher.clear("config".to_owned());
-            publisher.clear("energy".to_owned());
-            assert_eq!(broker.gets(), "config= energy=");
-            // A later poll says the same.
-            update(false);
-            publisher.clear("config".to_owned());
-            assert_eq!(broker.gets(), "");
-            // At once for those who know the entity still, and again when it is made.
-            update(true);
-            assert_eq!(broker.gets(), "config={} energy=1");
-            broker.waits().await;
-            assert_eq!(broker.gets(), "energy=1");
-            // It is not emptied by the next connection.
-            broker.sent = Sent::default();
-            assert_eq!(broker.gets(), "status=online config={} other={}");
-            broker.waits().await;
-            assert_eq!(broker.gets(), "energy=1");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_has_ended_leaves_nothing_behind() {
-        let (publisher, mut broker) = Broker::start();
-        let begin = |number| {
-            let (config, state) = (message("config", "{}"), message("energy", "1"));
-            publisher.update(Source::Meter(number), vec![config], vec![state]);
-        };
-        let end = |number| {
-            publisher.update(Source::Meter(number), Vec::new(), Vec::new());
-            publisher.clear("config".to_owned());
-        };
-        begin(0);
-        assert_eq!(broker.gets(), "status=online config={}");
-        broker.waits().await;
-        assert_eq!(broker.gets(), "energy=1");
-        for number in 1..9 {
-            end(number - 1);
-            assert_eq!(broker.gets(), "config=");
-            begin(number);
-            // The entity was there before, but may have to be made again.
-            assert_eq!(broker.gets(), "config={} energy=1");
-            broker.waits().await;
-            assert_eq!(broker.gets(), "energy=1");
-        }
-        assert_eq!(broker.wanted.borrow().parts.len(), 1);
-        assert_eq!((broker.sent.sources.len(), broker.sent.discovery.len()), (1, 1));
-        // One with the number of another, which nobody saw go.
-        end(8);
-        begin(8);
-        assert_eq!(broker.gets(), "energy=1");
-    }
-
-    /// A parameter that is taken out of the configuration, and put in again, twice.
-    #[tokio::test(start_paused = true)]
-    async fn what_is_announced_again_is_not_cleared_any_more() {
-        let (publisher, mut broker) = Broker::start();
-        let meter = Source::Meter(0);
-        let config = || vec![message("config", "{}")];
-        publisher.announce(meter, config());
-        assert_eq!(broker.gets(), "status=online config={}");
-        for _ in 0..2 {
-            publisher.announce(meter, Vec::new());
-            publisher.clear("config".to_owned());
-            assert_eq!(broker.gets(), "config=");
-            publisher.announce(meter, config());
-            assert_eq!(broker.gets(), "config={}");
-        }
-        broker.connects();
-        assert_eq!(broker.gets(), "status=online config={}");
-    }
-
-    const METER: Source = Source::Meter(0);
-
-    /// From poll to poll, as close as they may be.
-    const POLL: Duration = Duration::from_millis(1200);
-
-    /// Values of each poll arrive with the poll, and everything that comes otherwise. `config` is
-    /// what a poll announces, and `between` comes every so often.
-    async fn polls_of(
-        lasts: Duration,
-        config: impl Fn(u32) -> Vec<Message>,
-        every: Duration,
-        mut between: impl FnMut(&Publisher, &mut Broker),
-    ) -> Vec<(Duration, String)> {
-        let (publisher, mut broker) = Broker::start();
-        publisher.announce(METER, config(0));
-        let begun = Instant::now();
-        let mut all = broker.gets_until(begun + 4 * SETTLE).await;
-        let (mut poll, mut event) = (Instant::now(), Instant::now());
-        let end = poll + lasts;
-        let mut polls = 0;
-        while poll.min(event) < end {
-            all.extend(broker.gets_until(poll.min(event)).await);
-            if event <= Instant::now() {
-                between(&publisher, &mut broker);
-                event += every;
-            }
-            if poll <= Instant::now() {
-                polls += 1;
-                publisher.update(METER, config(polls), vec![message("e", &polls.to_string())]);
-                poll += POLL;
-                let at_once = broker.gets();
-                let here = at_once.split(' ').any(|shown| shown == format!("e={polls}"));
-                assert!(here, "poll {polls}, events every {every:?}: {at_once:?}");
-                all.push((Instant::now(), at_once));
-            }
-        }
-        all.extend(broker.gets_until(end + Duration::from_secs(60)).await);
-        all.into_iter().map(|(at, messages)| (at - begun, messages)).collect()
-    }
-
-    fn one_config(_: u32) -> Vec<Message> {
-        vec![message("config", "{}")]
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn however_often_home_assistant_is_born_each_poll_is_published() {
-        for (every, minutes) in [(500, 1), (700, 1), (1000, 10), (2500, 10), (7000, 10)] {
-            let (every, lasts) = (Duration::from_millis(every), Duration::from_secs(minutes * 60));
-            let born = |publisher: &Publisher, _: &mut Broker| {
-                let _ = publisher.repeat();
-            };
-            let all = polls_of(lasts, one_config, every, born).await;
-            let has = |topic: &'static str| {
-                let all = all.iter().filter(move |(_, shown)| shown.contains(topic));
-                all.map(|(at, _)| *at).collect::<Vec<_>>()
-            };
-            // The first is no answer to a birth.
-            let answers = has("config=").split_off(1);
-            let apart: Vec<_> =
-                answers.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
-            assert!(apart.iter().all(|apart| *apart >= Duration::from_secs(30)), "{apart:?}");
-            // The last birth is answered as well, and no more than that.
-            let expected = minutes * 2 + 1;
-            assert_eq!(u64::try_from(answers.len()).unwrap(), expected, "{every:?}: {answers:?}");
-            let states = has("e=");
-            assert!(answers.iter().all(|at| states.contains(&(*at + SETTLE))), "{every:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_birth_that_waits_answers_those_after_it_and_holds_up_no_poll() {
-        let (publisher, mut broker) = Broker::start();
-        let poll = |value: &str| {
-            publisher.update(METER, one_config(0), vec![message("e", value)]);
-        };
-        poll("1");
-        broker.gets_until(Instant::now() + 4 * SETTLE).await;
-        assert_eq!(publisher.repeat(), Answer::Soon);
-        assert_eq!(publisher.repeat(), Answer::WithAnother);
-        poll("2");
-        assert_eq!(broker.gets(), "e=2");
-        assert!(broker.waits().await < SPREAD * 5 / 4);
-        assert_eq!(broker.gets(), "config={}");
-        // At once, and once more when Home Assistant has surely subscribed to it.
-        poll("3");
-        assert_eq!(broker.gets(), "e=3");
-        assert!(broker.waits().await <= SETTLE);
-        assert_eq!(broker.gets(), "e=3");
-        assert_eq!(broker.next, None);
-
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        let Answer::Later(wait) = publisher.repeat() else { panic!("too soon") };
-        assert_eq!(publisher.repeat(), Answer::WithAnother);
-        let born = Instant::now();
-        let got = broker.gets_until(born + 3 * BIRTHS_ANSWERED).await;
-        let got: Vec<_> = got.into_iter().map(|(at, messages)| (at - born, messages)).collect();
-        assert_eq!(got, [(wait, "config={}".to_owned()), (wait + SETTLE, "e=3".to_owned())]);
-
-        // A new connection answers what waits, and nothing that comes after it.
-        assert_eq!(publisher.repeat(), Answer::Soon);
-        broker.connects();
-        assert_eq!(broker.gets(), "status=online config={}");
-        assert_eq!(broker.waits().await, SETTLE);
-        assert_eq!(broker.gets(), "e=3");
-        assert_eq!(broker.next, None);
-        assert_eq!(publisher.repeat(), Answer::Soon);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn discovery_that_changes_with_each_poll_holds_up_no_values() {
-        // The payload, or another entity each time.
-        let changed = |poll: u32| vec![message("config", &poll.to_string())];
-        let all = polls_of(12 * POLL, changed, POLL, |_, _| {}).await;
-        assert_eq!(all.last().unwrap().1, "config=12 e=12");
-        let toggled = |poll: u32| {
-            let other = (poll % 2 == 1).then(|| message("other", "{}"));
-            one_config(poll).into_iter().chain(other).collect()
-        };
-        let clear = |publisher: &Publisher, _: &mut Broker| publisher.clear("other".to_owned());
-        let (publisher, mut broker) = Broker::start();
-        publisher.announce(METER, toggled(1));
-        broker.gets_until(Instant::now() + 4 * SETTLE).await;
-        for poll in 2..20 {
-            if poll % 2 == 0 {
-                clear(&publisher, &mut broker);
-            }
-            publisher.update(METER, toggled(poll), vec![message("e", &poll.to_string())]);
-            let got = broker.gets_until(Instant::now() + POLL).await;
-            assert!(got[0].1.ends_with(&format!(" e={poll}")), "{got:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn connections_that_end_soon_hold_up_no_values() {
-        for every in [400, 1900] {
-            let lost = |_: &Publisher, broker: &mut Broker| broker.connects();
-            polls_of(20 * POLL, one_config, Duration::from_millis(every), lost).await;
-        }
-    }
+pub(super) struct Part {
+    pub(super) discovery: Vec<Message>,
+    /// The number of the change that set `discovery`.
+    pub(super) edition: u64,
+    pub(super) states: Vec<Message>,
+    /// The number of the change that set `states`.
+    pub(super) version: u64,
 }

@@ -1,4 +1,4 @@
-//! Takes away what is retained of this program.
+//! Removes what this program has left retained on the broker.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,18 +7,20 @@ use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::{Stage, client, failure};
+use super::client::{self, IN_FLIGHT};
+use super::failure::{self, Stage};
+use super::subscriptions::QOS_OF_RETAINED;
 use crate::advice::Advice;
 use crate::config::Broker;
 
-/// For so long nothing comes in any more when all has come.
+/// When nothing has come in for so long, everything has.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// For so long is looked and taken away at most.
+/// How long looking and removing may take together.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// Connects, looks at what is retained under `filters`, takes away what `is_ours` says of topic and
-/// payload, and leaves. Gives the topics; the error says what the broker did.
+/// Connects, looks at what is retained under `filters`, removes what is ours by `is_ours` (of topic and
+/// payload), and disconnects. Returns the topics; the error says what the broker did.
 pub async fn forget(
     broker: &Broker,
     filters: &[String],
@@ -26,8 +28,8 @@ pub async fn forget(
 ) -> Result<BTreeSet<String>, Advice> {
     // Another id than that of the program, which may be running.
     let id = format!("{}-forget", broker.client_id);
-    let (client, event_loop) = client(broker, &id, None);
-    let until = Instant::now().checked_add(AT_MOST).unwrap_or_else(Instant::now);
+    let (client, event_loop) = client::new(broker, &id, None);
+    let until = Instant::now() + AT_MOST;
     let stage = Stage::of(&event_loop);
     let logs_in = broker.credentials.is_some();
     let mut cleaner = Cleaner { client, event_loop, stage, logs_in, until };
@@ -75,10 +77,10 @@ impl Cleaner {
                     waiting.next()
                 }
                 Event::Incoming(Incoming::SubAck(_)) => {
-                    granted = granted.saturating_add(1);
+                    granted += 1;
                     waiting.next()
                 }
-                // What is said now may never end, and is not kept.
+                // Messages of now may never end, and are not retained.
                 Event::Incoming(Incoming::Publish(publish)) if !publish.retain => continue,
                 Event::Incoming(Incoming::Publish(publish)) => {
                     if is_ours(&publish.topic, &publish.payload) {
@@ -92,33 +94,33 @@ impl Cleaner {
             // One after the other, so that the queue never fills.
             if let Some(filter) = next {
                 self.client
-                    .try_subscribe(filter, super::LOOKING)
+                    .try_subscribe(filter, QOS_OF_RETAINED)
                     .map_err(|error| Advice::new(error.to_string()))?;
             }
             if granted >= filters.len() {
-                by = Instant::now().checked_add(QUIET).unwrap_or(self.until).min(self.until);
+                by = self.until.min(Instant::now() + QUIET);
             }
         }
     }
 
-    /// Publishes an empty message on each, and waits until the broker has taken them.
+    /// Publishes an empty message on each, and waits until the broker has acknowledged them.
     async fn clear(&mut self, topics: &BTreeSet<String>) -> Result<(), Advice> {
         let mut acknowledged = 0_usize;
         let mut left = topics.iter();
         let mut under_way = 0_usize;
         while acknowledged < topics.len() {
-            while under_way < usize::from(super::IN_FLIGHT) {
+            while under_way < usize::from(IN_FLIGHT) {
                 let Some(topic) = left.next() else { break };
                 let nothing: [u8; 0] = [];
                 self.client
                     .try_publish(topic, QoS::AtLeastOnce, true, nothing)
                     .map_err(|error| Advice::new(error.to_string()))?;
-                under_way = under_way.saturating_add(1);
+                under_way += 1;
             }
             match self.next(self.until).await? {
                 None => return Err(Advice::new("it does not acknowledge what is sent to it.")),
                 Some(Event::Incoming(Incoming::PubAck(_))) => {
-                    acknowledged = acknowledged.saturating_add(1);
+                    acknowledged += 1;
                     under_way = under_way.saturating_sub(1);
                 }
                 Some(_) => {}

@@ -5,19 +5,20 @@ use std::time::Duration;
 use rumqttc::{Event, Incoming, Outgoing};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Stage, client, failure};
+use super::client;
+use super::failure::{self, Stage};
 use crate::advice::Advice;
 use crate::config::Broker;
 
-/// For the goodbye.
-const LEAVING: Duration = Duration::from_secs(1);
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Connects, logs in and leaves. The error says what the broker did, and what to do about it.
+/// Connects, logs in and disconnects. The error says what the broker did, and what to do about it.
 pub async fn probe(broker: &Broker) -> Result<(), Advice> {
     // Another id than that of the program, which may be running.
     let id = format!("{}-check", broker.client_id);
-    let (client, mut event_loop) = client(broker, &id, None);
-    // It gives up by itself.
+    let (client, mut event_loop) = client::new(broker, &id, None);
+    // The client gives up by itself.
     loop {
         match event_loop.poll().await {
             Ok(Event::Incoming(Incoming::ConnAck(_))) => break,
@@ -28,7 +29,7 @@ pub async fn probe(broker: &Broker) -> Result<(), Advice> {
             }
         }
     }
-    let until = Instant::now().checked_add(LEAVING).unwrap_or_else(Instant::now);
+    let until = Instant::now() + GOODBYE;
     let _ = client.try_disconnect();
     while let Ok(Ok(event)) = timeout_at(until, event_loop.poll()).await {
         if event == Event::Outgoing(Outgoing::Disconnect) {

@@ -1,4 +1,5 @@
-//! Certificates that are renewed while the program runs.
+//! Certificates that are renewed while the program runs. The files are read with the configuration, so
+//! that a broken one is reported at the start, and looked at before each later connection.
 
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};
@@ -8,15 +9,14 @@ use crate::tls::{FileError, Stamps};
 use meter::RunsAs;
 use meter::news::News;
 
-/// Takes renewed certificates when the next connection is made.
+/// Uses renewed certificates when the next connection is made.
 #[derive(Debug)]
 pub(super) struct Renewal {
     tls: Option<Tls>,
-    /// What was looked at last, good or not.
+    /// The files that were looked at last, good or not.
     seen: News<Stamps>,
-    /// What was wrong with it.
-    told: News<FileError>,
-    /// What the settings are called.
+    /// What was wrong with them.
+    error: News<FileError>,
     runs_as: RunsAs,
 }
 
@@ -24,10 +24,10 @@ impl Renewal {
     pub(super) fn new(tls: Option<Tls>, runs_as: RunsAs) -> Self {
         let seen = tls.as_ref().map(|tls| News::known(tls.at_start().stamps().clone()));
         let seen = seen.unwrap_or_default();
-        Self { tls, seen, told: News::default(), runs_as }
+        Self { tls, seen, error: News::default(), runs_as }
     }
 
-    /// Before a connection. Files that are broken, or half of which are renewed, are told once; the
+    /// Looks at the files before a connection. Broken or half-renewed files are reported once; the
     /// earlier ones are used until they change again.
     pub(super) async fn look(&mut self, options: &mut MqttOptions) {
         let Some(tls) = &self.tls else { return };
@@ -35,7 +35,7 @@ impl Renewal {
             return;
         }
         let tls = tls.clone();
-        // Opening an encrypted key takes its time.
+        // Decrypting a key takes time.
         let Ok(read) = tokio::task::spawn_blocking(move || tls.files().read()).await else {
             return;
         };
@@ -43,16 +43,16 @@ impl Renewal {
             Ok(ready) => {
                 info!("The certificates for the broker were renewed: the new ones are used.");
                 self.seen = News::known(ready.stamps().clone());
-                self.told.forget();
+                self.error.forget();
                 options.set_transport(transport(ready.config()));
             }
             Err(error) => {
-                // Files may be as they should be, and no handle is left to read them.
+                // The files may be good, and no handle is left to read them.
                 if error.may_pass() {
                     self.seen.forget();
                 }
                 let words = file_words(&error, self.runs_as);
-                if self.told.is_new(error) {
+                if self.error.is_new(error) {
                     warn!(
                         "The certificates for the broker have changed, and the new ones cannot be \
                          used: {words}. The earlier ones are used until that is mended."

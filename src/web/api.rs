@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::payload::exact;
 use crate::status::{
-    Board, BrokerState, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo, Problem,
-    ScanState,
+    Board, BrokerState, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo,
+    ReportedProblem, ScanState,
 };
 use meter::poll::Explanation;
 
@@ -194,14 +194,16 @@ fn broker(state: &BrokerState, now: &Now) -> BrokerJson {
         BrokerState::Unknown => ("unknown", None, None, None),
         BrokerState::Connecting { name } => ("connecting", Some(name), None, None),
         BrokerState::Connected { name, since } => ("connected", Some(name), Some(*since), None),
-        BrokerState::Down { name, since, words } => ("down", Some(name), Some(*since), Some(words)),
+        BrokerState::Down { name, since, advice, made_by } => {
+            ("down", Some(name), Some(*since), Some(advice.words(*made_by)))
+        }
     };
     let since = since.map(|since| now.time(since));
-    BrokerJson { state, name: name.cloned(), since, trouble: trouble.cloned() }
+    BrokerJson { state, name: name.cloned(), since, trouble }
 }
 
-fn problem(problem: Problem) -> ProblemJson {
-    let Problem { words, details, hint } = problem;
+fn problem(problem: ReportedProblem) -> ProblemJson {
+    let ReportedProblem { words, details, hint } = problem;
     ProblemJson { words, details, hint }
 }
 
@@ -289,8 +291,8 @@ pub(super) fn ready(board: &Board) -> Result<(), String> {
         BrokerState::Connected { .. } => {}
         BrokerState::Unknown => wrong.push("Which broker there is, is not known yet.".to_owned()),
         BrokerState::Connecting { name } => wrong.push(format!("Connecting to {name}.")),
-        BrokerState::Down { name, words, .. } => {
-            wrong.push(format!("No connection to {name}: {words}"));
+        BrokerState::Down { name, advice, made_by, .. } => {
+            wrong.push(format!("No connection to {name}: {}", advice.words(*made_by)));
         }
     }
     let meters = board.meters();
@@ -316,6 +318,7 @@ pub(super) mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::advice::{Advice, MadeBy};
     use crate::status::ValueState;
 
     pub(in super::super) fn now() -> Now {
@@ -390,9 +393,13 @@ pub(super) mod tests {
             let day = Some("2026-11-23".parse().unwrap());
             meter.line = LineQuality { day, polls: 7, ..LineQuality::default() };
         });
-        let (name, words) = ("broker:1883".to_owned(), "nothing listens there.".to_owned());
-        board.set_broker(BrokerState::Down { name, since: at, words });
-        let problem = |words: &str| Problem {
+        board.set_broker(BrokerState::Down {
+            name: "broker:1883".to_owned(),
+            since: at,
+            advice: Advice::new("nothing listens there."),
+            made_by: MadeBy::File,
+        });
+        let problem = |words: &str| ReportedProblem {
             words: words.to_owned(),
             details: vec!["`port`: found `COM3`".to_owned()],
             hint: "Mend it.".to_owned(),

@@ -15,7 +15,7 @@ use super::language::{Language, Words, fill};
 use super::memory::{Counter, Curve, Memories, Memory};
 use crate::status::{
     Board, BrokerState, Found, LastPoll, LineQuality, LogLine, MeterState, Placement, PortInfo,
-    Problem, ScanState, SettingLine, Setup, SupervisorState, ValueState,
+    ReportedProblem, ScanState, SettingLine, Setup, SupervisorState, ValueState,
 };
 use meter::poll::Explanation;
 
@@ -56,8 +56,8 @@ struct Page {
 #[template(path = "parts.html")]
 struct Parts {
     words: &'static Words,
-    problem: Option<Problem>,
-    refused: Option<Problem>,
+    problem: Option<ReportedProblem>,
+    refused: Option<ReportedProblem>,
     warnings: Vec<String>,
     memory_trouble: Option<Explanation>,
     meters: Vec<Meter>,
@@ -328,8 +328,8 @@ fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Br
         BrokerState::Connected { name, since } => {
             (State::Good, Around::age(words.broker_connected, *since, now, &[("name", name)]))
         }
-        BrokerState::Down { name, since, words: why } => {
-            trouble = Some(why.clone());
+        BrokerState::Down { name, since, advice, made_by } => {
+            trouble = Some(advice.words(*made_by));
             (State::Bad, Around::age(words.broker_down, *since, now, &[("name", name)]))
         }
     };
@@ -610,6 +610,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::advice::{Advice, MadeBy};
     use history::{Point, Used};
     use meter::client::NoAnswer;
 
@@ -749,7 +750,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_wrong() {
         let board = Board::default();
-        let problem = |words: &str| Problem {
+        let problem = |words: &str| ReportedProblem {
             words: words.to_owned(),
             details: texts(&["`port`: found `COM3`"]),
             hint: "Mend it.".to_owned(),
@@ -764,9 +765,9 @@ mod tests {
         });
         let without = shown(&board, Language::English);
         let (name, since) = ("broker:1883".to_owned(), Instant::now());
-        let words = "nothing listens there.".to_owned();
+        let advice = Advice::new("nothing listens there.");
         board.set_up(|setup| setup.broker = None);
-        board.set_broker(BrokerState::Down { name, since, words });
+        board.set_broker(BrokerState::Down { name, since, advice, made_by: MadeBy::File });
         board.set_up(|setup| {
             setup.history = Some(complaint("The disk is full", "Make room."));
         });
@@ -958,7 +959,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_question_has_no_full_stop() {
         let question = |what: &str| format!("{what} is not known; did you mean another?");
-        let problem = |what: &str| Problem {
+        let problem = |what: &str| ReportedProblem {
             words: question(what),
             details: vec![question(&format!("part of {what}")), "The rest".to_owned()],
             hint: "Mend it.".to_owned(),
@@ -1005,7 +1006,7 @@ mod tests {
         let board = Board::default();
         let evil = || EVIL.to_owned();
         let both = || complaint(EVIL, EVIL);
-        let problem = || Problem { words: evil(), details: vec![evil()], hint: evil() };
+        let problem = || ReportedProblem { words: evil(), details: vec![evil()], hint: evil() };
         board.set_up(|setup| {
             setup.warnings = vec![evil()];
             setup.broker = Some(both());
@@ -1038,7 +1039,12 @@ mod tests {
         });
         board.set_meters(vec![(0, meter.clone())]);
         board.meter(0, |state| *state = MeterState { number: 0, ..meter });
-        board.set_broker(BrokerState::Down { name: evil(), since: at, words: evil() });
+        board.set_broker(BrokerState::Down {
+            name: evil(),
+            since: at,
+            advice: Advice::new(evil()),
+            made_by: MadeBy::File,
+        });
         board.log().add(LogLine { time: evil(), level: Level::ERROR, text: evil() });
         let mut with_ports = look(Language::English);
         with_ports.ports = vec![PortInfo {

@@ -80,6 +80,7 @@ pub mod cause;
 pub mod client;
 pub mod condition;
 mod consistency;
+pub mod duration;
 pub mod highres;
 pub mod hosts;
 pub mod identity;

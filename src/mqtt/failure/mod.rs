@@ -15,16 +15,16 @@ use meter::cause::{self, Cause};
 /// How far the connection had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The broker had not let us in, whom we spoke to without TLS.
+    /// The broker had not accepted us yet; without TLS.
     Plain,
     /// The same, with TLS.
     Encrypted,
-    /// It had.
+    /// The broker had accepted us.
     Connected,
 }
 
 impl Stage {
-    /// Of a connection in which the broker has not answered.
+    /// The stage of a connection in which the broker has not answered yet.
     pub(super) fn of(event_loop: &EventLoop) -> Self {
         match event_loop.mqtt_options.transport() {
             Transport::Tls(_) => Self::Encrypted,
@@ -33,7 +33,7 @@ impl Stage {
     }
 }
 
-/// What went wrong at this stage. Who does not log in has no user name to look at.
+/// What went wrong at this stage. `logs_in` says whether there is a user name to check.
 pub(super) fn advice(error: &ConnectionError, stage: Stage, logs_in: bool) -> Advice {
     match error {
         ConnectionError::ConnectionRefused(
@@ -88,7 +88,7 @@ fn check_address() -> Sentence {
     sentence!["Check ", &keys::HOST, " and ", &keys::PORT, "."]
 }
 
-/// What the broker has against us.
+/// The broker refused the connection.
 fn refusal(code: ConnectReturnCode) -> Advice {
     let look_at_log = || sentence!["Look at the broker's own log."];
     match code {
@@ -117,7 +117,7 @@ fn refusal(code: ConnectReturnCode) -> Advice {
     }
 }
 
-/// What may be behind it when the broker hangs up.
+/// The broker closed the connection.
 fn closed(stage: Stage) -> Advice {
     match stage {
         Stage::Plain => Advice::new("it closed the connection without an answer.").then(sentence![
@@ -144,7 +144,7 @@ fn closed(stage: Stage) -> Advice {
     }
 }
 
-/// The broker ends one connection after the other, and no more is said of it until one holds.
+/// The broker closes one connection after the other. No more is logged of it until one holds.
 pub(super) fn thrown_out() -> Advice {
     Advice::new("it ended the connection again and again.")
         .then(sentence![
@@ -157,7 +157,7 @@ pub(super) fn thrown_out() -> Advice {
         ])
 }
 
-/// What TLS has to say hides in an error of the system's kind.
+/// The error of TLS that an I/O error wraps.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }

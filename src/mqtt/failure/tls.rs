@@ -7,11 +7,11 @@ use rustls::{AlertDescription, CertificateError, Error};
 use crate::advice::{Advice, sentence};
 use crate::config::keys;
 
-/// So many names of a certificate are shown, so long at most.
+/// How many names of a certificate are shown, and how long each may be.
 const NAMES: usize = 6;
 const LONGEST_NAME: usize = 80;
 
-/// What a broker does that has no TLS at this port: it does not understand and hangs up.
+/// The broker closed the connection in the handshake, most likely because it has no TLS at this port.
 pub(super) fn closed_in_handshake() -> Advice {
     Advice::new("it closed the connection when it was spoken to in TLS.")
         .then(sentence![
@@ -56,7 +56,7 @@ fn common_version(what: &'static str) -> Advice {
     ])
 }
 
-/// What we have against the broker's certificate.
+/// The broker's certificate is rejected.
 fn certificate(error: &CertificateError) -> Advice {
     match error {
         // A key that is too short cannot be told from a wrong one.
@@ -152,7 +152,7 @@ fn unusable(reason: &str) -> Advice {
         .then(sentence!["Make another one for the broker."])
 }
 
-/// In UTC, as certificates have it.
+/// In UTC, as in certificates.
 fn day(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(
@@ -161,8 +161,8 @@ fn day(time: UnixTime) -> String {
     )
 }
 
-/// `DnsName("broker.lan")` and `IpAddress(10.0.0.2)`, as the library has them, as people do. What is
-/// no name of a machine is none of them.
+/// The name in `DnsName("broker.lan")` or `IpAddress(10.0.0.2)`, as the library writes them. `None`
+/// for what is not the name of a machine.
 fn shown(name: &str) -> Option<String> {
     let (kind, rest) = name.split_once('(')?;
     let name = rest.strip_suffix(')')?.trim_matches('"');
@@ -173,7 +173,7 @@ fn shown(name: &str) -> Option<String> {
     .then(|| format!("`{name}`"))
 }
 
-/// What the broker has against us.
+/// The broker rejected us.
 fn refused(alert: AlertDescription) -> Advice {
     match alert {
         AlertDescription::CertificateRequired => {

@@ -13,6 +13,7 @@ use super::outcome::{PollError, Polled};
 use super::plan::Plan;
 use crate::RunsAs;
 use crate::consistency::Relation;
+use crate::duration::words;
 use crate::identity::Exchange;
 use crate::news::News;
 use crate::reading::{Missing, Reading};
@@ -316,22 +317,5 @@ fn register_words(register: RegisterId) -> String {
     match register.info() {
         Some(info) => format!("`{}` (register {register})", info.key),
         None => format!("Register {register}"),
-    }
-}
-
-/// `0.9 s`, `45 s`, `5 min`, `3 h 20 min`
-#[must_use]
-pub fn words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let minutes = seconds / 60;
-    let hours = seconds / 3600;
-    match seconds {
-        0..10 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
-        10..120 => format!("{seconds} s"),
-        120..7200 => format!("{minutes} min"),
-        _ => match minutes % 60 {
-            0 => format!("{hours} h"),
-            minutes => format!("{hours} h {minutes} min"),
-        },
     }
 }

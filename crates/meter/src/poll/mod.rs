@@ -33,7 +33,7 @@ mod timetable;
 
 pub use self::explanation::Explanation;
 pub use self::job::{Attempt, Busy, Job, MeterHandle, PLACEMENT, Step};
-pub use self::journal::{count_words, words};
+pub use self::journal::count_words;
 pub use self::memory::MeterMemories;
 pub use self::plan::Plan;
 pub use self::reader::{Progress, Reader, Scanned};

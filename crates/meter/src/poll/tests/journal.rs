@@ -230,14 +230,3 @@ fn what_is_missing_is_named() {
         ", without energy, volume, flow, power, temp1 and 2 more"
     );
 }
-
-#[test]
-fn durations_in_words() {
-    let shown: Vec<_> = [0, 900, 9_999, 10_000, 119_999, 120_000, 7_199_000, 7_200_000, 12_000_000]
-        .map(|ms| words(Duration::from_millis(ms)))
-        .into();
-    assert_eq!(
-        shown,
-        ["0.0 s", "0.9 s", "9.9 s", "10 s", "119 s", "2 min", "119 min", "2 h", "3 h 20 min"]
-    );
-}

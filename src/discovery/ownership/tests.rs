@@ -9,8 +9,8 @@ fn claims(yaml_more: &str) -> Claims {
     Claims::new(&[meter], &publishing, &Topics::new(&publishing.topic))
 }
 
-fn said(topic: &str, payload: &Value, claims: &Claims) -> Verdict {
-    judge(topic, payload.to_string().as_bytes(), claims)
+fn said(topic: &str, payload: &Value, claims: &Claims) -> Ownership {
+    classify(topic, payload.to_string().as_bytes(), claims)
 }
 
 const ENERGY: &str = "homeassistant/sensor/kamstrup_energy/config";
@@ -24,8 +24,8 @@ fn older() -> Value {
     })
 }
 
-fn taken(by: &str) -> Verdict {
-    Verdict::Taken { by: by.to_owned() }
+fn taken(by: &str) -> Ownership {
+    Ownership::Taken { by: by.to_owned() }
 }
 
 #[test]
@@ -34,12 +34,22 @@ fn what_this_installation_announces_is_its_own() {
     assert_eq!(messages.len(), 11);
     for message in &messages {
         let payload = message.payload.as_bytes();
-        assert_eq!(judge(&message.topic, payload, &claims), Verdict::Ours, "{}", message.topic);
+        assert_eq!(
+            classify(&message.topic, payload, &claims),
+            Ownership::Ours,
+            "{}",
+            message.topic
+        );
     }
     // What is not configured any more, too: that it can be emptied.
     for message in described_fully("energy,temp1,temp2,60,infocode", "") {
         let payload = message.payload.as_bytes();
-        assert_eq!(judge(&message.topic, payload, &claims), Verdict::Ours, "{}", message.topic);
+        assert_eq!(
+            classify(&message.topic, payload, &claims),
+            Ownership::Ours,
+            "{}",
+            message.topic
+        );
     }
 }
 
@@ -48,23 +58,23 @@ fn nothing_of_another_installation_is_ours() {
     let ours = claims("");
     for (more, expected) in [
         // The same ids and the same device: before the topic was changed, or a second program.
-        ("topic: attic", Some(Verdict::Moved { from: "attic".to_owned() })),
+        ("topic: attic", Some(Ownership::Moved { from: "attic".to_owned() })),
         (
             "topic: attic, device_id: attic, device_name: Attic",
             Some(taken("another kamstrup2mqtt with the topic `attic` (the device `Attic`)")),
         ),
-        ("topic: attic, id_prefix: attic", Some(Verdict::Other)),
+        ("topic: attic, id_prefix: attic", Some(Ownership::Other)),
         // Below our topic, and with ids that begin as ours do.
-        ("topic: kamstrup/attic, id_prefix: kamstrup_attic", Some(Verdict::Other)),
+        ("topic: kamstrup/attic, id_prefix: kamstrup_attic", Some(Ownership::Other)),
     ] {
         for message in described_fully("energy,temp1", more) {
-            let verdict = judge(&message.topic, message.payload.as_bytes(), &ours);
-            assert_ne!(verdict, Verdict::Ours, "{more} {}", message.topic);
+            let ownership = classify(&message.topic, message.payload.as_bytes(), &ours);
+            assert_ne!(ownership, Ownership::Ours, "{more} {}", message.topic);
             if let Some(expected) = &expected
                 && !message.topic.contains("version")
                 && !message.topic.contains("started")
             {
-                assert_eq!(&verdict, expected, "{more} {}", message.topic);
+                assert_eq!(&ownership, expected, "{more} {}", message.topic);
             }
         }
     }
@@ -72,11 +82,11 @@ fn nothing_of_another_installation_is_ours() {
 
 #[test]
 fn the_older_programs_entities_are_replaced() {
-    assert_eq!(said(ENERGY, &older(), &claims("")), Verdict::Other);
+    assert_eq!(said(ENERGY, &older(), &claims("")), Ownership::Other);
     // Its topic tells, even if the device has another name by now,
-    assert_eq!(said(ENERGY, &older(), &claims("device_id: cellar")), Verdict::Other);
+    assert_eq!(said(ENERGY, &older(), &claims("device_id: cellar")), Ownership::Other);
     // or the device, even if the topic was changed.
-    assert_eq!(said(ENERGY, &older(), &claims("topic: heat")), Verdict::Other);
+    assert_eq!(said(ENERGY, &older(), &claims("topic: heat")), Ownership::Other);
     let both = claims("topic: heat, device_id: cellar");
     assert_eq!(said(ENERGY, &older(), &both), taken("the device `Kamstrup Meter`"));
 }
@@ -94,9 +104,9 @@ fn an_id_that_another_device_owns_is_taken() {
     let elsewhere = "homeassistant/sensor/node/other/config";
     assert_eq!(said(elsewhere, &foreign, &claims), taken("`Zigbee2MQTT` (the device `Lamp`)"));
     // Another kind of entity may have the same id.
-    assert_eq!(said("homeassistant/light/x/config", &foreign, &claims), Verdict::Other);
+    assert_eq!(said("homeassistant/light/x/config", &foreign, &claims), Ownership::Other);
     // Outside of the discovery prefix nobody announces anything.
-    assert_eq!(said("x/sensor/kamstrup_energy/config", &foreign, &claims), Verdict::Other);
+    assert_eq!(said("x/sensor/kamstrup_energy/config", &foreign, &claims), Ownership::Other);
 
     let shortened = json!({
         "~": "x", "uniq_id": "kamstrup_energy", "stat_t": "~/energy", "avty": [{"t": "~/status"}],
@@ -111,7 +121,7 @@ fn an_id_that_another_device_owns_is_taken() {
     assert_eq!(said(topic, &of_a_device, &claims), taken("`x` (the device `Lamp`)"));
     // Who has no device owns nothing.
     let nobody = json!({"unique_id": "kamstrup_energy", "state_topic": "x"});
-    assert_eq!(said(ENERGY, &nobody, &claims), Verdict::Other);
+    assert_eq!(said(ENERGY, &nobody, &claims), Ownership::Other);
 }
 
 #[test]
@@ -123,33 +133,37 @@ fn ours_is_ours_however_it_is_written() {
             "dev": {"ids": "kamstrup_meter"}, "o": {"name": "kamstrup2mqtt"},
         })
     };
-    assert_eq!(said(ENERGY, &shortened("kamstrup", "~/status"), &claims), Verdict::Ours);
-    assert_eq!(said(ENERGY, &shortened("/status", "kamstrup~"), &claims), Verdict::Ours);
-    let moved = Verdict::Moved { from: "heat".to_owned() };
+    assert_eq!(said(ENERGY, &shortened("kamstrup", "~/status"), &claims), Ownership::Ours);
+    assert_eq!(said(ENERGY, &shortened("/status", "kamstrup~"), &claims), Ownership::Ours);
+    let moved = Ownership::Moved { from: "heat".to_owned() };
     assert_eq!(said(ENERGY, &shortened("heat", "~/status"), &claims), moved);
     // Not at the place where we would have put it.
     let elsewhere = "homeassistant/sensor/node/kamstrup_energy/config";
-    assert_eq!(said(elsewhere, &shortened("kamstrup", "~/status"), &claims), Verdict::Other);
+    assert_eq!(said(elsewhere, &shortened("kamstrup", "~/status"), &claims), Ownership::Other);
 }
 
 #[test]
 fn what_is_told_of_others_is_short() {
     let name = "a\n\u{1b}[31m".repeat(200);
     let foreign = json!({"device": {"identifiers": [], "name": name}});
-    let Verdict::Taken { by } = said(ENERGY, &foreign, &claims("")) else { panic!() };
+    let Ownership::Taken { by } = said(ENERGY, &foreign, &claims("")) else { panic!() };
     assert!(by.chars().count() < 100 && !by.contains(char::is_control), "{by}");
 
     let padding = " ".repeat(LONGEST_PAYLOAD);
     let long = format!("{foreign}{padding}");
-    assert_eq!(judge(ENERGY, long.as_bytes(), &claims("")), Verdict::Other);
+    assert_eq!(classify(ENERGY, long.as_bytes(), &claims("")), Ownership::Other);
 }
 
 #[test]
 fn every_trouble_says_what_to_do() {
-    let moved = Verdict::Moved { from: "attic".to_owned() };
-    let told = [moved, taken("`Zigbee2MQTT` (the device `Lamp`)")].map(|it| it.advice().unwrap());
-    insta::assert_snapshot!(told.join("\n"));
-    assert_eq!([Verdict::Ours, Verdict::Other].map(|it| it.advice()), [None, None]);
+    let moved = Ownership::Moved { from: "attic".to_owned() };
+    let all = [moved, taken("`Zigbee2MQTT` (the device `Lamp`)")];
+    let advice = |runs_as| all.each_ref().map(|it| it.advice(runs_as).unwrap()).join("\n");
+    insta::assert_snapshot!(advice(RunsAs::Program));
+    insta::assert_snapshot!("every_trouble_says_what_to_do_in_the_add_on", advice(RunsAs::AddOn));
+    for (it, runs_as) in [(Ownership::Ours, RunsAs::Program), (Ownership::Other, RunsAs::AddOn)] {
+        assert_eq!(it.advice(runs_as), None);
+    }
 }
 
 /// JSON that looks like a discovery message, and hardly ever is one.
@@ -217,15 +231,15 @@ fn topic() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn bytes_of_any_kind_are_nobodys(topic in topic(), payload: Vec<u8>) {
-        prop_assert_eq!(judge(&topic, &payload, &claims("")), Verdict::Other);
+        prop_assert_eq!(classify(&topic, &payload, &claims("")), Ownership::Other);
     }
 
     /// Foreign texts in any place: nothing panics, and without the name nothing is ours.
     #[test]
     fn whatever_it_looks_like_it_is_ours_by_its_origin_alone(topic in topic(), message in message()) {
-        let verdict = said(&topic, &message, &claims(""));
+        let ownership = said(&topic, &message, &claims(""));
         let text = message.to_string();
-        prop_assert!(verdict != Verdict::Ours || text.contains("kamstrup2mqtt"), "{}", text);
+        prop_assert!(ownership != Ownership::Ours || text.contains("kamstrup2mqtt"), "{}", text);
     }
 
     /// Four things must be right, abbreviated or not, and then it is ours.
@@ -249,7 +263,7 @@ proptest! {
             (key("availability_topic", "avty_t"), json!(status_topic))
         };
         message[availability.0] = availability.1;
-        let is_ours = said(topic, &message, &claims("")) == Verdict::Ours;
+        let is_ours = said(topic, &message, &claims("")) == Ownership::Ours;
         prop_assert_eq!(is_ours, place && id == "kamstrup_energy" && program && status);
     }
 
@@ -258,6 +272,6 @@ proptest! {
     fn nesting_without_end_is_nobodys(depth in 0_usize..60_000, cut in 0_usize..20) {
         let deep = format!(r#"{{"device":{}"#, r#"{"a":"#.repeat(depth / 5));
         let end = deep.len().saturating_sub(cut);
-        prop_assert_eq!(judge(ENERGY, &deep.as_bytes()[..end], &claims("")), Verdict::Other);
+        prop_assert_eq!(classify(ENERGY, &deep.as_bytes()[..end], &claims("")), Ownership::Other);
     }
 }

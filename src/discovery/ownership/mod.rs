@@ -1,23 +1,24 @@
-//! Whose a discovery message is that was found on the broker.
+//! Who owns a discovery message that was found on the broker.
 //!
-//! Anybody may have put it there, so it is untrusted: read no further than [`LONGEST_PAYLOAD`], and
-//! what is told of it is cut short.
+//! Anybody may have put it there, so it is untrusted: it is read no further than [`LONGEST_PAYLOAD`],
+//! and what is reported of it is cut short.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use super::entity::{Component, ORIGIN};
-use super::{possible_ids, possible_ids_of_program, program_id};
-use crate::config::{Meter, Publishing};
+use super::possible::{possible_ids, possible_ids_of_program, program_id};
+use crate::config::{Key, Meter, Publishing, keys};
 use crate::topic::Topics;
+use meter::RunsAs;
 
-/// Bytes; a longer message is not looked at. Ours have about 1000.
-pub const LONGEST_PAYLOAD: usize = 64 * 1024;
+/// In bytes; a longer message is ignored. Ours have about 1000.
+const LONGEST_PAYLOAD: usize = 64 * 1024;
 
-/// What a discovery message on the broker is to us.
+/// Who owns a discovery message on the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum Ownership {
     /// This installation announced it, now or when it was configured otherwise: ours to replace and
     /// to empty.
     Ours,
@@ -27,43 +28,62 @@ pub enum Verdict {
         /// The other topic.
         from: String,
     },
-    /// Another device owns a topic or a unique id that we want; whoever is started last replaces the
+    /// Another device owns a topic or a unique id that we need. Whichever starts last replaces the
     /// other's entity.
     Taken {
-        /// Who, in words.
+        /// Its owner, in words.
         by: String,
     },
-    /// None of our business; or in our place and of no value to others, like what the older Python
-    /// program announced for the same device, and it is replaced.
+    /// Of no concern to us. Or it is in our place and of no use to others, like what the older Python
+    /// program announced for the same device; then it is replaced.
     Other,
 }
 
-impl Verdict {
-    /// What the user should know and do about it.
+impl Ownership {
+    /// What the user should know and do about it, in the names of those settings that the user has.
     #[must_use]
-    pub fn advice(&self) -> Option<String> {
+    pub fn advice(&self, runs_as: RunsAs) -> Option<String> {
+        let called = |key: &Key| key.called(runs_as);
         match self {
             Self::Ours | Self::Other => None,
-            Self::Moved { from } => Some(format!(
-                "Home Assistant's entities of this meter were announced under the topic `{from}` \
-                 before. If that was this program before `mqtt.topic` was changed, all is well. If \
-                 it is a second one, the two replace each other's entities: set \
-                 `homeassistant.id_prefix` and `mqtt.device_id` in one of them."
-            )),
-            Self::Taken { by } => Some(format!(
-                "Entities in Home Assistant that have the same ids as this meter's belong to {by}, \
-                 and the two replace each other. Set `homeassistant.id_prefix` to another word, such \
-                 as `heating`, and start again."
-            )),
+            Self::Moved { from } => {
+                let fix = match runs_as {
+                    RunsAs::Program => format!(
+                        "set {} and {} in one of them",
+                        called(&keys::ID_PREFIX),
+                        called(&keys::DEVICE_ID)
+                    ),
+                    RunsAs::AddOn => "stop one of them".to_owned(),
+                };
+                Some(format!(
+                    "Home Assistant's entities of this meter were announced under the topic \
+                     `{from}` before. If that was this program before {} was changed, all is well. \
+                     If it is a second one, the two replace each other's entities: {fix}.",
+                    called(&keys::TOPIC)
+                ))
+            }
+            Self::Taken { by } => {
+                let fix = match runs_as {
+                    RunsAs::Program => format!(
+                        "Set {} to another word, such as `heating`, and start again.",
+                        called(&keys::ID_PREFIX)
+                    ),
+                    RunsAs::AddOn => "Give those entities other ids, or remove them.".to_owned(),
+                };
+                Some(format!(
+                    "Entities in Home Assistant that have the same ids as this meter's belong to \
+                     {by}, and the two replace each other. {fix}"
+                ))
+            }
         }
     }
 }
 
-/// What this installation may announce, to judge by it what others have announced.
+/// What this installation may announce; what others have announced is compared with it.
 #[derive(Debug, Clone)]
 pub struct Claims {
     discovery_prefix: String,
-    /// How its unique ids begin, with the underscore.
+    /// With the underscore.
     id_prefix: String,
     status: String,
     /// Component and unique id of each entity, and the device that it belongs to.
@@ -104,54 +124,54 @@ impl Claims {
     }
 }
 
-/// Says whose the message is that stands at `topic`.
+/// Who owns the message at `topic`.
 #[must_use]
-pub fn judge(topic: &str, payload: &[u8], claims: &Claims) -> Verdict {
-    judged(topic, payload, claims).unwrap_or(Verdict::Other)
+pub fn classify(topic: &str, payload: &[u8], claims: &Claims) -> Ownership {
+    classified(topic, payload, claims).unwrap_or(Ownership::Other)
 }
 
-fn judged(topic: &str, payload: &[u8], claims: &Claims) -> Option<Verdict> {
+fn classified(topic: &str, payload: &[u8], claims: &Claims) -> Option<Ownership> {
     let (component, object) = claims.place(topic)?;
     if payload.len() > LONGEST_PAYLOAD {
         return None;
     }
     let message: Map<String, Value> = serde_json::from_slice(payload).ok()?;
-    let found = Found(&message);
-    let is_this_program = found.origin() == Some(ORIGIN.name);
-    let is_under_our_topic = found.availability().contains(&claims.status);
-    let in_its_place = found.unique_id() == Some(object)
+    let announcement = Announcement(&message);
+    let is_this_program = announcement.origin() == Some(ORIGIN.name);
+    let is_under_our_topic = announcement.availability().contains(&claims.status);
+    let in_its_place = announcement.unique_id() == Some(object)
         && object.starts_with(&claims.id_prefix)
         && !object.contains('/');
     if is_this_program && is_under_our_topic && in_its_place {
-        return Some(Verdict::Ours);
+        return Some(Ownership::Ours);
     }
 
-    let ids = found.announces(component);
+    let ids = announcement.announces(component);
     let wanted = claims
         .device(component, object)
         .or_else(|| ids.iter().find_map(|(component, id)| claims.device(component, id)))?;
-    let identifiers = found.identifiers()?;
+    let identifiers = announcement.identifiers()?;
     let is_the_same_device = identifiers.iter().any(|identifier| identifier == wanted);
     if is_under_our_topic || (is_the_same_device && !is_this_program) {
         return None;
     }
-    let from = is_this_program.then(|| found.availability().into_iter().next()).flatten();
+    let from = is_this_program.then(|| announcement.availability().into_iter().next()).flatten();
     let from = from.map(|status| shown(status.strip_suffix("/status").unwrap_or(&status)));
-    let device = found.device_name().map(|name| format!("the device `{}`", shown(name)));
-    Some(match (from, found.origin()) {
-        (Some(from), _) if is_the_same_device => Verdict::Moved { from },
+    let device = announcement.device_name().map(|name| format!("the device `{}`", shown(name)));
+    Some(match (from, announcement.origin()) {
+        (Some(from), _) if is_the_same_device => Ownership::Moved { from },
         (Some(from), _) => {
             let device = device.map(|device| format!(" ({device})")).unwrap_or_default();
-            Verdict::Taken {
+            Ownership::Taken {
                 by: format!("another {} with the topic `{from}`{device}", ORIGIN.name),
             }
         }
         (None, Some(origin)) => {
             let device = device.map(|device| format!(" ({device})")).unwrap_or_default();
-            Verdict::Taken { by: format!("`{}`{device}", shown(origin)) }
+            Ownership::Taken { by: format!("`{}`{device}", shown(origin)) }
         }
         (None, None) => {
-            Verdict::Taken { by: device.unwrap_or_else(|| "a device without a name".to_owned()) }
+            Ownership::Taken { by: device.unwrap_or_else(|| "a device without a name".to_owned()) }
         }
     })
 }
@@ -166,8 +186,8 @@ fn shown(text: &str) -> String {
     shown
 }
 
-/// A discovery message as it was found, whose keys may be abbreviated.
-struct Found<'a>(&'a Map<String, Value>);
+/// A discovery message, whose keys may be abbreviated.
+struct Announcement<'a>(&'a Map<String, Value>);
 
 fn either<'a>(map: &'a Map<String, Value>, key: &str, short: &str) -> Option<&'a Value> {
     map.get(key).or_else(|| map.get(short))
@@ -185,7 +205,7 @@ fn each(value: &Value) -> &[Value] {
     }
 }
 
-impl<'a> Found<'a> {
+impl<'a> Announcement<'a> {
     fn unique_id(&self) -> Option<&'a str> {
         text(self.0, "unique_id", "uniq_id")
     }
@@ -202,7 +222,7 @@ impl<'a> Found<'a> {
         self.device()?.get("name")?.as_str()
     }
 
-    /// None where there is no device at all; a device may also be known by its connections alone.
+    /// `None` where there is no device; a device may also be known by its connections alone.
     fn identifiers(&self) -> Option<Vec<String>> {
         let identifiers = either(self.device()?, "identifiers", "ids").map_or(&[][..], each);
         // Home Assistant makes texts of numbers.

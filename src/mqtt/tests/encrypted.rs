@@ -1,31 +1,36 @@
 //! Tests with a broker that speaks TLS, or should.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use rumqttc::tokio_rustls::TlsAcceptor;
+use rumqttc::{ConnectionError, Event, Incoming, MqttOptions, StateError, TlsError, mqttbytes};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS12;
-use rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    ALL_VERSIONS, AlertDescription, CertificateError, InvalidMessage, OtherError, RootCertStore,
+    ServerConfig, SupportedProtocolVersion,
+};
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::*;
+use crate::advice::Advice;
 use crate::config;
+use crate::mqtt::client;
+use crate::mqtt::failure::{self, Stage};
+use crate::mqtt::renewal::Renewal;
+use crate::tls;
 use crate::tls::certificates::{Authority, Certified};
 use logging::capture;
 use meter::RunsAs;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// CONNACK: let in.
 const WELCOME: [u8; 4] = [0x20, 2, 0, 0];
@@ -142,43 +147,84 @@ impl Folder {
     }
 }
 
-/// One attempt to connect, as it is told.
-async fn attempt(broker: &Broker) -> String {
-    let (_client, mut event_loop) = client(broker, "test", None);
+/// One attempt to connect.
+async fn attempt(broker: &Broker) -> Result<(), Advice> {
+    let (_client, mut event_loop) = client::new(broker, "test", None);
     let stage = Stage::of(&event_loop);
     match timeout(PATIENCE, event_loop.poll()).await.unwrap() {
-        Ok(Event::Incoming(Incoming::ConnAck(_))) => "it lets us in.".to_owned(),
+        Ok(Event::Incoming(Incoming::ConnAck(_))) => Ok(()),
         Ok(event) => panic!("{event:?}"),
-        Err(error) => failure::advice(&error, stage, true).words(MadeBy::File),
+        Err(error) => Err(failure::advice(&error, stage, true)),
     }
 }
 
 /// The same with these certificates.
-async fn told(
+async fn attempt_with(
     served: Served<'_>,
     ca: &str,
     ours: Option<&Certified>,
     more: &[(&str, &str)],
-) -> String {
+) -> Result<(), Advice> {
     let (address, serving) = serve(HERE, served.acceptor()).await;
     let folder = Folder::new();
-    let told = attempt(&folder.broker(address, Some(ca), ours, more)).await;
+    let result = attempt(&folder.broker(address, Some(ca), ours, more)).await;
     timeout(PATIENCE, serving).await.unwrap().unwrap();
-    told
+    result
+}
+
+/// What `failure` makes of an error of TLS; its texts are a snapshot there.
+fn advice(error: rustls::Error) -> Advice {
+    let error = ConnectionError::Tls(TlsError::TLS(error));
+    failure::advice(&error, Stage::Encrypted, true)
+}
+
+fn invalid(error: CertificateError) -> Advice {
+    advice(rustls::Error::InvalidCertificate(error))
+}
+
+/// What the verifier reports in words only.
+fn invalid_otherwise(words: &str) -> Advice {
+    let error = std::io::Error::other(words.to_owned());
+    invalid(CertificateError::Other(OtherError(Arc::new(error))))
+}
+
+/// The first second of 2026-01-31, in UTC.
+const PAST: u64 = 1_769_817_600;
+
+/// The first second of 2099-01-01, in UTC.
+const FUTURE: u64 = 4_070_908_800;
+
+fn time(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
+fn expired() -> Advice {
+    let not_after = time(PAST);
+    invalid(CertificateError::ExpiredContext { time: not_after, not_after })
+}
+
+/// The certificate has other names than the address of the broker.
+fn not_for_this_host(names: &[&str]) -> Advice {
+    let presented = names.iter().map(|name| (*name).to_owned()).collect();
+    let expected = ServerName::try_from(HERE).unwrap();
+    invalid(CertificateError::NotValidForNameContext { expected, presented })
+}
+
+/// Our certificate, refused by the broker.
+fn refused(alert: AlertDescription) -> Advice {
+    advice(rustls::Error::AlertReceived(alert))
 }
 
 #[tokio::test]
-async fn every_trouble_with_tls_says_what_to_do() {
+async fn the_brokers_certificate_is_checked() {
     let (ca, other) = (Authority::new("CA"), Authority::new("other CA"));
     let same_name = Authority::new("CA");
     let good = ca.sign(&[HERE]);
     let odd = |change: fn(&mut CertificateParams)| ca.sign_changed(&[HERE], change);
-    let expired = odd(|it| it.not_after = date_time_ymd(2026, 1, 31));
+    let old = odd(|it| it.not_after = date_time_ymd(2026, 1, 31));
     let early = odd(|it| it.not_before = date_time_ymd(2099, 1, 1));
     let for_clients = odd(|it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
     let elsewhere = ca.sign(&["broker.lan", "*.broker.lan", "10.0.0.2", "fd00::2"]);
-    let crowded: Vec<String> = (0..100).map(|number| format!("n{number}.lan")).collect();
-    let crowded = ca.sign(&crowded.iter().map(String::as_str).collect::<Vec<_>>());
     let nowhere = ca.sign(&[]);
     let kept = |name: &str| {
         let path = format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -191,74 +237,125 @@ async fn every_trouble_with_tls_says_what_to_do() {
         Authority::self_signed(&[HERE], |it| it.not_after = date_time_ymd(2026, 1, 31));
     let own_ca_elsewhere = Authority::self_signed(&["broker.lan"], |_| {});
 
-    let mut lines = Vec::new();
-    for (case, shown, trusted) in [
-        ("all is well", &good, &ca.pem),
-        ("another CA", &good, &other.pem),
-        ("another CA of the same name", &good, &same_name.pem),
-        ("expired", &expired, &ca.pem),
-        ("not yet valid", &early, &ca.pem),
-        ("another host", &elsewhere, &ca.pem),
-        ("a hundred other hosts", &crowded, &ca.pem),
-        ("no names", &nowhere, &ca.pem),
-        ("for clients only", &for_clients, &ca.pem),
-        ("version 1", &version_1, &version_1.certificate),
-        ("its own CA, trusted itself", &own_ca, &own_ca.certificate),
-        ("its own CA, not trusted", &own_ca, &ca.pem),
-        ("its own CA, expired", &own_ca_expired, &own_ca_expired.certificate),
-        ("its own CA, another host", &own_ca_elsewhere, &own_ca_elsewhere.certificate),
+    let not_before = time(FUTURE);
+    let too_early = CertificateError::NotValidYetContext { time: not_before, not_before };
+    let names = [
+        "DnsName(\"broker.lan\")",
+        "DnsName(\"*.broker.lan\")",
+        "IpAddress(10.0.0.2)",
+        "IpAddress(fd00::2)",
+    ];
+    for (case, shown, trusted, expected) in [
+        ("all is well", &good, &ca.pem, None),
+        ("another CA", &good, &other.pem, Some(invalid(CertificateError::UnknownIssuer))),
+        (
+            "another CA of the same name",
+            &good,
+            &same_name.pem,
+            Some(invalid(CertificateError::BadSignature)),
+        ),
+        ("expired", &old, &ca.pem, Some(expired())),
+        ("not yet valid", &early, &ca.pem, Some(invalid(too_early))),
+        ("another host", &elsewhere, &ca.pem, Some(not_for_this_host(&names))),
+        ("no names", &nowhere, &ca.pem, Some(not_for_this_host(&[]))),
+        (
+            "for clients only",
+            &for_clients,
+            &ca.pem,
+            Some(invalid(CertificateError::InvalidPurpose)),
+        ),
+        (
+            "version 1",
+            &version_1,
+            &version_1.certificate,
+            Some(invalid_otherwise("UnsupportedCertVersion")),
+        ),
+        ("its own CA, trusted itself", &own_ca, &own_ca.certificate, None),
+        ("its own CA, not trusted", &own_ca, &ca.pem, Some(invalid_otherwise("CaUsedAsEndEntity"))),
+        ("its own CA, expired", &own_ca_expired, &own_ca_expired.certificate, Some(expired())),
+        (
+            "its own CA, another host",
+            &own_ca_elsewhere,
+            &own_ca_elsewhere.certificate,
+            Some(not_for_this_host(&["DnsName(\"broker.lan\")"])),
+        ),
     ] {
-        let told = told(Served::new(shown), trusted, None, &[]).await;
-        lines.push(format!("{case}: {told}"));
+        let result = attempt_with(Served::new(shown), trusted, None, &[]).await;
+        assert_eq!(result.err(), expected, "{case}");
     }
-    for (case, shown) in [("expired", &expired), ("another host", &elsewhere), ("v1", &version_1)] {
+    for (case, shown) in [("expired", &old), ("another host", &elsewhere), ("v1", &version_1)] {
         let more = [("MQTT_TLS_INSECURE", "true")];
-        let told = told(Served::new(shown), &other.pem, None, &more).await;
-        lines.push(format!("insecure, {case}: {told}"));
+        let result = attempt_with(Served::new(shown), &other.pem, None, &more).await;
+        assert_eq!(result, Ok(()), "insecure, {case}");
     }
+}
 
+#[tokio::test]
+async fn of_many_names_only_some_are_shown() {
+    let ca = Authority::new("CA");
+    let crowded: Vec<String> = (0..100).map(|number| format!("n{number}.lan")).collect();
+    let crowded = ca.sign(&crowded.iter().map(String::as_str).collect::<Vec<_>>());
+    let result = attempt_with(Served::new(&crowded), &ca.pem, None, &[]).await;
+    let words = result.unwrap_err().words(MadeBy::File);
+    let shown = "its certificate is for `n0.lan`, `n1.lan`, `n2.lan`, `n3.lan`, `n4.lan`, `n5.lan` and \
+                 others, and not for `127.0.0.1`. Set `mqtt.host`";
+    assert!(words.starts_with(shown), "{words}");
+}
+
+#[tokio::test]
+async fn our_certificate_and_version_are_checked() {
+    let (ca, other) = (Authority::new("CA"), Authority::new("other CA"));
+    let good = ca.sign(&[HERE]);
     let ours = ca.sign(&["kamstrup"]);
     let theirs = other.sign(&["kamstrup"]);
     let old = ca.sign_changed(&["kamstrup"], |it| it.not_after = date_time_ymd(2026, 1, 31));
-    for (case, versions) in [("1.3", ALL_VERSIONS), ("1.2", &ONLY_1_2)] {
-        for (whose, ours) in [
-            ("ours", Some(&ours)),
-            ("none", None),
-            ("of another CA", Some(&theirs)),
-            ("expired", Some(&old)),
+    for (case, versions, only_1_3) in [
+        ("1.3", ALL_VERSIONS, None),
+        ("1.2", &ONLY_1_2[..], Some(refused(AlertDescription::ProtocolVersion))),
+    ] {
+        for (whose, ours, expected) in [
+            ("ours", Some(&ours), None),
+            ("none", None, Some(refused(AlertDescription::CertificateRequired))),
+            ("of another CA", Some(&theirs), Some(refused(AlertDescription::UnknownCA))),
+            ("expired", Some(&old), Some(refused(AlertDescription::CertificateExpired))),
         ] {
             let served = Served { wants: Some(&ca), versions, ..Served::new(&good) };
-            let told = told(served, &ca.pem, ours, &[]).await;
-            lines.push(format!("it wants a certificate ({case}), {whose}: {told}"));
+            let result = attempt_with(served, &ca.pem, ours, &[]).await;
+            assert_eq!(result.err(), expected, "it wants a certificate ({case}), {whose}");
         }
         let served = Served { versions, ..Served::new(&good) };
-        let told = told(served, &ca.pem, None, &[("MQTT_TLS_VERSION", "1.3")]).await;
-        lines.push(format!("we want 1.3, it speaks {case}: {told}"));
+        let more = [("MQTT_TLS_VERSION", "1.3")];
+        let result = attempt_with(served, &ca.pem, None, &more).await;
+        assert_eq!(result.err(), only_1_3, "we want 1.3, it speaks {case}");
     }
-    insta::assert_snapshot!(lines.join("\n"));
 }
 
 static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
 
-/// What speaks something else at the port.
+/// Something else listens at the port.
 #[tokio::test]
-async fn a_port_with_the_other_language_is_told() {
+async fn a_port_that_speaks_something_else_is_recognized() {
     let ca = Authority::new("CA");
     let good = ca.sign(&[HERE]);
     let folder = Folder::new();
-    let mut lines = Vec::new();
 
     // We without TLS, the broker with.
     let (address, serving) = serve(HERE, Served::new(&good).acceptor()).await;
     let plain = Broker { tls: None, ..folder.broker(address, Some(&ca.pem), None, &[]) };
-    lines.push(format!("TLS spoken to without: {}", attempt(&plain).await));
+    let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
+    let garbage = ConnectionError::MqttState(garbage);
+    let expected = failure::advice(&garbage, Stage::Plain, true);
+    assert_eq!(attempt(&plain).await, Err(expected));
     timeout(PATIENCE, serving).await.unwrap().unwrap();
 
     // We with TLS, and something that hangs up, or answers as a web server does, or as MQTT would.
-    for (case, answer) in [
-        ("hangs up", &b""[..]),
-        ("a web server", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        ("MQTT", &WELCOME),
+    let hangs_up = ConnectionError::Tls(TlsError::Io(ErrorKind::UnexpectedEof.into()));
+    let hangs_up = failure::advice(&hangs_up, Stage::Encrypted, true);
+    let no_tls = advice(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType));
+    for (answer, expected) in [
+        (&b""[..], hangs_up),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", no_tls.clone()),
+        (&WELCOME, no_tls),
     ] {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let broker = folder.broker(listener.local_addr().unwrap(), Some(&ca.pem), None, &[]);
@@ -268,11 +365,11 @@ async fn a_port_with_the_other_language_is_told() {
             assert_ne!(stream.read(&mut bytes).await.unwrap(), 0);
             stream.write_all(answer).await.unwrap();
         };
-        let (told, ()) = tokio::join!(attempt(&broker), answering);
-        lines.push(format!("{case}, spoken to with TLS: {told}"));
+        let (result, ()) = tokio::join!(attempt(&broker), answering);
+        assert_eq!(result, Err(expected), "{answer:?}");
     }
 
-    // And something that lets go after the handshake.
+    // And something that hangs up after the handshake.
     let listener = TcpListener::bind((HERE, 0)).await.unwrap();
     let broker = folder.broker(listener.local_addr().unwrap(), Some(&ca.pem), None, &[]);
     let acceptor = Served::new(&good).acceptor();
@@ -283,9 +380,9 @@ async fn a_port_with_the_other_language_is_told() {
         assert_ne!(stream.read(&mut bytes).await.unwrap(), 0);
         stream.shutdown().await.unwrap();
     };
-    let (told, ()) = tokio::join!(attempt(&broker), answering);
-    lines.push(format!("closed after the handshake: {told}"));
-    insta::assert_snapshot!(lines.join("\n"));
+    let (result, ()) = tokio::join!(attempt(&broker), answering);
+    let closed = ConnectionError::MqttState(StateError::ConnectionAborted);
+    assert_eq!(result, Err(failure::advice(&closed, Stage::Encrypted, true)));
 }
 
 #[tokio::test]
@@ -302,7 +399,7 @@ async fn names_and_addresses_are_those_of_the_certificate() {
         let shown = ca.sign(&[name]);
         let (address, serving) = serve(listening, Served::new(&shown).acceptor()).await;
         let broker = folder.broker(address, Some(&ca.pem), None, &[("MQTT_HOST", host)]);
-        assert_eq!(attempt(&broker).await, "it lets us in.", "{host}");
+        assert_eq!(attempt(&broker).await, Ok(()), "{host}");
         let name = timeout(PATIENCE, serving).await.unwrap().unwrap();
         assert_eq!(name.as_deref(), asked, "{host}");
     }
@@ -315,7 +412,7 @@ async fn renewed_files_are_taken_and_broken_ones_are_not() {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     let ours = ca.sign(&["kamstrup"]);
     let broker = folder.broker(address, Some(&ca.pem), Some(&ours), &[]);
-    let (_client, mut event_loop) = client(&broker, "test", None);
+    let (_client, mut event_loop) = client::new(&broker, "test", None);
     let options = &mut event_loop.mqtt_options;
     let mut renewal = Renewal::new(broker.tls.clone(), RunsAs::Program);
     let in_use = |options: &MqttOptions| match options.transport() {
@@ -354,7 +451,7 @@ async fn a_renewed_file_that_is_broken_is_told_once() {
         let folder = Folder::new();
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let broker = folder.broker(address, Some(&Authority::new("CA").pem), None, &[]);
-        let (_client, mut event_loop) = client(&broker, "test", None);
+        let (_client, mut event_loop) = client::new(&broker, "test", None);
         let mut renewal = Renewal::new(broker.tls.clone(), runs_as);
         let path = folder.write("ca.crt", "a text");
         for _ in 0..2 {
@@ -386,10 +483,10 @@ async fn a_renewed_ca_is_taken_without_a_restart() {
         retain: true,
     };
     let (_sender, brokers) = watch::channel(Some(broker));
-    let direction = Direction { brokers, board: Board::default(), made_by: MadeBy::File };
+    let settings = ConnectionSettings { brokers, board: Board::default(), made_by: MadeBy::File };
     let (online, offline) = (status("online"), status("offline"));
     let (_publisher, connection, _received) =
-        prepare(direction, online, offline, Subscriptions::default());
+        prepare(settings, online, offline, Subscriptions::default());
     let stop = CancellationToken::new();
     let running = tokio::spawn(connection.run(stop.clone()));
     let acceptor = Served::new(&shown).acceptor();

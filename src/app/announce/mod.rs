@@ -1,0 +1,272 @@
+//! Turns one meter's results into discovery messages, states, entries of the board and of the history.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kmp::message::SerialNumber;
+use kmp::register::Kind;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::services::Observers;
+use crate::config::{Meter, Parameter, Publishing};
+use crate::discovery::{self, Described};
+use crate::mqtt::{Publisher, Source};
+use crate::name::MeterName;
+use crate::payload::{self, Message, ReadingStatus, Valued};
+use crate::status::{LastPoll, LineQuality, MeterState, ValueState};
+use crate::topic::Topics;
+use crate::units::{self, Measure, Published};
+use history::{MeterKey, Noted};
+use logging::LocalTime;
+use meter::identity::{Identification, Identity};
+use meter::poll::PollResult;
+
+/// Turns one meter's results into messages.
+pub(super) struct Announcer {
+    /// The meter's number on the board and on the broker.
+    number: usize,
+    meter: Meter,
+    publishing: Arc<Publishing>,
+    topics: Topics,
+    identity: Identity,
+    /// What each parameter measures, as far as it is certain.
+    measures: Vec<Option<Measure>>,
+    presence: Vec<Presence>,
+    status: ReadingStatus,
+    observers: Observers,
+}
+
+/// Whether the meter has a parameter, by what it has answered since the program started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Presence {
+    /// It was not read yet. What an earlier run announced of it stays on the broker: a meter may be
+    /// silent for days.
+    #[default]
+    Unknown,
+    /// It had a value.
+    Present,
+    /// The meter has said that it does not have it.
+    Absent,
+}
+
+impl Announcer {
+    pub(super) fn new(
+        number: usize,
+        meter: Meter,
+        publishing: Arc<Publishing>,
+        topics: Topics,
+        observers: Observers,
+    ) -> Self {
+        let measures = expected(&meter);
+        let presence = vec![Presence::default(); meter.parameters.len()];
+        let identity = Identification::new(meter.version).identity();
+        let status = ReadingStatus::default();
+        Self { number, meter, publishing, topics, identity, measures, presence, status, observers }
+    }
+
+    /// The discovery messages. What the meter may not have is not announced, since Home Assistant would
+    /// show it as unavailable for ever.
+    fn discovery(&self) -> Vec<Message> {
+        let page = self.observers.page.borrow();
+        let known = self.measures.iter().zip(&self.presence);
+        let measures: Vec<_> = known
+            .map(|(measure, presence)| measure.filter(|_| *presence == Presence::Present))
+            .collect();
+        let described = Described {
+            meter: &self.meter,
+            identity: &self.identity,
+            measures: &measures,
+            has_info_code: self.status.condition.is_some(),
+            page: page.as_deref(),
+        };
+        discovery::meter(described, &self.publishing, &self.topics)
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut results: mpsc::Receiver<PollResult>,
+        publisher: Publisher,
+    ) {
+        let source = Source::Meter(self.number);
+        publisher.announce(source, self.discovery());
+        while let Some(result) = results.recv().await {
+            let states = self.states(&result, &LocalTime::now_text());
+            publisher.update(source, self.discovery(), states);
+            self.absent().into_iter().for_each(|topic| publisher.clear(topic));
+        }
+    }
+
+    /// Topics that must be empty: the meter does not have what this run or an earlier one announced
+    /// there. Where values are retained, also the topics of the values: an earlier meter may have left
+    /// one.
+    fn absent(&self) -> Vec<String> {
+        let topics = self.topics.meter(self.meter.name.as_ref());
+        let parameters = self.meter.parameters.iter().zip(&self.presence);
+        let absent = parameters.filter(|(_, presence)| **presence == Presence::Absent);
+        let empty = absent.flat_map(|(parameter, _)| {
+            let value = self.publishing.retain.then(|| topics.value(parameter));
+            let place = discovery::place(parameter, &self.meter, &self.publishing);
+            [place].into_iter().chain(value)
+        });
+        empty.collect()
+    }
+
+    /// The messages of a poll that ended at `time`.
+    fn states(&mut self, result: &PollResult, time: &str) -> Vec<Message> {
+        self.identity = result.identity.clone();
+        if result.exchange.is_some() {
+            // What was known belongs to the meter before.
+            self.status.condition = None;
+            self.measures = expected(&self.meter);
+        }
+        self.status.record(result, time);
+        let topics = self.topics.meter(self.meter.name.as_ref());
+        let values = payload::values(result, &self.meter);
+        self.note_absence(result);
+        for value in &values {
+            self.learn(value.index, value.measure());
+        }
+        self.show(result, &values);
+        let (meter, publishing) = (&self.meter, &self.publishing);
+        let mut states = payload::value_messages(&values, result, time, meter, publishing, &topics);
+        states.extend(self.status.messages(publishing, &topics));
+        states
+    }
+
+    /// Puts the result of a poll on the board. Values that were not read stay there, with their age.
+    fn show(&self, result: &PollResult, values: &[Valued]) {
+        let at = Instant::now();
+        let parameters = &self.meter.parameters;
+        let fresh = |index: usize, name: &str| {
+            let value = values.iter().find(|value| value.index == index)?;
+            let Published { text, measure, .. } = &value.published;
+            let (name, text, is_number) = (name.to_owned(), text.clone(), value.is_number);
+            Some(ValueState { name, text, unit: measure.unit, is_number, at })
+        };
+        let answered = self.status.answers;
+        let missing =
+            result.missing.iter().filter(|_| answered).filter_map(|(register, reason)| {
+                let parameter = parameters.iter().find(|known| known.register() == *register)?;
+                Some((parameter.name().to_owned(), reason.to_string()))
+            });
+        let missing = missing.collect();
+        let fault = self.status.condition.as_ref().filter(|condition| condition.code != 0);
+        let identity = &self.identity;
+        let now = LocalTime::now();
+        let today = now.date();
+        let key = self.keep(result, values, now.timestamp());
+        let counted = |line: LineQuality| {
+            line.with_poll(result.trouble.is_some()).with_traffic(result.traffic)
+        };
+        self.observers.board.meter(self.number, |meter| {
+            meter.key = Some(key);
+            meter.line = counted(meter.line.on(today));
+            meter.line_in_all = counted(meter.line_in_all);
+            let before = meter.last.as_ref().map(|last| last.answered);
+            if before != Some(answered) {
+                meter.since = Some(at);
+            }
+            if result.exchange.is_some() {
+                meter.values.clear();
+            }
+            let known = |name: &str| meter.values.iter().find(|value| value.name == name).cloned();
+            let named = parameters.iter().map(Parameter::name).enumerate();
+            meter.values = named
+                .filter_map(|(index, name)| fresh(index, name).or_else(|| known(name)))
+                .collect();
+            meter.model = (!identity.models.is_empty()).then(|| identity.model_words());
+            meter.serial = identity.serial.map(|serial| serial.to_string());
+            meter.missing = missing;
+            meter.fault = fault.map(payload::condition_words);
+            meter.last = Some(LastPoll { at, answered, trouble: result.trouble.clone() });
+            meter.port_opens = result.traffic.sent > 0;
+        });
+    }
+
+    /// Keeps what can be drawn in the history, if it is known which meter it belongs to. Returns the
+    /// key under which it is found again.
+    fn keep(&self, result: &PollResult, values: &[Valued], time: Timestamp) -> MeterKey {
+        let key = history_key(&self.meter, self.identity.serial);
+        if let Some(history) = self.observers.history.as_ref().filter(|_| result.is_recognized) {
+            let noted = values.iter().filter_map(|value| {
+                let parameter = self.meter.parameters.get(value.index)?;
+                noted(parameter, value)
+            });
+            history.note(&key, time, &noted.collect::<Vec<_>>());
+        }
+        key
+    }
+
+    /// Remembers what the meter does not have, so that it is no longer announced.
+    fn note_absence(&mut self, result: &PollResult) {
+        let absent = result.missing.iter().filter(|(_, reason)| reason.is_absence());
+        let absent: BTreeSet<_> = absent.map(|(register, _)| *register).collect();
+        for (parameter, presence) in self.meter.parameters.iter().zip(&mut self.presence) {
+            if absent.contains(&parameter.register()) {
+                *presence = Presence::Absent;
+            }
+        }
+    }
+
+    /// Remembers that the meter has a parameter, and what its value measures: the frame has the last
+    /// word on that.
+    fn learn(&mut self, index: usize, measure: Measure) {
+        if let Some(presence) = self.presence.get_mut(index) {
+            *presence = Presence::Present;
+        }
+        let Some(known) = self.measures.get_mut(index) else {
+            return;
+        };
+        if let Some(expected) = known.filter(|known| *known != measure)
+            && let Some(parameter) = self.meter.parameters.get(index)
+        {
+            warn!(
+                "The meter gives `{}` in {}, which is not {}: it is published as it is.",
+                parameter.name(),
+                measure.unit.unwrap_or("plain numbers"),
+                expected.unit.unwrap_or("a plain number"),
+            );
+        }
+        *known = Some(measure);
+    }
+}
+
+/// What each parameter measures, as far as that is certain before it is read.
+fn expected(meter: &Meter) -> Vec<Option<Measure>> {
+    let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
+    meter.parameters.iter().map(expected).collect()
+}
+
+/// The key of a meter's readings in the history.
+fn history_key(meter: &Meter, serial: Option<SerialNumber>) -> MeterKey {
+    let name = meter.name.as_ref().map_or("", MeterName::as_str);
+    MeterKey::new(name, serial.map(SerialNumber::number))
+}
+
+/// A meter of which nothing is known yet.
+pub(super) fn unread(meter: &Meter) -> MeterState {
+    let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
+    let units = meter.units;
+    let key = Some(history_key(meter, None));
+    MeterState { units, key, ..MeterState::new(title, port, meter.poll_interval) }
+}
+
+/// A value as the history keeps it; `None` for what identifies the meter or is a setting of it.
+fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
+    let Measure { unit, kind, .. } = value.measure();
+    if !value.is_number || matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock)) {
+        return None;
+    }
+    Some(Noted {
+        parameter: parameter.name().to_owned(),
+        value: value.published.text.parse().ok()?,
+        unit: unit.map(str::to_owned),
+        is_counter: kind == Some(Kind::Counter),
+    })
+}

@@ -1,0 +1,145 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use kmp::register::{REGISTERS, RegisterId};
+use kmp::value::RegisterValue;
+
+use super::*;
+use crate::app::services::Services;
+use crate::config::{self, Config};
+use meter::highres::HighResolution;
+use meter::reading::{Missing, Reading};
+use simulator::{self, EnergyUnit, Registers};
+
+const TIME: &str = "2026-11-23T15:17:22+01:00";
+
+fn announcer(parameters: &str, settings: &str) -> Announcer {
+    let yaml = format!(
+        "mqtt: {{ {settings} }}\nserial_device: {{ com_port: /dev/ttyUSB0 }}\n\
+         kamstrup: {{ version: auto, parameters: '{parameters}' }}\n"
+    );
+    let loaded = config::check(Some((Path::new("x"), &yaml)), &BTreeMap::new()).unwrap();
+    let Config { publishing, mut meters, .. } = loaded.config;
+    let topics = Topics::new(&publishing.topic);
+    let observers = Observers::of(&Services::default());
+    Announcer::new(0, meters.remove(0), Arc::new(publishing), topics, observers)
+}
+
+fn poll(readings: Vec<Reading>, missing: Vec<(RegisterId, Missing)>) -> PollResult {
+    PollResult { readings, missing, took: Duration::from_secs(1), ..PollResult::default() }
+}
+
+fn reading(text: &str) -> Reading {
+    let registers = Registers::from_yaml(text).unwrap();
+    Reading::try_from(registers.values.values().next().unwrap()).unwrap()
+}
+
+/// The values' entities, and what is emptied.
+fn shown(announcer: &Announcer) -> String {
+    let messages = announcer.discovery().into_iter();
+    let values = messages.filter(|message| message.payload.contains("\"expire_after\""));
+    let names: Vec<_> = values
+        .map(|message| message.topic.split('/').nth(2).unwrap().replace("kamstrup_", ""))
+        .collect();
+    let absent = announcer.absent().join(" ");
+    format!("{} | {}", names.join(" "), absent.replace("homeassistant/sensor/kamstrup_", ""))
+}
+
+#[test]
+fn what_the_meter_has_is_announced_and_what_it_lacks_is_taken_away() {
+    const ENERGY: RegisterId = RegisterId::new(60);
+    const VOLUME: RegisterId = RegisterId::new(68);
+    let mut announcer = announcer("energy,volume,60", "topic: kamstrup");
+    let mut after = |readings: &[&str], missing: &[(RegisterId, Missing)]| {
+        let readings = readings.iter().map(|text| reading(text)).collect();
+        announcer.states(&poll(readings, missing.to_vec()), TIME);
+        shown(&announcer)
+    };
+    let (energy, volume) = ("energy: 5 kWh", "volume: 7 m³");
+    let both = [ENERGY, VOLUME];
+    // Nobody knows yet; what an earlier run has announced stays.
+    assert_eq!(after(&[], &both.map(|register| (register, Missing::NoAnswer))), " | ");
+    assert_eq!(after(&[], &both.map(|register| (register, Missing::Doubtful))), " | ");
+    let broken = Missing::Fault("a fault".to_owned());
+    assert_eq!(after(&[volume], &[(ENERGY, broken.clone())]), "volume | ");
+    // Asked for by name and by number, it is absent by both.
+    let without = "volume | energy/config 60/config";
+    assert_eq!(after(&[volume], &[(ENERGY, Missing::LeftOut)]), without);
+    assert_eq!(after(&[], &both.map(|register| (register, Missing::NoAnswer))), without);
+    assert_eq!(after(&[energy, volume], &[]), "energy volume 60 | ");
+    // What was there stays while it is not to be had.
+    for why in [Missing::NoAnswer, Missing::Doubtful, broken, Missing::WithoutE1] {
+        assert_eq!(
+            after(&[], &both.map(|register| (register, why.clone()))),
+            "energy volume 60 | "
+        );
+    }
+    let silences = (ENERGY, Missing::Silences);
+    assert_eq!(after(&[volume], &[silences]), without);
+}
+
+/// It has no entity, but the page still says why.
+#[test]
+fn what_the_meter_lacks_stays_on_the_board() {
+    let mut announcer = announcer("energy,volume", "topic: kamstrup");
+    let board = announcer.observers.board.clone();
+    board.set_meters(vec![(0, unread(&announcer.meter))]);
+    let missing = vec![(RegisterId::new(60), Missing::LeftOut)];
+    for _ in 0..2 {
+        announcer.states(&poll(vec![reading("volume: 7 m³")], missing.clone()), TIME);
+        let [meter] = &board.meters()[..] else { panic!() };
+        let why = "this meter does not have it".to_owned();
+        assert_eq!(meter.missing, [("energy".to_owned(), why)]);
+    }
+}
+
+/// It would stand as a value of this meter.
+#[test]
+fn a_retained_value_goes_with_its_entity() {
+    let mut announcer = announcer("energy,volume", "topic: heat, retain: true");
+    let missing = vec![(RegisterId::new(60), Missing::LeftOut)];
+    announcer.states(&poll(vec![reading("volume: 7 m³")], missing), TIME);
+    assert_eq!(announcer.absent(), ["homeassistant/sensor/kamstrup_energy/config", "heat/energy"]);
+}
+
+/// Whatever is asked for: each entity has a value, and each value an entity.
+#[test]
+fn no_entity_of_any_model_is_unavailable_for_ever() {
+    let names: Vec<_> = REGISTERS.iter().map(|register| register.key).collect();
+    for model in simulator::Model::ALL {
+        for parameters in ["energy,volume,power,flow,temp1,temp2,tempdiff", &names.join(",")] {
+            let mut announcer = announcer(parameters, "topic: kamstrup");
+            assert_eq!(shown(&announcer), " | ", "nothing is announced unseen");
+            let holds = Registers::model(model, EnergyUnit::KilowattHour, 0);
+            let mut readings = Vec::new();
+            let mut missing = Vec::new();
+            for parameter in &announcer.meter.parameters {
+                let register = parameter.register();
+                let value: Option<&RegisterValue> = holds.values.get(&register);
+                match value.map(Reading::try_from) {
+                    Some(Ok(reading)) => readings.push(reading),
+                    Some(Err(error)) => missing.push((register, error.into())),
+                    None => missing.push((register, Missing::LeftOut)),
+                }
+            }
+            HighResolution::default().complete(&mut readings, &mut missing);
+            let states = announcer.states(&poll(readings, missing), TIME);
+            let topics: BTreeSet<_> = states.into_iter().map(|state| state.topic).collect();
+            let messages = announcer.discovery();
+            let entities: BTreeSet<_> = messages
+                .iter()
+                .filter(|message| message.payload.contains("\"expire_after\""))
+                .map(|message| {
+                    let entity: serde_json::Value = serde_json::from_str(&message.payload).unwrap();
+                    entity["state_topic"].as_str().unwrap().to_owned()
+                })
+                .collect();
+            assert!(entities.is_subset(&topics), "{model:?}: {entities:?}");
+            let values = announcer.meter.parameters.iter().filter(|parameter| {
+                topics.contains(&announcer.topics.meter(None).value(parameter))
+            });
+            assert_eq!(entities.len(), values.count(), "{model:?}");
+        }
+    }
+}

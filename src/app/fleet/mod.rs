@@ -1,0 +1,309 @@
+//! The meters that are read: a task for each, and what another configuration changes of them.
+//!
+//! A meter that is configured as before does not notice the change. One that was changed keeps its
+//! number, and so its place on the broker and on the board.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kmp::frame::START_FROM_METER;
+use kmp::line::Line;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info};
+
+use super::announce::{Announcer, unread};
+use super::services::Observers;
+use crate::config::{Config, Meter, Parameter, Publishing};
+use crate::discovery;
+use crate::inbox::{self, Inbox};
+use crate::mqtt::{Publisher, Source};
+use crate::payload;
+use crate::topic::Topics;
+use logging::{self, LocalTime};
+use meter::RunsAs;
+use meter::duration;
+use meter::poll::{self, MeterHandle, MeterMemories, Plan, Schedule};
+use meter::transport::{Port, PortQueues};
+
+/// Results of one meter that wait to be published. Publishing never waits, so one would do.
+const RESULTS: usize = 4;
+
+/// How long a poll under way may take to end when the program stops: enough for a short answer. With
+/// the goodbye to the broker after it, that makes less than two seconds.
+const LAST_ANSWER: Duration = Duration::from_millis(800);
+
+/// What lasts as long as the program runs, whatever the configuration.
+#[derive(Debug, Clone)]
+pub(super) struct ProgramState {
+    /// When the program started, in local time.
+    pub(super) started: String,
+    pub(super) memories: MeterMemories,
+}
+
+/// The meters that are read.
+pub(super) struct Fleet {
+    publisher: Publisher,
+    publishing: Arc<Publishing>,
+    topics: Topics,
+    program: ProgramState,
+    queues: PortQueues,
+    members: Vec<Member>,
+    /// One for each member.
+    tasks: JoinSet<()>,
+    /// How many members there ever were, for their numbers.
+    count: usize,
+    observers: Observers,
+    stop: CancellationToken,
+}
+
+/// A meter that is read.
+struct Member {
+    meter: Meter,
+    /// Identifies it on the broker and on the board.
+    number: usize,
+    handle: MeterHandle,
+    stop: CancellationToken,
+    task: Id,
+}
+
+/// A task that ended though nobody had asked it to.
+pub(super) type Ended = Result<(), JoinError>;
+
+impl Fleet {
+    /// A fleet without meters. It ends when `stop` is cancelled.
+    pub(super) fn new(
+        publisher: Publisher,
+        publishing: Publishing,
+        topics: Topics,
+        program: ProgramState,
+        observers: Observers,
+        stop: CancellationToken,
+    ) -> Self {
+        let fleet = Self {
+            publisher,
+            publishing: Arc::new(publishing),
+            topics,
+            program,
+            queues: PortQueues::default(),
+            members: Vec::new(),
+            tasks: JoinSet::new(),
+            count: 0,
+            observers,
+            stop,
+        };
+        fleet.announce_program();
+        fleet
+    }
+
+    pub(super) fn publishing(&self) -> &Publishing {
+        &self.publishing
+    }
+
+    /// Waits until a task ends; `None` where there is none.
+    pub(super) async fn next_ended(&mut self) -> Option<Ended> {
+        self.tasks.join_next().await
+    }
+
+    fn announce_program(&self) {
+        let about = payload::about(&self.program.started, &self.publishing, &self.topics);
+        let discovery = discovery::program(&self.publishing, &self.topics);
+        self.publisher.update(Source::Program, discovery, about);
+    }
+
+    /// Starts reading meters.
+    pub(super) fn start(&mut self, meters: Vec<(Meter, MeterHandle)>) {
+        let count = meters.len();
+        for (index, (meter, handle)) in meters.into_iter().enumerate() {
+            let offset = poll::spread(index, count, meter.poll_interval);
+            let number = self.count;
+            self.count += 1;
+            self.add(meter, handle, number, Schedule::new(LocalTime::now, offset));
+        }
+        self.show();
+    }
+
+    /// Puts the meters on the board. What is known of them stays there.
+    fn show(&self) {
+        let meter = |member: &Member| (member.number, unread(&member.meter));
+        let handle = |member: &Member| (member.number, member.handle.clone());
+        self.observers.board.set_handles(self.members.iter().map(handle).collect());
+        self.observers.board.set_meters(self.members.iter().map(meter).collect());
+    }
+
+    /// Stops reading and waits until all polls under way have ended. Where the program stops
+    /// (`program_stop`), it waits [`LAST_ANSWER`] at most.
+    pub(super) async fn shut_down(&mut self, program_stop: &CancellationToken) {
+        self.stop.cancel();
+        let too_long = async {
+            program_stop.cancelled().await;
+            sleep(LAST_ANSWER).await;
+        };
+        let ending = async { while self.tasks.join_next().await.is_some() {} };
+        let in_time = tokio::select! {
+            () = ending => true,
+            () = too_long => false,
+        };
+        if !in_time {
+            debug!("A meter or its port is not waited for.");
+            self.tasks.shutdown().await;
+        }
+    }
+
+    /// Starts reading a meter.
+    fn add(&mut self, meter: Meter, handle: MeterHandle, number: usize, schedule: Schedule) {
+        // Where there are several meters, each of their lines in the log says whose it is.
+        let about = logging::about(meter.name.as_ref());
+        about.in_scope(|| log_start(&meter));
+        let (sender, results) = mpsc::channel(RESULTS);
+        let stop = self.stop.child_token();
+        let plan = plan(&meter, self.observers.runs_as).sharing_ports(&self.queues);
+        let polling = poll::run_knowing(
+            self.program.memories.clone(),
+            plan,
+            schedule,
+            sender,
+            handle.clone(),
+            stop.clone(),
+        );
+        let announcer = Announcer::new(
+            number,
+            meter.clone(),
+            Arc::clone(&self.publishing),
+            self.topics.clone(),
+            self.observers.clone(),
+        );
+        let announcing = announcer.run(results, self.publisher.clone());
+        // When the first ends, so does the second.
+        let both = async {
+            tokio::join!(polling, announcing);
+        };
+        let task = self.tasks.spawn(both.instrument(about)).id();
+        self.members.push(Member { meter, number, handle, stop, task });
+    }
+
+    /// Changes to another configuration with the same broker and topic. Returns what handles the
+    /// broker's messages from now on, and a task that ended unasked meanwhile.
+    pub(super) async fn change(&mut self, config: Config) -> (Inbox, Option<Ended>) {
+        let Config { publishing, meters, .. } = config;
+        let before = self.occupied();
+        let is_as_before = *self.publishing == publishing;
+        let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
+        let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);
+        let unasked = self.remove(&leave).await;
+        self.publishing = Arc::new(publishing);
+        if !is_as_before {
+            self.announce_program();
+        }
+        self.replace(meters, stay, leave);
+        self.show();
+        for topic in before.difference(&self.occupied()) {
+            self.publisher.clear(topic.clone());
+        }
+        let inbox = self.inbox();
+        self.publisher.subscribe(inbox.subscriptions());
+        (inbox, unasked)
+    }
+
+    /// Fills the fleet in the order of `meters`, with members that `stay` or are new.
+    fn replace(&mut self, meters: Vec<Meter>, mut stay: Vec<Member>, mut leave: Vec<Member>) {
+        let count = meters.len();
+        for (index, meter) in meters.into_iter().enumerate() {
+            if let Some(position) = stay.iter().position(|member| member.meter == meter) {
+                self.members.push(stay.swap_remove(position));
+                continue;
+            }
+            // One that was changed keeps its place on the broker.
+            let known = leave.iter().position(|member| member.meter.name == meter.name);
+            let number = match known {
+                Some(position) => leave.swap_remove(position).number,
+                None => self.count,
+            };
+            self.count += 1;
+            let offset = poll::spread(index, count, meter.poll_interval);
+            let schedule = Schedule::new(LocalTime::now, offset);
+            self.add(meter, MeterHandle::default(), number, schedule);
+        }
+    }
+
+    /// Topics on which something of these meters may be retained.
+    fn occupied(&self) -> BTreeSet<String> {
+        let meters = self.meters();
+        let mut topics = discovery::all_possible(&meters, &self.publishing);
+        if self.publishing.retain {
+            topics.extend(inbox::states(&meters, &self.topics));
+        }
+        topics
+    }
+
+    fn meters(&self) -> Vec<Meter> {
+        self.members.iter().map(|member| member.meter.clone()).collect()
+    }
+
+    fn inbox(&self) -> Inbox {
+        let handles: Vec<_> = self.members.iter().map(|member| member.handle.clone()).collect();
+        Inbox::new(&self.meters(), &handles, &self.publishing, &self.topics, self.observers.runs_as)
+    }
+
+    /// Stops reading these meters, and waits until the requests under way have ended. Their messages
+    /// are not sent again. Returns a task that ended unasked.
+    async fn remove(&mut self, members: &[Member]) -> Option<Ended> {
+        for member in members {
+            member.stop.cancel();
+        }
+        let mut ending: Vec<Id> = members.iter().map(|member| member.task).collect();
+        let mut unasked = None;
+        while !ending.is_empty() {
+            let ended = tokio::select! {
+                ended = self.tasks.join_next_with_id() => ended?,
+                // When the program stops, all of them are waited for together, and not for long.
+                () = self.stop.cancelled() => break,
+            };
+            let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+            match ending.iter().position(|ending| *ending == id) {
+                Some(position) if ended.is_ok() => drop(ending.swap_remove(position)),
+                _ => {
+                    ending.retain(|ending| *ending != id);
+                    unasked = Some(ended.map(drop));
+                }
+            }
+        }
+        for member in members {
+            self.publisher.update(Source::Meter(member.number), Vec::new(), Vec::new());
+        }
+        unasked
+    }
+}
+
+fn log_start(meter: &Meter) {
+    let names: Vec<&str> = meter.parameters.iter().map(Parameter::name).collect();
+    let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+    info!(
+        "Reading {} from the meter{name} at {}, every {}.",
+        names.join(", "),
+        meter.endpoint,
+        duration::words(meter.poll_interval)
+    );
+}
+
+/// How a configured meter is read.
+#[must_use]
+pub fn plan(meter: &Meter, runs_as: RunsAs) -> Plan<Port> {
+    let settings = meter.serial;
+    Plan {
+        port: Port { endpoint: meter.endpoint.clone(), settings, answer_start: START_FROM_METER },
+        port_name: meter.endpoint.to_string(),
+        line: Line::with_bits(settings.baud.get(), settings.bits_per_byte())
+            .with_answer_timeout(meter.timeout),
+        registers: meter.parameters.iter().map(Parameter::register).collect(),
+        version: meter.version,
+        interval: meter.poll_interval,
+        runs_as,
+    }
+}

@@ -1,0 +1,103 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::app::services::Services;
+use crate::config;
+use crate::mqtt::{RecordedMessages, recorded_publisher};
+
+/// A configuration with this list of meters, by name and with a number for the port. No such port
+/// exists.
+fn config(meters: &[(&str, u8)], more: &str) -> Config {
+    let meter = |(name, port): &(&str, u8)| {
+        format!("  - {{ name: {name}, com_port: /nowhere/{port}, parameters: energy }}\n")
+    };
+    let list: String = meters.iter().map(meter).collect();
+    let yaml = format!("mqtt: {{ topic: heat{more} }}\nmeters:\n{list}");
+    config::check(Some((Path::new("x"), &yaml)), &BTreeMap::new()).unwrap().config
+}
+
+/// A fleet that reads these meters, and what it sends to the broker.
+fn fleet(config: Config) -> (Fleet, RecordedMessages) {
+    let Config { publishing, meters, .. } = config;
+    let (publisher, sent) = recorded_publisher();
+    let topics = Topics::new(&publishing.topic);
+    let program = ProgramState { started: "t".to_owned(), memories: MeterMemories::default() };
+    let observers = Observers::of(&Services::default());
+    let stop = CancellationToken::new();
+    let mut fleet = Fleet::new(publisher, publishing, topics, program, observers, stop);
+    fleet.start(meters.into_iter().map(|meter| (meter, MeterHandle::default())).collect());
+    (fleet, sent)
+}
+
+/// Name and number of each meter, and its task.
+fn members(fleet: &Fleet) -> Vec<(String, usize, Id)> {
+    let member = |member: &Member| {
+        let name = member.meter.name.as_ref().unwrap().to_string();
+        (name, member.number, member.task)
+    };
+    fleet.members.iter().map(member).collect()
+}
+
+async fn change(fleet: &mut Fleet, config: Config) {
+    let (_, unasked) = fleet.change(config).await;
+    assert!(unasked.is_none(), "{unasked:?}");
+    assert_eq!(fleet.tasks.len(), fleet.members.len());
+}
+
+#[tokio::test]
+async fn meters_that_are_as_before_do_not_notice() {
+    let (mut fleet, _) = fleet(config(&[("attic", 1), ("cellar", 2)], ""));
+    let before = members(&fleet);
+    change(&mut fleet, config(&[("house", 3), ("cellar", 2), ("attic", 1)], "")).await;
+    let after = members(&fleet);
+    assert_eq!(after[1..], [before[1].clone(), before[0].clone()]);
+    assert_eq!((after[0].0.as_str(), after[0].1), ("house", 2));
+    let board = fleet.observers.board.meters();
+    let numbers: Vec<_> = board.iter().map(|meter| meter.number).collect();
+    assert_eq!(numbers, [2, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_meter_that_was_changed_keeps_its_number_but_not_its_task() {
+    let (mut fleet, _) = fleet(config(&[("attic", 1), ("cellar", 2)], ""));
+    let before = members(&fleet);
+    change(&mut fleet, config(&[("attic", 1), ("cellar", 7)], "")).await;
+    let after = members(&fleet);
+    assert_eq!(after[0], before[0]);
+    assert_eq!((after[1].0.as_str(), after[1].1), ("cellar", 1));
+    assert_ne!(after[1].2, before[1].2);
+}
+
+#[tokio::test]
+async fn other_settings_of_the_broker_start_every_task_anew() {
+    let (mut fleet, _) = fleet(config(&[("attic", 1)], ""));
+    let before = members(&fleet);
+    change(&mut fleet, config(&[("attic", 1)], ", retain: true")).await;
+    let after = members(&fleet);
+    assert_eq!((after[0].1, after[0].2 == before[0].2), (before[0].1, false));
+}
+
+#[tokio::test]
+async fn what_is_no_longer_configured_is_emptied() {
+    let (mut fleet, mut sent) = fleet(config(&[("attic", 1), ("cellar", 2)], ", retain: true"));
+    sent.take();
+    change(&mut fleet, config(&[("attic", 1)], ", retain: true")).await;
+    let emptied = sent.take_empty();
+    assert!(emptied.contains(&"heat/cellar/energy".to_owned()), "{emptied:?}");
+    let energy = "homeassistant/sensor/kamstrup_cellar_energy/config".to_owned();
+    assert!(emptied.contains(&energy), "{emptied:?}");
+    assert!(emptied.iter().all(|topic| topic.contains("cellar")), "{emptied:?}");
+    // Retained values go when values are no longer retained.
+    change(&mut fleet, config(&[("attic", 1)], "")).await;
+    let emptied = sent.take_empty();
+    assert!(emptied.contains(&"heat/attic/energy".to_owned()), "{emptied:?}");
+    assert!(emptied.iter().all(|topic| topic.starts_with("heat/")), "{emptied:?}");
+}
+
+#[tokio::test]
+async fn a_fleet_ends_with_its_tasks() {
+    let (mut fleet, _) = fleet(config(&[("attic", 1), ("cellar", 2)], ""));
+    fleet.shut_down(&CancellationToken::new()).await;
+    assert!(fleet.next_ended().await.is_none());
+}

@@ -1,0 +1,133 @@
+//! The wiring: which tasks there are, what flows between them, and in which order they stop.
+//!
+//! One meter is one task (`fleet`). Its results go to an `Announcer`, which changes the
+//! desired state of the broker. The connection to the broker and the inbox are tasks of their own. No
+//! task waits for the other side of another: the meters do not wait for the broker, nor it for them.
+//!
+//! # Stopping
+//!
+//! 1. No new poll starts. The request under way ends if it ends soon; a poll sends no further request.
+//! 2. What was read in that time is published. Of a poll that is not complete by then, nothing is: a
+//!    poll is handed on as a whole.
+//! 3. `offline` is published and acknowledged, and the connection closed.
+//!
+//! Whatever hangs, the program is gone within two seconds.
+
+mod announce;
+mod fleet;
+mod services;
+
+use anyhow::bail;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use self::fleet::plan;
+use self::fleet::{Fleet, ProgramState};
+use self::services::Observers;
+pub use self::services::{Services, report_history};
+use crate::advice::MadeBy;
+use crate::config::Config;
+use crate::inbox::Inbox;
+use crate::mqtt::{self, ConnectionSettings};
+use crate::payload::{Message, OFFLINE, ONLINE};
+use crate::systemd;
+use crate::topic::Topics;
+use logging::{self, LocalTime};
+use meter::poll::{MeterHandle, MeterMemories};
+
+/// Reads the meters and publishes their values until `stop` is cancelled, then stops in order. An
+/// error means that a task ended which must not.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let (_, changes) = mpsc::channel(1);
+    run_changing(config, Services::default(), changes, stop).await
+}
+
+/// Does the same as [`run`], always by the last of `changes`. Meters that are as before do not
+/// notice, and the connection to the broker is made anew only where it must be.
+pub async fn run_changing(
+    config: Config,
+    services: Services,
+    mut changes: mpsc::Receiver<Config>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let program =
+        ProgramState { started: LocalTime::now_text(), memories: MeterMemories::default() };
+    let mut next = Some(config);
+    while let Some(config) = next {
+        next = serve(config, &services, &mut changes, &program, &stop).await?;
+    }
+    info!("Stopped.");
+    Ok(())
+}
+
+/// Runs with one connection to the broker. Returns the next configuration where that needs another
+/// connection.
+async fn serve(
+    config: Config,
+    services: &Services,
+    changes: &mut mpsc::Receiver<Config>,
+    program: &ProgramState,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Config>> {
+    let Config { broker, publishing, meters, .. } = config;
+    let topics = Topics::new(&publishing.topic);
+    let online = Message::status(&topics, ONLINE);
+    let offline = Message::status(&topics, OFFLINE);
+    let handles: Vec<MeterHandle> = meters.iter().map(|_| MeterHandle::default()).collect();
+    let inbox = Inbox::new(&meters, &handles, &publishing, &topics, services.runs_as);
+    let found = services.brokers.clone();
+    let settings = ConnectionSettings {
+        made_by: MadeBy::of_broker(services.runs_as, found.is_some()),
+        brokers: found.unwrap_or_else(|| watch::channel(Some(broker.clone())).1),
+        board: services.board.clone(),
+    };
+    let (publisher, connection, received) =
+        mqtt::prepare(settings, online, offline, inbox.subscriptions());
+    let (inboxes, later) = mpsc::channel(1);
+    let say_goodbye = CancellationToken::new();
+    let mut links = JoinSet::new();
+    links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
+    links.spawn(connection.run(say_goodbye.clone()));
+
+    let observers = Observers::of(services);
+    let mut fleet =
+        Fleet::new(publisher, publishing, topics, program.clone(), observers, stop.child_token());
+    fleet.start(meters.into_iter().zip(handles).collect());
+    systemd::ready();
+    let mut next = None;
+    let unasked = loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break None,
+            Some(ended) = fleet.next_ended() => break Some(("reading the meter", ended)),
+            Some(ended) = links.join_next() => break Some(("the connection to the broker", ended)),
+            Some(config) = changes.recv() => {
+                // The last will belongs to the connection and contains the topic.
+                if config.broker != broker || config.publishing.topic != fleet.publishing().topic {
+                    info!("The broker or the topic is another one: connecting anew.");
+                    next = Some(config);
+                    break None;
+                }
+                let (inbox, ended) = fleet.change(config).await;
+                let _ = inboxes.send(inbox).await;
+                if let Some(ended) = ended {
+                    break Some(("reading the meter", ended));
+                }
+            }
+        }
+    };
+    if next.is_none() {
+        info!("Stopping.");
+        systemd::stopping();
+    }
+    fleet.shut_down(stop).await;
+    say_goodbye.cancel();
+    while links.join_next().await.is_some() {}
+    if let Some((part, ended)) = unasked {
+        let reason = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
+        bail!("{part} stopped, which must not happen: {reason}");
+    }
+    Ok(next.filter(|_| !stop.is_cancelled()))
+}

@@ -1,0 +1,70 @@
+//! What the tasks work with from outside, and who else gets the results of polls.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::mqtt::Brokers;
+use crate::status::Board;
+use history::{History, Trouble};
+use meter::RunsAs;
+use meter::poll::Explanation;
+
+/// What the tasks work with, from outside.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// The broker, where it is found out rather than configured. Then the configured one is ignored.
+    pub brokers: Option<Brokers>,
+    /// Where the state of everything is shown.
+    pub board: Board,
+    /// Who reads what to do about a meter that cannot be read.
+    pub runs_as: RunsAs,
+    /// Where readings are kept.
+    pub history: Option<Arc<History>>,
+    /// The address of the page for others, once it is known.
+    pub page: watch::Receiver<Option<String>>,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            brokers: None,
+            board: Board::default(),
+            runs_as: RunsAs::default(),
+            history: None,
+            page: watch::channel(None).1,
+        }
+    }
+}
+
+/// Who else gets the results of polls, besides the broker.
+#[derive(Debug, Clone)]
+pub(super) struct Observers {
+    pub(super) board: Board,
+    pub(super) runs_as: RunsAs,
+    pub(super) history: Option<Arc<History>>,
+    pub(super) page: watch::Receiver<Option<String>>,
+}
+
+impl Observers {
+    pub(super) fn of(services: &Services) -> Self {
+        let Services { board, runs_as, history, page, .. } = services.clone();
+        Self { board, runs_as, history, page }
+    }
+}
+
+/// Shows on the board what keeps readings from being kept, until the history is gone.
+pub async fn report_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
+    loop {
+        let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Explanation {
+            words: trouble.to_string(),
+            hint: trouble.hint().to_owned(),
+        });
+        if board.setup().history != complaint {
+            board.set_up(|setup| setup.history = complaint);
+        }
+        if trouble.changed().await.is_err() {
+            return;
+        }
+    }
+}

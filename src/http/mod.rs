@@ -1,0 +1,129 @@
+//! HTTP as a client: a GET that is bounded in time and size. It follows no redirect and uses no proxy:
+//! the token must not go to another server, whatever an answer or a variable says.
+
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONNECTION, CONTENT_TYPE};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use thiserror::Error;
+
+use crate::config::Secret;
+use meter::hosts;
+
+/// More than any answer to our requests needs.
+const LONGEST: usize = 64 * 1024;
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Whether the header says that the body is JSON.
+    pub is_json: bool,
+    /// The body, unchanged.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// The connection failed.
+    #[error("{0}")]
+    Connect(io::Error),
+    /// There was no complete answer in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Slow(Duration),
+    /// The connection broke, or the answer is not HTTP.
+    #[error("{0}")]
+    Broken(String),
+    /// The answer is too long.
+    #[error("the answer is longer than {} KiB", LONGEST / 1024)]
+    TooLong,
+}
+
+/// Sends a GET and reads the answer. Dropping the future closes the connection.
+pub async fn get(
+    url: Url,
+    token: Option<&Secret>,
+    patience: Duration,
+) -> Result<Answer, HttpError> {
+    let failed = |error| classify(error, patience);
+    let answer = request(url, token, patience).map_err(failed)?.send().await.map_err(failed)?;
+    read(answer, failed).await
+}
+
+fn request(
+    url: Url,
+    token: Option<&Secret>,
+    patience: Duration,
+) -> reqwest::Result<RequestBuilder> {
+    let client = Client::builder()
+        .no_proxy()
+        .dns_resolver(Arc::new(Hosts))
+        .redirect(redirect::Policy::none())
+        .timeout(patience)
+        // One request needs no pool of connections.
+        .pool_max_idle_per_host(0)
+        .build()?;
+    let request = client.get(url).header(CONNECTION, "close");
+    // This marks the header as secret.
+    Ok(if let Some(token) = token { request.bearer_auth(token.reveal()) } else { request })
+}
+
+/// Looks up names as the rest of the program does: with a thread that has been started.
+struct Hosts;
+
+impl Resolve for Hosts {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = hosts::look_up(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+async fn read(
+    mut answer: Response,
+    failed: impl Fn(reqwest::Error) -> HttpError,
+) -> Result<Answer, HttpError> {
+    let status = answer.status().as_u16();
+    let is_json = answer
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(&failed)? {
+        if body.len() + chunk.len() > LONGEST {
+            return Err(HttpError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, is_json, body })
+}
+
+/// The library's own message names the address and little else. Its innermost cause says what
+/// happened.
+fn classify(error: reqwest::Error, patience: Duration) -> HttpError {
+    if error.is_timeout() {
+        return HttpError::Slow(patience);
+    }
+    let is_connect = error.is_connect();
+    let error = error.without_url();
+    let mut cause: &(dyn Error + 'static) = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    if is_connect {
+        let kind = cause.downcast_ref().map_or(io::ErrorKind::Other, io::Error::kind);
+        HttpError::Connect(io::Error::new(kind, cause.to_string()))
+    } else {
+        HttpError::Broken(cause.to_string())
+    }
+}

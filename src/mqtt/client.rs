@@ -1,0 +1,84 @@
+//! Sets up the client library for one broker.
+
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
+
+use super::renewal;
+use crate::config::{Broker, Qos};
+use crate::payload::Message;
+use crate::tls;
+
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// For the connection and the broker's answer to it.
+const CONNECT_TIMEOUT_SECS: u64 = 20;
+
+/// Publishes that may wait for their acknowledgement at a time. Mosquitto accepts 20 with QoS 2 and
+/// drops the rest, with a reason that an MQTT 3.1.1 client never sees.
+pub(super) const IN_FLIGHT: u16 = 10;
+
+/// Requests that may wait for the connection loop.
+pub(super) const QUEUE: usize = 100;
+
+/// The longest message, in bytes, that is accepted from the broker. A longer one ends the connection,
+/// so this is far more than anybody sends to the topics that are subscribed to.
+pub(super) const LONGEST: usize = 1024 * 1024;
+
+impl Broker {
+    /// `host:port`, with an IPv6 address in brackets.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+/// The client appends a colon and the port.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// A client that has not connected yet.
+pub(super) fn new(
+    broker: &Broker,
+    id: &str,
+    last_will: Option<&Message>,
+) -> (AsyncClient, EventLoop) {
+    let host = match &broker.tls {
+        // The certificate's name is compared with it as it is. The client looks for the port behind
+        // the last colon only.
+        Some(_) => tls::without_brackets(&broker.host).to_owned(),
+        None => bracketed(&broker.host),
+    };
+    let mut options = MqttOptions::new(id, host, broker.port.get());
+    if let Some(tls) = &broker.tls {
+        options.set_transport(renewal::transport(tls.at_start().config()));
+    }
+    options.set_keep_alive(KEEP_ALIVE);
+    options.set_inflight(IN_FLIGHT);
+    options.set_max_packet_size(LONGEST, LONGEST);
+    // The broker need not remember us: what must not be lost is sent again after each connect.
+    options.set_clean_session(true);
+    if let Some(Message { topic, payload, qos, retain }) = last_will {
+        options.set_last_will(LastWill::new(topic, payload.clone(), (*qos).into(), *retain));
+    }
+    if let Some(credentials) = &broker.credentials {
+        options.set_credentials(&credentials.username, credentials.password.reveal());
+    }
+    let (client, mut event_loop) = AsyncClient::new(options, QUEUE);
+    let mut network = NetworkOptions::new();
+    network.set_connection_timeout(CONNECT_TIMEOUT_SECS);
+    network.set_tcp_nodelay(true);
+    event_loop.set_network_options(network);
+    (client, event_loop)
+}
+
+impl From<Qos> for QoS {
+    fn from(qos: Qos) -> Self {
+        match qos {
+            Qos::AtMostOnce => Self::AtMostOnce,
+            Qos::AtLeastOnce => Self::AtLeastOnce,
+            Qos::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
+}

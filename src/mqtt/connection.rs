@@ -1,0 +1,141 @@
+//! The connection to the broker, from when the first broker becomes known until the program stops.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{self, KEEP_ALIVE};
+use super::connection_log::ConnectionLog;
+use super::connection_loop::{ConnectionLoop, Progress, Shutdown};
+use super::desired::Desired;
+use super::incoming::{INBOX, IncomingMessages, Received};
+use super::link::Link;
+use super::publish_loop::publish;
+use super::publisher::Publisher;
+use super::renewal::Renewal;
+use super::subscriptions::Subscriptions;
+use crate::advice::MadeBy;
+use crate::config::Broker;
+use crate::payload::Message;
+use crate::status::Board;
+
+/// A connection that held this long was a good one: the next attempt comes soon again.
+pub(super) const GOOD_CONNECTION: Duration = Duration::from_secs(10);
+
+/// Which broker it is; `None` while that is not known.
+pub type Brokers = watch::Receiver<Option<Broker>>;
+
+/// What a connection needs to know.
+#[derive(Debug, Clone)]
+pub struct ConnectionSettings {
+    /// Which broker it is.
+    pub brokers: Brokers,
+    /// Where the state of the connection is shown.
+    pub board: Board,
+    /// Who made the settings of the broker, and reads what is wrong with them.
+    pub made_by: MadeBy,
+}
+
+/// A connection that has not been made yet.
+#[derive(Debug)]
+pub struct Connection {
+    settings: ConnectionSettings,
+    desired: watch::Receiver<Desired>,
+    online: Message,
+    offline: Message,
+    inbox: mpsc::Sender<Received>,
+    pub(super) keep_alive: Duration,
+    /// A connection that held this long is a good one.
+    pub(super) good: Duration,
+}
+
+/// Prepares the connection. `online` is published after each connect; `offline` when the program
+/// stops, and by the broker when the program dies. The receiver gets what is subscribed to.
+#[must_use]
+pub fn prepare(
+    settings: ConnectionSettings,
+    online: Message,
+    offline: Message,
+    subscriptions: Subscriptions,
+) -> (Publisher, Connection, mpsc::Receiver<Received>) {
+    let (publisher, desired) = Publisher::new(subscriptions);
+    let (inbox, received) = mpsc::channel(INBOX);
+    let connection = Connection {
+        settings,
+        desired,
+        online,
+        offline,
+        inbox,
+        keep_alive: KEEP_ALIVE,
+        good: GOOD_CONNECTION,
+    };
+    (publisher, connection, received)
+}
+
+impl Connection {
+    /// Waits until the broker is known, and stays connected to it until `stop` is cancelled. Then says
+    /// goodbye: `offline`, acknowledged, and a clean disconnect. If the broker or only its password
+    /// changes, the connection before is left in the same way.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let brokers = &mut self.settings.brokers;
+            let is_known = match stop.run_until_cancelled(brokers.wait_for(Option::is_some)).await {
+                None => return,
+                Some(known) => known.is_ok(),
+            };
+            let broker = brokers.borrow_and_update().clone().filter(|_| is_known);
+            let Some(broker) = broker else {
+                // Nobody is left who could name one.
+                stop.cancelled().await;
+                return;
+            };
+            let leave = stop.child_token();
+            let mut changes = brokers.clone();
+            let leave_for_another = async {
+                if changes.changed().await.is_ok() {
+                    leave.cancel();
+                }
+                pending::<()>().await;
+            };
+            tokio::select! {
+                () = self.stay(&broker, leave.clone()) => {}
+                () = leave_for_another => {}
+            }
+        }
+    }
+
+    /// Stays connected to this broker.
+    async fn stay(&self, broker: &Broker, stop: CancellationToken) {
+        let (client, mut event_loop) = client::new(broker, &broker.client_id, Some(&self.offline));
+        event_loop.mqtt_options.set_keep_alive(self.keep_alive);
+        let ConnectionSettings { board, made_by, .. } = &self.settings;
+        let link = Link::new();
+        let queued = CancellationToken::new();
+        let (desired, online) = (self.desired.clone(), self.online.clone());
+        let publish = publish(&link, client.clone(), desired, online, stop.clone());
+        let publish = async {
+            publish.await;
+            if link.is_connected() {
+                link.send(&client, &self.offline).await;
+            }
+            queued.cancel();
+            pending::<()>().await;
+        };
+        let connection_loop = ConnectionLoop {
+            link: &link,
+            client: client.clone(),
+            event_loop,
+            renewal: Renewal::new(broker.tls.clone(), made_by.runs_as()),
+            incoming: IncomingMessages::new(self.inbox.clone()),
+            log: ConnectionLog::new(broker, board.clone(), *made_by, self.good),
+            shutdown: Shutdown { stop, queued: queued.clone() },
+            progress: Progress::new(),
+        };
+        tokio::select! {
+            () = connection_loop.drive() => {}
+            () = publish => {}
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The loop that polls the connection and does nothing else. After an error it waits, with a back-off
+//! and jitter, and connects again.
+
+use std::future::pending;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, Outgoing};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::connection_log::ConnectionLog;
+use super::failure::Stage;
+use super::incoming::IncomingMessages;
+use super::jitter::jittered;
+use super::link::Link;
+use super::renewal::Renewal;
+use meter::back_off::BackOff;
+
+/// Between two attempts to connect.
+pub(super) const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+const LAST_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// How long a goodbye may take, disconnecting included.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// When the connection ends.
+#[derive(Debug)]
+pub(super) struct Shutdown {
+    /// The program is to stop, or to change to another broker.
+    pub(super) stop: CancellationToken,
+    /// The publish loop has queued all that it had to send, `offline` included.
+    pub(super) queued: CancellationToken,
+}
+
+/// Keeps the connection alive and restores it when it breaks.
+pub(super) struct ConnectionLoop<'a> {
+    pub(super) link: &'a Link,
+    pub(super) client: AsyncClient,
+    pub(super) event_loop: EventLoop,
+    pub(super) renewal: Renewal,
+    pub(super) incoming: IncomingMessages,
+    pub(super) log: ConnectionLog,
+    pub(super) shutdown: Shutdown,
+    pub(super) progress: Progress,
+}
+
+/// How far the connection and its end have come.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// How many connections there were, for their numbers.
+    connections: u64,
+    back_off: BackOff,
+    connected_at: Option<Instant>,
+    /// When the goodbye is given up; `None` before it has begun.
+    goodbye_by: Option<Instant>,
+    all_queued: bool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            connections: 0,
+            back_off: BackOff::new(FIRST_BACK_OFF, LAST_BACK_OFF),
+            connected_at: None,
+            goodbye_by: None,
+            all_queued: false,
+        }
+    }
+}
+
+/// What the loop waits for.
+enum Happening {
+    /// The client library reports something.
+    Client(Result<Event, ConnectionError>),
+    /// The program is to stop, or the goodbye has taken too long.
+    Deadline,
+    /// All messages are queued.
+    Queued,
+}
+
+impl ConnectionLoop<'_> {
+    /// Runs until the shutdown is complete: that is, after `stop`, as soon as there is no connection,
+    /// or when everything is queued and acknowledged.
+    pub(super) async fn drive(mut self) {
+        while self.step().await.is_continue() {}
+    }
+
+    async fn step(&mut self) -> ControlFlow<()> {
+        match self.next().await {
+            Happening::Client(Ok(event)) => self.handle(event).await?,
+            Happening::Client(Err(error)) => self.recover(&error).await?,
+            Happening::Deadline => return self.begin_or_end_goodbye(),
+            Happening::Queued => {
+                self.progress.all_queued = true;
+                return ControlFlow::Continue(());
+            }
+        }
+        let is_acknowledged = self.event_loop.state.inflight() == 0;
+        if self.progress.all_queued && self.link.is_queue_empty() && is_acknowledged {
+            self.disconnect().await;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn next(&mut self) -> Happening {
+        let Self { event_loop, log, shutdown, progress, .. } = self;
+        // That a connection is a good one is reported in time, even if nothing else happens.
+        let polling = async {
+            let mut polling = pin!(event_loop.poll());
+            tokio::select! {
+                event = &mut polling => event,
+                () = sleep_until_or_forever(log.holds_at()) => {
+                    log.holds();
+                    polling.await
+                }
+            }
+        };
+        let deadline = async {
+            match progress.goodbye_by {
+                Some(deadline) => sleep_until(deadline).await,
+                None => shutdown.stop.cancelled().await,
+            }
+        };
+        let says_goodbye = progress.goodbye_by.is_some();
+        tokio::select! {
+            event = polling => Happening::Client(event),
+            () = deadline => Happening::Deadline,
+            () = shutdown.queued.cancelled(), if says_goodbye && !progress.all_queued => {
+                Happening::Queued
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Incoming(Incoming::ConnAck(_)) => {
+                self.progress.connected_at = Some(Instant::now());
+                self.progress.connections = self.progress.connections.wrapping_add(1);
+                self.log.connected();
+                self.link.connected(self.progress.connections);
+            }
+            Event::Incoming(packet) => self.incoming.handle(packet).await,
+            Event::Outgoing(Outgoing::Publish(_)) => self.link.count_sent(),
+            Event::Outgoing(Outgoing::Disconnect) => return ControlFlow::Break(()),
+            Event::Outgoing(_) => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Prepares the next attempt to connect and waits until it is due.
+    async fn recover(&mut self, error: &ConnectionError) -> ControlFlow<()> {
+        let Self { link, event_loop, renewal, log, shutdown, progress, .. } = self;
+        // Without this line the client never publishes again after an acknowledgement out of order and
+        // a lost session (rumqtt issue 1056).
+        event_loop.state.collision = None;
+        // Events from before the loss must not count after it. A second CONNACK, for example, is a
+        // fault, and would pass for another connection.
+        event_loop.state.events.clear();
+        link.lost();
+        let stage = match progress.connected_at {
+            Some(_) => Stage::Connected,
+            None => Stage::of(event_loop),
+        };
+        let stop = &shutdown.stop;
+        if stop.is_cancelled() {
+            log.lost_while_stopping(stage);
+            return ControlFlow::Break(());
+        }
+        log.lost(error, stage);
+        if progress.connected_at.take().is_some_and(|at| log.is_good(at.elapsed())) {
+            progress.back_off.reset();
+        }
+        let prepare = async {
+            sleep(jittered(progress.back_off.pause())).await;
+            renewal.look(&mut event_loop.mqtt_options).await;
+        };
+        match stop.run_until_cancelled(prepare).await {
+            Some(()) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(()),
+        }
+    }
+
+    /// Begins the goodbye when the program is to stop, and ends when the goodbye has taken too long.
+    fn begin_or_end_goodbye(&mut self) -> ControlFlow<()> {
+        if self.progress.goodbye_by.is_some() {
+            warn!("The broker did not acknowledge the goodbye; leaving without.");
+            return ControlFlow::Break(());
+        }
+        if self.progress.connected_at.is_none() {
+            return ControlFlow::Break(());
+        }
+        self.progress.goodbye_by = Some(Instant::now() + GOODBYE);
+        ControlFlow::Continue(())
+    }
+
+    /// Disconnects cleanly, so that the broker does not publish the last will.
+    async fn disconnect(&mut self) {
+        // There is room in the queue, which is empty.
+        if self.client.try_disconnect().is_err() {
+            return;
+        }
+        let gone = async {
+            while let Ok(event) = self.event_loop.poll().await {
+                if event == Event::Outgoing(Outgoing::Disconnect) {
+                    return;
+                }
+            }
+        };
+        let deadline = self.progress.goodbye_by.unwrap_or_else(Instant::now);
+        let _ = timeout_at(deadline, gone).await;
+    }
+}
+
+async fn sleep_until_or_forever(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,82 @@
+//! The loop that publishes: it compares the desired state with what it has sent in this connection
+//! and sends the difference.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::AsyncClient;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::desired::Desired;
+use super::diff::Sent;
+use super::link::Link;
+use super::subscriptions::Filters;
+use crate::payload::Message;
+
+/// After a connect, for so long nothing is replaced that may be retained. Some brokers send retained
+/// messages only after what they receive next.
+const HEARD: Duration = Duration::from_millis(500);
+
+/// For so long after the first connect retained messages are looked at.
+const SURVEY: Duration = Duration::from_secs(10);
+
+/// Publishes the desired state: all of it after each connect, and changes when they come. Ends when
+/// `stop` is cancelled.
+pub(super) async fn publish(
+    link: &Link,
+    client: AsyncClient,
+    mut desired: watch::Receiver<Desired>,
+    online: Message,
+    stop: CancellationToken,
+) {
+    let mut connection = link.connection();
+    let mut number = None;
+    let mut sent = Sent::default();
+    let mut filters = Filters::default();
+    let mut survey_ends = None;
+    'connection: loop {
+        let current = *connection.borrow_and_update();
+        let mut next = None;
+        if current.is_some() {
+            if number != current {
+                number = current;
+                filters.forget();
+                let surveys = filters.are_to_be_surveyed(&desired.borrow().subscriptions);
+                sent.connected(surveys.then(|| Instant::now() + HEARD));
+            }
+            if survey_ends.is_some_and(|at| at <= Instant::now()) {
+                filters.are_surveyed(&desired.borrow().subscriptions);
+                survey_ends = None;
+            }
+            // First, so that retained messages are seen before they are replaced.
+            let subscriptions = Arc::clone(&desired.borrow().subscriptions);
+            if filters.adjust(&client, subscriptions).await {
+                survey_ends = Some(Instant::now() + SURVEY);
+            }
+            let is_stopping = stop.is_cancelled();
+            let due = sent.diff(&online, &desired.borrow_and_update(), is_stopping);
+            for message in due.messages {
+                tokio::select! {
+                    biased;
+                    // The rest is sent after the next connect.
+                    _ = connection.changed() => continue 'connection,
+                    () = link.send(&client, &message) => {}
+                }
+            }
+            if is_stopping {
+                return;
+            }
+            next = due.next.into_iter().chain(survey_ends).min();
+        }
+        tokio::select! {
+            biased;
+            _ = connection.changed() => {}
+            // Before `stop`, so that the values of the last poll are still published.
+            Ok(()) = desired.changed(), if current.is_some() => {}
+            () = stop.cancelled() => if current.is_none() { return },
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The handle by which callers change the desired state of the broker.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::births::Answer;
+use super::desired::{Desired, Source};
+use super::subscriptions::Subscriptions;
+use crate::payload::Message;
+
+/// Changes the desired state of the broker. Never waits.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    desired: Arc<watch::Sender<Desired>>,
+}
+
+impl Publisher {
+    pub(super) fn new(subscriptions: Subscriptions) -> (Self, watch::Receiver<Desired>) {
+        let (sender, desired) = watch::channel(Desired::new(subscriptions));
+        (Self { desired: Arc::new(sender) }, desired)
+    }
+
+    /// Sets a source's discovery messages.
+    pub fn announce(&self, source: Source, discovery: Vec<Message>) {
+        self.desired.send_modify(|desired| desired.announce(source, discovery));
+    }
+
+    /// Sets a source's discovery messages and its states, which follow them. Earlier states are
+    /// forgotten: values of an earlier poll are never sent again as if they were fresh. Without
+    /// either, nothing of the source is kept.
+    pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+        self.desired.send_modify(|desired| desired.update(source, discovery, states));
+    }
+
+    /// Subscribes to these topic filters, and to no others.
+    pub fn subscribe(&self, subscriptions: Subscriptions) {
+        self.desired.send_modify(|desired| desired.subscriptions = Arc::new(subscriptions));
+    }
+
+    /// Removes what is retained on a topic, until something is announced there again.
+    pub fn clear(&self, topic: String) {
+        self.desired.send_if_modified(|desired| desired.cleared.insert(topic));
+    }
+
+    /// Sends everything again: Home Assistant has just started. Returns when.
+    #[must_use]
+    pub fn repeat(&self) -> Answer {
+        let mut answer = Answer::WithAnother;
+        self.desired.send_if_modified(|desired| {
+            answer = desired.births().add();
+            answer != Answer::WithAnother
+        });
+        answer
+    }
+}

@@ -1,0 +1,70 @@
+//! Removing what is retained.
+
+use super::*;
+use crate::mqtt::forget::forget;
+
+#[tokio::test]
+async fn much_is_forgotten_under_many_filters() {
+    const MUCH: usize = 3 * QUEUE;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&listener);
+    let filters: Vec<_> = (0..MUCH).map(|number| format!("f{number}/+")).collect();
+    let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"));
+    let (_keep, received) = mpsc::channel(1);
+    let brokers = watch::channel(None).0;
+    let script = Script { listener, received, brokers, board: Board::default() };
+    let hands_out = async {
+        let mut peer = script.welcome().await;
+        for number in 0..MUCH {
+            let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+            assert_eq!(subscribe.filters[0].path, format!("f{number}/+"));
+            if number == 0 {
+                for number in 0..MUCH {
+                    peer.says(&format!("ours/{number}"), "x", true).await;
+                    peer.says(&format!("others/{number}"), "x", true).await;
+                }
+            }
+            peer.grant(&subscribe).await;
+        }
+        let mut cleared = peer.take(MUCH).await;
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        cleared.sort_unstable();
+        cleared
+    };
+    let (forgotten, cleared) = tokio::join!(forgets, hands_out);
+    let forgotten: Vec<_> =
+        forgotten.unwrap().into_iter().map(|topic| format!("{topic} ")).collect();
+    assert_eq!(forgotten.len(), MUCH);
+    assert_eq!(cleared, forgotten);
+}
+
+/// The program is running, or another one that has the same topics.
+#[tokio::test]
+async fn what_is_said_now_does_not_keep_from_forgetting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&listener);
+    let filters = ["ours/+".to_owned()];
+    let forgets = forget(&settings, &filters, |_, _| true);
+    let (_keep, received) = mpsc::channel(1);
+    let brokers = watch::channel(None).0;
+    let script = Script { listener, received, brokers, board: Board::default() };
+    let speaks = async {
+        let mut peer = script.welcome().await;
+        let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+        peer.says("ours/old", "x", true).await;
+        peer.grant(&subscribe).await;
+        let begun = Instant::now();
+        let cleared = loop {
+            peer.says("ours/new", "x", false).await;
+            if let Ok(cleared) = timeout(Duration::from_millis(300), peer.published()).await {
+                peer.acknowledge(&cleared).await;
+                break shown(&cleared);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5), "it waits for silence");
+        };
+        assert_eq!(cleared, "ours/old ");
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+    };
+    let (forgotten, ()) = tokio::join!(forgets, speaks);
+    assert_eq!(forgotten.unwrap().into_iter().collect::<Vec<_>>(), ["ours/old"]);
+}

@@ -1,0 +1,222 @@
+//! What is sent, when, and how it ends.
+
+use super::*;
+use crate::mqtt::client::IN_FLIGHT;
+use crate::mqtt::connection_loop::GOODBYE;
+
+#[tokio::test]
+async fn all_that_should_stand_is_sent_after_every_connect() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    publisher.update(METER, discovery(), values("1"));
+    let expected = ["status online", "config {}", "energy 1"];
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(3).await, expected);
+    // Only the last values, and discovery only when it changes.
+    publisher.update(METER, discovery(), values("2"));
+    assert_eq!(peer.take(1).await, ["energy 2"]);
+    drop(peer);
+
+    // The connection is lost before anything is acknowledged.
+    let mut peer = broker.welcome().await;
+    assert_eq!(shown(&peer.published().await), "status online");
+    drop(peer);
+    // Meanwhile the meter fell silent: its values do not pass for fresh ones.
+    publisher.update(METER, discovery(), Vec::new());
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(2).await, ["status online", "config {}"]);
+    publisher.update(METER, discovery(), values("3"));
+    assert_eq!(peer.take(1).await, ["energy 3"]);
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    assert_eq!(peer.next().await, Some(Packet::Disconnect));
+    ends(running).await;
+}
+
+#[tokio::test]
+async fn what_the_broker_says_is_handed_on_and_all_can_be_sent_again() {
+    let (mut broker, publisher, stop, running) = Script::start().await;
+    publisher.update(METER, discovery(), values("1"));
+    let mut peer = broker.welcome().await;
+    // What is retained is asked for before anything is replaced.
+    for (filter, qos) in [("birth", QoS::AtLeastOnce), ("config/+", QoS::AtMostOnce)] {
+        match peer.next().await {
+            Some(Packet::Subscribe(subscribe)) => {
+                assert_eq!(subscribe.filters[0].path, filter);
+                assert_eq!(subscribe.filters[0].qos, qos);
+                peer.grant(&subscribe).await;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
+    peer.says("config/old", "{}", true).await;
+    peer.says("birth", "online", false).await;
+    let heard = [broker.received.recv().await.unwrap(), broker.received.recv().await.unwrap()];
+    let shown = heard.map(|message| (message.topic, message.payload, message.retained));
+    let expected = [("config/old", "{}", true), ("birth", "online", false)];
+    let expected = expected.map(|(t, p, r)| (t.to_owned(), p.as_bytes().to_vec(), r));
+    assert_eq!(shown, expected);
+    // As the program does on these two.
+    let born = Instant::now();
+    publisher.clear("config/old".to_owned());
+    let _ = publisher.repeat();
+    assert_eq!(peer.take(3).await, ["config/old ", "config {}", "energy 1"]);
+    assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    ends(running).await;
+}
+
+/// More than is in flight and than the queue takes, lost in the midst of it.
+#[tokio::test]
+async fn what_waits_when_the_connection_is_lost_is_there_soon_after() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let many = many(0..3 * QUEUE);
+    publisher.update(METER, many.clone(), values("1"));
+    let mut peer = broker.welcome().await;
+    // Some are acknowledged, some are not, and some never went out.
+    peer.take(usize::from(IN_FLIGHT) / 2).await;
+    for _ in 0..IN_FLIGHT {
+        peer.published().await;
+    }
+    drop(peer);
+
+    let mut peer = broker.welcome().await;
+    let discovery = many.iter().map(|message| format!("{} x", message.topic));
+    let online = || ["status online".to_owned()].into_iter();
+    let expected: Vec<_> =
+        online().chain(discovery).chain(["energy 1".to_owned()].into_iter()).collect();
+    peer.all_within_five_seconds(&expected).await;
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    ends(running).await;
+}
+
+#[tokio::test]
+async fn acknowledgements_may_come_in_any_order() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(1).await, ["status online"]);
+    publisher.update(METER, many(0..60), Vec::new());
+    let mut arrived = Vec::new();
+    while arrived.len() < 60 {
+        let mut together = Vec::new();
+        for _ in 0..IN_FLIGHT {
+            together.push(peer.published().await);
+        }
+        arrived.extend(together.iter().map(|publish| publish.topic.clone()));
+        for publish in together.iter().rev() {
+            peer.acknowledge(publish).await;
+        }
+    }
+    // Each once.
+    let topics = many(0..60).into_iter().map(|message| message.topic);
+    assert_eq!(arrived, topics.collect::<Vec<_>>());
+    publisher.update(METER, many(0..60), values("1"));
+    assert_eq!(peer.take(1).await, ["energy 1"]);
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    ends(running).await;
+}
+
+#[tokio::test]
+async fn quality_and_retain_are_those_of_the_message() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(1).await, ["status online"]);
+    let expected = [
+        (Qos::AtMostOnce, QoS::AtMostOnce),
+        (Qos::AtLeastOnce, QoS::AtLeastOnce),
+        (Qos::ExactlyOnce, QoS::ExactlyOnce),
+    ];
+    let expected = expected.map(|qos| [(qos, false), (qos, true)]).concat();
+    let state = |((qos, _), retain)| Message { retain, ..message("energy", "1", qos) };
+    publisher.update(METER, Vec::new(), expected.iter().copied().map(state).collect());
+    for ((_, qos), retain) in expected {
+        let publish = peer.published().await;
+        assert_eq!((publish.qos, publish.retain, publish.dup), (qos, retain, false));
+        peer.acknowledge(&publish).await;
+    }
+    // Nothing is said twice.
+    publisher.update(METER, Vec::new(), values("2"));
+    assert_eq!(peer.take(1).await, ["energy 2"]);
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    loop {
+        match peer.next().await {
+            Some(Packet::PubRel(released)) => peer.complete(released.pkid).await,
+            other => break assert_eq!(other, Some(Packet::Disconnect)),
+        }
+    }
+    ends(running).await;
+}
+
+#[tokio::test]
+async fn the_goodbye_waits_for_its_acknowledgement() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(1).await, ["status online"]);
+    // Values that came last are still sent, before the goodbye.
+    publisher.update(METER, discovery(), values("1"));
+    stop.cancel();
+    assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
+    let goodbye = peer.published().await;
+    assert_eq!(shown(&goodbye), "status offline");
+    assert_eq!((goodbye.qos, goodbye.retain), (QoS::AtLeastOnce, true));
+    // No disconnect yet.
+    let early = timeout(Duration::from_millis(200), peer.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    peer.acknowledge(&goodbye).await;
+    assert_eq!(peer.next().await, Some(Packet::Disconnect));
+    ends(running).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_acknowledge_holds_nobody_up() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    assert_eq!(shown(&peer.published().await), "status online");
+    // More than the queue and the flight take.
+    for number in 0..2 * QUEUE {
+        let discovery = (0..number).map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce));
+        publisher.update(METER, discovery.collect(), values(&number.to_string()));
+    }
+    for _ in 1..IN_FLIGHT {
+        peer.published().await;
+    }
+    let started = Instant::now();
+    stop.cancel();
+    ends(running).await;
+    // All of the time for a goodbye, and no more.
+    assert!((GOODBYE..GOODBYE * 2).contains(&started.elapsed()), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_collision_of_packet_ids_does_not_silence_it_for_good() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    let many = |from: usize| {
+        let all = from..from + 30;
+        all.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect::<Vec<_>>()
+    };
+    publisher.update(METER, many(0), Vec::new());
+    // The first stays without its acknowledgement, the others get theirs, until the packet ids
+    // come round to it; then the session is lost.
+    let first = peer.published().await;
+    for _ in 1..IN_FLIGHT {
+        let publish = peer.published().await;
+        peer.acknowledge(&publish).await;
+    }
+    // The subscriptions had the ids before it.
+    assert_eq!(first.pkid, 3);
+    let more = timeout(Duration::from_millis(200), peer.next()).await;
+    assert!(more.is_err(), "it waits for the first: {more:?}");
+    drop(peer);
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(31).await.len(), 31);
+    publisher.update(METER, many(100), values("1"));
+    assert_eq!(peer.take(31).await.last().map(String::as_str), Some("energy 1"));
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    ends(running).await;
+}

@@ -1,0 +1,76 @@
+//! What the Supervisor's answers mean.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::SupervisorError;
+use crate::config::Secret;
+use crate::config::addon_options::Supplied;
+use crate::http::Answer;
+
+/// What every JSON answer has.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    result: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    data: Option<Value>,
+}
+
+/// The broker that an answer names. Nothing of a body is ever quoted but the words of an error.
+pub(super) fn supplied(answer: &Answer) -> Result<Supplied, SupervisorError> {
+    let Answer { status, is_json, body } = answer;
+    let envelope = serde_json::from_slice::<Envelope>(body).ok().filter(|_| *is_json);
+    let message = envelope.as_ref().and_then(|envelope| envelope.message.as_deref());
+    match (status, message.unwrap_or_default()) {
+        (200, _) => {
+            let data = envelope.filter(|it| it.result.as_deref() == Some("ok"));
+            broker(data.and_then(|it| it.data).as_ref())
+        }
+        (400, "Service not enabled") => Err(SupervisorError::NoBroker),
+        (400, text) if text.starts_with("System is not ready") => Err(SupervisorError::Starting),
+        (403, text) if text.starts_with("No access to") => Err(SupervisorError::NotGranted),
+        (401 | 403, "") => Err(SupervisorError::UnknownToken),
+        (404, _) => Err(SupervisorError::NoService),
+        (status, "") => Err(SupervisorError::Invalid(format!("HTTP status {status}"))),
+        (_, text) => Err(SupervisorError::Refused(printable(text))),
+    }
+}
+
+/// Foreign words, without control characters and cut short.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 200;
+    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+/// The broker in the data of an answer.
+fn broker(data: Option<&Value>) -> Result<Supplied, SupervisorError> {
+    let invalid = |reason: &str| SupervisorError::Invalid(reason.to_owned());
+    let data = data.ok_or_else(|| invalid("there is no broker in the answer"))?;
+    // An older document shows the port as a text.
+    let text = |name: &str| match data.get(name) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let filled = |name: &str| text(name).filter(|text| !text.is_empty());
+    Ok(Supplied {
+        host: text("host").ok_or_else(|| invalid("the broker has no `host`"))?,
+        port: text("port").ok_or_else(|| invalid("the broker has no `port`"))?,
+        tls: data.get("ssl").and_then(Value::as_bool).unwrap_or(false),
+        username: filled("username"),
+        password: filled("password").map(Secret::new),
+    })
+}
+
+/// The page of the add-on whose full name is in an answer.
+pub(super) fn page(answer: &Answer) -> Option<String> {
+    let envelope: Envelope = serde_json::from_slice(&answer.body).ok()?;
+    let data = envelope.data.filter(|_| answer.status == 200 && answer.is_json)?;
+    let slug = data.get("slug")?.as_str()?;
+    let is_slug = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let fits = (1..=100).contains(&slug.len()) && slug.bytes().all(is_slug);
+    fits.then(|| format!("homeassistant://app/{slug}"))
+}

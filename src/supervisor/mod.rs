@@ -1,0 +1,210 @@
+//! Asks Home Assistant's Supervisor which broker there is and how to log in there.
+//!
+//! It does not know at first: when the machine starts, the broker registers with it later than we
+//! ask. Its answer may be out of date when the broker was set up anew. So it is asked until it
+//! knows, and again whenever the board says that the connection to the broker is down.
+
+mod answer;
+mod error;
+mod log;
+#[cfg(test)]
+mod tests;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use reqwest::Url;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use self::answer::{page, supplied};
+pub use self::error::SupervisorError;
+use self::log::SupervisorLog;
+use crate::config::addon_options::{Options, Supplied};
+use crate::config::{Broker, Secret};
+use crate::http::{self, Answer, HttpError};
+use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
+use meter::back_off::BackOff;
+use meter::cause;
+
+/// Where the add-on sees the Supervisor.
+pub const ADDRESS: &str = "http://supervisor";
+
+/// The variable with another address, for tests.
+pub const ADDRESS_VARIABLE: &str = "KAMSTRUP2MQTT_SUPERVISOR";
+
+/// The Supervisor answers this within milliseconds, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two questions.
+const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(60));
+
+/// The address of a Supervisor: `http://` with a host and maybe a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server(Url);
+
+impl FromStr for Server {
+    type Err = NoServer;
+
+    fn from_str(text: &str) -> Result<Self, NoServer> {
+        let url: Url = text.parse().map_err(|_| NoServer)?;
+        let is_server = url.scheme() == "http"
+            && url.path() == "/"
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if is_server { Ok(Self(url)) } else { Err(NoServer) }
+    }
+}
+
+/// The text is not like `http://host:port`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("accepted: `http://` with a host and maybe a port")]
+pub struct NoServer;
+
+/// The Supervisor, and the right to ask it.
+#[derive(Debug, Clone)]
+pub struct Supervisor {
+    server: Server,
+    token: Secret,
+}
+
+impl Supervisor {
+    /// With the token that the add-on was given.
+    #[must_use]
+    pub fn new(server: Server, token: Secret) -> Self {
+        Self { server, token }
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, HttpError> {
+        let mut url = self.server.0.clone();
+        url.set_path(path);
+        http::get(url, Some(&self.token), PATIENCE).await
+    }
+
+    /// The address of the add-on's page within Home Assistant, which begins with `homeassistant://`.
+    /// Asks until it is known. Errors go to the debug log only: the question for the broker reports
+    /// them, and this is of less use.
+    pub async fn page(&self) -> String {
+        let mut pauses = PAUSES;
+        loop {
+            match self.get("/addons/self/info").await {
+                Ok(answer) => {
+                    if let Some(page) = page(&answer) {
+                        return page;
+                    }
+                    debug!("The Supervisor does not say what this add-on is called.");
+                }
+                Err(error) => debug!("The Supervisor does not say who this is: {error}."),
+            }
+            sleep(pauses.pause()).await;
+        }
+    }
+}
+
+/// Who can be asked for the broker.
+pub trait Ask: Send + Sync {
+    /// Asks once.
+    fn ask(&self) -> impl Future<Output = Result<Supplied, SupervisorError>> + Send;
+}
+
+impl Ask for Supervisor {
+    async fn ask(&self) -> Result<Supplied, SupervisorError> {
+        match self.get("/services/mqtt").await {
+            Ok(answer) => supplied(&answer),
+            Err(HttpError::Connect(error)) => {
+                Err(SupervisorError::Unreachable(cause::of_connection(&error)))
+            }
+            Err(HttpError::Slow(patience)) => Err(SupervisorError::Slow(patience)),
+            Err(HttpError::Broken(_)) => {
+                Err(SupervisorError::Invalid("the connection broke off".into()))
+            }
+            Err(HttpError::TooLong) => Err(SupervisorError::Invalid("it is far too long".into())),
+        }
+    }
+}
+
+/// Finds out which broker there is, and again whenever the connection to it is down, until `stop` is
+/// cancelled.
+pub async fn run(
+    whom: impl Ask,
+    options: &Options,
+    brokers: watch::Sender<Option<Broker>>,
+    board: &Board,
+    stop: CancellationToken,
+) {
+    let mut broker = board.broker();
+    let mut log = SupervisorLog::new(board);
+    board.set_up(|setup| setup.supervisor = SupervisorState::Asked);
+    let asking = async {
+        let mut known = None;
+        loop {
+            let other = find(&whom, options, known.as_ref(), &mut log, &mut broker).await;
+            if let Some((supplied, found, lines)) = other {
+                board.set_up(|setup| {
+                    setup.settings = lines.into_iter().map(SettingLine::from).collect();
+                });
+                let name = found.name();
+                if known.replace(supplied).is_none() {
+                    info!("Home Assistant's MQTT broker is {name}.");
+                } else {
+                    info!("Home Assistant says anew how to log in to its MQTT broker {name}.");
+                }
+                // The new broker is tried before anything is asked again. Any news of it will do: it
+                // may have refused before this is looked at.
+                broker.mark_unchanged();
+                brokers.send_replace(Some(found));
+                if broker.changed().await.is_err() {
+                    return;
+                }
+            }
+            if broker.wait_for(is_down).await.is_err() {
+                return;
+            }
+            debug!("Asking Home Assistant whether its MQTT broker has changed.");
+        }
+    };
+    stop.run_until_cancelled(asking).await;
+}
+
+fn is_down(state: &BrokerState) -> bool {
+    matches!(state, BrokerState::Down { .. })
+}
+
+/// Asks until there is another broker than before. Returns `None` when the one before is back.
+async fn find(
+    whom: &impl Ask,
+    options: &Options,
+    known: Option<&Supplied>,
+    log: &mut SupervisorLog,
+    broker: &mut watch::Receiver<BrokerState>,
+) -> Option<(Supplied, Broker, Vec<[String; 3]>)> {
+    let mut pauses = PAUSES;
+    loop {
+        let checked = whom.ask().await.and_then(|supplied| match options.with_broker(&supplied) {
+            Ok((config, lines)) => Ok((supplied, config.broker, lines)),
+            Err(error) => Err(SupervisorError::Invalid(error.problems().join("; "))),
+        });
+        match checked {
+            Ok((supplied, found, lines)) => {
+                log.answered();
+                if known != Some(&supplied) {
+                    return Some((supplied, found, lines));
+                }
+            }
+            Err(error) => log.failed(&error),
+        }
+        tokio::select! {
+            () = sleep(pauses.pause()) => {}
+            // It cannot fail, since the board outlives it.
+            Ok(_) = broker.wait_for(|state| !is_down(state)), if known.is_some() => {
+                log.answered();
+                return None;
+            }
+        }
+    }
+}
