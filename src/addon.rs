@@ -1,6 +1,6 @@
-//! The program as an add-on of Home Assistant. A process that has exited cannot explain what is wrong,
-//! and nothing restarts it. So it stays up, reports what is wrong and what to do, and continues by
-//! itself when that is fixed.
+//! The program as an add-on of Home Assistant. A process that has exited cannot explain what is
+//! wrong, and nothing restarts it. So it stays up, reports what is wrong and what to do, and
+//! continues by itself when that is fixed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,8 +46,8 @@ pub struct AddOn {
     pub history: Arc<History>,
 }
 
-/// Reads and publishes by the options, whenever that is possible, until `stop` is cancelled. `first` is
-/// the result of reading the options when the program started.
+/// Reads and publishes by the options, whenever that is possible, until `stop` is cancelled.
+/// `first` is the result of reading the options when the program started.
 pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: CancellationToken) {
     let board = addon.board.clone();
     let mut around = JoinSet::new();
@@ -166,7 +166,8 @@ mod tests {
         }
     }
 
-    /// Broken options are told at once and once an hour, other ones when they come; good ones are taken.
+    /// Invalid options are reported at once and every hour, others at the next look; valid ones are
+    /// used.
     #[tokio::test(start_paused = true)]
     async fn options_may_be_mended() {
         let written = Written::default();

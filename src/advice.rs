@@ -1,5 +1,5 @@
-//! What went wrong and what to do about it, as data. It refers to settings, and becomes sentences for
-//! whoever made them: by a file, on the add-on's form, or not at all.
+//! What went wrong and what to do about it, as data. It refers to settings, and becomes sentences
+//! for whoever made them: by a file, on the add-on's form, or not at all.
 
 use std::borrow::Cow;
 
@@ -122,8 +122,8 @@ impl Advice {
         self
     }
 
-    /// The sentences that are of use to whoever made the settings. None names a setting that the form
-    /// does not have.
+    /// The sentences that are of use to whoever made the settings. None names a setting that the
+    /// form does not have.
     #[must_use]
     pub fn words(&self, made_by: MadeBy) -> String {
         let what = &self.what;

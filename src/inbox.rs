@@ -1,10 +1,10 @@
-//! Handles what the broker sends to the program: births of Home Assistant, commands, and what earlier
-//! runs have left retained.
+//! Handles what the broker sends to the program: births of Home Assistant, commands, and what
+//! earlier runs have left retained.
 //!
 //! Commands ask a meter's [`MeterHandle`] for a poll. What is retained is looked at in the first
 //! seconds only. It is subscribed to before anything is published, so it is seen before it is
-//! replaced. What is ours and impossible with this configuration is emptied; a program that uses the
-//! same ids is reported.
+//! replaced. What is ours and impossible with this configuration is emptied; a program that uses
+//! the same ids is reported.
 
 use std::collections::BTreeSet;
 
@@ -24,10 +24,11 @@ use meter::poll::MeterHandle;
 /// The payload of Home Assistant's birth message.
 const BIRTH: &[u8] = b"online";
 
-/// So many births that come faster than they are answered are a flood.
+/// How many births that come faster than they are answered make a flood.
 const FLOOD: u32 = 5;
 
-/// At most so many commands and announcements of others are reported, each: more of them are a mistake.
+/// At most so many commands and announcements of others are reported, each: more of them are a
+/// mistake.
 const MOST_REPORTED: usize = 20;
 
 /// All topics on which states of these meters are published.
@@ -277,7 +278,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_command_of_now_polls() {
-        // What is logged here for the first time, and to nobody, would be switched off in other tests.
+        // What is logged here for the first time, and to nobody, would be switched off in other
+        // tests.
         let _logging = capture::lines();
         let (mut inbox, handle) = inbox();
         let publisher = mqtt::idle_publisher();

@@ -66,8 +66,8 @@ impl Valued {
     }
 }
 
-/// The values of one poll, in the order of the meter's parameters. Values that were not read, or cannot
-/// be converted exactly, are left out.
+/// The values of one poll, in the order of the meter's parameters. Values that were not read, or
+/// cannot be converted exactly, are left out.
 #[must_use]
 pub fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
     let mut values = Vec::new();
@@ -156,7 +156,7 @@ pub fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
     }
 }
 
-/// How reading a meter has gone since the program started.
+/// How reading a meter has gone since the program started: the diagnostics of a meter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadingStatus {
     /// Polls that failed, in whole or in part.

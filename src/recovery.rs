@@ -1,5 +1,5 @@
-//! What a program that stays does about a configuration that cannot be used: it reports it, in the log
-//! and on the page, and reads it again until it is fixed.
+//! What a program that stays does about a configuration that cannot be used: it reports it, in the
+//! log and on the page, and reads it again until it is fixed.
 
 use std::time::Duration;
 

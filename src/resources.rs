@@ -1,9 +1,9 @@
 //! What the program needs of the machine: memory, files and threads.
 //!
-//! Libraries panic where one of these runs out, and a panic ends the program: tokio when a job finds
-//! no blocking thread and none can be started, and when the pipe that signals come through cannot be
-//! opened. Rust aborts when memory runs out. So all three are tried at the start, where a shortage is
-//! an error with an exit code. Threads that are needed later are started then and stay.
+//! Libraries panic where one of these runs out, and a panic ends the program: tokio when a job
+//! finds no blocking thread and none can be started, and when the pipe for signals cannot be
+//! opened. Rust aborts when memory runs out. So all three are tried at the start, where a shortage
+//! is an error with an exit code. Threads that are needed later are started then and stay.
 //!
 //! # Blocking threads
 //!
@@ -45,15 +45,15 @@ pub const PORTS: usize = 1;
 /// Blocking threads of the runtime.
 pub const THREADS: usize = hosts::AT_A_TIME + 2 + READINGS + PORTS + 1;
 
-/// The stack of a thread. What runs there needs a tenth of it; the usual 2 MiB would count against a
-/// limit on memory without being used.
+/// The stack of a thread. What runs there needs a tenth of it; the usual 2 MiB would count against
+/// a limit on memory without being used.
 const STACK: usize = 1024 * 1024;
 
 /// Memory that must be free at the start: the stacks of all threads, and what the program grows by
 /// until it has published, kept and shown its first readings.
 const MEMORY: usize = 32 * 1024 * 1024;
 
-/// So many pairs of files must be free at the start: the runtime needs three.
+/// How many pairs of files must be free at the start: the runtime needs three.
 const PAIRS: usize = 8;
 
 /// How long the threads may take to begin. They take milliseconds.
@@ -87,9 +87,9 @@ pub enum Shortage {
 const RAISE_THREADS: &str =
     "Raise the limit on processes (`ulimit -u`, or `TasksMax=` in the unit) or on memory";
 
-/// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again without
-/// those that glibc reserves: 64 MiB for nearly each thread. They exhaust the limit, and then a later
-/// thread cannot allocate a single byte. Only a variable at the start changes that.
+/// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again
+/// without those that glibc reserves: 64 MiB for nearly each thread. They exhaust the limit, and
+/// then a later thread cannot allocate a single byte. Only a variable at the start changes that.
 pub fn spare_addresses() {
     const VARIABLE: &str = "MALLOC_ARENA_MAX";
 
@@ -109,7 +109,8 @@ pub fn spare_addresses() {
 
 /// Checks that the machine has what the program needs, before a library does.
 pub fn check() -> Result<(), Shortage> {
-    // Nothing is written to it, so it occupies no memory. Without `black_box` the compiler removes it.
+    // Nothing is written to it, so it occupies no memory. Without `black_box` the compiler removes
+    // it.
     let mut memory = Vec::<u8>::new();
     memory.try_reserve_exact(MEMORY).map_err(|_| Shortage::Memory)?;
     drop(black_box(memory));
@@ -128,7 +129,8 @@ pub enum Threads {
 
 /// A runtime with one thread, and with all its blocking threads started.
 ///
-/// If fewer can be started, that is a warning: blocking jobs may have to wait. None at all is an error.
+/// If fewer can be started, that is a warning: blocking jobs may have to wait. None at all is an
+/// error.
 pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     // One thread is enough: nearly all there is to do is to wait for the line.
     let runtime = Builder::new_current_thread()
@@ -143,8 +145,9 @@ pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     if threads == Threads::None {
         return Ok(runtime);
     }
-    // The first job panics if no thread can be started for it. Only writing to a standard stream, here
-    // of nothing, reports an error instead. Once there is one thread, further jobs wait for it.
+    // The first job panics if no thread can be started for it. Only writing to a standard stream,
+    // here of nothing, reports an error instead. Once there is one thread, further jobs wait for
+    // it.
     let first = runtime.block_on(async { tokio::io::stderr().write(&[]).await });
     first.map_err(|_| Shortage::Threads("the system refuses it".to_owned()))?;
     let started = start_all(&runtime);
@@ -157,8 +160,8 @@ pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     Ok(runtime)
 }
 
-/// Starts all blocking threads; returns how many there are. tokio starts a thread only if all others
-/// are busy, so each is held until all have started.
+/// Starts all blocking threads; returns how many there are. tokio starts a thread only if all
+/// others are busy, so each is held until all have started.
 fn start_all(runtime: &Runtime) -> usize {
     let gate = Arc::new(Gate::default());
     for _ in 0..THREADS {
@@ -220,7 +223,7 @@ mod tests {
         check().unwrap();
     }
 
-    /// All threads are there before the first job, and no more come.
+    /// All threads exist before the first job, and no more are started.
     #[test]
     fn all_blocking_threads_are_there_from_the_start() {
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().filter(is_blocking).count();

@@ -47,8 +47,8 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Sets which meters there are, each with its number. What is known of a meter stays if there was
-    /// one with the same name at the same port.
+    /// Sets which meters there are, each with its number. What is known of a meter stays if there
+    /// was one with the same name at the same port.
     pub fn set_meters(&self, meters: Vec<(usize, MeterState)>) {
         self.meters.send_modify(|known| {
             let numbered = |(number, meter)| MeterState { number, ..meter };
@@ -336,8 +336,8 @@ pub struct LineQuality {
     pub bytes_sent: u64,
     /// Bytes that came from the line, also echoes and noise.
     pub bytes_received: u64,
-    /// How long the meter was kept awake: from the first byte of a request until 1.6 s after the last
-    /// byte on the line.
+    /// How long the meter was kept awake: from the first byte of a request until 1.6 s after the
+    /// last byte on the line.
     pub awake: Duration,
 }
 
@@ -481,8 +481,8 @@ mod tests {
         board.meter(1, |meter| meter.serial = Some("2".to_owned()));
         board.meter(2, |_| panic!("there is none"));
         assert_eq!(serials(), ["a Some(\"1\")", "b Some(\"2\")"]);
-        // With another configuration one goes, one comes, and one is called otherwise; the numbers may
-        // begin anew.
+        // With another configuration one goes, one comes, and one is called otherwise; the numbers
+        // may begin anew.
         board.set_meters(vec![(0, meter("d", "/dev/ttyUSB1")), (1, meter("c", "/dev/ttyUSB2"))]);
         assert_eq!(serials(), ["d Some(\"2\")", "c None"]);
         board.meter(0, |meter| meter.serial = Some("3".to_owned()));

@@ -1,14 +1,16 @@
 //! The wiring: which tasks there are, what flows between them, and in which order they stop.
 //!
 //! One meter is one task (`fleet`). Its results go to an `Announcer`, which changes the
-//! desired state of the broker. The connection to the broker and the inbox are tasks of their own. No
-//! task waits for the other side of another: the meters do not wait for the broker, nor it for them.
+//! desired state of the broker. The connection to the broker and the inbox are tasks of their own.
+//! No task waits for the other side of another: the meters do not wait for the broker, nor it for
+//! them.
 //!
 //! # Stopping
 //!
-//! 1. No new poll starts. The request under way ends if it ends soon; a poll sends no further request.
-//! 2. What was read in that time is published. Of a poll that is not complete by then, nothing is: a
-//!    poll is handed on as a whole.
+//! 1. No new poll starts. The request under way ends if it ends soon; a poll sends no further
+//!    request.
+//! 2. What was read in that time is published. Of a poll that is not complete by then, nothing is:
+//!    a poll is handed on as a whole.
 //! 3. `offline` is published and acknowledged, and the connection closed.
 //!
 //! Whatever hangs, the program is gone within two seconds.

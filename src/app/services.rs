@@ -13,7 +13,8 @@ use meter::poll::Explanation;
 /// What the tasks work with, from outside.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// The broker, where it is found out rather than configured. Then the configured one is ignored.
+    /// The broker, where it is found out rather than configured. Then the configured one is
+    /// ignored.
     pub brokers: Option<Brokers>,
     /// Where the state of everything is shown.
     pub board: Board,

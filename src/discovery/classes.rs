@@ -33,7 +33,7 @@ pub(super) fn device_class(measure: Measure) -> Option<&'static str> {
     units.contains(&unit).then_some(class)
 }
 
-/// None for what is no number, and for registers of which nobody knows how they count.
+/// `None` for what is not a number, and for registers whose kind is not known.
 pub(super) fn state_class(
     measure: Measure,
     device_class: Option<&'static str>,
@@ -69,12 +69,14 @@ pub(super) fn is_in_high_resolution(register: RegisterId, identity: &Identity) -
     wraps || is_consumed_water(register, identity) || HIGH_RESOLUTION.contains(&register)
 }
 
-/// Whether it is the water that a house has used, which the energy dashboard takes by its class alone.
+/// Whether it is the water that a house has used, which the energy dashboard takes by its class
+/// alone.
 pub(super) fn is_consumed_water(register: RegisterId, identity: &Identity) -> bool {
     register == VOLUME && identity.is_water_meter
 }
 
-/// Decimal places that meters usually have in a unit, and those of their registers with more digits.
+/// Decimal places that meters usually have in a unit, and those of their registers with more
+/// digits.
 #[rustfmt::skip]
 const DECIMAL_PLACES: &[(&str, u8, u8)] = &[
     ("J", 0, 0), ("kJ", 0, 0), ("MJ", 0, 0), ("GJ", 2, 4),

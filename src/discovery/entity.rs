@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::config::{Publishing, Qos};
 use crate::payload::{Message, OFFLINE, ONLINE};
 
-/// What kind of entity it is, as Home Assistant sorts them.
+/// The kind of an entity, as Home Assistant sorts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Component {
     Sensor,
@@ -33,7 +33,7 @@ pub(super) fn config_topic(
     format!("{}/{}/{unique_id}/config", publishing.discovery_prefix, component.key())
 }
 
-/// What kind of entity it is, and its topic.
+/// The kind of an entity, and its topic.
 #[derive(Debug, Clone, Serialize)]
 pub(super) enum Channel {
     #[serde(rename = "state_topic")]
@@ -41,7 +41,7 @@ pub(super) enum Channel {
     /// With the payloads `ON` and `OFF`.
     #[serde(rename = "state_topic")]
     BinarySensor(String),
-    /// A button that publishes there.
+    /// The topic on which a button publishes.
     #[serde(rename = "command_topic")]
     Command(String),
 }
@@ -56,7 +56,7 @@ impl Channel {
     }
 }
 
-/// What tells one entity of a device from the others.
+/// What differs between the entities of a device.
 #[derive(Debug)]
 pub(super) struct Entity {
     pub(super) name: String,
@@ -118,7 +118,7 @@ pub(super) struct Device {
 }
 
 impl Shared<'_> {
-    /// The message that announces an entity. (`None` does not come: texts always become JSON.)
+    /// The message that announces an entity. (It is never `None`: texts always become JSON.)
     pub(super) fn message(&self, entity: &Entity) -> Option<Message> {
         let component = entity.channel.component();
         let announcement = Announcement {
@@ -161,7 +161,7 @@ fn number(qos: Qos) -> u8 {
     }
 }
 
-/// An entity as Home Assistant wants it.
+/// An entity in the format of Home Assistant.
 #[derive(Serialize)]
 struct Announcement<'a> {
     name: &'a str,
@@ -171,7 +171,7 @@ struct Announcement<'a> {
     availability_topic: &'a str,
     payload_available: &'static str,
     payload_not_available: &'static str,
-    /// With which Home Assistant subscribes or publishes; without it, with 0.
+    /// With which Home Assistant subscribes or publishes; 0 if it is left out.
     #[serde(skip_serializing_if = "is_zero")]
     qos: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,7 +199,7 @@ fn is_zero(qos: &u8) -> bool {
     *qos == 0
 }
 
-/// Which program announces; by this it knows its own messages again.
+/// The program that announces; it recognizes its own messages by this.
 #[derive(Serialize)]
 pub(super) struct Origin {
     pub(super) name: &'static str,

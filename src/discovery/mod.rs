@@ -1,7 +1,8 @@
-//! The messages that announce entities to Home Assistant, by the rules of its MQTT discovery (2026.9).
+//! The messages that announce entities to Home Assistant, by the rules of its MQTT discovery
+//! (2026.9).
 //!
-//! Pure: settings and measures in, retained messages out; and the reverse, who owns a message that was
-//! found on the broker.
+//! Pure: settings and measures in, retained messages out; and the reverse, who owns a message that
+//! was found on the broker.
 //!
 //! Each entity is announced in a message of its own at `PREFIX/COMPONENT/UNIQUE_ID/config`. All are
 //! unavailable while the program is not connected. Beyond that, two kinds behave differently while
@@ -13,10 +14,10 @@
 //!   reported stays until it reports something else, so that a warning does not vanish with the
 //!   meter's last strength. (The meter is not asked for its info code in every poll, either.)
 //!
-//! Home Assistant 2026.9 makes an entity that expires unavailable when its announcement *changes* (a
-//! serial number became known), until its next value arrives. (This was tried. An unchanged
-//! announcement does nothing, and entities that do not expire keep their state.) So values must follow
-//! a change.
+//! Home Assistant 2026.9 makes an entity that expires unavailable when its announcement *changes*
+//! (a serial number became known), until its next value arrives. (This was tried. An unchanged
+//! announcement does nothing, and entities that do not expire keep their state.) So values must
+//! follow a change.
 
 mod classes;
 mod entity;

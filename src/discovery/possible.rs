@@ -6,8 +6,8 @@ use super::entity::{Component, config_topic};
 use crate::config::{Meter, Parameter, Publishing};
 use crate::topic::{About, Diagnostic, Ids, READ};
 
-/// Every topic at which [`super::meter`] may ever announce something with these settings, whether or not
-/// it is certain yet. What is ours at another topic is no longer configured.
+/// Every topic at which [`super::meter`] may ever announce something with these settings, whether
+/// or not it is certain yet. What is ours at another topic is no longer configured.
 #[must_use]
 pub fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);

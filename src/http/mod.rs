@@ -1,5 +1,5 @@
-//! HTTP as a client: a GET that is bounded in time and size. It follows no redirect and uses no proxy:
-//! the token must not go to another server, whatever an answer or a variable says.
+//! HTTP as a client: a GET that is bounded in time and size. It follows no redirect and uses no
+//! proxy: the token must not go to another server, whatever an answer or a variable says.
 
 #[cfg(test)]
 mod tests;

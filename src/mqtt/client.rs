@@ -21,8 +21,8 @@ pub(super) const IN_FLIGHT: u16 = 10;
 /// Requests that may wait for the connection loop.
 pub(super) const QUEUE: usize = 100;
 
-/// The longest message, in bytes, that is accepted from the broker. A longer one ends the connection,
-/// so this is far more than anybody sends to the topics that are subscribed to.
+/// The longest message, in bytes, that is accepted from the broker. A longer one ends the
+/// connection, so this is far more than anybody sends to the topics that are subscribed to.
 pub(super) const LONGEST: usize = 1024 * 1024;
 
 impl Broker {

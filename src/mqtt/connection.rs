@@ -21,7 +21,7 @@ use crate::config::Broker;
 use crate::payload::Message;
 use crate::status::Board;
 
-/// A connection that held this long was a good one: the next attempt comes soon again.
+/// A connection that held this long was a good one: the next attempt is made soon.
 pub(super) const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Which broker it is; `None` while that is not known.
@@ -75,9 +75,9 @@ pub fn prepare(
 }
 
 impl Connection {
-    /// Waits until the broker is known, and stays connected to it until `stop` is cancelled. Then says
-    /// goodbye: `offline`, acknowledged, and a clean disconnect. If the broker or only its password
-    /// changes, the connection before is left in the same way.
+    /// Waits until the broker is known, and stays connected to it until `stop` is cancelled. Then
+    /// says goodbye: `offline`, acknowledged, and a clean disconnect. If the broker or only its
+    /// password changes, the connection before is left in the same way.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let brokers = &mut self.settings.brokers;

@@ -30,7 +30,7 @@ pub(super) struct ConnectionLog {
     logs_in: bool,
     /// Since when it is up.
     up: Option<Instant>,
-    /// So many connections in a row ended before they were good ones.
+    /// How many connections in a row ended before they were good ones.
     short: u32,
     /// A connection that held this long is a good one.
     good: Duration,

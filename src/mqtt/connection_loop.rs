@@ -1,5 +1,5 @@
-//! The loop that polls the connection and does nothing else. After an error it waits, with a back-off
-//! and jitter, and connects again.
+//! The loop that polls the connection and does nothing else. After an error it waits, with a
+//! back-off and jitter, and connects again.
 
 use std::future::pending;
 use std::ops::ControlFlow;
@@ -47,7 +47,7 @@ pub(super) struct ConnectionLoop<'a> {
     pub(super) progress: Progress,
 }
 
-/// How far the connection and its end have come.
+/// The state of the connection and of its shutdown.
 #[derive(Debug)]
 pub(super) struct Progress {
     /// How many connections there were, for their numbers.
@@ -82,8 +82,8 @@ enum Happening {
 }
 
 impl ConnectionLoop<'_> {
-    /// Runs until the shutdown is complete: that is, after `stop`, as soon as there is no connection,
-    /// or when everything is queued and acknowledged.
+    /// Runs until the shutdown is complete: that is, after `stop`, as soon as there is no
+    /// connection, or when everything is queued and acknowledged.
     pub(super) async fn drive(mut self) {
         while self.step().await.is_continue() {}
     }
@@ -154,8 +154,8 @@ impl ConnectionLoop<'_> {
     /// Prepares the next attempt to connect and waits until it is due.
     async fn recover(&mut self, error: &ConnectionError) -> ControlFlow<()> {
         let Self { link, event_loop, renewal, log, shutdown, progress, .. } = self;
-        // Without this line the client never publishes again after an acknowledgement out of order and
-        // a lost session (rumqtt issue 1056).
+        // Without this line the client never publishes again after an acknowledgement out of order
+        // and a lost session (rumqtt issue 1056).
         event_loop.state.collision = None;
         // Events from before the loss must not count after it. A second CONNACK, for example, is a
         // fault, and would pass for another connection.
@@ -184,7 +184,8 @@ impl ConnectionLoop<'_> {
         }
     }
 
-    /// Begins the goodbye when the program is to stop, and ends when the goodbye has taken too long.
+    /// Begins the goodbye when the program is to stop, and ends when the goodbye has taken too
+    /// long.
     fn begin_or_end_goodbye(&mut self) -> ControlFlow<()> {
         if self.progress.goodbye_by.is_some() {
             warn!("The broker did not acknowledge the goodbye; leaving without.");

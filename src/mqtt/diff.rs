@@ -1,13 +1,14 @@
-//! The difference between the desired state of the broker and what has been sent, and when it is due.
+//! The difference between the desired state of the broker and what has been sent, and when it is
+//! due.
 //!
-//! `online` comes first, then discovery messages. The states of a meter follow its discovery messages
-//! after [`SETTLE`]. A birth of Home Assistant makes everything due again.
+//! `online` comes first, then discovery messages. The states of a meter follow its discovery
+//! messages after [`SETTLE`]. A birth of Home Assistant makes everything due again.
 //!
 //! Nothing that happens again and again may hold up the states of a new poll: births, reconnects,
 //! changes of discovery. These states wait only for entities that are announced for the first time,
-//! and at most [`PATIENCE`] from then. Otherwise they go out at once, and once more when the entities
-//! have been made. A discovery message that only changes an entity starts no wait, since Home
-//! Assistant stays subscribed.
+//! and at most [`PATIENCE`] from then. Otherwise they go out at once, and once more when the
+//! entities have been made. A discovery message that only changes an entity starts no wait, since
+//! Home Assistant stays subscribed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,8 +34,8 @@ pub(super) struct Sent {
     online: bool,
     /// Until then only `online` is sent.
     not_before: Option<Instant>,
-    /// Each topic on which something was ever announced, with the payload; without one where it must
-    /// be sent.
+    /// Each topic on which something was ever announced, with the payload; without one where it
+    /// must be sent.
     discovery: BTreeMap<String, Option<String>>,
     cleared: BTreeSet<String>,
     sources: BTreeMap<Source, Progress>,
@@ -165,8 +166,8 @@ impl Progress {
         }
     }
 
-    /// Sends a part's states: new ones at once, unless its first entities are only being made, and all
-    /// of them when Home Assistant has made its entities.
+    /// Sends a part's states: new ones at once, unless its first entities are only being made, and
+    /// all of them when Home Assistant has made its entities.
     fn publish(&mut self, part: &Part, all: bool, due: &mut Due) {
         let is_sent = self.version == Some(part.version);
         if part.states.is_empty() || (is_sent && (all || !self.too_early)) {

@@ -13,14 +13,14 @@ use super::subscriptions::QOS_OF_RETAINED;
 use crate::advice::Advice;
 use crate::config::Broker;
 
-/// When nothing has come in for so long, everything has.
+/// After so long without a message, all retained messages have arrived.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// How long looking and removing may take together.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// Connects, looks at what is retained under `filters`, removes what is ours by `is_ours` (of topic and
-/// payload), and disconnects. Returns the topics; the error says what the broker did.
+/// Connects, looks at what is retained under `filters`, removes what is ours by `is_ours` (of topic
+/// and payload), and disconnects. Returns the topics; the error says what the broker did.
 pub async fn forget(
     broker: &Broker,
     filters: &[String],

@@ -8,8 +8,8 @@
 //!
 //! The publish loop compares the desired state with what it has sent in this connection (`diff`)
 //! and sends the difference. Nothing that was sent before a loss counts after it, so messages that
-//! were queued or unacknowledged need no bookkeeping. Values are those of the last poll only: a poll
-//! that read nothing leaves none, and none are sent again.
+//! were queued or unacknowledged need no bookkeeping. Values are those of the last poll only: a
+//! poll that read nothing leaves none, and none are sent again.
 //!
 //! # Stopping
 //!
@@ -24,7 +24,8 @@
 //!   received before the error: they would count for the next connection.
 //! - At most `client::IN_FLIGHT` publishes are in flight: with QoS 2, Mosquitto silently drops the
 //!   twenty-first.
-//! - Retained messages are subscribed to with QoS 0: of any other, Mosquitto drops what exceeds 1000.
+//! - Retained messages are subscribed to with QoS 0: of any other, Mosquitto drops what exceeds
+//!   1000.
 
 mod births;
 mod client;

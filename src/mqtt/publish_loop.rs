@@ -15,11 +15,11 @@ use super::link::Link;
 use super::subscriptions::Filters;
 use crate::payload::Message;
 
-/// After a connect, for so long nothing is replaced that may be retained. Some brokers send retained
+/// How long after a connect nothing is replaced that may be retained. Some brokers send retained
 /// messages only after what they receive next.
 const HEARD: Duration = Duration::from_millis(500);
 
-/// For so long after the first connect retained messages are looked at.
+/// How long after the first connect retained messages are looked at.
 const SURVEY: Duration = Duration::from_secs(10);
 
 /// Publishes the desired state: all of it after each connect, and changes when they come. Ends when

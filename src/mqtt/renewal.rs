@@ -1,5 +1,5 @@
-//! Certificates that are renewed while the program runs. The files are read with the configuration, so
-//! that a broken one is reported at the start, and looked at before each later connection.
+//! Certificates that are renewed while the program runs. The files are read with the configuration,
+//! so that a broken one is reported at the start, and looked at before each later connection.
 
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};

@@ -47,8 +47,8 @@ impl Filters {
         !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
     }
 
-    /// Subscribes to what is wanted and unsubscribes from the rest. Returns whether a new filter is to
-    /// be surveyed.
+    /// Subscribes to what is wanted and unsubscribes from the rest. Returns whether a new filter is
+    /// to be surveyed.
     pub(super) async fn adjust(
         &mut self,
         client: &AsyncClient,

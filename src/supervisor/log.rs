@@ -1,5 +1,5 @@
-//! What the log and the board report of the Supervisor: each error once, and again as a warning what is
-//! usual while the machine starts, if it lasts.
+//! What the log and the board report of the Supervisor: each error once, and again as a warning
+//! what is usual while the machine starts, if it lasts.
 
 use std::time::Duration;
 

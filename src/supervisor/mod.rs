@@ -86,9 +86,9 @@ impl Supervisor {
         http::get(url, Some(&self.token), PATIENCE).await
     }
 
-    /// The address of the add-on's page within Home Assistant, which begins with `homeassistant://`.
-    /// Asks until it is known. Errors go to the debug log only: the question for the broker reports
-    /// them, and this is of less use.
+    /// The address of the add-on's page within Home Assistant, which begins with
+    /// `homeassistant://`. Asks until it is known. Errors go to the debug log only: the question
+    /// for the broker reports them, and this is of less use.
     pub async fn page(&self) -> String {
         let mut pauses = PAUSES;
         loop {
@@ -128,8 +128,8 @@ impl Ask for Supervisor {
     }
 }
 
-/// Finds out which broker there is, and again whenever the connection to it is down, until `stop` is
-/// cancelled.
+/// Finds out which broker there is, and again whenever the connection to it is down, until `stop`
+/// is cancelled.
 pub async fn run(
     whom: impl Ask,
     options: &Options,
@@ -154,8 +154,8 @@ pub async fn run(
                 } else {
                     info!("Home Assistant says anew how to log in to its MQTT broker {name}.");
                 }
-                // The new broker is tried before anything is asked again. Any news of it will do: it
-                // may have refused before this is looked at.
+                // The new broker is tried before anything is asked again. Any news of it will do:
+                // it may have refused before this is looked at.
                 broker.mark_unchanged();
                 brokers.send_replace(Some(found));
                 if broker.changed().await.is_err() {

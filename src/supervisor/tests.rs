@@ -272,7 +272,7 @@ async fn is_content_as_long_as_the_broker_is_there() {
 async fn asks_again_when_the_broker_is_gone() {
     let answers = vec![
         Ok(good("a")),
-        // It may be that the broker has not told the new one yet.
+        // The broker may not have registered the new log-in yet.
         Ok(good("a")),
         Err(SupervisorError::NoBroker),
         Ok(good("b")),
@@ -301,7 +301,7 @@ async fn stops_asking_when_the_broker_is_back() {
     assert_eq!(came, [(0, "a".to_owned())]);
 }
 
-/// Whoever shows only warnings must hear of it as well.
+/// It must also reach a user who shows only warnings.
 #[tokio::test(start_paused = true)]
 async fn what_is_usual_at_first_is_a_warning_when_it_lasts() {
     let (log, _logging) = capture::lines();

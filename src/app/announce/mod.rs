@@ -1,4 +1,5 @@
-//! Turns one meter's results into discovery messages, states, entries of the board and of the history.
+//! Turns one meter's results into discovery messages, states, entries of the board and of the
+//! history.
 
 #[cfg(test)]
 mod tests;
@@ -70,8 +71,8 @@ impl Announcer {
         Self { number, meter, publishing, topics, identity, measures, presence, status, observers }
     }
 
-    /// The discovery messages. What the meter may not have is not announced, since Home Assistant would
-    /// show it as unavailable for ever.
+    /// The discovery messages. What the meter may not have is not announced, since Home Assistant
+    /// would show it as unavailable for ever.
     fn discovery(&self) -> Vec<Message> {
         let page = self.observers.page.borrow();
         let known = self.measures.iter().zip(&self.presence);
@@ -103,8 +104,8 @@ impl Announcer {
     }
 
     /// Topics that must be empty: the meter does not have what this run or an earlier one announced
-    /// there. Where values are retained, also the topics of the values: an earlier meter may have left
-    /// one.
+    /// there. Where values are retained, also the topics of the values: an earlier meter may have
+    /// left one.
     fn absent(&self) -> Vec<String> {
         let topics = self.topics.meter(self.meter.name.as_ref());
         let parameters = self.meter.parameters.iter().zip(&self.presence);
@@ -139,7 +140,8 @@ impl Announcer {
         states
     }
 
-    /// Puts the result of a poll on the board. Values that were not read stay there, with their age.
+    /// Puts the result of a poll on the board. Values that were not read stay there, with their
+    /// age.
     fn show(&self, result: &PollResult, values: &[Valued]) {
         let at = Instant::now();
         let parameters = &self.meter.parameters;
@@ -189,8 +191,8 @@ impl Announcer {
         });
     }
 
-    /// Keeps what can be drawn in the history, if it is known which meter it belongs to. Returns the
-    /// key under which it is found again.
+    /// Keeps what can be drawn in the history, if it is known which meter it belongs to. Returns
+    /// the key under which it is found again.
     fn keep(&self, result: &PollResult, values: &[Valued], time: Timestamp) -> MeterKey {
         let key = history_key(&self.meter, self.identity.serial);
         if let Some(history) = self.observers.history.as_ref().filter(|_| result.is_recognized) {
@@ -214,8 +216,8 @@ impl Announcer {
         }
     }
 
-    /// Remembers that the meter has a parameter, and what its value measures: the frame has the last
-    /// word on that.
+    /// Remembers that the meter has a parameter, and what its value measures: the frame has the
+    /// last word on that.
     fn learn(&mut self, index: usize, measure: Measure) {
         if let Some(presence) = self.presence.get_mut(index) {
             *presence = Presence::Present;
@@ -249,7 +251,7 @@ fn history_key(meter: &Meter, serial: Option<SerialNumber>) -> MeterKey {
     MeterKey::new(name, serial.map(SerialNumber::number))
 }
 
-/// A meter of which nothing is known yet.
+/// A meter before its first poll.
 pub(super) fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
     let units = meter.units;

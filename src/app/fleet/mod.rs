@@ -35,8 +35,8 @@ use meter::transport::{Port, PortQueues};
 /// Results of one meter that wait to be published. Publishing never waits, so one would do.
 const RESULTS: usize = 4;
 
-/// How long a poll under way may take to end when the program stops: enough for a short answer. With
-/// the goodbye to the broker after it, that makes less than two seconds.
+/// How long a poll under way may take to end when the program stops: enough for a short answer.
+/// With the goodbye to the broker after it, that makes less than two seconds.
 const LAST_ANSWER: Duration = Duration::from_millis(800);
 
 /// What lasts as long as the program runs, whatever the configuration.
@@ -251,8 +251,8 @@ impl Fleet {
         Inbox::new(&self.meters(), &handles, &self.publishing, &self.topics, self.observers.runs_as)
     }
 
-    /// Stops reading these meters, and waits until the requests under way have ended. Their messages
-    /// are not sent again. Returns a task that ended unasked.
+    /// Stops reading these meters, and waits until the requests under way have ended. Their
+    /// messages are not sent again. Returns a task that ended unasked.
     async fn remove(&mut self, members: &[Member]) -> Option<Ended> {
         for member in members {
             member.stop.cancel();

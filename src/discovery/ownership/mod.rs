@@ -1,7 +1,7 @@
 //! Who owns a discovery message that was found on the broker.
 //!
-//! Anybody may have put it there, so it is untrusted: it is read no further than [`LONGEST_PAYLOAD`],
-//! and what is reported of it is cut short.
+//! Anybody may have put it there, so it is untrusted: it is read no further than
+//! [`LONGEST_PAYLOAD`], and what is reported of it is cut short.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub enum Ownership {
         /// Its owner, in words.
         by: String,
     },
-    /// Of no concern to us. Or it is in our place and of no use to others, like what the older Python
-    /// program announced for the same device; then it is replaced.
+    /// Of no concern to us. Or it is in our place and of no use to others, like what the older
+    /// Python program announced for the same device; then it is replaced.
     Other,
 }
 
@@ -136,29 +136,29 @@ fn classified(topic: &str, payload: &[u8], claims: &Claims) -> Option<Ownership>
         return None;
     }
     let message: Map<String, Value> = serde_json::from_slice(payload).ok()?;
-    let announcement = Announcement(&message);
-    let is_this_program = announcement.origin() == Some(ORIGIN.name);
-    let is_under_our_topic = announcement.availability().contains(&claims.status);
-    let in_its_place = announcement.unique_id() == Some(object)
+    let retained = RetainedMessage(&message);
+    let is_this_program = retained.origin() == Some(ORIGIN.name);
+    let is_under_our_topic = retained.availability().contains(&claims.status);
+    let in_its_place = retained.unique_id() == Some(object)
         && object.starts_with(&claims.id_prefix)
         && !object.contains('/');
     if is_this_program && is_under_our_topic && in_its_place {
         return Some(Ownership::Ours);
     }
 
-    let ids = announcement.announces(component);
+    let ids = retained.announces(component);
     let wanted = claims
         .device(component, object)
         .or_else(|| ids.iter().find_map(|(component, id)| claims.device(component, id)))?;
-    let identifiers = announcement.identifiers()?;
+    let identifiers = retained.identifiers()?;
     let is_the_same_device = identifiers.iter().any(|identifier| identifier == wanted);
     if is_under_our_topic || (is_the_same_device && !is_this_program) {
         return None;
     }
-    let from = is_this_program.then(|| announcement.availability().into_iter().next()).flatten();
+    let from = is_this_program.then(|| retained.availability().into_iter().next()).flatten();
     let from = from.map(|status| shown(status.strip_suffix("/status").unwrap_or(&status)));
-    let device = announcement.device_name().map(|name| format!("the device `{}`", shown(name)));
-    Some(match (from, announcement.origin()) {
+    let device = retained.device_name().map(|name| format!("the device `{}`", shown(name)));
+    Some(match (from, retained.origin()) {
         (Some(from), _) if is_the_same_device => Ownership::Moved { from },
         (Some(from), _) => {
             let device = device.map(|device| format!(" ({device})")).unwrap_or_default();
@@ -187,7 +187,7 @@ fn shown(text: &str) -> String {
 }
 
 /// A discovery message, whose keys may be abbreviated.
-struct Announcement<'a>(&'a Map<String, Value>);
+struct RetainedMessage<'a>(&'a Map<String, Value>);
 
 fn either<'a>(map: &'a Map<String, Value>, key: &str, short: &str) -> Option<&'a Value> {
     map.get(key).or_else(|| map.get(short))
@@ -205,7 +205,7 @@ fn each(value: &Value) -> &[Value] {
     }
 }
 
-impl<'a> Announcement<'a> {
+impl<'a> RetainedMessage<'a> {
     fn unique_id(&self) -> Option<&'a str> {
         text(self.0, "unique_id", "uniq_id")
     }

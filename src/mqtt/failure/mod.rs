@@ -12,7 +12,7 @@ use crate::advice::{Advice, Sentence, sentence};
 use crate::config::keys;
 use meter::cause::{self, Cause};
 
-/// How far the connection had come when it failed.
+/// The stage that the connection had reached when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// The broker had not accepted us yet; without TLS.

@@ -11,7 +11,8 @@ use crate::config::keys;
 const NAMES: usize = 6;
 const LONGEST_NAME: usize = 80;
 
-/// The broker closed the connection in the handshake, most likely because it has no TLS at this port.
+/// The broker closed the connection in the handshake, most likely because it has no TLS at this
+/// port.
 pub(super) fn closed_in_handshake() -> Advice {
     Advice::new("it closed the connection when it was spoken to in TLS.")
         .then(sentence![
@@ -59,7 +60,7 @@ fn common_version(what: &'static str) -> Advice {
 /// The broker's certificate is rejected.
 fn certificate(error: &CertificateError) -> Advice {
     match error {
-        // A key that is too short cannot be told from a wrong one.
+        // The library reports a key that is too short in the same way as a wrong one.
         CertificateError::BadSignature => {
             Advice::new("the signature of its certificate does not hold.")
                 .then(sentence![

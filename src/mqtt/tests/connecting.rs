@@ -60,7 +60,7 @@ async fn the_broker_may_become_known_late_and_change() {
     let is_up = |state: &BrokerState| matches!(state, BrokerState::Connected { .. });
     states.wait_for(is_up).await.unwrap();
 
-    // Who is left for another one is told goodbye.
+    // The broker that is left gets a goodbye.
     broker.brokers.send_replace(password("newest"));
     assert_eq!(peer.take(1).await, ["status offline"]);
     assert_eq!(peer.next().await, Some(Packet::Disconnect));
@@ -159,8 +159,8 @@ async fn a_client_id_that_another_program_uses_is_told_once() {
     assert_eq!(told(&log).len(), 1);
 }
 
-/// When a connection holds again after short ones, that is told in time, though nothing is said in
-/// it before the next ping.
+/// When a connection holds again after short ones, that is reported in time, though nothing is sent
+/// in it before the next ping.
 #[tokio::test]
 async fn a_connection_that_holds_again_is_told_in_time() {
     const HOLDS: &str = "holds again.";

@@ -73,7 +73,7 @@ async fn a_flood_from_the_broker_is_bounded_and_holds_up_nothing() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
-    // Nobody takes what comes in.
+    // Nobody handles what comes in.
     for _ in 0..INBOX + MORE {
         peer.says("birth", "online", false).await;
     }
