@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use history::{History, MeterKey, Noted, Reader};
+use history::{History, MeterKey, Reader, Sample};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let took = began.elapsed();
     let since = self::written()?.since(written);
     largest = largest.max(size(folder.path())?);
-    ensure!(history.trouble().borrow().is_none(), "there was trouble");
+    ensure!(history.error().borrow().is_none(), "there was trouble");
 
     let polls = u64::try_from(MINUTES)?;
     let each = |total: u64| total.checked_div(polls).unwrap_or_default();
@@ -105,7 +105,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 /// Counters that rise, gauges that move up and down.
-fn values(minute: i64) -> Vec<Noted> {
+fn values(minute: i64) -> Vec<Sample> {
     let value = |(index, (name, unit, is_counter)): (i64, &(&str, &str, bool))| {
         let wave = minute.wrapping_mul(7_919).rem_euclid(977);
         let (number, scale) = if *is_counter {
@@ -113,7 +113,7 @@ fn values(minute: i64) -> Vec<Noted> {
         } else {
             (wave.saturating_add(index.saturating_mul(1_000)), 2)
         };
-        Noted {
+        Sample {
             parameter: (*name).to_owned(),
             value: Decimal::new(number, scale),
             unit: Some((*unit).to_owned()),

@@ -74,7 +74,7 @@ pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: Cance
         info!("Stopped.");
         return;
     };
-    if let Err(error) = addon.log.apply(&options.config.logging) {
+    if let Err(error) = addon.log.apply(&options.config.logging).map_err(anyhow::Error::from) {
         error!("{error:#}.");
     }
     info!("The options are those of {}.", addon.options.display());

@@ -71,8 +71,8 @@ impl From<String> for Part {
     }
 }
 
-impl<T> From<&'static crate::config::keys::Setting<T>> for Part {
-    fn from(setting: &'static crate::config::keys::Setting<T>) -> Self {
+impl<T> From<&'static crate::config::Setting<T>> for Part {
+    fn from(setting: &'static crate::config::Setting<T>) -> Self {
         Self::Setting(setting)
     }
 }

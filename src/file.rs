@@ -1,4 +1,4 @@
-//! Files that users name, as bytes: what is no file, or has no end, must not hold up the program.
+//! Reading files that users name. Pipes, devices and endless files must not block the program.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use meter::cause;
 
-/// What is in a file; `None` where this is more than `longest` bytes. The error says in words what is
-/// in the way.
+/// The content of a file; `None` where it has more than `longest` bytes. The error is a clause in
+/// words.
 pub fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
     let metadata = path.metadata().map_err(|error| cause::of_file(&error))?;
     if metadata.is_dir() {
@@ -15,7 +15,7 @@ pub fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
                     mount is missing)"
             .to_owned());
     }
-    // To open a pipe would wait until somebody writes into it.
+    // Opening a pipe would wait until somebody writes to it.
     if !metadata.is_file() {
         return Err("it is not a file, but a pipe, a socket or a device".to_owned());
     }

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod discovery;
 pub mod file;
+pub mod history_file;
 pub mod http;
 pub mod inbox;
 pub mod mqtt;
@@ -36,4 +37,11 @@ pub const PROGRAM: logging::Program = logging::Program {
         ("kamstrup_meter", "kamstrup2mqtt"),
         ("kamstrup_simulator", "kamstrup2mqtt::simulator"),
     ],
+    hints: logging::Hints {
+        file_forbidden: "Let this user write there, or set another `directory` in the section \
+                         `logging`",
+        file_path: "Check `directory` and `filename` in the section `logging`",
+        no_syslog: "in a container mount it, or take `syslog` out of `logging.destinations`",
+        log_server: "Check that it runs, and `syslog_address` in the section `logging`",
+    },
 };

@@ -1,4 +1,4 @@
-//! What users call things: values and meters.
+//! Names of values and meters, as users write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -55,11 +55,11 @@ impl FromStr for Parameter {
 #[error("neither the name of a value nor a register number")]
 pub struct UnknownParameter;
 
-/// What tells one of several meters from the others, in topics and unique ids.
+/// The name of one of several meters in topics and unique ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MeterName(String);
 
-/// The text is no name for a meter.
+/// The text is not a valid name of a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not 1 to 32 letters, digits, `_` and `-`, or the name of a topic that is taken")]
 pub struct InvalidMeterName;
@@ -75,7 +75,7 @@ impl FromStr for MeterName {
 }
 
 impl MeterName {
-    /// As it was written.
+    /// The name, exactly as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,7 +88,7 @@ impl fmt::Display for MeterName {
     }
 }
 
-/// What stands directly under the configured topic beside values and meters.
+/// The topics directly below the configured one that are neither values nor meters.
 pub const RESERVED: [&str; 11] = [
     "status",
     "version",

@@ -1,4 +1,6 @@
-//! The names of topics, and of entities.
+//! The names of topics, and the unique ids of entities.
+//!
+//! It knows no client, and nothing about when a topic is used.
 
 use std::collections::BTreeSet;
 
@@ -11,32 +13,31 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Under the configured topic.
+    /// The topics below the configured one.
     #[must_use]
     pub fn new(base: &str) -> Self {
         Self { base: base.to_owned() }
     }
 
-    /// Where `online` and `offline` are published.
+    /// The topic of `online` and `offline`.
     #[must_use]
     pub fn status(&self) -> String {
         format!("{}/status", self.base)
     }
 
-    /// Where a fact about the program is published.
+    /// The topic of a fact about the program.
     #[must_use]
     pub fn about(&self, about: About) -> String {
         format!("{}/{}", self.base, about.key())
     }
 
-    /// The commands to the program, of which each is one level below.
+    /// The filter of commands to the program.
     #[must_use]
     pub fn commands(&self) -> String {
         format!("{}/{COMMAND}/+", self.base)
     }
 
-    /// All topics on which states of these meters, by their names and parameters, and of the program
-    /// itself are published.
+    /// The topics of all states of the program and of these meters, given by name and parameters.
     #[must_use]
     pub fn states<'a>(
         &self,
@@ -52,15 +53,14 @@ impl Topics {
         states
     }
 
-    /// By what all states are subscribed to; those of meters with a name are one level deeper.
+    /// The filters of all states. Those of meters with a name are one level deeper.
     #[must_use]
     pub fn state_filters(&self, has_names: bool) -> Vec<String> {
         let deeper = has_names.then(|| format!("{}/+/+", self.base));
         [format!("{}/+", self.base)].into_iter().chain(deeper).collect()
     }
 
-    /// The topics of a meter: those of a meter without a name stand directly under the configured
-    /// topic.
+    /// The topics of a meter. Without a name they are directly below the configured topic.
     #[must_use]
     pub fn meter(&self, name: Option<&MeterName>) -> MeterTopics {
         let base = match name {
@@ -78,25 +78,25 @@ pub struct MeterTopics {
 }
 
 impl MeterTopics {
-    /// Where a value is published, in lower case.
+    /// The topic of a value, in lower case.
     #[must_use]
     pub fn value(&self, parameter: &Parameter) -> String {
         format!("{}/{}", self.base, parameter.name().to_ascii_lowercase())
     }
 
-    /// Where a poll is published as a whole.
+    /// The topic of a whole poll.
     #[must_use]
     pub fn reading(&self) -> String {
         format!("{}/{READING}", self.base)
     }
 
-    /// Where it is published how reading the meter goes.
+    /// The topic of a diagnostic.
     #[must_use]
     pub fn diagnostic(&self, diagnostic: Diagnostic) -> String {
         format!("{}/{}", self.base, diagnostic.key())
     }
 
-    /// The commands to the meter, of which each is one level below.
+    /// The filter of commands to the meter.
     #[must_use]
     pub fn commands(&self) -> String {
         format!("{}/{COMMAND}/+", self.base)
@@ -108,8 +108,7 @@ impl MeterTopics {
         format!("{}/{COMMAND}/{READ}", self.base)
     }
 
-    /// The command that a message on this topic is; `None` where the topic is not one of this
-    /// meter's commands.
+    /// The command in a topic; `None` where it is not a command of this meter.
     #[must_use]
     pub fn command<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let command = topic.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(COMMAND)?;
@@ -122,20 +121,20 @@ const COMMAND: &str = "command";
 /// The command to read a meter now.
 pub const READ: &str = "read";
 
-/// How reading a meter goes, as far as it is published.
+/// A published fact about reading a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Diagnostic {
     /// `ON` while the meter answers, else `OFF`.
     Connection,
-    /// When it was read last.
+    /// The time of the last reading.
     LastRead,
-    /// How long that took, in seconds.
+    /// Its duration in seconds.
     ReadDuration,
-    /// How many polls since the start have failed, in whole or in part.
+    /// The number of polls since the start that failed, in whole or in part.
     FailedReads,
-    /// What the info code says, in words.
+    /// The info code in words.
     Info,
-    /// `ON` while the info code says that something is wrong, else `OFF`.
+    /// `ON` while the info code reports a fault, else `OFF`.
     Problem,
 }
 
@@ -164,12 +163,12 @@ impl Diagnostic {
     }
 }
 
-/// What is published of the program itself.
+/// A published fact about the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum About {
     /// Its version.
     Version,
-    /// Since when it runs.
+    /// The time of its start.
     Started,
 }
 
@@ -187,10 +186,10 @@ impl About {
     }
 }
 
-/// The unique ids of a meter's entities, which are also their places under the discovery prefix.
+/// The unique ids of a meter's entities, which are also part of their discovery topics.
 ///
-/// The spelling is that of the older Python program, upper case included, so that its entities and
-/// their history live on.
+/// The spelling is that of the older Python program, with its upper case, so that its entities keep
+/// their history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids {
     prefix: String,

@@ -1,4 +1,4 @@
-//! In which unit a value is published, and its exact conversion.
+//! The units of published values, and exact conversion to them.
 //!
 //! The unit comes from the frame, never from the register's name. It is converted to the unit of
 //! this table, whatever the meter is set to:
@@ -12,13 +12,14 @@
 //! | flow | m³/h |
 //! | operating hours | h |
 //!
-//! Where a power of ten converts, the result is exact. GJ and Gcal need a factor: 1 GJ is
-//! 1000 / 3.6 kWh, and 1 Gcal is 1163 kWh, by the International Table calorie of 4.1868 J, which
-//! is the one that Kamstrup uses (TD 602 5512-931_N1 p.31 rounds it to 1163.1). Then the result is
-//! rounded one digit finer than the meter's own resolution: 0.01 GJ is 2.8 kWh, so the result
-//! has one decimal place. Halves are rounded away from zero.
+//! A conversion by a power of ten is exact. GJ and Gcal need a factor: 1 GJ is 1000 / 3.6 kWh, and
+//! 1 Gcal is 1163 kWh. That is the International Table calorie of 4.1868 J, which Kamstrup uses
+//! (TD 602 5512-931_N1 p.31 rounds it to 1163.1). Such a result is rounded one digit finer than the
+//! meter's resolution: 0.01 GJ is 2.8 kWh, so the result has one decimal place. Halves are rounded
+//! away from zero.
 //!
-//! A unit that the table cannot convert is published as it is.
+//! A value whose unit the table cannot convert is published unchanged. The module knows no floats
+//! and no topics.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -30,7 +31,7 @@ use thiserror::Error;
 
 use meter::reading::Reading;
 
-/// Which units are published.
+/// The system of units to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitSystem {
     /// Those of the table above.
@@ -59,30 +60,28 @@ pub struct Published {
     pub measure: Measure,
 }
 
-/// The value has too many digits to be converted exactly.
+/// The value has too many digits for an exact conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{value} {unit} has too many digits to be converted exactly")]
 pub struct OutOfRange {
-    /// The value.
     value: Decimal,
-    /// Its unit.
     unit: Unit,
 }
 
-/// A reading in the units of `system`.
+/// Converts a reading to the units of `system`.
 pub fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOfRange> {
-    let (unit, exponent) = (reading.unit, reading.exponent);
+    let unit = reading.unit;
     let &Value::Number(value) = &reading.value else {
         let measure = Measure { quantity: unit.quantity(), unit: None, kind: kind(reading) };
         return Ok(Published { text: reading.value.to_string(), measure });
     };
     let Conversion { factor, measure } = conversion(reading.register, unit, system);
     let measure = Measure { kind: kind(reading), ..measure };
-    let value = factor.apply(value, exponent).ok_or(OutOfRange { value, unit })?;
+    let value = factor.apply(value, reading.exponent).ok_or(OutOfRange { value, unit })?;
     Ok(Published { text: plain(value), measure })
 }
 
-/// The last register of Kamstrup's own lists, but for those that identify the meter.
+/// The last register of Kamstrup's own lists, except those that identify the meter.
 const LAST_DOCUMENTED: RegisterId = RegisterId::new(175);
 
 fn kind(reading: &Reading) -> Option<Kind> {
@@ -90,17 +89,17 @@ fn kind(reading: &Reading) -> Option<Kind> {
     Some(if reading.is_total { Kind::Counter } else { kind })
 }
 
-/// What a register's value will be published in, as far as that is certain before the meter has
-/// sent it. (Operating hours come in hours from some meters, as a plain number from others.)
+/// The measure of a register before the meter has sent it, where that is certain. (Operating hours
+/// come in hours from some meters, as a plain number from others.)
 #[must_use]
 pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
-    // What others measure is known from public code only, and their unit is what the name suggests.
+    // Other registers are known from public code only, and their unit only from their name.
     if register > LAST_DOCUMENTED {
         return None;
     }
     let info = register.info()?;
     let (quantity, kind) = (info.quantity, info.kind);
-    // It may become a total.
+    // It may become a total (`Reading::is_total`).
     if kind == Kind::WrappingCounter {
         return None;
     }

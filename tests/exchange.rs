@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use history::{History, MeterKey, Noted};
+use history::{History, MeterKey, Sample};
 use jiff::Timestamp;
 use kmp::line::Line;
 use kmp::message::SerialNumber;
@@ -192,7 +192,7 @@ impl House {
             let is_own = is_of(as_number(serial), reading.register, &reading.value);
             assert!(is_own, "poll {number}: {result:#?}");
             let Value::Number(value) = reading.value else { continue };
-            noted.push(Noted {
+            noted.push(Sample {
                 parameter: reading.register.to_string(),
                 value,
                 unit: None,

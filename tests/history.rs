@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use history::{History, MeterKey, Noted, Reader, Trouble};
+use history::{History, HistoryError, MeterKey, Reader, Sample};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use libtest_mimic::{Arguments, Trial};
@@ -89,13 +89,13 @@ fn time(number: i64) -> Timestamp {
 
 /// Reading `number` of a counter has the value `number`.
 fn note(history: &History, number: i64) {
-    let energy = Noted {
+    let energy = Sample {
         parameter: "energy".to_owned(),
         value: Decimal::from(number),
         unit: Some("kWh".to_owned()),
         is_counter: true,
     };
-    let power = Noted { parameter: "power".to_owned(), is_counter: false, ..energy.clone() };
+    let power = Sample { parameter: "power".to_owned(), is_counter: false, ..energy.clone() };
     history.note(&meter(), time(number), &[energy, power]);
 }
 
@@ -121,8 +121,8 @@ fn kept(reader: &Reader) -> Vec<i64> {
 }
 
 /// Notes a reading, and waits until it is kept, or until there is trouble.
-fn keep(history: &History, number: i64) -> Result<(), Trouble> {
-    let (reader, trouble) = (history.reader(), history.trouble());
+fn keep(history: &History, number: i64) -> Result<(), HistoryError> {
+    let (reader, trouble) = (history.reader(), history.error());
     note(history, number);
     loop {
         if let Some(trouble) = &*trouble.borrow() {
@@ -144,12 +144,16 @@ fn say(text: &str) {
 /// What the process that writes does.
 fn writer(role: &str, file: &Path) {
     let history = History::start(Some(file.to_owned()), &now());
-    let mut trouble = history.trouble();
+    let mut trouble = history.error();
     let reader = history.reader();
     if let Ok(number) = role.parse() {
         let kept = keep(&history, number);
         history.close();
-        say(&format!("{:?}, read: {:?}", kept.err(), reader.kept(&meter()).map(|kept| kept.len())));
+        say(&format!(
+            "{:?}, read: {:?}",
+            kept.err(),
+            reader.series(&meter()).map(|kept| kept.len())
+        ));
         return;
     }
     let first = kept(&reader).last().map_or(0, |last| last + 1);
@@ -276,7 +280,7 @@ fn killed(times: u32, seed: u64) {
         }
     }
     let history = History::start(Some(file.clone()), &now());
-    let (reader, trouble) = (history.reader(), history.trouble());
+    let (reader, trouble) = (history.reader(), history.error());
     history.close();
     assert_eq!(*trouble.borrow(), None);
     let end = *kept(&reader).last().unwrap();

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::mqtt::Brokers;
 use crate::status::Board;
-use history::{History, Trouble};
+use history::{History, HistoryError};
 use meter::RunsAs;
 use meter::poll::Explanation;
 
@@ -55,7 +55,7 @@ impl Observers {
 }
 
 /// Shows on the board what keeps readings from being kept, until the history is gone.
-pub async fn report_history(mut trouble: watch::Receiver<Option<Trouble>>, board: Board) {
+pub async fn report_history(mut trouble: watch::Receiver<Option<HistoryError>>, board: Board) {
     loop {
         let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Explanation {
             words: trouble.to_string(),

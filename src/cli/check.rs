@@ -134,9 +134,9 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// What keeps this user from writing the log file, which may be another one than runs the program.
 fn log_trouble(logging: &logging::Settings) -> Option<String> {
-    let place = &logging.file.as_ref()?.place;
-    let (what, hint) = place.advice(&place.look().err()?);
-    Some(format!("the log file {what}. {hint}"))
+    let file = &logging.file.as_ref()?.file;
+    let error = file.probe().err()?;
+    Some(format!("the log file {}. {}", file.failure(&error), PROGRAM.hints.for_file(&error)))
 }
 
 fn refused(error: &ConfigError) -> Json<'_> {

@@ -42,7 +42,7 @@ use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, Site, Visitors};
-use history::{self, History};
+use history::History;
 use logging::{self, LocalTime};
 use meter::RunsAs;
 
@@ -230,7 +230,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     with_signals(async |stop| {
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        beside.spawn(app::report_history(history.trouble(), board.clone()));
+        beside.spawn(app::report_history(history.error(), board.clone()));
         let configured = match &first {
             Ok(loaded) => loaded.config.page,
             Err(_) => config::page(file, &variables),
@@ -327,7 +327,7 @@ async fn mended(
 
 /// Begins to keep readings. Its thread goes before those of the runtime, of which fewer will do.
 fn keep_readings(options: Option<&Path>, variables: &Variables) -> Arc<History> {
-    let file = history::place(options, |name| variables.get(name).cloned());
+    let file = crate::history_file::path(options, |name| variables.get(name).cloned());
     Arc::new(History::start(file, &LocalTime::now()))
 }
 
@@ -383,7 +383,7 @@ fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
         let _log = log_lives;
         let mut beside = JoinSet::new();
         beside.spawn(systemd::watchdog(stop.clone()));
-        beside.spawn(app::report_history(history.trouble(), board.clone()));
+        beside.spawn(app::report_history(history.error(), board.clone()));
         let keeper = Arc::clone(&history);
         let addon = AddOn { options, listen, supervisor, log, board, history: keeper };
         // Nothing is read again here, but it must not end the program either.

@@ -156,7 +156,7 @@ pub(super) async fn apply(log: &logging::Handle, loaded: &Loaded) -> bool {
 /// A destination that goes is waited for.
 async fn change(log: &logging::Handle, loaded: &Loaded) -> anyhow::Result<()> {
     let (log, logging) = (log.clone(), loaded.config.logging.clone());
-    spawn_blocking(move || log.apply(&logging)).await?
+    Ok(spawn_blocking(move || log.apply(&logging)).await??)
 }
 
 /// One line for each thing that is wrong. Gives the same for the page.

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use super::effective::Effective;
 use super::error::ConfigError;
-use super::keys::{self, Fallback, Key, Setting};
+use super::findings::Findings;
+use super::keys;
+use super::loaded::Loaded;
 use super::model::{Broker, Config, Credentials, Meter, Publishing};
+use super::origin::{Origin, Place, Whose};
 use super::problem::{
-    About, Accepted, Found, Login, Meant, Problem, Quoted, Shape, Though, Warning, Why,
+    About, Accepted, Actual, Login, Meant, Problem, Quoted, Shape, Though, Warning,
 };
-use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
-use super::{Findings, Loaded};
+use super::remark::Why;
+use super::setting::{Fallback, Key, Setting};
+use super::settings::{Listed, Made, Raw, Settings};
 use crate::name::{MeterName, Parameter};
 use kmp::line::RESPONSE_TIME;
 use meter::identity::Version;
@@ -109,7 +113,7 @@ impl<'a> Checker<'a> {
             (Some(true), None) => {
                 self.problem(Problem {
                     about: About::Setting(&keys::USERNAME, Place::shared(Origin::Default)),
-                    found: Found::NothingThough(Though::On(&keys::AUTHENTICATION)),
+                    found: Actual::NothingThough(Though::On(&keys::AUTHENTICATION)),
                     accepted: Accepted::UserName,
                 });
                 None
@@ -134,8 +138,8 @@ impl<'a> Checker<'a> {
         Some(meter)
     }
 
-    /// A text about the device; a meter with a name has this in it, behind what joins the two, unless
-    /// it has a text of its own.
+    /// A text about the device; a meter with a name has this in it, behind what joins the two,
+    /// unless it has a text of its own.
     pub(super) fn device_text(
         &mut self,
         setting: &'static Setting<String>,
@@ -180,7 +184,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Nothing, with what stands there misspelled instead.
-    fn nothing_for(&self, setting: &Key) -> Found {
+    fn nothing_for(&self, setting: &Key) -> Actual {
         let mut misspelled = self.findings.warnings.iter().filter_map(|warning| match warning {
             Warning::UnknownKey { key, whose: None, meant: Meant::Key(meant), .. }
                 if meant == setting.path =>
@@ -189,7 +193,7 @@ impl<'a> Checker<'a> {
             }
             _ => None,
         });
-        misspelled.next().map_or(Found::Nothing, |key| Found::NothingBut(key.to_owned()))
+        misspelled.next().map_or(Actual::Nothing, |key| Actual::NothingBut(key.to_owned()))
     }
 
     fn serial(&mut self) -> Option<SerialSettings> {
@@ -275,7 +279,8 @@ impl<'a> Checker<'a> {
         value
     }
 
-    /// The checked items of a setting that may be a list; those of its default where there are none.
+    /// The checked items of a setting that may be a list; those of its default where there are
+    /// none.
     pub(super) fn items<T>(&mut self, setting: &'static Setting<T>) -> Vec<T> {
         let mut items = Vec::new();
         if let Some(made) = self.made(setting) {
@@ -296,7 +301,7 @@ impl<'a> Checker<'a> {
     }
 
     fn wrong_shape(&mut self, key: &'static Key, made: &Made) {
-        let found = if key.secret { Found::Hidden } else { Found::Shape(Shape::List) };
+        let found = if key.secret { Actual::Hidden } else { Actual::Shape(Shape::List) };
         let about = About::Setting(key, made.place.clone());
         self.problem(Problem { about, found, accepted: Accepted::Usual });
     }
@@ -310,7 +315,11 @@ impl<'a> Checker<'a> {
         };
         self.problem(Problem {
             about: About::Setting(key, made.place.clone()),
-            found: if key.secret { Found::Hidden } else { Found::Text(Quoted::new(text), remark) },
+            found: if key.secret {
+                Actual::Hidden
+            } else {
+                Actual::Text(Quoted::new(text), remark)
+            },
             accepted: reason.map_or(Accepted::Usual, Accepted::UsualBut),
         });
     }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use super::keys::{self, Fallback, KEYS, Key};
+use super::keys::{self, KEYS};
 use super::model::{Config, Meter};
+use super::origin::Origin;
 use super::problem::without_login;
 use super::secret::Secret;
-use super::settings::{Listed, Made, Origin, Raw, Settings};
+use super::setting::{Fallback, Key};
+use super::settings::{Listed, Made, Raw, Settings};
 use crate::name::MeterName;
 use kmp::line::RESPONSE_TIME;
 
@@ -132,7 +134,8 @@ impl Effective {
         changes
     }
 
-    /// With a list of meters, whether there is one or not; one without a name is called alike in both.
+    /// With a list of meters, whether there is one or not; one without a name is called alike in
+    /// both.
     fn as_list(&self) -> Self {
         let (sections, mut meters) = (self.sections.iter(), self.meters.clone());
         if let [(label @ Label::Number(_), _)] = meters.as_mut_slice() {

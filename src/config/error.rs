@@ -4,15 +4,18 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::PLACES;
 use super::problem::{Problem, Warning};
 use meter::RunsAs;
+
+/// The paths of the file where none is named.
+pub(super) const USUAL_PATHS: [&str; 3] =
+    ["config.yaml", "../config.yaml", "/etc/kamstrup2mqtt/config.yaml"];
 
 /// Why there is no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// Neither a file nor a variable.
-    #[error("there is no configuration: no {}, and no variable like `SERIAL_COM_PORT`", PLACES.join(", no "))]
+    #[error("there is no configuration: no {}, and no variable like `SERIAL_COM_PORT`", USUAL_PATHS.join(", no "))]
     None,
     /// The file cannot be read.
     #[error("the configuration {} cannot be read: {reason}", path.display())]
@@ -145,8 +148,8 @@ impl ConfigError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::problem::{About, Accepted, Found};
-    use super::super::settings::{Origin, Place, Spot};
+    use super::super::origin::{Origin, Place, Spot};
+    use super::super::problem::{About, Accepted, Actual};
     use super::super::{keys, problem};
     use super::*;
 
@@ -157,7 +160,7 @@ mod tests {
         let at = |line| Origin::File(Spot { path: path(), line, column: 3 });
         let missing = |origin| Problem {
             about: About::Setting(&keys::HOST, Place::shared(origin)),
-            found: Found::Nothing,
+            found: Actual::Nothing,
             accepted: Accepted::Usual,
         };
         let tls_off = Warning::TlsOff(vec![&keys::TLS_CERT]);

@@ -1,14 +1,11 @@
-//! The table of all settings: where each may be set, what is accepted and how it is read, what counts
-//! where nobody made it, and what is said of it.
+//! The table of all settings: names, what is accepted, parsers, defaults and descriptions.
 //!
-//! It is the only source of all this: the checks read it, and the example file and the reference
-//! page are written from it (`config::manual`). Each setting is a constant with a type, so that code
-//! cannot name one that does not exist or take it for something else.
+//! It is the only source of these. The checks use it, and `config::manual` writes the example file
+//! and the reference page from it (`cargo run --example manual`; a test fails where they differ).
+//! Each setting is a constant with a type, so a setting that does not exist does not compile.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +15,8 @@ use Fallback::{Value, Words};
 use Sample::{Hidden, Idea, Set};
 
 use super::model::Qos;
-use super::problem::Why;
 use super::secret::Secret;
+use super::setting::{Fallback, FormName, Instead, KEY, Key, Sample, Setting};
 use super::value::{self, Destination};
 use crate::name::{MeterName, Parameter, identifier};
 use crate::tls;
@@ -27,138 +24,6 @@ use crate::units::UnitSystem;
 use logging::{Address, DateFormat, Facility, Format, When};
 use meter::identity::Version;
 use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
-
-/// A setting whose values are of this type; those of a list, each of its items.
-pub(crate) struct Setting<T: 'static> {
-    pub(super) key: Key,
-    /// What a text means; `None` where it is not accepted.
-    pub(super) parse: fn(&str) -> Option<T>,
-}
-
-impl<T> Setting<T> {
-    /// What counts where nobody made it, if that is a value.
-    pub(super) fn default(&self) -> Option<T> {
-        match self.key.default {
-            Value(text) => (self.parse)(text),
-            Words(_) => None,
-        }
-    }
-}
-
-impl<T> Deref for Setting<T> {
-    type Target = Key;
-
-    fn deref(&self) -> &Key {
-        &self.key
-    }
-}
-
-/// What a setting is called, and all else about it but the type of its values.
-pub struct Key {
-    /// Section and name in the file, as `mqtt.host`.
-    pub(super) path: &'static str,
-    /// The environment variable that overrides the file. A secret has a second one beside it, whose
-    /// name ends in `_FILE` and which names a file that holds the secret.
-    pub(super) variable: Option<&'static str>,
-    /// What the add-on's form calls it.
-    pub(super) form: Form,
-    /// What is accepted, in words that complete "accepted: …".
-    pub(super) accepted: &'static str,
-    /// The same for the users of the form, where that differs.
-    pub(super) accepted_in_form: Option<&'static str>,
-    /// Why a text is not accepted, as far as there is more to say.
-    pub(super) why: fn(&str) -> Why,
-    /// What counts where nobody made it.
-    pub(super) default: Fallback,
-    /// What counts then where another setting says so.
-    pub(super) instead: Option<Instead>,
-    /// Whether it may be a list.
-    pub(super) list: bool,
-    /// Whether its value must not be shown.
-    pub(super) secret: bool,
-    /// What the example file shows.
-    pub(super) sample: Sample,
-    /// What the example file says beside it: a few words that begin in lower case.
-    pub(super) brief: &'static str,
-    /// What the reference page says of it: whole sentences.
-    pub(super) text: &'static str,
-}
-
-/// Its path tells it from all others.
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.path)
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.path == other.path
-    }
-}
-
-impl Eq for Key {}
-
-/// What the add-on's form calls a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// It does not have it.
-    Absent,
-    /// This.
-    Option(&'static str),
-    /// This, in the set of options `mqtt`.
-    OfMqtt(&'static str),
-    /// Either of these: what can be chosen from a list, and what can be written.
-    Either(&'static str, &'static str),
-}
-
-/// When another setting decides what counts where nobody made one.
-#[derive(Clone, Copy)]
-pub(super) enum Instead {
-    /// Where this is on.
-    WhereOn(&'static Setting<bool>, Fallback),
-    /// Where this was made.
-    WhereMade(&'static Key, Fallback),
-}
-
-/// What counts where nobody made a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fallback {
-    /// This, as if it stood in the file.
-    Value(&'static str),
-    /// There is no such value; what happens instead.
-    Words(&'static str),
-}
-
-/// A setting in the example file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sample {
-    /// The default, behind a `#`.
-    Default,
-    /// Something that a user might write, behind a `#`.
-    Idea(&'static str),
-    /// Something that a user must change, as it stands.
-    Set(&'static str),
-    /// Not there: another name of a setting that is, or one that would switch others off unseen.
-    Hidden,
-}
-
-/// What most rows have in common.
-const KEY: Key = Key {
-    path: "",
-    variable: None,
-    form: Form::Absent,
-    accepted: "",
-    accepted_in_form: None,
-    why: |_| Why::Unsaid,
-    default: Words("nothing"),
-    instead: None,
-    list: false,
-    secret: false,
-    sample: Sample::Default,
-    brief: "",
-    text: "",
-};
 
 const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
@@ -224,7 +89,7 @@ settings! {
     HOST: String = value::host, Key {
         path: "mqtt.host",
         variable: Some("MQTT_HOST"),
-        form: Form::OfMqtt("host"),
+        form: FormName::OfMqtt("host"),
         why: value::why_no_host,
         accepted: "a host name or an IP address; the port is a setting of its own",
         default: Value("localhost"),
@@ -237,7 +102,7 @@ settings! {
     PORT: NonZeroU16 = value::parse, Key {
         path: "mqtt.port",
         variable: Some("MQTT_PORT"),
-        form: Form::OfMqtt("port"),
+        form: FormName::OfMqtt("port"),
         instead: Some(Instead::WhereOn(&TLS_ENABLED, Value("8883"))),
         accepted: "a whole number from 1 to 65535",
         default: Value("1883"),
@@ -260,7 +125,7 @@ settings! {
     TOPIC: String = value::topic, Key {
         path: "mqtt.topic",
         variable: Some("MQTT_TOPIC"),
-        form: Form::OfMqtt("topic"),
+        form: FormName::OfMqtt("topic"),
         accepted: TOPIC_TEXT,
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
@@ -271,7 +136,7 @@ settings! {
     QOS: Qos = value::qos, Key {
         path: "mqtt.qos",
         variable: Some("MQTT_QOS"),
-        form: Form::OfMqtt("qos"),
+        form: FormName::OfMqtt("qos"),
         accepted: "`0`, `1` or `2`",
         default: Value("0"),
         brief: "of the values: 0, 1 or 2",
@@ -283,7 +148,7 @@ settings! {
     RETAIN: bool = value::boolean, Key {
         path: "mqtt.retain",
         variable: Some("MQTT_RETAIN"),
-        form: Form::OfMqtt("retain"),
+        form: FormName::OfMqtt("retain"),
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the broker keeps the last values",
@@ -303,7 +168,7 @@ settings! {
     USERNAME: String = value::long_text, Key {
         path: "mqtt.username",
         variable: Some("MQTT_USERNAME"),
-        form: Form::OfMqtt("username"),
+        form: FormName::OfMqtt("username"),
         accepted: "1 to 65535 characters",
         default: Words("nobody: the broker is asked to do without"),
         sample: Idea("kamstrup"),
@@ -314,7 +179,7 @@ settings! {
     PASSWORD: Secret = value::secret, Key {
         path: "mqtt.password",
         variable: Some("MQTT_PASSWORD"),
-        form: Form::OfMqtt("password"),
+        form: FormName::OfMqtt("password"),
         accepted: "up to 65535 characters",
         default: Words("an empty one"),
         secret: true,
@@ -327,7 +192,7 @@ settings! {
     TLS_ENABLED: bool = value::boolean, Key {
         path: "mqtt.tls_enabled",
         variable: Some("MQTT_TLS_ENABLED"),
-        form: Form::OfMqtt("tls"),
+        form: FormName::OfMqtt("tls"),
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the connection is encrypted",
@@ -338,7 +203,7 @@ settings! {
     TLS_CA_CERT: PathBuf = value::path, Key {
         path: "mqtt.tls_ca_cert",
         variable: Some("MQTT_TLS_CA_CERT"),
-        form: Form::OfMqtt("tls_ca_cert"),
+        form: FormName::OfMqtt("tls_ca_cert"),
         accepted: A_FILE,
         default: Words("the certificates that the system trusts"),
         sample: Idea("/etc/kamstrup2mqtt/ca.crt"),
@@ -351,7 +216,7 @@ settings! {
     TLS_CERT: PathBuf = value::path, Key {
         path: "mqtt.tls_cert",
         variable: Some("MQTT_TLS_CERT"),
-        form: Form::OfMqtt("tls_cert"),
+        form: FormName::OfMqtt("tls_cert"),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.crt"),
         brief: "this program's own certificate, if the broker wants one",
@@ -362,7 +227,7 @@ settings! {
     TLS_KEY: PathBuf = value::path, Key {
         path: "mqtt.tls_key",
         variable: Some("MQTT_TLS_KEY"),
-        form: Form::OfMqtt("tls_key"),
+        form: FormName::OfMqtt("tls_key"),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.key"),
         brief: "and its private key",
@@ -372,7 +237,7 @@ settings! {
     TLS_KEY_PASSWORD: Secret = value::secret, Key {
         path: "mqtt.tls_key_password",
         variable: Some("MQTT_TLS_KEY_PASSWORD"),
-        form: Form::OfMqtt("tls_key_password"),
+        form: FormName::OfMqtt("tls_key_password"),
         accepted: "up to 65535 characters",
         secret: true,
         sample: Idea("a secret"),
@@ -383,7 +248,7 @@ settings! {
     TLS_INSECURE: bool = value::boolean, Key {
         path: "mqtt.tls_insecure",
         variable: Some("MQTT_TLS_INSECURE"),
-        form: Form::OfMqtt("tls_insecure"),
+        form: FormName::OfMqtt("tls_insecure"),
         accepted: YES_NO,
         default: Value("false"),
         brief: "true: believe any certificate, which helps nobody but a thief",
@@ -414,7 +279,7 @@ settings! {
     };
     DEVICE_NAME: String = value::text, Key {
         path: "mqtt.device_name",
-        form: Form::Option("device_name"),
+        form: FormName::Option("device_name"),
         accepted: TEXT,
         default: Value("Kamstrup Meter"),
         brief: "and how it calls it",
@@ -425,7 +290,7 @@ settings! {
     COM_PORT: Endpoint = value::parse, Key {
         path: "serial_device.com_port",
         variable: Some("SERIAL_COM_PORT"),
-        form: Form::Either(SERIAL_PORT, WRITTEN_PORT),
+        form: FormName::Either(SERIAL_PORT, WRITTEN_PORT),
         why: value::why_no_endpoint,
         accepted: PORT_TEXT,
         default: Words("nothing: one must be set"),
@@ -517,7 +382,7 @@ settings! {
     VERSION: Version = value::version, Key {
         path: "kamstrup.version",
         variable: Some("KAMSTRUP_VERSION"),
-        form: Form::Option("meter"),
+        form: FormName::Option("meter"),
         accepted: "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or \
                    `generic`",
         default: Value("402"),
@@ -533,7 +398,7 @@ settings! {
     POLL_INTERVAL: Duration = value::interval, Key {
         path: "kamstrup.poll_interval",
         variable: Some("KAMSTRUP_POLL_INTERVAL"),
-        form: Form::Option("poll_interval"),
+        form: FormName::Option("poll_interval"),
         accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`, up to a week; at \
                    least 1.2 s",
         default: Value("5"),
@@ -549,7 +414,7 @@ settings! {
     UNITS: UnitSystem = value::unit_system, Key {
         path: "kamstrup.units",
         variable: Some("KAMSTRUP_UNITS"),
-        form: Form::Option("units"),
+        form: FormName::Option("units"),
         accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)",
         default: Value("standard"),
         brief: "kWh, W, °C, m³, m³/h whatever the meter is set to; or meter: those that it is set to",
@@ -560,7 +425,7 @@ settings! {
     PARAMETERS: Parameter = value::exact, Key {
         path: "kamstrup.parameters",
         variable: Some("KAMSTRUP_PARAMETERS"),
-        form: Form::Option("parameters"),
+        form: FormName::Option("parameters"),
         // The users of the form have no command line.
         accepted_in_form: Some(
             "names of values like `energy` and register numbers like `60` or `0x003C`, separated by \
@@ -581,7 +446,7 @@ settings! {
     LOG_LEVEL: Level = value::level, Key {
         path: "logging.level",
         variable: Some("LOG_LEVEL"),
-        form: Form::Option("log_level"),
+        form: FormName::Option("log_level"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
         brief: "DEBUG shows every frame to and from the meter",
@@ -753,7 +618,7 @@ settings! {
     };
     DISCOVERY_PREFIX: String = value::topic, Key {
         path: "homeassistant.discovery_prefix",
-        form: Form::OfMqtt("discovery_prefix"),
+        form: FormName::OfMqtt("discovery_prefix"),
         accepted: TOPIC_TEXT,
         default: Value("homeassistant"),
         brief: "where it looks for new devices",
@@ -810,7 +675,7 @@ pub(super) const METERS: &str = "meters";
 pub(super) static NAME: Setting<MeterName> = Setting {
     key: Key {
         path: "name",
-        form: Form::Option("name"),
+        form: FormName::Option("name"),
         accepted: "1 to 32 letters, digits, `_` and `-`; not what a value (`energy`) or a topic \
                (`status`) is called",
         default: Words("none, which only a single meter may have"),
@@ -830,29 +695,9 @@ pub(super) fn of_meter(name: &str) -> Option<&'static Key> {
 }
 
 impl Key {
-    /// Its section; none where it has none.
-    pub(super) fn section(&self) -> &'static str {
-        self.path.split_once('.').map_or("", |(section, _)| section)
-    }
-
-    /// Whether the add-on's form has it.
-    pub(crate) fn is_on_form(&self) -> bool {
-        self.form != Form::Absent
-    }
-
     /// Whether each meter of a list has it.
     pub(super) fn is_of_meter(&self) -> bool {
         matches!(self.section(), "serial_device" | "kamstrup") || OF_METERS.contains(&self)
-    }
-
-    /// The variable that names a file with the secret.
-    pub(super) fn file_variable(&self) -> Option<String> {
-        self.variable.filter(|_| self.secret).map(|variable| format!("{variable}_FILE"))
-    }
-
-    /// Its name without its section.
-    pub(super) fn name(&self) -> &'static str {
-        self.path.split_once('.').map_or(self.path, |(_, name)| name)
     }
 }
 

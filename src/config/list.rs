@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::check::Checker;
-use super::keys::{self, Key};
+use super::keys;
 use super::model::Meter;
-use super::problem::{About, Accepted, Found, Problem, Though, Warning};
-use super::settings::{Listed, Origin, Whose};
+use super::origin::{Origin, Whose};
+use super::problem::{About, Accepted, Actual, Problem, Though, Warning};
+use super::setting::Key;
+use super::settings::Listed;
 use crate::name::{MeterName, Parameter};
 use crate::topic::{Diagnostic, Ids, READ};
 
@@ -52,7 +54,7 @@ impl Checker<'_> {
         if several {
             self.problem(Problem {
                 about: About::Setting(&keys::NAME, listed.place()),
-                found: Found::NothingThough(Though::Several),
+                found: Actual::NothingThough(Though::Several),
                 accepted: Accepted::Usual,
             });
         }
@@ -81,7 +83,7 @@ impl Checker<'_> {
             self.problem(Problem {
                 // Its own line, or that of the meter where it has none.
                 about: About::Setting(key, one.place_of(key)),
-                found: Found::Taken { text: (*text).to_owned(), by: other.whose.clone(), line },
+                found: Actual::Taken { text: (*text).to_owned(), by: other.whose.clone(), line },
                 accepted: Accepted::This("another one for each meter"),
             });
         }
@@ -102,7 +104,7 @@ impl Checker<'_> {
             if let (Some((key, (other, other_key))), Some(name)) = (clash, &meter.name) {
                 self.problem(Problem {
                     about: About::Setting(&keys::NAME, listed.place_of(&keys::NAME)),
-                    found: Found::SameId {
+                    found: Actual::SameId {
                         name: name.clone(),
                         key: (*key).to_owned(),
                         other_key: (*other_key).to_owned(),

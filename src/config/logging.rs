@@ -1,11 +1,14 @@
 //! The checks of the section `logging`.
 
 use super::check::Checker;
-use super::keys::{self, Setting};
+use super::keys;
+use super::setting::Setting;
 use super::settings::Raw;
 use super::value::Destination;
-use logging::{DateFormat, FileSettings, Format, Look, Place, Rotation};
-use logging::{Settings, Style, SyslogSettings};
+use logging::{
+    DateFormat, FileSettings, Format, LineFormat, RotatingFile, Rotation, Settings, Style,
+    SyslogSettings,
+};
 
 impl Checker<'_> {
     /// All is checked, whether it is used or not.
@@ -27,7 +30,7 @@ impl Checker<'_> {
         })
     }
 
-    fn stdout(&mut self, format: Option<&Format>, date: Option<&DateFormat>) -> Look {
+    fn stdout(&mut self, format: Option<&Format>, date: Option<&DateFormat>) -> LineFormat {
         let is_json = self.made(&keys::STDOUT_FORMAT).is_some_and(
             |made| matches!(&made.raw, Raw::Text(text) if text.trim().eq_ignore_ascii_case("json")),
         );
@@ -36,10 +39,10 @@ impl Checker<'_> {
         match own.or(format.cloned().filter(|_| !is_json)) {
             Some(format) => {
                 let date = own_date.or_else(|| keys::STDOUT_DATE_FORMAT.default());
-                Look { style: Style::Format(format), date }
+                LineFormat { style: Style::Format(format), date }
             }
-            None if is_json => Look { style: Style::Json, date: own_date },
-            None => Look { style: Style::Plain, date: own_date },
+            None if is_json => LineFormat { style: Style::Json, date: own_date },
+            None => LineFormat { style: Style::Plain, date: own_date },
         }
     }
 
@@ -54,12 +57,12 @@ impl Checker<'_> {
         let interval = self.value(&keys::ROTATE_INTERVAL);
         let keep = self.value(&keys::BACKUP_COUNT);
         Some(FileSettings {
-            place: Place {
+            file: RotatingFile {
                 directory: directory?,
                 filename: filename?,
                 rotation: Rotation { when: when?, interval: interval?, keep: keep? },
             },
-            look: Look { style: Style::Format(own?), date: own_date },
+            line_format: LineFormat { style: Style::Format(own?), date: own_date },
         })
     }
 
@@ -180,7 +183,7 @@ mod tests {
         .unwrap();
         let format = |text: &str| Some(Style::Format(text.parse().unwrap()));
         let date = |text: &str| Some(text.parse::<DateFormat>().unwrap());
-        let (stdout, file) = (found.stdout.unwrap(), found.file.unwrap().look);
+        let (stdout, file) = (found.stdout.unwrap(), found.file.unwrap().line_format);
         let syslog = found.syslog.unwrap();
         assert_eq!((Some(stdout.style), stdout.date), (format("%(message)s"), date("%H")));
         assert_eq!((Some(file.style), file.date), (format("%(name)s"), date("%H")));

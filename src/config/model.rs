@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use super::encryption::Tls;
 use super::secret::Secret;
-use super::tls::Tls;
 use crate::name::{MeterName, Parameter};
 use crate::units::UnitSystem;
 use meter::identity::Version;

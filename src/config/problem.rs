@@ -1,21 +1,20 @@
-//! What is wrong or odd about a configuration, as data. `config::words` makes sentences of it, in the
-//! names that the reader knows.
+//! What is wrong or odd in a configuration, as data. `config::words` makes sentences of it, with
+//! the names that the reader knows.
 
-use std::num::NonZeroU16;
-
-use super::keys::Key;
-use super::settings::{Origin, Place, Spot, Whose};
+use super::origin::{Origin, Place, Spot, Whose};
+use super::remark::Remark;
+use super::setting::Key;
 use crate::name::MeterName;
 use crate::tls::FileError;
-use meter::transport::{Endpoint, ParseEndpointError};
+use meter::transport::Endpoint;
 
 /// Something that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What it is about.
+    /// The subject.
     pub about: About,
     /// What is there.
-    pub found: Found,
+    pub found: Actual,
     /// What may be there.
     pub accepted: Accepted,
 }
@@ -49,10 +48,10 @@ pub enum About {
     Variables(&'static str, String),
 }
 
-/// What is there in place of something that is accepted.
+/// What is there in place of something accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// This, and what can be said of it.
+pub enum Actual {
+    /// A text, perhaps with a remark.
     Text(Quoted, Option<Remark>),
     /// A secret.
     Hidden,
@@ -113,7 +112,7 @@ pub enum Accepted {
     InsteadOf(FileError),
 }
 
-/// Of what shape something is.
+/// The shape of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A list.
@@ -145,43 +144,6 @@ pub enum Though {
     Set(&'static Key),
     /// This is on.
     On(&'static Key),
-}
-
-/// What can be said of a text that is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remark {
-    /// What was most likely meant.
-    Meant(String),
-    /// The same for a host, with the port that was behind it.
-    MeantHost {
-        /// The host.
-        host: String,
-        /// The port.
-        port: Option<NonZeroU16>,
-    },
-    /// The same for the name of a log file, with the folder that was before it.
-    MeantFile {
-        /// The name.
-        name: String,
-        /// The folder.
-        folder: String,
-    },
-    /// No register has such a number.
-    TooHigh,
-    /// It is no endpoint, and why.
-    Endpoint(ParseEndpointError),
-    /// It is in somebody's home: what follows `~`.
-    Home(String),
-}
-
-/// Why a text is not accepted, as far as there is more to say than what is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Why {
-    Unsaid,
-    /// Beside what was found.
-    Remark(Remark),
-    /// Beside what is accepted, since what was found is cut where it is long.
-    Reason(String),
 }
 
 /// A text as the user wrote it: on one line, not for ever, and without a log-in.
@@ -227,7 +189,7 @@ pub(super) fn without_login(text: &str) -> String {
     }
 }
 
-/// Something odd, with which the program can do.
+/// Something odd that does not keep the program from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// A key of the file that is not known.
@@ -255,9 +217,9 @@ pub enum Warning {
     /// A variable that Kubernetes and container links set.
     VariableOfLinks(&'static str),
     /// An option of the form that is not known.
-    UnknownOption(String, Of),
+    UnknownOption(String, OptionOwner),
     /// Both options of the port are used.
-    BothPortOptions(Of),
+    BothPortOptions(OptionOwner),
     /// These options of the broker, though none says which broker it is.
     NoBrokerFor(Vec<&'static Key>),
     /// Both names of the port are used, perhaps by a listed meter.
@@ -302,9 +264,9 @@ impl Warning {
     }
 }
 
-/// To what an option of the form belongs.
+/// The owner of an option of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Of {
+pub enum OptionOwner {
     /// The form.
     Form,
     /// The set `mqtt`.
@@ -313,10 +275,10 @@ pub enum Of {
     Meter(Whose),
 }
 
-/// What was meant with a key that is not known.
+/// What an unknown key most likely means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meant {
-    /// Who knows.
+    /// It is not known.
     Nobody,
     /// Most likely this.
     Key(String),
@@ -324,8 +286,8 @@ pub enum Meant {
     Section,
 }
 
-/// A key as it was written. One that does not look like one may be a password without the space that
-/// belongs before it, and is not shown.
+/// A key as it was written. One that does not look like one may be a password without the space
+/// that belongs before it, and is not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownKey(String);
 

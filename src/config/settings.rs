@@ -1,106 +1,21 @@
-//! Settings as they were made, from all places, before anybody asks what they mean.
+//! Settings as texts with their places, from the file, variables and the form.
 //!
-//! All end as texts with a place. What a text means, and whether it is allowed, is decided in one
-//! spot for all, so `MQTT_RETAIN=yes` and `retain: yes` cannot differ.
+//! The checks parse all of them in the same way, so `MQTT_RETAIN=yes` and `retain: yes` cannot
+//! differ.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 
-use super::keys::{self, Fallback, Instead, Key, Setting};
-use crate::name::MeterName;
+use super::keys;
+use super::origin::{Origin, Place, Whose};
+use super::setting::{Fallback, Instead, Key, Setting};
 
-/// Where a setting was made, and for which of the listed meters alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Who made it.
-    pub origin: Origin,
-    /// The listed meter that has it; none for a setting of a section.
-    pub whose: Option<Whose>,
-}
-
-impl Place {
-    /// Of a setting that is not a listed meter's own.
-    pub(super) fn shared(origin: Origin) -> Self {
-        Self { origin, whose: None }
-    }
-}
-
-/// Where a setting comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// An option of the command line.
-    Option(&'static str),
-    /// The add-on's form; which of its options, where several can set it.
-    Form(Option<&'static str>),
-    /// Home Assistant, when it was asked.
-    HomeAssistant,
-    /// A variable.
-    Variable(&'static str),
-    /// A file that holds nothing but a secret.
-    SecretFile {
-        /// The variable that names it.
-        variable: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file.
-    File(Spot),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Option(option) => write!(f, "option {option}"),
-            Self::Form(_) => f.write_str("options"),
-            Self::HomeAssistant => f.write_str("Home Assistant"),
-            Self::Variable(variable) => write!(f, "variable {variable}"),
-            Self::SecretFile { variable, path } => {
-                write!(f, "file {} (variable {variable})", path.display())
-            }
-            Self::File(Spot { path, line, .. }) => write!(f, "{}, line {line}", path.display()),
-        }
-    }
-}
-
-/// Where a key begins in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spot {
-    /// Which file.
-    pub path: PathBuf,
-    /// From 1 on.
-    pub line: u64,
-    /// In characters, from 1 on.
-    pub column: u64,
-}
-
-/// `config.yaml, line 12, column 5`
-impl fmt::Display for Spot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, line, column } = self;
-        write!(f, "{}, line {line}, column {column}", path.display())
-    }
-}
-
-/// One of the listed meters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whose {
-    /// Its number in the list, from 1 on.
-    pub number: usize,
-    /// Its name, if it has one that can be used.
-    pub name: Option<MeterName>,
-}
-
-/// What is said of one of the listed meters.
+/// The settings of a listed meter.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) whose: Whose,
     /// Where it begins.
     pub(super) origin: Origin,
-    /// What it is called.
     pub(super) name: Option<Made>,
     pub(super) settings: BTreeMap<&'static str, Made>,
 }
@@ -119,7 +34,7 @@ impl Listed {
     }
 }
 
-/// A setting as it was written.
+/// The text of a setting, exactly as written.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Raw {
     Text(String),
@@ -155,7 +70,7 @@ pub(super) struct Made {
     pub(super) place: Place,
 }
 
-/// All settings that were made, by path. An absent one was left out, or left empty.
+/// All settings, by path. One that is absent was left out or left empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     made: BTreeMap<&'static str, Made>,
@@ -200,8 +115,8 @@ impl Settings {
         self.meters.push(meter);
     }
 
-    /// Whether this is not a port under the name of the two that does not count. In the file the
-    /// older program took `url`; what is set elsewhere is under the other name.
+    /// Whether this counts. Of the two names of the port one does not: in the file, `url` counts,
+    /// as in the older program. Variables and options set the other one.
     pub(super) fn is_port_that_counts(&self, key: &Key) -> bool {
         let [com_port, url] = PORTS.map(|port| self.get(port));
         let is_over_file =

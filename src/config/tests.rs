@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::units::UnitSystem;
+use ::logging::Settings as LogSettings;
+use ::logging::{FileSettings, LineFormat, RotatingFile, Rotation, Style, When};
 use kmp::line::RESPONSE_TIME;
-use meter::transport::ModemLine;
+use kmp::model::Model;
+use meter::identity::Version;
+use meter::transport::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
+use tracing::Level;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
@@ -36,12 +44,58 @@ fn with(name: &str, value: &str) -> Result<Loaded, ConfigError> {
     check(None, &variables(&[PORT, (name, value)]))
 }
 
+/// The configuration of a meter at [`PORT`], without any other setting.
+fn defaults() -> Config {
+    check(None, &variables(&[PORT])).unwrap().config
+}
+
+fn parameters(names: &[&str]) -> Vec<Parameter> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// A format of lines, and one of times in them.
+fn line_format(format: &str, date: &str) -> LineFormat {
+    LineFormat { style: Style::Format(format.parse().unwrap()), date: Some(date.parse().unwrap()) }
+}
+
+fn logging_of_the_sample() -> LogSettings {
+    let file = RotatingFile {
+        directory: "logs".into(),
+        filename: "kamstrup2mqtt.log".to_owned(),
+        rotation: Rotation { when: When::Midnight, interval: NonZeroU32::MIN, keep: 7 },
+    };
+    let in_file = "[%(asctime)s %(filename)s %(funcName)s:%(lineno)d] %(levelname)s %(message)s";
+    LogSettings {
+        level: Level::INFO,
+        stdout: Some(line_format(
+            "%(asctime)s [%(name)s] %(levelname)s %(message)s",
+            "%Y-%m-%dT%H:%M:%S%z",
+        )),
+        file: Some(FileSettings { file, line_format: line_format(in_file, "%Y-%m-%d %H:%M:%S") }),
+        syslog: None,
+    }
+}
+
 #[test]
 fn the_sample_of_the_older_program() {
     let loaded = from_yaml(include_str!("../../tests/whole_program/sample.yaml")).unwrap();
-    insta::assert_debug_snapshot!((loaded.config, loaded.warnings));
+    assert_eq!(loaded.warnings, []);
+    let Config { broker, publishing, meters, page, .. } = defaults();
+    let expected = Config {
+        broker: Broker { host: "192.168.1.100".to_owned(), ..broker },
+        publishing,
+        meters: vec![Meter {
+            endpoint: "socket://192.168.1.50:2003".parse().unwrap(),
+            parameters: parameters(&["energy", "power", "temp1", "temp2", "volume"]),
+            ..meters[0].clone()
+        }],
+        logging: logging_of_the_sample(),
+        page,
+    };
+    assert_eq!(loaded.config, expected);
 }
 
+/// The only snapshot of a whole configuration.
 #[test]
 fn defaults_are_those_of_the_older_program() {
     let loaded = check(None, &variables(&[PORT])).unwrap();
@@ -55,7 +109,7 @@ fn the_example_file_is_valid_and_names_every_key() {
     assert_eq!(loaded.warnings, []);
     for key in keys::KEYS {
         // What others stand for.
-        if key.sample == keys::Sample::Hidden {
+        if key.sample == setting::Sample::Hidden {
             continue;
         }
         let name = key.path.split('.').nth(1).unwrap();
@@ -106,9 +160,46 @@ fn variables_override_the_file() {
         ("MQTT_TLS_ENABLED", ""),
     ]);
     let loaded = check(Some((Path::new("config.yaml"), yaml)), &all).unwrap();
-    insta::assert_debug_snapshot!(loaded.config);
-    let Credentials { password, .. } = loaded.config.broker.credentials.unwrap();
-    assert_eq!(password.reveal(), "0123");
+    assert_eq!(loaded.warnings, []);
+    let defaults = defaults();
+    let expected = Config {
+        broker: Broker {
+            host: "broker.lan".to_owned(),
+            port: 1884.try_into().unwrap(),
+            client_id: "cellar".to_owned(),
+            credentials: Some(Credentials {
+                username: "somebody".to_owned(),
+                password: Secret::new("0123"),
+            }),
+            tls: None,
+        },
+        publishing: Publishing {
+            topic: "heat".to_owned(),
+            qos: Qos::ExactlyOnce,
+            retain: true,
+            ..defaults.publishing
+        },
+        meters: vec![Meter {
+            endpoint: "/dev/ttyUSB1".parse().unwrap(),
+            serial: SerialSettings {
+                baud: 2400.try_into().unwrap(),
+                data_bits: DataBits::Seven,
+                parity: Parity::Even,
+                stop_bits: StopBits::One,
+                dtr: ModemLine::Lower,
+                rts: ModemLine::Leave,
+            },
+            timeout: Duration::from_millis(2500),
+            parameters: parameters(&["energy", "0x003C"]),
+            poll_interval: Duration::from_secs(30),
+            version: Version::Model(Model::Multical603),
+            units: UnitSystem::Meter,
+            ..defaults.meters[0].clone()
+        }],
+        logging: LogSettings { level: Level::DEBUG, ..logging_of_the_sample() },
+        page: defaults.page,
+    };
+    assert_eq!(loaded.config, expected);
 }
 
 #[test]
@@ -155,7 +246,7 @@ fn authentication_decides_whether_credentials_are_used() {
     let error = with("MQTT_AUTHENTICATION", "true").unwrap_err();
     let missing = Problem {
         about: About::Setting(&keys::USERNAME, Place::shared(Origin::Default)),
-        found: Found::NothingThough(Though::On(&keys::AUTHENTICATION)),
+        found: Actual::NothingThough(Though::On(&keys::AUTHENTICATION)),
         accepted: Accepted::UserName,
     };
     assert_eq!(error, ConfigError::Problems { problems: vec![missing], warnings: vec![] });
@@ -494,7 +585,7 @@ fn a_variable_that_is_no_text_is_a_problem() {
     all.insert("UNRELATED".to_owned(), OsString::from_vec(vec![0xFF]));
     let problem = Problem {
         about: About::Setting(&keys::PASSWORD, Place::shared(Origin::Variable("MQTT_PASSWORD"))),
-        found: Found::NotUtf8,
+        found: Actual::NotUtf8,
         accepted: Accepted::Usual,
     };
     let error = check(None, &all).unwrap_err();
@@ -723,7 +814,7 @@ fn each_variable_overrides_its_key() {
             let both = variables(&[port, (variable, other), (&file_variable, path)]);
             let two = Problem {
                 about: About::Variables(variable, file_variable),
-                found: Found::Both,
+                found: Actual::Both,
                 accepted: Accepted::This("one of them"),
             };
             let Err(ConfigError::Problems { problems, .. }) = check(None, &both) else { panic!() };
@@ -763,7 +854,7 @@ fn where_the_log_files_are_meant_to_be() {
         let yaml = format!("serial_device: {{com_port: /dev/a}}\nlogging: {{{key}: '{text}'}}\n");
         match from_yaml(&yaml) {
             Err(ConfigError::Problems { problems, .. }) => match problems[0].found.clone() {
-                Found::Text(found, remark) => {
+                Actual::Text(found, remark) => {
                     assert_eq!(found, Quoted::new(text));
                     remark
                 }

@@ -12,9 +12,9 @@ use rust_decimal::prelude::ToPrimitive;
 use tracing::Level;
 
 use super::model::Qos;
-use super::problem::{Remark, Why};
+use super::remark::{Remark, Why};
 use super::secret::Secret;
-use super::suggest;
+use super::similar::most_like;
 use crate::tls;
 use crate::units::UnitSystem;
 use meter::identity::{Version, model_meant};
@@ -253,7 +253,7 @@ pub(super) fn why_no_endpoint(text: &str) -> Why {
 
 pub(super) fn why_no_parameter(text: &str) -> Why {
     let keys = kmp::register::REGISTERS.iter().map(|info| info.key);
-    let meant = suggest::most_like(text, keys).map(|key| Remark::Meant(key.to_owned()));
+    let meant = most_like(text, keys).map(|key| Remark::Meant(key.to_owned()));
     remark(meant.or_else(|| text.parse::<u64>().ok().map(|_| Remark::TooHigh)))
 }
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::keys::{KEYS, Key};
-use super::problem::{About, Accepted, Found, Problem, Warning};
-use super::settings::{Origin, Place, Raw, Settings};
-use super::{Findings, read, suggest};
+use super::findings::Findings;
+use super::keys::KEYS;
+use super::origin::{Origin, Place};
+use super::problem::{About, Accepted, Actual, Problem, Warning};
+use super::setting::Key;
+use super::settings::{Raw, Settings};
+use super::{read, suggest};
 
 /// Environment variables by name.
 pub type Variables = BTreeMap<String, OsString>;
@@ -53,7 +56,7 @@ fn of_key(
         (Some(_), Some((_, file_variable))) => {
             findings.problems.push(Problem {
                 about: About::Variables(variable, file_variable),
-                found: Found::Both,
+                found: Actual::Both,
                 accepted: Accepted::This("one of them"),
             });
             None
@@ -76,7 +79,7 @@ fn plain(
         None => {
             findings.problems.push(Problem {
                 about: About::Setting(key, Place::shared(Origin::Variable(variable))),
-                found: Found::NotUtf8,
+                found: Actual::NotUtf8,
                 accepted: Accepted::Usual,
             });
             None
@@ -97,7 +100,7 @@ fn in_a_file(
         Err(reason) => {
             findings.problems.push(Problem {
                 about: About::Setting(key, Place::shared(origin)),
-                found: Found::Unusable(reason),
+                found: Actual::Unusable(reason),
                 accepted: Accepted::This("a file that holds the secret and nothing else"),
             });
             None

@@ -8,10 +8,12 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::error::ConfigError;
+use super::findings::Findings;
 use super::keys;
-use super::problem::{About, Accepted, Found, Meant, Problem, Shape, ShownKey, Warning};
-use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Spot, Whose};
-use super::{Findings, suggest};
+use super::origin::{Origin, Place, Spot, Whose};
+use super::problem::{About, Accepted, Actual, Meant, Problem, Shape, ShownKey, Warning};
+use super::settings::{Listed, Made, Raw, Settings};
+use super::suggest;
 use crate::name::MeterName;
 
 impl Settings {
@@ -98,9 +100,9 @@ impl Settings {
                     self.add_meter(listed);
                     continue;
                 }
-                Node::Null => Found::Nothing,
-                Node::List(_) => Found::Shape(Shape::List),
-                Node::Text(_) | Node::Other => Found::Shape(Shape::Text),
+                Node::Null => Actual::Nothing,
+                Node::List(_) => Actual::Shape(Shape::List),
+                Node::Text(_) | Node::Other => Actual::Shape(Shape::Text),
             };
             file.findings.problems.push(Problem {
                 about: About::Meter(whose, origin),
@@ -221,12 +223,12 @@ impl File<'_> {
         accepted: &'static str,
     ) {
         let about = About::Section(section, Origin::File(self.spot(key)));
-        let (found, accepted) = (Found::Shape(shape), Accepted::This(accepted));
+        let (found, accepted) = (Actual::Shape(shape), Accepted::This(accepted));
         self.findings.problems.push(Problem { about, found, accepted });
     }
 
     fn wrong_shape(&mut self, about: About, shape: Shape) {
-        let (found, accepted) = (Found::Shape(shape), Accepted::Usual);
+        let (found, accepted) = (Actual::Shape(shape), Accepted::Usual);
         self.findings.problems.push(Problem { about, found, accepted });
     }
 

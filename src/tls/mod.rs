@@ -1,4 +1,7 @@
-//! TLS to the broker: from files with certificates and keys to what the client needs.
+//! TLS to the broker: from files with certificates and keys to the configuration of the client.
+//!
+//! It knows neither MQTT nor the names of settings. Errors are data ([`FileError`]) and hold
+//! nothing of the content of a file, and no password.
 
 mod verify;
 
@@ -21,7 +24,7 @@ use crate::file;
 
 use self::verify::{Anything, Trusted};
 
-/// The lowest version of TLS that is spoken.
+/// The lowest accepted version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// 1.2, from 2008.
@@ -41,31 +44,32 @@ impl Version {
     }
 }
 
-/// What the connection is to be made with. Nothing of it has been read.
+/// The files and settings of a connection, before the files are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
-    /// Certificates of those who may sign the broker's; without it, those that the system trusts.
+    /// The CAs that may sign the certificate of the broker; without it, those that the system
+    /// trusts.
     pub ca: Option<&'a Path>,
-    /// Who we are, where the broker wants to know it by certificate.
+    /// Our own certificate, where the broker asks for one.
     pub client: Option<ClientFiles<'a>>,
-    /// Whether the broker's certificate is not looked at.
+    /// Whether any certificate of the broker is accepted.
     pub insecure: bool,
-    /// The lowest version of TLS that is spoken.
+    /// The lowest accepted version of TLS.
     pub lowest: Version,
 }
 
-/// A certificate for us.
+/// Our own certificate with its key.
 #[derive(Clone, Copy)]
 pub struct ClientFiles<'a> {
-    /// Ours, and after it those between it and the CA's.
+    /// Our certificate, followed by those between it and the CA.
     pub certificate: &'a Path,
-    /// The key to ours.
+    /// The key of our certificate.
     pub key: &'a Path,
-    /// What opens the key.
+    /// The password of the key.
     pub key_password: Option<&'a str>,
 }
 
-/// The password does not show.
+/// The password is not shown.
 impl fmt::Debug for ClientFiles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { certificate, key, .. } = self;
@@ -79,13 +83,13 @@ impl fmt::Debug for ClientFiles<'_> {
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It says who may sign the broker's certificate.
+    /// Certificates of CAs.
     Ca,
-    /// It says who we are.
+    /// Our certificate.
     Certificate,
-    /// It proves it.
+    /// The key of our certificate.
     Key,
-    /// It opens the key.
+    /// The password of the key.
     KeyPassword,
 }
 
@@ -94,50 +98,50 @@ pub enum Role {
 pub struct FileError {
     /// What it is for.
     pub role: Role,
-    /// Which file; none where there should be one.
+    /// The file; none where one is missing.
     pub path: Option<PathBuf>,
     /// What is wrong with it.
     pub fault: Fault,
 }
 
-/// What is wrong with a file. Nothing of what is in it is shown.
+/// What is wrong with a file, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The system does not give it, and says why.
+    /// It cannot be read, for this reason.
     Unreadable(String),
-    /// It is something else.
+    /// It is neither PEM nor DER.
     NeitherPemNorDer,
-    /// It has begun and ending lines of PEM and something odd between them.
+    /// It has the first and last lines of PEM, and invalid text between them.
     Damaged,
-    /// There is nothing of the kind in it.
+    /// It has nothing of the kind.
     Lacking,
-    /// It is a certificate that nothing can be made of.
+    /// It is an unusable certificate.
     BadCertificate,
-    /// It is a key of a kind that is not known, or too short.
+    /// It is a key of an unsupported kind, or too short.
     BadKey,
-    /// It is encrypted the way that OpenSSL had before PKCS#8.
+    /// It has the encryption that OpenSSL used before PKCS#8.
     OldEncryption,
-    /// It is encrypted in a way that is not known.
+    /// It has an unsupported encryption.
     UnknownEncryption,
     /// It is encrypted, and there is no password.
     NoPassword,
-    /// The password does not open it.
+    /// The password is wrong.
     WrongPassword,
-    /// The key is not the one of the certificate.
+    /// The key does not belong to the certificate.
     Misfit,
-    /// The system trusts nobody.
+    /// The system has no list of trusted CAs.
     NoSystemRoots,
 }
 
 impl FileError {
-    /// Whether it may be gone without a change of the files: the system did not give them.
+    /// Whether the error can go away without a change of the files.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(self.fault, Fault::Unreadable(_) | Fault::NoSystemRoots)
     }
 }
 
-/// What the client needs for a connection.
+/// The configuration of the client for a connection.
 #[derive(Clone)]
 pub struct Ready {
     config: Arc<ClientConfig>,
@@ -145,27 +149,27 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// For the client.
+    /// The configuration of the client.
     #[must_use]
     pub fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
 
-    /// Of when its files are.
+    /// The state of its files.
     #[must_use]
     pub fn stamps(&self) -> &Stamps {
         &self.stamps
     }
 }
 
-/// The key is in it.
+/// The key is not shown.
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ready").field("stamps", &self.stamps).finish_non_exhaustive()
     }
 }
 
-/// The same when it was read from the same files, so that a reload does not take it for another one.
+/// Equal if it was read from the same files, so that a reload does not count as a change.
 impl PartialEq for Ready {
     fn eq(&self, other: &Self) -> bool {
         self.stamps == other.stamps
@@ -174,11 +178,11 @@ impl PartialEq for Ready {
 
 impl Eq for Ready {}
 
-/// What shows that a file is another one than before, for each file.
+/// The state of each file, which shows whether it has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamps(Vec<Option<Stamp>>);
 
-/// Device, file, size, and when it and what is known of it changed.
+/// Device, inode, size, and the times of change of content and metadata.
 type Stamp = [i128; 7];
 
 impl Files<'_> {
@@ -187,7 +191,7 @@ impl Files<'_> {
         self.ca.into_iter().chain(client)
     }
 
-    /// Looks at the files without reading them.
+    /// The state of the files, without reading them.
     #[must_use]
     pub fn stamps(&self) -> Stamps {
         let stamp = |it: Metadata| {
@@ -198,9 +202,9 @@ impl Files<'_> {
         Stamps(self.paths().map(|path| std::fs::metadata(path).ok().map(stamp)).collect())
     }
 
-    /// Reads the files and checks what can be checked without the broker.
+    /// Reads the files, and checks everything that needs no broker.
     pub fn read(&self) -> Result<Ready, FileError> {
-        // Before, so that what changes meanwhile is read again.
+        // They are taken first, so that a change in the meantime is noticed.
         let stamps = self.stamps();
         let provider = Arc::new(ring::default_provider());
         let client = self.client.map(|client| client.read(&provider)).transpose()?;
@@ -228,7 +232,7 @@ impl Files<'_> {
         FileError { role: Role::Ca, path: self.ca.map(Path::to_owned), fault }
     }
 
-    /// Who may sign the broker's certificate, and the certificates of those that were given.
+    /// The trusted CAs, and the certificates in the file.
     fn roots(&self) -> Result<(Arc<RootCertStore>, Vec<CertificateDer<'static>>), FileError> {
         let mut roots = RootCertStore::empty();
         let given = match self.ca {
@@ -262,7 +266,7 @@ impl ClientFiles<'_> {
             Err(rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)) => {
                 Err(self.error(Role::Certificate, Fault::BadCertificate))
             }
-            // Certificates of version 1 cannot be looked into, and brokers take them all the same.
+            // Certificates of version 1 cannot be parsed, but brokers accept them.
             _ => Ok(certified),
         }
     }
@@ -287,7 +291,7 @@ impl ClientFiles<'_> {
             return Err(fault(Fault::OldEncryption));
         }
         if text.contains(ENCRYPTED) {
-            // The reader of PEM does not know this label; what is between is read all the same.
+            // The PEM reader does not know this label, but can read the content.
             let text = text.replace(ENCRYPTED, "PRIVATE KEY-----");
             let sealed = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes());
             let sealed = sealed.map_err(|_| fault(Fault::Damaged))?;
@@ -309,26 +313,26 @@ impl ClientFiles<'_> {
                 | pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. }
                 | pkcs8::pkcs5::Error::AlgorithmParametersInvalid { .. },
             ) => unknown(),
-            // In one of some hundred cases the wrong password opens it, to nonsense.
+            // About one wrong password in some hundred decrypts the key to nonsense.
             _ => fault(Role::KeyPassword, Fault::WrongPassword),
         })?;
         Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
     }
 }
 
-/// Whether a broker of this name or address can be known by its certificate.
+/// Whether a certificate can be for a host of this name or address.
 #[must_use]
 pub fn can_be_certified(host: &str) -> bool {
     ServerName::try_from(without_brackets(host)).is_ok()
 }
 
-/// A certificate has an IPv6 address without them.
+/// The host without the brackets of an IPv6 address, as certificates have it.
 #[must_use]
 pub fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Bytes. No list of certificates is longer.
+/// The most bytes of a file; no list of certificates is longer.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -341,7 +345,7 @@ fn is_pem(bytes: &[u8]) -> bool {
     bytes.windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
-/// What a DER file begins with: a sequence.
+/// The first byte of a DER file: a sequence.
 const SEQUENCE: u8 = 0x30;
 
 fn certificates(role: Role, path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {

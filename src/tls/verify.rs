@@ -1,4 +1,4 @@
-//! Who may pass for the broker.
+//! Which certificates of a broker are accepted.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes certificates signed by whom we trust, and those that were given themselves.
+/// Accepts certificates that a trusted CA signed, and those in the file of CAs themselves.
 ///
-/// The second are what `openssl req -x509` makes: one certificate that is its own CA, which the
-/// broker shows and everybody is given to trust. The older program takes it, and so do others.
+/// `openssl req -x509` makes such a certificate: it is its own CA, and the broker uses it. The
+/// library alone would reject it; the older program and others accept it.
 #[derive(Debug)]
 pub(super) struct Trusted {
     signed: Arc<WebPkiServerVerifier>,
@@ -28,7 +28,7 @@ impl Trusted {
     }
 }
 
-/// The library has no name of its own for it.
+/// The library has no variant for this error.
 fn is_used_ca(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(CertificateError::Other(other))
         if other.0.to_string().contains("CaUsedAsEndEntity"))
@@ -51,7 +51,7 @@ impl ServerCertVerifier for Trusted {
             now,
         );
         match verified {
-            // Its time has been looked at before this error comes, its name not.
+            // The library checks the time before this error, but not the name.
             Err(error) if is_used_ca(&error) && self.given.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())

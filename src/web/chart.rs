@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rust_decimal::Decimal;
 
 use super::language::{Language, fill};
-use history::{Point, Used};
+use history::{Consumption, Point};
 
 /// The plot's own units from left to right.
 const WIDTH: i64 = 10_000;
@@ -308,7 +308,7 @@ pub(super) enum Each {
 /// Bars of what was used of something, side by side. `None` where nothing of it is known.
 pub(super) fn bars(
     heading: Heading,
-    (name, bars): (&str, &[Used]),
+    (name, bars): (&str, &[Consumption]),
     each: Each,
     zone: TimeZone,
 ) -> Option<Chart> {
@@ -599,7 +599,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_shown_as_such() {
-        let bar = |start: &str, end: &str, used: Option<&str>, so_far| Used {
+        let bar = |start: &str, end: &str, used: Option<&str>, so_far| Consumption {
             start: at(start),
             end: at(end),
             used: used.map(|used| used.parse().unwrap()),
@@ -635,8 +635,8 @@ mod tests {
     fn hours_of_the_longest_day_are_each_called_otherwise() {
         let start = at("2026-10-24T22:00:00Z").as_second();
         let hour = |index: i64| Timestamp::from_second(start + index * 3600).unwrap();
-        let hours: Vec<Used> = (0..25)
-            .map(|index| Used {
+        let hours: Vec<Consumption> = (0..25)
+            .map(|index| Consumption {
                 start: hour(index),
                 end: hour(index + 1),
                 used: Some(Decimal::from(index)),
@@ -659,7 +659,7 @@ mod tests {
         }
         assert!(bars(heading(), ("Energy", &[]), Each::Day, copenhagen()).is_none());
         let (start, end) = (window.start, window.end);
-        let unknown = Used { start, end, used: None, so_far: false };
+        let unknown = Consumption { start, end, used: None, so_far: false };
         assert!(bars(heading(), ("Energy", &[unknown]), Each::Hour, copenhagen()).is_none());
     }
 

@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::Site;
 use super::blocking::BlockingJobs;
-use history::{Kept, MeterKey, Point, Reader, Trouble, Used};
+use history::{Consumption, HistoryError, MeterKey, Point, Reader, Series};
 
 /// So many days are drawn.
 const DAYS: u32 = 14;
@@ -45,8 +45,8 @@ pub(super) struct Counter {
     pub(super) parameter: String,
     pub(super) unit: String,
     /// In each of the last hours and days.
-    pub(super) hours: Vec<Used>,
-    pub(super) days: Vec<Used>,
+    pub(super) hours: Vec<Consumption>,
+    pub(super) days: Vec<Consumption>,
 }
 
 /// The readings of a value.
@@ -115,19 +115,19 @@ impl Cache {
             keys.iter().filter_map(of).collect()
         });
         let read = reading.await.inspect_err(|busy| debug!("There are no charts: {busy}"));
-        // Kept like any other, so that those who come soon do not wait as long.
+        // Series like any other, so that those who come soon do not wait as long.
         let memories = Memories::new(read.unwrap_or_default());
         *known = Some((moment, Arc::clone(&memories)));
         memories
     }
 }
 
-fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, Trouble> {
-    let kept = reader.kept(key)?;
+fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, HistoryError> {
+    let kept = reader.series(key)?;
     let time = now.timestamp();
     let find = |name: &str| kept.iter().find(|kept| kept.parameter.eq_ignore_ascii_case(name));
     let curve = |name: &str| {
-        let Some(Kept { parameter, unit, .. }) = find(name) else { return Ok(None) };
+        let Some(Series { parameter, unit, .. }) = find(name) else { return Ok(None) };
         let points = reader.last_day(key, parameter, time, POINTS)?;
         Ok(Some(Curve { unit: unit.clone().unwrap_or_default(), points }))
     };
@@ -146,13 +146,13 @@ fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, 
 fn counter<'a>(
     reader: &Reader,
     key: &MeterKey,
-    counters: impl Iterator<Item = &'a Kept>,
+    counters: impl Iterator<Item = &'a Series>,
     now: &ZonedDateTime,
-) -> Result<Option<Counter>, Trouble> {
+) -> Result<Option<Counter>, HistoryError> {
     let (time, today) = (now.timestamp(), now.date());
-    let is_known = |used: &[Used]| used.iter().any(|used| used.used.is_some());
+    let is_known = |used: &[Consumption]| used.iter().any(|used| used.used.is_some());
     let mut earlier = None;
-    for Kept { parameter, unit, .. } in counters {
+    for Series { parameter, unit, .. } in counters {
         let mut hours = Vec::new();
         for date in today.yesterday().into_iter().chain([today]) {
             hours.extend(reader.used_by_hour(key, parameter, date, time)?);
@@ -181,15 +181,15 @@ mod tests {
     use super::*;
     use crate::status::{Board, LastPoll, MeterState};
     use crate::web::Visitors;
-    use history::{History, Noted};
+    use history::{History, Sample};
 
     fn now() -> ZonedDateTime {
         "2026-11-24T09:30:00+01:00[Europe/Copenhagen]".parse().unwrap()
     }
 
-    fn noted(parameter: &str, value: Decimal, unit: &str, is_counter: bool) -> Noted {
+    fn noted(parameter: &str, value: Decimal, unit: &str, is_counter: bool) -> Sample {
         let (parameter, unit) = (parameter.to_owned(), Some(unit.to_owned()));
-        Noted { parameter, value, unit, is_counter }
+        Sample { parameter, value, unit, is_counter }
     }
 
     /// A day and a half of readings every ten minutes.

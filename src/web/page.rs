@@ -611,7 +611,7 @@ mod tests {
 
     use super::*;
     use crate::advice::{Advice, MadeBy};
-    use history::{Point, Used};
+    use history::{Consumption, Point};
     use meter::client::NoAnswer;
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -886,7 +886,7 @@ mod tests {
             ];
             Some(Curve { unit: unit.to_owned(), points })
         };
-        let bar = Used {
+        let bar = Consumption {
             start: "2026-11-24T07:00:00Z".parse().unwrap(),
             end: "2026-11-24T08:00:00Z".parse().unwrap(),
             used: Some(Decimal::new(35, 1)),

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::Site;
 use super::blocking::BlockingJobs;
 use crate::payload::exact;
-use history::{Kept, MeterKey, Point, Reader, Summary, Trouble};
+use history::{HistoryError, MeterKey, Point, Reader, Series, Summary};
 
 /// From when on, where nobody says.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -126,10 +126,10 @@ fn read(
     wanted: &Wanted,
     range: (Timestamp, Timestamp),
     now: &ZonedDateTime,
-) -> Result<Option<PastJson>, Trouble> {
-    let kept = reader.kept(key)?;
+) -> Result<Option<PastJson>, HistoryError> {
+    let kept = reader.series(key)?;
     let kept = kept.into_iter().find(|kept| kept.parameter == wanted.parameter);
-    let Some(Kept { parameter, unit, is_counter }) = kept else { return Ok(None) };
+    let Some(Series { parameter, unit, is_counter }) = kept else { return Ok(None) };
     let text = |time: Timestamp| {
         let time = time.to_zoned_datetime(now.time_zone().clone());
         time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
@@ -179,7 +179,7 @@ pub(super) mod tests {
     use super::super::api::tests::faults;
     use super::*;
     use crate::status::{Board, MeterState};
-    use history::{History, Noted};
+    use history::{History, Sample};
 
     fn now() -> ZonedDateTime {
         "2026-11-24T10:30:00+01:00[Europe/Copenhagen]".parse().unwrap()
@@ -189,7 +189,7 @@ pub(super) mod tests {
     pub(in super::super) fn site(folder: &std::path::Path) -> Site {
         let history = History::start(Some(folder.join("history.db")), &now());
         let key = MeterKey::new("", None);
-        let noted = |parameter: &str, value: &str, unit: Option<&str>, is_counter| Noted {
+        let noted = |parameter: &str, value: &str, unit: Option<&str>, is_counter| Sample {
             parameter: parameter.to_owned(),
             value: value.parse().unwrap(),
             unit: unit.map(str::to_owned),

@@ -1,62 +1,61 @@
 //! Hours and days of the local zone, as spans of time in milliseconds since 1970.
 //!
-//! All arithmetic is on points in time, so an hour that comes twice is two hours, and a day has as
-//! many as it has.
+//! All arithmetic is on points in time. So an hour that the clock repeats is two hours, and a day
+//! has 23 to 25 of them.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 /// Milliseconds since 1970.
-pub(super) type Millis = i64;
+pub(crate) type Millis = i64;
 
-pub(super) const MINUTE: Millis = 60_000;
-pub(super) const HOUR: Millis = 3_600_000;
+pub(crate) const MINUTE: Millis = 60_000;
+pub(crate) const HOUR: Millis = 3_600_000;
 
-/// Readings keep to the clock, so the reading of the full hour comes a moment after it. It is the last
-/// one of the hour that has ended, rather than the first of the one that begins.
-pub(super) const GRACE: Millis = MINUTE;
+/// Polls keep to the clock, so the reading of the full hour comes a moment after it. Within this
+/// time it is the last one of the hour that has ended, and not the first one of the next.
+pub(crate) const GRACE: Millis = MINUTE;
 
-/// How long before the end of an hour or a day its last reading may be, for the counter to be known
-/// at that end.
+/// The longest time between the last reading of an hour or a day and its end, for the state of the
+/// counter at that end to be known.
 const NEAR: Millis = 15 * MINUTE;
 
-/// From a beginning up to, and without, an end.
+/// From a start until before an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: Millis,
-    pub(super) end: Millis,
+pub(crate) struct Span {
+    pub(crate) start: Millis,
+    pub(crate) end: Millis,
 }
 
 impl Span {
-    /// When the readings that belong to it were made.
-    pub(super) fn readings(self) -> Self {
+    /// The times of the readings that belong to it.
+    pub(crate) fn readings(self) -> Self {
         Self { start: self.start.saturating_add(GRACE), end: self.end.saturating_add(GRACE) }
     }
 
-    pub(super) fn contains(self, time: Millis) -> bool {
+    pub(crate) fn contains(self, time: Millis) -> bool {
         (self.start..self.end).contains(&time)
     }
 
-    /// Whether a reading of this time, if it is the last one of the span, tells what a counter was at
-    /// the span's end.
-    pub(super) fn ends_with(self, time: Millis) -> bool {
+    /// Whether the last reading of the span gives the state of a counter at the end of the span.
+    pub(crate) fn ends_with(self, time: Millis) -> bool {
         time >= self.end.saturating_sub(NEAR)
     }
 }
 
-/// The zone that hours and days go by.
+/// The hours and days of a zone.
 #[derive(Debug, Clone)]
-pub(super) struct Calendar(TimeZone);
+pub(crate) struct Calendar(TimeZone);
 
 impl Calendar {
-    pub(super) fn new(zone: TimeZone) -> Self {
+    pub(crate) fn new(zone: TimeZone) -> Self {
         Self(zone)
     }
 
-    /// The local hour of this time. Hours are counted from the beginning of the day, so that they join
-    /// without a gap; where the clock changes by half an hour, the last one of that day is shorter.
-    pub(super) fn hour(&self, time: Millis) -> Span {
+    /// The local hour of this time. Hours are counted from the start of the day, so there are no
+    /// gaps. Where the clock changes by half an hour, the last hour of that day is shorter.
+    pub(crate) fn hour(&self, time: Millis) -> Span {
         let whole = |start: Millis| {
             let into = time.saturating_sub(start).rem_euclid(HOUR);
             time.saturating_sub(into)
@@ -69,23 +68,23 @@ impl Calendar {
         Span { start, end: start.saturating_add(HOUR).min(day.end) }
     }
 
-    /// The local hour that a reading of this time belongs to.
-    pub(super) fn hour_of_reading(&self, time: Millis) -> Span {
+    /// The local hour of a reading of this time.
+    pub(crate) fn hour_of_reading(&self, time: Millis) -> Span {
         self.hour(time.saturating_sub(GRACE))
     }
 
     /// The hour before the one that begins at `start`.
-    pub(super) fn hour_before(&self, start: Millis) -> Span {
+    pub(crate) fn hour_before(&self, start: Millis) -> Span {
         self.hour(start.saturating_sub(1))
     }
 
     /// The date of this time.
-    pub(super) fn date(&self, time: Millis) -> Date {
+    pub(crate) fn date(&self, time: Millis) -> Date {
         timestamp(time).to_zoned_datetime(self.0.clone()).date()
     }
 
-    /// A day, from its first moment to that of the next day; `None` at the end of the calendar.
-    pub(super) fn day(&self, date: Date) -> Option<Span> {
+    /// A day, from its first moment until the next day; `None` at the end of the calendar.
+    pub(crate) fn day(&self, date: Date) -> Option<Span> {
         let start = |date: Date| {
             let start = date.to_zoned_datetime(self.0.clone()).ok()?;
             Some(start.timestamp().as_millisecond())
@@ -94,7 +93,7 @@ impl Calendar {
     }
 
     /// The hours of a day: 24, or 23 or 25 where the clock changes.
-    pub(super) fn hours(day: Span) -> Vec<Span> {
+    pub(crate) fn hours(day: Span) -> Vec<Span> {
         let mut hours = Vec::new();
         let mut start = day.start;
         while start < day.end {
@@ -106,8 +105,8 @@ impl Calendar {
     }
 }
 
-/// A point in time that the program has noted; the end of the calendar where there is none so late.
-pub(super) fn timestamp(time: Millis) -> Timestamp {
+/// A point in time. Beyond the calendar, it is the end of the calendar.
+pub(crate) fn timestamp(time: Millis) -> Timestamp {
     let end = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_millisecond(time).unwrap_or(end)
 }

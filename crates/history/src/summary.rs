@@ -1,9 +1,9 @@
-//! What stays of many readings: pure functions, in decimals.
+//! Summaries of readings: pure functions, in decimals.
 
 use jiff::Timestamp;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::calendar::{Millis, Span, timestamp};
+use crate::calendar::{Millis, Span, timestamp};
 
 /// A value and when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,28 +14,28 @@ pub struct Point {
     pub value: Decimal,
 }
 
-/// What stays of an hour's or a day's readings of one value.
+/// The readings of one value in an hour or a day, in summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// The last value: where a counter stood.
+    /// The last value: the state of a counter.
     pub last: Point,
     /// The lowest value.
     pub low: Decimal,
     /// The highest value.
     pub high: Decimal,
-    /// All values added up; `None` where that has too many digits.
+    /// The sum of all values; `None` where it has too many digits.
     pub sum: Option<Decimal>,
-    /// How many values there were.
+    /// The number of values.
     pub count: u32,
 }
 
 impl Summary {
-    pub(super) fn of(point: Point) -> Self {
+    pub(crate) fn of(point: Point) -> Self {
         let Point { value, .. } = point;
         Self { last: point, low: value, high: value, sum: Some(value), count: 1 }
     }
 
-    /// The mean, with one decimal place more than the values have; a half goes away from zero.
+    /// The mean, with one decimal place more than the values; a half is rounded away from zero.
     #[must_use]
     pub fn mean(&self) -> Option<Decimal> {
         let sum = self.sum?;
@@ -44,9 +44,9 @@ impl Summary {
         Some(mean.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero))
     }
 
-    /// Of the readings of both.
+    /// The summary of the readings of both.
     #[must_use]
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         let last = if other.last.time >= self.last.time { other.last } else { self.last };
         Self {
             last,
@@ -57,35 +57,35 @@ impl Summary {
         }
     }
 
-    /// Of several; `None` of none.
-    pub(super) fn all(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
+    /// The summary of several; `None` of none.
+    pub(crate) fn all(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
         summaries.into_iter().reduce(Self::and)
     }
 }
 
-/// `None` where it would have to be rounded.
+/// The sum; `None` where it would have to be rounded.
 fn exact_sum(one: Decimal, other: Decimal) -> Option<Decimal> {
     let sum = one.checked_add(other)?;
     (sum.scale() == one.scale().max(other.scale())).then_some(sum)
 }
 
-/// What a counter has counted in an hour or a day.
+/// What a counter counted in an hour or a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Used {
+pub struct Consumption {
     /// The first moment.
     pub start: Timestamp,
     /// The first moment after it.
     pub end: Timestamp,
-    /// How much; `None` where readings are missing at the beginning or the end, and where the counter
-    /// has fallen.
+    /// The amount; `None` where readings are missing at the beginning or the end, and where the
+    /// counter fell.
     pub used: Option<Decimal>,
     /// Whether the hour or the day is not over yet, so that this is what was counted so far.
     pub so_far: bool,
 }
 
-impl Used {
-    /// What was counted in `span`, by the readings of the hour or day before and its own.
-    pub(super) fn between(
+impl Consumption {
+    /// The consumption in `span`, from the readings of the hour or day before and its own.
+    pub(crate) fn between(
         (before_span, before): (Span, Option<Summary>),
         (span, own): (Span, Option<Summary>),
         now: Millis,
@@ -95,7 +95,7 @@ impl Used {
             |span: Span, summary: &Summary| span.ends_with(summary.last.time.as_millisecond());
         let used = before.zip(own).and_then(|(before, own)| {
             let complete = known(before_span, &before) && (so_far || known(span, &own));
-            // A counter that fell was reset, or is another meter's.
+            // A counter that fell was reset, or belongs to another meter.
             let rises = before.last.value <= own.low && own.high == own.last.value;
             let used = own.last.value.checked_sub(before.last.value);
             used.filter(|_| complete && rises)
@@ -104,13 +104,13 @@ impl Used {
     }
 }
 
-/// The fewest points that can be asked for: the first, the lowest, the highest and the last.
+/// The least value of `most`: the first, the lowest, the highest and the last point.
 const FEWEST: usize = 4;
 
-/// At most `most` of the points (4 where it is less), in their order and as they are: of each stretch
-/// the lowest and the highest, and the first and the last of all.
+/// At most `most` of the points (4 where it is less), unchanged and in their order: the lowest and
+/// the highest of each stretch, and the first and the last of all.
 #[must_use]
-pub fn thin(points: &[Point], most: usize) -> Vec<Point> {
+pub(crate) fn thin(points: &[Point], most: usize) -> Vec<Point> {
     let most = most.max(FEWEST);
     let [first, middle @ .., last] = points else {
         return points.to_vec();
@@ -123,9 +123,9 @@ pub fn thin(points: &[Point], most: usize) -> Vec<Point> {
     let length = middle.len().div_ceil(stretches).max(1);
     let mut thinned = vec![*first];
     for stretch in middle.chunks(length) {
-        let places = || stretch.iter().enumerate();
-        let low = places().min_by_key(|(_, point)| point.value);
-        let high = places().max_by_key(|(_, point)| point.value);
+        let indexed = || stretch.iter().enumerate();
+        let low = indexed().min_by_key(|(_, point)| point.value);
+        let high = indexed().max_by_key(|(_, point)| point.value);
         if let (Some((low, lowest)), Some((high, highest))) = (low, high) {
             match low.cmp(&high) {
                 std::cmp::Ordering::Less => thinned.extend([*lowest, *highest]),
@@ -142,8 +142,8 @@ pub fn thin(points: &[Point], most: usize) -> Vec<Point> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::calendar::{HOUR, MINUTE};
     use super::*;
+    use crate::calendar::{HOUR, MINUTE};
 
     fn point(minute: i64, value: i64) -> Point {
         Point { time: timestamp(minute * MINUTE), value: Decimal::new(value, 1) }
@@ -160,7 +160,7 @@ mod tests {
 
     fn used(before: &[Point], own: &[Point], now: i64) -> Option<String> {
         let before = (hour(0), summary(before));
-        let used = Used::between(before, (hour(1), summary(own)), now * MINUTE);
+        let used = Consumption::between(before, (hour(1), summary(own)), now * MINUTE);
         assert_eq!(used.so_far, now < 121);
         used.used.map(|used| used.to_string())
     }

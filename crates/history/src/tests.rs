@@ -2,14 +2,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 use proptest::prelude::*;
 use rusqlite::Connection;
+use rust_decimal::Decimal;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
-use super::calendar::MINUTE;
-use super::store::Store;
 use super::*;
+use crate::calendar::{Calendar, HOUR, MINUTE, Millis, timestamp};
+use crate::limits::{DAYS, HOURS, PER_HOUR};
+use crate::store::{Location, Store};
 
 const COPENHAGEN: &str = "Europe/Copenhagen";
 
@@ -37,8 +42,8 @@ fn meter(name: &str, serial: impl Into<Option<u32>>) -> MeterKey {
     MeterKey::new(name, serial.into())
 }
 
-fn energy(value: &str) -> Noted {
-    Noted {
+fn energy(value: &str) -> Sample {
+    Sample {
         parameter: "energy".to_owned(),
         value: value.parse().unwrap(),
         unit: Some("kWh".to_owned()),
@@ -46,36 +51,36 @@ fn energy(value: &str) -> Noted {
     }
 }
 
-fn power(value: &str) -> Noted {
+fn power(value: &str) -> Sample {
     let unit = Some("W".to_owned());
-    Noted { parameter: "power".to_owned(), unit, is_counter: false, ..energy(value) }
+    Sample { parameter: "power".to_owned(), unit, is_counter: false, ..energy(value) }
 }
 
 /// A database with a reader on it.
 struct Bench {
-    place: Place,
+    location: Location,
     store: Store,
     reader: Reader,
 }
 
 impl Bench {
-    fn new(place: Place) -> Self {
-        let (_, trouble) = watch::channel(None);
-        let reader = Reader { place: place.clone(), calendar: calendar(), trouble };
-        Self { store: Store::open(&place, calendar()).unwrap(), place, reader }
+    fn new(location: Location) -> Self {
+        let (_, error) = watch::channel(None);
+        let reader = Reader::new(location.clone(), calendar(), error);
+        Self { store: Store::open(&location, calendar()).unwrap(), location, reader }
     }
 
     fn in_memory() -> Self {
-        Self::new(Place::memory())
+        Self::new(Location::memory())
     }
 
     fn reopened(self) -> Self {
-        let Self { place, store, .. } = self;
+        let Self { location, store, .. } = self;
         drop(store);
-        Self::new(place)
+        Self::new(location)
     }
 
-    fn note(&mut self, meter: &MeterKey, time: Timestamp, values: &[Noted]) {
+    fn note(&mut self, meter: &MeterKey, time: Timestamp, values: &[Sample]) {
         self.store.write(meter, time.as_millisecond(), values).unwrap();
     }
 
@@ -85,21 +90,22 @@ impl Bench {
         while time <= at(to) {
             let counted = time.as_millisecond() / MINUTE / minutes;
             self.note(&unnamed(), time, &[energy(&counted.to_string())]);
-            time = calendar::timestamp(time.as_millisecond() + minutes * MINUTE);
+            time = timestamp(time.as_millisecond() + minutes * MINUTE);
         }
     }
 
-    fn by_hour(&self, day: &str, now: &str) -> Vec<Used> {
+    fn by_hour(&self, day: &str, now: &str) -> Vec<Consumption> {
         self.reader.used_by_hour(&unnamed(), "energy", date(day), at(now)).unwrap()
     }
 
-    fn by_day(&self, last: &str, days: u32, now: &str) -> Vec<Used> {
+    fn by_day(&self, last: &str, days: u32, now: &str) -> Vec<Consumption> {
         self.reader.used_by_day(&unnamed(), "energy", date(last), days, at(now)).unwrap()
     }
 }
 
-fn numbers(used: &[Used]) -> Vec<String> {
-    let text = |used: &Used| used.used.map_or("not known".to_owned(), |used| used.to_string());
+fn numbers(used: &[Consumption]) -> Vec<String> {
+    let text =
+        |used: &Consumption| used.used.map_or("not known".to_owned(), |used| used.to_string());
     used.iter().map(text).collect()
 }
 
@@ -198,7 +204,7 @@ fn another_serial_number_is_another_meter() {
 #[test]
 fn another_unit_is_another_curve() {
     let mut bench = Bench::in_memory();
-    let gigajoules = Noted { unit: Some("GJ".to_owned()), ..energy("1.23") };
+    let gigajoules = Sample { unit: Some("GJ".to_owned()), ..energy("1.23") };
     bench.note(&unnamed(), at("2026-11-24T08:55:00Z"), &[energy("341.7")]);
     bench.note(&unnamed(), at("2026-11-24T09:00:00Z"), &[gigajoules, power("6400")]);
     let now = at("2026-11-24T09:00:00Z");
@@ -207,7 +213,7 @@ fn another_unit_is_another_curve() {
         points.iter().map(|point| point.value.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(last_day(&bench), ["1.23"]);
-    let kept = bench.reader.kept(&unnamed()).unwrap();
+    let kept = bench.reader.series(&unnamed()).unwrap();
     let shown: Vec<_> =
         kept.iter().map(|kept| (&*kept.parameter, kept.unit.as_deref(), kept.is_counter)).collect();
     assert_eq!(shown, [("energy", Some("GJ"), true), ("power", Some("W"), false)]);
@@ -234,7 +240,7 @@ fn an_hour_of_many_readings_is_thinned_out_once_it_is_over() {
     let mut all = 0;
     for step in 0..1_200 {
         let value = if step == 777 { "9999" } else { "100" };
-        bench.note(&unnamed(), calendar::timestamp(start + step * 1_500), &[power(value)]);
+        bench.note(&unnamed(), timestamp(start + step * 1_500), &[power(value)]);
         all += 1;
     }
     let range = (at("2026-11-24T09:00:00Z"), at("2026-11-24T10:00:00Z"));
@@ -256,9 +262,9 @@ fn an_hour_of_many_readings_is_thinned_out_once_it_is_over() {
 }
 
 fn rows(bench: &Bench, table: &str) -> i64 {
-    let connection = match &bench.place {
-        Place::File(path) => Connection::open(path).unwrap(),
-        Place::Memory(_) => panic!("a file"),
+    let connection = match &bench.location {
+        Location::File(path) => Connection::open(path).unwrap(),
+        Location::Memory(_) => panic!("a file"),
     };
     connection.query_one(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
@@ -267,7 +273,7 @@ fn rows(bench: &Bench, table: &str) -> i64 {
 fn no_table_grows_beyond_its_bound() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
-    let mut bench = Bench::new(Place::File(path.clone()));
+    let mut bench = Bench::new(Location::File(path.clone()));
     bench.note(&unnamed(), at("2026-11-24T08:55:00Z"), &[energy("100")]);
     // An older meter, of which nothing came for long.
     let connection = Connection::open(&path).unwrap();
@@ -309,7 +315,7 @@ fn a_clock_that_was_wrong_for_a_while_costs_nothing_else() {
 #[test]
 fn what_an_earlier_run_left_is_folded() {
     let folder = TempDir::new().unwrap();
-    let mut bench = Bench::new(Place::File(folder.path().join("history.db")));
+    let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
     bench.count("2026-11-23T20:00:02Z", "2026-11-24T09:30:02Z", 5);
     let hours = rows(&bench, "hour");
     let mut bench = bench.reopened();
@@ -346,7 +352,7 @@ proptest! {
         restart: prop::sample::Index,
     ) {
         let folder = TempDir::new().unwrap();
-        let mut bench = Bench::new(Place::File(folder.path().join("history.db")));
+        let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
         let (mut time, mut value) = (at(start).as_millisecond(), 1_000);
         let mut points = Vec::new();
         for (index, (step, more)) in steps.iter().enumerate() {
@@ -357,10 +363,10 @@ proptest! {
             if index == restart.index(steps.len()) {
                 bench = bench.reopened();
             }
-            bench.note(&unnamed(), calendar::timestamp(time), &[energy(&value.to_string())]);
+            bench.note(&unnamed(), timestamp(time), &[energy(&value.to_string())]);
         }
         let (first, last) = (calendar().date(points[0].0), calendar().date(time));
-        let now = calendar::timestamp(time + 10 * DAY);
+        let now = timestamp(time + 10 * 24 * HOUR);
         let mut dates = vec![first.yesterday().unwrap()];
         dates.extend(first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last));
         let mut hours = BTreeMap::new();
@@ -398,17 +404,17 @@ proptest! {
 }
 
 /// Keeps a reading, and waits until it is there.
-fn keep(history: History, time: &str, value: &str) -> Option<Trouble> {
+fn keep(history: History, time: &str, value: &str) -> Option<HistoryError> {
     history.note(&unnamed(), at(time), &[energy(value)]);
-    let trouble = history.trouble();
+    let trouble = history.error();
     history.close();
     trouble.borrow().clone()
 }
 
 fn values(path: &Path) -> Vec<String> {
-    let place = Place::File(path.to_owned());
+    let location = Location::File(path.to_owned());
     let (_, trouble) = watch::channel(None);
-    let reader = Reader { place, calendar: calendar(), trouble };
+    let reader = Reader::new(location, calendar(), trouble);
     let range = (Timestamp::UNIX_EPOCH, at("2100-01-01T00:00:00Z"));
     let points = reader.readings(&unnamed(), "energy", range).unwrap();
     points.iter().map(|point| point.value.to_string()).collect()
@@ -449,7 +455,7 @@ fn without_a_directory_readings_are_in_memory() {
     let (reader, time) = (one.reader(), at("2026-11-24T10:00:00Z"));
     one.note(&unnamed(), time, &[energy("100")]);
     while reader.last_day(&unnamed(), "energy", time, 4).is_ok_and(|points| points.is_empty()) {
-        thread::yield_now();
+        std::thread::yield_now();
     }
     let points =
         |history: &History| history.reader().last_day(&unnamed(), "energy", time, 4).unwrap().len();
@@ -461,21 +467,21 @@ fn nobody_else_uses_the_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
-    let held = Store::open(&Place::File(path.clone()), calendar()).unwrap();
+    let held = Store::open(&Location::File(path.clone()), calendar()).unwrap();
     let history = start(&path);
-    let (reader, mut trouble) = (history.reader(), history.trouble());
-    let in_use = Some(Trouble::InUse(path.clone()));
+    let (reader, mut trouble) = (history.reader(), history.error());
+    let in_use = Some(HistoryError::InUse(path.clone()));
     assert_eq!(keep(history, "2026-11-24T10:05:00Z", "101"), in_use);
     assert_eq!(*trouble.borrow_and_update(), in_use);
-    assert!(matches!(reader.kept(&unnamed()), Err(Trouble::InUse(_))));
+    assert!(matches!(reader.series(&unnamed()), Err(HistoryError::InUse(_))));
     drop(held);
     // What was read meanwhile waits in memory.
-    let held = Store::open(&Place::File(path.clone()), calendar()).unwrap();
+    let held = Store::open(&Location::File(path.clone()), calendar()).unwrap();
     let history = start(&path);
-    let mut trouble = history.trouble();
+    let mut trouble = history.error();
     history.note(&unnamed(), at("2026-11-24T10:05:00Z"), &[energy("101")]);
     while trouble.borrow_and_update().is_none() {
-        thread::yield_now();
+        std::thread::yield_now();
     }
     drop(held);
     assert_eq!(keep(history, "2026-11-24T10:10:00Z", "102"), None);
@@ -490,12 +496,12 @@ fn a_file_of_a_newer_version_or_another_program_is_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
     let before = fs::read(&path).unwrap();
     let found = keep(start(&path), "2026-11-24T10:05:00Z", "101");
-    assert_eq!(found, Some(Trouble::Newer { path: path.clone(), found: 2, known: 1 }));
+    assert_eq!(found, Some(HistoryError::Newer { path: path.clone(), found: 2, known: 1 }));
     assert_eq!(fs::read(&path).unwrap(), before);
     Connection::open(&path).unwrap().pragma_update(None, "application_id", 1).unwrap();
     let before = fs::read(&path).unwrap();
     let found = keep(start(&path), "2026-11-24T10:05:00Z", "101");
-    assert_eq!(found, Some(Trouble::Foreign(path.clone())));
+    assert_eq!(found, Some(HistoryError::Foreign(path.clone())));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -510,7 +516,7 @@ fn where_nothing_can_be_made() {
     fs::create_dir(&directory).unwrap();
     for path in [file.join("history.db"), "/proc/kamstrup2mqtt/history.db".into(), directory] {
         let found = keep(start(&path), "2026-11-24T10:00:00Z", "100");
-        assert!(matches!(found, Some(Trouble::CannotOpen { .. })), "{path:?}: {found:?}");
+        assert!(matches!(found, Some(HistoryError::CannotOpen { .. })), "{path:?}: {found:?}");
     }
 }
 
@@ -525,7 +531,7 @@ fn set_aside(path: &Path) -> usize {
 fn a_damaged_file_is_set_aside() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
-    let mut bench = Bench::new(Place::File(path.clone()));
+    let mut bench = Bench::new(Location::File(path.clone()));
     bench.count("2026-11-22T20:00:02Z", "2026-11-24T09:30:02Z", 5);
     drop(bench);
     let good = fs::read(&path).unwrap();
@@ -558,7 +564,7 @@ fn a_damaged_file_is_set_aside() {
 fn whatever_is_damaged_readings_are_kept() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
-    let mut bench = Bench::new(Place::File(path.clone()));
+    let mut bench = Bench::new(Location::File(path.clone()));
     bench.count("2026-11-22T20:00:02Z", "2026-11-24T09:30:02Z", 5);
     drop(bench);
     let good = fs::read(&path).unwrap();
@@ -577,7 +583,9 @@ fn whatever_is_damaged_readings_are_kept() {
         let history = start(&path);
         let reader = history.reader();
         let trouble = keep(history, "2026-11-24T10:00:00Z", "100");
-        let told = |error: &Trouble| matches!(error, Trouble::Newer { .. } | Trouble::Foreign(_));
+        let told = |error: &HistoryError| {
+            matches!(error, HistoryError::Newer { .. } | HistoryError::Foreign(_))
+        };
         if trouble.as_ref().is_some_and(told) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What is logged, for tests of it.
+//! Captures log lines, for tests of them.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -7,13 +7,15 @@ use tracing::{Dispatch, Level};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::{Lines, Look, Program};
+use crate::line_format::LineFormat;
+use crate::lines::Lines;
+use crate::program::{Hints, Program};
 
-/// The crates of the project, whose names all begin like this.
+/// The names of all crates of this project begin with this.
 const OURS: &str = "kamstrup";
 
-/// Makes sure that there are two subscribers at least. While there is only one, `tracing` asks the
-/// thread that meets an event first whether anybody wants it: a test that captures nothing would
+/// Makes sure that there are at least two subscribers. With only one, `tracing` asks the first
+/// thread that meets an event whether anybody wants it. So a test that captures nothing would
 /// silence that event for the test beside it.
 pub fn beside_other_tests() {
     static ANOTHER: LazyLock<Dispatch> =
@@ -26,29 +28,29 @@ pub fn beside_other_tests() {
 pub struct Captured(Arc<Mutex<Vec<String>>>);
 
 impl Captured {
-    /// Those since this was last asked for.
+    /// Takes the lines since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Collects all that this thread logs while the guard is there.
+/// Captures all lines of this thread while the guard exists.
 #[must_use]
 pub fn lines() -> (Captured, DefaultGuard) {
     from(Level::DEBUG)
 }
 
-/// Collects what this thread logs from a level on.
+/// Captures the lines of this thread from a level on, while the guard exists.
 #[must_use]
 pub fn from(level: Level) -> (Captured, DefaultGuard) {
     beside_other_tests();
     let captured = Captured::default();
-    let lines = Lines::new(Program { name: OURS, crates: &[] }, {
+    let lines = Lines::new(Program { name: OURS, crates: &[], hints: Hints::default() }, {
         let captured = captured.clone();
-        let look = Look { date: "".parse().ok(), ..Look::default() };
+        let format = LineFormat { date: "".parse().ok(), ..LineFormat::default() };
         move |record| {
-            let line = look.line(&record, 1, false);
+            let line = format.line(&record, 1, false);
             let mut lines = captured.0.lock().unwrap_or_else(PoisonError::into_inner);
             lines.push(line.trim().to_owned());
         }

@@ -1,4 +1,4 @@
-//! Date formats as Python's `strftime` takes them, in the C locale.
+//! Date formats of Python's `strftime`, in the C locale.
 
 use std::str::FromStr;
 
@@ -6,14 +6,14 @@ use jiff::ZonedDateTime;
 use jiff::fmt::strtime;
 use thiserror::Error;
 
-/// A date format that can be written.
+/// A valid date format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DateFormat {
-    /// As `jiff` takes it.
+    /// In the notation of `jiff`.
     translated: String,
 }
 
-/// What no date can be written by.
+/// A directive in a date format that is not supported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{directive}` is not known in dates; known are {KNOWN}")]
 pub struct DateFormatError {
@@ -30,10 +30,10 @@ impl DateFormat {
         Self { translated: "%Y-%m-%dT%H:%M:%S%:z".to_owned() }
     }
 
-    /// A date and time.
+    /// Formats a time.
     #[must_use]
     pub fn write(&self, time: &ZonedDateTime) -> String {
-        // What it is made of was looked at when it was read.
+        // It was checked when it was parsed.
         strtime::format(&self.translated, time).unwrap_or_default()
     }
 }
@@ -49,7 +49,7 @@ impl FromStr for DateFormat {
                 translated.push(character);
                 continue;
             }
-            // As glibc has them: `%-d` is the day without a zero.
+            // Flags of glibc: `%-d` is the day without a zero.
             let mut option = String::new();
             while let Some(next) = rest.next_if(|next| "-_^#".contains(*next)) {
                 option.push(next);
@@ -57,15 +57,15 @@ impl FromStr for DateFormat {
             let modifier = rest.next_if(|next| matches!(next, 'E' | 'O' | ':'));
             let letter = rest.next();
             translated.push_str(match (option.as_str(), modifier, letter) {
-                // What `jiff` has otherwise than the C locale.
+                // `jiff` differs from the C locale here.
                 ("", None | Some('E'), Some('c')) => "%a %b %e %H:%M:%S %Y",
                 ("", None | Some('E'), Some('x')) => "%m/%d/%y",
                 ("", None | Some('E'), Some('X')) => "%H:%M:%S",
                 ("", None, Some('r')) => "%I:%M:%S %p",
-                // Python writes `%f` as it stands here, which nobody can have wanted.
+                // Python's `logging` would print `%f` itself, which nobody wants.
                 ("", None, Some('f')) => "%6f",
                 ("", Some(':'), Some('z')) => "%:z",
-                // In the C locale nothing differs with E and O.
+                // E and O change nothing in the C locale.
                 ("", Some('E'), Some(letter)) if "CyY".contains(letter) => {
                     translated.push('%');
                     translated.push(letter);

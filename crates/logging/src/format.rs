@@ -1,4 +1,4 @@
-//! Format strings as Python's `logging` takes them: `%(levelname)-8s %(message)s`.
+//! Format strings of Python's `logging`: `%(levelname)-8s %(message)s`.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 use rust_decimal::{Decimal, RoundingStrategy};
 use thiserror::Error;
 
-use super::date::DateFormat;
-use super::record::Record;
+use crate::date::DateFormat;
+use crate::record::Record;
 
-/// What a line is made of, by a format string.
+/// A valid format string.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Format {
     parts: Vec<Part>,
-    /// As it was written.
+    /// The format string itself.
     text: String,
 }
 
@@ -29,7 +29,7 @@ enum Part {
     Field { field: Field, shape: Shape },
 }
 
-/// What is known of an event, by Python's names.
+/// The fields of an event, by Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     AscTime,
@@ -77,35 +77,35 @@ pub enum FormatError {
     /// A field that no event has.
     #[error("the field `{name}` is not known; known are {}", FIELDS.map(|(name, _)| name).join(", "))]
     Unknown {
-        /// What it is called.
+        /// The name in the format string.
         name: String,
     },
-    /// A field that ends too soon or is written in a way that is not possible.
+    /// A field that is not complete, or not valid.
     #[error("`{found}` is no field: write `%(message)s`, `%(lineno)d` or the like")]
     Malformed {
         /// The piece from the percent sign on.
         found: String,
     },
-    /// A text that is to be written as a number.
+    /// A field with text, which cannot be formatted as a number.
     #[error("`{found}` is a text, not a number: end it with `s`")]
     NoNumber {
         /// The field.
         found: String,
     },
-    /// A percent sign that begins nothing.
+    /// A percent sign that begins no field.
     #[error("a `%` stands alone: write `%%` for a percent sign")]
     Percent,
-    /// Every line would be the same.
+    /// There is no field, so every line would be the same.
     #[error("no field like `%(message)s` is in it")]
     NoField,
 }
 
-/// How a field is written.
+/// How a field is formatted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Shape {
     left: bool,
     zeros: bool,
-    /// What stands before a number that is not negative.
+    /// The sign of a number that is not negative.
     sign: &'static str,
     width: usize,
     precision: Option<usize>,
@@ -120,7 +120,7 @@ enum Conversion {
     Fixed,
 }
 
-/// Wider than any line; a slip of the finger must not cost memory.
+/// The largest width and precision: wider than any line. A typing error must not cost memory.
 const WIDEST: usize = 999;
 
 impl FromStr for Format {
@@ -161,7 +161,8 @@ impl FromStr for Format {
     }
 }
 
-/// What stands after a field's name: flags, width, precision, conversion; and what comes then.
+/// Parses what follows the name of a field: flags, width, precision, conversion. Gives the rest
+/// too.
 fn shape(text: &str) -> Option<(Shape, &str)> {
     let mut shape = Shape::default();
     let mut rest = text;
@@ -193,7 +194,7 @@ fn shape(text: &str) -> Option<(Shape, &str)> {
     Some((shape, after.as_str()))
 }
 
-/// A number of up to three digits, 0 without any.
+/// Parses a number of up to three digits; 0 without any. Gives the rest too.
 fn number(text: &str) -> Option<(usize, &str)> {
     let rest = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
     let digits = text.strip_suffix(rest)?;
@@ -229,7 +230,7 @@ impl Field {
             }),
             Self::Created => micros(record.time.timestamp().as_microsecond(), 6),
             Self::FileName => Value::Text(record.file_name().to_owned()),
-            // Rust does not say in which function it is; the module is the next larger thing.
+            // An event has no function name; the module is the next larger unit.
             Self::FuncName | Self::Module => Value::Text(record.module().to_owned()),
             Self::LevelName => Value::Text(record.level.word().to_owned()),
             Self::LevelNo => Value::Whole(record.level.number()),
@@ -238,7 +239,7 @@ impl Field {
             Self::Msecs => micros(milliseconds, 0),
             Self::Name => Value::Text(record.name()),
             Self::PathName => Value::Text(record.file.clone()),
-            // One thread does all that is logged: the process's first, which has its number.
+            // Most events are of the first thread, which has the number of the process.
             Self::Process | Self::Thread => Value::Whole(process.into()),
             Self::ProcessName => Value::Text("MainProcess".to_owned()),
             Self::RelativeCreated => micros(record.since_start, 3),
@@ -250,12 +251,12 @@ impl Field {
 enum Value {
     Text(String),
     Whole(i64),
-    /// What is a float in Python.
+    /// A float in Python.
     Decimal(Decimal),
 }
 
 impl Value {
-    /// Without sign, and whether it is negative.
+    /// The text without its sign, and whether it is negative.
     fn write(self, shape: &Shape) -> (String, bool) {
         match (self, shape.conversion) {
             (Self::Text(text), _) => (text, false),
@@ -284,9 +285,9 @@ fn whole(number: u64, shape: &Shape) -> String {
 
 fn fixed(number: Decimal, shape: &Shape) -> (String, bool) {
     let places = shape.precision.unwrap_or(6);
-    // What is written has six places at most.
-    let rounded = u32::try_from(places.min(9)).unwrap_or(9);
-    let rounded = number.round_dp_with_strategy(rounded, RoundingStrategy::MidpointNearestEven);
+    // No field has more than six places.
+    let decimals = u32::try_from(places.min(9)).unwrap_or(9);
+    let rounded = number.round_dp_with_strategy(decimals, RoundingStrategy::MidpointNearestEven);
     (format!("{:.places$}", rounded.abs()), rounded.is_sign_negative())
 }
 
@@ -305,7 +306,7 @@ impl Shape {
             self.sign
         };
         let missing = self.width.saturating_sub(sign.len()).saturating_sub(text.chars().count());
-        // To a text nothing is ever refused.
+        // Writing to a `String` never fails.
         let _ = if self.left {
             write!(line, "{sign}{text}{:missing$}", "")
         } else if self.zeros && !is_text {
@@ -317,9 +318,9 @@ impl Shape {
 }
 
 impl Format {
-    /// A record's line without its end; without a date format, times are as Python has them by
-    /// itself: `2026-11-24 10:00:00,123`.
-    pub(super) fn write(&self, record: &Record, date: Option<&DateFormat>, process: u32) -> String {
+    /// The line of a record, without its line feed. Without a date format, times have Python's
+    /// default: `2026-11-24 10:00:00,123`.
+    pub(crate) fn write(&self, record: &Record, date: Option<&DateFormat>, process: u32) -> String {
         let mut line = String::new();
         for part in &self.parts {
             match part {
@@ -383,7 +384,7 @@ mod tests {
                 target: of.target.clone(),
                 file: of.file.clone(),
                 line: of.line,
-                meter: None,
+                about: None,
                 text: of.message.clone(),
             }
         }

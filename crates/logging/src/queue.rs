@@ -1,18 +1,18 @@
-//! What waits for one destination. Who logs never waits for it.
+//! The queue of a destination. Whoever logs never waits for the destination.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::record::Record;
+use crate::record::Record;
 
-/// How many records may wait for a destination: some hours of polls, or some minutes with every
-/// frame.
-pub(super) const WAITING: usize = 1024;
+/// How many records may wait for a destination: some hours of usual lines, or some minutes in
+/// `DEBUG`.
+pub(crate) const WAITING: usize = 1024;
 
-/// One destination's row. `S` are its settings.
+/// The queue of one destination. `S` is the type of its settings.
 #[derive(Debug)]
-pub(super) struct Queue<S> {
+pub(crate) struct Queue<S> {
     inner: Mutex<Inner<S>>,
     changed: Condvar,
     capacity: usize,
@@ -21,16 +21,16 @@ pub(super) struct Queue<S> {
 #[derive(Debug)]
 struct Inner<S> {
     waiting: VecDeque<Item<S>>,
-    /// How many came to a full row since the last one that found place.
+    /// How many records came to a full queue since the last one that was added.
     lost: u64,
-    /// Nothing more comes.
+    /// Nothing more will be added.
     closed: bool,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// All that was taken is written.
+    /// Everything that was taken is written.
     Idle,
     /// Something is being written.
     Writing,
@@ -38,13 +38,13 @@ enum State {
     Stuck,
 }
 
-/// What a destination is to do.
+/// What a destination must do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Item<S> {
+pub(crate) enum Item<S> {
     Write(Arc<Record>),
-    /// Here so many records are missing.
+    /// This number of records is missing here.
     Lost(u64),
-    /// From now on by these settings.
+    /// Use these settings from now on.
     Change(S),
 }
 
@@ -58,34 +58,33 @@ impl<S> Item<S> {
     }
 }
 
-/// What had not been written when nobody waited any longer.
+/// What was not written at the end of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    /// How many records.
-    pub(super) records: u64,
-    /// Whether the first of them was just being written, so that it may get there.
-    pub(super) under_way: bool,
+pub(crate) struct Left {
+    pub(crate) records: u64,
+    /// Whether the first of them was being written, so that it may still arrive.
+    pub(crate) under_way: bool,
 }
 
-/// How a pause ended.
+/// Why a pause ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Paused<S> {
-    /// By itself.
+pub(crate) enum Paused<S> {
+    /// Its time is over.
     Over,
     /// There are new settings.
     Change(S),
-    /// Nothing more comes.
+    /// Nothing more will be added.
     Closed,
 }
 
 impl<S> Default for Queue<S> {
     fn default() -> Self {
-        Self::of(WAITING)
+        Self::with_capacity(WAITING)
     }
 }
 
 impl<S> Queue<S> {
-    fn of(capacity: usize) -> Self {
+    fn with_capacity(capacity: usize) -> Self {
         let inner = Inner { waiting: VecDeque::new(), lost: 0, closed: false, state: State::Idle };
         Self { inner: Mutex::new(inner), changed: Condvar::new(), capacity }
     }
@@ -94,11 +93,11 @@ impl<S> Queue<S> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record, or counts it as lost where too many wait.
-    pub(super) fn push(&self, record: Arc<Record>) {
+    /// Adds a record, or counts it as lost where the queue is full.
+    pub(crate) fn push(&self, record: Arc<Record>) {
         let mut inner = self.lock();
         if inner.waiting.len() >= self.capacity {
-            inner.lost = inner.lost.saturating_add(1);
+            inner.lost += 1;
             return;
         }
         if let lost @ 1.. = std::mem::take(&mut inner.lost) {
@@ -109,10 +108,10 @@ impl<S> Queue<S> {
         self.changed.notify_all();
     }
 
-    /// New settings, for what comes after.
-    pub(super) fn change(&self, settings: S) {
+    /// Adds new settings, which hold for the records after them.
+    pub(crate) fn change(&self, settings: S) {
         let mut inner = self.lock();
-        // Of two with nothing between them only the last counts.
+        // Only the last of several in a row has an effect, so they do not pile up.
         while let Some(Item::Change(_)) = inner.waiting.back() {
             inner.waiting.pop_back();
         }
@@ -121,15 +120,15 @@ impl<S> Queue<S> {
         self.changed.notify_all();
     }
 
-    /// Nothing more comes; what waits is still written.
-    pub(super) fn close(&self) {
+    /// Ends the queue. Waiting records are still written.
+    pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// Waits for what is to be done next; `None` where nothing more comes. What was taken before is
-    /// done.
-    pub(super) fn take(&self) -> Option<Item<S>> {
+    /// Waits for the next item; `None` at the end of the queue. The item that was taken before
+    /// counts as done.
+    pub(crate) fn take(&self) -> Option<Item<S>> {
         let mut inner = self.lock();
         loop {
             if let Some(item) = inner.waiting.pop_front() {
@@ -149,8 +148,8 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Waits before what was taken is tried again.
-    pub(super) fn pause(&self, pause: Duration) -> Paused<S> {
+    /// Waits before the item that was taken is tried again.
+    pub(crate) fn pause(&self, pause: Duration) -> Paused<S> {
         let mut inner = self.lock();
         inner.state = State::Stuck;
         self.changed.notify_all();
@@ -161,7 +160,7 @@ impl<S> Queue<S> {
                 !inner.closed && !inner.waiting.iter().any(is_change)
             })
             .unwrap_or_else(PoisonError::into_inner);
-        // It must not wait behind what cannot be written without it.
+        // New settings must not wait behind a record that only they make writable.
         let change = inner.waiting.iter().position(is_change);
         if let Some(Item::Change(settings)) = change.and_then(|at| inner.waiting.remove(at)) {
             return Paused::Change(settings);
@@ -169,13 +168,14 @@ impl<S> Queue<S> {
         if inner.closed { Paused::Closed } else { Paused::Over }
     }
 
-    /// What was stuck goes on.
-    pub(super) fn resume(&self) {
+    /// Ends a pause: the item that was taken is tried again.
+    pub(crate) fn resume(&self) {
         self.lock().state = State::Writing;
     }
 
-    /// Waits until all is written, or cannot be for now, or so much time has passed. What is left.
-    pub(super) fn settle(&self, at_most: Duration) -> Option<Left> {
+    /// Waits until everything is written, or cannot be written for now, or `at_most` has passed.
+    /// Gives what is left.
+    pub(crate) fn settle(&self, at_most: Duration) -> Option<Left> {
         let inner = self.lock();
         let busy = |inner: &mut Inner<S>| match inner.state {
             State::Idle => !inner.waiting.is_empty() || inner.lost > 0,
@@ -184,10 +184,9 @@ impl<S> Queue<S> {
         };
         let waited = self.changed.wait_timeout_while(inner, at_most, busy);
         let (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let waiting = inner.waiting.iter().map(Item::records);
-        // Beside those that wait, the one that was taken.
+        let waiting: u64 = inner.waiting.iter().map(Item::records).sum();
         let taken = u64::from(inner.state != State::Idle);
-        let records = waiting.fold(inner.lost.saturating_add(taken), u64::saturating_add);
+        let records = waiting + taken + inner.lost;
         let under_way = inner.state == State::Writing;
         (records > 0).then_some(Left { records, under_way })
     }
@@ -204,13 +203,13 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_counted_where_it_is_missing() {
-        let queue: Queue<()> = Queue::of(2);
+        let queue: Queue<()> = Queue::with_capacity(2);
         for text in ["one", "two", "three", "four"] {
             queue.push(record(text));
         }
         assert_eq!(queue.take(), Some(Item::Write(record("one"))));
         queue.push(record("five"));
-        // The notice takes no one's place.
+        // The notice takes no place in the queue.
         queue.push(record("six"));
         assert_eq!(queue.take(), Some(Item::Write(record("two"))));
         assert_eq!(queue.take(), Some(Item::Lost(2)));
@@ -222,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_taken_after_the_end() {
-        let queue = Queue::of(2);
+        let queue = Queue::with_capacity(2);
         queue.push(record("one"));
         queue.change(7);
         queue.close();
@@ -233,7 +232,7 @@ mod tests {
 
     #[test]
     fn settings_do_not_pile_up() {
-        let queue = Queue::of(2);
+        let queue = Queue::with_capacity(2);
         queue.change(1);
         for number in 2..100 {
             queue.push(record("one"));
@@ -243,14 +242,14 @@ mod tests {
         assert_eq!(queue.take(), Some(Item::Write(record("one"))));
         assert_eq!(queue.take(), Some(Item::Change(99)));
         queue.close();
-        // What came to a full row.
+        // These came to a full queue.
         assert_eq!(queue.take(), Some(Item::Lost(97)));
         assert_eq!(queue.take(), None);
     }
 
     #[test]
     fn a_pause_ends_with_news() {
-        let queue = Queue::of(2);
+        let queue = Queue::with_capacity(2);
         assert_eq!(queue.pause(Duration::ZERO), Paused::Over);
         queue.push(record("one"));
         queue.change(7);

@@ -1,25 +1,25 @@
-//! One event, as all destinations get it.
+//! An event, in the form that all destinations get.
 
 use std::path::Path;
 
 use jiff::ZonedDateTime;
 
-use super::kept::LogLine;
+use crate::recent::LogLine;
 
-/// How much an event matters, by Python's names.
+/// The level of an event, by Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(crate) enum Level {
     Debug,
     Info,
     Warning,
     Error,
-    /// The program crashes.
+    /// A panic.
     Critical,
 }
 
 impl Level {
     /// Python's word for it.
-    pub(super) const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
             Self::Info => "INFO",
@@ -30,7 +30,7 @@ impl Level {
     }
 
     /// Five letters at most, for lines of our own.
-    pub(super) const fn short_word(self) -> &'static str {
+    pub(crate) const fn short_word(self) -> &'static str {
         match self {
             Self::Warning => "WARN",
             Self::Critical => "CRIT",
@@ -39,7 +39,7 @@ impl Level {
     }
 
     /// Python's number for it.
-    pub(super) const fn number(self) -> i64 {
+    pub(crate) const fn number(self) -> i64 {
         match self {
             Self::Debug => 10,
             Self::Info => 20,
@@ -63,27 +63,27 @@ impl From<tracing::Level> for Level {
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
-    /// When, in the local zone.
-    pub(super) time: ZonedDateTime,
-    /// So many microseconds after the log began.
-    pub(super) since_start: i64,
-    pub(super) level: Level,
+pub(crate) struct Record {
+    /// In the local zone.
+    pub(crate) time: ZonedDateTime,
+    /// Microseconds since the log began.
+    pub(crate) since_start: i64,
+    pub(crate) level: Level,
     /// The module, as `kamstrup2mqtt::poll::journal`.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// Its file, as `src/poll/journal.rs`; empty where it is not known.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// The line there, from 1; 0 where it is not known.
-    pub(super) line: u32,
-    /// Which of several meters it is about.
-    pub(super) meter: Option<String>,
+    pub(crate) line: u32,
+    /// The name of the thing that it is [`about`](crate::about).
+    pub(crate) about: Option<String>,
     /// What happened; see [`harmless`].
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Record {
-    /// As it is kept for the page.
-    pub(super) fn kept(&self) -> LogLine {
+    /// As a line of [`LogLines`](crate::LogLines).
+    pub(crate) fn to_log_line(&self) -> LogLine {
         LogLine {
             time: self.time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             level: match self.level {
@@ -97,30 +97,30 @@ impl Record {
     }
 
     /// The module as Python would call it: `kamstrup2mqtt.poll.journal`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.target.replace("::", ".")
     }
 
     /// The module's own name: `journal`.
-    pub(super) fn module(&self) -> &str {
+    pub(crate) fn module(&self) -> &str {
         self.target.rsplit("::").next().unwrap_or_default()
     }
 
     /// `journal.rs`
-    pub(super) fn file_name(&self) -> &str {
+    pub(crate) fn file_name(&self) -> &str {
         Path::new(&self.file).file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    /// What happened, and to which meter where there are several.
-    pub(super) fn message(&self) -> String {
-        self.meter.iter().map(|meter| format!("{meter}: ")).chain([self.text.clone()]).collect()
+    /// What happened, with the name of the thing that it is about in front.
+    pub(crate) fn message(&self) -> String {
+        self.about.iter().map(|name| format!("{name}: ")).chain([self.text.clone()]).collect()
     }
 }
 
-/// A text without control characters but line feeds and tabs: what others named, like a topic, must
-/// not steer the terminal. Nor may it pass for a line of its own, so each line but the first is
-/// indented.
-pub(super) fn harmless(text: &str) -> String {
+/// A text without control characters except line feeds and tabs: a name that others chose, like
+/// that of a topic, must not control the terminal. It must not look like a line of the log either,
+/// so each line except the first is indented.
+pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     let mut before = None;
     for character in text.chars() {
@@ -138,11 +138,11 @@ pub(super) fn harmless(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    /// What a good poll of the meter `garage` writes.
-    pub(in super::super) fn example() -> Record {
+    /// The record of a good poll of the meter `garage`.
+    pub(crate) fn example() -> Record {
         Record {
             time: "2026-11-24T10:00:00.123+01:00[Europe/Copenhagen]".parse().unwrap(),
             since_start: 2_500_250,
@@ -150,7 +150,7 @@ pub(super) mod tests {
             target: "kamstrup2mqtt::poll::journal".to_owned(),
             file: "src/poll/journal.rs".to_owned(),
             line: 78,
-            meter: Some("garage".to_owned()),
+            about: Some("garage".to_owned()),
             text: "Read 7 of 7 values in 0.9 s.".to_owned(),
         }
     }
@@ -162,7 +162,7 @@ pub(super) mod tests {
         assert_eq!(record.module(), "journal");
         assert_eq!(record.file_name(), "journal.rs");
         assert_eq!(record.message(), "garage: Read 7 of 7 values in 0.9 s.");
-        let none = Record { meter: None, file: String::new(), ..record };
+        let none = Record { about: None, file: String::new(), ..record };
         assert_eq!(none.message(), "Read 7 of 7 values in 0.9 s.");
         assert_eq!(none.file_name(), "");
     }
@@ -177,7 +177,7 @@ pub(super) mod tests {
     /// The log's own time, that of syslog and that of formats.
     #[test]
     fn a_record_of_the_end_of_the_calendar_can_be_written() {
-        use super::super::{Facility, Format, syslog};
+        use crate::{Facility, Format, syslog};
 
         let format: Format = "%(asctime)s %(created)f %(msecs)d %(message)s".parse().unwrap();
         let facility: Facility = "user".parse().unwrap();
@@ -186,7 +186,7 @@ pub(super) mod tests {
         for time in testing::times() {
             let year = time.strftime("%Y").to_string();
             let record = Record { time, ..example() };
-            assert!(record.kept().time.starts_with(&year));
+            assert!(record.to_log_line().time.starts_with(&year));
             assert!(format.write(&record, None, 1).starts_with(&year));
             let message = syslog::message(&record, facility, &sender, "text", 1000);
             assert!(message.contains(&year), "{message}");

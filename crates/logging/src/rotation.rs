@@ -1,8 +1,8 @@
-//! When a log file ends and the next one begins, and what the earlier ones are called.
+//! When a log file ends and the next one begins, and the names of the earlier ones.
 //!
-//! A file holds one period, counted in the local calendar and clock from 1970-01-01 00:00 on. So
-//! which period a line belongs to is told by its time alone, before and after a restart, and the
-//! hour that daylight saving time repeats is one period.
+//! A file holds one period of the local calendar and clock, counted from 1970-01-01 00:00. So the
+//! time of a line alone decides which period it belongs to, before and after a restart. The hour
+//! that daylight saving time repeats is one period.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -14,9 +14,9 @@ use thiserror::Error;
 /// How often a new file begins, and how many earlier ones are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// When.
+    /// The unit of a period.
     pub when: When,
-    /// After how many of them.
+    /// The number of units in a period.
     pub interval: NonZeroU32,
     /// How many earlier files are kept; 0 keeps all.
     pub keep: usize,
@@ -33,11 +33,11 @@ pub enum When {
     Hour,
     /// `d` and `midnight`: at midnight.
     Midnight,
-    /// `w0` to `w6`: at the midnight that ends this day of the week, 0 for Monday.
+    /// `w0` to `w6`: at the midnight that ends this day of the week; 0 is Monday.
     Week(u8),
 }
 
-/// The text is none of the names.
+/// The text is none of these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a log file lasts `s`, `m`, `h`, `d`, until `midnight`, or until `w0` to `w6`")]
 pub struct ParseWhenError;
@@ -74,16 +74,16 @@ impl When {
         }
     }
 
-    /// The first period begins so many seconds after the epoch.
+    /// Seconds from the epoch to the beginning of the first period.
     fn origin(self) -> i64 {
         match self {
-            // The epoch was a Thursday; a period begins on the day after the one that ends it.
-            Self::Week(day) => i64::from(day).saturating_sub(2).rem_euclid(7).saturating_mul(DAY),
+            // The epoch was a Thursday. A period begins on the day after the one that ends it.
+            Self::Week(day) => (i64::from(day) - 2).rem_euclid(7) * DAY,
             _ => 0,
         }
     }
 
-    /// How the beginning of a period is written behind the file's name.
+    /// The format of the beginning of a period, behind the name of the file.
     const fn suffix(self) -> &'static str {
         match self {
             Self::Second => "%Y-%m-%d_%H-%M-%S",
@@ -94,39 +94,38 @@ impl When {
     }
 }
 
-/// One period, by its beginning in local time.
+/// A period, by its beginning in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Period(DateTime);
+pub(crate) struct Period(DateTime);
 
 impl Rotation {
-    /// The period that a local time is in.
-    pub(super) fn period(&self, time: DateTime) -> Period {
+    /// The period of a local time.
+    pub(crate) fn period(&self, time: DateTime) -> Period {
         let since = time.since((Unit::Second, EPOCH)).map_or(0, |span| span.get_seconds());
-        let (length, origin) =
-            (self.when.seconds().saturating_mul(self.interval.get().into()), self.when.origin());
-        let into = since.saturating_sub(origin).rem_euclid(length);
+        let length = self.when.seconds().saturating_mul(self.interval.get().into());
+        let into = since.saturating_sub(self.when.origin()).rem_euclid(length);
         let begin = SignedDuration::from_secs(since.saturating_sub(into));
         Period(EPOCH.checked_add(begin).unwrap_or(EPOCH))
     }
 
-    /// What is behind the name of the file of a period that is over: `2026-11-24`.
-    pub(super) fn suffix(&self, period: Period) -> String {
+    /// The text behind the name of the file of a period that is over: `2026-11-24`.
+    pub(crate) fn suffix(&self, period: Period) -> String {
         period.0.strftime(self.when.suffix()).to_string()
     }
 
-    /// Whether [`Rotation::suffix`] can have made this.
-    pub(super) fn is_suffix(&self, text: &str) -> bool {
-        let (format, bytes) = (self.when.suffix(), text.as_bytes());
+    /// Whether a text can be a [`Rotation::suffix`].
+    pub(crate) fn is_suffix(&self, text: &str) -> bool {
+        let format = self.when.suffix();
         let period = match self.when {
             When::Midnight | When::Week(_) => {
                 Date::strptime(format, text).ok().map(|date| date.at(0, 0, 0, 0))
             }
-            // There is no time of an hour alone.
+            // An hour alone is not a time.
             When::Hour => DateTime::strptime("%Y-%m-%d_%H-%M", format!("{text}-00")).ok(),
             When::Minute | When::Second => DateTime::strptime(format, text).ok(),
         };
-        // The same again: not `2026-1-1`.
-        bytes.is_ascii() && period.is_some_and(|begin| self.suffix(Period(begin)) == text)
+        // `2026-1-1` is valid, but not a suffix.
+        text.is_ascii() && period.is_some_and(|begin| self.suffix(Period(begin)) == text)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers as the meter's registers hold them.
+//! Encodings of dates and times in registers.
 
 use jiff::civil::DateTime;
 
@@ -10,7 +10,7 @@ pub(super) fn seven_bytes(at: DateTime, offset: u8) -> Option<[u8; 7]> {
     Some([offset, year, month, day, hour, minute, second])
 }
 
-/// Two digits for each part.
+/// A number with two digits for each part.
 pub(super) fn digits(parts: &[i16]) -> i64 {
-    parts.iter().fold(0, |sum: i64, part| sum.saturating_mul(100).saturating_add((*part).into()))
+    parts.iter().fold(0, |sum, part| sum * 100 + i64::from(*part))
 }

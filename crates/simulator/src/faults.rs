@@ -1,3 +1,5 @@
+//! What can go wrong with an answer, by chance.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -52,7 +54,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All that a line and a serial server do: all of them but [`Self::Forged`].
+    /// All faults that a line and a serial server cause: all except [`Self::Forged`].
     pub const ALL: [Self; 14] = [
         Self::FlippedBits,
         Self::DroppedByte,
@@ -69,10 +71,8 @@ impl Fault {
         Self::Doubled,
         Self::Empty,
     ];
-}
 
-impl Fault {
-    /// All that there are, with [`Self::Forged`].
+    /// All faults, with [`Self::Forged`].
     pub fn every() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().chain([Self::Forged])
     }
@@ -99,7 +99,7 @@ impl Fault {
         }
     }
 
-    /// What it does to an answer, for a list of faults.
+    /// A description for a list of faults.
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
@@ -128,38 +128,38 @@ impl fmt::Display for Fault {
     }
 }
 
-/// How often a fault happens, or each of them, as a user writes it: `flipped-bits=5%`, `all=0.5%`.
+/// The rate of a fault, or of all of them, as a user writes it: `flipped-bits=5%`, `all=0.5%`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultRate {
-    /// `None` for each of them.
+    /// `None` for all of them.
     fault: Option<Fault>,
     per_thousand: u32,
 }
 
-/// A fault and its rate cannot be understood.
+/// The text is not a fault with a rate.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultRateError {
     /// No `=`.
     #[error("found `{found}`, accepted: a fault and how often it happens, like `noise=5%`")]
     NoRate {
-        /// What stood there.
+        /// What is there.
         found: String,
     },
     /// No fault has this name.
     #[error("found the fault `{found}`, accepted: {}", names())]
     Name {
-        /// What stood there.
+        /// What is there.
         found: String,
     },
-    /// No rate, or one that is out of range or too fine.
+    /// There is no rate, or it is out of range, or has too many digits.
     #[error("found the rate `{found}`, accepted: `0%` to `100%` in steps of `0.1%`")]
     Rate {
-        /// What stood there.
+        /// What is there.
         found: String,
     },
 }
 
-/// The name that stands for every fault.
+/// The name for all faults.
 const EACH: &str = "all";
 
 fn names() -> String {
@@ -188,7 +188,7 @@ impl FromStr for FaultRate {
     }
 }
 
-/// `0.5%` is 5.
+/// `0.5%` gives 5.
 fn per_thousand(text: &str) -> Option<u32> {
     let digits = |text: &str| {
         let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -204,7 +204,7 @@ fn per_thousand(text: &str) -> Option<u32> {
 /// Bytes on their way to the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// How long to wait before they come.
+    /// The pause before them.
     pub wait: Duration,
     /// The bytes.
     pub bytes: Vec<u8>,
@@ -212,48 +212,48 @@ pub struct Piece {
     pub close: bool,
 }
 
-/// Makes faults by chance: each at its own rate, several at once where it happens so. The same seed
-/// gives the same faults.
+/// Makes faults by chance: each at its own rate, so that several may meet. The same seed gives the
+/// same faults.
 #[derive(Debug, Clone)]
 pub struct Faults {
     random: Rng,
-    /// How many of a thousand answers have the fault.
+    /// Each with its rate in a thousand.
     rates: Vec<(Fault, u32)>,
-    /// How late a late answer is.
+    /// The delay of a late answer, in milliseconds.
     lateness: Range<u64>,
-    /// How often each register was forged. Clones count together.
+    /// How often each register was forged. Clones share the counts.
     forgeries: Arc<Mutex<BTreeMap<RegisterId, u32>>>,
 }
 
 impl Faults {
-    /// Each of these faults in so many of a thousand answers.
+    /// Makes each of these faults at its rate in a thousand answers.
     #[must_use]
     pub fn new(seed: u64, rates: Vec<(Fault, u32)>) -> Self {
         let forgeries = Arc::default();
         Self { random: Rng::with_seed(seed), rates, lateness: 2_000..20_000, forgeries }
     }
 
-    /// How often each register was forged so far, also by clones of these.
+    /// How often each register was forged, by this and its clones.
     #[must_use]
     pub fn forgeries(&self) -> BTreeMap<RegisterId, u32> {
         self.forgeries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The faults that a user asked for; of what was said twice the last counts. `None` where none
-    /// can happen.
+    /// The faults that a user asks for. The last rate of a fault counts. `None` where all rates are
+    /// 0.
     #[must_use]
-    pub fn from_rates(seed: u64, said: &[FaultRate]) -> Option<Self> {
+    pub fn from_rates(seed: u64, wanted: &[FaultRate]) -> Option<Self> {
         let rate = |fault: &Fault| {
             let of_all = Fault::ALL.contains(fault);
-            let says = |rate: &&FaultRate| rate.fault.map_or(of_all, |said| said == *fault);
-            said.iter().rev().find(says).map_or(0, |rate| rate.per_thousand)
+            let is_meant = |rate: &&FaultRate| rate.fault.map_or(of_all, |named| named == *fault);
+            wanted.iter().rev().find(is_meant).map_or(0, |rate| rate.per_thousand)
         };
         let rates = Fault::every().map(|fault| (fault, rate(&fault)));
         let rates: Vec<_> = rates.filter(|(_, rate)| *rate > 0).collect();
         (!rates.is_empty()).then(|| Self::new(seed, rates))
     }
 
-    /// What comes instead of `answer` to `request`.
+    /// What comes in place of `answer` to `request`.
     pub fn distort(&mut self, request: &[u8], answer: &[u8]) -> Vec<Piece> {
         let random = &mut self.random;
         let happens: Vec<Fault> = self
@@ -277,7 +277,7 @@ impl Faults {
                     for _ in 0..random.usize(1..=20) {
                         let bit = random.u32(0..8);
                         if let Some(byte) = pick(random, &mut bytes) {
-                            *byte ^= 1_u8.wrapping_shl(bit);
+                            *byte ^= 1 << bit;
                         }
                     }
                 }
@@ -317,7 +317,7 @@ impl Faults {
                         self.forgeries.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Some(register) = register {
                         let count = forgeries.entry(register).or_default();
-                        *count = count.saturating_add(1);
+                        *count += 1;
                     }
                 }
             }
@@ -342,7 +342,7 @@ fn pick<'a>(random: &mut Rng, bytes: &'a mut [u8]) -> Option<&'a mut u8> {
     bytes.get_mut(index)
 }
 
-/// A good answer to a question that was not asked.
+/// A valid answer to another request.
 fn other_register(random: &mut Rng) -> Vec<u8> {
     let register = RegisterId::new(random.u16(2000..3000));
     let value = Decimal::from(random.u16(..));
@@ -352,7 +352,7 @@ fn other_register(random: &mut Rng) -> Vec<u8> {
     frame(Address::HEAT_METER, Cid::GET_REGISTER, &data)
 }
 
-/// The answer to a request for registers, without registers; another answer as it is.
+/// An answer with registers, without them; other answers are unchanged.
 fn empty(answer: &[u8]) -> Vec<u8> {
     match values_of(answer) {
         Some(_) => frame(Address::HEAT_METER, Cid::GET_REGISTER, &[]),
@@ -360,7 +360,7 @@ fn empty(answer: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The same answer with another mantissa in one of its registers, and which that is.
+/// The same answer with another mantissa in one of its registers. Gives that register too.
 fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
     let Some(mut values) = values_of(&answer).filter(|values| !values.is_empty()) else {
         return (answer, None);
@@ -368,10 +368,10 @@ fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
     let index = random.usize(0..values.len());
     let Some(value) = values.get_mut(index) else { return (answer, None) };
     let mut mantissa = value.mantissa().to_vec();
-    // As if a bit had flipped.
+    // One bit is flipped.
     let bit = random.u32(0..8);
     if let Some(byte) = pick(random, &mut mantissa) {
-        *byte ^= 1_u8.wrapping_shl(bit);
+        *byte ^= 1 << bit;
     }
     let register = value.register;
     let forged = RegisterValue::new(register, value.unit, value.sign_exponent, mantissa);
@@ -380,7 +380,7 @@ fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
     (frame(Address::HEAT_METER, Cid::GET_REGISTER, &data), Some(register))
 }
 
-/// The registers in a whole answer; `None` where it is no answer with registers.
+/// The registers in a complete answer; `None` for an answer of another kind.
 fn values_of(answer: &[u8]) -> Option<Vec<RegisterValue>> {
     let mut decoder = Decoder::new();
     let event = answer.iter().find_map(|byte| decoder.push(*byte))?;

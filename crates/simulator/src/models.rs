@@ -1,9 +1,9 @@
-//! Meters as they are known to behave, all in the same house.
+//! Models of meters with their known behaviour, all in the same house.
 //!
-//! A model has the registers that its technical description lists or, where none is published, that
-//! public code and captures tie to it, in the units and lengths of captured frames; what is a guess
-//! is named so. Nobody has published what newer meters than the 601 answer to `GetType` and hold in
-//! register 1005: these are made up, and so are serial numbers and values.
+//! A model has the registers of its technical description. Where none is published, it has those
+//! that public code and captures show, in the units and lengths of captured frames. Guesses are
+//! marked. Nobody has published the answer to `GetType` and the content of register 1005 of meters
+//! newer than the 601. These are invented, and so are serial numbers and values.
 
 use jiff::ToSpan;
 use jiff::civil::{self, DateTime};
@@ -14,10 +14,10 @@ use kmp::unit::Unit;
 use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
 
-use super::encode::{digits, seven_bytes};
-use super::registers::{EnergyUnit, Registers};
+use crate::encode::{digits, seven_bytes};
+use crate::registers::{EnergyUnit, Registers};
 
-/// Which meter is simulated.
+/// The model of a simulated meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
     /// No particular meter: every value that the older Python program could read.
@@ -36,7 +36,7 @@ pub enum Model {
 }
 
 impl Model {
-    /// All of them.
+    /// All models.
     pub const ALL: [Self; 5] =
         [Self::Generic, Self::Multical402, Self::Multical403, Self::Multical603, Self::Multical21];
 
@@ -52,7 +52,7 @@ impl Model {
         }
     }
 
-    /// What is particular about it, for a list of models.
+    /// A description for a list of models.
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
@@ -85,12 +85,12 @@ impl Model {
         matches!(self, Self::Multical21)
     }
 
-    /// In which unit it counts energy when nobody says; `None` for a meter that counts none.
+    /// The unit in which it counts energy by default; `None` for a meter that counts none.
     #[must_use]
     pub const fn energy_unit(self) -> Option<EnergyUnit> {
         match self {
             Self::Generic | Self::Multical402 => Some(EnergyUnit::KilowattHour),
-            // As the captured frames of a 403 have it, and users of a 603 report.
+            // Captured frames of a 403 have it, and users of a 603 report it.
             Self::Multical403 | Self::Multical603 => Some(EnergyUnit::MegawattHour),
             Self::Multical21 => None,
         }
@@ -98,8 +98,8 @@ impl Model {
 }
 
 impl Registers {
-    /// What this meter holds, `minutes` after the simulated house's clock began. A water meter has
-    /// no use for the unit of energy.
+    /// The registers of a model, `minutes` after the start of the simulated house. A water meter
+    /// ignores the unit of energy.
     #[must_use]
     pub fn model(model: Model, energy: EnergyUnit, minutes: u32) -> Self {
         let house = House { minutes, energy };
@@ -167,9 +167,9 @@ fn multical_402(house: &House) -> Registers {
         (153, number(41_900), 4),
         // A 602 answers in Wh with one decimal place (cenobitedk/esphome_multical402 issue 5).
         // Where it starts again is not known: as a 403's 266.
-        (155, held(high_resolution(house.watt_hours(), 1), 1, Unit::WATT_HOUR), 4),
+        (155, content(high_resolution(house.watt_hours(), 1), 1, Unit::WATT_HOUR), 4),
         (168, number(10_500_000), 4),
-        (223, held(high_resolution(house.litres(), 1), 1, Unit::LITRE), 4),
+        (223, content(high_resolution(house.litres(), 1), 1, Unit::LITRE), 4),
         (229, temp1, 4),
         (230, temp2, 4),
         (1001, number(6_906_867), 4),
@@ -223,7 +223,7 @@ fn multical_403(house: &House) -> Registers {
         (150, celsius(2_733), 2),
         // Starts again from zero (cfeenstra1024/kamstrup-multical-hardware issue 1,
         // FILE100000166 B p.127).
-        (266, held(high_resolution(house.watt_hours(), 0), 0, Unit::WATT_HOUR), 4),
+        (266, content(high_resolution(house.watt_hours(), 0), 0, Unit::WATT_HOUR), 4),
         (1001, number(71_234_567), 4),
         (1002, house.clock(), 4),
         (1004, house.hours(), 4),
@@ -245,8 +245,8 @@ fn multical_603(house: &House) -> Registers {
     let type_number = registers.type_number();
     let (temp1, temp2, tempdiff) = house.temperatures();
     let (volume, info_code) = (house.volume(2), number(1 << 20));
-    let winter = |at| Held::DateTime(at, 0);
-    let summer = |at| Held::DateTime(at, 60);
+    let winter = |at| Content::DateTime(at, 0);
+    let summer = |at| Content::DateTime(at, 60);
     registers.fill(&[
         (60, house.energy(house.watt_hours()), 4),
         (61, house.energy(house.watt_hours().saturating_mul(5) / 3), 4),
@@ -284,17 +284,17 @@ fn multical_603(house: &House) -> Registers {
         (129, day(260_704), 4),
         (130, kilowatts(0), 2),
         (154, number(41_386), 4),
-        (175, held(12, 0, Unit::HOUR), 4),
+        (175, content(12, 0, Unit::HOUR), 4),
         (224, cubic_metres(0, 2), 4),
         (225, cubic_metres(0, 2), 4),
         // MWh with five decimal places (cfeenstra1024/kamstrup-multical-hardware issue 1).
-        (266, held(house.watt_hours() / 10, 5, Unit::MEGAWATT_HOUR), 4),
-        (267, held(120_431, 5, Unit::MEGAWATT_HOUR), 4),
+        (266, content(house.watt_hours() / 10, 5, Unit::MEGAWATT_HOUR), 4),
+        (267, content(120_431, 5, Unit::MEGAWATT_HOUR), 4),
         (338, number(0), 4),
         (346, number(0x0102), 4),
         // Whether it is a number or text is not known; the 12 bytes are those of a type number
         // (jktjkt/PyKMP commit a8dec38).
-        (347, Held::Text("CUSTOMER 042"), 12),
+        (347, Content::Text("CUSTOMER 042"), 12),
         (348, winter(house.now()), 7),
         (362, house.energy(0), 4),
         (364, house.energy(0), 4),
@@ -331,8 +331,8 @@ fn multical_21(house: &House) -> Registers {
         (74, house.flow(), 2),
         (99, number(0), 2),
         (243, cubic_metres(12, 3), 4),
-        (292, held(house.wave(11, 1), 0, Unit::CELSIUS), 1),
-        (299, held(21, 0, Unit::CELSIUS), 1),
+        (292, content(house.wave(11, 1), 0, Unit::CELSIUS), 1),
+        (299, content(21, 0, Unit::CELSIUS), 1),
         (1001, number(75_749_993), 4),
         (1002, house.clock(), 4),
         (1004, number(house.operating_hours()), 4),
@@ -341,72 +341,71 @@ fn multical_21(house: &House) -> Registers {
 }
 
 /// A house in winter: 6 kW and 128 l/h, from 7 o'clock on Monday, 23 November 2026. Counters rise
-/// by what the mean of the gauges makes of each minute.
+/// as the mean of the gauges demands.
 struct House {
     minutes: u32,
     energy: EnergyUnit,
 }
 
 impl House {
-    /// A value that wanders by up to six steps.
+    /// A gauge that changes by up to six steps.
     fn wave(&self, start: i64, step: i64) -> i64 {
-        start.saturating_add(i64::from(self.minutes % 7).saturating_mul(step))
+        start + i64::from(self.minutes % 7) * step
     }
 
     fn watt_hours(&self) -> i64 {
-        i64::from(self.minutes).saturating_mul(107).saturating_add(81_947_612)
+        i64::from(self.minutes) * 107 + 81_947_612
     }
 
     fn litres(&self) -> i64 {
-        (i64::from(self.minutes).saturating_mul(155) / 60).saturating_add(1_917_570)
+        i64::from(self.minutes) * 155 / 60 + 1_917_570
     }
 
     fn operating_hours(&self) -> i64 {
-        i64::from(self.minutes / 60).saturating_add(54_888)
+        i64::from(self.minutes / 60) + 54_888
     }
 
-    /// In the unit to which the meter is set; its last digit is rounded down, as a counter's is.
-    fn energy(&self, watt_hours: i64) -> Held {
+    /// Energy in the unit of the meter; the last digit is rounded down, as in a counter.
+    fn energy(&self, watt_hours: i64) -> Content {
         match self.energy {
-            EnergyUnit::KilowattHour => held(watt_hours / 1_000, 0, Unit::KILOWATT_HOUR),
-            EnergyUnit::MegawattHour => held(watt_hours / 1_000, 3, Unit::MEGAWATT_HOUR),
-            EnergyUnit::Gigajoule => {
-                held(watt_hours.saturating_mul(36) / 100_000, 2, Unit::GIGAJOULE)
-            }
+            EnergyUnit::KilowattHour => content(watt_hours / 1_000, 0, Unit::KILOWATT_HOUR),
+            EnergyUnit::MegawattHour => content(watt_hours / 1_000, 3, Unit::MEGAWATT_HOUR),
+            EnergyUnit::Gigajoule => content(watt_hours * 36 / 100_000, 2, Unit::GIGAJOULE),
         }
     }
 
     /// With two or three decimal places.
-    fn volume(&self, places: u32) -> Held {
+    fn volume(&self, places: u32) -> Content {
         let litres = self.litres();
         cubic_metres(if places == 2 { litres / 10 } else { litres }, places)
     }
 
-    fn mass(&self) -> Held {
-        held(self.litres().saturating_mul(98) / 1_000, 2, Unit::TONNE)
+    fn mass(&self) -> Content {
+        content(self.litres() * 98 / 1_000, 2, Unit::TONNE)
     }
 
-    fn volume_times(&self, celsius: i64) -> Held {
-        held(self.litres().saturating_mul(celsius) / 1_000, 0, Unit::CUBIC_METRE_CELSIUS)
+    fn volume_times(&self, celsius: i64) -> Content {
+        content(self.litres() * celsius / 1_000, 0, Unit::CUBIC_METRE_CELSIUS)
     }
 
-    fn flow(&self) -> Held {
+    fn flow(&self) -> Content {
         litres_per_hour(self.wave(128, 9))
     }
 
-    fn power(&self) -> Held {
+    fn power(&self) -> Content {
         kilowatts(self.wave(60, 3))
     }
 
     /// Supply, return and their difference.
-    fn temperatures(&self) -> (Held, Held, Held) {
-        let (supply, back) = (self.wave(6_725, 31), self.wave(2_691, 12));
-        let difference = held(supply.saturating_sub(back), 2, Unit::KELVIN);
+    fn temperatures(&self) -> (Content, Content, Content) {
+        let supply = self.wave(6_725, 31);
+        let back = self.wave(2_691, 12);
+        let difference = content(supply - back, 2, Unit::KELVIN);
         (celsius(supply), celsius(back), difference)
     }
 
-    fn hours(&self) -> Held {
-        held(self.operating_hours(), 0, Unit::HOUR)
+    fn hours(&self) -> Content {
+        content(self.operating_hours(), 0, Unit::HOUR)
     }
 
     fn now(&self) -> DateTime {
@@ -414,62 +413,66 @@ impl House {
         start.checked_add(i64::from(self.minutes).minutes()).unwrap_or(start)
     }
 
-    fn clock(&self) -> Held {
+    fn clock(&self) -> Content {
         let now = self.now();
-        held(digits(&[now.hour().into(), now.minute().into(), now.second().into()]), 0, Unit::CLOCK)
+        content(
+            digits(&[now.hour().into(), now.minute().into(), now.second().into()]),
+            0,
+            Unit::CLOCK,
+        )
     }
 
-    fn date(&self) -> Held {
+    fn date(&self) -> Content {
         let now = self.now();
         day(digits(&[now.year() % 100, now.month().into(), now.day().into()]))
     }
 }
 
-/// What a register holds, before it is laid out in bytes.
+/// The content of a register, before it is encoded.
 #[derive(Debug, Clone, Copy)]
-enum Held {
+enum Content {
     Number(Decimal, Unit),
     Text(&'static str),
     /// Local time, and the minutes to add to it.
     DateTime(DateTime, u8),
 }
 
-fn held(mantissa: i64, places: u32, unit: Unit) -> Held {
-    Held::Number(Decimal::new(mantissa, places), unit)
+fn content(mantissa: i64, places: u32, unit: Unit) -> Content {
+    Content::Number(Decimal::new(mantissa, places), unit)
 }
 
-fn number(number: i64) -> Held {
-    held(number, 0, Unit::NUMBER)
+fn number(number: i64) -> Content {
+    content(number, 0, Unit::NUMBER)
 }
 
-fn celsius(hundredths: i64) -> Held {
-    held(hundredths, 2, Unit::CELSIUS)
+fn celsius(hundredths: i64) -> Content {
+    content(hundredths, 2, Unit::CELSIUS)
 }
 
-fn kilowatts(tenths: i64) -> Held {
-    held(tenths, 1, Unit::KILOWATT)
+fn kilowatts(tenths: i64) -> Content {
+    content(tenths, 1, Unit::KILOWATT)
 }
 
-fn litres_per_hour(litres: i64) -> Held {
-    held(litres, 0, Unit::LITRE_PER_HOUR)
+fn litres_per_hour(litres: i64) -> Content {
+    content(litres, 0, Unit::LITRE_PER_HOUR)
 }
 
-fn cubic_metres(mantissa: i64, places: u32) -> Held {
-    held(mantissa, places, Unit::CUBIC_METRE)
+fn cubic_metres(mantissa: i64, places: u32) -> Content {
+    content(mantissa, places, Unit::CUBIC_METRE)
 }
 
-fn day(yymmdd: i64) -> Held {
-    held(yymmdd, 0, Unit::DATE_YYMMDD)
+fn day(yymmdd: i64) -> Content {
+    content(yymmdd, 0, Unit::DATE_YYMMDD)
 }
 
-fn month_day(mmdd: i64) -> Held {
-    held(mmdd, 0, Unit::DATE_MMDD)
+fn month_day(mmdd: i64) -> Content {
+    content(mmdd, 0, Unit::DATE_MMDD)
 }
 
-/// The last digits of a counter that starts again at 10,000,000, with so many decimal places.
+/// The last digits of a counter that wraps at 10,000,000, with `places` decimal places.
 fn high_resolution(value: i64, places: u32) -> i64 {
-    let scale = 10_i64.saturating_pow(places);
-    value.saturating_mul(scale).checked_rem(scale.saturating_mul(10_000_000)).unwrap_or(0)
+    let scale = 10_i64.pow(places);
+    value * scale % (scale * 10_000_000)
 }
 
 fn identified(code: u16, serial: u32) -> Registers {
@@ -480,30 +483,29 @@ fn identified(code: u16, serial: u32) -> Registers {
 
 impl Registers {
     /// The answer to `GetType` as a number.
-    fn type_number(&self) -> Held {
+    fn type_number(&self) -> Content {
         number(u32::from_be_bytes(self.meter_type.emit()).into())
     }
 
-    /// Lays values out in so many bytes each.
-    fn fill(&mut self, rows: &[(u16, Held, u8)]) {
-        for (id, held, length) in rows {
+    /// Encodes values: register, content, number of bytes.
+    fn fill(&mut self, rows: &[(u16, Content, u8)]) {
+        for (id, content, length) in rows {
             let id = RegisterId::new(*id);
             let of_bytes = |unit, bytes: &[u8]| {
                 let mut bytes = bytes.to_vec();
                 bytes.resize((*length).into(), 0);
                 RegisterValue::new(id, unit, SignExponent::from_byte(0), bytes)
             };
-            let value = match held {
-                Held::Number(value, unit) => {
+            let value = match content {
+                Content::Number(value, unit) => {
                     RegisterValue::from_decimal(id, *unit, *value, *length).ok()
                 }
-                Held::Text(text) => of_bytes(Unit::ASCII, text.as_bytes()),
-                Held::DateTime(at, offset) => {
+                Content::Text(text) => of_bytes(Unit::ASCII, text.as_bytes()),
+                Content::DateTime(at, offset) => {
                     seven_bytes(*at, *offset).and_then(|bytes| of_bytes(Unit::DATE_TIME, &bytes))
                 }
             };
-            // A value that its bytes no longer hold is a register that is not there; not in the
-            // first hundred years.
+            // A register is left out once its value needs more bytes. That takes a hundred years.
             if let Some(value) = value {
                 self.insert(value);
             }

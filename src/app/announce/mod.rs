@@ -23,7 +23,7 @@ use crate::payload::{self, Message, ReadingStatus, Valued};
 use crate::status::{LastPoll, LineQuality, MeterState, ValueState};
 use crate::topic::Topics;
 use crate::units::{self, Measure, Published};
-use history::{MeterKey, Noted};
+use history::{MeterKey, Sample};
 use logging::LocalTime;
 use meter::identity::{Identification, Identity};
 use meter::poll::PollResult;
@@ -260,12 +260,12 @@ pub(super) fn unread(meter: &Meter) -> MeterState {
 }
 
 /// A value as the history keeps it; `None` for what identifies the meter or is a setting of it.
-fn noted(parameter: &Parameter, value: &Valued) -> Option<Noted> {
+fn noted(parameter: &Parameter, value: &Valued) -> Option<Sample> {
     let Measure { unit, kind, .. } = value.measure();
     if !value.is_number || matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock)) {
         return None;
     }
-    Some(Noted {
+    Some(Sample {
         parameter: parameter.name().to_owned(),
         value: value.published.text.parse().ok()?,
         unit: unit.map(str::to_owned),

@@ -13,11 +13,18 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::check::Checker;
+use super::effective::Effective;
 use super::effective::{Entry, Label};
-use super::keys::{self, Form as Named, Key, SERIAL_PORT, WRITTEN_PORT};
-use super::problem::{About, Accepted, Found, Of, Problem, Shape, Warning};
-use super::settings::{Listed, Made, Origin, Place, Raw, Settings, Whose};
-use super::{Config, ConfigError, Effective, Findings, Secret};
+use super::error::ConfigError;
+use super::findings::Findings;
+use super::keys::{self, SERIAL_PORT, WRITTEN_PORT};
+use super::loaded::Loaded;
+use super::model::Config;
+use super::origin::{Origin, Place, Whose};
+use super::problem::{About, Accepted, Actual, OptionOwner, Problem, Shape, Warning};
+use super::secret::Secret;
+use super::setting::{FormName, Key};
+use super::settings::{Listed, Made, Raw, Settings};
 use crate::name::MeterName;
 use meter::RunsAs;
 
@@ -119,7 +126,7 @@ fn is_no_port(problem: &Problem) -> bool {
         About::Setting(key, place) => **key == *keys::COM_PORT && place.whose.is_none(),
         _ => false,
     };
-    is_port && *found == Found::Nothing
+    is_port && *found == Actual::Nothing
 }
 
 fn count_words(problems: &[Problem]) -> String {
@@ -209,8 +216,8 @@ pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
 
 impl Options {
     /// What counts of it, for people, in the names of the form: each option, its value, and who set
-    /// it. What the form does not have counts as it is by itself, and is left out; so is who the broker
-    /// is where Home Assistant is to say it.
+    /// it. What the form does not have counts as it is by itself, and is left out; so is who the
+    /// broker is where Home Assistant is to say it.
     pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
         self.lines_of(&self.effective)
     }
@@ -237,8 +244,8 @@ impl Options {
         })
     }
 
-    /// The same with the broker that Home Assistant has said, and what counts then, as [`lines`] tells
-    /// it. An error says what is wrong with that.
+    /// The same with the broker that Home Assistant has said, and what counts then, as [`lines`]
+    /// tells it. An error says what is wrong with that.
     ///
     /// [`lines`]: Self::lines
     pub fn with_broker(
@@ -266,13 +273,13 @@ impl Options {
 /// The option that an entry is shown under; none where the form does not have it there.
 fn option(entry: &Entry) -> Option<String> {
     match (entry.setting.form, &entry.origin) {
-        (Named::Either(..), Origin::Form(Some(option))) => Some((*option).to_owned()),
-        (Named::Either(_, written), _) => Some(written.to_owned()),
-        (Named::OfMqtt(option), _) => Some(format!("{option} of {MQTT}")),
+        (FormName::Either(..), Origin::Form(Some(option))) => Some((*option).to_owned()),
+        (FormName::Either(_, written), _) => Some(written.to_owned()),
+        (FormName::OfMqtt(option), _) => Some(format!("{option} of {MQTT}")),
         // Only a meter of the list has this.
-        (Named::Option(_), _) if entry.key == keys::DEVICE_NAME.path => None,
-        (Named::Option(option), _) => Some(option.to_owned()),
-        (Named::Absent, _) => None,
+        (FormName::Option(_), _) if entry.key == keys::DEVICE_NAME.path => None,
+        (FormName::Option(option), _) => Some(option.to_owned()),
+        (FormName::Absent, _) => None,
     }
 }
 
@@ -288,11 +295,11 @@ impl Form {
     fn read(&mut self, mut options: Map<String, Value>) {
         // As the form has it where nobody says otherwise.
         self.settings.set_text(&keys::VERSION, "auto", Origin::Default);
-        if let Some((option, raw)) = self.port(&mut options, &Of::Form) {
+        if let Some((option, raw)) = self.port(&mut options, &OptionOwner::Form) {
             self.settings.set(&keys::COM_PORT, raw, Origin::Form(Some(option)));
         }
         for key in OF_METER.into_iter().chain([&keys::LOG_LEVEL.key]) {
-            if let Some(raw) = self.take(&mut options, key, &Of::Form) {
+            if let Some(raw) = self.take(&mut options, key, &OptionOwner::Form) {
                 self.settings.set(key, raw, Origin::Form(None));
             }
         }
@@ -312,22 +319,22 @@ impl Form {
                 self.wrong_shape(about, Accepted::This("a list of meters"));
             }
         }
-        self.unknown(&options, &Of::Form);
+        self.unknown(&options, &OptionOwner::Form);
     }
 
     fn read_mqtt(&mut self, mut options: Map<String, Value>) {
         for key in PUBLISHING {
-            if let Some(raw) = self.take(&mut options, key, &Of::Mqtt) {
+            if let Some(raw) = self.take(&mut options, key, &OptionOwner::Mqtt) {
                 self.settings.set(key, raw, Origin::Form(None));
             }
         }
         let mut broker = Vec::new();
         for key in BROKER {
-            if let Some(raw) = self.take(&mut options, key, &Of::Mqtt) {
+            if let Some(raw) = self.take(&mut options, key, &OptionOwner::Mqtt) {
                 broker.push((key, raw));
             }
         }
-        self.unknown(&options, &Of::Mqtt);
+        self.unknown(&options, &OptionOwner::Mqtt);
         self.own_broker = broker.iter().any(|(key, _)| **key == *keys::HOST);
         if self.own_broker {
             for (key, raw) in broker {
@@ -354,7 +361,7 @@ impl Form {
             };
             let name = options.get(keys::NAME.path).and_then(Value::as_str);
             whose.name = name.and_then(|name| name.parse::<MeterName>().ok());
-            let of = Of::Meter(whose.clone());
+            let of = OptionOwner::Meter(whose.clone());
             let made = |raw, option| {
                 let place = Place { origin: Origin::Form(option), whose: Some(whose.clone()) };
                 Made { raw, place }
@@ -376,7 +383,11 @@ impl Form {
     }
 
     /// What can be written counts more than what can be chosen.
-    fn port(&mut self, options: &mut Map<String, Value>, of: &Of) -> Option<(&'static str, Raw)> {
+    fn port(
+        &mut self,
+        options: &mut Map<String, Value>,
+        of: &OptionOwner,
+    ) -> Option<(&'static str, Raw)> {
         let chosen = self.take_as(options, SERIAL_PORT, &keys::COM_PORT, of);
         let written = self.take_as(options, WRITTEN_PORT, &keys::COM_PORT, of);
         if chosen.is_some() && written.is_some() {
@@ -391,11 +402,13 @@ impl Form {
         &mut self,
         options: &mut Map<String, Value>,
         key: &'static Key,
-        of: &Of,
+        of: &OptionOwner,
     ) -> Option<Raw> {
         match key.form {
-            Named::Option(option) | Named::OfMqtt(option) => self.take_as(options, option, key, of),
-            Named::Absent | Named::Either(..) => None,
+            FormName::Option(option) | FormName::OfMqtt(option) => {
+                self.take_as(options, option, key, of)
+            }
+            FormName::Absent | FormName::Either(..) => None,
         }
     }
 
@@ -405,7 +418,7 @@ impl Form {
         options: &mut Map<String, Value>,
         option: &'static str,
         key: &'static Key,
-        of: &Of,
+        of: &OptionOwner,
     ) -> Option<Raw> {
         let shape = match options.remove(option)? {
             Value::Null => return None,
@@ -426,23 +439,23 @@ impl Form {
             }
         };
         let whose = match of {
-            Of::Meter(whose) => Some(whose.clone()),
-            Of::Form | Of::Mqtt => None,
+            OptionOwner::Meter(whose) => Some(whose.clone()),
+            OptionOwner::Form | OptionOwner::Mqtt => None,
         };
-        let either = matches!(key.form, Named::Either(..)).then_some(option);
+        let either = matches!(key.form, FormName::Either(..)).then_some(option);
         self.findings.problems.push(Problem {
             about: About::Setting(key, Place { origin: Origin::Form(either), whose }),
-            found: Found::Shape(shape),
+            found: Actual::Shape(shape),
             accepted: Accepted::Usual,
         });
         None
     }
 
     fn wrong_shape(&mut self, about: About, accepted: Accepted) {
-        self.findings.problems.push(Problem { about, found: Found::Shape(Shape::Else), accepted });
+        self.findings.problems.push(Problem { about, found: Actual::Shape(Shape::Else), accepted });
     }
 
-    fn unknown(&mut self, left: &Map<String, Value>, of: &Of) {
+    fn unknown(&mut self, left: &Map<String, Value>, of: &OptionOwner) {
         for option in left.keys() {
             self.warn(Warning::UnknownOption(option.clone(), of.clone()));
         }
@@ -455,7 +468,7 @@ impl Form {
     fn finish(self) -> Result<Options, OptionsError> {
         let Self { settings, findings, own_broker } = self;
         let loaded = Checker::new(&settings, findings).finish(None).map_err(of_form)?;
-        let super::Loaded { config, warnings, settings: effective, .. } = loaded;
+        let Loaded { config, warnings, settings: effective, .. } = loaded;
         Ok(Options { config, warnings, own_broker, effective, settings })
     }
 }
@@ -485,7 +498,7 @@ fn of_form(error: ConfigError) -> OptionsError {
         ConfigError::Problems { problems, warnings } => {
             OptionsError::Problems { problems, warnings }
         }
-        // Of files, and none was read.
+        // The others are about files, and none was read.
         _ => OptionsError::Problems { problems: Vec::new(), warnings: Vec::new() },
     }
 }

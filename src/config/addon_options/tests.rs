@@ -192,7 +192,7 @@ fn the_form_has_what_is_read_from_it() {
 fn texts() {
     let missing = |key| Problem {
         about: About::Setting(key, Place::shared(Origin::Default)),
-        found: Found::Nothing,
+        found: Actual::Nothing,
         accepted: Accepted::Usual,
     };
     let path = || PathBuf::from("/data/options.json");

@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use super::keys::{Fallback, KEYS, Key, METERS, NAME, SECTIONS, Sample};
+use super::keys::{KEYS, METERS, NAME, SECTIONS};
+use super::setting::{Fallback, Key, Sample};
 
 /// Of a line of the example file: where what is said about a setting begins.
 const BRIEF: usize = 33;

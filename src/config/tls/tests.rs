@@ -3,6 +3,7 @@ use std::path::Path;
 use super::super::tests::data_of;
 use super::super::{Loaded, Variables, check};
 use super::*;
+use crate::tls::Version;
 use crate::tls::certificates::{Authority, Certified};
 
 /// A folder with a CA, and a certificate of ours and its key.

@@ -7,11 +7,13 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{self, Form, Key, SERIAL_PORT, WRITTEN_PORT};
+use super::keys::{self, SERIAL_PORT, WRITTEN_PORT};
+use super::origin::{Origin, Place, Whose};
 use super::problem::{
-    About, Accepted, Found, Login, Meant, Of, Problem, Quoted, Remark, Shape, Though, Warning,
+    About, Accepted, Actual, Login, Meant, OptionOwner, Problem, Quoted, Shape, Though, Warning,
 };
-use super::settings::{Origin, Place, Whose};
+use super::remark::Remark;
+use super::setting::{FormName, Key};
 use crate::tls::{Fault, FileError, Role};
 use meter::RunsAs;
 use meter::transport::Endpoint;
@@ -21,10 +23,10 @@ impl Key {
     #[must_use]
     pub fn called(&self, runs_as: RunsAs) -> String {
         match (runs_as, self.form) {
-            (RunsAs::Program, _) | (RunsAs::AddOn, Form::Absent) => format!("`{}`", self.path),
-            (RunsAs::AddOn, Form::Option(option)) => format!("`{option}`"),
-            (RunsAs::AddOn, Form::OfMqtt(option)) => format!("`{option}` of `mqtt`"),
-            (RunsAs::AddOn, Form::Either(one, other)) => format!("`{one}` or `{other}`"),
+            (RunsAs::Program, _) | (RunsAs::AddOn, FormName::Absent) => format!("`{}`", self.path),
+            (RunsAs::AddOn, FormName::Option(option)) => format!("`{option}`"),
+            (RunsAs::AddOn, FormName::OfMqtt(option)) => format!("`{option}` of `mqtt`"),
+            (RunsAs::AddOn, FormName::Either(one, other)) => format!("`{one}` or `{other}`"),
         }
     }
 
@@ -122,7 +124,7 @@ fn secret_file(path: &Path, variable: &str) -> String {
     format!("the file {} (the variable `{variable}`)", path.display())
 }
 
-impl Found {
+impl Actual {
     fn words(&self, runs_as: RunsAs) -> String {
         match self {
             Self::Text(text, remark) => {
@@ -433,8 +435,8 @@ fn key_of(key: &Key, whose: Option<&Whose>, runs_as: RunsAs) -> String {
 
 fn no_broker_for(keys: &[&'static Key]) -> String {
     let option = |key: &&Key| match key.form {
-        Form::OfMqtt(option) | Form::Option(option) => format!("`{option}`"),
-        Form::Absent | Form::Either(..) => key.called(RunsAs::AddOn),
+        FormName::OfMqtt(option) | FormName::Option(option) => format!("`{option}`"),
+        FormName::Absent | FormName::Either(..) => key.called(RunsAs::AddOn),
     };
     let options: Vec<_> = keys.iter().map(option).collect();
     format!(
@@ -445,7 +447,7 @@ fn no_broker_for(keys: &[&'static Key]) -> String {
     )
 }
 
-impl Of {
+impl OptionOwner {
     fn words(&self) -> String {
         match self {
             Self::Form => String::new(),

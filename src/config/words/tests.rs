@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
+use super::super::origin::Spot;
 use super::super::problem::{Login, ShownKey};
-use super::super::settings::Spot;
 use super::*;
 use meter::transport::ParseEndpointError;
 
@@ -81,29 +81,29 @@ fn what_is_found() {
         Shape::Options,
         Shape::Else,
     ];
-    let remarks = remarks.map(|remark| Found::Text(Quoted::new("x"), Some(remark)));
+    let remarks = remarks.map(|remark| Actual::Text(Quoted::new("x"), Some(remark)));
     let others = [
-        Found::Text(Quoted::new("x"), None),
-        Found::Hidden,
-        Found::Nothing,
-        Found::NothingBut("mqtt.hosst".to_owned()),
-        Found::NothingThough(Though::Several),
-        Found::NothingThough(Though::Set(&keys::TLS_CERT)),
-        Found::NothingThough(Though::On(&keys::AUTHENTICATION)),
-        Found::Taken { text: text(), by: whose(Some("garage")), line: Some(3) },
-        Found::Taken { text: text(), by: whose(None), line: None },
-        Found::SameId {
+        Actual::Text(Quoted::new("x"), None),
+        Actual::Hidden,
+        Actual::Nothing,
+        Actual::NothingBut("mqtt.hosst".to_owned()),
+        Actual::NothingThough(Though::Several),
+        Actual::NothingThough(Though::Set(&keys::TLS_CERT)),
+        Actual::NothingThough(Though::On(&keys::AUTHENTICATION)),
+        Actual::Taken { text: text(), by: whose(Some("garage")), line: Some(3) },
+        Actual::Taken { text: text(), by: whose(None), line: None },
+        Actual::SameId {
             name: "a_diff".parse().unwrap(),
             key: "energy".to_owned(),
             other_key: "diff_energy".to_owned(),
             other: whose(Some("a")),
         },
-        Found::Uncertifiable("fe80::1%eth0".to_owned()),
-        Found::Both,
-        Found::NotUtf8,
-        Found::Unusable("it is empty".to_owned()),
+        Actual::Uncertifiable("fe80::1%eth0".to_owned()),
+        Actual::Both,
+        Actual::NotUtf8,
+        Actual::Unusable("it is empty".to_owned()),
     ];
-    let all = remarks.into_iter().chain(shapes.map(Found::Shape)).chain(others);
+    let all = remarks.into_iter().chain(shapes.map(Actual::Shape)).chain(others);
     let texts = all.map(|found| lines(|runs_as| found.words(runs_as)));
     insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n"));
 }
@@ -163,10 +163,10 @@ fn what_is_odd() {
         twice(garage()),
         Warning::UnknownVariable("MQTT_HOSTT".to_owned(), "MQTT_HOST".to_owned()),
         Warning::VariableOfLinks("MQTT_PORT"),
-        Warning::UnknownOption("x".to_owned(), Of::Form),
-        Warning::UnknownOption("x".to_owned(), Of::Mqtt),
-        Warning::UnknownOption("x".to_owned(), Of::Meter(whose(None))),
-        Warning::BothPortOptions(Of::Form),
+        Warning::UnknownOption("x".to_owned(), OptionOwner::Form),
+        Warning::UnknownOption("x".to_owned(), OptionOwner::Mqtt),
+        Warning::UnknownOption("x".to_owned(), OptionOwner::Meter(whose(None))),
+        Warning::BothPortOptions(OptionOwner::Form),
         Warning::NoBrokerFor(vec![&keys::USERNAME, &keys::PASSWORD]),
         Warning::BothPortKeys { url: None, com_port: None },
         Warning::BothPortKeys { url: garage(), com_port: garage() },

@@ -1,0 +1,173 @@
+//! Why readings cannot be written or read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Error, ErrorCode, ffi};
+use thiserror::Error;
+
+/// Why readings cannot be written or read. The text is a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HistoryError {
+    /// The disk is full.
+    #[error("Readings cannot be kept: the disk of {} is full", .0.display())]
+    Full(PathBuf),
+    /// The disk or the directory is read-only.
+    #[error("Readings cannot be kept: {} cannot be written to", .0.display())]
+    ReadOnly(PathBuf),
+    /// The file or its directory cannot be opened or created.
+    #[error("Readings cannot be kept: {} cannot be opened ({reason})", path.display())]
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// The reason, from the system or the database.
+        reason: String,
+    },
+    /// Another process uses the file.
+    #[error("Readings cannot be kept: another kamstrup2mqtt is using {}", .0.display())]
+    InUse(PathBuf),
+    /// A later version of this program created the file.
+    #[error(
+        "Readings cannot be kept: {} is of a newer kamstrup2mqtt (format {found}, and this one knows \
+         {known})",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format of the file.
+        found: i64,
+        /// The newest format that this version knows.
+        known: i64,
+    },
+    /// Another program created the file.
+    #[error("Readings cannot be kept: {} is a database of another program", .0.display())]
+    Foreign(PathBuf),
+    /// The file is damaged.
+    #[error("The file of readings {} is damaged ({reason})", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The reason, from the database.
+        reason: String,
+    },
+    /// The thread that writes cannot be started.
+    #[error("Readings are not kept: no thread can be started ({_0})")]
+    NoThread(String),
+    /// Readings come faster than the disk can write them.
+    #[error("Readings cannot be kept: the disk of {} does not keep up", .0.display())]
+    Slow(PathBuf),
+    /// Anything else.
+    #[error("Readings cannot be kept: {} gives an error ({reason})", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// The reason, from the database.
+        reason: String,
+    },
+}
+
+impl HistoryError {
+    /// What to do about it, in whole sentences.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Full(_) => "Make room on it.",
+            Self::ReadOnly(_) => {
+                "Look whether the disk has become read-only (a worn SD card does that), and whether \
+                 the user that the program runs as may write there."
+            }
+            Self::CannotOpen { .. } => {
+                "Look whether its directory exists, and whether the user that the program runs as may \
+                 write there."
+            }
+            Self::InUse(_) => "Stop one of the two: each would also wake the meter for itself.",
+            Self::Newer { .. } => {
+                "Use the newer version again, or move the file away to begin a new one."
+            }
+            Self::Foreign(_) => "Move it away.",
+            Self::Damaged { .. } => "A worn SD card does that: look at the disk.",
+            Self::NoThread(_) => {
+                "Raise the limit on processes (`ulimit -u`, `TasksMax=`) or on memory, and start the \
+                 program again."
+            }
+            Self::Slow(_) => "Look at what else writes to it; a worn SD card becomes slow.",
+            Self::Other { .. } => "Look at the disk; its errors are in the system's log (`dmesg`).",
+        }
+    }
+
+    /// Whether the file must not be read either.
+    pub(crate) fn forbids_reading(&self) -> bool {
+        matches!(
+            self,
+            Self::InUse(_) | Self::Newer { .. } | Self::Foreign(_) | Self::Damaged { .. }
+        )
+    }
+
+    /// Whether both are of the same kind, whatever their details.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    /// From an error of the database at `path`.
+    pub(crate) fn from_sqlite(error: &Error, path: &Path) -> Self {
+        let path = path.to_owned();
+        let reason = error.to_string();
+        let failure = match error {
+            Error::SqliteFailure(failure, _) => failure,
+            // A column holds a value of the wrong type.
+            Error::InvalidColumnType(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::Utf8Error(..) => return Self::Damaged { path, reason },
+            _ => return Self::Other { path, reason },
+        };
+        match failure.code {
+            ErrorCode::DiskFull => Self::Full(path),
+            // The file shared by all connections is allocated when the database is opened.
+            _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::Full(path),
+            ErrorCode::ReadOnly => Self::ReadOnly(path),
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
+                Self::CannotOpen { path, reason }
+            }
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Damaged { path, reason },
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::InUse(path),
+            _ => Self::Other { path, reason },
+        }
+    }
+
+    /// From an error of the system at `path`.
+    pub(crate) fn from_io(error: &io::Error, path: &Path) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path),
+            _ => Self::CannotOpen { path, reason: error.to_string() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_in_words() {
+        let path = || PathBuf::from("/data/history.db");
+        let reason = || "disk I/O error".to_owned();
+        let all = [
+            HistoryError::Full(path()),
+            HistoryError::ReadOnly(path()),
+            HistoryError::CannotOpen { path: path(), reason: "permission denied".to_owned() },
+            HistoryError::InUse(path()),
+            HistoryError::Newer { path: path(), found: 2, known: 1 },
+            HistoryError::Foreign(path()),
+            HistoryError::Damaged { path: path(), reason: "file is not a database".to_owned() },
+            HistoryError::NoThread("Resource temporarily unavailable".to_owned()),
+            HistoryError::Slow(path()),
+            HistoryError::Other { path: path(), reason: reason() },
+        ];
+        let words = all.map(|error| format!("{}.\n  {}", error, error.hint()));
+        insta::assert_snapshot!(words.join("\n"));
+    }
+}

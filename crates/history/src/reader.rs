@@ -1,0 +1,199 @@
+//! Reading readings.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tokio::sync::watch;
+
+use crate::calendar::{Calendar, HOUR, Millis, Span, timestamp};
+use crate::error::HistoryError;
+use crate::limits::DAYS;
+use crate::sample::{MeterKey, Series};
+use crate::store::{Location, Table, View};
+use crate::summary::{Consumption, Point, Summary, thin};
+
+/// Reads readings. Each method opens the database, sees it as it is at that moment, and closes it.
+/// No method delays writing. Each waits for the disk, so call it where that is allowed
+/// (`spawn_blocking`).
+///
+/// A meter or a value without readings has empty lists, and so has everything before the database
+/// is created. It is an error if the file cannot be read, or if [`History::error`] forbids reading
+/// it.
+///
+/// [`History::error`]: crate::History::error
+#[derive(Debug, Clone)]
+pub struct Reader {
+    location: Location,
+    calendar: Calendar,
+    error: watch::Receiver<Option<HistoryError>>,
+}
+
+/// A day of [`Reader::last_day`], whatever the clock does.
+const DAY: Millis = 24 * HOUR;
+
+impl Reader {
+    pub(crate) fn new(
+        location: Location,
+        calendar: Calendar,
+        error: watch::Receiver<Option<HistoryError>>,
+    ) -> Self {
+        Self { location, calendar, error }
+    }
+
+    /// The path in error messages.
+    pub(crate) fn path(&self) -> &Path {
+        self.location.path()
+    }
+
+    /// The values of a meter, by name.
+    pub fn series(&self, meter: &MeterKey) -> Result<Vec<Series>, HistoryError> {
+        self.view(|view| view.all_series(meter))
+    }
+
+    /// The readings of the 24 hours before `now`, oldest first: at most `most` of them (4 where it
+    /// is less), with the first, the last, the lowest and the highest.
+    pub fn last_day(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Point>, HistoryError> {
+        let end = now.as_millisecond().saturating_add(1);
+        let span = Span { start: end.saturating_sub(DAY), end };
+        let points = self.of(meter, parameter, |view, series| view.readings(series, span))?;
+        Ok(thin(&points, most))
+    }
+
+    /// The consumption in each hour of a day: 24 of them, or 23 or 25 where the clock changes.
+    /// Hours after `now` are left out.
+    pub fn used_by_hour(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        date: Date,
+        now: Timestamp,
+    ) -> Result<Vec<Consumption>, HistoryError> {
+        let Some(day) = self.calendar.day(date) else {
+            return Ok(Vec::new());
+        };
+        let before = self.calendar.hour_before(day.start);
+        let spans = std::iter::once(before).chain(Calendar::hours(day));
+        self.consumption(Table::Hour, meter, parameter, spans, now)
+    }
+
+    /// The consumption in each of the `days` days up to `last`, oldest first; at most ten years.
+    /// Days after `now` are left out.
+    pub fn used_by_day(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        last: Date,
+        days: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Consumption>, HistoryError> {
+        let dates = last.series(jiff::Span::new().days(-1));
+        let count = usize::try_from(days.min(DAYS)).unwrap_or(usize::MAX).saturating_add(1);
+        let mut spans: Vec<Span> =
+            dates.take(count).filter_map(|date| self.calendar.day(date)).collect();
+        spans.reverse();
+        self.consumption(Table::Day, meter, parameter, spans, now)
+    }
+
+    fn consumption(
+        &self,
+        table: Table,
+        meter: &MeterKey,
+        parameter: &str,
+        spans: impl IntoIterator<Item = Span>,
+        now: Timestamp,
+    ) -> Result<Vec<Consumption>, HistoryError> {
+        let now = now.as_millisecond();
+        let spans: Vec<Span> = spans.into_iter().take_while(|span| span.start <= now).collect();
+        self.of(meter, parameter, |view, series| {
+            view.consumption(table, series, &spans, &self.calendar, now)
+        })
+    }
+
+    /// All readings from `from` until before `to`, oldest first.
+    pub fn readings(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<Point>, HistoryError> {
+        let span = Span { start: from.as_millisecond(), end: to.as_millisecond() };
+        self.of(meter, parameter, |view, series| view.readings(series, span))
+    }
+
+    /// The hours that begin from `from` until before `to`, each with its beginning, oldest first.
+    /// The last one may not be over.
+    pub fn hours(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        range: (Timestamp, Timestamp),
+    ) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
+        self.summaries(Table::Hour, meter, parameter, range)
+    }
+
+    /// The days that begin from `from` until before `to`, each with its beginning, oldest first.
+    /// The last one may not be over.
+    pub fn days(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        range: (Timestamp, Timestamp),
+    ) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
+        self.summaries(Table::Day, meter, parameter, range)
+    }
+
+    fn summaries(
+        &self,
+        table: Table,
+        meter: &MeterKey,
+        parameter: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
+        let span = Span { start: from.as_millisecond(), end: to.as_millisecond() };
+        self.of(meter, parameter, |view, series| {
+            let summaries = view.summaries(table, series, span, &self.calendar)?;
+            let point = |(start, summary)| (timestamp(start), summary);
+            Ok(summaries.into_iter().map(point).collect())
+        })
+    }
+
+    /// Reads a series; empty where there is none.
+    fn of<T>(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        read: impl FnOnce(&View, i64) -> Result<Vec<T>, rusqlite::Error>,
+    ) -> Result<Vec<T>, HistoryError> {
+        self.view(|view| match view.series_id(meter, parameter)? {
+            Some(series) => read(view, series),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    fn view<T>(
+        &self,
+        read: impl FnOnce(&View) -> Result<Vec<T>, rusqlite::Error>,
+    ) -> Result<Vec<T>, HistoryError> {
+        if let Some(error) = &*self.error.borrow()
+            && error.forbids_reading()
+        {
+            return Err(error.clone());
+        }
+        let result = View::open(&self.location).and_then(|view| match view {
+            Some(view) => read(&view),
+            None => Ok(Vec::new()),
+        });
+        // A known error of writing says more than that of reading.
+        let known = || self.error.borrow().clone();
+        result.map_err(|error| {
+            known().unwrap_or_else(|| HistoryError::from_sqlite(&error, self.location.path()))
+        })
+    }
+}

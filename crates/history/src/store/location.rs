@@ -1,0 +1,81 @@
+//! Where the database is.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::civil::Date;
+use rusqlite::{Connection, Error, OpenFlags};
+
+/// The longest wait for another connection that needs the whole database for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The location of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// A file.
+    File(PathBuf),
+    /// Memory that this process shares under a unique name.
+    Memory(String),
+}
+
+impl Location {
+    /// A new location in memory.
+    pub(crate) fn memory() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self::Memory(format!("history-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// The path in error messages.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Memory(_) => Path::new("memory"),
+        }
+    }
+
+    pub(super) fn connect(&self, flags: OpenFlags) -> Result<Connection, Error> {
+        let connection = match self {
+            Self::File(path) => Connection::open_with_flags(path, flags)?,
+            Self::Memory(name) => {
+                // The process shares a name that begins with a slash.
+                let uri = format!("file:/{name}?vfs=memdb");
+                Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+            }
+        };
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(connection)
+    }
+
+    /// Renames a damaged file, and deletes the one that was renamed before it. Gives the new path.
+    /// `date` is today.
+    pub(crate) fn set_aside(&self, date: Date) -> std::io::Result<PathBuf> {
+        let Self::File(path) = self else {
+            return Err(std::io::ErrorKind::Unsupported.into());
+        };
+        let beside = |suffix: &str| {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(suffix);
+            path.with_file_name(name)
+        };
+        let mut prefix = path.file_name().unwrap_or_default().to_owned();
+        prefix.push(".damaged-");
+        // One is enough to examine. More of them would fill the disk.
+        for entry in path.parent().into_iter().flat_map(Path::read_dir).flatten().flatten() {
+            let is_older =
+                entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes());
+            if is_older {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        let aside = beside(&format!(".damaged-{date}"));
+        std::fs::rename(path, &aside)?;
+        for suffix in ["-wal", "-shm"] {
+            match std::fs::remove_file(beside(suffix)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(aside)
+    }
+}

@@ -1,0 +1,115 @@
+//! The tables, and opening them.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
+
+use super::location::Location;
+use crate::error::HistoryError;
+
+/// The application id in the header of the file: "K2MQ".
+const APPLICATION_ID: i64 = 0x4B32_4D51;
+/// The version of the tables. Every change of them increases it.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE meter (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, serial TEXT, current INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE series (
+        id INTEGER PRIMARY KEY, meter INTEGER NOT NULL, parameter TEXT NOT NULL, unit TEXT NOT NULL,
+        counter INTEGER NOT NULL, current INTEGER NOT NULL, UNIQUE (meter, parameter, unit)
+    ) STRICT;
+    CREATE TABLE reading (
+        time INTEGER, series INTEGER, value TEXT NOT NULL, PRIMARY KEY (time, series)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE hour (
+        start INTEGER, series INTEGER, time INTEGER NOT NULL, last TEXT NOT NULL, low TEXT NOT NULL,
+        high TEXT NOT NULL, sum TEXT, count INTEGER NOT NULL, PRIMARY KEY (start, series)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE day (
+        start INTEGER, series INTEGER, time INTEGER NOT NULL, last TEXT NOT NULL, low TEXT NOT NULL,
+        high TEXT NOT NULL, sum TEXT, count INTEGER NOT NULL, PRIMARY KEY (start, series)
+    ) STRICT, WITHOUT ROWID;";
+
+/// Settings of the connection that writes. With a write-ahead log and `synchronous = NORMAL`, a
+/// kill loses nothing that was committed. A power cut may lose what the system has not written to
+/// the disk yet; the file stays whole. The log goes into the file after 256 pages (1 MiB) and not
+/// after each poll, because writing wears flash memory.
+const SETTINGS: &str = "
+    PRAGMA synchronous = NORMAL;
+    PRAGMA wal_autocheckpoint = 256;
+    PRAGMA journal_size_limit = 1048576;
+    PRAGMA cache_size = -512;
+    PRAGMA temp_store = MEMORY;";
+
+/// Keeps other processes out. The lock is on a file of its own, since the database's own locks end
+/// when another handle to its file is closed.
+pub(super) fn lock(path: &Path) -> Result<File, HistoryError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let made = DirBuilder::new().recursive(true).mode(0o750).create(directory);
+    let lock = path.with_extension("lock");
+    let file =
+        made.and_then(|()| File::options().create(true).truncate(false).write(true).open(lock));
+    let file = file.map_err(|error| HistoryError::from_io(&error, path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(HistoryError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(HistoryError::from_io(&error, path)),
+    }
+}
+
+/// Opens the database for writing, and creates its tables where there are none.
+pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryError>, Error> {
+    let path = || location.path().to_owned();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = location.connect(flags)?;
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let application = number("application_id")?;
+    let found = number("user_version")?;
+    let made = tables(&connection)?;
+    let is_new = (application, found) == (0, 0) && made.is_empty();
+    if !is_new && application != APPLICATION_ID {
+        return Ok(Err(HistoryError::Foreign(path())));
+    }
+    if found > FORMAT {
+        return Ok(Err(HistoryError::Newer { path: path(), found, known: FORMAT }));
+    }
+    if !is_new {
+        let verdict: String =
+            connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+        if verdict != "ok" {
+            return Ok(Err(HistoryError::Damaged { path: path(), reason: verdict }));
+        }
+        // The tables are described by text, where a changed letter need not be an error.
+        let sample = Connection::open_in_memory()?;
+        sample.execute_batch(TABLES)?;
+        if made != tables(&sample)? {
+            let reason = "its tables are not those that it should have".to_owned();
+            return Ok(Err(HistoryError::Damaged { path: path(), reason }));
+        }
+    }
+    if let Location::File(_) = location {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+    }
+    connection.execute_batch(SETTINGS)?;
+    if is_new {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()?;
+    }
+    Ok(Ok(connection))
+}
+
+/// The tables and their indexes: names, and the statements that created them.
+pub(super) fn tables(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Error> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    tables.collect()
+}

@@ -1,0 +1,123 @@
+//! Reading the database.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Error, OpenFlags, OptionalExtension, params};
+
+use super::location::Location;
+use super::rows::{Table, add, readings, summaries_in, unfolded};
+use super::schema::tables;
+use crate::calendar::{Calendar, Millis, Span};
+use crate::sample::{MeterKey, Series};
+use crate::summary::{Consumption, Point, Summary};
+
+/// The database as it is at one moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    connection: Connection,
+}
+
+impl View {
+    /// Opens the database for reading; `None` before it is created.
+    pub(crate) fn open(location: &Location) -> Result<Option<Self>, Error> {
+        if let Location::File(path) = location
+            && !path.exists()
+        {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = location.connect(flags)?;
+        // Everything that one reader reads is of the same moment.
+        connection.execute_batch("BEGIN")?;
+        let is_created = !tables(&connection)?.is_empty();
+        Ok(is_created.then_some(Self { connection }))
+    }
+
+    /// The id of a meter by its serial number. Where that is not known: the meter that was written
+    /// last.
+    fn meter(&self, meter: &MeterKey) -> Result<Option<i64>, Error> {
+        let sql = "SELECT id FROM meter WHERE name = ?1
+             AND ((serial = ?2) OR (current = 1 AND (?2 IS NULL OR serial IS NULL)))
+             ORDER BY serial IS NULL LIMIT 1";
+        let values = params![meter.name(), meter.serial()];
+        self.connection.query_row(sql, values, |row| row.get(0)).optional()
+    }
+
+    /// The current series of a meter, by name.
+    pub(crate) fn all_series(&self, meter: &MeterKey) -> Result<Vec<Series>, Error> {
+        let mut statement = self.connection.prepare(
+            "SELECT parameter, unit, counter FROM series WHERE meter = ? AND current = 1
+             ORDER BY parameter",
+        )?;
+        let series = statement.query_map([self.meter(meter)?], |row| {
+            let unit: String = row.get(1)?;
+            Ok(Series {
+                parameter: row.get(0)?,
+                unit: Some(unit).filter(|unit| !unit.is_empty()),
+                is_counter: row.get(2)?,
+            })
+        })?;
+        series.collect()
+    }
+
+    /// The id of the series of a value, in its last unit.
+    pub(crate) fn series_id(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+    ) -> Result<Option<i64>, Error> {
+        let sql = "SELECT id FROM series WHERE meter = ? AND parameter = ? AND current = 1";
+        let values = params![self.meter(meter)?, parameter];
+        self.connection.query_row(sql, values, |row| row.get(0)).optional()
+    }
+
+    /// Readings of `span`, oldest first.
+    pub(crate) fn readings(&self, series: i64, span: Span) -> Result<Vec<Point>, Error> {
+        let readings = readings(&self.connection, span, Some(series))?;
+        Ok(readings.into_iter().map(|(_, point)| point).collect())
+    }
+
+    /// The hours or days that begin in `span`, by their start. They include the readings since the
+    /// last hour was folded.
+    pub(crate) fn summaries(
+        &self,
+        table: Table,
+        series: i64,
+        span: Span,
+        calendar: &Calendar,
+    ) -> Result<BTreeMap<Millis, Summary>, Error> {
+        let folded = summaries_in(&self.connection, table, span, Some(series))?;
+        let mut summaries: BTreeMap<_, _> =
+            folded.into_iter().map(|(start, _, summary)| (start, summary)).collect();
+        for ((hour, _), summary) in unfolded(&self.connection, calendar, span, Some(series))? {
+            let start = match table {
+                Table::Hour => Some(hour),
+                Table::Day => calendar.day(calendar.date(hour)).map(|day| day.start),
+            };
+            if let Some(start) = start.filter(|start| span.contains(*start)) {
+                add(&mut summaries, start, summary);
+            }
+        }
+        Ok(summaries)
+    }
+
+    /// The consumption in each of these successive spans except the first, which only gives the
+    /// state of the counter at the start of the second.
+    pub(crate) fn consumption(
+        &self,
+        table: Table,
+        series: i64,
+        spans: &[Span],
+        calendar: &Calendar,
+        now: Millis,
+    ) -> Result<Vec<Consumption>, Error> {
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
+            return Ok(Vec::new());
+        };
+        let all = Span { start: first.start, end: last.end };
+        let summaries = self.summaries(table, series, all, calendar)?;
+        let of = |span: Span| (span, summaries.get(&span.start).copied());
+        let pairs = spans.iter().zip(spans.iter().skip(1));
+        Ok(pairs.map(|(before, span)| Consumption::between(of(*before), of(*span), now)).collect())
+    }
+}

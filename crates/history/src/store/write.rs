@@ -1,0 +1,194 @@
+//! Writing polls.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+
+use rusqlite::{Connection, Error, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::fold::{all_unfolded, fold, prune};
+use super::location::Location;
+use super::schema::{lock, prepare};
+use crate::calendar::{Calendar, Millis, Span};
+use crate::error::HistoryError;
+use crate::sample::{MeterKey, Sample};
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    calendar: Calendar,
+    /// Keeps other processes out as long as it is open.
+    _lock: Option<File>,
+    /// The present hour, which is not folded yet.
+    open: Option<Span>,
+    /// Ids by meter, parameter and unit, so that no poll looks them up again.
+    series: HashMap<(MeterKey, String, String), i64>,
+}
+
+impl Store {
+    /// Opens the database, and creates it where there is none.
+    pub(crate) fn open(location: &Location, calendar: Calendar) -> Result<Self, HistoryError> {
+        let lock = match location {
+            Location::File(path) => Some(lock(path)?),
+            Location::Memory(_) => None,
+        };
+        let connection = prepare(location)
+            .map_err(|error| HistoryError::from_sqlite(&error, location.path()))??;
+        Ok(Self { connection, calendar, _lock: lock, open: None, series: HashMap::new() })
+    }
+
+    /// Writes the values of a poll, and folds the hour that it ends. Gives the previous meter of
+    /// this name, if this is another one.
+    pub(crate) fn write(
+        &mut self,
+        meter: &MeterKey,
+        time: Millis,
+        values: &[Sample],
+    ) -> Result<Option<Predecessor>, Error> {
+        let hour = self.calendar.hour_of_reading(time);
+        // A transaction that reads first and then writes could not wait for a reader.
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if self.open != Some(hour) {
+            let mut ended: BTreeSet<Millis> = match self.open {
+                Some(open) => [open.start].into(),
+                // There may be hours of an earlier run.
+                None => all_unfolded(&transaction, &self.calendar)?,
+            };
+            ended.remove(&hour.start);
+            for start in &ended {
+                fold(&transaction, &self.calendar, self.calendar.hour(*start))?;
+            }
+            if !ended.is_empty() && prune(&transaction)? {
+                self.series.clear();
+            }
+        }
+        let mut before = None;
+        {
+            let mut insert =
+                transaction.prepare("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)")?;
+            for Sample { parameter, value, unit, is_counter } in values {
+                let unit = unit.clone().unwrap_or_default();
+                let key = (meter.clone(), parameter.clone(), unit.clone());
+                let series = if let Some(series) = self.series.get(&key) {
+                    *series
+                } else {
+                    let current = current_meter(&transaction, meter.name())?;
+                    let id = meter_id(&transaction, meter, current.as_ref())?;
+                    if let Some((known, Some(serial))) = current
+                        && known != id
+                    {
+                        let counters = last_counters(&transaction, known)?;
+                        before = Some(Predecessor { serial, counters });
+                    }
+                    let series = series_id(&transaction, id, parameter, &unit, *is_counter)?;
+                    // The previous meter, or unit, is not the current one any more.
+                    self.series.retain(|(known, name, _), _| {
+                        known.name() != meter.name() || (known == meter && name != parameter)
+                    });
+                    self.series.insert(key, series);
+                    series
+                };
+                insert.execute(params![time, series, value.to_string()])?;
+            }
+        }
+        transaction.commit()?;
+        self.open = Some(hour);
+        Ok(before)
+    }
+}
+
+/// A meter that another one has replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Predecessor {
+    pub(crate) serial: String,
+    /// Parameter, value and unit of each counter, as they were last.
+    pub(crate) counters: Vec<[String; 3]>,
+}
+
+/// The id and the serial number of the meter of this name that was written last.
+fn current_meter(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<Option<(i64, Option<String>)>, Error> {
+    let sql = "SELECT id, serial FROM meter WHERE name = ? AND current = 1";
+    transaction.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// Parameter, value and unit of the counters of a meter, as they were last.
+fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[String; 3]>, Error> {
+    let mut statement = transaction.prepare(
+        "SELECT parameter, value, unit FROM (
+             SELECT id, parameter, unit, coalesce(
+                 (SELECT value FROM reading WHERE series = id ORDER BY time DESC LIMIT 1),
+                 (SELECT last FROM hour WHERE series = id ORDER BY start DESC LIMIT 1),
+                 (SELECT last FROM day WHERE series = id ORDER BY start DESC LIMIT 1)
+             ) AS value FROM series WHERE meter = ?1 AND counter = 1 AND current = 1
+         ) WHERE value IS NOT NULL ORDER BY id",
+    )?;
+    let counters =
+        statement.query_map([meter], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    counters.collect()
+}
+
+/// The id of a meter, which is the current one of its name from now on. The readings from before
+/// its serial number was known belong to it. Another serial number is another meter.
+fn meter_id(
+    transaction: &Transaction<'_>,
+    meter: &MeterKey,
+    current: Option<&(i64, Option<String>)>,
+) -> Result<i64, Error> {
+    let name = meter.name();
+    let serial = meter.serial();
+    if let Some((id, known)) = current
+        && *known == serial
+    {
+        return Ok(*id);
+    }
+    let earlier: Option<i64> = transaction
+        .query_row(
+            "SELECT id FROM meter WHERE name = ? AND serial IS ?",
+            params![name, serial],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let id = match (earlier, current) {
+        (Some(id), _) => id,
+        (None, Some(&(id, None))) => {
+            transaction.execute("UPDATE meter SET serial = ? WHERE id = ?", params![serial, id])?;
+            return Ok(id);
+        }
+        (None, _) => {
+            let values = params![name, serial];
+            transaction
+                .execute("INSERT INTO meter (name, serial, current) VALUES (?, ?, 0)", values)?;
+            transaction.last_insert_rowid()
+        }
+    };
+    transaction.execute("UPDATE meter SET current = (id = ?) WHERE name = ?", params![id, name])?;
+    Ok(id)
+}
+
+/// The id of a series in this unit, which is the current one from now on.
+fn series_id(
+    transaction: &Transaction<'_>,
+    meter: i64,
+    parameter: &str,
+    unit: &str,
+    is_counter: bool,
+) -> Result<i64, Error> {
+    transaction.execute(
+        "INSERT INTO series (meter, parameter, unit, counter, current) VALUES (?, ?, ?, ?, 1)
+         ON CONFLICT DO UPDATE SET counter = excluded.counter",
+        params![meter, parameter, unit, is_counter],
+    )?;
+    transaction.execute(
+        "UPDATE series SET current = (unit = ?) WHERE meter = ? AND parameter = ?",
+        params![unit, meter, parameter],
+    )?;
+    transaction.query_one(
+        "SELECT id FROM series WHERE meter = ? AND parameter = ? AND unit = ?",
+        params![meter, parameter, unit],
+        |row| row.get(0),
+    )
+}

@@ -1,0 +1,239 @@
+//! The log file, and the earlier ones beside it.
+//!
+//! Each line comes with its time, so this reads no clock. The time of the last write tells which
+//! period the present file belongs to. So there is no other state, and a restart continues the
+//! file. Where the name for an earlier file is in use, the lines are added to that file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, ZonedDateTime};
+use tokio::net::unix::pipe;
+use tracing::warn;
+
+use crate::rotation::{Period, Rotation};
+
+/// The path of a log file, and when the next one begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotatingFile {
+    /// The directory. It is created where it is missing.
+    pub directory: PathBuf,
+    /// The name of the present file. Earlier ones have their period behind it.
+    pub filename: String,
+    /// When the next file begins.
+    pub rotation: Rotation,
+}
+
+impl RotatingFile {
+    /// The path of the present file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(&self.filename)
+    }
+
+    /// `logs/meter.log cannot be written: …`, without a full stop. What to do about it is one of
+    /// the [`Hints`](crate::Hints).
+    #[must_use]
+    pub fn failure(&self, error: &io::Error) -> String {
+        let directory = self.directory.display();
+        let what = match error.kind() {
+            io::ErrorKind::AlreadyExists => format!("{directory} is a file, not a directory"),
+            io::ErrorKind::NotADirectory => {
+                format!("{directory} is within a file, not in a directory")
+            }
+            _ => error.to_string(),
+        };
+        format!("{} cannot be written: {what}", self.path().display())
+    }
+
+    /// Finds out whether this user could write the file. It creates neither the file nor its
+    /// directory.
+    ///
+    /// Do not call it within a runtime of `tokio`: it starts one.
+    pub fn probe(&self) -> io::Result<()> {
+        let path = self.path();
+        if let Ok(metadata) = path.metadata() {
+            let kind = metadata.file_type();
+            if kind.is_fifo() {
+                return probe_pipe(&path);
+            }
+            if kind.is_socket() || kind.is_block_device() {
+                return Err(io::Error::other("it is not a file, but a socket or a disk"));
+            }
+            OpenOptions::new().append(true).open(&path)?;
+            if !metadata.is_file() {
+                // A device is never rotated.
+                return Ok(());
+            }
+        }
+        // A directory that is missing will be created in the nearest one that exists.
+        let mut ancestors = self.directory.ancestors();
+        let nearest = ancestors.find(|ancestor| ancestor.symlink_metadata().is_ok());
+        let directory = nearest.unwrap_or(Path::new("."));
+        if directory == self.directory && !directory.is_dir() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let trial = directory.join(format!(".{}.{}", self.filename, std::process::id()));
+        OpenOptions::new().write(true).create_new(true).open(&trial)?;
+        fs::remove_file(&trial)
+    }
+}
+
+/// Opens a pipe without waiting for a reader. Standard output may be a pipe as well.
+fn probe_pipe(path: &Path) -> io::Result<()> {
+    /// The error of open(2) where nobody reads.
+    const ENXIO: i32 = 6;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _within = runtime.enter();
+    match pipe::OpenOptions::new().open_sender(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(ENXIO) => Err(io::Error::other(
+            "it is a pipe that nobody reads, and the log waits until somebody does",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// A log file that is opened when the first line is written.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    settings: RotatingFile,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    period: Period,
+}
+
+impl LogFile {
+    pub(crate) fn new(settings: RotatingFile) -> Self {
+        Self { settings, open: None }
+    }
+
+    /// Opens the file again for the next line: it may have been moved away.
+    pub(crate) fn reopen(&mut self) {
+        self.open = None;
+    }
+
+    /// Writes a line with its line feed, at a time. Where the period of the file is over, the file
+    /// is renamed first and a new one begins.
+    ///
+    /// After an error the line is not in the file, which is opened again for the next line.
+    pub(crate) fn write(&mut self, time: &ZonedDateTime, line: &str) -> io::Result<()> {
+        let result = self.try_write(time, line);
+        if result.is_err() {
+            self.open = None;
+        }
+        result
+    }
+
+    fn try_write(&mut self, time: &ZonedDateTime, line: &str) -> io::Result<()> {
+        let now = self.settings.rotation.period(time.datetime());
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.open(time, now)?,
+        };
+        if open.period != now {
+            let period = open.period;
+            drop(open);
+            self.rotate(period);
+            open = Open { period: now, ..self.open(time, now)? };
+        }
+        let length = open.file.metadata()?.len();
+        let written = open.file.write_all(line.as_bytes());
+        if written.is_err() {
+            // The line is tried again: the part of it that found room must not remain.
+            let _ = open.file.set_len(length);
+        }
+        self.open = Some(open);
+        written
+    }
+
+    fn open(&self, time: &ZonedDateTime, now: Period) -> io::Result<Open> {
+        fs::create_dir_all(&self.settings.directory)?;
+        let file = OpenOptions::new().append(true).create(true).open(self.settings.path())?;
+        let metadata = file.metadata()?;
+        let mut period = now;
+        if metadata.is_file() && metadata.len() > 0 {
+            let written = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+            let written = written.to_zoned_datetime(time.time_zone().clone());
+            period = self.settings.rotation.period(written.datetime());
+        }
+        Ok(Open { file, period })
+    }
+
+    /// Renames the file, and deletes the oldest ones that are too many. A failure is logged, and
+    /// tried again at the end of the next period.
+    fn rotate(&self, period: Period) {
+        let path = self.settings.path();
+        if let Err(error) = self.rename(period) {
+            warn!(
+                "The log file {} cannot be put aside, so it goes on: {error}. Check that this user \
+                 may write in its folder.",
+                path.display()
+            );
+        }
+        if let Err(error) = self.delete_oldest() {
+            warn!(
+                "Log files older than {} cannot be deleted: {error}. Check that this user may write \
+                 in their folder.",
+                path.display()
+            );
+        }
+    }
+
+    /// Gives the file the name of its period.
+    fn rename(&self, period: Period) -> io::Result<()> {
+        let rotation = self.settings.rotation;
+        let path = self.settings.path();
+        if !fs::metadata(&path)?.is_file() {
+            // A device like /dev/null stays where it is.
+            return Ok(());
+        }
+        let earlier_path = self.earlier_path(&rotation.suffix(period));
+        if earlier_path.exists() {
+            // It is from before the clock was set back, so the lines are added to it.
+            let mut earlier = OpenOptions::new().append(true).open(&earlier_path)?;
+            io::copy(&mut File::open(&path)?, &mut earlier)?;
+            fs::remove_file(&path)?;
+        } else {
+            fs::rename(&path, &earlier_path)?;
+        }
+        Ok(())
+    }
+
+    fn earlier_path(&self, suffix: &str) -> PathBuf {
+        self.settings.directory.join(format!("{}.{suffix}", self.settings.filename))
+    }
+
+    fn delete_oldest(&self) -> io::Result<()> {
+        let keep = self.settings.rotation.keep;
+        if keep == 0 {
+            return Ok(());
+        }
+        let mut ours = Vec::new();
+        for entry in fs::read_dir(&self.settings.directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let suffix = name.to_str().and_then(|name| name.strip_prefix(&self.settings.filename));
+            let suffix = suffix.and_then(|rest| rest.strip_prefix('.'));
+            // Files of others stay.
+            if let Some(suffix) = suffix.filter(|suffix| self.settings.rotation.is_suffix(suffix))
+                && entry.file_type()?.is_file()
+            {
+                ours.push(suffix.to_owned());
+            }
+        }
+        ours.sort_unstable();
+        let too_many = ours.len().saturating_sub(keep);
+        ours.iter().take(too_many).try_for_each(|suffix| fs::remove_file(self.earlier_path(suffix)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

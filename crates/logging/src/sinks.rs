@@ -1,0 +1,175 @@
+//! All destinations: which of them there are, and their queues.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::line_format::LineFormat;
+use crate::program::Program;
+use crate::queue::{Left, Queue};
+use crate::recent::LogLines;
+use crate::record::Record;
+use crate::settings::{FileSettings, Settings, SyslogSettings};
+use crate::sink::{self, FileSink, StdoutSink, SyslogSink};
+
+/// How long waiting records may take to be written at the end.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The queues of all destinations.
+#[derive(Debug)]
+pub(crate) struct Sinks(Mutex<Queues>);
+
+#[derive(Debug)]
+struct Queues {
+    program: Program,
+    stdout: Arc<Queue<LineFormat>>,
+    /// Whether all records go to standard output, or only those of this crate: errors of the
+    /// others.
+    all_on_stdout: bool,
+    file: Option<Arc<Queue<FileSettings>>>,
+    syslog: Option<Arc<Queue<SyslogSettings>>>,
+    recent: Option<LogLines>,
+}
+
+impl Sinks {
+    pub(crate) fn start(program: Program, settings: &Settings) -> io::Result<Self> {
+        let format = settings.stdout.clone();
+        let sinks = Self(Mutex::new(Queues {
+            program,
+            all_on_stdout: format.is_some(),
+            stdout: sink::start("stdout", StdoutSink::new(format.unwrap_or_default()))?,
+            file: None,
+            syslog: None,
+            recent: None,
+        }));
+        sinks.apply(settings)?;
+        Ok(sinks)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes over to other settings, and waits for the destinations that are removed.
+    pub(crate) fn apply(&self, settings: &Settings) -> io::Result<()> {
+        let mut queues = self.lock();
+        queues.all_on_stdout = settings.stdout.is_some();
+        queues.stdout.change(settings.stdout.clone().unwrap_or_default());
+        let program = queues.program;
+        let removed_file = change(&mut queues.file, settings.file.as_ref(), |settings| {
+            sink::start("file", FileSink::new(program, settings))
+        });
+        let removed_syslog = change(&mut queues.syslog, settings.syslog.as_ref(), |settings| {
+            sink::start("syslog", SyslogSink::new(program, settings))
+        });
+        drop(queues);
+        // Otherwise a destination that is added again could write before it.
+        settle(
+            removed_file.as_ref().ok().and_then(Option::as_ref),
+            removed_syslog.as_ref().ok().and_then(Option::as_ref),
+        );
+        // An error of one does not keep the other from its change.
+        removed_file?;
+        removed_syslog?;
+        Ok(())
+    }
+
+    /// From now on, also adds each line to `lines`.
+    pub(crate) fn keep(&self, lines: LogLines) {
+        self.lock().recent = Some(lines);
+    }
+
+    /// Adds a record to the queue of each destination.
+    pub(crate) fn push(&self, record: Record) {
+        let record = Arc::new(record);
+        let queues = self.lock();
+        if let Some(recent) = &queues.recent {
+            recent.add(record.to_log_line());
+        }
+        let own_module = queues.program.module(env!("CARGO_CRATE_NAME"));
+        if queues.all_on_stdout || record.target.starts_with(&own_module) {
+            queues.stdout.push(Arc::clone(&record));
+        }
+        if let Some(file) = &queues.file {
+            file.push(Arc::clone(&record));
+        }
+        if let Some(syslog) = &queues.syslog {
+            syslog.push(record);
+        }
+    }
+
+    /// Waits until waiting records are written, as far as they can be.
+    pub(crate) fn settle(&self) {
+        let queues = self.lock();
+        let stdout = Arc::clone(&queues.stdout);
+        let file = queues.file.clone();
+        let syslog = queues.syslog.clone();
+        drop(queues);
+        settle(file.as_ref(), syslog.as_ref());
+        stdout.settle(GOODBYE);
+    }
+}
+
+/// Waits until waiting records are written, and reports those that are not.
+fn settle(file: Option<&Arc<Queue<FileSettings>>>, syslog: Option<&Arc<Queue<SyslogSettings>>>) {
+    let left = [
+        file.and_then(|file| file.settle(GOODBYE)).map(|left| (left, "the log file")),
+        syslog.and_then(|syslog| syslog.settle(GOODBYE)).map(|left| (left, "the log server")),
+    ];
+    for (left, destination) in left.into_iter().flatten() {
+        warn!("{}", not_written(left, destination));
+    }
+}
+
+/// The report of lines that are not written.
+fn not_written(Left { records, under_way }: Left, destination: &str) -> String {
+    let lines = if records == 1 { "line".to_owned() } else { format!("{records} lines") };
+    let perhaps = match (under_way, records) {
+        (false, _) => "",
+        (true, 1) => " in time; it may still get there",
+        (true, _) => " in time; the first of them may still get there",
+    };
+    format!("The last {lines} of the log could not be written to {destination}{perhaps}.")
+}
+
+/// Starts, changes or removes a destination, as its settings say. Gives the queue of one that is
+/// removed.
+fn change<S: Clone>(
+    current: &mut Option<Arc<Queue<S>>>,
+    settings: Option<&S>,
+    start: impl FnOnce(S) -> io::Result<Arc<Queue<S>>>,
+) -> io::Result<Option<Arc<Queue<S>>>> {
+    match (&current, settings.cloned()) {
+        (None, None) => {}
+        (None, Some(settings)) => *current = Some(start(settings)?),
+        (Some(queue), Some(settings)) => queue.change(settings),
+        (Some(queue), None) => {
+            queue.close();
+            return Ok(current.take());
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_written_is_told_in_words() {
+        let said = |records, under_way| not_written(Left { records, under_way }, "the log file");
+        assert_eq!(
+            [said(1, false), said(2, false), said(1, true), said(2, true)],
+            [
+                "The last line of the log could not be written to the log file.",
+                "The last 2 lines of the log could not be written to the log file.",
+                "The last line of the log could not be written to the log file in time; it may still \
+                 get there.",
+                "The last 2 lines of the log could not be written to the log file in time; the first \
+                 of them may still get there.",
+            ]
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! The meter on a line.
+
+mod meter;
+mod pty;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use self::meter::{Behaviour, Simulator};

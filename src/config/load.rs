@@ -1,0 +1,73 @@
+//! Loading a configuration.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::check::Checker;
+use super::error::{ConfigError, USUAL_PATHS};
+use super::findings::Findings;
+use super::loaded::Loaded;
+use super::origin::Origin;
+use super::settings::Settings;
+use super::variables::Variables;
+use super::{keys, read};
+
+/// Reads the configuration: from `file`, or from the first of the usual paths that exists, or from
+/// `variables` alone.
+pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, ConfigError> {
+    let source = content(file)?;
+    check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
+}
+
+/// The file to read, with its text.
+fn content(file: Option<&Path>) -> Result<Option<(&Path, String)>, ConfigError> {
+    let usual = || USUAL_PATHS.into_iter().map(Path::new).find(|path| path.exists());
+    let Some(path) = file.or_else(usual) else { return Ok(None) };
+    let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+    Ok(Some((path, read::configuration(path).map_err(unreadable)?)))
+}
+
+/// The configuration for a meter at `port`, which the command line names: defaults and `variables`.
+/// The model is `auto`.
+pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError> {
+    let mut settings = Settings::default();
+    let mut findings = Findings::default();
+    settings.set_text(&keys::VERSION, "auto", Origin::Default);
+    settings.read_variables(variables, &mut findings);
+    settings.set_text(&keys::COM_PORT, port, Origin::Option("--port"));
+    Checker::new(&settings, findings).finish(None)
+}
+
+/// The address of the page, whatever else is wrong in the configuration; `None` for no page.
+#[must_use]
+pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
+    let mut settings = Settings::default();
+    let mut findings = Findings::default();
+    // A file that cannot be read has no address.
+    if let Ok(Some((path, text))) = content(file) {
+        let _ = settings.read_file(path, &text, &mut findings);
+    }
+    // Other variables may name files with secrets, which are not needed here.
+    let mut variables = variables.clone();
+    variables.retain(|name, _| name.starts_with("WEB_"));
+    settings.read_variables(&variables, &mut findings);
+    Checker::new(&settings, findings).page()
+}
+
+/// Checks the text of a file, and the variables that override it.
+pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loaded, ConfigError> {
+    let mut settings = Settings::default();
+    let mut findings = Findings::default();
+    if let Some((path, text)) = file {
+        settings.read_file(path, text, &mut findings)?;
+    }
+    settings.read_variables(variables, &mut findings);
+    let Findings { problems, warnings } = &findings;
+    if settings.is_empty() && problems.is_empty() && warnings.is_empty() {
+        return Err(match file {
+            Some((path, _)) => ConfigError::Empty { path: path.to_owned() },
+            None => ConfigError::None,
+        });
+    }
+    Checker::new(&settings, findings).finish(file.map(|(path, _)| path))
+}

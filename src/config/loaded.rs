@@ -1,0 +1,20 @@
+//! The result of loading a configuration.
+
+use std::path::PathBuf;
+
+use super::effective::Effective;
+use super::model::Config;
+use super::problem::Warning;
+
+/// A valid configuration, with its warnings.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The same, setting by setting, each with its origin.
+    pub settings: Effective,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+}
