@@ -50,10 +50,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let zone = TimeZone::get(ZONE)?;
     // The year ends now, so that the page has a day to draw. Readings come two seconds after the minute.
     let now = Timestamp::now().as_second();
-    let first = now.saturating_sub(now.rem_euclid(60)).saturating_sub(MINUTES.saturating_mul(60));
-    let first = first.saturating_add(2);
-    let time =
-        |minute: i64| Timestamp::from_second(first.saturating_add(minute.saturating_mul(60)));
+    let first = now - now.rem_euclid(60) - MINUTES * 60;
+    let first = first + 2;
+    let time = |minute: i64| Timestamp::from_second(first + minute * 60);
     let start = time(0)?.to_zoned_datetime(zone);
     let history = History::start(Some(file.clone()), &start);
     let (reader, meter) = (history.reader(), MeterKey::new("", None));
@@ -69,7 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
             largest = largest.max(size(folder.path())?);
         }
     }
-    wait_for(&reader, &meter, time(MINUTES.saturating_sub(1))?)?;
+    wait_for(&reader, &meter, time(MINUTES - 1)?)?;
     let took = began.elapsed();
     let since = self::written()?.since(written);
     largest = largest.max(size(folder.path())?);
@@ -80,12 +79,10 @@ fn main() -> anyhow::Result<ExitCode> {
     writeln!(out, "{polls} polls of {} values in {took:.1?}", VALUES.len())?;
     writeln!(out, "written by the program: {} bytes per poll", each(since.called))?;
     writeln!(out, "brought to the disk:    {} bytes per poll, written at once", each(since.disk))?;
-    let bound = BOUND_OF_A_VALUE
-        .saturating_mul(u64::try_from(VALUES.len())?)
-        .saturating_add(BOUND_OF_THE_REST);
+    let bound = BOUND_OF_A_VALUE * u64::try_from(VALUES.len())? + BOUND_OF_THE_REST;
     writeln!(out, "largest size of all files: {largest} bytes; bound {bound}")?;
 
-    let now = time(MINUTES.saturating_sub(1))?;
+    let now = time(MINUTES - 1)?;
     let today = start.checked_add(365.days())?.date();
     measure(&mut out, "last 24 hours, 300 points", || {
         Ok(reader.last_day(&meter, "power", now, 300)?.len())
@@ -108,11 +105,8 @@ fn main() -> anyhow::Result<ExitCode> {
 fn values(minute: i64) -> Vec<Sample> {
     let value = |(index, (name, unit, is_counter)): (i64, &(&str, &str, bool))| {
         let wave = minute.wrapping_mul(7_919).rem_euclid(977);
-        let (number, scale) = if *is_counter {
-            (minute.saturating_mul(3).saturating_add(81_947_000), 3)
-        } else {
-            (wave.saturating_add(index.saturating_mul(1_000)), 2)
-        };
+        let (number, scale) =
+            if *is_counter { (minute * 3 + 81_947_000, 3) } else { (wave + index * 1_000, 2) };
         Sample {
             parameter: (*name).to_owned(),
             value: Decimal::new(number, scale),
@@ -142,10 +136,7 @@ struct Written {
 
 impl Written {
     fn since(self, earlier: Self) -> Self {
-        Self {
-            called: self.called.saturating_sub(earlier.called),
-            disk: self.disk.saturating_sub(earlier.disk),
-        }
+        Self { called: self.called - earlier.called, disk: self.disk - earlier.disk }
     }
 }
 
@@ -161,7 +152,7 @@ fn written() -> anyhow::Result<Written> {
 fn size(folder: &Path) -> anyhow::Result<u64> {
     let mut size: u64 = 0;
     for entry in fs::read_dir(folder)? {
-        size = size.saturating_add(entry?.metadata()?.len());
+        size += entry?.metadata()?.len();
     }
     Ok(size)
 }

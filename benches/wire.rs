@@ -91,7 +91,7 @@ struct Traffic {
 
 impl Traffic {
     fn bytes(&self) -> usize {
-        self.sent.saturating_add(self.received)
+        self.sent + self.received
     }
 }
 
@@ -132,19 +132,17 @@ impl Open for CountingPort {
             move |bytes: &[u8]| {
                 let mut traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
                 note(&mut traffic, bytes);
-                traffic.stuffing = traffic.stuffing.saturating_add(count(bytes, frame::ESCAPE));
+                traffic.stuffing += count(bytes, frame::ESCAPE);
             }
         };
-        let stream = InspectReader::new(
-            stream,
-            note(|traffic, bytes| traffic.received = traffic.received.saturating_add(bytes.len())),
-        );
+        let stream =
+            InspectReader::new(stream, note(|traffic, bytes| traffic.received += bytes.len()));
         Ok(Box::new(InspectWriter::new(
             stream,
             note(|traffic, bytes| {
-                traffic.sent = traffic.sent.saturating_add(bytes.len());
+                traffic.sent += bytes.len();
                 let starts = count(bytes, frame::START_TO_METER);
-                traffic.requests = traffic.requests.saturating_add(starts);
+                traffic.requests += starts;
             }),
         )))
     }
@@ -161,7 +159,7 @@ impl Cost {
     /// What the bytes on the line and the meter's turnaround take.
     fn line_time(&self) -> Duration {
         let turnarounds = u32::try_from(self.traffic.requests).unwrap_or(u32::MAX);
-        LINE.time_for(self.traffic.bytes()).saturating_add(TURNAROUND.saturating_mul(turnarounds))
+        LINE.time_for(self.traffic.bytes()) + TURNAROUND * turnarounds
     }
 }
 
@@ -230,12 +228,12 @@ impl Least {
     ) -> anyhow::Result<Self> {
         let requests = registers.len().div_ceil(GetRegister::MAX);
         // Two frames and the number of registers, for each request ...
-        let mut bytes = requests.saturating_mul(Self::FRAME.saturating_mul(2).saturating_add(1));
+        let mut bytes = requests * (2 * Self::FRAME + 1);
         for register in registers {
             let value = held.get(register).context("a register of the meter")?;
             // ... and for each register its number there, and back its number, unit, length, signs
             // and exponent, and mantissa.
-            bytes = bytes.saturating_add(2 + 5).saturating_add(value.mantissa().len());
+            bytes += 2 + 5 + value.mantissa().len();
         }
         Ok(Self { requests, bytes })
     }
@@ -268,20 +266,17 @@ impl<W: Write> Report<W> {
     }
 
     fn judge(&mut self, cost: &Cost, least: Least) -> anyhow::Result<()> {
-        let needed = least.bytes.saturating_add(cost.traffic.stuffing);
+        let needed = least.bytes + cost.traffic.stuffing;
         let Least { requests, bytes } = least;
         writeln!(
             self.out,
             "  least                   {requests} requests, {bytes} bytes unstuffed"
         )?;
-        let time_allowed = cost.line_time().saturating_mul(AT_MOST);
+        let time_allowed = cost.line_time() * AT_MOST;
         for (holds, otherwise) in [
             (cost.traffic.requests == requests, "more requests than needed"),
             (cost.traffic.bytes() == needed, "other bytes than the frames have"),
-            (
-                cost.took.saturating_mul(100) <= time_allowed,
-                "more than 1.02 times what the line needs",
-            ),
+            (cost.took * 100 <= time_allowed, "more than 1.02 times what the line needs"),
         ] {
             if !holds {
                 self.failed = true;

@@ -15,12 +15,12 @@ use tracing::{error, info, warn};
 
 use crate::app::{self, Services};
 use crate::config::addon_options::{self as options, Options, OptionsError};
-use crate::config::warning_words;
+use crate::config::{parameters_list, warning_words};
 use crate::recovery::{self, LOOK_AT_OPTIONS, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
-use crate::web::{self, Site, Visitors};
+use crate::web::{self, PageState, Visitors};
 use history::History;
 use logging::{self, LocalTime};
 use meter::RunsAs;
@@ -51,11 +51,12 @@ pub struct AddOn {
 pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: CancellationToken) {
     let board = addon.board.clone();
     let mut around = JoinSet::new();
-    let site = Site {
+    let page_state = PageState {
         board: board.clone(),
         history: Some(addon.history.reader()),
         visitors: Visitors::HomeAssistant,
         clock: LocalTime::now,
+        parameters_list,
     };
     let (found, page) = watch::channel(None);
     if let Some(supervisor) = addon.supervisor.clone() {
@@ -66,7 +67,7 @@ pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: Cance
         });
     }
     let (_address, address) = watch::channel(Some(addon.listen));
-    around.spawn(web::run(address, site, stop.clone()));
+    around.spawn(web::run(address, page_state, stop.clone()));
     // Even with invalid options: it is doing all it can.
     systemd::ready();
     let settled = stop.run_until_cancelled(settle(&addon.options, first, &board)).await;

@@ -24,7 +24,7 @@ pub mod systemd;
 pub mod tls;
 pub mod topic;
 pub mod units;
-pub mod web;
+mod web;
 pub mod words;
 
 /// Whose log it is: each module shows as one of the program's, whatever crate it is in.

@@ -28,7 +28,7 @@ function fill(pattern, values) {
   return pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-// As `length` in src/web/page.rs.
+// As `length` in src/web/page/timed.rs.
 function length(seconds) {
   const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(seconds / unit));
   if (seconds < 120) return `${seconds} s`;

@@ -404,7 +404,7 @@ fn every_trouble_is_documented() {
         }
     };
     for line in snapshot(
-        "crates/meter/src/poll/snapshots/kamstrup_meter__poll__tests__every_trouble_says_what_to_do",
+        "crates/meter/src/poll/tests/snapshots/kamstrup_meter__poll__tests__journal__every_trouble_says_what_to_do",
     ) {
         // What to do is indented; what was found stands after the colon.
         let Some((_, found)) = line.rsplit_once(": ").filter(|_| !line.starts_with(' ')) else {

@@ -171,7 +171,7 @@ fn tell(out: &mut impl Write, what: &str, mut answers: Vec<Answer>) -> anyhow::R
     answers.sort_by_key(|answer| answer.first);
     let middle = answers.get(answers.len().div_euclid(2)).context("answers")?.first;
     let slowest = answers.last().context("answers")?.first;
-    let nearly_all = answers.len().saturating_mul(99).div_ceil(100).saturating_sub(1);
+    let nearly_all = (answers.len() * 99).div_ceil(100).saturating_sub(1);
     let nearly_slowest = answers.get(nearly_all).context("answers")?.first;
     writeln!(
         out,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::Usage;
+use super::error::Usage;
 use super::table::Table;
 use crate::config::{self, Loaded, MeterName, Parameter};
 use crate::units::{self, Published, UnitSystem};
@@ -56,7 +56,7 @@ impl Target {
 
     /// Finds out how the meter is reached, and starts the log on standard error.
     pub(super) fn resolve(&self) -> anyhow::Result<Asking> {
-        let variables = super::variables();
+        let variables = super::environment::variables();
         let level = variables.get("LOG_LEVEL").is_some_and(|level| !level.is_empty());
         let loaded = match &self.port {
             Some(port) => {
@@ -280,7 +280,7 @@ impl Shown {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");
     }

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use super::ask::{print, print_json};
+use super::signals::with_signals;
 use super::table::Table;
-use super::with_signals;
 use crate::advice::MadeBy;
 use crate::config::{
     self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
@@ -51,7 +51,7 @@ struct Json<'a> {
     /// Those of a list of meters.
     meters: Vec<MeterJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    online: Option<Vec<Found>>,
+    online: Option<Vec<Trial>>,
 }
 
 #[derive(Serialize)]
@@ -102,9 +102,9 @@ impl<'a> From<&'a Entry> for EntryJson<'a> {
     }
 }
 
-/// What came of a try.
+/// How one attempt to reach the meter or the broker went.
 #[derive(Debug, Serialize)]
-struct Found {
+struct Trial {
     /// The meter or the broker.
     what: String,
     works: bool,
@@ -112,7 +112,7 @@ struct Found {
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
-    let loaded = match config::load(args.config.as_deref(), &super::variables()) {
+    let loaded = match config::load(args.config.as_deref(), &super::environment::variables()) {
         Ok(loaded) => loaded,
         Err(error) if args.json => {
             print_json(&refused(&error))?;
@@ -149,7 +149,7 @@ fn refused(error: &ConfigError) -> Json<'_> {
     Json { error: Some(error.to_string()), problems, warnings, ..Json::default() }
 }
 
-fn json(loaded: &Loaded, warnings: Vec<String>, online: Option<Vec<Found>>) -> Json<'_> {
+fn json(loaded: &Loaded, warnings: Vec<String>, online: Option<Vec<Trial>>) -> Json<'_> {
     let Loaded { settings, file, .. } = loaded;
     let meters = settings.meters.iter().map(|(meter, entries)| MeterJson {
         meter: meter.to_string(),
@@ -166,7 +166,7 @@ fn json(loaded: &Loaded, warnings: Vec<String>, online: Option<Vec<Found>>) -> J
     }
 }
 
-fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Found]>) -> String {
+fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Trial]>) -> String {
     let Loaded { settings, file, .. } = loaded;
     let mut text = match file {
         Some(file) => format!("The configuration {} is right.\n", file.display()),
@@ -194,7 +194,7 @@ fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Found]>) -> Strin
 }
 
 /// Reads each meter, one after the other, and logs in at the broker.
-fn try_all(config: &Config) -> anyhow::Result<Vec<Found>> {
+fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
     // What is found is said here, unless somebody looks for a mistake.
     let debug = config.logging.level == Level::DEBUG;
     logging::start_beside(PROGRAM, if debug { Level::DEBUG } else { Level::ERROR })?;
@@ -212,7 +212,7 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Found>> {
     Ok(found)
 }
 
-async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Found {
+async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Trial {
     let mut reader = Reader::new(app::plan(meter, RunsAs::Program));
     let result = reader.read(stop).await;
     let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
@@ -233,13 +233,13 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Found {
             )
         }
     };
-    Found { what, works, said }
+    Trial { what, works, said }
 }
 
-async fn try_broker(broker: &Broker) -> Found {
+async fn try_broker(broker: &Broker) -> Trial {
     let what = format!("broker {}", broker.name());
     match mqtt::probe(broker).await {
-        Ok(()) => Found { what, works: true, said: "it lets this program in.".to_owned() },
-        Err(advice) => Found { what, works: false, said: advice.words(MadeBy::File) },
+        Ok(()) => Trial { what, works: true, said: "it lets this program in.".to_owned() },
+        Err(advice) => Trial { what, works: false, said: advice.words(MadeBy::File) },
     }
 }

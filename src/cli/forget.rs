@@ -9,7 +9,7 @@ use clap::Args;
 use tracing::{Level, warn};
 
 use super::ask::print;
-use super::with_signals;
+use super::signals::with_signals;
 use crate::advice::MadeBy;
 use crate::config::{self, Config};
 use crate::discovery::{self, Claims, Ownership};
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(args.config.as_deref(), &super::variables())?;
+    let loaded = config::load(args.config.as_deref(), &super::environment::variables())?;
     let Config { broker, publishing, meters, logging: log, .. } = loaded.config;
     // Only what goes wrong, unless somebody looks for a mistake.
     logging::start_beside(

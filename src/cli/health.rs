@@ -37,7 +37,7 @@ impl Arguments {
         {
             return Err(error.into());
         }
-        config::page(self.config.as_deref(), &super::variables())
+        config::page(self.config.as_deref(), &super::environment::variables())
             .context("the page is switched off (`web.enabled`), and nobody else can be asked")
     }
 }
@@ -46,7 +46,7 @@ impl Arguments {
 /// unhealthy is restarted, which would help neither.
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let address = here(args.page()?);
-    super::with_signals_alone(async |_stop| {
+    super::signals::with_signals_alone(async |_stop| {
         let url = format!("http://{address}{}", web::HEALTH).parse()?;
         let answer = http::get(url, None, PATIENCE).await;
         let answer = answer.with_context(|| {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::ask::{MeterJson, Target, complain, print, print_json};
-use super::with_signals;
+use super::signals::with_signals;
 use logging::LocalTime;
 use meter::condition::{self, Condition};
 use meter::identity::{Certainty, Identity, Version};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::ask::{
     MeterJson, MissingJson, Object, Shown, Target, ValueJson, complain, print, print_json,
 };
-use super::with_signals;
+use super::signals::with_signals;
 use crate::config::Parameter;
 
 #[derive(Debug, Args)]

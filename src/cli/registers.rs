@@ -56,7 +56,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let model = match &args.config {
         None => args.version,
         Some(file) => {
-            let loaded = crate::config::load(Some(file), &super::variables())?;
+            let loaded = crate::config::load(Some(file), &super::environment::variables())?;
             match loaded.config.meters.first().map(|meter| meter.version) {
                 Some(Version::Model(model)) => Some(model),
                 _ => None,

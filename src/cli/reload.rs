@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::Page;
+use super::page_address::PageAddress;
 use crate::config::{self, Config, ConfigError, Loaded, Variables, Warning, warning_words};
 use crate::recovery;
 use crate::status::{Board, ReportedProblem, SettingLine};
@@ -29,19 +29,19 @@ pub(super) fn on_hangup(
     file: Option<&Path>,
     variables: &Variables,
     loaded: Loaded,
-    told: Told,
+    targets: ReloadTargets,
 ) -> (mpsc::Receiver<Config>, impl Future<Output = Infallible>) {
     let (sender, changes) = mpsc::channel(1);
-    (changes, reload(hangup, sender, file, variables, loaded, told))
+    (changes, reload(hangup, sender, file, variables, loaded, targets))
 }
 
-/// Who is told of another configuration, besides `app`.
-pub(super) struct Told {
+/// What follows another configuration, besides `app`.
+pub(super) struct ReloadTargets {
     pub(super) log: logging::Handle,
     /// Whether the log is not yet as the configuration says.
     pub(super) log_is_due: bool,
     pub(super) board: Board,
-    pub(super) page: Page,
+    pub(super) page: PageAddress,
 }
 
 /// SIGHUP. Where it says that the terminal is gone in which the program runs, the program stops.
@@ -79,9 +79,9 @@ async fn reload(
     file: Option<&Path>,
     variables: &Variables,
     mut current: Loaded,
-    told: Told,
+    targets: ReloadTargets,
 ) -> Infallible {
-    let Told { log, mut log_is_due, board, page } = told;
+    let ReloadTargets { log, mut log_is_due, board, page } = targets;
     loop {
         tokio::select! {
             () = hangup.come() => {}

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::ask::{
     MeterJson, MissingJson, Object, Shown, Target, ValueJson, complain, print, print_json,
 };
-use super::with_signals;
+use super::signals::with_signals;
 use crate::config::{self, Parameter};
 use crate::units;
 use meter::poll::PollResult;
@@ -42,7 +42,7 @@ struct Json {
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let (from, to) = (args.from.get(), args.to.get());
-    anyhow::ensure!(from <= to, super::Usage(format!("--from {from} is above --to {to}")));
+    anyhow::ensure!(from <= to, super::error::Usage(format!("--from {from} is above --to {to}")));
     let mut asking = args.target.resolve()?;
     asking.plan.registers = (from..=to).map(RegisterId::new).collect();
     let count = asking.plan.registers.len();

@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Level;
 
-use super::{Usage, with_signals_alone};
+use super::error::Usage;
+use super::signals::with_signals_alone;
 use crate::PROGRAM;
 use kmp::line::Line;
 use logging;

@@ -1,16 +1,20 @@
 //! Who may ask, and for what: the page shows how a house is heated, and lets a meter be asked.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::response::HttpRefusal;
+use meter::RunsAs;
 
 /// Who asks for Home Assistant's users, after they have logged in there.
 const HOME_ASSISTANT: Ipv4Addr = Ipv4Addr::new(172, 30, 32, 2);
 
 /// Who may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visitors {
+pub(crate) enum Visitors {
     /// Home Assistant and this machine: all other add-ons can reach the page as well.
     HomeAssistant,
     /// Whoever can reach the address at which it listens.
@@ -25,20 +29,26 @@ impl Visitors {
             Self::Anybody => true,
         }
     }
+
+    /// What the program is: only an add-on's page is for Home Assistant alone.
+    pub(super) fn runs_as(self) -> RunsAs {
+        match self {
+            Self::HomeAssistant => RunsAs::AddOn,
+            Self::Anybody => RunsAs::Program,
+        }
+    }
 }
 
-/// Why a request is refused: the status, and what to do.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) &'static str);
-
-const OTHER_NAME: Refusal = Refusal(
+const OTHER_NAME: HttpRefusal = HttpRefusal(
     StatusCode::MISDIRECTED_REQUEST,
-    "This page does not go by that name. Ask for it by this machine's address (like \
-     http://192.168.1.5:8099) or its name in your network.\n",
+    Cow::Borrowed(
+        "This page does not go by that name. Ask for it by this machine's address (like \
+         http://192.168.1.5:8099) or its name in your network.\n",
+    ),
 );
 
-const OTHER_SITE: Refusal =
-    Refusal(StatusCode::FORBIDDEN, "Only the page itself can ask for this.\n");
+const OTHER_SITE: HttpRefusal =
+    HttpRefusal(StatusCode::FORBIDDEN, Cow::Borrowed("Only the page itself can ask for this.\n"));
 
 /// Whether a request of somebody who was admitted is answered.
 pub(super) fn check(
@@ -46,7 +56,7 @@ pub(super) fn check(
     peer: IpAddr,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
+) -> Result<(), HttpRefusal> {
     // Home Assistant asks in its own name, and answers for its users.
     let behind_home_assistant =
         visitors == Visitors::HomeAssistant && peer == IpAddr::V4(HOME_ASSISTANT);

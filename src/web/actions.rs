@@ -1,11 +1,15 @@
 //! What a visitor may ask for. All of it goes through the task that polls the meter, which alone has
 //! its port.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use kmp::register::RegisterId;
 use serde::Deserialize;
 
-use crate::config::{Parameter, parameters_list};
+use super::response::HttpRefusal;
+use super::state::PageState;
+use crate::name::Parameter;
 use crate::status::{Board, Found, MeterState, Placement, ScanState};
 use crate::units::{self, UnitSystem};
 use meter::poll::{Attempt, Job, MeterHandle, PLACEMENT, Scanned, Step};
@@ -30,25 +34,28 @@ pub(super) enum Action {
     StopScanning,
 }
 
-/// Why it is not done: the status, and words for people.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) &'static str);
+const NO_METER: HttpRefusal =
+    HttpRefusal(StatusCode::NOT_FOUND, Cow::Borrowed("There is no such meter any more.\n"));
 
-const NO_METER: Refusal = Refusal(StatusCode::NOT_FOUND, "There is no such meter any more.\n");
-
-const BUSY: Refusal = Refusal(
+const BUSY: HttpRefusal = HttpRefusal(
     StatusCode::CONFLICT,
-    "The meter is busy with the placement aid or a search already: stop that first, or wait.\n",
+    Cow::Borrowed(
+        "The meter is busy with the placement aid or a search already: stop that first, or wait.\n",
+    ),
 );
 
 /// Begins with what was asked for.
-pub(super) fn act(board: &Board, action: Action, number: usize) -> Result<(), Refusal> {
+pub(super) fn act(page: &PageState, action: Action, number: usize) -> Result<(), HttpRefusal> {
+    let board = &page.board;
     let handle = board.handle(number).ok_or(NO_METER)?;
     let state = || board.meters().into_iter().find(|meter| meter.number == number).ok_or(NO_METER);
     match action {
         Action::Read => handle.request_poll(),
         Action::Place => place(board, &handle, number)?,
-        Action::Scan => scan(board, &handle, number, state()?.units)?,
+        Action::Scan => {
+            let search = Search { number, system: state()?.units, list: page.parameters_list };
+            scan(board, &handle, search)?;
+        }
         // What ended by itself meanwhile is no reason to end what came after it.
         Action::StopPlacing if is_placing(&state()?) => handle.cancel(),
         Action::StopScanning if is_scanning(&state()?) => handle.cancel(),
@@ -65,7 +72,7 @@ fn is_scanning(meter: &MeterState) -> bool {
     meter.scan.as_ref().is_some_and(|scan| scan.running)
 }
 
-fn place(board: &Board, handle: &MeterHandle, number: usize) -> Result<(), Refusal> {
+fn place(board: &Board, handle: &MeterHandle, number: usize) -> Result<(), HttpRefusal> {
     let board = board.clone();
     let tell = move |step: Step<'_>| match step {
         Step::Taken => board.meter(number, |meter| {
@@ -89,18 +96,24 @@ fn place(board: &Board, handle: &MeterHandle, number: usize) -> Result<(), Refus
 fn placed(placement: &mut Option<Placement>, attempt: Attempt) {
     let Some(placement) = placement else { return };
     let Attempt { hit, heard, trouble, left } = attempt;
-    placement.asked = placement.asked.saturating_add(1);
-    placement.hits = placement.hits.saturating_add(u32::from(hit));
+    placement.asked += 1;
+    placement.hits += u32::from(hit);
     placement.hit = Some(hit);
     (placement.heard, placement.trouble, placement.left) = (heard, trouble, left);
 }
 
-fn scan(
-    board: &Board,
-    handle: &MeterHandle,
+/// A search of one meter.
+#[derive(Clone, Copy)]
+struct Search {
+    /// The meter's.
     number: usize,
     system: UnitSystem,
-) -> Result<(), Refusal> {
+    /// Writes what was found as the setting `parameters`.
+    list: fn(&[RegisterId]) -> String,
+}
+
+fn scan(board: &Board, handle: &MeterHandle, search: Search) -> Result<(), HttpRefusal> {
+    let Search { number, system, .. } = search;
     let board = board.clone();
     let registers: Vec<RegisterId> = (1..=LAST_REGISTER).map(RegisterId::new).collect();
     let of = registers.len();
@@ -116,7 +129,7 @@ fn scan(
         }),
         Step::Scanned(scanned) => board.meter(number, |meter| {
             if let Some(scan) = &mut meter.scan {
-                ended(scan, &scanned, system);
+                ended(scan, &scanned, search);
             }
         }),
         Step::Ended => board.meter(number, |meter| {
@@ -142,14 +155,14 @@ fn named(register: RegisterId) -> Found {
     Found { register, name, label, text: None, unit: None }
 }
 
-fn ended(scan: &mut ScanState, scanned: &Scanned, system: UnitSystem) {
+fn ended(scan: &mut ScanState, scanned: &Scanned, search: Search) {
     let present = scanned.present();
     let read = |register: &RegisterId| {
         let reading = scanned.readings.iter().find(|reading| reading.register == *register);
-        reading.map_or_else(|| named(*register), |reading| found(reading, system))
+        reading.map_or_else(|| named(*register), |reading| found(reading, search.system))
     };
     scan.found = present.iter().map(read).collect();
     scan.complete = scanned.complete;
-    scan.parameters = (!present.is_empty()).then(|| parameters_list(&present));
+    scan.parameters = (!present.is_empty()).then(|| (search.list)(&present));
     scan.trouble.clone_from(&scanned.trouble);
 }

@@ -25,7 +25,7 @@ pub(super) struct BlockingJobs(Arc<Semaphore>);
 
 /// Why a job is not done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Busy {
+pub(super) enum JobFailed {
     /// Not in time.
     #[error(
         "This takes too long: the disk does not answer, or the program may not have more threads. \
@@ -37,7 +37,7 @@ pub(super) enum Busy {
     Shortage(String),
 }
 
-impl From<io::Error> for Busy {
+impl From<io::Error> for JobFailed {
     fn from(error: io::Error) -> Self {
         Self::Shortage(error.to_string())
     }
@@ -66,17 +66,17 @@ impl BlockingJobs {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    ) -> Result<T, JobFailed> {
         let done = async {
-            let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Busy::Slow)?;
+            let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| JobFailed::Slow)?;
             let job = spawn_blocking(move || {
                 let done = job();
                 drop(permit);
                 done
             });
-            job.await.map_err(|_| Busy::Slow)
+            job.await.map_err(|_| JobFailed::Slow)
         };
-        timeout(PATIENCE, done).await.unwrap_or(Err(Busy::Slow))
+        timeout(PATIENCE, done).await.unwrap_or(Err(JobFailed::Slow))
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     /// A job that hangs until the sender is dropped.
-    async fn hang(jobs: &BlockingJobs) -> (Sender<()>, JoinHandle<Result<(), Busy>>) {
+    async fn hang(jobs: &BlockingJobs) -> (Sender<()>, JoinHandle<Result<(), JobFailed>>) {
         let (sender, received) = channel();
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let jobs = jobs.clone();
@@ -128,7 +128,7 @@ mod tests {
         let jobs = BlockingJobs::ports();
         let _permit = Arc::clone(&jobs.0).acquire_owned().await.unwrap();
         let begun = tokio::time::Instant::now();
-        assert_eq!(jobs.run(|| ()).await, Err(Busy::Slow));
+        assert_eq!(jobs.run(|| ()).await, Err(JobFailed::Slow));
         assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

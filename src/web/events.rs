@@ -99,8 +99,7 @@ impl Watcher {
                 changed = self.changes.changed(), if self.due.is_none() => {
                     changed.ok()?;
                     let now = Instant::now();
-                    let soon = self.told.and_then(|told| told.checked_add(EACH));
-                    self.due = Some(soon.map_or(now, |soon| soon.max(now)));
+                    self.due = Some(self.told.map_or(now, |told| now.max(told + EACH)));
                 }
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
                     self.due = None;

@@ -11,7 +11,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
-use super::api::{Now, whole_seconds};
+use super::api::whole_seconds;
+use super::now::Now;
 use crate::status::{Board, BrokerState, LineQuality, MeterState};
 
 /// What all names begin with.

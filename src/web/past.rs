@@ -8,8 +8,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Site;
 use super::blocking::BlockingJobs;
+use super::response::HttpRefusal;
+use super::state::PageState;
 use crate::payload::exact;
 use history::{HistoryError, MeterKey, Point, Reader, Series, Summary};
 
@@ -24,22 +25,18 @@ pub(super) struct Wanted {
     from: Option<String>,
     to: Option<String>,
     #[serde(default)]
-    step: Step,
+    step: Resolution,
 }
 
 /// Each reading, or what stays of the readings of each hour or day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Step {
+enum Resolution {
     #[default]
     Reading,
     Hour,
     Day,
 }
-
-/// Why there is no answer: the status, and words for people.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
 
 #[derive(Serialize)]
 struct PastJson {
@@ -50,7 +47,7 @@ struct PastJson {
     is_counter: bool,
     from: String,
     to: String,
-    step: Step,
+    step: Resolution,
     points: Vec<PointJson>,
 }
 
@@ -68,10 +65,10 @@ struct PointJson {
 
 /// What was read of a value.
 pub(super) async fn answer(
-    site: &Site,
+    site: &PageState,
     jobs: &BlockingJobs,
     wanted: Wanted,
-) -> Result<String, Refusal> {
+) -> Result<String, HttpRefusal> {
     let now = (site.clock)();
     let meters = site.board.meters();
     let meter = meters.into_iter().find(|meter| meter.number == wanted.meter);
@@ -99,22 +96,22 @@ pub(super) async fn answer(
     serde_json::to_string(&json).map_err(|error| unavailable(&error.to_string()))
 }
 
-fn not_found(words: &str) -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, format!("{words}\n"))
+fn not_found(words: &str) -> HttpRefusal {
+    HttpRefusal(StatusCode::NOT_FOUND, format!("{words}\n").into())
 }
 
-fn unavailable(words: &str) -> Refusal {
-    Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n"))
+fn unavailable(words: &str) -> HttpRefusal {
+    HttpRefusal(StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n").into())
 }
 
 /// A time as people and programs write it, with its zone.
-fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, HttpRefusal> {
     let wrong = || {
         let words = format!(
             "`{name}` is a time like 2026-11-24T10:00:00Z or 2026-11-24T11:00:00%2B01:00 (a `+` \
              in an address is written %2B).\n"
         );
-        Refusal(StatusCode::BAD_REQUEST, words)
+        HttpRefusal(StatusCode::BAD_REQUEST, words.into())
     };
     text.map(|text| text.parse().map_err(|_| wrong())).transpose()
 }
@@ -138,7 +135,7 @@ fn read(
         summaries.into_iter().map(|(start, summary)| summed(text(start), &summary)).collect()
     };
     let points = match wanted.step {
-        Step::Reading => {
+        Resolution::Reading => {
             let points = reader.readings(key, &parameter, range)?;
             let point = |Point { time, value }| PointJson {
                 time: text(time),
@@ -150,8 +147,8 @@ fn read(
             };
             points.into_iter().map(point).collect()
         }
-        Step::Hour => summarised(reader.hours(key, &parameter, range)?),
-        Step::Day => summarised(reader.days(key, &parameter, range)?),
+        Resolution::Hour => summarised(reader.hours(key, &parameter, range)?),
+        Resolution::Day => summarised(reader.days(key, &parameter, range)?),
     };
     let (from, to) = (text(range.0), text(range.1));
     let (meter, step) = (wanted.meter, wanted.step);
@@ -175,8 +172,9 @@ fn number(value: Decimal) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::Visitors;
+    use super::super::access::Visitors;
     use super::super::api::tests::faults;
+    use super::super::state::tests::empty;
     use super::*;
     use crate::status::{Board, MeterState};
     use history::{History, Sample};
@@ -186,7 +184,7 @@ pub(super) mod tests {
     }
 
     /// A site with some readings of the meter 3.
-    pub(in super::super) fn site(folder: &std::path::Path) -> Site {
+    pub(in super::super) fn site(folder: &std::path::Path) -> PageState {
         let history = History::start(Some(folder.join("history.db")), &now());
         let key = MeterKey::new("", None);
         let noted = |parameter: &str, value: &str, unit: Option<&str>, is_counter| Sample {
@@ -209,10 +207,16 @@ pub(super) mod tests {
         let meter = MeterState::new("a".to_owned(), "b".to_owned(), DAY);
         let kept = MeterState { key: Some(key), ..meter.clone() };
         board.set_meters(vec![(3, kept), (4, meter)]);
-        Site { board, history: Some(reader), visitors: Visitors::Anybody, clock: now }
+        PageState {
+            board,
+            history: Some(reader),
+            visitors: Visitors::Anybody,
+            clock: now,
+            ..empty()
+        }
     }
 
-    fn wanted(meter: usize, parameter: &str, step: Step) -> Wanted {
+    fn wanted(meter: usize, parameter: &str, step: Resolution) -> Wanted {
         Wanted { meter, parameter: parameter.to_owned(), from: None, to: None, step }
     }
 
@@ -221,7 +225,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let site = site(folder.path());
         let mut shown = Vec::new();
-        for step in [Step::Reading, Step::Hour, Step::Day] {
+        for step in [Resolution::Reading, Resolution::Hour, Resolution::Day] {
             let json =
                 answer(&site, &BlockingJobs::readings(), wanted(3, "energy", step)).await.unwrap();
             assert_eq!(faults("History", &json), [""; 0], "{json}");
@@ -230,7 +234,7 @@ pub(super) mod tests {
         let some = Wanted {
             from: Some("2026-11-24T09:10:00+01:00".to_owned()),
             to: Some("2026-11-24T08:15:00Z".to_owned()),
-            ..wanted(3, "temp1", Step::Reading)
+            ..wanted(3, "temp1", Resolution::Reading)
         };
         let json = answer(&site, &BlockingJobs::readings(), some).await.unwrap();
         assert_eq!(faults("History", &json), [""; 0], "{json}");
@@ -242,19 +246,19 @@ pub(super) mod tests {
     async fn what_is_not_there_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let site = site(folder.path());
-        let status = async |site: &Site, wanted| {
+        let status = async |site: &PageState, wanted| {
             answer(site, &BlockingJobs::readings(), wanted)
                 .await
                 .map_or_else(|refusal| refusal.0.as_u16(), |_| 200)
         };
-        assert_eq!(status(&site, wanted(3, "temp1", Step::Reading)).await, 200);
-        assert_eq!(status(&site, wanted(3, "temp2", Step::Reading)).await, 404);
-        assert_eq!(status(&site, wanted(4, "temp1", Step::Reading)).await, 404);
-        assert_eq!(status(&site, wanted(5, "temp1", Step::Reading)).await, 404);
-        let odd = Wanted { from: Some("today".to_owned()), ..wanted(3, "temp1", Step::Hour) };
+        assert_eq!(status(&site, wanted(3, "temp1", Resolution::Reading)).await, 200);
+        assert_eq!(status(&site, wanted(3, "temp2", Resolution::Reading)).await, 404);
+        assert_eq!(status(&site, wanted(4, "temp1", Resolution::Reading)).await, 404);
+        assert_eq!(status(&site, wanted(5, "temp1", Resolution::Reading)).await, 404);
+        let odd = Wanted { from: Some("today".to_owned()), ..wanted(3, "temp1", Resolution::Hour) };
         assert_eq!(status(&site, odd).await, 400);
-        let none = Site { history: None, ..site };
-        assert_eq!(status(&none, wanted(3, "temp1", Step::Reading)).await, 404);
+        let none = PageState { history: None, ..site };
+        assert_eq!(status(&none, wanted(3, "temp1", Resolution::Reading)).await, 404);
     }
 
     /// Whoever asks may ask for any time.
@@ -264,7 +268,7 @@ pub(super) mod tests {
         let site = site(folder.path());
         let times = [Timestamp::MIN, Timestamp::MAX].map(|time| time.to_string());
         for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            for step in [Step::Reading, Step::Hour, Step::Day] {
+            for step in [Resolution::Reading, Resolution::Hour, Resolution::Day] {
                 let (from, to) = (Some(times[from].clone()), Some(times[to].clone()));
                 let all = Wanted { from, to: to.clone(), ..wanted(3, "energy", step) };
                 answer(&site, &BlockingJobs::readings(), all).await.unwrap();

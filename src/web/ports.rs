@@ -1,4 +1,6 @@
 //! The serial ports of this machine, looked up when somebody asks.
+//!
+//! `meter::transport` lists them. It opens none for that, so the page still has no line to a meter.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::blocking::{BlockingJobs, Busy};
+use super::blocking::{BlockingJobs, JobFailed};
 use super::events;
 use crate::status::{Board, PortInfo};
 use meter::transport::{self, LocalPort};
@@ -18,12 +20,12 @@ use meter::transport::{self, LocalPort};
 const FRESH: Duration = events::EACH;
 
 /// What was found at a time.
-type Found = Arc<Vec<LocalPort>>;
+type LocalPorts = Arc<Vec<LocalPort>>;
 
 /// What was found last, and when.
 #[derive(Debug, Clone)]
 pub(super) struct Ports {
-    known: Arc<Mutex<Option<(Instant, Found)>>>,
+    known: Arc<Mutex<Option<(Instant, LocalPorts)>>>,
     jobs: BlockingJobs,
 }
 
@@ -34,12 +36,12 @@ impl Ports {
     }
 
     /// The ports that exist, and what each is used for.
-    pub(super) async fn look(&self, board: &Board) -> Result<Vec<PortInfo>, Busy> {
+    pub(super) async fn look(&self, board: &Board) -> Result<Vec<PortInfo>, JobFailed> {
         let found = self.found().await?;
         Ok(used(&found, board))
     }
 
-    async fn found(&self) -> Result<Found, Busy> {
+    async fn found(&self) -> Result<LocalPorts, JobFailed> {
         // Who comes meanwhile waits, rather than looking for the same.
         let mut known = self.known.lock().await;
         if let Some((at, found)) = &*known

@@ -1,0 +1,11 @@
+//! The environment of the process.
+
+use std::ffi::OsString;
+
+use crate::config::Variables;
+
+/// The environment, as far as it is text in its names.
+pub(super) fn variables() -> Variables {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+    std::env::vars_os().filter_map(text).collect()
+}

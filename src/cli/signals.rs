@@ -1,0 +1,69 @@
+//! Runs a command until it ends or SIGINT or SIGTERM asks it to stop.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::resources::{self, Threads};
+
+/// What comes sooner after the first signal is the same one.
+const TWICE: Duration = Duration::from_millis(500);
+
+/// Runs a future that SIGINT and SIGTERM ask to stop; the second one does not wait for it.
+pub(super) fn with_signals<F: Future<Output = anyhow::Result<()>>>(
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    run_with_signals(Threads::All, work)
+}
+
+/// The same for a future that never blocks.
+pub(super) fn with_signals_alone<F: Future<Output = anyhow::Result<()>>>(
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    run_with_signals(Threads::None, work)
+}
+
+fn run_with_signals<F: Future<Output = anyhow::Result<()>>>(
+    threads: Threads,
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    let runtime = resources::runtime(threads)?;
+    let result = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let (asked, at_once) = (stop.clone(), CancellationToken::new());
+        let again = at_once.clone();
+        tokio::spawn(async move {
+            let mut come = async || {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            come().await;
+            asked.cancel();
+            // Whoever asks twice does not want to wait for a goodbye; but one Ctrl-C may come twice,
+            // by the terminal and by what started this.
+            let heard = Instant::now();
+            loop {
+                come().await;
+                if heard.elapsed() >= TWICE {
+                    break;
+                }
+            }
+            again.cancel();
+        });
+        tokio::select! {
+            biased;
+            result = work(stop) => result,
+            () = at_once.cancelled() => Err(anyhow!("stopped at once, as asked twice")),
+        }
+    });
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,298 @@
+//! What is known, as JSON for programs. `openapi.json` describes it; a test holds the two together.
+//!
+//! Numbers are what the meter said, digit by digit.
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::now::Now;
+use crate::payload::exact;
+use crate::status::{
+    Board, BrokerState, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo,
+    ReportedProblem, ScanState,
+};
+use meter::poll::Explanation;
+
+/// What the answers are like, by `OpenAPI` 3.1.
+pub(super) const DESCRIPTION: &str = include_str!("../openapi.json");
+
+/// All that is known just now.
+#[derive(Serialize)]
+struct StateJson {
+    version: &'static str,
+    time: String,
+    started: String,
+    broker: BrokerJson,
+    settings: SettingsJson,
+    meters: Vec<MeterJson>,
+    ports: Vec<PortJson>,
+}
+
+#[derive(Serialize)]
+struct PortJson {
+    path: String,
+    by_id: Option<String>,
+    used_by: Vec<String>,
+    busy: bool,
+}
+
+#[derive(Serialize)]
+struct BrokerJson {
+    state: &'static str,
+    name: Option<String>,
+    since: Option<String>,
+    trouble: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SettingsJson {
+    problem: Option<ProblemJson>,
+    refused: Option<ProblemJson>,
+    warnings: Vec<String>,
+    broker: Option<ExplanationJson>,
+    history: Option<ExplanationJson>,
+}
+
+#[derive(Serialize)]
+struct ProblemJson {
+    words: String,
+    details: Vec<String>,
+    hint: String,
+}
+
+#[derive(Serialize)]
+struct ExplanationJson {
+    words: String,
+    hint: String,
+}
+
+#[derive(Serialize)]
+struct MeterJson {
+    meter: usize,
+    title: String,
+    port: String,
+    interval_seconds: u64,
+    model: Option<String>,
+    serial_number: Option<String>,
+    /// Whether it answered the last time; nothing before the first poll.
+    answers: Option<bool>,
+    since: Option<String>,
+    last_poll: Option<String>,
+    next_poll: Option<String>,
+    trouble: Option<ExplanationJson>,
+    fault: Option<String>,
+    values: BTreeMap<String, ValueJson>,
+    missing: BTreeMap<String, String>,
+    line: LineJson,
+    placement: Option<PlacementJson>,
+    scan: Option<ScanJson>,
+}
+
+#[derive(Serialize)]
+struct ValueJson {
+    value: Option<Box<RawValue>>,
+    unit: Option<&'static str>,
+    time: String,
+}
+
+#[derive(Serialize)]
+struct LineJson {
+    day: Option<String>,
+    polls: u64,
+    failed: u64,
+    retries: u64,
+    bad_checksums: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
+    awake_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct PlacementJson {
+    running: bool,
+    asked: u32,
+    hits: u32,
+    left_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct ScanJson {
+    running: bool,
+    asked: usize,
+    of: usize,
+    complete: bool,
+    found: Vec<FoundJson>,
+}
+
+/// A register that a search has found.
+#[derive(Serialize)]
+pub(super) struct FoundJson {
+    register: u16,
+    name: String,
+    label: Option<&'static str>,
+    value: Option<String>,
+    unit: Option<&'static str>,
+}
+
+impl FoundJson {
+    pub(super) fn new(found: &Found) -> Self {
+        let Found { register, name, label, text, unit } = found.clone();
+        Self { register: register.get(), name, label, value: text, unit }
+    }
+}
+
+/// All that is known just now.
+pub(super) fn state(board: &Board, ports: Vec<PortInfo>, now: &Now) -> serde_json::Result<String> {
+    let setup = board.setup();
+    let state = StateJson {
+        version: env!("CARGO_PKG_VERSION"),
+        time: now.time(now.at),
+        started: now.time(board.started()),
+        broker: broker(&board.broker().borrow(), now),
+        settings: SettingsJson {
+            problem: setup.problem.map(problem),
+            refused: setup.refused.map(problem),
+            warnings: setup.warnings,
+            broker: setup.broker.map(complaint),
+            history: setup.history.map(complaint),
+        },
+        meters: board.meters().into_iter().map(|state| meter(state, now)).collect(),
+        ports: ports.into_iter().map(port).collect(),
+    };
+    serde_json::to_string(&state)
+}
+
+fn port(port: PortInfo) -> PortJson {
+    let PortInfo { path, by_id, used_by, busy } = port;
+    let by_id = by_id.map(|name| name.display().to_string());
+    PortJson { path: path.display().to_string(), by_id, used_by, busy }
+}
+
+fn broker(state: &BrokerState, now: &Now) -> BrokerJson {
+    let (state, name, since, trouble) = match state {
+        BrokerState::Unknown => ("unknown", None, None, None),
+        BrokerState::Connecting { name } => ("connecting", Some(name), None, None),
+        BrokerState::Connected { name, since } => ("connected", Some(name), Some(*since), None),
+        BrokerState::Down { name, since, advice, made_by } => {
+            ("down", Some(name), Some(*since), Some(advice.words(*made_by)))
+        }
+    };
+    let since = since.map(|since| now.time(since));
+    BrokerJson { state, name: name.cloned(), since, trouble }
+}
+
+fn problem(problem: ReportedProblem) -> ProblemJson {
+    let ReportedProblem { words, details, hint } = problem;
+    ProblemJson { words, details, hint }
+}
+
+fn complaint(complaint: Explanation) -> ExplanationJson {
+    let Explanation { words, hint } = complaint;
+    ExplanationJson { words, hint }
+}
+
+fn meter(state: MeterState, now: &Now) -> MeterJson {
+    let MeterState { number, title, port, interval, model, serial, .. } = state;
+    let time = |at| now.time(at);
+    let (answers, last_poll, trouble) = match state.last {
+        None => (None, None, None),
+        Some(LastPoll { at, answered, trouble }) => (Some(answered), Some(time(at)), trouble),
+    };
+    let value = |value: crate::status::ValueState| {
+        let time = now.time(value.at);
+        (
+            value.name,
+            ValueJson { value: exact(&value.text, value.is_number), unit: value.unit, time },
+        )
+    };
+    MeterJson {
+        meter: number,
+        title,
+        port,
+        interval_seconds: interval.as_secs(),
+        model,
+        serial_number: serial,
+        answers,
+        since: state.since.map(time),
+        last_poll,
+        next_poll: state.next_poll.map(time),
+        trouble: trouble.map(complaint),
+        fault: state.fault,
+        values: state.values.into_iter().map(value).collect(),
+        missing: state.missing.into_iter().collect(),
+        line: line(state.line.on(now.wall.date())),
+        placement: state.placement.as_ref().map(placement),
+        scan: state.scan.as_ref().map(scan),
+    }
+}
+
+fn line(line: LineQuality) -> LineJson {
+    let LineQuality { polls, failed, retries, bad_checksums, bytes_sent, bytes_received, .. } =
+        line;
+    LineJson {
+        day: line.day.map(|day| day.to_string()),
+        polls,
+        failed,
+        retries,
+        bad_checksums,
+        bytes_sent,
+        bytes_received,
+        awake_seconds: whole_seconds(line.awake),
+    }
+}
+
+/// To the nearest second.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    duration.saturating_add(Duration::from_millis(500)).as_secs()
+}
+
+fn placement(placement: &Placement) -> PlacementJson {
+    let Placement { running, asked, hits, left, .. } = *placement;
+    PlacementJson { running, asked, hits, left_seconds: left.as_secs() }
+}
+
+fn scan(scan: &ScanState) -> ScanJson {
+    let ScanState { running, asked, of, complete, .. } = *scan;
+    ScanJson {
+        running,
+        asked,
+        of,
+        complete,
+        found: scan.found.iter().map(FoundJson::new).collect(),
+    }
+}
+
+/// Whether values flow from each meter to the broker; else what is wrong, one line each.
+pub(super) fn ready(board: &Board) -> Result<(), String> {
+    let setup = board.setup();
+    let mut wrong: Vec<String> = setup.problem.map(|problem| problem.words).into_iter().collect();
+    match &*board.broker().borrow() {
+        BrokerState::Connected { .. } => {}
+        BrokerState::Unknown => wrong.push("Which broker there is, is not known yet.".to_owned()),
+        BrokerState::Connecting { name } => wrong.push(format!("Connecting to {name}.")),
+        BrokerState::Down { name, advice, made_by, .. } => {
+            wrong.push(format!("No connection to {name}: {}", advice.words(*made_by)));
+        }
+    }
+    let meters = board.meters();
+    if meters.is_empty() {
+        wrong.push("No meter is read.".to_owned());
+    }
+    for MeterState { title, last, .. } in meters {
+        match last {
+            None => wrong.push(format!("{title} was not read yet.")),
+            Some(LastPoll { answered: false, trouble, .. }) => {
+                let words = trouble.map(|trouble| format!(": {}", trouble.words));
+                wrong.push(format!("{title} does not answer{}.", words.unwrap_or_default()));
+            }
+            Some(LastPoll { answered: true, .. }) => {}
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n") + "\n") }
+}

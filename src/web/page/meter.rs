@@ -1,0 +1,230 @@
+//! A meter on the page: its values, its line, the placement aid and the search.
+
+use jiff::ZonedDateTime;
+use tokio::time::Instant;
+
+use super::charts::charts;
+use super::indicator::Indicator;
+use super::names::Name;
+use super::timed::{TimedText, length};
+use crate::status::{Found, LastPoll, LineQuality, MeterState, Placement, ScanState, ValueState};
+use crate::web::chart::Chart;
+use crate::web::language::{Language, Words, fill};
+use crate::web::memory::Memory;
+use meter::poll::Explanation;
+
+/// Of so many polls in a hundred that fail, requests that are made again or answers that are damaged,
+/// it is said that the head may not sit well.
+const NOISY: u64 = 5;
+
+/// Before so many polls nothing is said of the line.
+const FEW: u64 = 3;
+
+pub(super) struct Meter {
+    pub(super) number: usize,
+    pub(super) title: String,
+    pub(super) state: Indicator,
+    pub(super) line: TimedText,
+    pub(super) since: Option<TimedText>,
+    pub(super) next: Option<TimedText>,
+    pub(super) trouble: Option<Explanation>,
+    /// Whether the optical head may have to be placed anew.
+    pub(super) misplaced: bool,
+    pub(super) fault: Option<String>,
+    pub(super) values: Vec<Value>,
+    pub(super) missing: Vec<(Name, String)>,
+    pub(super) charts: Vec<Chart>,
+    pub(super) quality: Vec<(&'static str, String)>,
+    pub(super) quality_words: Option<&'static str>,
+    pub(super) placement: Placing,
+    pub(super) scan: Scan,
+    pub(super) facts: Vec<(&'static str, String)>,
+}
+
+pub(super) struct Value {
+    pub(super) name: Name,
+    pub(super) text: String,
+    pub(super) unit: Option<&'static str>,
+    pub(super) is_number: bool,
+    pub(super) age: TimedText,
+}
+
+impl Value {
+    /// Its digits stay together, in smaller letters where there are many of them; what no tile has
+    /// room for is broken as text is.
+    pub(super) fn class(&self) -> &'static str {
+        match self.text.len() {
+            ..=9 if self.is_number => "",
+            ..=12 if self.is_number => " long",
+            _ => " text",
+        }
+    }
+}
+
+/// The placement aid.
+pub(super) struct Placing {
+    pub(super) running: bool,
+    pub(super) class: &'static str,
+    pub(super) sign: &'static str,
+    pub(super) words: &'static str,
+    pub(super) count: Option<String>,
+    pub(super) heard: Option<String>,
+    pub(super) trouble: Option<Explanation>,
+}
+
+pub(super) struct Scan {
+    pub(super) running: bool,
+    pub(super) asked: usize,
+    pub(super) of: usize,
+    pub(super) words: Option<String>,
+    pub(super) found: Vec<Finding>,
+    pub(super) parameters: Option<String>,
+    pub(super) trouble: Option<Explanation>,
+}
+
+pub(super) struct Finding {
+    pub(super) register: String,
+    pub(super) name: Name,
+    pub(super) text: String,
+}
+
+pub(super) fn meter(
+    state: MeterState,
+    memory: Option<&Memory>,
+    language: Language,
+    now: Instant,
+    wall: &ZonedDateTime,
+) -> Meter {
+    let words = language.words();
+    let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
+        state;
+    let MeterState { values, missing, fault, line, placement, scan, port_opens, .. } = state;
+    let answered = last.as_ref().is_none_or(|last| last.answered);
+    let (state, sentence, trouble) = match last {
+        None => (Indicator::Odd, TimedText::none(words.first, &[]), None),
+        Some(LastPoll { at, answered, trouble }) => {
+            let (state, text) = match (answered, trouble.is_some()) {
+                (true, false) => (Indicator::Good, words.answers),
+                (true, true) => (Indicator::Odd, words.answers_in_part),
+                (false, _) => (Indicator::Bad, words.silent),
+            };
+            (state, TimedText::age(text, at, now, &[]), trouble)
+        }
+    };
+    let is_faulty = fault.is_some() || !missing.is_empty();
+    let state = if state == Indicator::Good && is_faulty { Indicator::Odd } else { state };
+    let since_words = if answered { words.since_good } else { words.since_bad };
+    let since = since.map(|since| TimedText::age(since_words, since, now, &[]));
+    let next = next_poll.map(|next| {
+        if next > now {
+            TimedText::left(words.next_read, next, now)
+        } else {
+            TimedText::none(words.reads_now, &[])
+        }
+    });
+    let fault = fault.map(|fault| fill(words.reports, &[("fault", &fault)]));
+    let values = values.into_iter().map(|state| value(state, language, now)).collect();
+    let missing = missing.into_iter().map(|(key, why)| (Name::new(&key, words), why)).collect();
+    let charts = memory.map(|memory| charts(number, memory, language, interval, wall));
+    let charts = charts.unwrap_or_default();
+    let line = line.on(wall.date());
+    let facts = [(words.model, model), (words.serial, serial)];
+    let facts = facts.into_iter().filter_map(|(name, fact)| Some((name, fact?)));
+    let facts = facts.chain([(words.port, port), (words.interval, length(interval.as_secs()))]);
+    Meter {
+        number,
+        title,
+        state,
+        line: sentence,
+        since,
+        next,
+        misplaced: port_opens && trouble.is_some(),
+        trouble,
+        fault,
+        values,
+        missing,
+        charts,
+        quality: quality(&line, language),
+        quality_words: judge(&line, words),
+        placement: placing(placement, words),
+        scan: scanned(scan, language),
+        facts: facts.collect(),
+    }
+}
+
+pub(super) fn value(state: ValueState, language: Language, now: Instant) -> Value {
+    let ValueState { name, text, unit, is_number, at } = state;
+    let words = language.words();
+    let text = if is_number { language.number(&text) } else { text };
+    let (name, age) = (Name::new(&name, words), TimedText::age(words.ago, at, now, &[]));
+    Value { name, text, unit, is_number, age }
+}
+
+pub(super) fn quality(line: &LineQuality, language: Language) -> Vec<(&'static str, String)> {
+    let words = language.words();
+    let LineQuality { polls, failed, retries, bad_checksums, .. } = line;
+    let LineQuality { bytes_sent, bytes_received, awake, .. } = line;
+    vec![
+        (words.polls, polls.to_string()),
+        (words.polls_failed, failed.to_string()),
+        (words.retries, retries.to_string()),
+        (words.bad_checksums, bad_checksums.to_string()),
+        (words.bytes_sent, bytes_sent.to_string()),
+        (words.bytes_received, bytes_received.to_string()),
+        (words.awake, length(awake.as_secs())),
+    ]
+}
+
+/// What today's figures mean; nothing where there are few.
+pub(super) fn judge(line: &LineQuality, words: &Words) -> Option<&'static str> {
+    let LineQuality { polls, failed, retries, bad_checksums, .. } = *line;
+    if polls < FEW {
+        return None;
+    }
+    let odd = failed.max(retries).max(bad_checksums);
+    let is_bad = odd * 100 > polls * NOISY;
+    Some(if is_bad { words.line_bad } else { words.line_good })
+}
+
+pub(super) fn placing(placement: Option<Placement>, words: &'static Words) -> Placing {
+    let Placement { running, asked, hits, hit, heard, left, trouble } =
+        placement.unwrap_or_default();
+    let (class, sign, said) = match hit {
+        _ if !running => ("over", "", ""),
+        None => ("waits", "…", words.placement_waits),
+        Some(true) => ("hit", "✓", words.hit),
+        Some(false) => ("miss", "✕", words.miss),
+    };
+    let text = if running { words.hits_of } else { words.placement_ended };
+    let numbers = [hits.to_string(), asked.to_string(), left.as_secs().to_string()];
+    let [hits, all, left] = &numbers;
+    let count = fill(text, &[("hits", hits), ("asked", all), ("left", left)]);
+    let count = (running || asked > 0).then_some(count);
+    let heard = heard.filter(|_| running && hit == Some(false)).map(|heard| heard.to_string());
+    Placing { running, class, sign, words: said, count, heard, trouble }
+}
+
+pub(super) fn scanned(scan: Option<ScanState>, language: Language) -> Scan {
+    let words = language.words();
+    let Some(scan) = scan else {
+        let (words, found) = (None, Vec::new());
+        let (parameters, trouble) = (None, None);
+        return Scan { running: false, asked: 0, of: 0, words, found, parameters, trouble };
+    };
+    let ScanState { running, asked, of, found, parameters, trouble, .. } = scan;
+    let numbers = [asked.to_string(), of.to_string(), found.len().to_string()];
+    let [asked_text, of_text, found_text] = &numbers;
+    let progress = [("asked", &**asked_text), ("of", of_text), ("found", found_text)];
+    let progress = Some(fill(words.scan_progress, &progress));
+    let finding = |found: Found| {
+        let Found { register, name, text, unit, .. } = found;
+        let text = text.map(|text| match unit {
+            Some(unit) => format!("{} {unit}", language.number(&text)),
+            None => text,
+        });
+        let (register, name) = (register.to_string(), Name::new(&name, words));
+        Finding { register, name, text: text.unwrap_or_else(|| "–".to_owned()) }
+    };
+    let found = found.into_iter().map(finding).collect();
+    Scan { running, asked, of, words: progress, found, parameters, trouble }
+}

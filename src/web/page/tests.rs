@@ -1,0 +1,466 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kmp::register::RegisterId;
+use rust_decimal::Decimal;
+use tokio::time::advance;
+
+use super::meter::judge;
+use super::names::Name;
+use super::timed::length;
+use super::*;
+use crate::advice::{Advice, MadeBy};
+use crate::status::{Found, LastPoll, Placement, ScanState, ValueState};
+use crate::web::memory::{Counter, Curve, Memory};
+use ::meter::client::NoAnswer;
+use history::{Consumption, Point};
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn complaint(words: &str, hint: &str) -> Explanation {
+    Explanation { words: words.to_owned(), hint: hint.to_owned() }
+}
+
+fn value(name: &str, text: &str, unit: Option<&'static str>) -> ValueState {
+    let is_number = text.parse::<Decimal>().is_ok();
+    let (name, text) = (name.to_owned(), text.to_owned());
+    ValueState { name, text, unit, is_number, at: Instant::now() }
+}
+
+fn look(language: Language) -> PageInput {
+    let now = "2026-11-24T09:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
+    PageInput {
+        language,
+        level: Level::TRACE,
+        ports: Vec::new(),
+        memories: Memories::default(),
+        now,
+    }
+}
+
+fn shown(board: &Board, language: Language) -> String {
+    render(board, look(language)).unwrap()
+}
+
+fn section(page: &str, id: &str) -> String {
+    let start = page.find(&format!("<section id=\"{id}\"")).unwrap();
+    let section = &page[start..];
+    section[..section.find("</section>").unwrap()].to_owned()
+}
+
+fn house() -> Board {
+    let board = Board::default();
+    let name = "core-mosquitto:1883".to_owned();
+    board.set_broker(BrokerState::Connected { name, since: Instant::now() });
+    let meter = |title: &str, port: &str| {
+        MeterState::new(title.to_owned(), port.to_owned(), Duration::from_secs(300))
+    };
+    board.set_meters(vec![
+        (0, meter("Kamstrup Meter house", "/dev/ttyUSB0")),
+        (1, meter("Kamstrup Meter garage", "socket://10.0.0.3:2003")),
+        (2, meter("Kamstrup Meter barn", "/dev/ttyUSB1")),
+    ]);
+    board
+}
+
+async fn lived_in() -> Board {
+    let board = house();
+    advance(Duration::from_secs(7200)).await;
+    board.meter(1, |meter| {
+        meter.values = vec![value("energy", "81947", Some("kWh"))];
+        let trouble = complaint("The meter is silent: no answer", "Press a key.");
+        meter.last = Some(LastPoll { at: Instant::now(), answered: false, trouble: Some(trouble) });
+        meter.port_opens = true;
+        meter.since = Some(Instant::now());
+    });
+    advance(Duration::from_secs(100)).await;
+    board.meter(0, |meter| {
+        meter.model = Some("Multical 403".to_owned());
+        meter.serial = Some("12345678".to_owned());
+        meter.values = vec![
+            value("energy", "81947", Some("kWh")),
+            value("flow", "0.128", Some("m³/h")),
+            value("maxflowdate_y", "2026-01-31", None),
+            value("2001", "7", None),
+        ];
+        meter.missing = vec![("power".to_owned(), "this meter does not have it".to_owned())];
+        meter.fault = Some("air in the pipe".to_owned());
+        meter.last = Some(LastPoll { at: Instant::now(), answered: true, trouble: None });
+        meter.since = Some(Instant::now());
+    });
+    advance(Duration::from_secs(7)).await;
+    board.set_up(|setup| setup.warnings = texts(&["the option `x` is not known"]));
+    board
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_it_goes() {
+    let board = lived_in().await;
+    insta::assert_snapshot!(shown(&board, Language::English));
+}
+
+#[test]
+fn no_two_values_of_a_meter_share_a_name() {
+    let name = |key: &str| Name::new(key, Language::German.words()).text;
+    assert_eq!(name("energy"), "Energie");
+    assert_eq!(name("E1HighRes"), "Energie, hohe Auflösung");
+    assert_eq!(name("e3highres"), "Kälteenergie, hohe Auflösung");
+    assert_eq!(name("volumehighres"), "Volumen, hohe Auflösung");
+}
+
+#[test]
+fn digits_stay_together() {
+    let class = |text: &str| {
+        let state = value("energy", text, Some("kWh"));
+        meter::value(state, Language::Dutch, Instant::now()).class()
+    };
+    assert_eq!(class("81947.612"), "");
+    assert_eq!(class("281947.612"), " long");
+    assert_eq!(class("123456789012"), " long");
+    assert_eq!(class("1234567890123"), " text");
+    assert_eq!(class("on"), " text");
+}
+
+/// Where the port cannot be opened it is not the head.
+#[tokio::test(start_paused = true)]
+async fn the_placement_aid_is_offered_where_it_may_help() {
+    let board = lived_in().await;
+    let is_offered = |number: usize| {
+        let section = section(&shown(&board, Language::English), &format!("meter-{number}"));
+        let link = format!("href=\"#placing-{number}\">Placement aid</a>");
+        let open = format!("<details id=\"placing-{number}\" open");
+        assert_eq!(section.contains(&link), section.contains(&open), "{section}");
+        section.contains(&link)
+    };
+    assert_eq!([0, 1, 2].map(is_offered), [false, true, false]);
+    board.meter(1, |meter| meter.port_opens = false);
+    assert!(!is_offered(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_it_goes_in_german() {
+    let board = lived_in().await;
+    let page = shown(&board, Language::German);
+    assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"de\">"), "{page}");
+    insta::assert_snapshot!(section(&page, "meter-0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong() {
+    let board = Board::default();
+    let problem = |words: &str| ReportedProblem {
+        words: words.to_owned(),
+        details: texts(&["`port`: found `COM3`"]),
+        hint: "Mend it.".to_owned(),
+    };
+    board.set_up(|setup| setup.problem = Some(problem("One option is missing or wrong")));
+    let broken = shown(&board, Language::English);
+    board.set_up(|setup| {
+        setup.problem = None;
+        setup.refused = Some(problem("The configuration has 1 problem"));
+        setup.supervisor = SupervisorState::Asked;
+        setup.broker = Some(complaint("Home Assistant has no MQTT broker", "Install one."));
+    });
+    let without = shown(&board, Language::English);
+    let (name, since) = ("broker:1883".to_owned(), Instant::now());
+    let advice = Advice::new("nothing listens there.");
+    board.set_up(|setup| setup.broker = None);
+    board.set_broker(BrokerState::Down { name, since, advice, made_by: MadeBy::File });
+    board.set_up(|setup| {
+        setup.history = Some(complaint("The disk is full", "Make room."));
+    });
+    let meter = MeterState::new("a".to_owned(), "b".to_owned(), Duration::from_secs(300));
+    board.set_meters(vec![(0, meter)]);
+    let down = shown(&board, Language::English);
+    let sections = [broken, without, down].map(|page| {
+        let start = page.find("<section").unwrap();
+        page[start..page.find("<section id=\"log\"").unwrap()].to_owned()
+    });
+    insta::assert_snapshot!(sections.join("\n=====\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn placing_the_head_and_searching() {
+    let board = house();
+    let placement = |running, hit| Placement {
+        running,
+        asked: 12,
+        hits: 9,
+        hit,
+        heard: Some(NoAnswer::OwnEcho),
+        left: Duration::from_secs(108),
+        trouble: None,
+    };
+    let found = |register, name: &str, text: Option<&str>| Found {
+        register,
+        name: name.to_owned(),
+        label: None,
+        text: text.map(str::to_owned),
+        unit: Some("kWh"),
+    };
+    let energy = found(RegisterId::new(60), "energy", Some("81947"));
+    board.meter(0, |meter| meter.placement = Some(placement(true, Some(false))));
+    board.meter(1, |meter| {
+        meter.placement = Some(placement(true, Some(true)));
+        meter.scan = Some(ScanState {
+            running: true,
+            asked: 64,
+            of: 1400,
+            found: vec![energy.clone()],
+            ..ScanState::default()
+        });
+    });
+    board.meter(2, |meter| {
+        meter.placement = Some(placement(false, Some(true)));
+        meter.scan = Some(ScanState {
+            asked: 1400,
+            of: 1400,
+            found: vec![energy, found(RegisterId::new(61), "energy4", None)],
+            complete: true,
+            parameters: Some("parameters:\n  - energy\n".to_owned()),
+            ..ScanState::default()
+        });
+    });
+    let page = shown(&board, Language::English);
+    let aids = ["meter-0", "meter-1", "meter-2"].map(|id| {
+        let section = section(&page, id);
+        let start = section.find("<details id=\"placing").unwrap();
+        section[start..section.find("<details id=\"facts").unwrap()].to_owned()
+    });
+    insta::assert_snapshot!(aids.join("\n=====\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn setting_up() {
+    let board = house();
+    board.set_up(|setup| {
+        setup.settings = vec![SettingLine {
+            key: "mqtt.password".to_owned(),
+            value: "***".to_owned(),
+            origin: "kamstrup.yaml, line 3".to_owned(),
+        }];
+    });
+    for (level, text) in [(Level::INFO, "Read."), (Level::WARN, "Odd."), (Level::ERROR, "Bad.")] {
+        let (time, text) = ("2026-11-24T08:59:00+01:00".to_owned(), text.to_owned());
+        board.log().add(LogLine { time, level, text });
+    }
+    let port = |path: &str, by_id: Option<&str>, used_by: &[&str], busy| PortInfo {
+        path: PathBuf::from(path),
+        by_id: by_id.map(PathBuf::from),
+        used_by: texts(used_by),
+        busy,
+    };
+    let mut look = look(Language::English);
+    look.level = Level::WARN;
+    look.ports = vec![
+        port("/dev/ttyUSB0", Some("/dev/serial/by-id/usb-FTDI_A-if00-port0"), &["house"], false),
+        port("/dev/ttyUSB1", None, &[], false),
+        port("/dev/ttyUSB2", None, &["barn"], true),
+    ];
+    let page = render(&board, look).unwrap();
+    let both = [section(&page, "setup"), section(&page, "log")];
+    insta::assert_snapshot!(both.join("\n=====\n"));
+}
+
+/// What is drawn has the meter's number in its name, and each of the five charts is there.
+#[tokio::test(start_paused = true)]
+async fn charts_of_what_is_remembered() {
+    let board = house();
+    let mut look = look(Language::Dutch);
+    let point = |time: &str, value: &str| Point {
+        time: time.parse().unwrap(),
+        value: value.parse().unwrap(),
+    };
+    let read = |unit: &str, values: [&str; 2]| {
+        let points = vec![
+            point("2026-11-24T07:50:00Z", values[0]),
+            point("2026-11-24T07:55:00Z", values[1]),
+        ];
+        Some(Curve { unit: unit.to_owned(), points })
+    };
+    let bar = Consumption {
+        start: "2026-11-24T07:00:00Z".parse().unwrap(),
+        end: "2026-11-24T08:00:00Z".parse().unwrap(),
+        used: Some(Decimal::new(35, 1)),
+        so_far: false,
+    };
+    let counter = |parameter: &str, unit: &str| {
+        let (parameter, unit) = (parameter.to_owned(), unit.to_owned());
+        Some(Counter { parameter, unit, hours: vec![bar], days: vec![bar] })
+    };
+    let memory = Memory {
+        power: read("W", ["4000", "4100"]),
+        flow: read("m³/h", ["0.12", "0.13"]),
+        supply: read("°C", ["64.2", "65"]),
+        back: read("°C", ["31.8", "31.9"]),
+        counter: counter("e1highres", "kWh"),
+    };
+    let water = Memory { counter: counter("volume", "m³"), ..Memory::default() };
+    look.memories = Memories::new(vec![(1, memory), (2, water)]);
+    let page = render(&board, look).unwrap();
+    assert_eq!(page.matches("<svg class=\"chart\"").count(), 7);
+    assert_eq!(page.matches("Hier komen grafieken").count(), 1);
+    let water = section(&page, "meter-2");
+    for words in ["Volume per uur", "Volume per dag", "Volume (m³)"] {
+        assert!(water.contains(words), "{words}");
+    }
+    let section = section(&page, "meter-1");
+    for id in ["power-1", "flow-1", "temperatures-1", "hours-1", "days-1"] {
+        assert!(section.contains(&format!("<figure id=\"{id}\">")), "{id}");
+    }
+    let start = section.find("<figure id=\"temperatures-1\"").unwrap();
+    insta::assert_snapshot!(section[start..section.find("<figure id=\"days-1\"").unwrap()]);
+}
+
+#[test]
+fn lengths_of_time() {
+    let shown = [0, 59, 119, 120, 7_199, 7_200, 9_000, 172_799, 172_800, 1_000_000].map(length);
+    let expected = [
+        "0 s",
+        "59 s",
+        "119 s",
+        "2 min",
+        "119 min",
+        "2 h 0 min",
+        "2 h 30 min",
+        "47 h 59 min",
+        "2 d 0 h",
+        "11 d 13 h",
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_time_stands_where_the_language_has_it() {
+    let parts = |text: &str| {
+        let around = TimedText::new(text, "age", Duration::from_secs(5), &[("name", "{time}")]);
+        (around.before, around.text, around.after)
+    };
+    let of = |parts: [&str; 3]| {
+        let [before, text, after] = parts.map(str::to_owned);
+        (before, text, after)
+    };
+    assert_eq!(parts("Read {time} ago."), of(["Read ", "5 s", " ago."]));
+    // A broker may be called anything.
+    assert_eq!(parts("Al {time} met {name}."), of(["Al ", "5 s", " met {time}."]));
+    assert_eq!(parts("Seit {time} mit {name}."), of(["Seit ", "5 s", " mit {time}."]));
+    assert_eq!(parts("{name} seit {time}."), of(["{time} seit ", "5 s", "."]));
+}
+
+/// What ends with a question has its own mark.
+#[tokio::test(start_paused = true)]
+async fn a_question_has_no_full_stop() {
+    let question = |what: &str| format!("{what} is not known; did you mean another?");
+    let problem = |what: &str| ReportedProblem {
+        words: question(what),
+        details: vec![question(&format!("part of {what}")), "The rest".to_owned()],
+        hint: "Mend it.".to_owned(),
+    };
+    let board = house();
+    board.set_up(|setup| {
+        setup.problem = Some(problem("problem"));
+        setup.refused = Some(problem("refusal"));
+        setup.warnings = vec![question("warning"), "It is odd".to_owned()];
+        setup.history = Some(complaint(&question("file"), "PageInput."));
+    });
+    let trouble = complaint(&question("port"), "PageInput.");
+    let at = Instant::now();
+    board.meter(0, |meter| {
+        meter.last = Some(LastPoll { at, answered: false, trouble: Some(trouble) });
+    });
+    let page = shown(&board, Language::English);
+    let (page, _) = page.split_once("<section id=\"log\"").unwrap();
+    assert_eq!(page.matches("did you mean another?<").count(), 7, "{page}");
+    assert_eq!(page.matches("did you mean").count(), 7, "{page}");
+    for plain in ["<li>The rest.</li>", "<li>It is odd.</li>"] {
+        assert!(page.contains(plain), "{page}");
+    }
+}
+
+#[test]
+fn a_line_is_judged_by_its_day() {
+    let words = Language::English.words();
+    let judged = |polls, failed, retries, bad_checksums| {
+        let line = LineQuality { polls, failed, retries, bad_checksums, ..Default::default() };
+        judge(&line, words)
+    };
+    assert_eq!(judged(2, 2, 9, 9), None);
+    assert_eq!(judged(100, 5, 5, 5), Some(words.line_good));
+    for (failed, retries, damaged) in [(6, 0, 0), (0, 6, 0), (0, 0, 6)] {
+        assert_eq!(judged(100, failed, retries, damaged), Some(words.line_bad));
+    }
+}
+
+/// Whatever a meter, a broker or a form says is text.
+#[tokio::test(start_paused = true)]
+async fn everything_is_escaped() {
+    const EVIL: &str = "<script>\"&'</script>";
+    let board = Board::default();
+    let evil = || EVIL.to_owned();
+    let both = || complaint(EVIL, EVIL);
+    let problem = || ReportedProblem { words: evil(), details: vec![evil()], hint: evil() };
+    board.set_up(|setup| {
+        setup.warnings = vec![evil()];
+        setup.broker = Some(both());
+        setup.supervisor = SupervisorState::Asked;
+        setup.refused = Some(problem());
+        setup.history = Some(both());
+        setup.settings = vec![SettingLine { key: evil(), value: evil(), origin: evil() }];
+    });
+    let mut meter = MeterState::new(evil(), evil(), Duration::from_secs(1));
+    meter.model = Some(evil());
+    meter.serial = Some(evil());
+    meter.fault = Some(evil());
+    meter.values = vec![value(EVIL, EVIL, None)];
+    meter.missing = vec![(evil(), evil())];
+    let at = Instant::now();
+    meter.last = Some(LastPoll { at, answered: false, trouble: Some(both()) });
+    meter.placement = Some(Placement { trouble: Some(both()), ..Placement::default() });
+    let found = Found {
+        register: RegisterId::new(60),
+        name: evil(),
+        label: None,
+        text: Some(evil()),
+        unit: None,
+    };
+    meter.scan = Some(ScanState {
+        found: vec![found],
+        parameters: Some(evil()),
+        trouble: Some(both()),
+        ..ScanState::default()
+    });
+    board.set_meters(vec![(0, meter.clone())]);
+    board.meter(0, |state| *state = MeterState { number: 0, ..meter });
+    board.set_broker(BrokerState::Down {
+        name: evil(),
+        since: at,
+        advice: Advice::new(evil()),
+        made_by: MadeBy::File,
+    });
+    board.log().add(LogLine { time: evil(), level: Level::ERROR, text: evil() });
+    let mut with_ports = look(Language::English);
+    with_ports.ports = vec![PortInfo {
+        path: PathBuf::from(EVIL),
+        by_id: Some(PathBuf::from(EVIL)),
+        used_by: vec![evil()],
+        busy: false,
+    }];
+    let page = render(&board, with_ports).unwrap();
+    board.set_up(|setup| setup.problem = Some(problem()));
+    let page = page + &shown(&board, Language::English);
+    // The frame has one of its own, twice.
+    assert_eq!(page.matches("<script").count(), 2, "{page}");
+    assert!(page.matches("&#60;script&#62;").count() > 50, "{page}");
+    // Home Assistant shows the page under a path that it does not know.
+    let addresses = ["href=\"/", "src=\"/", "action=\"/", "//"];
+    assert!(!addresses.iter().any(|address| page.contains(address)), "{page}");
+    // Nothing that the policy would not let through.
+    assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
+    let is_handler = |rest: &str| {
+        let name = rest.split_once('=').map(|(name, _)| name);
+        name.is_some_and(|name| name.chars().all(|c| c.is_ascii_lowercase()))
+    };
+    assert!(!page.split(" on").skip(1).any(is_handler), "{page}");
+}

@@ -1,0 +1,76 @@
+//! Answers, with the headers that every one of them has.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tracing::warn;
+
+use super::blocking::JobFailed;
+
+/// Allows only what the page itself serves, and no frame around it but Home Assistant's, which
+/// comes from the same origin.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(super) const CSS: &str = "text/css; charset=utf-8";
+pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(super) const SVG: &str = "image/svg+xml";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
+pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Why a request is refused: the status, and words for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HttpRefusal(pub(super) StatusCode, pub(super) Cow<'static, str>);
+
+impl IntoResponse for HttpRefusal {
+    fn into_response(self) -> Response {
+        with_headers(self.0, TEXT, self.1.into_owned())
+    }
+}
+
+/// What takes too long is tried again by whoever asks.
+pub(super) fn later(busy: &JobFailed) -> Response {
+    with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{busy}\n"))
+}
+
+pub(super) fn answered(
+    kind: &'static str,
+    made: Result<String, impl std::fmt::Display>,
+) -> Response {
+    match made {
+        Ok(text) => with_headers(StatusCode::OK, kind, text),
+        Err(error) => {
+            warn!("A program asked, and cannot be answered: {error}.");
+            let words = "The answer cannot be made; the log says why.\n";
+            with_headers(StatusCode::INTERNAL_SERVER_ERROR, TEXT, words)
+        }
+    }
+}
+
+/// What every answer has.
+pub(super) const STRICT: [(HeaderName, &str); 4] = [
+    (CONTENT_SECURITY_POLICY, POLICY),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // With `no-referrer` a browser would not say either by whose page a button was pressed.
+    (REFERRER_POLICY, "same-origin"),
+    (CACHE_CONTROL, "no-store"),
+];
+
+pub(super) fn with_headers(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    let mut response = (status, body.into()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.extend(STRICT.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}

@@ -1,0 +1,275 @@
+//! What can be asked for, and who answers it.
+
+use axum::Router;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Extension, Form, Query, Request, State};
+use axum::http::header::{ACCEPT_LANGUAGE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use serde::Deserialize;
+use tracing::Level;
+
+use super::access::{self, Visitors};
+use super::actions::{self, Action};
+use super::blocking::{BlockingJobs, JobFailed};
+use super::guest::Guest;
+use super::language::Language;
+use super::memory::Cache;
+use super::now::Now;
+use super::page::{self, PageInput};
+use super::ports::Ports;
+use super::response::{
+    CSS, HTML, JSON, OPEN_METRICS, SCRIPT, STRICT, SVG, TEXT, answered, later, with_headers,
+};
+use super::state::PageState;
+use super::{api, events, metrics, past};
+
+/// The path that says whether the program is running.
+pub(crate) const HEALTH: &str = "/health";
+
+/// What it says there.
+pub(crate) const HEALTHY: &str = "ok";
+
+/// The longest form in a request, in bytes.
+pub(super) const LONGEST_FORM: usize = 1024;
+
+/// What is looked up once for all who look.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    memories: Cache,
+    ports: Ports,
+    readings: BlockingJobs,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self::by(BlockingJobs::readings(), BlockingJobs::ports())
+    }
+
+    pub(super) fn by(readings: BlockingJobs, ports: BlockingJobs) -> Self {
+        Self { memories: Cache::new(readings.clone()), ports: Ports::new(ports), readings }
+    }
+}
+
+/// What can be asked to be done: each is a POST.
+pub(super) const ACTIONS: [(&str, Action); 5] = [
+    ("/read", Action::Read),
+    ("/placement", Action::Place),
+    ("/placement/stop", Action::StopPlacing),
+    ("/scan", Action::Scan),
+    ("/scan/stop", Action::StopScanning),
+];
+
+/// What can be looked at: each is a GET. The router is made of these two lists alone, and
+/// `openapi.json` describes the same.
+pub(super) fn views() -> [(&'static str, MethodRouter<PageState>); 13] {
+    let fixed = |kind, body| get(async move || with_headers(StatusCode::OK, kind, body));
+    [
+        ("/", get(show)),
+        ("/part", get(part)),
+        ("/script.js", fixed(SCRIPT, page::SCRIPT)),
+        ("/icon.svg", fixed(SVG, page::ICON)),
+        ("/style.css", fixed(CSS, page::STYLE)),
+        ("/events", get(events)),
+        ("/log", get(log)),
+        (HEALTH, fixed(TEXT, HEALTHY)),
+        ("/ready", get(ready)),
+        ("/metrics", get(metrics)),
+        ("/api/v1/state", get(state)),
+        ("/api/v1/history", get(past)),
+        ("/api/v1/openapi.json", fixed(JSON, api::DESCRIPTION)),
+    ]
+}
+
+pub(super) fn router(page_state: &PageState) -> Router {
+    router_with(page_state, Shared::new())
+}
+
+pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
+    let visitors = page_state.visitors;
+    let act = |action| {
+        post(
+            move |State(page_state): State<PageState>, form: Result<Form<_>, FormRejection>| async move {
+                act(&page_state, action, form.ok().map(|Form(form)| form))
+            },
+        )
+    };
+    let actions = ACTIONS.into_iter().map(|(path, action)| (path, act(action)));
+    let all = actions.chain(views());
+    all.fold(Router::new(), |router, (path, answer)| router.route(path, answer))
+        .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n"))
+        .method_not_allowed_fallback(async || {
+            with_headers(StatusCode::METHOD_NOT_ALLOWED, TEXT, "That cannot be done here.\n")
+        })
+        .layer(middleware::from_fn(move |guest, request, next| {
+            check(visitors, guest, request, next)
+        }))
+        .layer(Extension(shared))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .with_state(page_state.clone())
+}
+
+/// Lets pass what somebody may ask for who was admitted.
+async fn check(
+    visitors: Visitors,
+    Extension(guest): Extension<Guest>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match access::check(visitors, guest.peer, request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn show(
+    State(page_state): State<PageState>,
+    Extension(shared): Extension<Shared>,
+    query: Result<Query<Lines>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    match input(&page_state, &shared, query, &headers).await {
+        Ok(input) => answered(HTML, page::render(&page_state.board, input)),
+        Err(busy) => later(&busy),
+    }
+}
+
+/// What of the page changes.
+async fn part(
+    State(page_state): State<PageState>,
+    Extension(shared): Extension<Shared>,
+    query: Result<Query<Lines>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    match input(&page_state, &shared, query, &headers).await {
+        Ok(input) => answered(HTML, page::parts(&page_state.board, input)),
+        Err(busy) => later(&busy),
+    }
+}
+
+/// What a visitor wants to see, and in which language. Of a level that there is not, all is shown.
+async fn input(
+    page_state: &PageState,
+    shared: &Shared,
+    query: Result<Query<Lines>, QueryRejection>,
+    headers: &HeaderMap,
+) -> Result<PageInput, JobFailed> {
+    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+    let level = query.ok().and_then(|Query(Lines { level })| level_of(&level?));
+    let Now { wall, .. } = page_state.now();
+    let (ports, memories) =
+        tokio::join!(shared.ports.look(&page_state.board), shared.memories.look(page_state, &wall));
+    Ok(PageInput {
+        language: Language::accepted(accepted),
+        level: level.unwrap_or(Level::TRACE),
+        ports: ports?,
+        memories,
+        now: wall,
+    })
+}
+
+/// Server-sent events.
+async fn events(
+    State(page_state): State<PageState>,
+    Extension(guest): Extension<Guest>,
+) -> Response {
+    const WORDS: &str = "Too many pages are open.\n";
+    let Some(place) = guest.stay() else {
+        return with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, WORDS);
+    };
+    let mut response = events::tell(&page_state.board, place).into_response();
+    let headers = response.headers_mut();
+    headers.extend(STRICT.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}
+
+/// Does what was asked for, and leads back to the page.
+fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> Response {
+    const WORDS: &str = "Which meter? Send its number as `meter`.\n";
+    let Some(form) = form else {
+        return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
+    };
+    if let Err(refusal) = actions::act(page_state, action, form.meter) {
+        return refusal.into_response();
+    }
+    let page = match action {
+        Action::Read | Action::Place | Action::Scan => "./",
+        Action::StopPlacing | Action::StopScanning => "../",
+    };
+    let mut response = with_headers(StatusCode::SEE_OTHER, TEXT, "");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(page));
+    response
+}
+
+/// Which lines of the log.
+#[derive(Debug, Deserialize)]
+struct Lines {
+    level: Option<String>,
+}
+
+async fn log(
+    State(page_state): State<PageState>,
+    query: Result<Query<Lines>, QueryRejection>,
+) -> Response {
+    const WORDS: &str = "`level` is one of DEBUG, INFO, WARNING and ERROR.\n";
+    let level = match &query {
+        Ok(Query(Lines { level: None })) => Some(Level::TRACE),
+        Ok(Query(Lines { level: Some(level) })) => level_of(level),
+        Err(_) => None,
+    };
+    let Some(level) = level else {
+        return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
+    };
+    let lines = page_state.board.log().of(level);
+    let lines = lines.iter().map(|line| format!("{} {:>5} {}\n", line.time, line.level, line.text));
+    with_headers(StatusCode::OK, TEXT, lines.collect::<String>())
+}
+
+/// As `logging.level` has it.
+fn level_of(text: &str) -> Option<Level> {
+    match text.to_ascii_uppercase().as_str() {
+        "DEBUG" => Some(Level::TRACE),
+        "INFO" => Some(Level::INFO),
+        "WARNING" | "WARN" => Some(Level::WARN),
+        "ERROR" | "CRITICAL" => Some(Level::ERROR),
+        _ => None,
+    }
+}
+
+async fn ready(State(page_state): State<PageState>) -> Response {
+    match api::ready(&page_state.board) {
+        Ok(()) => with_headers(StatusCode::OK, TEXT, "ready\n"),
+        Err(words) => with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, words),
+    }
+}
+
+async fn metrics(State(page_state): State<PageState>) -> Response {
+    answered(OPEN_METRICS, metrics::text(&page_state.board, &page_state.now()))
+}
+
+async fn state(
+    State(page_state): State<PageState>,
+    Extension(shared): Extension<Shared>,
+) -> Response {
+    match shared.ports.look(&page_state.board).await {
+        Ok(ports) => answered(JSON, api::state(&page_state.board, ports, &page_state.now())),
+        Err(busy) => later(&busy),
+    }
+}
+
+async fn past(
+    State(page_state): State<PageState>,
+    Extension(shared): Extension<Shared>,
+    query: Result<Query<past::Wanted>, QueryRejection>,
+) -> Response {
+    const WORDS: &str = "Which value? Send `meter` (its number) and `parameter` (its name).\n";
+    let Ok(Query(wanted)) = query else {
+        return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
+    };
+    match past::answer(&page_state, &shared.readings, wanted).await {
+        Ok(json) => with_headers(StatusCode::OK, JSON, json),
+        Err(refusal) => refusal.into_response(),
+    }
+}

@@ -1,0 +1,581 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kmp::register::RegisterId;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+use std::future::pending;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::Response;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+
+use super::address::{RETRY, find, find_by};
+use super::blocking::BlockingJobs;
+use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, router_with, views};
+use super::server::{
+    LONGEST, MOST, MOST_OPEN, WHOLE, listen, run, serve, serve_by, unavailable_words,
+};
+use super::state::tests::empty;
+use super::*;
+use crate::http;
+use crate::status::{BrokerState, Found, LastPoll, LogLine, MeterState, Placement, ScanState};
+use meter::RunsAs;
+use meter::poll::MeterHandle;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn start_by(router: Router) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_by(router, listener, Visitors::Anybody));
+    (address, serving)
+}
+
+async fn start(site: PageState) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { serve(listener, &site).await });
+    (address, serving)
+}
+
+async fn status(address: SocketAddr, path: &str) -> u16 {
+    let url = format!("http://{address}{path}").parse().unwrap();
+    http::get(url, None, PATIENCE).await.unwrap().status
+}
+
+async fn raw(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn every_answer_has_strict_headers() {
+    let (address, _serving) = start(empty()).await;
+    let page = raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    let head = head
+        .lines()
+        .filter(|line| !line.starts_with("date: ") && !line.starts_with("content-length: "));
+    insta::assert_snapshot!(head.collect::<Vec<_>>().join("\n"));
+    assert!(body.contains("Which broker there is, is not known yet."), "{body}");
+    let paths = [
+        ("/style.css", 200),
+        ("/log", 200),
+        ("/log?level=loud", 400),
+        ("/health", 200),
+        ("/ready", 503),
+        ("/metrics", 200),
+        ("/api/v1/state", 200),
+        ("/api/v1/openapi.json", 200),
+        ("/nothing", 404),
+    ];
+    for (path, status) in paths {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = raw(address, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
+    }
+    let post = raw(address, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(post.starts_with("HTTP/1.1 403 "), "{post}");
+    let post = b"POST / HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\n\r\n";
+    let post = raw(address, post).await;
+    assert!(post.starts_with("HTTP/1.1 405 "), "{post}");
+}
+
+async fn post(address: SocketAddr, path: &str, form: &str) -> String {
+    let length = form.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Length: {length}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
+    );
+    raw(address, request.as_bytes()).await
+}
+
+fn meter(title: &str) -> MeterState {
+    MeterState::new(title.to_owned(), "/dev/ttyUSB0".to_owned(), Duration::from_secs(300))
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_passed_on() {
+    let site = empty();
+    let handle = MeterHandle::default();
+    site.board.set_handles(vec![(7, handle.clone())]);
+    site.board.set_meters(vec![(7, meter("a"))]);
+    let (address, _serving) = start(site).await;
+    let read = post(address, "/read", "meter=7").await;
+    assert!(read.starts_with("HTTP/1.1 303 "), "{read}");
+    assert!(read.contains("\r\nlocation: ./\r\n"), "{read}");
+    timeout(PATIENCE, handle.poll_requested()).await.unwrap();
+    for (path, form, status) in [
+        ("/read", "meter=8", 404),
+        ("/read", "", 400),
+        ("/read", "meter=-1", 400),
+        ("/read", "metre=7", 400),
+        // Nobody polls it, so nobody takes it.
+        ("/placement", "meter=7", 409),
+        ("/scan", "meter=7", 409),
+        ("/scan/stop", "meter=7", 303),
+        ("/nothing", "meter=7", 404),
+    ] {
+        let answer = post(address, path, form).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {form}: {answer}");
+    }
+    let stopped = post(address, "/placement/stop", "meter=7").await;
+    assert!(stopped.contains("\r\nlocation: ../\r\n"), "{stopped}");
+    let long = format!("meter=7&x={}", "x".repeat(LONGEST_FORM));
+    let long = post(address, "/read", &long).await;
+    assert!(long.starts_with("HTTP/1.1 400 "), "{long}");
+    let foreign = b"POST /read HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n";
+    assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
+}
+
+/// Sends a request that may have no end of its answer. Gives its status, and of what kind it is
+/// where it has a body.
+async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<String>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = form.len();
+    let request = format!(
+        "{head}Content-Length: {length}\r\nContent-Type: \
+         application/x-www-form-urlencoded\r\n\r\n{form}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let mut answer = Vec::new();
+    loop {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        if line.is_empty() {
+            break;
+        }
+        answer.push(line);
+    }
+    let header = |name: &str| answer.iter().find_map(|line| line.strip_prefix(name));
+    let kind = header("content-type: ").filter(|_| header("content-length: ") != Some("0"));
+    let kind = kind.map(|kind| kind.split(';').next().unwrap().to_owned());
+    (answer[0].split(' ').nth(1).unwrap().to_owned(), kind)
+}
+
+/// What cannot be provoked: whatever stands on the board, an answer can be made of it.
+const NEVER: [(&str, &str); 4] =
+    [("/", "500"), ("/part", "500"), ("/metrics", "500"), ("/api/v1/state", "500")];
+
+/// All that can be asked for is described, and nothing else is: each with what it answers, and
+/// each refusal.
+#[tokio::test]
+async fn what_can_be_asked_for_is_described() {
+    let description: Value = serde_json::from_str(api::DESCRIPTION).unwrap();
+    let mut described = BTreeMap::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let answers = operation["responses"].as_object().unwrap().iter();
+            let answers = answers.map(|(status, answer)| {
+                let shared = answer["$ref"].as_str();
+                let shared = shared
+                    .map(|name| description.pointer(name.strip_prefix('#').unwrap()).unwrap());
+                let content = shared.unwrap_or(answer)["content"].as_object();
+                let kind = content.map(|content| content.keys().next().unwrap().clone());
+                (status.clone(), kind)
+            });
+            let of = (method.to_ascii_uppercase(), path.clone());
+            described.insert(of, answers.collect::<BTreeMap<_, _>>());
+        }
+    }
+    for (path, status) in NEVER {
+        let answers = described.get_mut(&("GET".to_owned(), path.to_owned())).unwrap();
+        assert!(answers.remove(status).is_some(), "{path} {status}");
+    }
+    let views = views().map(|(path, _)| ("GET".to_owned(), path.to_owned()));
+    let actions = ACTIONS.map(|(path, _)| ("POST".to_owned(), path.to_owned()));
+    let mut all: Vec<_> = views.into_iter().chain(actions).collect();
+    all.sort_unstable();
+    assert_eq!(described.keys().cloned().collect::<Vec<_>>(), all);
+
+    let folder = tempfile::tempdir().unwrap();
+    let site = past::tests::site(folder.path());
+    let board = site.board.clone();
+    let handles = [3, 4].map(|number| (number, MeterHandle::default()));
+    for (_, handle) in &handles {
+        handle.accept_jobs();
+    }
+    board.set_handles(handles.to_vec());
+    // So that the log is not empty.
+    let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), "one".to_owned());
+    board.log().add(LogLine { time, level: Level::ERROR, text });
+    let (address, _serving) = start(site.clone()).await;
+    let (near, far) = ("Host: x\r\nOrigin: http://x\r\n", "Host: x\r\nOrigin: http://y\r\n");
+    let mut seen: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    let mut ask = async |at, (method, path): &(String, String), query, headers, form| {
+        let head = format!("{method} {path}{query} HTTP/1.1\r\n{headers}");
+        let (status, kind) = asked(at, &head, form).await;
+        let statuses = seen.entry((method.clone(), path.clone())).or_default();
+        let known = statuses.entry(status).or_insert_with(|| kind.clone());
+        assert_eq!(*known, kind, "{head}");
+    };
+    for of @ (method, path) in &all {
+        ask(address, of, "", "Host: x.example\r\n", "").await;
+        if method == "GET" {
+            for query in [
+                "",
+                "?level=loud",
+                "?meter=3&parameter=energy",
+                "?meter=3&parameter=x",
+                "?meter=3&parameter=energy&to=x",
+            ] {
+                ask(address, of, query, "Host: x\r\n", "").await;
+            }
+        } else {
+            // The second time it is busy.
+            let meter = if path.starts_with("/scan") { "meter=4" } else { "meter=3" };
+            for form in [meter, meter, "meter=5", "meter=x"] {
+                ask(address, of, "", near, form).await;
+            }
+            ask(address, of, "", far, meter).await;
+        }
+        let other = if method == "GET" { "POST" } else { "GET" };
+        let (status, _) = asked(address, &format!("{other} {path} HTTP/1.1\r\n{near}"), "").await;
+        assert_eq!(status, "405", "{other} {path}");
+    }
+
+    // All is well now, but for the file of what was read, and so many look that no other page can.
+    let name = "broker:1883".to_owned();
+    board.set_broker(BrokerState::Connected { name, since: Instant::now() });
+    for number in [3, 4] {
+        board.meter(number, |meter| {
+            meter.last = Some(LastPoll { at: Instant::now(), answered: true, trouble: None });
+        });
+    }
+    std::fs::write(folder.path().join("history.db"), "no database").unwrap();
+    let mut open = Vec::new();
+    loop {
+        let mut stream = listening(address).await;
+        if line_with(&mut stream, "HTTP").await != "HTTP/1.1 200 OK" {
+            break;
+        }
+        open.push(stream);
+    }
+    // And where nothing can be looked up.
+    let shared = Shared::by(BlockingJobs::closed(), BlockingJobs::closed());
+    let (busy, _serving_too) = start_by(router_with(&site, shared)).await;
+    for of in all.iter().filter(|(method, _)| method == "GET") {
+        for address in [address, busy] {
+            ask(address, of, "?meter=3&parameter=energy", "Host: x\r\n", "").await;
+        }
+    }
+    assert_eq!(seen, described);
+}
+
+/// Opens the stream of events.
+async fn listening(address: SocketAddr) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    BufReader::new(stream)
+}
+
+/// The next line of it with this text.
+async fn line_with(stream: &mut BufReader<TcpStream>, text: &str) -> String {
+    let search = async {
+        loop {
+            let mut line = String::new();
+            assert_ne!(stream.read_line(&mut line).await.unwrap(), 0, "it has ended");
+            if line.contains(text) {
+                return line.trim().to_owned();
+            }
+        }
+    };
+    timeout(PATIENCE, search).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_listens_is_told_of_changes() {
+    let site = empty();
+    let board = site.board.clone();
+    board.set_meters(vec![(7, meter("a"))]);
+    let (address, _serving) = start(site).await;
+    let mut stream = listening(address).await;
+    assert_eq!(line_with(&mut stream, "HTTP").await, "HTTP/1.1 200 OK");
+    line_with(&mut stream, "content-type: text/event-stream").await;
+    line_with(&mut stream, "content-security-policy: default-src 'none'").await;
+    // What has changed since the page was made is not known.
+    line_with(&mut stream, "event: changed").await;
+    let begun = Instant::now();
+    // A thousand changes, one event, a second after the last one.
+    (0..1000).for_each(|_| board.meter(7, |meter| meter.fault = None));
+    line_with(&mut stream, "event: changed").await;
+    assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+    let placement = |asked, hits| Placement {
+        running: true,
+        asked,
+        hits,
+        hit: Some(true),
+        left: Duration::from_millis(108_900),
+        ..Placement::default()
+    };
+    board.progress(7, |meter| meter.placement = Some(placement(12, 9)));
+    line_with(&mut stream, "event: placement").await;
+    let data = line_with(&mut stream, "data: ").await;
+    assert_eq!(data, r#"data: {"meter":7,"hit":true,"asked":12,"hits":9,"left":108}"#);
+    // The next one begins anew.
+    board.progress(7, |meter| meter.placement = Some(placement(1, 1)));
+    let data = line_with(&mut stream, "data: ").await;
+    assert_eq!(data, r#"data: {"meter":7,"hit":true,"asked":1,"hits":1,"left":108}"#);
+    let found = |register: u16| {
+        let (name, text) = (register.to_string(), Some("1".to_owned()));
+        Found { register: RegisterId::new(register), name, label: None, text, unit: None }
+    };
+    let scan = |asked, numbers: &[u16]| {
+        let found = numbers.iter().copied().map(found).collect();
+        Some(ScanState { running: true, asked, of: 1400, found, ..ScanState::default() })
+    };
+    board.progress(7, |meter| meter.scan = scan(8, &[1, 2]));
+    let data = line_with(&mut stream, "data: ").await;
+    assert!(data.contains(r#""asked":8,"of":1400"#) && data.contains(r#""register":2"#), "{data}");
+    // Only what is new.
+    board.progress(7, |meter| meter.scan = scan(16, &[1, 2, 3]));
+    let data = line_with(&mut stream, "data: ").await;
+    assert_eq!(data.matches("register").count(), 1, "{data}");
+    assert!(data.contains(r#""register":3"#), "{data}");
+}
+
+/// Pages that are open longer than any request may take keep nobody else out, and those are
+/// bounded as well; one that goes makes room.
+#[tokio::test]
+async fn open_pages_have_places_of_their_own() {
+    let site = empty();
+    let board = site.board.clone();
+    let (address, _serving) = start(site).await;
+    let mut open = Vec::new();
+    for _ in 0..MOST_OPEN {
+        let mut stream = listening(address).await;
+        line_with(&mut stream, "event: changed").await;
+        open.push(stream);
+    }
+    let begun = Instant::now();
+    let mut refused = listening(address).await;
+    assert_eq!(line_with(&mut refused, "HTTP").await, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(status(address, HEALTH).await, 200);
+    open.pop();
+    // The place is free when the next event finds nobody.
+    let freed = async {
+        loop {
+            board.set_up(|_| {});
+            let mut stream = listening(address).await;
+            if line_with(&mut stream, "HTTP").await == "HTTP/1.1 200 OK" {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, freed).await.unwrap();
+    let (first, rest) = open.split_first_mut().unwrap();
+    // A sign of life comes every 15 s, long after all that is bounded in time has ended.
+    line_with(first, ":").await;
+    let alive = async {
+        while begun.elapsed() < WHOLE + Duration::from_secs(1) {
+            line_with(first, ":").await;
+        }
+    };
+    timeout(PATIENCE, alive).await.unwrap();
+    board.set_up(|_| {});
+    for stream in rest {
+        line_with(stream, "event: changed").await;
+    }
+}
+
+#[tokio::test]
+async fn others_are_told_where_the_page_is_only_where_they_can_reach_it() {
+    let (sender, address) = watch::channel(None);
+    let (found, mut page) = watch::channel(Some("before".to_owned()));
+    let finding = tokio::spawn(find(address, ("127.0.0.1".to_owned(), 1883), found));
+    let mut shown = Vec::new();
+    let addresses = [
+        None,
+        Some("192.168.1.5:8099"),
+        Some("127.0.0.1:8099"),
+        Some("[fd00::1]:80"),
+        // The broker is on this machine as well.
+        Some("0.0.0.0:8099"),
+    ];
+    for address in addresses {
+        sender.send_replace(address.map(|address| address.parse().unwrap()));
+        timeout(PATIENCE, page.changed()).await.unwrap().unwrap();
+        shown.push(page.borrow_and_update().clone());
+    }
+    let shown: Vec<_> = shown.iter().map(Option::as_deref).collect();
+    let [here, there] = ["http://192.168.1.5:8099", "http://[fd00::1]:80"];
+    assert_eq!(shown, [None, Some(here), None, Some(there), None]);
+    drop(sender);
+    timeout(PATIENCE, finding).await.unwrap().unwrap();
+}
+
+/// At the start the network may not be there yet.
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_not_known_yet_is_found_later() {
+    let all = "0.0.0.0:8099".parse().unwrap();
+    let (_sender, address) = watch::channel(Some(all));
+    let (found, mut page) = watch::channel(None);
+    let asked = AtomicUsize::new(0);
+    let seen = || async {
+        if asked.fetch_add(1, Ordering::Relaxed) < 3 {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
+        Ok(IpAddr::from([192, 168, 1, 5]))
+    };
+    let begun = Instant::now();
+    tokio::select! {
+        () = find_by(address, seen, found) => {}
+        changed = page.changed() => changed.unwrap(),
+    }
+    assert_eq!(begun.elapsed(), 3 * RETRY);
+    assert_eq!(page.borrow().as_deref(), Some("http://192.168.1.5:8099"));
+}
+
+/// A page without charts helps more than none; without its ports it would not be true.
+#[tokio::test]
+async fn what_cannot_be_looked_up_is_not_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = past::tests::site(folder.path());
+    let history = "/api/v1/history?meter=3&parameter=energy";
+    let paths = ["/", "/part", "/api/v1/state", history, HEALTH, "/metrics"];
+    let by = async |readings: &BlockingJobs, ports: &BlockingJobs| {
+        let router = router_with(&site, Shared::by(readings.clone(), ports.clone()));
+        let (address, _serving) = start_by(router).await;
+        let mut all = Vec::new();
+        for path in paths {
+            all.push(status(address, path).await);
+        }
+        all
+    };
+    let (readings, ports, none) =
+        (BlockingJobs::readings(), BlockingJobs::ports(), BlockingJobs::closed());
+    assert_eq!(by(&readings, &ports).await, [200; 6]);
+    assert_eq!(by(&none, &ports).await, [200, 200, 200, 503, 200, 200]);
+    assert_eq!(by(&readings, &none).await, [503, 503, 503, 200, 200, 200]);
+    assert_eq!(by(&none, &none).await, [503, 503, 503, 503, 200, 200]);
+}
+
+#[tokio::test]
+async fn lines_of_the_log_go_by_level() {
+    let site = empty();
+    for (level, text) in [(Level::INFO, "one"), (Level::WARN, "two"), (Level::DEBUG, "three")] {
+        let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), text.to_owned());
+        site.board.log().add(LogLine { time, level, text });
+    }
+    let (address, _serving) = start(site).await;
+    let log = async |query: &str| {
+        let request = format!("GET /log{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = raw(address, request.as_bytes()).await;
+        answer.split_once("\r\n\r\n").unwrap().1.replace("2026-11-24T10:00:00+01:00", "T")
+    };
+    assert_eq!(log("").await, "T  INFO one\nT  WARN two\nT DEBUG three\n");
+    assert_eq!(log("?level=INFO").await, "T  INFO one\nT  WARN two\n");
+    assert_eq!(log("?level=warning").await, "T  WARN two\n");
+    assert_eq!(log("?level=ERROR").await, "");
+}
+
+#[tokio::test]
+async fn the_page_moves_when_it_is_told_to() {
+    let (sender, address) = watch::channel(None);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(address, empty(), stop.clone()));
+    let mut before = None;
+    for _ in 0..2 {
+        let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = holder.local_addr().unwrap();
+        drop(holder);
+        sender.send_replace(Some(address));
+        let asked = async {
+            let url: reqwest::Url = format!("http://{address}{HEALTH}").parse().unwrap();
+            while http::get(url.clone(), None, PATIENCE).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, asked).await.unwrap();
+        if let Some(before) = before.replace(address) {
+            assert!(TcpStream::connect(before).await.is_err());
+        }
+    }
+    stop.cancel();
+    timeout(PATIENCE, running).await.unwrap().unwrap();
+}
+
+/// Who holds all places keeps others out until they are free again, and no longer.
+#[tokio::test]
+async fn connections_are_bounded_in_number_and_time() {
+    let (address, _serving) = start(empty()).await;
+    let mut idle = Vec::new();
+    for _ in 0..MOST {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    // Accepted after these, and closed.
+    let mut one_more = TcpStream::connect(address).await.unwrap();
+    let read = timeout(PATIENCE, one_more.read(&mut [0])).await.unwrap();
+    assert_eq!(read.unwrap_or(0), 0);
+    // Those that say nothing are closed.
+    for mut stream in idle {
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+    }
+    assert_eq!(status(address, HEALTH).await, 200);
+}
+
+/// As where somebody reads nothing of the answer.
+#[tokio::test]
+async fn no_answer_takes_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(pending::<Response>);
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_by(router, listener, Visitors::HomeAssistant));
+    assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+}
+
+#[tokio::test]
+async fn a_request_without_end_is_refused() {
+    let (address, _serving) = start(empty()).await;
+    let mut request = b"GET / HTTP/1.1\r\nX: ".to_vec();
+    request.resize(LONGEST + 1, b'x');
+    let answer = raw(address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_tried_again() {
+    let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = holder.local_addr().unwrap();
+    let waiting =
+        tokio::spawn(async move { listen(address, RunsAs::Program).await.local_addr().unwrap() });
+    tokio::task::yield_now().await;
+    drop(holder);
+    assert_eq!(timeout(PATIENCE, waiting).await.unwrap().unwrap(), address);
+}
+
+/// The add-on's form has no setting for the address.
+#[test]
+fn only_a_program_is_sent_to_the_setting_of_the_address() {
+    let kinds = [
+        io::ErrorKind::AddrInUse,
+        io::ErrorKind::AddrNotAvailable,
+        io::ErrorKind::PermissionDenied,
+    ];
+    let mut all = String::new();
+    for kind in kinds {
+        let program = unavailable_words(&kind.into(), RunsAs::Program);
+        let add_on = unavailable_words(&kind.into(), RunsAs::AddOn);
+        assert!(program.contains("`web.listen`") && !add_on.contains('`'), "{program} / {add_on}");
+        all.extend([program, "\n".to_owned(), add_on, "\n".to_owned()]);
+    }
+    insta::assert_snapshot!(all);
+}
