@@ -3,7 +3,7 @@
 //! All checks are here: a [`Config`] that exists can be run. All problems are reported together,
 //! each with its place, what was found and what is accepted.
 //!
-//! [`keys`] is the table of settings. `yaml`, `variables` and `addon_options` make texts with
+//! `keys` is the table of settings. `yaml`, `variables` and `addon_options` make texts with
 //! places (`settings`), and `check` makes values of these. Problems and warnings are data
 //! (`problem`). Only `words` makes sentences of them, for a file or for the form, and nothing
 //! changes a sentence later.

@@ -175,6 +175,7 @@ const NEVER: [(&str, &str); 4] =
 
 /// All that can be asked for is described, and nothing else is: each with what it answers, and
 /// each refusal.
+#[expect(clippy::too_many_lines, reason = "each answer of the description, once")]
 #[tokio::test]
 async fn what_can_be_asked_for_is_described() {
     let description: Value = serde_json::from_str(api::DESCRIPTION).unwrap();
