@@ -437,7 +437,7 @@ fn every_trouble_is_documented() {
         }
     }
     for line in snapshot(
-        "crates/history/src/snapshots/kamstrup2mqtt_history__trouble__tests__each_trouble_in_words",
+        "crates/history/src/snapshots/kamstrup2mqtt_history__error__tests__each_error_in_words",
     ) {
         if !line.starts_with(' ') {
             let found = line.rsplit_once(": ").map_or(line.as_str(), |(_, found)| found);

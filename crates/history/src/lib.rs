@@ -51,13 +51,14 @@
 //! ```
 //! use kamstrup2mqtt_history::{History, MeterKey, Sample};
 //! use jiff::ZonedDateTime;
+//! use rust_decimal::Decimal;
 //!
 //! let now: ZonedDateTime = "2026-11-24T10:00:00[Europe/Copenhagen]".parse()?;
 //! let history = History::start(None, &now); // In memory.
 //! let meter = MeterKey::new("house", Some(12_345_678));
 //! let energy = Sample {
 //!     parameter: "energy".to_owned(),
-//!     value: "28.316".parse()?,
+//!     value: Decimal::new(28_316, 3),
 //!     unit: Some("MWh".to_owned()),
 //!     is_counter: true,
 //! };
