@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// What the program needs to know to be an add-on.
 #[derive(Debug)]
-pub struct AddOn {
+pub(crate) struct AddOn {
     /// The file that Home Assistant writes.
     pub options: PathBuf,
     /// Where the page is.
@@ -48,7 +48,11 @@ pub struct AddOn {
 
 /// Reads and publishes by the options, whenever that is possible, until `stop` is cancelled.
 /// `first` is the result of reading the options when the program started.
-pub async fn run(addon: AddOn, first: Result<Options, OptionsError>, stop: CancellationToken) {
+pub(crate) async fn run(
+    addon: AddOn,
+    first: Result<Options, OptionsError>,
+    stop: CancellationToken,
+) {
     let board = addon.board.clone();
     let mut around = JoinSet::new();
     let page_state = PageState {

@@ -8,7 +8,7 @@ use meter::cause;
 
 /// The content of a file; `None` where it has more than `longest` bytes. The error is a clause in
 /// words.
-pub fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
+pub(crate) fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
     let metadata = path.metadata().map_err(|error| cause::of_file(&error))?;
     if metadata.is_dir() {
         return Err("it is a folder, not a file (Docker makes one where the file that it should \

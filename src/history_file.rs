@@ -14,7 +14,7 @@ const OURS: &str = "kamstrup2mqtt";
 /// `variable` gives the environment. Paths in it that are not absolute are ignored, as the XDG base
 /// directory specification demands.
 #[must_use]
-pub fn path(
+pub(crate) fn path(
     options: Option<&Path>,
     variable: impl Fn(&'static str) -> Option<OsString>,
 ) -> Option<PathBuf> {

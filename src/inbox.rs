@@ -33,13 +33,13 @@ const MOST_REPORTED: usize = 20;
 
 /// All topics on which states of these meters are published.
 #[must_use]
-pub fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
+pub(crate) fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
     topics.states(meters.iter().map(|meter| (meter.name.as_ref(), meter.parameters.as_slice())))
 }
 
 /// Handles what comes from the broker.
 #[derive(Debug)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     status_topic: String,
     births: Births,
     /// Topics of commands, and the meters that each concerns.
@@ -62,7 +62,7 @@ pub struct Inbox {
 impl Inbox {
     /// For these meters; a handle for each.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         meters: &[Meter],
         handles: &[MeterHandle],
         publishing: &Publishing,
@@ -98,7 +98,7 @@ impl Inbox {
 
     /// What must be subscribed to.
     #[must_use]
-    pub fn subscriptions(&self) -> Subscriptions {
+    pub(crate) fn subscriptions(&self) -> Subscriptions {
         let commands = self.commands.iter().map(|(topics, _)| topics.commands());
         let always = [self.status_topic.clone()].into_iter().chain(commands).collect();
         let mut at_first = discovery::filters(&self.discovery_prefix);
@@ -107,7 +107,7 @@ impl Inbox {
     }
 
     /// Handles messages until `stop` is cancelled, as the last one of `changes` says.
-    pub async fn run(
+    pub(crate) async fn run(
         mut self,
         mut received: mpsc::Receiver<Received>,
         mut changes: mpsc::Receiver<Self>,

@@ -3,29 +3,31 @@
 //!
 //! `ARCHITECTURE.md` is the map: which module does what, and what each must not know.
 
-pub mod addon;
-pub mod advice;
+mod addon;
+mod advice;
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod discovery;
-pub mod file;
-pub mod history_file;
-pub mod http;
-pub mod inbox;
-pub mod mqtt;
-pub mod name;
-pub mod payload;
-pub mod recovery;
-pub mod resources;
-pub mod status;
-pub mod supervisor;
-pub mod systemd;
-pub mod tls;
-pub mod topic;
-pub mod units;
+mod discovery;
+mod file;
+mod history_file;
+mod http;
+mod inbox;
+mod mqtt;
+mod name;
+mod payload;
+mod recovery;
+mod resources;
+mod status;
+mod supervisor;
+mod systemd;
+mod tls;
+mod topic;
+mod units;
 mod web;
-pub mod words;
+mod words;
+
+pub use self::resources::THREADS;
 
 /// Whose log it is: each module shows as one of the program's, whatever crate it is in.
 pub const PROGRAM: logging::Program = logging::Program {

@@ -89,7 +89,7 @@ impl fmt::Display for MeterName {
 }
 
 /// The topics directly below the configured one that are neither values nor meters.
-pub const RESERVED: [&str; 11] = [
+pub(crate) const RESERVED: [&str; 11] = [
     "status",
     "version",
     "started",

@@ -17,13 +17,13 @@ use meter::condition::Condition;
 use meter::poll::PollResult;
 
 /// The program is connected.
-pub const ONLINE: &str = "online";
+pub(crate) const ONLINE: &str = "online";
 /// The program is not connected.
-pub const OFFLINE: &str = "offline";
+pub(crate) const OFFLINE: &str = "offline";
 
 /// Something to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     /// Where.
     pub topic: String,
     /// What.
@@ -37,7 +37,7 @@ pub struct Message {
 impl Message {
     /// Whether the program is connected; retained for later subscribers.
     #[must_use]
-    pub fn status(topics: &Topics, payload: &str) -> Self {
+    pub(crate) fn status(topics: &Topics, payload: &str) -> Self {
         Self {
             topic: topics.status(),
             payload: payload.to_owned(),
@@ -49,7 +49,7 @@ impl Message {
 
 /// A parameter that has a value in this poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Valued {
+pub(crate) struct Valued {
     /// Its place in the meter's list.
     pub index: usize,
     /// What is published of it.
@@ -61,7 +61,7 @@ pub struct Valued {
 impl Valued {
     /// What the value measures.
     #[must_use]
-    pub fn measure(&self) -> Measure {
+    pub(crate) fn measure(&self) -> Measure {
         self.published.measure
     }
 }
@@ -69,7 +69,7 @@ impl Valued {
 /// The values of one poll, in the order of the meter's parameters. Values that were not read, or
 /// cannot be converted exactly, are left out.
 #[must_use]
-pub fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
+pub(crate) fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
     let mut values = Vec::new();
     for (index, parameter) in meter.parameters.iter().enumerate() {
         let reading =
@@ -90,7 +90,7 @@ pub fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
 
 /// The messages of a poll's values: one for each, and all of them in one.
 #[must_use]
-pub fn value_messages(
+pub(crate) fn value_messages(
     values: &[Valued],
     result: &PollResult,
     time: &str,
@@ -148,7 +148,7 @@ fn reading(values: &[Valued], result: &PollResult, time: &str, meter: &Meter) ->
 
 /// A number with all its digits, or a text, in JSON.
 #[must_use]
-pub fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
+pub(crate) fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
     if is_number {
         RawValue::from_string(text.to_owned()).ok()
     } else {
@@ -158,7 +158,7 @@ pub fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
 
 /// How reading a meter has gone since the program started: the diagnostics of a meter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReadingStatus {
+pub(crate) struct ReadingStatus {
     /// Polls that failed, in whole or in part.
     pub failed: u64,
     /// When the meter was read last, and how long that took.
@@ -171,7 +171,7 @@ pub struct ReadingStatus {
 
 impl ReadingStatus {
     /// Adds a poll that ended at `time`.
-    pub fn record(&mut self, result: &PollResult, time: &str) {
+    pub(crate) fn record(&mut self, result: &PollResult, time: &str) {
         self.answers = result.trouble.is_none() || !result.readings.is_empty();
         self.failed = self.failed.saturating_add(u64::from(result.trouble.is_some()));
         if !result.readings.is_empty() {
@@ -184,7 +184,7 @@ impl ReadingStatus {
 
     /// The messages with this status.
     #[must_use]
-    pub fn messages(&self, publishing: &Publishing, topics: &MeterTopics) -> Vec<Message> {
+    pub(crate) fn messages(&self, publishing: &Publishing, topics: &MeterTopics) -> Vec<Message> {
         let on = |on| if on { ON } else { OFF }.to_owned();
         let mut facts = vec![
             (Diagnostic::Connection, on(self.answers)),
@@ -228,7 +228,7 @@ pub(crate) fn condition_words(condition: &Condition) -> String {
 
 /// The messages about the program: its version, and when it started.
 #[must_use]
-pub fn about(started: &str, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+pub(crate) fn about(started: &str, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
     let facts = [
         (About::Version, env!("CARGO_PKG_VERSION").to_owned()),
         (About::Started, started.to_owned()),

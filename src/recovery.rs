@@ -15,16 +15,16 @@ use meter::news::News;
 
 /// Between two looks at invalid options. Home Assistant writes them when the add-on starts, so they
 /// rarely change without a start.
-pub const LOOK_AT_OPTIONS: Duration = Duration::from_secs(60);
+pub(crate) const LOOK_AT_OPTIONS: Duration = Duration::from_secs(60);
 
 /// Between two looks at an invalid file: somebody is editing it.
-pub const LOOK_AT_FILE: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_AT_FILE: Duration = Duration::from_secs(10);
 
 /// How often the same error is reported.
 const REPORT: Duration = Duration::from_secs(60 * 60);
 
 /// Why a configuration cannot be used.
-pub trait InvalidConfiguration: Clone + PartialEq {
+pub(crate) trait InvalidConfiguration: Clone + PartialEq {
     /// What to call the configuration in a warning.
     const WHAT: &str;
 
@@ -78,7 +78,7 @@ impl InvalidConfiguration for ConfigError {
 
 /// Why a configuration is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// It is time.
     Time,
     /// Somebody asked for it, and waits for an answer.
@@ -86,7 +86,7 @@ pub enum Why {
 }
 
 /// Reports what is wrong and reads the configuration again, until it can be used.
-pub async fn settle<T, E: InvalidConfiguration>(
+pub(crate) async fn settle<T, E: InvalidConfiguration>(
     first: Result<T, E>,
     mut look: impl AsyncFnMut() -> (Why, Result<T, E>),
     board: &Board,
@@ -129,7 +129,7 @@ fn report<E: InvalidConfiguration>(invalid: &E, board: &Board) {
 }
 
 /// Logs what is odd in a configuration.
-pub fn log_warnings<E: InvalidConfiguration>(warnings: &[Warning]) {
+pub(crate) fn log_warnings<E: InvalidConfiguration>(warnings: &[Warning]) {
     for warning in warning_words(warnings, E::RUNS_AS) {
         warn!("In the {}: {}", E::WHAT, sentence(&warning));
     }

@@ -37,10 +37,10 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
 /// Requests for readings that are answered at a time.
-pub const READINGS: usize = 2;
+pub(crate) const READINGS: usize = 2;
 
 /// Searches for serial ports at a time.
-pub const PORTS: usize = 1;
+pub(crate) const PORTS: usize = 1;
 
 /// Blocking threads of the runtime.
 pub const THREADS: usize = hosts::AT_A_TIME + 2 + READINGS + PORTS + 1;
@@ -61,7 +61,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the machine lacks.
 #[derive(Debug, Error)]
-pub enum Shortage {
+pub(crate) enum Shortage {
     /// It has too little memory.
     #[error(
         "cannot get {} MiB of memory. Raise the limit on memory (`ulimit -v`, or `LimitAS=` in the \
@@ -90,7 +90,7 @@ const RAISE_THREADS: &str =
 /// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again
 /// without those that glibc reserves: 64 MiB for nearly each thread. They exhaust the limit, and
 /// then a later thread cannot allocate a single byte. Only a variable at the start changes that.
-pub fn spare_addresses() {
+pub(crate) fn spare_addresses() {
     const VARIABLE: &str = "MALLOC_ARENA_MAX";
 
     let is_limited = || {
@@ -108,7 +108,7 @@ pub fn spare_addresses() {
 }
 
 /// Checks that the machine has what the program needs, before a library does.
-pub fn check() -> Result<(), Shortage> {
+pub(crate) fn check() -> Result<(), Shortage> {
     // Nothing is written to it, so it occupies no memory. Without `black_box` the compiler removes
     // it.
     let mut memory = Vec::<u8>::new();
@@ -120,7 +120,7 @@ pub fn check() -> Result<(), Shortage> {
 
 /// Which blocking threads a runtime has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
+pub(crate) enum Threads {
     /// All of them, started before anything else.
     All,
     /// None: nothing that runs there blocks.
@@ -131,7 +131,7 @@ pub enum Threads {
 ///
 /// If fewer can be started, that is a warning: blocking jobs may have to wait. None at all is an
 /// error.
-pub fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
+pub(crate) fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     // One thread is enough: nearly all there is to do is to wait for the line.
     let runtime = Builder::new_current_thread()
         .enable_all()

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::advice::{Advice, MadeBy};
 use crate::units::UnitSystem;
 use history::MeterKey;
-pub use logging::{LogLine, LogLines};
+pub(crate) use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
 use meter::poll::{Explanation, MeterHandle};
 
@@ -450,7 +450,7 @@ pub struct ValueState {
 
 /// A serial port of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortInfo {
+pub(crate) struct PortInfo {
     /// As `/dev/ttyUSB0`.
     pub path: PathBuf,
     /// The name that it keeps when another device is plugged in, as

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 /// The program works: its tasks run.
-pub fn ready() {
+pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
 /// The configuration is read again; [`ready`] ends that.
-pub fn reloading() {
+pub(crate) fn reloading() {
     // systemd ignores it without the time.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -23,13 +23,13 @@ pub fn reloading() {
 }
 
 /// The program is about to end.
-pub fn stopping() {
+pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
 /// Notifies systemd, twice as often as it requires, that the program is running, until `stop` is
 /// cancelled. All tasks share one thread, so this shows that none of them blocks it.
-pub async fn watchdog(stop: CancellationToken) {
+pub(crate) async fn watchdog(stop: CancellationToken) {
     let Some(pause) = sd_notify::watchdog_enabled().and_then(|wanted| wanted.checked_div(2)) else {
         return;
     };

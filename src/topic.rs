@@ -8,38 +8,32 @@ use crate::name::{MeterName, Parameter};
 
 /// The topics of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Topics {
+pub(crate) struct Topics {
     base: String,
 }
 
 impl Topics {
     /// The topics below the configured one.
     #[must_use]
-    pub fn new(base: &str) -> Self {
+    pub(crate) fn new(base: &str) -> Self {
         Self { base: base.to_owned() }
     }
 
     /// The topic of `online` and `offline`.
     #[must_use]
-    pub fn status(&self) -> String {
+    pub(crate) fn status(&self) -> String {
         format!("{}/status", self.base)
     }
 
     /// The topic of a fact about the program.
     #[must_use]
-    pub fn about(&self, about: About) -> String {
+    pub(crate) fn about(&self, about: About) -> String {
         format!("{}/{}", self.base, about.key())
-    }
-
-    /// The filter of commands to the program.
-    #[must_use]
-    pub fn commands(&self) -> String {
-        format!("{}/{COMMAND}/+", self.base)
     }
 
     /// The topics of all states of the program and of these meters, given by name and parameters.
     #[must_use]
-    pub fn states<'a>(
+    pub(crate) fn states<'a>(
         &self,
         meters: impl IntoIterator<Item = (Option<&'a MeterName>, &'a [Parameter])>,
     ) -> BTreeSet<String> {
@@ -55,14 +49,14 @@ impl Topics {
 
     /// The filters of all states. Those of meters with a name are one level deeper.
     #[must_use]
-    pub fn state_filters(&self, has_names: bool) -> Vec<String> {
+    pub(crate) fn state_filters(&self, has_names: bool) -> Vec<String> {
         let deeper = has_names.then(|| format!("{}/+/+", self.base));
         [format!("{}/+", self.base)].into_iter().chain(deeper).collect()
     }
 
     /// The topics of a meter. Without a name they are directly below the configured topic.
     #[must_use]
-    pub fn meter(&self, name: Option<&MeterName>) -> MeterTopics {
+    pub(crate) fn meter(&self, name: Option<&MeterName>) -> MeterTopics {
         let base = match name {
             None => self.base.clone(),
             Some(name) => format!("{}/{name}", self.base),
@@ -73,44 +67,44 @@ impl Topics {
 
 /// The topics of one meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeterTopics {
+pub(crate) struct MeterTopics {
     base: String,
 }
 
 impl MeterTopics {
     /// The topic of a value, in lower case.
     #[must_use]
-    pub fn value(&self, parameter: &Parameter) -> String {
+    pub(crate) fn value(&self, parameter: &Parameter) -> String {
         format!("{}/{}", self.base, parameter.name().to_ascii_lowercase())
     }
 
     /// The topic of a whole poll.
     #[must_use]
-    pub fn reading(&self) -> String {
+    pub(crate) fn reading(&self) -> String {
         format!("{}/{READING}", self.base)
     }
 
     /// The topic of a diagnostic.
     #[must_use]
-    pub fn diagnostic(&self, diagnostic: Diagnostic) -> String {
+    pub(crate) fn diagnostic(&self, diagnostic: Diagnostic) -> String {
         format!("{}/{}", self.base, diagnostic.key())
     }
 
     /// The filter of commands to the meter.
     #[must_use]
-    pub fn commands(&self) -> String {
+    pub(crate) fn commands(&self) -> String {
         format!("{}/{COMMAND}/+", self.base)
     }
 
     /// The command to read the meter now.
     #[must_use]
-    pub fn read_command(&self) -> String {
+    pub(crate) fn read_command(&self) -> String {
         format!("{}/{COMMAND}/{READ}", self.base)
     }
 
     /// The command in a topic; `None` where it is not a command of this meter.
     #[must_use]
-    pub fn command<'a>(&self, topic: &'a str) -> Option<&'a str> {
+    pub(crate) fn command<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let command = topic.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(COMMAND)?;
         command.strip_prefix('/').filter(|command| !command.contains('/'))
     }
@@ -119,11 +113,11 @@ impl MeterTopics {
 const READING: &str = "reading";
 const COMMAND: &str = "command";
 /// The command to read a meter now.
-pub const READ: &str = "read";
+pub(crate) const READ: &str = "read";
 
 /// A published fact about reading a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Diagnostic {
+pub(crate) enum Diagnostic {
     /// `ON` while the meter answers, else `OFF`.
     Connection,
     /// The time of the last reading.
@@ -140,7 +134,7 @@ pub enum Diagnostic {
 
 impl Diagnostic {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Connection,
         Self::LastRead,
         Self::ReadDuration,
@@ -151,7 +145,7 @@ impl Diagnostic {
 
     /// Its name in topics and unique ids.
     #[must_use]
-    pub const fn key(self) -> &'static str {
+    pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Connection => "connection",
             Self::LastRead => "last_read",
@@ -165,7 +159,7 @@ impl Diagnostic {
 
 /// A published fact about the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum About {
+pub(crate) enum About {
     /// Its version.
     Version,
     /// The time of its start.
@@ -174,11 +168,11 @@ pub enum About {
 
 impl About {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Version, Self::Started];
+    pub(crate) const ALL: [Self; 2] = [Self::Version, Self::Started];
 
     /// Its name in topics and unique ids.
     #[must_use]
-    pub const fn key(self) -> &'static str {
+    pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Version => "version",
             Self::Started => "started",
@@ -191,14 +185,14 @@ impl About {
 /// The spelling is that of the older Python program, with its upper case, so that its entities keep
 /// their history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ids {
+pub(crate) struct Ids {
     prefix: String,
 }
 
 impl Ids {
     /// Of a meter, or of the program where there is no name.
     #[must_use]
-    pub fn new(prefix: &str, name: Option<&MeterName>) -> Self {
+    pub(crate) fn new(prefix: &str, name: Option<&MeterName>) -> Self {
         let prefix = match name {
             None => prefix.to_owned(),
             Some(name) => format!("{prefix}_{name}"),
@@ -208,13 +202,13 @@ impl Ids {
 
     /// Of a parameter's entity.
     #[must_use]
-    pub fn parameter(&self, parameter: &Parameter) -> String {
+    pub(crate) fn parameter(&self, parameter: &Parameter) -> String {
         self.with(parameter.name())
     }
 
     /// Of another entity.
     #[must_use]
-    pub fn with(&self, key: &str) -> String {
+    pub(crate) fn with(&self, key: &str) -> String {
         format!("{}_{key}", self.prefix)
     }
 }
@@ -232,7 +226,7 @@ mod tests {
         let meter = topics.meter(None);
         let diagnostics = Diagnostic::ALL.map(|diagnostic| meter.diagnostic(diagnostic));
         let about = About::ALL.map(|about| topics.about(about));
-        let others = [topics.status(), meter.reading(), topics.commands()];
+        let others = [topics.status(), meter.reading(), meter.commands()];
         let taken: BTreeSet<_> = diagnostics.into_iter().chain(about).chain(others).collect();
         let first_level = |topic: &String| topic.split('/').nth(1).unwrap().to_owned();
         assert_eq!(

@@ -42,7 +42,7 @@ pub enum UnitSystem {
 
 /// What a published value measures, and in which unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measure {
+pub(crate) struct Measure {
     /// What it measures.
     pub quantity: Quantity,
     /// The unit, spelled as Home Assistant does; `None` for plain numbers, dates and texts.
@@ -53,7 +53,7 @@ pub struct Measure {
 
 /// A value as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub(crate) struct Published {
     /// The value: a number without exponent, an ISO date, a text.
     pub text: String,
     /// What it measures.
@@ -63,13 +63,13 @@ pub struct Published {
 /// The value has too many digits for an exact conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{value} {unit} has too many digits to be converted exactly")]
-pub struct OutOfRange {
+pub(crate) struct OutOfRange {
     value: Decimal,
     unit: Unit,
 }
 
 /// Converts a reading to the units of `system`.
-pub fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOfRange> {
+pub(crate) fn publish(reading: &Reading, system: UnitSystem) -> Result<Published, OutOfRange> {
     let unit = reading.unit;
     let &Value::Number(value) = &reading.value else {
         let measure = Measure { quantity: unit.quantity(), unit: None, kind: kind(reading) };
@@ -92,7 +92,7 @@ fn kind(reading: &Reading) -> Option<Kind> {
 /// The measure of a register before the meter has sent it, where that is certain. (Operating hours
 /// come in hours from some meters, as a plain number from others.)
 #[must_use]
-pub fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
+pub(crate) fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
     // Other registers are known from public code only, and their unit only from their name.
     if register > LAST_DOCUMENTED {
         return None;

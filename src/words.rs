@@ -2,7 +2,7 @@
 
 /// The text with a capital letter at the start.
 #[must_use]
-pub fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
@@ -10,7 +10,7 @@ pub fn capital(text: &str) -> String {
 
 /// The message with a full stop, unless it ends with a question mark.
 #[must_use]
-pub fn sentence(message: &str) -> String {
+pub(crate) fn sentence(message: &str) -> String {
     let end = if message.ends_with('?') { "" } else { "." };
     format!("{message}{end}")
 }

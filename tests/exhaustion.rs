@@ -23,7 +23,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kamstrup2mqtt::resources::THREADS;
+use kamstrup2mqtt::THREADS;
 use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};

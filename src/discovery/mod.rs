@@ -31,8 +31,8 @@ use self::classes::{
     state_class,
 };
 use self::entity::{Channel, Device, Entity, Shared};
-pub use self::ownership::{Claims, Ownership, classify};
-pub use self::possible::{all_possible, filters, place, possible, possible_of_program};
+pub(crate) use self::ownership::{Claims, Ownership, classify};
+pub(crate) use self::possible::{all_possible, filters, place};
 use self::possible::{is_binary, program_id};
 use crate::config::{Meter, Parameter, Publishing};
 use crate::payload::Message;
@@ -42,7 +42,7 @@ use meter::identity::Identity;
 
 /// A meter, as far as its entities are made of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Described<'a> {
+pub(crate) struct Described<'a> {
     /// Its settings.
     pub meter: &'a Meter,
     /// Which meter it is, as far as it is known.
@@ -62,7 +62,11 @@ pub struct Described<'a> {
 ///
 /// Its device hangs below the program's, so those of [`program`] should be sent before.
 #[must_use]
-pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+pub(crate) fn meter(
+    described: Described<'_>,
+    publishing: &Publishing,
+    topics: &Topics,
+) -> Vec<Message> {
     let Described { meter, identity, measures, has_info_code, page } = described;
     let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     let device = Device {
@@ -95,7 +99,7 @@ pub fn meter(described: Described<'_>, publishing: &Publishing, topics: &Topics)
 
 /// The discovery messages of the program itself, whose device the meters' hang below.
 #[must_use]
-pub fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+pub(crate) fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
     let ids = Ids::new(&publishing.id_prefix, None);
     let program = env!("CARGO_PKG_NAME");
     let device = Device {

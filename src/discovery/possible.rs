@@ -9,35 +9,35 @@ use crate::topic::{About, Diagnostic, Ids, READ};
 /// Every topic at which [`super::meter`] may ever announce something with these settings, whether
 /// or not it is certain yet. What is ours at another topic is no longer configured.
 #[must_use]
-pub fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
+pub(crate) fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
     possible_ids(meter, publishing).into_iter().map(topic).collect()
 }
 
 /// The topic at which [`super::meter`] announces a parameter.
 #[must_use]
-pub fn place(parameter: &Parameter, meter: &Meter, publishing: &Publishing) -> String {
+pub(crate) fn place(parameter: &Parameter, meter: &Meter, publishing: &Publishing) -> String {
     let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     config_topic(publishing, Component::Sensor, &ids.parameter(parameter))
 }
 
 /// Every topic at which something may be announced with these settings.
 #[must_use]
-pub fn all_possible(meters: &[Meter], publishing: &Publishing) -> BTreeSet<String> {
+pub(crate) fn all_possible(meters: &[Meter], publishing: &Publishing) -> BTreeSet<String> {
     let of_meters = meters.iter().flat_map(|meter| possible(meter, publishing));
     of_meters.chain(possible_of_program(publishing)).collect()
 }
 
 /// Topic filters that match everything that may be ours.
 #[must_use]
-pub fn filters(prefix: &str) -> Vec<String> {
+pub(crate) fn filters(prefix: &str) -> Vec<String> {
     let components = [Component::Sensor, Component::BinarySensor, Component::Button];
     components.map(|component| format!("{prefix}/{}/+/config", component.key())).into()
 }
 
 /// Every topic at which [`super::program`] announces something.
 #[must_use]
-pub fn possible_of_program(publishing: &Publishing) -> Vec<String> {
+pub(crate) fn possible_of_program(publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
     possible_ids_of_program(publishing).into_iter().map(topic).collect()
 }

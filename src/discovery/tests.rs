@@ -7,6 +7,7 @@ use kmp::register::{Kind, REGISTERS, RegisterId};
 use kmp::unit::Quantity;
 use serde_json::{Value, json};
 
+use super::possible::{possible, possible_of_program};
 use super::*;
 use crate::config::{self, Config};
 use crate::units::{self, UnitSystem};

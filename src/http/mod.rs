@@ -22,7 +22,7 @@ const LONGEST: usize = 64 * 1024;
 
 /// An answer, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status code.
     pub status: u16,
     /// Whether the header says that the body is JSON.
@@ -33,7 +33,7 @@ pub struct Answer {
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// The connection failed.
     #[error("{0}")]
     Connect(io::Error),
@@ -49,7 +49,7 @@ pub enum HttpError {
 }
 
 /// Sends a GET and reads the answer. Dropping the future closes the connection.
-pub async fn get(
+pub(crate) async fn get(
     url: Url,
     token: Option<&Secret>,
     patience: Duration,

@@ -12,7 +12,7 @@ pub(super) const SPREAD: Duration = Duration::from_millis(800);
 
 /// From one answer to births to the next: with hundreds of meters, each answer is thousands of
 /// messages.
-pub const BIRTHS_ANSWERED: Duration = Duration::from_secs(30);
+pub(crate) const BIRTHS_ANSWERED: Duration = Duration::from_secs(30);
 
 /// When births of Home Assistant are answered.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Births {
 
 /// When a birth of Home Assistant is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// In a moment.
     Soon,
     /// After this time, since another one was answered just before.

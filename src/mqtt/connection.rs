@@ -25,11 +25,11 @@ use crate::status::Board;
 pub(super) const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Which broker it is; `None` while that is not known.
-pub type Brokers = watch::Receiver<Option<Broker>>;
+pub(crate) type Brokers = watch::Receiver<Option<Broker>>;
 
 /// What a connection needs to know.
 #[derive(Debug, Clone)]
-pub struct ConnectionSettings {
+pub(crate) struct ConnectionSettings {
     /// Which broker it is.
     pub brokers: Brokers,
     /// Where the state of the connection is shown.
@@ -40,7 +40,7 @@ pub struct ConnectionSettings {
 
 /// A connection that has not been made yet.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     settings: ConnectionSettings,
     desired: watch::Receiver<Desired>,
     online: Message,
@@ -54,7 +54,7 @@ pub struct Connection {
 /// Prepares the connection. `online` is published after each connect; `offline` when the program
 /// stops, and by the broker when the program dies. The receiver gets what is subscribed to.
 #[must_use]
-pub fn prepare(
+pub(crate) fn prepare(
     settings: ConnectionSettings,
     online: Message,
     offline: Message,
@@ -78,7 +78,7 @@ impl Connection {
     /// Waits until the broker is known, and stays connected to it until `stop` is cancelled. Then
     /// says goodbye: `offline`, acknowledged, and a clean disconnect. If the broker or only its
     /// password changes, the connection before is left in the same way.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let brokers = &mut self.settings.brokers;
             let is_known = match stop.run_until_cancelled(brokers.wait_for(Option::is_some)).await {

@@ -10,7 +10,7 @@ use crate::payload::Message;
 /// Whose messages they are. The program's own come first, since its device is the parent of all
 /// meters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
+pub(crate) enum Source {
     /// The program itself.
     Program,
     /// The meter with this number.

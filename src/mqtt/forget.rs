@@ -21,7 +21,7 @@ const AT_MOST: Duration = Duration::from_secs(60);
 
 /// Connects, looks at what is retained under `filters`, removes what is ours by `is_ours` (of topic
 /// and payload), and disconnects. Returns the topics; the error says what the broker did.
-pub async fn forget(
+pub(crate) async fn forget(
     broker: &Broker,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,

@@ -17,7 +17,7 @@ pub(super) const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub(crate) struct Received {
     /// Where.
     pub topic: String,
     /// What.

@@ -49,14 +49,14 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use self::births::{Answer, BIRTHS_ANSWERED};
-pub use self::connection::{Brokers, Connection, ConnectionSettings, prepare};
-pub use self::desired::Source;
-pub use self::forget::forget;
-pub use self::incoming::Received;
-pub use self::probe::probe;
-pub use self::publisher::Publisher;
-pub use self::subscriptions::Subscriptions;
+pub(crate) use self::births::{Answer, BIRTHS_ANSWERED};
+pub(crate) use self::connection::{Brokers, ConnectionSettings, prepare};
+pub(crate) use self::desired::Source;
+pub(crate) use self::forget::forget;
+pub(crate) use self::incoming::Received;
+pub(crate) use self::probe::probe;
+pub(crate) use self::publisher::Publisher;
+pub(crate) use self::subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use self::testing::{
     RecordedMessages, idle_publisher, recorded_publisher, sending_publisher,

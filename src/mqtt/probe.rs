@@ -14,7 +14,7 @@ use crate::config::Broker;
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Connects, logs in and disconnects. The error says what the broker did, and what to do about it.
-pub async fn probe(broker: &Broker) -> Result<(), Advice> {
+pub(crate) async fn probe(broker: &Broker) -> Result<(), Advice> {
     // Another id than that of the program, which may be running.
     let id = format!("{}-check", broker.client_id);
     let (client, mut event_loop) = client::new(broker, &id, None);

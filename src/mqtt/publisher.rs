@@ -11,7 +11,7 @@ use crate::payload::Message;
 
 /// Changes the desired state of the broker. Never waits.
 #[derive(Debug, Clone)]
-pub struct Publisher {
+pub(crate) struct Publisher {
     desired: Arc<watch::Sender<Desired>>,
 }
 
@@ -22,30 +22,30 @@ impl Publisher {
     }
 
     /// Sets a source's discovery messages.
-    pub fn announce(&self, source: Source, discovery: Vec<Message>) {
+    pub(crate) fn announce(&self, source: Source, discovery: Vec<Message>) {
         self.desired.send_modify(|desired| desired.announce(source, discovery));
     }
 
     /// Sets a source's discovery messages and its states, which follow them. Earlier states are
     /// forgotten: values of an earlier poll are never sent again as if they were fresh. Without
     /// either, nothing of the source is kept.
-    pub fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+    pub(crate) fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
         self.desired.send_modify(|desired| desired.update(source, discovery, states));
     }
 
     /// Subscribes to these topic filters, and to no others.
-    pub fn subscribe(&self, subscriptions: Subscriptions) {
+    pub(crate) fn subscribe(&self, subscriptions: Subscriptions) {
         self.desired.send_modify(|desired| desired.subscriptions = Arc::new(subscriptions));
     }
 
     /// Removes what is retained on a topic, until something is announced there again.
-    pub fn clear(&self, topic: String) {
+    pub(crate) fn clear(&self, topic: String) {
         self.desired.send_if_modified(|desired| desired.cleared.insert(topic));
     }
 
     /// Sends everything again: Home Assistant has just started. Returns when.
     #[must_use]
-    pub fn repeat(&self) -> Answer {
+    pub(crate) fn repeat(&self) -> Answer {
         let mut answer = Answer::WithAnother;
         self.desired.send_if_modified(|desired| {
             answer = desired.births().add();

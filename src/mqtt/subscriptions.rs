@@ -11,7 +11,7 @@ pub(super) const QOS_OF_RETAINED: QoS = QoS::AtMostOnce;
 
 /// The topic filters that are wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Subscriptions {
+pub(crate) struct Subscriptions {
     /// As long as the program runs.
     pub always: Vec<String>,
     /// At the start only, to see what is retained there.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// Why the Supervisor does not say which broker there is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SupervisorError {
+pub(crate) enum SupervisorError {
     /// No broker has registered with it, or not yet.
     #[error("Home Assistant has no MQTT broker, or none yet")]
     NoBroker,
@@ -39,7 +39,7 @@ pub enum SupervisorError {
 impl SupervisorError {
     /// What to do about it.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::NoBroker => {
                 "After a restart that is normal: the Mosquitto broker add-on takes a while. If it \

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use self::answer::{page, supplied};
-pub use self::error::SupervisorError;
+pub(crate) use self::error::SupervisorError;
 use self::log::SupervisorLog;
 use crate::config::addon_options::{Options, Supplied};
 use crate::config::{Broker, Secret};
@@ -31,10 +31,10 @@ use meter::back_off::BackOff;
 use meter::cause;
 
 /// Where the add-on sees the Supervisor.
-pub const ADDRESS: &str = "http://supervisor";
+pub(crate) const ADDRESS: &str = "http://supervisor";
 
 /// The variable with another address, for tests.
-pub const ADDRESS_VARIABLE: &str = "KAMSTRUP2MQTT_SUPERVISOR";
+pub(crate) const ADDRESS_VARIABLE: &str = "KAMSTRUP2MQTT_SUPERVISOR";
 
 /// The Supervisor answers this within milliseconds, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs
 
 /// The address of a Supervisor: `http://` with a host and maybe a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server(Url);
+pub(crate) struct Server(Url);
 
 impl FromStr for Server {
     type Err = NoServer;
@@ -64,11 +64,11 @@ impl FromStr for Server {
 /// The text is not like `http://host:port`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("accepted: `http://` with a host and maybe a port")]
-pub struct NoServer;
+pub(crate) struct NoServer;
 
 /// The Supervisor, and the right to ask it.
 #[derive(Debug, Clone)]
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     server: Server,
     token: Secret,
 }
@@ -76,7 +76,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// With the token that the add-on was given.
     #[must_use]
-    pub fn new(server: Server, token: Secret) -> Self {
+    pub(crate) fn new(server: Server, token: Secret) -> Self {
         Self { server, token }
     }
 
@@ -89,7 +89,7 @@ impl Supervisor {
     /// The address of the add-on's page within Home Assistant, which begins with
     /// `homeassistant://`. Asks until it is known. Errors go to the debug log only: the question
     /// for the broker reports them, and this is of less use.
-    pub async fn page(&self) -> String {
+    pub(crate) async fn page(&self) -> String {
         let mut pauses = PAUSES;
         loop {
             match self.get("/addons/self/info").await {
@@ -107,7 +107,7 @@ impl Supervisor {
 }
 
 /// Who can be asked for the broker.
-pub trait Ask: Send + Sync {
+pub(crate) trait Ask: Send + Sync {
     /// Asks once.
     fn ask(&self) -> impl Future<Output = Result<Supplied, SupervisorError>> + Send;
 }
@@ -130,7 +130,7 @@ impl Ask for Supervisor {
 
 /// Finds out which broker there is, and again whenever the connection to it is down, until `stop`
 /// is cancelled.
-pub async fn run(
+pub(crate) async fn run(
     whom: impl Ask,
     options: &Options,
     brokers: watch::Sender<Option<Broker>>,

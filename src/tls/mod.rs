@@ -322,13 +322,13 @@ impl ClientFiles<'_> {
 
 /// Whether a certificate can be for a host of this name or address.
 #[must_use]
-pub fn can_be_certified(host: &str) -> bool {
+pub(crate) fn can_be_certified(host: &str) -> bool {
     ServerName::try_from(without_brackets(host)).is_ok()
 }
 
 /// The host without the brackets of an IPv6 address, as certificates have it.
 #[must_use]
-pub fn without_brackets(host: &str) -> &str {
+pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 

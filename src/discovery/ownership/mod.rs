@@ -18,7 +18,7 @@ const LONGEST_PAYLOAD: usize = 64 * 1024;
 
 /// Who owns a discovery message on the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Ownership {
+pub(crate) enum Ownership {
     /// This installation announced it, now or when it was configured otherwise: ours to replace and
     /// to empty.
     Ours,
@@ -42,7 +42,7 @@ pub enum Ownership {
 impl Ownership {
     /// What the user should know and do about it, in the names of those settings that the user has.
     #[must_use]
-    pub fn advice(&self, runs_as: RunsAs) -> Option<String> {
+    pub(crate) fn advice(&self, runs_as: RunsAs) -> Option<String> {
         let called = |key: &Key| key.called(runs_as);
         match self {
             Self::Ours | Self::Other => None,
@@ -81,7 +81,7 @@ impl Ownership {
 
 /// What this installation may announce; what others have announced is compared with it.
 #[derive(Debug, Clone)]
-pub struct Claims {
+pub(crate) struct Claims {
     discovery_prefix: String,
     /// With the underscore.
     id_prefix: String,
@@ -93,7 +93,7 @@ pub struct Claims {
 impl Claims {
     /// Of these meters and the program itself.
     #[must_use]
-    pub fn new(meters: &[Meter], publishing: &Publishing, topics: &Topics) -> Self {
+    pub(crate) fn new(meters: &[Meter], publishing: &Publishing, topics: &Topics) -> Self {
         let of_meter = |meter| {
             let ids = possible_ids(meter, publishing).into_iter();
             ids.map(|id| (id, meter.device_id.clone()))
@@ -126,7 +126,7 @@ impl Claims {
 
 /// Who owns the message at `topic`.
 #[must_use]
-pub fn classify(topic: &str, payload: &[u8], claims: &Claims) -> Ownership {
+pub(crate) fn classify(topic: &str, payload: &[u8], claims: &Claims) -> Ownership {
     classified(topic, payload, claims).unwrap_or(Ownership::Other)
 }
 
