@@ -154,14 +154,9 @@ fn words(
     line("meter type (1005)", edition.map(|edition| edition.to_string()));
     line("operating hours", text(result, HOURS));
     line("clock", clock.zip(ahead).map(|(clock, ahead)| clock_words(clock, ahead)));
-    line("info code", condition.map(condition_words));
+    line("info code", condition.map(Condition::describe));
     line("info events", text(result, EVENTS));
     text_lines
-}
-
-fn condition_words(condition: &Condition) -> String {
-    let words = condition.to_string();
-    words.strip_prefix("info code ").unwrap_or(&words).to_owned()
 }
 
 fn number(result: &PollResult, register: RegisterId) -> Option<Box<RawValue>> {

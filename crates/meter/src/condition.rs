@@ -186,18 +186,26 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The code and its meaning: `8: t1 above its range, or disconnected`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let code = self.code;
+        match &self.meanings {
+            _ if code == 0 => "0: no fault".to_owned(),
+            None => format!("{code}, whose meaning depends on the model"),
+            Some(meanings) => {
+                let words: Vec<String> = meanings.iter().map(Meaning::to_string).collect();
+                format!("{code}: {}", words.join("; "))
+            }
+        }
+    }
+}
+
 /// `info code 8: t1 above its range, or disconnected`
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "info code {}", self.code)?;
-        match &self.meanings {
-            _ if self.code == 0 => f.write_str(": no fault"),
-            None => f.write_str(", whose meaning depends on the model"),
-            Some(meanings) => {
-                let words: Vec<String> = meanings.iter().map(Meaning::to_string).collect();
-                write!(f, ": {}", words.join("; "))
-            }
-        }
+        write!(f, "info code {}", self.describe())
     }
 }
 
