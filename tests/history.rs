@@ -2,7 +2,7 @@
 //! full, or read-only.
 //!
 //! This binary is also that process ([`writer`]): it says on standard output what is surely kept.
-//! `cargo test` kills it a hundred times, `cargo test --test history -- --include-ignored` a thousand
+//! `cargo test` kills it a hundred times, `cargo test --test history -- --ignored killed` a thousand
 //! times.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]

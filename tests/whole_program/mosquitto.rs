@@ -206,7 +206,7 @@ fn opened() -> KeyPair {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn values_arrive_by_tls() {
     let (ca, clients) = (Authority::new("CA"), Authority::new("CA of clients"));
     let shown = ca.sign(&[HERE, "localhost"]);
@@ -260,7 +260,7 @@ async fn values_arrive_by_tls() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn a_certificate_that_is_its_own_ca_is_trusted_when_it_is_named() {
     let shown = Authority::self_signed(&[HERE], |_| {});
     let (broker, meter) = (Mosquitto::with_certificate(&shown).await, example_meter().await);
@@ -269,7 +269,7 @@ async fn a_certificate_that_is_its_own_ca_is_trusted_when_it_is_named() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn it_comes_back_after_a_restart() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
@@ -290,7 +290,7 @@ async fn it_comes_back_after_a_restart() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn a_password_is_changed_and_changed_back() {
     let passwords = TempDir::new().unwrap();
     let file = passwords.path().join("passwords");
@@ -334,7 +334,7 @@ async fn a_password_is_changed_and_changed_back() {
 
 /// A certificate of ours that has run out, or was never good, is renewed while the program runs.
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn a_renewed_certificate_is_taken_without_a_restart() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
@@ -353,7 +353,7 @@ async fn a_renewed_certificate_is_taken_without_a_restart() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn every_wrong_certificate_is_told_in_its_own_words() {
     let (ca, other) = (Authority::new("CA"), Authority::new("other CA"));
     let good = ca.sign(&[HERE]);
@@ -414,7 +414,7 @@ async fn every_wrong_certificate_is_told_in_its_own_words() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn a_port_with_the_other_language_is_told() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
@@ -433,7 +433,7 @@ async fn a_port_with_the_other_language_is_told() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn what_it_refuses_is_told() {
     let settings = "allow_anonymous false\n";
     let broker = Mosquitto::start(&[], settings).await;
@@ -457,7 +457,7 @@ async fn what_it_refuses_is_told() {
 }
 
 #[tokio::test]
-#[ignore = "needs Mosquitto, see ARCHITECTURE.md"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn forget_speaks_tls_as_well() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
