@@ -45,5 +45,6 @@ pub const PROGRAM: logging::Program = logging::Program {
         file_path: "Check `directory` and `filename` in the section `logging`",
         no_syslog: "in a container mount it, or take `syslog` out of `logging.destinations`",
         log_server: "Check that it runs, and `syslog_address` in the section `logging`",
+        no_thread: resources::RAISE_THREADS,
     },
 };

@@ -84,7 +84,7 @@ pub(crate) enum Shortage {
     Threads(String),
 }
 
-const RAISE_THREADS: &str =
+pub(crate) const RAISE_THREADS: &str =
     "Raise the limit on processes (`ulimit -u`, or `TasksMax=` in the unit) or on memory";
 
 /// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again

@@ -329,6 +329,9 @@ fn check(limit: Limit, outcome: &Outcome, log: &str, is_enough: bool) {
     }
     if outcome.by_itself {
         assert!(outcome.is_refusal() && log.contains("error: "), "{limit}: {outcome}\n{log}");
+        // It says which limit to raise.
+        let is_of_threads = matches!(limit, Limit::Threads(_));
+        assert!(!is_of_threads || log.contains("Raise the limit"), "{limit}: {outcome}\n{log}");
     } else {
         assert_eq!(code, Some(0), "{limit}: {outcome}\n{log}");
     }

@@ -28,9 +28,16 @@ pub struct Hints {
     pub no_syslog: &'static str,
     /// The log server cannot be reached.
     pub log_server: &'static str,
+    /// The system gives no thread for a destination.
+    pub no_thread: &'static str,
 }
 
 impl Hints {
+    /// The system's error, as it refuses the thread of a destination.
+    pub(crate) fn for_thread(&self, error: &io::Error) -> io::Error {
+        io::Error::other(format!("cannot start a thread: {error}. {}", self.no_thread))
+    }
+
     /// The hint for an error of the log file.
     #[must_use]
     pub fn for_file(&self, error: &io::Error) -> &'static str {

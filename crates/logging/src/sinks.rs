@@ -39,7 +39,8 @@ impl Sinks {
         let sinks = Self(Mutex::new(Queues {
             program,
             all_on_stdout: format.is_some(),
-            stdout: sink::start("stdout", StdoutSink::new(format.unwrap_or_default()))?,
+            stdout: sink::start("stdout", StdoutSink::new(format.unwrap_or_default()))
+                .map_err(|error| program.hints.for_thread(&error))?,
             file: None,
             syslog: None,
             recent: None,
@@ -71,8 +72,8 @@ impl Sinks {
             removed_syslog.as_ref().ok().and_then(Option::as_ref),
         );
         // An error of one does not keep the other from its change.
-        removed_file?;
-        removed_syslog?;
+        removed_file.map_err(|error| program.hints.for_thread(&error))?;
+        removed_syslog.map_err(|error| program.hints.for_thread(&error))?;
         Ok(())
     }
 

@@ -111,7 +111,7 @@ impl Cache {
             let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, &now) {
                 Ok(memory) => Some((*number, memory)),
                 Err(trouble) => {
-                    debug!("There are no charts: {trouble}.");
+                    debug!("There are no charts. {trouble}.");
                     None
                 }
             };

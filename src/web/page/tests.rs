@@ -363,9 +363,9 @@ async fn a_question_has_no_full_stop() {
         setup.problem = Some(problem("problem"));
         setup.refused = Some(problem("refusal"));
         setup.warnings = vec![question("warning"), "It is odd".to_owned()];
-        setup.history = Some(complaint(&question("file"), "PageInput."));
+        setup.history = Some(complaint(&question("file"), "Look."));
     });
-    let trouble = complaint(&question("port"), "PageInput.");
+    let trouble = complaint(&question("port"), "Look.");
     let at = Instant::now();
     board.meter(0, |meter| {
         meter.last = Some(LastPoll { at, answered: false, trouble: Some(trouble) });

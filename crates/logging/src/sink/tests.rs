@@ -24,6 +24,7 @@ const PROGRAM: Program = Program {
         file_path: "Check `directory` and `filename`",
         no_syslog: "remove `syslog`",
         log_server: "Check that it runs",
+        no_thread: "Raise the limit",
     },
 };
 
