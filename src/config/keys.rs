@@ -28,12 +28,12 @@ use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
 const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
-const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` and control characters";
+const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` or control characters";
 const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in \
                     raw TCP mode";
 const A_FILE: &str = "the path of a file";
-const FORMAT: &str = "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
-const DATE_FORMAT: &str = "a date like `%Y-%m-%d %H:%M:%S`, as strftime has it";
+const FORMAT: &str = "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
+const DATE_FORMAT: &str = "a strftime format like `%Y-%m-%d %H:%M:%S`";
 
 /// The two options of the form that name the port: what can be chosen from a list, and what can be
 /// written.
@@ -42,7 +42,7 @@ pub(super) const WRITTEN_PORT: &str = "port";
 
 /// For the dates of the destinations.
 const WHERE_DATE_FORMAT: Option<Instead> =
-    Some(Instead::WhereMade(&LOG_DATE_FORMAT.key, Words("what `logging.date_format` says")));
+    Some(Instead::WhereMade(&LOG_DATE_FORMAT.key, Words("the value of `logging.date_format`")));
 
 /// One section of the file.
 #[derive(Debug)]
@@ -55,23 +55,24 @@ pub(super) struct Section {
 
 /// The sections, in the order in which the example file has them.
 pub(super) const SECTIONS: &[Section] = &[
-    Section { name: "mqtt", text: "The broker, and how values are published there." },
+    Section { name: "mqtt", text: "The broker, and how values are published to it." },
     Section {
         name: "serial_device",
-        text: "Where the meter is connected, and the line there. All but the port is right for every \
-               optical head as it is.",
+        text: "The port of the meter, and the settings of the serial line. Except for the port, \
+               the defaults are right for every optical head.",
     },
-    Section { name: "kamstrup", text: "Which meter it is, what is read, and how often." },
+    Section { name: "kamstrup", text: "The meter's model, which values are read, and how often." },
     Section {
         name: "logging",
-        text: "Where the log goes and how its lines look. The formats are those of Python's \
-               `logging`, which the older program had.",
+        text: "Where the log goes and what its lines look like. The formats are those of Python's \
+               `logging`, which the older program used.",
     },
-    Section { name: "homeassistant", text: "What Home Assistant is told." },
+    Section { name: "homeassistant", text: "How the meters are announced to Home Assistant." },
     Section {
         name: "web",
-        text: "The page that shows how it goes, with help for setting up, and the same for programs \
-               (`/metrics`, `/api/v1/state`). The add-on has its own, in Home Assistant's sidebar.",
+        text: "The status page, which also helps with setting up, and the same data for programs \
+               (`/metrics`, `/api/v1/state`). The Home Assistant app has its own page, in the \
+               sidebar.",
     },
 ];
 
@@ -91,12 +92,12 @@ settings! {
         variable: Some("MQTT_HOST"),
         form: FormName::OfMqtt("host"),
         why: value::why_no_host,
-        accepted: "a host name or an IP address; the port is a setting of its own",
+        accepted: "a host name or an IP address; the port is a separate setting",
         default: Value("localhost"),
         sample: Set("192.168.1.100"),
         brief: "the broker's name or address",
-        text: "The MQTT broker's name or address: that of the machine on which Mosquitto runs, or of \
-               Home Assistant with its Mosquitto add-on.",
+        text: "The name or address of the MQTT broker: of the machine that runs Mosquitto, or of \
+               Home Assistant with its Mosquitto app (add-on).",
         ..KEY
     };
     PORT: NonZeroU16 = value::parse, Key {
@@ -106,10 +107,10 @@ settings! {
         instead: Some(Instead::WhereOn(&TLS_ENABLED, Value("8883"))),
         accepted: "a whole number from 1 to 65535",
         default: Value("1883"),
-        brief: "8883 where `tls_enabled` is on",
-        text: "The broker's TCP port. Where `tls_enabled` is on, the default is 8883. A variable \
-               `MQTT_PORT` that begins with `tcp://` is not taken: Kubernetes and container links set \
-               it by themselves for a service called `mqtt`.",
+        brief: "8883 if `tls_enabled` is on",
+        text: "The broker's TCP port. If `tls_enabled` is on, the default is 8883. A variable \
+               `MQTT_PORT` that begins with `tcp://` is ignored: Kubernetes and container links \
+               set it automatically for a service called `mqtt`.",
         ..KEY
     };
     CLIENT: String = value::text, Key {
@@ -117,9 +118,9 @@ settings! {
         variable: Some("MQTT_CLIENT"),
         accepted: TEXT,
         default: Value("kamstrup"),
-        brief: "no two programs on a broker may have the same",
-        text: "How the program is known to the broker (its client id). Two programs with the same one \
-               throw each other out for ever.",
+        brief: "must be unique on the broker",
+        text: "The client id, by which the broker knows the program. Two programs with the same \
+               client id disconnect each other again and again.",
         ..KEY
     };
     TOPIC: String = value::topic, Key {
@@ -129,7 +130,7 @@ settings! {
         accepted: TOPIC_TEXT,
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
-        text: "The first part of every topic: with `heat`, values are published as `heat/energy`, \
+        text: "The first part of every topic. With `heat`, values are published as `heat/energy`, \
                `heat/power` and so on.",
         ..KEY
     };
@@ -139,10 +140,10 @@ settings! {
         form: FormName::OfMqtt("qos"),
         accepted: "`0`, `1` or `2`",
         default: Value("0"),
-        brief: "of the values: 0, 1 or 2",
-        text: "How surely values arrive: `0` sends them once, `1` until the broker has them, `2` so \
-               that it has them exactly once. What Home Assistant is told about the meter is always \
-               sent with 1.",
+        brief: "QoS of the values: 0, 1 or 2",
+        text: "The MQTT quality of service of the values. `0` sends them once, `1` repeats them \
+               until the broker has them, `2` delivers them to it exactly once. Messages that \
+               describe the meter to Home Assistant are always sent with 1.",
         ..KEY
     };
     RETAIN: bool = value::boolean, Key {
@@ -152,17 +153,17 @@ settings! {
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the broker keeps the last values",
-        text: "Whether the broker keeps the last value of each topic for those that subscribe later. \
-               Home Assistant has its values soon after a restart either way.",
+        text: "Whether the broker keeps the last value of each topic for clients that subscribe \
+               later. Home Assistant has its values soon after a restart either way.",
         ..KEY
     };
     AUTHENTICATION: bool = value::boolean, Key {
         path: "mqtt.authentication",
         variable: Some("MQTT_AUTHENTICATION"),
         accepted: YES_NO,
-        default: Words("`true` as soon as a user name is set"),
+        default: Words("`true` if a user name is set"),
         sample: Hidden,
-        text: "With `false`, `username` and `password` are not used even where they are set.",
+        text: "With `false`, `username` and `password` are not used, even if they are set.",
         ..KEY
     };
     USERNAME: String = value::long_text, Key {
@@ -170,10 +171,10 @@ settings! {
         variable: Some("MQTT_USERNAME"),
         form: FormName::OfMqtt("username"),
         accepted: "1 to 65535 characters",
-        default: Words("nobody: the broker is asked to do without"),
+        default: Words("none; the program logs in anonymously"),
         sample: Idea("kamstrup"),
-        brief: "the user at the broker",
-        text: "The user name at the broker.",
+        brief: "your user name at the broker",
+        text: "Your user name at the broker.",
         ..KEY
     };
     PASSWORD: Secret = value::secret, Key {
@@ -181,12 +182,12 @@ settings! {
         variable: Some("MQTT_PASSWORD"),
         form: FormName::OfMqtt("password"),
         accepted: "up to 65535 characters",
-        default: Words("an empty one"),
+        default: Words("an empty password"),
         secret: true,
         sample: Idea("a secret"),
-        brief: "in quotes, so that YAML leaves it alone",
-        text: "The user's password. Put it in quotes: YAML gives `#`, `!`, `&` and the like a meaning \
-               of their own.",
+        brief: "in quotes: YAML treats some characters specially",
+        text: "Your password at the broker. Put it in quotes: `#`, `!`, `&` and similar characters \
+               have a special meaning in YAML.",
         ..KEY
     };
     TLS_ENABLED: bool = value::boolean, Key {
@@ -195,9 +196,9 @@ settings! {
         form: FormName::OfMqtt("tls"),
         accepted: YES_NO,
         default: Value("false"),
-        brief: "whether the connection is encrypted",
-        text: "Whether the connection to the broker is encrypted (TLS). The other `tls_` settings \
-               count only with it.",
+        brief: "whether the connection is encrypted (TLS)",
+        text: "Whether the connection to the broker is encrypted (TLS). Without it, the other \
+               `tls_` settings have no effect.",
         ..KEY
     };
     TLS_CA_CERT: PathBuf = value::path, Key {
@@ -207,10 +208,11 @@ settings! {
         accepted: A_FILE,
         default: Words("the certificates that the system trusts"),
         sample: Idea("/etc/kamstrup2mqtt/ca.crt"),
-        brief: "who vouches for the broker; without: whom the system trusts",
-        text: "The certificate of the authority that vouches for the broker, as a PEM file. Needed \
-               where you made the broker's certificate yourself; one that vouches for itself \
-               (self-signed) is named here itself.",
+        brief: "the CA that signed the broker's certificate; default: the CAs that the system \
+                trusts",
+        text: "The certificate of the authority (CA) that signed the broker's certificate, as a \
+               PEM file. You need it if you created the broker's certificate yourself. If that \
+               certificate is self-signed, give the certificate itself here.",
         ..KEY
     };
     TLS_CERT: PathBuf = value::path, Key {
@@ -219,9 +221,9 @@ settings! {
         form: FormName::OfMqtt("tls_cert"),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.crt"),
-        brief: "this program's own certificate, if the broker wants one",
-        text: "The certificate with which the program logs in, as a PEM file, where the broker wants \
-               one. `tls_key` belongs to it.",
+        brief: "the program's own certificate, if the broker requires one",
+        text: "The certificate with which the program logs in, as a PEM file, if the broker \
+               requires one. Set `tls_key` too.",
         ..KEY
     };
     TLS_KEY: PathBuf = value::path, Key {
@@ -230,8 +232,8 @@ settings! {
         form: FormName::OfMqtt("tls_key"),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.key"),
-        brief: "and its private key",
-        text: "The private key of `tls_cert`, as a PEM file. It may be encrypted, by PKCS#8.",
+        brief: "the private key of `tls_cert`",
+        text: "The private key of `tls_cert`, as a PEM file. It may be encrypted (PKCS#8).",
         ..KEY
     };
     TLS_KEY_PASSWORD: Secret = value::secret, Key {
@@ -241,8 +243,8 @@ settings! {
         accepted: "up to 65535 characters",
         secret: true,
         sample: Idea("a secret"),
-        brief: "where that key is encrypted",
-        text: "The password of `tls_key`, where that is encrypted.",
+        brief: "if `tls_key` is encrypted",
+        text: "The password of `tls_key`, if the key is encrypted.",
         ..KEY
     };
     TLS_INSECURE: bool = value::boolean, Key {
@@ -251,30 +253,31 @@ settings! {
         form: FormName::OfMqtt("tls_insecure"),
         accepted: YES_NO,
         default: Value("false"),
-        brief: "true: believe any certificate, which helps nobody but a thief",
-        text: "With `true` the broker's certificate is not checked: the connection is encrypted, but \
-               with whom, nobody knows. For a first try only; the log warns at every start.",
+        brief: "true: accept any certificate (insecure)",
+        text: "With `true`, the broker's certificate is not checked: the connection is encrypted, \
+               but anybody could be at the other end. Use it for a first try only; the log warns \
+               at every start.",
         ..KEY
     };
     TLS_VERSION: tls::Version = value::tls_version, Key {
         path: "mqtt.tls_version",
         variable: Some("MQTT_TLS_VERSION"),
-        accepted: "`1.2` or `1.3`, the lowest version that will do (or the older program's \
-                   `PROTOCOL_TLSv1_2` or `PROTOCOL_TLS`); 1.0 and 1.1 are not safe any more",
+        accepted: "`1.2` or `1.3`, the lowest version to use (or the older program's \
+                   `PROTOCOL_TLSv1_2` or `PROTOCOL_TLS`); 1.0 and 1.1 are no longer secure",
         default: Value("1.2"),
-        brief: "the lowest one: 1.2 or 1.3",
-        text: "The lowest version of TLS that will do. The older program's spellings are known too: \
-               `PROTOCOL_TLSv1_2` and `ssl.PROTOCOL_TLSv1_2` are 1.2, `PROTOCOL_TLS` is any that is \
-               safe. Versions below 1.2 are not safe any more and are refused.",
+        brief: "the lowest version to use: 1.2 or 1.3",
+        text: "The lowest TLS version to use. The older program's spellings are also accepted: \
+               `PROTOCOL_TLSv1_2` and `ssl.PROTOCOL_TLSv1_2` mean 1.2, `PROTOCOL_TLS` means any \
+               secure version. Versions below 1.2 are no longer secure and are rejected.",
         ..KEY
     };
     DEVICE_ID: String = value::text, Key {
         path: "mqtt.device_id",
         accepted: TEXT,
         default: Value("kamstrup_meter"),
-        brief: "how Home Assistant knows the device",
-        text: "How Home Assistant knows the device. A meter with a name has this and its name, as in \
-               `kamstrup_meter_garage`, unless it has a `device_id` of its own.",
+        brief: "the device's id in Home Assistant",
+        text: "The device's id in Home Assistant. For a meter with a name, its name is added, as \
+               in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own.",
         ..KEY
     };
     DEVICE_NAME: String = value::text, Key {
@@ -282,9 +285,9 @@ settings! {
         form: FormName::Option("device_name"),
         accepted: TEXT,
         default: Value("Kamstrup Meter"),
-        brief: "and how it calls it",
-        text: "How Home Assistant calls the device. A meter with a name has this and its name, as in \
-               `Kamstrup Meter garage`, unless it has a `device_name` of its own.",
+        brief: "the device's name in Home Assistant",
+        text: "The device's name in Home Assistant. For a meter with a name, its name is added, \
+               as in `Kamstrup Meter garage`, unless the meter has a `device_name` of its own.",
         ..KEY
     };
     COM_PORT: Endpoint = value::parse, Key {
@@ -293,24 +296,24 @@ settings! {
         form: FormName::Either(SERIAL_PORT, WRITTEN_PORT),
         why: value::why_no_endpoint,
         accepted: PORT_TEXT,
-        default: Words("nothing: one must be set"),
+        default: Words("none; you must set a port"),
         sample: Set("/dev/ttyUSB0"),
-        brief: "the optical head, best by its name in /dev/serial/by-id/; or socket://host:port for \
-                a serial server on the network",
-        text: "The port that the optical head is on. A head on USB is best called by its name in \
-               `/dev/serial/by-id/`, which stays the same when another device is plugged in. A serial \
-               server on the network is `socket://host:port`; it must be set to raw TCP (TCP server), \
-               1200 baud, 8 data bits, no parity, 2 stop bits.",
+        brief: "the port of the optical head, preferably its name in /dev/serial/by-id/; or \
+                socket://host:port for a serial server on the network",
+        text: "The port of the optical head. For a head on USB, use its name in \
+               `/dev/serial/by-id/`, which stays the same when you plug in another device. For a \
+               serial server on the network, use `socket://host:port`. Set the server to raw TCP \
+               (TCP server), 1200 baud, 8 data bits, no parity, 2 stop bits.",
         ..KEY
     };
     URL: Endpoint = value::parse, Key {
         path: "serial_device.url",
         why: value::why_no_endpoint,
         accepted: PORT_TEXT,
-        default: Words("`com_port` counts"),
+        default: Words("`com_port` is used"),
         sample: Hidden,
-        text: "Another name of `com_port`, which the older program had. Where both stand in the file, \
-               this one counts.",
+        text: "Another name for `com_port`, from the older program. If the file has both, this one \
+               is used.",
         ..KEY
     };
     BAUDRATE: NonZeroU32 = value::baud, Key {
@@ -318,10 +321,9 @@ settings! {
         variable: Some("SERIAL_BAUDRATE"),
         accepted: "a whole number from 300 to 115200; optical heads need 1200",
         default: Value("1200"),
-        brief: "this and the next three hardly ever need a change; a serial server has settings \
-                of its own",
-        text: "How fast the line is. Optical heads need 1200. A serial server has this and the next \
-               three settings of its own.",
+        brief: "this and the next three rarely need a change; a serial server has its own settings",
+        text: "The speed of the serial line in baud. Optical heads need 1200. A serial server has \
+               its own settings for this and the next three.",
         ..KEY
     };
     BYTESIZE: DataBits = value::data_bits, Key {
@@ -330,7 +332,7 @@ settings! {
         accepted: "`7` or `8`",
         default: Value("8"),
         brief: "7 or 8",
-        text: "Data bits of a byte.",
+        text: "The number of data bits per byte.",
         ..KEY
     };
     PARITY: Parity = value::parity, Key {
@@ -339,7 +341,7 @@ settings! {
         accepted: "`NONE`, `EVEN` or `ODD`",
         default: Value("NONE"),
         brief: "NONE, EVEN or ODD",
-        text: "The parity bit of a byte.",
+        text: "The parity bit of each byte.",
         ..KEY
     };
     STOPBITS: StopBits = value::stop_bits, Key {
@@ -348,7 +350,7 @@ settings! {
         accepted: "`1` or `2`",
         default: Value("2"),
         brief: "1 or 2",
-        text: "Stop bits after a byte.",
+        text: "The number of stop bits after each byte.",
         ..KEY
     };
     TIMEOUT: Duration = value::seconds, Key {
@@ -356,9 +358,10 @@ settings! {
         variable: Some("SERIAL_TIMEOUT"),
         accepted: "seconds from 0 to 60, like `2` or `2.5`",
         default: Value("1.6"),
-        brief: "seconds until an answer begins: at least 1.6, more for a slow serial server",
-        text: "How many seconds an answer may take to begin. A meter may take 1.6; less is raised to \
-               that. More helps with a slow serial server.",
+        brief: "seconds to wait until an answer begins: at least 1.6, more for a slow serial \
+                server",
+        text: "How many seconds to wait until an answer begins. A meter may take 1.6 s, so lower \
+               values are raised to that. A slow serial server may need more.",
         ..KEY
     };
     DTR: ModemLine = value::modem_line, Key {
@@ -366,8 +369,8 @@ settings! {
         variable: Some("SERIAL_DTR"),
         accepted: ON_OFF_LEAVE,
         default: Value("on"),
-        brief: "this line and the next feed some heads: on, off, or leave (as the system sets it)",
-        text: "Whether the DTR line of a serial port is raised. Some heads take their current from it.",
+        brief: "DTR and RTS power some heads: on, off, or leave (as the system sets it)",
+        text: "Whether the DTR line of a serial port is on. Some heads draw their power from it.",
         ..KEY
     };
     RTS: ModemLine = value::modem_line, Key {
@@ -387,39 +390,43 @@ settings! {
                    `generic`",
         default: Value("402"),
         sample: Set("auto"),
-        brief: "the number on the meter's front: 21, 302, 303, 402, 403, 601, 602, 603, 801 or 803; \
-                or auto, or generic",
-        text: "Which MULTICAL it is: the number on its front, also as `MC403` or `Multical 403`. `auto` asks the meter, which not every \
-               model can answer; `generic` claims nothing. What the info code means, and what Home \
-               Assistant calls the model, go by it. Without it a 402 is assumed, whose info code is not \
-               explained.",
+        brief: "the number on the meter's front: 21, 302, 303, 402, 403, 601, 602, 603, 801 or \
+                803; or auto, or generic",
+        text: "The MULTICAL model: the number on its front, also written as `MC403` or `Multical \
+               403`. `auto` asks the meter, which not every model can answer; `generic` assumes no \
+               particular model. The explanation of the info code and the model's name in Home \
+               Assistant depend on it. Without this setting, the program assumes a 402 and does \
+               not explain its info code.",
         ..KEY
     };
     POLL_INTERVAL: Duration = value::interval, Key {
         path: "kamstrup.poll_interval",
         variable: Some("KAMSTRUP_POLL_INTERVAL"),
         form: FormName::Option("poll_interval"),
-        accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`, up to a week; at \
-                   least 1.2 s",
+        accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`; at least 1.2 s, \
+                   at most a week",
         default: Value("5"),
-        brief: "minutes, or a time like 90s, 5m or 1h; each reading costs the meter's battery a \
-                little, and many meters fall asleep after 30 minutes",
-        text: "From one reading to the next: minutes as a plain number, or `90s`, `5m`, `1h`. Readings \
-               keep to the clock on the wall: every `5` minutes means at :00, :05, :10 and so on, \
-               every `1h` on the full hour. The first one comes at once when the program starts. One \
-               that falls into a longer reading is left out. Each reading costs the meter's battery a \
-               little, and many meters fall asleep when nothing was asked for 30 minutes.",
+        brief: "minutes, or a time like 90s, 5m or 1h; each reading uses a little of the meter's \
+                battery, and many meters fall asleep after 30 minutes without one",
+        text: "The time from one reading to the next: minutes as a plain number, or a time like \
+               `90s`, `5m` or `1h`. Readings follow the wall clock: every `5` minutes means at \
+               :00, :05, :10 and so on, every `1h` means on the full hour. The first reading \
+               starts together with the program. A reading is skipped if an earlier one is still \
+               running. Each reading uses a little of the meter's battery, and many meters fall \
+               asleep after 30 minutes without a request.",
         ..KEY
     };
     UNITS: UnitSystem = value::unit_system, Key {
         path: "kamstrup.units",
         variable: Some("KAMSTRUP_UNITS"),
         form: FormName::Option("units"),
-        accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (those that the meter is set to)",
+        accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (the units that the meter is set \
+                   to)",
         default: Value("standard"),
-        brief: "kWh, W, °C, m³, m³/h whatever the meter is set to; or meter: those that it is set to",
-        text: "In which units values are published. `standard` is kWh, W, °C, m³ and m³/h whatever the \
-               meter is set to; with `meter` they are those that it is set to.",
+        brief: "standard: kWh, W, °C, m³, m³/h, whatever the meter is set to; meter: the units \
+                that it is set to",
+        text: "The units of the published values. `standard` means kWh, W, °C, m³ and m³/h, \
+               whatever the meter is set to. `meter` means the units that the meter is set to.",
         ..KEY
     };
     PARAMETERS: Parameter = value::exact, Key {
@@ -428,19 +435,19 @@ settings! {
         form: FormName::Option("parameters"),
         // The users of the form have no command line.
         accepted_in_form: Some(
-            "names of values like `energy` and register numbers like `60` or `0x003C`, separated by \
-             commas or in a list",
+            "names of values like `energy` and register numbers like `60` or `0x003C`, separated \
+             by commas or as a list",
         ),
         why: value::why_no_parameter,
-        accepted: "names of values like `energy` (`kamstrup2mqtt registers` lists them) and register \
-                   numbers like `60` or `0x003C`, separated by commas or in a list",
+        accepted: "names of values like `energy` (`kamstrup2mqtt registers` lists them) and \
+                   register numbers like `60` or `0x003C`, separated by commas or as a list",
         default: Value("energy, volume, power, flow, temp1, temp2, tempdiff"),
         list: true,
         sample: Set("energy, volume, power, flow, temp1, temp2, tempdiff"),
         brief: "names, or register numbers like 60 or 0x003C",
-        text: "What is read: names, and numbers of registers that have no name here. \
-               `kamstrup2mqtt registers` lists the names, `kamstrup2mqtt scan` what your meter has. \
-               Upper and lower case are the same.",
+        text: "The values to read: names, or numbers of registers that have no name here. \
+               `kamstrup2mqtt registers` lists the names, `kamstrup2mqtt scan` the registers that \
+               your meter has. Upper and lower case are the same.",
         ..KEY
     };
     LOG_LEVEL: Level = value::level, Key {
@@ -450,49 +457,51 @@ settings! {
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
         brief: "DEBUG shows every frame to and from the meter",
-        text: "What is worth a line: `INFO` is one line for each reading and one for each change, \
-               `WARNING` only what is wrong, `DEBUG` every frame to and from the meter. `CRITICAL` is \
-               taken for `ERROR`.",
+        text: "How much is logged. `INFO` writes one line for each reading and each change, \
+               `WARNING` only what is wrong, `DEBUG` also every frame to and from the meter. \
+               `CRITICAL` is treated as `ERROR`.",
         ..KEY
     };
     DESTINATIONS: Destination = value::destination, Key {
         path: "logging.destinations",
-        accepted: "`stdout`, `file` and `syslog`, separated by commas or in a list",
+        accepted: "`stdout`, `file` and `syslog`, separated by commas or as a list",
         default: Value("stdout"),
         list: true,
-        brief: "stdout, file and syslog, any of them",
-        text: "Where the log goes: `stdout` is standard output, which systemd and containers keep for \
-               you, `file` a file of its own, `syslog` the system's log or a log server.",
+        brief: "one or more of stdout, file and syslog",
+        text: "Where the log goes. `stdout` is standard output, which systemd and containers store \
+               for you; `file` is a log file; `syslog` is the system's log or a log server.",
         ..KEY
     };
     LOG_FORMAT: Format = value::exact, Key {
         path: "logging.format",
         why: value::why_not::<Format>,
         accepted: FORMAT,
-        default: Words("those of the destinations"),
+        default: Words("each destination's own default"),
         sample: Hidden,
-        text: "How a line looks at every destination that has no format of its own.",
+        text: "The line format of every destination that has no format of its own.",
         ..KEY
     };
     LOG_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.date_format",
         why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
-        default: Words("those of the destinations"),
+        default: Words("each destination's own default"),
         sample: Hidden,
-        text: "How `%(asctime)s` looks at every destination that has no date format of its own.",
+        text: "The format of `%(asctime)s` for every destination that has no date format of its \
+               own.",
         ..KEY
     };
     STDOUT_FORMAT: Format = value::exact, Key {
         path: "logging.stdout_format",
         why: value::why_not::<Format>,
-        accepted: "a text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`, or `json`",
-        default: Words("a line made for reading"),
+        accepted: "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`, or \
+                   `json`",
+        default: Words("a format that is easy to read"),
         sample: Idea("%(asctime)s [%(name)s] %(levelname)s %(message)s"),
-        brief: "without: a line made for reading; json: one JSON object a line",
-        text: "How a line on standard output looks. Without it: a line made for reading, in colours on \
-               a terminal. `json` gives one JSON object a line. [logging.md](logging.md) lists all \
-               fields.",
+        brief: "default: easy to read; json: one JSON object per line",
+        text: "The line format on standard output. The default is easy to read, and has colours on \
+               a terminal. `json` writes one JSON object per line. [logging.md](logging.md) lists \
+               all fields.",
         ..KEY
     };
     STDOUT_DATE_FORMAT: DateFormat = value::exact, Key {
@@ -501,8 +510,8 @@ settings! {
         why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Value("%Y-%m-%dT%H:%M:%S%z"),
-        brief: "of asctime in it",
-        text: "How `%(asctime)s` looks in `stdout_format`.",
+        brief: "format of asctime in it",
+        text: "The format of `%(asctime)s` in `stdout_format`.",
         ..KEY
     };
     LOG_DIRECTORY: PathBuf = value::directory, Key {
@@ -510,9 +519,10 @@ settings! {
         why: value::why_no_directory,
         accepted: "the path of a folder, without `~`",
         default: Value("logs"),
-        brief: "of the log files; made where it is missing",
-        text: "The folder of the log files. It is made where it is missing. A path that does not begin \
-               with `/` goes by the folder in which the program was started; `~` is not known.",
+        brief: "folder of the log files; created if it is missing",
+        text: "The folder of the log files. It is created if it is missing. A path that does not \
+               begin with `/` is relative to the folder in which the program was started. `~` is \
+               not supported.",
         ..KEY
     };
     LOG_FILENAME: String = value::filename, Key {
@@ -520,8 +530,8 @@ settings! {
         why: value::why_no_filename,
         accepted: "a file name without `/`",
         default: Value("kamstrup2mqtt.log"),
-        brief: "of today's file; earlier ones have the date behind it",
-        text: "The name of the file that is written. Earlier ones have the date behind it, as in \
+        brief: "the current file; older ones have a date after the name",
+        text: "The name of the current log file. Older files have their date after the name, as in \
                `kamstrup2mqtt.log.2026-11-24`.",
         ..KEY
     };
@@ -529,18 +539,19 @@ settings! {
         path: "logging.rotate_when",
         accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
         default: Value("midnight"),
-        brief: "when a new file begins: s, m, h, d, midnight, w0 (Monday) to w6",
-        text: "When a new file begins: on the second, minute or hour (`s`, `m`, `h`), at midnight \
-               (`d` and `midnight`), or at the midnight that ends a day of the week (`w0` is Monday). \
-               Midnight is that of the local time. The file of today goes on after a restart.",
+        brief: "when a new file begins: s, m, h, d, midnight, or w0 (Monday) to w6 (Sunday)",
+        text: "When a new file begins. `s`, `m` and `h` mean on the second, minute or hour; `d` and \
+               `midnight` mean at midnight. `w0` (Monday) to `w6` (Sunday) mean at the midnight that \
+               ends that day of the week. Midnight is in local time. After a restart, the program \
+               continues today's file.",
         ..KEY
     };
     ROTATE_INTERVAL: NonZeroU32 = value::parse, Key {
         path: "logging.rotate_interval",
         accepted: "a whole number of at least 1",
         default: Value("1"),
-        brief: "how many of them",
-        text: "How many seconds, minutes, hours, days or weeks a file lasts, counted from 1970 on: \
+        brief: "how many of these units a file covers",
+        text: "How many seconds, minutes, hours, days or weeks a file covers, counted from 1970: \
                with `6` and `h` a file begins at 0, 6, 12 and 18 o'clock.",
         ..KEY
     };
@@ -548,20 +559,20 @@ settings! {
         path: "logging.backup_count",
         accepted: "a whole number; `0` keeps all",
         default: Value("7"),
-        brief: "how many earlier files are kept; 0: all",
-        text: "How many earlier files are kept. `0` keeps all of them.",
+        brief: "how many older files to keep; 0: all",
+        text: "How many older files to keep. `0` keeps all of them.",
         ..KEY
     };
     FILE_FORMAT: Format = value::exact, Key {
         path: "logging.file_format",
-        instead: Some(Instead::WhereMade(&LOG_FORMAT.key, Words("what `logging.format` says"))),
+        instead: Some(Instead::WhereMade(&LOG_FORMAT.key, Words("the value of `logging.format`"))),
         why: value::why_not::<Format>,
         accepted: FORMAT,
         default: Value(
             "[%(asctime)s %(filename)s %(funcName)s:%(lineno)d] %(levelname)s %(message)s",
         ),
-        brief: "how a line looks there",
-        text: "How a line in the file looks.",
+        brief: "line format in the file",
+        text: "The line format in the file.",
         ..KEY
     };
     FILE_DATE_FORMAT: DateFormat = value::exact, Key {
@@ -570,8 +581,8 @@ settings! {
         why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Value("%Y-%m-%d %H:%M:%S"),
-        brief: "of asctime in it",
-        text: "How `%(asctime)s` looks in `file_format`.",
+        brief: "format of asctime in it",
+        text: "The format of `%(asctime)s` in `file_format`.",
         ..KEY
     };
     SYSLOG_ADDRESS: Address = value::parse, Key {
@@ -580,40 +591,42 @@ settings! {
                    (UDP), or `tcp://host:601`",
         default: Value("/dev/log"),
         brief: "the system's log, or a log server: host:514 (UDP), tcp://host:601",
-        text: "Where the system's log is: a socket, or a log server, over UDP (`host:514`) or TCP \
-               (`tcp://host:601`). Lines are sent by RFC 5424, over TCP with their length before them \
-               (RFC 6587); to `/dev/log` as journald and others want them there, but to \
-               `unix:///dev/log` by RFC 5424. While a server cannot be reached, up to 1024 lines wait \
-               for it.",
+        text: "The address of the system's log: a socket, or a log server over UDP (`host:514`) or \
+               TCP (`tcp://host:601`). Lines are sent in the format of RFC 5424; over TCP, each \
+               has its length before it (RFC 6587). To `/dev/log` they are sent as journald and \
+               others expect them there, to `unix:///dev/log` in the format of RFC 5424. While a \
+               server is unreachable, up to 1024 lines wait for it.",
         ..KEY
     };
     SYSLOG_FACILITY: Facility = value::exact, Key {
         path: "logging.syslog_facility",
         why: value::why_not::<Facility>,
-        accepted: "`user`, `daemon`, `local0` to `local7`, or another of syslog's names",
+        accepted: "`user`, `daemon`, `local0` to `local7`, or another facility of syslog",
         default: Value("local0"),
-        brief: "under which its lines are filed",
-        text: "Under which name of syslog's the lines are filed.",
+        brief: "the syslog facility of its lines",
+        text: "The syslog facility of the lines.",
         ..KEY
     };
     SYSLOG_FORMAT: Format = value::exact, Key {
         path: "logging.syslog_format",
         why: value::why_not::<Format>,
         accepted: FORMAT,
-        default: Words("the message alone, since program, process and level stand beside it"),
+        default: Words(
+            "only the message, because syslog shows program, process and level beside it",
+        ),
         sample: Idea("%(name)s[%(process)d]: %(levelname)s %(message)s"),
-        brief: "how a line looks there; without: the message alone",
-        text: "How a line in the system's log looks.",
+        brief: "line format there; default: only the message",
+        text: "The line format in the system's log.",
         ..KEY
     };
     SYSLOG_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.syslog_date_format",
         why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
-        default: Words("Python's own form, like `2026-11-24 10:00:00,123`"),
+        default: Words("Python's own format, like `2026-11-24 10:00:00,123`"),
         sample: Idea("%Y-%m-%d %H:%M:%S"),
-        brief: "of asctime in it",
-        text: "How `%(asctime)s` looks in `syslog_format`.",
+        brief: "format of asctime in it",
+        text: "The format of `%(asctime)s` in `syslog_format`.",
         ..KEY
     };
     DISCOVERY_PREFIX: String = value::topic, Key {
@@ -621,28 +634,28 @@ settings! {
         form: FormName::OfMqtt("discovery_prefix"),
         accepted: TOPIC_TEXT,
         default: Value("homeassistant"),
-        brief: "where it looks for new devices",
-        text: "Under which topic Home Assistant looks for new devices. Only to be changed where it was \
-               changed there.",
+        brief: "where Home Assistant looks for new devices",
+        text: "The topic under which Home Assistant looks for new devices. Change it only if you \
+               have changed it in Home Assistant.",
         ..KEY
     };
     STATUS_TOPIC: String = value::topic, Key {
         path: "homeassistant.status_topic",
         accepted: TOPIC_TEXT,
         default: Value("homeassistant/status"),
-        brief: "where it says that it has started",
-        text: "The topic on which Home Assistant says that it has started; everything is then sent \
-               again.",
+        brief: "where Home Assistant reports that it has started",
+        text: "The topic on which Home Assistant reports that it has started (its birth message). \
+               The program then sends everything again.",
         ..KEY
     };
     ID_PREFIX: String = identifier, Key {
         path: "homeassistant.id_prefix",
         accepted: "1 to 64 letters, digits, `_` and `-`",
         default: Value("kamstrup"),
-        brief: "how the unique ids of all entities begin: another one for a second program on the \
-                same broker",
-        text: "How the unique ids of all entities begin. A second program on the same broker needs \
-               another one, and another `mqtt.topic` and `mqtt.client`.",
+        brief: "start of the unique ids of all entities; a second program on the same broker needs \
+                another",
+        text: "The start of the unique ids of all entities. A second program on the same broker \
+               needs another one, and another `mqtt.topic` and `mqtt.client`.",
         ..KEY
     };
     WEB_ENABLED: bool = value::boolean, Key {
@@ -650,8 +663,9 @@ settings! {
         variable: Some("WEB_ENABLED"),
         accepted: YES_NO,
         default: Value("true"),
-        brief: "whether there is a page that shows how it goes",
-        text: "Whether there is a page that shows how it goes. It costs nothing while nobody looks.",
+        brief: "whether the program serves its status page",
+        text: "Whether the program serves its status page. The page costs nothing while nobody has \
+               it open.",
         ..KEY
     };
     WEB_LISTEN: SocketAddr = value::parse, Key {
@@ -660,10 +674,12 @@ settings! {
         accepted: "an address of this machine and a port, like `127.0.0.1:8099`, `0.0.0.0:8099` or \
                    `[::]:8099`",
         default: Value("127.0.0.1:8099"),
-        brief: "where it is: 127.0.0.1 for this machine alone, 0.0.0.0 for whoever can reach it",
-        text: "Where the page is. At `127.0.0.1` only this machine can look; at `0.0.0.0` everybody \
-               who can reach this machine, since the page asks for no password: only in a network \
-               that you trust. A second program on the same machine needs another port.",
+        brief: "its address: 127.0.0.1 for this machine only, 0.0.0.0 for everybody who can reach \
+                it",
+        text: "The address of the status page. At `127.0.0.1`, only this machine can open it. At \
+               `0.0.0.0`, everybody who can reach this machine can open it. The page asks for no \
+               password, so use that only in a network that you trust. A second program on the \
+               same machine needs another port.",
         ..KEY
     };
 }
@@ -676,11 +692,11 @@ pub(super) static NAME: Setting<MeterName> = Setting {
     key: Key {
         path: "name",
         form: FormName::Option("name"),
-        accepted: "1 to 32 letters, digits, `_` and `-`; not what a value (`energy`) or a topic \
-               (`status`) is called",
-        default: Words("none, which only a single meter may have"),
+        accepted: "1 to 32 letters, digits, `_` and `-`; not the name of a value (`energy`) or a \
+                   topic (`status`)",
+        default: Words("none; only a single meter can do without"),
         brief: "letters, digits, `_` and `-`",
-        text: "What the meter is called in topics, unique ids and the log.",
+        text: "The meter's name in topics, unique ids and the log.",
         ..KEY
     },
     parse: value::parse,

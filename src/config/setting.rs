@@ -128,7 +128,7 @@ pub(super) const KEY: Key = Key {
     accepted: "",
     accepted_in_form: None,
     why: |_| Why::Unsaid,
-    default: Fallback::Words("nothing"),
+    default: Fallback::Words("none"),
     instead: None,
     list: false,
     secret: false,

@@ -152,7 +152,7 @@ fn what_was_written_is_quoted_as_it_was_written() {
         (
             format!(r#"{{{port}, "parameters": ["version", "energy"]}}"#),
             "`parameters`: found `version`, accepted: names of values like `energy` and register \
-             numbers like `60` or `0x003C`, separated by commas or in a list",
+             numbers like `60` or `0x003C`, separated by commas or as a list",
         ),
         (
             r#"{"port": "level"}"#.to_owned(),
@@ -163,7 +163,7 @@ fn what_was_written_is_quoted_as_it_was_written() {
         (
             format!(r#"{{{port}, "units": "com_port", "mqtt": {{"host": "broker"}}}}"#),
             "`units`: found `com_port`, accepted: `standard` (kWh, W, °C, m³, m³/h) or `meter` \
-             (those that the meter is set to)",
+             (the units that the meter is set to)",
         ),
         (
             r#"{"meters": [{"name": "a", "port": "version"}]}"#.to_owned(),

@@ -103,7 +103,7 @@ pub fn reference() -> String {
         .filter(|key| key.is_of_meter())
         .map(|key| format!("`{}`", key.name()))
         .collect();
-    let keys = format!("A meter in the list may have these keys: {}.", names.join(" "));
+    let keys = format!("A meter in the list can have these keys: {}.", names.join(" "));
     let meters = include_str!("reference-meters.md");
     let _ = write!(page, "\n## `{METERS}`\n\n{meters}\n{}{}", paragraph(&keys), entry(&NAME));
     page
@@ -116,17 +116,20 @@ fn entry(key: &Key) -> String {
         Fallback::Value(value) => format!("`{value}`"),
         Fallback::Words(words) => words.to_owned(),
     };
-    for (what, words) in [("Accepted", key.accepted), ("Without it", &default)] {
+    for (what, words) in [("Accepted", key.accepted), ("Default", &default)] {
         text.push_str(&point(&format!("{what}: {words}")));
     }
     match (key.variable, key.file_variable()) {
         (Some(variable), Some(file)) => {
             let words = format!(
-                "Variable: `{variable}`, or `{file}` with the path of a file that holds nothing else"
+                "Environment variable: `{variable}`, or `{file}` with the path of a file that \
+                 contains nothing else"
             );
             text.push_str(&point(&words));
         }
-        (Some(variable), None) => text.push_str(&point(&format!("Variable: `{variable}`"))),
+        (Some(variable), None) => {
+            text.push_str(&point(&format!("Environment variable: `{variable}`")));
+        }
         (None, _) => {}
     }
     text
@@ -146,7 +149,7 @@ fn point(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Who changes the table writes them anew: `cargo run --example manual`.
+    /// After a change of the table, `cargo run --example manual` writes them again.
     #[test]
     fn what_is_written_is_what_the_table_says() {
         let files = [
