@@ -26,15 +26,15 @@ use meter::transport::{Endpoint, Port};
 /// Which meter is asked, and how the answer is shown.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// Ask the meter of this configuration; without it, as when the program runs: config.yaml,
-    /// ../config.yaml, then /etc/kamstrup2mqtt/config.yaml
+    /// Ask the meter in this configuration file. Default, as when the program runs: the first of
+    /// config.yaml, ../config.yaml and /etc/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask the meter at this port, without a configuration: a device like /dev/ttyUSB0, or
     /// socket://host:port
     #[arg(long, value_name = "PORT", conflicts_with = "config")]
     port: Option<String>,
-    /// Ask this one of the meters in the configuration, by its name
+    /// Ask the meter with this name in the configuration
     #[arg(long, value_name = "NAME", conflicts_with = "port")]
     meter: Option<String>,
     /// Print JSON, for programs

@@ -25,11 +25,11 @@ use crate::{PROGRAM, app, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration; without it, as when the program runs: config.yaml, ../config.yaml, then
-    /// /etc/kamstrup2mqtt/config.yaml
+    /// The configuration file. Default, as when the program runs: the first of config.yaml,
+    /// ../config.yaml and /etc/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Read each meter once and log in at the broker, too; stop the running program first
+    /// Also read each meter once and log in at the broker; stop the running program first
     #[arg(long)]
     online: bool,
     /// Print JSON, for programs

@@ -18,8 +18,8 @@ use crate::{PROGRAM, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration that says which broker and which topics; without it, as when the program
-    /// runs
+    /// The configuration file, which names the broker and the topics. Default: the same as when the
+    /// program runs
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }

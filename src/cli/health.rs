@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration of the running program, which says where its page is; looked for as when it
-    /// is started
+    /// The configuration file of the running program, which has the address of its page. Default:
+    /// the same as when the program runs
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Where the page of the running program is, whatever the configuration says
+    /// The address of the running program's page; overrides the configuration
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
     listen: Option<SocketAddr>,
 }

@@ -41,21 +41,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say whether the configuration is right, what it says, and where each setting comes from
+    /// Check the configuration; show the effective settings and where each of them comes from
     Check(check::Arguments),
     /// Read values once and show them
     Read(read::Arguments),
-    /// Show which meter this is: model, serial number, software, clock and faults
+    /// Show the meter's model, serial number, software, clock and faults
     Info(info::Arguments),
-    /// Find out which registers the meter has; reading them all takes some minutes
+    /// Find out which registers the meter has; reading all of them takes some minutes
     Scan(scan::Arguments),
-    /// List the registers that are known
+    /// List the known registers
     Registers(registers::Arguments),
-    /// Take away what the broker keeps of this program: entities of Home Assistant, retained values
+    /// Remove what the broker keeps from this program: Home Assistant entities and retained values
     Forget(forget::Arguments),
-    /// Ask the running program, at its page, whether it is running; exit code 0 if it does
+    /// Check through its status page whether the program is running; exit code 0 if it is
     Health(health::Arguments),
-    /// Be a meter: answers KMP over TCP, or on a pseudo-terminal, from a table of registers
+    /// Simulate a meter that answers KMP over TCP or on a pseudo-terminal
     Simulate(simulate::Arguments),
 }
 

@@ -14,8 +14,8 @@ use crate::config::Parameter;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// What to read, by name (energy) or register number (60, 0x003C); without it, the parameters
-    /// of the configuration. `kamstrup2mqtt registers` lists the names
+    /// Values to read, by name (energy) or register number (60, 0x003C). Default: the parameters in
+    /// the configuration. `kamstrup2mqtt registers` lists the names
     #[arg(value_name = "NAME|ID", value_parser = parameter)]
     parameters: Vec<Parameter>,
     #[command(flatten)]

@@ -32,20 +32,20 @@ use meter::RunsAs;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The configuration. Without it: config.yaml, ../config.yaml, then
-    /// /etc/kamstrup2mqtt/config.yaml; environment variables override it
+    /// The configuration file. Default: the first of config.yaml, ../config.yaml and
+    /// /etc/kamstrup2mqtt/config.yaml. Environment variables override it
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Be an add-on of Home Assistant with these options, as it writes them into
-    /// /data/options.json; stays up whatever is wrong
+    /// Run as a Home Assistant app (add-on) with these options, which Home Assistant writes to
+    /// /data/options.json; keeps running whatever is wrong
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(super) options: Option<PathBuf>,
-    /// With a broken configuration stay, and show on the page what is wrong, until it is mended;
-    /// without this the program ends with exit code 2
+    /// With an invalid configuration, keep running and show the errors on the status page until
+    /// they are fixed. Without `--stay`, the program exits with code 2
     #[arg(long, conflicts_with = "options")]
     pub(super) stay: bool,
-    /// Show how it goes on a page at this address, whatever `web` in the configuration says. An
-    /// add-on's is for this machine and Home Assistant alone
+    /// Serve the status page at this address; overrides `web` in the configuration. With
+    /// `--options`, only this machine and Home Assistant can open the page
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(super) listen: Option<SocketAddr>,
 }

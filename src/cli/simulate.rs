@@ -22,7 +22,7 @@ use simulator::{Behaviour, EnergyUnit, Fault, FaultRate, Faults, Model, Register
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to listen, as a network serial server does; port 0 takes a free one
+    /// Where to listen, as a network serial server does; port 0 means any free port
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -33,31 +33,31 @@ pub(super) struct Arguments {
     /// Open a pseudo-terminal instead, and print its path
     #[arg(long)]
     pty: bool,
-    /// Which meter to be; `generic` where neither this nor `--registers` is given
+    /// The meter to simulate. Default, without `--registers`: `generic`
     #[arg(long, value_parser = models())]
     model: Option<Model>,
-    /// Registers from a file, in place of those of the model or added to them
+    /// Registers from a file, which replace those of the model or are added to them
     #[arg(long, value_name = "FILE", long_help = registers_help())]
     registers: Option<PathBuf>,
-    /// The unit in which the meter counts energy; its values stay as they are. Without it: kWh,
-    /// with the models 403 and 603 MWh
+    /// The unit in which the meter counts energy; the values do not change. Default: kWh, or MWh
+    /// for the models 403 and 603
     #[arg(long, value_name = "UNIT", value_parser = energy_units())]
     energy_unit: Option<EnergyUnit>,
-    /// Keep to the speed of a line, like 1200; without it answers come at once
+    /// Send at the speed of a serial line, like 1200. Default: answers are sent at once
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     baud: Option<u32>,
-    /// How long the meter thinks before it answers
+    /// How long the meter waits before it answers
     #[arg(long, value_name = "MILLISECONDS", default_value = "0")]
     turnaround: u64,
-    /// Send back each request first, as many optical heads do; the model 21 does so anyway
+    /// Send each request back first, as many optical heads do; model 21 always does
     #[arg(long)]
     echo: bool,
-    /// What goes wrong with how many of the answers, like `noise=5%` or `all=0.5%`; may be given
+    /// A fault and the share of answers that have it, like `noise=5%` or `all=0.5%`; may be given
     /// more than once
     #[arg(long = "fault", value_name = "FAULT=RATE", long_help = fault_help())]
     faults: Vec<FaultRate>,
-    /// Where chance begins: the same number and the same requests give the same faults. Without
-    /// it any; it is printed
+    /// The seed for random faults: the same seed and the same requests give the same faults.
+    /// Default: a random one, which is printed
     #[arg(long, value_name = "NUMBER", requires = "faults")]
     seed: Option<u64>,
 }
@@ -92,8 +92,8 @@ struct NoSuch;
 fn registers_help() -> String {
     let example = Registers::YAML_EXAMPLE.lines().map(|line| format!("\n    {line}"));
     format!(
-        "Registers from a file, in place of those of the model or added to them; without `--model` \
-         the meter has these alone. YAML, a line for each, by name or number:\n{}",
+        "Registers from a file, which replace those of the model or are added to them. Without \
+         `--model`, the meter has only these. YAML, one line per register, by name or number:\n{}",
         example.collect::<String>()
     )
 }
@@ -102,9 +102,9 @@ fn fault_help() -> String {
     let line = |fault: Fault| format!("\n    {:<15}{}", fault.name(), fault.about());
     let faults = Fault::every().map(line);
     format!(
-        "What goes wrong with how many of the answers: `0%` to `100%` in steps of `0.1%`. May be \
-         given more than once; the last counts:\n{}\n    \
-         all            Each of these but `forged`, alone and together",
+        "A fault and the share of answers that have it: `0%` to `100%` in steps of `0.1%`. May be \
+         given more than once; for each fault, the last one is used:\n{}\n    \
+         all            Each of these except `forged`, alone and together",
         faults.collect::<String>()
     )
 }

@@ -31,7 +31,7 @@ pub enum Model {
     /// MULTICAL 603: times in 7 bytes, text, a 32-bit info code, cooling energy; its sensor t3 is
     /// broken.
     Multical603,
-    /// MULTICAL 21, a water meter, behind an optical head that sends back each request.
+    /// MULTICAL 21, a water meter, behind an optical head that sends each request back.
     Multical21,
 }
 
@@ -60,20 +60,19 @@ impl Model {
                 "No particular meter: every value that the older Python program could read"
             }
             Self::Multical402 => {
-                "MULTICAL 402: every value in 4 bytes but the info code; what it does not have \
-                 it leaves out of its answers"
+                "MULTICAL 402: every value in 4 bytes except the info code; answers leave out \
+                 registers that it does not have"
             }
             Self::Multical403 => {
                 "MULTICAL 403: falls silent when it is asked for register 96 or 155; its \
-                 high-resolution energy starts again from zero at 10,000,000 Wh"
+                 high-resolution energy restarts from zero at 10,000,000 Wh"
             }
             Self::Multical603 => {
                 "MULTICAL 603: times in 7 bytes, text, a 32-bit info code, cooling energy; its \
                  sensor t3 is broken"
             }
             Self::Multical21 => {
-                "MULTICAL 21, a water meter, behind an optical head that sends back each \
-                 request"
+                "MULTICAL 21, a water meter, behind an optical head that sends each request back"
             }
         }
     }
