@@ -217,6 +217,160 @@ fn no_check_shows_a_secret() {
     }
 }
 
+// ---- The schema for editors
+
+fn schema() -> serde_json::Value {
+    serde_json::from_str(&fs::read_to_string("kamstrup2mqtt.schema.json").unwrap()).unwrap()
+}
+
+/// What the schema marks in a file, or why it is not YAML.
+fn marked(schema: &jsonschema::Validator, text: &str) -> Vec<String> {
+    match serde_saphyr::from_str::<serde_json::Value>(text) {
+        Ok(value) => schema
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+/// Whether the program takes a file and says nothing.
+fn is_right(text: &str) -> bool {
+    let loaded = config::check(Some((Path::new("file.yaml"), text)), &Variables::new());
+    loaded.is_ok_and(|loaded| loaded.warnings.is_empty())
+}
+
+#[test]
+fn the_schema_fits_every_file_that_is_right() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    let mut right = 0;
+    let samples = ["kamstrup2mqtt.example.yaml", "tests/whole_program/sample.yaml"];
+    for path in samples.into_iter().map(PathBuf::from).chain(files()) {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if is_right(&text) {
+            let text = text.trim_start_matches('\u{FEFF}');
+            assert_eq!(marked(&schema, text), [""; 0], "{path:?}");
+            right += 1;
+        } else {
+            assert!(!samples.iter().any(|sample| Path::new(sample) == path), "{path:?}");
+        }
+    }
+    assert!(right > 12, "{right}");
+}
+
+#[test]
+fn the_schema_marks_what_is_wrong() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    for name in [
+        "a-list",
+        "a-text",
+        "many-mistakes",
+        "misspelled",
+        "of-a-later-version",
+        "of-its-first-version",
+        "sections-without-keys",
+        "several-meters-with-mistakes",
+    ] {
+        let path = Path::new(FOLDER).join(name).with_extension("yaml");
+        assert_ne!(marked(&schema, &fs::read_to_string(path).unwrap()), [""; 0], "{name}");
+    }
+    for text in [
+        "mqtt: {host: '192.168.1.100:1883'}",
+        "mqtt: {host: 'mqtt://broker'}",
+        "mqtt: {port: 65536}",
+        "mqtt: {port: many}",
+        "mqtt: {topic: 'heat/#'}",
+        "mqtt: {qos: 3}",
+        "mqtt: {retain: perhaps}",
+        "mqtt: {client: [a, b]}",
+        "mqtt: {tls_version: 1.1}",
+        "mqtt: {hots: broker}",
+        "mqtt: {com_port: /dev/ttyUSB0}",
+        "serial_device: {com_port: ttyUSB0}",
+        "serial_device: {url: 'rfc2217://a:1'}",
+        "serial_device: {parity: MARK}",
+        "serial_device: {dtr: leaves}",
+        "serial_device: {timeout: 61}",
+        "kamstrup: {version: 404}",
+        "kamstrup: {version: MC404}",
+        "kamstrup: {poll_interval: 0}",
+        "kamstrup: {poll_interval: often}",
+        "kamstrup: {units: metric}",
+        "kamstrup: {parameters: 'energy, energie'}",
+        "kamstrup: {parameters: [energy, 65536]}",
+        "logging: {level: LOUD}",
+        "logging: {destinations: [stdout, stderr]}",
+        "logging: {directory: '~/logs'}",
+        "logging: {filename: logs/today}",
+        "logging: {rotate_when: w7}",
+        "homeassistant: {id_prefix: a b}",
+        "web: {listen: 8099}",
+        "meters: {name: house}",
+        "meters: [{name: a house}]",
+        "meters: [{host: broker}]",
+        "meter: []",
+    ] {
+        assert!(!is_right(text), "{text}");
+        assert_ne!(marked(&schema, text), [""; 0], "{text}");
+    }
+}
+
+/// Every setting with all kinds of values, written in all kinds of ways.
+#[test]
+fn the_schema_never_marks_what_is_accepted() {
+    const VALUES: &str = "true|Yes|oN|y|1|0|2|7|8|300|1200|+1883|007|65535|'1'|' 5 '|0.5|1_0|-0|.5|60|\
+        1.6|5m|1h 30m|90 s|PT5M|2 hours|1.2|1.3|TLSv1_2|PROTOCOL_TLS|ssl.PROTOCOL_TLSv1_2|SSLv23|\
+        protocol_tls_client|auto|Auto|GENERIC|402|0402|MC403|Multical 403|403-W|MULTICAL® 6-0-3|\
+        kamstrup multical_21|None|even|o|E|leave|LEAVE|off|debug|Warn|FATAL|stdout|File, SYSLOG|\
+        '[Stdout, file]'|[Stdout, file]|[]|'energy, 60,, 0x3C'|[Energy, 0X003c, 1004, 'power, flow']|\
+        ENERGY|standard|Meter|midnight|W6|D|s|local0|LOG_USER|solaris-cron|/dev/log|host|host:514|\
+        tcp://host:601|unix:///run/log|/dev/ttyUSB0|socket://a:1|TCP://[fe80::1%eth0]:1/|\
+        ' /dev/ttyS0 '|::1|'[::1]'|broker.local|127.0.0.1:80|'[::]:8099'|heat/house|a b|json|\
+        '%(message)s'|'%Y'|logs|../logs|'a#b'|''|' '|~|null|\"a\\n\"|house|a-b_C|1e5|0x1F";
+    let properties = &schema()["properties"];
+    let definitions = schema()["definitions"].clone();
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    let mut right = 0;
+    for path in definitions.as_object().unwrap().keys() {
+        let (section, key) = path.split_once('.').unwrap_or(("meters", path));
+        assert!(properties[section].is_object(), "{path}");
+        let mut accepted = 0;
+        for value in VALUES.split('|').map(str::trim_start) {
+            let port = "serial_device: {com_port: /dev/ttyUSB9}\n";
+            let text = match section {
+                "meters" => format!("{port}meters: [{{{key}: {value}}}]\n"),
+                "serial_device" if ["com_port", "url"].contains(&key) => {
+                    format!("{section}:\n  {key}: {value}\n")
+                }
+                "serial_device" => {
+                    format!("{section}:\n  com_port: /dev/ttyUSB9\n  {key}: {value}\n")
+                }
+                // Without TLS the program does not look at these; the schema does.
+                "mqtt" if key.starts_with("tls_") && key != "tls_enabled" => {
+                    format!("{port}mqtt:\n  tls_enabled: on\n  {key}: {value}\n")
+                }
+                "mqtt" if key == "authentication" => {
+                    format!("{port}mqtt:\n  username: a\n  password: b\n  {key}: {value}\n")
+                }
+                "mqtt" if key == "username" => {
+                    format!("{port}mqtt:\n  password: b\n  {key}: {value}\n")
+                }
+                "mqtt" if key == "password" => {
+                    format!("{port}mqtt:\n  username: a\n  {key}: {value}\n")
+                }
+                _ => format!("{port}{section}:\n  {key}: {value}\n"),
+            };
+            if is_right(&text) {
+                assert_eq!(marked(&schema, &text), [""; 0], "{text}");
+                accepted += 1;
+            }
+        }
+        assert!(accepted >= 4 || key.starts_with("tls_"), "{path}: {accepted}");
+        right += accepted;
+    }
+    assert!(right > 1000, "{right}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 

@@ -14,6 +14,7 @@ use tracing::Level;
 use Fallback::{Value, Words};
 use Sample::{Hidden, Idea, Set};
 
+use super::kind::Kind;
 use super::model::Qos;
 use super::secret::Secret;
 use super::setting::{Fallback, FormName, Instead, KEY, Key, Sample, Setting};
@@ -34,6 +35,13 @@ const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:po
 const A_FILE: &str = "the path of a file";
 const FORMAT: &str = "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
 const DATE_FORMAT: &str = "a strftime format like `%Y-%m-%d %H:%M:%S`";
+
+/// A host has no colon or, as an IPv6 address, at least two.
+const HOST_FORM: &str = r"\s*([\w.%\[\]-]+|[\w.%\[\]-]*(:[\w.%\[\]-]*){2,})\s*";
+const TOPIC_FORM: &str = "[^+#]*";
+const PORT_FORM: &str = r"\s*(/|([Ss][Oo][Cc][Kk][Ee][Tt]|[Tt][Cc][Pp])://)[\s\S]*";
+/// The names of Python's `ssl`.
+const OLDER_TLS: &str = "(ssl[._])?(protocol[._])?(tlsv)?(1[._][23]|tls|tls[._]client|sslv23)";
 
 /// The two options of the form that name the port: what can be chosen from a list, and what can be
 /// written.
@@ -89,6 +97,7 @@ macro_rules! settings {
 settings! {
     HOST: String = value::host, Key {
         path: "mqtt.host",
+        kind: Kind::Text(HOST_FORM),
         variable: Some("MQTT_HOST"),
         form: FormName::OfMqtt("host"),
         why: value::why_no_host,
@@ -102,6 +111,7 @@ settings! {
     };
     PORT: NonZeroU16 = value::parse, Key {
         path: "mqtt.port",
+        kind: Kind::Whole(1, 65_535),
         variable: Some("MQTT_PORT"),
         form: FormName::OfMqtt("port"),
         instead: Some(Instead::WhereOn(&TLS_ENABLED, Value("8883"))),
@@ -125,6 +135,7 @@ settings! {
     };
     TOPIC: String = value::topic, Key {
         path: "mqtt.topic",
+        kind: Kind::Text(TOPIC_FORM),
         variable: Some("MQTT_TOPIC"),
         form: FormName::OfMqtt("topic"),
         accepted: TOPIC_TEXT,
@@ -136,6 +147,7 @@ settings! {
     };
     QOS: Qos = value::qos, Key {
         path: "mqtt.qos",
+        kind: Kind::Whole(0, 2),
         variable: Some("MQTT_QOS"),
         form: FormName::OfMqtt("qos"),
         accepted: "`0`, `1` or `2`",
@@ -148,6 +160,7 @@ settings! {
     };
     RETAIN: bool = value::boolean, Key {
         path: "mqtt.retain",
+        kind: Kind::Switch(None),
         variable: Some("MQTT_RETAIN"),
         form: FormName::OfMqtt("retain"),
         accepted: YES_NO,
@@ -159,6 +172,7 @@ settings! {
     };
     AUTHENTICATION: bool = value::boolean, Key {
         path: "mqtt.authentication",
+        kind: Kind::Switch(None),
         variable: Some("MQTT_AUTHENTICATION"),
         accepted: YES_NO,
         default: Words("`true` if a user name is set"),
@@ -192,6 +206,7 @@ settings! {
     };
     TLS_ENABLED: bool = value::boolean, Key {
         path: "mqtt.tls_enabled",
+        kind: Kind::Switch(None),
         variable: Some("MQTT_TLS_ENABLED"),
         form: FormName::OfMqtt("tls"),
         accepted: YES_NO,
@@ -249,6 +264,7 @@ settings! {
     };
     TLS_INSECURE: bool = value::boolean, Key {
         path: "mqtt.tls_insecure",
+        kind: Kind::Switch(None),
         variable: Some("MQTT_TLS_INSECURE"),
         form: FormName::OfMqtt("tls_insecure"),
         accepted: YES_NO,
@@ -261,6 +277,7 @@ settings! {
     };
     TLS_VERSION: tls::Version = value::tls_version, Key {
         path: "mqtt.tls_version",
+        kind: Kind::Words(&["1.2", "1.3"], OLDER_TLS),
         variable: Some("MQTT_TLS_VERSION"),
         accepted: "`1.2` or `1.3`, the lowest version to use (or the older program's \
                    `PROTOCOL_TLSv1_2` or `PROTOCOL_TLS`); 1.0 and 1.1 are no longer secure",
@@ -292,6 +309,7 @@ settings! {
     };
     COM_PORT: Endpoint = value::parse, Key {
         path: "serial_device.com_port",
+        kind: Kind::Address(PORT_FORM),
         variable: Some("SERIAL_COM_PORT"),
         form: FormName::Either(SERIAL_PORT, WRITTEN_PORT),
         why: value::why_no_endpoint,
@@ -308,6 +326,7 @@ settings! {
     };
     URL: Endpoint = value::parse, Key {
         path: "serial_device.url",
+        kind: Kind::Address(PORT_FORM),
         why: value::why_no_endpoint,
         accepted: PORT_TEXT,
         default: Words("`com_port` is used"),
@@ -318,6 +337,7 @@ settings! {
     };
     BAUDRATE: NonZeroU32 = value::baud, Key {
         path: "serial_device.baudrate",
+        kind: Kind::Whole(300, 115_200),
         variable: Some("SERIAL_BAUDRATE"),
         accepted: "a whole number from 300 to 115200; optical heads need 1200",
         default: Value("1200"),
@@ -328,6 +348,7 @@ settings! {
     };
     BYTESIZE: DataBits = value::data_bits, Key {
         path: "serial_device.bytesize",
+        kind: Kind::Whole(7, 8),
         variable: Some("SERIAL_BYTESIZE"),
         accepted: "`7` or `8`",
         default: Value("8"),
@@ -337,6 +358,7 @@ settings! {
     };
     PARITY: Parity = value::parity, Key {
         path: "serial_device.parity",
+        kind: Kind::Words(&["NONE", "EVEN", "ODD"], "n|e|o"),
         variable: Some("SERIAL_PARITY"),
         accepted: "`NONE`, `EVEN` or `ODD`",
         default: Value("NONE"),
@@ -346,6 +368,7 @@ settings! {
     };
     STOPBITS: StopBits = value::stop_bits, Key {
         path: "serial_device.stopbits",
+        kind: Kind::Whole(1, 2),
         variable: Some("SERIAL_STOPBITS"),
         accepted: "`1` or `2`",
         default: Value("2"),
@@ -355,6 +378,7 @@ settings! {
     };
     TIMEOUT: Duration = value::seconds, Key {
         path: "serial_device.timeout",
+        kind: Kind::Seconds(60),
         variable: Some("SERIAL_TIMEOUT"),
         accepted: "seconds from 0 to 60, like `2` or `2.5`",
         default: Value("1.6"),
@@ -366,6 +390,7 @@ settings! {
     };
     DTR: ModemLine = value::modem_line, Key {
         path: "serial_device.dtr",
+        kind: Kind::Switch(Some("leave")),
         variable: Some("SERIAL_DTR"),
         accepted: ON_OFF_LEAVE,
         default: Value("on"),
@@ -375,6 +400,7 @@ settings! {
     };
     RTS: ModemLine = value::modem_line, Key {
         path: "serial_device.rts",
+        kind: Kind::Switch(Some("leave")),
         variable: Some("SERIAL_RTS"),
         accepted: ON_OFF_LEAVE,
         default: Value("on"),
@@ -384,6 +410,7 @@ settings! {
     };
     VERSION: Version = value::version, Key {
         path: "kamstrup.version",
+        kind: Kind::Model,
         variable: Some("KAMSTRUP_VERSION"),
         form: FormName::Option("meter"),
         accepted: "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or \
@@ -401,6 +428,7 @@ settings! {
     };
     POLL_INTERVAL: Duration = value::interval, Key {
         path: "kamstrup.poll_interval",
+        kind: Kind::Interval,
         variable: Some("KAMSTRUP_POLL_INTERVAL"),
         form: FormName::Option("poll_interval"),
         accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`; at least 1.2 s, \
@@ -418,6 +446,7 @@ settings! {
     };
     UNITS: UnitSystem = value::unit_system, Key {
         path: "kamstrup.units",
+        kind: Kind::Words(&["standard", "meter"], ""),
         variable: Some("KAMSTRUP_UNITS"),
         form: FormName::Option("units"),
         accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (the units that the meter is set \
@@ -431,6 +460,7 @@ settings! {
     };
     PARAMETERS: Parameter = value::exact, Key {
         path: "kamstrup.parameters",
+        kind: Kind::Parameter,
         variable: Some("KAMSTRUP_PARAMETERS"),
         form: FormName::Option("parameters"),
         // The users of the form have no command line.
@@ -452,6 +482,7 @@ settings! {
     };
     LOG_LEVEL: Level = value::level, Key {
         path: "logging.level",
+        kind: Kind::Words(&["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], "warn|fatal"),
         variable: Some("LOG_LEVEL"),
         form: FormName::Option("log_level"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
@@ -464,6 +495,7 @@ settings! {
     };
     DESTINATIONS: Destination = value::destination, Key {
         path: "logging.destinations",
+        kind: Kind::Words(&["stdout", "file", "syslog"], ""),
         accepted: "`stdout`, `file` and `syslog`, separated by commas or as a list",
         default: Value("stdout"),
         list: true,
@@ -516,6 +548,7 @@ settings! {
     };
     LOG_DIRECTORY: PathBuf = value::directory, Key {
         path: "logging.directory",
+        kind: Kind::Text(r"[^~][\s\S]*"),
         why: value::why_no_directory,
         accepted: "the path of a folder, without `~`",
         default: Value("logs"),
@@ -527,6 +560,7 @@ settings! {
     };
     LOG_FILENAME: String = value::filename, Key {
         path: "logging.filename",
+        kind: Kind::Text("[^/]*"),
         why: value::why_no_filename,
         accepted: "a file name without `/`",
         default: Value("kamstrup2mqtt.log"),
@@ -537,6 +571,7 @@ settings! {
     };
     ROTATE_WHEN: When = value::parse, Key {
         path: "logging.rotate_when",
+        kind: Kind::Words(&["s", "m", "h", "d", "midnight"], "w[0-6]"),
         accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
         default: Value("midnight"),
         brief: "when a new file begins: s, m, h, d, midnight, or w0 (Monday) to w6 (Sunday)",
@@ -548,6 +583,7 @@ settings! {
     };
     ROTATE_INTERVAL: NonZeroU32 = value::parse, Key {
         path: "logging.rotate_interval",
+        kind: Kind::Whole(1, u32::MAX),
         accepted: "a whole number of at least 1",
         default: Value("1"),
         brief: "how many of these units a file covers",
@@ -557,6 +593,7 @@ settings! {
     };
     BACKUP_COUNT: usize = value::count, Key {
         path: "logging.backup_count",
+        kind: Kind::Whole(0, u32::MAX),
         accepted: "a whole number; `0` keeps all",
         default: Value("7"),
         brief: "how many older files to keep; 0: all",
@@ -600,6 +637,7 @@ settings! {
     };
     SYSLOG_FACILITY: Facility = value::exact, Key {
         path: "logging.syslog_facility",
+        kind: Kind::Text(r"\s*[A-Za-z0-9_-]*"),
         why: value::why_not::<Facility>,
         accepted: "`user`, `daemon`, `local0` to `local7`, or another facility of syslog",
         default: Value("local0"),
@@ -631,6 +669,7 @@ settings! {
     };
     DISCOVERY_PREFIX: String = value::topic, Key {
         path: "homeassistant.discovery_prefix",
+        kind: Kind::Text(TOPIC_FORM),
         form: FormName::OfMqtt("discovery_prefix"),
         accepted: TOPIC_TEXT,
         default: Value("homeassistant"),
@@ -641,6 +680,7 @@ settings! {
     };
     STATUS_TOPIC: String = value::topic, Key {
         path: "homeassistant.status_topic",
+        kind: Kind::Text(TOPIC_FORM),
         accepted: TOPIC_TEXT,
         default: Value("homeassistant/status"),
         brief: "where Home Assistant reports that it has started",
@@ -650,6 +690,7 @@ settings! {
     };
     ID_PREFIX: String = identifier, Key {
         path: "homeassistant.id_prefix",
+        kind: Kind::Text(r"\s*[A-Za-z0-9_-]{1,64}\s*"),
         accepted: "1 to 64 letters, digits, `_` and `-`",
         default: Value("kamstrup"),
         brief: "start of the unique ids of all entities; a second program on the same broker needs \
@@ -660,6 +701,7 @@ settings! {
     };
     WEB_ENABLED: bool = value::boolean, Key {
         path: "web.enabled",
+        kind: Kind::Switch(None),
         variable: Some("WEB_ENABLED"),
         accepted: YES_NO,
         default: Value("true"),
@@ -670,6 +712,7 @@ settings! {
     };
     WEB_LISTEN: SocketAddr = value::parse, Key {
         path: "web.listen",
+        kind: Kind::Address(r"\s*(\[.*\]|[0-9.]+):[0-9]+\s*"),
         variable: Some("WEB_LISTEN"),
         accepted: "an address of this machine and a port, like `127.0.0.1:8099`, `0.0.0.0:8099` or \
                    `[::]:8099`",
@@ -691,6 +734,7 @@ pub(super) const METERS: &str = "meters";
 pub(super) static NAME: Setting<MeterName> = Setting {
     key: Key {
         path: "name",
+        kind: Kind::Text(r"\s*[A-Za-z0-9_-]{1,32}\s*"),
         form: FormName::Option("name"),
         accepted: "1 to 32 letters, digits, `_` and `-`; not the name of a value (`energy`) or a \
                    topic (`status`)",

@@ -18,6 +18,7 @@ mod encryption;
 mod error;
 mod findings;
 pub(crate) mod keys;
+mod kind;
 mod list;
 mod load;
 mod loaded;

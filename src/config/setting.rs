@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use super::kind::Kind;
 use super::remark::Why;
 
 /// A setting with values of this type; in a list, each item is one.
@@ -34,6 +35,8 @@ impl<T> Deref for Setting<T> {
 pub struct Key {
     /// Section and name in the file, as `mqtt.host`.
     pub(super) path: &'static str,
+    /// What its values look like, as the schema for editors has them.
+    pub(super) kind: Kind,
     /// The environment variable that overrides the file. A secret has a second one, whose name ends
     /// in `_FILE`: it names a file that holds the secret.
     pub(super) variable: Option<&'static str>,
@@ -123,6 +126,7 @@ pub(super) enum Sample {
 /// What most settings have in common.
 pub(super) const KEY: Key = Key {
     path: "",
+    kind: Kind::Text(""),
     variable: None,
     form: FormName::Absent,
     accepted: "",

@@ -1,11 +1,15 @@
-//! What is written about the settings for those who make them: the commented example file and the
-//! reference page. Both come from the table of settings; `cargo run --example manual` writes them,
-//! and a test fails where they differ.
+//! What is written about the settings for those who make them: the commented example file, the
+//! reference page, and the schema for editors. They come from the table of settings. `cargo run
+//! --example manual` writes them, and a test fails where they differ.
+
+mod schema;
 
 use std::fmt::Write;
 
 use super::keys::{KEYS, METERS, NAME, SECTIONS};
 use super::setting::{Fallback, Key, Sample};
+
+pub use self::schema::schema;
 
 /// Of a line of the example file: where what is said about a setting begins.
 const BRIEF: usize = 33;
@@ -15,7 +19,8 @@ const VARIABLE: usize = 84;
 /// `kamstrup2mqtt.example.yaml`.
 #[must_use]
 pub fn example() -> String {
-    let mut page = include_str!("example-head.yaml").to_owned();
+    let mut page = format!("# yaml-language-server: $schema={}\n", schema::address());
+    page.push_str(include_str!("example-head.yaml"));
     for section in SECTIONS {
         let _ = write!(page, "\n{}:\n", section.name);
         let shown = |key: &&Key| key.section() == section.name && key.sample != Sample::Hidden;
@@ -155,6 +160,7 @@ mod tests {
         let files = [
             (example(), include_str!("../../../kamstrup2mqtt.example.yaml")),
             (reference(), include_str!("../../../docs/configuration.md")),
+            (schema(), include_str!("../../../kamstrup2mqtt.schema.json")),
         ];
         for (made, written) in files {
             assert_eq!(made, written, "run `cargo run --example manual`");
