@@ -115,20 +115,22 @@ pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
             "another program has this port, which may be another kamstrup2mqtt. Stop that, or set \
              `web.listen` to another port"
         }
+        // Nothing but the add-on is in its container.
         (Cause::AddressInUse, RunsAs::AddOn) => {
-            "another program has this port, which may be another kamstrup2mqtt. Stop that"
+            "another process of the add-on still has this port. Restart the add-on"
         }
         (Cause::AddressElsewhere, RunsAs::Program) => {
             "this machine does not have this address. Set `web.listen` to one that it has, or to \
              `0.0.0.0:8099` for all of them"
         }
-        (Cause::AddressElsewhere, RunsAs::AddOn) => {
-            "this machine does not have this address. Restart the add-on"
-        }
         (Cause::Denied, RunsAs::Program) => {
             "this user may not use this port. Set `web.listen` to one from 1024 on"
         }
-        (Cause::Denied, RunsAs::AddOn) => "the add-on may not use this port. Restart the add-on",
+        (Cause::AddressElsewhere | Cause::Denied, RunsAs::AddOn) => {
+            return format!(
+                "{error}. This must not happen in the add-on: please report it with its log"
+            );
+        }
         (Cause::Shortage, _) => return format!("{error}. {}", cause::SHORTAGE_HINT),
         _ => return error.to_string(),
     };
