@@ -1,5 +1,5 @@
-//! HTTP as a client: a GET that is bounded in time and size. It follows no redirect and uses no
-//! proxy: the token must not go to another server, whatever an answer or a variable says.
+//! An HTTP client: GET requests with limits on time and size. It follows no redirects and uses no
+//! proxy: the token must never go to another server, whatever an answer or a variable says.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::config::Secret;
 use meter::hosts;
 
-/// More than any answer to our requests needs.
+/// The size limit of an answer. No answer to our requests comes near it.
 const LONGEST: usize = 64 * 1024;
 
 /// An answer, whatever its status.
@@ -37,13 +37,13 @@ pub(crate) enum HttpError {
     /// The connection failed.
     #[error("{0}")]
     Connect(io::Error),
-    /// There was no complete answer in time.
+    /// No complete answer arrived in this time.
     #[error("no answer within {} s", .0.as_secs())]
     Slow(Duration),
     /// The connection broke, or the answer is not HTTP.
     #[error("{0}")]
     Broken(String),
-    /// The answer is too long.
+    /// The answer exceeds the size limit.
     #[error("the answer is longer than {} KiB", LONGEST / 1024)]
     TooLong,
 }
@@ -77,7 +77,7 @@ fn request(
     Ok(if let Some(token) = token { request.bearer_auth(token.reveal()) } else { request })
 }
 
-/// Looks up names as the rest of the program does: with a thread that has been started.
+/// Looks up names like the rest of the program: on a thread that is already running.
 struct Hosts;
 
 impl Resolve for Hosts {
@@ -108,7 +108,7 @@ async fn read(
     Ok(Answer { status, is_json, body })
 }
 
-/// The library's own message names the address and little else. Its innermost cause says what
+/// The library's message contains the address and little else. Its innermost cause says what
 /// happened.
 fn classify(error: reqwest::Error, patience: Duration) -> HttpError {
     if error.is_timeout() {

@@ -11,7 +11,7 @@ fn url(listener: &TcpListener, path: &str) -> Url {
     format!("http://{}{path}", listener.local_addr().unwrap()).parse().unwrap()
 }
 
-async fn hear(stream: &mut TcpStream) -> String {
+async fn read_request(stream: &mut TcpStream) -> String {
     let mut asked = Vec::new();
     while !asked.ends_with(b"\r\n\r\n") {
         assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
@@ -19,14 +19,14 @@ async fn hear(stream: &mut TcpStream) -> String {
     String::from_utf8(asked).unwrap()
 }
 
-/// A server that says this to whoever comes, and what it was asked.
+/// A server that gives this answer to the first client, and the request that it received.
 async fn says(answer: &'static [u8]) -> (Url, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = url(&listener, "/services/mqtt");
     let asked = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let asked = hear(&mut stream).await;
-        // Who had enough has hung up.
+        let asked = read_request(&mut stream).await;
+        // A client that has read enough has disconnected.
         let _ = stream.write_all(answer).await;
         asked
     });
@@ -34,7 +34,7 @@ async fn says(answer: &'static [u8]) -> (Url, tokio::task::JoinHandle<String>) {
 }
 
 #[tokio::test]
-async fn asks_with_the_token_and_hands_on_what_comes() {
+async fn a_request_has_the_token_and_the_answer_is_unchanged() {
     let (url, asked) =
         says(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}").await;
     let token = Secret::new("hunter2");
@@ -57,9 +57,9 @@ fn the_token_is_marked_as_secret() {
     assert!(!format!("{request:?}").contains("hunter2"));
 }
 
-/// It was cut off the wrong way, for one; that is no reason to show it.
+/// It may have been copied with its line break. Even then it must stay secret.
 #[tokio::test]
-async fn a_token_that_no_header_can_have_is_not_shown() {
+async fn a_token_that_is_invalid_in_a_header_is_not_shown() {
     let url = "http://127.0.0.1".parse().unwrap();
     let error = get(url, Some(&Secret::new("hunter2\n")), PATIENCE).await.unwrap_err();
     assert!(matches!(error, HttpError::Broken(_)), "{error:?}");
@@ -67,7 +67,7 @@ async fn a_token_that_no_header_can_have_is_not_shown() {
 }
 
 #[tokio::test]
-async fn no_redirect_is_followed() {
+async fn redirects_are_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let moved = format!(
         "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
@@ -81,7 +81,7 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_an_error() {
+async fn an_invalid_or_incomplete_answer_is_an_error() {
     let error = async |answer| {
         let (url, _asked) = says(answer).await;
         get(url, None, PATIENCE).await.unwrap_err()
@@ -98,19 +98,19 @@ async fn what_is_no_answer_is_an_error() {
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-/// No name server is asked: no name has a part of more than 63 letters.
+/// No name server is asked, because a part of a name has at most 63 letters.
 #[tokio::test]
-async fn a_name_without_an_address_is_told() {
+async fn a_name_without_an_address_is_reported() {
     let nowhere = format!("http://{}.invalid", "x".repeat(64)).parse().unwrap();
     let error = get(nowhere, None, PATIENCE).await.unwrap_err();
     let HttpError::Connect(error) = error else { panic!("{error}") };
     assert!(error.to_string().contains("lookup"), "{error}");
 }
 
-/// Whether it says how long it is or not.
+/// Whether or not it declares its length.
 #[tokio::test]
 async fn an_answer_is_bounded_in_size() {
-    for (head, length, is_taken) in [
+    for (head, length, is_accepted) in [
         ("Content-Length: 65536\r\n", 65536, true),
         ("Content-Length: 65537\r\n", 65537, false),
         ("", 65536, true),
@@ -121,14 +121,14 @@ async fn an_answer_is_bounded_in_size() {
         let (url, _asked) = says(answer.leak()).await;
         let answer = get(url, None, PATIENCE).await;
         match answer {
-            Ok(answer) => assert!(is_taken && answer.body.len() == length, "{head}{length}"),
-            Err(HttpError::TooLong) => assert!(!is_taken, "{head}{length}"),
+            Ok(answer) => assert!(is_accepted && answer.body.len() == length, "{head}{length}"),
+            Err(HttpError::TooLong) => assert!(!is_accepted, "{head}{length}"),
             Err(error) => panic!("{head}{length}: {error}"),
         }
     }
 }
 
-/// Of those who say nothing and of those whose answer has no end.
+/// Whether the server is silent or its answer never ends.
 #[tokio::test]
 async fn an_answer_is_bounded_in_time() {
     const SOON: Duration = Duration::from_millis(50);
@@ -137,7 +137,7 @@ async fn an_answer_is_bounded_in_time() {
         let url = url(&listener, "/");
         let serving = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            hear(&mut stream).await;
+            read_request(&mut stream).await;
             stream.write_all(head.as_bytes()).await.unwrap();
             loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -155,7 +155,7 @@ async fn an_answer_is_bounded_in_time() {
 }
 
 #[tokio::test]
-async fn who_waits_no_longer_hangs_up() {
+async fn dropping_a_request_closes_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = url(&listener, "/");
     let (stop, stopped) = oneshot::channel::<()>();
@@ -166,7 +166,7 @@ async fn who_waits_no_longer_hangs_up() {
         }
     });
     let (mut stream, _) = listener.accept().await.unwrap();
-    hear(&mut stream).await;
+    read_request(&mut stream).await;
     stop.send(()).unwrap();
     asking.await.unwrap();
     let end = tokio::time::timeout(PATIENCE, stream.read_u8()).await.unwrap();

@@ -1,7 +1,7 @@
 //! TLS to the broker: from files with certificates and keys to the configuration of the client.
 //!
-//! It knows neither MQTT nor the names of settings. Errors are data ([`FileError`]) and hold
-//! nothing of the content of a file, and no password.
+//! This module knows neither MQTT nor the names of settings. Errors are data ([`FileError`]). They
+//! contain neither the content of a file nor a password.
 
 mod verify;
 
@@ -50,7 +50,7 @@ pub struct Files<'a> {
     /// The CAs that may sign the certificate of the broker; without it, those that the system
     /// trusts.
     pub ca: Option<&'a Path>,
-    /// Our own certificate, where the broker asks for one.
+    /// Our own certificate, if the broker requires one.
     pub client: Option<ClientFiles<'a>>,
     /// Whether any certificate of the broker is accepted.
     pub insecure: bool,
@@ -61,7 +61,7 @@ pub struct Files<'a> {
 /// Our own certificate with its key.
 #[derive(Clone, Copy)]
 pub struct ClientFiles<'a> {
-    /// Our certificate, followed by those between it and the CA.
+    /// Our certificate, followed by the intermediate ones.
     pub certificate: &'a Path,
     /// The key of our certificate.
     pub key: &'a Path,
@@ -69,7 +69,7 @@ pub struct ClientFiles<'a> {
     pub key_password: Option<&'a str>,
 }
 
-/// The password is not shown.
+/// Hides the password.
 impl fmt::Debug for ClientFiles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { certificate, key, .. } = self;
@@ -98,7 +98,7 @@ pub enum Role {
 pub struct FileError {
     /// What it is for.
     pub role: Role,
-    /// The file; none where one is missing.
+    /// The file; `None` if no file is set.
     pub path: Option<PathBuf>,
     /// What is wrong with it.
     pub fault: Fault,
@@ -111,17 +111,17 @@ pub enum Fault {
     Unreadable(String),
     /// It is neither PEM nor DER.
     NeitherPemNorDer,
-    /// It has the first and last lines of PEM, and invalid text between them.
+    /// It has the first and last lines of PEM, but invalid text between them.
     Damaged,
-    /// It has nothing of the kind.
+    /// It contains no certificate, or no key.
     Lacking,
     /// It is an unusable certificate.
     BadCertificate,
     /// It is a key of an unsupported kind, or too short.
     BadKey,
-    /// It has the encryption that OpenSSL used before PKCS#8.
+    /// It is encrypted in the format that OpenSSL used before PKCS#8.
     OldEncryption,
-    /// It has an unsupported encryption.
+    /// Its encryption is not supported.
     UnknownEncryption,
     /// It is encrypted, and there is no password.
     NoPassword,
@@ -134,7 +134,7 @@ pub enum Fault {
 }
 
 impl FileError {
-    /// Whether the error can go away without a change of the files.
+    /// Whether the error can disappear without a change of the files.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(self.fault, Fault::Unreadable(_) | Fault::NoSystemRoots)
@@ -162,14 +162,14 @@ impl Ready {
     }
 }
 
-/// The key is not shown.
+/// Hides the key.
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ready").field("stamps", &self.stamps).finish_non_exhaustive()
     }
 }
 
-/// Equal if it was read from the same files, so that a reload does not count as a change.
+/// Equal if both were read from the same files, so that a reload does not count as a change.
 impl PartialEq for Ready {
     fn eq(&self, other: &Self) -> bool {
         self.stamps == other.stamps
@@ -202,9 +202,9 @@ impl Files<'_> {
         Stamps(self.paths().map(|path| std::fs::metadata(path).ok().map(stamp)).collect())
     }
 
-    /// Reads the files, and checks everything that needs no broker.
+    /// Reads the files, and checks everything that can be checked without the broker.
     pub fn read(&self) -> Result<Ready, FileError> {
-        // They are taken first, so that a change in the meantime is noticed.
+        // This comes first, so that a change in the meantime is noticed.
         let stamps = self.stamps();
         let provider = Arc::new(ring::default_provider());
         let client = self.client.map(|client| client.read(&provider)).transpose()?;
@@ -291,7 +291,7 @@ impl ClientFiles<'_> {
             return Err(fault(Fault::OldEncryption));
         }
         if text.contains(ENCRYPTED) {
-            // The PEM reader does not know this label, but can read the content.
+            // The PEM reader does not support this label, but it can read the content.
             let text = text.replace(ENCRYPTED, "PRIVATE KEY-----");
             let sealed = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes());
             let sealed = sealed.map_err(|_| fault(Fault::Damaged))?;
@@ -313,14 +313,14 @@ impl ClientFiles<'_> {
                 | pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. }
                 | pkcs8::pkcs5::Error::AlgorithmParametersInvalid { .. },
             ) => unknown(),
-            // About one wrong password in some hundred decrypts the key to nonsense.
+            // About one wrong password in a few hundred decrypts the key to nonsense.
             _ => fault(Role::KeyPassword, Fault::WrongPassword),
         })?;
         Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
     }
 }
 
-/// Whether a certificate can be for a host of this name or address.
+/// Whether a certificate can be issued for this host name or address.
 #[must_use]
 pub(crate) fn can_be_certified(host: &str) -> bool {
     ServerName::try_from(without_brackets(host)).is_ok()
@@ -332,11 +332,11 @@ pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// The most bytes of a file; no list of certificates is longer.
+/// The size limit of a file. No list of certificates is longer.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let too_long = || "it is longer than 4 MiB, which no certificate or key is".to_owned();
+    let too_long = || "it is longer than 4 MiB, too long for a certificate or key".to_owned();
     file::bytes(path, LONGEST)?.ok_or_else(too_long)
 }
 

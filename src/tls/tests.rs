@@ -1,4 +1,4 @@
-//! Files, good and bad ones. What goes wrong on the line is in the tests of `mqtt`.
+//! Valid and invalid files. Errors of a connection are in the tests of `mqtt`.
 
 use rcgen::KeyPair;
 use tempfile::TempDir;
@@ -10,14 +10,14 @@ pub(crate) mod certificates;
 
 use self::certificates::{Authority, Certified};
 
-/// That of all keys in `tests/data/tls`.
+/// The password of all keys in `tests/data/tls`.
 const PASSWORD: &str = "hunter2-key";
 
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name)
 }
 
-/// The key that all of `tests/data/tls` hold.
+/// The key that is in every file of `tests/data/tls`.
 pub(crate) fn opened() -> KeyPair {
     let text = std::fs::read_to_string(kept("aes-256.key")).unwrap();
     let text = text.replace("ENCRYPTED ", "");
@@ -83,17 +83,17 @@ fn der(pem: &str) -> Vec<u8> {
 }
 
 #[test]
-fn files_as_people_have_them() {
+fn files_in_all_common_forms_are_accepted() {
     let folder = Folder::new();
     folder.files().read().unwrap();
     Files { client: None, ..folder.files() }.read().unwrap();
     Files { client: None, lowest: Version::V1_3, ..folder.files() }.read().unwrap();
     let [ca, certificate, key] = [&folder.ca, &folder.certificate, &folder.key]
         .map(|path| std::fs::read_to_string(path).unwrap());
-    // With text around it, as `openssl x509 -text` writes it, with the ends of lines of Windows.
+    // With text around it, as `openssl x509 -text` writes it, and with Windows line endings.
     let text = format!("Certificate:\n    Version: 3 (0x2)\n{ca}").replace('\n', "\r\n");
     folder.with_ca(&folder.write("text.crt", text)).unwrap();
-    // Several, one of which nothing can be made of.
+    // Several certificates, one of them unusable.
     let junk = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     folder.with_ca(&folder.write("several.crt", format!("{junk}{ca}"))).unwrap();
     // All in one file.
@@ -108,7 +108,7 @@ fn files_as_people_have_them() {
 }
 
 #[test]
-fn keys_that_are_encrypted_are_opened() {
+fn encrypted_keys_are_decrypted() {
     let mut folder = Folder::new();
     let certificate = Authority::new("CA").sign_key(&opened(), &["kamstrup"], |_| {});
     folder.certificate = folder.write("theirs.crt", certificate);
@@ -119,22 +119,22 @@ fn keys_that_are_encrypted_are_opened() {
     let sealed = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).unwrap();
     let path = folder.write("sealed.der", sealed.secret_pkcs8_der());
     folder.with_key(&path, Some(PASSWORD)).unwrap();
-    // What is behind the certificate in one file.
+    // A key after the certificate in the same file.
     let text = std::fs::read_to_string(kept("scrypt.key")).unwrap();
     let all = std::fs::read_to_string(&folder.certificate).unwrap() + &text;
     folder.with_key(&folder.write("all.pem", all), Some(PASSWORD)).unwrap();
 }
 
-/// Many a client has one, made with what the Mosquitto documentation says.
+/// Many clients have one, made with the commands in Mosquitto's documentation.
 #[test]
-fn a_certificate_of_version_1_will_do_for_us() {
+fn a_client_certificate_of_version_1_is_accepted() {
     let mut folder = Folder::new();
     folder.certificate = kept("version-1.crt");
     folder.with_key(&kept("aes-256.key"), Some(PASSWORD)).unwrap();
 }
 
 #[test]
-fn every_broken_file_is_told_apart() {
+fn every_kind_of_invalid_file_has_its_own_error() {
     let folder = Folder::new();
     let [certificate, key] =
         [&folder.certificate, &folder.key].map(|path| std::fs::read_to_string(path).unwrap());
@@ -185,7 +185,7 @@ fn every_broken_file_is_told_apart() {
 }
 
 #[test]
-fn a_file_that_is_replaced_or_forbidden_is_another_one() {
+fn a_replaced_or_removed_file_has_another_stamp() {
     let folder = Folder::new();
     let before = folder.files().read().unwrap();
     assert_eq!(before.stamps(), &folder.files().stamps());
@@ -202,7 +202,7 @@ fn a_file_that_is_replaced_or_forbidden_is_another_one() {
 }
 
 #[test]
-fn the_password_and_the_key_do_not_show() {
+fn the_password_and_the_key_are_not_shown() {
     let folder = Folder::new();
     let client = ClientFiles {
         certificate: &folder.certificate,
@@ -215,7 +215,7 @@ fn the_password_and_the_key_do_not_show() {
 }
 
 #[test]
-fn hosts_that_a_certificate_can_be_for() {
+fn only_names_and_addresses_can_be_certified() {
     for host in ["broker.lan", "broker", "my_broker", "10.0.0.2", "::1", "[fd00::2]"] {
         assert!(can_be_certified(host), "{host}");
     }

@@ -1,4 +1,4 @@
-//! Which certificates of a broker are accepted.
+//! Decides which certificates of a broker are accepted.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Accepts certificates that a trusted CA signed, and those in the file of CAs themselves.
+/// Accepts certificates that a trusted CA has signed, and the certificates in the CA file itself.
 ///
-/// `openssl req -x509` makes such a certificate: it is its own CA, and the broker uses it. The
-/// library alone would reject it; the older program and others accept it.
+/// `openssl req -x509` makes a certificate that is its own CA and that the broker uses directly.
+/// The library alone would reject it; the older program and others accept it.
 #[derive(Debug)]
 pub(super) struct Trusted {
     signed: Arc<WebPkiServerVerifier>,
@@ -28,7 +28,7 @@ impl Trusted {
     }
 }
 
-/// The library has no variant for this error.
+/// The library has no error variant for this case.
 fn is_used_ca(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(CertificateError::Other(other))
         if other.0.to_string().contains("CaUsedAsEndEntity"))
@@ -51,7 +51,7 @@ impl ServerCertVerifier for Trusted {
             now,
         );
         match verified {
-            // The library checks the time before this error, but not the name.
+            // Before this error, the library has checked the validity period, but not the name.
             Err(error) if is_used_ca(&error) && self.given.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -83,7 +83,7 @@ impl ServerCertVerifier for Trusted {
     }
 }
 
-/// Takes whatever is shown, as `tls_insecure` wants it.
+/// Accepts any certificate, for `tls_insecure`.
 #[derive(Debug)]
 pub(super) struct Anything {
     schemes: Vec<SignatureScheme>,
@@ -107,7 +107,7 @@ impl ServerCertVerifier for Anything {
         Ok(ServerCertVerified::assertion())
     }
 
-    // Who takes any certificate gains nothing by looking at its signature.
+    // If any certificate is accepted, checking the signature gains nothing.
     fn verify_tls12_signature(
         &self,
         _: &[u8],
