@@ -1,10 +1,10 @@
-//! Handles what the broker sends to the program: births of Home Assistant, commands, and what
-//! earlier runs have left retained.
+//! Handles the messages from the broker: Home Assistant's birth messages, commands, and retained
+//! messages of earlier runs.
 //!
-//! Commands ask a meter's [`MeterHandle`] for a poll. What is retained is looked at in the first
-//! seconds only. It is subscribed to before anything is published, so it is seen before it is
-//! replaced. What is ours and impossible with this configuration is emptied; a program that uses
-//! the same ids is reported.
+//! Commands ask a meter's [`MeterHandle`] for a poll. Retained messages are examined in the first
+//! seconds only. The program subscribes to them before it publishes anything, so it sees them
+//! before it replaces them. It removes those of its own that are impossible with this
+//! configuration, and reports another program that uses the same ids.
 
 use std::collections::BTreeSet;
 
@@ -24,43 +24,43 @@ use meter::poll::MeterHandle;
 /// The payload of Home Assistant's birth message.
 const BIRTH: &[u8] = b"online";
 
-/// How many births that come faster than they are answered make a flood.
+/// So many births, coming faster than they are answered, are a flood.
 const FLOOD: u32 = 5;
 
-/// At most so many commands and announcements of others are reported, each: more of them are a
-/// mistake.
+/// At most so many ignored messages are reported, and so many announcements of others. More of
+/// either must be a mistake.
 const MOST_REPORTED: usize = 20;
 
-/// All topics on which states of these meters are published.
+/// All state topics of these meters.
 #[must_use]
 pub(crate) fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
     topics.states(meters.iter().map(|meter| (meter.name.as_ref(), meter.parameters.as_slice())))
 }
 
-/// Handles what comes from the broker.
+/// Handles the messages from the broker.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     status_topic: String,
     births: Births,
-    /// Topics of commands, and the meters that each concerns.
+    /// Command topics, and the meters that each concerns.
     commands: Vec<(MeterTopics, Vec<MeterHandle>)>,
-    /// Topics of ignored messages that were reported.
+    /// Topics whose ignored messages were reported.
     ignored: BTreeSet<String>,
     claims: Claims,
-    /// Every topic at which we may announce something.
+    /// Every topic on which we may announce something.
     possible: BTreeSet<String>,
     /// Announcements of others that were reported.
     owners: BTreeSet<Ownership>,
-    /// Who reads what is reported of them.
+    /// Who reads these reports.
     runs_as: RunsAs,
     discovery_prefix: String,
-    /// Topics of ours on which nothing shall be retained, and the filters for them.
+    /// Our topics that must hold no retained message, and the filters for them.
     unretained: BTreeSet<String>,
     unretained_filters: Vec<String>,
 }
 
 impl Inbox {
-    /// For these meters; a handle for each.
+    /// For these meters, with a handle for each.
     #[must_use]
     pub(crate) fn new(
         meters: &[Meter],
@@ -79,7 +79,7 @@ impl Inbox {
             let has_names = meters.iter().any(|meter| meter.name.is_some());
             (states(meters, topics), topics.state_filters(has_names))
         };
-        // Without a name, the command means all.
+        // A command without a meter's name concerns all meters.
         let all = (topics.meter(None), handles.to_vec());
         Self {
             status_topic: publishing.status_topic.clone(),
@@ -96,7 +96,7 @@ impl Inbox {
         }
     }
 
-    /// What must be subscribed to.
+    /// The topic filters that this inbox needs.
     #[must_use]
     pub(crate) fn subscriptions(&self) -> Subscriptions {
         let commands = self.commands.iter().map(|(topics, _)| topics.commands());
@@ -106,7 +106,8 @@ impl Inbox {
         Subscriptions { always, at_first }
     }
 
-    /// Handles messages until `stop` is cancelled, as the last one of `changes` says.
+    /// Handles messages until `stop` is cancelled. Each inbox from `changes` replaces the one
+    /// before.
     pub(crate) async fn run(
         mut self,
         mut received: mpsc::Receiver<Received>,
@@ -119,7 +120,7 @@ impl Inbox {
                 biased;
                 () = stop.cancelled() => return,
                 Some(change) = changes.recv() => {
-                    // What was reported is not reported again.
+                    // Nothing is reported twice.
                     let Self { births, ignored, owners, .. } = self;
                     self = Self { births, ignored, owners, ..change };
                     continue;
@@ -127,7 +128,7 @@ impl Inbox {
                 message = received.recv() => message,
             };
             let Some(message) = message else {
-                // The connection has ended, and the program with it.
+                // The connection has ended because the program is stopping.
                 stop.cancelled().await;
                 return;
             };
@@ -138,7 +139,7 @@ impl Inbox {
     fn handle(&mut self, message: &Received, publisher: &Publisher) {
         let Received { topic, payload, retained } = message;
         if *topic == self.status_topic {
-            // A retained one is old, and everything was just sent in any case.
+            // A retained birth is old, and everything has just been sent anyway.
             if payload == BIRTH && !retained {
                 self.births.report(publisher.repeat(), topic);
             }
@@ -147,9 +148,9 @@ impl Inbox {
         if *retained && topic.starts_with(&self.discovery_prefix) {
             return self.survey(topic, payload, publisher);
         }
-        // From a time when `retain` was on: Home Assistant would show it as a present value.
+        // It dates from when `retain` was on. Home Assistant would show it as a current value.
         if *retained && self.unretained.contains(topic) {
-            debug!("`{topic}` has an old value, which is taken away.");
+            debug!("Removing the old retained value on `{topic}`.");
             publisher.clear(topic.clone());
             return;
         }
@@ -158,26 +159,25 @@ impl Inbox {
             .iter()
             .find_map(|(topics, handles)| topics.command(topic).map(|command| (command, handles)));
         match command {
-            // It would be executed after every connect.
             Some((READ, _)) if *retained => self.report_once(
                 topic,
-                "it is retained, and a command counts only once. Send it without that flag",
+                "a retained command would run after every connect. Send it without the retain flag",
             ),
             Some((READ, handles)) => {
-                debug!("Asked to read now.");
+                debug!("Received the command to read now.");
                 handles.iter().for_each(MeterHandle::request_poll);
             }
-            Some(_) => self.report_once(topic, "there is no such command; `read` is one"),
+            Some(_) => self.report_once(topic, "the only command is `read`"),
             None => {}
         }
     }
 
-    /// Looks at a retained announcement: removes our own if it is no longer possible, and reports
+    /// Examines a retained announcement: removes our own if it is no longer possible, and reports
     /// another program that uses our ids.
     fn survey(&mut self, topic: &str, payload: &[u8], publisher: &Publisher) {
         match discovery::classify(topic, payload, &self.claims) {
             Ownership::Ours if !self.possible.contains(topic) => {
-                info!("`{topic}` is announced no more, and taken away from Home Assistant.");
+                info!("Removed `{topic}` from Home Assistant: it is no longer configured.");
                 publisher.clear(topic.to_owned());
             }
             ownership => {
@@ -193,12 +193,12 @@ impl Inbox {
 
     fn report_once(&mut self, topic: &str, why: &str) {
         if self.ignored.len() < MOST_REPORTED && self.ignored.insert(topic.to_owned()) {
-            warn!("A message on `{topic}` is ignored: {why}. This is said only once.");
+            warn!("Ignored a message on `{topic}`: {why}. This is reported only once.");
         }
     }
 }
 
-/// Births of Home Assistant that came faster than they are answered.
+/// Home Assistant's births that came faster than they are answered.
 #[derive(Debug)]
 struct Births {
     first: Instant,
@@ -212,21 +212,22 @@ impl Births {
         }
         self.count = self.count.saturating_add(1);
         match answer {
-            Answer::Soon => info!("Home Assistant has started; everything is sent again."),
+            Answer::Soon => info!("Home Assistant has started. Sending everything again."),
             _ if self.count == FLOOD => warn!(
-                "Home Assistant has reported its start {FLOOD} times within {} (`online` on `{topic}`). \
-                 Everything is sent again every {} at most; new values are sent as usual. Check which \
-                 automation or program publishes that message, and whether Home Assistant keeps losing \
-                 its connection to the broker. This is said only once.",
+                "Home Assistant has reported its start {FLOOD} times within {} (`online` on \
+                 `{topic}`). Everything is sent again at most every {}; new values are published \
+                 as usual. Check which automation or program publishes this message, and whether \
+                 Home Assistant keeps losing its connection to the broker. This is reported only \
+                 once.",
                 duration::words(self.first.elapsed()),
                 duration::words(BIRTHS_ANSWERED),
             ),
             Answer::Later(wait) if self.count < FLOOD => info!(
-                "Home Assistant has started again; everything is sent again in {}.",
+                "Home Assistant has started again. Sending everything again in {}.",
                 duration::words(wait)
             ),
             Answer::Later(_) | Answer::WithAnother => {
-                debug!("Home Assistant has started once more.");
+                debug!("Home Assistant has started again.");
             }
         }
     }
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_needed_is_subscribed_to() {
+    fn only_the_needed_topics_are_subscribed_to() {
         let Subscriptions { always, at_first } = inbox().0.subscriptions();
         assert_eq!(always, ["homeassistant/status", "heat/command/+"]);
         let components = ["sensor", "binary_sensor", "button"];
@@ -277,8 +278,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_command_of_now_polls() {
-        // What is logged here for the first time, and to nobody, would be switched off in other
+    async fn only_a_command_that_is_not_retained_polls() {
+        // Without this, log lines that this test is the first to reach would stay disabled in other
         // tests.
         let _logging = capture::lines();
         let (mut inbox, handle) = inbox();
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn unknown_commands_are_told_once_and_not_without_end() {
+    async fn unknown_commands_are_reported_once_each_and_at_most_twenty() {
         let (mut inbox, _) = inbox();
         let publisher = mqtt::idle_publisher();
         for number in 0..1_000 {
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(inbox.ignored.len(), MOST_REPORTED);
     }
 
-    /// What is logged of births that come so often for so long, and in which second.
+    /// The log lines, each with its second, while births come `every` so often.
     async fn births(every: Duration, lasts: Duration) -> Vec<String> {
         let (log, _logging) = capture::lines();
         let (mut inbox, _) = inbox();
@@ -316,8 +317,8 @@ mod tests {
         let (begun, mut lines) = (Instant::now(), Vec::new());
         while begun.elapsed() < lasts {
             inbox.handle(&message("homeassistant/status", "online", false), &publisher);
-            let said = log.take().into_iter().filter(|line| !line.starts_with("DEBUG"));
-            lines.extend(said.map(|line| format!("{} s: {line}", begun.elapsed().as_secs())));
+            let new = log.take().into_iter().filter(|line| !line.starts_with("DEBUG"));
+            lines.extend(new.map(|line| format!("{} s: {line}", begun.elapsed().as_secs())));
             tokio::time::sleep(every).await;
         }
         sending.abort();
@@ -325,15 +326,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn births_are_told_each_and_a_flood_of_them_once() {
-        let mut told = Vec::new();
-        // The spread, which is by chance, changes no whole second in these.
+    async fn each_birth_is_reported_and_a_flood_of_them_once() {
+        let mut reports = Vec::new();
+        // The random spread changes no whole second in these cases.
         for (every, lasts) in [(500, 600), (1500, 600), (12_500, 600), (12_500, 40), (60_000, 200)]
         {
             let (every, lasts) = (Duration::from_millis(every), Duration::from_secs(lasts));
             let lines = births(every, lasts).await.join("\n");
-            told.push(format!("Every {every:?} for {lasts:?}:\n{lines}"));
+            reports.push(format!("Every {every:?} for {lasts:?}:\n{lines}"));
         }
-        insta::assert_snapshot!(told.join("\n\n"));
+        insta::assert_snapshot!(reports.join("\n\n"));
     }
 }

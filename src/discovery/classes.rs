@@ -1,4 +1,4 @@
-//! What a measure is to Home Assistant: classes, icon, decimal places.
+//! How Home Assistant classifies and shows a measure: classes, icon, decimal places.
 
 use kmp::register::{Kind, Register, RegisterId};
 use kmp::unit::Quantity;
@@ -6,13 +6,13 @@ use kmp::unit::Quantity;
 use crate::units::Measure;
 use meter::identity::Identity;
 
-/// Only where Home Assistant takes this unit for the class: with another one it refuses the whole
+/// `None` if Home Assistant does not accept this unit for the class: it would reject the whole
 /// entity.
 pub(super) fn device_class(measure: Measure) -> Option<&'static str> {
     let unit = measure.unit.unwrap_or_default();
     let (class, units): (_, &[&str]) = match measure.quantity {
-        // The energy dashboard would take a counter that starts again for a meter that was
-        // exchanged, so this one is shown without a class.
+        // This counter wraps. The energy dashboard would mistake each wrap for a new meter, so it
+        // is shown without a class.
         Quantity::Energy if measure.kind == Some(Kind::WrappingCounter) => return None,
         Quantity::Energy => (
             "energy",
@@ -21,8 +21,7 @@ pub(super) fn device_class(measure: Measure) -> Option<&'static str> {
         Quantity::Power => ("power", &["W", "kW", "MW", "GW"]),
         Quantity::Temperature => ("temperature", &["°C"]),
         Quantity::TemperatureDifference => ("temperature_delta", &["°C", "K"]),
-        // Not `water`: heating water runs in a circle and is not consumed (see
-        // `is_consumed_water`).
+        // Not `water`: heating water circulates and is not consumed (see `is_consumed_water`).
         Quantity::Volume => ("volume", &["L", "m³"]),
         Quantity::Flow => ("volume_flow_rate", &["L/h", "m³/h"]),
         Quantity::Duration => ("duration", &["d", "h", "min", "s", "ms"]),
@@ -33,7 +32,7 @@ pub(super) fn device_class(measure: Measure) -> Option<&'static str> {
     units.contains(&unit).then_some(class)
 }
 
-/// `None` for what is not a number, and for registers whose kind is not known.
+/// `None` if the measure is not a number, or the kind of the register is unknown.
 pub(super) fn state_class(
     measure: Measure,
     device_class: Option<&'static str>,
@@ -48,19 +47,19 @@ pub(super) fn state_class(
         Kind::Date | Kind::Clock | Kind::Code | Kind::Identity | Kind::Setting => return None,
     };
     match device_class {
-        // Home Assistant takes nothing but totals for these,
+        // Home Assistant accepts only totals for these classes.
         Some("energy" | "volume") => counts.then_some("total_increasing"),
-        // totals for these as well, and none for the others.
+        // It accepts totals for these too, and for no others.
         Some("duration") | None if counts => Some("total_increasing"),
         _ => Some("measurement"),
     }
 }
 
-/// Registers that repeat another with more digits, beside those that start again from zero.
+/// Registers that repeat another one with more digits, apart from those that wrap.
 const HIGH_RESOLUTION: [RegisterId; 3] =
     [RegisterId::new(13), RegisterId::new(14), RegisterId::new(622)];
 
-/// The volume of a water meter comes in litres, that of a heat meter in tens of litres.
+/// A water meter counts litres in this register, a heat meter tens of litres.
 const VOLUME: RegisterId = RegisterId::new(68);
 
 /// Whether a register has more decimal places than others of its unit.
@@ -69,8 +68,8 @@ pub(super) fn is_in_high_resolution(register: RegisterId, identity: &Identity) -
     wraps || is_consumed_water(register, identity) || HIGH_RESOLUTION.contains(&register)
 }
 
-/// Whether it is the water that a house has used, which the energy dashboard takes by its class
-/// alone.
+/// Whether the register counts the water that a house consumes. The energy dashboard recognizes it
+/// by its class alone.
 pub(super) fn is_consumed_water(register: RegisterId, identity: &Identity) -> bool {
     register == VOLUME && identity.is_water_meter
 }
@@ -80,35 +79,35 @@ pub(super) fn is_consumed_water(register: RegisterId, identity: &Identity) -> bo
 #[rustfmt::skip]
 const DECIMAL_PLACES: &[(&str, u8, u8)] = &[
     ("J", 0, 0), ("kJ", 0, 0), ("MJ", 0, 0), ("GJ", 2, 4),
-    // Whole kWh, or what GJ give, in steps of 2.8.
+    // Whole kWh; or converted from GJ, in steps of 2.8 kWh.
     ("Wh", 0, 0), ("kWh", 0, 3), ("MWh", 3, 5), ("GWh", 6, 8),
     ("cal", 0, 0), ("kcal", 0, 0), ("Mcal", 0, 2), ("Gcal", 3, 5),
     ("W", 0, 0), ("kW", 1, 1), ("MW", 4, 4),
     // The second place of a temperature is noise.
     ("°C", 1, 1), ("K", 1, 1),
     ("L", 0, 1), ("m³", 2, 3), ("ton", 2, 3),
-    // A house never reaches 1 m³/h, and Home Assistant would show it without decimals.
+    // A house never reaches 1 m³/h, and by default Home Assistant shows no decimal places.
     ("L/h", 0, 0), ("m³/h", 3, 3),
     ("m³·°C", 0, 0),
     ("bar", 2, 2),
     ("d", 0, 0), ("h", 0, 0), ("min", 0, 0), ("s", 0, 0), ("ms", 0, 0),
 ];
 
-/// How many decimal places are shown. Only what is shown is rounded; Home Assistant keeps every
-/// digit, and its user can have more of them shown.
+/// How many decimal places are shown. Home Assistant keeps every digit and rounds only for display;
+/// its user can choose to see more of them.
 pub(super) fn display_precision(measure: Measure, is_fine: bool) -> Option<u8> {
     let unit = measure.unit?;
     let (_, usual, fine) = DECIMAL_PLACES.iter().find(|(one, ..)| *one == unit)?;
     match measure.quantity {
-        // It may be less than 1.
+        // It may be less than 1 K.
         Quantity::TemperatureDifference => Some(2),
         _ if is_fine => Some(*fine),
         _ => Some(*usual),
     }
 }
 
-/// Whether Home Assistant shows it apart from the values: what says which meter this is and how it
-/// is set, its clock, its codes, and for how long it has been running.
+/// Whether Home Assistant shows the register apart from the values: the meter's identity, settings,
+/// clock and codes, and how long it has been running.
 pub(super) fn is_diagnostic(register: &Register) -> bool {
     match register.kind {
         Kind::Identity | Kind::Setting | Kind::Clock | Kind::Code => true,

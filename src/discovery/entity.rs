@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::config::{Publishing, Qos};
 use crate::payload::{Message, OFFLINE, ONLINE};
 
-/// The kind of an entity, as Home Assistant sorts them.
+/// The kind of an entity; Home Assistant calls it the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Component {
     Sensor,
@@ -14,7 +14,7 @@ pub(super) enum Component {
 }
 
 impl Component {
-    /// Its name in discovery topics.
+    /// The component's name in discovery topics.
     pub(super) const fn key(self) -> &'static str {
         match self {
             Self::Sensor => "sensor",
@@ -24,7 +24,7 @@ impl Component {
     }
 }
 
-/// Where an entity is announced.
+/// The topic on which an entity is announced.
 pub(super) fn config_topic(
     publishing: &Publishing,
     component: Component,
@@ -56,7 +56,7 @@ impl Channel {
     }
 }
 
-/// What differs between the entities of a device.
+/// The properties that differ between the entities of a device.
 #[derive(Debug)]
 pub(super) struct Entity {
     pub(super) name: String,
@@ -90,7 +90,7 @@ impl Entity {
     }
 }
 
-/// What the entities of a device have in common.
+/// The properties that all entities of a device share.
 #[derive(Debug)]
 pub(super) struct Shared<'a> {
     pub(super) publishing: &'a Publishing,
@@ -109,7 +109,7 @@ pub(super) struct Device {
     pub(super) serial_number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sw_version: Option<String>,
-    /// Where a browser finds its page.
+    /// The address of its page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) configuration_url: Option<String>,
     /// The device through which it is reached.
@@ -118,7 +118,7 @@ pub(super) struct Device {
 }
 
 impl Shared<'_> {
-    /// The message that announces an entity. (It is never `None`: texts always become JSON.)
+    /// The message that announces an entity. (It is never `None`: strings always become JSON.)
     pub(super) fn message(&self, entity: &Entity) -> Option<Message> {
         let component = entity.channel.component();
         let announcement = Announcement {
@@ -130,7 +130,7 @@ impl Shared<'_> {
             payload_not_available: OFFLINE,
             qos: match component {
                 Component::Sensor | Component::BinarySensor => number(self.publishing.qos),
-                // A press must not be lost with a connection that breaks just then.
+                // A press must not be lost if the connection breaks at that moment.
                 Component::Button => number(Qos::AtLeastOnce),
             },
             unit_of_measurement: entity.unit_of_measurement,
@@ -161,7 +161,7 @@ fn number(qos: Qos) -> u8 {
     }
 }
 
-/// An entity in the format of Home Assistant.
+/// An entity in Home Assistant's format.
 #[derive(Serialize)]
 struct Announcement<'a> {
     name: &'a str,
@@ -171,7 +171,7 @@ struct Announcement<'a> {
     availability_topic: &'a str,
     payload_available: &'static str,
     payload_not_available: &'static str,
-    /// With which Home Assistant subscribes or publishes; 0 if it is left out.
+    /// Home Assistant subscribes or publishes with this QoS; with 0 if it is left out.
     #[serde(skip_serializing_if = "is_zero")]
     qos: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,7 +199,7 @@ fn is_zero(qos: &u8) -> bool {
     *qos == 0
 }
 
-/// The program that announces; it recognizes its own messages by this.
+/// The program that sends the announcement. It recognizes its own messages by this.
 #[derive(Serialize)]
 pub(super) struct Origin {
     pub(super) name: &'static str,

@@ -1,23 +1,23 @@
 //! The messages that announce entities to Home Assistant, by the rules of its MQTT discovery
 //! (2026.9).
 //!
-//! Pure: settings and measures in, retained messages out; and the reverse, who owns a message that
-//! was found on the broker.
+//! This module is pure: settings and measures in, retained messages out. It also does the reverse
+//! and decides who owns a message that was found on the broker.
 //!
-//! Each entity is announced in a message of its own at `PREFIX/COMPONENT/UNIQUE_ID/config`. All are
-//! unavailable while the program is not connected. Beyond that, two kinds behave differently while
-//! the meter is silent:
+//! Each entity is announced in its own message at `PREFIX/COMPONENT/UNIQUE_ID/config`. All entities
+//! are unavailable while the program is not connected. While only the meter is silent, two kinds
+//! behave differently:
 //!
-//! - *Values* expire after three poll intervals: an old value must not pass for a fresh one.
-//! - *Diagnostics* do not. The connection must be `OFF` just then. The last successful read and its
-//!   duration show their own age. Failed reads are the program's own count. A fault that the meter
-//!   reported stays until it reports something else, so that a warning does not vanish with the
-//!   meter's last strength. (The meter is not asked for its info code in every poll, either.)
+//! - *Values* expire after three poll intervals, so that an old value does not look current.
+//! - *Diagnostics* do not expire. The connection must show `OFF` at that very moment. The last
+//!   successful read and its duration show their own age. Failed reads are the program's own count.
+//!   A fault that the meter reported stays until the meter reports something else, so that the
+//!   warning outlasts a failing meter. (Besides, not every poll requests the info code.)
 //!
-//! Home Assistant 2026.9 makes an entity that expires unavailable when its announcement *changes*
-//! (a serial number became known), until its next value arrives. (This was tried. An unchanged
-//! announcement does nothing, and entities that do not expire keep their state.) So values must
-//! follow a change.
+//! Home Assistant 2026.9 makes an expiring entity unavailable when its announcement *changes*, for
+//! example because a serial number became known. It stays unavailable until its next value arrives.
+//! (Tested with 2026.9: an unchanged announcement has no effect, and entities that do not expire
+//! keep their state.) So values must follow each change.
 
 mod classes;
 mod entity;
@@ -40,27 +40,27 @@ use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
 use crate::units::Measure;
 use meter::identity::Identity;
 
-/// A meter, as far as its entities are made of it.
+/// The facts about a meter that its entities depend on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Described<'a> {
-    /// Its settings.
+    /// The meter's settings.
     pub meter: &'a Meter,
-    /// Which meter it is, as far as it is known.
+    /// Which meter it is, as far as known.
     pub identity: &'a Identity,
-    /// For each parameter what its values measure, or `None` where it is not announced. Before its
-    /// first value nobody knows whether this meter has it, nor in which unit: an entity that never
-    /// has a value helps nobody, and one with the wrong unit would spoil the statistics.
+    /// What each parameter measures; `None` if it is not announced. Before its first value, it is
+    /// not known whether this meter has the parameter, nor in which unit. An entity that never has
+    /// a value is useless, and one with the wrong unit would spoil the statistics.
     pub measures: &'a [Option<Measure>],
     /// Whether the meter has an info code.
     pub has_info_code: bool,
-    /// Where a browser finds the page of this program, where others can reach it.
+    /// The address of this program's page, if others can reach it.
     pub page: Option<&'a str>,
 }
 
-/// The discovery messages of a meter's entities: its values, how reading it goes, and a button to
-/// read it now.
+/// The discovery messages of a meter's entities: its values, its diagnostics, and a button to read
+/// it now.
 ///
-/// Its device hangs below the program's, so those of [`program`] should be sent before.
+/// The program's device is the parent of the meter's device, so send those of [`program`] first.
 #[must_use]
 pub(crate) fn meter(
     described: Described<'_>,
@@ -97,14 +97,14 @@ pub(crate) fn meter(
     entities.filter_map(|entity| shared.message(&entity)).collect()
 }
 
-/// The discovery messages of the program itself, whose device the meters' hang below.
+/// The discovery messages of the program itself. Its device is the parent of all meters' devices.
 #[must_use]
 pub(crate) fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
     let ids = Ids::new(&publishing.id_prefix, None);
     let program = env!("CARGO_PKG_NAME");
     let device = Device {
         identifiers: [program_id(publishing)],
-        // Two of them on one broker should not look the same.
+        // Two installations on one broker should not look the same.
         name: match publishing.id_prefix.as_str() {
             "kamstrup" => program.to_owned(),
             prefix => format!("{program} ({prefix})"),
@@ -143,7 +143,8 @@ fn value(
 ) -> Entity {
     let Described { meter, identity, .. } = described;
     let register = parameter.register().info();
-    // Asked for by number, it says so: the same register may be asked for by name as well.
+    // A parameter that is configured by number shows the number: the same register may also be
+    // configured by name.
     let name = match register {
         Some(register) if register.key == parameter.name() => register.label.to_owned(),
         Some(register) => format!("{} ({})", register.label, parameter.name()),
@@ -165,10 +166,10 @@ fn value(
     }
 }
 
-/// How much longer a poll with repetitions may take than another.
+/// How much longer a poll with retries may take.
 const ROOM: Duration = Duration::from_secs(30);
 
-/// In whole seconds: two polls may fail, and the third may take its time.
+/// In whole seconds. Two polls may fail, and the third may be slow.
 fn expire_after(poll_interval: Duration) -> u64 {
     let expires = poll_interval.saturating_mul(3).saturating_add(ROOM);
     expires.as_secs().saturating_add(u64::from(expires.subsec_nanos() > 0))
@@ -192,7 +193,7 @@ fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity
             device_class: Some("duration"),
             state_class: Some("measurement"),
             suggested_display_precision: Some(1),
-            // Only of use to somebody who looks for a fault on the line.
+            // It helps only to find a fault on the line.
             is_enabled: false,
             ..entity("Read duration")
         },

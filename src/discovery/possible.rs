@@ -1,4 +1,4 @@
-//! Topics and ids that these settings may use, whether or not something is announced there yet.
+//! Topics and ids that these settings may use, whether or not they are announced yet.
 
 use std::collections::BTreeSet;
 
@@ -6,36 +6,36 @@ use super::entity::{Component, config_topic};
 use crate::config::{Meter, Parameter, Publishing};
 use crate::topic::{About, Diagnostic, Ids, READ};
 
-/// Every topic at which [`super::meter`] may ever announce something with these settings, whether
-/// or not it is certain yet. What is ours at another topic is no longer configured.
+/// Every topic on which [`super::meter`] may ever announce something with these settings, whether
+/// or not it is certain yet. A message of ours on another topic is no longer configured.
 #[must_use]
 pub(crate) fn possible(meter: &Meter, publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
     possible_ids(meter, publishing).into_iter().map(topic).collect()
 }
 
-/// The topic at which [`super::meter`] announces a parameter.
+/// The topic on which [`super::meter`] announces a parameter.
 #[must_use]
 pub(crate) fn place(parameter: &Parameter, meter: &Meter, publishing: &Publishing) -> String {
     let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     config_topic(publishing, Component::Sensor, &ids.parameter(parameter))
 }
 
-/// Every topic at which something may be announced with these settings.
+/// Every topic on which something may be announced with these settings.
 #[must_use]
 pub(crate) fn all_possible(meters: &[Meter], publishing: &Publishing) -> BTreeSet<String> {
     let of_meters = meters.iter().flat_map(|meter| possible(meter, publishing));
     of_meters.chain(possible_of_program(publishing)).collect()
 }
 
-/// Topic filters that match everything that may be ours.
+/// Topic filters that match every announcement that may be ours.
 #[must_use]
 pub(crate) fn filters(prefix: &str) -> Vec<String> {
     let components = [Component::Sensor, Component::BinarySensor, Component::Button];
     components.map(|component| format!("{prefix}/{}/+/config", component.key())).into()
 }
 
-/// Every topic at which [`super::program`] announces something.
+/// Every topic on which [`super::program`] announces something.
 #[must_use]
 pub(crate) fn possible_of_program(publishing: &Publishing) -> Vec<String> {
     let topic = |(component, id): (Component, String)| config_topic(publishing, component, &id);
@@ -59,7 +59,7 @@ pub(super) fn program_id(publishing: &Publishing) -> String {
     format!("{}_bridge", publishing.id_prefix)
 }
 
-/// Whether its only states are on and off.
+/// Whether the diagnostic is only ever on or off.
 pub(super) fn is_binary(diagnostic: Diagnostic) -> bool {
     matches!(diagnostic, Diagnostic::Connection | Diagnostic::Problem)
 }

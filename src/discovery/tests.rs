@@ -51,7 +51,7 @@ fn announced(
     super::meter(described, publishing, &Topics::new(&publishing.topic))
 }
 
-/// All that is announced when everything is known.
+/// All announcements once everything is known.
 pub(super) fn described_fully(parameters: &str, settings: &str) -> Vec<Message> {
     let (meter, publishing) = loaded(parameters, settings);
     let known = Measure { quantity: Quantity::Number, unit: None, kind: None };
@@ -64,7 +64,7 @@ fn parsed(messages: &[Message]) -> Vec<Value> {
     messages.iter().map(|message| serde_json::from_str(&message.payload).unwrap()).collect()
 }
 
-/// The values' entities.
+/// The entities of the values.
 fn values(meter: &Meter, measures: &[Option<Measure>]) -> Vec<Value> {
     let mut all = parsed(&announced(meter, measures, &loaded("energy", "").1, false));
     all.truncate(measures.iter().flatten().count());
@@ -87,7 +87,7 @@ fn measure(register: RegisterId, unit: kmp::unit::Unit, system: UnitSystem) -> O
     Some(units::publish(&reading, system).unwrap().measure)
 }
 
-/// What Home Assistant's own code allows.
+/// The rules in Home Assistant's own code.
 fn home_assistant() -> Value {
     serde_json::from_str(include_str!("../../tests/data/home-assistant-2026.9.json")).unwrap()
 }
@@ -96,7 +96,7 @@ fn has(list: &Value, it: &str) -> bool {
     list.as_array().unwrap().iter().any(|one| one == it)
 }
 
-/// That Home Assistant takes this message without a warning, and drops no key of it.
+/// Checks that Home Assistant accepts this message without a warning and ignores none of its keys.
 fn check(message: &Message, rules: &Value) {
     let entity: Value = serde_json::from_str(&message.payload).unwrap();
     let text = |key: &str| entity.get(key).map(|value| value.as_str().unwrap());
@@ -157,7 +157,7 @@ fn check_sensor(entity: &Value, rules: &Value) {
             let rule = rules["sensor_device_classes"].get(class).unwrap();
             match unit {
                 Some(unit) => assert!(has(&rule["units"], unit), "{entity}"),
-                // A class of numbers wants a unit, one of dates has none.
+                // A class of numbers requires a unit; one of dates has none.
                 None => assert!(rule["units"].as_array().unwrap().is_empty(), "{entity}"),
             }
             assert!(state_class.is_none_or(|it| has(&rule["state_classes"], it)), "{entity}");
@@ -166,12 +166,12 @@ fn check_sensor(entity: &Value, rules: &Value) {
     }
     if let Some(precision) = entity.get("suggested_display_precision") {
         assert!(precision.as_u64().unwrap() <= 8, "{entity}");
-        // With it the state must be a number.
+        // Home Assistant then requires a number as the state.
         assert!(unit.is_some(), "{entity}");
     }
 }
 
-/// Once it was found to be a part of E1, the energy dashboard may have it.
+/// The energy dashboard may use it once it is known to be a part of E1.
 #[test]
 fn energy_in_high_resolution_is_a_total_or_a_measurement() {
     let meter = meter("e1highres");
@@ -188,7 +188,7 @@ fn energy_in_high_resolution_is_a_total_or_a_measurement() {
 }
 
 #[test]
-fn all_names_are_announced_as_home_assistant_wants_it() {
+fn all_names_are_announced_by_the_rules_of_home_assistant() {
     let meter = meter(&all_names());
     let publishing = loaded("energy", "").1;
     let rules = home_assistant();
@@ -220,7 +220,7 @@ fn all_names_are_announced_as_home_assistant_wants_it() {
 }
 
 #[test]
-fn every_unit_of_every_register_is_one_that_home_assistant_takes() {
+fn home_assistant_accepts_every_unit_of_every_register() {
     let parameters = format!("{},4000", all_names());
     let (meter, publishing) = loaded(&parameters, "qos: 2");
     let rules = home_assistant();
@@ -239,7 +239,7 @@ fn every_unit_of_every_register_is_one_that_home_assistant_takes() {
 }
 
 #[test]
-fn as_many_decimal_places_are_shown_as_meters_have() {
+fn decimal_places_are_those_of_meters() {
     let of = |register: u16, is_water_meter, quantity, unit| {
         let measure = Measure { quantity, unit, kind: None };
         let identity = Identity { is_water_meter, ..Identity::default() };
@@ -255,13 +255,13 @@ fn as_many_decimal_places_are_shown_as_meters_have() {
     assert_eq!([energy(266, "kWh"), energy(266, "GJ")], [Some(3), Some(4)]);
     assert_eq!(shown(89, Quantity::TemperatureDifference, Some("K")), Some(2));
     assert_eq!(shown(86, Quantity::Temperature, Some("°C")), Some(1));
-    // What has no unit may be text, and what has an unknown one is shown as it comes.
+    // A value without a unit may be text. One with an unknown unit is shown as received.
     assert_eq!(shown(99, Quantity::Number, None), None);
     assert_eq!(shown(4000, Quantity::Other, Some("imp/l")), None);
 }
 
 #[test]
-fn the_program_is_announced_as_home_assistant_wants_it() {
+fn the_program_is_announced_by_the_rules_of_home_assistant() {
     let publishing = loaded("energy", "id_prefix: heat").1;
     let messages = program(&publishing, &Topics::new("kamstrup"));
     for message in &messages {
@@ -285,14 +285,14 @@ fn energy_is_announced_as_the_older_program_did() {
     }
     let device = json!({
         "identifiers": ["kamstrup_meter"], "name": "Kamstrup Meter", "manufacturer": "Kamstrup",
-        // That one named a 402 whatever the meter was.
+        // The older program always said 402, whatever the meter was.
         "model": "Multical 402 (assumed)", "via_device": "kamstrup_bridge",
     });
     assert_eq!(entity["device"], device);
 }
 
 #[test]
-fn what_is_not_certain_is_not_announced() {
+fn uncertain_entities_are_not_announced() {
     let (meter, publishing) =
         loaded("energy,4000,hourcounter", "topic: heat, discovery_prefix: ha");
     let topics: Vec<_> = announced(&meter, &expected(&meter), &publishing, false)
@@ -303,17 +303,17 @@ fn what_is_not_certain_is_not_announced() {
     let diagnostics = ["last_read", "read_duration", "failed_reads"]
         .map(|it| format!("ha/sensor/kamstrup_{it}/config"));
     assert_eq!(topics[0], "ha/sensor/kamstrup_energy/config");
-    assert_eq!(topics[1..], diagnostics, "without an info code nothing is said of it");
+    assert_eq!(topics[1..], diagnostics, "without an info code, its entities are missing");
     let kilowatt_hours =
         measure(RegisterId::new(4000), kmp::unit::Unit::MEGAWATT_HOUR, UnitSystem::Standard);
     let [entity] = &values(&meter, &[None, kilowatt_hours, None])[..] else { panic!() };
     assert_eq!(entity["name"], "Register 4000");
     assert_eq!(entity["unit_of_measurement"], "kWh");
-    assert_eq!(entity.get("state_class"), None, "nobody knows how it counts");
+    assert_eq!(entity.get("state_class"), None, "its kind is unknown");
 }
 
 #[test]
-fn only_values_expire_and_never_at_once() {
+fn only_values_expire_and_only_after_three_intervals() {
     let (mut meter, publishing) = loaded("energy", "");
     let expires = |meter: &Meter| {
         let entities = parsed(&announced(meter, &expected(meter), &publishing, true));
@@ -328,9 +328,9 @@ fn only_values_expire_and_never_at_once() {
     assert_eq!(expires(&meter), 3 * 10_080 * 60 + 30);
 }
 
-/// What is removed from the broker is what is not among the possible.
+/// Messages of ours that are not among the possible ones are removed from the broker.
 #[test]
-fn nothing_is_announced_but_what_is_possible() {
+fn only_possible_entities_are_announced() {
     for settings in ["", "id_prefix: heat, topic: heat, discovery_prefix: ha"] {
         let (meter, publishing) = loaded(&format!("{},4000,0x003C", all_names()), settings);
         let mut possible = possible(&meter, &publishing);
@@ -348,7 +348,7 @@ fn nothing_is_announced_but_what_is_possible() {
 }
 
 #[test]
-fn with_another_qos_home_assistant_is_to_subscribe_with_it() {
+fn home_assistant_subscribes_with_the_configured_qos() {
     let qos = |settings| {
         let entities = parsed(&described_fully("energy", settings));
         entities.iter().map(|entity| entity["qos"].as_u64()).collect::<BTreeSet<_>>()
@@ -357,7 +357,7 @@ fn with_another_qos_home_assistant_is_to_subscribe_with_it() {
     assert_eq!(qos("qos: 2"), BTreeSet::from([Some(1), Some(2)]));
 }
 
-/// A message for each line, in the order in which they are sent; what all have in common once.
+/// One message per line, in the order in which they are sent; the common keys only once.
 fn shown(messages: &[Message]) -> String {
     const COMMON: [&str; 5] =
         ["availability_topic", "payload_available", "payload_not_available", "device", "origin"];
@@ -375,7 +375,7 @@ fn shown(messages: &[Message]) -> String {
     lines.join("\n")
 }
 
-/// What is announced of a simulated meter, as it is read.
+/// The announcements of a simulated meter after it was read.
 fn of_simulated(
     model: simulator::Model,
     energy: EnergyUnit,
@@ -412,7 +412,7 @@ fn of_simulated(
         .iter()
         .map(|entity| entity["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(names.len(), messages.len(), "each entity of a device has a name of its own");
+    assert_eq!(names.len(), messages.len(), "no two entities of a device have the same name");
     messages
 }
 
@@ -462,9 +462,9 @@ fn a_603_with_cooling() {
     ));
 }
 
-/// The energy dashboard takes its volume as water, and that of no heat meter.
+/// The energy dashboard accepts the volume of a water meter as water, but not that of a heat meter.
 #[test]
-fn what_a_water_meter_counts_is_consumed() {
+fn only_the_volume_of_a_water_meter_counts_as_consumed_water() {
     let volume = |model| {
         let (mut meter, publishing) = loaded("volume,volume_reverse", "");
         meter.version = meter::identity::Version::Model(model);
@@ -522,9 +522,9 @@ fn three_named_meters_share_nothing_but_the_program() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-/// Home Assistant takes web addresses, and its own.
+/// Home Assistant accepts web addresses, and addresses within itself.
 #[test]
-fn the_device_leads_to_the_page_where_there_is_one() {
+fn the_device_links_to_the_page_if_there_is_one() {
     let (meter, publishing) = loaded("energy", "");
     let identity = &Identification::new(meter.version).identity();
     let topics = Topics::new(&publishing.topic);

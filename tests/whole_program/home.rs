@@ -103,7 +103,7 @@ async fn a_command_reads_the_meter_now() {
     let mut program = Program::start(&yaml);
     subscriber.expect(ENERGY, "81947").await;
     subscriber.publish("kamstrup/command/fly", "", false).await;
-    program.says("`kamstrup/command/fly` is ignored: there is no such command").await;
+    program.says("Ignored a message on `kamstrup/command/fly`: the only command is `read`").await;
     subscriber.publish("kamstrup/command/read", "please", false).await;
     subscriber.expect_times(ENERGY, "81947", 2).await;
     subscriber.until("the poll as a whole", |all| times(all, "kamstrup/reading") == 2).await;
@@ -129,7 +129,7 @@ async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() 
     let one = config(&broker, &meter.com_port, "energy");
     let mut program = Program::start(&one);
     subscriber.expect(VOLUME_CONFIG, "").await;
-    program.says("is announced no more, and taken away from Home Assistant").await;
+    program.says("from Home Assistant: it is no longer configured").await;
     subscriber.expect_times(ENERGY, "81947", 2).await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));

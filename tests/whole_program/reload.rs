@@ -269,7 +269,7 @@ async fn meters_come_and_go() {
     subscriber.expect_times("kamstrup/garage/energy", "81947", 2).await;
     // It may be asked for values as well.
     subscriber.publish("kamstrup/garage/command/fly", "", false).await;
-    program.says("A message on `kamstrup/garage/command/fly` is ignored").await;
+    program.says("Ignored a message on `kamstrup/garage/command/fly`").await;
 
     program.reload(&one).await;
     program.says("the meter `garage` is gone.").await;

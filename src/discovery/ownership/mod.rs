@@ -1,7 +1,7 @@
 //! Who owns a discovery message that was found on the broker.
 //!
-//! Anybody may have put it there, so it is untrusted: it is read no further than
-//! [`LONGEST_PAYLOAD`], and what is reported of it is cut short.
+//! Anybody may have published it, so it is untrusted: a message longer than [`LONGEST_PAYLOAD`] is
+//! ignored, and reports quote it only in part.
 
 use std::collections::BTreeMap;
 
@@ -13,34 +13,34 @@ use crate::config::{Key, Meter, Publishing, keys};
 use crate::topic::Topics;
 use meter::RunsAs;
 
-/// In bytes; a longer message is ignored. Ours have about 1000.
+/// In bytes. A longer message is ignored; ours have about 1000.
 const LONGEST_PAYLOAD: usize = 64 * 1024;
 
 /// Who owns a discovery message on the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Ownership {
-    /// This installation announced it, now or when it was configured otherwise: ours to replace and
-    /// to empty.
+    /// This installation announced it, with these or with earlier settings. We may replace or
+    /// remove it.
     Ours,
-    /// This program announced it for the same device, but under another topic: before `mqtt.topic`
-    /// was changed, or because a second one runs whose ids are the same. It is replaced.
+    /// This program announced it for the same device under another topic: either `mqtt.topic` was
+    /// changed, or a second program with the same ids is running. We replace it.
     Moved {
         /// The other topic.
         from: String,
     },
-    /// Another device owns a topic or a unique id that we need. Whichever starts last replaces the
-    /// other's entity.
+    /// Another device owns a topic or a unique id that we need. The program that starts last
+    /// replaces the other's entity.
     Taken {
         /// Its owner, in words.
         by: String,
     },
-    /// Of no concern to us. Or it is in our place and of no use to others, like what the older
-    /// Python program announced for the same device; then it is replaced.
+    /// It does not concern us. Or it is on our topic and nobody needs it, such as an announcement
+    /// of the older Python program for the same device; then we replace it.
     Other,
 }
 
 impl Ownership {
-    /// What the user should know and do about it, in the names of those settings that the user has.
+    /// What the user should know and do about it. It names only settings that this user has.
     #[must_use]
     pub(crate) fn advice(&self, runs_as: RunsAs) -> Option<String> {
         let called = |key: &Key| key.called(runs_as);
@@ -56,42 +56,44 @@ impl Ownership {
                     RunsAs::AddOn => "stop one of them".to_owned(),
                 };
                 Some(format!(
-                    "Home Assistant's entities of this meter were announced under the topic \
-                     `{from}` before. If that was this program before {} was changed, all is well. \
-                     If it is a second one, the two replace each other's entities: {fix}.",
+                    "This meter's entities were announced to Home Assistant under the topic \
+                     `{from}` before. If you have changed {}, everything is fine. If a second \
+                     kamstrup2mqtt is running, the two replace each other's entities: {fix}.",
                     called(&keys::TOPIC)
                 ))
             }
             Self::Taken { by } => {
                 let fix = match runs_as {
                     RunsAs::Program => format!(
-                        "Set {} to another word, such as `heating`, and start again.",
+                        "Set {} to another word, such as `heating`, then restart kamstrup2mqtt.",
                         called(&keys::ID_PREFIX)
                     ),
-                    RunsAs::AddOn => "Give those entities other ids, or remove them.".to_owned(),
+                    RunsAs::AddOn => {
+                        "Give the other entities different ids, or remove them.".to_owned()
+                    }
                 };
                 Some(format!(
-                    "Entities in Home Assistant that have the same ids as this meter's belong to \
-                     {by}, and the two replace each other. {fix}"
+                    "The ids of this meter's entities in Home Assistant are also used by {by}. The \
+                     two replace each other's entities. {fix}"
                 ))
             }
         }
     }
 }
 
-/// What this installation may announce; what others have announced is compared with it.
+/// The announcements that this installation may make, for comparison with those of others.
 #[derive(Debug, Clone)]
 pub(crate) struct Claims {
     discovery_prefix: String,
-    /// With the underscore.
+    /// Including the underscore.
     id_prefix: String,
     status: String,
-    /// Component and unique id of each entity, and the device that it belongs to.
+    /// The device of each entity, by component and unique id.
     entities: BTreeMap<(String, String), String>,
 }
 
 impl Claims {
-    /// Of these meters and the program itself.
+    /// The claims of these meters and of the program itself.
     #[must_use]
     pub(crate) fn new(meters: &[Meter], publishing: &Publishing, topics: &Topics) -> Self {
         let of_meter = |meter| {
@@ -112,7 +114,7 @@ impl Claims {
         }
     }
 
-    /// The component and the object id that a discovery topic names.
+    /// The component and the object id in a discovery topic.
     fn place<'a>(&self, topic: &'a str) -> Option<(&'a str, &'a str)> {
         let place = topic.strip_prefix(&self.discovery_prefix)?.strip_prefix('/')?;
         let (component, rest) = place.strip_suffix("/config")?.split_once('/')?;
@@ -176,7 +178,7 @@ fn classified(topic: &str, payload: &[u8], claims: &Claims) -> Option<Ownership>
     })
 }
 
-/// As much of a foreign text as fits into a line of the log.
+/// The part of a foreign text that fits into a log line.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 64;
     let mut shown: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
@@ -197,7 +199,7 @@ fn text<'a>(map: &'a Map<String, Value>, key: &str, short: &str) -> Option<&'a s
     either(map, key, short)?.as_str()
 }
 
-/// One thing or a list of them.
+/// The items of a list, or the single value as the only item.
 fn each(value: &Value) -> &[Value] {
     match value {
         Value::Array(values) => values,
@@ -222,10 +224,10 @@ impl<'a> RetainedMessage<'a> {
         self.device()?.get("name")?.as_str()
     }
 
-    /// `None` where there is no device; a device may also be known by its connections alone.
+    /// `None` if there is no device. A device may also have connections instead of identifiers.
     fn identifiers(&self) -> Option<Vec<String>> {
         let identifiers = either(self.device()?, "identifiers", "ids").map_or(&[][..], each);
-        // Home Assistant makes texts of numbers.
+        // Home Assistant converts numbers to strings.
         let texts = identifiers.iter().map(|identifier| match identifier {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -233,7 +235,7 @@ impl<'a> RetainedMessage<'a> {
         Some(texts.collect())
     }
 
-    /// All its availability topics.
+    /// All availability topics.
     fn availability(&self) -> Vec<String> {
         let one = text(self.0, "availability_topic", "avty_t");
         let list = either(self.0, "availability", "avty").map_or(&[][..], each);
@@ -255,7 +257,7 @@ impl<'a> RetainedMessage<'a> {
         }
     }
 
-    /// Component and unique id of each entity: one, or all those of a device.
+    /// Component and unique id of each entity: of one entity, or of all entities of a device.
     fn announces(&self, component: &'a str) -> Vec<(&'a str, &'a str)> {
         if component != "device" {
             return self.unique_id().map(|id| (component, id)).into_iter().collect();

@@ -29,7 +29,7 @@ fn taken(by: &str) -> Ownership {
 }
 
 #[test]
-fn what_this_installation_announces_is_its_own() {
+fn announcements_of_this_installation_are_its_own() {
     let (messages, claims) = (described_fully("energy,temp1", ""), claims(""));
     assert_eq!(messages.len(), 11);
     for message in &messages {
@@ -41,7 +41,7 @@ fn what_this_installation_announces_is_its_own() {
             message.topic
         );
     }
-    // What is not configured any more, too: that it can be emptied.
+    // So are those that are no longer configured, so that they can be removed.
     for message in described_fully("energy,temp1,temp2,60,infocode", "") {
         let payload = message.payload.as_bytes();
         assert_eq!(
@@ -54,17 +54,17 @@ fn what_this_installation_announces_is_its_own() {
 }
 
 #[test]
-fn nothing_of_another_installation_is_ours() {
+fn announcements_of_another_installation_are_not_ours() {
     let ours = claims("");
     for (more, expected) in [
-        // The same ids and the same device: before the topic was changed, or a second program.
+        // The same ids and device: the topic was changed, or a second program is running.
         ("topic: attic", Some(Ownership::Moved { from: "attic".to_owned() })),
         (
             "topic: attic, device_id: attic, device_name: Attic",
             Some(taken("another kamstrup2mqtt with the topic `attic` (the device `Attic`)")),
         ),
         ("topic: attic, id_prefix: attic", Some(Ownership::Other)),
-        // Below our topic, and with ids that begin as ours do.
+        // The topic is below ours, and the ids begin like ours.
         ("topic: kamstrup/attic, id_prefix: kamstrup_attic", Some(Ownership::Other)),
     ] {
         for message in described_fully("energy,temp1", more) {
@@ -83,9 +83,9 @@ fn nothing_of_another_installation_is_ours() {
 #[test]
 fn the_older_programs_entities_are_replaced() {
     assert_eq!(said(ENERGY, &older(), &claims("")), Ownership::Other);
-    // Its topic tells, even if the device has another name by now,
+    // They are recognized by their topic, even if the device has another id by now.
     assert_eq!(said(ENERGY, &older(), &claims("device_id: cellar")), Ownership::Other);
-    // or the device, even if the topic was changed.
+    // They are recognized by their device, even if the topic was changed.
     assert_eq!(said(ENERGY, &older(), &claims("topic: heat")), Ownership::Other);
     let both = claims("topic: heat, device_id: cellar");
     assert_eq!(said(ENERGY, &older(), &both), taken("the device `Kamstrup Meter`"));
@@ -100,12 +100,12 @@ fn an_id_that_another_device_owns_is_taken() {
         "origin": {"name": "Zigbee2MQTT"},
     });
     assert_eq!(said(ENERGY, &foreign, &claims), taken("`Zigbee2MQTT` (the device `Lamp`)"));
-    // Wherever it stands, Home Assistant takes one of the two only.
+    // Whatever the topic, Home Assistant accepts a unique id only once.
     let elsewhere = "homeassistant/sensor/node/other/config";
     assert_eq!(said(elsewhere, &foreign, &claims), taken("`Zigbee2MQTT` (the device `Lamp`)"));
     // Another kind of entity may have the same id.
     assert_eq!(said("homeassistant/light/x/config", &foreign, &claims), Ownership::Other);
-    // Outside of the discovery prefix nobody announces anything.
+    // Messages outside the discovery prefix are no announcements.
     assert_eq!(said("x/sensor/kamstrup_energy/config", &foreign, &claims), Ownership::Other);
 
     let shortened = json!({
@@ -119,13 +119,13 @@ fn an_id_that_another_device_owns_is_taken() {
     });
     let topic = "homeassistant/device/lamp/config";
     assert_eq!(said(topic, &of_a_device, &claims), taken("`x` (the device `Lamp`)"));
-    // Who has no device owns nothing.
+    // A message without a device owns nothing.
     let nobody = json!({"unique_id": "kamstrup_energy", "state_topic": "x"});
     assert_eq!(said(ENERGY, &nobody, &claims), Ownership::Other);
 }
 
 #[test]
-fn ours_is_ours_however_it_is_written() {
+fn abbreviated_announcements_of_ours_are_recognized() {
     let claims = claims("");
     let shortened = |base: &str, status: &str| {
         json!({
@@ -137,13 +137,13 @@ fn ours_is_ours_however_it_is_written() {
     assert_eq!(said(ENERGY, &shortened("/status", "kamstrup~"), &claims), Ownership::Ours);
     let moved = Ownership::Moved { from: "heat".to_owned() };
     assert_eq!(said(ENERGY, &shortened("heat", "~/status"), &claims), moved);
-    // Not at the place where we would have put it.
+    // This is not the topic that we would use.
     let elsewhere = "homeassistant/sensor/node/kamstrup_energy/config";
     assert_eq!(said(elsewhere, &shortened("kamstrup", "~/status"), &claims), Ownership::Other);
 }
 
 #[test]
-fn what_is_told_of_others_is_short() {
+fn reports_about_others_are_short() {
     let name = "a\n\u{1b}[31m".repeat(200);
     let foreign = json!({"device": {"identifiers": [], "name": name}});
     let Ownership::Taken { by } = said(ENERGY, &foreign, &claims("")) else { panic!() };
@@ -155,12 +155,12 @@ fn what_is_told_of_others_is_short() {
 }
 
 #[test]
-fn every_trouble_says_what_to_do() {
+fn every_conflict_says_what_to_do() {
     let moved = Ownership::Moved { from: "attic".to_owned() };
     let all = [moved, taken("`Zigbee2MQTT` (the device `Lamp`)")];
     let advice = |runs_as| all.each_ref().map(|it| it.advice(runs_as).unwrap()).join("\n");
     insta::assert_snapshot!(advice(RunsAs::Program));
-    insta::assert_snapshot!("every_trouble_says_what_to_do_in_the_add_on", advice(RunsAs::AddOn));
+    insta::assert_snapshot!("every_conflict_says_what_to_do_in_the_add_on", advice(RunsAs::AddOn));
     for (it, runs_as) in [(Ownership::Ours, RunsAs::Program), (Ownership::Other, RunsAs::AddOn)] {
         assert_eq!(it.advice(runs_as), None);
     }
@@ -230,21 +230,21 @@ fn topic() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn bytes_of_any_kind_are_nobodys(topic in topic(), payload: Vec<u8>) {
+    fn random_bytes_belong_to_nobody(topic in topic(), payload: Vec<u8>) {
         prop_assert_eq!(classify(&topic, &payload, &claims("")), Ownership::Other);
     }
 
-    /// Foreign texts in any place: nothing panics, and without the name nothing is ours.
+    /// Foreign texts in any place: nothing panics, and nothing without our name is ours.
     #[test]
-    fn whatever_it_looks_like_it_is_ours_by_its_origin_alone(topic in topic(), message in message()) {
+    fn no_message_without_our_name_is_ours(topic in topic(), message in message()) {
         let ownership = said(&topic, &message, &claims(""));
         let text = message.to_string();
         prop_assert!(ownership != Ownership::Ours || text.contains("kamstrup2mqtt"), "{}", text);
     }
 
-    /// Four things must be right, abbreviated or not, and then it is ours.
+    /// A message is ours if topic, id, origin and availability topic are right, abbreviated or not.
     #[test]
-    fn it_takes_four_marks_to_be_ours(
+    fn a_message_needs_four_marks_to_be_ours(
         place: bool, id: bool, program: bool, status: bool, short: bool, listed: bool,
     ) {
         let pick = |right: bool, one: &'static str, other: &'static str| if right { one } else { other };
@@ -267,9 +267,9 @@ proptest! {
         prop_assert_eq!(is_ours, place && id == "kamstrup_energy" && program && status);
     }
 
-    /// Deeper than anybody nests, and cut off anywhere.
+    /// Nested deeper than in any real message, and cut off anywhere.
     #[test]
-    fn nesting_without_end_is_nobodys(depth in 0_usize..60_000, cut in 0_usize..20) {
+    fn deeply_nested_messages_belong_to_nobody(depth in 0_usize..60_000, cut in 0_usize..20) {
         let deep = format!(r#"{{"device":{}"#, r#"{"a":"#.repeat(depth / 5));
         let end = deep.len().saturating_sub(cut);
         prop_assert_eq!(classify(ENERGY, &deep.as_bytes()[..end], &claims("")), Ownership::Other);
