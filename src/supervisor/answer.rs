@@ -1,4 +1,4 @@
-//! What the Supervisor's answers mean.
+//! Interprets the Supervisor's answers.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::config::Secret;
 use crate::config::addon_options::Supplied;
 use crate::http::Answer;
 
-/// What every JSON answer has.
+/// The common structure of all JSON answers.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(default)]
@@ -19,7 +19,7 @@ struct Envelope {
     data: Option<Value>,
 }
 
-/// The broker that an answer names. Nothing of a body is ever quoted but the words of an error.
+/// The broker in an answer. Only the message of an error is ever quoted, nothing else of a body.
 pub(super) fn supplied(answer: &Answer) -> Result<Supplied, SupervisorError> {
     let Answer { status, is_json, body } = answer;
     let envelope = serde_json::from_slice::<Envelope>(body).ok().filter(|_| *is_json);
@@ -39,7 +39,7 @@ pub(super) fn supplied(answer: &Answer) -> Result<Supplied, SupervisorError> {
     }
 }
 
-/// Foreign words, without control characters and cut short.
+/// The beginning of a foreign text, without control characters.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 200;
     text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
@@ -48,8 +48,8 @@ fn printable(text: &str) -> String {
 /// The broker in the data of an answer.
 fn broker(data: Option<&Value>) -> Result<Supplied, SupervisorError> {
     let invalid = |reason: &str| SupervisorError::Invalid(reason.to_owned());
-    let data = data.ok_or_else(|| invalid("there is no broker in the answer"))?;
-    // An older document shows the port as a text.
+    let data = data.ok_or_else(|| invalid("it contains no broker"))?;
+    // Older documentation shows the port as a string.
     let text = |name: &str| match data.get(name) {
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
@@ -57,15 +57,15 @@ fn broker(data: Option<&Value>) -> Result<Supplied, SupervisorError> {
     };
     let filled = |name: &str| text(name).filter(|text| !text.is_empty());
     Ok(Supplied {
-        host: text("host").ok_or_else(|| invalid("the broker has no `host`"))?,
-        port: text("port").ok_or_else(|| invalid("the broker has no `port`"))?,
+        host: text("host").ok_or_else(|| invalid("it contains no `host`"))?,
+        port: text("port").ok_or_else(|| invalid("it contains no `port`"))?,
         tls: data.get("ssl").and_then(Value::as_bool).unwrap_or(false),
         username: filled("username"),
         password: filled("password").map(Secret::new),
     })
 }
 
-/// The page of the add-on whose full name is in an answer.
+/// The address of the add-on's page, from its full name in an answer.
 pub(super) fn page(answer: &Answer) -> Option<String> {
     let envelope: Envelope = serde_json::from_slice(&answer.body).ok()?;
     let data = envelope.data.filter(|_| answer.status == 200 && answer.is_json)?;

@@ -1,38 +1,38 @@
-//! Why the Supervisor does not say which broker there is, and what to do about it.
+//! Why the Supervisor does not name the broker, and what to do about it.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why the Supervisor does not say which broker there is.
+/// Why the Supervisor does not name the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum SupervisorError {
-    /// No broker has registered with it, or not yet.
-    #[error("Home Assistant has no MQTT broker, or none yet")]
+    /// No broker has registered with the Supervisor yet.
+    #[error("Home Assistant has no MQTT broker yet")]
     NoBroker,
-    /// It is starting or stopping.
+    /// The Supervisor is starting or stopping.
     #[error("Home Assistant is still starting")]
     Starting,
-    /// It cannot be reached, as while it is updated: why.
+    /// The Supervisor cannot be reached for this reason, for example while it is being updated.
     #[error("Home Assistant's Supervisor cannot be reached: {0}")]
     Unreachable(String),
-    /// It did not answer in this time.
+    /// The Supervisor did not answer within this time.
     #[error("Home Assistant's Supervisor does not answer within {} s", .0.as_secs())]
     Slow(Duration),
-    /// The add-on may not ask.
-    #[error("Home Assistant does not let this add-on ask for the MQTT broker")]
+    /// The add-on has no permission to ask.
+    #[error("Home Assistant does not let this app ask for the MQTT broker")]
     NotGranted,
-    /// It does not know the add-on's token.
-    #[error("Home Assistant does not know this add-on's token")]
+    /// The Supervisor rejected the add-on's token.
+    #[error("Home Assistant rejected this app's token")]
     UnknownToken,
-    /// It has no MQTT service.
-    #[error("Home Assistant knows nothing of an MQTT service")]
+    /// The Supervisor has no MQTT service.
+    #[error("Home Assistant has no MQTT service")]
     NoService,
-    /// It refuses, in words of its own.
-    #[error("Home Assistant does not say which MQTT broker it has: {0}")]
+    /// The Supervisor refused with these words.
+    #[error("Home Assistant did not name its MQTT broker: {0}")]
     Refused(String),
-    /// Its answer is invalid: why.
-    #[error("What Home Assistant says of the MQTT broker makes no sense: {0}")]
+    /// The answer is invalid for this reason.
+    #[error("Home Assistant's answer about its MQTT broker is invalid: {0}")]
     Invalid(String),
 }
 
@@ -42,36 +42,36 @@ impl SupervisorError {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::NoBroker => {
-                "After a restart that is normal: the Mosquitto broker add-on takes a while. If it \
-                 stays so, install and start that add-on, or name a broker of your own as `host` of \
-                 `mqtt` in this add-on's options."
+                "This is normal after a restart: the app \"Mosquitto broker\" takes a while to \
+                 start. If this lasts, install and start that app. Or enter your own broker as \
+                 `host` of `mqtt` in this app's options."
             }
-            Self::Starting => "There is nothing to do but to wait.",
+            Self::Starting => "Please wait until it has started.",
             Self::Unreachable(_) => {
-                "While the Supervisor is updated that is normal, and takes a minute at most. If it \
-                 stays so, restart the machine."
+                "This is normal while the Supervisor is being updated, for a minute at most. If \
+                 this lasts, restart the machine."
             }
-            Self::Slow(_) => "If it stays so, restart the machine.",
+            Self::Slow(_) => "If this lasts, restart the machine.",
             Self::NotGranted => {
-                "That is a fault of this add-on; please report it. Until it is mended, name the \
-                 broker as `host` of `mqtt` in the options."
+                "This is a bug in the app; please report it. Until it is fixed, enter the broker \
+                 as `host` of `mqtt` in the options."
             }
             Self::UnknownToken => {
-                "Restart this add-on; if that does not help, restart the machine: the token is new \
-                 at every start."
+                "Restart this app: it gets a new token at every start. If that does not help, \
+                 restart the machine."
             }
             Self::NoService => {
-                "Update Home Assistant, or name the broker as `host` of `mqtt` in this add-on's \
+                "Update Home Assistant, or enter the broker as `host` of `mqtt` in this app's \
                  options."
             }
             Self::Refused(_) | Self::Invalid(_) => {
-                "Look at the Supervisor's log (Settings, System, Logs). If it stays so, name the \
-                 broker as `host` of `mqtt` in this add-on's options."
+                "Check the Supervisor's log (Settings > System > Logs). If this lasts, enter the \
+                 broker as `host` of `mqtt` in this app's options."
             }
         }
     }
 
-    /// Whether it is normal while the machine starts.
+    /// Whether this error is normal while the machine starts.
     pub(super) fn is_usual(&self) -> bool {
         matches!(self, Self::NoBroker | Self::Starting)
     }

@@ -1,5 +1,5 @@
-//! What the log and the board report of the Supervisor: each error once, and again as a warning
-//! what is usual while the machine starts, if it lasts.
+//! Reports the Supervisor's errors in the log and on the board, each once. Errors that are normal
+//! while the machine starts are reported a second time, as warnings, if they last.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use crate::status::{Board, SupervisorState};
 use meter::news::News;
 use meter::poll::Explanation;
 
-/// What is usual while the machine starts is an error when it lasts longer.
+/// An error that is normal while the machine starts becomes a warning after this time.
 const USUALLY: Duration = Duration::from_secs(3 * 60);
 
 /// Logs each error once, and keeps the board up to date.
 pub(super) struct SupervisorLog {
     board: Board,
     news: News<SupervisorError>,
-    /// Since when there is an error that is usual at first; `None` once it was logged as a warning.
+    /// Since when an error that is normal at first has lasted; `None` after it was logged as a
+    /// warning.
     usual_since: Option<Instant>,
 }
 
@@ -32,14 +33,14 @@ impl SupervisorLog {
         if !self.news.is_new(error.clone()) {
             if self.usual_since.is_some_and(|since| since.elapsed() >= USUALLY) {
                 self.usual_since = None;
-                warn!("{error}, after {} min still. {hint}", USUALLY.as_secs() / 60);
+                warn!("{error}. This has lasted for {} min. {hint}", USUALLY.as_secs() / 60);
             } else {
-                debug!("{error}, as before.");
+                debug!("Still the same: {error}.");
             }
             return;
         }
         self.usual_since = error.is_usual().then(|| self.usual_since.unwrap_or_else(Instant::now));
-        let words = format!("{error}. {hint} Asking until it works; this is said only once.");
+        let words = format!("{error}. {hint} Retrying until it works; this is reported only once.");
         if error.is_usual() {
             info!("{words}");
         } else {

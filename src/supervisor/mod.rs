@@ -1,8 +1,9 @@
-//! Asks Home Assistant's Supervisor which broker there is and how to log in there.
+//! Asks Home Assistant's Supervisor for the broker and the login.
 //!
-//! It does not know at first: when the machine starts, the broker registers with it later than we
-//! ask. Its answer may be out of date when the broker was set up anew. So it is asked until it
-//! knows, and again whenever the board says that the connection to the broker is down.
+//! The Supervisor may not know the broker yet: when the machine starts, the broker registers later
+//! than the program asks. Its answer may also be outdated after the broker was set up again. So the
+//! program asks until the Supervisor knows, and again whenever the board reports that the
+//! connection to the broker is down.
 
 mod answer;
 mod error;
@@ -30,19 +31,19 @@ use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
 use meter::back_off::BackOff;
 use meter::cause;
 
-/// Where the add-on sees the Supervisor.
+/// The Supervisor's address inside the add-on.
 pub(crate) const ADDRESS: &str = "http://supervisor";
 
-/// The variable with another address, for tests.
+/// The variable that sets another address, for tests.
 pub(crate) const ADDRESS_VARIABLE: &str = "KAMSTRUP2MQTT_SUPERVISOR";
 
-/// The Supervisor answers this within milliseconds, unless it hangs.
+/// Unless it hangs, the Supervisor answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two questions.
+/// The pauses between two requests.
 const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(60));
 
-/// The address of a Supervisor: `http://` with a host and maybe a port.
+/// The address of a Supervisor: `http://` with a host and an optional port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server(Url);
 
@@ -61,12 +62,12 @@ impl FromStr for Server {
     }
 }
 
-/// The text is not like `http://host:port`.
+/// The text is not an address like `http://host:port`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("accepted: `http://` with a host and maybe a port")]
+#[error("accepted: `http://` with a host and an optional port")]
 pub(crate) struct NoServer;
 
-/// The Supervisor, and the right to ask it.
+/// The Supervisor, and the token for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Supervisor {
     server: Server,
@@ -74,7 +75,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// With the token that the add-on was given.
+    /// With the token that the add-on received.
     #[must_use]
     pub(crate) fn new(server: Server, token: Secret) -> Self {
         Self { server, token }
@@ -87,8 +88,8 @@ impl Supervisor {
     }
 
     /// The address of the add-on's page within Home Assistant, which begins with
-    /// `homeassistant://`. Asks until it is known. Errors go to the debug log only: the question
-    /// for the broker reports them, and this is of less use.
+    /// `homeassistant://`. Asks until it is known. Errors are only logged at DEBUG: the request for
+    /// the broker reports them too, and the page's address matters less.
     pub(crate) async fn page(&self) -> String {
         let mut pauses = PAUSES;
         loop {
@@ -97,16 +98,16 @@ impl Supervisor {
                     if let Some(page) = page(&answer) {
                         return page;
                     }
-                    debug!("The Supervisor does not say what this add-on is called.");
+                    debug!("The Supervisor's answer does not contain this app's name.");
                 }
-                Err(error) => debug!("The Supervisor does not say who this is: {error}."),
+                Err(error) => debug!("Cannot ask the Supervisor for this app's name: {error}."),
             }
             sleep(pauses.pause()).await;
         }
     }
 }
 
-/// Who can be asked for the broker.
+/// Something that can be asked for the broker.
 pub(crate) trait Ask: Send + Sync {
     /// Asks once.
     fn ask(&self) -> impl Future<Output = Result<Supplied, SupervisorError>> + Send;
@@ -121,17 +122,16 @@ impl Ask for Supervisor {
             }
             Err(HttpError::Slow(patience)) => Err(SupervisorError::Slow(patience)),
             Err(HttpError::Broken(_)) => {
-                Err(SupervisorError::Invalid("the connection broke off".into()))
+                Err(SupervisorError::Invalid("the connection ended early".into()))
             }
-            Err(HttpError::TooLong) => Err(SupervisorError::Invalid("it is far too long".into())),
+            Err(error @ HttpError::TooLong) => Err(SupervisorError::Invalid(error.to_string())),
         }
     }
 }
 
-/// Finds out which broker there is, and again whenever the connection to it is down, until `stop`
-/// is cancelled.
+/// Asks for the broker, and again whenever the connection to it is down, until `stop` is cancelled.
 pub(crate) async fn run(
-    whom: impl Ask,
+    supervisor: impl Ask,
     options: &Options,
     brokers: watch::Sender<Option<Broker>>,
     board: &Board,
@@ -143,7 +143,7 @@ pub(crate) async fn run(
     let asking = async {
         let mut known = None;
         loop {
-            let other = find(&whom, options, known.as_ref(), &mut log, &mut broker).await;
+            let other = find(&supervisor, options, known.as_ref(), &mut log, &mut broker).await;
             if let Some((supplied, found, lines)) = other {
                 board.set_up(|setup| {
                     setup.settings = lines.into_iter().map(SettingLine::from).collect();
@@ -152,10 +152,10 @@ pub(crate) async fn run(
                 if known.replace(supplied).is_none() {
                     info!("Home Assistant's MQTT broker is {name}.");
                 } else {
-                    info!("Home Assistant says anew how to log in to its MQTT broker {name}.");
+                    info!("Home Assistant reports new settings for its MQTT broker {name}.");
                 }
-                // The new broker is tried before anything is asked again. Any news of it will do:
-                // it may have refused before this is looked at.
+                // The new broker is tried before the next request. Any change of its state counts:
+                // it may have rejected the login before this code sees it.
                 broker.mark_unchanged();
                 brokers.send_replace(Some(found));
                 if broker.changed().await.is_err() {
@@ -175,9 +175,9 @@ fn is_down(state: &BrokerState) -> bool {
     matches!(state, BrokerState::Down { .. })
 }
 
-/// Asks until there is another broker than before. Returns `None` when the one before is back.
+/// Asks until there is another broker than before. Returns `None` when the previous one is back.
 async fn find(
-    whom: &impl Ask,
+    supervisor: &impl Ask,
     options: &Options,
     known: Option<&Supplied>,
     log: &mut SupervisorLog,
@@ -185,10 +185,11 @@ async fn find(
 ) -> Option<(Supplied, Broker, Vec<[String; 3]>)> {
     let mut pauses = PAUSES;
     loop {
-        let checked = whom.ask().await.and_then(|supplied| match options.with_broker(&supplied) {
-            Ok((config, lines)) => Ok((supplied, config.broker, lines)),
-            Err(error) => Err(SupervisorError::Invalid(error.problems().join("; "))),
-        });
+        let checked =
+            supervisor.ask().await.and_then(|supplied| match options.with_broker(&supplied) {
+                Ok((config, lines)) => Ok((supplied, config.broker, lines)),
+                Err(error) => Err(SupervisorError::Invalid(error.problems().join("; "))),
+            });
         match checked {
             Ok((supplied, found, lines)) => {
                 log.answered();
@@ -200,7 +201,7 @@ async fn find(
         }
         tokio::select! {
             () = sleep(pauses.pause()) => {}
-            // It cannot fail, since the board outlives it.
+            // This cannot fail, because the board outlives it.
             Ok(_) = broker.wait_for(|state| !is_down(state)), if known.is_some() => {
                 log.answered();
                 return None;

@@ -15,7 +15,7 @@ use logging::capture;
 const GOOD: &str = r#"{"result":"ok","data":{"host":"core-mosquitto","port":1883,"ssl":false,
     "protocol":"3.1.1","username":"addons","password":"hunter2","addon":"core_mosquitto"}}"#;
 
-/// A Supervisor that answers once, with this.
+/// Asks a Supervisor that answers once, with this.
 async fn says(status: &str, kind: &str, body: &str) -> Result<Supplied, SupervisorError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -29,7 +29,7 @@ async fn says(status: &str, kind: &str, body: &str) -> Result<Supplied, Supervis
         while !asked.ends_with(b"\r\n\r\n") {
             assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
         }
-        // Who had enough has hung up.
+        // A client that has read enough has disconnected.
         let _ = stream.write_all(answer.as_bytes()).await;
         String::from_utf8(asked).unwrap()
     });
@@ -46,7 +46,7 @@ fn supervisor(port: u16) -> Supervisor {
 }
 
 #[test]
-fn servers_as_they_are_written() {
+fn only_plain_http_addresses_are_accepted() {
     let shown = |text: &str| text.parse::<Server>().map(|server| server.0.to_string()).ok();
     assert_eq!(shown("http://supervisor"), Some("http://supervisor/".to_owned()));
     assert_eq!(shown("http://127.0.0.1:8080/"), Some("http://127.0.0.1:8080/".to_owned()));
@@ -62,7 +62,7 @@ fn servers_as_they_are_written() {
 const JSON: &str = "application/json; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-fn told(answer: &Result<Supplied, SupervisorError>) -> String {
+fn words(answer: &Result<Supplied, SupervisorError>) -> String {
     match answer {
         Ok(supplied) => format!("{supplied:?}"),
         Err(error) => format!("{error}. {}", error.hint()),
@@ -70,7 +70,7 @@ fn told(answer: &Result<Supplied, SupervisorError>) -> String {
 }
 
 #[test]
-fn the_page_goes_by_the_full_name() {
+fn the_page_address_contains_the_full_name() {
     let answer = |status, body: &str| Answer { status, is_json: true, body: body.into() };
     let named = |slug: &str| {
         page(&answer(
@@ -80,14 +80,14 @@ fn the_page_goes_by_the_full_name() {
     };
     let found = named("a0d7b954_kamstrup2mqtt").unwrap();
     assert_eq!(found, "homeassistant://app/a0d7b954_kamstrup2mqtt");
-    for odd in ["", "../x", "a/b", "a b"] {
-        assert_eq!(named(odd), None, "{odd}");
+    for invalid in ["", "../x", "a/b", "a b"] {
+        assert_eq!(named(invalid), None, "{invalid}");
     }
     assert_eq!(page(&answer(200, r#"{"result":"ok","data":{}}"#)), None);
     assert_eq!(page(&answer(403, "403: Forbidden")), None);
 }
 
-/// Every one of the running Supervisor's answers, and some that it should not give.
+/// Every answer of the real Supervisor, and some that it should never give.
 #[tokio::test]
 async fn every_answer_has_its_own_words() {
     let error = |message: &str| format!(r#"{{"result":"error","message":"{message}"}}"#);
@@ -95,7 +95,7 @@ async fn every_answer_has_its_own_words() {
     let answers = [
         ("registered", "200 OK", JSON, GOOD.to_owned()),
         (
-            "port as a text, no user, TLS",
+            "port as a string, no user, TLS",
             "200 OK",
             JSON,
             data(r#"{"host":"broker","port":"8883","ssl":true}"#),
@@ -107,44 +107,44 @@ async fn every_answer_has_its_own_words() {
         ("a stale token", "403 Forbidden", TEXT, "403: Forbidden".to_owned()),
         ("no such service", "404 Not Found", JSON, error("Service does not exist")),
         ("in other words", "400 Bad Request", JSON, error(r"Some\nthing \u001b[1melse")),
-        ("broken inside", "500 Internal Server Error", TEXT, "hunter2".to_owned()),
+        ("internal error", "500 Internal Server Error", TEXT, "hunter2".to_owned()),
         ("not JSON", "200 OK", TEXT, GOOD.to_owned()),
-        ("half of it", "200 OK", JSON, GOOD[..60].to_owned()),
-        ("nothing", "200 OK", JSON, String::new()),
+        ("cut off", "200 OK", JSON, GOOD[..60].to_owned()),
+        ("empty", "200 OK", JSON, String::new()),
         ("no data", "200 OK", JSON, r#"{"result":"ok"}"#.to_owned()),
-        ("an error that is none", "200 OK", JSON, GOOD.replace("ok", "error")),
+        ("an error with status 200", "200 OK", JSON, GOOD.replace("ok", "error")),
         ("no host", "200 OK", JSON, data(r#"{"port":1883,"password":"hunter2"}"#)),
         ("no port", "200 OK", JSON, data(r#"{"host":"a","password":"hunter2"}"#)),
         ("too long", "200 OK", JSON, " ".repeat(100_000)),
     ];
     let mut texts = Vec::new();
     for (name, status, kind, body) in answers {
-        texts.push(format!("{name}: {}", told(&says(status, kind, &body).await)));
+        texts.push(format!("{name}: {}", words(&says(status, kind, &body).await)));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    texts.push(format!("refused: {}", told(&supervisor(port).ask().await)));
+    texts.push(format!("refused: {}", words(&supervisor(port).ask().await)));
     let text = texts.join("\n");
     assert!(!text.contains("hunter2") && !text.contains("the-token"), "{text}");
     insta::assert_snapshot!(text);
 }
 
-/// On paused time, which leaps to the deadline where nobody has anything to say.
+/// Paused time leaps to the deadline while nothing happens.
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_hangs_is_not_waited_for() {
+async fn a_supervisor_that_hangs_is_given_up_after_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let begun = Instant::now();
     let hangs = supervisor(port).ask().await;
     assert_eq!(hangs, Err(SupervisorError::Slow(PATIENCE)));
     assert!(begun.elapsed() >= PATIENCE);
-    let answer = "Home Assistant's Supervisor does not answer within 10 s. If it stays so, \
-                  restart the machine.";
-    assert_eq!(told(&hangs), answer);
+    let answer = "Home Assistant's Supervisor does not answer within 10 s. If this lasts, restart \
+                  the machine.";
+    assert_eq!(words(&hangs), answer);
 }
 
-/// Answers from a list, and when each was asked for.
+/// Answers from a list, and the second of each request.
 #[derive(Default)]
 struct Script {
     answers: Mutex<VecDeque<Result<Supplied, SupervisorError>>>,
@@ -156,7 +156,7 @@ impl Ask for &Script {
     async fn ask(&self) -> Result<Supplied, SupervisorError> {
         let since = self.begun.unwrap().elapsed().as_secs();
         self.asked.lock().unwrap().push(since);
-        // The last one stays.
+        // The last answer is repeated.
         let mut answers = self.answers.lock().unwrap();
         if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
     }
@@ -181,7 +181,7 @@ fn down() -> BrokerState {
     BrokerState::Down {
         name: "core-mosquitto:1883".to_owned(),
         since: Instant::now(),
-        advice: Advice::new("it is gone."),
+        advice: Advice::new("it stopped responding."),
         made_by: MadeBy::HomeAssistant,
     }
 }
@@ -190,7 +190,7 @@ fn up() -> BrokerState {
     BrokerState::Connected { name: "core-mosquitto:1883".to_owned(), since: Instant::now() }
 }
 
-/// Asks for a while; gives the passwords that came and when they came.
+/// Asks for a while. Returns the seconds of the requests, and the received passwords with theirs.
 async fn runs(
     answers: Vec<Result<Supplied, SupervisorError>>,
     events: &[(u64, BrokerState)],
@@ -199,7 +199,7 @@ async fn runs(
     runs_with(answers, events, seconds, None).await
 }
 
-/// The same with a broker that lets nobody in who has this password.
+/// The same with a broker that rejects this password.
 async fn runs_with(
     answers: Vec<Result<Supplied, SupervisorError>>,
     events: &[(u64, BrokerState)],
@@ -253,14 +253,14 @@ async fn pending() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn asks_for_ever_and_ever_less_often() {
+async fn it_asks_forever_and_less_and_less_often() {
     let (asked, came) = runs(vec![Err(SupervisorError::NoBroker)], &[], 300).await;
     assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
     assert_eq!(came, []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_content_as_long_as_the_broker_is_there() {
+async fn it_does_not_ask_while_the_broker_is_connected() {
     let answers =
         vec![Err(SupervisorError::Starting), Err(SupervisorError::NoBroker), Ok(good("a"))];
     let (asked, came) = runs(answers, &[(4, up())], 3600).await;
@@ -269,10 +269,10 @@ async fn is_content_as_long_as_the_broker_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn asks_again_when_the_broker_is_gone() {
+async fn it_asks_again_when_the_connection_is_lost() {
     let answers = vec![
         Ok(good("a")),
-        // The broker may not have registered the new log-in yet.
+        // The broker may not have registered the new login yet.
         Ok(good("a")),
         Err(SupervisorError::NoBroker),
         Ok(good("b")),
@@ -283,49 +283,51 @@ async fn asks_again_when_the_broker_is_gone() {
     assert_eq!(came, [(0, "a".to_owned()), (103, "b".to_owned())]);
 }
 
-/// It does so before anybody has seen that it was tried.
+/// The broker rejects the login before the attempt is seen.
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_refuses_at_once_is_asked_for_again() {
+async fn it_asks_again_after_an_immediate_rejection() {
     let answers = vec![Ok(good("old")), Ok(good("old")), Ok(good("new"))];
     let (asked, came) = runs_with(answers, &[(5, up())], 1000, Some("old")).await;
     assert_eq!(asked, [0, 0, 1]);
     assert_eq!(came, [(0, "old".to_owned()), (1, "new".to_owned())]);
 }
 
-/// One that is back with the old log-in needs no new one.
+/// A broker that accepts the old login again needs no new one.
 #[tokio::test(start_paused = true)]
-async fn stops_asking_when_the_broker_is_back() {
+async fn it_stops_asking_when_the_broker_is_back() {
     let events = [(1, up()), (100, down()), (110, up())];
     let (asked, came) = runs(vec![Ok(good("a"))], &events, 1000).await;
     assert_eq!(asked, [0, 100, 101, 103, 107]);
     assert_eq!(came, [(0, "a".to_owned())]);
 }
 
-/// It must also reach a user who shows only warnings.
+/// A lasting error must also reach a user who logs only warnings.
 #[tokio::test(start_paused = true)]
-async fn what_is_usual_at_first_is_a_warning_when_it_lasts() {
+async fn a_normal_error_becomes_a_warning_when_it_lasts() {
     let (log, _logging) = capture::lines();
     let mut supervisor_log = SupervisorLog::new(&Board::default());
-    let mut told = async |minutes: u64, error| {
+    let mut logged = async |minutes: u64, error| {
         tokio::time::advance(Duration::from_secs(60 * minutes)).await;
         supervisor_log.failed(&error);
         let lines = log.take().into_iter().filter(|line| !line.starts_with("DEBUG"));
-        lines.map(|line| line.split_once('.').unwrap().0.to_owned()).collect::<Vec<_>>()
+        let sentences =
+            lines.flat_map(|line| line.split(". ").take(2).map(str::to_owned).collect::<Vec<_>>());
+        sentences.collect::<Vec<_>>()
     };
-    let starting = "INFO Home Assistant is still starting";
-    assert_eq!(told(0, SupervisorError::Starting).await, [starting]);
-    let none = "Home Assistant has no MQTT broker, or none yet";
-    assert_eq!(told(1, SupervisorError::NoBroker).await, [format!("INFO {none}")]);
-    assert_eq!(told(1, SupervisorError::NoBroker).await, [""; 0]);
-    assert_eq!(
-        told(1, SupervisorError::NoBroker).await,
-        [format!("WARN {none}, after 3 min still")]
-    );
-    assert_eq!(told(60, SupervisorError::NoBroker).await, [""; 0]);
+    let starting = ["INFO Home Assistant is still starting", "Please wait until it has started"];
+    assert_eq!(logged(0, SupervisorError::Starting).await, starting);
+    let none = "Home Assistant has no MQTT broker yet";
+    let first = logged(1, SupervisorError::NoBroker).await;
+    assert_eq!(first[0], format!("INFO {none}"));
+    assert!(first[1].starts_with("This is normal after a restart"), "{first:?}");
+    assert_eq!(logged(1, SupervisorError::NoBroker).await, [""; 0]);
+    let lasting = [format!("WARN {none}"), "This has lasted for 3 min".to_owned()];
+    assert_eq!(logged(1, SupervisorError::NoBroker).await, lasting);
+    assert_eq!(logged(60, SupervisorError::NoBroker).await, [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_connected_to_makes_no_sense() {
+async fn an_address_that_cannot_be_used_is_quoted_without_the_password() {
     let nowhere = Supplied { host: "two words".to_owned(), ..good("hunter2") };
     let board = Board::default();
     let mut supervisor_log = SupervisorLog::new(&board);
