@@ -1,12 +1,12 @@
-//! What went wrong and what to do about it, as data. It refers to settings, and becomes sentences
-//! for whoever made them: by a file, on the add-on's form, or not at all.
+//! What went wrong and what to do about it, as data that refers to settings. The sentences name
+//! the settings as the reader knows them: from a file, from the add-on's form, or not at all.
 
 use std::borrow::Cow;
 
 use crate::config::Key;
 use meter::RunsAs;
 
-/// Who made the settings that advice may speak of.
+/// Who made the settings that advice may mention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MadeBy {
     /// A user who wrote a file or set variables.
@@ -19,7 +19,7 @@ pub enum MadeBy {
 }
 
 impl MadeBy {
-    /// Who made those of the broker, which Home Assistant may have `supplied`.
+    /// Who made the settings of the broker, which Home Assistant may have `supplied`.
     #[must_use]
     pub fn of_broker(runs_as: RunsAs, supplied: bool) -> Self {
         match runs_as {
@@ -29,7 +29,7 @@ impl MadeBy {
         }
     }
 
-    /// Whose names the settings have.
+    /// Whose names of the settings to use.
     #[must_use]
     pub fn runs_as(self) -> RunsAs {
         match self {
@@ -46,11 +46,11 @@ pub struct Advice {
     steps: Vec<Sentence>,
 }
 
-/// One sentence about what to do, or about the likely cause.
+/// A sentence about what to do, or about the likely cause. It is shown as a whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence(Vec<Part>);
 
-/// A part of a sentence.
+/// A part of a [`Sentence`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// Words.
@@ -86,7 +86,7 @@ macro_rules! sentence {
 pub(crate) use sentence;
 
 impl Sentence {
-    /// Of these parts.
+    /// Joins these parts.
     #[must_use]
     pub fn new(parts: Vec<Part>) -> Self {
         Self(parts)
@@ -115,15 +115,14 @@ impl Advice {
         Self { what: what.into(), steps: Vec::new() }
     }
 
-    /// Adds a sentence of what to do about it.
+    /// Adds a sentence about what to do.
     #[must_use]
     pub fn then(mut self, step: Sentence) -> Self {
         self.steps.push(step);
         self
     }
 
-    /// The sentences that are of use to whoever made the settings. None names a setting that the
-    /// form does not have.
+    /// The sentences that help whoever made the settings. None names a setting that the form lacks.
     #[must_use]
     pub fn words(&self, made_by: MadeBy) -> String {
         let what = &self.what;
@@ -131,19 +130,19 @@ impl Advice {
             MadeBy::File => self.steps(RunsAs::Program, |_| true),
             MadeBy::Form => self.steps(RunsAs::AddOn, Key::is_on_form),
             MadeBy::HomeAssistant => {
-                let speaks_of_settings = self.steps.iter().any(|it| it.settings().next().is_some());
-                if speaks_of_settings { Vec::new() } else { self.steps(RunsAs::AddOn, |_| true) }
+                let names_settings = self.steps.iter().any(|it| it.settings().next().is_some());
+                if names_settings { Vec::new() } else { self.steps(RunsAs::AddOn, |_| true) }
             }
         };
         if made_by == MadeBy::Form && steps.is_empty() && !self.steps.is_empty() {
-            return format!("{what} The broker's own log may say more.");
+            return format!("{what} The broker's log may say more.");
         }
         std::iter::once(what.to_string()).chain(steps).collect::<Vec<_>>().join(" ")
     }
 
-    /// The sentences that name no other settings than these.
-    fn steps(&self, runs_as: RunsAs, of: impl Fn(&Key) -> bool) -> Vec<String> {
-        let kept = self.steps.iter().filter(|step| step.settings().all(&of));
+    /// The sentences that name only `allowed` settings.
+    fn steps(&self, runs_as: RunsAs, allowed: impl Fn(&Key) -> bool) -> Vec<String> {
+        let kept = self.steps.iter().filter(|step| step.settings().all(&allowed));
         kept.map(|step| step.words(runs_as)).collect()
     }
 }
@@ -153,43 +152,42 @@ mod tests {
     use super::*;
     use crate::config::keys;
 
-    /// For each who may have made the settings.
+    /// The words for each maker of the settings.
     fn words(advice: &Advice) -> [String; 3] {
         [MadeBy::File, MadeBy::Form, MadeBy::HomeAssistant].map(|made_by| advice.words(made_by))
     }
 
     #[test]
-    fn settings_have_the_names_of_who_made_them() {
+    fn settings_are_named_as_their_maker_knows_them() {
         let check = sentence!["Check ", &keys::USERNAME, " and ", &keys::PASSWORD, "."];
-        let advice = Advice::new("it refused user name or password.").then(check);
+        let advice = Advice::new("it rejected the password.").then(check);
         assert_eq!(
             words(&advice),
             [
-                "it refused user name or password. Check `mqtt.username` and `mqtt.password`.",
-                "it refused user name or password. Check `username` of `mqtt` and `password` of \
-                 `mqtt`.",
-                "it refused user name or password.",
+                "it rejected the password. Check `mqtt.username` and `mqtt.password`.",
+                "it rejected the password. Check `username` of `mqtt` and `password` of `mqtt`.",
+                "it rejected the password.",
             ]
         );
     }
 
     #[test]
-    fn what_names_no_setting_is_for_all() {
-        let advice = Advice::new("nothing listens there.").then(sentence!["Check that it runs."]);
-        let all = "nothing listens there. Check that it runs.";
+    fn advice_that_names_no_setting_is_for_everybody() {
+        let advice = Advice::new("it is silent.").then(sentence!["Check that it is running."]);
+        let all = "it is silent. Check that it is running.";
         assert_eq!(words(&advice), [all, all, all]);
     }
 
     #[test]
-    fn the_form_is_told_of_no_setting_that_it_does_not_have() {
-        let advice = Advice::new("it refused the client id.").then(sentence![
-            "Choose another one as ",
+    fn advice_for_the_form_names_only_settings_of_the_form() {
+        let advice = Advice::new("it rejected the client id.").then(sentence![
+            "Set ",
             &keys::CLIENT,
-            "."
+            " to another one."
         ]);
         let [_, of_form, of_home_assistant] = words(&advice);
-        assert_eq!(of_form, "it refused the client id. The broker's own log may say more.");
-        assert_eq!(of_home_assistant, "it refused the client id.");
+        assert_eq!(of_form, "it rejected the client id. The broker's log may say more.");
+        assert_eq!(of_home_assistant, "it rejected the client id.");
         let version = sentence!["If not, ", &keys::TLS_VERSION, " must not be 1.3."];
         let advice = Advice::new("it failed (a. b).").then(sentence!["Use 1.2."]).then(version);
         let [_, of_form, of_home_assistant] = words(&advice);

@@ -1,5 +1,5 @@
-//! When everything is sent again because Home Assistant has sent its birth message. A birth that
-//! waits for its answer absorbs further ones.
+//! Decides when everything is sent again after Home Assistant's birth message. A birth that waits
+//! for its answer absorbs further births.
 
 use std::time::Duration;
 
@@ -7,24 +7,23 @@ use tokio::time::Instant;
 
 use super::jitter::jittered;
 
-/// After a birth, three to five quarters of this pass before everything is sent again.
+/// Everything is sent again after a birth with this delay, give or take a quarter.
 pub(super) const SPREAD: Duration = Duration::from_millis(800);
 
-/// From one answer to births to the next: with hundreds of meters, each answer is thousands of
-/// messages.
+/// The shortest time between two answers: with hundreds of meters, each is thousands of messages.
 pub(crate) const BIRTHS_ANSWERED: Duration = Duration::from_secs(30);
 
-/// When births of Home Assistant are answered.
+/// Schedules the answers to Home Assistant's births.
 #[derive(Debug, Default)]
 pub(super) struct Births {
-    /// When those that wait are answered.
+    /// When the waiting births are answered.
     due: Option<Instant>,
-    /// When some were answered last.
+    /// When births were last answered.
     answered: Option<Instant>,
 }
 
 impl Births {
-    /// Schedules the answer to a birth that came just now.
+    /// Schedules the answer to a birth that has just arrived.
     pub(super) fn add(&mut self) -> Answer {
         if self.due.is_some() {
             return Answer::WithAnother;
@@ -40,12 +39,12 @@ impl Births {
         Answer::Soon
     }
 
-    /// When those that wait are answered.
+    /// When the waiting births are answered.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Whether some are to be answered now; they count as answered from now on.
+    /// Whether births must be answered now. From now on they count as answered.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         let is_due = self.due.take_if(|due| *due <= now).is_some();
         if is_due {
@@ -54,19 +53,19 @@ impl Births {
         is_due
     }
 
-    /// Forgets those that wait: a new connection answers them.
+    /// Forgets the waiting births: a new connection answers them.
     pub(super) fn forget(&mut self) {
         self.due = None;
     }
 }
 
-/// When a birth of Home Assistant is answered.
+/// When a birth is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// In a moment.
     Soon,
-    /// After this time, since another one was answered just before.
+    /// After this time, because another birth was answered shortly before.
     Later(Duration),
-    /// Along with one that still waits.
+    /// Together with an earlier one that still waits.
     WithAnother,
 }

@@ -11,18 +11,18 @@ use crate::tls;
 
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// For the connection and the broker's answer to it.
+/// Covers the connection and the broker's answer to it.
 const CONNECT_TIMEOUT_SECS: u64 = 20;
 
-/// Publishes that may wait for their acknowledgement at a time. Mosquitto accepts 20 with QoS 2 and
-/// drops the rest, with a reason that an MQTT 3.1.1 client never sees.
+/// How many publishes may wait for their acknowledgement at a time. Mosquitto accepts 20 with QoS 2
+/// and drops the rest, with a reason that an MQTT 3.1.1 client never sees.
 pub(super) const IN_FLIGHT: u16 = 10;
 
-/// Requests that may wait for the connection loop.
+/// How many requests may wait for the connection loop.
 pub(super) const QUEUE: usize = 100;
 
 /// The longest message, in bytes, that is accepted from the broker. A longer one ends the
-/// connection, so this is far more than anybody sends to the topics that are subscribed to.
+/// connection, so this is far more than anybody sends to the subscribed topics.
 pub(super) const LONGEST: usize = 1024 * 1024;
 
 impl Broker {
@@ -38,15 +38,15 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// A client that has not connected yet.
+/// A client that is not yet connected.
 pub(super) fn new(
     broker: &Broker,
     id: &str,
     last_will: Option<&Message>,
 ) -> (AsyncClient, EventLoop) {
     let host = match &broker.tls {
-        // The certificate's name is compared with it as it is. The client looks for the port behind
-        // the last colon only.
+        // The name in the certificate is compared with exactly this text. The client looks for the
+        // port only after the last colon.
         Some(_) => tls::without_brackets(&broker.host).to_owned(),
         None => bracketed(&broker.host),
     };
@@ -57,7 +57,7 @@ pub(super) fn new(
     options.set_keep_alive(KEEP_ALIVE);
     options.set_inflight(IN_FLIGHT);
     options.set_max_packet_size(LONGEST, LONGEST);
-    // The broker need not remember us: what must not be lost is sent again after each connect.
+    // The broker need not keep a session: everything important is sent again after each connect.
     options.set_clean_session(true);
     if let Some(Message { topic, payload, qos, retain }) = last_will {
         options.set_last_will(LastWill::new(topic, payload.clone(), (*qos).into(), *retain));

@@ -1,4 +1,4 @@
-//! The connection to the broker, from when the first broker becomes known until the program stops.
+//! The connection to the broker, from the moment the first broker is known until the program stops.
 
 use std::future::pending;
 use std::time::Duration;
@@ -21,20 +21,20 @@ use crate::config::Broker;
 use crate::payload::Message;
 use crate::status::Board;
 
-/// A connection that held this long was a good one: the next attempt is made soon.
+/// A connection that lasts this long is stable: after it, the back-off starts again.
 pub(super) const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
-/// Which broker it is; `None` while that is not known.
+/// The broker to use; `None` while it is not yet known.
 pub(crate) type Brokers = watch::Receiver<Option<Broker>>;
 
-/// What a connection needs to know.
+/// The settings of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
-    /// Which broker it is.
+    /// The broker to use.
     pub brokers: Brokers,
     /// Where the state of the connection is shown.
     pub board: Board,
-    /// Who made the settings of the broker, and reads what is wrong with them.
+    /// Who made the settings of the broker and reads the advice about them.
     pub made_by: MadeBy,
 }
 
@@ -47,12 +47,13 @@ pub(crate) struct Connection {
     offline: Message,
     inbox: mpsc::Sender<Received>,
     pub(super) keep_alive: Duration,
-    /// A connection that held this long is a good one.
+    /// A connection that lasts this long is stable.
     pub(super) good: Duration,
 }
 
-/// Prepares the connection. `online` is published after each connect; `offline` when the program
-/// stops, and by the broker when the program dies. The receiver gets what is subscribed to.
+/// Prepares the connection. It publishes `online` after each connect and `offline` when the program
+/// stops; the broker publishes `offline` when the program dies. The receiver gets the messages of
+/// the subscriptions.
 #[must_use]
 pub(crate) fn prepare(
     settings: ConnectionSettings,
@@ -76,8 +77,8 @@ pub(crate) fn prepare(
 
 impl Connection {
     /// Waits until the broker is known, and stays connected to it until `stop` is cancelled. Then
-    /// says goodbye: `offline`, acknowledged, and a clean disconnect. If the broker or only its
-    /// password changes, the connection before is left in the same way.
+    /// it publishes `offline`, waits for the acknowledgement, and disconnects cleanly. If the
+    /// broker or its password changes, the previous connection ends in the same way.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let brokers = &mut self.settings.brokers;
@@ -87,7 +88,7 @@ impl Connection {
             };
             let broker = brokers.borrow_and_update().clone().filter(|_| is_known);
             let Some(broker) = broker else {
-                // Nobody is left who could name one.
+                // The sender is gone, so no broker will ever be known.
                 stop.cancelled().await;
                 return;
             };

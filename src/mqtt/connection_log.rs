@@ -1,4 +1,4 @@
-//! What the log and the board report of the connection: each change of its state once.
+//! Reports the connection in the log and on the board: each change of its state once.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::status::{Board, BrokerState};
 use meter::duration;
 use meter::news::News;
 
-/// After so many connections in a row that were not good ones, no more is logged of them.
+/// After so many short connections in a row, further ones are only logged at DEBUG.
 pub(super) const SHORT_ONES: u32 = 3;
 
 /// Logs changes of the connection's state, once each, and keeps the board up to date.
@@ -22,17 +22,17 @@ pub(super) struct ConnectionLog {
     name: String,
     board: Board,
     made_by: MadeBy,
-    /// Since when it is down; `None` while it is up.
+    /// When the connection was lost; `None` while it is up.
     down: Option<Instant>,
-    /// Why it is down.
+    /// Why the connection is down.
     trouble: News<Advice>,
-    /// Whether there are user name and password.
+    /// Whether a user name and a password are set.
     logs_in: bool,
-    /// Since when it is up.
+    /// When the connection was made; `None` while it is down.
     up: Option<Instant>,
-    /// How many connections in a row ended before they were good ones.
+    /// How many connections in a row were shorter than `good`.
     short: u32,
-    /// A connection that held this long is a good one.
+    /// A connection that lasts this long is stable.
     good: Duration,
 }
 
@@ -53,9 +53,9 @@ impl ConnectionLog {
         }
     }
 
-    /// Whether a connection that held this long is a good one.
-    pub(super) fn is_good(&self, held: Duration) -> bool {
-        held >= self.good
+    /// Whether a connection that lasted this long was stable.
+    pub(super) fn is_good(&self, lasted: Duration) -> bool {
+        lasted >= self.good
     }
 
     pub(super) fn connected(&mut self) {
@@ -66,10 +66,10 @@ impl ConnectionLog {
         let down = self.down.take();
         match down {
             _ if self.short >= SHORT_ONES => {
-                debug!("Connected to the broker {} once more.", self.name);
+                debug!("Connected to the broker {} again.", self.name);
             }
             Some(since) => info!(
-                "Connected to the broker {} again, after {}.",
+                "Connected to the broker {} again after {}.",
                 self.name,
                 duration::words(since.elapsed())
             ),
@@ -77,24 +77,24 @@ impl ConnectionLog {
         }
     }
 
-    /// When it is news that the connection is a good one: those before it were not.
-    pub(super) fn holds_at(&self) -> Option<Instant> {
+    /// When the present connection must be reported as stable, because those before it were short.
+    pub(super) fn stable_at(&self) -> Option<Instant> {
         let up = self.up.filter(|_| self.short >= SHORT_ONES);
         up.map(|up| up + self.good)
     }
 
-    /// The connection is a good one, and those before it were not.
-    pub(super) fn holds(&mut self) {
+    /// The connection has become stable after short ones.
+    pub(super) fn stable(&mut self) {
         self.short = 0;
-        info!("The connection to the broker {} holds again.", self.name);
+        info!("The connection to the broker {} is stable again.", self.name);
     }
 
     /// The connection was lost after the program was asked to stop.
     pub(super) fn lost_while_stopping(&self, stage: Stage) {
         if stage == Stage::Connected {
             warn!(
-                "The connection to the broker {} broke during the goodbye; the broker says \
-                 `offline` by itself.",
+                "Lost the connection to the broker {} while disconnecting. The broker publishes \
+                 `offline` as the last will.",
                 self.name
             );
         }
@@ -104,7 +104,7 @@ impl ConnectionLog {
         let advice = failure::advice(error, stage, self.logs_in);
         let words = advice.words(self.made_by);
         if !self.trouble.is_new(advice.clone()) {
-            debug!("As before, the broker {}: {words}", self.name);
+            debug!("Still no connection to the broker {}: {words}", self.name);
             return;
         }
         let since = *self.down.get_or_insert_with(Instant::now);
@@ -113,15 +113,12 @@ impl ConnectionLog {
             self.short = if was_short { self.short.saturating_add(1) } else { 0 };
         }
         if stage != Stage::Connected || self.short < SHORT_ONES {
-            warn!(
-                "No connection to the broker {}: {words} Trying again until it works.",
-                self.name
-            );
+            warn!("No connection to the broker {}: {words} Retrying until it works.", self.name);
         } else if self.short == SHORT_ONES {
             let words = failure::thrown_out().words(self.made_by);
-            warn!("No good connection to the broker {}: {words}", self.name);
+            warn!("No stable connection to the broker {}: {words}", self.name);
         } else {
-            debug!("Again the broker {}: {words}", self.name);
+            debug!("Lost the connection to the broker {} again: {words}", self.name);
         }
         let Self { name, made_by, .. } = self;
         self.board.set_broker(BrokerState::Down {

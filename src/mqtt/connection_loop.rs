@@ -19,19 +19,19 @@ use super::link::Link;
 use super::renewal::Renewal;
 use meter::back_off::BackOff;
 
-/// Between two attempts to connect.
+/// The shortest and the longest pause between two attempts to connect.
 pub(super) const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 
-/// How long a goodbye may take, disconnecting included.
+/// How long the goodbye may take, including the disconnect.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// When the connection ends.
+/// The signals that end the connection.
 #[derive(Debug)]
 pub(super) struct Shutdown {
-    /// The program is to stop, or to change to another broker.
+    /// The program must stop, or change to another broker.
     pub(super) stop: CancellationToken,
-    /// The publish loop has queued all that it had to send, `offline` included.
+    /// The publish loop has queued everything that it had to send, including `offline`.
     pub(super) queued: CancellationToken,
 }
 
@@ -50,11 +50,11 @@ pub(super) struct ConnectionLoop<'a> {
 /// The state of the connection and of its shutdown.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// How many connections there were, for their numbers.
+    /// How many connections there have been. Their numbers come from this.
     connections: u64,
     back_off: BackOff,
     connected_at: Option<Instant>,
-    /// When the goodbye is given up; `None` before it has begun.
+    /// When the goodbye must end; `None` before it has begun.
     goodbye_by: Option<Instant>,
     all_queued: bool,
 }
@@ -71,19 +71,19 @@ impl Progress {
     }
 }
 
-/// What the loop waits for.
+/// The events that the loop waits for.
 enum Happening {
     /// The client library reports something.
     Client(Result<Event, ConnectionError>),
-    /// The program is to stop, or the goodbye has taken too long.
+    /// The program must stop, or the goodbye has taken too long.
     Deadline,
     /// All messages are queued.
     Queued,
 }
 
 impl ConnectionLoop<'_> {
-    /// Runs until the shutdown is complete: that is, after `stop`, as soon as there is no
-    /// connection, or when everything is queued and acknowledged.
+    /// Runs until the shutdown is complete. After `stop`, it is complete when there is no
+    /// connection, or when everything has been queued and acknowledged.
     pub(super) async fn drive(mut self) {
         while self.step().await.is_continue() {}
     }
@@ -108,13 +108,13 @@ impl ConnectionLoop<'_> {
 
     async fn next(&mut self) -> Happening {
         let Self { event_loop, log, shutdown, progress, .. } = self;
-        // That a connection is a good one is reported in time, even if nothing else happens.
+        // A stable connection is reported in time, even if nothing else happens.
         let polling = async {
             let mut polling = pin!(event_loop.poll());
             tokio::select! {
                 event = &mut polling => event,
-                () = sleep_until_or_forever(log.holds_at()) => {
-                    log.holds();
+                () = sleep_until_or_forever(log.stable_at()) => {
+                    log.stable();
                     polling.await
                 }
             }
@@ -154,11 +154,11 @@ impl ConnectionLoop<'_> {
     /// Prepares the next attempt to connect and waits until it is due.
     async fn recover(&mut self, error: &ConnectionError) -> ControlFlow<()> {
         let Self { link, event_loop, renewal, log, shutdown, progress, .. } = self;
-        // Without this line the client never publishes again after an acknowledgement out of order
+        // Without this line, the client never publishes again after an out-of-order acknowledgement
         // and a lost session (rumqtt issue 1056).
         event_loop.state.collision = None;
-        // Events from before the loss must not count after it. A second CONNACK, for example, is a
-        // fault, and would pass for another connection.
+        // Events from before the loss must not count after it. For example, a second CONNACK is a
+        // protocol error, but would look like another connection.
         event_loop.state.events.clear();
         link.lost();
         let stage = match progress.connected_at {
@@ -184,11 +184,15 @@ impl ConnectionLoop<'_> {
         }
     }
 
-    /// Begins the goodbye when the program is to stop, and ends when the goodbye has taken too
+    /// Begins the goodbye when the program must stop; ends the loop when the goodbye has taken too
     /// long.
     fn begin_or_end_goodbye(&mut self) -> ControlFlow<()> {
         if self.progress.goodbye_by.is_some() {
-            warn!("The broker did not acknowledge the goodbye; leaving without.");
+            warn!(
+                "The broker did not acknowledge the last messages within {} s. Closing the \
+                 connection anyway.",
+                GOODBYE.as_secs()
+            );
             return ControlFlow::Break(());
         }
         if self.progress.connected_at.is_none() {
@@ -200,7 +204,7 @@ impl ConnectionLoop<'_> {
 
     /// Disconnects cleanly, so that the broker does not publish the last will.
     async fn disconnect(&mut self) {
-        // There is room in the queue, which is empty.
+        // It has room: the queue is empty.
         if self.client.try_disconnect().is_err() {
             return;
         }

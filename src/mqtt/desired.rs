@@ -1,4 +1,4 @@
-//! The desired state of the broker: the messages that should stand there, by their source.
+//! The desired state of the broker: the messages that should be on it, by source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use super::births::Births;
 use super::subscriptions::Subscriptions;
 use crate::payload::Message;
 
-/// Whose messages they are. The program's own come first, since its device is the parent of all
-/// meters.
+/// The source of a message. The program's own messages come first, because its device is the parent
+/// of all meters' devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Source {
     /// The program itself.
@@ -21,11 +21,11 @@ pub(crate) enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Desired {
     pub(super) parts: BTreeMap<Source, Part>,
-    /// Topics on which nothing shall be retained.
+    /// Topics that must hold no retained message.
     pub(super) cleared: BTreeSet<String>,
     pub(super) subscriptions: Arc<Subscriptions>,
     births: Mutex<Births>,
-    /// Counts the changes of parts, so that no two have the same number.
+    /// Numbers the changes of parts, so that each number is unique.
     changes: u64,
 }
 
@@ -38,7 +38,7 @@ impl Desired {
         self.births.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets a source's discovery messages. Their topics are no longer to be empty.
+    /// Sets a source's discovery messages. Their topics are no longer cleared.
     pub(super) fn announce(&mut self, source: Source, discovery: Vec<Message>) {
         self.part(source, discovery);
     }
@@ -66,7 +66,7 @@ impl Desired {
         }
         self.changes = self.changes.wrapping_add(1);
         let part = self.parts.entry(source).or_default();
-        // With hundreds of meters it matters that only what has changed is looked at again.
+        // With hundreds of meters, it matters that only changed parts are compared again.
         if was_cleared || part.edition == 0 || part.discovery != discovery {
             part.discovery = discovery;
             part.edition = self.changes;

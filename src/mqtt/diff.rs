@@ -1,14 +1,14 @@
-//! The difference between the desired state of the broker and what has been sent, and when it is
-//! due.
+//! The difference between the desired state of the broker and the messages sent so far, and when
+//! each message is due.
 //!
 //! `online` comes first, then discovery messages. The states of a meter follow its discovery
 //! messages after [`SETTLE`]. A birth of Home Assistant makes everything due again.
 //!
-//! Nothing that happens again and again may hold up the states of a new poll: births, reconnects,
+//! No recurring event may delay the states of a new poll: neither births, nor reconnects, nor
 //! changes of discovery. These states wait only for entities that are announced for the first time,
-//! and at most [`PATIENCE`] from then. Otherwise they go out at once, and once more when the
-//! entities have been made. A discovery message that only changes an entity starts no wait, since
-//! Home Assistant stays subscribed.
+//! and at most [`PATIENCE`] after that. Otherwise they are sent at once, and a second time when
+//! Home Assistant has created the entities. A discovery message that only changes an entity starts
+//! no wait, because Home Assistant stays subscribed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,46 +19,47 @@ use super::desired::{Desired, Part, Source};
 use crate::config::Qos;
 use crate::payload::Message;
 
-/// From discovery messages to the states of their entities: Home Assistant subscribes to a state
-/// only after it has made the entity, and a state that came before and is not retained is lost.
-/// It takes about 0.1 s, and longer on a busy system (measured with 2026.9).
+/// The time between discovery messages and the states of their entities. Home Assistant subscribes
+/// to a state only after it has created the entity, so an earlier state is lost unless it is
+/// retained. Creation takes about 0.1 s, and longer on a busy system (measured with 2026.9).
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
-/// The longest time that new values wait for an entity, from its very first announcement: births,
-/// reconnects and changes of discovery start [`SETTLE`] again, and may never end.
+/// The longest time that new values wait for an entity after its very first announcement. Births,
+/// reconnects and changes of discovery restart [`SETTLE`], and may recur forever.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What has been sent, in this connection and in those before it.
+/// The messages sent in this connection and in earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     online: bool,
-    /// Until then only `online` is sent.
+    /// Before this time, only `online` is sent.
     not_before: Option<Instant>,
-    /// Each topic on which something was ever announced, with the payload; without one where it
-    /// must be sent.
+    /// Each topic on which something was ever announced, with the payload; `None` if it must be
+    /// sent again.
     discovery: BTreeMap<String, Option<String>>,
     cleared: BTreeSet<String>,
     sources: BTreeMap<Source, Progress>,
 }
 
-/// What has been sent of a source.
+/// The messages of a source that have been sent.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Which discovery messages.
+    /// The edition of its discovery messages.
     edition: Option<u64>,
-    /// Which states.
+    /// The version of its states.
     version: Option<u64>,
-    /// Whether these must follow once more, since there may have been no entities yet.
+    /// Whether the states must be sent a second time, because the entities may not have existed
+    /// yet.
     too_early: bool,
-    /// Which states were sent last, also in an earlier connection.
+    /// The version that was sent last, including earlier connections.
     latest: Option<u64>,
-    /// When Home Assistant has made entities of what was announced.
+    /// When Home Assistant has created the announced entities.
     settled: Option<Instant>,
-    /// How long new states wait for that at most.
+    /// The latest time until which new states wait for that.
     patience: Option<Instant>,
 }
 
-/// What is to be sent now, and when more is.
+/// The messages to send now, and when the next ones are due.
 #[derive(Debug, Default)]
 pub(super) struct Due {
     pub(super) messages: Vec<Message>,
@@ -72,7 +73,8 @@ impl Due {
 }
 
 impl Sent {
-    /// Everything is sent in a new connection; all but `online` waits until `not_before`.
+    /// Makes everything due for a new connection. All messages but `online` wait until
+    /// `not_before`.
     pub(super) fn connected(&mut self, not_before: Option<Instant>) {
         self.online = false;
         self.not_before = not_before;
@@ -88,8 +90,8 @@ impl Sent {
         }
     }
 
-    /// What is desired, due and not sent yet; it counts as sent from now on. With `all`, nothing
-    /// waits.
+    /// The messages that are desired, due and not yet sent. From now on they count as sent. With
+    /// `all`, no message waits.
     pub(super) fn diff(&mut self, online: &Message, desired: &Desired, all: bool) -> Due {
         let now = Instant::now();
         let mut due = Due::default();
@@ -109,7 +111,7 @@ impl Sent {
             return due;
         }
         self.clear(desired, &mut due);
-        // Meters may come and go for years.
+        // Otherwise meters that are added and removed would pile up over the years.
         self.sources.retain(|source, _| desired.parts.contains_key(source));
         for (source, part) in &desired.parts {
             let progress = self.sources.entry(*source).or_default();
@@ -119,7 +121,7 @@ impl Sent {
         due
     }
 
-    /// How many sources and topics it remembers.
+    /// The number of remembered sources and topics.
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize) {
         (self.sources.len(), self.discovery.len())
@@ -139,7 +141,7 @@ impl Sent {
 }
 
 impl Progress {
-    /// Sends those of a part's discovery messages that were not sent yet.
+    /// Makes a part's discovery messages due if they have not been sent yet.
     fn announce(
         &mut self,
         part: &Part,
@@ -157,7 +159,7 @@ impl Progress {
                 None
             });
             if before.as_ref() != Some(payload) {
-                // An entity that is only changed stays subscribed.
+                // Home Assistant stays subscribed for an entity that only changes.
                 if before.replace(payload.clone()).is_none() {
                     self.settled = Some(now + SETTLE);
                 }
@@ -166,8 +168,8 @@ impl Progress {
         }
     }
 
-    /// Sends a part's states: new ones at once, unless its first entities are only being made, and
-    /// all of them when Home Assistant has made its entities.
+    /// Makes a part's states due. New states are due at once, unless the part's first entities are
+    /// still being created. All states are due when Home Assistant has created the entities.
     fn publish(&mut self, part: &Part, all: bool, due: &mut Due) {
         let is_sent = self.version == Some(part.version);
         if part.states.is_empty() || (is_sent && (all || !self.too_early)) {

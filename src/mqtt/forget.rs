@@ -1,4 +1,4 @@
-//! Removes what this program has left retained on the broker.
+//! Removes this program's retained messages from the broker.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,20 +13,21 @@ use super::subscriptions::QOS_OF_RETAINED;
 use crate::advice::Advice;
 use crate::config::Broker;
 
-/// After so long without a message, all retained messages have arrived.
+/// After this time without a message, all retained messages have arrived.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How long looking and removing may take together.
+/// The time limit for finding and removing together.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// Connects, looks at what is retained under `filters`, removes what is ours by `is_ours` (of topic
-/// and payload), and disconnects. Returns the topics; the error says what the broker did.
+/// Connects, finds the retained messages under `filters`, removes those for which `is_ours` is true
+/// (called with topic and payload), and disconnects. Returns the removed topics. The error says
+/// what the broker did.
 pub(crate) async fn forget(
     broker: &Broker,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
 ) -> Result<BTreeSet<String>, Advice> {
-    // Another id than that of the program, which may be running.
+    // The program may be running, so it needs another id.
     let id = format!("{}-forget", broker.client_id);
     let (client, event_loop) = client::new(broker, &id, None);
     let until = Instant::now() + AT_MOST;
@@ -57,7 +58,7 @@ impl Cleaner {
         }
     }
 
-    /// The retained topics that are ours.
+    /// Our retained topics.
     async fn look(
         &mut self,
         filters: &[String],
@@ -80,18 +81,18 @@ impl Cleaner {
                     granted += 1;
                     waiting.next()
                 }
-                // Messages of now may never end, and are not retained.
+                // Live messages may never end, and are not retained.
                 Event::Incoming(Incoming::Publish(publish)) if !publish.retain => continue,
                 Event::Incoming(Incoming::Publish(publish)) => {
                     if is_ours(&publish.topic, &publish.payload) {
-                        debug!("Found {}.", publish.topic);
+                        debug!("Found `{}`.", publish.topic);
                         ours.insert(publish.topic);
                     }
                     None
                 }
                 _ => continue,
             };
-            // One after the other, so that the queue never fills.
+            // One subscription at a time, so that the queue never fills.
             if let Some(filter) = next {
                 self.client
                     .try_subscribe(filter, QOS_OF_RETAINED)
@@ -103,7 +104,7 @@ impl Cleaner {
         }
     }
 
-    /// Publishes an empty message on each, and waits until the broker has acknowledged them.
+    /// Publishes an empty message on each topic, and waits until the broker has acknowledged all.
     async fn clear(&mut self, topics: &BTreeSet<String>) -> Result<(), Advice> {
         let mut acknowledged = 0_usize;
         let mut left = topics.iter();
@@ -118,7 +119,7 @@ impl Cleaner {
                 under_way += 1;
             }
             match self.next(self.until).await? {
-                None => return Err(Advice::new("it does not acknowledge what is sent to it.")),
+                None => return Err(Advice::new("it does not acknowledge messages.")),
                 Some(Event::Incoming(Incoming::PubAck(_))) => {
                     acknowledged += 1;
                     under_way = under_way.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Passes on what the broker sends.
+//! Passes on the messages from the broker.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use tracing::warn;
 
 use meter::news::News;
 
-/// Messages from the broker that may wait to be handled. More than that is a flood, and is dropped.
+/// How many messages from the broker may wait to be handled. More are a flood, and are dropped.
 pub(super) const INBOX: usize = 4096;
 
-/// How long the connection loop waits until some are handled.
+/// How long the connection loop waits for room in the inbox.
 pub(super) const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// A message from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// Where.
+    /// Its topic.
     pub topic: String,
-    /// What.
+    /// Its payload, unchanged.
     pub payload: Vec<u8>,
-    /// Whether the broker had kept it, rather than received it just now.
+    /// Whether the broker had retained it, rather than received it just now.
     pub retained: bool,
 }
 
-/// Passes on what the broker sends.
+/// Passes on the messages from the broker.
 #[derive(Debug)]
 pub(super) struct IncomingMessages {
     inbox: mpsc::Sender<Received>,
-    /// Whether the broker refused a subscription.
+    /// Whether the broker rejected a subscription.
     refusals: News<Refused>,
     /// Whether messages had to be dropped.
     pub(super) is_flooded: bool,
 }
 
-/// The broker refused a subscription.
+/// The broker rejected a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refused;
 
@@ -45,8 +45,9 @@ impl IncomingMessages {
         Self { inbox, refusals: News::default(), is_flooded: false }
     }
 
-    /// Waits for room in the inbox, since many messages may arrive at once. It waits only
-    /// [`ROOM_WITHIN`], since the connection must go on, and not at all once that was not enough.
+    /// Waits for room in the inbox, because many messages may arrive at once. It waits at most
+    /// [`ROOM_WITHIN`], because the connection must continue. After the first timeout it no longer
+    /// waits.
     pub(super) async fn handle(&mut self, packet: Incoming) {
         match packet {
             Incoming::Publish(publish) => {
@@ -62,7 +63,10 @@ impl IncomingMessages {
                     && !self.is_flooded
                 {
                     self.is_flooded = true;
-                    warn!("The broker sends more than can be handled; some of it is ignored.");
+                    warn!(
+                        "The broker sends messages faster than they can be handled. Some are \
+                         dropped."
+                    );
                 }
             }
             Incoming::SubAck(answer)
@@ -70,9 +74,9 @@ impl IncomingMessages {
                     && self.refusals.is_new(Refused) =>
             {
                 warn!(
-                    "The broker does not let this user listen to all topics that it needs, so \
-                     commands and restarts of Home Assistant may go unnoticed. Look at the user's \
-                     rights on the broker."
+                    "The broker does not let this user subscribe to all necessary topics. Commands \
+                     and restarts of Home Assistant may go unnoticed. Check the user's permissions \
+                     on the broker."
                 );
             }
             _ => {}

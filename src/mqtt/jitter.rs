@@ -1,8 +1,8 @@
-//! Pauses that vary, so that many clients do not return at once.
+//! Varies pauses, so that many clients do not reconnect at the same moment.
 
 use std::time::Duration;
 
-/// Three to five quarters of the time.
+/// This time, give or take up to a quarter.
 pub(super) fn jittered(time: Duration) -> Duration {
     time.saturating_mul(fastrand::u32(768..1280)) / 1024
 }

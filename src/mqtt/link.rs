@@ -8,10 +8,10 @@ use tracing::debug;
 
 use crate::payload::Message;
 
-/// The state that the two loops share.
+/// The present connection, and how many publishes were queued and sent in it.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// The number of the present connection; `None` while there is none.
+    /// The number of the present connection; `None` while disconnected.
     connection: watch::Sender<Option<u64>>,
     /// Publishes added to the queue, and removed from it, in this connection.
     queued: AtomicU64,
@@ -59,7 +59,7 @@ impl Link {
         let Message { topic, payload, qos, retain } = message;
         self.queued.fetch_add(1, Ordering::Relaxed);
         debug!("To the broker: {topic} {payload}");
-        // Fails only when the connection loop has ended, and the program with it.
+        // It fails only if the connection loop has ended because the program is stopping.
         let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
     }
 }

@@ -1,30 +1,30 @@
 //! The client of the broker. It keeps the desired state of the broker and restores it after every
 //! connect. Nothing else in the program talks to the broker.
 //!
-//! Two loops run side by side. `connection_loop` does nothing but poll the connection;
-//! `publish_loop` publishes. The first must never wait for the second, since a full queue that
-//! nobody polls never empties. Callers wait for neither: they change the desired state (`desired`,
+//! Two loops run side by side. `connection_loop` only polls the connection; `publish_loop`
+//! publishes. The first must never wait for the second, because a full queue empties only while the
+//! connection is polled. Callers wait for neither: they change the desired state (`desired`,
 //! through a [`Publisher`]) and continue.
 //!
-//! The publish loop compares the desired state with what it has sent in this connection (`diff`)
-//! and sends the difference. Nothing that was sent before a loss counts after it, so messages that
-//! were queued or unacknowledged need no bookkeeping. Values are those of the last poll only: a
-//! poll that read nothing leaves none, and none are sent again.
+//! The publish loop compares the desired state with the messages sent in this connection (`diff`)
+//! and sends the difference. After a loss, nothing counts as sent, so queued and unacknowledged
+//! messages need no bookkeeping. Only the values of the last poll are kept. If a poll reads
+//! nothing, there are none, and no earlier values are sent again.
 //!
 //! # Stopping
 //!
-//! The publish loop queues what is left and then `offline`. The connection loop waits until all of
-//! it is acknowledged and disconnects, within `connection_loop::GOODBYE`.
+//! The publish loop queues the remaining messages and then `offline`. The connection loop waits
+//! until all of them are acknowledged and disconnects, within `connection_loop::GOODBYE`.
 //!
 //! # Workarounds for the client library and for Mosquitto
 //!
 //! Each has a test against a scripted broker.
 //!
-//! - The collision state is cleared on every error (rumqtt issue 1056), and so are events that were
-//!   received before the error: they would count for the next connection.
+//! - The collision state is cleared on every error (rumqtt issue 1056). So are events received
+//!   before the error, because they would count for the next connection.
 //! - At most `client::IN_FLIGHT` publishes are in flight: with QoS 2, Mosquitto silently drops the
 //!   twenty-first.
-//! - Retained messages are subscribed to with QoS 0: of any other, Mosquitto drops what exceeds
+//! - Subscriptions for retained messages use QoS 0: with any other, Mosquitto drops all beyond
 //!   1000.
 
 mod births;

@@ -1,4 +1,4 @@
-//! Finds out whether the broker lets this program in.
+//! Checks whether the broker accepts this program.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::failure::{self, Stage};
 use crate::advice::Advice;
 use crate::config::Broker;
 
-/// How long the goodbye may take.
+/// How long the disconnect may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Connects, logs in and disconnects. The error says what the broker did, and what to do about it.
 pub(crate) async fn probe(broker: &Broker) -> Result<(), Advice> {
-    // Another id than that of the program, which may be running.
+    // The program may be running, so it needs another id.
     let id = format!("{}-check", broker.client_id);
     let (client, mut event_loop) = client::new(broker, &id, None);
-    // The client gives up by itself.
+    // The client has its own timeout.
     loop {
         match event_loop.poll().await {
             Ok(Event::Incoming(Incoming::ConnAck(_))) => break,

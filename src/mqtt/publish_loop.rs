@@ -1,4 +1,4 @@
-//! The loop that publishes: it compares the desired state with what it has sent in this connection
+//! The loop that publishes. It compares the desired state with the messages sent in this connection
 //! and sends the difference.
 
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use super::link::Link;
 use super::subscriptions::Filters;
 use crate::payload::Message;
 
-/// How long after a connect nothing is replaced that may be retained. Some brokers send retained
-/// messages only after what they receive next.
+/// For this time after a connect, no message that may be retained is replaced. Some brokers send
+/// retained messages only after they have handled the next messages that they receive.
 const HEARD: Duration = Duration::from_millis(500);
 
-/// How long after the first connect retained messages are looked at.
+/// How long retained messages are examined after the first connect.
 const SURVEY: Duration = Duration::from_secs(10);
 
-/// Publishes the desired state: all of it after each connect, and changes when they come. Ends when
-/// `stop` is cancelled.
+/// Publishes the desired state: all of it after each connect, then each change. Ends when `stop` is
+/// cancelled.
 pub(super) async fn publish(
     link: &Link,
     client: AsyncClient,
@@ -50,7 +50,7 @@ pub(super) async fn publish(
                 filters.are_surveyed(&desired.borrow().subscriptions);
                 survey_ends = None;
             }
-            // First, so that retained messages are seen before they are replaced.
+            // This comes first, so that retained messages are seen before they are replaced.
             let subscriptions = Arc::clone(&desired.borrow().subscriptions);
             if filters.adjust(&client, subscriptions).await {
                 survey_ends = Some(Instant::now() + SURVEY);
@@ -73,7 +73,7 @@ pub(super) async fn publish(
         tokio::select! {
             biased;
             _ = connection.changed() => {}
-            // Before `stop`, so that the values of the last poll are still published.
+            // This comes before `stop`, so that the values of the last poll are still published.
             Ok(()) = desired.changed(), if current.is_some() => {}
             () = stop.cancelled() => if current.is_none() { return },
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}

@@ -1,4 +1,4 @@
-//! The handle by which callers change the desired state of the broker.
+//! The handle with which callers change the desired state of the broker.
 
 use std::sync::Arc;
 
@@ -26,9 +26,9 @@ impl Publisher {
         self.desired.send_modify(|desired| desired.announce(source, discovery));
     }
 
-    /// Sets a source's discovery messages and its states, which follow them. Earlier states are
-    /// forgotten: values of an earlier poll are never sent again as if they were fresh. Without
-    /// either, nothing of the source is kept.
+    /// Sets a source's discovery messages and the states that follow them. Earlier states are
+    /// forgotten, so that values of an earlier poll are never sent again as if they were current.
+    /// If both are empty, the source is removed.
     pub(crate) fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
         self.desired.send_modify(|desired| desired.update(source, discovery, states));
     }
@@ -38,12 +38,12 @@ impl Publisher {
         self.desired.send_modify(|desired| desired.subscriptions = Arc::new(subscriptions));
     }
 
-    /// Removes what is retained on a topic, until something is announced there again.
+    /// Removes the retained message on a topic, until something is announced there again.
     pub(crate) fn clear(&self, topic: String) {
         self.desired.send_if_modified(|desired| desired.cleared.insert(topic));
     }
 
-    /// Sends everything again: Home Assistant has just started. Returns when.
+    /// Sends everything again, because Home Assistant has just started. Returns when.
     #[must_use]
     pub(crate) fn repeat(&self) -> Answer {
         let mut answer = Answer::WithAnother;

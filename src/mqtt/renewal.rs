@@ -1,5 +1,6 @@
-//! Certificates that are renewed while the program runs. The files are read with the configuration,
-//! so that a broken one is reported at the start, and looked at before each later connection.
+//! Uses certificates that are renewed while the program is running. The files are read with the
+//! configuration, so that invalid ones are reported at the start. Before each later connection they
+//! are checked for changes.
 
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};
@@ -9,13 +10,13 @@ use crate::tls::{FileError, Stamps};
 use meter::RunsAs;
 use meter::news::News;
 
-/// Uses renewed certificates when the next connection is made.
+/// Uses renewed certificates for the next connection.
 #[derive(Debug)]
 pub(super) struct Renewal {
     tls: Option<Tls>,
-    /// The files that were looked at last, good or not.
+    /// The state of the files at the last check, whether valid or not.
     seen: News<Stamps>,
-    /// What was wrong with them.
+    /// The last reported error.
     error: News<FileError>,
     runs_as: RunsAs,
 }
@@ -27,8 +28,8 @@ impl Renewal {
         Self { tls, seen, error: News::default(), runs_as }
     }
 
-    /// Looks at the files before a connection. Broken or half-renewed files are reported once; the
-    /// earlier ones are used until they change again.
+    /// Checks the files before a connection. Invalid or half-renewed files are reported once. The
+    /// previous ones stay in use until the files change again.
     pub(super) async fn look(&mut self, options: &mut MqttOptions) {
         let Some(tls) = &self.tls else { return };
         if !self.seen.is_new(tls.files().stamps()) {
@@ -41,21 +42,21 @@ impl Renewal {
         };
         match read {
             Ok(ready) => {
-                info!("The certificates for the broker were renewed: the new ones are used.");
+                info!("Using the renewed certificate files for the broker.");
                 self.seen = News::known(ready.stamps().clone());
                 self.error.forget();
                 options.set_transport(transport(ready.config()));
             }
             Err(error) => {
-                // The files may be good, and no handle is left to read them.
+                // The files may be valid, but unreadable for now, for example without free handles.
                 if error.may_pass() {
                     self.seen.forget();
                 }
                 let words = file_words(&error, self.runs_as);
                 if self.error.is_new(error) {
                     warn!(
-                        "The certificates for the broker have changed, and the new ones cannot be \
-                         used: {words}. The earlier ones are used until that is mended."
+                        "The certificate files for the broker have changed and are invalid: \
+                         {words}. The previous ones stay in use until this is fixed."
                     );
                 }
             }
@@ -63,7 +64,7 @@ impl Renewal {
     }
 }
 
-/// For the client.
+/// The client's TLS transport with this configuration.
 pub(super) fn transport(config: std::sync::Arc<rustls::ClientConfig>) -> Transport {
     Transport::tls_with_config(TlsConfiguration::Rustls(config))
 }

@@ -1,43 +1,44 @@
-//! Topic filters: those that are wanted, and those that the broker has.
+//! The topic filters that the program needs, and those that the broker has.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rumqttc::{AsyncClient, QoS};
 
-/// With which QoS retained messages are subscribed to. Mosquitto queues 1000 messages for a client
-/// that has not acknowledged those before, and silently drops the rest. With this QoS it sends all.
+/// The QoS of subscriptions for retained messages. With a higher one, Mosquitto queues 1000
+/// messages for a client that has not acknowledged earlier ones, and silently drops the rest. With
+/// this QoS it sends all.
 pub(super) const QOS_OF_RETAINED: QoS = QoS::AtMostOnce;
 
-/// The topic filters that are wanted.
+/// The topic filters that the program needs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Subscriptions {
-    /// As long as the program runs.
+    /// Needed as long as the program is running.
     pub always: Vec<String>,
-    /// At the start only, to see what is retained there.
+    /// Needed only at the start, to see the retained messages.
     pub at_first: Vec<String>,
 }
 
 /// The topic filters that the broker has.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
-    /// In this connection.
+    /// Subscribed in this connection.
     subscribed: BTreeSet<String>,
-    /// Those under which all retained messages have been received.
+    /// All retained messages under these filters have been received.
     surveyed: BTreeSet<String>,
-    /// What `subscribed` was made of.
+    /// The subscriptions that `subscribed` reflects.
     adjusted_to: Option<Arc<Subscriptions>>,
 }
 
 impl Filters {
-    /// The retained messages under these filters have had enough time to arrive.
+    /// Notes that the retained messages under these filters have had enough time to arrive.
     pub(super) fn are_surveyed(&mut self, subscriptions: &Subscriptions) {
         let seen = subscriptions.at_first.iter().filter(|filter| self.subscribed.contains(*filter));
         self.surveyed.extend(seen.cloned());
         self.adjusted_to = None;
     }
 
-    /// The connection is a new one.
+    /// Notes that the connection is new.
     pub(super) fn forget(&mut self) {
         self.subscribed.clear();
         self.adjusted_to = None;
@@ -47,8 +48,8 @@ impl Filters {
         !subscriptions.at_first.iter().all(|filter| self.surveyed.contains(filter))
     }
 
-    /// Subscribes to what is wanted and unsubscribes from the rest. Returns whether a new filter is
-    /// to be surveyed.
+    /// Subscribes to the wanted filters and unsubscribes from all others. Returns whether a new
+    /// filter must be surveyed.
     pub(super) async fn adjust(
         &mut self,
         client: &AsyncClient,
@@ -65,7 +66,7 @@ impl Filters {
             || always.clone().chain(at_first.iter().map(|filter| (*filter, QOS_OF_RETAINED)));
         let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
         let all: BTreeSet<String> = filters().map(|(filter, _)| filter.clone()).collect();
-        // Both fail only when the connection loop has ended, and the program with it.
+        // Both fail only if the connection loop has ended because the program is stopping.
         for filter in self.subscribed.difference(&all) {
             let _ = client.unsubscribe(filter).await;
         }

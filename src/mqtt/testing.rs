@@ -21,13 +21,13 @@ fn online() -> Message {
     }
 }
 
-/// A publisher whose messages nobody sends.
+/// A publisher whose messages are never sent.
 #[must_use]
 pub(crate) fn idle_publisher() -> Publisher {
     Publisher::new(Subscriptions::default()).0
 }
 
-/// A publisher, and what sends its messages as a connection would that never ends.
+/// A publisher, and a task that sends its messages like a connection that never ends.
 pub(crate) fn sending_publisher() -> (Publisher, impl Future<Output = ()>) {
     let (publisher, mut desired) = Publisher::new(Subscriptions::default());
     let sending = async move {
@@ -49,25 +49,25 @@ pub(crate) fn sending_publisher() -> (Publisher, impl Future<Output = ()>) {
     (publisher, sending)
 }
 
-/// A publisher, and what a connection would send of its messages.
+/// A publisher, and a record of the messages that a connection would send.
 pub(crate) fn recorded_publisher() -> (Publisher, RecordedMessages) {
     let (publisher, desired) = Publisher::new(Subscriptions::default());
     (publisher, RecordedMessages { desired, sent: Sent::default() })
 }
 
-/// What a connection would send.
+/// The messages that a connection would send.
 pub(crate) struct RecordedMessages {
     desired: watch::Receiver<Desired>,
     sent: Sent,
 }
 
 impl RecordedMessages {
-    /// What is to be sent since the last time.
+    /// The messages that have become due since the last call.
     pub(crate) fn take(&mut self) -> Vec<Message> {
         self.sent.diff(&online(), &self.desired.borrow_and_update(), true).messages
     }
 
-    /// The topics of those that are empty.
+    /// The topics of the empty ones among them.
     pub(crate) fn take_empty(&mut self) -> Vec<String> {
         let messages = self.take().into_iter();
         messages.filter(|message| message.payload.is_empty()).map(|message| message.topic).collect()

@@ -259,7 +259,7 @@ async fn the_broker_is_registered_and_comes_late() {
     let meter = example_meter().await;
     let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
-    add_on.program.says("nothing listens there").await;
+    add_on.program.says("nothing is listening on this port").await;
     broker.restart().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     subscriber.expect("kamstrup/energy", "81947").await;
@@ -326,7 +326,7 @@ async fn credentials_are_rotated() {
 
     // The broker has a new password, and Home Assistant does not know it yet.
     password.send_replace(SECRET);
-    add_on.program.says("it refused user name or password").await;
+    add_on.program.says("it rejected the user name or the password").await;
     supervisor.says_error("Service not enabled");
     add_on.program.says("has no MQTT broker").await;
     supervisor.says_broker(port, SECRET);

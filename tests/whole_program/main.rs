@@ -438,7 +438,7 @@ async fn the_broker_is_killed_and_comes_back() {
     let mut discovery = subscriber.last();
     discovery.retain(|topic, _| topic.starts_with("homeassistant/"));
     assert_eq!(of_values(discovery).len(), 5);
-    program.says("again, after").await;
+    program.says("again after").await;
     assert!(program.runs());
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
@@ -451,7 +451,7 @@ async fn the_broker_is_not_there_yet() {
     broker.kill().await;
     let meter = example_meter().await;
     let mut program = Program::start(&sample(&broker, &meter.com_port));
-    program.says("nothing listens there").await;
+    program.says("nothing is listening on this port").await;
     program.says("Read 5 of 5 values").await;
     broker.restart().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -466,7 +466,7 @@ async fn stopping_without_a_broker() {
     broker.kill().await;
     let meter = example_meter().await;
     let mut program = Program::start(&sample(&broker, &meter.com_port));
-    program.says("nothing listens there").await;
+    program.says("nothing is listening on this port").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 }

@@ -282,7 +282,7 @@ async fn it_comes_back_after_a_restart() {
     let mut subscriber = broker.subscriber().await;
     subscriber.expect("kamstrup/status", "online").await;
     subscriber.expect("kamstrup/energy", "81947").await;
-    program.says("again, after").await;
+    program.says("again after").await;
     assert_eq!(program.count("No connection to the broker"), 1);
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
@@ -310,12 +310,12 @@ async fn a_password_is_changed_and_changed_back() {
     subscriber.expect("kamstrup/energy", "81947").await;
 
     broker.set_password("hunter2-other").await;
-    program.says("it does not let this user in").await;
+    program.says("it does not authorize this user").await;
     // It tries on, and does not repeat itself.
-    program.says_times("As before, the broker", 2).await;
+    program.says_times("Still no connection to the broker", 2).await;
     let told = |program: &Program| {
         let all = program.log().into_iter();
-        all.filter(|line| line.contains("No connection") && line.contains("let this user in"))
+        all.filter(|line| line.contains("No connection") && line.contains("authorize this user"))
             .count()
     };
     assert_eq!(told(&program), 1, "{:#?}", program.log());
@@ -323,7 +323,7 @@ async fn a_password_is_changed_and_changed_back() {
     let before = subscriber.all().len();
 
     broker.set_password("hunter2-good").await;
-    program.says("again, after").await;
+    program.says("again after").await;
     let again = |all: &[crate::subscriber::Arrived]| {
         all.iter().skip(before).any(|arrived| arrived.topic == "kamstrup/energy")
     };
@@ -342,13 +342,13 @@ async fn a_renewed_certificate_is_taken_without_a_restart() {
     let old = ca.sign_changed(&["kamstrup"], |it| it.not_after = date_time_ymd(2026, 1, 31));
     let ours = Ours { ca: Some(&ca.pem), certified: Some(&old), more: "" };
     let mut program = Program::start(&yaml(&broker, &meter, &ours));
-    program.says("it says that our certificate has expired").await;
+    program.says("it reports that the client certificate has expired").await;
     let Certified { certificate, key } = ca.sign(&["kamstrup"]);
     // As a tool for renewal does it, one after the other.
     broker.write("client.crt", &certificate);
     program.says("does not fit the certificate").await;
     broker.write("client.key", &key);
-    program.says("The certificates for the broker were renewed").await;
+    program.says("Using the renewed certificate files for the broker").await;
     broker.subscriber().await.expect("kamstrup/energy", "81947").await;
 }
 
@@ -481,6 +481,6 @@ async fn forget_speaks_tls_as_well() {
 
     broker.write("ca.crt", &Authority::new("other CA").pem);
     let mut program = Program::start_with(&arguments, &[]);
-    program.says("its certificate is signed by a CA that is not trusted here").await;
+    program.says("its certificate is signed by a CA that is not trusted").await;
     assert_eq!(program.ended().await.code(), Some(1));
 }

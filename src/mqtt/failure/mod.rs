@@ -1,4 +1,4 @@
-//! Why there is no connection, and what to do about it.
+//! Why the connection failed, and what to do about it.
 
 mod tls;
 
@@ -15,16 +15,16 @@ use meter::cause::{self, Cause};
 /// The stage that the connection had reached when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The broker had not accepted us yet; without TLS.
+    /// Without TLS, before the broker accepted us.
     Plain,
-    /// The same, with TLS.
+    /// With TLS, before the broker accepted us.
     Encrypted,
-    /// The broker had accepted us.
+    /// After the broker accepted us.
     Connected,
 }
 
 impl Stage {
-    /// The stage of a connection in which the broker has not answered yet.
+    /// The stage of a connection to which the broker has not yet replied.
     pub(super) fn of(event_loop: &EventLoop) -> Self {
         match event_loop.mqtt_options.transport() {
             Transport::Tls(_) => Self::Encrypted,
@@ -38,20 +38,20 @@ pub(super) fn advice(error: &ConnectionError, stage: Stage, logs_in: bool) -> Ad
     match error {
         ConnectionError::ConnectionRefused(
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) if !logs_in => Advice::new("it wants a user name and a password, and none is set.")
+        ) if !logs_in => Advice::new("it requires a user name and a password, but none is set.")
             .then(sentence!["Set ", &keys::USERNAME, " and ", &keys::PASSWORD, "."]),
-        ConnectionError::ConnectionRefused(code) => refusal(*code),
+        ConnectionError::ConnectionRefused(code) => rejection(*code),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             Advice::new("it does not answer.").then(sentence![
                 "Check ",
                 &keys::HOST,
                 " and ",
                 &keys::PORT,
-                ", and that nothing between here and there blocks the connection."
+                ", and that no firewall or router blocks the connection."
             ])
         }
         ConnectionError::NotConnAck(_) => {
-            Advice::new("what answers there is no MQTT broker.").then(check_address())
+            Advice::new("the server at this address is not an MQTT broker.").then(check_address())
         }
         ConnectionError::Io(error)
         | ConnectionError::MqttState(
@@ -65,20 +65,24 @@ pub(super) fn advice(error: &ConnectionError, stage: Stage, logs_in: bool) -> Ad
         ConnectionError::Tls(TlsError::TLS(error)) => tls::advice(error),
         ConnectionError::Tls(error) => Advice::new(format!("TLS failed ({error})."))
             .then(sentence!["Check ", &keys::HOST, "."]),
-        ConnectionError::MqttState(StateError::AwaitPingResp) => Advice::new("it fell silent.")
-            .then(sentence!["Check that it runs, and the network between."]),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => {
+            Advice::new("it stopped responding.")
+                .then(sentence!["Check that the broker is running, and check the network."])
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => closed(stage),
         ConnectionError::MqttState(StateError::Deserialization(_)) if stage == Stage::Plain => {
-            Advice::new("what answers there does not speak MQTT, or only in TLS.").then(sentence![
-                "If this is the broker's port for TLS, switch ",
-                &keys::TLS_ENABLED,
-                " on or use the other one, mostly 1883, as ",
-                &keys::PORT,
-                "."
-            ])
+            Advice::new("the server at this address does not use MQTT, or only with TLS.").then(
+                sentence![
+                    "If this is the broker's TLS port, enable ",
+                    &keys::TLS_ENABLED,
+                    ", or set ",
+                    &keys::PORT,
+                    " to the port without TLS, usually 1883."
+                ],
+            )
         }
         ConnectionError::MqttState(error) => {
-            Advice::new(format!("the two no longer understand each other ({error})."))
+            Advice::new(format!("the connection ended with a protocol error ({error})."))
         }
         ConnectionError::RequestsDone => Advice::new("the program is stopping."),
     }
@@ -88,32 +92,36 @@ fn check_address() -> Sentence {
     sentence!["Check ", &keys::HOST, " and ", &keys::PORT, "."]
 }
 
-/// The broker refused the connection.
-fn refusal(code: ConnectReturnCode) -> Advice {
-    let look_at_log = || sentence!["Look at the broker's own log."];
+/// The broker rejected the login.
+fn rejection(code: ConnectReturnCode) -> Advice {
+    let check_log = || sentence!["Check the broker's log."];
     match code {
-        ConnectReturnCode::BadUserNamePassword => Advice::new("it refused user name or password.")
-            .then(sentence!["Check ", &keys::USERNAME, " and ", &keys::PASSWORD, "."]),
-        ConnectReturnCode::NotAuthorized => {
-            Advice::new("it does not let this user in.").then(sentence![
+        ConnectReturnCode::BadUserNamePassword => {
+            Advice::new("it rejected the user name or the password.").then(sentence![
                 "Check ",
                 &keys::USERNAME,
                 " and ",
                 &keys::PASSWORD,
-                ", and the user's rights on the broker."
+                "."
             ])
         }
-        ConnectReturnCode::BadClientId => Advice::new("it refused the client id.").then(sentence![
-            "Choose another one as ",
-            &keys::CLIENT,
-            "."
-        ]),
-        ConnectReturnCode::RefusedProtocolVersion => Advice::new("it does not speak MQTT 3.1.1.")
+        ConnectReturnCode::NotAuthorized => {
+            Advice::new("it does not authorize this user.").then(sentence![
+                "Check ",
+                &keys::USERNAME,
+                " and ",
+                &keys::PASSWORD,
+                ", and the user's permissions on the broker."
+            ])
+        }
+        ConnectReturnCode::BadClientId => Advice::new("it rejected the client id.")
+            .then(sentence!["Set ", &keys::CLIENT, " to another one."]),
+        ConnectReturnCode::RefusedProtocolVersion => Advice::new("it does not accept MQTT 3.1.1.")
             .then(sentence!["Allow this version in the broker's settings."]),
         ConnectReturnCode::ServiceUnavailable => {
-            Advice::new("it is not ready.").then(look_at_log())
+            Advice::new("it reports that it is unavailable.").then(check_log())
         }
-        ConnectReturnCode::Success => Advice::new("it answered oddly.").then(look_at_log()),
+        ConnectReturnCode::Success => Advice::new("it sent an invalid answer.").then(check_log()),
     }
 }
 
@@ -121,43 +129,42 @@ fn refusal(code: ConnectReturnCode) -> Advice {
 fn closed(stage: Stage) -> Advice {
     match stage {
         Stage::Plain => Advice::new("it closed the connection without an answer.").then(sentence![
-            "If this is its port for TLS, switch ",
+            "If this is its TLS port, enable ",
             &keys::TLS_ENABLED,
-            " on or use the other one, mostly 1883, as ",
+            ", or set ",
             &keys::PORT,
-            "; if it is not, the broker's own log tells."
+            " to the port without TLS, usually 1883. Otherwise, the broker's log says why."
         ]),
         Stage::Encrypted => {
             Advice::new("it closed the connection without an answer.").then(sentence![
-                "It may want a certificate from its clients (",
+                "It may require a client certificate (",
                 &keys::TLS_CERT,
                 " and ",
                 &keys::TLS_KEY,
-                "), or refuse the one that it was given; the broker's own log tells."
+                "), or reject the one that it received. The broker's log says why."
             ])
         }
         Stage::Connected => Advice::new("it closed the connection.").then(sentence![
-            "If it does so again and again, another program may be using the same ",
+            "If this happens repeatedly, another program may be using the same ",
             &keys::CLIENT,
-            "; the broker's own log tells."
+            ". The broker's log says why."
         ]),
     }
 }
 
-/// The broker closes one connection after the other. No more is logged of it until one holds.
+/// The broker closes one connection after the other. Further ones are not reported until one is
+/// stable.
 pub(super) fn thrown_out() -> Advice {
-    Advice::new("it ended the connection again and again.")
+    Advice::new("it keeps closing the connection.")
         .then(sentence![
-            "Most likely another program uses the same ",
+            "Another program probably uses the same ",
             &keys::CLIENT,
-            ": stop it, or choose another name."
+            ". Stop it, or choose another client id."
         ])
-        .then(sentence![
-            "Trying again; no more is said of this until a connection has held for 10 s."
-        ])
+        .then(sentence!["Retrying; nothing more is reported until a connection has lasted 10 s."])
 }
 
-/// The error of TLS that an I/O error wraps.
+/// The TLS error inside an I/O error.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -171,8 +178,8 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
         return tls::advice(error);
     }
     match Cause::from(error) {
-        Cause::Refused => Advice::new("nothing listens there.").then(sentence![
-            "Check that the broker runs, and ",
+        Cause::Refused => Advice::new("nothing is listening on this port.").then(sentence![
+            "Check that the broker is running, and check ",
             &keys::HOST,
             " and ",
             &keys::PORT,
@@ -180,7 +187,7 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
         ]),
         Cause::Ended | Cause::Broken => closed(stage),
         Cause::Shortage => {
-            Advice::new(format!("the system gives the program no more files or memory ({error})."))
+            Advice::new(format!("the system allows no more open files or memory ({error})."))
                 .then(sentence![cause::SHORTAGE_HINT])
         }
         Cause::Unreachable => Advice::new("its address cannot be reached.").then(sentence![
@@ -188,8 +195,8 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
             &keys::HOST,
             " and the network."
         ]),
-        Cause::NoAddress | Cause::NotLookedUp => Advice::new("its name has no address.")
-            .then(sentence!["Check ", &keys::HOST, ", or use the broker's IP address."]),
+        Cause::NoAddress | Cause::NotLookedUp => Advice::new("its host name cannot be resolved.")
+            .then(sentence!["Check ", &keys::HOST, ", or use the broker's IP address instead."]),
         _ => Advice::new(format!("{error}.")).then(check_address()),
     }
 }
@@ -201,7 +208,7 @@ mod tests {
     use super::*;
     use crate::advice::MadeBy;
 
-    /// One of every kind.
+    /// One error of every kind.
     fn every_error() -> Vec<ConnectionError> {
         use ConnectReturnCode as Code;
 
@@ -235,8 +242,8 @@ mod tests {
             .collect()
     }
 
-    /// For who made the settings: what is said in the add-on speaks of none that its form does not
-    /// have, and of none at all where Home Assistant made them.
+    /// The words for each maker of the settings. Those for the add-on name no setting that its form
+    /// lacks, and none at all if Home Assistant made them.
     fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
         let advice = advice(error, stage, logs_in);
         let file = advice.words(MadeBy::File);

@@ -1,4 +1,4 @@
-//! What TLS says when it fails, and what to do.
+//! Why TLS failed, and what to do about it.
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
@@ -7,22 +7,21 @@ use rustls::{AlertDescription, CertificateError, Error};
 use crate::advice::{Advice, sentence};
 use crate::config::keys;
 
-/// How many names of a certificate are shown, and how long each may be.
+/// How many names of a certificate are shown, and how long each one may be.
 const NAMES: usize = 6;
 const LONGEST_NAME: usize = 80;
 
-/// The broker closed the connection in the handshake, most likely because it has no TLS at this
-/// port.
+/// The broker closed the connection during the handshake, probably because this port has no TLS.
 pub(super) fn closed_in_handshake() -> Advice {
-    Advice::new("it closed the connection when it was spoken to in TLS.")
+    Advice::new("it closed the connection during the TLS handshake.")
         .then(sentence![
-            "Most likely its port does not speak TLS: use the one that does, mostly 8883, as ",
+            "This port probably does not use TLS. Set ",
             &keys::PORT,
-            ", or switch ",
+            " to the TLS port, usually 8883, or disable ",
             &keys::TLS_ENABLED,
-            " off."
+            "."
         ])
-        .then(sentence!["If it does, the broker's own log tells."])
+        .then(sentence!["If it does use TLS, the broker's log says why."])
 }
 
 pub(super) fn advice(error: &Error) -> Advice {
@@ -30,28 +29,27 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::InvalidCertificate(error) => certificate(error),
         Error::AlertReceived(alert) => refused(*alert),
         Error::PeerIncompatible(_) => {
-            common_version("the two have no version of TLS, or no encryption, in common.")
+            common_version("there is no common TLS version or cipher suite.")
         }
-        Error::NoCertificatesPresented => Advice::new("it shows no certificate.")
-            .then(sentence!["Look at the broker's settings for TLS."]),
-        // Something answers, and not in TLS.
-        Error::InvalidMessage(_) => {
-            Advice::new("what answers there does not speak TLS.").then(sentence![
-                "Use the broker's port that does, mostly 8883, as ",
+        Error::NoCertificatesPresented => Advice::new("it sent no certificate.")
+            .then(sentence!["Check the broker's TLS settings."]),
+        // The answer is not TLS.
+        Error::InvalidMessage(_) => Advice::new("the server at this address does not use TLS.")
+            .then(sentence![
+                "Set ",
                 &keys::PORT,
-                ", or switch ",
+                " to the broker's TLS port, usually 8883, or disable ",
                 &keys::TLS_ENABLED,
-                " off."
-            ])
-        }
+                "."
+            ]),
         error => Advice::new(format!("TLS failed ({error})."))
-            .then(sentence!["The broker's own log may say more."]),
+            .then(sentence!["The broker's log may say more."]),
     }
 }
 
 fn common_version(what: &'static str) -> Advice {
-    Advice::new(what).then(sentence!["Set the broker to TLS 1.2 or newer."]).then(sentence![
-        "If it speaks 1.2 only, ",
+    Advice::new(what).then(sentence!["Configure the broker for TLS 1.2 or newer."]).then(sentence![
+        "If the broker supports only 1.2, ",
         &keys::TLS_VERSION,
         " must not be 1.3."
     ])
@@ -60,63 +58,65 @@ fn common_version(what: &'static str) -> Advice {
 /// The broker's certificate is rejected.
 fn certificate(error: &CertificateError) -> Advice {
     match error {
-        // The library reports a key that is too short in the same way as a wrong one.
+        // The library reports a short key in the same way as a wrong key.
         CertificateError::BadSignature => {
-            Advice::new("the signature of its certificate does not hold.")
+            Advice::new("the signature of its certificate is invalid.")
                 .then(sentence![
-                    "Either another CA of the same name made it: set ",
+                    "Either another CA of the same name signed it: set ",
                     &keys::TLS_CA_CERT,
-                    " to the certificate of that one."
+                    " to the certificate of that CA."
                 ])
                 .then(sentence!["Or a key is too short: RSA needs 2048 bits."])
         }
         CertificateError::UnknownIssuer => {
-            Advice::new("its certificate is signed by a CA that is not trusted here.")
+            Advice::new("its certificate is signed by a CA that is not trusted.")
                 .then(sentence![
                     "Set ",
                     &keys::TLS_CA_CERT,
                     " to the certificate of the CA that signed it."
                 ])
-                .then(sentence!["(If that is done: this is another CA, or another broker.)"])
+                .then(sentence!["(If you have done so, this is another CA or another broker.)"])
         }
-        CertificateError::ExpiredContext { not_after, .. } => {
-            Advice::new(format!("its certificate expired on {}.", day(*not_after))).then(sentence![
-                "Renew it on the broker; if that day is yet to come, set this machine's clock."
-            ])
-        }
+        CertificateError::ExpiredContext { not_after, .. } => Advice::new(format!(
+            "its certificate expired on {}.",
+            day(*not_after)
+        ))
+        .then(sentence![
+            "Renew it on the broker. If that date is in the future, correct this machine's clock."
+        ]),
         CertificateError::NotValidYetContext { not_before, .. } => {
-            let what = format!("its certificate is valid only from {} on.", day(*not_before));
+            let what = format!("its certificate is valid only from {}.", day(*not_before));
             Advice::new(what).then(sentence![
-                "Set the clock of this machine, or of the one that made the certificate."
+                "Correct the clock of this machine, or of the machine that made the certificate."
             ])
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             not_for(&expected.to_str(), presented)
         }
         CertificateError::InvalidPurposeContext { .. } | CertificateError::InvalidPurpose => {
-            Advice::new("its certificate is not meant for servers.")
+            Advice::new("its certificate is not valid for servers.")
                 .then(sentence!["Make one with `serverAuth` as `extendedKeyUsage`."])
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            Advice::new("its certificate is signed in a way that is too weak or not known here.")
-                .then(sentence![
-                    "Make one with SHA-256 and RSA of 2048 bits or more, or ECDSA P-256."
-                ])
-        }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Advice::new(
+            "its certificate is signed with a weak or unsupported algorithm.",
+        )
+        .then(sentence![
+            "Make one with SHA-256, and with RSA of at least 2048 bits or ECDSA P-256."
+        ]),
         CertificateError::Other(other) => match other.0.to_string() {
             reason if reason.contains("UnsupportedCertVersion") => Advice::new(
-                "its certificate is of version 1, which has no names in it.",
+                "its certificate has X.509 version 1, which contains no names.",
             )
             .then(sentence![
                 "Make one of version 3, with the broker's name or address as \
                          `subjectAltName`."
             ]),
             reason if reason.contains("CaUsedAsEndEntity") => {
-                Advice::new("its certificate is a CA's own.").then(sentence![
+                Advice::new("its certificate is that of a CA.").then(sentence![
                     "Set ",
                     &keys::TLS_CA_CERT,
-                    " to this very certificate, or make the broker one that the CA has signed."
+                    " to this same certificate, or give the broker one that the CA has signed."
                 ])
             }
             reason => unusable(&reason),
@@ -129,20 +129,20 @@ fn certificate(error: &CertificateError) -> Advice {
 fn not_for(expected: &str, presented: &[String]) -> Advice {
     let names: Vec<String> = presented.iter().filter_map(|name| shown(name)).collect();
     if names.is_empty() {
-        return Advice::new("its certificate has no names in it that count.").then(sentence![
-            format!("Make one with `{expected}` among its `subjectAltName`;"),
-            " a name in `CN` alone is not enough."
-        ]);
+        return Advice::new("its certificate contains no valid names.").then(sentence![format!(
+            "Make one with `{expected}` in its `subjectAltName`. A name in `CN` alone is not \
+             enough."
+        )]);
     }
     let more = if names.len() > NAMES { " and others" } else { "" };
     let some: Vec<&str> = names.iter().map(String::as_str).take(NAMES).collect();
     let some = some.join(", ");
-    Advice::new(format!("its certificate is for {some}{more}, and not for `{expected}`.")).then(
+    Advice::new(format!("its certificate is for {some}{more}, but not for `{expected}`.")).then(
         sentence![
             "Set ",
             &keys::HOST,
             format!(
-                " to a name that it has, or make one with `{expected}` among its `subjectAltName`."
+                " to a name in it, or make a certificate with `{expected}` in its `subjectAltName`."
             )
         ],
     )
@@ -150,20 +150,18 @@ fn not_for(expected: &str, presented: &[String]) -> Advice {
 
 fn unusable(reason: &str) -> Advice {
     Advice::new(format!("its certificate cannot be used ({reason})."))
-        .then(sentence!["Make another one for the broker."])
+        .then(sentence!["Make a new one for the broker."])
 }
 
 /// In UTC, as in certificates.
 fn day(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).map_or_else(
-        |_| "a day that no calendar has".to_owned(),
-        |it| it.strftime("%F").to_string(),
-    )
+    Timestamp::from_second(seconds)
+        .map_or_else(|_| "an invalid date".to_owned(), |it| it.strftime("%F").to_string())
 }
 
 /// The name in `DnsName("broker.lan")` or `IpAddress(10.0.0.2)`, as the library writes them. `None`
-/// for what is not the name of a machine.
+/// if it is not the name of a machine.
 fn shown(name: &str) -> Option<String> {
     let (kind, rest) = name.split_once('(')?;
     let name = rest.strip_suffix(')')?.trim_matches('"');
@@ -177,31 +175,24 @@ fn shown(name: &str) -> Option<String> {
 /// The broker rejected us.
 fn refused(alert: AlertDescription) -> Advice {
     match alert {
-        AlertDescription::CertificateRequired => {
-            Advice::new("it wants a certificate from its clients.").then(sentence![
-                "Set ",
-                &keys::TLS_CERT,
-                " and ",
-                &keys::TLS_KEY,
-                "."
-            ])
-        }
+        AlertDescription::CertificateRequired => Advice::new("it requires a client certificate.")
+            .then(sentence!["Set ", &keys::TLS_CERT, " and ", &keys::TLS_KEY, "."]),
         AlertDescription::UnknownCA => {
-            Advice::new("it does not trust the CA that signed our certificate.").then(sentence![
+            Advice::new("it does not trust the CA of the client certificate.").then(sentence![
                 &keys::TLS_CERT,
-                " must be signed by a CA that the broker knows (`cafile` of Mosquitto)."
+                " must be signed by a CA that the broker trusts (in Mosquitto: `cafile`)."
             ])
         }
         AlertDescription::CertificateExpired => {
-            Advice::new("it says that our certificate has expired.").then(sentence![
+            Advice::new("it reports that the client certificate has expired.").then(sentence![
                 "Renew the one in ",
                 &keys::TLS_CERT,
-                "; if it is still good, look at the broker's clock."
+                ". If it is still valid, check the broker's clock."
             ])
         }
         AlertDescription::CertificateRevoked => {
-            Advice::new("it says that our certificate has been revoked.").then(sentence![
-                "Make another one for ",
+            Advice::new("it reports that the client certificate has been revoked.").then(sentence![
+                "Make a new one for ",
                 &keys::TLS_CERT,
                 "."
             ])
@@ -210,27 +201,30 @@ fn refused(alert: AlertDescription) -> Advice {
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateUnknown
         | AlertDescription::AccessDenied
-        | AlertDescription::DecryptError => {
-            Advice::new("it refused our certificate.").then(sentence![
+        | AlertDescription::DecryptError => Advice::new("it rejected the client certificate.")
+            .then(sentence![
                 "Check ",
                 &keys::TLS_CERT,
                 " and ",
                 &keys::TLS_KEY,
-                "; the broker's own log tells why."
-            ])
+                ". The broker's log says why."
+            ]),
+        AlertDescription::ProtocolVersion => common_version("there is no common TLS version."),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            Advice::new("there is no common cipher suite, or it requires a client certificate.")
+                .then(sentence!["The broker's log says which."])
+                .then(sentence![
+                    "Set ",
+                    &keys::TLS_CERT,
+                    " and ",
+                    &keys::TLS_KEY,
+                    " if it requires a certificate."
+                ])
         }
-        AlertDescription::ProtocolVersion => {
-            common_version("the two have no version of TLS in common.")
-        }
-        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Advice::new(
-            "it did not agree on an encryption, or it wants a certificate from its clients.",
-        )
-        .then(sentence!["The broker's own log tells which."])
-        .then(sentence!["A certificate goes into ", &keys::TLS_CERT, " and ", &keys::TLS_KEY, "."]),
-        AlertDescription::UnrecognisedName => Advice::new("it does not go by this name.")
-            .then(sentence!["Set ", &keys::HOST, " to the one in its certificate."]),
-        alert => Advice::new(format!("it ended TLS ({alert:?})."))
-            .then(sentence!["The broker's own log may say more."]),
+        AlertDescription::UnrecognisedName => Advice::new("it does not recognize this host name.")
+            .then(sentence!["Set ", &keys::HOST, " to the name in its certificate."]),
+        alert => Advice::new(format!("it ended the TLS connection ({alert:?})."))
+            .then(sentence!["The broker's log may say more."]),
     }
 }
 
@@ -241,7 +235,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// One error of every kind that has words of its own.
+    /// One error of every kind that has its own words.
     pub(in super::super) fn every_error() -> Vec<Error> {
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_790_000_000));
         let expected = ServerName::try_from("broker.lan").unwrap();

@@ -1,4 +1,4 @@
-//! Connecting, logging in, being refused, and what is logged of it.
+//! Connecting, logging in, being rejected, and the log lines about it.
 
 use rumqttc::{ConnectionError, StateError};
 use tokio::time::sleep;
@@ -11,7 +11,7 @@ use crate::mqtt::failure::Stage;
 use logging::capture;
 
 #[tokio::test]
-async fn logs_in_and_leaves_a_last_will() {
+async fn the_client_logs_in_and_leaves_a_last_will() {
     let (broker, _publisher, stop, running) = Script::start().await;
     let (peer, connect) = broker.accept().await;
     let login = connect.login.unwrap();
@@ -21,13 +21,13 @@ async fn logs_in_and_leaves_a_last_will() {
     assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
     assert!(connect.clean_session);
     assert_eq!(connect.keep_alive, 30);
-    // Not even connected: nothing to say goodbye to.
+    // It is not connected yet, so there is no goodbye.
     stop.cancel();
     ends(running).await;
     drop(peer);
 }
 
-/// As it is where Home Assistant is asked for the broker.
+/// This happens when Home Assistant is asked for the broker.
 #[tokio::test]
 async fn the_broker_may_become_known_late_and_change() {
     let (broker, publisher, stop, running) = Script::start().await;
@@ -49,18 +49,18 @@ async fn the_broker_may_become_known_late_and_change() {
     peer.send(Packet::ConnAck(ConnAck::new(refused, false))).await;
     let is_down = |state: &BrokerState| matches!(state, BrokerState::Down { .. });
     states.wait_for(is_down).await.unwrap();
-    // Not after a pause: this is news.
-    let told = Instant::now();
+    // A change is used at once, not after the pause.
+    let changed = Instant::now();
     broker.brokers.send_replace(password("new"));
     let (mut peer, connect) = broker.accept().await;
     assert_eq!(logged_in(connect), "new");
-    assert!(told.elapsed() < FIRST_BACK_OFF / 2, "{:?}", told.elapsed());
+    assert!(changed.elapsed() < FIRST_BACK_OFF / 2, "{:?}", changed.elapsed());
     peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
     assert_eq!(peer.take(3).await, ["status online", "config {}", "energy 1"]);
     let is_up = |state: &BrokerState| matches!(state, BrokerState::Connected { .. });
     states.wait_for(is_up).await.unwrap();
 
-    // The broker that is left gets a goodbye.
+    // The previous broker gets a goodbye.
     broker.brokers.send_replace(password("newest"));
     assert_eq!(peer.take(1).await, ["status offline"]);
     assert_eq!(peer.next().await, Some(Packet::Disconnect));
@@ -74,7 +74,7 @@ async fn the_broker_may_become_known_late_and_change() {
 }
 
 #[tokio::test]
-async fn a_broker_that_goes_during_the_goodbye_is_not_tried_again() {
+async fn a_connection_that_is_lost_during_the_goodbye_is_not_restored() {
     let (log, _logging) = capture::lines();
     let (broker, _publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
@@ -84,13 +84,14 @@ async fn a_broker_that_goes_during_the_goodbye_is_not_tried_again() {
     drop(peer);
     ends(running).await;
     let lines = log.take();
-    let told = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
-    assert_eq!((told("broke during the goodbye"), told("Trying again")), (1, 0), "{lines:#?}");
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!((count("while disconnecting"), count("Retrying")), (1, 0), "{lines:#?}");
 }
 
-/// What came before a loss must not count after it, as another connection would.
+/// Events from before a loss must not count after it, or a second CONNACK would look like another
+/// connection.
 #[tokio::test]
-async fn a_second_welcome_is_a_fault_and_makes_no_connection_of_its_own() {
+async fn a_second_connack_is_a_protocol_error_and_not_another_connection() {
     let (log, _logging) = capture::lines();
     let (broker, publisher, stop, running) = Script::start().await;
     publisher.update(METER, discovery(), values("1"));
@@ -108,9 +109,10 @@ async fn a_second_welcome_is_a_fault_and_makes_no_connection_of_its_own() {
     assert_eq!(connected.count(), 2);
 }
 
-/// Two programs with the same client id throw each other out: that is said once, and what it is.
+/// If two programs have the same client id, the broker closes the connection of one whenever the
+/// other connects. This and its cause are reported once.
 #[tokio::test(start_paused = true)]
-async fn a_client_id_that_another_program_uses_is_told_once() {
+async fn a_client_id_that_another_program_uses_is_reported_once() {
     let (log, _logging) = capture::lines();
     let broker = Broker {
         host: "broker".to_owned(),
@@ -121,52 +123,52 @@ async fn a_client_id_that_another_program_uses_is_told_once() {
     };
     let mut connection_log =
         ConnectionLog::new(&broker, Board::default(), MadeBy::File, GOOD_CONNECTION);
-    let told = |log: &capture::Captured| {
+    let logged = |log: &capture::Captured| {
         let lines = log.take().into_iter();
         lines.filter(|line| !line.starts_with("DEBUG")).collect::<Vec<_>>()
     };
     let thrown_out = ConnectionError::MqttState(StateError::ConnectionAborted);
-    let come_and_go = async |connection_log: &mut ConnectionLog, held| {
+    let connect_and_lose = async |connection_log: &mut ConnectionLog, lasted| {
         connection_log.connected();
-        tokio::time::advance(held).await;
+        tokio::time::advance(lasted).await;
         connection_log.lost(&thrown_out, Stage::Connected);
     };
     let moment = Duration::from_secs(1);
-    come_and_go(&mut connection_log, moment).await;
-    come_and_go(&mut connection_log, moment).await;
-    assert_eq!(told(&log).len(), 4);
+    connect_and_lose(&mut connection_log, moment).await;
+    connect_and_lose(&mut connection_log, moment).await;
+    assert_eq!(logged(&log).len(), 4);
     for _ in 0..50 {
-        come_and_go(&mut connection_log, moment).await;
+        connect_and_lose(&mut connection_log, moment).await;
     }
-    let lines = told(&log);
+    let lines = logged(&log);
     let [again, once] = lines.as_slice() else { panic!("{lines:#?}") };
-    assert_eq!(again, "INFO Connected to the broker broker:1883 again, after 0.0 s.");
+    assert_eq!(again, "INFO Connected to the broker broker:1883 again after 0.0 s.");
     assert_eq!(
         once,
-        "WARN No good connection to the broker broker:1883: it ended the connection again and \
-         again. Most likely another program uses the same `mqtt.client`: stop it, or choose \
-         another name. Trying again; no more is said of this until a connection has held for 10 s."
+        "WARN No stable connection to the broker broker:1883: it keeps closing the connection. \
+         Another program probably uses the same `mqtt.client`. Stop it, or choose another client \
+         id. Retrying; nothing more is reported until a connection has lasted 10 s."
     );
-    // The other one is stopped.
+    // The other program is stopped.
     connection_log.connected();
-    assert_eq!(told(&log), [""; 0]);
-    assert_eq!(connection_log.holds_at(), Instant::now().checked_add(GOOD_CONNECTION));
-    connection_log.holds();
-    assert_eq!(connection_log.holds_at(), None);
-    assert_eq!(told(&log), ["INFO The connection to the broker broker:1883 holds again."]);
+    assert_eq!(logged(&log), [""; 0]);
+    assert_eq!(connection_log.stable_at(), Instant::now().checked_add(GOOD_CONNECTION));
+    connection_log.stable();
+    assert_eq!(connection_log.stable_at(), None);
+    assert_eq!(logged(&log), ["INFO The connection to the broker broker:1883 is stable again."]);
     tokio::time::advance(GOOD_CONNECTION).await;
     connection_log.lost(&thrown_out, Stage::Connected);
-    assert_eq!(told(&log).len(), 1);
+    assert_eq!(logged(&log).len(), 1);
 }
 
-/// When a connection holds again after short ones, that is reported in time, though nothing is sent
-/// in it before the next ping.
+/// A stable connection after short ones is reported in time, although nothing is sent in it before
+/// the next ping.
 #[tokio::test]
-async fn a_connection_that_holds_again_is_told_in_time() {
-    const HOLDS: &str = "holds again.";
+async fn a_connection_that_is_stable_again_is_reported_in_time() {
+    const STABLE: &str = "is stable again.";
 
     let (log, _logging) = capture::lines();
-    // Longer than a busy machine takes to notice a short one.
+    // Longer than a busy machine needs to notice a short connection.
     let good = Duration::from_secs(2);
     let (broker, publisher, stop, running) = Script::start_with(KEEP_ALIVE, good).await;
     for _ in 0..SHORT_ONES {
@@ -174,43 +176,43 @@ async fn a_connection_that_holds_again_is_told_in_time() {
     }
     let mut peer = broker.welcome().await;
     let welcome = Instant::now();
-    let said = log.take();
-    assert!(said.iter().any(|line| line.contains("No good connection")), "{said:#?}");
-    assert!(!said.iter().any(|line| line.contains(HOLDS)), "{said:#?}");
+    let lines = log.take();
+    assert!(lines.iter().any(|line| line.contains("No stable connection")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains(STABLE)), "{lines:#?}");
     assert_eq!(peer.take(1).await, ["status online"]);
-    let told = async {
-        while !log.take().iter().any(|line| line.contains(HOLDS)) {
+    let reported = async {
+        while !log.take().iter().any(|line| line.contains(STABLE)) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(KEEP_ALIVE / 2, told).await.unwrap();
-    // The program may have known a moment before.
+    timeout(KEEP_ALIVE / 2, reported).await.unwrap();
+    // The program may have connected a moment before this test noticed.
     assert!(welcome.elapsed() > good / 2, "{:?}", welcome.elapsed());
-    // The connection is as good as before.
+    // The connection still works.
     publisher.update(METER, discovery(), values("1"));
     assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
     stop.cancel();
     assert_eq!(peer.take(1).await, ["status offline"]);
     ends(running).await;
-    assert!(!log.take().iter().any(|line| line.contains(HOLDS)));
+    assert!(!log.take().iter().any(|line| line.contains(STABLE)));
 }
 
 #[tokio::test]
-async fn after_a_refusal_of_any_kind_it_tries_again() {
+async fn it_retries_after_every_kind_of_rejection() {
     use ConnectReturnCode as Code;
 
-    let refused = async |code: Code| {
+    let rejected = async |code: Code| {
         let (broker, publisher, stop, running) = Script::start().await;
         publisher.update(METER, discovery(), values("1"));
-        // More than once, so that no refusal is the last word.
+        // Twice, so that not only the first rejection is retried.
         for _ in 0..2 {
             let (mut peer, _) = broker.accept().await;
             peer.send(Packet::ConnAck(ConnAck::new(code, false))).await;
         }
-        let refused_at = Instant::now();
+        let rejected_at = Instant::now();
         let mut peer = broker.welcome().await;
         // The third attempt comes after twice the first pause.
-        let waited = refused_at.elapsed();
+        let waited = rejected_at.elapsed();
         assert!(waited < FIRST_BACK_OFF * 4, "{code:?}: {waited:?}");
         peer.all_within_five_seconds(&["status online", "config {}", "energy 1"]).await;
         stop.cancel();
@@ -218,16 +220,16 @@ async fn after_a_refusal_of_any_kind_it_tries_again() {
         ends(running).await;
     };
     tokio::join!(
-        refused(Code::RefusedProtocolVersion),
-        refused(Code::BadClientId),
-        refused(Code::ServiceUnavailable),
-        refused(Code::BadUserNamePassword),
-        refused(Code::NotAuthorized),
+        rejected(Code::RefusedProtocolVersion),
+        rejected(Code::BadClientId),
+        rejected(Code::ServiceUnavailable),
+        rejected(Code::BadUserNamePassword),
+        rejected(Code::NotAuthorized),
     );
 }
 
 #[tokio::test]
-async fn a_message_without_end_ends_only_the_connection() {
+async fn an_endless_message_ends_only_the_connection() {
     let (broker, publisher, stop, running) = Script::start().await;
     publisher.update(METER, discovery(), values("1"));
     let mut peer = broker.welcome().await;
@@ -237,7 +239,7 @@ async fn a_message_without_end_ends_only_the_connection() {
     let announced = Instant::now();
     peer.stream.write_all(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]).await.unwrap();
     while peer.next().await.is_some() {}
-    // It is not waited for.
+    // The program does not wait for it.
     assert!(announced.elapsed() < ROOM, "{:?}", announced.elapsed());
     let mut again = broker.welcome().await;
     again.all_within_five_seconds(&expected).await;
@@ -246,9 +248,9 @@ async fn a_message_without_end_ends_only_the_connection() {
     ends(running).await;
 }
 
-/// A busy broker takes its time to let somebody in.
+/// A busy broker may be slow to accept a client.
 #[tokio::test]
-async fn a_slow_broker_is_waited_for() {
+async fn the_program_waits_for_a_slow_broker() {
     let slow = async |seconds_tenth: u64| {
         let (broker, publisher, stop, running) = Script::start().await;
         publisher.update(METER, Vec::new(), values("1"));
@@ -263,15 +265,15 @@ async fn a_slow_broker_is_waited_for() {
     tokio::join!(slow(15), slow(100));
 }
 
-/// What is published while the broker has fallen silent is there after the next connect.
+/// Messages published while the broker is silent arrive after the next connect.
 #[tokio::test]
-async fn a_connection_that_is_half_open_is_noticed() {
+async fn a_half_open_connection_is_noticed() {
     let keep_alive = Duration::from_secs(2);
     let (broker, publisher, stop, running) = Script::start_with(keep_alive, GOOD_CONNECTION).await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
     publisher.update(METER, discovery(), values("1"));
-    // Nothing is said any more, and the connection stays.
+    // The broker sends nothing more, but does not close the connection.
     let silent_since = Instant::now();
     while peer.next().await.is_some() {}
     let noticed = silent_since.elapsed();
@@ -283,14 +285,13 @@ async fn a_connection_that_is_half_open_is_noticed() {
     ends(running).await;
 }
 
-/// Nor is it kept for longer when nothing can be written to it any more, so that not even a
-/// ping goes out.
+/// This holds even if nothing can be written to the connection any more, not even a ping.
 #[tokio::test]
-async fn a_broker_that_reads_no_more_is_left() {
+async fn a_broker_that_stops_reading_is_disconnected() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
-    // More than the system keeps for a reader.
+    // More than the system buffers for a reader.
     let much = "x".repeat(LONGEST / 2);
     let states = vec![message("energy", &much, Qos::AtMostOnce); 32];
     let silent_since = Instant::now();
@@ -298,7 +299,7 @@ async fn a_broker_that_reads_no_more_is_left() {
     let mut again = broker.welcome().await;
     let noticed = silent_since.elapsed();
     assert!(noticed < 2 * KEEP_ALIVE, "{noticed:?}");
-    // Values change meanwhile as they did before.
+    // Values still change in the meantime.
     publisher.update(METER, discovery(), values("2"));
     again.all_within_five_seconds(&["status online", "config {}", "energy 2"]).await;
     drop(peer);
@@ -307,9 +308,9 @@ async fn a_broker_that_reads_no_more_is_left() {
     ends(running).await;
 }
 
-/// However it fails, a broker that is down is not hammered.
+/// However the connection fails, the broker is not flooded with attempts.
 #[tokio::test]
-async fn attempts_come_less_than_once_a_second() {
+async fn the_program_connects_less_than_once_a_second() {
     const WATCHED: Duration = Duration::from_secs(8);
     let counted = async |answer: Option<ConnectReturnCode>| {
         let (broker, _publisher, stop, running) = Script::start().await;
@@ -318,7 +319,7 @@ async fn attempts_come_less_than_once_a_second() {
             loop {
                 let (mut peer, _) = broker.accept().await;
                 attempts += 1;
-                // Let in and thrown out, refused, or cut off at once.
+                // Accepted and then closed, rejected, or closed at once.
                 if let Some(code) = answer {
                     peer.send(Packet::ConnAck(ConnAck::new(code, false))).await;
                 }
@@ -330,15 +331,15 @@ async fn attempts_come_less_than_once_a_second() {
         attempts
     };
     let answers = [None, Some(ConnectReturnCode::Success), Some(ConnectReturnCode::NotAuthorized)];
-    let [cut, thrown_out, refused] = answers.map(counted);
-    let (cut, thrown_out, refused) = tokio::join!(cut, thrown_out, refused);
-    for attempts in [cut, thrown_out, refused] {
-        assert!((2..8).contains(&attempts), "{cut} {thrown_out} {refused}");
+    let [closed, thrown_out, rejected] = answers.map(counted);
+    let (closed, thrown_out, rejected) = tokio::join!(closed, thrown_out, rejected);
+    for attempts in [closed, thrown_out, rejected] {
+        assert!((2..8).contains(&attempts), "{closed} {thrown_out} {rejected}");
     }
 }
 
 #[test]
-fn an_ipv6_address_and_its_port_stay_apart() {
+fn an_ipv6_address_is_separated_from_its_port() {
     let name = |host: &str| {
         let broker = Broker {
             host: host.to_owned(),

@@ -1,4 +1,4 @@
-//! The difference between what is desired and what was sent, over time.
+//! The difference between the desired and the sent messages, over time.
 
 use super::*;
 use crate::mqtt::births::{Answer, BIRTHS_ANSWERED, SPREAD};
@@ -26,7 +26,7 @@ impl Broker {
         (publisher, Self { sent: Sent::default(), desired, next: None })
     }
 
-    /// What arrives now.
+    /// The messages that arrive now.
     fn gets(&mut self) -> String {
         self.take(false)
     }
@@ -39,7 +39,7 @@ impl Broker {
         shown.collect::<Vec<_>>().join(" ")
     }
 
-    /// What arrives until then, each time with when.
+    /// The messages that arrive until then, with their times.
     async fn gets_until(&mut self, then: Instant) -> Vec<(Instant, String)> {
         let mut all = Vec::new();
         loop {
@@ -69,34 +69,34 @@ impl Broker {
 }
 
 #[tokio::test(start_paused = true)]
-async fn states_follow_their_entities_by_enough() {
+async fn states_follow_their_entities_after_a_delay() {
     let (publisher, mut broker) = Broker::start();
     let meter = Source::Meter(0);
     let config = || vec![message("config", "{}")];
     publisher.update(meter, config(), vec![message("energy", "1")]);
     assert_eq!(broker.gets(), "status=online config={}");
-    // A poll that ends while they wait replaces them.
+    // A poll that ends while states wait replaces them.
     publisher.update(meter, config(), vec![message("energy", "2")]);
     assert_eq!(broker.gets(), "");
     assert_eq!(broker.waits().await, SETTLE);
     assert_eq!(broker.gets(), "energy=2");
     publisher.update(meter, config(), vec![message("energy", "3")]);
     assert_eq!(broker.gets(), "energy=3");
-    // One that is only changed is there already.
+    // An entity that only changes exists already.
     publisher.update(meter, vec![message("config", "{1}")], vec![message("energy", "4")]);
     assert_eq!(broker.gets(), "config={1} energy=4");
-    // A new entity makes them wait again, but not those of another meter.
+    // A new entity makes the states wait again, but not those of another meter.
     let both = vec![message("config", "{1}"), message("other", "{}")];
     publisher.update(meter, both, vec![message("energy", "5")]);
     publisher.update(Source::Meter(1), Vec::new(), vec![message("flow", "6")]);
     assert_eq!(broker.gets(), "other={} flow=6");
-    // When the program stops, nothing waits any more.
+    // When the program stops, nothing waits.
     assert_eq!(broker.take(true), "energy=5");
     assert_eq!(broker.take(true), "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_birth_repeats_everything_and_a_poll_in_vain_nothing() {
+async fn a_birth_repeats_everything_but_no_old_values() {
     let (publisher, mut broker) = Broker::start();
     publisher.update(Source::Meter(0), vec![message("config", "{}")], vec![message("e", "1")]);
     publisher.update(Source::Program, vec![message("p", "{}")], vec![message("version", "1")]);
@@ -110,7 +110,7 @@ async fn a_birth_repeats_everything_and_a_poll_in_vain_nothing() {
     assert_eq!(broker.gets(), "p={} config={}");
     broker.waits().await;
     assert_eq!(broker.gets(), "version=1 e=1");
-    // The last poll gave nothing: nothing old is sent again.
+    // The last poll read nothing, so no old value is sent again.
     publisher.update(Source::Meter(0), vec![message("config", "{}")], Vec::new());
     assert_eq!(broker.gets(), "");
     let _ = publisher.repeat();
@@ -122,7 +122,7 @@ async fn a_birth_repeats_everything_and_a_poll_in_vain_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_is_cleared_once_per_connection() {
+async fn a_topic_is_cleared_once_per_connection() {
     let (publisher, mut broker) = Broker::start();
     publisher.clear("old".to_owned());
     publisher.clear("old".to_owned());
@@ -132,9 +132,9 @@ async fn what_is_cleared_is_cleared_once_per_connection() {
     assert_eq!(broker.gets(), "status=online old=");
 }
 
-/// The meter does not have it, and then it does: as after another one was put in its place.
+/// The meter lacks a parameter and then has it, for example after it was exchanged.
 #[tokio::test(start_paused = true)]
-async fn what_was_taken_away_comes_back_with_its_value() {
+async fn a_removed_entity_returns_with_its_value() {
     let (publisher, mut broker) = Broker::start();
     let update = |has: bool| {
         let [config, energy] = [("config", "{}"), ("energy", "1")]
@@ -152,16 +152,16 @@ async fn what_was_taken_away_comes_back_with_its_value() {
         publisher.clear("config".to_owned());
         publisher.clear("energy".to_owned());
         assert_eq!(broker.gets(), "config= energy=");
-        // A later poll says the same.
+        // A later poll gives the same result.
         update(false);
         publisher.clear("config".to_owned());
         assert_eq!(broker.gets(), "");
-        // At once for those who know the entity still, and again when it is made.
+        // At once for subscribers that still know the entity, and again when it has been created.
         update(true);
         assert_eq!(broker.gets(), "config={} energy=1");
         broker.waits().await;
         assert_eq!(broker.gets(), "energy=1");
-        // It is not emptied by the next connection.
+        // The next connection does not clear it.
         broker.sent = Sent::default();
         assert_eq!(broker.gets(), "status=online config={} other={}");
         broker.waits().await;
@@ -170,7 +170,7 @@ async fn what_was_taken_away_comes_back_with_its_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_ended_leaves_nothing_behind() {
+async fn a_removed_meter_leaves_nothing_behind() {
     let (publisher, mut broker) = Broker::start();
     let begin = |number| {
         let (config, state) = (message("config", "{}"), message("energy", "1"));
@@ -188,22 +188,22 @@ async fn who_has_ended_leaves_nothing_behind() {
         end(number - 1);
         assert_eq!(broker.gets(), "config=");
         begin(number);
-        // The entity was there before, but may have to be made again.
+        // The entity existed before, but may have to be created again.
         assert_eq!(broker.gets(), "config={} energy=1");
         broker.waits().await;
         assert_eq!(broker.gets(), "energy=1");
     }
     assert_eq!(broker.desired.borrow().parts.len(), 1);
     assert_eq!(broker.sent.size(), (1, 1));
-    // One with the number of another, which nobody saw go.
+    // A meter gets the number of another whose removal was never sent.
     end(8);
     begin(8);
     assert_eq!(broker.gets(), "energy=1");
 }
 
-/// A parameter that is taken out of the configuration, and put in again, twice.
+/// A parameter is removed from the configuration and added again, twice.
 #[tokio::test(start_paused = true)]
-async fn what_is_announced_again_is_not_cleared_any_more() {
+async fn a_topic_that_is_announced_again_is_no_longer_cleared() {
     let (publisher, mut broker) = Broker::start();
     let meter = Source::Meter(0);
     let config = || vec![message("config", "{}")];
@@ -222,11 +222,11 @@ async fn what_is_announced_again_is_not_cleared_any_more() {
 
 const METER: Source = Source::Meter(0);
 
-/// From poll to poll, as close as they may be.
+/// The shortest time between two polls.
 const POLL: Duration = Duration::from_millis(1200);
 
-/// Values of each poll arrive with the poll, and everything that comes otherwise. `config` is
-/// what a poll announces, and `between` comes every so often.
+/// Checks that the values of each poll arrive with that poll, and returns everything that arrives.
+/// `config` makes the announcements of a poll; `between` runs once in each `every`.
 async fn polls_of(
     lasts: Duration,
     config: impl Fn(u32) -> Vec<Message>,
@@ -265,7 +265,7 @@ fn one_config(_: u32) -> Vec<Message> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_often_home_assistant_is_born_each_poll_is_published() {
+async fn each_poll_is_published_however_often_home_assistant_starts() {
     for (every, minutes) in [(500, 1), (700, 1), (1000, 10), (2500, 10), (7000, 10)] {
         let (every, lasts) = (Duration::from_millis(every), Duration::from_secs(minutes * 60));
         let born = |publisher: &Publisher, _: &mut Broker| {
@@ -276,12 +276,12 @@ async fn however_often_home_assistant_is_born_each_poll_is_published() {
             let all = all.iter().filter(move |(_, shown)| shown.contains(topic));
             all.map(|(at, _)| *at).collect::<Vec<_>>()
         };
-        // The first is no answer to a birth.
+        // The first one is not an answer to a birth.
         let answers = has("config=").split_off(1);
         let apart: Vec<_> =
             answers.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
         assert!(apart.iter().all(|apart| *apart >= Duration::from_secs(30)), "{apart:?}");
-        // The last birth is answered as well, and no more than that.
+        // The last birth is answered too, and there is no further answer.
         let expected = minutes * 2 + 1;
         assert_eq!(u64::try_from(answers.len()).unwrap(), expected, "{every:?}: {answers:?}");
         let states = has("e=");
@@ -290,7 +290,7 @@ async fn however_often_home_assistant_is_born_each_poll_is_published() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_birth_that_waits_answers_those_after_it_and_holds_up_no_poll() {
+async fn a_waiting_birth_absorbs_later_ones_and_delays_no_poll() {
     let (publisher, mut broker) = Broker::start();
     let poll = |value: &str| {
         publisher.update(METER, one_config(0), vec![message("e", value)]);
@@ -303,7 +303,7 @@ async fn a_birth_that_waits_answers_those_after_it_and_holds_up_no_poll() {
     assert_eq!(broker.gets(), "e=2");
     assert!(broker.waits().await < SPREAD * 5 / 4);
     assert_eq!(broker.gets(), "config={}");
-    // At once, and once more when Home Assistant has surely subscribed to it.
+    // At once, and a second time when Home Assistant has certainly subscribed.
     poll("3");
     assert_eq!(broker.gets(), "e=3");
     assert!(broker.waits().await <= SETTLE);
@@ -318,7 +318,7 @@ async fn a_birth_that_waits_answers_those_after_it_and_holds_up_no_poll() {
     let got: Vec<_> = got.into_iter().map(|(at, messages)| (at - born, messages)).collect();
     assert_eq!(got, [(wait, "config={}".to_owned()), (wait + SETTLE, "e=3".to_owned())]);
 
-    // A new connection answers what waits, and nothing that comes after it.
+    // A new connection answers the waiting births, but none that come after it.
     assert_eq!(publisher.repeat(), Answer::Soon);
     broker.connects();
     assert_eq!(broker.gets(), "status=online config={}");
@@ -329,8 +329,8 @@ async fn a_birth_that_waits_answers_those_after_it_and_holds_up_no_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn discovery_that_changes_with_each_poll_holds_up_no_values() {
-    // The payload, or another entity each time.
+async fn discovery_that_changes_with_each_poll_delays_no_values() {
+    // First the payload changes each time, then the set of entities.
     let changed = |poll: u32| vec![message("config", &poll.to_string())];
     let all = polls_of(12 * POLL, changed, POLL, |_, _| {}).await;
     assert_eq!(all.last().unwrap().1, "config=12 e=12");
@@ -353,7 +353,7 @@ async fn discovery_that_changes_with_each_poll_holds_up_no_values() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_that_end_soon_hold_up_no_values() {
+async fn short_connections_delay_no_values() {
     for every in [400, 1900] {
         let lost = |_: &Publisher, broker: &mut Broker| broker.connects();
         polls_of(20 * POLL, one_config, Duration::from_millis(every), lost).await;

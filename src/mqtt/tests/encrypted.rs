@@ -1,4 +1,4 @@
-//! Tests with a broker that speaks TLS, or should.
+//! Tests with a broker that uses TLS, or should.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -32,15 +32,15 @@ use crate::tls::certificates::{Authority, Certified};
 use logging::capture;
 use meter::RunsAs;
 
-/// CONNACK: let in.
+/// CONNACK: accepted.
 const WELCOME: [u8; 4] = [0x20, 2, 0, 0];
 
 const HERE: &str = "127.0.0.1";
 
-/// How the broker does TLS.
+/// The broker's TLS settings.
 struct Served<'a> {
     shown: &'a Certified,
-    /// Whose certificates it wants from its clients.
+    /// Clients must have a certificate of this CA.
     wants: Option<&'a Authority>,
     versions: &'static [&'static SupportedProtocolVersion],
 }
@@ -68,7 +68,7 @@ impl<'a> Served<'a> {
         };
         let key = PrivateKeyDer::from_pem_slice(self.shown.key.as_bytes()).unwrap();
         let key = provider.key_provider.load_private_key(key).unwrap();
-        // Whatever it is, it is shown.
+        // The certificate is sent whatever it is.
         let certified = CertifiedKey::new(vec![certificate(&self.shown.certificate)], key);
         let config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         TlsAcceptor::from(Arc::new(config))
@@ -79,7 +79,7 @@ fn certificate(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-/// Lets one client in, until it leaves. The name that it asked for.
+/// Accepts one client, until it disconnects.
 async fn let_in<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let mut bytes = [0; 1024];
     let count = stream.read(&mut bytes).await.unwrap_or(0);
@@ -89,7 +89,7 @@ async fn let_in<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     }
 }
 
-/// A broker for one client at a time. Gives the names that clients ask for.
+/// A broker for one client. Returns the name that the client asks for.
 async fn serve(at: &str, acceptor: TlsAcceptor) -> (SocketAddr, JoinHandle<Option<String>>) {
     let listener = TcpListener::bind((at, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -116,7 +116,7 @@ impl Folder {
         path
     }
 
-    /// What the configuration makes of a CA, a certificate of ours, and other variables.
+    /// The broker's settings from a CA, a client certificate, and other variables.
     fn broker(
         &self,
         address: SocketAddr,
@@ -172,7 +172,7 @@ async fn attempt_with(
     result
 }
 
-/// What `failure` makes of an error of TLS; its texts are a snapshot there.
+/// The advice for a TLS error. Its texts are a snapshot in `failure`.
 fn advice(error: rustls::Error) -> Advice {
     let error = ConnectionError::Tls(TlsError::TLS(error));
     failure::advice(&error, Stage::Encrypted, true)
@@ -182,7 +182,7 @@ fn invalid(error: CertificateError) -> Advice {
     advice(rustls::Error::InvalidCertificate(error))
 }
 
-/// What the verifier reports in words only.
+/// The advice for an error that the verifier reports only as text.
 fn invalid_otherwise(words: &str) -> Advice {
     let error = std::io::Error::other(words.to_owned());
     invalid(CertificateError::Other(OtherError(Arc::new(error))))
@@ -210,7 +210,7 @@ fn not_for_this_host(names: &[&str]) -> Advice {
     invalid(CertificateError::NotValidForNameContext { expected, presented })
 }
 
-/// Our certificate, refused by the broker.
+/// The broker rejected our certificate.
 fn refused(alert: AlertDescription) -> Advice {
     advice(rustls::Error::AlertReceived(alert))
 }
@@ -246,7 +246,7 @@ async fn the_brokers_certificate_is_checked() {
         "IpAddress(fd00::2)",
     ];
     for (case, shown, trusted, expected) in [
-        ("all is well", &good, &ca.pem, None),
+        ("valid", &good, &ca.pem, None),
         ("another CA", &good, &other.pem, Some(invalid(CertificateError::UnknownIssuer))),
         (
             "another CA of the same name",
@@ -291,14 +291,14 @@ async fn the_brokers_certificate_is_checked() {
 }
 
 #[tokio::test]
-async fn of_many_names_only_some_are_shown() {
+async fn only_some_of_many_names_are_shown() {
     let ca = Authority::new("CA");
     let crowded: Vec<String> = (0..100).map(|number| format!("n{number}.lan")).collect();
     let crowded = ca.sign(&crowded.iter().map(String::as_str).collect::<Vec<_>>());
     let result = attempt_with(Served::new(&crowded), &ca.pem, None, &[]).await;
     let words = result.unwrap_err().words(MadeBy::File);
     let shown = "its certificate is for `n0.lan`, `n1.lan`, `n2.lan`, `n3.lan`, `n4.lan`, `n5.lan` and \
-                 others, and not for `127.0.0.1`. Set `mqtt.host`";
+                 others, but not for `127.0.0.1`. Set `mqtt.host`";
     assert!(words.starts_with(shown), "{words}");
 }
 
@@ -321,25 +321,25 @@ async fn our_certificate_and_version_are_checked() {
         ] {
             let served = Served { wants: Some(&ca), versions, ..Served::new(&good) };
             let result = attempt_with(served, &ca.pem, ours, &[]).await;
-            assert_eq!(result.err(), expected, "it wants a certificate ({case}), {whose}");
+            assert_eq!(result.err(), expected, "it requires a certificate ({case}), {whose}");
         }
         let served = Served { versions, ..Served::new(&good) };
         let more = [("MQTT_TLS_VERSION", "1.3")];
         let result = attempt_with(served, &ca.pem, None, &more).await;
-        assert_eq!(result.err(), only_1_3, "we want 1.3, it speaks {case}");
+        assert_eq!(result.err(), only_1_3, "we require 1.3, it supports {case}");
     }
 }
 
 static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
 
-/// Something else listens at the port.
+/// Something else listens on the port.
 #[tokio::test]
-async fn a_port_that_speaks_something_else_is_recognized() {
+async fn another_protocol_on_the_port_is_recognized() {
     let ca = Authority::new("CA");
     let good = ca.sign(&[HERE]);
     let folder = Folder::new();
 
-    // We without TLS, the broker with.
+    // The program without TLS, the broker with TLS.
     let (address, serving) = serve(HERE, Served::new(&good).acceptor()).await;
     let plain = Broker { tls: None, ..folder.broker(address, Some(&ca.pem), None, &[]) };
     let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
@@ -348,7 +348,7 @@ async fn a_port_that_speaks_something_else_is_recognized() {
     assert_eq!(attempt(&plain).await, Err(expected));
     timeout(PATIENCE, serving).await.unwrap().unwrap();
 
-    // We with TLS, and something that hangs up, or answers as a web server does, or as MQTT would.
+    // The program with TLS, and a server that closes the connection, or answers with HTTP or MQTT.
     let hangs_up = ConnectionError::Tls(TlsError::Io(ErrorKind::UnexpectedEof.into()));
     let hangs_up = failure::advice(&hangs_up, Stage::Encrypted, true);
     let no_tls = advice(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType));
@@ -369,7 +369,7 @@ async fn a_port_that_speaks_something_else_is_recognized() {
         assert_eq!(result, Err(expected), "{answer:?}");
     }
 
-    // And something that hangs up after the handshake.
+    // A server that closes the connection after the handshake.
     let listener = TcpListener::bind((HERE, 0)).await.unwrap();
     let broker = folder.broker(listener.local_addr().unwrap(), Some(&ca.pem), None, &[]);
     let acceptor = Served::new(&good).acceptor();
@@ -386,7 +386,7 @@ async fn a_port_that_speaks_something_else_is_recognized() {
 }
 
 #[tokio::test]
-async fn names_and_addresses_are_those_of_the_certificate() {
+async fn the_certificate_must_match_the_name_or_address() {
     let ca = Authority::new("CA");
     let folder = Folder::new();
     for (listening, host, asked) in [
@@ -406,7 +406,7 @@ async fn names_and_addresses_are_those_of_the_certificate() {
 }
 
 #[tokio::test]
-async fn renewed_files_are_taken_and_broken_ones_are_not() {
+async fn renewed_files_are_used_unless_they_are_invalid() {
     let folder = Folder::new();
     let ca = Authority::new("CA");
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -423,7 +423,7 @@ async fn renewed_files_are_taken_and_broken_ones_are_not() {
     renewal.look(options).await;
     assert!(Arc::ptr_eq(&first, &in_use(options)), "nothing has changed");
 
-    // Between the two halves of a renewal the key does not fit.
+    // In the middle of a renewal, the key does not match the certificate.
     let renewed = ca.sign(&["kamstrup"]);
     folder.write("client.crt", &renewed.certificate);
     renewal.look(options).await;
@@ -441,9 +441,9 @@ async fn renewed_files_are_taken_and_broken_ones_are_not() {
     assert!(!Arc::ptr_eq(&second, &in_use(options)));
 }
 
-/// In the names of those who made the settings.
+/// The settings have the names that their maker knows.
 #[tokio::test]
-async fn a_renewed_file_that_is_broken_is_told_once() {
+async fn an_invalid_renewed_file_is_reported_once() {
     let (log, _logging) = capture::lines();
     for (runs_as, setting) in
         [(RunsAs::Program, "`mqtt.tls_ca_cert`"), (RunsAs::AddOn, "`tls_ca_cert` of `mqtt`")]
@@ -458,19 +458,19 @@ async fn a_renewed_file_that_is_broken_is_told_once() {
             renewal.look(&mut event_loop.mqtt_options).await;
         }
         let expected = format!(
-            "WARN The certificates for the broker have changed, and the new ones cannot be used: \
+            "WARN The certificate files for the broker have changed and are invalid: \
              {setting}: found `{}`, which is neither a PEM nor a DER file, accepted: the certificate \
-             of the CA that signed the broker's, as PEM or DER. The earlier ones are used until that \
-             is mended.",
+             of the CA that signed the broker's, as PEM or DER. The previous ones stay in use \
+             until this is fixed.",
             path.display()
         );
         assert_eq!(log.take(), [expected]);
     }
 }
 
-/// A broker that got a certificate of another CA is let in by itself when its CA has come.
+/// If the broker has a certificate of a new CA, the program connects as soon as it has that CA.
 #[tokio::test]
-async fn a_renewed_ca_is_taken_without_a_restart() {
+async fn a_renewed_ca_is_used_without_a_restart() {
     let (old, new) = (Authority::new("old CA"), Authority::new("new CA"));
     let shown = new.sign(&[HERE]);
     let folder = Folder::new();
@@ -491,7 +491,7 @@ async fn a_renewed_ca_is_taken_without_a_restart() {
     let running = tokio::spawn(connection.run(stop.clone()));
     let acceptor = Served::new(&shown).acceptor();
     let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
-    assert!(acceptor.accept(stream).await.is_err(), "the new CA is not known yet");
+    assert!(acceptor.accept(stream).await.is_err(), "the new CA is not trusted yet");
     folder.write("ca.crt", &new.pem);
     let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     let mut stream = acceptor.accept(stream).await.unwrap();

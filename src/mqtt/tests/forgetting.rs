@@ -1,10 +1,10 @@
-//! Removing what is retained.
+//! Removing retained messages.
 
 use super::*;
 use crate::mqtt::forget::forget;
 
 #[tokio::test]
-async fn much_is_forgotten_under_many_filters() {
+async fn many_messages_are_removed_under_many_filters() {
     const MUCH: usize = 3 * QUEUE;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&listener);
@@ -38,9 +38,9 @@ async fn much_is_forgotten_under_many_filters() {
     assert_eq!(cleared, forgotten);
 }
 
-/// The program is running, or another one that has the same topics.
+/// This program, or another one with the same topics, is running.
 #[tokio::test]
-async fn what_is_said_now_does_not_keep_from_forgetting() {
+async fn live_messages_do_not_prevent_forgetting() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&listener);
     let filters = ["ours/+".to_owned()];

@@ -1,4 +1,4 @@
-//! Subscriptions, and what the broker sends.
+//! Subscriptions, and messages from the broker.
 
 use rumqttc::Incoming;
 use rumqttc::mqttbytes::v4::UnsubAck;
@@ -10,32 +10,32 @@ use crate::mqtt::incoming::{IncomingMessages, ROOM_WITHIN};
 async fn subscriptions_change_in_the_same_connection() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
-    let mut told = async |count: usize| {
-        let mut told = Vec::new();
-        while told.len() < count {
+    let mut changes = async |count: usize| {
+        let mut changes = Vec::new();
+        while changes.len() < count {
             match peer.next().await {
                 Some(Packet::Subscribe(subscribe)) => {
                     peer.grant(&subscribe).await;
-                    told.push(format!("+{}", subscribe.filters[0].path));
+                    changes.push(format!("+{}", subscribe.filters[0].path));
                 }
                 Some(Packet::Unsubscribe(packet)) => {
                     let answer = Packet::UnsubAck(UnsubAck::new(packet.pkid));
                     peer.send(answer).await;
-                    told.push(format!("-{}", packet.topics[0]));
+                    changes.push(format!("-{}", packet.topics[0]));
                 }
                 Some(Packet::Publish(publish)) => peer.acknowledge(&publish).await,
                 other => panic!("{other:?}"),
             }
         }
-        told
+        changes
     };
-    assert_eq!(told(2).await, ["+birth", "+config/+"]);
+    assert_eq!(changes(2).await, ["+birth", "+config/+"]);
     publisher.subscribe(Subscriptions {
         always: vec!["birth".to_owned(), "command/+".to_owned()],
         at_first: vec!["other/+".to_owned()],
     });
-    assert_eq!(told(3).await, ["-config/+", "+command/+", "+other/+"]);
-    // After a loss, what counts is what is wanted now.
+    assert_eq!(changes(3).await, ["-config/+", "+command/+", "+other/+"]);
+    // After a loss, the current subscriptions are in effect.
     drop(peer);
     let mut peer = broker.welcome().await;
     let mut filters = Vec::new();
@@ -52,14 +52,14 @@ async fn subscriptions_change_in_the_same_connection() {
 }
 
 #[tokio::test]
-async fn a_refused_subscription_does_not_stop_publishing() {
+async fn a_rejected_subscription_does_not_stop_publishing() {
     let (broker, publisher, stop, running) = Script::start().await;
     publisher.update(METER, Vec::new(), values("1"));
     let mut peer = broker.welcome().await;
     for _ in 0..2 {
         let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
-        let refused = vec![SubscribeReasonCode::Failure];
-        peer.send(Packet::SubAck(SubAck::new(subscribe.pkid, refused))).await;
+        let rejected = vec![SubscribeReasonCode::Failure];
+        peer.send(Packet::SubAck(SubAck::new(subscribe.pkid, rejected))).await;
     }
     assert_eq!(peer.take(2).await, ["status online", "energy 1"]);
     stop.cancel();
@@ -68,18 +68,18 @@ async fn a_refused_subscription_does_not_stop_publishing() {
 }
 
 #[tokio::test]
-async fn a_flood_from_the_broker_is_bounded_and_holds_up_nothing() {
+async fn a_flood_from_the_broker_is_bounded_and_delays_nothing() {
     const MORE: usize = 500;
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
-    // Nobody handles what comes in.
+    // Nobody handles the received messages.
     for _ in 0..INBOX + MORE {
         peer.says("birth", "online", false).await;
     }
     publisher.update(METER, discovery(), values("1"));
     assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
-    // The answer to a last message proves that all before it were heard.
+    // The answer to a last message proves that all earlier ones were received.
     let mut last = Publish::new("birth", QoS::AtLeastOnce, "online");
     last.pkid = 1;
     peer.send(Packet::Publish(last)).await;
@@ -91,7 +91,7 @@ async fn a_flood_from_the_broker_is_bounded_and_holds_up_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
+async fn a_flood_is_noticed_but_messages_while_stopping_are_no_flood() {
     let packet = || Incoming::Publish(Publish::new("birth", QoS::AtMostOnce, "online"));
     let (inbox, received) = mpsc::channel(1);
     let mut incoming = IncomingMessages::new(inbox);
@@ -99,7 +99,7 @@ async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
     assert!(!incoming.is_flooded);
     incoming.handle(packet()).await;
     assert!(incoming.is_flooded);
-    // Once that is so, nothing waits for it any more.
+    // During a flood, no message waits for room.
     let before = Instant::now();
     incoming.handle(packet()).await;
     assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
@@ -109,9 +109,9 @@ async fn a_flood_is_told_and_what_comes_while_the_program_stops_is_none() {
     assert!(!incoming.is_flooded);
 }
 
-/// What is retained may come all at once, and is handled meanwhile.
+/// All retained messages may arrive at once, and are handled in the meantime.
 #[tokio::test]
-async fn of_much_that_is_handled_nothing_is_lost() {
+async fn no_message_is_lost_while_many_are_handled() {
     let (mut broker, _publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);

@@ -1,4 +1,4 @@
-//! Against a broker that does what a test says, made of the client's own packet types.
+//! Tests with a scripted broker, which uses the client library's own packet types.
 
 mod connecting;
 mod diff;
@@ -97,7 +97,7 @@ impl Script {
         }
     }
 
-    /// The next connection, let in.
+    /// The next connection, accepted.
     async fn welcome(&self) -> Peer {
         let (mut peer, _) = self.accept().await;
         peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
@@ -125,7 +125,7 @@ impl Peer {
         self.stream.write_all(&bytes).await.unwrap();
     }
 
-    /// The next publish, not acknowledged.
+    /// The next publish, without acknowledging it.
     async fn published(&mut self) -> Publish {
         loop {
             match self.next().await {
@@ -138,12 +138,12 @@ impl Peer {
         }
     }
 
-    /// The third answer to a publish that comes exactly once.
+    /// The last packet for a publish with QoS 2.
     async fn complete(&mut self, pkid: u16) {
         self.send(Packet::PubComp(PubComp::new(pkid))).await;
     }
 
-    /// Exactly these are published, the first of them only just now.
+    /// Checks that exactly these are published within five seconds.
     async fn all_within_five_seconds<T>(&mut self, expected: &[T])
     where
         T: std::fmt::Debug,
@@ -174,7 +174,7 @@ impl Peer {
         }
     }
 
-    /// The next publishes, acknowledged, as `topic payload`.
+    /// Acknowledges the next publishes and returns them as `topic payload`.
     async fn take(&mut self, count: usize) -> Vec<String> {
         let mut taken = Vec::new();
         for _ in 0..count {
@@ -210,7 +210,7 @@ const METER: Source = Source::Meter(0);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A busy machine may take so much longer.
+/// A busy machine may take this much longer.
 const ROOM: Duration = Duration::from_secs(1);
 
 async fn ends(running: JoinHandle<()>) {

@@ -1,17 +1,17 @@
-//! What is sent, when, and how it ends.
+//! Which messages are sent, when, and how the connection ends.
 
 use super::*;
 use crate::mqtt::client::IN_FLIGHT;
 use crate::mqtt::connection_loop::GOODBYE;
 
 #[tokio::test]
-async fn all_that_should_stand_is_sent_after_every_connect() {
+async fn the_desired_state_is_sent_after_every_connect() {
     let (broker, publisher, stop, running) = Script::start().await;
     publisher.update(METER, discovery(), values("1"));
     let expected = ["status online", "config {}", "energy 1"];
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(3).await, expected);
-    // Only the last values, and discovery only when it changes.
+    // Only the last values are sent, and discovery only when it changes.
     publisher.update(METER, discovery(), values("2"));
     assert_eq!(peer.take(1).await, ["energy 2"]);
     drop(peer);
@@ -20,7 +20,7 @@ async fn all_that_should_stand_is_sent_after_every_connect() {
     let mut peer = broker.welcome().await;
     assert_eq!(shown(&peer.published().await), "status online");
     drop(peer);
-    // Meanwhile the meter fell silent: its values do not pass for fresh ones.
+    // The meter has fallen silent in the meantime. Its old values are not sent as current ones.
     publisher.update(METER, discovery(), Vec::new());
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(2).await, ["status online", "config {}"]);
@@ -33,11 +33,11 @@ async fn all_that_should_stand_is_sent_after_every_connect() {
 }
 
 #[tokio::test]
-async fn what_the_broker_says_is_handed_on_and_all_can_be_sent_again() {
+async fn messages_are_passed_on_and_everything_can_be_sent_again() {
     let (mut broker, publisher, stop, running) = Script::start().await;
     publisher.update(METER, discovery(), values("1"));
     let mut peer = broker.welcome().await;
-    // What is retained is asked for before anything is replaced.
+    // The program subscribes to retained messages before it replaces any.
     for (filter, qos) in [("birth", QoS::AtLeastOnce), ("config/+", QoS::AtMostOnce)] {
         match peer.next().await {
             Some(Packet::Subscribe(subscribe)) => {
@@ -56,7 +56,7 @@ async fn what_the_broker_says_is_handed_on_and_all_can_be_sent_again() {
     let expected = [("config/old", "{}", true), ("birth", "online", false)];
     let expected = expected.map(|(t, p, r)| (t.to_owned(), p.as_bytes().to_vec(), r));
     assert_eq!(shown, expected);
-    // As the program does on these two.
+    // The program reacts like this to the two messages.
     let born = Instant::now();
     publisher.clear("config/old".to_owned());
     let _ = publisher.repeat();
@@ -67,14 +67,14 @@ async fn what_the_broker_says_is_handed_on_and_all_can_be_sent_again() {
     ends(running).await;
 }
 
-/// More than is in flight and than the queue takes, lost in the midst of it.
+/// More messages than are in flight and fit into the queue; the connection is lost midway.
 #[tokio::test]
-async fn what_waits_when_the_connection_is_lost_is_there_soon_after() {
+async fn messages_that_wait_when_the_connection_is_lost_arrive_soon_after() {
     let (broker, publisher, stop, running) = Script::start().await;
     let many = many(0..3 * QUEUE);
     publisher.update(METER, many.clone(), values("1"));
     let mut peer = broker.welcome().await;
-    // Some are acknowledged, some are not, and some never went out.
+    // Some are acknowledged, some are not, and some were never sent.
     peer.take(usize::from(IN_FLIGHT) / 2).await;
     for _ in 0..IN_FLIGHT {
         peer.published().await;
@@ -93,7 +93,7 @@ async fn what_waits_when_the_connection_is_lost_is_there_soon_after() {
 }
 
 #[tokio::test]
-async fn acknowledgements_may_come_in_any_order() {
+async fn acknowledgements_may_arrive_in_any_order() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
@@ -109,7 +109,7 @@ async fn acknowledgements_may_come_in_any_order() {
             peer.acknowledge(publish).await;
         }
     }
-    // Each once.
+    // Each arrived once.
     let topics = many(0..60).into_iter().map(|message| message.topic);
     assert_eq!(arrived, topics.collect::<Vec<_>>());
     publisher.update(METER, many(0..60), values("1"));
@@ -120,7 +120,7 @@ async fn acknowledgements_may_come_in_any_order() {
 }
 
 #[tokio::test]
-async fn quality_and_retain_are_those_of_the_message() {
+async fn qos_and_retain_are_those_of_the_message() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
@@ -137,7 +137,7 @@ async fn quality_and_retain_are_those_of_the_message() {
         assert_eq!((publish.qos, publish.retain, publish.dup), (qos, retain, false));
         peer.acknowledge(&publish).await;
     }
-    // Nothing is said twice.
+    // Nothing is sent twice.
     publisher.update(METER, Vec::new(), values("2"));
     assert_eq!(peer.take(1).await, ["energy 2"]);
     stop.cancel();
@@ -156,14 +156,14 @@ async fn the_goodbye_waits_for_its_acknowledgement() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(peer.take(1).await, ["status online"]);
-    // Values that came last are still sent, before the goodbye.
+    // The last values are still sent before the goodbye.
     publisher.update(METER, discovery(), values("1"));
     stop.cancel();
     assert_eq!(peer.take(2).await, ["config {}", "energy 1"]);
     let goodbye = peer.published().await;
     assert_eq!(shown(&goodbye), "status offline");
     assert_eq!((goodbye.qos, goodbye.retain), (QoS::AtLeastOnce, true));
-    // No disconnect yet.
+    // It does not disconnect yet.
     let early = timeout(Duration::from_millis(200), peer.next()).await;
     assert!(early.is_err(), "{early:?}");
     peer.acknowledge(&goodbye).await;
@@ -172,11 +172,11 @@ async fn the_goodbye_waits_for_its_acknowledgement() {
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_acknowledge_holds_nobody_up() {
+async fn a_broker_that_does_not_acknowledge_delays_the_stop_by_one_second() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     assert_eq!(shown(&peer.published().await), "status online");
-    // More than the queue and the flight take.
+    // More than fit into the queue and may be in flight.
     for number in 0..2 * QUEUE {
         let discovery = (0..number).map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce));
         publisher.update(METER, discovery.collect(), values(&number.to_string()));
@@ -187,12 +187,12 @@ async fn a_broker_that_does_not_acknowledge_holds_nobody_up() {
     let started = Instant::now();
     stop.cancel();
     ends(running).await;
-    // All of the time for a goodbye, and no more.
+    // The goodbye takes its whole time, and no more.
     assert!((GOODBYE..GOODBYE * 2).contains(&started.elapsed()), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_collision_of_packet_ids_does_not_silence_it_for_good() {
+async fn the_program_recovers_from_a_collision_of_packet_ids() {
     let (broker, publisher, stop, running) = Script::start().await;
     let mut peer = broker.welcome().await;
     let many = |from: usize| {
@@ -200,14 +200,14 @@ async fn a_collision_of_packet_ids_does_not_silence_it_for_good() {
         all.map(|n| message(&format!("t{n}"), "x", Qos::AtLeastOnce)).collect::<Vec<_>>()
     };
     publisher.update(METER, many(0), Vec::new());
-    // The first stays without its acknowledgement, the others get theirs, until the packet ids
-    // come round to it; then the session is lost.
+    // The first one stays unacknowledged while the others are acknowledged, until the packet ids
+    // wrap around to it. Then the session is lost.
     let first = peer.published().await;
     for _ in 1..IN_FLIGHT {
         let publish = peer.published().await;
         peer.acknowledge(&publish).await;
     }
-    // The subscriptions had the ids before it.
+    // The subscriptions have the ids before it.
     assert_eq!(first.pkid, 3);
     let more = timeout(Duration::from_millis(200), peer.next()).await;
     assert!(more.is_err(), "it waits for the first: {more:?}");
