@@ -487,10 +487,10 @@ settings! {
         form: FormName::Option("log_level"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
-        brief: "DEBUG shows every frame to and from the meter",
-        text: "How much is logged. `INFO` writes one line for each reading and each change, \
-               `WARNING` only what is wrong, `DEBUG` also every frame to and from the meter. \
-               `CRITICAL` is treated as `ERROR`.",
+        brief: "DEBUG shows each reading and every frame",
+        text: "How much is logged. `INFO` logs the first reading, each change and one summary of \
+               the readings an hour, `WARNING` only what is wrong. `DEBUG` logs each reading and \
+               every frame to and from the meter as well. `CRITICAL` is treated as `ERROR`.",
         ..KEY
     };
     DESTINATIONS: Destination = value::destination, Key {

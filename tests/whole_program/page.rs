@@ -28,7 +28,7 @@ async fn send(page: SocketAddr, request: String) -> String {
     answer
 }
 
-async fn get(page: SocketAddr, path: &str) -> String {
+pub(crate) async fn get(page: SocketAddr, path: &str) -> String {
     let answer = send(page, format!("GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n")).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {answer}");

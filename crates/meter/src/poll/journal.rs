@@ -1,4 +1,9 @@
-//! The log of polls: one line for each good poll, and one for each change of state.
+//! The log of polls. At INFO and above: the first reading, each change of state, and a summary once
+//! an hour. Every other poll is a line at DEBUG.
+//!
+//! An hour begins with the first reading or the last summary, not by the wall clock. At an interval
+//! of an hour or more, each reading is logged, and there are no summaries. If a meter stays silent,
+//! that is logged again once an hour.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,8 +14,11 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::explanation::HintContext;
+use super::names::{listed, register_words, unread_words};
 use super::outcome::{PollError, Polled};
 use super::plan::Plan;
+use super::result::PollResult;
+use super::summary::Summary;
 use crate::RunsAs;
 use crate::consistency::Relation;
 use crate::duration::words;
@@ -25,24 +33,45 @@ pub(super) struct Journal {
     interval: Duration,
     runs_as: RunsAs,
     state: State,
-    /// Registers whose absence has been reported.
+    summary: Summary,
+    /// The registers without a value in the last poll that was logged above DEBUG.
+    unread: BTreeSet<RegisterId>,
+    /// The registers that were reported as missing since the last summary.
+    warned: BTreeSet<RegisterId>,
+    /// The registers that were reported because the meter has no value for them.
     absent: BTreeSet<RegisterId>,
-    /// The reported error that keeps polls from being complete, and how many were complete since.
+    /// The reported error that made polls incomplete, and the number of complete polls since then.
     partial: Option<(PollError, u32)>,
-    /// The reported relations between readings that the meter does not keep.
+    /// The reported contradictions between readings.
     contradictions: BTreeSet<Relation>,
-    /// The last info code.
     info_code: News<u32>,
 }
 
-/// After this many complete polls an incomplete one is reported again.
+/// After this many complete polls, the error of an incomplete one is reported again.
 const COMPLETE_AGAIN: u32 = 5;
+
+/// How often there is a summary. Polls are not exactly an hour apart: one may end a little sooner
+/// than another.
+const NEARLY_AN_HOUR: Duration = Duration::from_secs(59 * 60);
 
 #[derive(Debug)]
 enum State {
     Unknown,
     Answering,
-    Troubled { trouble: PollError, since: Instant },
+    Troubled {
+        trouble: PollError,
+        since: Instant,
+        polls: u32,
+        /// When this was last reported above DEBUG.
+        reported: Instant,
+    },
+}
+
+/// The time of a poll.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    pub(super) ended: Instant,
+    pub(super) took: Duration,
 }
 
 /// Info code 0 means no fault.
@@ -55,6 +84,9 @@ impl Journal {
             interval: plan.interval,
             runs_as: plan.runs_as,
             state: State::Unknown,
+            summary: Summary::default(),
+            unread: BTreeSet::new(),
+            warned: BTreeSet::new(),
             absent: BTreeSet::new(),
             partial: None,
             contradictions: BTreeSet::new(),
@@ -63,21 +95,20 @@ impl Journal {
     }
 
     /// Logs a poll of a meter that may be one of these models.
-    pub(super) fn log(&mut self, polled: &Polled, took: Duration, models: &[Model]) {
-        for entry in self.entries(polled, took, models) {
-            match entry {
-                Entry::Info(text) => info!("{text}"),
-                Entry::Warn(text) => warn!("{text}"),
-                Entry::Debug(text) => debug!("{text}"),
-            }
-        }
+    pub(super) fn log(&mut self, polled: &Polled, timing: Timing, models: &[Model]) {
+        self.entries(polled, timing, models).into_iter().for_each(Entry::log);
     }
 
-    /// What to log of a poll.
+    /// Logs the summary if it is due. This is called after [`Journal::log`] for each poll.
+    pub(super) fn log_summary(&mut self, result: &PollResult, ended: Instant) {
+        self.summary_entry(result, ended).into_iter().for_each(Entry::log);
+    }
+
+    /// Returns the log entries of a poll.
     pub(super) fn entries(
         &mut self,
         polled: &Polled,
-        took: Duration,
+        timing: Timing,
         models: &[Model],
     ) -> Vec<Entry> {
         let Polled { readings, missing, changes, trouble, identity_report, exchange, .. } = polled;
@@ -92,7 +123,7 @@ impl Journal {
         }));
         match trouble {
             Some(trouble) if readings.is_empty() => {
-                entries.push(self.failure(trouble, models));
+                entries.push(self.failure(trouble, timing.ended, models));
                 return entries;
             }
             Some(trouble) => entries.extend(self.partial_failure(trouble, models)),
@@ -101,10 +132,9 @@ impl Journal {
         if let State::Troubled { since, .. } = &self.state {
             entries.push(Entry::Info(format!(
                 "The meter answers again, after {}.",
-                words(since.elapsed())
+                words(timing.ended.saturating_duration_since(*since))
             )));
         }
-        self.state = State::Answering;
         entries.extend(self.condition(polled));
         for (register, doubt) in changes {
             entries.push(Entry::Warn(format!(
@@ -117,49 +147,117 @@ impl Journal {
         for reading in readings {
             self.absent.remove(&reading.register);
         }
-        let asked = readings.len().saturating_add(missing.len());
-        entries.push(Entry::Info(format!(
-            "Read {} in {}{}.",
-            count_words(readings.len(), asked),
-            words(took),
-            unread_words(missing),
-        )));
+        entries.push(self.reading(polled, timing.took));
         entries
     }
 
-    /// What was reported was about the meter before.
+    /// Returns the entry of a poll in which the meter answered.
+    fn reading(&mut self, polled: &Polled, took: Duration) -> Entry {
+        let Polled { readings, missing, .. } = polled;
+        let registers: BTreeSet<RegisterId> =
+            missing.iter().map(|(register, _)| *register).collect();
+        let asked = readings.len().saturating_add(missing.len());
+        let mut text = format!(
+            "Read {} in {}{}.",
+            count_words(readings.len(), asked),
+            words(took),
+            unread_words(missing.iter().map(|(register, _)| *register)),
+        );
+        let before = std::mem::replace(&mut self.state, State::Answering);
+        match before {
+            State::Unknown if !self.is_polled_seldom() => {
+                text.push_str(" From now on, the log has one summary an hour.");
+            }
+            State::Troubled { .. } => self.warned.clear(),
+            _ => {}
+        }
+        // Each register counts as newly missing once an hour, however often it comes and goes.
+        let is_worse = !registers.is_subset(&self.warned);
+        let is_better = registers != self.unread && registers.is_subset(&self.unread);
+        let is_change = is_worse || is_better || !matches!(before, State::Answering);
+        if !is_change && !self.is_polled_seldom() {
+            return Entry::Debug(text);
+        }
+        // Registers in `absent` have a warning of their own.
+        let is_unexplained =
+            registers.difference(&self.warned).any(|register| !self.absent.contains(register));
+        if self.is_polled_seldom() {
+            self.warned.clear();
+        }
+        self.warned.extend(&registers);
+        self.unread = registers;
+        if is_unexplained { Entry::Warn(text) } else { Entry::Info(text) }
+    }
+
+    /// Whether each reading is logged, because a summary would be about one poll.
+    fn is_polled_seldom(&self) -> bool {
+        self.interval >= NEARLY_AN_HOUR
+    }
+
+    /// Counts a poll, and returns the summary if it is due.
+    pub(super) fn summary_entry(&mut self, result: &PollResult, ended: Instant) -> Option<Entry> {
+        if self.is_polled_seldom() {
+            return None;
+        }
+        self.summary.count(result, ended);
+        if self.summary.covers(ended)? < NEARLY_AN_HOUR {
+            return None;
+        }
+        let summary = std::mem::replace(&mut self.summary, Summary::starting(ended));
+        let missing = result.missing.iter().map(|(register, _)| *register);
+        self.unread = missing.collect();
+        self.warned.clone_from(&self.unread);
+        // That the meter has been silent all the time is reported on its own.
+        summary.describe(ended).map(Entry::Info)
+    }
+
+    /// Forgets what was reported, because it was about the meter before.
     fn forget_meter(&mut self) {
+        self.unread.clear();
+        self.warned.clear();
         self.absent.clear();
         self.partial = None;
         self.contradictions.clear();
         self.info_code = News::known(NO_FAULT);
     }
 
-    /// What to log of a poll that read nothing: a change of state, reported once.
-    fn failure(&mut self, trouble: &PollError, models: &[Model]) -> Entry {
-        let since = match &self.state {
-            State::Troubled { trouble: known, .. } if known.is_like(trouble) => {
-                return Entry::Debug(format!("{}, as before", trouble.describe(&self.port)));
-            }
-            State::Troubled { since, .. } => *since,
-            State::Unknown | State::Answering => Instant::now(),
+    /// Returns the entry of a poll that read nothing. Each state is reported once, and again after
+    /// each hour.
+    fn failure(&mut self, trouble: &PollError, now: Instant, models: &[Model]) -> Entry {
+        let (since, polls) = match &self.state {
+            State::Troubled { since, polls, .. } => (*since, polls.saturating_add(1)),
+            State::Unknown | State::Answering => (now, 1),
         };
-        self.state = State::Troubled { trouble: trouble.clone(), since };
-        Entry::Warn(format!(
-            "{}. {} Trying again until it works; this is said only once.",
-            trouble.describe(&self.port),
-            trouble.hint(&self.hint_context(models)),
-        ))
+        let happened = trouble.describe(&self.port);
+        let (entry, reported) = match &self.state {
+            State::Troubled { trouble: known, reported, .. } if known.is_like(trouble) => {
+                if now.saturating_duration_since(*reported) >= NEARLY_AN_HOUR {
+                    let silent = words(now.saturating_duration_since(since));
+                    let text = format!("Read 0 of {polls} times in the last {silent}. {happened}.");
+                    (Entry::Info(text), now)
+                } else {
+                    (Entry::Debug(format!("{happened}, as before.")), *reported)
+                }
+            }
+            _ => {
+                let hint = trouble.hint(&self.hint_context(models));
+                let text =
+                    format!("{happened}. {hint} kamstrup2mqtt keeps trying, and warns only once.");
+                (Entry::Warn(text), now)
+            }
+        };
+        self.state = State::Troubled { trouble: trouble.clone(), since, polls, reported };
+        entry
     }
 
-    /// What to log of a poll that did not read everything.
+    /// Returns the entry of a poll that did not read everything, if its error is new.
     fn partial_failure(&mut self, trouble: &PollError, models: &[Model]) -> Option<Entry> {
         let before = self.partial.replace((trouble.clone(), 0));
         if before.is_some_and(|(known, _)| known.is_like(trouble)) {
             return None;
         }
         Some(Entry::Warn(format!(
-            "{}, so some values could not be read. {} This is said only once.",
+            "{}, so some values could not be read. {} kamstrup2mqtt warns of this only once.",
             trouble.describe(&self.port),
             trouble.hint(&self.hint_context(models)),
         )))
@@ -179,7 +277,7 @@ impl Journal {
         HintContext { port, interval: *interval, models, runs_as: *runs_as }
     }
 
-    /// What to log of readings that do not fit together.
+    /// Returns the entries of readings that contradict each other.
     fn contradictions(&mut self, polled: &Polled) -> Vec<Entry> {
         let mut entries = Vec::new();
         for relation in &polled.contradictions {
@@ -190,7 +288,7 @@ impl Journal {
                         .map_or_else(|| register.to_string(), |it| format!("`{}`", it.key))
                 });
                 entries.push(Entry::Warn(format!(
-                    "{} {relation}. The meter gives them so twice, so they are published.",
+                    "{} {relation}. The meter sent these values twice, so they are published.",
                     listed(&registers)
                 )));
             }
@@ -198,16 +296,16 @@ impl Journal {
         entries
     }
 
-    /// What to log of registers that have no value, and will have none in later polls.
+    /// Returns the entries of registers that have no value, and will have none in later polls.
     fn absences(&mut self, missing: &[(RegisterId, Missing)]) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut news: Vec<(&Missing, Vec<String>)> = Vec::new();
         for (register, reason) in missing {
-            let may_come = matches!(
+            let may_be_read_later = matches!(
                 reason,
                 Missing::NoAnswer | Missing::Doubtful | Missing::Omitted | Missing::OtherMeter
             );
-            if may_come || !self.absent.insert(*register) {
+            if may_be_read_later || !self.absent.insert(*register) {
                 continue;
             }
             let words = register_words(*register);
@@ -228,16 +326,18 @@ impl Journal {
         entries
     }
 
-    /// What to log of the meter's own faults. The info code is not requested in every poll.
+    /// Returns the entry of the meter's own faults. Not every poll requests the info code.
     fn condition(&mut self, polled: &Polled) -> Option<Entry> {
         let condition = polled.condition.as_ref()?;
         if !self.info_code.is_new(condition.code) {
             return None;
         }
         Some(match condition.code {
-            NO_FAULT => Entry::Info(format!("The meter reports {condition} any more.")),
+            NO_FAULT => {
+                Entry::Info("The meter no longer reports a fault (info code 0).".to_owned())
+            }
             _ => Entry::Warn(format!(
-                "The meter reports {condition}. If that stays, tell the utility that owns the meter."
+                "The meter reports {condition}. If this lasts, inform the utility that owns the meter."
             )),
         })
     }
@@ -250,6 +350,16 @@ pub(super) enum Entry {
     Debug(String),
 }
 
+impl Entry {
+    fn log(self) {
+        match self {
+            Self::Info(text) => info!("{text}"),
+            Self::Warn(text) => warn!("{text}"),
+            Self::Debug(text) => debug!("{text}"),
+        }
+    }
+}
+
 /// `6 of 7 values`
 #[must_use]
 pub fn count_words(read: usize, asked: usize) -> String {
@@ -257,32 +367,7 @@ pub fn count_words(read: usize, asked: usize) -> String {
     format!("{read} of {asked} {values}")
 }
 
-/// `, without volume, flow and 3 more`
-pub(super) fn unread_words(missing: &[(RegisterId, Missing)]) -> String {
-    const SHOWN: usize = 5;
-    let mut names: Vec<String> = missing
-        .iter()
-        .take(SHOWN)
-        .map(|(register, _)| {
-            register.info().map_or_else(|| register.to_string(), |info| info.key.to_owned())
-        })
-        .collect();
-    if let Some(more @ 1..) = missing.len().checked_sub(SHOWN) {
-        names.push(format!("{more} more"));
-    }
-    if names.is_empty() { String::new() } else { format!(", without {}", listed(&names)) }
-}
-
-/// `a`, `a and b`, `a, b and c`
-fn listed(names: &[String]) -> String {
-    match names.split_last() {
-        None => String::new(),
-        Some((only, [])) => only.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-    }
-}
-
-/// What to log of an exchange, with what the new meter counts.
+/// Describes an exchange, with the last counters of the old meter and those of the new one.
 fn describe_exchange(exchange: &Exchange, readings: &[Reading]) -> String {
     let counted = |readings: &mut dyn Iterator<Item = &Reading>| {
         let shown: Vec<String> = readings
@@ -310,12 +395,4 @@ fn describe_exchange(exchange: &Exchange, readings: &[Reading]) -> String {
         "The meter was exchanged: serial number {from}{before} is gone, and {to}{now} answers. From now \
          on readings belong to {to}."
     )
-}
-
-/// `energy (register 60)`
-fn register_words(register: RegisterId) -> String {
-    match register.info() {
-        Some(info) => format!("`{}` (register {register})", info.key),
-        None => format!("Register {register}"),
-    }
 }

@@ -16,6 +16,7 @@ mod identify;
 mod job;
 mod journal;
 mod memory;
+mod names;
 mod once;
 mod order;
 mod outcome;
@@ -28,6 +29,7 @@ mod requests;
 mod result;
 mod schedule;
 mod session;
+mod summary;
 mod task;
 mod timetable;
 

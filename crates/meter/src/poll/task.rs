@@ -1,5 +1,5 @@
-//! The task that polls a meter: it waits for the next poll, for its turn at the port, and for jobs
-//! that somebody asks for.
+//! The task that polls a meter: it waits for the next poll, for its turn at the port, and for
+//! requested jobs.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::job::{MeterHandle, RunningJob};
-use super::journal::Journal;
+use super::journal::{Journal, Timing};
 use super::memory::{Memory, MeterMemories};
 use super::once::poll;
 use super::plan::Plan;
@@ -18,14 +18,14 @@ use super::schedule::Schedule;
 use super::timetable::Timetable;
 use crate::transport::Open;
 
-/// Polls until `stop` is cancelled. A poll that is under way then ends with the answer that it is
-/// waiting for. Polls that fall into a longer one are skipped.
+/// Polls until `stop` is cancelled. A poll under way then ends with the answer that it is waiting
+/// for. A poll that is due during a longer one is skipped.
 ///
-/// The first poll is made at once, the others are on the [`Schedule`].
+/// The first poll starts immediately, the others follow the [`Schedule`].
 ///
-/// After a poll that read nothing the next one comes sooner, then ever later up to the interval:
-/// somebody may be moving the head or pressing keys. Where other meters wait for their turn
-/// meanwhile, such a poll costs them one short request, not more often than every 15 s.
+/// After a poll that read nothing, the next one is sooner, because somebody may be moving the head
+/// or pressing keys. The pauses double up to the interval. If other meters wait for the same port,
+/// such a poll delays them by one short request, every 15 s at most.
 pub async fn run<O: Open>(
     plan: Plan<O>,
     schedule: Schedule,
@@ -36,7 +36,7 @@ pub async fn run<O: Open>(
     run_knowing(MeterMemories::default(), plan, schedule, results, handle, stop).await;
 }
 
-/// Polls as [`run`] does, with what was known of the meter before.
+/// Does the same as [`run`], with what is already known of the meter.
 pub async fn run_knowing<O: Open>(
     memories: MeterMemories,
     mut plan: Plan<O>,
@@ -89,7 +89,7 @@ impl<'a, O: Open> Task<'a, O> {
                 Event::PollDue => {
                     let Some(result) = self.poll().await else { return };
                     self.handle.set_next(self.timetable.due());
-                    // Where the receiver is gone, the program is stopping.
+                    // Without a receiver, the program is stopping.
                     if results.send(result).await.is_err() {
                         return;
                     }
@@ -131,7 +131,7 @@ impl<'a, O: Open> Task<'a, O> {
     async fn poll(&mut self) -> Option<PollResult> {
         let Self { plan, timetable, journal, memory, handle, stop } = self;
         timetable.poll_is_due();
-        // Waiting for other meters is neither a part of the poll nor a failure.
+        // Waiting for other meters is neither part of the poll nor a failure.
         let turn = tokio::select! {
             biased;
             () = stop.cancelled() => return None,
@@ -139,18 +139,20 @@ impl<'a, O: Open> Task<'a, O> {
         };
         handle.forget();
         memory.port_contended = memory.last_poll_failed && plan.port.is_shared();
-        let begun = Instant::now();
-        timetable.begin_poll(begun);
+        let began = Instant::now();
+        timetable.begin_poll(began);
         let polled = poll(plan, memory, stop).await?;
         drop(turn);
-        let took = begun.elapsed();
+        let (took, ended) = (began.elapsed(), Instant::now());
         let models = memory.identification.known_models();
         let error = polled.trouble.as_ref();
         let explanation = error.map(|error| error.explain(&plan.hint_context(&models)));
-        journal.log(&polled, took, &models);
+        journal.log(&polled, Timing { ended, took }, &models);
         memory.last_poll_failed = polled.trouble.is_some() && polled.readings.is_empty();
         timetable.end_poll(memory.last_poll_failed, plan.port.is_shared());
-        Some(PollResult::new(polled, explanation, took, memory))
+        let result = PollResult::new(polled, explanation, took, memory);
+        journal.log_summary(&result, ended);
+        Some(result)
     }
 
     /// Waits for the port, then runs a job. A break means that the program stops.
@@ -164,7 +166,7 @@ impl<'a, O: Open> Task<'a, O> {
         };
         let answered = job.run(&self.plan, self.memory, self.stop).await;
         drop(turn);
-        // Somebody has moved the head until the meter answered.
+        // Somebody has placed the head so that the meter answers.
         if answered && self.memory.last_poll_failed {
             self.timetable.poll_now();
         }

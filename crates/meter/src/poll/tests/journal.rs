@@ -1,6 +1,7 @@
-//! What the log and the hints say of polls.
+//! Log lines and hints about polls.
 
 use super::*;
+use crate::client::Traffic;
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_state_is_reported_once() {
@@ -22,10 +23,10 @@ async fn a_change_of_state_is_reported_once() {
     insta::assert_snapshot!(log);
 }
 
-/// The registers that a meter lacks, however few are requested, are reported in the second poll.
-/// The meter is still polled.
+/// The registers that a meter lacks are reported in the second poll, even if it lacks all that are
+/// requested.
 #[tokio::test(start_paused = true)]
-async fn a_meter_that_has_nothing_of_it_is_asked_all_the_same() {
+async fn a_meter_that_lacks_all_requested_registers_is_still_polled() {
     let water = || {
         let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
         let kept = ids("volume flow");
@@ -37,11 +38,12 @@ async fn a_meter_that_has_nothing_of_it_is_asked_all_the_same() {
     let (log, polled) = polls("energy power", openings).await;
     insta::assert_snapshot!(log);
     assert!(polled[..4].iter().all(|polled| polled.readings.is_empty()));
-    // It has them after all.
+    // Now it has them.
     assert_eq!((polled[5].readings.len(), &polled[5].missing), (2, &vec![]));
 }
 
-/// A meter with the same serial number and other counters was reset, however it is read again.
+/// A meter with the same serial number and lower counters was reset. This is noticed whether or not
+/// the register is requested alone, and at any interval.
 #[tokio::test(start_paused = true)]
 async fn a_counter_that_fell_is_reported() {
     let counting = |hundredths: i64| {
@@ -67,23 +69,23 @@ async fn a_counter_that_fell_is_reported() {
         };
         let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
         let mut journal = Journal::new(&plan);
-        let mut told = Vec::new();
+        let mut warnings = Vec::new();
         for hundredths in [5_000_001, 5_000_001, 125, 125] {
             sender.send_replace(counting(hundredths));
-            // A poll that read nothing leaves doubts about the line.
+            // As after a poll that read nothing.
             memory.line.state = crate::client::LineState::default();
             let polled = poll(&plan, &mut memory, &stop).await.unwrap();
             assert_eq!(polled.missing, []);
             assert_eq!(polled.exchange, None);
-            told.extend(journal.entries(&polled, Duration::ZERO, &[]).into_iter().filter_map(
-                |it| match it {
-                    Entry::Warn(text) => Some(text),
-                    _ => None,
-                },
-            ));
+            let timing = Timing { ended: Instant::now(), took: Duration::ZERO };
+            let entries = journal.entries(&polled, timing, &[]).into_iter();
+            warnings.extend(entries.filter_map(|entry| match entry {
+                Entry::Warn(text) => Some(text),
+                _ => None,
+            }));
             tokio::time::sleep(plan.interval).await;
         }
-        assert_eq!(told, [fell], "{names} every {interval} s");
+        assert_eq!(warnings, [fell], "{names} every {interval} s");
     }
 }
 
@@ -106,7 +108,7 @@ async fn readings_that_contradict_each_other_are_read_again() {
     };
     let names = "temp1 temp2 tempdiff";
     let good = || vec![holding(6_725); 30];
-    // Once wrong.
+    // Wrong once.
     for place in 0..2 {
         let mut answers = good();
         answers[place] = holding(0);
@@ -116,14 +118,14 @@ async fn readings_that_contradict_each_other_are_read_again() {
         assert_eq!(polled[1].missing, [], "{log}");
         assert!(!log.contains("fit together"), "{log}");
     }
-    // A meter that means it.
+    // Wrong every time.
     let odd = || Opening::Meter(holding(6_000));
     let (log, polled) = polls(names, vec![odd(), odd(), odd()]).await;
     assert!(polled.iter().all(|polled| polled.readings.len() == 3), "{log}");
     insta::assert_snapshot!(log);
 }
 
-/// A MULTICAL 403 whose t1 is broken, and repaired.
+/// A MULTICAL 403 whose sensor t1 is broken, then repaired.
 #[tokio::test(start_paused = true)]
 async fn the_values_of_a_broken_sensor_are_withheld_and_reported() {
     let broken = |code| {
@@ -149,11 +151,11 @@ async fn the_values_of_a_broken_sensor_are_withheld_and_reported() {
     let (log, polled) = polls_of(Version::Model(Model::Multical403), seven, openings).await;
     insta::assert_snapshot!(log);
     let read: Vec<_> = polled.iter().map(|polled| polled.readings.len()).collect();
-    // 185.00 °C with an info code of 0 is published: the meter says that nothing is wrong.
+    // 185.00 °C with an info code of 0 is published, because the meter reports no fault.
     assert_eq!(read, [7, 3, 3, 0, 7, 7, 3]);
 }
 
-/// The context of a meter that is polled seldom.
+/// The context of a meter that is polled once an hour.
 fn about(models: &[Model]) -> HintContext<'_> {
     let interval = Duration::from_secs(3600);
     HintContext { port: "/dev/ttyUSB0", interval, models, runs_as: RunsAs::Program }
@@ -196,7 +198,7 @@ fn every_trouble_says_what_to_do() {
         })
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
-    // There is no command line in the add-on.
+    // Users of the add-on have no command line.
     let add_on = HintContext { runs_as: RunsAs::AddOn, ..about(&[]) };
     let in_add_on = [OpenError::Missing, OpenError::NotSerial, OpenError::Denied]
         .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as)));
@@ -206,7 +208,7 @@ fn every_trouble_says_what_to_do() {
     assert!(!silent.hint(&often).contains("30 minutes"));
     let server = HintContext { port: "socket://10.0.0.3:2003", ..about(&[]) };
     assert!(silent.hint(&server).contains("2 stop bits"), "{}", silent.hint(&server));
-    // Of one that it may be nothing is said that is not true of the others.
+    // If it may be one of several models, the hint is true of all of them.
     let of = |models: &[Model]| silent.hint(&about(models));
     assert_eq!(of(&[Model::Multical402, Model::Multical602]), of(&[]));
     assert_eq!(of(&[Model::Multical603, Model::Multical303]), of(&[Model::Multical603]));
@@ -217,16 +219,117 @@ fn every_trouble_says_what_to_do() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
-    let shown = |names: &str| {
-        let missing: Vec<_> = ids(names).into_iter().map(|id| (id, Missing::NoAnswer)).collect();
-        unread_words(&missing)
-    };
-    assert_eq!(unread_words(&[]), "");
+fn missing_values_are_named() {
+    let shown = |names: &str| unread_words(ids(names).into_iter());
+    assert_eq!(unread_words(std::iter::empty()), "");
     assert_eq!(shown("volume"), ", without volume");
     assert_eq!(shown("volume 4000"), ", without volume and 4000");
     assert_eq!(
         shown("energy volume flow power temp1 temp2 tempdiff"),
         ", without energy, volume, flow, power, temp1 and 2 more"
     );
+}
+
+/// The log above DEBUG of polls with these results, the first at 00:00. A result is the letter of a
+/// poll: `7` read everything, `3` had no `flow` and no `power`, `-` had no answer.
+fn log_of(interval: u64, results: &str) -> String {
+    let registers = ids("energy volume power flow temp1 temp2 tempdiff");
+    let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", Vec::new()) };
+    let mut journal = Journal::new(&plan);
+    let start = Instant::now();
+    let mut log = Vec::new();
+    for (number, letter) in (0..).zip(results.chars()) {
+        let seconds = interval * number;
+        let ended = start + Duration::from_secs(seconds);
+        let reading = |register: &RegisterId| Reading {
+            register: *register,
+            value: Value::Number(Decimal::ONE),
+            unit: Unit::NUMBER,
+            exponent: 0,
+            length: 4,
+            raw: Vec::new(),
+            is_total: false,
+        };
+        let mut polled = Polled::default();
+        match letter {
+            '-' => polled.trouble = Some(PollError::Meter(NoAnswer::Nothing)),
+            _ => polled.readings = registers.iter().map(reading).collect(),
+        }
+        if letter == '3' {
+            let is_missing = |reading: &mut Reading| [74, 80].contains(&reading.register.get());
+            let missing = polled.readings.extract_if(.., is_missing);
+            let missing = missing.map(|reading| (reading.register, Missing::Doubtful));
+            polled.missing = missing.collect();
+        }
+        let took = Duration::from_millis(900);
+        let mut entries = journal.entries(&polled, Timing { ended, took }, &[]);
+        let explanation =
+            polled.trouble.as_ref().map(|trouble| trouble.explain(&plan.hint_context(&[])));
+        let Polled { readings, missing, .. } = polled;
+        let mut traffic = Traffic::default();
+        traffic.retries = number % 2;
+        let result = PollResult {
+            readings,
+            missing,
+            trouble: explanation,
+            traffic,
+            ..PollResult::default()
+        };
+        entries.extend(journal.summary_entry(&result, ended));
+        for entry in entries {
+            if !matches!(entry, Entry::Debug(_)) {
+                let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+                log.push(format!("{hours:02}:{minutes:02} {}", line(&entry)));
+            }
+        }
+    }
+    log.join("\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_answers_is_one_line_an_hour() {
+    insta::assert_snapshot!(log_of(300, &"7".repeat(3 * 12 + 1)));
+}
+
+/// 7 min do not divide an hour, and 40 min leave two polls for each summary.
+#[tokio::test(start_paused = true)]
+async fn a_summary_says_how_long_it_covers() {
+    insta::assert_snapshot!([log_of(420, &"7".repeat(20)), log_of(2400, "77777")].join("\n\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_an_interval_of_an_hour_each_reading_is_a_line() {
+    insta::assert_snapshot!(log_of(3600, "77337---7"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_meter_is_reported_once_and_again_after_each_hour() {
+    let results = ["-".repeat(14), "7".repeat(10), "-".repeat(30), "7".repeat(3)].concat();
+    insta::assert_snapshot!(log_of(300, &results));
+}
+
+/// Values that come and go with each poll, and then stay away.
+#[tokio::test(start_paused = true)]
+async fn a_missing_value_is_warned_about_once_an_hour() {
+    let results = ["7".repeat(3), "37".repeat(10), "3".repeat(14), "7".repeat(13)].concat();
+    insta::assert_snapshot!(log_of(300, &results));
+}
+
+/// Polls end a little sooner or later, and a computer may sleep.
+#[tokio::test(start_paused = true)]
+async fn an_hour_is_measured_to_the_nearest_minute() {
+    let plan = plan("energy", Vec::new());
+    let mut journal = Journal::new(&plan);
+    let start = Instant::now();
+    let result = PollResult::default();
+    let mut summary_at = |seconds| {
+        let entry = journal.summary_entry(&result, start + Duration::from_secs(seconds));
+        entry.map(|entry| line(&entry))
+    };
+    assert_eq!(summary_at(2), None);
+    assert_eq!(summary_at(3500), None);
+    let hour = " INFO Read 2 of 2 times in the last hour, 0 values each.";
+    assert_eq!(summary_at(3600).as_deref(), Some(hour));
+    let later = " INFO Read 1 of 1 times in the last 10 h, 0 values each.";
+    assert_eq!(summary_at(3600 + 36_000).as_deref(), Some(later));
 }

@@ -29,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::absences::ABSENCE;
 use super::explanation::HintContext;
-use super::journal::{Entry, Journal, unread_words};
+use super::journal::{Entry, Journal, Timing};
 use super::memory::Memory;
+use super::names::unread_words;
 use super::once::poll;
 use super::order::permutation;
 use super::outcome::{PollError, Polled};
@@ -185,17 +186,22 @@ async fn polls_of(version: Version, names: &str, openings: Vec<Opening>) -> (Str
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
         let models = memory.identification.known_models();
         log.push(format!("poll {number}"));
-        for entry in journal.entries(&polled, Duration::from_millis(900), &models) {
-            log.push(match entry {
-                Entry::Info(text) => format!(" INFO {text}"),
-                Entry::Warn(text) => format!(" WARN {text}"),
-                Entry::Debug(text) => format!("DEBUG {text}"),
-            });
-        }
+        let timing = Timing { ended: Instant::now(), took: Duration::from_millis(900) };
+        let entries = journal.entries(&polled, timing, &models);
+        log.extend(entries.iter().map(line));
         all.push(polled);
         tokio::time::sleep(plan.interval).await;
     }
     (log.join("\n"), all)
+}
+
+/// A log entry as a line, with its level.
+fn line(entry: &Entry) -> String {
+    match entry {
+        Entry::Info(text) => format!(" INFO {text}"),
+        Entry::Warn(text) => format!(" WARN {text}"),
+        Entry::Debug(text) => format!("DEBUG {text}"),
+    }
 }
 
 /// A port to a meter that counts the requests and bytes on the line.

@@ -204,6 +204,17 @@ async fn a_poll_on_request_is_made_at_once_but_not_too_often() {
     task.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_task_logs_a_summary_each_hour() {
+    let (captured, _logging) = logging::capture::lines();
+    ends_of_polls(0, 300, meters(25), vec![]).await;
+    let is_of_reading = |line: &String| line.starts_with("INFO Read");
+    let lines: Vec<_> = captured.take().into_iter().filter(is_of_reading).collect();
+    let summary = "INFO Read 12 of 12 times in the last hour, 1 value each.";
+    assert_eq!(lines[1..], [summary; 2]);
+    assert!(lines[0].ends_with("From now on, the log has one summary an hour."), "{lines:?}");
+}
+
 #[test]
 fn first_polls_are_spread() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
