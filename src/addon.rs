@@ -1,6 +1,6 @@
-//! The program as an add-on of Home Assistant. A process that has exited cannot explain what is
-//! wrong, and nothing restarts it. So it stays up, reports what is wrong and what to do, and
-//! continues by itself when that is fixed.
+//! The program as an app (add-on) of Home Assistant. A process that has exited cannot explain what
+//! is wrong, and nothing restarts it. So it stays up, reports what is wrong and what to do, and
+//! resumes automatically when that is fixed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use logging::{self, LocalTime};
 use meter::RunsAs;
 use meter::poll::Explanation;
 
-/// How long to wait before everything is started anew, where a task ended that must not.
+/// How long to wait before a restart, after a task has ended unexpectedly.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// What the program needs to know to be an add-on.
@@ -34,20 +34,20 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct AddOn {
     /// The file that Home Assistant writes.
     pub options: PathBuf,
-    /// Where the page is.
+    /// The address of the page.
     pub listen: SocketAddr,
-    /// Who is asked for the broker; `None` outside of Home Assistant.
+    /// Knows the broker; `None` outside of Home Assistant.
     pub supervisor: Option<Supervisor>,
     /// The log, whose level is an option.
     pub log: logging::Handle,
-    /// Where the state of everything is shown.
+    /// The state that the page shows.
     pub board: Board,
-    /// Where readings are kept.
+    /// Where readings are stored.
     pub history: Arc<History>,
 }
 
-/// Reads and publishes by the options, whenever that is possible, until `stop` is cancelled.
-/// `first` is the result of reading the options when the program started.
+/// Reads and publishes by the options until `stop` is cancelled, as soon as they are valid. `first`
+/// is the result of reading the options when the program started.
 pub(crate) async fn run(
     addon: AddOn,
     first: Result<Options, OptionsError>,
@@ -72,7 +72,7 @@ pub(crate) async fn run(
     }
     let (_address, address) = watch::channel(Some(addon.listen));
     around.spawn(web::run(address, page_state, stop.clone()));
-    // Even with invalid options: it is doing all it can.
+    // Even with invalid options, the program does all that it can.
     systemd::ready();
     let settled = stop.run_until_cancelled(settle(&addon.options, first, &board)).await;
     let Some(options) = settled else {
@@ -82,7 +82,7 @@ pub(crate) async fn run(
     if let Err(error) = addon.log.apply(&options.config.logging).map_err(anyhow::Error::from) {
         error!("{error:#}.");
     }
-    info!("The options are those of {}.", addon.options.display());
+    info!("The options are in {}.", addon.options.display());
     recovery::log_warnings::<OptionsError>(&options.warnings);
     board.set_up(|setup| {
         setup.warnings = warning_words(&options.warnings, RunsAs::AddOn);
@@ -91,13 +91,13 @@ pub(crate) async fn run(
     let options = Arc::new(options);
     while !stop.is_cancelled() {
         if let Err(error) = read(&options, &addon, &board, &page, &stop).await {
-            error!("{error:#}. Everything is started anew.");
+            error!("{error:#}. Restarting in {} s.", PAUSE.as_secs());
             stop.run_until_cancelled(sleep(PAUSE)).await;
         }
     }
 }
 
-/// Waits until the options can be used.
+/// Waits until the options are valid.
 async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board) -> Options {
     let look = async || {
         sleep(LOOK_AT_OPTIONS).await;
@@ -136,16 +136,16 @@ async fn read(
         history,
         page: page.clone(),
     };
-    // Home Assistant starts the add-on anew where its options have changed.
+    // Home Assistant restarts the add-on when its options have changed.
     let (_, changes) = mpsc::channel(1);
     app::run_changing(config, services, changes, stop.clone()).await
 }
 
 /// Reports that no broker is configured and there is no Supervisor to ask for one.
 fn report_no_supervisor(board: &Board) {
-    let words = "There is no MQTT broker, and nobody to ask for one: this is not an add-on of Home \
-                 Assistant, or one without a token";
-    let hint = "Name a broker as `host` of `mqtt` in the options.";
+    let words = "No MQTT broker is configured, and Home Assistant cannot be asked for one: this is \
+                 not an add-on of Home Assistant, or it has no token";
+    let hint = "Set `host` in the section `mqtt` of the options.";
     warn!("{words}. {hint}");
     let complaint = Explanation { words: words.to_owned(), hint: hint.to_owned() };
     board.set_up(|setup| setup.broker = Some(complaint));
@@ -171,16 +171,15 @@ mod tests {
         }
     }
 
-    /// Invalid options are reported at once and every hour, others at the next look; valid ones are
-    /// used.
+    /// Invalid options are reported immediately and once an hour, and others at the next look.
     #[tokio::test(start_paused = true)]
-    async fn options_may_be_mended() {
+    async fn options_are_read_again_until_they_are_valid() {
         let written = Written::default();
         let writer = written.clone();
         let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).without_time();
         logging::capture::beside_other_tests();
         let _log = tracing::subscriber::set_default(lines.with_target(false).finish());
-        let told = |text: &str| {
+        let count = |text: &str| {
             let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
             log.lines().filter(|line| line.contains(text)).count()
         };
@@ -193,14 +192,14 @@ mod tests {
 
         let half_a_look = LOOK_AT_OPTIONS / 2;
         assert!(wait(half_a_look).await.is_none());
-        assert_eq!(told("cannot be read"), 1);
+        assert_eq!(count("cannot be read"), 1);
         assert!(board.setup().problem.unwrap().words.contains("cannot be read"));
         assert!(wait(Duration::from_secs(60 * 60)).await.is_none());
-        assert_eq!(told("cannot be read"), 2);
+        assert_eq!(count("cannot be read"), 2);
 
         std::fs::write(&file, r#"{"port": "COM3", "speed": 1}"#).unwrap();
         assert!(wait(LOOK_AT_OPTIONS).await.is_none());
-        assert_eq!((told("cannot be read"), told("`COM3`"), told("`speed`")), (2, 1, 1));
+        assert_eq!((count("cannot be read"), count("`COM3`"), count("`speed`")), (2, 1, 1));
         let setup = board.setup();
         assert!(setup.problem.unwrap().details[0].contains("`COM3`"));
         assert_eq!(setup.warnings.len(), 1);

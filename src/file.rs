@@ -1,4 +1,4 @@
-//! Reading files that users name. Pipes, devices and endless files must not block the program.
+//! Reads files that users name. Pipes, devices and endless files must not block the program.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use meter::cause;
 
-/// The content of a file; `None` where it has more than `longest` bytes. The error is a clause in
+/// The content of a file; `None` if it has more than `longest` bytes. The error is a clause in
 /// words.
 pub(crate) fn bytes(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
     let metadata = path.metadata().map_err(|error| cause::of_file(&error))?;
     if metadata.is_dir() {
-        return Err("it is a folder, not a file (Docker makes one where the file that it should \
-                    mount is missing)"
+        return Err("it is a folder, not a file (Docker creates a folder if the file to mount is \
+                    missing)"
             .to_owned());
     }
-    // Opening a pipe would wait until somebody writes to it.
+    // Opening a pipe would block until somebody writes to it.
     if !metadata.is_file() {
         return Err("it is not a file, but a pipe, a socket or a device".to_owned());
     }

@@ -4,15 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "history.db";
-/// Our directory within those that many programs share.
+/// Our directory inside those that many programs share.
 const OURS: &str = "kamstrup2mqtt";
 
-/// The path of the file. For an add-on it is beside its options (`/data`). Otherwise it is in the
-/// directory from systemd (`StateDirectory=`), or in that of the user; `None` where there is
-/// neither.
+/// The path of the file. For an add-on it is in the directory of its options (`/data`). Otherwise it
+/// is in the directory from systemd (`StateDirectory=`) or in the user's; `None` if there is neither.
 ///
-/// `variable` gives the environment. Paths in it that are not absolute are ignored, as the XDG base
-/// directory specification demands.
+/// `variable` reads the environment. Relative paths in it are ignored, as the XDG base directory
+/// specification requires.
 #[must_use]
 pub(crate) fn path(
     options: Option<&Path>,
@@ -20,7 +19,7 @@ pub(crate) fn path(
 ) -> Option<PathBuf> {
     let directory_in = |name, below: &str| {
         let value = variable(name)?;
-        // systemd gives several, separated by colons, where a unit has several.
+        // A unit may have several. systemd separates them by colons.
         let first = value
             .to_str()
             .map_or(value.as_os_str(), |all| all.split(':').next().unwrap_or_default().as_ref());
@@ -51,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_directory_that_there_is() {
+    fn the_first_configured_directory_is_used() {
         let all = [
             ("STATE_DIRECTORY", "/var/lib/kamstrup2mqtt:/var/lib/more"),
             ("XDG_STATE_HOME", "/home/me/state"),
@@ -67,10 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_absolute_path_does_not_count() {
-        let odd = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "state"), ("HOME", "/home/me")];
+    fn relative_paths_are_ignored() {
+        let relative = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "state"), ("HOME", "/home/me")];
         let home = "/home/me/.local/state/kamstrup2mqtt/history.db";
-        assert_eq!(found(false, &odd).unwrap(), home);
+        assert_eq!(found(false, &relative).unwrap(), home);
         assert_eq!(found(false, &[("HOME", "")]), None);
     }
 }

@@ -1,7 +1,7 @@
-//! kamstrup2mqtt: reads a Kamstrup MULTICAL heat meter over its optical port and publishes what it
-//! says to MQTT, announced so that Home Assistant shows it by itself.
+//! kamstrup2mqtt reads a Kamstrup MULTICAL heat meter over its optical port, publishes the values to
+//! MQTT, and announces them so that Home Assistant shows them automatically.
 //!
-//! `ARCHITECTURE.md` is the map: which module does what, and what each must not know.
+//! `ARCHITECTURE.md` says which module does what, and what each must not know.
 
 mod addon;
 mod advice;
@@ -29,7 +29,8 @@ mod words;
 
 pub use self::resources::THREADS;
 
-/// Whose log it is: each module shows as one of the program's, whatever crate it is in.
+/// How the log names the program and its modules. Each module has the program's name, whatever
+/// crate it is in.
 pub const PROGRAM: logging::Program = logging::Program {
     name: "kamstrup2mqtt",
     crates: &[
@@ -40,11 +41,11 @@ pub const PROGRAM: logging::Program = logging::Program {
         ("kamstrup_simulator", "kamstrup2mqtt::simulator"),
     ],
     hints: logging::Hints {
-        file_forbidden: "Let this user write there, or set another `directory` in the section \
+        file_forbidden: "Allow this user to write there, or set another `directory` in the section \
                          `logging`",
         file_path: "Check `directory` and `filename` in the section `logging`",
-        no_syslog: "in a container mount it, or take `syslog` out of `logging.destinations`",
-        log_server: "Check that it runs, and `syslog_address` in the section `logging`",
+        no_syslog: "in a container, mount it, or remove `syslog` from `logging.destinations`",
+        log_server: "Check that it is running, and check `syslog_address` in the section `logging`",
         no_thread: resources::RAISE_THREADS,
     },
 };

@@ -14,14 +14,14 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Its name in unique ids: as the older Python program spells it, or the number as the user
-    /// wrote it.
+    /// Its name in unique ids, as the older Python program spells it; without a name, the number as
+    /// the user wrote it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A register, by its name where it has one.
+    /// A register, by its name if it has one.
     #[must_use]
     pub fn of(register: RegisterId) -> Self {
         let name = match register.info() {
@@ -31,7 +31,7 @@ impl Parameter {
         Self { name, register }
     }
 
-    /// The register behind it.
+    /// The register that it is read from.
     #[must_use]
     pub fn register(&self) -> RegisterId {
         self.register
@@ -61,7 +61,7 @@ pub struct MeterName(String);
 
 /// The text is not a valid name of a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not 1 to 32 letters, digits, `_` and `-`, or the name of a topic that is taken")]
+#[error("not 1 to 32 letters, digits, `_` and `-`, or the name of a reserved topic")]
 pub struct InvalidMeterName;
 
 impl FromStr for MeterName {
@@ -107,7 +107,7 @@ fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
-/// What may stand in a unique id and in a discovery topic.
+/// The text without spaces at its ends, if a unique id and a discovery topic may contain it.
 pub(crate) fn identifier(text: &str) -> Option<String> {
     let text = text.trim();
     let fits = (1..=64).contains(&text.len())
@@ -122,14 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_is_called_like_a_topic_that_is_taken() {
+    fn no_value_has_the_name_of_a_reserved_topic() {
         for register in REGISTERS {
             assert!(!is_reserved(register.key), "{}", register.key);
         }
     }
 
     #[test]
-    fn what_a_meter_may_be_called() {
+    fn valid_and_invalid_names_of_meters() {
         for name in ["house", "Garage", "heating-2", "west_wing", "2nd"] {
             assert_eq!(name.parse::<MeterName>().unwrap().to_string(), name);
         }

@@ -1,4 +1,4 @@
-//! The bytes that are put on topics.
+//! The payloads of topics.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -21,14 +21,11 @@ pub(crate) const ONLINE: &str = "online";
 /// The program is not connected.
 pub(crate) const OFFLINE: &str = "offline";
 
-/// Something to be published.
+/// A message to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// Where.
     pub topic: String,
-    /// What.
     pub payload: String,
-    /// With which quality of service.
     pub qos: Qos,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
@@ -50,9 +47,8 @@ impl Message {
 /// A parameter that has a value in this poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Valued {
-    /// Its place in the meter's list.
+    /// Its index in the meter's list of parameters.
     pub index: usize,
-    /// What is published of it.
     pub published: Published,
     /// Whether it is a number, rather than a date or a text.
     pub is_number: bool,
@@ -66,8 +62,8 @@ impl Valued {
     }
 }
 
-/// The values of one poll, in the order of the meter's parameters. Values that were not read, or
-/// cannot be converted exactly, are left out.
+/// The values of one poll, in the order of the meter's parameters. It omits values that were not
+/// read or cannot be converted exactly.
 #[must_use]
 pub(crate) fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
     let mut values = Vec::new();
@@ -88,7 +84,7 @@ pub(crate) fn values(result: &PollResult, meter: &Meter) -> Vec<Valued> {
     values
 }
 
-/// The messages of a poll's values: one for each, and all of them in one.
+/// The messages of a poll: one for each value, and one with all of them.
 #[must_use]
 pub(crate) fn value_messages(
     values: &[Valued],
@@ -116,7 +112,7 @@ fn state(topic: String, payload: String, publishing: &Publishing) -> Message {
     Message { topic, payload, qos: publishing.qos, retain: publishing.retain }
 }
 
-/// A poll as a whole, for programs that want one message.
+/// All values of a poll, for programs that want one message.
 #[derive(Serialize)]
 struct ReadingJson<'a> {
     time: &'a str,
@@ -134,7 +130,7 @@ fn reading(values: &[Valued], result: &PollResult, time: &str, meter: &Meter) ->
     let json = |value: &'_ Valued| -> Option<(_, _)> {
         let name = meter.parameters.get(value.index)?.name();
         let unit = value.published.measure.unit;
-        // The number as it is published, digit by digit.
+        // The number has the same digits as on its own topic.
         let value = exact(&value.published.text, value.is_number)?;
         Some((name, ValueJson { value, unit }))
     };
@@ -156,12 +152,12 @@ pub(crate) fn exact(text: &str, is_number: bool) -> Option<Box<RawValue>> {
     }
 }
 
-/// How reading a meter has gone since the program started: the diagnostics of a meter.
+/// The diagnostics of a meter since the program started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReadingStatus {
     /// Polls that failed, in whole or in part.
     pub failed: u64,
-    /// When the meter was read last, and how long that took.
+    /// When the meter was last read, and how long this took.
     pub last: Option<(String, Duration)>,
     /// Whether the meter answered the last poll.
     pub answers: bool,
@@ -170,7 +166,7 @@ pub(crate) struct ReadingStatus {
 }
 
 impl ReadingStatus {
-    /// Adds a poll that ended at `time`.
+    /// Counts a poll that ended at `time`.
     pub(crate) fn record(&mut self, result: &PollResult, time: &str) {
         self.answers = result.trouble.is_none() || !result.readings.is_empty();
         self.failed = self.failed.saturating_add(u64::from(result.trouble.is_some()));
@@ -212,7 +208,7 @@ const OFF: &str = "OFF";
 /// In characters; Home Assistant rejects a longer state.
 const LONGEST_STATE: usize = 255;
 
-/// What an info code means, cut to the length that Home Assistant accepts.
+/// The meaning of an info code, cut to the length that Home Assistant accepts.
 pub(crate) fn condition_words(condition: &Condition) -> String {
     let words = match &condition.meanings {
         _ if condition.code == 0 => "No fault".to_owned(),
@@ -306,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_is_published_value_by_value_and_as_a_whole() {
+    fn a_poll_is_published_as_single_values_and_as_a_whole() {
         let (meter, publishing) = configured();
         let topics = Topics::new("kamstrup").meter(None);
         let messages = |result: &PollResult| {
@@ -315,7 +311,7 @@ mod tests {
         };
         let all = messages(&good());
         insta::assert_snapshot!(shown(&all));
-        // The numbers are those of the topics, digit by digit.
+        // The numbers have the same digits as on their topics.
         let json: BTreeMap<String, serde_json::Value> =
             serde_json::from_str(&all.last().unwrap().payload).unwrap();
         assert_eq!(json["values"]["energy"]["value"].to_string(), "16655.83");
@@ -323,11 +319,11 @@ mod tests {
     }
 
     #[test]
-    fn how_reading_goes_is_published() {
+    fn diagnostics_are_published() {
         let (_, publishing) = configured();
         let topics = Topics::new("kamstrup").meter(None);
         let mut status = ReadingStatus::default();
-        let mut told = Vec::new();
+        let mut published = Vec::new();
         let fine = result(vec![reading(99, Unit::NUMBER, 0, 0)]);
         for (name, poll, time) in [
             ("silent from the start", result(Vec::new()), "t1"),
@@ -336,13 +332,13 @@ mod tests {
             ("silent again", result(Vec::new()), "t4"),
         ] {
             status.record(&poll, time);
-            told.push(format!("{name}:\n{}", shown(&status.messages(&publishing, &topics))));
+            published.push(format!("{name}:\n{}", shown(&status.messages(&publishing, &topics))));
         }
-        insta::assert_snapshot!(told.join("\n\n"));
+        insta::assert_snapshot!(published.join("\n\n"));
     }
 
     #[test]
-    fn a_state_is_never_longer_than_home_assistant_takes() {
+    fn a_state_is_never_longer_than_home_assistant_accepts() {
         let code = reading(369, Unit::NUMBER, u32::MAX.into(), 0);
         let condition = Condition::of(&[code], &identity(Model::Multical603)).unwrap();
         let words = condition_words(&condition);

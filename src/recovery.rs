@@ -1,5 +1,5 @@
-//! What a program that stays does about a configuration that cannot be used: it reports it, in the
-//! log and on the page, and reads it again until it is fixed.
+//! Reports an invalid configuration in the log and on the page, and reads it again until it is
+//! fixed. This is for a program that does not exit because of it.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use crate::words::{capital, sentence};
 use meter::RunsAs;
 use meter::news::News;
 
-/// Between two looks at invalid options. Home Assistant writes them when the add-on starts, so they
-/// rarely change without a start.
+/// How often invalid options are read again. Home Assistant writes them when the add-on starts, so
+/// they rarely change later.
 pub(crate) const LOOK_AT_OPTIONS: Duration = Duration::from_secs(60);
 
-/// Between two looks at an invalid file: somebody is editing it.
+/// How often an invalid file is read again. Somebody is editing it.
 pub(crate) const LOOK_AT_FILE: Duration = Duration::from_secs(10);
 
 /// How often the same error is reported.
 const REPORT: Duration = Duration::from_secs(60 * 60);
 
-/// Why a configuration cannot be used.
+/// Why a configuration is invalid.
 pub(crate) trait InvalidConfiguration: Clone + PartialEq {
     /// What to call the configuration in a warning.
     const WHAT: &str;
 
-    /// Who is to fix it.
+    /// Who reads the message and fixes it.
     const RUNS_AS: RunsAs;
 
     /// What is wrong and what to do about it.
     fn problem(&self) -> ReportedProblem;
 
-    /// What else is odd: a misspelled key explains a missing one.
+    /// The warnings. A misspelled key explains a missing one.
     fn warnings(&self) -> &[Warning];
 }
 
@@ -61,13 +61,13 @@ impl InvalidConfiguration for ConfigError {
 
     fn problem(&self) -> ReportedProblem {
         let hint = format!(
-            "{}. The configuration is read again every {} seconds: once its file is mended, reading \
-             begins. If a variable is to blame, start anew.",
+            "{}. kamstrup2mqtt reads the file again every {} seconds, and starts when it is valid. If \
+             the error is in a variable, restart kamstrup2mqtt.",
             capital(self.hint()),
             LOOK_AT_FILE.as_secs(),
         );
         let words =
-            format!("Nothing is read until the configuration is mended: {}", self.summary());
+            format!("No meter is read until the configuration is fixed: {}", self.summary());
         ReportedProblem { words, details: self.problems(), hint }
     }
 
@@ -79,13 +79,13 @@ impl InvalidConfiguration for ConfigError {
 /// Why a configuration is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// It is time.
+    /// The time between two looks has passed.
     Time,
     /// Somebody asked for it, and waits for an answer.
     Asked,
 }
 
-/// Reports what is wrong and reads the configuration again, until it can be used.
+/// Reports what is wrong and reads the configuration again, until it is valid.
 pub(crate) async fn settle<T, E: InvalidConfiguration>(
     first: Result<T, E>,
     mut look: impl AsyncFnMut() -> (Why, Result<T, E>),
@@ -128,7 +128,7 @@ fn report<E: InvalidConfiguration>(invalid: &E, board: &Board) {
     });
 }
 
-/// Logs what is odd in a configuration.
+/// Logs the warnings about a configuration.
 pub(crate) fn log_warnings<E: InvalidConfiguration>(warnings: &[Warning]) {
     for warning in warning_words(warnings, E::RUNS_AS) {
         warn!("In the {}: {}", E::WHAT, sentence(&warning));

@@ -1,26 +1,26 @@
-//! What the program needs of the machine: memory, files and threads.
+//! Checks that the machine has enough memory, files and threads.
 //!
-//! Libraries panic where one of these runs out, and a panic ends the program: tokio when a job
-//! finds no blocking thread and none can be started, and when the pipe for signals cannot be
-//! opened. Rust aborts when memory runs out. So all three are tried at the start, where a shortage
-//! is an error with an exit code. Threads that are needed later are started then and stay.
+//! Libraries panic when one of these runs out, and a panic ends the program. tokio panics when a
+//! blocking job needs a thread and none can be started, and when the pipe for signals cannot be
+//! opened. Rust aborts when memory runs out. So all three are tried at the start, when a shortage
+//! is an error with an exit code. Threads that are needed later are started then, and stay.
 //!
 //! # Blocking threads
 //!
-//! The runtime has [`THREADS`] of them. None of its jobs ever starts another, so none can fail to.
-//! Jobs may hang: a name server that is silent holds a thread for half a minute, a broken disk for
-//! ever. So each kind has threads of its own, and jobs of a kind wait for their own kind only:
+//! The runtime has [`THREADS`] of them. No later job starts a thread, so none can fail to. Jobs may
+//! hang: a silent name server blocks a thread for half a minute, a broken disk forever. So each
+//! kind of job has its own threads, and waits only for jobs of its kind:
 //!
 //! | jobs | threads | bounded by |
 //! |---|---|---|
-//! | names of hosts | [`hosts::AT_A_TIME`] | `hosts`: a permit each, one look-up per name |
-//! | the MQTT client's own look-ups | 2 | one connection at a time, which is given up after 20 s |
+//! | look-ups of host names | [`hosts::AT_A_TIME`] | `hosts`: a permit each, one look-up per name |
+//! | the MQTT client's own look-ups | 2 | one connection at a time, with a timeout of 20 s |
 //! | readings for the page | [`READINGS`] | `web::blocking`: a permit each |
 //! | serial ports for the page | [`PORTS`] | `web::blocking`: a permit each |
 //! | configuration, certificates, destinations of the log | 1 | one after the other |
 //!
-//! A permit is held until the job has ended, not only until somebody stops waiting for it. The
-//! destinations of the log and the history have threads of their own beside these.
+//! A permit is held until the job has ended, even if nobody waits for it any longer. The
+//! destinations of the log and the history have other threads of their own.
 
 use std::hint::black_box;
 use std::io;
@@ -36,27 +36,27 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
-/// Requests for readings that are answered at a time.
+/// How many requests for readings are answered at a time.
 pub(crate) const READINGS: usize = 2;
 
-/// Searches for serial ports at a time.
+/// How many searches for serial ports run at a time.
 pub(crate) const PORTS: usize = 1;
 
 /// Blocking threads of the runtime.
 pub const THREADS: usize = hosts::AT_A_TIME + 2 + READINGS + PORTS + 1;
 
-/// The stack of a thread. What runs there needs a tenth of it; the usual 2 MiB would count against
-/// a limit on memory without being used.
+/// The stack of a thread. Its jobs need a tenth of it. The default of 2 MiB would count against a
+/// limit on memory without being used.
 const STACK: usize = 1024 * 1024;
 
-/// Memory that must be free at the start: the stacks of all threads, and what the program grows by
-/// until it has published, kept and shown its first readings.
+/// Memory that must be free at the start: the stacks of all threads, and what the program allocates
+/// until it has published, stored and shown its first readings.
 const MEMORY: usize = 32 * 1024 * 1024;
 
 /// How many pairs of files must be free at the start: the runtime needs three.
 const PAIRS: usize = 8;
 
-/// How long the threads may take to begin. They take milliseconds.
+/// How long the threads may take to start. They take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the machine lacks.
@@ -87,9 +87,9 @@ pub(crate) enum Shortage {
 pub(crate) const RAISE_THREADS: &str =
     "Raise the limit on processes (`ulimit -u`, or `TasksMax=` in the unit) or on memory";
 
-/// Where a limit on memory counts reserved addresses (`ulimit -v`), starts the program again
-/// without those that glibc reserves: 64 MiB for nearly each thread. They exhaust the limit, and
-/// then a later thread cannot allocate a single byte. Only a variable at the start changes that.
+/// Starts the program again if a limit on memory counts reserved addresses (`ulimit -v`), this time
+/// without those that glibc reserves: 64 MiB for almost every thread. They exhaust the limit, and
+/// then a later thread cannot allocate a single byte. Only a variable at the start prevents that.
 pub(crate) fn spare_addresses() {
     const VARIABLE: &str = "MALLOC_ARENA_MAX";
 
@@ -102,15 +102,15 @@ pub(crate) fn spare_addresses() {
         let mut arguments = std::env::args_os();
         let name = arguments.next().unwrap_or_default();
         let mut again = Command::new("/proc/self/exe");
-        // It returns only if it fails; then the program continues as it is.
+        // This returns only if it fails. Then the program continues as it is.
         let _ = again.arg0(name).args(arguments).env(VARIABLE, "1").exec();
     }
 }
 
-/// Checks that the machine has what the program needs, before a library does.
+/// Checks that the machine has enough memory and files, before a library panics.
 pub(crate) fn check() -> Result<(), Shortage> {
-    // Nothing is written to it, so it occupies no memory. Without `black_box` the compiler removes
-    // it.
+    // Nothing is written to it, so it occupies no memory. Without `black_box` the compiler would
+    // remove it.
     let mut memory = Vec::<u8>::new();
     memory.try_reserve_exact(MEMORY).map_err(|_| Shortage::Memory)?;
     drop(black_box(memory));
@@ -118,49 +118,49 @@ pub(crate) fn check() -> Result<(), Shortage> {
     pairs.map(drop).map_err(Shortage::Files)
 }
 
-/// Which blocking threads a runtime has.
+/// The blocking threads of a runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {
     /// All of them, started before anything else.
     All,
-    /// None: nothing that runs there blocks.
+    /// None, because nothing that runs there blocks.
     None,
 }
 
 /// A runtime with one thread, and with all its blocking threads started.
 ///
-/// If fewer can be started, that is a warning: blocking jobs may have to wait. None at all is an
-/// error.
+/// It warns if fewer can be started, because blocking jobs may then have to wait. It is an error if
+/// none can.
 pub(crate) fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
-    // One thread is enough: nearly all there is to do is to wait for the line.
+    // One thread is enough: the program almost always waits for the line.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .thread_name("blocking")
         .thread_stack_size(STACK)
         .max_blocking_threads(THREADS)
-        // A thread that ended could perhaps not be started again.
+        // It might be impossible to replace a thread that ended.
         .thread_keep_alive(Duration::MAX)
         .build()
         .map_err(Shortage::Runtime)?;
     if threads == Threads::None {
         return Ok(runtime);
     }
-    // The first job panics if no thread can be started for it. Only writing to a standard stream,
-    // here of nothing, reports an error instead. Once there is one thread, further jobs wait for
-    // it.
+    // The first job panics if no thread can be started for it. Only a write to a standard stream
+    // reports an error instead, so this one writes nothing. Once there is one thread, further jobs
+    // wait for it.
     let first = runtime.block_on(async { tokio::io::stderr().write(&[]).await });
     first.map_err(|_| Shortage::Threads("the system refuses it".to_owned()))?;
     let started = start_all(&runtime);
     if started < THREADS {
         warn!(
-            "Only {started} of {THREADS} threads could be started, so the page and names of hosts may \
-             have to wait. {RAISE_THREADS}."
+            "Only {started} of {THREADS} threads could be started, so the page and look-ups of host \
+             names may have to wait. {RAISE_THREADS}."
         );
     }
     Ok(runtime)
 }
 
-/// Starts all blocking threads; returns how many there are. tokio starts a thread only if all
+/// Starts all blocking threads, and returns how many there are. tokio starts a thread only if all
 /// others are busy, so each is held until all have started.
 fn start_all(runtime: &Runtime) -> usize {
     let gate = Arc::new(Gate::default());
@@ -198,7 +198,7 @@ impl Gate {
         drop(opened);
     }
 
-    /// Opens it when so many have arrived, or after [`PATIENCE`]. Returns how many did.
+    /// Opens it when this many threads have arrived, or after [`PATIENCE`]. Returns how many have.
     fn open(&self, most: usize) -> usize {
         let missing = |state: &mut State| state.arrived < most;
         let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, missing);
@@ -225,7 +225,7 @@ mod tests {
 
     /// All threads exist before the first job, and no more are started.
     #[test]
-    fn all_blocking_threads_are_there_from_the_start() {
+    fn all_blocking_threads_exist_from_the_start() {
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().filter(is_blocking).count();
         let before = threads();
         let runtime = runtime(Threads::All).unwrap();
@@ -253,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_nobody_comes_to_opens() {
+    fn a_gate_opens_even_if_no_thread_arrives() {
         let gate = Gate::default();
         assert_eq!(gate.open(0), 0);
         gate.pass();
     }
 
     #[test]
-    fn each_shortage_in_words() {
+    fn each_shortage_has_a_message() {
         let too_many = || io::Error::from_raw_os_error(24);
         let all = [
             Shortage::Memory,

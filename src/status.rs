@@ -1,7 +1,6 @@
 //! The present state of meters, broker and settings, for the page and for the Supervisor's client.
 //!
-//! Writers set what is new and continue; they wait for nobody. Nothing is rendered until somebody
-//! reads.
+//! Writers never wait for readers. Nothing is rendered until somebody reads it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +17,7 @@ pub(crate) use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
 use meter::poll::{Explanation, MeterHandle};
 
-/// Where the state is kept. Clones share it.
+/// Holds the state. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Board {
     meters: watch::Sender<Vec<MeterState>>,
@@ -47,8 +46,8 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Sets which meters there are, each with its number. What is known of a meter stays if there
-    /// was one with the same name at the same port.
+    /// Sets the list of meters, each with its number. The state of a meter is kept if there was one
+    /// with the same name at the same port.
     pub fn set_meters(&self, meters: Vec<(usize, MeterState)>) {
         self.meters.send_modify(|known| {
             let numbered = |(number, meter)| MeterState { number, ..meter };
@@ -75,13 +74,13 @@ impl Board {
         handles.iter().find(|(known, _)| *known == number).map(|(_, handle)| handle.clone())
     }
 
-    /// Changes what is known of the meter with this number.
+    /// Changes the state of the meter with this number.
     pub fn meter(&self, number: usize, change: impl FnOnce(&mut MeterState)) {
         self.progress(number, change);
         self.changed();
     }
 
-    /// The same for the progress of a placement or a scan, which has events of its own.
+    /// Changes the progress of a placement or a scan, which has events of its own.
     pub fn progress(&self, number: usize, change: impl FnOnce(&mut MeterState)) {
         self.meters.send_modify(|meters| {
             if let Some(meter) = meters.iter_mut().find(|meter| meter.number == number) {
@@ -90,7 +89,7 @@ impl Board {
         });
     }
 
-    /// What is known of the meters.
+    /// The state of the meters.
     #[must_use]
     pub fn meters(&self) -> Vec<MeterState> {
         let mut meters = self.meters.borrow().clone();
@@ -100,7 +99,7 @@ impl Board {
         meters
     }
 
-    /// Each change of what is known of the meters, with the progress of placements and scans.
+    /// Each change of the meters' state, with the progress of placements and scans.
     #[must_use]
     pub fn meters_changing(&self) -> watch::Receiver<Vec<MeterState>> {
         self.meters.subscribe()
@@ -128,13 +127,13 @@ impl Board {
         self.broker.subscribe()
     }
 
-    /// Changes what is reported of the settings.
+    /// Changes what is reported about the settings.
     pub fn set_up(&self, change: impl FnOnce(&mut Setup)) {
         self.setup.send_modify(change);
         self.changed();
     }
 
-    /// What is reported of the settings.
+    /// What is reported about the settings.
     #[must_use]
     pub fn setup(&self) -> Setup {
         self.setup.borrow().clone()
@@ -146,7 +145,7 @@ impl Board {
         &self.log
     }
 
-    /// Since when the program runs.
+    /// When the program started.
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
@@ -170,7 +169,7 @@ pub enum BrokerState {
         /// Since when.
         since: Instant,
     },
-    /// Not connected, which is tried again and again.
+    /// Not connected. The program keeps trying.
     Down {
         /// `host:port`
         name: String,
@@ -183,45 +182,45 @@ pub enum BrokerState {
     },
 }
 
-/// What is reported of the settings, and of where they come from.
+/// What is reported about the settings and their sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
-    /// Why nothing is read.
+    /// Why no meter is read.
     pub problem: Option<ReportedProblem>,
-    /// What is odd, one sentence each.
+    /// The warnings, one sentence each.
     pub warnings: Vec<String>,
-    /// Why Home Assistant does not say which broker it is.
+    /// Why Home Assistant has not reported its broker.
     pub broker: Option<Explanation>,
-    /// What keeps readings from being kept.
+    /// Why readings cannot be stored.
     pub history: Option<Explanation>,
-    /// What Home Assistant's Supervisor has answered.
+    /// The answer of Home Assistant's Supervisor.
     pub supervisor: SupervisorState,
     /// Each effective setting, with secrets masked.
     pub settings: Vec<SettingLine>,
-    /// Why a configuration that was read since was rejected.
+    /// Why a later configuration was rejected.
     pub refused: Option<ReportedProblem>,
 }
 
-/// What Home Assistant's Supervisor has answered, which knows the broker.
+/// The answer of Home Assistant's Supervisor, which knows the broker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SupervisorState {
-    /// There is none, or the settings name a broker.
+    /// There is no Supervisor, or the settings name a broker.
     #[default]
     NotAsked,
-    /// It is asked, and has not named a broker; [`Setup::broker`] says why.
+    /// The Supervisor has not named a broker; [`Setup::broker`] says why.
     Asked,
-    /// It has named a broker.
+    /// The Supervisor has named a broker.
     Answered,
 }
 
 /// An effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingLine {
-    /// As `mqtt.host`; of one of several meters as ``com_port of the meter `garage` ``.
+    /// Like `mqtt.host`; for one of several meters like ``com_port of the meter `garage` ``.
     pub key: String,
-    /// Its value; stars for a secret, a dash for nothing.
+    /// Its value; stars for a secret, a dash if it is not set.
     pub value: String,
-    /// Where it comes from, as `default` or `kamstrup.yaml, line 3`.
+    /// Its source, like `default` or `kamstrup.yaml, line 3`.
     pub origin: String,
 }
 
@@ -231,7 +230,7 @@ impl From<[String; 3]> for SettingLine {
     }
 }
 
-/// What keeps all meters from being read.
+/// Why no meter can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedProblem {
     /// What happened.
@@ -242,46 +241,46 @@ pub struct ReportedProblem {
     pub hint: String,
 }
 
-/// What is known of one meter.
+/// The state of one meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeterState {
     /// Identifies it on the board. A meter keeps its number as long as the program runs.
     pub number: usize,
     /// Its name in Home Assistant.
     pub title: String,
-    /// Where it is connected.
+    /// The port that it is connected to.
     pub port: String,
-    /// Between two polls.
+    /// The time between two polls.
     pub interval: Duration,
-    /// In which units its values are published.
+    /// The units in which its values are published.
     pub units: UnitSystem,
-    /// The key of its readings in the history, if they are kept.
+    /// The key of its readings in the history, if they are stored.
     pub key: Option<MeterKey>,
-    /// Which model it is, as far as it is known.
+    /// Its model, or the models that it may be.
     pub model: Option<String>,
     /// Its serial number.
     pub serial: Option<String>,
-    /// When it was polled last, and what went wrong.
+    /// The last poll.
     pub last: Option<LastPoll>,
-    /// Whether the port could be opened for it: something was sent.
+    /// Whether the last poll could open the port, and so sent something.
     pub port_opens: bool,
-    /// Since when it answers, or does not answer, as in the last poll.
+    /// Since when it has answered, or not answered, as in the last poll.
     pub since: Option<Instant>,
-    /// When it is polled next; in the past while a poll is under way or waits for the port.
+    /// When the next poll is due; in the past while a poll is under way or waits for the port.
     pub next_poll: Option<Instant>,
-    /// Each value as it was read last, in the order of the meter's parameters.
+    /// The last reading of each value, in the order of the meter's parameters.
     pub values: Vec<ValueState>,
-    /// What was not read in the last poll, and why.
+    /// The values that the last poll did not read, and why.
     pub missing: Vec<(String, String)>,
-    /// The fault that it reports.
+    /// The fault that the meter reports.
     pub fault: Option<String>,
     /// How good the line is on the day of the last poll: see [`LineQuality::on`].
     pub line: LineQuality,
     /// The same since the program started.
     pub line_in_all: LineQuality,
-    /// The placement aid, if it was used: the last time.
+    /// The last use of the placement aid.
     pub placement: Option<Placement>,
-    /// The search for registers, if there was one: the last one.
+    /// The last search for registers.
     pub scan: Option<ScanState>,
 }
 
@@ -292,7 +291,7 @@ impl MeterState {
         names[0] == names[1] && self.port == other.port
     }
 
-    /// A meter that was not polled yet.
+    /// The state of a meter that was not polled yet.
     #[must_use]
     pub fn new(title: String, port: String, interval: Duration) -> Self {
         Self {
@@ -328,13 +327,13 @@ pub struct LineQuality {
     pub polls: u64,
     /// Polls that failed, in whole or in part.
     pub failed: u64,
-    /// Requests that were made again, since the answer did not come or came damaged.
+    /// Requests that were repeated because there was no answer, or a damaged one.
     pub retries: u64,
-    /// Answers that came damaged: with a wrong checksum, or broken off.
+    /// Answers that arrived damaged: with a wrong checksum, or incomplete.
     pub bad_checksums: u64,
-    /// Bytes to the meter.
+    /// Bytes sent to the meter.
     pub bytes_sent: u64,
-    /// Bytes that came from the line, also echoes and noise.
+    /// Bytes received, including echoes and noise.
     pub bytes_received: u64,
     /// How long the meter was kept awake: from the first byte of a request until 1.6 s after the
     /// last byte on the line.
@@ -342,20 +341,20 @@ pub struct LineQuality {
 }
 
 impl LineQuality {
-    /// The counts of this day: zero if they are of another day.
+    /// The counts of this day; zero if they are of another day.
     #[must_use]
     pub fn on(self, day: Date) -> Self {
         if self.day == Some(day) { self } else { Self { day: Some(day), ..Self::default() } }
     }
 
-    /// With one poll more.
+    /// Adds a poll.
     #[must_use]
     pub fn with_poll(self, failed: bool) -> Self {
         let polls = self.polls.saturating_add(1);
         Self { polls, failed: self.failed.saturating_add(u64::from(failed)), ..self }
     }
 
-    /// With what was on the line.
+    /// Adds the traffic on the line.
     #[must_use]
     pub fn with_traffic(self, traffic: Traffic) -> Self {
         Self {
@@ -380,11 +379,11 @@ pub struct Placement {
     pub hits: u32,
     /// Whether it answered the last time; `None` before the first answer or miss.
     pub hit: Option<bool>,
-    /// What came instead of an answer the last time.
+    /// What was received instead of an answer the last time.
     pub heard: Option<NoAnswer>,
-    /// How long it continues at most.
+    /// The time that is left.
     pub left: Duration,
-    /// Why the meter cannot even be asked.
+    /// Why the port cannot be used.
     pub trouble: Option<Explanation>,
 }
 
@@ -395,15 +394,15 @@ pub struct ScanState {
     pub running: bool,
     /// How many registers have been asked for.
     pub asked: usize,
-    /// How many there are to ask for.
+    /// How many registers it asks for in total.
     pub of: usize,
-    /// Those found so far; in the end all that the meter has, by number.
+    /// The registers found so far; at the end all that the meter has, by number.
     pub found: Vec<Found>,
-    /// Whether all were asked for.
+    /// Whether it has asked for all registers.
     pub complete: bool,
-    /// In the end, the registers as a list for the configuration, with a comment for each.
+    /// At the end, the registers as a list for the configuration, with a comment for each.
     pub parameters: Option<String>,
-    /// What ended it too soon.
+    /// Why it ended early.
     pub trouble: Option<Explanation>,
 }
 
@@ -412,17 +411,17 @@ pub struct ScanState {
 pub struct Found {
     /// Its number.
     pub register: RegisterId,
-    /// What it is called in the settings: its number where it has no name.
+    /// Its name in the settings, or its number if it has no name.
     pub name: String,
-    /// What it is, in words, where that is known.
+    /// What it is, in words, if that is known.
     pub label: Option<&'static str>,
-    /// Its value as it would be published; `None` if it cannot be read just now.
+    /// Its value as it would be published; `None` if it cannot be read at the moment.
     pub text: Option<String>,
     /// Its unit, if it has one.
     pub unit: Option<&'static str>,
 }
 
-/// How the last poll went.
+/// The last poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastPoll {
     /// When it ended.
@@ -436,9 +435,9 @@ pub struct LastPoll {
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueState {
-    /// What it is called.
+    /// The name of its parameter.
     pub name: String,
-    /// As it is published.
+    /// The value as it is published.
     pub text: String,
     /// Its unit, if it has one.
     pub unit: Option<&'static str>,
@@ -451,9 +450,9 @@ pub struct ValueState {
 /// A serial port of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PortInfo {
-    /// As `/dev/ttyUSB0`.
+    /// Like `/dev/ttyUSB0`.
     pub path: PathBuf,
-    /// The name that it keeps when another device is plugged in, as
+    /// The name that stays the same when another device is plugged in, like
     /// `/dev/serial/by-id/usb-FTDI_…-port0`.
     pub by_id: Option<PathBuf>,
     /// The titles of the meters that are read there.
@@ -467,7 +466,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_of_a_meter_stays_as_long_as_the_meter() {
+    fn the_state_of_a_meter_is_kept_while_the_meter_is_configured() {
         let board = Board::default();
         let meter = |title: &str, port: &str| {
             MeterState::new(title.to_owned(), port.to_owned(), Duration::from_secs(300))
@@ -481,8 +480,8 @@ mod tests {
         board.meter(1, |meter| meter.serial = Some("2".to_owned()));
         board.meter(2, |_| panic!("there is none"));
         assert_eq!(serials(), ["a Some(\"1\")", "b Some(\"2\")"]);
-        // With another configuration one goes, one comes, and one is called otherwise; the numbers
-        // may begin anew.
+        // Another configuration removes a meter, adds one and renames one. Its numbers may start at 0
+        // again.
         board.set_meters(vec![(0, meter("d", "/dev/ttyUSB1")), (1, meter("c", "/dev/ttyUSB2"))]);
         assert_eq!(serials(), ["d Some(\"2\")", "c None"]);
         board.meter(0, |meter| meter.serial = Some("3".to_owned()));
@@ -490,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn clones_are_the_same_board() {
+    fn clones_share_the_state() {
         let board = Board::default();
         let seen = board.broker();
         let connecting = BrokerState::Connecting { name: "broker:1883".to_owned() };

@@ -1,5 +1,5 @@
-//! Notifies systemd of the state of the service, where `NOTIFY_SOCKET` and `WATCHDOG_USEC` are set;
-//! elsewhere nothing happens. See `sd_notify(3)`.
+//! Notifies systemd of the state of the service, if `NOTIFY_SOCKET` and `WATCHDOG_USEC` are set.
+//! Otherwise nothing happens. See `sd_notify(3)`.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// The program works: its tasks run.
+/// The program's tasks are running.
 pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// The configuration is read again; [`ready`] ends that.
+/// The program reads its configuration again, until [`ready`] is called.
 pub(crate) fn reloading() {
-    // systemd ignores it without the time.
+    // systemd ignores the message without the time.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => debug!("systemd is not told of the reload: {error}."),
+        Err(error) => debug!("The reload cannot be reported to systemd: {error}."),
     }
 }
 
-/// The program is about to end.
+/// The program is about to exit.
 pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Notifies systemd, twice as often as it requires, that the program is running, until `stop` is
+/// Notifies systemd that the program is running, twice as often as it requires, until `stop` is
 /// cancelled. All tasks share one thread, so this shows that none of them blocks it.
 pub(crate) async fn watchdog(stop: CancellationToken) {
     let Some(pause) = sd_notify::watchdog_enabled().and_then(|wanted| wanted.checked_div(2)) else {
         return;
     };
-    // However short the required time is, the other tasks must run as well.
+    // The other tasks must run too, however short the required time is.
     let pause = pause.max(Duration::from_millis(10));
     let notifying = async {
         loop {
@@ -46,6 +46,6 @@ pub(crate) async fn watchdog(stop: CancellationToken) {
 
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        debug!("systemd cannot be told how it goes: {error}.");
+        debug!("The state cannot be reported to systemd: {error}.");
     }
 }

@@ -1,6 +1,6 @@
 //! The names of topics, and the unique ids of entities.
 //!
-//! It knows no client, and nothing about when a topic is used.
+//! This module knows no client, and not when a topic is used.
 
 use std::collections::BTreeSet;
 
@@ -102,7 +102,7 @@ impl MeterTopics {
         format!("{}/{COMMAND}/{READ}", self.base)
     }
 
-    /// The command in a topic; `None` where it is not a command of this meter.
+    /// The command in a topic; `None` if it is not a command to this meter.
     #[must_use]
     pub(crate) fn command<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let command = topic.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(COMMAND)?;
@@ -118,7 +118,7 @@ pub(crate) const READ: &str = "read";
 /// A published fact about reading a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Diagnostic {
-    /// `ON` while the meter answers, else `OFF`.
+    /// `ON` while the meter answers, otherwise `OFF`.
     Connection,
     /// The time of the last reading.
     LastRead,
@@ -128,7 +128,7 @@ pub(crate) enum Diagnostic {
     FailedReads,
     /// The info code in words.
     Info,
-    /// `ON` while the info code reports a fault, else `OFF`.
+    /// `ON` while the info code reports a fault, otherwise `OFF`.
     Problem,
 }
 
@@ -190,7 +190,7 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// Of a meter, or of the program where there is no name.
+    /// The ids of a meter, or of the program if there is no name.
     #[must_use]
     pub(crate) fn new(prefix: &str, name: Option<&MeterName>) -> Self {
         let prefix = match name {
@@ -200,13 +200,13 @@ impl Ids {
         Self { prefix }
     }
 
-    /// Of a parameter's entity.
+    /// The id of a parameter's entity.
     #[must_use]
     pub(crate) fn parameter(&self, parameter: &Parameter) -> String {
         self.with(parameter.name())
     }
 
-    /// Of another entity.
+    /// The id of another entity.
     #[must_use]
     pub(crate) fn with(&self, key: &str) -> String {
         format!("{}_{key}", self.prefix)
@@ -221,7 +221,7 @@ mod tests {
     use crate::name::RESERVED;
 
     #[test]
-    fn no_meter_can_be_called_like_a_topic_that_is_taken() {
+    fn no_meter_has_the_name_of_a_reserved_topic() {
         let topics = Topics::new("x");
         let meter = topics.meter(None);
         let diagnostics = Diagnostic::ALL.map(|diagnostic| meter.diagnostic(diagnostic));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_meter_has_a_level_of_its_own() {
+    fn a_named_meter_has_its_own_topic_level() {
         let topics = Topics::new("kamstrup");
         let energy: Parameter = "maxflowDate_m".parse().unwrap();
         let name: MeterName = "Garage".parse().unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_told_by_their_topic() {
+    fn a_command_is_recognized_by_its_topic() {
         let topics = Topics::new("kamstrup");
         let (only, name) = (topics.meter(None), "garage".parse().unwrap());
         let garage = topics.meter(Some(&name));

@@ -31,12 +31,12 @@ use thiserror::Error;
 
 use meter::reading::Reading;
 
-/// The system of units to publish.
+/// The units in which values are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitSystem {
-    /// Those of the table above.
+    /// The units in the table above.
     Standard,
-    /// Those that the meter is set to.
+    /// The units that the meter is set to.
     Meter,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Measure {
     pub quantity: Quantity,
     /// The unit, spelled as Home Assistant does; `None` for plain numbers, dates and texts.
     pub unit: Option<&'static str>,
-    /// How it behaves over time, where that is known.
+    /// How it behaves over time, if that is known.
     pub kind: Option<Kind>,
 }
 
@@ -89,8 +89,8 @@ fn kind(reading: &Reading) -> Option<Kind> {
     Some(if reading.is_total { Kind::Counter } else { kind })
 }
 
-/// The measure of a register before the meter has sent it, where that is certain. (Operating hours
-/// come in hours from some meters, as a plain number from others.)
+/// The measure of a register before the meter has sent it, if that is certain. (Some meters send
+/// operating hours in hours, others as a plain number.)
 #[must_use]
 pub(crate) fn expected(register: RegisterId, system: UnitSystem) -> Option<Measure> {
     // Other registers are known from public code only, and their unit only from their name.
@@ -118,7 +118,7 @@ pub(crate) fn expected(register: RegisterId, system: UnitSystem) -> Option<Measu
     Some(Measure { quantity, unit, kind: Some(kind) })
 }
 
-/// No exponent, no zeros at the end, no minus in front of a zero.
+/// Without exponent, trailing zeros, or a minus before zero.
 fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
@@ -142,18 +142,18 @@ fn conversion(register: RegisterId, unit: Unit, system: UnitSystem) -> Conversio
     };
     let (factor, unit) = match standard {
         Some((factor, unit)) => (factor, Some(unit)),
-        None => as_it_is(unit),
+        None => unconverted(unit),
     };
     Conversion { factor, measure: Measure { quantity, unit, kind: None } }
 }
 
-/// What a value measures. The unit decides, but two units leave a question open: a difference of
-/// temperatures may come in °C, and kelvin may be a temperature or a difference.
+/// What a value measures. The unit decides, with two exceptions: a difference of temperatures may be
+/// in °C, and kelvin may be a temperature or a difference.
 fn quantity(register: RegisterId, unit: Unit) -> Quantity {
     let known = register.info().map(|info| info.quantity);
     match (unit, known) {
         (Unit::CELSIUS, Some(Quantity::TemperatureDifference)) => Quantity::TemperatureDifference,
-        // Converting it would need to know which; see `as_it_is`.
+        // It might be either, so it is not converted; see `unconverted`.
         (Unit::KELVIN, Some(Quantity::Temperature)) => Quantity::Other,
         _ => unit.quantity(),
     }
@@ -192,8 +192,8 @@ fn standard(quantity: Quantity, unit: Unit) -> Option<(Factor, &'static str)> {
     Some(conversion)
 }
 
-/// The meter's own unit, as Home Assistant spells it. Tens of a unit are no unit to anybody else.
-fn as_it_is(unit: Unit) -> (Factor, Option<&'static str>) {
+/// The meter's own unit, as Home Assistant spells it. Only Kamstrup has tens of a unit.
+fn unconverted(unit: Unit) -> (Factor, Option<&'static str>) {
     match unit {
         Unit::LITRE => (Factor::PowerOfTen(0), Some("L")),
         Unit::LITRE_PER_HOUR => (Factor::PowerOfTen(0), Some("L/h")),
@@ -205,7 +205,7 @@ fn as_it_is(unit: Unit) -> (Factor, Option<&'static str>) {
 }
 
 impl Factor {
-    /// `None` where the digits do not fit.
+    /// `None` if a decimal cannot hold the digits.
     fn apply(self, value: Decimal, exponent: i8) -> Option<Decimal> {
         match self {
             Self::PowerOfTen(power) => times_power_of_ten(value, power.into()),
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn powers_of_ten_are_exact() {
         assert_eq!(standard(ENERGY, Unit::KILOWATT_HOUR, 0, 81_947), "81947 kWh");
-        // What others publish as 6.976 kWh and 6.4 W.
+        // Some other programs publish these as 6.976 kWh and 6.4 W.
         assert_eq!(standard(ENERGY, Unit::MEGAWATT_HOUR, -3, 6_976), "6976 kWh");
         assert_eq!(standard(80, Unit::KILOWATT, -1, 64), "6400 W");
         assert_eq!(standard(74, Unit::LITRE_PER_HOUR, 0, 128), "0.128 m³/h");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn joules_and_calories_are_rounded_one_digit_finer_than_the_meter() {
+    fn joules_and_calories_are_rounded_one_digit_finer_than_the_resolution() {
         // 0.01 GJ is 2.8 kWh: one decimal place. 670.99 GJ is 186386.1111… kWh.
         assert_eq!(standard(ENERGY, Unit::GIGAJOULE, -2, 67_099), "186386.1 kWh");
         // 0.001 GJ is 0.28 kWh: two.
@@ -322,7 +322,7 @@ mod tests {
         // 0.001 Gcal is 1.163 kWh: one.
         assert_eq!(standard(ENERGY, Unit::GIGACALORIE, -3, 1_234), "1435.1 kWh");
         assert_eq!(standard(ENERGY, Unit::GIGACALORIE, 0, 1), "1200 kWh");
-        // A half goes away from zero: 0.36 GJ · 10⁻⁴ steps.
+        // 50 Mcal is 58.15 kWh; halves are rounded away from zero.
         assert_eq!(standard(ENERGY, Unit::MEGACALORIE, 0, 50), "58.2 kWh");
     }
 
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn kelvin_is_a_difference_or_nothing_certain() {
+    fn kelvin_is_converted_only_as_a_difference() {
         let difference = reading(TEMPDIFF, Unit::KELVIN, true, -2, 82);
         assert_eq!(shown(&difference, UnitSystem::Standard), "-0.82 °C");
         let published = publish(&difference, UnitSystem::Standard).unwrap();
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_meters_own_units() {
+    fn the_units_of_the_meter_can_be_kept() {
         let shown = |register, unit, exponent, mantissa| {
             shown(&reading(register, unit, false, exponent, mantissa), UnitSystem::Meter)
         };
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_zero() {
+    fn zero_has_no_decimals_and_no_sign() {
         for unit in [Unit::GIGAJOULE, Unit::KILOWATT_HOUR, Unit::WATT_HOUR, Unit::GIGAWATT_HOUR] {
             for exponent in [-3, 0, 3] {
                 let zero = reading(ENERGY, unit, true, exponent, 0);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_exact_is_an_error() {
+    fn an_inexact_conversion_is_an_error() {
         let huge = reading(ENERGY, Unit::GIGAWATT_HOUR, false, 19, u32::MAX);
         assert!(publish(&huge, UnitSystem::Standard).is_err());
         let tiny = reading(ENERGY, Unit::WATT_HOUR, false, -27, 1);
@@ -398,7 +398,7 @@ mod tests {
             }
         }
 
-        /// A count of one on the meter is never lost to rounding.
+        /// Rounding never hides a step of the meter's last digit.
         #[test]
         fn a_step_of_the_meter_is_a_step_of_the_value(
             unit in 5_u8..=12, exponent in -4_i8..=3, mantissa in 0_u32..99_999_999,

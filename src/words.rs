@@ -1,4 +1,4 @@
-//! Messages as sentences: capitals and full stops.
+//! Makes sentences of messages: capitals and full stops.
 
 /// The text with a capital letter at the start.
 #[must_use]
@@ -21,14 +21,14 @@ mod tests {
 
     #[test]
     fn a_question_has_no_full_stop() {
-        assert_eq!(sentence("`x` is not known"), "`x` is not known.");
-        let question = "`x` is not known; did you mean `y`?";
+        assert_eq!(sentence("`x` is unknown"), "`x` is unknown.");
+        let question = "`x` is unknown; did you mean `y`?";
         assert_eq!(sentence(question), question);
     }
 
     #[test]
     fn only_the_first_letter_is_a_capital() {
-        assert_eq!(capital("mend it, A"), "Mend it, A");
+        assert_eq!(capital("fix it, A"), "Fix it, A");
         assert_eq!(capital(""), "");
     }
 }

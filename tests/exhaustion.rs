@@ -324,7 +324,7 @@ async fn all(limits: Vec<Limit>, first: u32, enough: impl Fn(Limit) -> bool) {
 fn check(limit: Limit, outcome: &Outcome, log: &str, is_enough: bool) {
     let code = outcome.status.unwrap().code();
     assert!(code.is_some(), "{limit}: a signal ended it: {:?}\n{log}", outcome.status);
-    for sign in ["panicked at", "must not happen", "memory allocation of"] {
+    for sign in ["panicked at", "must not happen", "stopped unexpectedly", "memory allocation of"] {
         assert!(!log.contains(sign), "{limit}: {sign}\n{log}");
     }
     if outcome.by_itself {

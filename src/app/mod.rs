@@ -1,19 +1,17 @@
 //! The wiring: which tasks there are, what flows between them, and in which order they stop.
 //!
-//! One meter is one task (`fleet`). Its results go to an `Announcer`, which changes the
-//! desired state of the broker. The connection to the broker and the inbox are tasks of their own.
-//! No task waits for the other side of another: the meters do not wait for the broker, nor it for
-//! them.
+//! One meter is one task (`fleet`). Its results go to an `Announcer`, which changes the desired
+//! state of the broker. The connection to the broker and the inbox are tasks of their own. Meters
+//! never wait for the broker, and the broker's tasks never wait for a meter.
 //!
 //! # Stopping
 //!
-//! 1. No new poll starts. The request under way ends if it ends soon; a poll sends no further
-//!    request.
-//! 2. What was read in that time is published. Of a poll that is not complete by then, nothing is:
-//!    a poll is handed on as a whole.
-//! 3. `offline` is published and acknowledged, and the connection closed.
+//! 1. No new poll starts. A poll under way may finish its current request, but sends no other.
+//! 2. What was read by then is published. A poll that is still not complete is not: a poll is
+//!    published as a whole or not at all.
+//! 3. `offline` is published and acknowledged, and the connection is closed.
 //!
-//! Whatever hangs, the program is gone within two seconds.
+//! Whatever hangs, the program exits within two seconds.
 
 mod announce;
 mod fleet;
@@ -40,14 +38,14 @@ use logging::{self, LocalTime};
 use meter::poll::{MeterHandle, MeterMemories};
 
 /// Reads the meters and publishes their values until `stop` is cancelled, then stops in order. An
-/// error means that a task ended which must not.
+/// error means that a task ended unexpectedly.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let (_, changes) = mpsc::channel(1);
     run_changing(config, Services::default(), changes, stop).await
 }
 
-/// Does the same as [`run`], always by the last of `changes`. Meters that are as before do not
-/// notice, and the connection to the broker is made anew only where it must be.
+/// Does the same as [`run`], with the latest configuration of `changes`. Meters whose settings are
+/// unchanged continue. The program reconnects to the broker only if necessary.
 pub async fn run_changing(
     config: Config,
     services: Services,
@@ -64,7 +62,7 @@ pub async fn run_changing(
     Ok(())
 }
 
-/// Runs with one connection to the broker. Returns the next configuration where that needs another
+/// Runs with one connection to the broker. Returns the next configuration if it needs another
 /// connection.
 async fn serve(
     config: Config,
@@ -88,10 +86,10 @@ async fn serve(
     let (publisher, connection, received) =
         mqtt::prepare(settings, online, offline, inbox.subscriptions());
     let (inboxes, later) = mpsc::channel(1);
-    let say_goodbye = CancellationToken::new();
+    let disconnect = CancellationToken::new();
     let mut links = JoinSet::new();
-    links.spawn(inbox.run(received, later, publisher.clone(), say_goodbye.clone()));
-    links.spawn(connection.run(say_goodbye.clone()));
+    links.spawn(inbox.run(received, later, publisher.clone(), disconnect.clone()));
+    links.spawn(connection.run(disconnect.clone()));
 
     let observers = Observers::of(services);
     let mut fleet =
@@ -99,7 +97,7 @@ async fn serve(
     fleet.start(meters.into_iter().zip(handles).collect());
     systemd::ready();
     let mut next = None;
-    let unasked = loop {
+    let unexpected = loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break None,
@@ -108,7 +106,7 @@ async fn serve(
             Some(config) = changes.recv() => {
                 // The last will belongs to the connection and contains the topic.
                 if config.broker != broker || config.publishing.topic != fleet.publishing().topic {
-                    info!("The broker or the topic is another one: connecting anew.");
+                    info!("The broker or the topic has changed. Reconnecting.");
                     next = Some(config);
                     break None;
                 }
@@ -125,11 +123,11 @@ async fn serve(
         systemd::stopping();
     }
     fleet.shut_down(stop).await;
-    say_goodbye.cancel();
+    disconnect.cancel();
     while links.join_next().await.is_some() {}
-    if let Some((part, ended)) = unasked {
+    if let Some((part, ended)) = unexpected {
         let reason = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
-        bail!("{part} stopped, which must not happen: {reason}");
+        bail!("{part} stopped unexpectedly: {reason}");
     }
     Ok(next.filter(|_| !stop.is_cancelled()))
 }

@@ -1,4 +1,4 @@
-//! What the tasks work with from outside, and who else gets the results of polls.
+//! What the tasks need from outside, and who else receives the results of polls.
 
 use std::sync::Arc;
 
@@ -10,19 +10,18 @@ use history::{History, HistoryError};
 use meter::RunsAs;
 use meter::poll::Explanation;
 
-/// What the tasks work with, from outside.
+/// What the tasks need from outside.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// The broker, where it is found out rather than configured. Then the configured one is
-    /// ignored.
+    /// The broker, if it is found automatically. Then the configured one is ignored.
     pub brokers: Option<Brokers>,
-    /// Where the state of everything is shown.
+    /// The state that the page shows.
     pub board: Board,
-    /// Who reads what to do about a meter that cannot be read.
+    /// Who reads the advice about a meter that cannot be read.
     pub runs_as: RunsAs,
-    /// Where readings are kept.
+    /// Where readings are stored.
     pub history: Option<Arc<History>>,
-    /// The address of the page for others, once it is known.
+    /// The address of the page for other machines, once it is known.
     pub page: watch::Receiver<Option<String>>,
 }
 
@@ -38,7 +37,7 @@ impl Default for Services {
     }
 }
 
-/// Who else gets the results of polls, besides the broker.
+/// Who else receives the results of polls, apart from the broker.
 #[derive(Debug, Clone)]
 pub(super) struct Observers {
     pub(super) board: Board,
@@ -54,7 +53,7 @@ impl Observers {
     }
 }
 
-/// Shows on the board what keeps readings from being kept, until the history is gone.
+/// Shows on the board why readings cannot be stored, until the history is closed.
 pub async fn report_history(mut trouble: watch::Receiver<Option<HistoryError>>, board: Board) {
     loop {
         let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Explanation {

@@ -417,10 +417,10 @@ async fn a_broker_in_the_options_is_the_one() {
 async fn nobody_knows_a_broker() {
     let meter = example_meter().await;
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), None);
-    add_on.program.says("There is no MQTT broker, and nobody to ask for one").await;
+    add_on.program.says("No MQTT broker is configured, and Home Assistant cannot be asked").await;
     add_on.program.says("Read 1 of 1 value").await;
     let page = add_on.page().await;
-    assert!(ask(page, "/").await.contains("nobody to ask for one"));
+    assert!(ask(page, "/").await.contains("Home Assistant cannot be asked for one"));
     add_on.stops().await;
 }
 

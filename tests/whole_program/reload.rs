@@ -192,7 +192,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     let shown = ask(page, "/").await;
     assert!(
         shown.contains(
-            "<strong>Nothing is read until the configuration is mended: config.yaml, line 2"
+            "<strong>No meter is read until the configuration is fixed: config.yaml, line 2"
         ),
         "{shown}"
     );
@@ -241,7 +241,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
 #[tokio::test]
 async fn who_stays_with_a_broken_file_can_be_stopped() {
     let mut program = Program::start_to_stay("mqtt: 1\nweb: { enabled: no }\n");
-    program.says("Nothing is read until the configuration is mended").await;
+    program.says("No meter is read until the configuration is fixed").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
     program.says("Stopped.").await;

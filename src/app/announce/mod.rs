@@ -1,5 +1,5 @@
-//! Turns one meter's results into discovery messages, states, entries of the board and of the
-//! history.
+//! Turns one meter's results into discovery messages and states, and passes them to the board and
+//! the history.
 
 #[cfg(test)]
 mod tests;
@@ -46,8 +46,8 @@ pub(super) struct Announcer {
 /// Whether the meter has a parameter, by what it has answered since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Presence {
-    /// It was not read yet. What an earlier run announced of it stays on the broker: a meter may be
-    /// silent for days.
+    /// It was not read yet. An earlier run's announcement of it stays on the broker, because a meter
+    /// may be silent for days.
     #[default]
     Unknown,
     /// It had a value.
@@ -71,8 +71,8 @@ impl Announcer {
         Self { number, meter, publishing, topics, identity, measures, presence, status, observers }
     }
 
-    /// The discovery messages. What the meter may not have is not announced, since Home Assistant
-    /// would show it as unavailable for ever.
+    /// The discovery messages. A value that the meter may not have is not announced, because Home
+    /// Assistant would show it as unavailable forever.
     fn discovery(&self) -> Vec<Message> {
         let page = self.observers.page.borrow();
         let known = self.measures.iter().zip(&self.presence);
@@ -103,9 +103,9 @@ impl Announcer {
         }
     }
 
-    /// Topics that must be empty: the meter does not have what this run or an earlier one announced
-    /// there. Where values are retained, also the topics of the values: an earlier meter may have
-    /// left one.
+    /// The topics that must be empty, because the meter does not have the value that this run or an
+    /// earlier one announced there. If values are retained, these include the topics of the values:
+    /// an earlier meter may have left one.
     fn absent(&self) -> Vec<String> {
         let topics = self.topics.meter(self.meter.name.as_ref());
         let parameters = self.meter.parameters.iter().zip(&self.presence);
@@ -122,7 +122,7 @@ impl Announcer {
     fn states(&mut self, result: &PollResult, time: &str) -> Vec<Message> {
         self.identity = result.identity.clone();
         if result.exchange.is_some() {
-            // What was known belongs to the meter before.
+            // This was about the meter before.
             self.status.condition = None;
             self.measures = expected(&self.meter);
         }
@@ -191,8 +191,8 @@ impl Announcer {
         });
     }
 
-    /// Keeps what can be drawn in the history, if it is known which meter it belongs to. Returns
-    /// the key under which it is found again.
+    /// Stores the values that charts can show in the history, if it is certain which meter they
+    /// belong to. Returns their key in the history.
     fn keep(&self, result: &PollResult, values: &[Valued], time: Timestamp) -> MeterKey {
         let key = history_key(&self.meter, self.identity.serial);
         if let Some(history) = self.observers.history.as_ref().filter(|_| result.is_recognized) {
@@ -205,7 +205,7 @@ impl Announcer {
         key
     }
 
-    /// Remembers what the meter does not have, so that it is no longer announced.
+    /// Remembers which values the meter does not have, so that they are no longer announced.
     fn note_absence(&mut self, result: &PollResult) {
         let absent = result.missing.iter().filter(|(_, reason)| reason.is_absence());
         let absent: BTreeSet<_> = absent.map(|(register, _)| *register).collect();
@@ -216,8 +216,7 @@ impl Announcer {
         }
     }
 
-    /// Remembers that the meter has a parameter, and what its value measures: the frame has the
-    /// last word on that.
+    /// Remembers that the meter has a parameter, and what its value measures according to the frame.
     fn learn(&mut self, index: usize, measure: Measure) {
         if let Some(presence) = self.presence.get_mut(index) {
             *presence = Presence::Present;
@@ -229,17 +228,17 @@ impl Announcer {
             && let Some(parameter) = self.meter.parameters.get(index)
         {
             warn!(
-                "The meter gives `{}` in {}, which is not {}: it is published as it is.",
+                "The meter sends `{}` in {}, not in {}. It is published unchanged.",
                 parameter.name(),
                 measure.unit.unwrap_or("plain numbers"),
-                expected.unit.unwrap_or("a plain number"),
+                expected.unit.unwrap_or("plain numbers"),
             );
         }
         *known = Some(measure);
     }
 }
 
-/// What each parameter measures, as far as that is certain before it is read.
+/// What each parameter measures, if that is certain before it is read.
 fn expected(meter: &Meter) -> Vec<Option<Measure>> {
     let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
     meter.parameters.iter().map(expected).collect()
@@ -251,7 +250,7 @@ fn history_key(meter: &Meter, serial: Option<SerialNumber>) -> MeterKey {
     MeterKey::new(name, serial.map(SerialNumber::number))
 }
 
-/// A meter before its first poll.
+/// The state of a meter before its first poll.
 pub(super) fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
     let units = meter.units;
@@ -259,7 +258,7 @@ pub(super) fn unread(meter: &Meter) -> MeterState {
     MeterState { units, key, ..MeterState::new(title, port, meter.poll_interval) }
 }
 
-/// A value as the history keeps it; `None` for what identifies the meter or is a setting of it.
+/// A value as the history stores it; `None` if it identifies the meter or is one of its settings.
 fn noted(parameter: &Parameter, value: &Valued) -> Option<Sample> {
     let Measure { unit, kind, .. } = value.measure();
     if !value.is_number || matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock)) {

@@ -35,7 +35,7 @@ fn reading(text: &str) -> Reading {
     Reading::try_from(registers.values.values().next().unwrap()).unwrap()
 }
 
-/// The values' entities, and what is emptied.
+/// The values' entities, and the topics that are emptied.
 fn shown(announcer: &Announcer) -> String {
     let messages = announcer.discovery().into_iter();
     let values = messages.filter(|message| message.payload.contains("\"expire_after\""));
@@ -47,7 +47,7 @@ fn shown(announcer: &Announcer) -> String {
 }
 
 #[test]
-fn what_the_meter_has_is_announced_and_what_it_lacks_is_taken_away() {
+fn values_of_the_meter_are_announced_and_values_that_it_lacks_are_removed() {
     const ENERGY: RegisterId = RegisterId::new(60);
     const VOLUME: RegisterId = RegisterId::new(68);
     let mut announcer = announcer("energy,volume,60", "topic: kamstrup");
@@ -58,17 +58,17 @@ fn what_the_meter_has_is_announced_and_what_it_lacks_is_taken_away() {
     };
     let (energy, volume) = ("energy: 5 kWh", "volume: 7 m³");
     let both = [ENERGY, VOLUME];
-    // Nobody knows yet; what an earlier run has announced stays.
+    // Not yet known: the announcements of an earlier run stay.
     assert_eq!(after(&[], &both.map(|register| (register, Missing::NoAnswer))), " | ");
     assert_eq!(after(&[], &both.map(|register| (register, Missing::Doubtful))), " | ");
     let broken = Missing::Fault("a fault".to_owned());
     assert_eq!(after(&[volume], &[(ENERGY, broken.clone())]), "volume | ");
-    // Asked for by name and by number, it is absent by both.
+    // It is configured by name and by number, and absent by both.
     let without = "volume | energy/config 60/config";
     assert_eq!(after(&[volume], &[(ENERGY, Missing::LeftOut)]), without);
     assert_eq!(after(&[], &both.map(|register| (register, Missing::NoAnswer))), without);
     assert_eq!(after(&[energy, volume], &[]), "energy volume 60 | ");
-    // What was there stays while it is not to be had.
+    // Values that the meter has stay announced while they are unavailable.
     for why in [Missing::NoAnswer, Missing::Doubtful, broken, Missing::WithoutE1] {
         assert_eq!(
             after(&[], &both.map(|register| (register, why.clone()))),
@@ -81,7 +81,7 @@ fn what_the_meter_has_is_announced_and_what_it_lacks_is_taken_away() {
 
 /// It has no entity, but the page still says why.
 #[test]
-fn what_the_meter_lacks_stays_on_the_board() {
+fn a_value_that_the_meter_lacks_stays_on_the_board() {
     let mut announcer = announcer("energy,volume", "topic: kamstrup");
     let board = announcer.observers.board.clone();
     board.set_meters(vec![(0, unread(&announcer.meter))]);
@@ -94,23 +94,23 @@ fn what_the_meter_lacks_stays_on_the_board() {
     }
 }
 
-/// It would stand as a value of this meter.
+/// Otherwise it would look like a value of this meter.
 #[test]
-fn a_retained_value_goes_with_its_entity() {
+fn a_retained_value_is_removed_with_its_entity() {
     let mut announcer = announcer("energy,volume", "topic: heat, retain: true");
     let missing = vec![(RegisterId::new(60), Missing::LeftOut)];
     announcer.states(&poll(vec![reading("volume: 7 m³")], missing), TIME);
     assert_eq!(announcer.absent(), ["homeassistant/sensor/kamstrup_energy/config", "heat/energy"]);
 }
 
-/// Whatever is asked for: each entity has a value, and each value an entity.
+/// Whatever is configured: each entity has a value, and each value an entity.
 #[test]
-fn no_entity_of_any_model_is_unavailable_for_ever() {
+fn no_entity_of_any_model_stays_unavailable_forever() {
     let names: Vec<_> = REGISTERS.iter().map(|register| register.key).collect();
     for model in simulator::Model::ALL {
         for parameters in ["energy,volume,power,flow,temp1,temp2,tempdiff", &names.join(",")] {
             let mut announcer = announcer(parameters, "topic: kamstrup");
-            assert_eq!(shown(&announcer), " | ", "nothing is announced unseen");
+            assert_eq!(shown(&announcer), " | ", "nothing is announced before it is read");
             let holds = Registers::model(model, EnergyUnit::KilowattHour, 0);
             let mut readings = Vec::new();
             let mut missing = Vec::new();

@@ -1,7 +1,7 @@
-//! The meters that are read: a task for each, and what another configuration changes of them.
+//! The meters that are read: a task for each, and the changes of another configuration.
 //!
-//! A meter that is configured as before does not notice the change. One that was changed keeps its
-//! number, and so its place on the broker and on the board.
+//! A meter whose settings are unchanged continues undisturbed. A meter whose settings have changed
+//! keeps its number, and with it its place on the broker and on the board.
 
 #[cfg(test)]
 mod tests;
@@ -32,14 +32,15 @@ use meter::duration;
 use meter::poll::{self, MeterHandle, MeterMemories, Plan, Schedule};
 use meter::transport::{Port, PortQueues};
 
-/// Results of one meter that wait to be published. Publishing never waits, so one would do.
+/// How many results of one meter may wait to be published. One would do, because publishing never
+/// waits.
 const RESULTS: usize = 4;
 
 /// How long a poll under way may take to end when the program stops: enough for a short answer.
-/// With the goodbye to the broker after it, that makes less than two seconds.
+/// Together with the disconnect from the broker, this takes less than two seconds.
 const LAST_ANSWER: Duration = Duration::from_millis(800);
 
-/// What lasts as long as the program runs, whatever the configuration.
+/// State that lasts as long as the program runs, whatever the configuration.
 #[derive(Debug, Clone)]
 pub(super) struct ProgramState {
     /// When the program started, in local time.
@@ -57,7 +58,7 @@ pub(super) struct Fleet {
     members: Vec<Member>,
     /// One for each member.
     tasks: JoinSet<()>,
-    /// How many members there ever were, for their numbers.
+    /// How many members there have been so far, for their numbers.
     count: usize,
     observers: Observers,
     stop: CancellationToken,
@@ -73,7 +74,7 @@ struct Member {
     task: Id,
 }
 
-/// A task that ended though nobody had asked it to.
+/// How a task ended.
 pub(super) type Ended = Result<(), JoinError>;
 
 impl Fleet {
@@ -106,7 +107,7 @@ impl Fleet {
         &self.publishing
     }
 
-    /// Waits until a task ends; `None` where there is none.
+    /// Waits until a task ends; `None` if there is none.
     pub(super) async fn next_ended(&mut self) -> Option<Ended> {
         self.tasks.join_next().await
     }
@@ -137,7 +138,7 @@ impl Fleet {
         self.observers.board.set_meters(self.members.iter().map(meter).collect());
     }
 
-    /// Stops reading and waits until all polls under way have ended. Where the program stops
+    /// Stops reading, and waits until all polls under way have ended. If the program stops
     /// (`program_stop`), it waits [`LAST_ANSWER`] at most.
     pub(super) async fn shut_down(&mut self, program_stop: &CancellationToken) {
         self.stop.cancel();
@@ -151,14 +152,14 @@ impl Fleet {
             () = too_long => false,
         };
         if !in_time {
-            debug!("A meter or its port is not waited for.");
+            debug!("Not waiting any longer for a meter or its port.");
             self.tasks.shutdown().await;
         }
     }
 
     /// Starts reading a meter.
     fn add(&mut self, meter: Meter, handle: MeterHandle, number: usize, schedule: Schedule) {
-        // Where there are several meters, each of their lines in the log says whose it is.
+        // If there are several meters, each line in the log names its meter.
         let about = logging::about(meter.name.as_ref());
         about.in_scope(|| log_start(&meter));
         let (sender, results) = mpsc::channel(RESULTS);
@@ -180,7 +181,7 @@ impl Fleet {
             self.observers.clone(),
         );
         let announcing = announcer.run(results, self.publisher.clone());
-        // When the first ends, so does the second.
+        // The second ends when the first has ended.
         let both = async {
             tokio::join!(polling, announcing);
         };
@@ -188,15 +189,15 @@ impl Fleet {
         self.members.push(Member { meter, number, handle, stop, task });
     }
 
-    /// Changes to another configuration with the same broker and topic. Returns what handles the
-    /// broker's messages from now on, and a task that ended unasked meanwhile.
+    /// Changes to another configuration with the same broker and topic. Returns the inbox for the
+    /// broker's messages from now on, and a task that ended unexpectedly meanwhile.
     pub(super) async fn change(&mut self, config: Config) -> (Inbox, Option<Ended>) {
         let Config { publishing, meters, .. } = config;
         let before = self.occupied();
         let is_as_before = *self.publishing == publishing;
         let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
         let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);
-        let unasked = self.remove(&leave).await;
+        let unexpected = self.remove(&leave).await;
         self.publishing = Arc::new(publishing);
         if !is_as_before {
             self.announce_program();
@@ -208,10 +209,10 @@ impl Fleet {
         }
         let inbox = self.inbox();
         self.publisher.subscribe(inbox.subscriptions());
-        (inbox, unasked)
+        (inbox, unexpected)
     }
 
-    /// Fills the fleet in the order of `meters`, with members that `stay` or are new.
+    /// Fills the fleet in the order of `meters`, with members that `stay` and new ones.
     fn replace(&mut self, meters: Vec<Meter>, mut stay: Vec<Member>, mut leave: Vec<Member>) {
         let count = meters.len();
         for (index, meter) in meters.into_iter().enumerate() {
@@ -219,7 +220,7 @@ impl Fleet {
                 self.members.push(stay.swap_remove(position));
                 continue;
             }
-            // One that was changed keeps its place on the broker.
+            // A meter whose settings have changed keeps its place on the broker.
             let known = leave.iter().position(|member| member.meter.name == meter.name);
             let number = match known {
                 Some(position) => leave.swap_remove(position).number,
@@ -232,7 +233,7 @@ impl Fleet {
         }
     }
 
-    /// Topics on which something of these meters may be retained.
+    /// The topics on which a message of these meters may be retained.
     fn occupied(&self) -> BTreeSet<String> {
         let meters = self.meters();
         let mut topics = discovery::all_possible(&meters, &self.publishing);
@@ -252,17 +253,17 @@ impl Fleet {
     }
 
     /// Stops reading these meters, and waits until the requests under way have ended. Their
-    /// messages are not sent again. Returns a task that ended unasked.
+    /// messages are not sent again. Returns a task that ended unexpectedly.
     async fn remove(&mut self, members: &[Member]) -> Option<Ended> {
         for member in members {
             member.stop.cancel();
         }
         let mut ending: Vec<Id> = members.iter().map(|member| member.task).collect();
-        let mut unasked = None;
+        let mut unexpected = None;
         while !ending.is_empty() {
             let ended = tokio::select! {
                 ended = self.tasks.join_next_with_id() => ended?,
-                // When the program stops, all of them are waited for together, and not for long.
+                // When the program stops, `shut_down` waits for all of them together.
                 () = self.stop.cancelled() => break,
             };
             let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
@@ -270,14 +271,14 @@ impl Fleet {
                 Some(position) if ended.is_ok() => drop(ending.swap_remove(position)),
                 _ => {
                     ending.retain(|ending| *ending != id);
-                    unasked = Some(ended.map(drop));
+                    unexpected = Some(ended.map(drop));
                 }
             }
         }
         for member in members {
             self.publisher.update(Source::Meter(member.number), Vec::new(), Vec::new());
         }
-        unasked
+        unexpected
     }
 }
 

@@ -6,8 +6,7 @@ use crate::app::services::Services;
 use crate::config;
 use crate::mqtt::{RecordedMessages, recorded_publisher};
 
-/// A configuration with this list of meters, by name and with a number for the port. No such port
-/// exists.
+/// A configuration with these meters, given by name and a number for the port. No such port exists.
 fn config(meters: &[(&str, u8)], more: &str) -> Config {
     let meter = |(name, port): &(&str, u8)| {
         format!("  - {{ name: {name}, com_port: /nowhere/{port}, parameters: energy }}\n")
@@ -40,13 +39,13 @@ fn members(fleet: &Fleet) -> Vec<(String, usize, Id)> {
 }
 
 async fn change(fleet: &mut Fleet, config: Config) {
-    let (_, unasked) = fleet.change(config).await;
-    assert!(unasked.is_none(), "{unasked:?}");
+    let (_, unexpected) = fleet.change(config).await;
+    assert!(unexpected.is_none(), "{unexpected:?}");
     assert_eq!(fleet.tasks.len(), fleet.members.len());
 }
 
 #[tokio::test]
-async fn meters_that_are_as_before_do_not_notice() {
+async fn meters_with_unchanged_settings_continue() {
     let (mut fleet, _) = fleet(config(&[("attic", 1), ("cellar", 2)], ""));
     let before = members(&fleet);
     change(&mut fleet, config(&[("house", 3), ("cellar", 2), ("attic", 1)], "")).await;
@@ -59,7 +58,7 @@ async fn meters_that_are_as_before_do_not_notice() {
 }
 
 #[tokio::test]
-async fn a_meter_that_was_changed_keeps_its_number_but_not_its_task() {
+async fn a_meter_with_changed_settings_keeps_its_number_but_not_its_task() {
     let (mut fleet, _) = fleet(config(&[("attic", 1), ("cellar", 2)], ""));
     let before = members(&fleet);
     change(&mut fleet, config(&[("attic", 1), ("cellar", 7)], "")).await;
@@ -70,7 +69,7 @@ async fn a_meter_that_was_changed_keeps_its_number_but_not_its_task() {
 }
 
 #[tokio::test]
-async fn other_settings_of_the_broker_start_every_task_anew() {
+async fn changed_settings_of_the_broker_restart_every_task() {
     let (mut fleet, _) = fleet(config(&[("attic", 1)], ""));
     let before = members(&fleet);
     change(&mut fleet, config(&[("attic", 1)], ", retain: true")).await;
@@ -79,7 +78,7 @@ async fn other_settings_of_the_broker_start_every_task_anew() {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_configured_is_emptied() {
+async fn topics_that_are_no_longer_configured_are_emptied() {
     let (mut fleet, mut sent) = fleet(config(&[("attic", 1), ("cellar", 2)], ", retain: true"));
     sent.take();
     change(&mut fleet, config(&[("attic", 1)], ", retain: true")).await;
@@ -88,7 +87,7 @@ async fn what_is_no_longer_configured_is_emptied() {
     let energy = "homeassistant/sensor/kamstrup_cellar_energy/config".to_owned();
     assert!(emptied.contains(&energy), "{emptied:?}");
     assert!(emptied.iter().all(|topic| topic.contains("cellar")), "{emptied:?}");
-    // Retained values go when values are no longer retained.
+    // Retained values are removed when values are no longer retained.
     change(&mut fleet, config(&[("attic", 1)], "")).await;
     let emptied = sent.take_empty();
     assert!(emptied.contains(&"heat/attic/energy".to_owned()), "{emptied:?}");
