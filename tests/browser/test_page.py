@@ -454,7 +454,7 @@ def test_meter_silent(build, visit, width, mode):
     page.locator("#read-0").click()
     expect(badge).to_contain_text("Trouble", timeout=60_000)
     expect(page.locator("#said")).to_contain_text("Trouble")
-    expect(page.locator("#meter-0")).to_contain_text("The meter is silent")
+    expect(page.locator("#meter-0")).to_contain_text("The meter does not answer")
     # What was read stays, with its age.
     is_read(page)
     fits(page)

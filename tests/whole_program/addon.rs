@@ -379,10 +379,10 @@ async fn an_adapter_that_is_plugged_in_later() {
     let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
     let options = options(path.to_str().unwrap(), r#", "poll_interval": "2s""#);
     let mut add_on = AddOn::start(&options, Some(&supervisor));
-    add_on.program.says("cannot be opened").await;
+    add_on.program.says("Cannot open").await;
     subscriber.expect("kamstrup/connection", "OFF").await;
     let page = add_on.page().await;
-    assert!(ask(page, "/").await.contains("cannot be opened"));
+    assert!(ask(page, "/").await.contains("Cannot open"));
     let registers = Registers::example(EnergyUnit::KilowattHour, 0);
     let meter = meter_on_pty(registers, Behaviour::default());
     symlink(&meter.com_port, &path).unwrap();

@@ -175,7 +175,7 @@ async fn what_the_meter_lacks_disappears_and_what_it_has_stays_while_it_is_silen
     assert!(kept.contains(&VOLUME_CONFIG.to_owned()), "{kept:?}");
 
     let mut program = Program::start(&config(&broker, "/dev/no-such-port", parameters));
-    program.says("The meter's port /dev/no-such-port cannot be opened").await;
+    program.says("Cannot open /dev/no-such-port").await;
     program.terminate().await;
     program.ended().await;
     assert_eq!(retained(&broker).await, kept);

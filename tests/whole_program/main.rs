@@ -562,13 +562,13 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let mut program =
         Program::start(&config(&broker, &format!("socket://{address}"), "energy,volume"));
-    let line = program.says("The meter is silent").await;
-    for advice in ["optical head", "magnet", "press a key"] {
+    let line = program.says("The meter does not answer").await;
+    for advice in ["optical head", "magnet", "Press a key"] {
         assert!(line.contains(advice), "{line}");
     }
     // Polls go on, and nothing is published.
     let (listener, connections) = patiently("three polls", silent).await.unwrap();
-    assert_eq!(program.count("The meter is silent"), 1);
+    assert_eq!(program.count("The meter does not answer"), 1);
     let values = |all: Vec<subscriber::Arrived>| {
         all.into_iter().filter(|a| a.topic == "kamstrup/energy").count()
     };
@@ -596,7 +596,7 @@ async fn a_port_that_is_not_there_yet() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let mut program = Program::start(&config(&broker, &format!("socket://{address}"), "energy"));
-    program.says("cannot be opened: the connection was refused. Check the port number").await;
+    program.says(": the connection was refused. Check the port number").await;
     let listener = TcpListener::bind(address).await.unwrap();
     let (_registers, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
     let mut serving = JoinSet::new();

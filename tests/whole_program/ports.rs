@@ -47,7 +47,8 @@ async fn said(com_port: &str, user: User) -> String {
         User::This => Program::start_with(&[], &variables),
         User::Unprivileged => Program::start_unprivileged(&variables),
     };
-    let line = program.says("The meter's port").await;
+    let verb = if com_port.contains("://") { "connect to" } else { "open" };
+    let line = program.says(&format!("Cannot {verb} {com_port}: ")).await;
     let (_, text) = line.split_once(" WARN ").unwrap();
     let name = if com_port.contains("://") { "socket://HOST:PORT" } else { "/dev/PORT" };
     text.replace(com_port, name)
@@ -241,11 +242,11 @@ async fn unplugged(in_answer: bool) {
         std::fs::remove_file(&link).unwrap();
         drop(head);
     }
-    program.says("cannot be opened: it does not exist. Check that the optical head").await;
+    program.says(": it does not exist. Check that the optical head").await;
     outage(&mut program).await;
     // Half an answer after the echo.
     let is_half = |line: &String| {
-        line.contains("from the meter: 40 ") && line.ends_with(": a frame that broke off")
+        line.contains("from the meter: 40 ") && line.ends_with(": an incomplete frame")
     };
     assert_eq!(program.log().iter().any(is_half), in_answer, "{:#?}", program.log());
 
@@ -294,7 +295,7 @@ async fn restarted(reset: bool) {
         stream.set_zero_linger().unwrap();
     }
     drop(stream);
-    program.says("cannot be opened: the connection was refused. Check the port number").await;
+    program.says(": the connection was refused. Check the port number").await;
     outage(&mut program).await;
 
     let listener = TcpListener::bind(address).await.unwrap();
@@ -332,9 +333,11 @@ async fn a_serial_server_in_use_is_waited_for() {
         simulator(OPTICAL).serve_tcp(listener).await.unwrap();
     });
     let mut program = Program::start(&talkative(&broker, &format!("socket://{address}")));
-    program.says("the serial server ended the connection at once. Mostly it serves one").await;
+    program
+        .says("the serial server closed the connection immediately. Most serial servers serve one")
+        .await;
     outage(&mut program).await;
-    assert_eq!(program.count("Mostly it serves one"), 1);
+    assert_eq!(program.count("Most serial servers serve one"), 1);
     free.send_replace(true);
     found_again(&mut program, &mut subscriber).await;
 }
@@ -355,5 +358,5 @@ async fn a_slow_serial_server_is_given_the_time_that_is_configured() {
         .replace("serial_device: {", "serial_device: { timeout: 3.0,");
     let program = Program::start(&yaml);
     subscriber.expect("kamstrup/energy", "81947").await;
-    assert_eq!(program.count("; trying again"), 0, "{:#?}", program.log());
+    assert_eq!(program.count("; retrying"), 0, "{:#?}", program.log());
 }

@@ -75,7 +75,7 @@ async fn each_of_three_meters_keeps_its_own_interval() {
         assert!(span.abs_diff(should) < Duration::from_secs(3), "{topic}: {span:?}, {should:?}");
     }
     assert!(!all.iter().any(|arrived| arrived.topic.starts_with("kamstrup/silent/e")));
-    program.says("WARN silent: The meter is silent: no answer over socket://127.0.0.2").await;
+    program.says("WARN silent: The meter does not answer on socket://127.0.0.2").await;
 
     // The two behind one serial server took turns.
     let log = program.log();
@@ -124,7 +124,7 @@ async fn a_port_that_is_missing_holds_up_no_other_meter() {
     );
     let mut program = Program::start(&yaml);
     subscriber.expect_times("kamstrup/there/energy", "81947", 5).await;
-    program.says("WARN gone: The meter's port /dev/no-such-port cannot be opened").await;
-    assert_eq!(program.count("cannot be opened: it does not exist. "), 1);
+    program.says("WARN gone: Cannot open /dev/no-such-port").await;
+    assert_eq!(program.count("Cannot open /dev/no-such-port: it does not exist. "), 1);
     program.says("INFO there: Read 1 of 1 value").await;
 }

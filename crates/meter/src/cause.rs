@@ -78,7 +78,7 @@ impl Cause {
 pub fn of_file(error: &io::Error) -> String {
     match Cause::from(error) {
         Cause::Missing => "there is no such file".to_owned(),
-        Cause::Denied => "this user may not read it".to_owned(),
+        Cause::Denied => "permission denied".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -88,7 +88,8 @@ pub fn of_file(error: &io::Error) -> String {
 pub fn of_connection(error: &io::Error) -> String {
     match Cause::from(error) {
         Cause::Refused => "the connection was refused".to_owned(),
-        Cause::NoAddress | Cause::NotLookedUp => "its name has no address".to_owned(),
+        Cause::NoAddress => "the host was not found".to_owned(),
+        Cause::NotLookedUp => "no name server answered".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -133,7 +134,7 @@ mod tests {
     fn a_file_and_a_connection_have_words_of_their_own() {
         let of = |kind: ErrorKind| io::Error::from(kind);
         assert_eq!(of_file(&of(ErrorKind::NotFound)), "there is no such file");
-        assert_eq!(of_file(&of(ErrorKind::PermissionDenied)), "this user may not read it");
+        assert_eq!(of_file(&of(ErrorKind::PermissionDenied)), "permission denied");
         assert_eq!(of_connection(&of(ErrorKind::ConnectionRefused)), "the connection was refused");
         assert_eq!(of_file(&of(ErrorKind::TimedOut)), of_connection(&of(ErrorKind::TimedOut)));
     }

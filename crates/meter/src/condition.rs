@@ -155,7 +155,7 @@ impl Condition {
 
     /// The fault where no table names the sensor.
     fn looks_broken(&self) -> String {
-        format!("info code {}, and this is what a broken sensor gives", self.code)
+        format!("info code {}, and a broken sensor gives such a value", self.code)
     }
 
     /// Why a temperature that looks like a fault is one.

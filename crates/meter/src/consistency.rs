@@ -151,10 +151,8 @@ fn cubic_metres_per_hour(reading: &Reading) -> Option<Decimal> {
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Difference => "do not fit together: the difference is not `temp1` - `temp2`",
-            Self::Power => {
-                "do not fit together: the power is not what this flow gives off over this difference"
-            }
+            Self::Difference => "contradict each other: `tempdiff` is not `temp1` - `temp2`",
+            Self::Power => "contradict each other: `power` does not follow from the other two",
         })
     }
 }

@@ -94,7 +94,7 @@ impl Names {
         let answer = answer.wait_for(Option::is_some).await;
         // Without an answer the runtime is shutting down.
         let answer = answer.ok().and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Err(HostError::NoAnswer("the look-up was given up".to_owned())))
+        answer.unwrap_or_else(|| Err(HostError::NoAnswer("the lookup was abandoned".to_owned())))
     }
 
     /// The look-up of this name that is in progress, or a new one.

@@ -455,7 +455,7 @@ impl Identification {
                 format!("The meter is a {model} ({details}).")
             }
             (Version::Model(_) | Version::Generic, ..) => {
-                format!("The meter has answered who it is: {details}.")
+                format!("The meter has identified itself: {details}.")
             }
         };
         Some(IdentityReport::Info(text))
@@ -525,9 +525,9 @@ impl IdentityReport {
         match self {
             Self::Info(text) => text.clone(),
             Self::OtherModel { set, says } => format!(
-                "The meter says that it is a Multical {says}, but is taken for a {set}, as \
-                 configured. Its values are right all the same, but its info code is told in the \
-                 wrong words: set {setting} to `{says}` or `auto`.",
+                "The meter reports that it is a Multical {says}, but a {set} is configured. Its values \
+                 are correct, but its info code may be explained wrongly. Set {setting} to `{says}` \
+                 or `auto`.",
                 set = set.number(),
                 says = says.number(),
             ),
@@ -536,7 +536,7 @@ impl IdentityReport {
                 format!(
                     "The meter's registers look like a {}, but its type code {code:#06x} {} a \
                      Multical {} ({details}). Set {setting} to the number on the meter's front. \
-                     Until then its info code is explained only as far as these models agree on it.",
+                     Until then, its info code is explained only as far as these models agree.",
                     names(likely.models),
                     if *is_documented { "is that of" } else { "suggests" },
                     named.number(),
@@ -544,13 +544,13 @@ impl IdentityReport {
             }
             Self::Assumed { model, details } => format!(
                 "{setting} is not set, so the meter is assumed to be a {model} ({details}). Set it \
-                 to the number on the meter's front, or to `auto`. Until then its info code is only \
-                 a number."
+                 to the number on the meter's front, or to `auto`. Until then, its info code is \
+                 shown only as a number."
             ),
             Self::NoModel { details } => format!(
-                "The model of the meter cannot be told from its answers ({details}), so its info \
-                 code is only a number. To have it in words, set {setting} to the number on the \
-                 meter's front."
+                "The meter's answers do not show its model ({details}), so its info code is shown \
+                 only as a number. To see what it means, set {setting} to the number on the meter's \
+                 front."
             ),
         }
     }

@@ -124,17 +124,17 @@ impl Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Noisy => f.write_str("came over a noisy line"),
+            Self::Noisy => f.write_str("was received over a noisy line"),
             Self::MayBeLate => f.write_str("may be a late answer to an earlier request"),
-            Self::Shape { was, is } => write!(f, "came as {was} before and comes as {is} now"),
+            Self::Shape { was, is } => write!(f, "changed its format from {was} to {is}"),
             // Where it fell by a little, the reading before was wrong.
             Self::Fell { was, is } if is.checked_mul(Decimal::TWO).is_some_and(|it| it > *was) => {
-                write!(f, "was {was} and is {is}: the value before was too high")
+                write!(f, "fell from {was} to {is}: the earlier value was too high")
             }
-            Self::Fell { was, is } => write!(f, "was {was} and is {is}: it was reset"),
-            Self::Jumped { was, is } => write!(f, "was {was} and is {is}: it rose very fast"),
-            Self::Differs { was, is } => write!(f, "was {was} and is {is}"),
-            Self::Unlikely { is } => write!(f, "is {is}, which is a lot"),
+            Self::Fell { was, is } => write!(f, "fell from {was} to {is}: it was reset"),
+            Self::Jumped { was, is } => write!(f, "rose from {was} to {is}, faster than expected"),
+            Self::Differs { was, is } => write!(f, "changed from {was} to {is}"),
+            Self::Unlikely { is } => write!(f, "is {is}, outside the usual range"),
         }
     }
 }
@@ -203,7 +203,7 @@ impl Plausibility {
             let words = |shape: Shape| {
                 let Shape { unit, exponent, length } = shape;
                 let bytes = if length == 1 { "byte" } else { "bytes" };
-                format!("{length} {bytes} in {unit} by 10^{exponent}")
+                format!("{length} {bytes} in {unit} with exponent {exponent}")
             };
             return Some(Doubt::Shape { was: words(before), is: words(shape) });
         }
@@ -411,12 +411,15 @@ mod tests {
         tokio::time::advance(HOUR).await;
         assert_eq!(words(&plausibility, &energy(1000)), "");
         assert_eq!(words(&plausibility, &energy(1101)), "");
-        assert_eq!(words(&plausibility, &energy(1103)), "was 1000 and is 1103: it rose very fast");
+        assert_eq!(
+            words(&plausibility, &energy(1103)),
+            "rose from 1000 to 1103, faster than expected"
+        );
         assert_eq!(
             words(&plausibility, &energy(999)),
-            "was 1000 and is 999: the value before was too high"
+            "fell from 1000 to 999: the earlier value was too high"
         );
-        assert_eq!(words(&plausibility, &energy(400)), "was 1000 and is 400: it was reset");
+        assert_eq!(words(&plausibility, &energy(400)), "fell from 1000 to 400: it was reset");
         // Once it was true, it is no surprise any more.
         plausibility.accept_confirmed(&energy(1300));
         tokio::time::advance(HOUR).await;
@@ -457,7 +460,7 @@ mod tests {
         let other = reading(86, Unit::CELSIUS, -1, &[0, 1]);
         assert_eq!(
             words(&plausibility, &other),
-            "came as 2 bytes in °C by 10^-2 before and comes as 2 bytes in °C by 10^-1 now"
+            "changed its format from 2 bytes in °C with exponent -2 to 2 bytes in °C with exponent -1"
         );
         assert_ne!(words(&plausibility, &reading(86, Unit::KELVIN, -2, &[0, 1])), "");
         assert_ne!(words(&plausibility, &reading(86, Unit::CELSIUS, -2, &[0, 0, 0, 1])), "");
@@ -468,8 +471,8 @@ mod tests {
         let mut plausibility = Plausibility::default();
         let kilowatts = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
         assert_eq!(words(&plausibility, &kilowatts(1000)), "");
-        assert_eq!(words(&plausibility, &kilowatts(1001)), "is 100.1, which is a lot");
-        assert_eq!(words(&plausibility, &celsius(20_001)), "is 200.01, which is a lot");
+        assert_eq!(words(&plausibility, &kilowatts(1001)), "is 100.1, outside the usual range");
+        assert_eq!(words(&plausibility, &celsius(20_001)), "is 200.01, outside the usual range");
         let flow = |litres: u32| reading(74, Unit::LITRE_PER_HOUR, 0, &litres.to_be_bytes());
         assert_eq!(words(&plausibility, &flow(10_000)), "");
         assert_ne!(words(&plausibility, &flow(10_001)), "");
@@ -494,8 +497,8 @@ mod tests {
         plausibility.accept(&code(0));
         plausibility.accept(&date(260_101));
         assert_eq!(words(&plausibility, &code(0)), "");
-        assert_eq!(words(&plausibility, &code(8)), "was 0 and is 8");
-        assert_eq!(words(&plausibility, &date(260_102)), "was 2026-01-01 and is 2026-01-02");
+        assert_eq!(words(&plausibility, &code(8)), "changed from 0 to 8");
+        assert_eq!(words(&plausibility, &date(260_102)), "changed from 2026-01-01 to 2026-01-02");
         let doubt = plausibility.doubt(&code(8), GOOD).unwrap();
         assert!(!doubt.is_change());
         assert!(agree(&code(8), &code(8), &doubt) && !agree(&code(8), &code(9), &doubt));

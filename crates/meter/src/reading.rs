@@ -65,13 +65,13 @@ pub enum Missing {
     LeftOut,
     /// The meter does not answer at all when it is asked for this register, as some do with
     /// registers that they do not have.
-    #[error("this meter does not have it, and falls silent when it is asked for it")]
+    #[error("this meter does not have it, and does not answer when asked for it")]
     Silences,
     /// The meter did not answer the request.
-    #[error("no good answer")]
+    #[error("no valid answer")]
     NoAnswer,
     /// It had to be read again, and no two readings agree.
-    #[error("no two of its readings agree")]
+    #[error("it was read several times, and no two readings agree")]
     Doubtful,
     /// It was read, but the meter did not give its serial number, so it may be another meter's.
     #[error("it is not certain that this is still the same meter")]
@@ -79,9 +79,9 @@ pub enum Missing {
     /// It was read, but the meter reports a fault that spoils it.
     #[error("the meter reports {0}")]
     Fault(String),
-    /// The digits that it lacks are those of `energy`, which was not read, or does not agree with
-    /// it.
-    #[error("it is completed from `energy`, which does not agree with it")]
+    /// Its upper digits must be taken from `energy` (`energy3` for `e3highres`), which was not read
+    /// or does not agree with it.
+    #[error("its upper digits come from the energy register, which was not read or does not agree")]
     WithoutE1,
     /// It was read, but has no value.
     #[error(transparent)]

@@ -42,7 +42,7 @@ pub enum NoAnswer {
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nothing => "no answer at all",
+            Self::Nothing => "no answer",
             Self::OwnEcho => "no answer, only the echo of the request",
             Self::Noise => "no answer, only noise",
             Self::Damaged => "a damaged answer",
@@ -61,7 +61,7 @@ pub(super) enum Rejection {
     Ack,
     #[error("a damaged frame: {0}")]
     Damaged(Damage),
-    #[error("not a packet: {0}")]
+    #[error("not a valid packet: {0}")]
     Packet(#[from] PacketError),
     #[error("an answer from address {0}")]
     OtherAddress(Address),

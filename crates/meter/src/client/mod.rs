@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             }
             match result {
                 Err(RequestError::NoAnswer(no_answer)) if left > 0 => {
-                    debug!("{}: {no_answer}; trying again", C::CID);
+                    debug!("{}: {no_answer}; retrying", C::CID);
                     self.traffic.count_retry();
                 }
                 result => break result,

@@ -32,7 +32,7 @@ impl Trace {
     pub(super) fn push(&mut self, byte: u8, before: Option<Direction>, decoder: &Decoder) {
         // The bytes before a start byte are not part of its frame.
         if before.is_none() && decoder.inside().is_some() && !self.bytes.is_empty() {
-            self.show("no frame");
+            self.show("not a frame");
         }
         self.keep(byte);
     }
@@ -68,9 +68,9 @@ impl Trace {
     pub(super) fn end(&mut self, decoder: &Decoder) {
         if !self.bytes.is_empty() {
             self.show(if decoder.inside().is_some() {
-                "a frame that broke off"
+                "an incomplete frame"
             } else {
-                "no frame"
+                "not a frame"
             });
         }
     }
@@ -85,7 +85,7 @@ pub(super) struct Discarded {
 
 impl Discarded {
     pub(super) fn new() -> Self {
-        Self { trace: Trace::new("thrown away"), decoder: Decoder::new() }
+        Self { trace: Trace::new("discarded"), decoder: Decoder::new() }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -152,11 +152,7 @@ fn packet_words(direction: Direction, packet: datalink::Packet<'_>) -> String {
         Direction::ToMeter => request_words(packet),
         Direction::FromMeter => answer_words(packet),
     };
-    format!(
-        "{}{address}{}",
-        packet.cid,
-        what.unwrap_or_else(|| " with data that do not fit".to_owned())
-    )
+    format!("{}{address}{}", packet.cid, what.unwrap_or_else(|| " with invalid data".to_owned()))
 }
 
 fn request_words(packet: datalink::Packet<'_>) -> Option<String> {
@@ -268,8 +264,8 @@ mod tests {
         let date = [0x0F, 0xA0, 0x30, 0x04, 0x00, 0x00, 0x00, 0x00, 0x01];
         let words = packet(0x10, &date);
         assert!(words.starts_with("GetRegister: 4000: "), "{words}");
-        assert_eq!(packet(0x10, &energy[..7]), "GetRegister with data that do not fit");
-        assert_eq!(packet(0x02, &[1]), "GetSerialNo with data that do not fit");
-        assert_eq!(packet(0x77, &[]), "command 0x77 with data that do not fit");
+        assert_eq!(packet(0x10, &energy[..7]), "GetRegister with invalid data");
+        assert_eq!(packet(0x02, &[1]), "GetSerialNo with invalid data");
+        assert_eq!(packet(0x77, &[]), "command 0x77 with invalid data");
     }
 }

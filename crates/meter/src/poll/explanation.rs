@@ -1,4 +1,4 @@
-//! Why a poll failed, in words, and what to do about it.
+//! The sentences that say why a poll failed and what to do about it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Explanation {
     pub hint: String,
 }
 
-/// What advice depends on.
+/// The facts that a hint depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HintContext<'a> {
     pub(super) port: &'a str,
@@ -36,68 +36,85 @@ impl PollError {
     /// What happened.
     pub(super) fn describe(&self, port: &str) -> String {
         match self {
-            Self::Port(error) => format!("The meter's port {port} cannot be opened: {error}"),
-            Self::Broken(error) => format!("The connection over {port} broke: {error}"),
-            Self::Meter(NoAnswer::Nothing) => format!("The meter is silent: no answer over {port}"),
-            Self::Meter(no_answer) => format!("The meter cannot be read over {port}: {no_answer}"),
+            Self::Port(error) if is_server(port) => format!("Cannot connect to {port}: {error}"),
+            Self::Port(error) => format!("Cannot open {port}: {error}"),
+            Self::Broken(error) => format!("The connection to {port} was lost: {error}"),
+            Self::Meter(NoAnswer::Nothing) => format!("The meter does not answer on {port}"),
+            Self::Meter(no_answer) => format!("Cannot read the meter on {port}: {no_answer}"),
             Self::Unrecognized => format!(
-                "The meter over {port} gives values, but not its serial number, so it may be another \
-                 meter than before"
+                "The meter on {port} sends values but not its serial number, so it may be a \
+                 different meter"
             ),
         }
     }
 
     /// What to do about it.
     pub(super) fn hint(&self, context: &HintContext<'_>) -> String {
+        let is_server = is_server(context.port);
         let hint = match self {
             Self::Port(error) => error.hint(context.runs_as),
-            Self::Broken(_) => {
-                "Check the plug of the optical head, or the power and network of the serial server."
-            }
+            Self::Broken(_) if is_server => "Check the power and the network of the serial server.",
+            Self::Broken(_) => "Check that the optical head is firmly plugged in.",
             Self::Meter(NoAnswer::Nothing) => {
                 return format!(
-                    "Check that the optical head sits in its place on the meter, the right way up \
-                     and held by its magnet, and press a key on the meter{}{}",
+                    "Check that the optical head is in its place on the meter, the right way up and \
+                     held by its magnet. Press a key on the meter{}{}",
                     sleep_hint(context),
-                    server_hint(context.port)
+                    if is_server { SERVER_HINT } else { "" }
                 );
             }
             Self::Unrecognized => {
-                "Its values are published again once it has given its serial number. If this lasts, \
+                "Its values are published again as soon as it sends its serial number. If it does not, \
                  move or turn the optical head a little."
             }
             Self::Meter(NoAnswer::OwnEcho) => {
-                "The head works, since it sends back what it gets, but the meter does not answer: \
-                 move or turn the head a little, and press a key on the meter."
+                "The optical head works, because it sends back what it receives. Move or turn it a \
+                 little, and press a key on the meter."
             }
-            Self::Meter(
-                NoAnswer::Noise | NoAnswer::Damaged | NoAnswer::Foreign | NoAnswer::OtherOrder,
-            ) => {
-                "Move or turn the optical head a little and keep bright light off it; if it is on \
-                 a serial server, check that this is set to 1200 baud, 8 data bits, no parity and \
-                 2 stop bits."
+            Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) if is_server => {
+                "Move or turn the optical head a little, and keep bright light off it. Check that the \
+                 serial server is set to 1200 baud, 8 data bits, no parity and 2 stop bits."
             }
+            Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) => {
+                "Move or turn the optical head a little, and keep bright light off it."
+            }
+            Self::Meter(NoAnswer::Foreign | NoAnswer::OtherOrder) => late_hint(context),
         };
         hint.to_owned()
     }
 }
 
+/// Whether a port is one of a serial server.
+fn is_server(port: &str) -> bool {
+    port.starts_with("socket://")
+}
+
 /// At such an interval a port that sleeps after 30 minutes may be asleep at each poll.
 const LONG_INTERVAL: Duration = Duration::from_secs(25 * 60);
 
-/// What else to check where a serial server is between the program and the head.
-fn server_hint(port: &str) -> &'static str {
-    if port.starts_with("socket://") {
-        " If it stays silent, check that this is the serial server's port for the line, and not that of \
-         a web page, and that it hands on bytes as they are (raw TCP), at 1200 baud, 8 data bits, no \
-         parity and 2 stop bits."
-    } else {
-        ""
+/// Follows "press a key on the meter" where a serial server may be set up wrongly.
+const SERVER_HINT: &str = " If that does not help, check that this is the serial server's port for the serial \
+                           line, not for its web page. Set the server to raw TCP, 1200 baud, 8 data \
+                           bits, no parity and 2 stop bits.";
+
+/// A valid answer to another request is late, or another program has requested it. The app's form
+/// has no timeout.
+fn late_hint(context: &HintContext<'_>) -> &'static str {
+    match context.runs_as {
+        RunsAs::Program => {
+            "Stop any other program that reads this meter. If there is none, the answers are late: \
+             increase `serial_device.timeout`."
+        }
+        RunsAs::AddOn if is_server(context.port) => {
+            "Stop any other program that reads this meter. If there is none, the answers are late: \
+             check the network of the serial server."
+        }
+        RunsAs::AddOn => "Stop any other program that reads this meter.",
     }
 }
 
-/// How the meter's optical port sleeps. It follows "press a key on the meter". Where the meter may
-/// be one of several models, it says only what is true of all of them.
+/// How the meter's optical port sleeps. It follows "press a key on the meter". If the meter may be
+/// one of several models, it says only what is true of all of them.
 fn sleep_hint(context: &HintContext<'_>) -> &'static str {
     let mut each = context.models.iter().map(|model| sleep_hint_of(Some(*model), context.interval));
     match each.next() {
@@ -110,25 +127,59 @@ fn sleep_hint_of(model: Option<Model>, interval: Duration) -> &'static str {
     match model {
         // matthijsvisser/kamstrup-402-mqtt issue 3, ronaldvdmeer/multical402-4-domoticz README.
         Some(Model::Multical402) if interval >= LONG_INTERVAL => {
-            ": a 402 switches its optical port off about 30 minutes after it was last used, so poll \
-             it more often than that."
+            ": a 402 switches its optical port off about 30 minutes after its last use. Poll it more \
+             often than that."
         }
         // TD 403 p.130, TD 603 p.147, TD 803 p.164.
         Some(Model::Multical303 | Model::Multical403 | Model::Multical603 | Model::Multical803) => {
-            ": this meter switches its optical port off where no magnet is near, so the head must \
-             have one and sit right on the mark."
+            ". This meter switches its optical port off if no magnet is near: the head must have one, \
+             and must be exactly on the mark."
         }
         // pfugl/Kamstrup-602 README, cfeenstra1024/kamstrup-multical-hardware issue 7.
         Some(Model::Multical602) => {
-            ": a 602 switches its optical port off after some minutes unless the magnet sits right; \
-             turn the head upside down if it does not help, since the magnet's poles count."
+            ". A 602 switches its optical port off after some minutes unless the magnet is in the \
+             right place. If that does not help, turn the head upside down: the poles of the magnet \
+             matter."
         }
         // TD 21, German edition 5512-898_N1 p.50.
         Some(Model::Multical21) => {
-            ", or take the head off and put it on again: this meter opens its optical port some \
-             seconds after a magnet came, and the magnet's poles count."
+            ", or take the head off and put it on again. This meter switches its optical port on some \
+             seconds after it detects a magnet, and the poles of the magnet matter."
         }
         Some(Model::Multical302 | Model::Multical402 | Model::Multical601 | Model::Multical801)
-        | None => ": many switch the optical port off when nobody uses it.",
+        | None => ": many meters switch their optical port off when it is not in use.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hint names neither a plug on a serial server nor a network on a serial port.
+    #[test]
+    fn hints_fit_the_kind_of_port_and_the_reader() {
+        let errors = [
+            PollError::Broken("end of file".to_owned()),
+            PollError::Meter(NoAnswer::Nothing),
+            PollError::Meter(NoAnswer::Noise),
+            PollError::Meter(NoAnswer::Foreign),
+            PollError::Meter(NoAnswer::OtherOrder),
+            PollError::Unrecognized,
+        ];
+        let mut texts = Vec::new();
+        for (port, runs_as) in [
+            ("socket://10.0.0.3:2003", RunsAs::Program),
+            ("socket://10.0.0.3:2003", RunsAs::AddOn),
+            ("/dev/ttyUSB0", RunsAs::AddOn),
+        ] {
+            let interval = Duration::from_secs(300);
+            let context = HintContext { port, interval, models: &[], runs_as };
+            texts.push(format!("{runs_as:?}, {port}"));
+            texts.extend(errors.iter().map(|error| {
+                let Explanation { words, hint } = error.explain(&context);
+                format!("{words}.\n  {hint}")
+            }));
+        }
+        insta::assert_snapshot!(texts.join("\n"));
     }
 }

@@ -149,7 +149,9 @@ impl Session<'_> {
     fn narrow_down(&mut self, group: Group, heard: NoAnswer) -> Vec<Group> {
         if group.registers.len() > 1 {
             if !group.is_part && !self.memory.scan_mode {
-                info!("Looking for the value that silences the meter; this takes up to a minute.");
+                info!(
+                    "Looking for the value that the meter does not answer. This takes up to a minute."
+                );
             }
             let [first, second] = group.halves();
             return vec![second, first];

@@ -13,49 +13,47 @@ pub enum OpenError {
     /// The device does not exist.
     #[error("it does not exist")]
     Missing,
-    /// The path is not a serial port.
+    /// The path leads to something else.
     #[error("it is not a serial port")]
     NotSerial,
-    /// This user has no permission.
-    #[error("this user may not use it")]
+    /// The permissions of the device exclude this user.
+    #[error("permission denied")]
     Denied,
     /// Another program uses the device.
     #[error("another program is using it")]
     Busy,
     /// The name has no address.
-    #[error("the host `{host}` is not known")]
+    #[error("the host `{host}` was not found")]
     HostNotFound {
         /// The name.
         host: String,
     },
     /// No name server answers.
-    #[error("the host `{host}` cannot be looked up: no name server answers")]
+    #[error("no name server answered for the host `{host}`")]
     NotLookedUp {
         /// The name.
         host: String,
     },
-    /// The connection was refused.
+    /// No program accepts connections at this port.
     #[error("the connection was refused")]
     Refused,
-    /// The host does not answer.
-    #[error("nobody answers at this address")]
+    /// The host does not answer, or no route leads to it.
+    #[error("no answer from this address")]
     NoConnection,
-    /// The serial server accepted the connection and closed it at once.
-    #[error("the serial server ended the connection at once{}", quoted(said))]
+    /// The serial server accepted the connection and closed it immediately.
+    #[error("the serial server closed the connection immediately{}", quoted(said))]
     Unwanted {
         /// The text that it sent, or an empty string.
         said: String,
     },
     /// A web server answered.
-    #[error("this is the port of a web page, not of the serial line")]
+    #[error("a web server answered, not a serial server")]
     WebPage,
-    /// The connection was closed at once, and the port is the usual one of an MQTT broker.
-    #[error(
-        "the connection was ended at once: this looks like an MQTT broker, not like a serial server"
-    )]
+    /// The connection was closed immediately, and the port is the usual one of an MQTT broker.
+    #[error("the connection was closed immediately, and the port is that of an MQTT broker")]
     Broker,
-    /// This machine is out of files or memory.
-    #[error("the system gives the program no more files or memory ({reason})")]
+    /// The system has no more open files or memory for this program.
+    #[error("out of open files or memory ({reason})")]
     Shortage {
         /// The system's error message.
         reason: String,
@@ -68,9 +66,9 @@ pub enum OpenError {
     },
 }
 
-/// ``, and said `Port already in use` ``
+/// ``, with the message `Port already in use` ``
 fn quoted(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!(", and said `{said}`") }
+    if said.is_empty() { String::new() } else { format!(", with the message `{said}`") }
 }
 
 impl OpenError {
@@ -93,61 +91,64 @@ impl OpenError {
     pub fn hint(&self, runs_as: RunsAs) -> &'static str {
         match (self, runs_as) {
             (Self::Missing, RunsAs::AddOn) => {
-                "Check that the optical head is plugged in; it goes on by itself then. If it is, it \
-                 has another path: choose the head from the list of `serial_port` in the options \
-                 (\"Optical head\")."
+                "Check that the optical head is plugged in; reading then resumes automatically. If it is \
+                 plugged in, its path may have changed: choose it again from the list of \
+                 `serial_port` in the options (\"Optical head\")."
             }
             (Self::NotSerial, RunsAs::AddOn) => {
                 "Choose the optical head from the list of `serial_port` in the options (\"Optical \
                  head\")."
             }
             (Self::Denied, RunsAs::AddOn) => {
-                "The add-on may use all serial ports, so this is another device: choose the optical \
-                 head from the list of `serial_port` in the options (\"Optical head\")."
+                "The app may use every serial port, so this is another kind of device. Choose the \
+                 optical head from the list of `serial_port` in the options (\"Optical head\")."
             }
             (Self::Missing, RunsAs::Program) => {
                 "Check that the optical head is plugged in, and compare the path with \
-                 `ls -l /dev/serial/by-id/`; a container sees only devices that it was given \
-                 (`--device`)."
+                 `ls -l /dev/serial/by-id/`. A container also needs `--device` to see it."
             }
             (Self::NotSerial, RunsAs::Program) => {
-                "Check the path: `ls -l /dev/serial/by-id/` shows the serial ports."
+                "Check the path. `ls -l /dev/serial/by-id/` lists the serial ports."
             }
             (Self::Denied, RunsAs::Program) => {
-                "Add the user that runs this program to the group that owns the device, mostly with \
-                 `sudo usermod -aG dialout USER`, and log in again; a container must also be given \
-                 the device (`--device`)."
+                "Add the user that runs this program to the group that owns the device, then log in \
+                 again. The command is usually `sudo usermod -aG dialout USER`. A container also \
+                 needs `--device`."
             }
             (Self::Busy, _) => {
-                "Stop the other program, or give it another port; only one can talk to the meter."
+                "Only one program can use a port. Stop the other program, or give it another port."
             }
             (Self::HostNotFound { .. }, _) => {
-                "Check the name, or use the address of the serial server."
+                "Check the name, or use the IP address of the serial server."
             }
             (Self::NotLookedUp { .. }, _) => {
-                "Use the address of the serial server, like 192.168.1.50, in place of its name; or \
-                 check the network, and that the router works."
+                "Check the network and the router. Or use the IP address of the serial server, like \
+                 192.168.1.50, instead of its name."
             }
             (Self::Refused, _) => {
-                "Check the port number, and that the serial server is set to TCP server mode and \
-                 serves nobody else."
+                "Check the port number. Check that the serial server is in TCP server mode and that no \
+                 other program is connected to it."
             }
             (Self::NoConnection, _) => {
-                "Check that the serial server has power and network, and its address."
+                "Check the power, the network and the address of the serial server."
             }
             (Self::Unwanted { .. }, _) => {
-                "Mostly it serves one program at a time and is already in use: stop the other \
-                 program that reads the meter, or restart the serial server if it still holds an \
-                 old connection. If nobody else uses it, check the port number: what is no serial \
-                 server, such as an MQTT broker, ends the connection too."
+                "Most serial servers serve one program at a time. Stop the other program that reads \
+                 the meter. If there is none, restart the serial server, because it may still hold \
+                 an old connection. Also check the port number: another kind of server, such as an \
+                 MQTT broker, also closes the connection."
             }
-            (Self::WebPage | Self::Broker, _) => {
-                "Use the port on which the serial server hands on the serial line; its own page or its \
-                 manual says which."
+            (Self::WebPage, _) => {
+                "Use the port that the serial server provides for the serial line. Its web page or its \
+                 manual shows the number."
+            }
+            (Self::Broker, _) => {
+                "Use the address of the serial server and the port that it provides for the serial \
+                 line. Its web page or its manual shows the number."
             }
             (Self::Shortage { .. }, _) => cause::SHORTAGE_HINT,
             (Self::Other { .. }, _) => {
-                "Unplug the head or the serial server, and plug it in again."
+                "Unplug the optical head or the serial server, then plug it in again."
             }
         }
     }
@@ -187,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_of_a_device() {
+    fn the_messages_of_the_system_are_classified() {
         let error = |description: &str| {
             let kind = tokio_serial::ErrorKind::Unknown;
             OpenError::from(tokio_serial::Error::new(kind, description))

@@ -73,7 +73,7 @@ impl ModemLines for SerialStream {
 /// lines the head has another supply, so nothing is set and nothing is waited for.
 async fn set_modem_lines<P: ModemLines>(port: &mut P, settings: SerialSettings) {
     if let Err(error) = port.probe() {
-        debug!("the port has no modem lines: {error}");
+        debug!("The port has no modem lines: {error}.");
         return;
     }
     let up = |line| match line {
@@ -83,10 +83,10 @@ async fn set_modem_lines<P: ModemLines>(port: &mut P, settings: SerialSettings) 
     };
     let (dtr, rts) = (up(settings.dtr), up(settings.rts));
     if let Some(Err(error)) = dtr.map(|up| port.set_dtr(up)) {
-        debug!("DTR cannot be set: {error}");
+        debug!("Cannot set DTR: {error}.");
     }
     if let Some(Err(error)) = rts.map(|up| port.set_rts(up)) {
-        debug!("RTS cannot be set: {error}");
+        debug!("Cannot set RTS: {error}.");
     }
     // With both lowered they feed nothing.
     if (dtr, rts) != (Some(false), Some(false)) {

@@ -109,8 +109,8 @@ async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
     assert!(misses.windows(2).all(|pair| (1..=2).contains(&(pair[1] - pair[0]))), "{misses:?}");
     assert_eq!((misses.len() >= 5, hits.len()), (true, 0));
     let words: Vec<String> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
-    assert!(words[1].contains("cannot be opened"), "{words:?}");
-    assert!(words[2].contains("cannot be opened"), "{words:?}");
+    assert!(words[1].contains("Cannot open"), "{words:?}");
+    assert!(words[2].contains("Cannot open"), "{words:?}");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(steps.lock().unwrap().last().unwrap().1, "ended");
     let (steps, record) = recorder();

@@ -66,7 +66,7 @@ async fn a_scan_ends_when_the_meter_falls_silent() {
     assert!(scanned.readings.iter().any(|reading| reading.register.get() == 60));
     assert!(scanned.readings.iter().all(|reading| reading.register <= to));
     let trouble = scanned.trouble.unwrap();
-    assert!(trouble.words.starts_with("The meter is silent: "), "{}", trouble.words);
+    assert!(trouble.words.starts_with("The meter does not answer"), "{}", trouble.words);
 }
 
 /// A value that must be read twice is read again over the second connection.
@@ -127,11 +127,11 @@ async fn a_register_that_silences_the_meter_is_reported_once() {
     let searches = captured.take().into_iter().filter(|line| line.starts_with("INFO"));
     assert_eq!(
         searches.collect::<Vec<_>>(),
-        ["INFO Looking for the value that silences the meter; this takes up to a minute."]
+        ["INFO Looking for the value that the meter does not answer. This takes up to a minute."]
     );
     let warnings: Vec<_> = log.lines().filter(|line| line.starts_with(" WARN")).collect();
     let expected = " WARN `power` (register 80) is not published: this meter does not have it, and \
-                    falls silent when it is asked for it.";
+                    does not answer when asked for it.";
     assert_eq!(warnings, [expected], "{log}");
 }
 

@@ -247,7 +247,7 @@ async fn a_connection_that_hangs_holds_up_no_other_server() {
     // Not at the same time.
     assert_eq!((clock.of("a")[0], clock.of("bb")[0]), (0, 5));
     let trouble = came[1][0].1.trouble.as_ref().unwrap();
-    assert!(trouble.words.contains("nobody answers"), "{trouble:?}");
+    assert!(trouble.words.contains("no answer from this address"), "{trouble:?}");
     assert_eq!(came[1][0].1.took, hangs);
 }
 
@@ -265,7 +265,7 @@ async fn who_waits_for_a_turn_stops_at_once() {
     stop.cancel();
     task.await.unwrap();
     assert_eq!(asked.elapsed(), Duration::ZERO);
-    assert!(results.recv().await.is_none(), "nothing is told of it");
+    assert!(results.recv().await.is_none(), "nothing is reported");
     assert!(clock.of("waiting").is_empty());
 
     // Who gave up its place holds up nobody; and what was asked for while waiting is one poll.
