@@ -156,7 +156,7 @@ fn what_was_written_is_quoted_as_it_was_written() {
         ),
         (
             r#"{"port": "level"}"#.to_owned(),
-            "`port`: found `level` (the path of a device begins with `/`, mostly with `/dev/`), \
+            "`port`: found `level` (the path of a device begins with `/`, usually with `/dev/`), \
              accepted: a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial \
              server in raw TCP mode",
         ),
@@ -168,7 +168,7 @@ fn what_was_written_is_quoted_as_it_was_written() {
         (
             r#"{"meters": [{"name": "a", "port": "version"}]}"#.to_owned(),
             "`port` of item 1 of `meters` (`a`): found `version` (the path of a device begins with \
-             `/`, mostly with `/dev/`), accepted: a device path like `/dev/ttyUSB0`, or \
+             `/`, usually with `/dev/`), accepted: a device path like `/dev/ttyUSB0`, or \
              `socket://host:port` for a serial server in raw TCP mode",
         ),
     ] {

@@ -1,4 +1,4 @@
-//! Addresses of ports: `/dev/ttyUSB0`, or `socket://host:port`.
+//! Addresses of ports: `/dev/ttyUSB0` or `socket://host:port`.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Where the meter is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// A network serial server. It has the settings of the line itself.
+    /// A network serial server. The settings of the line are set in the server itself.
     Tcp {
         /// Host name or address; an IPv6 address without brackets.
         host: String,
@@ -32,17 +32,17 @@ pub enum ParseEndpointError {
     Meant(String),
     /// RFC 2217 is not supported.
     #[error(
-        "RFC 2217 is not spoken here; set the serial server to raw TCP and use `socket://host:port`"
+        "RFC 2217 is not supported; set the serial server to raw TCP and use `socket://host:port`"
     )]
     Rfc2217,
     /// An unsupported scheme.
-    #[error("of such addresses only `socket://host:port` is known")]
+    #[error("unsupported address; use `socket://host:port`")]
     Scheme,
     /// The host or the port is missing or invalid.
     #[error("`socket://` needs a host and a port from 1 to 65535")]
     Address,
     /// Neither an address nor an absolute path.
-    #[error("the path of a device begins with `/`, mostly with `/dev/`")]
+    #[error("the path of a device begins with `/`, usually with `/dev/`")]
     NotAbsolute,
 }
 
@@ -107,11 +107,11 @@ mod tests {
     use super::*;
 
     fn endpoint(text: &str) -> String {
-        text.parse::<Endpoint>().map_or("refused".to_owned(), |endpoint| endpoint.to_string())
+        text.parse::<Endpoint>().map_or("rejected".to_owned(), |endpoint| endpoint.to_string())
     }
 
     #[test]
-    fn what_is_an_endpoint() {
+    fn endpoints_are_parsed_or_rejected() {
         for text in [
             "/dev/ttyUSB0",
             "/dev/serial/by-id/usb-Silicon_Labs_CP2102_0001-if00-port0",
@@ -136,7 +136,7 @@ mod tests {
             "http://host:80",
             "COM3",
         ] {
-            assert_eq!(endpoint(text), "refused", "{text}");
+            assert_eq!(endpoint(text), "rejected", "{text}");
         }
         let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
         let meant = |text: &str| ParseEndpointError::Meant(text.to_owned());
