@@ -1,4 +1,4 @@
-//! Reads a meter once: `cargo run --example read -- /dev/ttyUSB0`, or `socket://host:port`.
+//! Reads a meter once: `cargo run --example read -- /dev/ttyUSB0`, or with `socket://host:port`.
 
 #![expect(clippy::print_stdout, reason = "the program's output")]
 
@@ -15,7 +15,8 @@ use kmp::register::Register;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port_name = std::env::args().nth(1).ok_or("give the port, such as /dev/ttyUSB0")?;
+    let port_name =
+        std::env::args().nth(1).ok_or("no port given; pass one such as /dev/ttyUSB0")?;
     let settings = SerialSettings::default();
     let names = ["energy", "volume", "power", "temp1", "temp2", "flow", "temp4"];
     let plan = Plan {

@@ -1,8 +1,8 @@
-//! The pauses between two tries.
+//! Exponential back-off.
 
 use std::time::Duration;
 
-/// Pauses that double from one to the next.
+/// Pauses that double each time.
 #[derive(Debug, Clone)]
 pub struct BackOff {
     first: Duration,
@@ -11,7 +11,7 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// Pauses from the first up to the longest.
+    /// The pauses from `first` up to `longest`.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
@@ -24,7 +24,7 @@ impl BackOff {
         pause
     }
 
-    /// A try succeeded: the next pause is the first again.
+    /// Starts again with the first pause, after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_begin_again() {
+    fn pauses_double_up_to_the_longest_until_reset() {
         let mut back_off = BackOff::new(Duration::from_secs(1), Duration::from_secs(5));
         let pauses: Vec<u64> = (0..5).map(|_| back_off.pause().as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 5, 5]);

@@ -1,8 +1,8 @@
-//! Classifies the system's errors. This is the one place that knows their kinds and messages.
+//! Classifies the system's errors. No other module compares their kinds or messages.
 
 use std::io::{self, ErrorKind};
 
-/// What the user can do if a resource runs out while the program is running.
+/// What the user can do if a resource runs out.
 pub const SHORTAGE_HINT: &str = "Raise the limits of the program: open files (`ulimit -n`, `LimitNOFILE=`), \
                         processes (`ulimit -u`, `TasksMax=`) and memory.";
 
@@ -31,7 +31,7 @@ pub enum Cause {
     NotLookedUp,
     /// Another program listens there.
     AddressInUse,
-    /// This machine does not have this address.
+    /// The address belongs to another machine.
     AddressElsewhere,
     /// Another error, with the system's message.
     Other(String),
@@ -61,8 +61,8 @@ impl From<&io::Error> for Cause {
 }
 
 impl Cause {
-    /// The cause of a failed look-up. There are no kinds for it, so this compares messages: Rust's
-    /// own, and those of glibc and musl for `EAI_AGAIN`.
+    /// The cause of a failed lookup. It has no error kind, so this compares messages: Rust's own, and
+    /// those of glibc and musl for `EAI_AGAIN`.
     fn of_lookup(error: &io::Error) -> Option<Self> {
         const NO_SERVER: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
         let words = error.to_string();
@@ -73,7 +73,7 @@ impl Cause {
     }
 }
 
-/// Describes an error of reading a file.
+/// Says why a file cannot be read.
 #[must_use]
 pub fn of_file(error: &io::Error) -> String {
     match Cause::from(error) {
@@ -83,7 +83,7 @@ pub fn of_file(error: &io::Error) -> String {
     }
 }
 
-/// Describes an error of connecting.
+/// Says why a connection failed.
 #[must_use]
 pub fn of_connection(error: &io::Error) -> String {
     match Cause::from(error) {
@@ -94,10 +94,10 @@ pub fn of_connection(error: &io::Error) -> String {
     }
 }
 
-/// Whether the machine is out of a resource, rather than something wrong with the operation.
+/// Whether an operation failed because a resource has run out.
 #[must_use]
 pub fn is_shortage(error: &io::Error) -> bool {
-    /// Numbers of Linux: no memory; too many files in the system, in the process; no buffers.
+    /// Linux error numbers: no memory; too many files in the system, in the process; no buffers.
     const NUMBERS: [i32; 4] = [12, 23, 24, 105];
 
     error.raw_os_error().is_some_and(|number| NUMBERS.contains(&number))
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortage_is_told_from_other_errors() {
+    fn a_shortage_is_distinguished_from_other_errors() {
         for (number, is) in [(24, true), (23, true), (12, true), (105, true), (2, false)] {
             assert_eq!(is_shortage(&io::Error::from_raw_os_error(number)), is, "{number}");
         }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_says_of_a_name() {
+    fn messages_of_name_lookups_are_classified() {
         for (words, expected) in [
             (
                 "failed to lookup address information: Temporary failure in name resolution",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_a_connection_have_words_of_their_own() {
+    fn errors_of_files_and_connections_in_words() {
         let of = |kind: ErrorKind| io::Error::from(kind);
         assert_eq!(of_file(&of(ErrorKind::NotFound)), "there is no such file");
         assert_eq!(of_file(&of(ErrorKind::PermissionDenied)), "permission denied");

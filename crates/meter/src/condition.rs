@@ -1,8 +1,8 @@
-//! The faults that the meter reports, and the values that they spoil.
+//! The faults that the meter reports, and the readings that they make invalid ("spoil").
 //!
-//! A broken sensor does not silence its register: the meter gives 0.00 or 185.00 °C, and with it
-//! 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code tells,
-//! and it counts only together with such a reading.
+//! The registers of a broken sensor still have values: the meter sends 0.00 or 185.00 °C, and then
+//! also 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code shows
+//! the fault, and it is used only together with such a reading.
 
 use std::fmt;
 
@@ -20,19 +20,19 @@ use crate::reading::Reading;
 /// A meter's info code and its meanings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// The code; 0 for no fault.
+    /// The code; 0 means no fault.
     pub code: u32,
-    /// The meanings; `None` where the model is not known well enough.
+    /// The meanings; `None` if the model is not certain enough.
     pub meanings: Option<Vec<Meaning>>,
-    /// The sensors that are at fault by the table of one of the models that it may be, where no
-    /// table is known to be the right one.
+    /// If no table is known to be the right one: the faulty sensors by the tables of all models that
+    /// the meter may be.
     suspects: Vec<Sensor>,
 }
 
 /// Info code (5512-447 M1 p.11).
 const CODE: RegisterId = RegisterId::new(99);
 
-/// The registers that hold the info code of one of these models, the likelier first.
+/// The registers that may hold the info code of these models, the most likely first.
 #[must_use]
 pub fn registers(models: &[Model]) -> &'static [RegisterId] {
     let codes = models.first().and_then(|model| InfoCodes::of(*model));
@@ -40,7 +40,7 @@ pub fn registers(models: &[Model]) -> &'static [RegisterId] {
 }
 
 impl Condition {
-    /// From the readings of a poll; `None` where the info code was not among them.
+    /// The condition in the readings of a poll; `None` if the info code is not among them.
     #[must_use]
     pub fn of(readings: &[Reading], identity: &Identity) -> Option<Self> {
         let models = identity.models.as_slice();
@@ -51,10 +51,10 @@ impl Condition {
             Some((code, reading.length))
         });
         let first = codes.next()?;
-        // On 603 and 803 one of two registers has the code. Which one is not documented.
+        // On 603 and 803 one of two registers has the code. It is not documented which one.
         let (code, length) =
             std::iter::once(first).chain(codes).find(|(code, _)| *code != 0).unwrap_or(first);
-        // The wrong table would give a wrong explanation.
+        // A wrong table would give a wrong explanation.
         let table =
             InfoCodes::shared(models, length).filter(|_| identity.certainty != Certainty::Assumed);
         let meanings = table.map(|table| table.explain(code));
@@ -66,9 +66,9 @@ impl Condition {
 
     /// The readings of a poll that a fault spoils, each with that fault.
     ///
-    /// That the code names a sensor is not enough: for many models its bits are known from other
-    /// models only, and a sound value must not be hidden. The reading must look like the fault,
-    /// too: 0.00 or 185.00 °C, a value that the meter calculates from such a temperature, or a flow
+    /// It is not enough that the code names a sensor: for many models its bits are known only from
+    /// other models, and a sound value must not be withheld. The reading must also look like the
+    /// fault: 0.00 or 185.00 °C, a value that the meter calculates from such a temperature, or a flow
     /// of zero.
     #[must_use]
     pub fn spoilt(&self, readings: &[Reading]) -> Vec<(RegisterId, String)> {
@@ -79,16 +79,18 @@ impl Condition {
         let mut spoilt: Vec<(RegisterId, String)> = Vec::new();
         for (register, sensor) in TEMPERATURES {
             let broken = of(register).filter(|reading| is_broken_temperature(reading));
-            if let Some(why) = broken.and_then(|reading| self.breaks(sensor, reading)) {
+            if let Some(why) = broken.and_then(|reading| self.fault_of_temperature(sensor, reading))
+            {
                 spoilt.push((register, why));
             }
         }
         let broken_pipe = spoilt.iter().find(|(register, _)| PIPES.contains(register));
         let from_pipes = broken_pipe.map(|(_, why)| why.clone());
-        // The temperature that would show it was not read.
-        let unread_pipe = self.unread_pipes(readings).next().and_then(|sensor| self.names(sensor));
-        let no_difference = self.names(Sensor::Difference);
-        let no_flow = self.says(Sensor::Flow1);
+        // The temperature that would show the fault was not read.
+        let unread_pipe =
+            self.unread_pipes(readings).next().and_then(|sensor| self.possible_fault(sensor));
+        let no_difference = self.possible_fault(Sensor::Difference);
+        let no_flow = self.reported_fault(Sensor::Flow1);
         for reading in readings {
             let zero = is_zero(reading);
             let why = match reading.register {
@@ -96,21 +98,21 @@ impl Condition {
                     .clone()
                     .or_else(|| unread_pipe.clone().filter(|_| zero))
                     .or_else(|| {
-                        let is_true = difference_of_pipes(readings).is_some_and(|it| it.is_zero());
-                        no_difference.clone().filter(|_| zero && !is_true)
+                        let is_right = difference_of_pipes(readings).is_some_and(|it| it.is_zero());
+                        no_difference.clone().filter(|_| zero && !is_right)
                     }),
                 POWER => from_pipes.clone().or_else(|| {
                     let invalid = of(DIFFERENCE).is_none_or(is_zero);
-                    let stands_still = of(FLOW).is_none_or(is_zero);
+                    let has_no_flow = of(FLOW).is_none_or(is_zero);
                     let by_difference = no_difference.clone().filter(|_| invalid);
-                    let by_flow = no_flow.clone().filter(|_| stands_still);
+                    let by_flow = no_flow.clone().filter(|_| has_no_flow);
                     unread_pipe.clone().or(by_difference).or(by_flow).filter(|_| zero)
                 }),
                 FLOW => {
                     let from_pipes = from_pipes.clone().or_else(|| unread_pipe.clone());
                     from_pipes.or_else(|| no_flow.clone()).filter(|_| zero)
                 }
-                FLOW_2 => self.says(Sensor::Flow2).filter(|_| zero),
+                FLOW_2 => self.reported_fault(Sensor::Flow2).filter(|_| zero),
                 _ => None,
             };
             spoilt.extend(why.map(|why| (reading.register, why)));
@@ -118,8 +120,7 @@ impl Condition {
         spoilt
     }
 
-    /// The registers that were not read, and would show whether values calculated from them are
-    /// right.
+    /// The unread registers that would show whether the values calculated from them are right.
     #[must_use]
     pub fn evidence(&self, readings: &[Reading]) -> Vec<RegisterId> {
         let zero = |registers: &[RegisterId]| {
@@ -131,51 +132,51 @@ impl Condition {
         if !unread(DIFFERENCE) || !unread(POWER) || zero(&[FLOW]) {
             let registers =
                 TEMPERATURES.into_iter().filter(|(register, _)| PIPES.contains(register));
-            let named = registers.filter(|(_, sensor)| self.names(*sensor).is_some());
+            let named = registers.filter(|(_, sensor)| self.possible_fault(*sensor).is_some());
             evidence.extend(named.map(|(register, _)| register).filter(|it| unread(*it)));
         }
-        if zero(&[POWER]) && unread(FLOW) && self.says(Sensor::Flow1).is_some() {
+        if zero(&[POWER]) && unread(FLOW) && self.reported_fault(Sensor::Flow1).is_some() {
             evidence.push(FLOW);
         }
         evidence
     }
 
     /// The fault of a sensor that the code reports.
-    fn says(&self, sensor: Sensor) -> Option<String> {
+    fn reported_fault(&self, sensor: Sensor) -> Option<String> {
         let meanings = self.meanings.iter().flatten();
         let fault = meanings.into_iter().find(|meaning| meaning.sensors().contains(&sensor));
         fault.map(|meaning| format!("a fault: {meaning}"))
     }
 
-    /// The fault of a sensor, by the code's meaning for the model or for one that it may be.
-    fn names(&self, sensor: Sensor) -> Option<String> {
+    /// The fault of a sensor by the code's meaning for the model, or for one that it may be.
+    fn possible_fault(&self, sensor: Sensor) -> Option<String> {
         let suspect = || self.suspects.contains(&sensor).then(|| self.looks_broken());
-        self.says(sensor).or_else(suspect)
+        self.reported_fault(sensor).or_else(suspect)
     }
 
-    /// The fault where no table names the sensor.
+    /// The fault if no table names the sensor.
     fn looks_broken(&self) -> String {
         format!("info code {}, and a broken sensor gives such a value", self.code)
     }
 
-    /// Why a temperature that looks like a fault is one.
-    fn breaks(&self, sensor: Sensor, reading: &Reading) -> Option<String> {
-        // Without a table the code may name it. And the configured model, and so the table, may be
-        // wrong: no sensor measures the value of a broken wire, whatever the code is.
+    /// The fault behind a temperature that looks like one.
+    fn fault_of_temperature(&self, sensor: Sensor, reading: &Reading) -> Option<String> {
+        // Without a table, the code may mean this sensor. With one, the configured model may be wrong:
+        // no sensor measures the value of a broken wire, whatever the code is.
         let is_impossible = self.meanings.is_none() || is_broken_wire(reading);
-        self.names(sensor).or_else(|| is_impossible.then(|| self.looks_broken()))
+        self.possible_fault(sensor).or_else(|| is_impossible.then(|| self.looks_broken()))
     }
 
-    /// The sensors in the pipes that the code names and whose temperatures were not read.
+    /// The sensors in the pipes that the code names, but whose temperatures were not read.
     fn unread_pipes(&self, readings: &[Reading]) -> impl Iterator<Item = Sensor> {
         TEMPERATURES.into_iter().filter_map(|(register, sensor)| {
             let unread = readings.iter().all(|reading| reading.register != register);
-            let is_named = PIPES.contains(&register) && self.names(sensor).is_some();
+            let is_named = PIPES.contains(&register) && self.possible_fault(sensor).is_some();
             (unread && is_named).then_some(sensor)
         })
     }
 
-    /// Whether a sensor is at fault, or may be.
+    /// Whether a sensor has a fault, or may have one.
     #[must_use]
     pub fn concerns_sensors(&self) -> bool {
         self.code != 0
@@ -216,10 +217,10 @@ const DIFFERENCE: RegisterId = RegisterId::new(89);
 const TEMPERATURE_1: RegisterId = RegisterId::new(86);
 const TEMPERATURE_2: RegisterId = RegisterId::new(87);
 
-/// Difference and power are calculated from these two.
+/// The meter calculates difference and power from these two.
 const PIPES: [RegisterId; 2] = [TEMPERATURE_1, TEMPERATURE_2];
 
-/// t1 to t4: the present temperatures that a broken sensor makes 0.00 or 185.00 °C.
+/// t1 to t4: the present temperatures, which are 0.00 or 185.00 °C if their sensor is broken.
 const TEMPERATURES: [(RegisterId, Sensor); 4] = [
     (TEMPERATURE_1, Sensor::Temperature1),
     (TEMPERATURE_2, Sensor::Temperature2),
@@ -227,15 +228,14 @@ const TEMPERATURES: [(RegisterId, Sensor); 4] = [
     (RegisterId::new(122), Sensor::Temperature3),
 ];
 
-/// A short-circuited sensor shows 0.00 °C, a broken wire 185.00 °C.
+/// A short-circuited sensor reads 0.00 °C, a broken wire 185.00 °C.
 const BROKEN_WIRE: Decimal = Decimal::from_parts(185, 0, 0, false, 0);
 
-/// Whether a reading of a poll looks like that of a broken sensor, so that the info code must be
-/// read.
+/// Whether a reading looks like that of a broken sensor, so that the info code must be read.
 #[must_use]
 pub fn is_suspicious(reading: &Reading, readings: &[Reading]) -> bool {
     match reading.register {
-        // Where nobody heats, both pipes are equally warm.
+        // Both pipes are equally warm if nobody heats.
         DIFFERENCE => {
             is_zero(reading) && !difference_of_pipes(readings).is_some_and(|it| it.is_zero())
         }
@@ -254,7 +254,7 @@ fn is_broken_wire(reading: &Reading) -> bool {
     matches!(&reading.value, Value::Number(number) if *number >= BROKEN_WIRE)
 }
 
-/// t1 - t2, where both were read.
+/// t1 - t2, if both were read.
 fn difference_of_pipes(readings: &[Reading]) -> Option<Decimal> {
     let [t1, t2] = PIPES.map(|register| {
         let reading = readings.iter().find(|reading| reading.register == register)?;
@@ -305,25 +305,25 @@ mod tests {
     }
 
     #[test]
-    fn what_a_broken_sensor_gives_is_suspicious() {
+    fn the_values_of_a_broken_sensor_are_suspicious() {
         let is_suspicious = |reading: &Reading| is_suspicious(reading, &[]);
         assert!(is_suspicious(&celsius(86, 0)));
         assert!(is_suspicious(&celsius(87, 18_500)));
         assert!(!is_suspicious(&celsius(86, 1)));
         assert!(!is_suspicious(&celsius(86, 18_499)));
         assert!(!is_suspicious(&celsius(86, -100)));
-        // An average of the month is no present temperature.
+        // A monthly average is not a present temperature.
         assert!(!is_suspicious(&celsius(149, 0)));
         assert!(!is_suspicious(&reading(80, Unit::KILOWATT, 0, 1, 2)));
         let no_difference = reading(89, Unit::KELVIN, 0, 2, 2);
         assert!(is_suspicious(&no_difference));
-        // In summer, two pipes are equally warm.
+        // In summer, both pipes are equally warm.
         assert!(!super::is_suspicious(&no_difference, &[celsius(86, 2_500), celsius(87, 2_500)]));
         assert!(super::is_suspicious(&no_difference, &[celsius(86, 2_500), celsius(87, 2_400)]));
     }
 
     #[test]
-    fn the_info_code_says_which_values_say_nothing() {
+    fn the_info_code_shows_which_values_are_spoilt() {
         let poll = [
             celsius(86, 18_500),
             celsius(87, 4_000),
@@ -336,7 +336,7 @@ mod tests {
         let condition = Condition::of(&poll, &one_of(&[Model::Multical403])).unwrap();
         assert_eq!(condition.to_string(), "info code 8: t1 above its range, or disconnected");
         assert_eq!(spoilt(&condition, &poll), [86, 89, 80, 74]);
-        // A flow that is measured is true; what is made of the temperature is not.
+        // A measured flow is right. The values calculated from the temperature are not.
         let mut poll = poll;
         poll[2] = reading(89, Unit::KELVIN, 14_500, 2, 2);
         poll[4] = reading(74, Unit::LITRE_PER_HOUR, 128, 0, 2);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn another_model_another_meaning() {
+    fn the_meaning_depends_on_the_model() {
         let words = |model, register, number, length| {
             let code = code(register, number, length);
             Condition::of(&[code], &one_of(&[model])).unwrap().to_string()
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_registers_the_one_that_says_something_counts() {
+    fn of_two_registers_the_one_with_a_fault_is_used() {
         let models = one_of(&[Model::Multical603]);
         let of = |bits, number| {
             Condition::of(&[code(369, bits, 4), code(99, number, 2)], &models).unwrap().code
@@ -374,25 +374,25 @@ mod tests {
         assert_eq!(Condition::of(&[code(60, 1, 4)], &models), None);
     }
 
-    /// Of a 403 whose user has said that it is a 402: 16 is t2 there, and V1 here.
+    /// A 403 is configured as a 402: 16 is t2 on a 403, and V1 on a 402.
     #[test]
-    fn a_wrong_model_does_not_let_a_broken_sensor_pass() {
+    fn a_wrong_model_does_not_hide_a_broken_sensor() {
         let condition = Condition::of(&[code(99, 16, 2)], &one_of(&[Model::Multical402])).unwrap();
         assert_eq!(spoilt(&condition, &[celsius(87, 18_500), celsius(86, 6_700)]), [87]);
     }
 
-    /// "The difference is invalid" says nothing of the two temperatures.
+    /// "The difference is invalid" says nothing about the two temperatures.
     #[test]
-    fn a_difference_that_is_invalid_spoils_what_is_made_of_it() {
+    fn an_invalid_difference_spoils_the_values_calculated_from_it() {
         let condition = Condition::of(&[code(99, 128, 2)], &one_of(&[Model::Multical403])).unwrap();
         let [difference, power] =
             [reading(89, Unit::KELVIN, 0, 2, 2), reading(80, Unit::KILOWATT, 0, 1, 2)];
         let poll = [celsius(86, 2_000), celsius(87, 6_000), difference.clone(), power.clone()];
         assert_eq!(spoilt(&condition, &poll), [89, 80]);
-        // In a house that takes nothing it is true.
+        // In a house that takes no heat it is right.
         let poll = [celsius(86, 2_000), celsius(87, 2_000), difference];
         assert_eq!(spoilt(&condition, &poll), [0; 0]);
-        // A number that the meter gives all the same is one.
+        // A value other than zero is right.
         let poll =
             [celsius(86, 2_000), celsius(87, 6_000), reading(89, Unit::KELVIN, -4_000, 2, 2)];
         assert_eq!(spoilt(&condition, &poll), [0; 0]);
@@ -400,7 +400,7 @@ mod tests {
 
     /// 8 is t1 on a 402 and on a 403, 4 is t2 on a 402 and an alarm on a 403.
     #[test]
-    fn of_models_that_do_not_agree_nothing_is_explained_and_no_zero_is_believed() {
+    fn if_models_disagree_no_code_is_explained_and_zeros_are_withheld() {
         let no_power = reading(80, Unit::KILOWATT, 0, 1, 2);
         let no_flow = reading(74, Unit::LITRE_PER_HOUR, 0, 0, 2);
         let assumed = Identity { certainty: Certainty::Assumed, ..one_of(&[Model::Multical402]) };
@@ -411,17 +411,17 @@ mod tests {
             assert!(is_spoilt(&condition, &no_power));
             assert!(is_spoilt(&condition, &no_flow));
             assert!(is_spoilt(&condition, &celsius(87, 18_500)));
-            // What is measured may be right.
+            // Measured values may be right.
             assert!(!is_spoilt(&condition, &celsius(87, 4_000)));
             assert!(!is_spoilt(&condition, &reading(80, Unit::KILOWATT, 12, 1, 2)));
-            // No sensor at all: the supply voltage on all of them.
+            // Not a sensor: on all of them it is the supply voltage.
             let condition = Condition::of(&[code(99, 1, 2)], &identity).unwrap();
             assert!(!is_spoilt(&condition, &no_power));
         }
     }
 
     #[test]
-    fn without_a_table_only_what_is_suspicious_is_withheld() {
+    fn without_a_table_only_suspicious_values_are_withheld() {
         let condition = Condition::of(&[code(99, 2, 2)], &one_of(&[])).unwrap();
         assert_eq!(condition.meanings, None);
         assert_eq!(spoilt(&condition, &[celsius(86, 0), celsius(87, 4_000)]), [86]);
@@ -429,10 +429,10 @@ mod tests {
         assert_eq!(spoilt(&fine, &[celsius(86, 0)]), [0; 0]);
     }
 
-    /// Of the 603 the bits are known from other meters only: what is measured is published,
-    /// whatever the code names.
+    /// The 603's bits are known only from other meters, so measured values are published whatever the
+    /// code names.
     #[test]
-    fn a_code_alone_hides_no_sound_value() {
+    fn a_code_alone_withholds_no_sound_value() {
         let measured = [
             celsius(86, 654),
             celsius(87, 1_174),
@@ -453,12 +453,12 @@ mod tests {
                 assert_eq!(spoilt(&condition, &measured), [0; 0], "{model}: {condition}");
             }
         }
-        // Frost, beside a fault that is no temperature sensor's.
+        // Frost, with a fault that is not of a temperature sensor.
         let condition = Condition::of(&[code(99, 1, 2)], &one_of(&[Model::Multical603])).unwrap();
         assert_eq!(spoilt(&condition, &[celsius(86, 0), celsius(87, 100)]), [0; 0], "{condition}");
         let condition = Condition::of(&[code(99, 32, 2)], &one_of(&[Model::Multical603])).unwrap();
         assert!(condition.concerns_sensors(), "{condition}");
-        // A meter that counts nothing, with a fault that is no sensor's.
+        // A meter that counts nothing, with a fault that is not of a sensor.
         let idle = [
             celsius(86, 2_500),
             celsius(87, 2_500),
@@ -468,14 +468,14 @@ mod tests {
         ];
         let condition = Condition::of(&[code(99, 1, 2)], &one_of(&[Model::Multical403])).unwrap();
         assert_eq!(spoilt(&condition, &idle), [0; 0], "{condition}");
-        // Nor does a sensor's fault that is over hide them.
+        // A fault of a sensor that works again withholds nothing either.
         let condition = Condition::of(&[code(99, 8, 2)], &one_of(&[Model::Multical403])).unwrap();
         assert_eq!(spoilt(&condition, &idle), [0; 0], "{condition}");
     }
 
-    /// Zeros of a meter whose temperatures the user does not read.
+    /// Zeros of a meter whose temperatures are not configured.
     #[test]
-    fn what_would_tell_is_asked_for() {
+    fn the_registers_that_would_decide_are_requested() {
         let condition = Condition::of(&[code(99, 8, 2)], &one_of(&[Model::Multical403])).unwrap();
         let mut poll = vec![
             reading(80, Unit::KILOWATT, 0, 1, 2),

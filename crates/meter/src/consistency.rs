@@ -1,14 +1,14 @@
-//! Readings of one poll that must fit together: an answer with one wrong gauge passes its checksum
-//! once in 65,536 times, but it contradicts the others.
+//! Compares readings of one poll that depend on each other. The checksum accepts one in 65,536
+//! answers with a wrong gauge, but such a gauge contradicts the others.
 //!
-//! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10), to the last
-//!   digit in every captured answer that has all three.
-//! - The power follows from flow and difference: 1.16 kWh for each cubic metre and kelvin. The
-//!   three are measured at different moments, and each is a mean of its own, so only a power that
-//!   is several times too high or too low counts.
+//! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10). It is exact to
+//!   the last digit in every captured answer that has all three.
+//! - The power follows from flow and difference: 1.16 kWh for each cubic metre and kelvin. The three
+//!   are averages, measured at different moments. So only a power that is several times too high or
+//!   too low is a contradiction.
 //!
-//! Readings that contradict each other are read again in one request. If the meter gives the same
-//! values again, they are published, reported once, and this relation is not checked for a day.
+//! Readings that contradict each other are read again in one request. If the meter sends the same
+//! values again, they are published and reported once. The relation is then not checked for a day.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,18 +28,18 @@ const TEMPERATURE_1: RegisterId = RegisterId::new(86);
 const TEMPERATURE_2: RegisterId = RegisterId::new(87);
 const DIFFERENCE: RegisterId = RegisterId::new(89);
 
-/// The registers that are compared with each other: they belong in one request.
+/// The registers that are compared with each other. They should be in one request.
 pub(crate) const RELATED: [RegisterId; 5] = [TEMPERATURE_1, TEMPERATURE_2, DIFFERENCE, POWER, FLOW];
 
-/// How long a relation that a meter does not keep is not checked.
-const PEACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a relation that does not hold for a meter is not checked.
+const UNCHECKED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A relation that the readings of one poll must keep.
+/// A relation between readings of one poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Relation {
-    /// t1 - t2 is the difference.
+    /// The difference is t1 - t2.
     Difference,
-    /// Flow and difference make the power.
+    /// The power follows from flow and difference.
     Power,
 }
 
@@ -62,41 +62,41 @@ impl Relation {
     }
 
     /// By how much the difference deviates from t1 - t2.
-    fn off(self, readings: &[Reading]) -> Option<Decimal> {
+    fn deviation(self, readings: &[Reading]) -> Option<Decimal> {
         let [first, second, third] = self.of(readings)?;
         kelvin(third)?.checked_sub(celsius(first)?.checked_sub(celsius(second)?)?)
     }
 
-    /// Whether readings contradict it; `None` where one of them is missing or in another unit.
+    /// Whether readings contradict it; `None` if one of them is missing or in another unit.
     fn is_contradicted(self, readings: &[Reading]) -> Option<bool> {
         let [first, second, third] = self.of(readings)?;
         match self {
             Self::Difference => {
                 let step = [first, second, third].into_iter().filter_map(Reading::step).max()?;
-                Some(self.off(readings)?.abs() > step.checked_mul(ROUNDED)?)
+                Some(self.deviation(readings)?.abs() > step.checked_mul(ROUNDED)?)
             }
             Self::Power => {
                 let power = kilowatts(first)?.abs();
                 let flow = cubic_metres_per_hour(second)?.abs();
                 let flowing = flow.checked_mul(kelvin(third)?.abs())?.checked_mul(HEAT)?;
                 let is_much_more = |much: Decimal, little: Decimal| {
-                    Some(much > little.checked_mul(TIMES)?.checked_add(ROOM)?)
+                    Some(much > little.checked_mul(TIMES)?.checked_add(TOLERANCE)?)
                 };
                 Some(is_much_more(power, flowing)? || is_much_more(flowing, power)?)
             }
         }
     }
 
-    /// Whether two sets of readings contradict it in the same way: the meter is like that. Flow and
-    /// power may lag behind each other for a while, so for these it is not known.
+    /// Whether two sets of readings contradict it in the same way, so that the contradiction is the
+    /// meter's own. Flow and power may lag behind each other for a while, so theirs never is.
     #[must_use]
     pub(crate) fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
-        let as_far_off = || {
-            let by = self.off(before)?.checked_sub(self.off(now)?)?.abs();
+        let is_same_deviation = || {
+            let by = self.deviation(before)?.checked_sub(self.deviation(now)?)?.abs();
             let step = self.of(now)?.into_iter().filter_map(Reading::step).max()?;
             Some(by <= step.checked_mul(ROUNDED)?)
         };
-        self == Self::Difference && as_far_off().unwrap_or(false)
+        self == Self::Difference && is_same_deviation().unwrap_or(false)
     }
 }
 
@@ -110,8 +110,8 @@ const HEAT: Decimal = Decimal::from_parts(116, 0, 0, false, 2);
 /// The power may be this many times too high or too low.
 const TIMES: Decimal = Decimal::from_parts(4, 0, 0, false, 0);
 
-/// The power may also deviate by this many kW: a small power changes fast.
-const ROOM: Decimal = Decimal::TEN;
+/// The power may also deviate by this many kW, because a small power changes fast.
+const TOLERANCE: Decimal = Decimal::TEN;
 
 fn number(reading: &Reading) -> Option<Decimal> {
     match &reading.value {
@@ -157,31 +157,31 @@ impl fmt::Display for Relation {
     }
 }
 
-/// The relations that a meter keeps.
+/// The relations that do not hold for a meter.
 #[derive(Debug, Default)]
 pub(crate) struct Consistency {
-    /// The relations that it did not keep, and when.
+    /// Each of them, and when this was confirmed.
     broken: BTreeMap<Relation, Instant>,
 }
 
 impl Consistency {
-    /// Checks whether the meter keeps a relation again that it did not keep.
-    pub(crate) fn look(&mut self, readings: &[Reading]) {
+    /// Forgets the relations that hold again.
+    pub(crate) fn update(&mut self, readings: &[Reading]) {
         self.broken.retain(|relation, _| relation.is_contradicted(readings) != Some(false));
     }
 
-    /// The relations that the readings of a poll contradict.
+    /// The relations that the readings of a poll contradict, without those that are not checked.
     #[must_use]
     pub(crate) fn contradicted(&self, readings: &[Reading]) -> Vec<Relation> {
         let counts = |relation: &Relation| {
-            self.broken.get(relation).is_none_or(|since| since.elapsed() >= PEACE)
+            self.broken.get(relation).is_none_or(|since| since.elapsed() >= UNCHECKED)
                 && relation.is_contradicted(readings) == Some(true)
         };
         Relation::ALL.into_iter().filter(counts).collect()
     }
 
-    /// Notes that the meter does not keep a relation, confirmed by a second reading.
-    pub(crate) fn is_meant(&mut self, relation: Relation) {
+    /// Notes that a relation does not hold for the meter, as a second reading confirmed.
+    pub(crate) fn accept(&mut self, relation: Relation) {
         self.broken.insert(relation, Instant::now());
     }
 }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_difference_is_what_the_temperatures_say() {
+    async fn the_difference_must_be_t1_minus_t2() {
         let known = Consistency::default();
         let contradicted =
             |t1, t2, difference| !known.contradicted(&temperatures(t1, t2, difference)).is_empty();
@@ -223,7 +223,7 @@ mod tests {
         assert!(!contradicted(6_725, 2_691, 4_034));
         assert!(contradicted(0, 2_691, 4_034));
         assert!(contradicted(6_725, 2_694, 4_034));
-        // Rounded in the meter; and cooling.
+        // The meter rounds; and cooling is negative.
         assert!(!contradicted(6_725, 2_692, 4_034));
         assert!(!contradicted(654, 1_174, -520));
         assert!(contradicted(654, 1_174, 520));
@@ -232,15 +232,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn power_is_about_what_flow_and_difference_make() {
+    async fn the_power_must_be_near_flow_times_difference() {
         let known = Consistency::default();
         let contradicted = |power, flow, difference| {
             !known.contradicted(&heat(power, flow, difference)).is_empty()
         };
-        // 128 l/h over 40.34 K give 6.0 kW.
+        // 128 l/h and 40.34 K make 6.0 kW.
         assert!(!contradicted(64, 128, 4_034));
-        assert!(!contradicted(0, 128, 4_034), "a tap was opened just now");
-        assert!(!contradicted(320, 128, 4_034), "and closed");
+        assert!(!contradicted(0, 128, 4_034), "the flow has just started");
+        assert!(!contradicted(320, 128, 4_034), "the flow has just stopped");
         assert!(contradicted(900, 128, 4_034));
         assert!(contradicted(64, 9_000, 4_034));
         assert!(contradicted(0, 600, 4_034));
@@ -249,9 +249,9 @@ mod tests {
         assert!(!contradicted(-64, 128, -4_034), "cooling");
     }
 
-    /// Two wrong values are hardly ever wrong by the same.
+    /// Two wrong values hardly ever deviate by the same amount.
     #[test]
-    fn a_meter_that_means_it_says_the_same_again() {
+    fn the_same_deviation_twice_is_the_meters_own() {
         let is_as_before = |before: [i64; 3], now: [i64; 3]| {
             let [before, now] = [before, now].map(|[t1, t2, it]| temperatures(t1, t2, it));
             Relation::Difference.is_as_before(&before, &now)
@@ -261,18 +261,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_meter_that_means_it_is_left_alone_for_a_day() {
+    async fn a_confirmed_contradiction_is_not_checked_for_a_day() {
         let mut known = Consistency::default();
         let odd = temperatures(6_000, 2_000, 1_000);
         assert_eq!(known.contradicted(&odd), [Relation::Difference]);
-        known.is_meant(Relation::Difference);
-        known.look(&odd);
+        known.accept(Relation::Difference);
+        known.update(&odd);
         assert_eq!(known.contradicted(&odd), []);
-        // Once it fits again, the next contradiction is new.
-        known.look(&temperatures(6_000, 2_000, 4_000));
+        // After the relation held again, the next contradiction is new.
+        known.update(&temperatures(6_000, 2_000, 4_000));
         assert_eq!(known.contradicted(&odd), [Relation::Difference]);
-        known.is_meant(Relation::Difference);
-        tokio::time::advance(PEACE).await;
+        known.accept(Relation::Difference);
+        tokio::time::advance(UNCHECKED).await;
         assert_eq!(known.contradicted(&odd), [Relation::Difference]);
     }
 }

@@ -1,4 +1,4 @@
-//! Durations in words, as log lines have them.
+//! Durations as text for log lines.
 
 use std::time::Duration;
 

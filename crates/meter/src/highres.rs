@@ -1,20 +1,20 @@
-//! Energy in high resolution: registers 266 (`e1highres`) and 155 (`highresenergy`), and 267
-//! (`e3highres`), which relates to the cooling energy E3 (63) as 266 does to E1.
+//! Completes the energy registers with high resolution: 266 (`e1highres`) and 155
+//! (`highresenergy`), and 267 (`e3highres`), which belongs to the cooling energy E3 (63) as 266
+//! belongs to E1.
 //!
-//! On some meters these are no running totals. They show the lower digits of the energy register
-//! E1 (60) with more resolution, and start again from zero: one 403 read 6,655,807 Wh where E1
-//! stood at 16,655,807 Wh (public repository cfeenstra1024/kamstrup-multical-hardware, issue 1),
-//! and TD 403 p.127 prints 4,567,890.1 Wh beside 1,234,567.8 kWh. On others they follow E1 as they
-//! are. So they are compared with E1 of the same poll:
+//! On some meters these are not running totals. They show the lower digits of the energy register
+//! E1 (60) with more resolution, and wrap to zero: one 403 showed 6,655,807 Wh when E1 was
+//! 16,655,807 Wh (public repository cfeenstra1024/kamstrup-multical-hardware, issue 1), and TD 403
+//! p.127 prints 4,567,890.1 Wh next to 1,234,567.8 kWh. On other meters they are equal to E1. So they
+//! are compared with E1 of the same poll:
 //!
-//! - Where the digits agree, the digits that are missing are taken from E1, and the value is a
-//!   total like E1 itself.
-//! - Where they do not agree, or `energy` is not among the parameters, the value is published as it
-//!   comes, as a plain measurement that no energy dashboard will add up.
+//! - If the digits agree, the missing digits are taken from E1, and the value is a total like E1.
+//! - If they do not agree, or `energy` is not among the parameters, the value is published as it is:
+//!   a plain measurement, which no energy dashboard adds up.
 //!
-//! The result of the first polls is kept until the program is restarted, so that the kind of the
-//! entity does not change. A total that does not agree with E1 any more, or fell without it, is
-//! withheld.
+//! The result of the first polls is kept until the program restarts, so that the kind of the entity
+//! does not change. A total is withheld if it no longer agrees with E1, or if it fell and E1 did
+//! not.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use rust_decimal::Decimal;
 
 use crate::reading::{Missing, Reading};
 
-/// The register that a high-resolution one shows in more detail.
+/// The total that belongs to a high-resolution register.
 fn whole_of(register: RegisterId) -> Option<RegisterId> {
     const E1: RegisterId = RegisterId::new(60);
     const E3: RegisterId = RegisterId::new(63);
@@ -36,13 +36,13 @@ fn whole_of(register: RegisterId) -> Option<RegisterId> {
     }
 }
 
-/// Where they start again. Kamstrup does not document it; the two observations above fit.
+/// Where they wrap. Kamstrup does not document it, but both observations above agree.
 const ROLL_OVER: Decimal = Decimal::from_parts(10_000_000, 0, 0, false, 0);
 
-/// The two registers are not read at the same moment: 1 kWh of room.
-const ROOM: Decimal = Decimal::from_parts(1_000, 0, 0, false, 0);
+/// 1 kWh, because the two registers are not read at the same moment.
+const TOLERANCE: Decimal = Decimal::from_parts(1_000, 0, 0, false, 0);
 
-/// The nature of a meter's high-resolution registers, as observed.
+/// The observed nature of a meter's high-resolution registers.
 #[derive(Debug, Default)]
 pub struct HighResolution {
     known: BTreeMap<RegisterId, Known>,
@@ -51,7 +51,7 @@ pub struct HighResolution {
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     nature: Nature,
-    /// The last total, and E1 beside it, in Wh.
+    /// The last total, and E1 of the same poll, in Wh.
     last: Option<(Decimal, Decimal)>,
     /// How many polls in a row did not agree while the nature was open.
     disagreements: u8,
@@ -61,17 +61,17 @@ struct Known {
 enum Nature {
     #[default]
     Open,
-    /// The lower digits of E1, or all of them.
+    /// The lower digits of E1, or all its digits.
     PartOfE1,
-    /// Something else, or nothing to compare it with.
+    /// Something else, or there is nothing to compare it with.
     Plain,
 }
 
-/// This many polls in a row show that a register is no part of E1: one alone may be a mistake.
+/// This many polls in a row show that a register is not part of E1. One alone may be an error.
 const DISAGREEMENTS: u8 = 2;
 
 impl HighResolution {
-    /// Makes totals of the high-resolution readings that are parts of E1.
+    /// Completes the high-resolution readings that are part of E1 to totals.
     pub fn complete(
         &mut self,
         readings: &mut Vec<Reading>,
@@ -89,7 +89,7 @@ impl HighResolution {
             if kind != Some(Kind::WrappingCounter) {
                 return true;
             }
-            // It is not documented where volumes wrap.
+            // Where volumes wrap is not documented.
             let Some(whole) = whole_of(reading.register) else {
                 return true;
             };
@@ -123,7 +123,7 @@ impl HighResolution {
 }
 
 impl Known {
-    /// Takes a total into the reading, unless it fell while E1 did not.
+    /// Stores the total in the reading, unless it fell and E1 did not.
     fn accepts(&mut self, reading: &mut Reading, total: Decimal, e1: Option<&Reading>) -> bool {
         let now = WattHours::of(reading.unit)
             .and_then(|unit| unit.apply(total))
@@ -144,31 +144,30 @@ fn watt_hours(reading: &Reading) -> Option<Decimal> {
     WattHours::of(reading.unit)?.apply(*value)
 }
 
-/// The value with the digits that it lacks, in its own unit; `None` where it does not agree with
-/// E1.
+/// The value with its missing digits, in its own unit; `None` if it does not agree with E1.
 fn total(reading: &Reading, e1: &Reading) -> Option<Decimal> {
     let Value::Number(part) = &reading.value else { return None };
     let scale = WattHours::of(reading.unit)?;
     let e1_scale = WattHours::of(e1.unit)?;
     let part_wh = scale.apply(*part)?;
     let e1_wh = watt_hours(e1)?;
-    // E1 is cut off, or rounded up, at its last digit.
-    let step = e1_scale.apply(power_of_ten(e1.exponent)?)?.max(ROOM);
+    // E1 is truncated or rounded up at its last digit.
+    let step = e1_scale.apply(power_of_ten(e1.exponent)?)?.max(TOLERANCE);
     let least = e1_wh.checked_sub(step)?;
-    let most = e1_wh.checked_add(step)?.checked_add(ROOM)?;
-    // Where E1 is so coarse, it does not show how many times the register has wrapped.
+    let most = e1_wh.checked_add(step)?.checked_add(TOLERANCE)?;
+    // If E1 is this coarse, it does not show how many times the register has wrapped.
     if most.checked_sub(least)? >= ROLL_OVER {
         return None;
     }
-    // The first that is not below.
-    let turns = least.checked_sub(part_wh)?.checked_div(ROLL_OVER)?.ceil().max(Decimal::ZERO);
-    let missing_wh = turns.checked_mul(ROLL_OVER)?;
+    // The smallest total that is not below `least`.
+    let wraps = least.checked_sub(part_wh)?.checked_div(ROLL_OVER)?.ceil().max(Decimal::ZERO);
+    let missing_wh = wraps.checked_mul(ROLL_OVER)?;
     if !(least..=most).contains(&part_wh.checked_add(missing_wh)?) {
         return None;
     }
     // In the reading's unit, so that its own digits do not change.
     let missing = scale.undo(missing_wh)?;
-    // Not so in Gcal.
+    // In Gcal it is not.
     let is_exact = scale.apply(missing)? == missing_wh;
     part.checked_add(missing).filter(|_| is_exact)
 }
@@ -230,8 +229,8 @@ mod tests {
         Reading::try_from(&value).unwrap()
     }
 
-    /// What becomes of register 266 in polls one after the other: of E1 and of itself, in kWh and
-    /// Wh; an empty text for what was not read.
+    /// The results for register 266 in consecutive polls, from E1 in kWh and its own value in Wh. An
+    /// empty text is a value that was not read.
     fn polls(polls: &[(&str, &str)]) -> Vec<String> {
         let mut high = HighResolution::default();
         let shown = polls.iter().map(|(e1, part)| {
@@ -255,8 +254,8 @@ mod tests {
     }
 
     #[test]
-    fn the_digits_that_are_missing_come_from_e1() {
-        // As the 403 of cfeenstra1024's issue 1 has it, with E1 in GJ, rounded up.
+    fn the_missing_digits_are_taken_from_e1() {
+        // The 403 of cfeenstra1024's issue 1, with E1 in GJ, rounded up.
         let mut high = HighResolution::default();
         let e1 = reading(60, Unit::GIGAJOULE, "59.961");
         let part = reading(E1_HIGH, Unit::WATT_HOUR, "6655807");
@@ -264,7 +263,7 @@ mod tests {
         high.complete(&mut readings, &mut Vec::new());
         assert_eq!(readings[0].value, Value::Number(Decimal::from(16_655_807)));
         assert!(readings[0].is_total);
-        // As TD 403 p.127 prints it.
+        // The example in TD 403 p.127.
         let part = reading(E1_HIGH, Unit::WATT_HOUR, "4567890.1");
         let e1 = reading(60, Unit::KILOWATT_HOUR, "1234567.8");
         assert_eq!(total(&part, &e1).unwrap().to_string(), "1234567890.1");
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_e1_as_it_is_stays_as_it_is() {
+    fn a_register_that_equals_e1_is_not_changed() {
         let part = reading(E1_HIGH, Unit::KILOWATT_HOUR, "16655.807");
         let e1 = reading(60, Unit::MEGAWATT_HOUR, "16.655");
         assert_eq!(total(&part, &e1).unwrap().to_string(), "16655.807");
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_agree_is_plain_for_ever() {
+    fn a_register_that_does_not_agree_stays_a_plain_measurement() {
         assert_eq!(
             polls(&[("16655", "5000000"), ("17000", "5000000"), ("", "5000000")]),
             ["withheld", "5000000 plain", "5000000 plain"]
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn e1_may_be_cut_off_or_rounded_at_any_digit() {
+    fn e1_may_be_truncated_or_rounded_at_any_digit() {
         let total = |part: &str, unit, e1: &str| {
             let part = reading(E1_HIGH, Unit::WATT_HOUR, part);
             total(&part, &reading(60, unit, e1)).map(|total| total.to_string())
@@ -326,7 +325,7 @@ mod tests {
         ] {
             assert_eq!(total("6655807", unit, e1), expected, "{e1}");
         }
-        // So coarse that it tells nothing.
+        // Too coarse to show anything.
         let coarse = RegisterValue::new(
             RegisterId::new(60),
             Unit::MEGAWATT_HOUR,
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_total_is_a_mistake_unless_e1_fell_too() {
+    fn a_lower_total_is_withheld_unless_e1_fell_too() {
         assert_eq!(
             polls(&[
                 ("16655", "6655807"),
@@ -359,7 +358,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever E1 stands at, the total is what the meter counted.
+        /// Whatever the value of E1 is.
         #[test]
         fn the_total_is_what_the_meter_counted(counted in 0_u64..99_999_999_000, lag in 0_u64..500) {
             let part = reading(E1_HIGH, Unit::WATT_HOUR, &(counted % 10_000_000).to_string());

@@ -1,9 +1,9 @@
 //! Looks up the addresses of host names.
 //!
-//! The system's look-up blocks a thread: half a minute if no name server answers. It continues
-//! after its caller has given up, so the same name must not be looked up again meanwhile. All
-//! callers that ask for a name share one look-up, and at most [`AT_A_TIME`] names are looked up at
-//! a time. So a host that does not resolve delays no other, however many meters are behind it.
+//! The system's lookup blocks a thread for half a minute if no name server answers. It continues
+//! after its caller has given up, so another lookup of the same name would block another thread.
+//! Therefore all callers share one lookup for each name, and at most [`AT_A_TIME`] names are looked
+//! up at a time. A host that does not resolve delays no other, however many meters are behind it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,13 +16,13 @@ use tokio::task::spawn_blocking;
 
 use crate::cause::is_shortage;
 
-/// The most names that are looked up at a time. Each holds one of the runtime's blocking threads.
+/// How many names are looked up at a time. Each holds one of the runtime's blocking threads.
 pub const AT_A_TIME: usize = 3;
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HostError {
-    /// The name server says that it has none.
+    /// The name server does not know it.
     #[error("{_0}")]
     NotFound(String),
     /// No name server answered.
@@ -33,9 +33,9 @@ pub enum HostError {
     Shortage(String),
 }
 
-/// The addresses of a host, which may be an address itself.
+/// Returns the addresses of a host, which is a name or an IP address.
 ///
-/// Cancel safety: dropping the future leaves the look-up to other callers.
+/// Cancel safety: if the future is dropped, the lookup continues for other callers.
 pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
     static NAMES: Names = Names::new();
 
@@ -57,7 +57,7 @@ fn ask(host: &str) -> Answer {
 }
 
 impl From<&io::Error> for HostError {
-    /// Classifies by the messages of glibc and musl, since there are no kinds for these errors.
+    /// Compares the messages of glibc and musl, because these errors have no kinds.
     fn from(error: &io::Error) -> Self {
         let words = error.to_string();
         let is = |all: [&str; 2]| all.iter().any(|one| words.ends_with(one));
@@ -72,7 +72,7 @@ impl From<&io::Error> for HostError {
     }
 }
 
-/// The look-ups in progress.
+/// The lookups in progress.
 #[derive(Debug)]
 struct Names {
     in_progress: Mutex<BTreeMap<String, watch::Receiver<Option<Answer>>>>,
@@ -97,17 +97,17 @@ impl Names {
         answer.unwrap_or_else(|| Err(HostError::NoAnswer("the lookup was abandoned".to_owned())))
     }
 
-    /// The look-up of this name that is in progress, or a new one.
+    /// Joins the lookup of this name that is in progress, or starts one.
     fn join(&'static self, host: &str, ask: fn(&str) -> Answer) -> watch::Receiver<Option<Answer>> {
         let mut in_progress = self.lock();
-        // A look-up whose sender is gone belonged to another runtime.
+        // A lookup without a sender belonged to a runtime that has ended.
         if let Some(answer) = in_progress.get(host).filter(|answer| answer.has_changed().is_ok()) {
             return answer.clone();
         }
         let (sender, answer) = watch::channel(None);
         in_progress.insert(host.to_owned(), answer.clone());
         let host = host.to_owned();
-        // In a task of its own, since the first caller may be the first to give up.
+        // A separate task, because the first caller may be the first to give up.
         tokio::spawn(async move {
             let Ok(permit) = self.permits.acquire().await else { return };
             spawn_blocking(move || {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_name_is_looked_up_once_for_all_who_ask() {
+    async fn concurrent_lookups_of_a_name_share_one() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         static MAY_END: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
@@ -170,7 +170,7 @@ mod tests {
             giving_up.spawn(asked);
             asking.spawn(names.look_up("192.0.2.1", hang));
         }
-        // A caller that gives up, even the first, leaves the look-up to the others.
+        // A caller that gives up, even the first, does not end the lookup.
         assert!(giving_up.join_all().await.iter().all(Result::is_err));
         // It does not delay other names.
         let other = names.look_up("here", |_| Ok(Vec::new())).await;
@@ -184,9 +184,9 @@ mod tests {
         assert!(names.lock().is_empty());
     }
 
-    /// However many names there are, and however often callers give up.
+    /// The number of names does not matter, nor do callers that give up.
     #[tokio::test]
-    async fn no_more_threads_are_held_than_there_are_for_it() {
+    async fn lookups_hold_no_more_threads_than_allowed() {
         static NOW: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_up_of_a_runtime_that_is_gone_is_begun_again() {
+    async fn a_lookup_of_a_runtime_that_has_ended_is_started_again() {
         let names = names();
         let (sender, answer) = watch::channel(None);
         names.lock().insert("here".to_owned(), answer);
@@ -216,9 +216,9 @@ mod tests {
         assert_eq!(names.look_up("here", |_| Ok(Vec::new())).await, Ok(Vec::new()));
     }
 
-    /// The host may be fine where no name server answers.
+    /// If no name server answers, the host name may still be right.
     #[test]
-    fn the_words_of_the_system() {
+    fn the_messages_of_the_system_are_classified() {
         let failed = |words: &str| format!("failed to lookup address information: {words}");
         let error = |words: &str| HostError::from(&io::Error::other(failed(words)));
         for words in ["Temporary failure in name resolution", "Try again"] {

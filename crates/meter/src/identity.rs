@@ -1,12 +1,11 @@
-//! Which meter this is, collected from its answers to the first polls, and again when another meter
-//! may have taken its place.
+//! Identifies the meter from its answers to the first polls, and again when another meter may have
+//! taken its place.
 //!
-//! With `version: auto`, eight more registers tell models apart ([`Model::guess`]), most
-//! likely: a register that the meter has counts before one that it lacks. Type codes are documented
-//! only for the
-//! 601. A code whose digits spell the number of another model, like 0x0603, proves nothing, but it
-//! contradicts. Then only the meanings that all of these models share are used
-//! (`kmp::info::InfoCodes::shared`).
+//! With `version: auto`, eight more registers are requested to distinguish models
+//! ([`Model::guess`]). The result is the most likely model: a register that the meter has counts
+//! more than one that it lacks. Type codes are documented only for the 601. A code whose digits are
+//! the number of another model, like 0x0603, proves nothing, but it contradicts the registers. Then
+//! only the meanings that all of these models share are used (`kmp::info::InfoCodes::shared`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,17 +24,17 @@ use crate::reading::Reading;
 /// The model that the user has configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// The program finds out.
+    /// The model is found out from the meter's answers.
     Auto,
     /// This one.
     Model(Model),
-    /// None is configured, so it is assumed to be this one.
+    /// No model is configured, and this one is assumed.
     Assumed(Model),
     /// A Kamstrup meter of another kind.
     Generic,
 }
 
-/// The model that a text plainly means: `403`, `MC403`, `Multical 403`, `403W`.
+/// The model that a text clearly means: `403`, `MC403`, `Multical 403`, `403W`.
 #[must_use]
 pub fn model_meant(text: &str) -> Option<Model> {
     let text = text.to_ascii_lowercase().replace(['®', ' ', '-', '_'], "");
@@ -44,31 +43,31 @@ pub fn model_meant(text: &str) -> Option<Model> {
         ["multical", "mc"].into_iter().find_map(|word| name.strip_prefix(word)).unwrap_or(name);
     let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
     let (number, variant) = name.split_at_checked(end)?;
-    // As the `W` of a 403-W, which is no part of the model.
+    // Such as the `W` of a 403-W, which is not part of the model.
     let is_variant = variant.len() <= 1 && variant.chars().all(|c| c.is_ascii_lowercase());
     number.parse().ok().and_then(Model::from_number).filter(|_| is_variant)
 }
 
-/// What is known of a meter so far.
+/// What is known about a meter so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The models that it may be. A configured model counts before what the meter says.
+    /// The models that it may be. A configured model takes precedence over the meter's answers.
     pub models: Vec<Model>,
-    /// How surely it is one of them.
+    /// How certain it is that it is one of them.
     pub certainty: Certainty,
-    /// Whether it is a water meter: as configured, or by a register that no other meter has.
+    /// Whether it is a water meter: it is configured, or it has a register that no other meter has.
     pub is_water_meter: bool,
     /// Its type code and software revision.
     pub meter_type: Option<MeterType>,
     /// Its serial number.
     pub serial: Option<SerialNumber>,
-    /// The number that the utility has assigned, with up to 16 digits.
+    /// The number that the utility assigned, with up to 16 digits.
     pub customer: Option<Decimal>,
     /// Register 1005, named "meter type". Its meaning is not documented.
     pub edition: Option<Decimal>,
 }
 
-/// How surely a model is known.
+/// How certain a model is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Certainty {
     /// It is configured, or the type code is documented.
@@ -81,11 +80,11 @@ pub enum Certainty {
 }
 
 impl Identity {
-    /// The name of a meter of which nothing is known.
+    /// The name of an unknown meter.
     const UNKNOWN: &'static str = "Kamstrup meter";
 
     /// `Multical 402`, `Multical 403 (most likely)`, `Multical 603, 803 or 303 (most likely)`,
-    /// `Kamstrup meter`: in the older program's spelling.
+    /// `Kamstrup meter`, in the older program's spelling.
     #[must_use]
     pub fn model_words(&self) -> String {
         match self.doubt() {
@@ -94,13 +93,13 @@ impl Identity {
         }
     }
 
-    /// The same without the certainty.
+    /// The model without its certainty.
     #[must_use]
     pub fn model_name(&self) -> String {
         if self.models.is_empty() { Self::UNKNOWN.to_owned() } else { names(&self.models) }
     }
 
-    /// `most likely`, `assumed`; `None` where there is no doubt, or no model.
+    /// `most likely` or `assumed`; `None` if the model is certain or unknown.
     #[must_use]
     pub fn doubt(&self) -> Option<&'static str> {
         match self.certainty {
@@ -132,16 +131,16 @@ fn register_words(registers: &[RegisterId]) -> String {
     }
 }
 
-/// Serial number. Every meter has this register, and also gives the number for `GetSerialNo`.
+/// The serial number. Every meter has this register, and also sends the number for `GetSerialNo`.
 pub const SERIAL: RegisterId = RegisterId::new(1001);
 const EDITION: RegisterId = RegisterId::new(1005);
 const CUSTOMER_HIGH: RegisterId = RegisterId::new(112);
 const CUSTOMER_LOW: RegisterId = RegisterId::new(1010);
 
-/// Eight digits of the customer number are in each of its two registers (5512-447 M1 p.11).
+/// Each of the two registers of the customer number has eight of its digits (5512-447 M1 p.11).
 const CUSTOMER_LOW_DIGITS: i64 = 100_000_000;
 
-/// The serial numbers that a meter gave. They should be equal.
+/// The serial numbers that a meter sent. They should be equal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Serials {
     /// Register 1001.
@@ -151,13 +150,13 @@ pub struct Serials {
 }
 
 impl Serials {
-    /// What the register should hold; `None` where nothing is known.
+    /// The number that the register should hold, if one is known.
     #[must_use]
     pub fn register(self) -> Option<SerialNumber> {
         self.by_register.or(self.by_command)
     }
 
-    /// What `GetSerialNo` should be answered with.
+    /// The number that should answer `GetSerialNo`, if one is known.
     #[must_use]
     pub fn command(self) -> Option<SerialNumber> {
         self.by_command.or(self.by_register)
@@ -184,26 +183,26 @@ pub struct Exchange {
     pub to: SerialNumber,
 }
 
-/// What is known of a register.
+/// What is known about a register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
     Value(Value),
-    /// The meter has it, but its value cannot be read.
+    /// The meter has it, but its value is invalid.
     Unreadable,
-    /// The meter left it out of an answer: it does not have it.
+    /// The meter left it out of an answer, so it does not have it.
     LeftOut,
-    /// The meter fell silent, which proves nothing.
+    /// The meter did not answer, which proves nothing.
     Silent,
 }
 
-/// Answers to commands; `None` where the meter does not answer one.
+/// The answers to commands; `None` if the meter does not answer one.
 #[derive(Debug, Clone, Copy)]
 struct Commands {
     meter_type: Option<MeterType>,
     serial: Option<SerialNumber>,
 }
 
-/// Collects the answers from which the meter's identity follows.
+/// Collects the answers that show the meter's identity.
 #[derive(Debug)]
 pub struct Identification {
     version: Version,
@@ -215,13 +214,13 @@ pub struct Identification {
 }
 
 impl Identification {
-    /// Of a meter that has not answered anything yet.
+    /// Starts with a meter that has not answered yet.
     #[must_use]
     pub fn new(version: Version) -> Self {
         Self { version, found: BTreeMap::new(), commands: None, reported: News::default() }
     }
 
-    /// Of the same meter after the configuration has changed.
+    /// Keeps what is known of the meter after its configuration has changed.
     #[must_use]
     pub fn with_version(mut self, version: Version) -> Self {
         if version != self.version {
@@ -236,7 +235,7 @@ impl Identification {
         self.version
     }
 
-    /// The serial numbers that it gave, by register and by command.
+    /// The serial numbers that it sent, by register and by command.
     #[must_use]
     pub fn serials(&self) -> Serials {
         let by_register = match self.found.get(&SERIAL) {
@@ -246,7 +245,7 @@ impl Identification {
         Serials { by_register, by_command: self.commands.and_then(|answers| answers.serial) }
     }
 
-    /// Whether it is known which meter this is, or that it does not give a serial number.
+    /// Whether the serial number is known, or that the meter does not send one.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let was_asked = self.commands.is_some() && self.found.contains_key(&SERIAL);
@@ -256,8 +255,9 @@ impl Identification {
     /// The registers that are still to be requested.
     pub fn registers(&self) -> impl Iterator<Item = RegisterId> {
         let identity = [SERIAL, EDITION, CUSTOMER_HIGH, CUSTOMER_LOW];
-        let telling = if self.version == Version::Auto { &Model::DISTINGUISHING[..] } else { &[] };
-        let all = identity.into_iter().chain(telling.iter().copied());
+        let distinguishing =
+            if self.version == Version::Auto { &Model::DISTINGUISHING[..] } else { &[] };
+        let all = identity.into_iter().chain(distinguishing.iter().copied());
         all.filter(|register| !self.found.contains_key(register))
     }
 
@@ -272,17 +272,17 @@ impl Identification {
         self.note(reading.register, Found::Value(reading.value.clone()));
     }
 
-    /// Notes that the meter has a register, but that its value cannot be read.
+    /// Notes that the meter has a register, but that its value is invalid.
     pub fn unreadable(&mut self, register: RegisterId) {
         self.note(register, Found::Unreadable);
     }
 
-    /// Notes that the meter left a register out of its answer: it does not have it.
+    /// Notes that the meter left a register out of its answer, so it does not have it.
     pub fn left_out(&mut self, register: RegisterId) {
         self.note(register, Found::LeftOut);
     }
 
-    /// Notes that the meter falls silent when it is asked for a register, which proves nothing.
+    /// Notes that the meter does not answer a request for a register, which proves nothing.
     pub fn silent(&mut self, register: RegisterId) {
         self.note(register, Found::Silent);
     }
@@ -293,8 +293,7 @@ impl Identification {
         }
     }
 
-    /// Notes the answers to `GetType` and `GetSerialNo`; `None` where the meter does not answer
-    /// them.
+    /// Notes the answers to `GetType` and `GetSerialNo`; `None` if the meter does not answer them.
     pub fn commands(&mut self, meter_type: Option<MeterType>, serial: Option<SerialNumber>) {
         self.commands = Some(Commands { meter_type, serial });
     }
@@ -308,7 +307,7 @@ impl Identification {
         };
         let Serials { by_register, by_command } = self.serials();
         let serial = match (by_command, by_register) {
-            // One of the two is wrong, and it is not known which.
+            // One of the two is wrong, but which one is unknown.
             (Some(one), Some(other)) if one != other => None,
             (one, other) => one.or(other),
         };
@@ -345,7 +344,7 @@ impl Identification {
                 None => (vec![assumed], Certainty::Assumed),
             },
             Version::Auto => match (self.contradiction(), by_type, self.likely()) {
-                // The meanings that all of them share are still right; see `InfoCodes::shared`.
+                // The meanings that all of them share are still right: see `InfoCodes::shared`.
                 (Some(contradiction), ..) => {
                     let Contradiction { likely, named, .. } = contradiction;
                     ([likely.models, &[named]].concat(), Certainty::Likely)
@@ -357,7 +356,7 @@ impl Identification {
         }
     }
 
-    /// The models that it may be by configuration or by its answers, without assumptions.
+    /// The models that it may be by configuration or by its answers, without an assumed one.
     #[must_use]
     pub fn known_models(&self) -> Vec<Model> {
         match self.models() {
@@ -371,7 +370,8 @@ impl Identification {
         Model::guess(|register| self.has(register))
     }
 
-    /// Registers and type code suggest different models, so neither counts alone.
+    /// The contradiction if registers and type code suggest different models. Then neither is used
+    /// alone.
     fn contradiction(&self) -> Option<Contradiction> {
         let likely = self.likely()?;
         let meter_type = self.meter_type()?;
@@ -419,7 +419,7 @@ impl Identification {
         self.commands.and_then(|answers| answers.meter_type)
     }
 
-    /// What to report once all is known. It is reported once.
+    /// The report, as soon as everything is known. It is returned only once.
     pub fn report(&mut self) -> Option<IdentityReport> {
         let complete = !self.wants_commands() && self.registers().next().is_none();
         if !complete || !self.reported.is_new(self.version) {
@@ -462,31 +462,31 @@ impl Identification {
     }
 }
 
-/// The registers look like one model, and the type code names another.
+/// The registers suggest one model, and the type code another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
     likely: ModelGuess,
     code: u16,
     named: Model,
-    /// Whether the type code is documented. Otherwise its digits only spell the model's number.
+    /// Whether the type code is documented. Otherwise its digits are only the model's number.
     is_documented: bool,
 }
 
 /// What to report about a meter's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityReport {
-    /// The meter is what it should be.
+    /// Nothing contradicts the configuration.
     Info(String),
-    /// It is not the model that is configured.
+    /// It is not the configured model.
     OtherModel {
         /// The configured model.
         set: Model,
         /// The model that the meter reports.
         says: Model,
     },
-    /// Two of its answers do not fit together.
+    /// Its registers and its type code contradict each other.
     Contradiction {
-        /// The two answers.
+        /// The models that they suggest.
         contradiction: Contradiction,
         /// Serial number, type and software.
         details: String,
@@ -498,7 +498,7 @@ pub enum IdentityReport {
         /// Serial number, type and software.
         details: String,
     },
-    /// The model does not follow from its answers.
+    /// Its answers do not show its model.
     NoModel {
         /// Serial number, type and software.
         details: String,
@@ -595,7 +595,7 @@ mod tests {
         Reading::try_from(&value).unwrap()
     }
 
-    /// A meter that has these of the wanted registers.
+    /// A meter that has only these of the requested registers.
     fn identified(version: Version, has: &[u16], code: u16) -> Identification {
         let mut identification = Identification::new(version);
         for register in identification.registers().collect::<Vec<_>>() {
@@ -605,7 +605,7 @@ mod tests {
                 identification.left_out(register);
             }
         }
-        assert_eq!(identification.report(), None, "before all is known");
+        assert_eq!(identification.report(), None, "before everything is known");
         let revision = SoftwareRevision { letter: 1, number: 2 };
         identification
             .commands(Some(MeterType { code, revision }), Some(SerialNumber::new(12_345_678)));
@@ -674,9 +674,9 @@ mod tests {
         insta::assert_snapshot!(reported.join("\n"));
     }
 
-    /// What the page and Home Assistant call the meter, and by which models its info code goes.
+    /// The name on the page and in Home Assistant, and the models whose info codes are used.
     #[test]
-    fn no_model_is_named_more_surely_than_it_is_known() {
+    fn no_model_is_claimed_with_more_certainty_than_it_has() {
         let shown = |version, has, code| {
             let identity = identified(version, has, code).identity();
             let numbers: Vec<_> = identity.models.iter().map(|model| model.number()).collect();
@@ -685,19 +685,19 @@ mod tests {
         };
         let auto = |has, code| shown(Version::Auto, has, code);
         assert_eq!(auto(&[60, 141, 266], 0x0217), "Multical 403 (most likely) [403]");
-        // Digits that spell the same make it no surer.
+        // A type code that agrees makes it no more certain.
         assert_eq!(auto(&[60, 141, 266], 0x0403), "Multical 403 (most likely) [403]");
         let newer = "Multical 603, 803 or 303 (most likely) [603, 803, 303]";
         assert_eq!(auto(&[60, 348], 0x0603), newer);
         assert_eq!(auto(&[60], 0x0004), "Multical 601 [601]");
-        // The type code names another: what neither shares is not claimed.
+        // The type code suggests another model: both are possible.
         let either = "Multical 403 or 603 (most likely) [403, 603]";
         assert_eq!(auto(&[60, 141, 266], 0x0603), either);
         let older = "Multical 402, 602, 601, 801 or 403 (most likely) [402, 602, 601, 801, 403]";
         assert_eq!(auto(&[60], 0x0403), older);
         let newer = "Multical 603, 803, 303 or 601 (most likely) [603, 803, 303, 601]";
         assert_eq!(auto(&[60, 348], 0x0001), newer);
-        // Only spelled, of a meter that answers nothing else.
+        // The type code alone proves nothing.
         assert_eq!(auto(&[], 0x0603), "Kamstrup meter []");
         assert_eq!(auto(&[68, 292], 0x0021), "Multical 21 (most likely) [21] water");
         assert_eq!(auto(&[68], 0x0217), "Multical 21 (most likely) [21]");
@@ -711,7 +711,7 @@ mod tests {
     }
 
     #[test]
-    fn two_serial_numbers_that_differ_are_none() {
+    fn two_different_serial_numbers_count_as_none() {
         let mut identification = identified(Version::Generic, &[1001], 0x0217);
         assert_eq!(identification.identity().serial, Some(SerialNumber::new(12_345_678)));
         identification.commands(None, Some(SerialNumber::new(1)));
@@ -734,7 +734,7 @@ mod tests {
     }
 
     #[test]
-    fn only_auto_asks_for_what_tells_models_apart() {
+    fn only_auto_requests_the_registers_that_distinguish_models() {
         assert_eq!(Identification::new(Version::Auto).registers().count(), 12);
         assert_eq!(Identification::new(Version::Generic).registers().count(), 4);
     }

@@ -1,5 +1,5 @@
-//! Reads Kamstrup MULTICAL heat meters over their optical port: any byte stream in, exact readings
-//! out.
+//! Reads Kamstrup MULTICAL heat meters through their optical port: exact readings from any byte
+//! stream.
 //!
 //! The crate opens a serial port or a connection to a network serial server, polls the meter's
 //! registers on a schedule or on demand, and returns each value as a decimal, date, time or text
@@ -12,35 +12,34 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`transport`] | opens a serial port or a TCP connection, lists ports, queues meters that share a port |
-//! | [`client`] | sends one request at a time, waits and retries as the meter needs, recognises late answers |
+//! | [`client`] | sends one request at a time, waits and retries as the meter requires, detects late answers |
 //! | [`reading`] | the value of a register, or why it has none |
 //! | [`identity`] | which model the meter is, and whether another one has taken its place |
-//! | [`condition`] | what the meter's info code means, and which readings a fault spoils |
+//! | [`condition`] | what the meter's info code means, and which readings a fault makes invalid |
 //! | [`highres`] | completes energy registers that wrap |
-//! | `plausibility`, `consistency` | which readings are doubtful and must be read again |
+//! | `plausibility`, `consistency` | which readings are doubtful, so that they must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
 //!
-//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that programs around this crate
-//! use as well: looking up host names, classifying the system's errors, pausing between tries,
-//! reporting changes only.
+//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that other crates can use too: they
+//! look up host names, classify the system's errors, time retries and report only changes.
 //!
 //! # Cancel safety
 //!
 //! Each future may be dropped. [`transport::Open::open`] then leaves nothing open, and
 //! [`transport::Open::acquire`] gives up its place in the queue. [`client::Meter::request`] loses
-//! the answer, and the next request cannot mistake it for its own. To stop politely, cancel the
-//! [`CancellationToken`] that these functions take: an answer that is under way is waited for, and
-//! nothing new is sent.
+//! the answer, and the next request cannot mistake it for its own. To stop gracefully, cancel the
+//! [`CancellationToken`] that these functions take: they wait for the answer to the current request,
+//! and send no other.
 //!
 //! # Log
 //!
-//! The crate logs with [`tracing`]: at `INFO` and above what a user should know (a poll's result,
-//! changes of state, problems with a hint), at `DEBUG` every frame with its meaning. Everything
-//! that needs a program's attention is also returned.
+//! The crate logs with [`tracing`]. `INFO` and above is for users: a poll's result, changes of
+//! state, problems with a hint. `DEBUG` has every frame with its meaning. Everything that a program
+//! must act on is also returned.
 //!
 //! # Example
 //!
-//! `examples/read.rs` is a whole program.
+//! `examples/read.rs` is a complete program.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -95,7 +94,7 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use self::runs_as::RunsAs;
 
-/// Its example is a test.
+/// Runs the example of the README as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! States that are reported when they change, and not each time that they are checked.
+//! States that are reported only when they change.
 
 /// The last state that was reported.
 #[derive(Debug, Clone)]
@@ -11,19 +11,19 @@ impl<T> Default for News<T> {
 }
 
 impl<T: PartialEq> News<T> {
-    /// With a state that is not to be reported.
+    /// Starts with a state that needs no report.
     pub fn known(state: T) -> Self {
         Self(Some(state))
     }
 
-    /// Whether a state differs from the last one, and so must be reported. It becomes the last one.
+    /// Whether a state differs from the last one and must be reported. Remembers it as the last one.
     pub fn is_new(&mut self, state: T) -> bool {
         let is_new = self.0.as_ref() != Some(&state);
         self.0 = Some(state);
         is_new
     }
 
-    /// Forgets the last state, so that the next one is reported. Whether there was one.
+    /// Forgets the last state, so that the next one is reported. Returns whether there was one.
     pub fn forget(&mut self) -> bool {
         self.0.take().is_some()
     }

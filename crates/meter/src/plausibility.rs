@@ -1,13 +1,13 @@
-//! Doubts values that look wrong though they passed the checksum: one of 65,536 damaged frames
-//! passes it.
+//! Doubts values that look wrong although the checksum is right: it accepts one of 65,536 damaged
+//! frames.
 //!
-//! The last value of each register is remembered. Doubtful are a value with another unit,
-//! resolution or length, a counter that fell or rose faster than it can, and a power, a flow or a
-//! temperature that no house has. They are read again at once, and published only when two readings
-//! agree. A doubt costs one request, so a false alarm is cheap and the bounds are tight.
+//! The last value of each register is remembered. A value is doubtful if its unit, resolution or
+//! length has changed, if it is a counter that fell or rose too fast, or if it is a power, flow or
+//! temperature that no house has. It is read again at once, and published only if two readings
+//! agree. A false alarm costs only one request, so the bounds are tight.
 //!
-//! A doubt about the meter comes before one about the line. A counter that fell and may be late
-//! counts as one that fell: if two readings agree on it, it is reported.
+//! A doubt about the meter takes precedence over one about the line. A counter that fell and may be
+//! late is treated as one that fell: if two readings agree, it is reported.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::reading::Reading;
 
-/// What is known of the values of a meter's registers.
+/// What is known about the values of a meter's registers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plausibility {
     known: BTreeMap<RegisterId, Known>,
@@ -29,17 +29,17 @@ pub(crate) struct Plausibility {
 
 #[derive(Debug, Clone)]
 struct Known {
-    /// Whether the meter is certain to have the register: it was not left out of the last answer.
+    /// Whether the meter certainly has the register: the last answer did not leave it out.
     is_certain: bool,
     reading: Reading,
     at: Instant,
-    /// For a counter, the fastest rise so far, in its unit per hour. For a gauge, the farthest that
-    /// it was from zero. Only values that were read twice count: otherwise each value that is a bit
-    /// too high would let a higher one pass.
+    /// For a counter, the fastest rise so far, in its unit per hour. For a gauge, its greatest distance
+    /// from zero. Only values that were read twice are used: otherwise each value that is a bit too
+    /// high would let a higher one pass.
     most: Decimal,
 }
 
-/// The layout of a value. It depends on the meter's configuration, so it hardly ever changes.
+/// The format of a value. It depends on the meter's configuration, so it hardly ever changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
     unit: Unit,
@@ -56,14 +56,14 @@ impl Shape {
 /// How far an answer can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadingQuality {
-    /// Nothing damaged was received with it.
+    /// Nothing damaged or foreign was received with it.
     pub clean: bool,
     /// It may be a late answer to an earlier request.
     pub may_be_late: bool,
 }
 
 impl ReadingQuality {
-    /// Whether nothing speaks against the answer.
+    /// Whether there is no reason to distrust the answer.
     #[must_use]
     pub(crate) const fn is_good(self) -> bool {
         self.clean && !self.may_be_late
@@ -73,15 +73,15 @@ impl ReadingQuality {
 /// Why a reading is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// Nothing is known to compare it with, and the line was noisy.
+    /// There is nothing to compare it with, and the line was noisy.
     Noisy,
-    /// Nothing is known to compare it with, and it may be a late answer to an earlier request.
+    /// It may be a late answer to an earlier request.
     MayBeLate,
     /// Another unit, resolution or length than before.
     Shape {
-        /// The layout before.
+        /// The format before.
         was: String,
-        /// The layout now.
+        /// The format now.
         is: String,
     },
     /// A counter that is lower than before.
@@ -91,21 +91,21 @@ pub(crate) enum Doubt {
         /// The value now.
         is: Decimal,
     },
-    /// A counter that rose faster than it can.
+    /// A counter that rose too fast.
     Jumped {
         /// The value before.
         was: Decimal,
         /// The value now.
         is: Decimal,
     },
-    /// A value that hardly ever changes has changed: a date, a code, a setting.
+    /// A date, code or setting that has changed, which hardly ever happens.
     Differs {
         /// The value before.
         was: String,
         /// The value now.
         is: String,
     },
-    /// A gauge farther from zero than in any house.
+    /// A gauge that is farther from zero than in any house.
     Unlikely {
         /// The value now.
         is: Decimal,
@@ -113,7 +113,7 @@ pub(crate) enum Doubt {
 }
 
 impl Doubt {
-    /// Whether it means, once it is confirmed, that something happened to the meter.
+    /// Whether the doubt, once confirmed, means that something happened to the meter.
     #[must_use]
     pub(crate) fn is_change(&self) -> bool {
         matches!(self, Self::Shape { .. } | Self::Fell { .. } | Self::Jumped { .. })
@@ -127,7 +127,7 @@ impl fmt::Display for Doubt {
             Self::Noisy => f.write_str("was received over a noisy line"),
             Self::MayBeLate => f.write_str("may be a late answer to an earlier request"),
             Self::Shape { was, is } => write!(f, "changed its format from {was} to {is}"),
-            // Where it fell by a little, the reading before was wrong.
+            // If it fell by less than half, the previous reading was wrong.
             Self::Fell { was, is } if is.checked_mul(Decimal::TWO).is_some_and(|it| it > *was) => {
                 write!(f, "fell from {was} to {is}: the earlier value was too high")
             }
@@ -142,10 +142,10 @@ impl fmt::Display for Doubt {
 /// A counter may always rise by this many of its smallest steps.
 const STEPS: i64 = 2;
 
-/// A counter may rise this many times faster than ever before, since consumption varies.
-const ROOM: i64 = 10;
+/// A counter may rise this many times faster than ever before, because consumption varies.
+const MARGIN: i64 = 10;
 
-/// The reciprocal of the share of a gauge that is a small change.
+/// A gauge that changes by less than one in this many parts has hardly changed.
 const PARTS: i64 = 8;
 
 impl Plausibility {
@@ -164,16 +164,16 @@ impl Plausibility {
         known.into_iter().map(|(_, register)| register).collect()
     }
 
-    /// The same without some registers.
-    pub(crate) fn shortest_besides(
+    /// [`Self::shortest`] without some registers.
+    pub(crate) fn shortest_except(
         &self,
         others: &[RegisterId],
     ) -> impl Iterator<Item = RegisterId> {
         self.shortest().into_iter().filter(|register| !others.contains(register))
     }
 
-    /// Notes that the meter left a register out of its answer. Its value is kept: if the next one
-    /// is lower, the counter has fallen.
+    /// Notes that the meter left a register out of its answer. Its value is kept, to detect a counter
+    /// that fell.
     pub(crate) fn left_out(&mut self, register: RegisterId) {
         if let Some(known) = self.known.get_mut(&register) {
             known.is_certain = false;
@@ -194,7 +194,7 @@ impl Plausibility {
         doubt.or_else(|| (is_new && !quality.clean).then_some(Doubt::Noisy))
     }
 
-    /// Why the value itself must be read again, however good the answer is.
+    /// Why the value itself must be read again, even if the answer is good.
     fn doubt_value(&self, reading: &Reading) -> Option<Doubt> {
         let known = self.known.get(&reading.register);
         let shape = Shape::of(reading);
@@ -252,7 +252,7 @@ impl Plausibility {
             (Some(Kind::Gauge), Value::Number(number)) => Some(number.abs()),
             _ => before.and_then(|before| rate(before, reading)),
         };
-        // Where a counter falls, its fastest rise until then was wrong, or another meter's.
+        // If a counter falls, its fastest rise until then was wrong, or another meter's.
         let has_fallen = is.is_some_and(|is| is.is_sign_negative() && !is.is_zero());
         let before = before.filter(|_| !has_fallen);
         let most = before.map_or(Decimal::ZERO, |before| before.most);
@@ -266,8 +266,7 @@ impl Plausibility {
     }
 }
 
-/// Whether two readings of a register, one right after the other, say the same, where one of them
-/// was doubted for this.
+/// Whether two consecutive readings of a register agree, if one of them had this doubt.
 #[must_use]
 pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
     match doubt {
@@ -277,8 +276,8 @@ pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
     }
 }
 
-/// Whether two readings of a gauge, one right after the other, are about the same: where there is a
-/// lot, it changes by more.
+/// Whether two consecutive readings of a gauge are about the same. A greater value may change by
+/// more.
 #[must_use]
 pub(crate) fn are_near(first: &Reading, second: &Reading) -> bool {
     let part = match &second.value {
@@ -288,7 +287,7 @@ pub(crate) fn are_near(first: &Reading, second: &Reading) -> bool {
     are_within(first, second, steps(second).max(part))
 }
 
-/// By how much a counter may rise from one reading to the next.
+/// By how much a value may change between two consecutive readings.
 fn steps(reading: &Reading) -> Option<Decimal> {
     reading.step().and_then(|step| step.checked_mul(STEPS.into()))
 }
@@ -304,7 +303,7 @@ fn are_within(first: &Reading, second: &Reading, little: Option<Decimal>) -> boo
         || after.checked_sub(*before).zip(little).is_some_and(|(by, little)| by.abs() <= little)
 }
 
-/// How much a counter may rise in a time; `None` where nothing bounds it.
+/// How much a counter may rise in a time; `None` if it has no bound.
 fn most_risen(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<Decimal> {
     let seconds = Decimal::from(elapsed.as_secs().saturating_add(1));
     let most = most(reading.unit, fastest)?;
@@ -312,15 +311,15 @@ fn most_risen(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<
     risen.checked_add(reading.step()?.checked_mul(STEPS.into())?)
 }
 
-/// Whether a house bounds a gauge in this unit: a power, a flow or a temperature.
+/// Whether a gauge in this unit has bounds in a house: a power, a flow or a temperature.
 fn is_bounded(unit: Unit) -> bool {
     use Quantity::{Flow, Power, Temperature, TemperatureDifference};
     matches!(unit.quantity(), Flow | Power | Temperature | TemperatureDifference)
 }
 
-/// The most that any house reaches, or a multiple of what this meter has had.
+/// The most that any house reaches, or a multiple of the most that this meter has had.
 fn most(unit: Unit, seen: Decimal) -> Option<Decimal> {
-    Some(usual(unit)?.max(seen.checked_mul(ROOM.into())?))
+    Some(usual(unit)?.max(seen.checked_mul(MARGIN.into())?))
 }
 
 /// The most that a house usually reaches: 100 kW, 10 m³/h, 200 °C; for a counter the same in its
@@ -333,7 +332,7 @@ fn usual(unit: Unit) -> Option<Decimal> {
         Unit::WATT_HOUR | Unit::WATT => Decimal::from(KILOWATTS.checked_mul(1000)?),
         Unit::KILOWATT_HOUR | Unit::KILOWATT => Decimal::from(KILOWATTS),
         Unit::MEGAWATT_HOUR | Unit::MEGAWATT => Decimal::new(KILOWATTS, 3),
-        // 100 kWh are 0.36 GJ.
+        // 100 kWh is 0.36 GJ.
         Unit::GIGAJOULE => Decimal::new(36, 2),
         Unit::GIGACALORIE => Decimal::new(86, 3),
         // A tonne of water is a cubic metre.
@@ -343,7 +342,7 @@ fn usual(unit: Unit) -> Option<Decimal> {
         // The sensors measure up to 185 °C (TD 403 p.94).
         Unit::CELSIUS | Unit::KELVIN => Decimal::from(DEGREES),
         Unit::HOUR => Decimal::ONE,
-        // An event a minute is a lot.
+        // More than one event a minute is unusual.
         unit if unit.quantity() == Quantity::Number => Decimal::from(60),
         _ => return None,
     };
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_reading_is_doubted_on_a_noisy_line_only() {
+    async fn the_first_reading_is_doubted_only_on_a_noisy_line() {
         let plausibility = Plausibility::default();
         assert_eq!(plausibility.doubt(&energy(5), GOOD), None);
         let noisy = ReadingQuality { clean: false, ..GOOD };
@@ -397,7 +396,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_be_late_is_doubted_always() {
+    async fn a_reading_that_may_be_late_is_always_doubted() {
         let mut plausibility = Plausibility::default();
         plausibility.accept(&energy(5));
         let late = ReadingQuality { may_be_late: true, ..GOOD };
@@ -405,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_counter_does_not_fall_and_rises_only_so_fast() {
+    async fn a_counter_that_falls_or_rises_too_fast_is_doubted() {
         let mut plausibility = Plausibility::default();
         plausibility.accept(&energy(1000));
         tokio::time::advance(HOUR).await;
@@ -420,14 +419,14 @@ mod tests {
             "fell from 1000 to 999: the earlier value was too high"
         );
         assert_eq!(words(&plausibility, &energy(400)), "fell from 1000 to 400: it was reset");
-        // Once it was true, it is no surprise any more.
+        // A confirmed rise widens the bound.
         plausibility.accept_confirmed(&energy(1300));
         tokio::time::advance(HOUR).await;
         assert_eq!(words(&plausibility, &energy(4000)), "");
         assert_ne!(words(&plausibility, &energy(5000)), "");
     }
 
-    /// Two wrong readings that agree make room only until the true one comes.
+    /// Two wrong readings that agree widen the bound only until a right one arrives.
     #[tokio::test(start_paused = true)]
     async fn a_counter_that_fell_again_has_the_usual_bound() {
         let mut plausibility = Plausibility::default();
@@ -438,9 +437,8 @@ mod tests {
         }
     }
 
-    /// A value that is not doubted does not widen the bound.
     #[tokio::test(start_paused = true)]
-    async fn a_counter_that_rises_too_fast_by_little_does_not_widen_the_bound() {
+    async fn a_rise_that_is_not_doubted_does_not_widen_the_bound() {
         let mut plausibility = Plausibility::default();
         plausibility.accept(&energy(1000));
         for number in 1..10 {
@@ -453,7 +451,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gauge_goes_as_it_likes_and_keeps_its_shape() {
+    async fn a_gauge_may_change_freely_but_not_its_format() {
         let mut plausibility = Plausibility::default();
         plausibility.accept(&celsius(6_000));
         assert_eq!(words(&plausibility, &celsius(1)), "");
@@ -467,7 +465,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gauge_is_doubted_where_no_house_has_it() {
+    async fn a_gauge_is_doubted_outside_the_range_of_a_house() {
         let mut plausibility = Plausibility::default();
         let kilowatts = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
         assert_eq!(words(&plausibility, &kilowatts(1000)), "");
@@ -476,20 +474,20 @@ mod tests {
         let flow = |litres: u32| reading(74, Unit::LITRE_PER_HOUR, 0, &litres.to_be_bytes());
         assert_eq!(words(&plausibility, &flow(10_000)), "");
         assert_ne!(words(&plausibility, &flow(10_001)), "");
-        // A large house; and one that had more still.
+        // A large house, and one that had even more.
         plausibility.accept_confirmed(&kilowatts(4_000));
         plausibility.accept(&kilowatts(10));
         assert_eq!(words(&plausibility, &kilowatts(40_000)), "");
         assert_ne!(words(&plausibility, &kilowatts(40_001)), "");
         // Nothing happened to the meter.
         assert!(!plausibility.doubt(&kilowatts(40_001), GOOD).unwrap().is_change());
-        // What has no bounds: the number of a program.
+        // A program number has no bounds.
         assert_eq!(words(&plausibility, &reading(98, Unit::NUMBER, 0, &[0xFF; 4])), "");
     }
 
-    /// A code, a date, a serial number: hardly ever another one.
+    /// Such as a code, a date or a serial number.
     #[tokio::test(start_paused = true)]
-    async fn what_hardly_ever_changes_is_read_again_when_it_does() {
+    async fn a_value_that_hardly_ever_changes_is_read_again_when_it_does() {
         let mut plausibility = Plausibility::default();
         let code = |code: u16| reading(99, Unit::NUMBER, 0, &code.to_be_bytes());
         let date = |digits: u32| reading(123, Unit::DATE_YYMMDD, 0, &digits.to_be_bytes());
@@ -507,7 +505,7 @@ mod tests {
     const FELL: Doubt = Doubt::Fell { was: Decimal::TEN, is: Decimal::ONE };
 
     #[test]
-    fn two_readings_agree_if_they_say_nearly_the_same() {
+    fn two_readings_agree_if_they_are_nearly_the_same() {
         let agree = |first: &Reading, second: &Reading| agree(first, second, &FELL);
         assert!(agree(&energy(1000), &energy(1000)));
         assert!(agree(&energy(1000), &energy(1002)));
@@ -518,7 +516,7 @@ mod tests {
         ));
         let date = |digits: u32| reading(123, Unit::DATE_YYMMDD, 0, &digits.to_be_bytes());
         assert!(agree(&date(260_101), &date(260_101)));
-        // A lot of power is not the same twice.
+        // A high power varies more.
         let power = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
         let unlikely = Doubt::Unlikely { is: Decimal::from(500) };
         assert!(!agree(&power(5_000), &power(5_600)));

@@ -5,12 +5,12 @@ use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value, ValueError};
 use rust_decimal::Decimal;
 
-/// A register's value as the meter gave it.
+/// A register's value as the meter sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// Which register.
+    /// The register's number.
     pub register: RegisterId,
-    /// Its value, in `unit`.
+    /// The value, in `unit`.
     pub value: Value,
     /// The unit in the frame.
     pub unit: Unit,
@@ -25,7 +25,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// One step of the last digit.
+    /// One unit of the last digit.
     #[must_use]
     pub fn step(&self) -> Option<Decimal> {
         let exponent = self.exponent;
@@ -60,30 +60,30 @@ pub enum Missing {
     /// answer is not enough to be certain.
     #[error("the meter answered without it, so it probably does not have it")]
     Omitted,
-    /// The meter left it out of answers with others in two polls: it does not have it.
+    /// The meter left it out of answers with other registers in two polls, so it does not have it.
     #[error("this meter does not have it")]
     LeftOut,
-    /// The meter does not answer at all when it is asked for this register, as some do with
-    /// registers that they do not have.
+    /// The meter does not answer a request for this register, as some do with registers that they do
+    /// not have.
     #[error("this meter does not have it, and does not answer when asked for it")]
     Silences,
     /// The meter did not answer the request.
     #[error("no valid answer")]
     NoAnswer,
-    /// It had to be read again, and no two readings agree.
+    /// It was doubtful and read again, and no two readings agree.
     #[error("it was read several times, and no two readings agree")]
     Doubtful,
-    /// It was read, but the meter did not give its serial number, so it may be another meter's.
+    /// It was read, but the meter did not send its serial number, so it may be another meter's.
     #[error("it is not certain that this is still the same meter")]
     OtherMeter,
-    /// It was read, but the meter reports a fault that spoils it.
+    /// It was read, but the meter reports a fault that makes it invalid.
     #[error("the meter reports {0}")]
     Fault(String),
     /// Its upper digits must be taken from `energy` (`energy3` for `e3highres`), which was not read
     /// or does not agree with it.
     #[error("its upper digits come from the energy register, which was not read or does not agree")]
     WithoutE1,
-    /// It was read, but has no value.
+    /// It was read, but its bytes are no valid value.
     #[error(transparent)]
     NoValue(#[from] ValueError),
 }

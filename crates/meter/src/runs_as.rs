@@ -1,14 +1,14 @@
-//! How the program runs, which decides what a hint can suggest.
+//! How the program runs: hints depend on it.
 
-/// How the program runs that uses this crate.
+/// How the program that uses this crate runs.
 ///
 /// A hint suggests only what its reader can do. A user of the command line can edit a configuration
-/// file and run commands; a user of a Home Assistant add-on can only fill in its form.
+/// file and run commands. A user of a Home Assistant app (add-on) can only fill in its form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunsAs {
-    /// As a program of its own, with a configuration file and a command line.
+    /// As a standalone program, with a configuration file and a command line.
     #[default]
     Program,
-    /// As a Home Assistant add-on, with a form for its options.
+    /// As a Home Assistant app, with a form for its options.
     AddOn,
 }

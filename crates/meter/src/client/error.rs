@@ -14,7 +14,7 @@ pub enum RequestError {
     /// No valid answer arrived before the deadline.
     #[error("{0}")]
     NoAnswer(NoAnswer),
-    /// The port or the connection ended.
+    /// The port failed or the connection ended.
     #[error("the connection to the meter broke: {0}")]
     Broken(#[source] io::Error),
     /// The program is stopping.
@@ -22,12 +22,12 @@ pub enum RequestError {
     Stopping,
 }
 
-/// What arrived instead of an answer. Of several things the last in this order is reported.
+/// What arrived instead of an answer. Of several things, the last in this order is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoAnswer {
     /// Not one byte.
     Nothing,
-    /// Only the request itself: the optical head works, the meter is silent.
+    /// Only the request itself: the optical head works, but the meter is silent.
     OwnEcho,
     /// Bytes that are not a frame.
     Noise,
@@ -35,7 +35,7 @@ pub enum NoAnswer {
     Damaged,
     /// An answer to another request.
     Foreign,
-    /// An answer to the same registers in another order.
+    /// An answer with the same registers in another order.
     OtherOrder,
 }
 
@@ -76,7 +76,7 @@ pub(super) enum Rejection {
 }
 
 impl Rejection {
-    /// What the caller is told if nothing better arrives.
+    /// The error that the request ends with if nothing better arrives.
     pub(super) fn no_answer(&self) -> NoAnswer {
         match self {
             Self::Echo => NoAnswer::OwnEcho,

@@ -1,19 +1,20 @@
-//! What requests leave behind on the line: a rest, late answers, and the order of registers.
+//! The state of the line between requests: when it has rested, whether a late answer may arrive,
+//! and in which order the meter answers.
 //!
-//! **Rest.** After silence or a bad answer the line must rest for 1.6 s, and the meter does not
-//! hear what is sent earlier (5512-447 M1 p.3-4). After an answer one byte time is enough.
+//! **Rest.** After silence or a bad answer the line must rest for 1.6 s, because the meter ignores
+//! a request that is sent earlier (5512-447 M1 p.3-4). After an answer one byte time is enough.
 //!
 //! **Late answers.** A request without an answer makes the line *suspect*: its answer may still
-//! arrive. A serial server may even keep it and hand it to the next connection. So the state
+//! arrive. A serial server may even keep it and send it to the next connection. So the state
 //! outlives the stream, and a client on a new stream first drains a suspect line. Within one stream
-//! everything that arrives is seen, so resting is enough there.
+//! everything that arrives is read, so resting is enough.
 //!
 //! **Order.** Polls repeat the same requests, so a late answer can hold the right registers. The
-//! caller asks for them in another order each time (`poll` does). Once this meter has answered in
-//! the order of a request, an answer in another order is to an earlier request and is rejected. No
-//! document promises that meters keep the order. A meter that answers [`OWN_ORDER`] requests in a
-//! row in another order, and in no other way, has an order of its own, and its answers are accepted
-//! in any order.
+//! caller therefore requests them in a different order each time (`poll` does). Once the meter has
+//! answered in the order of a request, an answer in another order belongs to an earlier request and
+//! is rejected. No document promises that meters keep the order. If [`OWN_ORDER`] requests in a row
+//! are answered only in another order, the meter has its own order. Its answers are then accepted in
+//! any order.
 
 use std::time::Duration;
 
@@ -23,20 +24,20 @@ use tokio::time::Instant;
 
 use super::error::Rejection;
 
-/// This many requests in a row show that a meter has an order of its own. Late answers to as many
-/// requests do not arrive one after the other.
+/// After this many misordered requests in a row the meter has its own order. Late answers do not
+/// arrive to that many requests in a row.
 const OWN_ORDER: u8 = 2;
 
-/// What requests have left behind on the line. It outlives the stream: a serial server may hand the
-/// late answer to one poll to the next one.
+/// The state of the line between requests. It outlives the stream, because a serial server may send
+/// the late answer to one poll to the next one.
 #[derive(Debug, Clone, Copy)]
 pub struct LineState {
-    /// The meter listens from then on.
+    /// When the meter listens again.
     rest_until: Option<Instant>,
     /// Whether an answer may still arrive that no request waits for.
     suspect: bool,
     order: MeterOrder,
-    /// How many requests in a row were answered in the wrong order and in no other way.
+    /// How many requests in a row were answered only in the wrong order.
     misordered: u8,
 }
 
@@ -45,13 +46,13 @@ pub struct LineState {
 enum MeterOrder {
     /// No answer has shown it yet.
     Unknown,
-    /// In that of the request.
+    /// In the order of the request.
     Followed,
-    /// In one of its own.
+    /// In its own order.
     Own,
 }
 
-/// The state of a line of which nothing is known.
+/// The state of a line that nothing is known about.
 impl Default for LineState {
     fn default() -> Self {
         Self { suspect: true, ..Self::CLEAN }
@@ -79,25 +80,25 @@ impl LineState {
         self.rest_until = rest_until;
     }
 
-    /// A request is about to be sent whose answer begins within this time. Until its end is known
-    /// it counts as failed, since its future may be dropped.
+    /// Notes that a request is about to be sent, and that its answer begins within this time. The
+    /// request counts as failed until it ends, because its future may be dropped.
     pub(super) fn begin_request(&mut self, answer_begins: Duration) {
         self.rest_until = Instant::now().checked_add(answer_begins);
         self.suspect = true;
     }
 
-    /// The request was answered. The line is as suspect as it was before.
+    /// Notes that the request was answered. The line is as suspect as before it.
     pub(super) fn answered(&mut self, rest: Duration, suspect_before: bool) {
         self.rest_until = Instant::now().checked_add(rest);
         self.suspect = suspect_before;
     }
 
-    /// The request was not answered.
+    /// Notes that the request was not answered.
     pub(super) fn unanswered(&mut self) {
         self.rest_until = Instant::now().checked_add(RESPONSE_TIME);
     }
 
-    /// Whether the meter's order is known to be its own, so that it never shows a late answer.
+    /// Whether the meter has its own order, which never reveals a late answer.
     pub(super) fn has_own_order(&self) -> bool {
         self.order == MeterOrder::Own
     }
@@ -108,8 +109,8 @@ impl LineState {
         self.misordered = 0;
     }
 
-    /// Accepts or rejects an answer by its order. `true` means that the order confirms that it is
-    /// to the last request.
+    /// Accepts or rejects an answer by its order. `true` means that the order confirms that it
+    /// belongs to the last request.
     pub(super) fn check_order(&mut self, answer: AnswerOrder) -> Result<bool, Rejection> {
         match (answer, self.order) {
             (AnswerOrder::Incomplete, _) => return Err(Rejection::Incomplete),
@@ -120,7 +121,7 @@ impl LineState {
         Ok(answer == AnswerOrder::InOrder && self.order == MeterOrder::Followed)
     }
 
-    /// Each try of a request was answered in the wrong order.
+    /// Notes that each try of a request was answered in the wrong order.
     pub(super) fn count_misordered(&mut self) {
         self.misordered = self.misordered.saturating_add(1);
         if self.misordered >= OWN_ORDER {
@@ -128,7 +129,7 @@ impl LineState {
         }
     }
 
-    /// The order of an answer confirmed that the meter follows the request.
+    /// Notes that an answer had the order of its request.
     pub(super) fn confirm_order(&mut self) {
         self.misordered = 0;
     }

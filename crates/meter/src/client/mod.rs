@@ -1,13 +1,13 @@
-//! The client: one request at a time to a meter, over any stream of bytes.
+//! The client sends one request at a time to a meter, over any stream of bytes.
 //!
 //! The line is half duplex, and the meter sets the pace (5512-447 M1 p.3-4). A request is sent in
 //! one write, and its answer begins within 1.6 s. The next request is sent at least one byte time
-//! after the answer. After silence or a bad answer the line must rest for 1.6 s; the meter does not
-//! hear a request that is sent earlier.
+//! after the answer. After silence or a bad answer the line must rest for 1.6 s, because the meter
+//! ignores a request that is sent earlier.
 //!
-//! An answer counts only if its checksum, address, command and registers are those of the request.
-//! Everything else is read and skipped until the deadline: the echo of an optical head, noise, a
-//! late answer to an earlier request. `line_state` explains how a late answer is recognised.
+//! An answer is accepted only if its checksum is right and its address, command and registers are
+//! those of the request. Everything else is skipped until the deadline: the echo of an optical head,
+//! noise, a late answer to an earlier request. `line_state` explains how late answers are detected.
 
 mod error;
 mod line_state;
@@ -35,7 +35,7 @@ pub use self::line_state::LineState;
 use self::trace::{Discarded, Hex, Trace};
 pub use self::traffic::Traffic;
 
-/// The delay that a serial server, a USB adapter and a busy machine may add.
+/// The delay that a serial server, a USB adapter or a busy machine may add.
 const SLACK: Duration = Duration::from_millis(250);
 
 /// Draining ends when nothing has arrived for this long.
@@ -52,7 +52,7 @@ const FRAME_OVERHEAD: usize = 6;
 struct LastAnswer {
     /// Nothing damaged or foreign arrived before it.
     clean: bool,
-    /// Its order shows that it is to the last request.
+    /// The order of its registers shows that it belongs to the last request.
     order_confirmed: bool,
 }
 
@@ -64,21 +64,21 @@ pub struct Meter<S> {
     address: Address,
     decoder: Decoder,
     line_state: LineState,
-    /// Whether the stream was drained, if it had to be. From then on everything that arrives is
-    /// seen, and resting is enough.
+    /// Whether the stream was drained, or did not need it. From then on everything that arrives is
+    /// read, so resting is enough.
     drained: bool,
     last: LastAnswer,
     /// Whether the line was suspect when the stream was opened.
     opened_suspect: bool,
     drain_first: bool,
-    /// How many requests were answered by silence since [`Self::take_silence`].
+    /// How many requests got no answer since [`Self::take_silence`].
     silences: u32,
     traffic: Traffic,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
-    /// A heat meter behind a stream that has just been opened. The line's state is that of the
-    /// stream before, or [`LineState::default`].
+    /// A heat meter at the end of a stream that has just been opened. `line_state` is that of the
+    /// previous stream, or [`LineState::default`].
     pub fn new(stream: S, line: Line, line_state: LineState) -> Self {
         Self {
             stream,
@@ -95,38 +95,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         }
     }
 
-    /// Whether a request was met by silence since the last call, even if the next try was answered.
-    /// The head may have been moved to another meter.
+    /// Whether a request got no answer since the last call, even if the next try did. The head may
+    /// have been moved to another meter.
     pub fn take_silence(&mut self) -> bool {
         std::mem::take(&mut self.silences) > 0
     }
 
-    /// Forgets in which order the meter answers, since another meter is there.
+    /// Forgets in which order the meter answers, because another meter has taken its place.
     pub fn forget_order(&mut self) {
         self.line_state.forget_order();
     }
 
-    /// The state to use when the stream is opened again.
+    /// The state to pass on when the stream is opened again.
     #[must_use]
     pub fn line_state(&self) -> LineState {
         self.line_state
     }
 
-    /// Whether nothing damaged or foreign arrived while the last request was sent and answered. A
-    /// checksum proves less on a noisy line.
+    /// Whether nothing damaged or foreign arrived between the last request and its answer. A checksum
+    /// proves less on a noisy line.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.last.clean
     }
 
-    /// Drains the stream before the first request even if the line is not suspect. For requests
+    /// Drains the stream before the first request even if the line is not suspect. Used for requests
     /// whose answers have no order.
     #[must_use]
     pub fn drain_first(self, drain_first: bool) -> Self {
         Self { drain_first, ..self }
     }
 
-    /// Continues these counts.
+    /// Continues the counts of an earlier client.
     #[must_use]
     pub fn counting(self, traffic: Traffic) -> Self {
         Self { traffic, ..self }
@@ -138,35 +138,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.traffic
     }
 
-    /// Rests from the last byte on, rather than from now, after a request without an answer. For
-    /// one that is repeated for as long as a user wants, where no single answer matters.
+    /// After a request without an answer, rests from the last byte on instead of from now. Used for a
+    /// request that is repeated as long as a user wants, so that no single answer matters.
     pub fn rest_from_last_byte(&mut self) {
         self.line_state.set_rest_until(self.traffic.awake_until());
     }
 
-    /// Whether the last answer may be to a request before this stream was opened: the line was
-    /// suspect, and the order of the answer does not confirm it.
+    /// Whether the last answer may belong to a request from before this stream was opened: the line
+    /// was suspect, and the order of the answer does not confirm it.
     #[must_use]
     pub fn may_be_late(&self) -> bool {
         self.opened_suspect && !self.last.order_confirmed
     }
 
-    /// Whether the order of its registers shows that the last answer is to the last request. That
-    /// holds only if there are enough registers for as many orders as there were requests.
+    /// Whether the order of its registers shows that the last answer belongs to the last request. This
+    /// is reliable only if the registers have at least as many orders as there were requests.
     #[must_use]
     pub fn order_confirmed(&self) -> bool {
         self.last.order_confirmed
     }
 
-    /// Notes that answers contradict each other, so late ones must be expected.
+    /// Notes that answers contradict each other, so that late ones must be expected.
     pub fn mark_suspect(&mut self) {
         self.line_state.set_suspect(true);
     }
 
     /// Sends a request, up to `tries` times, until it is answered.
     ///
-    /// Once `stop` is cancelled nothing new is sent, but the answer to a request that was sent is
-    /// waited for.
+    /// Once `stop` is cancelled, it waits for the answer to a request that was sent, but sends no
+    /// other.
     ///
     /// Cancel safety: dropping the future loses the answer. The next request waits until the meter
     /// listens again, discards what has arrived, and cannot mistake the lost answer for its own.
@@ -207,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         result
     }
 
-    /// Waits until the meter listens, and drains the stream once if that is needed.
+    /// Waits until the meter listens, and drains the stream once if necessary.
     async fn rest(&mut self, stop: &CancellationToken) -> Result<(), RequestError> {
         let until = self.line_state.rest_until().unwrap_or_else(Instant::now);
         tokio::select! {
@@ -250,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         Ok(())
     }
 
-    /// One request and its answer.
+    /// Sends a request once and returns its answer.
     async fn exchange<C: Command>(&mut self, command: &C) -> Result<C::Answer, RequestError> {
         self.discard_unread().await.map_err(RequestError::Broken)?;
         self.decoder.reset();
@@ -261,8 +261,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.line_state.begin_request(answer_begins);
         debug!("to the meter: {}: {}", Hex(&request), trace::request_meaning(&request));
         self.traffic.count_request(request.len(), request_takes);
-        // One write, since a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
-        // No flush: on a serial port it would block the thread until the last byte is out.
+        // One write, because a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3). No
+        // flush, because on a serial port it blocks the thread until the last byte is sent.
         self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
 
         let begins_by = deadline(answer_begins);
@@ -363,8 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         Ok(answer)
     }
 
-    /// Discards what has arrived and was not read. None of it can be the answer to a request that
-    /// has not been sent.
+    /// Discards unread bytes. They cannot be the answer to a request that has not been sent yet.
     async fn discard_unread(&mut self) -> io::Result<()> {
         let mut buffer = [0; 256];
         let mut discarded = Discarded::new();
@@ -392,14 +391,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     }
 }
 
-/// How often a request is sent.
+/// How many times a request is sent until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tries {
     /// Once.
     One,
-    /// Again after a failure, once.
+    /// Up to twice.
     Two,
-    /// Again after a failure, twice.
+    /// Up to three times.
     Three,
 }
 

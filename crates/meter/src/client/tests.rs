@@ -41,10 +41,10 @@ async fn requested(far: &mut DuplexStream) -> Vec<u8> {
     request
 }
 
-/// What the meter does when it has heard a request: waits, then sends.
+/// How the meter reacts to a request: waits, then sends.
 type Script = Vec<(u64, Vec<u8>)>;
 
-/// Asks for register 60 of a meter that does for each try what the script says.
+/// Requests register 60 from a meter that follows a script for each try.
 async fn scripted(scripts: Vec<Script>) -> (Result<u8, NoAnswer>, usize) {
     let (mut meter, mut far) = pair();
     let far = tokio::spawn(async move {
@@ -57,7 +57,7 @@ async fn scripted(scripts: Vec<Script>) -> (Result<u8, NoAnswer>, usize) {
                 far.write_all(&bytes).await.unwrap();
             }
         }
-        // Stays open, and silent.
+        // It stays open and silent.
         let mut rest = Vec::new();
         far.read_to_end(&mut rest).await.unwrap();
         requests + rest.split(|&byte| byte == 0x0D).count() - 1
@@ -73,9 +73,9 @@ async fn scripted(scripts: Vec<Script>) -> (Result<u8, NoAnswer>, usize) {
     (result, far.await.unwrap())
 }
 
-/// Time awake is from the first byte of a request until 1.6 s after the last byte.
+/// The meter is awake from the first byte of a request until 1.6 s after the last byte.
 #[tokio::test(start_paused = true)]
-async fn what_is_on_the_line_is_counted() {
+async fn traffic_and_time_awake_are_counted() {
     let (mut meter, mut far) = pair();
     let whole = answer(60, 7);
     let length = u64::try_from(whole.len()).unwrap();
@@ -96,7 +96,7 @@ async fn what_is_on_the_line_is_counted() {
     let mut traffic = meter.traffic();
     let Traffic { retries, damaged, sent: out, received, awake, .. } = traffic.take();
     assert_eq!((retries, damaged, out, received), (1, 1, sent(2), length * 2));
-    // After a damaged answer the client listens on, and then the line rests for 1.6 s.
+    // After a damaged answer the client keeps listening, and then the line rests for 1.6 s.
     assert!(awake > Duration::from_millis(1600 * 2 + 500), "{awake:?}");
     assert!(awake < Duration::from_millis(1600 * 4), "{awake:?}");
     let mut meter = meter.counting(traffic);
@@ -111,7 +111,7 @@ async fn what_is_on_the_line_is_counted() {
     tokio::task::yield_now().await;
     let heard = meter.request(&ask(61), Tries::One, &stop).await;
     assert!(heard.is_err());
-    // Bytes that nobody asked for do not count as awake.
+    // Unsolicited bytes do not count as time awake.
     let later = meter.traffic();
     assert_eq!(later.received, length * 2);
     let request = LINE.time_for(request) + RESPONSE_TIME;
@@ -119,14 +119,14 @@ async fn what_is_on_the_line_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_taken_at_once() {
+async fn an_answer_is_returned_at_once() {
     let started = Instant::now();
     assert_eq!(scripted(vec![vec![(50, answer(60, 7))]]).await, (Ok(7), 1));
     assert_eq!(started.elapsed(), Duration::from_millis(50));
 }
 
 #[tokio::test(start_paused = true)]
-async fn echo_noise_and_foreign_answers_are_read_past() {
+async fn echo_noise_and_foreign_answers_are_skipped() {
     let (mut before, good) = (Vec::new(), answer(60, 7));
     before.extend([0x00, 0x40, 0x13, 0x0D, 0xFF]);
     before.extend(message::emit_request(Address::HEAT_METER, &ask(60)));
@@ -151,7 +151,7 @@ async fn the_log_of_bad_answers() {
     let commands = [60, 80, 4000].map(RegisterId::new);
     let command = GetRegister::new(&commands).unwrap();
     let server = async {
-        // Late, to nobody.
+        // Late answers that nobody waits for.
         far.write_all(&[&[0x55, 0x06][..], &answer(68, 1), &[0x40, 0x3F]].concat()).await.unwrap();
         let echo = requested(&mut far).await;
         let mut damaged = answer(60, 9);
@@ -166,7 +166,7 @@ async fn the_log_of_bad_answers() {
             &damaged,
             &[0x40, 0x3F],
             &[0x40, 0x1B, 0x0D],
-            // What passes for an echo.
+            // Bytes that are treated as an echo.
             &[0x80, 0x3F, 0x0D, 0x80, 0x06],
             &[0x40, 0x3F, 0x10],
         ];
@@ -191,9 +191,9 @@ async fn the_log_of_bad_answers() {
     insta::assert_snapshot!(log.take().join("\n"));
 }
 
-/// Only bytes that are neither echo nor idle make a line noisy.
+/// Only bytes that are neither an echo nor an idle 0x00 make a line noisy.
 #[tokio::test(start_paused = true)]
-async fn an_echo_is_no_noise() {
+async fn an_echo_is_not_noise() {
     let echo = message::emit_request(Address::HEAT_METER, &ask(60));
     for (before, clean) in [(echo, true), (vec![0x00], true), (vec![0x55], false)] {
         let (mut meter, mut far) = pair();
@@ -211,7 +211,7 @@ async fn an_echo_is_no_noise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_may_come_in_any_pieces() {
+async fn an_answer_may_arrive_in_pieces() {
     for cut in 1..14 {
         let good = answer(60, 0x80);
         let (first, second) = good.split_at(cut.min(good.len() - 1));
@@ -224,13 +224,13 @@ async fn an_answer_may_come_in_any_pieces() {
 async fn silence_costs_three_tries_with_rests_between() {
     let started = Instant::now();
     assert_eq!(scripted(vec![]).await, (Err(NoAnswer::Nothing), 3));
-    // 9 bytes out, 1.6 s to think and 0.25 s of slack, three times; 1.6 s of rest, twice.
+    // 9 bytes, 1.6 s of response time and 0.25 s of slack, three times; 1.6 s of rest, twice.
     let expected = (LINE.time_for(9) + RESPONSE_TIME + SLACK) * 3 + RESPONSE_TIME * 2;
     assert!(started.elapsed().abs_diff(expected) <= Duration::from_millis(5));
 }
 
 #[tokio::test(start_paused = true)]
-async fn says_what_came_instead() {
+async fn the_error_says_what_arrived_instead() {
     let echo = message::emit_request(Address::HEAT_METER, &ask(60));
     let all = |bytes: Vec<u8>| vec![vec![(0, bytes)]; 3];
     assert_eq!(scripted(all(echo)).await, (Err(NoAnswer::OwnEcho), 3));
@@ -241,16 +241,16 @@ async fn says_what_came_instead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_answer_is_asked_for_again() {
+async fn a_damaged_answer_is_requested_again() {
     let mut damaged = answer(60, 9);
     damaged[6] ^= 0x20;
     let scripts = vec![vec![(0, damaged)], vec![(0, answer(60, 7))]];
     assert_eq!(scripted(scripts).await, (Ok(7), 2));
 }
 
-/// Other programs mistake the answer to the request before for the answer to this one.
+/// Other programs mistake the answer to the previous request for the answer to this one.
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_is_thrown_away() {
+async fn a_late_answer_is_discarded() {
     let (mut meter, mut far) = pair();
     let stop = CancellationToken::new();
     let late = async {
@@ -265,9 +265,9 @@ async fn a_late_answer_is_thrown_away() {
     assert_eq!(serial.unwrap(), SerialNumber::new(2));
 }
 
-/// A serial server hands the late answer to one poll to the next one, which sends the same request.
+/// A serial server sends the late answer to one poll to the next one, which makes the same request.
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_is_not_taken_by_the_next_poll() {
+async fn a_late_answer_is_not_accepted_by_the_next_poll() {
     let stop = CancellationToken::new();
     let command = ask(60);
     let (mut meter, far) = pair();
@@ -279,22 +279,22 @@ async fn a_late_answer_is_not_taken_by_the_next_poll() {
         let mut meter = Meter::new(near, LINE, line_state);
         let server = async {
             tokio::time::sleep(Duration::from_millis(delay)).await;
-            // Until the line has rested nothing is read; the answer lies there.
+            // Nothing is read until the line has rested, so the answer stays unread.
             far.write_all(&answer(60, 1)).await.unwrap();
             requested(&mut far).await;
             far.write_all(&answer(60, 2)).await.unwrap();
         };
         let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
         assert_eq!(result.unwrap()[0].mantissa(), [2], "{delay} ms");
-        assert!(!meter.line_state().is_suspect(), "all is well again");
+        assert!(!meter.line_state().is_suspect(), "the line is no longer suspect");
     }
 }
 
-/// Each request whose answer has no order: its answer from one meter, and from another.
+/// The requests whose answers have no order, with an answer from each of two meters.
 const UNORDERED: [(u8, [u8; 4], [u8; 4]); 2] =
     [(0x01, [0, 1, 6, 1], [0, 4, 6, 1]), (0x02, [0, 0, 0, 1], [0, 0, 0, 2])];
 
-/// Asks for the type or the serial number, and returns the bytes of the answer.
+/// Requests the type or the serial number, and returns the bytes of the answer.
 async fn identify(meter: &mut Meter<DuplexStream>, cid: u8) -> Option<Vec<u8>> {
     let stop = CancellationToken::new();
     if cid == 0x01 {
@@ -306,7 +306,7 @@ async fn identify(meter: &mut Meter<DuplexStream>, cid: u8) -> Option<Vec<u8>> {
     }
 }
 
-/// While another request waits, its command shows that it is late.
+/// Its command shows that it is late.
 #[tokio::test(start_paused = true)]
 async fn a_late_type_or_serial_number_is_not_the_answer_to_another_request() {
     let stop = CancellationToken::new();
@@ -333,9 +333,9 @@ async fn a_late_type_or_serial_number_is_not_the_answer_to_another_request() {
     }
 }
 
-/// The other way round.
+/// Their command shows that they are late.
 #[tokio::test(start_paused = true)]
-async fn late_registers_are_no_type_and_no_serial_number() {
+async fn late_registers_do_not_answer_a_request_for_type_or_serial_number() {
     for (cid, good, _) in UNORDERED {
         let (mut meter, mut far) = pair();
         let server = async {
@@ -350,9 +350,9 @@ async fn late_registers_are_no_type_and_no_serial_number() {
 
 /// The head was moved to another meter while the serial server still held an answer.
 #[tokio::test(start_paused = true)]
-async fn a_type_or_serial_number_of_the_meter_before_is_not_taken() {
+async fn a_type_or_serial_number_of_the_previous_meter_is_not_accepted() {
     for (cid, before, now) in UNORDERED {
-        // At the start nothing is known; after a failure, a late answer may be on its way.
+        // At the start nothing is known. After a failure, a late answer may still arrive.
         let (mut meter, far) = pair();
         assert_eq!(identify(&mut meter, cid).await, None);
         let failed = meter.line_state();
@@ -369,16 +369,16 @@ async fn a_type_or_serial_number_of_the_meter_before_is_not_taken() {
                 };
                 let (answer, ()) = tokio::join!(identify(&mut meter, cid), server);
                 assert_eq!(answer, Some(now.to_vec()), "{delay} ms");
-                // One that arrives even later cannot be recognised; the caller can ask for this.
+                // One that arrives even later is not detected, but the caller can ask for this.
                 assert!(meter.may_be_late());
             }
         }
     }
 }
 
-/// The second try may accept the answer to the first: it is from the same meter.
+/// The second try may accept the answer to the first, because it is from the same meter.
 #[tokio::test(start_paused = true)]
-async fn an_answer_between_two_tries_is_not_taken_for_the_next_request() {
+async fn an_answer_between_two_tries_does_not_answer_the_next_request() {
     for (cid, late, good) in UNORDERED {
         let (mut meter, mut far) = pair();
         let server = async {
@@ -387,7 +387,7 @@ async fn an_answer_between_two_tries_is_not_taken_for_the_next_request() {
             far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
             requested(&mut far).await;
             far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
-            // And one more, after the answer that counts.
+            // And one more after the accepted answer.
             far.write_all(&packet(0x3F, cid, &late)).await.unwrap();
             requested(&mut far).await;
             far.write_all(&packet(0x3F, cid, &good)).await.unwrap();
@@ -447,9 +447,9 @@ async fn a_stream_that_ends_in_an_answer_is_broken_and_leaves_the_line_suspect()
     }
 }
 
-/// A caller that asks in another order each time knows which request an answer is to.
+/// A caller that uses a different order each time knows which request an answer belongs to.
 #[tokio::test(start_paused = true)]
-async fn an_answer_in_the_order_of_an_earlier_request_is_not_taken() {
+async fn an_answer_in_the_order_of_an_earlier_request_is_rejected() {
     let both = |first, second| {
         let data = [first, second].map(|(id, value): (u16, u8)| {
             let exponent = SignExponent::from_byte(0);
@@ -489,12 +489,12 @@ async fn an_answer_in_the_order_of_an_earlier_request_is_not_taken() {
 
 /// No document promises that meters keep the order of a request.
 #[tokio::test(start_paused = true)]
-async fn a_meter_with_an_order_of_its_own_is_read_all_the_same() {
+async fn a_meter_with_its_own_register_order_can_be_read() {
     let (mut meter, mut far) = pair();
     tokio::spawn(async move {
         loop {
             let request = requested(&mut far).await;
-            // The serial number is asked for in between.
+            // The serial number is requested in between.
             let answer = if request[2] == 0x02 {
                 packet(0x3F, 0x02, &[0, 0, 0, 1])
             } else {
@@ -516,13 +516,13 @@ async fn a_meter_with_an_order_of_its_own_is_read_all_the_same() {
         let serial = meter.request(&GetSerialNo, Tries::Two, &stop).await;
         assert_eq!(serial.unwrap(), SerialNumber::new(1));
     }
-    // The first was in order by chance; it takes two requests to see that.
+    // The first was in order by chance. Two requests show that.
     assert_eq!(read, [true, false, false, true, true]);
 }
 
 /// Endless bytes must not prevent a poll.
 #[tokio::test(start_paused = true)]
-async fn a_line_that_is_never_quiet_is_asked_all_the_same() {
+async fn a_request_is_sent_even_if_the_line_is_never_quiet() {
     let (near, far) = duplex(1024);
     let (mut hear, mut say) = tokio::io::split(far);
     let noise = tokio::spawn(async move {
@@ -562,7 +562,7 @@ async fn a_dropped_request_leaves_no_answer_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_request_leaves_a_byte_time() {
+async fn the_next_request_waits_for_one_byte_time() {
     let (mut meter, mut far) = pair();
     let stop = CancellationToken::new();
     let far = async {

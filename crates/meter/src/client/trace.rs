@@ -1,4 +1,4 @@
-//! Describes the bytes on the line for the log: whole frames with their meaning, and the rest.
+//! Describes the bytes on the line for the log: frames with their meaning, and all other bytes.
 
 use std::fmt::{self, Write as _};
 
@@ -12,7 +12,7 @@ use tracing::{Level, debug, enabled};
 /// The bytes since the last frame ended or was abandoned.
 #[derive(Debug)]
 pub(super) struct Trace {
-    /// The start of each line: where the bytes come from, or what happens to them.
+    /// The start of each line: the direction of the bytes, or what happens to them.
     label: &'static str,
     bytes: Vec<u8>,
     /// How many more bytes there were than [`KEPT`].
@@ -27,10 +27,10 @@ impl Trace {
         Self { label, bytes: Vec::new(), more: 0 }
     }
 
-    /// Adds a byte after the decoder got it. `before` is the frame that the decoder was inside
-    /// before. If the byte ended a frame, [`Trace::show_event`] must follow.
+    /// Adds a byte that the decoder has received. `before` is the frame that the decoder was in before
+    /// it. If the byte ended a frame, [`Trace::show_event`] must follow.
     pub(super) fn push(&mut self, byte: u8, before: Option<Direction>, decoder: &Decoder) {
-        // The bytes before a start byte are not part of its frame.
+        // The bytes before a start byte do not belong to its frame.
         if before.is_none() && decoder.inside().is_some() && !self.bytes.is_empty() {
             self.show("not a frame");
         }
@@ -45,7 +45,7 @@ impl Trace {
         }
     }
 
-    /// Logs the bytes, and starts again without any.
+    /// Logs the bytes and forgets them.
     pub(super) fn show(&mut self, meaning: impl fmt::Display) {
         let Self { label, bytes, more } = self;
         match more {
@@ -56,15 +56,14 @@ impl Trace {
         self.more = 0;
     }
 
-    /// Logs the bytes that an event ended. A start byte that interrupted a frame begins the next
-    /// one.
+    /// Logs the bytes of an event. A start byte that interrupted a frame belongs to the next one.
     pub(super) fn show_event(&mut self, decoder: &Decoder, meaning: impl fmt::Display) {
         let next = decoder.inside().and_then(|_| self.bytes.pop());
         self.show(meaning);
         self.bytes.extend(next);
     }
 
-    /// Logs the bytes that are left when listening ends.
+    /// Logs the remaining bytes when listening ends.
     pub(super) fn end(&mut self, decoder: &Decoder) {
         if !self.bytes.is_empty() {
             self.show(if decoder.inside().is_some() {
@@ -106,7 +105,7 @@ impl Drop for Discarded {
     }
 }
 
-/// The meaning of an event, and why it is not the answer if it is not. Empty if it is not logged.
+/// The meaning of an event, and the reason if it is not the answer. Empty if it is not logged.
 pub(super) fn meaning(event: &Event, rejection: Option<&dyn fmt::Display>) -> String {
     if !enabled!(Level::DEBUG) {
         return String::new();
@@ -202,7 +201,7 @@ fn value_words(register: &RegisterValue) -> String {
     }
 }
 
-/// `energy (60)`, or `4000` where it has no name.
+/// `energy (60)`, or `4000` if it has no name.
 fn name(register: RegisterId) -> String {
     match register.info() {
         Some(info) => format!("{} ({register})", info.key),
@@ -255,7 +254,7 @@ mod tests {
 
     #[test]
     fn answers_in_words() {
-        // 5512-447 M1 p.16, p.17; and an answer without any register.
+        // 5512-447 M1 p.16, p.17; and an answer without registers.
         assert_eq!(packet(0x01, &[0x00, 0x01, 0x06, 0x01]), "GetType: type 0x0001, software F1");
         assert_eq!(packet(0x02, &[0x00, 0x69, 0x2D, 0x69]), "GetSerialNo: 6892905");
         assert_eq!(packet(0x10, &[]), "GetRegister: nothing");

@@ -1,31 +1,30 @@
-//! Counts the bytes on the line, and how long the meter was awake for them.
+//! Counts the bytes on the line, and the time for which they kept the meter awake.
 
 use std::time::Duration;
 
 use kmp::line::RESPONSE_TIME;
 use tokio::time::Instant;
 
-/// The traffic on the line: how good the line is, and what reading cost the meter's battery.
+/// The traffic on the line. It shows how good the line is, and what reading cost the meter's battery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Requests that were sent again.
     pub retries: u64,
-    /// Answers that arrived damaged: with a wrong checksum, or incomplete.
+    /// Damaged answers: incomplete, or with a wrong checksum.
     pub damaged: u64,
     /// Bytes sent to the meter.
     pub sent: u64,
     /// Bytes received, including echoes and noise.
     pub received: u64,
     /// How long the meter was awake: from the first byte of a request until [`RESPONSE_TIME`] after
-    /// the last byte on the line. Overlapping times count once.
+    /// the last byte on the line. Overlapping times are counted once.
     pub awake: Duration,
-    /// The end of the time that `awake` includes.
+    /// The end of the time that is counted in `awake`.
     awake_until: Option<Instant>,
 }
 
 impl Traffic {
-    /// Returns the counts and starts again at zero. Time awake that has been counted is not counted
-    /// again.
+    /// Returns the counts and starts again at zero. Time awake that was counted is not counted again.
     #[must_use]
     pub fn take(&mut self) -> Self {
         let awake_until = self.awake_until;
@@ -37,7 +36,7 @@ impl Traffic {
         self.awake_until
     }
 
-    /// Counts a request of this length, which takes this long on the line.
+    /// Counts a request of some bytes, and the time that it takes on the line.
     pub(super) fn count_request(&mut self, bytes: usize, takes: Duration) {
         self.sent = self.sent.saturating_add(count(bytes));
         let now = Instant::now();
@@ -57,13 +56,13 @@ impl Traffic {
 
     pub(super) fn count_received(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(count(bytes));
-        // Bytes that nobody asked for do not show that the meter is awake.
+        // Unsolicited bytes do not show that the meter is awake.
         if self.awake_until.is_some_and(|until| until >= Instant::now()) {
             self.extend_awake(Duration::ZERO);
         }
     }
 
-    /// The last byte on the line is this far ahead.
+    /// Counts time awake until [`RESPONSE_TIME`] after the last byte, which is this far ahead.
     fn extend_awake(&mut self, last_byte: Duration) {
         let until = Instant::now().checked_add(last_byte.saturating_add(RESPONSE_TIME));
         if let (Some(until), Some(counted)) = (until, self.awake_until)

@@ -1,11 +1,11 @@
-//! Decides which readings count at once and which must be read again, and reads them again.
+//! Accepts readings, or reads them again if they are doubtful.
 //!
-//! One damaged frame in 65,536 passes its checksum. So [`crate::plausibility`] doubts values that
-//! look unlikely, and [`crate::consistency`] those that contradict each other. They are read again
-//! at the end of the poll, and count when two readings agree.
+//! The checksum accepts one in 65,536 damaged frames. So [`crate::plausibility`] doubts unlikely
+//! values, and [`crate::consistency`] doubts values that contradict each other. They are read again
+//! at the end of the poll, and accepted if two readings agree.
 //!
-//! One wrong value remains undetected: a damaged gauge that keeps its layout, looks likely and that
-//! nothing contradicts.
+//! One kind of wrong value is not detected: a damaged gauge that keeps its format, looks likely and
+//! is not contradicted by others.
 
 use std::ops::ControlFlow;
 
@@ -28,7 +28,7 @@ use crate::reading::{Missing, Reading};
 pub(super) const CONFIRMATIONS: u32 = 2;
 
 impl Polled {
-    /// Adds a reading to those that count, or to those that must be read again.
+    /// Accepts a reading, or adds it to those that must be read again.
     pub(super) fn accept_or_doubt(
         &mut self,
         reading: Reading,
@@ -50,7 +50,7 @@ impl Polled {
 }
 
 impl Session<'_> {
-    /// Reads doubtful readings again. Two readings that agree count.
+    /// Reads doubtful readings again, and accepts them if two readings agree.
     pub(super) async fn confirm(&mut self) {
         if self.polled.trouble.is_some() {
             return;
@@ -69,7 +69,7 @@ impl Session<'_> {
         }
     }
 
-    /// Reads a group of doubtful readings again. A break means that the connection is broken.
+    /// Reads a group of doubtful readings again. `Break` means that the connection is broken.
     async fn confirm_group(&mut self, group: Vec<(Reading, Doubt)>) -> ControlFlow<()> {
         let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
         let Some(request) = self.memory.request(&registers) else {
@@ -121,10 +121,10 @@ impl Session<'_> {
         self.polled.readings.push(again);
     }
 
-    /// Reads again what contradicts itself. If the meter gives the same values again, they count.
+    /// Reads readings that contradict each other again, and accepts them if they are the same again.
     pub(super) async fn reconcile(&mut self) {
         for _ in 0..CONFIRMATIONS {
-            self.memory.consistency.look(&self.polled.readings);
+            self.memory.consistency.update(&self.polled.readings);
             let contradicted = self.memory.consistency.contradicted(&self.polled.readings);
             if contradicted.is_empty() || self.polled.trouble.is_some() {
                 return;
@@ -152,18 +152,17 @@ impl Session<'_> {
         }
     }
 
-    /// Accepts the contradictions that are as they were in earlier readings: the meter is like
-    /// that.
+    /// Accepts the contradictions that were the same in earlier readings.
     fn accept_repeated_contradictions(&mut self, earlier: &[Reading]) {
         let Polled { readings, contradictions, .. } = &mut *self.polled;
         for relation in self.memory.consistency.contradicted(readings) {
-            // Flow and power are means of different times, and one may lag behind.
+            // Flow and power are averages over different times, so one may lag behind.
             if relation == Relation::Power {
-                self.memory.consistency.is_meant(relation);
+                self.memory.consistency.accept(relation);
                 debug!("registers {:?} {relation}", relation.registers());
             } else if relation.is_as_before(earlier, readings) {
-                self.memory.consistency.is_meant(relation);
-                // A broken sensor's values fit nothing. The info code reports it.
+                self.memory.consistency.accept(relation);
+                // The values of a broken sensor always contradict others. The info code reports it.
                 if !readings.iter().any(|reading| is_suspicious(reading, readings)) {
                     contradictions.push(relation);
                 }

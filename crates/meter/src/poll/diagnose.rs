@@ -1,7 +1,7 @@
-//! Reads what the meter reports about its faults, and withholds the readings that a fault spoils.
+//! Reads the info code, and withholds the readings that a fault spoils.
 //!
-//! The info code is read once an hour, and in each poll while a sensor is broken. A temperature of
-//! 0.00 or 185.00 °C, or a difference of 0.00 K, makes the poll read it at once.
+//! The info code is read once an hour, and in each poll while a sensor is broken. It is also read at
+//! once after a temperature of 0.00 or 185.00 °C, or a difference of 0.00 K.
 
 use kmp::register::RegisterId;
 
@@ -13,15 +13,15 @@ use crate::condition::{self, Condition, is_suspicious};
 use crate::reading::{Missing, Reading};
 
 impl Session<'_> {
-    /// Reads the info code where a value looks like that of a broken sensor, then the registers
-    /// that show whether one is broken.
+    /// Reads the info code if a value looks like that of a broken sensor, then the registers that show
+    /// whether one is broken.
     pub(super) async fn diagnose(&mut self) {
         self.memory.learn_identity(&self.polled.readings);
         let readings = &self.polled.readings;
         let has_suspicious = readings.iter().any(|reading| is_suspicious(reading, readings));
         let codes = unread_codes(self.polled, self.memory);
         if has_suspicious {
-            self.read_besides(&codes).await;
+            self.read_additional(&codes).await;
         }
         let identity = self.memory.identification.identity();
         let condition = Condition::of(&self.polled.readings, &identity);
@@ -29,10 +29,10 @@ impl Session<'_> {
         evidence.retain(|register| {
             !self.polled.is_doubtful(*register) && self.memory.absences.reason(*register).is_none()
         });
-        self.read_besides(&evidence).await;
+        self.read_additional(&evidence).await;
     }
 
-    async fn read_besides(&mut self, registers: &[RegisterId]) {
+    async fn read_additional(&mut self, registers: &[RegisterId]) {
         if registers.is_empty() || self.polled.trouble.is_some() {
             return;
         }
@@ -42,7 +42,7 @@ impl Session<'_> {
     }
 }
 
-/// The registers of the info code that the meter has, and that were not read in this poll.
+/// The registers of the info code that the meter has, but that this poll did not read.
 fn unread_codes(polled: &Polled, memory: &Memory) -> Vec<RegisterId> {
     let is_read = |code: RegisterId| {
         polled.is_doubtful(code) || polled.readings.iter().any(|reading| reading.register == code)
@@ -59,15 +59,14 @@ fn unread_codes(polled: &Polled, memory: &Memory) -> Vec<RegisterId> {
     codes
 }
 
-/// Moves the readings that say nothing, because of a fault that the meter reports, to the missing
-/// ones.
+/// Moves the readings that a reported fault spoils to the missing ones.
 pub(super) fn withhold_spoilt(polled: &mut Polled, memory: &mut Memory) {
     let identity = memory.identification.identity();
     polled.condition = Condition::of(&polled.readings, &identity);
     if let Some(condition) = &polled.condition {
         memory.note_condition(condition);
     }
-    // A code that the meter has but did not give might have reported a fault.
+    // The meter has a code that was not read, which might have reported a fault.
     let is_code_unread = !unread_codes(polled, memory).is_empty();
     let readings = &polled.readings;
     let spoilt = polled.condition.as_ref().map_or_else(Vec::new, |it| it.spoilt(readings));

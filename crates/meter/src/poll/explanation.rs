@@ -92,7 +92,7 @@ fn is_server(port: &str) -> bool {
 /// At such an interval a port that sleeps after 30 minutes may be asleep at each poll.
 const LONG_INTERVAL: Duration = Duration::from_secs(25 * 60);
 
-/// Follows "press a key on the meter" where a serial server may be set up wrongly.
+/// Follows "press a key on the meter" if a serial server may be misconfigured.
 const SERVER_HINT: &str = " If that does not help, check that this is the serial server's port for the serial \
                            line, not for its web page. Set the server to raw TCP, 1200 baud, 8 data \
                            bits, no parity and 2 stop bits.";

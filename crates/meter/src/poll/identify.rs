@@ -1,11 +1,12 @@
-//! Finds out which meter answers: after the values of the first poll, and whenever another one may
-//! have taken its place.
+//! Identifies the meter after the values of the first poll, and whenever another one may have taken
+//! its place.
 //!
-//! Before readings count, it must be certain whose they are. After a silence, a counter that fell
-//! or jumped, a second connection or a reload, the serial number is read in one answer with other
-//! registers, since their order tells a late answer. If it is another one, all that was known of
-//! the meter is forgotten and the poll begins anew. If the meter does not give it, the readings are
-//! withheld ([`crate::reading::Missing::OtherMeter`]) and leave nothing behind.
+//! Readings are published only if it is certain which meter they belong to. After a silence, a
+//! counter that fell or jumped, a second connection or a reload, the serial number is read together
+//! with other registers, because their order reveals a late answer. If the number is different,
+//! everything that was known about the meter is forgotten and the poll starts again. If the meter
+//! does not send it, the readings are withheld ([`crate::reading::Missing::OtherMeter`]) and
+//! forgotten.
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::register::RegisterId;
@@ -22,7 +23,7 @@ use crate::identity::{Exchange, SERIAL, serial_number};
 use crate::reading::Reading;
 
 impl Session<'_> {
-    /// Finds out whether this is still the same meter, and asks it where there is reason to.
+    /// Finds out whether this is still the same meter, and asks it if that is in doubt.
     pub(super) async fn recognize(&mut self) -> Ownership {
         self.note_silence();
         if is_certainly_known(self.polled, self.memory) {
@@ -44,12 +45,11 @@ impl Session<'_> {
         };
         if serial == known {
             self.memory.recognition.succeeded();
-            // Another number came in an answer with values, and it is not certain whose they were.
+            // An answer with values had another number, so they may be another meter's.
             let is_other = along.is_some_and(|along| along != known);
             return if is_other { Ownership::Unknown } else { Ownership::Known };
         }
-        // The register holds another number than the command gives. One of the two was another
-        // meter's, or damaged.
+        // Register and command differ. One of the two was another meter's, or damaged.
         if Some(serial) == serials.command() {
             if along == Some(serial) {
                 self.memory.forget_identity();
@@ -62,16 +62,16 @@ impl Session<'_> {
         Ownership::Other(Exchange { from: known, last, to: serial })
     }
 
-    /// The meter's serial number, as certain as possible: in one answer with other registers, whose
-    /// order tells a late one; by its own command where the meter does not give the register. The
-    /// error is that the connection broke.
+    /// Requests the serial number as reliably as possible: together with other registers, whose order
+    /// reveals a late answer, or by its own command if the meter does not send the register. The error
+    /// means that the connection broke.
     async fn ask_serial(&mut self) -> Result<Option<SerialNumber>, PollError> {
         let has_register = self.memory.absences.reason(SERIAL).is_none()
             && self.memory.identification.serials().by_register.is_some();
         if has_register && let Some(serial) = self.ask_serial_register().await? {
             return Ok(Some(serial));
         }
-        // Another meter may not have the registers that this one had.
+        // Another meter may lack the registers that this one had.
         let mut earlier = None;
         for _ in 0..2 {
             let serial = match self.ask_reliably(&GetSerialNo).await {
@@ -87,11 +87,11 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// The serial number from its register: the known one, or another one twice.
+    /// Requests the register of the serial number. Accepts the known number, or another one twice.
     async fn ask_serial_register(&mut self) -> Result<Option<SerialNumber>, PollError> {
         let known = self.memory.identification.serials().register();
         let others = self.memory.order_quorum().saturating_sub(1).max(2);
-        let others = self.memory.plausibility.shortest_besides(&[SERIAL]).take(others);
+        let others = self.memory.plausibility.shortest_except(&[SERIAL]).take(others);
         let registers: Vec<_> = [SERIAL].into_iter().chain(others).collect();
         let mut earlier = None;
         for _ in 0..=CONFIRMATIONS {
@@ -114,15 +114,14 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Requests the registers that tell which meter this is, until that is known. A register that
-    /// silences the meter costs one request in a poll, however many do so: the next half follows in
-    /// the next poll.
+    /// Requests the registers that identify the meter, until it is known. A request that silences the
+    /// meter is split, and its halves follow in later polls. So silence costs each poll one request.
     pub(super) async fn ask_identity(&mut self, configured: &[RegisterId]) {
         self.memory.learn_identity(&self.polled.readings);
         if !self.is_answering() {
             return;
         }
-        // Whether the meter has a register shows only in an answer with others.
+        // Only an answer with other registers shows whether the meter has a register.
         let anchors = self.memory.order_quorum().clamp(ANCHORS, 4);
         if self.memory.questions.is_empty() {
             let mut open: Vec<_> = self.memory.identification.registers().collect();
@@ -137,7 +136,7 @@ impl Session<'_> {
             if question.registers.is_empty() {
                 continue;
             }
-            let known = self.memory.plausibility.shortest_besides(&question.registers);
+            let known = self.memory.plausibility.shortest_except(&question.registers);
             let asked: Vec<_> =
                 question.registers.iter().copied().chain(known.take(anchors)).collect();
             let Some(request) = self.memory.request(&asked) else { continue };
@@ -154,7 +153,7 @@ impl Session<'_> {
         self.memory.learn_identity(&self.polled.readings);
     }
 
-    /// Adds an answer about the meter's identity. Gives the registers that it says nothing about.
+    /// Adds an answer about the meter's identity. Returns the registers that are still open.
     fn take_identity(
         &mut self,
         question: Question,
@@ -176,8 +175,7 @@ impl Session<'_> {
         (!open.is_empty()).then(|| Question::new(&open))
     }
 
-    /// Leaves a question that was not answered for the next poll, in halves if it silenced the
-    /// meter.
+    /// Postpones an unanswered question to the next poll, in halves if it silenced the meter.
     fn postpone(&mut self, question: Question, error: &RequestError) {
         if !matches!(error, RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho)) {
             self.memory.questions.push_front(question);
@@ -195,7 +193,7 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for type and serial number by their own commands, once.
+    /// Requests type and serial number by their own commands, once.
     pub(super) async fn ask_type_and_serial(&mut self) {
         if self.is_answering() && self.memory.identification.wants_commands() {
             let meter_type = self.ask_reliably(&GetType).await;
@@ -222,8 +220,8 @@ impl Session<'_> {
         self.polled.trouble.is_none() && !self.polled.readings.is_empty()
     }
 
-    /// An answer that is neither damaged nor late. Where it may be, two must be the same. `None`
-    /// where the meter does not answer this command.
+    /// Requests an answer that is neither damaged nor late. If it may be, two answers must be the same.
+    /// `None` if the meter does not answer this command.
     async fn ask_reliably<C: Command<Answer: PartialEq>>(
         &mut self,
         command: &C,

@@ -1,5 +1,5 @@
-//! What the task that polls a meter does when asked, since it alone uses the meter's port: a poll
-//! at once, help with placing the optical head, a scan for registers.
+//! Jobs for the polling task, because it alone uses the meter's port: an immediate poll, the
+//! placement aid for the optical head, a scan for registers.
 
 use std::fmt;
 use std::pin::pin;
@@ -23,12 +23,12 @@ use crate::transport::{Open, Stream};
 /// How long the placement aid runs. It keeps the meter awake, which costs its battery.
 pub const PLACEMENT: Duration = Duration::from_secs(120);
 
-/// From one request of the placement aid to the next, where the meter answers. Without an answer it
-/// takes longer: the meter has 1.6 s to begin one.
+/// The time between two requests of the placement aid if the meter answers. Without an answer it is
+/// longer, because the meter has 1.6 s to begin one.
 const PLACEMENT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A handle to the task that polls a meter: it requests polls and jobs, and knows when the next
-/// poll is due. Clones are handles to the same task.
+/// A handle to a polling task. It requests polls and jobs, and knows when the next poll is due.
+/// Clones are handles to the same task.
 #[derive(Debug, Clone, Default)]
 pub struct MeterHandle(Arc<JobSlot>);
 
@@ -49,7 +49,7 @@ struct Inner {
     next: Option<Instant>,
 }
 
-/// The job is rejected: the meter is not polled any more, or another job waits or runs.
+/// The job is rejected: the meter is no longer polled, or another job waits or runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
@@ -78,11 +78,11 @@ pub enum Step<'a> {
     Taken,
     /// The placement aid has made a request.
     Asked(Attempt),
-    /// The scan has found more, or gone on.
+    /// The scan has made progress.
     Scanning(Progress<'a>),
     /// The scan has ended.
     Scanned(Scanned),
-    /// The job has ended, with or without success. This is always the last step.
+    /// The job has ended, whether it succeeded or not. This is always the last step.
     Ended,
 }
 
@@ -91,16 +91,16 @@ pub enum Step<'a> {
 pub struct Attempt {
     /// Whether the meter answered.
     pub hit: bool,
-    /// What was received instead.
+    /// What was received instead of an answer.
     pub heard: Option<NoAnswer>,
     /// Why the request could not be made.
     pub trouble: Option<Explanation>,
-    /// How much longer the aid runs at most.
+    /// The remaining time, at most.
     pub left: Duration,
 }
 
 impl Job {
-    /// Asks the meter once a second for up to [`PLACEMENT`].
+    /// Sends a request once a second for up to [`PLACEMENT`].
     pub fn placement(report: impl FnMut(Step<'_>) + Send + 'static) -> Self {
         Self { kind: Kind::Placement, report: Box::new(report) }
     }
@@ -111,7 +111,7 @@ impl Job {
     }
 }
 
-/// Reports the end, also of a job that was never begun because the meter is not polled any more.
+/// Reports the end, even if the job never started because the meter is no longer polled.
 impl Drop for Job {
     fn drop(&mut self) {
         (self.report)(Step::Ended);
@@ -119,8 +119,7 @@ impl Drop for Job {
 }
 
 impl MeterHandle {
-    /// Requests a poll now, or once the last poll is [`super::RECOVERY`] ago. Two requests make one
-    /// poll.
+    /// Requests a poll now, or [`super::RECOVERY`] after the last one. Two requests cause one poll.
     pub fn request_poll(&self) {
         self.0.poll.notify_one();
     }
@@ -130,13 +129,13 @@ impl MeterHandle {
         self.0.poll.notified().await;
     }
 
-    /// Drops a request that was made before the poll that begins, since this poll answers it.
+    /// Drops an earlier request for a poll, because the poll that begins answers it.
     pub(super) fn forget(&self) {
         pin!(self.0.poll.notified()).enable();
     }
 
-    /// Runs a job after the poll that may be under way. Polls that fall into it are skipped, and
-    /// other meters on the same port wait. A job that is rejected reports nothing.
+    /// Runs a job after the current poll, if any. Polls that are due meanwhile are skipped, and other
+    /// meters on the same port wait. A rejected job reports nothing.
     pub fn send(&self, mut job: Job) -> Result<(), Busy> {
         let is_accepted = {
             let mut inner = self.lock();
@@ -160,7 +159,7 @@ impl MeterHandle {
         Ok(())
     }
 
-    /// Cancels the job that waits or runs, after the request under way.
+    /// Cancels the job that waits or runs, after its current request.
     pub fn cancel(&self) {
         if let Some(cancel) = &self.lock().cancel {
             cancel.cancel();
@@ -177,13 +176,13 @@ impl MeterHandle {
         self.lock().next = Some(next);
     }
 
-    /// Accepts jobs from now on, and lets them wait: for tests without a meter.
+    /// Accepts jobs but does not run them, for tests without a meter.
     #[doc(hidden)]
     pub fn accept_jobs(&self) {
         self.lock().open = true;
     }
 
-    /// Accepts jobs from now on, until the result is dropped.
+    /// Accepts jobs until the result is dropped.
     pub(super) fn open(&self) -> JobGate<'_> {
         self.lock().open = true;
         JobGate(self)
@@ -207,7 +206,7 @@ impl MeterHandle {
     }
 }
 
-/// Jobs are accepted as long as this exists.
+/// Jobs are accepted while this exists.
 #[derive(Debug)]
 pub(super) struct JobGate<'a>(&'a MeterHandle);
 
@@ -216,7 +215,7 @@ impl Drop for JobGate<'_> {
         let mut inner = self.0.lock();
         let waiting = std::mem::take(&mut *inner).waiting;
         drop(inner);
-        // It reports its end to code that may use the handle.
+        // It reports its end to code that may lock the handle.
         drop(waiting);
     }
 }
@@ -231,19 +230,19 @@ pub(super) struct RunningJob<'a> {
 
 impl Drop for RunningJob<'_> {
     fn drop(&mut self) {
-        // The receiver of the end may send the next job.
+        // When the end is reported, the next job may be sent.
         self.handle.lock().cancel = None;
         drop(self.job.take());
     }
 }
 
 impl RunningJob<'_> {
-    /// Is cancelled when the job is.
+    /// Returns a token that is cancelled together with the job.
     pub(super) fn cancel(&self) -> CancellationToken {
         self.cancel.clone()
     }
 
-    /// Runs the job. Whether the meter answered in the end.
+    /// Runs the job. Returns whether the meter answered at its end.
     pub(super) async fn run<O: Open>(
         mut self,
         plan: &Plan<O>,
@@ -276,7 +275,7 @@ async fn work<O: Open>(
     let Job { kind, report } = job;
     match kind {
         Kind::Placement => {
-            // Somebody who moves the head may move it to another meter.
+            // The head may be moved to another meter.
             memory.recognition.lost();
             let models = memory.identification.known_models();
             let explain = |error: PollError| error.explain(&plan.hint_context(&models));
@@ -300,9 +299,8 @@ async fn work<O: Open>(
     }
 }
 
-/// The placement aid. It requests the serial number, which every meter has and which no poll
-/// requests for its values. So it changes neither the order of registers nor what is known of
-/// values.
+/// The placement aid. It requests the serial number, which every meter has and which polls do not
+/// request for values. So it changes neither the order of registers nor the known values.
 struct Placement<'a> {
     report: &'a mut (dyn FnMut(Step<'_>) + Send),
     explain: &'a (dyn Fn(PollError) -> Explanation + Send + Sync),
@@ -315,7 +313,7 @@ struct Placement<'a> {
 
 impl Placement<'_> {
     async fn run<O: Open>(&mut self, plan: &Plan<O>) {
-        while self.goes_on() {
+        while self.is_running() {
             let asked = Instant::now();
             let opened = tokio::select! {
                 biased;
@@ -336,9 +334,9 @@ impl Placement<'_> {
         }
     }
 
-    /// Makes request after request over a connection, until it breaks.
+    /// Makes requests over a connection until it breaks.
     async fn ask(&mut self, client: &mut Meter<Box<dyn Stream>>) {
-        while self.goes_on() {
+        while self.is_running() {
             let asked = Instant::now();
             match client.request(&GetSerialNo, Tries::One, self.stop).await {
                 Ok(_) => self.note(true, None, None),
@@ -357,7 +355,7 @@ impl Placement<'_> {
         }
     }
 
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         Instant::now() < self.end && !self.stop.is_cancelled()
     }
 

@@ -1,4 +1,4 @@
-//! What is known of a meter from poll to poll.
+//! The knowledge about a meter that is kept between polls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,15 +21,15 @@ use crate::plausibility::{Plausibility, ReadingQuality};
 use crate::reading::{Missing, Reading};
 use crate::transport::Stream;
 
-/// How often the info code is read where the user did not ask for it: it reports faults, and costs
-/// a few bytes.
+/// How often the info code is read if it is not configured: it reports faults, and costs only a few
+/// bytes.
 const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
 
-/// What one poll leaves for the next.
+/// What a poll knows from earlier polls.
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) identification: Identification,
-    /// The registers that are still to be requested to find out which meter this is.
+    /// The registers that must still be requested to identify the meter.
     pub(super) questions: VecDeque<Question>,
     pub(super) recognition: Recognition,
     pub(super) line: LineMemory,
@@ -41,23 +41,23 @@ pub(super) struct Memory {
     pub(super) consistency: Consistency,
     pub(super) high_resolution: HighResolution,
     diagnosis: Option<Diagnosis>,
-    /// Counts the polls.
+    /// The number of polls so far.
     polls: u64,
     /// When the last poll began.
     pub(super) begun: Option<Instant>,
-    /// The last poll read nothing: the next one must cost little.
+    /// The last poll read nothing, so the next one must be short.
     pub(super) last_poll_failed: bool,
-    /// Other meters wait for the port while this one does not answer: one request is enough.
+    /// Other meters wait for the port while this one does not answer, so one request is enough.
     pub(super) port_contended: bool,
-    /// A register that silences the meter gets fewer tries, since a scan may meet many of them.
+    /// A register that silences the meter gets fewer tries, because a scan may find many of them.
     pub(super) scan_mode: bool,
 }
 
-/// Registers that are requested to find out which meter this is.
+/// Registers that are requested together to identify the meter.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) registers: Vec<RegisterId>,
-    /// In an earlier poll the meter did not answer when asked for this register alone.
+    /// In an earlier poll the meter did not answer a request for this register alone.
     pub(super) is_silent: bool,
 }
 
@@ -67,18 +67,18 @@ impl Question {
     }
 }
 
-/// When the meter last gave its info code.
+/// The last info code that the meter sent.
 #[derive(Debug, Clone, Copy)]
 struct Diagnosis {
     at: Instant,
     concerns_sensors: bool,
 }
 
-/// What outlives a connection.
+/// The state of the line that outlives a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineMemory {
     pub(super) state: LineState,
-    /// What was on the line and has not been reported yet.
+    /// The traffic that has not been reported yet.
     traffic: Traffic,
 }
 
@@ -88,7 +88,7 @@ impl LineMemory {
         Meter::new(stream, line, self.state).counting(self.traffic)
     }
 
-    /// Keeps what the next connection must know.
+    /// Keeps the state for the next connection.
     pub(super) fn keep(&mut self, client: &Meter<Box<dyn Stream>>) {
         self.state = client.line_state();
         self.traffic = client.traffic();
@@ -121,8 +121,8 @@ impl Memory {
         }
     }
 
-    /// For another task that polls the same meter. The user may have changed the model meanwhile.
-    /// The meter is asked again which one it is, and for the registers that it did not have.
+    /// Prepares it for another task that polls the same meter. The configured model may have changed.
+    /// The meter is identified again, and the registers that it did not have are requested again.
     fn handed_over(mut self, version: Version) -> Self {
         self.recognition.lost();
         Self {
@@ -134,7 +134,7 @@ impl Memory {
         }
     }
 
-    /// Forgets the meter, since another one has taken its place. Late answers to earlier requests
+    /// Forgets the meter, because another one has taken its place. Late answers to earlier requests
     /// may still arrive, so the line and the orders are kept.
     pub(super) fn begin_anew(&mut self) {
         let version = self.identification.version();
@@ -164,7 +164,7 @@ impl Memory {
         self.questions.clear();
     }
 
-    /// Whether an answer to `GetSerialNo` is not the number that is known.
+    /// Whether an answer to `GetSerialNo` differs from the known number.
     pub(super) fn is_foreign(&self, serial: SerialNumber) -> bool {
         self.identification.serials().command().is_some_and(|known| known != serial)
     }
@@ -174,8 +174,7 @@ impl Memory {
         self.recognition.is_required(registers, &self.plausibility)
     }
 
-    /// Collects what the readings of a poll, and the registers that are absent, say about the
-    /// meter's identity.
+    /// Learns about the meter's identity from the readings of a poll and the absent registers.
     pub(super) fn learn_identity(&mut self, readings: &[Reading]) {
         for reading in readings {
             self.identification.read(reading);
@@ -188,12 +187,12 @@ impl Memory {
         }
     }
 
-    /// A request for registers in their next order.
+    /// Makes a request for registers in their next order.
     pub(super) fn request(&mut self, registers: &[RegisterId]) -> Option<GetRegister> {
         self.order.request(registers, &self.plausibility)
     }
 
-    /// The registers to request in addition, so that the order is conclusive.
+    /// The additional registers that make the order conclusive.
     pub(super) fn padding(&self, wanted: &[RegisterId]) -> Vec<RegisterId> {
         self.order.padding(wanted, &self.plausibility, &self.absences)
     }
@@ -212,8 +211,8 @@ impl Memory {
         self.order.quality(client, registers, &self.plausibility)
     }
 
-    /// Notes that the meter seems not to have a register, and gives the reason to report. A
-    /// register that has been read before gets another chance first.
+    /// Notes that the meter seems not to have a register. Returns the reason to report. A register that
+    /// was read before gets another chance.
     pub(super) fn note_absence(&mut self, register: RegisterId, why: Missing) -> Missing {
         if self.plausibility.knows(register) {
             self.plausibility.left_out(register);
@@ -222,8 +221,8 @@ impl Memory {
         self.absences.note(register, why, self.polls)
     }
 
-    /// The registers of the info code, if they have not been read for a while. While a sensor is
-    /// broken, each poll reads them.
+    /// The registers of the info code, if they are due. While a sensor is broken, each poll reads
+    /// them.
     pub(super) fn codes_due(&self) -> &'static [RegisterId] {
         let is_recent = |diagnosis: Diagnosis| {
             !diagnosis.concerns_sensors && diagnosis.at.elapsed() < DIAGNOSIS
@@ -240,8 +239,8 @@ impl Memory {
     }
 }
 
-/// What is known of meters whose tasks have ended, by their ports. Another task may go on polling
-/// them, and its requests must not look like the earlier ones. Clones share the same memories.
+/// The memories of meters whose tasks have ended, by port. Another task may continue to poll them,
+/// and its requests must not look like earlier ones. Clones share the same memories.
 #[derive(Debug, Clone, Default)]
 pub struct MeterMemories(Arc<Mutex<BTreeMap<String, Memory>>>);
 

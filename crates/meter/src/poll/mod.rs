@@ -1,11 +1,11 @@
-//! Polling: one task per meter, which requests all its registers once per interval and sends a
+//! Polls meters: one task per meter requests all its registers once per interval and sends a
 //! [`PollResult`].
 //!
-//! The port is opened for a poll and closed after it. So an optical head that is unplugged and
-//! plugged in again, or a serial server that restarts, is found again by the next poll. Where
-//! several meters are on one port, each poll waits for its turn, which does not move the schedule.
+//! The port is opened for each poll and closed after it. So the next poll finds an optical head that
+//! was unplugged and plugged in again, or a serial server that restarted. If several meters share a
+//! port, each poll waits for its turn, which does not move the schedule.
 //!
-//! `task` waits for the next poll. `once` makes it over one connection or two, each of them a
+//! `task` waits for the next poll. `once` makes it over one or two connections. Each of them is a
 //! `session`.
 
 mod absences;

@@ -1,8 +1,8 @@
-//! One poll, from opening the port to the readings that count, over one connection or two.
+//! Makes one poll, from opening the port to the accepted readings, over one or two connections.
 //!
-//! A connection that breaks is made again once, and the poll goes on where it was. One that a
-//! serial server closes before a byte of the meter is not: most serve one client at a time
-//! ([`crate::transport::OpenError::Unwanted`]).
+//! A connection that breaks is reopened once, and the poll continues where it was. A connection that
+//! a serial server closes before the first byte of the meter is not reopened, because most servers
+//! serve one client at a time ([`crate::transport::OpenError::Unwanted`]).
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::identity::SERIAL;
 use crate::reading::Missing;
 use crate::transport::{Open, Stream};
 
-/// Polls once. `None` when the program stops before anything was read.
+/// Polls once. `None` if the program stops before anything was read.
 pub(super) async fn poll<O: Open>(
     plan: &Plan<O>,
     memory: &mut Memory,
@@ -35,7 +35,7 @@ pub(super) async fn poll<O: Open>(
     run.finish()
 }
 
-/// A poll that is under way.
+/// A poll in progress.
 struct Run<'a, O> {
     plan: &'a Plan<O>,
     polled: Polled,
@@ -45,8 +45,7 @@ struct Run<'a, O> {
 }
 
 impl<O: Open> Run<'_, O> {
-    /// Makes the requests over a connection. One that breaks is made again once: the rest of the
-    /// poll can still be read.
+    /// Makes the requests over a connection, and the remaining ones over a second one if it breaks.
     async fn connect_and_read(&mut self) {
         let count: usize = self.requests.iter().map(|group| group.registers.len()).sum();
         let is_single = count == 1;
@@ -70,8 +69,8 @@ impl<O: Open> Run<'_, O> {
         }
     }
 
-    /// Another meter may be at the end of the second connection. So the serial number is read along
-    /// where there is room for it.
+    /// Another meter may be at the end of the second connection. So the serial number is also read, if
+    /// a request has room for it.
     fn prepare_second_connection(&mut self) {
         let is_complete = self.requests.is_empty() && self.polled.doubtful.is_empty();
         if is_complete && !self.polled.suspect {
@@ -114,7 +113,7 @@ impl<O: Open> Run<'_, O> {
         if polled.is_good() {
             polled.trouble = None;
         }
-        // After a silence another meter may be there.
+        // After a silence, another meter may have taken its place.
         if polled.readings.is_empty() && polled.trouble.is_some() {
             memory.recognition.lost();
         }
@@ -125,18 +124,18 @@ impl<O: Open> Run<'_, O> {
 }
 
 impl Polled {
-    /// Adds to the missing registers those that were not read, or only once.
+    /// Adds the registers that were not read, or were read only once, to the missing ones.
     fn give_up(&mut self, requests: Requests) {
         let unread = requests.into_iter().flat_map(|group| group.registers);
         self.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
-        // Two readings disagree only where there was a second one.
+        // Readings can disagree only if there was a second one.
         let why = if self.trouble.is_some() { Missing::NoAnswer } else { Missing::Doubtful };
         let doubtful = self.doubtful.drain(..).map(|(reading, _)| reading.register);
         self.missing.extend(doubtful.map(|register| (register, why.clone())));
     }
 
-    /// Drops what the program reads for its own use. Each of these registers is then either read or
-    /// missing, and missing ones are in this order.
+    /// Drops the registers that were read only for internal use. Each of `registers` is then either
+    /// read or missing, and the missing ones are in the same order.
     fn keep_only(&mut self, registers: &[RegisterId]) {
         self.readings.retain(|reading| registers.contains(&reading.register));
         self.missing.retain(|(register, _)| registers.contains(register));
@@ -146,7 +145,7 @@ impl Polled {
         self.missing.sort_by_key(|(register, _)| place(*register));
     }
 
-    /// Whether something was read, and nothing is missing that the meter has.
+    /// Whether something was read, and no register that the meter has is missing.
     fn is_good(&self) -> bool {
         let is_unread = |(_, why): &(RegisterId, Missing)| {
             matches!(why, Missing::NoAnswer | Missing::Doubtful | Missing::OtherMeter)

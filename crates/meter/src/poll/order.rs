@@ -1,30 +1,30 @@
-//! The order of the registers in a request, by which a late answer is recognized.
+//! Orders the registers of each request so that a late answer can be detected.
 //!
-//! Polls repeat the same requests, so a late answer to an earlier request looks right: its
-//! checksum, its command and its registers are those of the new one. Every known meter answers in
-//! the order of the request. So each set of registers is requested in another order each time, and
-//! an answer in the wrong order, or without a register that the meter is known to have, belongs to
-//! another request. In every second poll all orders are reversed. A late answer to the poll before
-//! is then recognized by two registers alone, also where that poll asked for more of them.
+//! Polls repeat the same requests, so a late answer to an earlier request looks right: it has the
+//! checksum, command and registers of the new one. Every known meter answers in the order of the
+//! request. So each set of registers is requested in a different order each time. An answer belongs
+//! to another request if its order is wrong, or if it lacks a register that the meter is known to
+//! have. Every second poll reverses all orders. Then two registers are enough to detect a late answer
+//! to the previous poll, even if that poll requested more of them.
 //!
-//! - An answer can be up to a minute late ([`LATE`]). Where polls are less than a minute apart,
-//!   there must be at least as many orders as polls in a minute. That takes a minimum number of
-//!   registers, the quorum: with a poll every 10 s it is three, since three registers have six
+//! - An answer can be up to a minute late ([`LATE`]). If polls are less than a minute apart, there
+//!   must be at least as many orders as polls in a minute. That requires a minimum number of
+//!   registers, the quorum. With a poll every 10 s it is three, because three registers have six
 //!   orders.
 //! - A poll of fewer registers also requests others ([`RequestOrder::padding`]): the shortest that
 //!   the meter is known to have. Their values are not published.
-//! - Only registers that the meter is known to have count towards the quorum. Until there are
-//!   enough of them, each value is read twice ([`RequestOrder::quality`]).
+//! - Only registers that the meter is known to have count towards the quorum. Until there are enough
+//!   of them, each value is read twice ([`RequestOrder::quality`]).
 //!
-//! No document promises that meters keep the order. If a meter is seen not to, in two requests in a
+//! No document promises that meters keep the order. If a meter does not keep it in two requests in a
 //! row, its answers are accepted in any order, and values that may be late are read twice.
 //!
-//! One late answer remains undetected: one that is more than a minute late and arrives alone, after
-//! the line was quiet before a poll.
+//! One kind of late answer is not detected: one that is more than a minute late and arrives alone,
+//! after the line was quiet before a poll.
 //!
-//! This module decides what to request. Two others do the rest: [`kmp::message::AnswerOrder`]
-//! compares an answer with its request, and [`crate::client::LineState`] remembers, from connection
-//! to connection, whether this meter keeps the order and whether a late answer may be on its way.
+//! This module decides what to request. [`kmp::message::AnswerOrder`] compares an answer with its
+//! request. [`crate::client::LineState`] remembers across connections whether this meter keeps the
+//! order, and whether a late answer may still arrive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,21 +40,21 @@ use crate::transport::Stream;
 /// How late an answer may be.
 const LATE: Duration = Duration::from_secs(60);
 
-/// How many sets of registers have their last order remembered.
+/// How many sets of registers are remembered with their last order.
 const MOST_SETS: usize = 256;
 
-/// An answer with this many registers that the meter has shows which others it does not have.
+/// A request includes this many registers that the meter has, to show which others it lacks.
 pub(super) const ANCHORS: usize = 2;
 
-/// Most meters have these. They are the padding where hardly anything is known of the meter yet.
+/// Registers that most meters have. They are the padding if hardly anything is known about the meter.
 const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
 
 /// In which order to request registers next.
 #[derive(Debug)]
 pub(super) struct RequestOrder {
-    /// For each set of registers, sorted.
+    /// By set of registers, sorted.
     next: BTreeMap<Vec<RegisterId>, Next>,
-    /// The number of this poll. Orders are reversed in odd ones.
+    /// The number of this poll. Odd polls reverse the orders.
     poll: u64,
     /// How many registers of a request must be known for their order to be conclusive in this poll.
     quorum: usize,
@@ -62,9 +62,9 @@ pub(super) struct RequestOrder {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Next {
-    /// The number of the permutation that is next.
+    /// The number of the next permutation.
     number: usize,
-    /// The poll in which the set was requested last.
+    /// The poll that last requested the set.
     poll: u64,
 }
 
@@ -75,8 +75,8 @@ impl Default for RequestOrder {
 }
 
 impl RequestOrder {
-    /// Works out the quorum of a poll that begins this long after the one before: each poll of the
-    /// last minute must have had another order.
+    /// Works out the quorum of a poll that begins this long after the previous one. Each poll of the
+    /// last minute must have had a different order.
     pub(super) fn begin_poll(&mut self, poll: u64, since_last: Option<Duration>) {
         self.poll = poll;
         let polls =
@@ -89,8 +89,8 @@ impl RequestOrder {
         self.quorum
     }
 
-    /// The registers to request in addition, so that there are enough for a conclusive order: the
-    /// shortest that the meter is known to have, else those that most meters have.
+    /// The additional registers that make the order conclusive: the shortest that the meter is known to
+    /// have, or else those that most meters have.
     pub(super) fn padding(
         &self,
         wanted: &[RegisterId],
@@ -106,8 +106,8 @@ impl RequestOrder {
         plausibility.shortest().into_iter().chain(unknown).filter(is_new).take(lacking).collect()
     }
 
-    /// A request for registers in another order than the last time. `None` for no registers, or
-    /// more than one request can have.
+    /// A request for registers in a different order from the last one. `None` if there are no registers,
+    /// or more than fit into a request.
     pub(super) fn request(
         &mut self,
         registers: &[RegisterId],
@@ -115,7 +115,7 @@ impl RequestOrder {
     ) -> Option<GetRegister> {
         let mut set = registers.to_vec();
         set.sort_unstable();
-        // There are many sets of doubtful registers. Forgetting the orders costs only a chance.
+        // There are many sets of doubtful registers. Forgetting an order rarely matters.
         if self.next.len() >= MOST_SETS {
             self.next.clear();
         }
@@ -125,7 +125,7 @@ impl RequestOrder {
         let number = number.wrapping_add(usize::from(skips_one));
         let request = GetRegister::new(&permutation(&set, number)).ok()?;
         self.next.insert(set, Next { number: number.wrapping_add(1), poll: self.poll });
-        // A register that is requested alone may turn out to be gone.
+        // The meter may no longer have a register that is requested alone.
         let is_alone = registers.len() == 1;
         Some(request.expecting(|register| !is_alone && plausibility.knows(register)))
     }
@@ -137,8 +137,9 @@ impl RequestOrder {
         registers: &[RegisterId],
         plausibility: &Plausibility,
     ) -> ReadingQuality {
-        let is_told_apart = client.order_confirmed() && self.is_conclusive(registers, plausibility);
-        let may_be_late = client.may_be_late() || (self.quorum > 1 && !is_told_apart);
+        let is_distinguishable =
+            client.order_confirmed() && self.is_conclusive(registers, plausibility);
+        let may_be_late = client.may_be_late() || (self.quorum > 1 && !is_distinguishable);
         ReadingQuality { clean: client.is_clean(), may_be_late }
     }
 
@@ -154,8 +155,8 @@ fn orders(count: usize) -> u128 {
     (1..).take(count).product()
 }
 
-/// The permutation of some registers with this number; after the last one the first comes again.
-/// Each odd one is the one before it in reverse.
+/// The permutation of registers with this number. After the last one the first follows again. Each
+/// odd permutation is the previous one in reverse.
 pub(super) fn permutation(registers: &[RegisterId], number: usize) -> Vec<RegisterId> {
     let is_reversed = number % 2 == 1;
     let mut left = number / 2;

@@ -1,4 +1,4 @@
-//! What a poll has read so far, and why it failed: data only.
+//! The data of a poll: what it has read so far, and why it failed.
 
 use std::io;
 
@@ -12,34 +12,34 @@ use crate::plausibility::Doubt;
 use crate::reading::{Missing, Reading};
 use crate::transport::OpenError;
 
-/// A poll's outcome, with what went wrong.
+/// The outcome of a poll.
 #[derive(Debug, Default)]
 pub(super) struct Polled {
     pub(super) readings: Vec<Reading>,
     pub(super) missing: Vec<(RegisterId, Missing)>,
     /// Readings that must be read again before they count.
     pub(super) doubtful: Vec<(Reading, Doubt)>,
-    /// Doubts that were confirmed: something happened to the meter.
+    /// Confirmed doubts: something happened to the meter.
     pub(super) changes: Vec<(RegisterId, Doubt)>,
-    /// The faults that the meter reports, where it was asked.
+    /// The faults that the meter reports, if its info code was read.
     pub(super) condition: Option<Condition>,
-    /// What was found out about the meter.
+    /// The report about the meter's identity, if it is due.
     pub(super) identity_report: Option<IdentityReport>,
     /// Another meter has taken the place of the known one.
     pub(super) exchange: Option<Exchange>,
-    /// Relations that the meter's readings contradict, confirmed by a second reading.
+    /// Relations that the readings contradict, confirmed by a second reading.
     pub(super) contradictions: Vec<Relation>,
     /// Whether something in this poll may have come from another meter.
     pub(super) suspect: bool,
-    /// What had been read when the meter fell silent.
+    /// The registers that were read before the meter fell silent.
     pub(super) before_silence: Option<Vec<RegisterId>>,
-    /// Whether it must still be found out whose the readings are.
+    /// Whether it is still unknown which meter the readings belong to.
     pub(super) is_owner_open: bool,
     pub(super) trouble: Option<PollError>,
 }
 
 impl Polled {
-    /// Whether the connection ended in the middle.
+    /// Whether the connection broke during the poll.
     pub(super) fn is_broken_off(&self) -> bool {
         matches!(self.trouble, Some(PollError::Broken(_)))
     }
@@ -54,8 +54,8 @@ impl Polled {
         self.readings.iter().map(|reading| reading.register).collect()
     }
 
-    /// Notes that the meter fell silent, before its later answers are added: they may be another
-    /// meter's.
+    /// Notes that the meter fell silent. Must be called before later answers are added, because they
+    /// may be another meter's.
     pub(super) fn note_silence(&mut self) {
         self.suspect = true;
         if self.before_silence.is_none() {
@@ -70,11 +70,11 @@ pub(super) enum PollError {
     Port(OpenError),
     Broken(String),
     Meter(NoAnswer),
-    /// The meter answers, but did not give its serial number when it may be another one.
+    /// The meter answers, but it may be another one and does not send its serial number.
     Unrecognized,
 }
 
-/// A serial server that closes the connection at once is like one that cannot be reached.
+/// A connection that the serial server rejects is treated like one that cannot be made.
 impl From<io::Error> for PollError {
     fn from(error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
@@ -85,7 +85,7 @@ impl From<io::Error> for PollError {
 }
 
 impl PollError {
-    /// Whether the meter cannot be asked for anything any more.
+    /// Whether the meter no longer answers anything.
     pub(super) fn is_silence(&self) -> bool {
         match self {
             Self::Port(_)
@@ -95,8 +95,8 @@ impl PollError {
         }
     }
 
-    /// Whether both are the same state for the log. What comes from a meter whose head is off
-    /// changes with the light in the room.
+    /// Whether both are the same state for the log. What an optical head receives when it is off the
+    /// meter changes with the light in the room.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             // The message of a serial server may contain the time.

@@ -1,4 +1,4 @@
-//! Whose the readings of a poll are, as far as it can be said without asking the meter.
+//! Decides which meter the readings of a poll belong to, as far as possible without asking it.
 
 use kmp::message::SerialNumber;
 
@@ -7,18 +7,18 @@ use super::outcome::{PollError, Polled};
 use crate::identity::{Exchange, SERIAL, serial_number};
 use crate::reading::{Missing, Reading};
 
-/// Whose the readings of a poll are.
+/// Which meter the readings of a poll belong to.
 #[derive(Debug)]
 pub(super) enum Ownership {
-    /// The known meter's, or nothing is known of it that could be compared.
+    /// The known meter, or nothing is known that could be compared.
     Known,
-    /// Another meter's.
+    /// Another meter.
     Other(Exchange),
-    /// It is not certain.
+    /// This is not certain.
     Unknown,
 }
 
-/// Whether the readings are certain to be the known meter's. Otherwise the meter must be asked.
+/// Whether the readings certainly belong to the known meter. Otherwise the meter must be asked.
 pub(super) fn is_certainly_known(polled: &mut Polled, memory: &mut Memory) -> bool {
     let known = memory.identification.serials().register();
     let is_foreign = |reading: &Reading| {
@@ -27,14 +27,14 @@ pub(super) fn is_certainly_known(polled: &mut Polled, memory: &mut Memory) -> bo
     polled.suspect |=
         polled.has_changes() || polled.doubtful.iter().any(|(reading, _)| is_foreign(reading));
     if polled.readings.is_empty() && polled.doubtful.is_empty() {
-        // The meter may have given another serial number, and can be asked for it.
+        // The meter may have sent another serial number, and can be asked for it.
         let can_be_asked = polled.suspect && polled.trouble.is_none();
         if !can_be_asked {
             return true;
         }
     }
     if known.is_none() {
-        // What was found out before may be another meter's.
+        // Earlier findings may be another meter's.
         if memory.recognition.is_uncertain() || polled.has_changes() {
             memory.forget_identity();
         }
@@ -42,7 +42,7 @@ pub(super) fn is_certainly_known(polled: &mut Polled, memory: &mut Memory) -> bo
         return true;
     }
     let along = polled.serial();
-    // A serial number that was read before a silence says nothing of the answers after it.
+    // A serial number that was read before a silence says nothing about the answers after it.
     let before = polled.before_silence.as_ref();
     let is_valid = before.is_none_or(|registers| !registers.contains(&SERIAL));
     if along == known && is_valid {
@@ -53,7 +53,7 @@ pub(super) fn is_certainly_known(polled: &mut Polled, memory: &mut Memory) -> bo
 }
 
 impl Polled {
-    /// The serial number that was read along with the values.
+    /// The serial number that was read together with the values.
     pub(super) fn serial(&self) -> Option<SerialNumber> {
         let along = self.readings.iter().find(|reading| reading.register == SERIAL)?;
         serial_number(&along.value)
@@ -61,10 +61,10 @@ impl Polled {
 
     /// Moves the readings that may be another meter's to the missing ones.
     pub(super) fn withhold_foreign(&mut self, memory: &mut Memory) {
-        // Another meter's values must leave nothing behind.
+        // Another meter's values must be forgotten.
         memory.return_to_checkpoint();
-        // What was read before the meter fell silent is the known one's, if nothing else speaks
-        // against it.
+        // The readings before the meter fell silent belong to the known meter, unless there is another
+        // reason for doubt.
         let before = self.before_silence.take();
         let is_certain =
             !memory.recognition.is_uncertain() && !self.has_changes() && self.exchange.is_none();
@@ -84,7 +84,7 @@ impl Polled {
         self.trouble.get_or_insert(PollError::Unrecognized);
     }
 
-    /// Whether something happened to a value, or seems to have: it may be another meter's.
+    /// Whether a change of a value suggests another meter.
     fn has_changes(&self) -> bool {
         !self.changes.is_empty() || self.doubtful.iter().any(|(_, doubt)| doubt.is_change())
     }

@@ -1,4 +1,4 @@
-//! What a polling task is to do.
+//! The plan of a polling task.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::RunsAs;
 use crate::identity::Version;
 use crate::transport::{Port, PortQueues, SharedPort};
 
-/// What a polling task needs to know.
+/// Which meter a polling task reads, and how.
 #[derive(Debug)]
 pub struct Plan<O> {
     /// Opens the connection to the meter.
     pub port: O,
-    /// What log lines call the port.
+    /// The name of the port in log lines.
     pub port_name: String,
     /// The line behind the port.
     pub line: Line,
@@ -24,15 +24,15 @@ pub struct Plan<O> {
     pub registers: Vec<RegisterId>,
     /// The model that the user has configured.
     pub version: Version,
-    /// From the start of one poll to the start of the next. Polls are at the multiples of the
+    /// The time from the start of one poll to the start of the next. Polls start at multiples of the
     /// interval by the wall clock.
     pub interval: Duration,
-    /// Whether advice is for the user of a program or of an add-on.
+    /// Whether hints are for the user of a standalone program or of an app.
     pub runs_as: RunsAs,
 }
 
 impl Plan<Port> {
-    /// The same plan with a port that waits while others use it.
+    /// The same plan with a port that is shared with other meters.
     #[must_use]
     pub fn sharing_ports(self, queues: &PortQueues) -> Plan<SharedPort> {
         let Self { port, port_name, line, registers, version, interval, runs_as } = self;
@@ -42,7 +42,7 @@ impl Plan<Port> {
 }
 
 impl<O> Plan<O> {
-    /// What advice depends on, for a meter that may be one of these models.
+    /// The facts that hints depend on, for a meter that may be one of these models.
     pub(super) fn hint_context<'a>(&'a self, models: &'a [Model]) -> HintContext<'a> {
         let Self { port_name: port, interval, runs_as, .. } = self;
         HintContext { port, interval: *interval, models, runs_as: *runs_as }

@@ -1,16 +1,16 @@
 //! Reads registers, and finds those that the meter does not have.
 //!
-//! A request that is not answered is made again, twice. If it fails for good, the serial number is
-//! requested, which every meter has:
+//! A request without an answer is repeated twice. If it still fails, the serial number is requested,
+//! which every meter has:
 //!
-//! - No answer: the meter is asleep, and the poll ends. The next polls come after 15 s, 30 s and so
-//!   on up to the interval, and cost two short requests each.
-//! - An answer: one of the registers silences the meter, as a 403 is by some
+//! - No answer: the meter is asleep, and the poll ends. The next polls follow after 15 s, 30 s and so
+//!   on up to the interval, with two short requests each.
+//! - An answer: one of the registers silences the meter, as some do with a 403
 //!   (`cenobitedk/esphome_multical402` issue 5). So the group is requested in halves until that
 //!   register is alone.
 //!
-//! A register that silences the meter, or that the meter leaves out of an answer with others, in
-//! two polls, is not requested for a day ([`super::absences`]). An answer without any register
+//! If a register silences the meter in two polls, or the meter leaves it out of answers with others
+//! in two polls, it is not requested for a day ([`super::absences`]). An answer without registers
 //! proves nothing, and every poll requests something.
 
 use kmp::message::{GetRegister, GetSerialNo};
@@ -27,14 +27,14 @@ use crate::plausibility::ReadingQuality;
 use crate::reading::{Missing, Reading};
 
 impl Session<'_> {
-    /// Makes the requests, until there are none left or the meter cannot be asked any more.
+    /// Makes the requests until none are left, or until the meter no longer answers.
     pub(super) async fn read_all(&mut self) {
         if self.memory.last_poll_failed && !self.try_silent_meter().await {
             return;
         }
         while let Some(group) = self.requests.pop_front() {
             let Some(request) = self.memory.request(&group.registers) else { continue };
-            // A part that fails by chance is only halved once more.
+            // If a part fails by chance, it is only split once more.
             let is_small = group.is_part && (self.memory.scan_mode || group.registers.len() > 1);
             let once = self.memory.last_poll_failed || is_small;
             let tries = if once { Tries::One } else { Tries::Three };
@@ -62,9 +62,9 @@ impl Session<'_> {
         }
     }
 
-    /// Asks a meter that was silent in the last poll for its serial number. Mostly it still is
-    /// silent, and this request is short. A register may have silenced it, so it is not asked for
-    /// one first. Whether the poll goes on.
+    /// Requests the serial number from a meter that was silent in the last poll. It is usually still
+    /// silent, and this request is short. A register is not requested first, because one may have
+    /// silenced the meter. Returns whether the poll continues.
     async fn try_silent_meter(&mut self) -> bool {
         match self.client.request(&GetSerialNo, Tries::One, self.stop).await {
             Ok(serial) => {
@@ -81,8 +81,8 @@ impl Session<'_> {
         }
     }
 
-    /// Finds out whether a meter that did not answer is asleep, or was silenced by a register.
-    /// Whether the poll goes on.
+    /// Finds out whether a meter that did not answer is asleep, or was silenced by a register. Returns
+    /// whether the poll continues.
     async fn handle_silence(&mut self, group: Group, heard: NoAnswer) -> bool {
         let probed = if self.memory.last_poll_failed {
             Err(RequestError::NoAnswer(heard))
@@ -106,8 +106,8 @@ impl Session<'_> {
         false
     }
 
-    /// Adds an answer to what was read. Gives the registers that must be requested again before
-    /// they count as left out.
+    /// Adds an answer to the readings. Returns the registers that must be requested again before they
+    /// count as left out.
     fn take_answer(
         &mut self,
         group: Group,
@@ -115,8 +115,8 @@ impl Session<'_> {
         quality: ReadingQuality,
     ) -> Option<Group> {
         let mut unsure = Vec::new();
-        // A late answer lacks what was not requested then, and one without any register may belong
-        // to any request.
+        // A late answer lacks the registers that its request did not have, and one without registers may
+        // belong to any request.
         let proves_little = quality.may_be_late || answer.is_empty();
         for register in group.registers {
             let value = answer.iter().find(|value| value.register == register);
@@ -139,13 +139,14 @@ impl Session<'_> {
         if unsure.is_empty() {
             return None;
         }
-        // That a register is missing shows only beside others.
+        // Only an answer with other registers shows that one is missing.
         let room = GetRegister::MAX.saturating_sub(unsure.len()).min(ANCHORS);
         unsure.extend(answer.iter().map(|value| value.register).take(room));
         Some(Group { registers: unsure, is_repeated: true, ..group })
     }
 
-    /// What to request next of a group that the meter did not answer while it is awake, last first.
+    /// Splits a group that the meter did not answer although it is awake. The last one returned is
+    /// requested first.
     fn narrow_down(&mut self, group: Group, heard: NoAnswer) -> Vec<Group> {
         if group.registers.len() > 1 {
             if !group.is_part && !self.memory.scan_mode {
@@ -162,7 +163,7 @@ impl Session<'_> {
         }
         for register in group.registers {
             if is_silent {
-                // Alone, three times, while the meter answers what every meter answers.
+                // It was requested alone, three times, from a meter that answers `GetSerialNo`.
                 self.note_absence(register, Missing::Silences);
             } else {
                 self.polled.trouble.get_or_insert(PollError::Meter(heard));

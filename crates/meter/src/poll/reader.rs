@@ -1,5 +1,4 @@
-//! Reads a meter when somebody asks: the plan's registers once, or register after register in a
-//! scan.
+//! Reads a meter on demand: the plan's registers once, or many registers in a scan.
 
 use std::collections::BTreeSet;
 
@@ -23,25 +22,25 @@ use crate::identity::Identity;
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
 
-/// How many times in a row a scan repeats requests that were not answered well.
+/// How many times in a row a scan repeats requests without a valid answer.
 const FAILURES: u32 = 2;
 
-/// How many times a scan opens the port.
+/// How many times a scan opens the port, at most.
 const CONNECTIONS: u32 = 10;
 
-/// Reads a meter when it is asked to, and remembers what it has learned about it.
+/// Reads a meter on demand, and remembers what it has learned about it.
 #[derive(Debug)]
 pub struct Reader<O> {
     plan: Plan<O>,
     memory: Memory,
 }
 
-/// How far a scan has come.
+/// The progress of a scan.
 #[derive(Debug)]
 pub struct Progress<'a> {
     /// How many of the registers have been requested.
     pub asked: usize,
-    /// What was read since the last progress.
+    /// The readings since the last progress.
     pub found: &'a [Reading],
 }
 
@@ -50,14 +49,13 @@ pub struct Progress<'a> {
 pub struct Scanned {
     /// The registers that the meter has, by number.
     pub readings: Vec<Reading>,
-    /// The registers whose value cannot be read though the meter has them, and those that silence
-    /// it.
+    /// The registers that the meter has but whose values are not valid, and those that silence it.
     pub odd: Vec<(RegisterId, Missing)>,
-    /// The last register up to which all were requested; `None` for none.
+    /// All registers up to this one were requested; `None` if none were.
     pub to: Option<RegisterId>,
     /// Whether all of them were requested.
     pub complete: bool,
-    /// Why the scan ended too soon.
+    /// Why the scan ended early.
     pub trouble: Option<Explanation>,
 }
 
@@ -82,14 +80,14 @@ impl Scanned {
 }
 
 impl<O: Open> Reader<O> {
-    /// A reader for a meter that has not been asked for anything yet.
+    /// A reader that knows nothing about the meter yet.
     #[must_use]
     pub fn new(plan: Plan<O>) -> Self {
         let memory = Memory::new(plan.version);
         Self { plan, memory }
     }
 
-    /// Reads the plan's registers. The first time it also finds out which meter it is.
+    /// Reads the plan's registers. The first time, it also identifies the meter.
     pub async fn read(&mut self, stop: &CancellationToken) -> PollResult {
         let started = Instant::now();
         let registers = self.plan.registers.iter();
@@ -101,7 +99,7 @@ impl<O: Open> Reader<O> {
         PollResult::new(polled, trouble, started.elapsed(), &mut self.memory)
     }
 
-    /// Reads other registers than before.
+    /// Reads other registers from now on.
     pub async fn read_others(
         &mut self,
         registers: Vec<RegisterId>,
@@ -111,9 +109,9 @@ impl<O: Open> Reader<O> {
         self.read(stop).await
     }
 
-    /// Requests the plan's registers, eight at a time over one connection, to find out which the
-    /// meter has. It ends early when `stop` is cancelled or the meter does not answer any more,
-    /// with what was found so far.
+    /// Requests the plan's registers, eight at a time over one connection, to find out which of them
+    /// the meter has. It ends early if `stop` is cancelled or the meter no longer answers, and returns
+    /// what it has found.
     pub async fn scan(
         &mut self,
         stop: &CancellationToken,
@@ -122,7 +120,7 @@ impl<O: Open> Reader<O> {
         scan(&self.plan, &self.plan.registers, &mut self.memory, stop, progress).await
     }
 
-    /// Which meter it is, as far as it is known.
+    /// The identity of the meter, as far as it is known.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.memory.identification.identity()
@@ -168,7 +166,7 @@ pub(super) async fn scan<O: Open>(
     scan.finish(polled, plan, memory)
 }
 
-/// A scan that is under way.
+/// A scan in progress.
 struct Scan<'a> {
     wanted: &'a [RegisterId],
     pending: Requests,
@@ -176,14 +174,13 @@ struct Scan<'a> {
     asked: usize,
     /// How many readings have been shown.
     shown: usize,
-    /// How many times in a row the group under way was not answered well.
+    /// How many times in a row the current group had no valid answer.
     failures: u32,
 }
 
 impl<'a> Scan<'a> {
     fn new(wanted: &'a [RegisterId], memory: &Memory) -> Self {
-        // The registers that tell which meter it is come first, so that its info code is
-        // understood.
+        // The registers that identify the meter are first, so that its info code can be explained.
         let first: Vec<_> = memory.identification.registers().collect();
         let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
         let chunks = first.chunks(GetRegister::MAX).chain(rest.chunks(GetRegister::MAX));
@@ -191,7 +188,7 @@ impl<'a> Scan<'a> {
         Self { wanted, pending, asked: 0, shown: 0, failures: 0 }
     }
 
-    /// Requests group after group over a connection, until it breaks or nothing is left.
+    /// Requests groups over a connection until it breaks or none are left.
     async fn read(&mut self, session: &mut Session<'_>, progress: &mut impl FnMut(Progress<'_>)) {
         while !session.stop.is_cancelled() {
             if session.requests.is_empty() {
@@ -209,14 +206,14 @@ impl<'a> Scan<'a> {
             session.polled.trouble = None;
             session.read_all().await;
             session.confirm().await;
-            // Registers with three different readings are reported, and not requested any more.
+            // Registers with three different readings are reported, and no longer requested.
             if !session.polled.is_broken_off() {
                 let doubtful = session.polled.doubtful.drain(..);
                 let doubtful = doubtful.map(|(reading, _)| (reading.register, Missing::Doubtful));
                 session.polled.missing.extend(doubtful);
             }
             self.show(session.polled, progress);
-            if !self.goes_on(session.polled) {
+            if !self.may_continue(session.polled) {
                 return;
             }
         }
@@ -232,12 +229,12 @@ impl<'a> Scan<'a> {
         self.shown = polled.readings.len();
     }
 
-    /// Whether the meter can be asked on. A line that is noisy now and then does not end a scan.
-    fn goes_on(&mut self, polled: &Polled) -> bool {
+    /// Whether the scan continues. A line that is sometimes noisy does not end it.
+    fn may_continue(&mut self, polled: &Polled) -> bool {
         let is_unanswered = polled.readings.is_empty() && polled.missing.is_empty();
         match polled.trouble {
             None => true,
-            // No meter is there. It got as many tries as in a poll.
+            // There is no meter. It got as many tries as in a poll.
             Some(PollError::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho)) if is_unanswered => false,
             Some(PollError::Meter(_)) if self.failures < FAILURES => {
                 self.failures = self.failures.saturating_add(1);
@@ -250,7 +247,7 @@ impl<'a> Scan<'a> {
     fn finish<O>(self, mut polled: Polled, plan: &Plan<O>, memory: &mut Memory) -> Scanned {
         let Self { wanted, pending, .. } = self;
         let complete = pending.is_empty() && polled.doubtful.is_empty();
-        // Nothing is certain about a group that was left in the middle.
+        // Nothing is certain about a group that was not finished.
         let unread = pending.iter().flat_map(|group| &group.registers);
         let doubtful = polled.doubtful.iter().map(|(reading, _)| &reading.register);
         let first_open = unread.chain(doubtful).filter(|id| wanted.contains(id)).min();

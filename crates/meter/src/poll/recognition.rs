@@ -1,5 +1,5 @@
-//! Whether the meter that answers is still the one that is known, as far as it can be said without
-//! asking it, and when it must be asked.
+//! Decides whether the meter is still the known one, as far as possible without asking it, and when
+//! it must be asked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,38 +11,38 @@ use tokio::time::Instant;
 use crate::plausibility::Plausibility;
 use crate::reading::Reading;
 
-/// The serial number is read along this often where a request has room for it.
+/// How often the serial number is read if a request has room for it.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// The serial number is read at least this often.
+/// How often the serial number is read in any case.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// After such a pause between two polls, a counter may have risen by as much as tells two meters
-/// apart.
+/// After such a pause between two polls, a counter may have risen so much that it no longer
+/// distinguishes two meters.
 const LONG_PAUSE: Duration = Duration::from_secs(30 * 60);
 
-/// How many times in a row register and command may give different serial numbers. A meter that
-/// goes on doing so is like that.
+/// How many times in a row register and command may have different serial numbers. If they still
+/// differ, the meter's two numbers are different.
 const CONTRADICTIONS: u8 = 2;
 
-/// How certain it is that the meter is the known one.
+/// How certain it is that this is the known meter.
 #[derive(Debug, Default)]
 pub(super) struct Recognition {
     state: State,
     /// The last counters that were published.
     counters: BTreeMap<RegisterId, Reading>,
-    /// From the start of the poll before to the start of this one.
+    /// The time from the start of the previous poll to the start of this one.
     pause: Duration,
-    /// How many times register and command gave different serial numbers.
+    /// How many times register and command had different serial numbers.
     contradictions: u8,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {
-    /// It has not given its serial number yet.
+    /// It has not sent its serial number yet.
     #[default]
     Never,
-    /// It gave the known number.
+    /// It sent the known number at this time.
     At(Instant),
     /// Another meter may have taken its place.
     Uncertain,
@@ -62,12 +62,12 @@ impl Recognition {
         self.pause = since_last.unwrap_or_default();
     }
 
-    /// Notes that the meter gave the known serial number.
+    /// Notes that the meter sent the known serial number.
     pub(super) fn succeeded(&mut self) {
         self.state = State::At(Instant::now());
     }
 
-    /// Notes that the meter has no serial number that could be compared.
+    /// Notes that the meter has no serial number to compare.
     pub(super) fn set_never(&mut self) {
         self.state = State::Never;
     }
@@ -82,20 +82,20 @@ impl Recognition {
         self.state == State::Uncertain
     }
 
-    /// Whether the serial number should be read where a request has room for it.
+    /// Whether the serial number should be read if a request has room for it.
     pub(super) fn is_due(&self) -> bool {
         self.state.is_older_than(INTERVAL)
     }
 
-    /// Whether the serial number must be read in this poll, however many requests that takes. A
-    /// counter among these registers tells two meters apart, so it makes that unnecessary.
+    /// Whether the serial number must be read in this poll, even if that takes another request. A
+    /// counter among these registers distinguishes two meters, so it makes that unnecessary.
     pub(super) fn is_required(
         &self,
         registers: &[RegisterId],
         plausibility: &Plausibility,
     ) -> bool {
         let identifies = |register: &RegisterId| {
-            // Each new meter has counters that stand at zero.
+            // Each new meter has counters that are zero.
             let last = self.counters.get(register).map(|reading| &reading.value);
             let is_running = matches!(last, Some(Value::Number(number)) if !number.is_zero());
             is_counter(*register) && is_running && plausibility.knows(*register)
@@ -116,8 +116,8 @@ impl Recognition {
         self.counters.values().cloned().collect()
     }
 
-    /// Notes that register and command gave different serial numbers. Whether it may be a mistake:
-    /// two meters, or a damaged answer.
+    /// Notes that register and command have different serial numbers. Returns whether this may be an
+    /// error: answers of two meters, or a damaged one.
     pub(super) fn may_be_mistaken(&mut self) -> bool {
         let may_be = self.contradictions < CONTRADICTIONS;
         self.contradictions = self.contradictions.saturating_add(u8::from(may_be));

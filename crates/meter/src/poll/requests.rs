@@ -1,4 +1,4 @@
-//! Which registers are requested together.
+//! Decides which registers are requested together.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::consistency::RELATED;
 use crate::identity::SERIAL;
 use crate::reading::Missing;
 
-/// Requests that are still to be made.
+/// The remaining requests.
 pub(super) type Requests = VecDeque<Group>;
 
 /// Registers that are requested together.
@@ -22,8 +22,8 @@ pub(super) struct Group {
     pub(super) registers: Vec<RegisterId>,
     /// Whether this is a part of a group that was not answered.
     pub(super) is_part: bool,
-    /// Whether it gets its second chance. The meter did not answer it, but was awake: it may have
-    /// woken up just then. Or the registers were left out of an answer that may be late.
+    /// Whether this is its second chance. The meter did not answer it but was awake, perhaps only since
+    /// then. Or the registers were left out of an answer that may be late.
     pub(super) is_repeated: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
     let absent = |register: &RegisterId| memory.absences.reason(*register).cloned();
     let mut wanted: Vec<RegisterId> =
         registers.iter().copied().filter(|register| absent(register).is_none()).collect();
-    // Each poll asks for something: the meter may have these registers after all.
+    // Each poll requests something, because the meter may have these registers after all.
     if wanted.is_empty() {
         let left_out = |register: &RegisterId| absent(register) == Some(Missing::LeftOut);
         wanted.extend(registers.iter().copied().filter(left_out));
@@ -61,11 +61,11 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
         }
     }
     wanted.extend(memory.padding(&wanted));
-    // Whether the meter has a register shows only in an answer with others.
+    // Only an answer with other registers shows whether the meter has a register.
     if !wanted.iter().any(|register| memory.plausibility.knows(*register)) {
-        wanted.extend(memory.plausibility.shortest_besides(&[SERIAL]).take(ANCHORS));
+        wanted.extend(memory.plausibility.shortest_except(&[SERIAL]).take(ANCHORS));
     }
-    // A register that may silence the meter comes last, and alone.
+    // A register that may silence the meter is requested last, and alone.
     let (silencing, wanted): (Vec<_>, Vec<_>) =
         wanted.into_iter().partition(|register| memory.absences.has_silenced(*register));
     let alone = silencing.chunks(1).map(|register| Group {
@@ -73,14 +73,14 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
         is_repeated: true,
         ..Group::whole(register)
     });
-    share_out(&wanted, memory).chain(alone).collect()
+    distribute(&wanted, memory).chain(alone).collect()
 }
 
-/// Shares registers out over as few requests as possible, all of about the same size: a register
-/// alone has no order by which a late answer would show. As far as they go round, each request gets
-/// a counter, since counters tell two meters apart. It also gets a register that the meter is known
-/// to have, since the absence of another shows only beside it.
-fn share_out(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group> + use<> {
+/// Distributes registers over as few requests as possible, all of about the same size: a single
+/// register has no order that would reveal a late answer. If there are enough, each request gets a
+/// counter, because counters distinguish two meters. It also gets a register that the meter is known
+/// to have, because only next to it the absence of another is certain.
+fn distribute(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group> + use<> {
     let count = wanted.len().div_ceil(GetRegister::MAX);
     let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];
     let rank = |register: &RegisterId| match memory.plausibility.knows(*register) {

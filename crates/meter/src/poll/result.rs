@@ -1,4 +1,4 @@
-//! What a poll gives to the program.
+//! The result of a poll for the rest of the program.
 
 use std::time::Duration;
 
@@ -12,28 +12,27 @@ use crate::condition::Condition;
 use crate::identity::{Exchange, Identity};
 use crate::reading::{Missing, Reading};
 
-/// One poll's outcome. Each register of the plan is in exactly one of the two lists.
+/// The result of a poll. Each register of the plan is in exactly one of the two lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PollResult {
-    /// What was read, in no particular order.
+    /// The readings, in no particular order.
     pub readings: Vec<Reading>,
-    /// What was not read, and why.
+    /// The registers that have no reading, and why.
     pub missing: Vec<(RegisterId, Missing)>,
-    /// Which meter this is, as far as it is known.
+    /// The identity of the meter, as far as it is known.
     pub identity: Identity,
-    /// Whether it is known whose readings these are, or that the meter has no serial number. Other
-    /// readings belong to nobody, and must not be kept with those of the meter that was there
-    /// before.
+    /// Whether the serial number is known, or that the meter does not send one. Otherwise the readings
+    /// must not be stored with those of the previous meter.
     pub is_recognized: bool,
     /// Another meter has taken the place of the known one since the poll before.
     pub exchange: Option<Exchange>,
-    /// The faults that the meter reports, where it was asked.
+    /// The faults that the meter reports, if its info code was read.
     pub condition: Option<Condition>,
     /// What went wrong, and what to do about it.
     pub trouble: Option<Explanation>,
-    /// From opening the port to the last byte.
+    /// The time from opening the port to the last byte.
     pub took: Duration,
-    /// What was on the line during this poll and since the poll before.
+    /// The traffic on the line since the previous poll, including this one.
     pub traffic: Traffic,
 }
 

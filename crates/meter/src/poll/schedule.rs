@@ -1,6 +1,6 @@
-//! When polls are due: at the multiples of the interval by the wall clock. So a five-minute poll is
-//! made at :00, :05 and so on, and an hourly one on the hour, whenever the program was started and
-//! however the clock is set.
+//! Schedules polls at multiples of the interval by the wall clock. A five-minute poll is made at :00,
+//! :05 and so on, and an hourly one on the hour. It does not matter when the program was started or
+//! how the clock is set.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,12 +20,11 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// How far the wall clock and the clock by which the program waits may drift apart between two
-/// polls.
+/// How far the wall clock and the monotonic clock may drift apart between two polls.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_millis(250);
 
-/// How much later than on the schedule one of several meters is polled, so that they are not all
-/// polled at once. The first meter's polls are on the schedule.
+/// How much later than scheduled a meter is polled, so that several meters are not polled at the same
+/// time. The first meter is polled on schedule.
 #[must_use]
 pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
     let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
@@ -33,12 +32,12 @@ pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
     step.saturating_mul(index)
 }
 
-/// Between the first polls of two meters. Hardly anybody notices it, and a request takes no less.
+/// The time between the polls of two meters. It is hardly noticeable, and no request is shorter.
 const STEP: Duration = Duration::from_millis(100);
 
 impl Schedule {
-    /// A schedule by this clock, with all polls later by the offset: each of several meters has an
-    /// offset of its own.
+    /// A schedule by this clock. All its polls are later by the offset, so that each meter can have its
+    /// own.
     #[must_use]
     pub fn new(
         clock: impl Fn() -> ZonedDateTime + Send + Sync + 'static,
@@ -47,7 +46,7 @@ impl Schedule {
         Self { clock: Box::new(clock), offset }
     }
 
-    /// A schedule by a clock that shows this time now and is never set, for tests.
+    /// A schedule for tests, by a clock that starts at this time and is never set.
     #[must_use]
     pub fn from(time: &ZonedDateTime) -> Self {
         let start = Instant::now();
@@ -69,8 +68,8 @@ impl Schedule {
         self.after(Instant::now(), Duration::ZERO, interval)
     }
 
-    /// When the next poll is due, at least a rest after the last one. The rest is at most a quarter
-    /// of the interval.
+    /// When the next poll is due, at least `rest` after the last one. The rest is at most a quarter of
+    /// the interval.
     pub(super) fn after(&self, last: Instant, rest: Duration, interval: Duration) -> Instant {
         let now = Instant::now();
         let rest = rest.min(interval.checked_div(4).unwrap_or_default());
@@ -83,17 +82,17 @@ impl Schedule {
     }
 }
 
-/// From a time to the next multiple of the interval by the local clock, `offset` later.
+/// The time until the next multiple of the interval by the local clock, plus `offset`.
 ///
-/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight. Those of
-/// an interval that divides a day are at the same times each day.
+/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight. An interval
+/// that divides a day has its multiples at the same times each day.
 fn until_next(now: &ZonedDateTime, interval: Duration, offset: Duration) -> Duration {
     let zone = now.time_zone();
     let at = |time: Timestamp| into(time, zone.to_offset(time).seconds(), interval, offset);
     let now = now.timestamp();
     let wait = interval.saturating_sub(at(now));
     let changes = zone.following(now).next().map(|change| change.timestamp());
-    // Where the clock is put forward or back before that, it counts from there.
+    // If summer time begins or ends before that, the multiple is counted from the change.
     let until_change = changes.and_then(|change| {
         Duration::try_from(change.duration_since(now)).ok().filter(|until| *until <= wait)
     });
@@ -106,7 +105,7 @@ fn until_next(now: &ZonedDateTime, interval: Duration, offset: Duration) -> Dura
     }
 }
 
-/// How long ago the last multiple was.
+/// The time since the last multiple.
 fn into(time: Timestamp, offset_secs: i32, interval: Duration, offset: Duration) -> Duration {
     const SECOND: i128 = 1_000_000_000;
     let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
@@ -125,8 +124,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// `2026-10-25T01:58+02:00[Europe/Berlin]` and so on; when the next polls are, by the local
-    /// clock.
+    /// The local times of the next polls after a start like `2026-10-25T01:58+02:00[Europe/Berlin]`.
     fn polls<const N: usize>(start: &str, interval: Duration) -> [String; N] {
         let mut now: ZonedDateTime = start.parse().unwrap();
         std::array::from_fn(|_| {
@@ -146,22 +144,22 @@ mod tests {
         assert_eq!(polls(ninety), ["24. 10:03:00 +0100", "24. 10:04:30 +0100"]);
     }
 
-    /// Where the offset is not in whole hours.
+    /// Even if the offset of the zone is not in whole hours.
     #[test]
-    fn it_is_the_local_hour() {
+    fn hourly_polls_follow_the_local_hour() {
         let nepal = polls("2026-11-24T10:02:03+05:45[Asia/Kathmandu]", HOUR);
         assert_eq!(nepal, ["24. 11:00:00 +0545"]);
     }
 
     #[test]
-    fn an_interval_that_does_not_divide_a_day_goes_on_over_midnight() {
+    fn an_interval_that_does_not_divide_a_day_continues_over_midnight() {
         let polls: [String; 4] = polls("2026-11-24T23:50:00+01:00[Europe/Berlin]", 7 * MINUTE);
         let minutes: Vec<_> = polls.iter().map(|poll| &poll[4..9]).collect();
         assert_eq!(minutes, ["23:51", "23:58", "00:05", "00:12"]);
     }
 
     #[test]
-    fn the_clock_is_put_forward() {
+    fn polls_when_summer_time_begins() {
         let polls = |interval| polls("2026-03-29T01:50:00+01:00[Europe/Berlin]", interval);
         let five = ["29. 01:55:00 +0100", "29. 03:00:00 +0200", "29. 03:05:00 +0200"];
         assert_eq!(polls(5 * MINUTE), five);
@@ -175,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_put_back() {
+    fn polls_when_summer_time_ends() {
         let polls = |interval| polls("2026-10-25T02:50:00+02:00[Europe/Berlin]", interval);
         let five = ["25. 02:55:00 +0200", "25. 02:00:00 +0100", "25. 02:05:00 +0100"];
         assert_eq!(polls(5 * MINUTE), five);
         let hour = ["25. 02:00:00 +0100", "25. 03:00:00 +0100", "25. 04:00:00 +0100"];
         assert_eq!(polls(HOUR), hour);
-        // Two o'clock comes twice.
+        // There are two two o'clocks.
         let two = ["25. 02:00:00 +0100", "25. 04:00:00 +0100", "25. 06:00:00 +0100"];
         assert_eq!(polls(2 * HOUR), two);
         let day = ["26. 00:00:00 +0100", "27. 00:00:00 +0100", "28. 00:00:00 +0100"];
@@ -197,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_poll_may_be_too_soon() {
+    async fn a_poll_too_soon_after_the_last_one_is_skipped() {
         let schedule =
             Schedule::from(&"2026-11-24T09:59:59.99+01:00[Europe/Berlin]".parse().unwrap());
         let wait = |at: Instant| at - Instant::now();
@@ -207,7 +205,7 @@ mod tests {
         assert_eq!(after(9), Duration::from_millis(10));
         assert_eq!(after(10), Duration::from_millis(60_010));
         assert_eq!(after(90_000), Duration::from_millis(60_010));
-        // The rest counts from the schedule, however long the poll took, or waited for its turn.
+        // The rest counts from the schedule, however long the poll took or waited for its turn.
         let last = Instant::now();
         tokio::time::sleep(Duration::from_secs(59)).await;
         assert_eq!(schedule.after(last, rest(90_000), MINUTE) - last, rest(60_010));

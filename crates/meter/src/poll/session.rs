@@ -1,7 +1,6 @@
-//! One open connection to a meter: what it has answered, what it must still be asked, and what is
-//! known of it. The modules beside this one add what a session does: read registers
-//! ([`super::read`]), read doubtful ones again ([`super::confirm`]), find out whose readings they
-//! are and which meter this is ([`super::identify`]), and look into its faults
+//! An open connection to a meter, with what it has answered, the remaining requests and what is known
+//! about it. Other modules implement its steps: they read registers ([`super::read`]), read doubtful
+//! ones again ([`super::confirm`]), identify the meter ([`super::identify`]) and check its faults
 //! ([`super::diagnose`]).
 
 use kmp::register::RegisterId;
@@ -18,17 +17,17 @@ use crate::transport::Stream;
 /// An open connection to a meter.
 pub(super) struct Session<'a> {
     pub(super) client: Meter<Box<dyn Stream>>,
-    /// What the poll has given so far, also over an earlier connection.
+    /// The outcome of the poll so far, including an earlier connection.
     pub(super) polled: &'a mut Polled,
-    /// The requests that are still to be made.
+    /// The remaining requests.
     pub(super) requests: &'a mut Requests,
     pub(super) memory: &'a mut Memory,
     pub(super) stop: &'a CancellationToken,
 }
 
 impl Session<'_> {
-    /// Makes a poll's requests. If the connection breaks and is not the last one, what is left is
-    /// for the next.
+    /// Makes a poll's requests. If the connection breaks and is not the last one, the rest is left to
+    /// the next one.
     pub(super) async fn run(mut self, registers: &[RegisterId], is_last: bool) {
         self.read(registers, is_last).await;
         self.diagnose().await;
@@ -39,7 +38,7 @@ impl Session<'_> {
 
     /// Reads the registers of the known meter, or of the one that has taken its place.
     async fn read(&mut self, registers: &[RegisterId], is_last: bool) {
-        // Up to three times: again for another meter, and again for what was left undone in doubt.
+        // Up to three times: again for another meter, and again for requests that a doubt interrupted.
         for _ in 0..3 {
             self.read_all().await;
             self.confirm().await;
@@ -76,7 +75,7 @@ impl Session<'_> {
         }
     }
 
-    /// Keeps what must be known when the port is opened again.
+    /// Keeps what the next connection must know.
     pub(super) fn close(mut self) {
         // Late answers may still arrive over the next connection.
         if self.polled.is_broken_off() && !self.polled.doubtful.is_empty() {
@@ -88,14 +87,14 @@ impl Session<'_> {
         self.memory.line.keep(&self.client);
     }
 
-    /// Notes if the meter fell silent, before its later answers are added.
+    /// Notes whether the meter fell silent. Must be called before later answers are added.
     pub(super) fn note_silence(&mut self) {
         if self.client.take_silence() {
             self.polled.note_silence();
         }
     }
 
-    /// Notes why a request could not be made. One that the program's stop prevented is no trouble.
+    /// Notes why a request failed. A stop of the program is not a failure.
     pub(super) fn note_failure(&mut self, error: RequestError) {
         match error {
             RequestError::NoAnswer(heard) => self.polled.trouble = Some(PollError::Meter(heard)),

@@ -70,7 +70,7 @@ struct Task<'a, O> {
     stop: &'a CancellationToken,
 }
 
-/// What ends the wait for the next poll.
+/// An event that ends the wait for the next poll.
 enum Event<'a> {
     Stopped,
     PollDue,
@@ -127,7 +127,7 @@ impl<'a, O: Open> Task<'a, O> {
         }
     }
 
-    /// Waits for the port, then polls. `None` when the program stops.
+    /// Waits for the port, then polls. `None` if the program stops.
     async fn poll(&mut self) -> Option<PollResult> {
         let Self { plan, timetable, journal, memory, handle, stop } = self;
         timetable.poll_is_due();
@@ -155,7 +155,7 @@ impl<'a, O: Open> Task<'a, O> {
         Some(result)
     }
 
-    /// Waits for the port, then runs a job. A break means that the program stops.
+    /// Waits for the port, then runs a job. `Break` means that the program stops.
     async fn run_job(&mut self, job: RunningJob<'_>) -> ControlFlow<()> {
         let cancel = job.cancel();
         let turn = tokio::select! {

@@ -1,4 +1,4 @@
-//! When a polling task polls next.
+//! Decides when a polling task polls next.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use tokio::time::Instant;
 use super::schedule::{CLOCK_SKEW, Schedule};
 use crate::back_off::BackOff;
 
-/// The shortest time from the start of one poll to the next one that somebody asks for: each poll
-/// costs the meter's battery.
+/// The shortest time from the start of one poll to a poll on request, because each poll uses the
+/// meter's battery.
 pub const RECOVERY: Duration = Duration::from_secs(10);
 
 /// How often the wall clock is checked.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
-/// From the end of a poll that read nothing to the next poll. It doubles up to the interval.
+/// The time from the end of a poll that read nothing to the next poll. It doubles up to the interval.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(15);
 
-/// The next poll of a meter: on the schedule, sooner where somebody asks for it, or after a
-/// back-off where the last one read nothing.
+/// The next poll of a meter: on the schedule, sooner on request, or after a back-off if the last one
+/// read nothing.
 #[derive(Debug)]
 pub(super) struct Timetable {
     schedule: Schedule,
@@ -29,11 +29,11 @@ pub(super) struct Timetable {
     on_schedule: Instant,
     /// When the last poll began.
     begun: Option<Instant>,
-    /// Whether the poll that is under way, or was the last one, was on the schedule.
+    /// Whether the current or last poll was on the schedule.
     was_on_schedule: bool,
-    /// When the wall clock was last checked. A request for a poll does not put off the next check.
+    /// When the wall clock was last checked. A request for a poll does not delay the next check.
     checked: Instant,
-    /// Whether somebody has asked for a poll since the last one.
+    /// Whether a poll was requested since the last one.
     is_hurried: bool,
     back_off: BackOff,
 }
@@ -63,11 +63,11 @@ impl Timetable {
         self.is_hurried
     }
 
-    /// When to check the wall clock before the next poll, if at all. Somebody may set it, as a
-    /// computer without a clock of its own does after its start.
+    /// When to check the wall clock before the next poll, if at all. It may be set, as on a computer
+    /// without a hardware clock after its start.
     pub(super) fn next_clock_check(&self) -> Option<Instant> {
         let check = self.checked.checked_add(CLOCK_CHECK)?.max(Instant::now());
-        // Just before a poll the two clocks might disagree on which poll comes next.
+        // Just before a poll the two clocks might disagree about which poll is next.
         let is_long_before = self.on_schedule.saturating_duration_since(check) > RECOVERY;
         let is_waiting = self.due == self.on_schedule && self.begun.is_some();
         (is_long_before && is_waiting).then_some(check)
@@ -80,33 +80,33 @@ impl Timetable {
         self.due = self.on_schedule;
     }
 
-    /// Somebody asks for a poll.
+    /// Notes that a poll is requested.
     pub(super) fn hurry(&mut self) {
         let soon = self.begun.and_then(|at| at.checked_add(RECOVERY));
         self.due = self.due.min(soon.unwrap_or(self.due)).max(Instant::now());
         self.is_hurried = true;
     }
 
-    /// The meter answers again: the next poll is due now.
+    /// Makes the next poll due now, because the meter answers again.
     pub(super) fn poll_now(&mut self) {
         self.due = Instant::now();
     }
 
-    /// A poll is due. It may still have to wait for the port.
+    /// Notes that a poll is due. It may still have to wait for the port.
     pub(super) fn poll_is_due(&mut self) {
         self.is_hurried = false;
         self.was_on_schedule = self.due == self.on_schedule && self.begun.is_some();
     }
 
-    /// A poll begins.
+    /// Notes that a poll begins.
     pub(super) fn begin_poll(&mut self, now: Instant) {
         self.begun = Some(now);
     }
 
-    /// A poll has ended.
+    /// Notes that a poll has ended, and works out when the next one is due.
     pub(super) fn end_poll(&mut self, has_failed: bool, is_port_shared: bool) {
         let now = Instant::now();
-        // If the clock is put back a little, the same poll is not made twice.
+        // If the clock is set back a little, the same poll is not made twice.
         let rest = if self.was_on_schedule { RECOVERY } else { CLOCK_SKEW };
         self.on_schedule = self.schedule.after(self.due, rest, self.interval);
         self.checked = now;

@@ -1,7 +1,7 @@
-//! Opens the way to the meter and gives a stream of bytes, over TCP or a serial port.
+//! Opens a stream of bytes to the meter, over TCP or a serial port.
 //!
-//! Transport knows ports and serial servers, not the protocol that travels over them. The one fact
-//! about answers that it needs, the byte that starts them, is part of a [`Port`].
+//! This module knows ports and serial servers, but not the protocol. It needs one fact about
+//! answers, the byte that starts them, which is part of a [`Port`].
 
 mod endpoint;
 mod error;

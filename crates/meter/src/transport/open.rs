@@ -1,4 +1,4 @@
-//! What can be opened to reach a meter: the trait, and the port that implements it.
+//! The trait of ports that can be opened, and the port that implements it.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedMutexGuard;
@@ -13,15 +13,15 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Something that is opened, used for one poll and dropped.
+/// A port that is opened for each poll, and closed after it.
 pub trait Open: Send + Sync {
-    /// Waits until no other meter uses the port. It may be opened and closed any number of times
-    /// until the guard is dropped.
+    /// Waits until no other meter uses the port. Until the guard is dropped, the port may be opened
+    /// and closed any number of times.
     fn acquire(&self) -> impl Future<Output = PortGuard> + Send {
         std::future::ready(PortGuard::default())
     }
 
-    /// Whether other meters use the port too. They wait while a poll gets no answer.
+    /// Whether other meters share the port. They wait while a poll gets no answer.
     fn is_shared(&self) -> bool {
         false
     }
@@ -32,7 +32,7 @@ pub trait Open: Send + Sync {
     fn open(&self) -> impl Future<Output = Result<Box<dyn Stream>, OpenError>> + Send;
 }
 
-/// The right to use a port, until it is dropped.
+/// The exclusive use of a port, until it is dropped.
 #[derive(Debug, Default)]
 #[must_use = "the next meter in the queue gets the port when this is dropped"]
 pub struct PortGuard {
@@ -45,15 +45,15 @@ impl PortGuard {
     }
 }
 
-/// An endpoint, and what is known of the line behind it.
+/// An endpoint with the settings of its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// A device, or a network serial server.
+    /// The device or the network serial server.
     pub endpoint: Endpoint,
-    /// How bytes travel on the line.
+    /// The settings of the serial line.
     pub settings: SerialSettings,
     /// The byte that starts every answer: `kmp::frame::START_FROM_METER` for a meter. Text that
-    /// contains it is not taken for a message of the serial server.
+    /// contains it is not treated as a message of the serial server.
     pub answer_start: u8,
 }
 
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_trouble_has_its_own_words() {
+    async fn each_cause_has_its_own_error() {
         assert_eq!(open_error("/dev/no-such-port").await, OpenError::Missing);
         assert_eq!(open_error("/proc/self/status").await, OpenError::NotSerial);
         assert_eq!(open_error("/dev/null").await, OpenError::NotSerial);

@@ -1,7 +1,7 @@
-//! Lists the serial ports of this machine without opening one. Opening would raise the modem lines,
-//! which resets the device on some adapters.
+//! Lists the serial ports of this machine without opening one. Opening a port raises its modem
+//! lines, which resets the device on some adapters.
 //!
-//! `serialport` can list ports too, but it panics where `/sys` is missing.
+//! `serialport` can list ports too, but it panics if `/sys` is missing.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -11,22 +11,22 @@ use crate::cause::is_shortage;
 /// A serial port of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalPort {
-    /// Such as `/dev/ttyUSB0`.
+    /// The device, such as `/dev/ttyUSB0`.
     pub path: PathBuf,
-    /// The path that does not change when another device is plugged in.
+    /// The persistent path: it stays the same when other devices are plugged in.
     pub by_id: Option<PathBuf>,
-    /// Whether another program has it open. A program outside this container is not seen, nor is
-    /// one of another user unless this one runs as root.
+    /// Whether another program has it open. Programs outside this container are not detected, and
+    /// those of other users only if this one runs as root.
     pub is_held: bool,
 }
 
-/// The serial ports that exist, sorted by path. This blocks: it reads files in `/sys`, `/dev` and
+/// Lists the serial ports, sorted by path. This blocks: it reads files in `/sys`, `/dev` and
 /// `/proc`. It fails only if no more files can be opened.
 pub fn local_ports() -> io::Result<Vec<LocalPort>> {
     list(Path::new("/"))
 }
 
-/// As [`local_ports`], with the system under another root.
+/// [`local_ports`] of a system whose root is elsewhere, for tests.
 fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
     let mut ports: Vec<PathBuf> = entries(&root.join("sys/class/tty"))?
         .into_iter()
@@ -48,8 +48,8 @@ fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
     Ok(ports.into_iter().map(port).collect())
 }
 
-/// Whether a terminal has hardware. Linux also has names for the ports that a computer might have,
-/// on a bus called `platform`.
+/// Whether a terminal has hardware. Linux also creates devices for ports that a computer might
+/// have, on a bus called `platform`.
 fn has_hardware(tty: &Path) -> bool {
     let device = tty.join("device");
     let bus = device.join("subsystem").canonicalize();
@@ -75,7 +75,7 @@ fn held(proc: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(held)
 }
 
-/// The entries of a folder; none if it is missing or this user may not read it.
+/// The entries of a directory; none if it is missing or may not be read.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),

@@ -1,9 +1,9 @@
-//! A queue for each serial port and each serial server that several meters share.
+//! Queues for serial ports and serial servers that several meters share.
 //!
-//! Only one program can use a port, and many serial servers serve one connection at a time,
-//! whatever the port number. So one poll has the whole server, from opening to closing, and the
-//! next one waits. The queue is first come, first served: no meter waits longer than one poll of
-//! each of the others takes.
+//! Only one program can use a serial port, and many serial servers serve one connection at a time,
+//! whatever the port number. So each poll has the whole server from opening to closing, and the
+//! next poll waits. The queue is first come, first served: a meter waits at most as long as one poll
+//! of each other meter takes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,8 +24,8 @@ enum Resource {
 }
 
 impl Resource {
-    /// A device may have several paths, and other ones after it was plugged in again. So this is
-    /// looked up each time.
+    /// A device may have several paths, and they may change when it is plugged in again. So this is
+    /// worked out each time.
     fn behind(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Serial { path } => {
@@ -51,14 +51,13 @@ struct Inner {
 }
 
 impl PortQueues {
-    /// A meter's port, in one queue with the others here that are on the same device or serial
-    /// server.
+    /// Puts a meter's port into one queue with all others on the same device or serial server.
     #[must_use]
     pub fn share(&self, port: Port) -> SharedPort {
         self.share_at(port.endpoint.clone(), port)
     }
 
-    /// As [`Self::share`], for anything that can be opened at an endpoint.
+    /// [`Self::share`] for any kind of port.
     pub(crate) fn share_at<O>(&self, endpoint: Endpoint, port: O) -> SharedPort<O> {
         self.lock().endpoints.push(endpoint.clone());
         SharedPort { endpoint, port, queues: self.clone() }
@@ -75,14 +74,14 @@ impl PortQueues {
         let queue = {
             let resource = Resource::behind(endpoint);
             let queues = &mut self.lock().queues;
-            // Removes the empty ones.
+            // Removes unused queues.
             queues.retain(|_, queue| Arc::strong_count(queue) > 1);
             Arc::clone(queues.entry(resource).or_default())
         };
         PortGuard::new(queue.lock_owned().await)
     }
 
-    /// Whether more than one meter is there.
+    /// Whether more than one meter uses an endpoint.
     fn is_shared(&self, endpoint: &Endpoint) -> bool {
         let resource = Resource::behind(endpoint);
         let inner = self.lock();
@@ -90,7 +89,7 @@ impl PortQueues {
     }
 }
 
-/// A port in a queue that other meters may be in.
+/// A port that other meters may share.
 #[derive(Debug)]
 pub struct SharedPort<O = Port> {
     port: O,
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_one_port() {
+    fn endpoints_of_one_device_or_server_share_a_queue() {
         let server = |host: &str| Resource::Server(host.to_owned());
         assert_eq!(resource("socket://10.0.0.3:2003"), server("10.0.0.3"));
         assert_eq!(resource("socket://10.0.0.3:2004"), server("10.0.0.3"));
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_uses_is_forgotten() {
+    async fn unused_queues_are_removed() {
         let queues = PortQueues::default();
         let count = || queues.lock().queues.len();
         let first = queues.acquire(&"socket://a:1".parse().unwrap()).await;
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_that_is_gone_shares_nothing() {
+    fn a_removed_meter_no_longer_shares_its_port() {
         let queues = PortQueues::default();
         let endpoint: Endpoint = "socket://a:1".parse().unwrap();
         let first = queues.share_at(endpoint.clone(), ());

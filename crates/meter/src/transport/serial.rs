@@ -10,9 +10,9 @@ use tracing::debug;
 use super::error::OpenError;
 use super::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
 
-/// From setting the modem lines to the first byte. No document says what optical heads need. Other
-/// devices that these lines feed get from 200 ms (serial mice) to 500 ms. A request that is sent
-/// too early costs one more try.
+/// The time from setting the modem lines to the first byte. No document says how long optical heads
+/// need. Other devices that are powered by these lines get from 200 ms (serial mice) to 500 ms. A
+/// request that is sent too early only costs a retry.
 const POWER_UP: Duration = Duration::from_millis(200);
 
 /// Opens the device and sets its modem lines.
@@ -69,8 +69,8 @@ impl ModemLines for SerialStream {
     }
 }
 
-/// Sets the modem lines, and waits until a head that they feed is ready. On a port without modem
-/// lines the head has another supply, so nothing is set and nothing is waited for.
+/// Sets the modem lines, and waits until a head that they power is ready. On a port without modem
+/// lines the head has another power supply, so there is nothing to set or to wait for.
 async fn set_modem_lines<P: ModemLines>(port: &mut P, settings: SerialSettings) {
     if let Err(error) = port.probe() {
         debug!("The port has no modem lines: {error}.");
@@ -88,7 +88,7 @@ async fn set_modem_lines<P: ModemLines>(port: &mut P, settings: SerialSettings) 
     if let Some(Err(error)) = rts.map(|up| port.set_rts(up)) {
         debug!("Cannot set RTS: {error}.");
     }
-    // With both lowered they feed nothing.
+    // Two lowered lines power nothing.
     if (dtr, rts) != (Some(false), Some(false)) {
         tokio::time::sleep(POWER_UP).await;
     }
@@ -112,7 +112,7 @@ mod tests {
         fn set(&mut self, line: &'static str, up: bool) -> tokio_serial::Result<()> {
             self.lines.push((line, up));
             if self.refuses {
-                Err(tokio_serial::Error::new(tokio_serial::ErrorKind::Unknown, "odd"))
+                Err(tokio_serial::Error::new(tokio_serial::ErrorKind::Unknown, "I/O error"))
             } else {
                 Ok(())
             }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn modem_lines_are_set_as_configured_and_given_time() {
+    async fn modem_lines_are_set_as_configured_and_the_head_gets_time() {
         use ModemLine::{Leave, Lower, Raise};
 
         for (dtr, rts, lines, wait) in [
@@ -146,7 +146,7 @@ mod tests {
             (Raise, Lower, vec![("DTR", true), ("RTS", false)], POWER_UP),
             (Lower, Raise, vec![("DTR", false), ("RTS", true)], POWER_UP),
             (Leave, Lower, vec![("RTS", false)], POWER_UP),
-            // The system raises them.
+            // The system raises both.
             (Leave, Leave, vec![], POWER_UP),
             (Lower, Lower, vec![("DTR", false), ("RTS", false)], Duration::ZERO),
         ] {

@@ -1,9 +1,9 @@
-//! How bytes travel on the serial line to the meter.
+//! The settings of the serial line to the meter.
 
 use std::num::NonZeroU32;
 
-/// Speed, format and modem lines. Behind a network serial server only the duration of a byte
-/// counts: the server itself has the settings.
+/// Speed, format and modem lines. For a network serial server they determine only how long a byte
+/// takes: the server has its own settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SerialSettings {
     /// Bits per second.
@@ -14,26 +14,26 @@ pub struct SerialSettings {
     pub parity: Parity,
     /// Stop bits per byte.
     pub stop_bits: StopBits,
-    /// Data terminal ready.
+    /// The modem line DTR (data terminal ready).
     pub dtr: ModemLine,
-    /// Request to send.
+    /// The modem line RTS (request to send).
     pub rts: ModemLine,
 }
 
 /// What happens to a modem line (DTR or RTS) when the port is opened.
 ///
-/// These lines feed the circuit of some optical heads. Some need both raised (Ho-Ro/OpenMetra),
-/// others one raised and one lowered (swharden/pyTENMA). Both sources are about heads of
-/// multimeters; no document describes Kamstrup's. An adapter with a processor may stay silent until
-/// DTR is raised (b14ckyy/Kite-GC pull 33).
+/// These lines power some optical heads. Some need both raised (Ho-Ro/OpenMetra), others one raised
+/// and one lowered (swharden/pyTENMA). Both sources are about the heads of multimeters; no document
+/// describes Kamstrup's. An adapter with a processor may stay silent until DTR is raised
+/// (b14ckyy/Kite-GC pull 33).
 ///
-/// Linux raises both when a port is opened and lowers them when it is closed, whatever a program
-/// wants (serialport/serialport-rs pull 242, Fazecast/jSerialComm issue 437).
+/// Linux raises both when a port is opened and lowers them when it is closed. A program cannot
+/// prevent that (serialport/serialport-rs pull 242, Fazecast/jSerialComm issue 437).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModemLine {
-    /// Raise it: positive, with RS-232.
+    /// Raise it (a positive voltage on RS-232).
     Raise,
-    /// Lower it. The system raises it for a moment before.
+    /// Lower it, after the system has raised it for a moment.
     Lower,
     /// Leave it as the system sets it.
     Leave,
@@ -64,7 +64,7 @@ pub enum Parity {
 pub enum StopBits {
     /// One, which works with some meters.
     One,
-    /// Two, as the meter's documents have it.
+    /// Two, as in the meter's documents.
     Two,
 }
 
@@ -84,8 +84,7 @@ impl SerialSettings {
     }
 }
 
-/// The settings of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits (5512-447 M1
-/// p.5).
+/// The settings of the meter: 1200 baud, 8 data bits, no parity, 2 stop bits (5512-447 M1 p.5).
 impl Default for SerialSettings {
     fn default() -> Self {
         Self {
@@ -104,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_of_a_byte() {
+    fn the_bits_of_a_byte_are_counted() {
         let bits = |data_bits, parity, stop_bits| {
             SerialSettings { data_bits, parity, stop_bits, ..SerialSettings::default() }
                 .bits_per_byte()

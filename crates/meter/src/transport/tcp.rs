@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::error::OpenError;
 use crate::hosts::{self, HostError};
 
-/// A serial server on the local network accepts a connection within milliseconds or not at all.
+/// A serial server on the local network accepts a connection within milliseconds, or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A serial server that rejects a connection closes it within this time. Some wait for the first
-/// bytes, and the end is seen only at the next read, which may come after the line has rested. A
+/// bytes, and the client sees the end only at its next read, which may follow a rest of the line. A
 /// server that closes idle connections takes longer.
 const REJECTED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -27,11 +27,11 @@ const HTTP: &[u8] = b"HTTP/";
 /// The usual ports of MQTT brokers. A broker closes a connection that does not begin with CONNECT.
 const BROKER_PORTS: [u16; 2] = [1883, 8883];
 
-/// The longest message of a serial server itself, in bytes.
+/// The longest message that a serial server sends itself, in bytes.
 const LONGEST_MESSAGE: usize = 120;
 
 /// Connects to a serial server within [`CONNECT_TIMEOUT`]. `answer_start` is the byte that starts
-/// every answer of the device behind it.
+/// each answer of the device behind it.
 pub(super) async fn connect(
     host: &str,
     port: NonZeroU16,
@@ -55,8 +55,8 @@ pub(super) async fn connect(
     })
 }
 
-/// The addresses of a host. A name server that is silent until `end` is another error than a name
-/// without an address.
+/// The addresses of a host. A name server that is silent until `end` is a different error from a
+/// name without an address.
 async fn within<A>(
     end: Instant,
     host: &str,
@@ -73,9 +73,10 @@ async fn within<A>(
 
 /// A connection to a serial server.
 ///
-/// Most serve one connection at a time. They accept the next one and close it at once, some with a
-/// short message (ser2net: `Port already in use`). Reading or writing then fails with an
-/// [`OpenError`] within the [`io::Error`], so that a rejected connection differs from a broken one.
+/// Most serial servers serve one connection at a time. They accept another one and close it
+/// immediately, some with a short message (ser2net: `Port already in use`). Reading or writing then
+/// fails with an [`OpenError`] inside the [`io::Error`], which distinguishes a rejected connection
+/// from a broken one.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -96,7 +97,7 @@ impl Connection {
         let Some(mut message) = self.message.take() else { return };
         message.extend_from_slice(bytes);
         if message.starts_with(HTTP) {
-            // The rest is the page.
+            // The rest is the web page.
             message.truncate(HTTP.len());
             self.message = Some(message);
         } else if bytes.iter().all(is_text) && message.len() <= LONGEST_MESSAGE {
@@ -104,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// The error of a connection that the serial server rejected; `None` if it did not.
+    /// The error if the serial server rejected the connection.
     fn rejection(&self) -> Option<io::Error> {
         let message = self.message.as_ref()?;
         let error = if message.starts_with(HTTP) {
@@ -140,11 +141,11 @@ impl AsyncRead for Connection {
         let (before, wanted) = (buffer.filled().len(), buffer.remaining() > 0);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         read.map_err(|error| self.explain(error))?;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        if wanted && came.is_empty() {
+        let received = buffer.filled().get(before..).unwrap_or_default();
+        if wanted && received.is_empty() {
             return Poll::Ready(self.rejection().map_or(Ok(()), Err));
         }
-        self.note(came);
+        self.note(received);
         Poll::Ready(Ok(()))
     }
 }
@@ -174,9 +175,9 @@ mod tests {
 
     use super::*;
 
-    /// The host may be fine where no name server answers.
+    /// If no name server answers, the host name may still be right.
     #[tokio::test(start_paused = true)]
-    async fn a_name_server_that_is_silent_is_told_from_a_host_that_is() {
+    async fn a_silent_name_server_is_distinguished_from_an_unknown_host() {
         let end = Instant::now() + CONNECT_TIMEOUT;
         let silent = std::future::pending::<Result<(), HostError>>();
         let silent = within(end, "meter.local", silent).await;
@@ -192,8 +193,7 @@ mod tests {
         assert_eq!(shortage, Err(OpenError::Shortage { reason: "words".to_owned() }));
     }
 
-    /// What is read from a connection of this age, to which a serial server sends these bytes and
-    /// which it then closes.
+    /// Reads a connection of this age after a serial server has sent these bytes and closed it.
     async fn served(words: &[u8], age: Duration, reset: bool) -> io::Result<Vec<u8>> {
         served_at(None, words, age, reset).await
     }
@@ -219,8 +219,8 @@ mod tests {
             server.set_zero_linger().unwrap();
         }
         drop(server);
-        let mut came = Vec::new();
-        connection.read_to_end(&mut came).await.map(|_| came)
+        let mut received = Vec::new();
+        connection.read_to_end(&mut received).await.map(|_| received)
     }
 
     /// Begins with `@?`, which are printable characters.
@@ -230,7 +230,7 @@ mod tests {
     const LONG: [u8; LONGEST_MESSAGE + 1] = [b'x'; LONGEST_MESSAGE + 1];
 
     #[tokio::test]
-    async fn a_serial_server_that_ends_the_connection_at_once_does_not_want_it() {
+    async fn a_connection_that_is_closed_at_once_was_rejected() {
         let unwanted = |result: io::Result<Vec<u8>>| {
             let error = result.unwrap_err();
             error.get_ref().unwrap().downcast_ref::<OpenError>().unwrap().clone()
@@ -253,12 +253,12 @@ mod tests {
             let words = served_at(Some(port), b"Port already in use\r\n", young, false).await;
             assert_eq!(unwanted(words), said("Port already in use"));
         }
-        // The server may close it before it is reported as established.
+        // The server may close it before the system reports it as established.
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(OpenError::from_io(&error), said(""));
 
         // An old connection was idle too long. One that ends after an echo or a part of an answer
-        // is broken.
+        // broke.
         let old = REJECTED_WITHIN * 2;
         assert_eq!(served(b"", old, false).await.unwrap(), b"");
         let error = served(b"", old, true).await.unwrap_err();

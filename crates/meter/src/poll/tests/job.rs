@@ -63,7 +63,7 @@ impl Polling {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_placement_aid_asks_each_second_for_two_minutes_and_polls_go_on() {
+async fn the_placement_aid_makes_a_request_each_second_for_two_minutes_and_polls_continue() {
     let openings = vec![meter(), meter(), meter(), meter()];
     let mut polling = Polling::start(plan("energy power", openings));
     let (_, first) = polling.next().await;
@@ -71,7 +71,7 @@ async fn the_placement_aid_asks_each_second_for_two_minutes_and_polls_go_on() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let (steps, record) = recorder();
     polling.handle.send(Job::placement(record)).unwrap();
-    // One at a time, and a job that is rejected reports nothing.
+    // One at a time, and a rejected job reports nothing.
     let (other, record) = recorder();
     assert_eq!(polling.handle.send(Job::placement(record)), Err(Busy));
     let (at, second) = polling.next().await;
@@ -93,7 +93,7 @@ async fn the_placement_aid_asks_each_second_for_two_minutes_and_polls_go_on() {
 
 /// If the last poll read nothing, the next one is made as soon as the meter answers.
 #[tokio::test(start_paused = true)]
-async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
+async fn the_placement_aid_reports_misses_and_a_missing_port() {
     let mut openings = vec![Opening::Silent, Opening::Fails(OpenError::Missing)];
     openings.extend([Opening::Fails(OpenError::Denied), Opening::Silent]);
     openings.extend([meter(), meter()]);
@@ -105,7 +105,7 @@ async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
     tokio::time::sleep(Duration::from_secs(13)).await;
     polling.handle.cancel();
     let (misses, hits) = (all_of(&steps, "Nothing"), all_of(&steps, "hit"));
-    // A meter may think for 1.6 s, and after that the line has rested long enough.
+    // A meter may take 1.6 s to answer, and after that the line has rested long enough.
     assert!(misses.windows(2).all(|pair| (1..=2).contains(&(pair[1] - pair[0]))), "{misses:?}");
     assert_eq!((misses.len() >= 5, hits.len()), (true, 0));
     let words: Vec<String> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
@@ -125,7 +125,7 @@ async fn the_placement_aid_sees_misses_and_a_port_that_is_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_goes_through_the_polling_task() {
+async fn a_scan_runs_in_the_polling_task() {
     let mut polling = Polling::start(plan("energy", vec![meter(), meter(), meter()]));
     let (_, first) = polling.next().await;
     let (steps, record) = recorder();
@@ -137,14 +137,14 @@ async fn a_search_goes_through_the_polling_task() {
     let count = has.values.keys().filter(|register| register.get() <= 300).count();
     assert_eq!(words[words.len() - 2..], [format!("{count} found, true"), "ended".to_owned()]);
     assert!(words.len() > 300 / 8, "{words:?}");
-    // The next poll shows nothing of it but its traffic.
+    // The next poll contains only its traffic.
     assert_eq!((second.readings, second.missing), (first.readings, vec![]));
     assert!(second.traffic.sent > first.traffic.sent * 10);
     polling.ended().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_meters_on_the_port_wait_for_a_job_and_a_cancelled_one_gives_way() {
+async fn other_meters_on_the_port_wait_until_a_job_ends_or_is_cancelled() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let server = Server::new("server", &queues, &clock);
     let plan = |name| server.plan(server.port(name, Some(Behaviour::default())), 20);
@@ -154,7 +154,7 @@ async fn other_meters_on_the_port_wait_for_a_job_and_a_cancelled_one_gives_way()
     one.handle.send(Job::placement(record)).unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(other.results.try_recv().is_err());
-    // A job that waits for the port is cancelled as well.
+    // A job that waits for the port can be cancelled too.
     let (waiting, record) = recorder();
     tokio::time::sleep(Duration::from_secs(1)).await;
     other.handle.send(Job::placement(record)).unwrap();
@@ -171,11 +171,11 @@ async fn other_meters_on_the_port_wait_for_a_job_and_a_cancelled_one_gives_way()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_of_a_meter_that_is_not_polled_any_more_ends() {
+async fn a_job_ends_when_its_meter_is_no_longer_polled() {
     let polling = Polling::start(plan("energy", vec![meter(), Opening::Silent]));
     let handle = polling.handle.clone();
     let (early, record) = recorder();
-    // Not begun yet.
+    // This task has not started yet.
     assert_eq!(MeterHandle::default().send(Job::placement(record)), Err(Busy));
     tokio::time::sleep(Duration::from_secs(5)).await;
     let (steps, record) = recorder();

@@ -1,4 +1,4 @@
-//! Polls on paused time, against simulated meters.
+//! Polls of simulated meters, with paused time.
 
 mod job;
 mod journal;
@@ -43,7 +43,7 @@ use crate::plausibility;
 use crate::reading::{Missing, Reading};
 use crate::transport::{Open, OpenError, PortQueues, SharedPort, Stream};
 
-/// A port with a script of what happens at each opening.
+/// A port with a script for each opening.
 struct Scripted {
     openings: Mutex<Vec<Opening>>,
 }
@@ -53,7 +53,7 @@ enum Opening {
     Silent,
     /// Closed after this many requests.
     Breaks(Registers, usize),
-    /// Answers each request from the next of these, and is closed after the last.
+    /// Answers each request from the next registers, and is closed after the last.
     Each(Vec<Registers>),
     /// Silent after this many requests.
     FallsSilent(Registers, usize),
@@ -144,7 +144,7 @@ fn without(names: &str) -> Opening {
     Opening::Meter(registers)
 }
 
-/// The time at which a test begins, so that polls are at the multiples of the interval since then.
+/// The time at which a test begins, so that polls are at multiples of the interval from then on.
 fn midnight() -> Schedule {
     Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }
@@ -161,7 +161,7 @@ fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
     }
 }
 
-/// Polls once for each opening. The log lines of each poll, and its outcome.
+/// Polls once for each opening. Returns the log lines and the outcome of each poll.
 async fn polls(names: &str, openings: Vec<Opening>) -> (String, Vec<Polled>) {
     polls_of(Version::Generic, names, openings).await
 }

@@ -1,11 +1,11 @@
-//! Late answers, and the order of registers by which they are recognized.
+//! Late answers, and the order of registers that reveals them.
 
 use super::*;
 
-/// A serial server may hold answers to earlier requests, and send them one after the other over
-/// several connections: a value that may be late counts only if two readings agree.
+/// A serial server may keep answers to earlier requests, and send them one by one over several
+/// connections. So a value that may be late is accepted only if two readings agree.
 #[tokio::test(start_paused = true)]
-async fn what_may_be_late_must_agree_over_a_connection_that_is_made_again_too() {
+async fn a_value_that_may_be_late_must_be_confirmed_after_a_reconnect_too() {
     let [first, rest @ ..] = [0, 20, 40, 60, 80, 100, 120]
         .map(|minutes| Registers::example(EnergyUnit::KilowattHour, minutes));
     let openings = vec![Opening::Each(vec![first]), Opening::Each(rest.into())];
@@ -16,10 +16,10 @@ async fn what_may_be_late_must_agree_over_a_connection_that_is_made_again_too() 
     assert_eq!(polled.missing, [(ids("energy")[0], Missing::Doubtful)]);
 }
 
-/// A register alone has no order by which a late answer would show. Where an answer may be late
-/// from an earlier poll, others are requested with it, and only the line sees them.
+/// A single register has no order that would reveal a late answer. If an answer may belong to an
+/// earlier poll, other registers are requested with it, but not published.
 #[tokio::test(start_paused = true)]
-async fn a_register_is_padded_only_where_its_answer_may_be_late() {
+async fn a_register_is_padded_only_if_its_answer_may_be_late() {
     let behaviour = Behaviour::default();
     let plan = Plan {
         port: Wire::new(Registers::example(EnergyUnit::KilowattHour, 0), behaviour),
@@ -33,7 +33,7 @@ async fn a_register_is_padded_only_where_its_answer_may_be_late() {
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     let mut begun = Instant::now();
     poll(&plan, &mut memory, &stop).await.unwrap();
-    // From one poll to the next, and how many registers the next one asks for.
+    // The time between two polls, and how many registers the second one requests.
     let needed = [(300, 1), (60, 1), (59, 2), (30, 2), (29, 3), (10, 3), (9, 4), (2, 5), (60, 1)];
     for (seconds, registers) in needed {
         // The first time it may learn which registers the meter has.
@@ -102,10 +102,10 @@ impl Open for Belated {
     }
 }
 
-/// When the configuration changes, another task goes on with the meter. Its first request must not
-/// look like one whose answer may still arrive.
+/// When the configuration changes, another task continues to poll the meter. Its first request must
+/// differ from those whose answers may still arrive.
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
+async fn a_late_answer_is_not_accepted_by_the_next_task() {
     let port = Belated { kept: Arc::default(), is_second: Mutex::new(false) };
     let plan = Plan {
         port,
@@ -126,7 +126,7 @@ async fn a_late_answer_does_not_pass_for_that_of_the_next_task() {
     let read: Vec<_> = polled.readings.iter().map(|reading| reading.value.clone()).collect();
     let energy = Value::Number(Decimal::from(2000));
     assert_eq!(read, [energy.clone(), energy], "{polled:?}");
-    assert!(plan.port.kept.lock().unwrap().is_empty(), "it was handed over");
+    assert!(plan.port.kept.lock().unwrap().is_empty(), "the late answer was sent");
     // Nothing is known of another port.
     assert!(memories.take("other", Version::Auto).begun.is_none());
 }

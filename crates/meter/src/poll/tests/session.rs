@@ -1,4 +1,4 @@
-//! What a poll reads, what it gives up, and what it costs on the line.
+//! What a poll reads, what it gives up, and how much it sends over the line.
 
 use super::*;
 
@@ -13,13 +13,13 @@ async fn every_register_is_read_or_missing() {
     assert_eq!(polled[1].missing, [(RegisterId::new(4000), Missing::LeftOut)]);
     assert_eq!(polled[2].readings, []);
     let mut missing: Vec<_> = polled[2].missing.iter().map(|(register, _)| *register).collect();
-    // What the meter does not have was not asked for again.
+    // The register that the meter does not have was not requested again.
     missing.sort_unstable();
     assert_eq!(missing, ids("energy volume temp1 4000"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
+async fn a_silent_meter_takes_seconds_and_less_the_next_time() {
     let plan = plan(&all_names(), vec![Opening::Silent, Opening::Silent]);
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
     for expected in [16, 7] {
@@ -33,7 +33,7 @@ async fn a_silent_meter_costs_seconds_and_the_next_time_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_register_that_silences_the_meter_does_not_pass_for_sleep() {
+async fn a_register_that_silences_the_meter_is_not_mistaken_for_sleep() {
     let silenced = || {
         let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
         registers.silencing.extend(ids("power"));
@@ -50,7 +50,7 @@ async fn a_register_that_silences_the_meter_does_not_pass_for_sleep() {
     assert_eq!(polled.missing, [(RegisterId::new(80), Missing::Silences)]);
 }
 
-/// What it has found until then is kept, and it ends soon.
+/// It ends soon, and keeps what it has found.
 #[tokio::test(start_paused = true)]
 async fn a_scan_ends_when_the_meter_falls_silent() {
     let registers = Registers::example(EnergyUnit::KilowattHour, 0);
@@ -71,21 +71,21 @@ async fn a_scan_ends_when_the_meter_falls_silent() {
 
 /// A value that must be read twice is read again over the second connection.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_before_the_second_reading_is_made_again() {
+async fn a_connection_that_breaks_before_the_second_reading_is_reopened() {
     let registers = Registers::example(EnergyUnit::KilowattHour, 0);
     let plan_of_one = plan("energy", vec![Opening::Breaks(registers.clone(), 1), meter()]);
     let mut memory = Memory::new(Version::Generic);
     let polled = poll(&plan_of_one, &mut memory, &CancellationToken::new()).await.unwrap();
     assert_eq!((polled.missing, polled.trouble), (Vec::new(), None));
     assert_eq!(polled.readings.len(), 1);
-    // Nor does a scan lose it.
+    // A scan does not lose it either.
     let plan = plan("60 61", vec![Opening::Breaks(registers, 4), meter()]);
     let scanned = Reader::new(plan).scan(&CancellationToken::new(), |_| {}).await;
     assert!(scanned.complete && scanned.odd.is_empty(), "{scanned:?}");
     assert_eq!(scanned.readings.len(), 1);
 }
 
-/// A doubtful register may be requested again for another reason. It must not be lost then.
+/// A doubtful register that is requested again for another reason must not be lost.
 #[test]
 fn a_register_is_doubtful_once() {
     let mut memory = Memory::new(Version::Generic);
@@ -105,8 +105,8 @@ fn a_register_is_doubtful_once() {
     assert_eq!((polled.doubtful.len(), polled.readings), (0, vec![reading(2)]));
 }
 
-/// A value that could not be read twice does not contradict itself, and registers that only the
-/// program wants are no trouble of the user's.
+/// A value that could not be read twice is not reported as doubtful, and registers for internal use
+/// are not reported as missing.
 #[tokio::test(start_paused = true)]
 async fn a_broken_connection_is_reported_as_such() {
     let breaks = || Opening::Breaks(Registers::example(EnergyUnit::KilowattHour, 0), 1);
@@ -136,7 +136,7 @@ async fn a_register_that_silences_the_meter_is_reported_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn registers_that_silence_the_meter_cost_only_themselves_and_only_once_a_day() {
+async fn registers_that_silence_the_meter_lose_no_others_and_are_requested_once_a_day() {
     let silenced = || {
         let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
         for silencing in ids("temp1xm3 power") {
@@ -161,15 +161,14 @@ async fn registers_that_silence_the_meter_cost_only_themselves_and_only_once_a_d
         assert_eq!(missing, expected);
         tokio::time::sleep(pause).await;
     }
-    assert!(took[1] < took[0] / 3, "only these are asked for once more: {took:?}");
-    assert!(took[2] < Duration::from_secs(1), "not asked for: {took:?}");
+    assert!(took[1] < took[0] / 3, "only these are requested once more: {took:?}");
+    assert!(took[2] < Duration::from_secs(1), "not requested: {took:?}");
     assert!(took[3] > Duration::from_secs(10), "a day has passed: {took:?}");
 }
 
-/// As few bytes as the protocol allows, at the speed of the line: as few requests as possible, and
-/// hardly more time than the bytes and the meter's turnaround take.
+/// As few requests as possible, and hardly more time than the bytes and the meter's turnaround take.
 #[tokio::test(start_paused = true)]
-async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
+async fn a_poll_takes_no_more_bytes_and_time_than_necessary() {
     let seven = "energy volume power flow temp1 temp2 tempdiff".to_owned();
     for (names, requests, bytes_out) in [(seven, 1, 21), (all_names(), 4, 93)] {
         let line = Line::new(1200);
@@ -187,8 +186,8 @@ async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
             runs_as: RunsAs::Program,
         };
         let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
-        // The first poll waits until the line is quiet, and the second one asks once more for what
-        // this meter does not have.
+        // The first poll waits until the line is quiet, and the second one requests once more what this
+        // meter does not have.
         for _ in 0..2 {
             poll(&plan, &mut memory, &stop).await.unwrap();
         }
@@ -209,11 +208,11 @@ async fn a_poll_costs_what_the_line_must_carry_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_costs_nothing() {
+async fn a_connection_that_breaks_once_loses_nothing() {
     let all = all_names();
     let registers = || Registers::example(EnergyUnit::KilowattHour, 0);
     let count = ids(&all).len();
-    // Once, it is made again and goes on where it broke.
+    // If it breaks once, the poll continues over a second one.
     for requests in 0..4 {
         let broken = vec![Opening::Breaks(registers(), requests), meter()];
         let plan = plan(&all, broken);
@@ -227,7 +226,7 @@ async fn a_connection_that_breaks_costs_nothing() {
         );
         assert_eq!(polled.trouble, None);
     }
-    // Twice is enough.
+    // If that breaks too, the poll ends.
     let broken = vec![Opening::Breaks(registers(), 1), Opening::Breaks(registers(), 1), meter()];
     let plan = plan(&all, broken);
     let stop = CancellationToken::new();
@@ -238,8 +237,8 @@ async fn a_connection_that_breaks_costs_nothing() {
     assert!(matches!(polled.trouble, Some(PollError::Broken(_))), "{:?}", polled.trouble);
 }
 
-/// An answer without registers (`40 3F 10 07 9A 0D`) may belong to any request. Here several follow
-/// each other.
+/// An answer without registers (`40 3F 10 07 9A 0D`) may belong to any request. Here several arrive in
+/// a row.
 #[tokio::test(start_paused = true)]
 async fn answers_without_registers_prove_nothing() {
     let registers = || Registers::example(EnergyUnit::KilowattHour, 0);
@@ -255,16 +254,16 @@ async fn answers_without_registers_prove_nothing() {
     }
 }
 
-/// The info code is requested only where a value is suspicious.
+/// The info code is requested at once only if a value is suspicious.
 #[tokio::test(start_paused = true)]
 async fn a_suspicious_value_without_its_info_code_is_withheld() {
     let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
     set(&mut registers, &[(87, Unit::CELSIUS, 0, 2, 2)]);
-    // A meter without register 99: nothing says that the value is wrong.
+    // A meter without register 99: nothing shows that the value is wrong.
     let without_code = || Opening::Meter(registers.clone());
     let (_, polled) = polls("temp2 volume", vec![without_code(), without_code()]).await;
     assert_eq!(polled[1].readings.len(), 2);
-    // One that said that all is well, and falls silent when it is asked again.
+    // A meter that reported no fault, and does not answer the next time.
     set(&mut registers, &[(87, Unit::CELSIUS, 4_000, 2, 2), (99, Unit::NUMBER, 0, 0, 2)]);
     let well = Opening::Meter(registers.clone());
     set(&mut registers, &[(87, Unit::CELSIUS, 0, 2, 2)]);
@@ -277,7 +276,7 @@ async fn a_suspicious_value_without_its_info_code_is_withheld() {
 
 /// The info code is read once an hour, and costs no request of its own.
 #[tokio::test(start_paused = true)]
-async fn the_info_code_is_read_now_and_then() {
+async fn the_info_code_is_read_once_an_hour() {
     let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
     set(&mut registers, &[(99, Unit::NUMBER, 2, 0, 2)]);
     let seven = ids("energy volume power flow temp1 temp2 tempdiff");
@@ -292,19 +291,19 @@ async fn the_info_code_is_read_now_and_then() {
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     poll(&plan, &mut memory, &stop).await.unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..24 {
         tokio::time::sleep(plan.interval).await;
         plan.port.reset();
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
         assert_eq!((polled.readings.len(), plan.port.counted().0), (7, 1));
-        told.push(polled.condition.map_or(0, |condition| condition.code));
+        reported.push(polled.condition.map_or(0, |condition| condition.code));
     }
-    assert_eq!(told.iter().filter(|code| **code == 2).count(), 2, "{told:?}");
+    assert_eq!(reported.iter().filter(|code| **code == 2).count(), 2, "{reported:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_meter_is_asked_once_which_one_it_is() {
+async fn the_meter_is_identified_once() {
     let identified = || {
         let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
         set(
@@ -315,7 +314,7 @@ async fn the_meter_is_asked_once_which_one_it_is() {
                 (112, Unit::NUMBER, 12, 0, 4),
             ],
         );
-        // As a 403 is by some.
+        // As some registers do with a 403.
         registers.silencing.insert(RegisterId::new(348));
         registers
     };
@@ -330,24 +329,24 @@ async fn the_meter_is_asked_once_which_one_it_is() {
         runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
-    // What silences the meter costs each poll one request, until it is found.
-    let mut told = Vec::new();
+    // The register that silences the meter costs each poll one request, until it is found.
+    let mut reported = Vec::new();
     for _ in 0..6 {
         let started = Instant::now();
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
         assert_eq!((polled.readings.len(), polled.missing.len()), (7, 0));
         assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
-        told.extend(polled.identity_report);
+        reported.extend(polled.identity_report);
         tokio::time::sleep(plan.interval).await;
     }
     let words = "The meter is most likely a Multical 403: it has registers 266 and 141 (serial number \
          12345678, type 0x0217, software A2).";
-    assert_eq!(told, [IdentityReport::Info(words.to_owned())]);
+    assert_eq!(reported, [IdentityReport::Info(words.to_owned())]);
     let identity = memory.identification.identity();
     assert_eq!(identity.models, [Model::Multical403]);
     assert_eq!(identity.customer, Some(Decimal::from(1_287_654_321_i64)));
     plan.port.reset();
     let polled = poll(&plan, &mut memory, &stop).await.unwrap();
     assert_eq!(polled.identity_report, None);
-    assert_eq!(plan.port.counted().0, 1, "never again");
+    assert_eq!(plan.port.counted().0, 1, "identification is not repeated");
 }

@@ -1,8 +1,8 @@
-//! Meters on one port.
+//! Meters that share a port.
 
 use super::*;
 
-/// When polls began and when they gave results, in seconds since the start.
+/// When polls began, in seconds since the start.
 #[derive(Clone)]
 pub(super) struct Clock {
     start: Instant,
@@ -29,9 +29,9 @@ pub(super) struct Watched {
     name: &'static str,
     clock: Clock,
     open: Arc<AtomicUsize>,
-    /// What it takes from opening to closing; `None` is a meter that is silent.
+    /// The meter behind the port; `None` for a silent one.
     meter: Option<Simulator>,
-    /// A connection that is never made, for so long.
+    /// How long opening hangs until it fails; zero if it succeeds.
     hangs: Duration,
 }
 
@@ -115,7 +115,7 @@ impl Server {
     }
 
     pub(super) fn plan(&self, port: Watched, interval: u64) -> Plan<SharedPort<Watched>> {
-        // Other port numbers are the same server.
+        // Each meter has its own port number on the server.
         let number = 2000 + port.name.len();
         let endpoint = format!("socket://{}:{number}", self.host).parse().unwrap();
         Plan {
@@ -130,7 +130,7 @@ impl Server {
     }
 }
 
-/// Polls for some seconds. The results by meter.
+/// Polls for some seconds. Returns the results by meter.
 async fn for_a_while<O: Open + 'static>(
     seconds: u64,
     plans: Vec<Plan<O>>,
@@ -141,11 +141,11 @@ async fn for_a_while<O: Open + 'static>(
         let (sender, mut results) = mpsc::channel(1);
         tokio::spawn(run(plan, midnight(), sender, MeterHandle::default(), stop.clone()));
         tasks.push(tokio::spawn(async move {
-            let mut came = Vec::new();
+            let mut received = Vec::new();
             while let Some(result) = results.recv().await {
-                came.push((start.elapsed().as_secs(), result));
+                received.push((start.elapsed().as_secs(), result));
             }
-            came
+            received
         }));
     }
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -165,7 +165,7 @@ const SLOW: Behaviour =
 async fn meters_on_one_server_take_turns_and_others_do_not_wait() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let (one, other) = (Server::new("one", &queues, &clock), Server::new("other", &queues, &clock));
-    // A meter whose answers need 4 s, and two fast ones.
+    // A meter whose answers take 4 s, and two fast ones.
     let slow =
         Behaviour { line: Some(Line::new(300)), turnaround: Duration::from_secs(1), echo: false };
     let mut plan = one.plan(one.port("slow", Some(slow)), 20);
@@ -175,38 +175,38 @@ async fn meters_on_one_server_take_turns_and_others_do_not_wait() {
         one.plan(one.port("fast", Some(Behaviour::default())), 20),
         other.plan(other.port("other", Some(Behaviour::default())), 20),
     ];
-    let came = for_a_while(199, plans).await;
-    // Each at its own schedule; the fast one after the slow one.
+    let received = for_a_while(199, plans).await;
+    // Each on its own schedule, but the fast one after the slow one.
     assert_eq!(clock.of("slow"), (0..10).map(|schedule| schedule * 20).collect::<Vec<_>>());
     assert_eq!(clock.of("other"), clock.of("slow"));
     let late = clock.of("fast").into_iter().zip(clock.of("slow")).map(|(fast, slow)| fast - slow);
     assert!(late.clone().all(|late| (3..20).contains(&late)), "{:?}", clock.of("fast"));
-    for meter in &came {
+    for meter in &received {
         assert_eq!(meter.len(), 10);
         assert!(meter.iter().all(|(_, result)| result.readings.len() == 7));
     }
-    // Waiting is no part of the poll.
-    assert!(came[1].iter().all(|(_, result)| result.took < Duration::from_secs(1)));
-    assert!(came[0].iter().all(|(_, result)| result.took > Duration::from_secs(3)));
+    // Waiting is not part of the poll.
+    assert!(received[1].iter().all(|(_, result)| result.took < Duration::from_secs(1)));
+    assert!(received[0].iter().all(|(_, result)| result.took > Duration::from_secs(3)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn turns_come_in_the_order_in_which_they_were_asked_for() {
+async fn the_port_is_first_come_first_served() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let server = Server::new("server", &queues, &clock);
     let plans = ["a", "b", "c", "d"].map(|name| server.plan(server.port(name, Some(SLOW)), 2));
-    // Four polls of 0.83 s every 2 s are more than there is time for: everybody gets the same.
-    let came = for_a_while(100, plans.into()).await;
-    let counts: Vec<usize> = came.iter().map(Vec::len).collect();
+    // Four polls of 0.83 s do not fit into 2 s, so each meter gets the same share.
+    let received = for_a_while(100, plans.into()).await;
+    let counts: Vec<usize> = received.iter().map(Vec::len).collect();
     assert!(counts.iter().all(|count| (24..=31).contains(count)), "{counts:?}");
     let most = counts.iter().max().unwrap() - counts.iter().min().unwrap();
     assert!(most <= 1, "{counts:?}");
 }
 
-/// Beside a meter on the same server that never answers, no poll is lost. They are late by the
-/// silent meter's first poll, and by one short request now and then.
+/// A meter on the same server never answers. The other loses no poll, but is late by the silent
+/// meter's first poll, and sometimes by one short request.
 #[tokio::test(start_paused = true)]
-async fn a_silent_meter_costs_the_others_on_its_server_little() {
+async fn a_silent_meter_delays_the_others_on_its_server_little() {
     for (interval, at_most) in [(60, 3), (5, 3)] {
         let (queues, clock) = (PortQueues::default(), Clock::new());
         let server = Server::new("server", &queues, &clock);
@@ -214,8 +214,8 @@ async fn a_silent_meter_costs_the_others_on_its_server_little() {
             server.plan(server.port("silent", None), interval),
             server.plan(server.port("slow", Some(SLOW)), interval),
         ];
-        let came = for_a_while(600, plans).await;
-        assert!(came[0].iter().all(|(_, result)| result.readings.is_empty()));
+        let received = for_a_while(600, plans).await;
+        assert!(received[0].iter().all(|(_, result)| result.readings.is_empty()));
         let beats = 600 / interval;
         let begun = clock.of("slow");
         // The first poll of the silent one takes 16 s.
@@ -231,7 +231,7 @@ async fn a_silent_meter_costs_the_others_on_its_server_little() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_hangs_holds_up_no_other_server() {
+async fn a_connection_that_hangs_delays_no_other_server() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let (dead, alive) =
         (Server::new("dead", &queues, &clock), Server::new("alive", &queues, &clock));
@@ -241,18 +241,18 @@ async fn a_connection_that_hangs_holds_up_no_other_server() {
         dead.plan(Watched { hangs, ..dead.port("bb", None) }, 10),
         alive.plan(alive.port("alive", Some(Behaviour::default())), 10),
     ];
-    let came = for_a_while(95, plans).await;
+    let received = for_a_while(95, plans).await;
     assert_eq!(clock.of("alive"), (0..10).map(|schedule| schedule * 10).collect::<Vec<_>>());
-    assert_eq!(came[2].len(), 10);
+    assert_eq!(received[2].len(), 10);
     // Not at the same time.
     assert_eq!((clock.of("a")[0], clock.of("bb")[0]), (0, 5));
-    let trouble = came[1][0].1.trouble.as_ref().unwrap();
+    let trouble = received[1][0].1.trouble.as_ref().unwrap();
     assert!(trouble.words.contains("no answer from this address"), "{trouble:?}");
-    assert_eq!(came[1][0].1.took, hangs);
+    assert_eq!(received[1][0].1.took, hangs);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_turn_stops_at_once() {
+async fn a_meter_that_waits_for_its_port_stops_at_once() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let server = Server::new("server", &queues, &clock);
     let plan = server.plan(server.port("waiting", Some(SLOW)), 60);
@@ -268,7 +268,7 @@ async fn who_waits_for_a_turn_stops_at_once() {
     assert!(results.recv().await.is_none(), "nothing is reported");
     assert!(clock.of("waiting").is_empty());
 
-    // Who gave up its place holds up nobody; and what was asked for while waiting is one poll.
+    // It no longer blocks the queue. A poll that is requested while waiting is not made twice.
     let plan = server.plan(server.port("next", Some(SLOW)), 60);
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
+async fn a_silent_meter_is_polled_with_a_back_off() {
     let openings = (0..7).map(|_| Opening::Silent).chain([meter(), meter()]).collect();
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
@@ -22,7 +22,7 @@ async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
     }
     stop.cancel();
     task.await.unwrap();
-    // 15 s, 30 s, 60 s and 120 s after the poll before, then every five minutes.
+    // 15 s, 30 s, 60 s and 120 s after the previous poll, then every five minutes.
     let gaps: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps[..4].is_sorted() && gaps[0] < 22 && gaps[3] > 60, "{gaps:?}");
     assert_eq!(ends[8] % 300, 0, "back on the schedule: {ends:?}");
@@ -30,7 +30,7 @@ async fn a_meter_that_sleeps_is_tried_sooner_and_then_ever_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_keep_to_the_interval_and_stop_when_asked() {
+async fn polls_keep_the_interval_and_stop_when_cancelled() {
     let openings = (0..4).map(|_| meter()).collect();
     let plan = Plan {
         port: Scripted { openings: Mutex::new(openings) },
@@ -56,8 +56,8 @@ async fn polls_keep_to_the_interval_and_stop_when_asked() {
     assert_eq!(started.elapsed().as_secs(), 120);
 }
 
-/// When the first polls end, in seconds since the start, which is this many seconds after midnight
-/// by the wall clock. `set` sets the clock forward, in seconds, at times since the start.
+/// When the polls end, in seconds since the start, which is `offset` seconds after midnight by the
+/// wall clock. `set` lists when the clock is set, in seconds since the start, and by how much.
 async fn ends_of_polls(
     offset: u64,
     interval: u64,
@@ -67,7 +67,7 @@ async fn ends_of_polls(
     ends_of_polls_by(&MeterHandle::default(), offset, interval, openings, set).await
 }
 
-/// The same for polls that this handle requests.
+/// [`ends_of_polls`] with a handle that may request polls.
 async fn ends_of_polls_by(
     handle: &MeterHandle,
     offset: u64,
@@ -107,17 +107,17 @@ async fn the_first_poll_is_made_at_once_and_the_others_on_the_schedule() {
     assert_eq!(ends, (0..25).map(|n: u64| (n * 3600).saturating_sub(3599)).collect::<Vec<_>>());
 }
 
-/// A computer without a clock of its own gets the time some seconds after its start. A wrong clock
-/// is set back.
+/// A computer without a hardware clock gets the time some seconds after its start. A wrong clock is
+/// set back.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_moves_the_schedule() {
+async fn setting_the_clock_moves_the_schedule() {
     // From 00:00:10 to 00:58:10 after half a minute: the full hour is 110 s later.
     let forward = vec![(30, 58 * 60)];
     assert_eq!(ends_of_polls(10, 3600, meters(3), forward).await, [0, 110, 3710]);
     // From 00:50 to the day before, 23:20.
     let back = vec![(30, -90 * 60)];
     assert_eq!(ends_of_polls(3000, 3600, meters(3), back).await, [0, 2400, 6000]);
-    // By a second back and forth, as clocks are: no poll twice, none left out.
+    // By a second back and forth, as clocks are: no poll is made twice, and none is left out.
     let jitter = (1..200).map(|n| (n * 7, if n % 2 == 0 { 1 } else { -1 })).collect();
     let ends = ends_of_polls(0, 60, meters(20), jitter).await;
     for (number, end) in ends.iter().enumerate() {
@@ -125,9 +125,9 @@ async fn a_clock_that_is_set_moves_the_schedule() {
     }
 }
 
-/// Somebody presses a button of the page again and again.
+/// Somebody presses a button on the page repeatedly.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_is_noticed_whatever_is_asked_for_meanwhile() {
+async fn a_clock_that_is_set_is_noticed_between_jobs() {
     let handle = MeterHandle::default();
     let presses = async {
         loop {
@@ -144,7 +144,7 @@ async fn a_clock_that_is_set_is_noticed_whatever_is_asked_for_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_for_polls_without_end_gets_them_every_ten_seconds() {
+async fn endless_requests_cause_a_poll_every_ten_seconds() {
     let handle = MeterHandle::default();
     let pulls = async {
         loop {
@@ -161,14 +161,14 @@ async fn who_asks_for_polls_without_end_gets_them_every_ten_seconds() {
     }
 }
 
-/// Three tries of a meter that answers too late take longer than the interval.
+/// The first poll takes longer than the interval, because the meter is silent.
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_falls_into_a_longer_one_is_skipped() {
+async fn a_poll_that_is_due_during_a_longer_one_is_skipped() {
     let openings = vec![Opening::Silent, meter(), meter(), meter()];
     let ends = ends_of_polls(1, 3, openings, vec![]).await;
     assert!(ends[0] > 3, "{ends:?}");
     let next = |end: u64| (end + 1) / 3 * 3 + 2;
-    // The first of them waits until the line is quiet.
+    // The next one waits until the line is quiet.
     assert!(ends[1] - next(ends[0]) <= 1, "{ends:?}");
     assert_eq!(ends[2..], [next(ends[0]) + 3, next(ends[0]) + 6]);
 }
@@ -191,13 +191,13 @@ async fn a_poll_on_request_is_made_at_once_but_not_too_often() {
         started.elapsed().as_secs()
     };
     assert_eq!(at().await, 0);
-    // Too soon, and asked three times: once, ten seconds after the poll before.
+    // Three requests that are too soon cause one poll, ten seconds after the previous one.
     (0..3).for_each(|_| handle.request_poll());
     assert_eq!(at().await, 10);
     tokio::time::sleep(Duration::from_secs(100)).await;
     handle.request_poll();
     assert_eq!(at().await, 110);
-    // The schedule goes on.
+    // The schedule continues.
     assert_eq!(at().await, 300);
     assert_eq!(at().await, 600);
     stop.cancel();
@@ -216,12 +216,12 @@ async fn the_task_logs_a_summary_each_hour() {
 }
 
 #[test]
-fn first_polls_are_spread() {
+fn meters_are_polled_at_different_times() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     assert_eq!(spread(0, 1, minutes(5)), Duration::ZERO);
     assert_eq!(spread(2, 3, minutes(5)), Duration::from_millis(200));
     assert_eq!(spread(499, 500, minutes(1)), Duration::from_millis(49_900));
-    // Within the interval, whatever it is.
+    // Always within the interval.
     assert_eq!(spread(999, 1000, minutes(1)), Duration::from_millis(59_940));
     assert_eq!(spread(9, 10, Duration::from_millis(100)), Duration::from_millis(90));
 }
