@@ -1,6 +1,6 @@
-//! What one frame costs: nanoseconds and allocations, from and to the bytes on the line.
+//! The time and the allocations that one frame costs, in both directions.
 
-#![expect(clippy::expect_used, reason = "the frames are good")]
+#![expect(clippy::expect_used, reason = "the frames are valid")]
 
 use divan::{AllocProfiler, Bencher, black_box};
 use kmp::datalink::{self, Address, Cid, Packet};
@@ -16,7 +16,7 @@ fn main() {
     divan::main();
 }
 
-/// The captured answer of a MULTICAL with eight registers, two bytes of it stuffed
+/// A captured answer of a MULTICAL with eight registers and two escaped bytes
 /// (`nabovarme/MeterLogger`, `test/kamstrup_test_reply.txt`).
 const EIGHT: &[u8] = &[
     0x40, 0x3F, 0x10, 0x00, 0x3C, 0x03, 0x04, 0x43, 0x00, 0x00, 0x00, 0x02, 0x00, 0x44, 0x28, 0x04,
@@ -26,7 +26,7 @@ const EIGHT: &[u8] = &[
     0x00, 0x00, 0x00, 0x00, 0x50, 0x16, 0x04, 0x41, 0x00, 0x00, 0x00, 0x00, 0xC3, 0xE8, 0x0D,
 ];
 
-/// The captured answer of a MULTICAL 403 with one register (`gemu2015/Sonoff-Tasmota` issue 38).
+/// A captured answer of a MULTICAL 403 with one register (`gemu2015/Sonoff-Tasmota` issue 38).
 const ONE: &[u8] =
     &[0x40, 0x3F, 0x10, 0x00, 0x3C, 0x03, 0x04, 0x43, 0x00, 0x00, 0xD6, 0xDE, 0x03, 0x22, 0x0D];
 
@@ -34,7 +34,7 @@ fn answer(registers: usize) -> &'static [u8] {
     if registers == 1 { ONE } else { EIGHT }
 }
 
-/// The request that is answered so.
+/// The request of the answer with this number of registers.
 fn command(registers: usize) -> GetRegister {
     let ids = [60, 68, 1004, 86, 87, 89, 74, 80].map(RegisterId::new);
     GetRegister::new(ids.get(..registers).unwrap_or_default()).expect("one to eight registers")
@@ -50,18 +50,18 @@ fn body(bytes: &[u8]) -> Vec<u8> {
 
 fn parse(answer: &[u8], command: &GetRegister) -> Vec<RegisterValue> {
     let body = body(answer);
-    let packet = datalink::parse(&body).expect("a good checksum");
-    command.parse_answer(packet.data).expect("what was asked for")
+    let packet = datalink::parse(&body).expect("a valid checksum");
+    command.parse_answer(packet.data).expect("the requested registers")
 }
 
-/// Bytes, frame, checksum, registers: what the program does with each answer.
+/// Bytes, frame, checksum, registers: the program does this with each answer.
 #[divan::bench(args = [8, 1])]
 fn answer_to_registers(bencher: Bencher<'_, '_>, registers: usize) {
     let (bytes, command) = (answer(registers), command(registers));
     bencher.bench_local(|| parse(black_box(bytes), black_box(&command)));
 }
 
-/// The registers' bytes as numbers.
+/// Decodes the registers' bytes to numbers.
 #[divan::bench(args = [8, 1])]
 fn registers_to_values(bencher: Bencher<'_, '_>, registers: usize) {
     let registers = parse(answer(registers), &command(registers));
@@ -73,7 +73,7 @@ fn registers_to_values(bencher: Bencher<'_, '_>, registers: usize) {
     });
 }
 
-/// What a simulated meter does.
+/// A simulated meter does this.
 #[divan::bench(args = [8, 1])]
 fn registers_to_answer(bencher: Bencher<'_, '_>, registers: usize) {
     let registers = parse(answer(registers), &command(registers));
@@ -84,7 +84,7 @@ fn registers_to_answer(bencher: Bencher<'_, '_>, registers: usize) {
     });
 }
 
-/// A command as the bytes on the line.
+/// Encodes a command to the bytes on the line.
 #[divan::bench(args = [8, 1])]
 fn command_to_request(bencher: Bencher<'_, '_>, registers: usize) {
     let command = command(registers);
@@ -96,13 +96,13 @@ fn serial_number_to_request() -> Vec<u8> {
     message::emit_request(Address::HEAT_METER, black_box(&GetSerialNo))
 }
 
-/// Bytes, frame, checksum, command: what a simulated meter does with each request.
+/// Bytes, frame, checksum, command: a simulated meter does this with each request.
 #[divan::bench(args = [8, 1])]
 fn request_to_command(bencher: Bencher<'_, '_>, registers: usize) {
     let bytes = message::emit_request(Address::HEAT_METER, &command(registers));
     bencher.bench_local(|| {
         let body = body(black_box(&bytes));
-        let packet = datalink::parse(&body).expect("a good checksum");
+        let packet = datalink::parse(&body).expect("a valid checksum");
         Request::parse(packet).expect("a request")
     });
 }

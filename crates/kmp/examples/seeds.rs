@@ -1,6 +1,6 @@
-//! Writes the corpus that fuzzing starts from: `seeds kmp/fuzz/corpus`, one directory per target.
+//! Writes the corpus that fuzzing starts from, one directory per target: `seeds kmp/fuzz/corpus`.
 //!
-//! It comes from `tests/data/frames.csv`, so the captured frames are kept once.
+//! It is made from `tests/data/frames.csv`, so the captured frames are stored only once.
 
 use std::path::PathBuf;
 use std::{env, fs, io};
@@ -10,7 +10,7 @@ mod corpus;
 
 fn main() -> io::Result<()> {
     let directory = env::args_os().nth(1).map(PathBuf::from).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "which directory? (kmp/fuzz/corpus)")
+        io::Error::new(io::ErrorKind::InvalidInput, "name a directory, like kmp/fuzz/corpus")
     })?;
     let corpus = corpus::corpus();
     for (target, seeds) in

@@ -2,7 +2,7 @@
 //!
 //! The body of a frame is `destination | CID | data | CRC high | CRC low`. The CRC covers
 //! everything before it, before stuffing: polynomial 0x1021, start value 0, high byte first
-//! (5512-447 M1 p.5-6). Catalogues call it CRC-16/XMODEM.
+//! (5512-447 M1 p.5-6). Catalogues of CRCs call it CRC-16/XMODEM.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,7 +14,7 @@ use crate::frame::{self, Direction};
 
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 
-/// Address, command id and CRC.
+/// The bytes of address, command id and CRC.
 const OVERHEAD: usize = 4;
 
 /// The destination of a request. The answer carries the same address (5512-447 M1 p.6).
@@ -29,7 +29,7 @@ impl Address {
     /// The logger in the base module of a MULTICAL 601.
     pub const LOGGER_BASE: Self = Self(0xBF);
 
-    /// Any address.
+    /// Creates an address from the byte on the line.
     #[must_use]
     pub const fn new(byte: u8) -> Self {
         Self(byte)
@@ -48,19 +48,19 @@ impl fmt::Display for Address {
     }
 }
 
-/// A command id. The answer carries that of the request (5512-447 M1 p.15-35).
+/// A command id. The answer carries the id of the request (5512-447 M1 p.15-35).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cid(u8);
 
 impl Cid {
-    /// Meter type and software revision (5512-447 M1 p.15).
+    /// Requests meter type and software revision (5512-447 M1 p.15).
     pub const GET_TYPE: Self = Self(0x01);
-    /// Serial number (5512-447 M1 p.17).
+    /// Requests the serial number (5512-447 M1 p.17).
     pub const GET_SERIAL_NO: Self = Self(0x02);
-    /// Up to 8 registers (5512-447 M1 p.19).
+    /// Requests up to 8 registers (5512-447 M1 p.19).
     pub const GET_REGISTER: Self = Self(0x10);
 
-    /// Any command id.
+    /// Creates a command id from the byte on the line.
     #[must_use]
     pub const fn new(byte: u8) -> Self {
         Self(byte)
@@ -91,30 +91,30 @@ pub struct Packet<'a> {
     pub address: Address,
     /// The command.
     pub cid: Cid,
-    /// The data of the command; may be empty.
+    /// The data of the command; it may be empty.
     pub data: &'a [u8],
 }
 
 /// Why a frame's body is not a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PacketError {
-    /// Too short to hold address, command and CRC.
-    #[error("only {length} of at least {OVERHEAD} bytes between start and stop")]
+    /// The body is too short for address, command and CRC.
+    #[error("a packet has at least {OVERHEAD} bytes, this one has {length}")]
     TooShort {
-        /// Number of bytes in the body.
+        /// The number of bytes in the body.
         length: usize,
     },
     /// The checksum does not match: the frame was damaged on the line.
     #[error("checksum is {found:04X}, must be {expected:04X}")]
     Checksum {
-        /// The checksum of the bytes.
+        /// The checksum computed from the bytes.
         expected: u16,
-        /// The checksum in the frame.
+        /// The checksum that the frame contains.
         found: u16,
     },
 }
 
-/// The CRC of `bytes`, as the last two bytes of a frame hold it.
+/// Computes the CRC of `bytes`, which the last two bytes of a body contain.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u16 {
     CRC.checksum(bytes)
@@ -135,7 +135,7 @@ pub fn parse(body: &[u8]) -> Result<Packet<'_>, PacketError> {
     Ok(Packet { address: Address(address), cid: Cid(cid), data })
 }
 
-/// Builds the whole frame, from start byte to stop byte, with stuffing.
+/// Builds a complete frame, from start byte to stop byte, with byte stuffing.
 #[must_use]
 pub fn emit(direction: Direction, packet: Packet<'_>) -> Vec<u8> {
     let mut body = Vec::with_capacity(packet.data.len().saturating_add(OVERHEAD));
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_too_short() {
+    fn a_body_that_is_too_short_is_rejected() {
         for length in 0..OVERHEAD {
             assert_eq!(parse(&vec![0; length]), Err(PacketError::TooShort { length }));
         }
     }
 
     #[test]
-    fn names_both_checksums() {
+    fn a_wrong_checksum_is_rejected() {
         // 5512-447 M1 p.18 as printed; the checksum is a misprint for 774E.
         let body = [0x3F, 0x09, 0x00, 0x01, 0x14, 0x4A, 0x00, 0x02, 0x77, 0x15, 0xC3, 0x4A];
         assert_eq!(parse(&body), Err(PacketError::Checksum { expected: 0x774E, found: 0xC34A }));
@@ -189,12 +189,12 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn no_input_panics(body in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = parse(&body);
         }
 
         #[test]
-        fn one_flipped_bit_is_noticed(
+        fn one_flipped_bit_is_detected(
             data in prop::collection::vec(any::<u8>(), 0..100), byte: prop::sample::Index, bit in 0..8,
         ) {
             let mut body = vec![0x3F, 0x10];

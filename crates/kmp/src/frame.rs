@@ -1,36 +1,36 @@
-//! The physical layer: where a frame starts and stops, and byte stuffing.
+//! The physical layer: start bytes, stop bytes and byte stuffing.
 //!
 //! A frame is `start | body | stop`. Between start and stop, each of the five reserved bytes is
 //! sent as [`ESCAPE`] followed by its complement, so that a raw start or stop byte on the line can
-//! only be a delimiter (5512-447 M1 p.5-6). A decoder may therefore begin again at any raw start
-//! byte, and noise in front of a frame costs nothing but the noise.
+//! only be a delimiter (5512-447 M1 p.5-6). So a decoder can restart at any raw start byte, and
+//! noise before a frame does not damage the frame.
 
 use alloc::vec::Vec;
 use core::mem;
 
 use thiserror::Error;
 
-/// Starts a frame that goes to the meter (5512-447 M1 p.5).
+/// Starts a frame to the meter (5512-447 M1 p.5).
 pub const START_TO_METER: u8 = 0x80;
-/// Starts a frame that comes from the meter (5512-447 M1 p.5).
+/// Starts a frame from the meter (5512-447 M1 p.5).
 pub const START_FROM_METER: u8 = 0x40;
 /// Ends a frame (5512-447 M1 p.5).
 pub const STOP: u8 = 0x0D;
-/// Acknowledges `SetClock` and `PutRegister`: a single byte without frame (5512-447 M1 p.5, p.18).
+/// Acknowledges `SetClock` and `PutRegister`: one byte without a frame (5512-447 M1 p.5, p.18).
 pub const ACK: u8 = 0x06;
-/// Announces that the next byte is the complement of a reserved one (5512-447 M1 p.5).
+/// Escapes a reserved byte: the complement of that byte follows (5512-447 M1 p.5).
 pub const ESCAPE: u8 = 0x1B;
 
 /// The longest body, in bytes before stuffing, that a [`Decoder`] collects.
 ///
-/// The longest answer with 8 registers of 4 bytes has 78 bytes; the log answers of newer meters
-/// are longer. Anything longer than this is noise.
+/// The longest answer with 8 registers of 4 bytes has 78 bytes. The log answers of newer meters are
+/// longer. Anything longer than this limit is treated as noise.
 pub const MAX_BODY: usize = 1024;
 
-/// Which way a frame travels.
+/// The direction of a frame.
 ///
 /// Both directions share one line, and many optical heads echo the requests. The start bytes
-/// differ, so that an echo is not mistaken for an answer (5512-447 M1 p.5).
+/// differ, so an echo is not mistaken for an answer (5512-447 M1 p.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// A request.
@@ -58,7 +58,7 @@ impl Direction {
     }
 }
 
-/// Whether a byte must be stuffed between start and stop (5512-447 M1 p.5).
+/// Whether a byte must be escaped between start and stop (5512-447 M1 p.5).
 #[must_use]
 pub const fn is_reserved(byte: u8) -> bool {
     matches!(byte, START_TO_METER | START_FROM_METER | STOP | ACK | ESCAPE)
@@ -80,10 +80,10 @@ pub fn emit(direction: Direction, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A frame, or the end of an attempt to read one, found by a [`Decoder`].
+/// An event that a [`Decoder`] finds in the stream of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A whole frame.
+    /// A complete frame.
     Frame {
         /// The direction of its start byte.
         direction: Direction,
@@ -92,31 +92,29 @@ pub enum Event {
     },
     /// A bare [`ACK`] outside a frame. Noise can look like one.
     Ack,
-    /// A frame began and cannot be completed.
+    /// A frame that began but cannot be completed.
     Damaged {
         /// The direction of its start byte.
         direction: Direction,
-        /// The reason.
+        /// Why it cannot be completed.
         damage: Damage,
     },
 }
 
-/// Why a frame that began cannot be completed.
+/// Why a frame cannot be completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Damage {
     /// Another frame began before the stop byte.
-    #[error("a new frame began before the end of this one")]
+    #[error("a new frame began before this one ended")]
     Interrupted,
-    /// A reserved byte was not stuffed.
-    #[error("byte 0x{byte:02X} must not stand in a frame unstuffed")]
+    /// A reserved byte was not escaped.
+    #[error("byte 0x{byte:02X} must be escaped inside a frame")]
     Unstuffed {
         /// The byte.
         byte: u8,
     },
     /// The byte after [`ESCAPE`] is not the complement of a reserved byte.
-    #[error(
-        "byte 0x{byte:02X} after the escape byte 0x1B is none of 0x7F, 0xBF, 0xF2, 0xF9 and 0xE4"
-    )]
+    #[error("byte 0x{byte:02X} after the escape byte 0x1B is not 0x7F, 0xBF, 0xF2, 0xF9 or 0xE4")]
     BadEscape {
         /// The byte.
         byte: u8,
@@ -126,10 +124,10 @@ pub enum Damage {
     TooLong,
 }
 
-/// Finds frames in a stream of bytes, however it is cut into chunks.
+/// Finds frames in a stream of bytes. Push the bytes one by one, however they arrive.
 ///
-/// Unstuffing is one pass from left to right: `1B E4 7F` becomes `1B 7F`. (Replacing one kind of
-/// pair after the other would make it `80`.) Bytes outside a frame are skipped: noise, and the 0x00
+/// Unescaping is one pass from left to right: `1B E4 7F` becomes `1B 7F`. (Replacing one kind of
+/// pair after the other would give `80`.) Bytes outside a frame are skipped: noise, and the 0x00
 /// bytes that an idle meter may send (5512-447 M1 p.3).
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -146,7 +144,7 @@ enum State {
 }
 
 impl Decoder {
-    /// A decoder that waits for a start byte.
+    /// Creates a decoder that waits for a start byte.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -161,7 +159,7 @@ impl Decoder {
         }
     }
 
-    /// Discards a frame that has begun.
+    /// Discards the frame that has begun, if any.
     pub fn reset(&mut self) {
         self.state = State::Outside;
         self.body.clear();
@@ -234,7 +232,7 @@ mod tests {
         prop_oneof![Just(Direction::ToMeter), Just(Direction::FromMeter)]
     }
 
-    /// Bytes with as many reserved ones as others.
+    /// Bytes, about half of them reserved or the complement of a reserved byte.
     fn body() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             any::<u8>(),
@@ -244,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn unstuffs_in_one_pass() {
-        // Replacing pair by pair turns this into 0x80.
+    fn bytes_are_unescaped_in_one_pass() {
+        // Replacing one kind of pair after the other would give 0x80.
         assert_eq!(
             decode(&[0x40, 0x1B, 0xE4, 0x7F, 0x0D]),
             [frame(Direction::FromMeter, &[0x1B, 0x7F])]
         );
-        // 71.61 °C is mantissa 0x1BF9, which other readers take for 0x06.
+        // 71.61 °C is mantissa 0x1BF9, which other programs read as 0x06.
         assert_eq!(
             decode(&[0x40, 0x1B, 0xE4, 0xF9, 0x0D]),
             [frame(Direction::FromMeter, &[0x1B, 0xF9])]
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn skips_idle_bytes_and_noise() {
+    fn idle_bytes_and_noise_are_skipped() {
         assert_eq!(
             decode(&[0x00, 0x00, 0xFF, 0x0D, 0x40, 0x3F, 0x0D, 0x00]),
             [frame(Direction::FromMeter, &[0x3F])]
@@ -266,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_echo_from_an_answer() {
+    fn an_echo_is_distinguished_from_an_answer() {
         assert_eq!(
             decode(&[0x80, 0x3F, 0x0D, 0x40, 0x3F, 0x0D]),
             [frame(Direction::ToMeter, &[0x3F]), frame(Direction::FromMeter, &[0x3F])]
@@ -274,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_byte_begins_anew() {
+    fn a_start_byte_always_begins_a_frame() {
         let interrupted =
             Event::Damaged { direction: Direction::ToMeter, damage: Damage::Interrupted };
         assert_eq!(
@@ -284,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_byte_that_damaged_a_frame() {
+    fn damage_names_the_wrong_byte() {
         let damaged = |damage| vec![Event::Damaged { direction: Direction::FromMeter, damage }];
         assert_eq!(decode(&[0x40, 0x06]), damaged(Damage::Unstuffed { byte: 0x06 }));
         assert_eq!(decode(&[0x40, 0x1B, 0x0D]), damaged(Damage::BadEscape { byte: 0x0D }));
@@ -295,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_byte_after_an_escape_begins_anew() {
+    fn a_start_byte_after_an_escape_begins_a_frame() {
         let bad = Event::Damaged {
             direction: Direction::FromMeter,
             damage: Damage::BadEscape { byte: 0x40 },
@@ -323,7 +321,7 @@ mod tests {
         }
 
         #[test]
-        fn noise_in_front_loses_only_noise(noise in body(), direction in direction(), body in body()) {
+        fn noise_before_a_frame_does_no_harm(noise in body(), direction in direction(), body in body()) {
             let mut bytes = noise;
             bytes.extend(emit(direction, &body));
             let events = decode(&bytes);
@@ -331,7 +329,7 @@ mod tests {
         }
 
         #[test]
-        fn frames_back_to_back_all_come_out(bodies in prop::collection::vec((direction(), body()), 1..6)) {
+        fn all_frames_in_a_row_are_found(bodies in prop::collection::vec((direction(), body()), 1..6)) {
             let bytes: Vec<u8> = bodies.iter().flat_map(|(d, b)| emit(*d, b)).collect();
             let frames: Vec<Event> = bodies.iter().map(|(d, b)| frame(*d, b)).collect();
             prop_assert_eq!(decode(&bytes), frames);

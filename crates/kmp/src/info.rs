@@ -2,7 +2,7 @@
 //!
 //! The layout differs between generations: 4 is "temperature sensor T2" on a 602 and an external
 //! alarm on a 403. So a code means nothing without its model. Each bit is a fault that is active
-//! now; 0 is no fault.
+//! now; 0 means no fault.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,51 +18,52 @@ use Sensor::{Difference, Flow1, Flow2, Temperature1, Temperature2, Temperature3}
 pub enum Certainty {
     /// The sources disagree, or are incomplete.
     Unsure,
-    /// From working code, or from the document of another meter of the same generation.
+    /// The meaning is from working code, or from the document of another meter of the generation.
     Likely,
-    /// From Kamstrup's own document of this meter.
+    /// The meaning is from Kamstrup's own document of this meter.
     Documented,
 }
 
-/// A sensor of the meter. If one is broken, the meter still sends numbers: 0.00 or 185.00 °C, and
-/// so 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1 p.121).
+/// A sensor of the meter. If it is broken, the meter still sends numbers: 0.00 or 185.00 °C, and
+/// therefore 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 5512-2029_A1 p.107, TD 803 5512-2360_A1
+/// p.121).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sensor {
-    /// t1, in the supply pipe.
+    /// Temperature sensor t1, in the supply pipe.
     Temperature1,
-    /// t2, in the return pipe.
+    /// Temperature sensor t2, in the return pipe.
     Temperature2,
-    /// t3; on an 803 also t4.
+    /// Temperature sensor t3; on an 803 also t4.
     Temperature3,
-    /// The difference of t1 and t2.
+    /// The difference between t1 and t2.
     Difference,
-    /// V1.
+    /// Flow sensor V1.
     Flow1,
-    /// V2.
+    /// Flow sensor V2.
     Flow2,
 }
 
 /// One bit of an info code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InfoBit {
-    /// 0 for the lowest.
+    /// The position of the bit; 0 is the lowest.
     pub bit: u8,
-    /// Its meaning when it is set, in English.
+    /// The meaning of the bit when it is set, in English.
     pub meaning: &'static str,
-    /// The sensors that do not measure while it is set.
+    /// The sensors that do not measure while the bit is set.
     pub sensors: &'static [Sensor],
-    /// How certain this is.
+    /// How certain the meaning is.
     pub certainty: Certainty,
     /// Where this is documented.
     pub source: &'static str,
 }
 
-/// Three bits of an info code: how long something was active in the last 30 days.
+/// Three bits of an info code: how long a condition was active in the last 30 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InfoField {
-    /// The lowest of the three.
+    /// The position of the lowest of the three bits.
     pub bit: u8,
-    /// The condition that was active, in English.
+    /// The condition, in English.
     pub meaning: &'static str,
     /// Where this is documented.
     pub source: &'static str,
@@ -84,13 +85,13 @@ const DURATIONS: [&str; 8] = [
 /// send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisplayDigit {
-    /// The positions that it applies to, 1 for the leftmost digit.
+    /// The positions of the digit; 1 is the leftmost.
     pub digits: &'static [u8],
-    /// The digit that is shown.
+    /// The value of the digit.
     pub shown: u8,
-    /// Its meaning, in English.
+    /// The meaning of the value, in English.
     pub meaning: &'static str,
-    /// How certain this is.
+    /// How certain the meaning is.
     pub certainty: Certainty,
     /// Where this is documented.
     pub source: &'static str,
@@ -99,20 +100,21 @@ pub struct DisplayDigit {
 /// The info codes of a generation of meters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InfoCodes {
-    /// The registers that hold the code, the likelier first. For 603 and 803 no source says which
-    /// of the two it is.
+    /// The registers that hold the code, the most likely first. For 603 and 803, no source says
+    /// which of the two it is.
     pub registers: &'static [RegisterId],
     /// The bits of the code.
     pub bits: &'static [InfoBit],
-    /// The durations in the code.
+    /// The parts of the code that are durations.
     pub fields: &'static [InfoField],
     /// The digits on the display.
     pub display: &'static [DisplayDigit],
 }
 
 impl InfoCodes {
-    /// The info codes of a model. None are known for the 302: only one byte of its status was ever
-    /// captured, by radio, and not decoded (wmbusmeters drivers/src/kamheat.xmq).
+    /// The info codes of a model. None are known for the 302: only one byte of its status has ever
+    /// been captured, from its radio, and nobody has decoded it (wmbusmeters
+    /// drivers/src/kamheat.xmq).
     #[must_use]
     pub const fn of(model: Model) -> Option<&'static Self> {
         match model {
@@ -128,14 +130,14 @@ impl InfoCodes {
         }
     }
 
-    /// The info codes of the newer water meters (flowIQ 2200, KWM2231), which have four bytes where
-    /// those of a MULTICAL 21 have two.
+    /// The info codes of the newer water meters (flowIQ 2200, KWM2231). They have four bytes, those
+    /// of a MULTICAL 21 have two.
     #[must_use]
     pub const fn of_flow_iq() -> &'static Self {
         &INFO_FLOW_IQ
     }
 
-    /// The info codes for a code of `length` bytes from one of these models; `None` if the models
+    /// The info codes for a code of `length` bytes from any of these models; `None` if the models
     /// do not agree.
     #[must_use]
     pub fn shared(models: &[Model], length: usize) -> Option<&'static Self> {
@@ -153,7 +155,7 @@ impl InfoCodes {
         models.iter().all(|model| of(model).is_some_and(agrees)).then_some(first)
     }
 
-    /// The meanings of a code, bit by bit; empty for 0.
+    /// The meanings of the bits of a code; empty for 0.
     #[must_use]
     pub fn explain(&self, code: u32) -> Vec<Meaning> {
         let mut meanings = Vec::new();
@@ -193,22 +195,22 @@ impl InfoField {
 pub enum Meaning {
     /// A known bit.
     Bit(&'static InfoBit),
-    /// A condition was active for a time.
+    /// A condition that was active for some time.
     Lasted {
         /// The condition.
         field: &'static InfoField,
-        /// The step of its duration, 1 to 7.
+        /// The step of the duration, 1 to 7.
         step: u8,
     },
     /// A bit that no source explains.
     Unknown {
-        /// Its position, 0 for the lowest.
+        /// The position of the bit; 0 is the lowest.
         bit: u8,
     },
 }
 
 impl Meaning {
-    /// The sensors that do not measure meanwhile.
+    /// The sensors that do not measure as long as this is active.
     #[must_use]
     pub const fn sensors(&self) -> &'static [Sensor] {
         match self {
@@ -218,16 +220,16 @@ impl Meaning {
     }
 }
 
-/// The meaning in English.
+/// Writes the meaning in English.
 impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bit(bit) => f.write_str(bit.meaning),
             Self::Lasted { field, step } => {
                 let lasted = DURATIONS.get(usize::from(*step)).copied().unwrap_or_default();
-                write!(f, "{} for {lasted} of the last 30 days", field.meaning)
+                write!(f, "{} for {lasted} in the last 30 days", field.meaning)
             }
-            Self::Unknown { bit } => write!(f, "bit {bit}, which is not documented"),
+            Self::Unknown { bit } => write!(f, "undocumented bit {bit}"),
         }
     }
 }
@@ -256,11 +258,11 @@ const fn digit(
     DisplayDigit { digits, shown, meaning, certainty, source }
 }
 
-/// Info code (5512-447 M1 p.11).
+/// The info code (5512-447 M1 p.11).
 const CODE: RegisterId = RegisterId::new(99);
-/// Info bits (jktjkt/PyKMP commit cea1aad).
+/// The info bits (jktjkt/PyKMP commit cea1aad).
 const BITS: RegisterId = RegisterId::new(369);
-/// Info code of newer water meters (jktjkt/PyKMP commit 205b823).
+/// The info code of newer water meters (jktjkt/PyKMP commit 205b823).
 const CODE_WATER: RegisterId = RegisterId::new(458);
 
 static INFO_602: InfoCodes =
@@ -284,7 +286,7 @@ static INFO_FLOW_IQ: InfoCodes =
 const BITS_602: [InfoBit; 15] = [
     bit(
         0,
-        "supply voltage was cut off (only seen in the log)",
+        "supply voltage was interrupted (shown only in the meter's log)",
         &[],
         Documented,
         "TD 602 5512-931_N1 p.49",
@@ -303,7 +305,7 @@ const BITS_602: [InfoBit; 15] = [
         Documented,
         "TD 602 5512-931_N1 p.49",
     ),
-    bit(4, "flow sensor V1: no data from it", &[Flow1], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(4, "flow sensor V1: no data", &[Flow1], Documented, "TD 602 5512-931_N1 p.49"),
     bit(
         5,
         "temperature sensor T3 outside its range",
@@ -315,18 +317,18 @@ const BITS_602: [InfoBit; 15] = [
     bit(7, "flow sensor V2: wrong pulse figure", &[Flow2], Documented, "TD 602 5512-931_N1 p.49"),
     bit(8, "leak in the heating system", &[], Documented, "TD 602 5512-931_N1 p.49"),
     bit(9, "burst in the heating system", &[], Documented, "TD 602 5512-931_N1 p.49"),
-    bit(10, "flow sensor V2: no data from it", &[Flow2], Documented, "TD 602 5512-931_N1 p.49"),
+    bit(10, "flow sensor V2: no data", &[Flow2], Documented, "TD 602 5512-931_N1 p.49"),
     bit(11, "flow sensor V1: wrong pulse figure", &[Flow1], Documented, "TD 602 5512-931_N1 p.49"),
     bit(
         12,
-        "flow sensor V1: signal too weak, air in it",
+        "flow sensor V1: signal too weak (air in the sensor)",
         &[Flow1],
         Documented,
         "TD 602 5512-931_N1 p.49",
     ),
     bit(
         13,
-        "flow sensor V2: signal too weak, air in it",
+        "flow sensor V2: signal too weak (air in the sensor)",
         &[Flow2],
         Documented,
         "TD 602 5512-931_N1 p.49",
@@ -335,8 +337,8 @@ const BITS_602: [InfoBit; 15] = [
     bit(15, "flow sensor V2: wrong flow direction", &[], Documented, "TD 602 5512-931_N1 p.49"),
 ];
 
-/// 402 and 601, whose own tables were not found: that of the 602, of the same generation, with
-/// which wmbusmeters decodes all of them.
+/// 402 and 601. Their own tables were not found. This is the table of the 602, which is of the same
+/// generation; wmbusmeters uses it for all of them.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const BITS_OLDER: [InfoBit; 15] = {
     let mut bits = BITS_602;
@@ -354,7 +356,7 @@ const BITS_OLDER: [InfoBit; 15] = {
 const BITS_403: &[InfoBit] = &[
     bit(
         0,
-        "no supply voltage (only seen in the log)",
+        "no supply voltage (shown only in the meter's log)",
         &[],
         Documented,
         "TD 403 FILE100000166_B_EN p.92",
@@ -362,7 +364,7 @@ const BITS_403: &[InfoBit] = &[
     bit(1, "battery low", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
     bit(
         2,
-        "external alarm, for example set over this port",
+        "external alarm, for example set through this port",
         &[],
         Documented,
         "TD 403 FILE100000166_B_EN p.92",
@@ -402,7 +404,13 @@ const BITS_403: &[InfoBit] = &[
         Documented,
         "TD 403 FILE100000166_B_EN p.92",
     ),
-    bit(8, "flow sensor V1: air in it", &[Flow1], Documented, "TD 403 FILE100000166_B_EN p.92"),
+    bit(
+        8,
+        "flow sensor V1: air in the sensor",
+        &[Flow1],
+        Documented,
+        "TD 403 FILE100000166_B_EN p.92",
+    ),
     bit(
         9,
         "flow sensor V1: wrong flow direction",
@@ -410,10 +418,10 @@ const BITS_403: &[InfoBit] = &[
         Documented,
         "TD 403 FILE100000166_B_EN p.92",
     ),
-    bit(10, "bit 10, which is reserved", &[], Likely, "TD 403 FILE100000166_B_EN p.92"),
+    bit(10, "reserved bit 10", &[], Likely, "TD 403 FILE100000166_B_EN p.92"),
     bit(
         11,
-        "flow sensor V1: above its highest flow for more than an hour",
+        "flow sensor V1: above its maximum flow for more than an hour",
         &[],
         Documented,
         "TD 403 FILE100000166_B_EN p.92",
@@ -424,7 +432,7 @@ const BITS_403: &[InfoBit] = &[
     bit(15, "input B: external alarm", &[], Documented, "TD 403 FILE100000166_B_EN p.92"),
 ];
 
-/// 603 and 803: that of the 403, made wider.
+/// 603 and 803: the table of the 403, extended to 32 bits.
 const BITS_603: &[InfoBit] = &[
     bit(
         0,
@@ -484,7 +492,7 @@ const BITS_603: &[InfoBit] = &[
     ),
     bit(
         8,
-        "flow sensor V1: air in it, or a weak signal",
+        "flow sensor V1: air in the sensor, or a weak signal",
         &[Flow1],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
@@ -498,14 +506,14 @@ const BITS_603: &[InfoBit] = &[
     ),
     bit(
         10,
-        "bit 10, which is reserved",
+        "reserved bit 10",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
     bit(
         11,
-        "flow sensor V1: above its highest flow for more than an hour",
+        "flow sensor V1: above its maximum flow for more than an hour",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
@@ -540,7 +548,7 @@ const BITS_603: &[InfoBit] = &[
     ),
     bit(
         16,
-        "flow sensor V1: no data from it",
+        "flow sensor V1: no data",
         &[Flow1],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
@@ -582,7 +590,7 @@ const BITS_603: &[InfoBit] = &[
     ),
     bit(
         22,
-        "flow sensor V2: no data from it",
+        "flow sensor V2: no data",
         &[Flow2],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
@@ -596,7 +604,7 @@ const BITS_603: &[InfoBit] = &[
     ),
     bit(
         24,
-        "flow sensor V2: air in it",
+        "flow sensor V2: air in the sensor",
         &[Flow2],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
@@ -610,49 +618,49 @@ const BITS_603: &[InfoBit] = &[
     ),
     bit(
         26,
-        "bit 26, which is reserved",
+        "reserved bit 26",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
     bit(
         27,
-        "flow sensor V2: above its highest flow for more than an hour",
+        "flow sensor V2: above its maximum flow for more than an hour",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
     bit(
         28,
-        "burst: water lost (flow 1 above flow 2)",
+        "burst: water loss (flow 1 above flow 2)",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
     bit(
         29,
-        "burst: water coming in (flow 1 below flow 2)",
+        "burst: water ingress (flow 1 below flow 2)",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
     bit(
         30,
-        "leakage: water lost (mass 1 above mass 2)",
+        "leakage: water loss (mass 1 above mass 2)",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
     bit(
         31,
-        "leakage: water coming in (mass 1 below mass 2)",
+        "leakage: water ingress (mass 1 below mass 2)",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 32-bit status; not confirmed on KMP",
     ),
 ];
 
-/// 303: the lower half of that.
+/// 303: the lower half of the table of the 603.
 const BITS_303: &[InfoBit] = &[
     bit(
         0,
@@ -705,7 +713,7 @@ const BITS_303: &[InfoBit] = &[
     ),
     bit(
         8,
-        "flow sensor V1: air in it, or a weak signal",
+        "flow sensor V1: air in the sensor, or a weak signal",
         &[Flow1],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
@@ -719,34 +727,34 @@ const BITS_303: &[InfoBit] = &[
     ),
     bit(
         10,
-        "bit 10, which is reserved",
+        "reserved bit 10",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
     ),
     bit(
         11,
-        "flow sensor V1: above its highest flow for more than an hour",
+        "flow sensor V1: above its maximum flow for more than an hour",
         &[],
         Likely,
         "wmbusmeters drivers/src/kamheat.xmq, 16-bit status, and issue 1653",
     ),
 ];
 
-/// 21: what is active now.
+/// 21: the conditions that are active now.
 const BITS_21: &[InfoBit] = &[
     bit(0, "dry: no water in the meter", &[], Documented, "TD 21 5512-897_J1 p.50"),
     bit(1, "reverse: the water flows backwards", &[], Documented, "TD 21 5512-897_J1 p.50"),
     bit(
         2,
-        "leak: the water never stood still for the set time",
+        "leak: the flow never stopped during the configured time",
         &[],
         Documented,
         "TD 21 5512-897_J1 p.50",
     ),
     bit(
         3,
-        "burst: the flow was above the set limit for the set time",
+        "burst: the flow was above the configured limit for the configured time",
         &[],
         Documented,
         "TD 21 5512-897_J1 p.50",
@@ -770,7 +778,7 @@ const BITS_FLOW_IQ: &[InfoBit] = &[
     ),
     bit(
         7,
-        "flow above its limit, or the meter too warm (sources disagree)",
+        "flow above its limit, or meter too warm (sources disagree)",
         &[],
         Unsure,
         "wmbusmeters drivers/src/kamwater.xmq, 32-bit status",
@@ -778,14 +786,14 @@ const BITS_FLOW_IQ: &[InfoBit] = &[
     bit(9, "no consumption", &[], Likely, "wmbusmeters drivers/src/kamwater.xmq, 32-bit status"),
     bit(
         11,
-        "bit 11, which nobody has named",
+        "bit 11, whose meaning is not known",
         &[],
         Unsure,
         "wmbusmeters drivers/src/kamwater.xmq, 32-bit status",
     ),
 ];
 
-/// 21: for how long it was active in the last 30 days.
+/// 21: how long each condition was active in the last 30 days.
 const FIELDS_21: &[InfoField] = &[
     field(4, "dry", "TD 21 5512-897_J1 p.50"),
     field(7, "reverse", "TD 21 5512-897_J1 p.50"),
@@ -853,7 +861,7 @@ const DISPLAY_403: &[DisplayDigit] = &[
     digit(
         &[5],
         3,
-        "flow sensor V1: air in it",
+        "flow sensor V1: air in the sensor",
         Documented,
         "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
     ),
@@ -867,7 +875,7 @@ const DISPLAY_403: &[DisplayDigit] = &[
     digit(
         &[5],
         6,
-        "flow sensor V1: above its highest flow for more than an hour",
+        "flow sensor V1: above its maximum flow for more than an hour",
         Documented,
         "TD 403 FILE100000166_B_EN p.92; user guide 55121739_B1 p.13",
     ),
@@ -901,7 +909,7 @@ const DISPLAY_403: &[DisplayDigit] = &[
     ),
 ];
 
-/// Which of V1 and V2 shows 7 and 8 is read from a table that has lost its columns.
+/// 7 and 8 of V1 and V2 are from a copy that has lost the columns of the table.
 const DISPLAY_603: &[DisplayDigit] = &[
     digit(&[1], 1, "no supply voltage", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
     digit(&[1], 2, "battery low", Documented, "MULTICAL 603 data sheet 58101516_F1 p.11"),
@@ -958,7 +966,7 @@ const DISPLAY_603: &[DisplayDigit] = &[
     digit(
         &[5],
         1,
-        "flow sensor V1: no data from it",
+        "flow sensor V1: no data",
         Documented,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
@@ -972,7 +980,7 @@ const DISPLAY_603: &[DisplayDigit] = &[
     digit(
         &[5],
         3,
-        "flow sensor V1: air in it",
+        "flow sensor V1: air in the sensor",
         Documented,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
@@ -986,28 +994,28 @@ const DISPLAY_603: &[DisplayDigit] = &[
     digit(
         &[5],
         6,
-        "flow sensor V1: above its highest flow for more than an hour",
+        "flow sensor V1: above its maximum flow for more than an hour",
         Documented,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
     digit(
         &[5],
         7,
-        "burst: water lost (flow 1 above flow 2)",
+        "burst: water loss (flow 1 above flow 2)",
         Likely,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
     digit(
         &[5],
         8,
-        "leakage: water lost (mass 1 above mass 2)",
+        "leakage: water loss (mass 1 above mass 2)",
         Likely,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
     digit(
         &[6],
         1,
-        "flow sensor V2: no data from it",
+        "flow sensor V2: no data",
         Documented,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
@@ -1021,7 +1029,7 @@ const DISPLAY_603: &[DisplayDigit] = &[
     digit(
         &[6],
         3,
-        "flow sensor V2: air in it",
+        "flow sensor V2: air in the sensor",
         Documented,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
@@ -1035,21 +1043,21 @@ const DISPLAY_603: &[DisplayDigit] = &[
     digit(
         &[6],
         6,
-        "flow sensor V2: above its highest flow for more than an hour",
+        "flow sensor V2: above its maximum flow for more than an hour",
         Documented,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
     digit(
         &[6],
         7,
-        "burst: water coming in (flow 1 below flow 2)",
+        "burst: water ingress (flow 1 below flow 2)",
         Likely,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
     digit(
         &[6],
         8,
-        "leakage: water coming in (mass 1 below mass 2)",
+        "leakage: water ingress (mass 1 below mass 2)",
         Likely,
         "MULTICAL 603 data sheet 58101516_F1 p.11",
     ),
@@ -1073,7 +1081,8 @@ const DISPLAY_603: &[DisplayDigit] = &[
     ),
 ];
 
-/// The rest of this table is cut in the copy that was read; the 603's digits are to be expected.
+/// The rest of this table is cut off in the copy that was read. The digits are probably those of
+/// the 603.
 const DISPLAY_803: &[DisplayDigit] = &[
     digit(&[1], 1, "supply voltage interrupted", Documented, "TD 803 5512-2360_A1 p.119"),
     digit(&[1], 2, "running on the backup battery", Documented, "TD 803 5512-2360_A1 p.119"),
@@ -1159,14 +1168,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_code_means_different_things() {
+    fn the_meaning_of_a_code_depends_on_the_model() {
         assert_eq!(words(Model::Multical602, 4), ["temperature sensor T2 outside its range"]);
         assert_eq!(
             words(Model::Multical403, 4),
-            ["external alarm, for example set over this port"]
+            ["external alarm, for example set through this port"]
         );
         assert!(words(Model::Multical602, 0).is_empty());
-        // The sum is shown when several are active (TD 602 p.49).
+        // The code is the sum of all active faults (TD 602 p.49).
         assert_eq!(
             words(Model::Multical402, 12),
             ["temperature sensor T2 outside its range", "temperature sensor T1 outside its range"]
@@ -1174,29 +1183,29 @@ mod tests {
     }
 
     #[test]
-    fn thirty_two_bits() {
-        // wmbusmeters' test telegram of an 803.
+    fn a_code_may_have_thirty_two_bits() {
+        // From a test telegram of an 803 in wmbusmeters.
         assert_eq!(
             words(Model::Multical803, 0x0001_0060),
             [
                 "t1 below its range, or short-circuited",
                 "t2 below its range, or short-circuited",
-                "flow sensor V1: no data from it",
+                "flow sensor V1: no data",
             ]
         );
-        assert_eq!(words(Model::Multical403, 1 << 20), ["bit 20, which is not documented"]);
+        assert_eq!(words(Model::Multical403, 1 << 20), ["undocumented bit 20"]);
         assert_eq!(words(Model::Multical603, u32::MAX).len(), 32);
     }
 
     #[test]
-    fn a_water_meter_remembers_for_how_long() {
+    fn a_water_meter_reports_how_long_a_condition_lasted() {
         assert_eq!(
             words(Model::Multical21, 0b0000_0000_0011_0001),
-            ["dry: no water in the meter", "dry for 2 to 3 days of the last 30 days"]
+            ["dry: no water in the meter", "dry for 2 to 3 days in the last 30 days"]
         );
         assert_eq!(
             words(Model::Multical21, 0xE000),
-            ["burst for 22 to 31 days of the last 30 days"]
+            ["burst for 22 to 31 days in the last 30 days"]
         );
     }
 
@@ -1218,7 +1227,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_name_the_sensors_that_are_broken() {
+    fn bits_name_the_broken_sensors() {
         let named = |model, code| -> Vec<Sensor> {
             let meanings = InfoCodes::of(model).unwrap().explain(code);
             meanings.iter().flat_map(|meaning| meaning.sensors().iter().copied()).collect()

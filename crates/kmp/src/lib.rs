@@ -1,13 +1,16 @@
-//! The Kamstrup Meter Protocol (KMP), as MULTICAL heat meters and related meters speak it on the
-//! optical port: bytes to frames, frames to commands, registers to exact values, and back.
+//! The Kamstrup Meter Protocol (KMP), which MULTICAL heat meters and related meters speak on their
+//! optical port.
 //!
-//! The crate does no I/O, has no clock and logs nothing; it is `no_std`, so the compiler checks
-//! that. The caller sends the bytes and waits for the answer.
+//! The crate converts bytes to frames, frames to requests and answers, and registers to exact
+//! values. It also converts in the other direction, so it can simulate a meter.
 //!
-//! | layer | module | what it knows |
+//! It does no I/O, reads no clock and logs nothing. It is `no_std`, so the compiler enforces this.
+//! The caller sends the bytes and waits for the answer.
+//!
+//! | Layer | Module | Contents |
 //! |---|---|---|
-//! | physical | [`frame`] | start and stop bytes, stuffing |
-//! | | [`mod@line`] | how long bytes take, and how long an answer may take to begin |
+//! | physical | [`frame`] | start and stop bytes, byte stuffing |
+//! | | [`mod@line`] | how long bytes take, and when an answer must begin |
 //! | data link | [`datalink`] | destination address, command id, CRC |
 //! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
 //! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
@@ -17,7 +20,7 @@
 //!
 //! `5512-447` is Kamstrup's own protocol description for MULTICAL 601 and 801, document
 //! 5512-447 rev. M1 of 2009-12-07, 36 pages. `TD 302`, `TD 402` and so on are the technical
-//! descriptions of those meters. Everything else is named by repository.
+//! descriptions of those meters. Other sources are named by repository.
 //!
 //! # Example
 //!
@@ -27,12 +30,12 @@
 //! use kmp::message::{self, Command, GetRegister};
 //! use kmp::register::RegisterId;
 //!
-//! // Ask a heat meter for register 60, heat energy E1 ...
+//! // Request register 60, heat energy E1, from a heat meter.
 //! let command = GetRegister::new(&[RegisterId::new(60)])?;
 //! let request = message::emit_request(Address::HEAT_METER, &command);
 //! assert_eq!(request, [0x80, 0x3F, 0x10, 0x01, 0x00, 0x3C, 0xB2, 0x5F, 0x0D]);
 //!
-//! // ... and read its answer, here one captured from a MULTICAL 403.
+//! // Send the request. This answer was captured from a MULTICAL 403.
 //! let bytes = [
 //!     0x40, 0x3F, 0x10, 0x00, 0x3C, 0x03, 0x04, 0x43, 0x00, 0x00, 0xD6, 0xDE, 0x03, 0x22, 0x0D,
 //! ];
@@ -66,7 +69,7 @@ pub mod register;
 pub mod unit;
 pub mod value;
 
-/// Its example is a test.
+/// Runs the example of README.md as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,12 +1,12 @@
-//! The timing of the line: how long bytes take, and how long an answer may take to begin.
+//! The timing of the line: how long bytes take, and when an answer must begin.
 
 use core::time::Duration;
 
-/// How long the meter may take to begin its answer, and how long the line must rest after a failure
-/// (5512-447 M1 p.4).
+/// How long the meter may take to begin its answer, and how long the line must be idle after a
+/// failure (5512-447 M1 p.4).
 pub const RESPONSE_TIME: Duration = Duration::from_millis(1600);
 
-/// Speed and format of the line, and how long an answer may take to begin.
+/// The speed and the format of the line, and how long an answer may take to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
     baud: u32,
@@ -16,7 +16,7 @@ pub struct Line {
 
 impl Line {
     /// A line of this speed, with 11 bits per byte: a start bit, 8 data bits, 2 stop bits. A speed
-    /// of 0 counts as 1.
+    /// of 0 is treated as 1.
     #[must_use]
     pub const fn new(baud: u32) -> Self {
         Self::with_bits(baud, 11)
@@ -29,20 +29,20 @@ impl Line {
         Self { baud, bits_per_byte, answer_timeout: RESPONSE_TIME }
     }
 
-    /// The same line where an answer may take longer to begin, such as over a slow serial server.
-    /// Less than [`RESPONSE_TIME`] counts as that.
+    /// The same line with another time that an answer may take to begin, for example over a slow
+    /// serial server. A time below [`RESPONSE_TIME`] is raised to it.
     #[must_use]
     pub fn with_answer_timeout(self, timeout: Duration) -> Self {
         Self { answer_timeout: timeout.max(RESPONSE_TIME), ..self }
     }
 
-    /// How long an answer may take to begin, beyond the time that the request takes.
+    /// How long an answer may take to begin, after the request has been sent.
     #[must_use]
     pub const fn answer_timeout(self) -> Duration {
         self.answer_timeout
     }
 
-    /// How long `bytes` bytes take: 9.17 ms for one at 1200 baud.
+    /// How long this number of bytes takes: 9.17 ms for one byte at 1200 baud.
     #[must_use]
     pub fn time_for(self, bytes: usize) -> Duration {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);

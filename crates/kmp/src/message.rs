@@ -1,7 +1,7 @@
 //! The application layer: requests and their answers.
 //!
-//! Each command is a type that is always valid, knows the layout of its answer, and rejects an
-//! answer to another command.
+//! Each command is a type. It can only hold a valid request, and it rejects data that is not an
+//! answer to this request.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,70 +20,70 @@ pub trait Command {
     /// The content of the answer.
     type Answer;
 
-    /// Appends the data of the request, which follow the command id.
+    /// Appends the data of the request, which follows the command id.
     fn emit_data(&self, out: &mut Vec<u8>);
 
     /// Parses the data of an answer whose address and command id match.
     fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
 
-    /// Whether the answer is in the order of this request.
+    /// Compares the order of the answer with this request.
     fn answer_order(&self, _answer: &Self::Answer) -> AnswerOrder {
         AnswerOrder::Undecidable
     }
 
-    /// The most bytes of data that an answer has, to compute how long it may take.
+    /// The largest number of data bytes in an answer. The time that an answer may take follows from
+    /// it.
     fn max_answer_data(&self) -> usize;
 }
 
 /// How the order of the registers in an answer compares to the request.
 ///
-/// No document promises that a meter keeps the order of a request, but every known one does. So a
-/// client that changes the order from request to request can recognise a late answer to an earlier
-/// one.
+/// No document promises that a meter keeps the order of a request, but every known meter does. So a
+/// client that uses another order for each request recognises a late answer to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOrder {
-    /// Every register that must be there is, in the order of the request.
+    /// All registers that must be present are, in the order of the request.
     InOrder,
-    /// Fewer than two registers have no order.
+    /// The answer has fewer than two registers, so it has no order.
     Undecidable,
-    /// Every register that must be there is, in another order.
+    /// All registers that must be present are, in another order.
     Reordered,
-    /// A register is missing that the meter is known to have.
+    /// A register that the meter is known to have is missing.
     Incomplete,
 }
 
-/// Why an answer's data are not an answer to the request.
+/// Why data is not an answer to the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AnswerError {
-    /// The data do not have the length of an answer to this command.
-    #[error("the answer has data of length {found}, not {expected}")]
+    /// The data does not have the length of an answer to this command.
+    #[error("the answer has data of length {found} instead of {expected}")]
     Length {
         /// The length of an answer to this command, in bytes.
         expected: usize,
-        /// The length of this one.
+        /// The length of this answer.
         found: usize,
     },
-    /// The data end in the middle of a register.
-    #[error("the answer ends within the register that begins at byte {offset} of its data")]
+    /// The data ends in the middle of a register.
+    #[error("the answer ends in the middle of the register at byte {offset} of its data")]
     Truncated {
-        /// The position of its first byte.
+        /// The position of the register's first byte.
         offset: usize,
     },
-    /// A register that was not asked for: the answer is to another request.
-    #[error("the answer holds register {register}, which was not asked for")]
-    NotAsked {
-        /// The register in the answer.
+    /// The answer contains a register that was not requested, so it belongs to another request.
+    #[error("the answer contains register {register}, which was not requested")]
+    NotRequested {
+        /// The register.
         register: RegisterId,
     },
-    /// The same register is there twice.
-    #[error("the answer holds register {register} twice")]
+    /// The answer contains a register twice.
+    #[error("the answer contains register {register} twice")]
     Duplicate {
         /// The register.
         register: RegisterId,
     },
 }
 
-/// Builds the whole frame of a request.
+/// Builds the complete frame of a request.
 #[must_use]
 pub fn emit_request<C: Command>(address: Address, command: &C) -> Vec<u8> {
     let mut data = Vec::new();
@@ -114,7 +114,7 @@ impl Command for GetType {
     }
 }
 
-/// Meter type and software revision.
+/// The meter type and the software revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeterType {
     /// The type: 0x0001 is a MULTICAL 601 with Pt500, 0x0004 one with Pt100 (5512-447 M1 p.15).
@@ -125,7 +125,7 @@ pub struct MeterType {
 }
 
 impl MeterType {
-    /// The data of an answer.
+    /// Encodes this as the data of an answer.
     #[must_use]
     pub fn emit(self) -> [u8; 4] {
         let [high, low] = self.code.to_be_bytes();
@@ -138,11 +138,11 @@ impl MeterType {
 pub struct SoftwareRevision {
     /// 1 is A, 2 is B and so on.
     pub letter: u8,
-    /// The number after the letter.
+    /// The number that follows the letter.
     pub number: u8,
 }
 
-/// `F1`; the number of a letter beyond Z.
+/// Writes `F1`. A letter beyond Z is written as its number.
 impl fmt::Display for SoftwareRevision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.letter {
@@ -178,7 +178,7 @@ impl Command for GetSerialNo {
 pub struct SerialNumber(u32);
 
 impl SerialNumber {
-    /// Any serial number.
+    /// Creates a serial number.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
@@ -190,7 +190,7 @@ impl SerialNumber {
         self.0
     }
 
-    /// The data of an answer.
+    /// Encodes this as the data of an answer.
     #[must_use]
     pub const fn emit(self) -> [u8; 4] {
         self.0.to_be_bytes()
@@ -205,26 +205,26 @@ impl fmt::Display for SerialNumber {
 
 /// Requests 1 to 8 registers (5512-447 M1 p.19).
 ///
-/// The meter omits registers that it does not know; an answer may even be empty (5512-447 M1 p.19).
-/// So a register is found by its id, never by its position.
+/// The meter omits registers that it does not know, so an answer may even be empty (5512-447 M1
+/// p.19). Find a register in the answer by its id, never by its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetRegister {
     registers: Vec<RegisterId>,
-    /// The ones that the meter is known to have.
+    /// The registers that the meter is known to have.
     certain: Vec<RegisterId>,
 }
 
-/// Why registers cannot be requested together.
+/// Why registers cannot be requested in one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum GetRegisterError {
-    /// No register, or more than 8.
-    #[error("{count} registers in one request; 1 to {} are possible", GetRegister::MAX)]
+    /// There is no register, or more than 8.
+    #[error("{count} registers in one request; 1 to {} are allowed", GetRegister::MAX)]
     Count {
-        /// How many there are.
+        /// The number of registers.
         count: usize,
     },
-    /// The same register is there twice.
-    #[error("register {register} twice in one request")]
+    /// A register occurs twice.
+    #[error("register {register} occurs twice in one request")]
     Duplicate {
         /// The register.
         register: RegisterId,
@@ -238,7 +238,7 @@ impl GetRegister {
     /// The longest mantissa in any capture: 12 bytes of text (register 254).
     const LONGEST_MANTISSA: usize = 12;
 
-    /// A request for these registers.
+    /// Creates a request for these registers.
     pub fn new(registers: &[RegisterId]) -> Result<Self, GetRegisterError> {
         let count = registers.len();
         if count == 0 || count > Self::MAX {
@@ -250,8 +250,8 @@ impl GetRegister {
         Ok(Self { registers: registers.to_vec(), certain: Vec::new() })
     }
 
-    /// Sets which of the registers the meter is known to have. An answer without one of them is to
-    /// another request.
+    /// Sets which of the registers the meter is known to have. An answer without one of them
+    /// belongs to another request.
     #[must_use]
     pub fn expecting(mut self, is_certain: impl Fn(RegisterId) -> bool) -> Self {
         self.certain = self.registers.iter().copied().filter(|id| is_certain(*id)).collect();
@@ -264,7 +264,7 @@ impl GetRegister {
         &self.registers
     }
 
-    /// Parses the data of a request, as a meter does.
+    /// Parses the data of a request, on the side of the meter.
     pub fn parse(data: &[u8]) -> Result<Self, RequestError> {
         let invalid = RequestError::Data { cid: Cid::GET_REGISTER, length: data.len() };
         let (&count, ids) = data.split_first().ok_or(invalid)?;
@@ -277,7 +277,7 @@ impl GetRegister {
         Self::new(&registers).map_err(|_| invalid)
     }
 
-    /// The data of an answer with these values.
+    /// Encodes these values as the data of an answer.
     #[must_use]
     pub fn emit_answer(values: &[RegisterValue]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -307,7 +307,7 @@ impl Command for GetRegister {
     }
 
     fn emit_data(&self, out: &mut Vec<u8>) {
-        // At most 8, so the count is one byte.
+        // There are at most 8, so the count fits into one byte.
         out.push(u8::try_from(self.registers.len()).unwrap_or(u8::MAX));
         out.extend(self.registers.iter().flat_map(|register| register.get().to_be_bytes()));
     }
@@ -321,7 +321,7 @@ impl Command for GetRegister {
                 RegisterValue::parse(rest).ok_or(AnswerError::Truncated { offset })?;
             let register = value.register;
             if !self.registers.contains(&register) {
-                return Err(AnswerError::NotAsked { register });
+                return Err(AnswerError::NotRequested { register });
             }
             if values.iter().any(|earlier| earlier.register == register) {
                 return Err(AnswerError::Duplicate { register });
@@ -337,7 +337,7 @@ impl Command for GetRegister {
     }
 }
 
-/// A request, as a meter receives it.
+/// A request, on the side of the meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// [`GetType`]
@@ -351,14 +351,14 @@ pub enum Request {
 /// Why a meter does not answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// The command is not in [`Request`].
-    #[error("{cid} is not a command of this meter")]
+    /// [`Request`] does not have this command.
+    #[error("{cid} is not supported")]
     Unknown {
         /// The command id.
         cid: Cid,
     },
-    /// The data do not belong to the command.
-    #[error("data of length {length} is not a valid request for {cid}")]
+    /// The data is not valid for the command.
+    #[error("data of length {length} is not a valid {cid} request")]
     Data {
         /// The command id.
         cid: Cid,
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn one_to_eight_registers_each_once() {
+    fn a_request_has_one_to_eight_different_registers() {
         assert_eq!(GetRegister::new(&[]), Err(GetRegisterError::Count { count: 0 }));
         let nine = ids(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(GetRegister::new(&nine[..8]).is_ok());
@@ -436,14 +436,14 @@ mod tests {
         let command = GetRegister::new(&ids(&[60, 68])).unwrap();
         let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(74, &[2])]);
         let register = RegisterId::new(74);
-        assert_eq!(command.parse_answer(&data), Err(AnswerError::NotAsked { register }));
+        assert_eq!(command.parse_answer(&data), Err(AnswerError::NotRequested { register }));
         let data = GetRegister::emit_answer(&[register_value(60, &[1]), register_value(60, &[2])]);
         let register = RegisterId::new(60);
         assert_eq!(command.parse_answer(&data), Err(AnswerError::Duplicate { register }));
     }
 
     #[test]
-    fn registers_may_be_missing_and_in_any_order() {
+    fn an_answer_may_omit_and_reorder_registers() {
         let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
         let values = [register_value(74, &[1, 2]), register_value(60, &[0, 0, 0, 9])];
         assert_eq!(command.parse_answer(&GetRegister::emit_answer(&values)).unwrap(), values);
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_in_the_order_of_the_request_or_not() {
+    fn the_order_of_an_answer_is_compared_with_the_request() {
         let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
         let values = |ids: &[u16]| ids.iter().map(|&id| register_value(id, &[1])).collect();
         let order = |ids: &[u16]| command.answer_order(&values(ids));
@@ -494,7 +494,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn requests_come_out_as_they_went_in(ids in prop::collection::hash_set(any::<u16>(), 1..=8)) {
+        fn requests_survive_a_round_trip(ids in prop::collection::hash_set(any::<u16>(), 1..=8)) {
             let registers: Vec<_> = ids.into_iter().map(RegisterId::new).collect();
             let command = GetRegister::new(&registers).unwrap();
             let mut data = vec![];
@@ -503,7 +503,7 @@ mod tests {
         }
 
         #[test]
-        fn answers_come_out_as_they_went_in(
+        fn answers_survive_a_round_trip(
             values in prop::collection::hash_map(any::<u16>(), prop::collection::vec(any::<u8>(), 0..13), 0..=8),
         ) {
             let values: Vec<_> = values.iter().map(|(&id, bytes)| register_value(id, bytes)).collect();
@@ -516,7 +516,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic(data in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn no_input_panics(data in prop::collection::vec(any::<u8>(), 0..64)) {
             let command = GetRegister::new(&ids(&[60, 68, 0, 255])).unwrap();
             let _ = command.parse_answer(&data);
             let _ = GetType.parse_answer(&data);

@@ -1,8 +1,9 @@
-//! Numbers in a register: an unsigned big-endian mantissa and a byte with both signs and
-//! the exponent, "SiEx" (5512-447 M1 p.7-9).
+//! Numbers in a register: an unsigned big-endian mantissa, and a byte with both signs and the
+//! exponent, "SiEx" (5512-447 M1 p.7-9).
 //!
-//! Value = (-1)^SI · mantissa · 10^((-1)^SE · exponent). Decimal on the line, decimal here: no
-//! digit is ever rounded, and a value that a [`Decimal`] cannot hold exactly is an error.
+//! Value = (-1)^SI · mantissa · 10^((-1)^SE · exponent). Numbers are decimal on the line and
+//! decimal here. No digit is ever rounded: a value that a [`Decimal`] cannot hold exactly is an
+//! error.
 
 use alloc::vec::Vec;
 
@@ -13,21 +14,22 @@ const NEGATIVE: u8 = 0x80;
 const NEGATIVE_EXPONENT: u8 = 0x40;
 const EXPONENT: u8 = 0x3F;
 
-/// Sign and exponent of a number, as the one byte on the line.
+/// Sign and exponent of a number, in one byte as on the line.
 ///
-/// Two bytes can mean the same: `0x40` and `0x00` are both an exponent of 0. So it keeps the byte.
+/// Two different bytes can mean the same: `0x40` and `0x00` both are exponent 0. So this keeps the
+/// byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SignExponent(u8);
 
 impl SignExponent {
-    /// From the byte on the line: bit 7 is the sign of the value, bit 6 that of the exponent,
-    /// bits 5 to 0 the exponent.
+    /// Creates it from the byte on the line: bit 7 is the sign of the value, bit 6 that of
+    /// the exponent, bits 5 to 0 the exponent.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Self {
         Self(byte)
     }
 
-    /// From sign and exponent; `None` if the exponent is not in -63 to 63.
+    /// Creates it from sign and exponent; `None` if the exponent is not in -63 to 63.
     #[must_use]
     pub const fn new(negative: bool, exponent: i8) -> Option<Self> {
         let magnitude = exponent.unsigned_abs();
@@ -45,7 +47,7 @@ impl SignExponent {
         self.0
     }
 
-    /// Whether the value is below zero.
+    /// Whether the value is negative.
     #[must_use]
     pub const fn is_negative(self) -> bool {
         self.0 & NEGATIVE != 0
@@ -63,12 +65,12 @@ impl SignExponent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NumberError {
     /// The mantissa is empty.
-    #[error("the mantissa has no bytes")]
+    #[error("the mantissa is empty")]
     Empty,
-    /// More than the 96 bits and 28 decimal places that a [`Decimal`] holds.
-    #[error("mantissa of length {length} with exponent {exponent} is out of range")]
+    /// The number needs more than the 96 bits and 28 decimal places of a [`Decimal`].
+    #[error("a mantissa of length {length} with exponent {exponent} is out of range")]
     OutOfRange {
-        /// Length of the mantissa in bytes.
+        /// The length of the mantissa, in bytes.
         length: usize,
         /// The power of ten.
         exponent: i8,
@@ -81,12 +83,12 @@ pub enum NumberError {
     },
 }
 
-/// The mantissa as an unsigned integer; `None` above 16 bytes of magnitude.
+/// The mantissa as an unsigned integer; `None` if that takes more than 16 bytes.
 pub(crate) fn mantissa(bytes: &[u8]) -> Option<u128> {
     bytes.iter().try_fold(0_u128, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))
 }
 
-/// The exact value of a sign, exponent and mantissa.
+/// Decodes sign, exponent and mantissa to the exact value.
 pub fn to_decimal(sign_exponent: SignExponent, bytes: &[u8]) -> Result<Decimal, NumberError> {
     if bytes.is_empty() {
         return Err(NumberError::Empty);
@@ -107,8 +109,8 @@ pub fn to_decimal(sign_exponent: SignExponent, bytes: &[u8]) -> Result<Decimal, 
     Ok(value)
 }
 
-/// Sign, exponent and a mantissa of `length` bytes that give exactly `value`, keeping its decimal
-/// places: `1.50` becomes 150·10⁻².
+/// Encodes a value exactly, as sign, exponent and a mantissa of `length` bytes. Its decimal places
+/// are kept: `1.50` becomes 150·10⁻².
 pub fn from_decimal(value: Decimal, length: u8) -> Result<(SignExponent, Vec<u8>), NumberError> {
     let does_not_fit = NumberError::DoesNotFit { length };
     let bytes = value.mantissa().unsigned_abs().to_be_bytes();
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error() {
+    fn a_number_that_does_not_fit_is_an_error() {
         assert_eq!(decimal(0, &[]), Err(NumberError::Empty));
         let too_small = NumberError::OutOfRange { length: 1, exponent: -29 };
         assert_eq!(decimal(0x5D, &[1]), Err(too_small));
@@ -177,7 +179,7 @@ mod tests {
             let sign_exponent = SignExponent::from_byte(byte);
             prop_assert_eq!(sign_exponent.byte(), byte);
             let again = SignExponent::new(sign_exponent.is_negative(), sign_exponent.exponent());
-            // 0x40 and 0xC0 are an exponent of minus zero.
+            // 0x40 and 0xC0 have the exponent minus zero.
             let canonical = if byte & 0x7F == 0x40 { byte & 0x80 } else { byte };
             prop_assert_eq!(again, Some(SignExponent::from_byte(canonical)));
         }
@@ -194,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic(byte: u8, bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn no_input_panics(byte: u8, bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = decimal(byte, &bytes);
         }
     }

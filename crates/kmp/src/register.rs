@@ -24,7 +24,7 @@ impl RegisterId {
         self.0
     }
 
-    /// The register's name and meaning, if they are known.
+    /// The register's name and meaning, if it is a known one.
     #[must_use]
     pub fn info(self) -> Option<&'static Register> {
         let index = REGISTERS.binary_search_by_key(&self, |register| register.id).ok()?;
@@ -38,12 +38,12 @@ impl fmt::Display for RegisterId {
     }
 }
 
-/// The text is not a register number.
+/// A text is not a register number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a register number is 0 to 65535, or 0x0000 to 0xFFFF")]
 pub struct ParseRegisterIdError;
 
-/// Decimal (`60`) or hexadecimal (`0x003C`).
+/// Parses decimal (`60`) and hexadecimal (`0x003C`) numbers.
 impl FromStr for RegisterId {
     type Err = ParseRegisterIdError;
 
@@ -65,11 +65,11 @@ impl FromStr for RegisterId {
 pub enum Kind {
     /// Counts up for the life of the meter.
     Counter,
-    /// Counts up, and starts again from zero at a limit that depends on the meter.
+    /// Counts up, and restarts from zero at a limit that depends on the meter.
     WrappingCounter,
-    /// The present value, a mean or an extreme of a period.
+    /// The current value, or the mean or an extreme of a period.
     Gauge,
-    /// When an extreme was reached.
+    /// The time when an extreme was reached.
     Date,
     /// The meter's clock.
     Clock,
@@ -84,13 +84,13 @@ pub enum Kind {
 /// A known register.
 #[derive(Debug, Clone, Copy)]
 pub struct Register {
-    /// Its number.
+    /// The register's number.
     pub id: RegisterId,
-    /// Its name as a user writes it; compared without regard to case.
+    /// The name that a user writes. Compare it without regard to case.
     pub key: &'static str,
-    /// Its English name, for display.
+    /// The English name for display.
     pub label: &'static str,
-    /// How its value behaves.
+    /// How the value behaves over time.
     pub kind: Kind,
     /// The quantity that it measures. The unit is in each answer and depends on the meter.
     pub quantity: Quantity,
@@ -99,7 +99,7 @@ pub struct Register {
 }
 
 impl Register {
-    /// The register with this key, in any case.
+    /// The register with this key, which may be in upper or lower case.
     #[must_use]
     pub fn by_key(key: &str) -> Option<&'static Self> {
         REGISTERS.iter().find(|register| register.key.eq_ignore_ascii_case(key))
@@ -117,7 +117,7 @@ const fn row(
     Register { id: RegisterId(id), key, label, kind, quantity, source }
 }
 
-/// The registers that have names, by number.
+/// The registers that have names, sorted by number.
 ///
 /// Which of them a meter has depends on its model; it omits the others from its answers. Registers
 /// above 175 are known from public code and captures rather than from Kamstrup. If a source only
@@ -362,13 +362,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_unique_in_any_case_and_fit_into_a_topic() {
+    fn keys_are_unique_without_regard_to_case_and_fit_into_a_topic() {
         let mut keys: Vec<_> = REGISTERS.iter().map(|r| r.key.to_ascii_lowercase()).collect();
         keys.sort_unstable();
         assert!(keys.is_sorted_by(|a, b| a < b));
         for key in keys {
             assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{key}");
-            // A number must never be taken for a name.
+            // A number must never be mistaken for a name.
             assert!(key.starts_with(|c: char| c.is_ascii_alphabetic()), "{key}");
         }
     }
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn names_resolve_in_any_case() {
+    fn a_key_is_found_without_regard_to_case() {
         for name in ["maxflowDate_m", "maxflowdate_m", "MAXFLOWDATE_M"] {
             assert_eq!(Register::by_key(name).map(|r| r.id), Some(RegisterId::new(138)));
         }
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_decimal_and_hexadecimal() {
+    fn numbers_may_be_decimal_or_hexadecimal() {
         assert_eq!("60".parse(), Ok(RegisterId::new(60)));
         assert_eq!("0x003C".parse(), Ok(RegisterId::new(60)));
         assert_eq!("0XffFF".parse(), Ok(RegisterId::new(65535)));

@@ -1,7 +1,7 @@
 //! Units: the meaning of the code before each value.
 //!
 //! The unit depends on the meter's configuration: one meter sends a register in kWh, another one in
-//! GJ. So a value means nothing without the unit of its own frame.
+//! GJ. So a value means nothing without the unit that came with it.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Unit(u8);
 
-/// What a unit measures.
+/// The quantity that a unit measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quantity {
     /// Independent bits.
@@ -28,9 +28,9 @@ pub enum Quantity {
     Mass,
     /// Mass flow.
     MassFlow,
-    /// A day of any year.
+    /// A day without a year.
     MonthDay,
-    /// A number without unit.
+    /// A number without a unit.
     Number,
     /// Anything else.
     Other,
@@ -40,7 +40,7 @@ pub enum Quantity {
     Pressure,
     /// A temperature on a scale with a zero point.
     Temperature,
-    /// A difference of temperatures, without zero point.
+    /// A difference of temperatures, without a zero point.
     TemperatureDifference,
     /// Text.
     Text,
@@ -61,14 +61,14 @@ pub struct UnitInfo {
     pub symbol: &'static str,
     /// The unit in words.
     pub meaning: &'static str,
-    /// What it measures.
+    /// The quantity that it measures.
     pub quantity: Quantity,
     /// Where the code is documented or was seen.
     pub source: &'static str,
 }
 
 impl Unit {
-    /// No unit (plain number).
+    /// No unit (a plain number).
     pub const NONE: Self = Self(0);
     /// Watt-hour (Wh).
     pub const WATT_HOUR: Self = Self(1);
@@ -128,11 +128,11 @@ impl Unit {
     pub const DATE_YYYYMMDD: Self = Self(49);
     /// Month and day, decimal-coded integer mmdd (mm:dd).
     pub const DATE_MMDD: Self = Self(50);
-    /// Number without unit.
+    /// A number without a unit.
     pub const NUMBER: Self = Self(51);
     /// Bar.
     pub const BAR: Self = Self(52);
-    /// Text, mantissa is the characters (ASCII).
+    /// ASCII text; the mantissa holds the characters.
     pub const ASCII: Self = Self(54);
     /// Tens of cubic metres (m³×10).
     pub const TEN_CUBIC_METRES: Self = Self(55);
@@ -148,11 +148,11 @@ impl Unit {
     pub const MILLISECOND: Self = Self(61);
     /// Days (d).
     pub const DAY: Self = Self(62);
-    /// Date and time in 7 bytes: offset for daylight saving time in minutes, year less 2000, month,
-    /// day, hour, minute, second.
+    /// Date and time in 7 bytes: offset for daylight saving time in minutes, year minus 2000,
+    /// month, day, hour, minute, second.
     pub const DATE_TIME: Self = Self(79);
 
-    /// Any unit code.
+    /// The unit of this code, known or not.
     #[must_use]
     pub const fn from_code(code: u8) -> Self {
         Self(code)
@@ -164,7 +164,7 @@ impl Unit {
         self.0
     }
 
-    /// The known unit; `None` for a code that no source explains.
+    /// The row of the unit in [`UNITS`]; `None` for a code that no source explains.
     #[must_use]
     pub fn info(self) -> Option<&'static UnitInfo> {
         let index = UNITS.binary_search_by_key(&self, |info| info.unit).ok()?;
@@ -190,7 +190,7 @@ impl Unit {
     }
 }
 
-/// The symbol, or the code of an unknown unit.
+/// Writes the symbol, or the code of an unknown unit.
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.info() {
@@ -210,7 +210,7 @@ const fn row(
     UnitInfo { unit: Unit(code), symbol, meaning, quantity, source }
 }
 
-/// Every unit code that a source explains, by code.
+/// Every unit code that a source explains, sorted by code.
 ///
 /// Codes 21 and 25 are disputed: several programs call them kW and kvar. A Kamstrup document and an
 /// independent table have W and var, which also fits the pattern of the codes around them.
@@ -267,10 +267,10 @@ pub const UNITS: &[UnitInfo] = &[
     row(48, "yy:mm:dd", "date, decimal-coded integer yymmdd", Quantity::Date, "5512-447 M1 p.10 (name: date1); PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(49, "yyyy:mm:dd", "date with four-digit year", Quantity::Date, "PyKMP constants.py; PyKamstrup kamstrup.py; AiMiR calls it date2"),
     row(50, "mm:dd", "month and day, decimal-coded integer mmdd", Quantity::MonthDay, "5512-447 M1 p.10 (name: date3); PyKMP constants.py; PyKamstrup kamstrup.py"),
-    row(51, "", "number without unit", Quantity::Number, "5512-447 M1 p.10 (name: number); PyKMP constants.py; PyKamstrup kamstrup.py"),
+    row(51, "", "number without a unit", Quantity::Number, "5512-447 M1 p.10 (name: number); PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(52, "bar", "bar", Quantity::Pressure, "5512-447 M1 p.10; PyKMP constants.py; PyKamstrup kamstrup.py"),
-    row(53, "RTC", "real-time clock, layout not found", Quantity::DateTime, "PyKMP constants.py; PyKamstrup kamstrup.py"),
-    row(54, "ASCII", "text, mantissa is the characters", Quantity::Text, "PyKMP constants.py; PyKamstrup kamstrup.py; jktjkt/PyKMP commit a8dec38 (12 bytes '02K52AC1A7CZ', register 254)"),
+    row(53, "RTC", "real-time clock, unknown layout", Quantity::DateTime, "PyKMP constants.py; PyKamstrup kamstrup.py"),
+    row(54, "ASCII", "text; the mantissa holds the characters", Quantity::Text, "PyKMP constants.py; PyKamstrup kamstrup.py; jktjkt/PyKMP commit a8dec38 (12 bytes '02K52AC1A7CZ', register 254)"),
     row(55, "m³×10", "tens of cubic metres", Quantity::Volume, "PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(56, "ton×10", "tens of tonnes", Quantity::Mass, "PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(57, "GJ×10", "tens of gigajoules", Quantity::Energy, "PyKMP constants.py; PyKamstrup kamstrup.py"),
@@ -279,13 +279,13 @@ pub const UNITS: &[UnitInfo] = &[
     row(60, "s", "seconds", Quantity::Duration, "PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(61, "ms", "milliseconds", Quantity::Duration, "PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(62, "d", "days", Quantity::Duration, "PyKMP constants.py; PyKamstrup kamstrup.py; esphome/feature-requests 1402 (register 582)"),
-    row(63, "RTC-Q", "real-time clock with quality, layout not found", Quantity::DateTime, "PyKMP constants.py; PyKamstrup kamstrup.py"),
-    row(64, "Datetime", "date and time, layout not found", Quantity::DateTime, "PyKMP constants.py; PyKamstrup kamstrup.py"),
+    row(63, "RTC-Q", "real-time clock with quality, unknown layout", Quantity::DateTime, "PyKMP constants.py; PyKamstrup kamstrup.py"),
+    row(64, "Datetime", "date and time, unknown layout", Quantity::DateTime, "PyKMP constants.py; PyKamstrup kamstrup.py"),
     row(65, "imp/l", "pulses per litre", Quantity::Other, "jktjkt/PyKMP commit d72cf04"),
     row(66, "l/imp", "litres per pulse", Quantity::Other, "jktjkt/PyKMP commit d72cf04"),
     row(67, "Hz", "hertz", Quantity::Other, "AiMiR class KamstrupCIDMeta (AiMiR head-end)"),
     row(68, "°", "degree (angle)", Quantity::Other, "AiMiR class KamstrupCIDMeta (AiMiR head-end)"),
-    row(72, "KamDateTime", "Kamstrup date-time, layout not found", Quantity::DateTime, "AiMiR class KamstrupCIDMeta (AiMiR head-end)"),
+    row(72, "KamDateTime", "Kamstrup date-time, unknown layout", Quantity::DateTime, "AiMiR class KamstrupCIDMeta (AiMiR head-end)"),
     row(79, "DST yy-mm-dd hh:mm:ss", "date-time: 7 bytes = DST offset in minutes, year-2000, month, day, hour, minute, second (binary, one byte each)", Quantity::DateTime, "jktjkt/PyKMP commit a82690e (quotes a KMP document and a real reading)"),
     row(85, "%RH", "relative humidity", Quantity::Other, "jktjkt/PyKMP commit d72cf04 (58101758_B1_GB_02.2021)"),
     row(86, "%O₂", "oxygen content", Quantity::Other, "jktjkt/PyKMP commit d72cf04 (58101758_B1_GB_02.2021)"),

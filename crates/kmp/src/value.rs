@@ -1,4 +1,4 @@
-//! The content of a register: its unit, its bytes, and the number, date or text that they mean.
+//! The content of a register: its unit, its bytes, and the number, date or text that they encode.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -20,9 +20,9 @@ use crate::unit::{Quantity, Unit};
 pub struct RegisterValue {
     /// The register.
     pub register: RegisterId,
-    /// The unit that the meter states. It depends on the meter's configuration.
+    /// The unit that the meter sent. It depends on the meter's configuration.
     pub unit: Unit,
-    /// Sign and exponent.
+    /// Sign and exponent of a number.
     pub sign_exponent: SignExponent,
     /// The mantissa, high byte first: 4 bytes on a MULTICAL 601, 1, 2, 4, 7 or 12 on others.
     mantissa: Vec<u8>,
@@ -32,7 +32,7 @@ pub struct RegisterValue {
 const HEADER: usize = 5;
 
 impl RegisterValue {
-    /// Builds it from its parts; `None` if the mantissa has more than 255 bytes.
+    /// Creates a register from its parts; `None` if the mantissa has more than 255 bytes.
     #[must_use]
     pub fn new(
         register: RegisterId,
@@ -44,7 +44,7 @@ impl RegisterValue {
         Some(Self { register, unit, sign_exponent, mantissa })
     }
 
-    /// Encodes a number, with all its decimal places, in a mantissa of `length` bytes.
+    /// Encodes a number with all its decimal places, in a mantissa of `length` bytes.
     pub fn from_decimal(
         register: RegisterId,
         unit: Unit,
@@ -61,8 +61,8 @@ impl RegisterValue {
         &self.mantissa
     }
 
-    /// Parses the first register in `data`, and returns the bytes after it; `None` if it is
-    /// truncated.
+    /// Parses the first register in `data`, and returns it with the bytes after it; `None` if the
+    /// register is truncated.
     #[must_use]
     pub fn parse(data: &[u8]) -> Option<(Self, &[u8])> {
         let (&[high, low, unit, length, sign_exponent], rest) =
@@ -93,7 +93,7 @@ impl RegisterValue {
         out.extend_from_slice(&self.mantissa);
     }
 
-    /// Interprets the bytes by the unit that the meter states.
+    /// Decodes the bytes, according to the unit that the meter sent.
     pub fn value(&self) -> Result<Value, ValueError> {
         match self.unit.quantity() {
             Quantity::Date if self.unit == Unit::DATE_YYYYMMDD => {
@@ -108,7 +108,7 @@ impl RegisterValue {
             }
             Quantity::MonthDay => {
                 let digits = self.integer()?;
-                // A leap year, so that 29 February is a day.
+                // A leap year, so that 29 February is valid.
                 let (0, month_day) = split_digits(digits, 10_000) else {
                     return Err(ValueError::Date { digits });
                 };
@@ -146,25 +146,25 @@ fn text(bytes: &[u8]) -> Result<String, ValueError> {
         return Err(ValueError::Text { byte });
     }
     let text = shown.iter().copied().map(char::from).collect::<String>();
-    // An empty text has no information, and as an MQTT payload it would delete a retained message.
+    // An empty text says nothing. As an MQTT payload, it would delete a retained message.
     match text.trim() {
         "" => Err(ValueError::NotSet),
         text => Ok(text.to_string()),
     }
 }
 
-/// What a register's bytes mean.
+/// The decoded value of a register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// A number in the register's unit, exact, with the decimal places that the meter gave it.
+    /// An exact number in the register's unit, with the decimal places that the meter sent.
     Number(Decimal),
     /// A date, from units 48 and 49.
     Date(Date),
-    /// A day of any year, from unit 50.
+    /// A day without a year, from unit 50.
     MonthDay {
-        /// 1 to 12.
+        /// The month, 1 to 12.
         month: u8,
-        /// 1 to 31.
+        /// The day, 1 to 31.
         day: u8,
     },
     /// A time of day, from unit 47.
@@ -175,7 +175,7 @@ pub enum Value {
     Text(String),
 }
 
-/// Numbers without exponent, dates as in ISO 8601.
+/// Writes numbers without an exponent, and dates and times as in ISO 8601.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -216,19 +216,19 @@ impl Date {
         date.ok_or(ValueError::Date { digits })
     }
 
-    /// Four digits.
+    /// The year, with four digits.
     #[must_use]
     pub const fn year(self) -> u16 {
         self.year
     }
 
-    /// 1 to 12.
+    /// The month, 1 to 12.
     #[must_use]
     pub const fn month(self) -> u8 {
         self.month
     }
 
-    /// 1 to 31.
+    /// The day, 1 to 31.
     #[must_use]
     pub const fn day(self) -> u8 {
         self.day
@@ -246,7 +246,7 @@ impl Date {
     }
 }
 
-/// 0 for an invalid month.
+/// The number of days; 0 for an invalid month.
 const fn days_of_month(year: u16, month: u8) -> u8 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -285,19 +285,19 @@ impl TimeOfDay {
             .ok_or(ValueError::Time { digits })
     }
 
-    /// 0 to 23.
+    /// The hour, 0 to 23.
     #[must_use]
     pub const fn hour(self) -> u8 {
         self.hour
     }
 
-    /// 0 to 59.
+    /// The minute, 0 to 59.
     #[must_use]
     pub const fn minute(self) -> u8 {
         self.minute
     }
 
-    /// 0 to 59.
+    /// The second, 0 to 59.
     #[must_use]
     pub const fn second(self) -> u8 {
         self.second
@@ -310,7 +310,7 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// Date and time of unit 79, including the offset for daylight saving time.
+/// The date and time of unit 79. The offset for daylight saving time is already added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DateTime {
     /// The date.
@@ -320,7 +320,7 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Seven binary bytes: offset in minutes, year less 2000, month, day, hour, minute, second.
+    /// Seven binary bytes: offset in minutes, year minus 2000, month, day, hour, minute, second.
     /// Kamstrup's `LogView` adds the offset to the time (jktjkt/PyKMP commit a82690e).
     fn from_bytes(bytes: &[u8]) -> Result<Self, ValueError> {
         let &[offset, year, month, day, hour, minute, second] = bytes else {
@@ -353,35 +353,35 @@ impl DateTime {
 
 const MINUTES_A_DAY: u16 = 24 * 60;
 
-/// Why a register's bytes have no value.
+/// Why the bytes of a register cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ValueError {
     /// The number cannot be represented exactly.
     #[error(transparent)]
     Number(#[from] NumberError),
-    /// A date of all zeros, or an empty text: the meter has not set it yet.
-    #[error("the meter has not set it yet")]
+    /// The date is all zeros, or the text is empty: the meter has not set the value yet.
+    #[error("the meter has not set this value yet")]
     NotSet,
     /// A date or a time is not a whole number.
-    #[error("{value} is not a whole number of digits")]
+    #[error("{value} is not a whole number, so it is not a date or a time")]
     NotAnInteger {
         /// The number.
         value: Decimal,
     },
-    /// An invalid date.
-    #[error("{digits} is not a date")]
+    /// The digits are not a valid date.
+    #[error("{digits} is not a valid date")]
     Date {
         /// The digits yyyymmdd.
         digits: u32,
     },
-    /// An invalid time.
-    #[error("{digits} is not a time of day")]
+    /// The digits are not a valid time of day.
+    #[error("{digits} is not a valid time of day")]
     Time {
         /// The digits hhmmss.
         digits: u32,
     },
-    /// An invalid date and time.
-    #[error("{bytes:02X?} is not a date and time")]
+    /// The bytes are not a valid date and time.
+    #[error("{bytes:02X?} is not a valid date and time")]
     DateTime {
         /// The bytes.
         bytes: [u8; 7],
@@ -389,17 +389,17 @@ pub enum ValueError {
     /// A value of unit 79 does not have seven bytes.
     #[error("a date and time has 7 bytes, not {length}")]
     DateTimeLength {
-        /// How many it has.
+        /// The number of bytes.
         length: usize,
     },
     /// A text contains a byte that is not printable ASCII.
     #[error("byte 0x{byte:02X} is not a printable character")]
     Text {
-        /// The first such byte.
+        /// The first byte that is not printable.
         byte: u8,
     },
-    /// A unit whose layout no source describes.
-    #[error("nobody has described how a value of unit {} is laid out", .unit.code())]
+    /// No source describes the layout of values of this unit.
+    #[error("the layout of values of unit {} is not documented", .unit.code())]
     UnknownLayout {
         /// The unit: 53, 63, 64 or 72.
         unit: Unit,
@@ -430,8 +430,8 @@ mod tests {
     }
 
     #[test]
-    fn dates_with_fewer_digits_than_six() {
-        // Other readers take 90115 for 1990-11-05 (failing in the year) and stumble over 0.
+    fn a_date_may_have_fewer_than_six_digits() {
+        // Other programs read 90115 as 1990-11-05, and fail on 0.
         assert_eq!(value(48, &[0x00, 0x01, 0x60, 0x03]).unwrap(), "2009-01-15");
         assert_eq!(value(48, &[0, 0, 0, 0]), Err(ValueError::NotSet));
         assert_eq!(value(49, &[0, 0, 0, 0]), Err(ValueError::NotSet));
@@ -439,12 +439,12 @@ mod tests {
     }
 
     #[test]
-    fn four_digit_years() {
+    fn a_year_may_have_four_digits() {
         assert_eq!(value(49, &20_260_131_u32.to_be_bytes()).unwrap(), "2026-01-31");
     }
 
     #[test]
-    fn days_that_do_not_exist() {
+    fn dates_and_times_that_do_not_exist_are_rejected() {
         for digits in [260_230_u32, 261_301, 260_100, 1, 9_999_999] {
             assert!(matches!(value(48, &digits.to_be_bytes()), Err(ValueError::Date { .. })));
         }
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn seven_byte_times() {
+    fn dates_and_times_in_seven_bytes_are_decoded() {
         // jktjkt/PyKMP commit a82690e: the first from a day log, the second as LogView shows it.
         assert_eq!(value(79, &[0, 0x18, 0x0C, 0x1F, 0, 0, 4]).unwrap(), "2024-12-31T00:00:04");
         assert_eq!(
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn texts() {
+    fn text_is_trimmed_and_must_be_printable() {
         // jktjkt/PyKMP commit a8dec38, register 254
         assert_eq!(value(54, b"02K52AC1A7CZ").unwrap(), "02K52AC1A7CZ");
         assert_eq!(value(54, b"403 \0\0").unwrap(), "403");
@@ -483,13 +483,13 @@ mod tests {
     }
 
     #[test]
-    fn units_without_known_layout_have_no_value() {
+    fn units_without_a_known_layout_have_no_value() {
         assert!(matches!(value(64, &[1, 2, 3, 4]), Err(ValueError::UnknownLayout { .. })));
     }
 
     proptest! {
         #[test]
-        fn no_bytes_panic(
+        fn no_input_panics(
             unit: u8, exponent: u8, mantissa in prop::collection::vec(any::<u8>(), 0..20),
         ) {
             let register = RegisterValue::new(
@@ -499,7 +499,7 @@ mod tests {
         }
 
         #[test]
-        fn every_date_is_shown_as_it_is(year in 0_u32..100, month in 1_u32..=12, day in 1_u32..=28) {
+        fn every_date_is_shown_correctly(year in 0_u32..100, month in 1_u32..=12, day in 1_u32..=28) {
             let digits = std::format!("{year}{month:02}{day:02}").parse::<u32>().unwrap();
             let shown = value(48, &digits.to_be_bytes());
             prop_assert_eq!(shown, Ok(std::format!("{:04}-{month:02}-{day:02}", 2000 + year)));

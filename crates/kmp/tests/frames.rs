@@ -1,9 +1,9 @@
-//! Every whole frame of `data/frames.csv` is a test, named by the document and page, or the public
-//! place, that it is from.
+//! Every complete frame of `data/frames.csv` is a test. Its name is the document and page, or the
+//! public place, where the frame was found.
 //!
-//! The file's columns: `hex` is the frame as it was on the line; `decoded` says in words what it
-//! holds, worked out by hand and by other programs; `crc_ok` is `yes`, `no (calc 774E)` for the
-//! misprints, or `n/a` for the bare acknowledgement.
+//! Columns of the file: `hex` is the frame as it was on the line. `decoded` is its content in
+//! words, decoded by hand and by other programs. `crc_ok` is `yes`, `no (calc 774E)` for a
+//! misprint, or `n/a` for the bare acknowledgement.
 
 #![expect(clippy::expect_used, reason = "a test ends with a panic")]
 
@@ -74,7 +74,7 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(what().into()) }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "both sides are often made on the spot")]
+#[expect(clippy::needless_pass_by_value, reason = "both sides are often temporary values")]
 fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Checked {
     require(found == expected, || format!("found {found:?}, expected {expected:?}"))
 }
@@ -84,8 +84,8 @@ fn check(row: &Row) -> Checked {
         return equal(Decoder::new().push(frame::ACK), Some(Event::Ack));
     }
     if row.origin == "captured, unstuffed in the post" {
-        // Its raw 0x80 begins another frame: this is why stuffing is not optional.
-        return require(decode(row).is_err(), || "it must not pass for a frame".to_owned());
+        // The raw 0x80 begins another frame. That is why bytes must be escaped.
+        return require(decode(row).is_err(), || "it must not be accepted as a frame".to_owned());
     }
     let body = decode(row)?;
     let packet = match row.crc_ok.strip_prefix("no (calc ") {
@@ -99,7 +99,7 @@ fn check(row: &Row) -> Checked {
         }
         None => datalink::parse(&body)?,
     };
-    // What we would send is what was sent, to the byte.
+    // Our encoder gives exactly the bytes that were sent.
     equal(datalink::emit(row.direction, packet), row.bytes.clone())?;
     match row.direction {
         Direction::ToMeter => check_request(row, packet),
@@ -158,7 +158,7 @@ fn check_answer(row: &Row, packet: Packet<'_>) -> Checked {
             equal(answer, SerialNumber::new(expected.parse()?))
         }
         Cid::GET_REGISTER => check_registers(row, packet.data),
-        // Other commands are checked as far as the data link layer.
+        // Other commands are checked only up to the data link layer.
         _ => Ok(()),
     }
 }
@@ -185,7 +185,7 @@ fn check_registers(row: &Row, data: &[u8]) -> Checked {
         let sign_exponent = value.sign_exponent.byte();
         let found = format!("{number} {unit} (len {length}, SiEx {sign_exponent:02X})");
         equal(found.as_str(), after)?;
-        // Nothing that a real meter sent is without a value.
+        // Every register that a real meter sent has a value.
         value.value()?;
     }
     Ok(())

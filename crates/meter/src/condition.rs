@@ -360,7 +360,7 @@ mod tests {
         );
         assert_eq!(
             words(Model::Multical603, 369, 0x0001_0000, 4),
-            "info code 65536: flow sensor V1: no data from it"
+            "info code 65536: flow sensor V1: no data"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Models of meters: which registers each is known to have, and how to distinguish them.
+//! Models of meters: the registers that each is known to have, and how to distinguish models.
 
 use core::fmt;
 
@@ -7,8 +7,8 @@ use crate::register::RegisterId;
 
 /// The model of a Kamstrup meter.
 ///
-/// It decides the meter's name, the meaning of its info code and which registers are suggested. Any
-/// register can be read from any model.
+/// The model decides the meter's name, the meaning of its info code and which registers are
+/// suggested. Any register can be requested from any model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Model {
     /// MULTICAL 21, a water meter; flowIQ meters are similar.
@@ -48,7 +48,7 @@ impl Model {
         Self::Multical803,
     ];
 
-    /// The number in its name.
+    /// The number in the model's name.
     #[must_use]
     pub const fn number(self) -> u16 {
         match self {
@@ -65,17 +65,17 @@ impl Model {
         }
     }
 
-    /// The MULTICAL with this number.
+    /// The model with this number.
     #[must_use]
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|model| model.number() == number)
     }
 
-    /// Whether this model has a register.
+    /// Whether this model has a register, according to the sources.
     #[must_use]
     pub fn presence(self, register: RegisterId) -> Presence {
         let id = register.get();
-        // These are registers of electricity meters (bsdphk/PyKamstrup kamstrup.py).
+        // Registers of electricity meters (bsdphk/PyKamstrup kamstrup.py).
         if matches!(id, 1 | 2 | 13 | 14 | 1023 | 1024 | 1054..=1346) {
             return Presence::NotListed;
         }
@@ -101,8 +101,8 @@ impl Model {
 
     /// The model whose number the digits of a type code spell, as 0x0603 spells 603.
     ///
-    /// No document describes type codes like this, and the documented ones of the 601 are
-    /// different. So it proves nothing; it can only contradict a guess by registers.
+    /// No document describes type codes like this, and the documented codes of the 601 are
+    /// different. So this proves nothing. It can only contradict a guess from registers.
     #[must_use]
     pub fn spelled_by(meter_type: MeterType) -> Option<Self> {
         let digits = [12_u32, 8, 4, 0].map(|shift| meter_type.code.wrapping_shr(shift) & 0xF);
@@ -126,21 +126,21 @@ impl Model {
         WATER_TEMPERATURE,
     ];
 
-    /// The models that the meter most likely is, by which of the
-    /// [`DISTINGUISHING`](Self::DISTINGUISHING) registers it has. `has` returns `None` for a
-    /// register of which that is not known. The result is `None` if no model fits.
+    /// Guesses the model from the [`DISTINGUISHING`](Self::DISTINGUISHING) registers that the meter
+    /// has. `has` returns `None` for a register if that is not known. The result is `None` if no
+    /// model fits.
     ///
-    /// It is never a proof. No list of the registers of 21, 403, 602, 603 and 803 is public, so
-    /// they may have registers that no source mentions. A register that the meter has counts first;
-    /// one that it lacks decides only if no other does.
+    /// A guess is never a proof. No list of the registers of 21, 403, 602, 603 and 803 is public,
+    /// so they may have registers that no source mentions. A register that the meter has takes
+    /// precedence. A register that it lacks decides only if no other one does.
     ///
-    /// - Register 292 without heat energy: a water meter (captured from a 21; of a KWM2231 by
-    ///   jktjkt/PyKMP commit 205b823). Neither heat nor cooling energy, but volume: the same.
+    /// - Register 292 without heat energy: a water meter (captured from a 21; for a KWM2231 in
+    ///   jktjkt/PyKMP commit 205b823). Volume without heat and cooling energy: also a water meter.
     /// - Registers 348 or 369: 603, 803, 303 (jktjkt/PyKMP commit cea1aad). With 141 also a 403:
-    ///   public code reads 141 from a 403, and no source says whether that has 348 and 369.
+    ///   public code reads 141 from a 403, and no source says whether a 403 has 348 and 369.
     /// - Registers 266 and 141: 403 (golles/ha-kamstrup_403).
     /// - Register 266 without 141: 302, which has no minima of the month (TD 302 5512-1334_F1
-    ///   p.68). While 348 and 369 are not known it may also be a 603, which has 266
+    ///   p.68). As long as nothing is known of 348 and 369, it may also be a 603, which has 266
     ///   (cfeenstra1024/kamstrup-multical-hardware issue 1).
     /// - None of 266, 348 and 369: the older meters, whose lists have 155 instead (5512-447 M1
     ///   p.11). A request for 155 silences a 403, so 155 is not one of these registers.
@@ -155,7 +155,7 @@ impl Model {
         let counts_heat = is(ENERGY) || is(COOLING_ENERGY);
         if !counts_heat {
             let counts_none = lacks(ENERGY) && lacks(COOLING_ENERGY) && is(VOLUME);
-            // High resolution of an energy that it does not have makes no sense.
+            // A high-resolution register of an energy that the meter lacks makes no sense.
             let is_contradictory = is(E1_HIGH_RESOLUTION);
             return if !is_contradictory && (counts_none || is(WATER_TEMPERATURE)) {
                 likely(&[Multical21], &[WATER_TEMPERATURE], &[ENERGY, COOLING_ENERGY])
@@ -203,10 +203,10 @@ impl Model {
     }
 }
 
-/// The models that a meter most likely is, and the evidence.
+/// The most likely models of a meter, and the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelGuess {
-    /// The models that fit, the likelier first; at least one.
+    /// The models that fit, the most likely first; at least one.
     pub models: &'static [Model],
     /// Registers that are evidence if the meter has them.
     pub present: &'static [RegisterId],
@@ -214,7 +214,7 @@ pub struct ModelGuess {
     pub absent: &'static [RegisterId],
 }
 
-/// The name that Kamstrup uses.
+/// Writes the name that Kamstrup uses: `MULTICAL 403`.
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MULTICAL {}", self.number())
@@ -229,20 +229,20 @@ const E1_HIGH_RESOLUTION: RegisterId = RegisterId::new(266);
 const DATE_TIME: RegisterId = RegisterId::new(348);
 const INFO_BITS: RegisterId = RegisterId::new(369);
 
-/// The temperature of the water. Only water meters are known to have it (Google Groups sonoffusers,
-/// thread `aYmxherLsOU`).
+/// The register of the water temperature. Only water meters are known to have it (Google Groups
+/// sonoffusers, thread `aYmxherLsOU`).
 pub const WATER_TEMPERATURE: RegisterId = RegisterId::new(292);
 
 /// Whether a model has a register, according to the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It is in a capture, or working code reads it.
+    /// A capture contains the register, or working code reads it.
     Seen,
-    /// It is in the model's own list.
+    /// The model's own list contains the register.
     Listed,
-    /// The model's own list is public and does not have it, or it belongs to another kind of meter.
+    /// The model's public list lacks the register, or it belongs to another kind of meter.
     NotListed,
-    /// No list of this model is public, and no other source mentions it.
+    /// No list of this model is public, and no other source mentions the register.
     Unknown,
 }
 
@@ -250,16 +250,16 @@ pub enum Presence {
 struct Known {
     model: Model,
     list: Option<&'static List>,
-    /// Read by public code or in captures; the table of registers has the source of each.
+    /// Registers in captures, or read by public code. The table of registers has their sources.
     seen: &'static [u16],
 }
 
-/// A list of registers from a document of Kamstrup.
+/// A list of registers from a Kamstrup document.
 struct List {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the reader, and a test"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the table, and for a test"))]
     source: &'static str,
     printed: &'static [u16],
-    /// Registers where the text of the document is cut off or has lost a line.
+    /// Registers whose line is cut off or missing in the copy of the document.
     illegible: &'static [u16],
 }
 
@@ -294,7 +294,7 @@ const LIST_601: List = List {
     illegible: &[],
 };
 
-/// As the 601, from the same document, with four registers of its own (p.13, p.21).
+/// Like the 601, from the same document, with four registers of its own (p.13, p.21).
 const LIST_801: List = List {
     source: "5512-447 M1 p.10-13, p.21",
     printed: &[
@@ -336,12 +336,12 @@ const KNOWN: &[Known] = &[
     },
     Known { model: Model::Multical602, list: None, seen: &[60, 68, 74, 80, 86, 87, 89, 155] },
     Known { model: Model::Multical603, list: None, seen: SEEN_603 },
-    // The same author, who checked one table for both against documents.
+    // By the same author, who checked one table for both models against documents.
     Known { model: Model::Multical303, list: None, seen: SEEN_603 },
     Known { model: Model::Multical801, list: Some(&LIST_801), seen: &[] },
 ];
 
-/// From jktjkt/PyKMP, for 603 and 303.
+/// Registers of 603 and 303 in jktjkt/PyKMP.
 const SEEN_603: &[u16] = &[
     60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 72, 73, 75, 84, 85, 88, 91, 92, 94, 95, 96, 97, 98, 99,
     104, 110, 112, 114, 122, 123, 124, 125, 126, 127, 128, 129, 130, 152, 153, 154, 168, 175, 178,

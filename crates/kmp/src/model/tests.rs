@@ -5,7 +5,7 @@ use super::*;
 use crate::message::SoftwareRevision;
 
 #[test]
-fn models_go_by_their_numbers() {
+fn a_model_is_found_by_its_number() {
     for model in Model::ALL {
         assert_eq!(Model::from_number(model.number()), Some(model));
     }
@@ -13,9 +13,9 @@ fn models_go_by_their_numbers() {
     assert_eq!(Model::Multical403.to_string(), "MULTICAL 403");
 }
 
-/// Every register that a list names is in the catalogue, once, in order, with its source.
+/// Every listed register is in the table of registers. Lists are sorted, without duplicates.
 #[test]
-fn what_is_known_is_in_the_catalogue() {
+fn every_known_register_is_in_the_table() {
     for known in KNOWN {
         let lists = known.list.map_or([&[][..], &[]], |list| {
             assert!(!list.source.is_empty());
@@ -33,7 +33,7 @@ fn what_is_known_is_in_the_catalogue() {
 }
 
 #[test]
-fn presence_says_how_it_is_known() {
+fn presence_names_the_kind_of_evidence() {
     let presence = |model: Model, id| model.presence(RegisterId::new(id));
     assert_eq!(presence(Model::Multical402, 60), Presence::Seen);
     assert_eq!(presence(Model::Multical402, 155), Presence::Listed);
@@ -47,7 +47,7 @@ fn presence_says_how_it_is_known() {
 }
 
 #[test]
-fn a_601_is_known_by_its_type() {
+fn a_601_is_identified_by_its_type() {
     let of = |code| {
         Model::by_type(MeterType { code, revision: SoftwareRevision { letter: 6, number: 1 } })
     };
@@ -83,10 +83,10 @@ fn guess(has: &[u16], has_not: &[u16]) -> std::vec::Vec<u16> {
 }
 
 #[test]
-fn answers_tell_generations_apart() {
+fn registers_distinguish_generations() {
     assert_eq!(guess(&[68], &[60, 63, 141, 266, 292, 348, 369]), [21]);
     assert_eq!(guess(&[68, 292], &[60, 63, 141, 266, 348, 369]), [21]);
-    // One that is set to count cooling only.
+    // A meter that is configured to count only cooling.
     assert_eq!(guess(&[63, 68, 141, 266], &[60, 348, 369]), [403]);
     assert!(guess(&[68], &[60, 141, 266, 348, 369]).is_empty());
     assert_eq!(guess(&[60, 68, 141, 266], &[348, 369]), [403]);
@@ -95,33 +95,33 @@ fn answers_tell_generations_apart() {
     assert_eq!(guess(&[60, 68, 348], &[]), [603, 803, 303]);
     assert_eq!(guess(&[60, 68, 348, 266], &[141]), [603, 803, 303]);
     assert_eq!(guess(&[60, 68, 141], &[266, 348, 369]), [402, 602, 601, 801]);
-    // What is not known decides nothing.
+    // A register decides nothing if it is not known whether the meter has it.
     assert!(guess(&[60, 68, 141], &[266, 348]).is_empty());
     assert!(guess(&[68], &[266]).is_empty());
     assert!(guess(&[], &[60, 68]).is_empty());
 }
 
-/// What the meter lacks decides only where nothing that it has speaks against it.
+/// A missing register decides only if no present one contradicts it.
 #[test]
-fn what_a_meter_has_counts_before_what_it_lacks() {
-    // Heat energy with more digits: no water meter.
+fn present_registers_take_precedence_over_missing_ones() {
+    // High-resolution heat energy: not a water meter.
     assert!(guess(&[68, 266], &[60, 63, 141, 348, 369]).is_empty());
     assert!(guess(&[68, 266, 292], &[60, 63]).is_empty());
-    // A water temperature says it without more, but for a meter that counts heat.
+    // A water temperature is enough evidence, unless the meter counts heat.
     assert_eq!(guess(&[292], &[]), [21]);
     assert_eq!(guess(&[60, 68, 141, 266, 292], &[348, 369]), [403]);
-    // Whether 348 and 369 are there is not known: a 603 has 266 as well.
+    // Nothing is known of 348 and 369, and a 603 has 266 too.
     assert_eq!(guess(&[60, 68, 266], &[141]), [302, 603, 803, 303]);
     assert_eq!(guess(&[60, 68, 266], &[]), [403, 302, 603, 803, 303]);
     // Only a 403 is known to have both of these.
     assert_eq!(guess(&[60, 68, 141, 266], &[]), [403]);
-    // Nobody has told whether a 403 has 348.
+    // No source says whether a 403 has 348.
     assert_eq!(guess(&[60, 68, 141, 266, 348], &[369]), [603, 803, 303, 403]);
 }
 
-/// What speaks for a model is among what is asked for.
+/// At least one register of the evidence for a guess is present or missing as it says.
 #[test]
-fn each_conclusion_has_its_reasons() {
+fn each_guess_has_evidence() {
     let states = [None, Some(true), Some(false)];
     let count = Model::DISTINGUISHING.iter().fold(1_usize, |count, _| count * states.len());
     for number in 0..count {
@@ -137,9 +137,9 @@ fn each_conclusion_has_its_reasons() {
     }
 }
 
-/// A model's own lists lead back to it, for those whose lists say so.
+/// A model's own list leads to a guess that includes it, for models whose list is public.
 #[test]
-fn lists_and_answers_agree() {
+fn each_public_list_leads_to_its_model() {
     for model in [Model::Multical302, Model::Multical402, Model::Multical601] {
         let likely = Model::guess(|register| match model.presence(register) {
             Presence::Seen | Presence::Listed => Some(true),

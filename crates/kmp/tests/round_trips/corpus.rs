@@ -1,14 +1,14 @@
-//! What fuzzing starts from: the captured frames, and what stands in them.
+//! The corpus that fuzzing starts from: the captured frames and their contents.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "`frames.csv` is ours")]
 
 use kmp::datalink;
 use kmp::frame::{Decoder, Event};
 
-/// Inputs for each of the properties.
+/// The inputs for each property.
 #[derive(Debug, Default)]
 pub(crate) struct Corpus {
-    /// Frames as they were on the line, misprints and all.
+    /// Frames as they were on the line, including misprints.
     pub(crate) frame: Vec<Vec<u8>>,
     /// The data of requests and answers.
     pub(crate) answer: Vec<Vec<u8>>,
@@ -16,7 +16,7 @@ pub(crate) struct Corpus {
     pub(crate) value: Vec<Vec<u8>>,
 }
 
-/// Taken from `frames.csv`.
+/// Makes the corpus from `frames.csv`.
 pub(crate) fn corpus() -> Corpus {
     let mut corpus = Corpus::default();
     let mut reader = csv::Reader::from_reader(&include_bytes!("../data/frames.csv")[..]);
@@ -29,7 +29,7 @@ pub(crate) fn corpus() -> Corpus {
             let Ok(packet) = datalink::parse(&body) else { continue };
             corpus.answer.push(packet.data.to_vec());
             let mut rest = packet.data;
-            // What is a request's is cut at random, and as good.
+            // The data of a request is cut at arbitrary places, which is just as useful.
             while let &[high, low, unit, length, sign_exponent, ref after @ ..] = rest {
                 let Some((mantissa, after)) = after.split_at_checked(length.into()) else { break };
                 corpus.value.push([&[high, low, unit, sign_exponent], mantissa].concat());

@@ -1,5 +1,5 @@
-//! The fuzz targets' properties, over the same corpus and over bytes by chance: a machine without
-//! a fuzzer checks them too.
+//! Checks the properties of the fuzz targets on the same corpus and on random bytes, so that they
+//! are also checked on a machine without a fuzzer.
 
 #![expect(clippy::indexing_slicing, reason = "a test that overflows fails")]
 
@@ -12,10 +12,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 #[test]
-fn the_corpus() {
+fn properties_hold_for_the_corpus() {
     let corpus = corpus();
     for seeds in [&corpus.frame, &corpus.answer, &corpus.value] {
-        // Fewer are a sign that frames.csv is not read right.
+        // Fewer seeds mean that frames.csv was not read correctly.
         assert!(seeds.len() >= 50, "{}", seeds.len());
     }
     corpus.frame.iter().for_each(|seed| properties::frame(seed));
@@ -23,9 +23,9 @@ fn the_corpus() {
     corpus.value.iter().for_each(|seed| properties::value(seed));
 }
 
-/// Chance hardly meets 29 February.
+/// Random bytes hardly ever give 29 February.
 #[test]
-fn every_day_and_some_that_do_not_exist() {
+fn properties_hold_for_every_day_and_for_invalid_days() {
     let number = |unit: u8, number: u32| {
         properties::value(&[&[0, 60, unit, 0][..], &number.to_be_bytes()].concat());
     };
@@ -51,7 +51,7 @@ fn every_day_and_some_that_do_not_exist() {
     }
 }
 
-/// A seed with a few bytes changed, put in or taken out.
+/// A seed with a few bytes changed, inserted or removed.
 fn damaged(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let damage = prop::collection::vec((any::<Index>(), any::<u8>(), 0..4), 0..4);
     (prop::sample::select(seeds), damage).prop_map(|(mut bytes, damage)| {
@@ -69,7 +69,7 @@ fn damaged(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// As many as a frame can hold, and a few more or less.
+/// About as many bytes as a frame can hold.
 fn many_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), frame::MAX_BODY - 9..frame::MAX_BODY + 9)
 }
@@ -78,7 +78,7 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
 
-/// A register of a known unit, more often than not with a number that meters have.
+/// A register that usually has a known unit and a number as meters send it.
 fn register() -> impl Strategy<Value = Vec<u8>> {
     let exponent = prop_oneof![Just(0), 0_u8..4, 0x41_u8..0x44, any::<u8>()];
     let mantissa = prop_oneof![
@@ -96,17 +96,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn frames(bytes in prop_oneof![damaged(corpus().frame), any_bytes(), many_bytes()]) {
+    fn properties_hold_for_frames(bytes in prop_oneof![damaged(corpus().frame), any_bytes(), many_bytes()]) {
         properties::frame(&bytes);
     }
 
     #[test]
-    fn answers(data in prop_oneof![damaged(corpus().answer), any_bytes()]) {
+    fn properties_hold_for_answers(data in prop_oneof![damaged(corpus().answer), any_bytes()]) {
         properties::answer(&data);
     }
 
     #[test]
-    fn values(bytes in prop_oneof![damaged(corpus().value), register(), any_bytes()]) {
+    fn properties_hold_for_values(bytes in prop_oneof![damaged(corpus().value), register(), any_bytes()]) {
         properties::value(&bytes);
     }
 }

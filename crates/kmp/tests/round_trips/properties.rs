@@ -1,8 +1,8 @@
-//! What must hold for any bytes at all: what is understood is written again as it came, what is
-//! refused is refused for a reason, and nothing panics.
+//! Properties that hold for any bytes: accepted input is encoded again to the same bytes, rejected
+//! input is rejected for the right reason, and nothing panics.
 //!
-//! The fuzz targets and `cargo test` both call this. What a parser should say is worked out here a
-//! second time, in the plainest way, so that an answer can be wrong and not only inconsistent.
+//! The fuzz targets and `cargo test` both call this. It computes the expected result of each parser
+//! a second time, in the simplest way. So it finds wrong results, not only inconsistent ones.
 
 #![expect(
     clippy::indexing_slicing,
@@ -24,7 +24,7 @@ use kmp::value::{Date, RegisterValue, TimeOfDay, Value, ValueError};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-/// Bytes as they come from the line.
+/// Checks bytes as they arrive from the line.
 pub(crate) fn frame(bytes: &[u8]) {
     let mut decoder = Decoder::new();
     for (index, &byte) in bytes.iter().enumerate() {
@@ -36,7 +36,7 @@ pub(crate) fn frame(bytes: &[u8]) {
             Some(Event::Damaged { direction, .. }) => assert_eq!(begun, Some(*direction)),
             None => {}
         }
-        // Every frame is found, and nothing else is taken for one.
+        // Every frame is found, and nothing else is accepted as one.
         let frame = match event {
             Some(Event::Frame { direction, body }) => Some((direction, body)),
             _ => None,
@@ -46,7 +46,7 @@ pub(crate) fn frame(bytes: &[u8]) {
             assert!(bytes[..=index].ends_with(&frame::emit(direction, &body)));
         }
     }
-    // The same bytes as what stands in a frame.
+    // The same bytes as the body of a frame.
     if let [address, cid, data @ ..] = bytes {
         let packet = Packet { address: Address::new(*address), cid: Cid::new(*cid), data };
         for direction in [Direction::ToMeter, Direction::FromMeter] {
@@ -62,9 +62,9 @@ pub(crate) fn frame(bytes: &[u8]) {
     }
 }
 
-/// The frame whose stop byte is the last byte, by the definition: between the last start byte and
-/// it stands no reserved byte but [`frame::ESCAPE`], and each of these has the complement of a
-/// reserved byte behind it (5512-447 M1 p.5).
+/// The frame whose stop byte is the last byte, according to the definition: between the last start
+/// byte and the stop byte, the only reserved byte is [`frame::ESCAPE`], and the complement of a
+/// reserved byte follows each of them (5512-447 M1 p.5).
 fn frame_at_the_end(bytes: &[u8]) -> Option<(Direction, Vec<u8>)> {
     let (&frame::STOP, before) = bytes.split_last()? else { return None };
     let is_limit =
@@ -129,15 +129,14 @@ fn packet_of(direction: Direction, body: &[u8]) {
             assert_ne!(expected, found);
             let (covered, crc) = body.split_last_chunk().unwrap();
             assert_eq!(*crc, found.to_be_bytes());
-            let mended = [covered, &expected.to_be_bytes()].concat();
-            let packet = datalink::parse(&mended).unwrap();
-            assert_eq!(datalink::emit(direction, packet), frame::emit(direction, &mended));
+            let corrected = [covered, &expected.to_be_bytes()].concat();
+            let packet = datalink::parse(&corrected).unwrap();
+            assert_eq!(datalink::emit(direction, packet), frame::emit(direction, &corrected));
         }
     }
 }
 
-/// The data of a request or of an answer, what follows the command id: taken for those of each
-/// command, and of both.
+/// Checks the data that follows a command id, as a request and as an answer of each command.
 pub(crate) fn answer(data: &[u8]) {
     requests(data);
     four_bytes(data);
@@ -146,8 +145,8 @@ pub(crate) fn answer(data: &[u8]) {
 
 fn requests(data: &[u8]) {
     let parse = |cid| Request::parse(Packet { address: Address::HEAT_METER, cid, data });
-    let refused = |cid| Err(RequestError::Data { cid, length: data.len() });
-    let bare = |cid, request| if data.is_empty() { Ok(request) } else { refused(cid) };
+    let rejected = |cid| Err(RequestError::Data { cid, length: data.len() });
+    let bare = |cid, request| if data.is_empty() { Ok(request) } else { rejected(cid) };
     assert_eq!(parse(Cid::GET_TYPE), bare(Cid::GET_TYPE, Request::GetType));
     assert_eq!(parse(Cid::GET_SERIAL_NO), bare(Cid::GET_SERIAL_NO, Request::GetSerialNo));
 
@@ -160,14 +159,14 @@ fn requests(data: &[u8]) {
             Some(command.registers().to_vec())
         }
         request => {
-            assert_eq!(request, refused(Cid::GET_REGISTER));
+            assert_eq!(request, rejected(Cid::GET_REGISTER));
             None
         }
     };
     assert_eq!(request, registers_of_request(data));
 }
 
-/// `count | high low | high low ...`, 1 to 8 registers, each once (5512-447 M1 p.19).
+/// Parses `count | high low | high low ...`: 1 to 8 registers, each once (5512-447 M1 p.19).
 fn registers_of_request(data: &[u8]) -> Option<Vec<RegisterId>> {
     let (&count, ids) = data.split_first()?;
     let ids: Vec<_> = ids.chunks(2).map(id).collect::<Option<_>>()?;
@@ -182,9 +181,9 @@ fn id(bytes: &[u8]) -> Option<RegisterId> {
 
 fn four_bytes(data: &[u8]) {
     let Ok(bytes) = <[u8; 4]>::try_from(data) else {
-        let refused = AnswerError::Length { expected: 4, found: data.len() };
-        assert_eq!(GetType.parse_answer(data), Err(refused));
-        assert_eq!(GetSerialNo.parse_answer(data), Err(refused));
+        let rejected = AnswerError::Length { expected: 4, found: data.len() };
+        assert_eq!(GetType.parse_answer(data), Err(rejected));
+        assert_eq!(GetSerialNo.parse_answer(data), Err(rejected));
         return;
     };
     let meter_type = GetType.parse_answer(data).unwrap();
@@ -200,7 +199,7 @@ fn four_bytes(data: &[u8]) {
     assert_eq!(serial.to_string().parse(), Ok(u32::from_be_bytes(bytes)));
 }
 
-/// Cuts data into whole registers; what is left is none.
+/// Cuts data into complete registers. The second value is the rest.
 fn cut(mut data: &[u8]) -> (Vec<(RegisterId, &[u8])>, &[u8]) {
     let mut registers = Vec::new();
     while let (Some(id), Some(&length)) = (id(data), data.get(3)) {
@@ -226,9 +225,9 @@ fn registers(data: &[u8]) {
         asked.push(RegisterId::new(60));
     }
     let command = GetRegister::new(&asked).unwrap();
-    let refusal = cut.iter().enumerate().find_map(|(index, &(register, _))| {
+    let rejection = cut.iter().enumerate().find_map(|(index, &(register, _))| {
         if !asked.contains(&register) {
-            Some(AnswerError::NotAsked { register })
+            Some(AnswerError::NotRequested { register })
         } else if cut[..index].iter().any(|(earlier, _)| *earlier == register) {
             Some(AnswerError::Duplicate { register })
         } else {
@@ -236,11 +235,11 @@ fn registers(data: &[u8]) {
         }
     });
     let truncated = AnswerError::Truncated { offset: data.len() - rest.len() };
-    let refusal = refusal.or((!rest.is_empty()).then_some(truncated));
-    let values = match (command.parse_answer(data), refusal) {
+    let rejection = rejection.or((!rest.is_empty()).then_some(truncated));
+    let values = match (command.parse_answer(data), rejection) {
         (Ok(values), None) => values,
-        (found, refusal) => {
-            assert_eq!(found.err(), refusal);
+        (found, rejection) => {
+            assert_eq!(found.err(), rejection);
             return;
         }
     };
@@ -257,13 +256,13 @@ fn registers(data: &[u8]) {
         assert_eq!(command.answer_order(&values), AnswerOrder::Undecidable);
     } else {
         assert_eq!(command.answer_order(&values), AnswerOrder::InOrder);
-        let turned: Vec<_> = asked.iter().rev().copied().collect();
-        let turned = GetRegister::new(&turned).unwrap();
-        assert_eq!(turned.parse_answer(data).as_ref(), Ok(&values));
-        assert_eq!(turned.answer_order(&values), AnswerOrder::Reordered);
+        let reversed: Vec<_> = asked.iter().rev().copied().collect();
+        let reversed = GetRegister::new(&reversed).unwrap();
+        assert_eq!(reversed.parse_answer(data).as_ref(), Ok(&values));
+        assert_eq!(reversed.answer_order(&values), AnswerOrder::Reordered);
         let fewer = GetRegister::new(&asked[1..]).unwrap();
         let register = asked[0];
-        assert_eq!(fewer.parse_answer(data), Err(AnswerError::NotAsked { register }));
+        assert_eq!(fewer.parse_answer(data), Err(AnswerError::NotRequested { register }));
     }
     let another = (0..=9).map(RegisterId::new).find(|id| !asked.contains(id)).unwrap();
     if let Ok(more) = GetRegister::new(&[&asked[..], &[another]].concat()) {
@@ -275,8 +274,8 @@ fn registers(data: &[u8]) {
     }
 }
 
-/// One register: `register 2 | unit 1 | SiEx 1 | mantissa`, as on the line but for the length,
-/// which is that of the mantissa.
+/// Checks one register: `register 2 | unit 1 | SiEx 1 | mantissa`, as on the line except for the
+/// length, which follows from the mantissa.
 pub(crate) fn value(bytes: &[u8]) {
     let &[high, low, unit, sign_exponent, ref mantissa @ ..] = bytes else { return };
     let register = RegisterId::new(u16::from_be_bytes([high, low]));
@@ -302,7 +301,7 @@ pub(crate) fn value(bytes: &[u8]) {
     meaning(&value);
 }
 
-/// That a register's bytes mean what they should.
+/// Checks the value of a register's bytes.
 fn meaning(register: &RegisterValue) {
     let mantissa = register.mantissa();
     let number = number(register.sign_exponent, mantissa);
@@ -335,7 +334,7 @@ fn meaning(register: &RegisterValue) {
                     Some(digits) => digits,
                 },
             };
-            // 20260131, 260131, 131 and 235959 are cut alike.
+            // 20260131, 260131, 131 and 235959 are all split in this way.
             let (high, middle, low) = (digits / 10_000, digits / 100 % 100, digits % 100);
             let (exists, skipped) = match quantity {
                 Quantity::TimeOfDay => (high < 24 && middle < 60 && low < 60, 0),
@@ -366,10 +365,10 @@ fn meaning(register: &RegisterValue) {
     }
 }
 
-/// The largest coefficient of a [`Decimal`] and one.
+/// The largest coefficient of a [`Decimal`], plus one.
 const LIMIT: u128 = 1 << 96;
 
-/// Worked out in integers: mantissa · 10^exponent, exact or refused.
+/// Computes mantissa · 10^exponent in integers: the exact result, or an error.
 fn number(sign_exponent: SignExponent, mantissa: &[u8]) -> Result<Decimal, NumberError> {
     let found = number::to_decimal(sign_exponent, mantissa);
     let exponent = sign_exponent.exponent();
@@ -402,11 +401,11 @@ fn number(sign_exponent: SignExponent, mantissa: &[u8]) -> Result<Decimal, Numbe
     assert_eq!(number.scale(), scale);
     assert_eq!(number.is_sign_negative(), sign_exponent.is_negative() && coefficient != 0);
 
-    // Twelve bytes hold what a decimal holds.
+    // Twelve bytes hold any decimal.
     let (again, bytes) = number::from_decimal(number, 12).unwrap();
     let again = number::to_decimal(again, &bytes).unwrap();
     assert_eq!((again, again.scale()), (number, scale));
-    // And the mantissa's own length, where nothing was multiplied into it, gives its own bytes.
+    // With its own length, the mantissa has its own bytes again, unless it was multiplied.
     let length = u8::try_from(mantissa.len()).unwrap();
     let fits = mantissa.len() <= 16 && (length >= 12 || coefficient >> (8 * length) == 0);
     match number::from_decimal(number, length) {
@@ -419,9 +418,9 @@ fn number(sign_exponent: SignExponent, mantissa: &[u8]) -> Result<Decimal, Numbe
                 assert_eq!(again.exponent(), exponent);
             }
         }
-        refused => {
+        rejected => {
             assert!(!fits);
-            assert_eq!(refused, Err(NumberError::DoesNotFit { length }));
+            assert_eq!(rejected, Err(NumberError::DoesNotFit { length }));
         }
     }
     found
@@ -456,8 +455,8 @@ fn minutes_of(time: TimeOfDay) -> u32 {
     60 * u32::from(time.hour()) + u32::from(time.minute())
 }
 
-/// Days since 1 March of the year -400. Years begin in March, so that a leap day is the last of its
-/// year.
+/// Days since 1 March of the year -400. Years begin in March here, so a leap day is the last day of
+/// a year.
 fn days(year: u32, month: u32, day: u32) -> u32 {
     let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
