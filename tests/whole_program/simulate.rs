@@ -23,7 +23,7 @@ async fn is_read(options: &[&str], parameters: &str, expected: &[(&str, &str)]) 
     for (topic, value) in expected {
         subscriber.expect_times(topic, value, 3).await;
     }
-    simulator.says("The next answer has: ").await;
+    simulator.says("Faults in the next answer: ").await;
     let published = subscriber.all();
     let values = published.iter().filter(|arrived| is_value(&arrived.topic));
     for arrived in values.filter(|arrived| arrived.topic != "kamstrup/status") {

@@ -1,8 +1,9 @@
-//! Encodings of dates and times in registers.
+//! Encodes dates and times for registers.
 
 use jiff::civil::DateTime;
 
-/// A date and time of unit 79, and the minutes to add to it; `None` outside the years 2000 to 2255.
+/// Encodes a date and time in unit 79, with the minutes to add to it; `None` outside the years 2000
+/// to 2255.
 pub(super) fn seven_bytes(at: DateTime, offset: u8) -> Option<[u8; 7]> {
     let year = u8::try_from(at.year().checked_sub(2000)?).ok()?;
     let [month, day, hour, minute, second] =
@@ -10,7 +11,7 @@ pub(super) fn seven_bytes(at: DateTime, offset: u8) -> Option<[u8; 7]> {
     Some([offset, year, month, day, hour, minute, second])
 }
 
-/// A number with two digits for each part.
+/// Joins the parts to a number, with two digits for each part.
 pub(super) fn digits(parts: &[i16]) -> i64 {
     parts.iter().fold(0, |sum, part| sum * 100 + i64::from(*part))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with an answer, by chance.
+//! Random faults in answers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,43 +18,43 @@ use rust_decimal::Decimal;
 use thiserror::Error;
 use tracing::info;
 
-/// What can go wrong with an answer.
+/// A fault in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// One to twenty bits are wrong.
     FlippedBits,
     /// A byte is missing.
     DroppedByte,
-    /// A byte comes twice.
+    /// A byte is repeated.
     DoubledByte,
     /// The end is missing.
     Truncated,
-    /// Bytes come before it, start and stop bytes too.
+    /// Other bytes come first, including start and stop bytes.
     Noise,
-    /// It does not come.
+    /// The answer is not sent.
     Silence,
-    /// It comes 2 to 20 s late, maybe in the next poll.
+    /// The answer arrives 2 to 20 s late, maybe in the next poll.
     Late,
-    /// It is to a question about another register.
+    /// The answer is for another register.
     OtherRegister,
-    /// It is from another address.
+    /// The answer is from another address.
     OtherAddress,
     /// The request comes back first.
     Echo,
-    /// It stops for 2.5 s in the middle.
+    /// The answer pauses for 2.5 s in the middle.
     Stall,
     /// The connection (with `--pty` the answer) ends early.
     Closed,
-    /// The whole answer comes twice.
+    /// The whole answer is sent twice.
     Doubled,
-    /// A right answer without registers comes instead.
+    /// A valid answer without registers is sent instead.
     Empty,
-    /// One value is wrong, the checksum right.
+    /// One value is wrong, but the checksum is valid.
     Forged,
 }
 
 impl Fault {
-    /// All faults that a line and a serial server cause: all except [`Self::Forged`].
+    /// All faults that a line and a serial server can cause: all except [`Self::Forged`].
     pub const ALL: [Self; 14] = [
         Self::FlippedBits,
         Self::DroppedByte,
@@ -72,7 +72,7 @@ impl Fault {
         Self::Empty,
     ];
 
-    /// All faults, with [`Self::Forged`].
+    /// All faults, including [`Self::Forged`].
     pub fn every() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().chain([Self::Forged])
     }
@@ -107,7 +107,7 @@ impl Fault {
             Self::DroppedByte => "A byte is missing",
             Self::DoubledByte => "A byte is repeated",
             Self::Truncated => "The end is missing",
-            Self::Noise => "Other bytes come first, start and stop bytes too",
+            Self::Noise => "Other bytes come first, also start and stop bytes",
             Self::Silence => "The answer is not sent",
             Self::Late => "It arrives 2 to 20 s late, maybe in the next poll",
             Self::OtherRegister => "The answer is for another register",
@@ -128,38 +128,38 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The rate of a fault, or of all of them, as a user writes it: `flipped-bits=5%`, `all=0.5%`.
+/// The rate of one fault or of all faults, as a user writes it: `flipped-bits=5%`, `all=0.5%`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultRate {
-    /// `None` for all of them.
+    /// `None` for all faults.
     fault: Option<Fault>,
     per_thousand: u32,
 }
 
-/// The text is not a fault with a rate.
+/// A text is not a fault with a rate.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultRateError {
-    /// No `=`.
-    #[error("found `{found}`, accepted: a fault and how often it happens, like `noise=5%`")]
+    /// The `=` is missing.
+    #[error("`{found}` has no rate; write a fault with its rate, like `noise=5%`")]
     NoRate {
-        /// What is there.
+        /// The text that was found.
         found: String,
     },
-    /// No fault has this name.
-    #[error("found the fault `{found}`, accepted: {}", names())]
+    /// There is no fault with this name.
+    #[error("there is no fault `{found}`; use one of {}", names())]
     Name {
-        /// What is there.
+        /// The text that was found.
         found: String,
     },
-    /// There is no rate, or it is out of range, or has too many digits.
-    #[error("found the rate `{found}`, accepted: `0%` to `100%` in steps of `0.1%`")]
+    /// The rate is missing, is out of range, or has too many digits.
+    #[error("the rate `{found}` is invalid; use `0%` to `100%` in steps of `0.1%`")]
     Rate {
-        /// What is there.
+        /// The text that was found.
         found: String,
     },
 }
 
-/// The name for all faults.
+/// The name that stands for all faults.
 const EACH: &str = "all";
 
 fn names() -> String {
@@ -208,16 +208,16 @@ pub struct Piece {
     pub wait: Duration,
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// Whether the connection ends after them.
+    /// Whether the connection is closed after them.
     pub close: bool,
 }
 
-/// Makes faults by chance: each at its own rate, so that several may meet. The same seed gives the
-/// same faults.
+/// Makes random faults: each at its own rate, so an answer may have several. The same seed gives
+/// the same faults.
 #[derive(Debug, Clone)]
 pub struct Faults {
     random: Rng,
-    /// Each with its rate in a thousand.
+    /// Each fault with its rate in a thousand answers.
     rates: Vec<(Fault, u32)>,
     /// The delay of a late answer, in milliseconds.
     lateness: Range<u64>,
@@ -226,21 +226,21 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Makes each of these faults at its rate in a thousand answers.
+    /// Creates faults that each occur at this rate in a thousand answers.
     #[must_use]
     pub fn new(seed: u64, rates: Vec<(Fault, u32)>) -> Self {
         let forgeries = Arc::default();
         Self { random: Rng::with_seed(seed), rates, lateness: 2_000..20_000, forgeries }
     }
 
-    /// How often each register was forged, by this and its clones.
+    /// How often this and its clones forged each register.
     #[must_use]
     pub fn forgeries(&self) -> BTreeMap<RegisterId, u32> {
         self.forgeries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The faults that a user asks for. The last rate of a fault counts. `None` where all rates are
-    /// 0.
+    /// Creates the faults that a user requests. The last rate of a fault is used. `None` if all
+    /// rates are 0.
     #[must_use]
     pub fn from_rates(seed: u64, wanted: &[FaultRate]) -> Option<Self> {
         let rate = |fault: &Fault| {
@@ -253,7 +253,7 @@ impl Faults {
         (!rates.is_empty()).then(|| Self::new(seed, rates))
     }
 
-    /// What comes in place of `answer` to `request`.
+    /// Returns what is sent instead of `answer` to `request`.
     pub fn distort(&mut self, request: &[u8], answer: &[u8]) -> Vec<Piece> {
         let random = &mut self.random;
         let happens: Vec<Fault> = self
@@ -264,7 +264,7 @@ impl Faults {
             .collect();
         if !happens.is_empty() {
             let names: Vec<_> = happens.iter().map(Fault::to_string).collect();
-            info!("The next answer has: {}.", names.join(", "));
+            info!("Faults in the next answer: {}.", names.join(", "));
         }
         let mut before = Vec::new();
         let mut bytes = answer.to_vec();
@@ -334,7 +334,7 @@ impl Faults {
     }
 }
 
-/// Longer than any answer may take.
+/// A pause that is longer than any answer may take.
 const STALL: Duration = Duration::from_millis(2_500);
 
 fn pick<'a>(random: &mut Rng, bytes: &'a mut [u8]) -> Option<&'a mut u8> {
@@ -352,7 +352,7 @@ fn other_register(random: &mut Rng) -> Vec<u8> {
     frame(Address::HEAT_METER, Cid::GET_REGISTER, &data)
 }
 
-/// An answer with registers, without them; other answers are unchanged.
+/// Removes the registers from an answer with registers. Other answers are unchanged.
 fn empty(answer: &[u8]) -> Vec<u8> {
     match values_of(answer) {
         Some(_) => frame(Address::HEAT_METER, Cid::GET_REGISTER, &[]),
@@ -360,7 +360,7 @@ fn empty(answer: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The same answer with another mantissa in one of its registers. Gives that register too.
+/// Changes the mantissa of one register of an answer. Also returns that register.
 fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
     let Some(mut values) = values_of(&answer).filter(|values| !values.is_empty()) else {
         return (answer, None);
@@ -368,7 +368,7 @@ fn forged(random: &mut Rng, answer: Vec<u8>) -> (Vec<u8>, Option<RegisterId>) {
     let index = random.usize(0..values.len());
     let Some(value) = values.get_mut(index) else { return (answer, None) };
     let mut mantissa = value.mantissa().to_vec();
-    // One bit is flipped.
+    // Flip one bit.
     let bit = random.u32(0..8);
     if let Some(byte) = pick(random, &mut mantissa) {
         *byte ^= 1 << bit;
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_has_a_name_that_leads_back_to_it() {
+    fn every_fault_is_found_by_its_name() {
         for fault in Fault::every() {
             let rate: FaultRate = format!("{fault}=1%").parse().unwrap();
             assert_eq!(rate, FaultRate { fault: Some(fault), per_thousand: 10 });
@@ -448,14 +448,14 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn invalid_rates_are_reported() {
         let errors = ["noise", "noises=5%", "Noise=5%", "=5%", "noise=", "all=0.25%"]
             .map(|text| format!("{text}: {}", text.parse::<FaultRate>().unwrap_err()));
         insta::assert_snapshot!(errors.join("\n"));
     }
 
     #[test]
-    fn the_last_word_counts() {
+    fn the_last_rate_of_a_fault_is_used() {
         let of = |text: &str| Faults::from_rates(1, &rates(text)).map(|faults| faults.rates);
         assert_eq!(of("noise=5% late=0.1%"), Some(vec![(Fault::Noise, 50), (Fault::Late, 1)]));
         assert_eq!(of("noise=5% noise=0%"), None);
@@ -467,9 +467,9 @@ mod tests {
         assert!(Faults::from_rates(1, &[]).is_none());
     }
 
-    /// Right frames that say nothing, say it twice, or say something else.
+    /// Frames without registers, sent twice, or with a wrong value.
     #[test]
-    fn right_frames_may_be_wrong() {
+    fn some_faults_give_valid_frames() {
         let register = RegisterId::new(60);
         let value = RegisterValue::from_decimal(register, Unit::NUMBER, Decimal::from(1000), 4);
         let data = GetRegister::emit_answer(&[value.unwrap()]);
@@ -483,7 +483,7 @@ mod tests {
         let forged = values_of(&of(Fault::Forged)).unwrap();
         assert_eq!((forged.len(), forged[0].register), (1, register));
         assert_ne!(of(Fault::Forged), answer);
-        // What has no registers stays as it is.
+        // An answer without registers is unchanged.
         let serial = frame(Address::HEAT_METER, Cid::GET_SERIAL_NO, &[0, 0, 0, 1]);
         let pieces = Faults::new(1, vec![(Fault::Empty, 1000)]).distort(&[], &serial);
         assert_eq!(pieces[0].bytes, serial);

@@ -1,12 +1,12 @@
 //! A simulated meter that answers from data, for tests, the demo, and trials without a meter.
 //!
-//! A [`Simulator`] answers requests over TCP, a pseudo-terminal, or any stream. It has the content
-//! of [`Registers`]: an example, one of the [`Model`]s, or a YAML file. [`Behaviour`] gives it the
-//! speed of a line, and [`Faults`] distort its answers, by a seed.
+//! A [`Simulator`] answers requests over TCP, a pseudo-terminal, or any stream. Its [`Registers`]
+//! are an example, one of the [`Model`]s, or a YAML file. [`Behaviour`] gives it the speed of a
+//! line, and [`Faults`] distort its answers, repeatably by a seed.
 //!
-//! It encodes answers with the `kmp` crate, which also decodes them in the program. So one error
-//! could hide on both sides. Captured frames of real meters prevent that: tests compare both sides
-//! with them. The crate does not know the program's own client of meters.
+//! It encodes answers with the `kmp` crate, which also decodes them in the program. So the same
+//! mistake could hide on both sides. To prevent that, tests compare both sides with captured frames
+//! of real meters. The crate does not use the program's own client.
 
 mod encode;
 mod faults;

@@ -1,9 +1,9 @@
 //! Models of meters with their known behaviour, all in the same house.
 //!
-//! A model has the registers of its technical description. Where none is published, it has those
-//! that public code and captures show, in the units and lengths of captured frames. Guesses are
-//! marked. Nobody has published the answer to `GetType` and the content of register 1005 of meters
-//! newer than the 601. These are invented, and so are serial numbers and values.
+//! A model has the registers of its technical description. If none is published, it has those in
+//! public code and captures, with the units and lengths of captured frames. Guesses are marked. For
+//! meters newer than the 601, nobody has published the answer to `GetType` and the content of
+//! register 1005. These are invented, like all serial numbers and values.
 
 use jiff::ToSpan;
 use jiff::civil::{self, DateTime};
@@ -22,11 +22,11 @@ use crate::registers::{EnergyUnit, Registers};
 pub enum Model {
     /// No particular meter: every value that the older Python program could read.
     Generic,
-    /// MULTICAL 402: every value in 4 bytes but the info code; what it does not have it leaves out
-    /// of its answers.
+    /// MULTICAL 402: every value in 4 bytes except the info code; answers leave out registers that
+    /// it does not have.
     Multical402,
     /// MULTICAL 403: falls silent when it is asked for register 96 or 155; its high-resolution
-    /// energy starts again from zero at 10,000,000 Wh.
+    /// energy restarts from zero at 10,000,000 Wh.
     Multical403,
     /// MULTICAL 603: times in 7 bytes, text, a 32-bit info code, cooling energy; its sensor t3 is
     /// broken.
@@ -77,19 +77,19 @@ impl Model {
         }
     }
 
-    /// Whether the optical head in front of it sends back what it gets, as one before a MULTICAL 21
-    /// did (bsdphk/PyKamstrup pull 6).
+    /// Whether the optical head in front of it echoes requests, like one on a MULTICAL 21 did
+    /// (bsdphk/PyKamstrup pull 6).
     #[must_use]
     pub const fn echoes(self) -> bool {
         matches!(self, Self::Multical21)
     }
 
-    /// The unit in which it counts energy by default; `None` for a meter that counts none.
+    /// The unit in which it counts energy by default; `None` for a meter that counts no energy.
     #[must_use]
     pub const fn energy_unit(self) -> Option<EnergyUnit> {
         match self {
             Self::Generic | Self::Multical402 => Some(EnergyUnit::KilowattHour),
-            // Captured frames of a 403 have it, and users of a 603 report it.
+            // Captured frames of a 403 have this unit, and users of a 603 report it.
             Self::Multical403 | Self::Multical603 => Some(EnergyUnit::MegawattHour),
             Self::Multical21 => None,
         }
@@ -97,8 +97,8 @@ impl Model {
 }
 
 impl Registers {
-    /// The registers of a model, `minutes` after the start of the simulated house. A water meter
-    /// ignores the unit of energy.
+    /// The registers of a model, `minutes` after the start of the simulation. A water meter ignores
+    /// the unit of energy.
     #[must_use]
     pub fn model(model: Model, energy: EnergyUnit, minutes: u32) -> Self {
         let house = House { minutes, energy };
@@ -112,9 +112,9 @@ impl Registers {
     }
 }
 
-/// A MULTICAL 402 (technical description 5512-742 M1 p.83, with the lines that its neighbours and
-/// the lists of 302 and 601 make near certain). A 402 or 601 sends 4 bytes for each value
-/// (golles/ha-kamstrup_403 issue 324).
+/// A MULTICAL 402 (technical description 5512-742 M1 p.83; illegible lines are included if their
+/// neighbours and the lists of 302 and 601 make them nearly certain). A 402 or 601 sends 4 bytes
+/// for each value (golles/ha-kamstrup_403 issue 324).
 fn multical_402(house: &House) -> Registers {
     let mut registers = identified(0x0402, 6_906_867);
     let type_number = registers.type_number();
@@ -165,7 +165,7 @@ fn multical_402(house: &House) -> Registers {
         (152, number(30_702), 4),
         (153, number(41_900), 4),
         // A 602 answers in Wh with one decimal place (cenobitedk/esphome_multical402 issue 5).
-        // Where it starts again is not known: as a 403's 266.
+        // Its limit is not known. Here it is that of a 403's register 266.
         (155, content(high_resolution(house.watt_hours(), 1), 1, Unit::WATT_HOUR), 4),
         (168, number(10_500_000), 4),
         (223, content(high_resolution(house.litres(), 1), 1, Unit::LITRE), 4),
@@ -181,8 +181,9 @@ fn multical_402(house: &House) -> Registers {
     registers
 }
 
-/// A MULTICAL 403: what public code reads from it, in the units and lengths of captured frames
-/// (gemu2015/Sonoff-Tasmota issue 38, gertvdijk/PyKMP). The one byte of register 113 is a guess.
+/// A MULTICAL 403: the registers that public code reads, in the units and lengths of captured
+/// frames (gemu2015/Sonoff-Tasmota issue 38, gertvdijk/PyKMP). The one byte of register 113 is a
+/// guess.
 fn multical_403(house: &House) -> Registers {
     let mut registers = identified(0x0403, 71_234_567);
     let (temp1, temp2, tempdiff) = house.temperatures();
@@ -220,7 +221,7 @@ fn multical_403(house: &House) -> Registers {
         (147, celsius(3_051), 2),
         (149, celsius(6_689), 2),
         (150, celsius(2_733), 2),
-        // Starts again from zero (cfeenstra1024/kamstrup-multical-hardware issue 1,
+        // Restarts from zero (cfeenstra1024/kamstrup-multical-hardware issue 1,
         // FILE100000166 B p.127).
         (266, content(high_resolution(house.watt_hours(), 0), 0, Unit::WATT_HOUR), 4),
         (1001, number(71_234_567), 4),
@@ -232,13 +233,13 @@ fn multical_403(house: &House) -> Registers {
     registers
 }
 
-/// A MULTICAL 603: the registers that one listed for its yearly log, and those that
+/// A MULTICAL 603: the registers that a real one listed for its yearly log, and those that
 /// jktjkt/PyKMP (commit cea1aad) has for it. The lengths of dates, of register 348 and of the
-/// serial number are those of captured frames, the others as on a 403.
+/// serial number are those of captured frames; the others are those of a 403.
 ///
-/// Its sensor t3 is broken: 185 °C (5512-2029 A1 p.107) and bit 20 of the info code. The bits are
-/// those of its radio record; which of the registers 99 and 369 carries them is not known, so both
-/// do.
+/// Its sensor t3 is broken: it gives 185 °C (5512-2029 A1 p.107) and bit 20 of the info code. The
+/// bits are those of its radio telegram. It is not known whether register 99 or 369 carries them,
+/// so both do.
 fn multical_603(house: &House) -> Registers {
     let mut registers = identified(0x0603, 80_713_078);
     let type_number = registers.type_number();
@@ -291,7 +292,7 @@ fn multical_603(house: &House) -> Registers {
         (267, content(120_431, 5, Unit::MEGAWATT_HOUR), 4),
         (338, number(0), 4),
         (346, number(0x0102), 4),
-        // Whether it is a number or text is not known; the 12 bytes are those of a type number
+        // It is not known whether this is a number or text. The 12 bytes are those of a type number
         // (jktjkt/PyKMP commit a8dec38).
         (347, Content::Text("CUSTOMER 042"), 12),
         (348, winter(house.now()), 7),
@@ -302,7 +303,7 @@ fn multical_603(house: &House) -> Registers {
         (369, info_code, 4),
         (379, celsius(6_811), 2),
         (380, celsius(2_704), 2),
-        // In winter the meter's time needs no offset, in summer an hour.
+        // The meter's time needs no offset in winter, and one hour in summer.
         (383, winter(civil::date(2026, 1, 8).at(6, 52, 0, 0)), 7),
         (384, summer(civil::date(2026, 7, 4).at(2, 14, 0, 0)), 7),
         (385, winter(civil::date(2026, 1, 9).at(7, 3, 0, 0)), 7),
@@ -322,7 +323,7 @@ fn multical_603(house: &House) -> Registers {
 }
 
 /// A MULTICAL 21: the registers, units and lengths of captured frames (Google Groups sonoffusers,
-/// thread aYmxherLsOU; bsdphk/PyKamstrup pull 6). The hour counter comes as a plain number.
+/// thread aYmxherLsOU; bsdphk/PyKamstrup pull 6). The hour counter is a plain number.
 fn multical_21(house: &House) -> Registers {
     let mut registers = identified(0x0021, 75_749_993);
     registers.fill(&[
@@ -339,8 +340,8 @@ fn multical_21(house: &House) -> Registers {
     registers
 }
 
-/// A house in winter: 6 kW and 128 l/h, from 7 o'clock on Monday, 23 November 2026. Counters rise
-/// as the mean of the gauges demands.
+/// A house in winter: 6 kW and 128 l/h, from 7:00 on Monday, 23 November 2026. Counters rise as the
+/// mean of the gauges requires.
 struct House {
     minutes: u32,
     energy: EnergyUnit,
@@ -373,7 +374,7 @@ impl House {
         }
     }
 
-    /// With two or three decimal places.
+    /// Volume with two or three decimal places.
     fn volume(&self, places: u32) -> Content {
         let litres = self.litres();
         cubic_metres(if places == 2 { litres / 10 } else { litres }, places)
@@ -395,7 +396,7 @@ impl House {
         kilowatts(self.wave(60, 3))
     }
 
-    /// Supply, return and their difference.
+    /// Supply temperature, return temperature and their difference.
     fn temperatures(&self) -> (Content, Content, Content) {
         let supply = self.wave(6_725, 31);
         let back = self.wave(2_691, 12);
@@ -432,7 +433,7 @@ impl House {
 enum Content {
     Number(Decimal, Unit),
     Text(&'static str),
-    /// Local time, and the minutes to add to it.
+    /// A local time, and the minutes to add to it.
     DateTime(DateTime, u8),
 }
 
@@ -504,7 +505,7 @@ impl Registers {
                     seven_bytes(*at, *offset).and_then(|bytes| of_bytes(Unit::DATE_TIME, &bytes))
                 }
             };
-            // A register is left out once its value needs more bytes. That takes a hundred years.
+            // A value that needs more bytes is left out. That takes a hundred years.
             if let Some(value) = value {
                 self.insert(value);
             }
@@ -525,7 +526,7 @@ mod tests {
     const LONG: u32 = 10 * 365 * 24 * 60;
 
     #[test]
-    fn no_model_has_a_value_without_meaning_or_loses_one() {
+    fn every_value_of_a_model_has_a_meaning_and_none_is_lost() {
         for (model, count) in Model::ALL.into_iter().zip([32, 54, 36, 66, 9]) {
             for energy in UNITS {
                 for minutes in [0, 1, 1_000, LONG] {
@@ -542,7 +543,7 @@ mod tests {
 
     /// Counters never fall, and values keep unit, length and decimal places.
     #[test]
-    fn values_hang_together_over_time() {
+    fn values_are_consistent_over_time() {
         for model in Model::ALL {
             let mut before = Registers::model(model, EnergyUnit::MegawattHour, 0);
             for minutes in [1, 2, 59, 60, 61, 10_000, LONG] {
@@ -563,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn the_high_resolution_energy_is_that_of_the_counter_but_for_its_first_digits() {
+    fn the_high_resolution_energy_has_the_last_digits_of_the_counter() {
         for minutes in [0, 75_255, 75_256, 400_000] {
             let registers = Registers::model(Model::Multical403, EnergyUnit::KilowattHour, minutes);
             let number = |id| -> i64 {
@@ -575,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_goes_over_midnight_and_the_year() {
+    fn the_clock_passes_midnight_and_the_end_of_the_year() {
         let shown = |minutes| {
             let registers = Registers::model(Model::Multical603, EnergyUnit::MegawattHour, minutes);
             [1003, 1002, 348]

@@ -1,4 +1,4 @@
-//! What a simulated meter answers.
+//! The answers of a simulated meter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +10,18 @@ use rust_decimal::Decimal;
 
 use super::energy_unit::EnergyUnit;
 
-/// What a simulated meter answers.
+/// The answers of a simulated meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registers {
     /// The answer to `GetType`.
     pub meter_type: MeterType,
     /// The answer to `GetSerialNo`.
     pub serial: SerialNumber,
-    /// The answers to `GetRegister`. It has no other registers.
+    /// The answers to `GetRegister`. The meter has no other registers.
     pub values: BTreeMap<RegisterId, RegisterValue>,
-    /// Registers to which it does not answer at all, as a MULTICAL 403 does (public repository
-    /// `cenobitedk/esphome_multical402`, issue 5).
+    /// Registers that silence the meter: it does not answer a request that contains one of them. A
+    /// MULTICAL 403 has such registers (public repository `cenobitedk/esphome_multical402`, issue
+    /// 5).
     pub silencing: BTreeSet<RegisterId>,
 }
 
@@ -39,7 +40,7 @@ impl Registers {
         }
     }
 
-    /// A house in winter, `minutes` after a Monday morning: every value that has a name.
+    /// A house in winter, `minutes` after a Monday morning, with every value of the older program.
     #[must_use]
     pub fn example(energy: EnergyUnit, minutes: u32) -> Self {
         let mut registers = Self::empty();

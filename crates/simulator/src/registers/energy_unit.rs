@@ -1,6 +1,6 @@
 //! Units of energy.
 
-/// The unit in which the simulated meter counts energy.
+/// The unit in which a simulated meter counts energy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnergyUnit {
     /// Whole kWh.

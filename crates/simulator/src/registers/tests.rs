@@ -9,7 +9,7 @@ use super::yaml::VALUE;
 use super::{EnergyUnit, Registers};
 use crate::Model;
 
-/// Every value, as a reader has it, with its number of bytes.
+/// Every value as a reader decodes it, with its number of bytes.
 fn shown(registers: &Registers) -> Vec<String> {
     let line = |value: &RegisterValue| {
         let length = value.mantissa().len();
@@ -25,7 +25,7 @@ fn one(line: &str) -> String {
 }
 
 #[test]
-fn registers_from_yaml() {
+fn registers_are_read_from_yaml() {
     let yaml = "energy: 55.006 MWh\n0x0059: -0.82 K in 2 bytes\n99: 0\n\
                 maxflowdate_y: 2026-01-31\n63: 12e3 kWh\n";
     let registers = Registers::from_yaml(yaml).unwrap();
@@ -42,7 +42,7 @@ fn registers_from_yaml() {
 }
 
 #[test]
-fn the_example_says_all_that_can_be_said() {
+fn the_example_shows_all_possible_entries() {
     let registers = Registers::from_yaml(Registers::YAML_EXAMPLE).unwrap();
     let expected = [
         "60 = 55.006 MWh [4]",
@@ -66,12 +66,12 @@ fn the_example_says_all_that_can_be_said() {
 }
 
 #[test]
-fn dates_times_and_texts_in_all_their_forms() {
+fn dates_times_and_texts_may_have_several_forms() {
     for (line, expected) in [
         ("123: 2026-1-5", "123 = 2026-01-05 yy:mm:dd [4]"),
         ("123: 2026-01-05 in 3 bytes", "123 = 2026-01-05 yy:mm:dd [3]"),
         ("123: 2126-01-05 yyyy:mm:dd", "123 = 2126-01-05 yyyy:mm:dd [4]"),
-        ("123: 0 yy:mm:dd", "123 = the meter has not set it yet yy:mm:dd [4]"),
+        ("123: 0 yy:mm:dd", "123 = the meter has not set this value yet yy:mm:dd [4]"),
         ("98: 02-29 mm:dd in 2 bytes", "98 = 02-29 mm:dd [2]"),
         ("1002: 00:00:00", "1002 = 00:00:00 hh:mm:ss [4]"),
         ("348: 2026-07-04T23:30:00 +60 min", "348 = 2026-07-05T00:30:00 DST yy-mm-dd hh:mm:ss [7]"),
@@ -92,7 +92,7 @@ fn dates_times_and_texts_in_all_their_forms() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_registers_are_reported() {
     let errors = [
         "enregy: 5 kWh",
         "energy: 5 kwh",
@@ -131,17 +131,17 @@ fn mistakes_are_told() {
         let error = Registers::from_yaml(yaml).unwrap_err();
         format!("{}\n    {error}", yaml.replace('\n', " / "))
     });
-    let accepts = |error: String| error.replace(VALUE, "(a value)");
-    insta::assert_snapshot!(errors.map(accepts).join("\n"));
+    let shortened = |error: String| error.replace(VALUE, "(a value)");
+    insta::assert_snapshot!(errors.map(shortened).join("\n"));
     let error = Registers::from_yaml("energy: 5 kwh").unwrap_err().to_string();
-    assert!(error.starts_with("`energy`: found `5 kwh`, accepted: a number"), "{error}");
+    assert!(error.starts_with("`energy`: `5 kwh` is invalid; expected a number"), "{error}");
 }
 
 #[test]
 fn a_file_replaces_and_adds_registers_of_a_model() {
     let mut registers = Registers::model(Model::Multical403, EnergyUnit::MegawattHour, 0);
     let before = registers.clone();
-    // A mistake changes nothing.
+    // An error changes nothing.
     assert!(registers.replace_from_yaml("60: 1 kWh\n61: x").is_err());
     assert_eq!(registers, before);
     let yaml =
@@ -182,7 +182,7 @@ fn yaml(registers: &Registers) -> String {
 }
 
 #[test]
-fn yaml_can_say_what_every_model_holds() {
+fn yaml_can_describe_every_model() {
     for model in Model::ALL {
         for energy in [EnergyUnit::KilowattHour, EnergyUnit::MegawattHour, EnergyUnit::Gigajoule] {
             for minutes in [0, 1_000] {

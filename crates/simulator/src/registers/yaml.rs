@@ -1,4 +1,4 @@
-//! Registers from YAML.
+//! Reads registers from YAML.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ use thiserror::Error;
 use super::content::Registers;
 use crate::encode::{digits, seven_bytes};
 
-/// A text with registers is not valid.
+/// Why a text with registers is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RegistersError {
-    /// The value of one of them.
-    #[error("`{register}`: found {found}, accepted: {accepted}")]
+    /// The entry of a register is invalid.
+    #[error("`{register}`: {problem}; expected {expected}")]
     Register {
-        /// Its name, exactly as in the text.
+        /// The name, exactly as in the text.
         register: String,
-        /// What is there, with backticks.
-        found: String,
-        /// What is accepted.
-        accepted: String,
+        /// The problem, with what was found.
+        problem: String,
+        /// The accepted values.
+        expected: String,
     },
-    /// The text is not YAML, or has another shape.
-    #[error("line {line}: {message}; accepted: lines like `energy: 55.006 MWh`")]
+    /// The text is not YAML, or does not have this structure.
+    #[error("line {line}: {message}; expected lines like `energy: 55.006 MWh`")]
     File {
-        /// From 1 on; 0 where it is not known.
+        /// The line, from 1; 0 if it is not known.
         line: u64,
         /// The message of the parser.
         message: String,
@@ -38,10 +38,10 @@ pub enum RegistersError {
 }
 
 impl Registers {
-    /// An example for [`from_yaml`](Self::from_yaml), with everything that is possible.
+    /// An example for [`from_yaml`](Self::from_yaml) that shows all possible entries.
     pub const YAML_EXAMPLE: &str = include_str!("example.yaml");
 
-    /// Reads registers from YAML: names or numbers, with their content.
+    /// Reads registers from YAML: names or numbers with their values.
     ///
     #[doc = concat!("```yaml\n", include_str!("example.yaml"), "```")]
     pub fn from_yaml(text: &str) -> Result<Self, RegistersError> {
@@ -50,18 +50,18 @@ impl Registers {
         Ok(registers)
     }
 
-    /// Changes registers by the same YAML as [`from_yaml`](Self::from_yaml). After an error nothing
+    /// Changes registers with YAML as for [`from_yaml`](Self::from_yaml). After an error, nothing
     /// is changed.
     pub fn replace_from_yaml(&mut self, text: &str) -> Result<(), RegistersError> {
         let mut changed = self.clone();
         let mut seen = BTreeMap::new();
         for (name, text) in &lines(text)? {
-            let error = |found, accepted: &str| RegistersError::Register {
+            let error = |problem, expected: &str| RegistersError::Register {
                 register: name.clone(),
-                found,
-                accepted: accepted.to_owned(),
+                problem,
+                expected: expected.to_owned(),
             };
-            let wrong = |accepted| error(format!("`{text}`"), accepted);
+            let wrong = |expected| error(format!("`{text}` is invalid"), expected);
             if name == "GetType" {
                 changed.meter_type = meter_type(text).ok_or_else(|| wrong(METER_TYPE))?;
                 continue;
@@ -73,8 +73,8 @@ impl Registers {
             }
             let id = register_id(name)?;
             if let Some(earlier) = seen.insert(id, name) {
-                let found = format!("register {id}, which is also `{earlier}`");
-                return Err(error(found, "each register once"));
+                let problem = format!("register {id} is already set by `{earlier}`");
+                return Err(error(problem, "each register once"));
             }
             let entry = entry(id, text).ok_or_else(|| wrong(VALUE))?;
             changed.silencing.remove(&id);
@@ -92,7 +92,7 @@ impl Registers {
     }
 }
 
-const METER_TYPE: &str = "type code and software revision, like `0x0403 A2`";
+const METER_TYPE: &str = "a type code and a software revision, like `0x0403 A2`";
 const SERIAL: &str = "a number from 0 to 4294967295";
 pub(super) const VALUE: &str = "a number and its unit like `55.006 MWh` or `-0.82 K in 2 bytes`, a plain number, \
      a date like `2026-01-31` or `12-31`, a time like `10:30:00` or `2026-01-31T10:30:00`, text like \
@@ -109,34 +109,34 @@ fn lines(text: &str) -> Result<BTreeMap<String, String>, RegistersError> {
                 .into_iter()
                 .map(|(name, text)| match text {
                     Some(text) => Ok((name, text)),
-                    None => Err(wrong_shape(name, "nothing")),
+                    None => Err(wrong_shape(name, "the value is missing")),
                 })
                 .collect();
         }
         Err(error) => error,
     };
-    // The parser reports the line of such a value only. A second pass finds its key.
+    // For a value of another shape, the parser reports only the line. A second pass finds the key.
     let entries: BTreeMap<String, serde_json::Value> =
         serde_saphyr::from_str_with_options(text, options()).unwrap_or_default();
     for (name, value) in entries {
         if value.is_array() {
-            return Err(wrong_shape(name, "a list"));
+            return Err(wrong_shape(name, "a list is invalid"));
         }
         if value.is_object() {
-            return Err(wrong_shape(name, "keys under it"));
+            return Err(wrong_shape(name, "nested keys are invalid"));
         }
     }
     let message = error.to_string();
     // The parser adds hints for programmers.
     let message = message.split(" at line ").next().unwrap_or(&message);
     let message = message.split(", set ").next().unwrap_or(message);
-    let message = message.replace("expected mapping start", "found no name with a value");
+    let message = message.replace("expected mapping start", "this is not a name with a value");
     let line = error.location().map_or(0, |location| location.line());
     Err(RegistersError::File { line, message })
 }
 
-fn wrong_shape(register: String, found: &str) -> RegistersError {
-    RegistersError::Register { register, found: found.to_owned(), accepted: VALUE.to_owned() }
+fn wrong_shape(register: String, problem: &str) -> RegistersError {
+    RegistersError::Register { register, problem: problem.to_owned(), expected: VALUE.to_owned() }
 }
 
 fn register_id(name: &str) -> Result<RegisterId, RegistersError> {
@@ -145,12 +145,12 @@ fn register_id(name: &str) -> Result<RegisterId, RegistersError> {
     }
     name.parse().map_err(|_| RegistersError::Register {
         register: name.to_owned(),
-        found: "a name that no register has".to_owned(),
-        accepted: "the name of a value, a register number, `GetType` or `GetSerialNo`".to_owned(),
+        problem: "there is no register of this name".to_owned(),
+        expected: "the name of a value, a register number, `GetType` or `GetSerialNo`".to_owned(),
     })
 }
 
-/// `0x0403 A2`
+/// Parses `0x0403 A2`.
 fn meter_type(text: &str) -> Option<MeterType> {
     let (code, revision) = text.split_once(' ')?;
     let code = u16::try_from(integer(code)?).ok()?;
@@ -189,7 +189,7 @@ fn entry(id: RegisterId, text: &str) -> Option<Entry> {
         if !shown.is_ascii() || shown.len() > length {
             return None;
         }
-        // The rest of a text is zero.
+        // Text is padded with zeros.
         shown.resize(length, 0);
         return bytes(Unit::ASCII, shown);
     }
@@ -213,7 +213,7 @@ fn entry(id: RegisterId, text: &str) -> Option<Entry> {
     value.map(Entry::Value)
 }
 
-/// A date or a time of day as a number of digits, and its unit.
+/// Converts a date or a time of day to the number of its digits, with its unit.
 fn calendar(text: &str, unit: &str) -> Option<(Decimal, Unit)> {
     let parts = |separator| -> Option<Vec<i16>> {
         let part = |part: &str| {
@@ -228,7 +228,7 @@ fn calendar(text: &str, unit: &str) -> Option<(Decimal, Unit)> {
             ([year, month, day], Unit::DATE_YYMMDD)
         }
         (Some(&[month, day]), _) => {
-            // A leap year has a 29 February.
+            // In a leap year, 29 February is valid.
             civil::Date::new(2000, month.try_into().ok()?, day.try_into().ok()?).ok()?;
             ([0, month, day], Unit::DATE_MMDD)
         }
@@ -273,7 +273,7 @@ fn number(id: RegisterId, text: &str, unit: &str, length: u8) -> Option<Register
     RegisterValue::new(id, unit, sign_exponent, value.mantissa().to_vec())
 }
 
-/// A decimal number or, after `0x`, a hexadecimal one.
+/// Parses a decimal number or, after `0x`, a hexadecimal one.
 fn integer(text: &str) -> Option<u64> {
     match text.strip_prefix("0x") {
         // `from_str_radix` would accept a sign.

@@ -20,13 +20,13 @@ use super::wire::{Parcel, Wire};
 use crate::faults::{Faults, Piece};
 use crate::registers::Registers;
 
-/// The pause between two looks at a pseudo-terminal that nobody has open.
+/// The pause between two checks of a pseudo-terminal that nobody has open.
 const CLOSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// How the simulated meter behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Behaviour {
-    /// The speed of the bytes in both directions; `None` for none of its own.
+    /// The speed of the bytes in both directions; `None` sends them at once.
     pub line: Option<Line>,
     /// The time from the last byte of a request to the first byte of its answer.
     pub turnaround: Duration,
@@ -43,20 +43,20 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// A meter with these registers, which may change while it runs.
+    /// Creates a meter with these registers, which may change while it runs.
     #[must_use]
     pub fn new(registers: watch::Receiver<Registers>, behaviour: Behaviour) -> Self {
         Self { registers, behaviour, faults: None }
     }
 
-    /// The same meter with faults. Each of the methods that serve begins with the first fault.
+    /// Adds faults to the meter. Each of the `serve` methods begins with the first fault.
     #[must_use]
     pub fn with_faults(self, faults: Faults) -> Self {
         Self { faults: Some(faults), ..self }
     }
 
-    /// Serves one connection after the other, as a network serial server does. The rest of an
-    /// answer goes to the next connection.
+    /// Serves one connection after the other, like a serial server. The rest of an answer goes to
+    /// the next connection.
     pub async fn serve_tcp(&self, listener: TcpListener) -> io::Result<()> {
         let mut wire = self.wire();
         loop {
@@ -83,10 +83,9 @@ impl Simulator {
         }
     }
 
-    /// Opens a pseudo-terminal, which looks like the serial port of an optical head. Gives its
-    /// path.
+    /// Opens a pseudo-terminal, which looks like the serial port of an optical head.
     ///
-    /// The port exists until the second value is dropped.
+    /// Returns its path, and the stream to serve. The port exists until the stream is dropped.
     pub fn open_pty() -> io::Result<(PathBuf, SerialStream)> {
         let (ours, mut theirs) = SerialStream::pair()?;
         let path = theirs.name().ok_or(io::ErrorKind::Unsupported)?;
@@ -95,15 +94,15 @@ impl Simulator {
         Ok((path.into(), ours))
     }
 
-    /// Serves a pseudo-terminal for ever, however often it is opened and closed. Answers are lost
-    /// while nobody has it open, as at a serial port.
+    /// Serves a pseudo-terminal forever, however often it is opened and closed. Answers are lost
+    /// while nobody has it open, as on a serial port.
     pub async fn serve_pty(&self, pty: SerialStream) {
         let mut pty = Pty::new(pty);
         let mut wire = self.wire();
         loop {
-            // While nobody has the other end open, reading fails at once.
+            // Reading fails at once while nobody has the other end open.
             if let Err(error) = self.exchange(&mut pty, &mut wire).await {
-                debug!("the pseudo-terminal: {error}");
+                debug!("pseudo-terminal: {error}");
                 wire.drop_due();
             }
             sleep(CLOSED_PAUSE).await;
@@ -115,7 +114,7 @@ impl Simulator {
         self.exchange(stream, &mut self.wire()).await
     }
 
-    /// Answers requests until the stream ends, or a fault ends it.
+    /// Answers requests until the stream ends or a fault closes it.
     async fn exchange<S>(&self, mut stream: S, wire: &mut Wire) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -125,7 +124,7 @@ impl Simulator {
         loop {
             let due = wire.due();
             tokio::select! {
-                // Reading comes first, so that nothing is sent to a reader that has closed.
+                // Reading has priority, so that nothing is sent to a reader that has disconnected.
                 biased;
                 count = stream.read(&mut buffer) => {
                     let count = count?;
@@ -155,7 +154,7 @@ impl Simulator {
         Wire::new(self.faults.clone())
     }
 
-    /// Puts on the wire what follows from a request that begins now.
+    /// Puts the answer to a request that begins now on the wire.
     fn schedule(&self, body: &[u8], wire: &mut Wire) {
         let request = kmp::frame::emit(Direction::ToMeter, body);
         let time_for = |bytes: &[u8]| {
@@ -163,7 +162,7 @@ impl Simulator {
         };
         let mut at = later(Instant::now(), time_for(&request));
         if self.behaviour.echo {
-            // The head sends it back bit by bit, while the request is sent.
+            // The head echoes each bit while the request is sent.
             wire.push(at, Parcel { bytes: request.clone(), paced: false, close: false });
         }
         let Some(answer) = self.answer(body) else {
@@ -195,7 +194,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// The frame that answers the unstuffed body of a request; `None` where the meter stays silent.
+    /// The frame that answers the unstuffed body of a request; `None` if the meter stays silent.
     #[must_use]
     pub fn answer(&self, body: &[u8]) -> Option<Vec<u8>> {
         let packet = datalink::parse(body).ok()?;
@@ -220,7 +219,7 @@ impl Simulator {
     }
 }
 
-/// The instant after `by`; the same instant where `by` is too long for the clock.
+/// The instant after `by`; the same instant if `by` is too long for the clock.
 fn later(at: Instant, by: Duration) -> Instant {
     at.checked_add(by).unwrap_or(at)
 }

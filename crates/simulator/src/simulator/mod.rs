@@ -1,4 +1,4 @@
-//! The meter on a line.
+//! The simulated meter and its line.
 
 mod meter;
 mod pty;

@@ -9,18 +9,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_serial::SerialStream;
 
-/// The meter's end of a pseudo-terminal, which is polled.
+/// The meter's end of a pseudo-terminal, which is polled for bytes.
 ///
-/// After nobody had the other end open once, the runtime regards a pseudo-terminal as readable for
-/// ever, because it takes a hang-up for final. Waiting for bytes would then keep a processor busy
-/// and block the task.
+/// Once nobody has the other end open, the runtime treats the pseudo-terminal as readable forever,
+/// because it treats a hang-up as final. Waiting for bytes would then keep a processor busy and
+/// block the task.
 #[derive(Debug)]
 pub(super) struct Pty {
     stream: SerialStream,
     pause: Pin<Box<Sleep>>,
 }
 
-/// Less than the time of a byte at 1200 baud.
+/// The time between two polls: less than a byte takes at 1200 baud.
 const PAUSE: Duration = Duration::from_millis(2);
 
 impl Pty {

@@ -29,9 +29,9 @@ fn simulator(registers: Registers) -> Simulator {
     Simulator::new(watch::channel(registers).1, Behaviour::default())
 }
 
-/// A meter that holds what a captured answer holds gives that answer, to the byte.
+/// A meter with the registers of a captured answer gives exactly that answer.
 #[test]
-fn answers_as_real_meters_do() {
+fn answers_are_those_of_real_meters() {
     let pairs = [
         // A MULTICAL 403 (gemu2015/Sonoff-Tasmota issue 38).
         ("803F1001003CB25F0D", "403F10003C0304430000D6DE03220D"),
@@ -40,7 +40,7 @@ fn answers_as_real_meters_do() {
             "803F1003004A003C007BA19E0D",
             "403F10004A2902000005003C0304430000D960007B30040000035BD008A80D",
         ),
-        // With a stuffed 0x0D.
+        // With an escaped 0x0D.
         (
             "803F1003004A0044007BD0370D",
             "403F10004A290200000500442804420002ED1BF2007B30040000035BD07AC40D",
@@ -51,7 +51,7 @@ fn answers_as_real_meters_do() {
             "403F100044280443000CAFAB03EC3304000000D66800633302000000004A290200000000F3\
              28044300000000012425010014012B25010015912B0D",
         ),
-        // A MULTICAL 21 (bsdphk/PyKamstrup pull 6), a 602 (cenobitedk/esphome_multical402
+        // A MULTICAL 21 (bsdphk/PyKamstrup pull 6), and a 602 (cenobitedk/esphome_multical402
         // issue 5).
         ("803F1001006319450D", "403F1000633302000000CF4E0D"),
         ("803F1001009B77520D", "403F10009B01044100296231A0EC0D"),
@@ -74,9 +74,9 @@ fn answers_as_real_meters_do() {
 }
 
 #[test]
-fn tells_type_and_serial_number() {
-    // 5512-447 M1 p.15-17, with other numbers; the answers are those of a public Go reader's
-    // tests.
+fn type_and_serial_number_are_answered() {
+    // As in 5512-447 M1 p.15-17, with other numbers. The answers are from the tests of a public Go
+    // program.
     let meter = simulator(Registers::empty());
     let answer = |request: &str| meter.answer(&body(&bytes(request))).unwrap();
     assert_eq!(answer("803F01058A0D"), bytes("403F010217010278360D"));
@@ -85,19 +85,19 @@ fn tells_type_and_serial_number() {
 }
 
 #[test]
-fn stays_silent_where_a_meter_does() {
+fn invalid_requests_are_not_answered() {
     let meter = simulator(Registers::empty());
-    // Another address, another command, a bad checksum.
+    // Another address, another command, a wrong checksum.
     assert_eq!(meter.answer(&body(&bytes("803A01FA7F0D"))), None);
     assert_eq!(meter.answer(&body(&bytes("803F9B27790D"))), None);
     assert_eq!(meter.answer(&body(&bytes("803F01058B0D"))), None);
-    // None of the registers: an answer without any (5512-447 M1 p.19).
+    // A meter that has none of the registers answers without registers (5512-447 M1 p.19).
     let nothing = bytes("403F10079A0D");
     assert_eq!(meter.answer(&body(&bytes("803F1001003CB25F0D"))), Some(nothing));
 }
 
 #[tokio::test(start_paused = true)]
-async fn keeps_to_the_speed_of_the_line() {
+async fn answers_keep_the_speed_of_the_line() {
     let registers = Registers::example(EnergyUnit::KilowattHour, 0);
     let behaviour = Behaviour {
         line: Some(Line::new(1200)),
@@ -113,7 +113,7 @@ async fn keeps_to_the_speed_of_the_line() {
     let mut echo = vec![0; request.len()];
     near.read_exact(&mut echo).await.unwrap();
     assert_eq!(echo, request);
-    // 81947 is 0x0001401B, with two bytes that need stuffing.
+    // 81947 is 0x0001401B, with two bytes that must be escaped.
     let mut answer = [0; 17];
     near.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer.last(), Some(&0x0D));
@@ -124,7 +124,7 @@ async fn keeps_to_the_speed_of_the_line() {
 }
 
 #[test]
-fn the_example_has_the_names_of_the_older_program_and_every_value_a_meaning() {
+fn the_example_has_the_values_of_the_older_program_with_a_meaning() {
     for energy in [EnergyUnit::KilowattHour, EnergyUnit::MegawattHour, EnergyUnit::Gigajoule] {
         for minutes in [0, 1, 1_000, 100_000] {
             let registers = Registers::example(energy, minutes);
@@ -145,7 +145,7 @@ fn faulty(rates: &[&str], line: Option<Line>) -> Simulator {
         .with_faults(Faults::from_rates(1, &rates).unwrap())
 }
 
-/// Bytes until the stream ends.
+/// Reads until the stream ends.
 async fn rest(mut stream: DuplexStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
@@ -155,7 +155,7 @@ async fn rest(mut stream: DuplexStream) -> Vec<u8> {
 const ENERGY: &str = "803F1001003CB25F0D";
 
 #[tokio::test(start_paused = true)]
-async fn faults_keep_to_the_speed_of_the_line() {
+async fn faults_keep_the_speed_of_the_line() {
     let line = Line::new(1200);
     let meter = faulty(&["stall=100%", "echo=100%"], Some(line));
     let whole = [bytes(ENERGY), meter.answer(&body(&bytes(ENERGY))).unwrap()].concat();
@@ -189,7 +189,7 @@ async fn a_connection_can_end_in_the_middle_of_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_late_goes_to_the_next_connection() {
+async fn a_late_answer_goes_to_the_next_connection() {
     let meter = faulty(&["late=100%"], None);
     let answer = meter.answer(&body(&bytes(ENERGY))).unwrap();
     let (connections, accepted) = mpsc::unbounded_channel();
@@ -210,9 +210,9 @@ async fn what_comes_late_goes_to_the_next_connection() {
     serving.await.unwrap();
 }
 
-/// Nobody listens at a serial port that nobody has open.
+/// Nobody receives from a serial port that nobody has open.
 #[tokio::test(start_paused = true)]
-async fn what_comes_to_a_closed_port_is_lost() {
+async fn bytes_to_a_closed_port_are_lost() {
     let mut wire = faulty(&["late=100%"], None).wire();
     let parcel = |byte| Parcel { bytes: vec![byte], paced: true, close: false };
     let now = Instant::now();

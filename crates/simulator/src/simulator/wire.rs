@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use crate::faults::Faults;
 
-/// What is on its way to the reader. It outlives a connection, as the queue of a serial server
-/// does.
+/// The bytes on their way to the reader. They outlive a connection, like the queue of a serial
+/// server.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) faults: Option<Faults>,
-    /// By the time when each begins, then by the order of [`Wire::push`].
+    /// Ordered by the time when each begins, then by the order of [`Wire::push`].
     parcels: BTreeMap<(Instant, u64), Parcel>,
     count: u64,
 }
@@ -19,9 +19,9 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) struct Parcel {
     pub(super) bytes: Vec<u8>,
-    /// Whether the bytes come at the speed of the line, if there is one.
+    /// Whether the bytes are sent at the speed of the line, if there is one.
     pub(super) paced: bool,
-    /// Whether the connection ends after them.
+    /// Whether the connection is closed after them.
     pub(super) close: bool,
 }
 
@@ -30,7 +30,7 @@ impl Wire {
         Self { faults, parcels: BTreeMap::new(), count: 0 }
     }
 
-    /// When the next parcel begins.
+    /// The time when the next parcel begins.
     pub(super) fn due(&self) -> Option<Instant> {
         self.parcels.keys().next().map(|(at, _)| *at)
     }
@@ -44,7 +44,7 @@ impl Wire {
         self.parcels.pop_first().map(|(_, parcel)| parcel)
     }
 
-    /// Drops what has begun: nobody listens.
+    /// Drops the parcels that have begun, because nobody listens.
     pub(super) fn drop_due(&mut self) {
         let now = Instant::now();
         self.parcels.retain(|(at, _), _| *at > now);
