@@ -448,8 +448,8 @@ async fn check_says_what_is_set_and_what_is_wrong() {
     );
     let said = String::from_utf8(check(&[]).await.stdout).unwrap();
     let (_, said) = said.split_once("Worth a look:\n").unwrap();
-    let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: \
-                    home.yaml/logs is within a file, not in a directory. Check `directory` and \
+    let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: a part of \
+                    the path home.yaml/logs is a file, not a directory. Check `directory` and \
                     `filename` in the section `logging`\n";
     assert_eq!(said, expected);
     write("mqtt: {port: x, hosst: y}\nkamstrup: {poll_interval: often}\n");

@@ -194,9 +194,9 @@ async fn a_folder_that_cannot_be_written_is_told_and_tried_again() {
     let told = told[26..].replace(directory.to_str().unwrap(), "LOGS");
     assert_eq!(
         told,
-        "ERROR The log file LOGS/kamstrup2mqtt.log cannot be written: LOGS is within a file, not in a \
-         directory. Check `directory` and `filename` in the section `logging`. Trying again until it \
-         works; this is said only once."
+        "ERROR The log file LOGS/kamstrup2mqtt.log cannot be written: a part of the path LOGS is a \
+         file, not a directory. Check `directory` and `filename` in the section `logging`. Retrying \
+         until it works; this is logged only once."
     );
     subscriber.expect_times("kamstrup/energy", "81947", 2).await;
     std::fs::remove_file(folder.path().join("deep")).unwrap();
@@ -227,10 +227,10 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
     subscriber.expect_times("kamstrup/energy", "81947", 3).await;
     assert_eq!(program.count("cannot be reached"), 1);
     let server = UdpSocket::bind(address).await.unwrap();
-    program.says("takes lines again").await;
+    program.says("accepts lines again").await;
     let mut lines = Vec::new();
     let mut buffer = [0; 2048];
-    while lines.last().is_none_or(|line: &String| !line.ends_with("takes lines again.")) {
+    while lines.last().is_none_or(|line: &String| !line.ends_with("accepts lines again.")) {
         let length = patiently("a line", server.recv(&mut buffer)).await.unwrap();
         lines.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
     }

@@ -1,4 +1,4 @@
-//! Captures log lines, for tests of them.
+//! Captures log lines for tests.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -14,9 +14,9 @@ use crate::program::{Hints, Program};
 /// The names of all crates of this project begin with this.
 const OURS: &str = "kamstrup";
 
-/// Makes sure that there are at least two subscribers. With only one, `tracing` asks the first
-/// thread that meets an event whether anybody wants it. So a test that captures nothing would
-/// silence that event for the test beside it.
+/// Makes sure that there are at least two subscribers. With only one, `tracing` decides for all
+/// threads whether an event is wanted, on the first thread that reaches it. So a test that captures
+/// nothing would silence that event for a test that runs at the same time.
 pub fn beside_other_tests() {
     static ANOTHER: LazyLock<Dispatch> =
         LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
@@ -28,7 +28,7 @@ pub fn beside_other_tests() {
 pub struct Captured(Arc<Mutex<Vec<String>>>);
 
 impl Captured {
-    /// Takes the lines since the last call.
+    /// Returns the lines since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -41,7 +41,8 @@ pub fn lines() -> (Captured, DefaultGuard) {
     from(Level::DEBUG)
 }
 
-/// Captures the lines of this thread from a level on, while the guard exists.
+/// Captures the lines of this thread that have this level or a more severe one, while the guard
+/// exists.
 #[must_use]
 pub fn from(level: Level) -> (Captured, DefaultGuard) {
     beside_other_tests();

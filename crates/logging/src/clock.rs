@@ -11,14 +11,14 @@ use jiff::{Timestamp, ZonedDateTime};
 pub struct LocalTime;
 
 impl LocalTime {
-    /// The time by ISO 8601, with the offset of the local zone.
+    /// The time in ISO 8601, with the offset of the local zone.
     #[must_use]
     pub fn now_text() -> String {
         Self::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 
     /// The time in the local zone.
-    #[expect(clippy::disallowed_methods, reason = "the one door to the wall clock")]
+    #[expect(clippy::disallowed_methods, reason = "only this function reads the wall clock")]
     #[must_use]
     pub fn now() -> ZonedDateTime {
         static ZONE: Mutex<Option<TimeZone>> = Mutex::new(None);
@@ -26,8 +26,8 @@ impl LocalTime {
         Self::at(SystemTime::now(), TimeZone::try_system().ok(), &ZONE)
     }
 
-    /// A clock beyond the calendar gives the calendar's end. Where the system does not know its
-    /// zone, because no file can be opened, the last zone that it knew counts.
+    /// A time beyond the calendar becomes the end of the calendar. If the system does not know its
+    /// zone, because no file can be opened, the last known zone is used.
     fn at(
         time: SystemTime,
         zone: Option<TimeZone>,
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_may_be_anywhere() {
+    fn a_clock_beyond_the_calendar_gives_the_end_of_the_calendar() {
         let zone = || TimeZone::get("Pacific/Kiritimati").unwrap();
         let last_zone = Mutex::new(None);
         let at = |time: Option<SystemTime>| {
@@ -67,7 +67,7 @@ mod tests {
             Timestamp::MIN
         );
         assert_eq!(at(UNIX_EPOCH.checked_add(second)).as_second(), 1);
-        // The zone stays known.
+        // The last known zone is used.
         assert_eq!(LocalTime::at(UNIX_EPOCH, None, &last_zone).time_zone(), &zone());
     }
 }

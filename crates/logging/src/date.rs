@@ -9,19 +9,19 @@ use thiserror::Error;
 /// A valid date format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DateFormat {
-    /// In the notation of `jiff`.
+    /// The format in the notation of `jiff`.
     translated: String,
 }
 
-/// A directive in a date format that is not supported.
+/// A date format contains a directive that is not supported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{directive}` is not known in dates; known are {KNOWN}")]
+#[error("`{directive}` is not supported; supported are {SUPPORTED}")]
 pub struct DateFormatError {
     directive: String,
 }
 
-const KNOWN: &str = "%a %A %b %B %c %C %d %D %e %f %F %g %G %h %H %I %j %k %l %m %M %n %p %P %r \
-                     %R %s %S %t %T %u %U %V %w %W %x %X %y %Y %z %:z %Z %%";
+const SUPPORTED: &str = "%a %A %b %B %c %C %d %D %e %f %F %g %G %h %H %I %j %k %l %m %M %n %p %P \
+                         %r %R %s %S %t %T %u %U %V %w %W %x %X %y %Y %z %:z %Z %%";
 
 impl DateFormat {
     /// ISO 8601 with the offset of the zone: `2026-11-24T10:00:00+01:00`.
@@ -33,7 +33,7 @@ impl DateFormat {
     /// Formats a time.
     #[must_use]
     pub fn write(&self, time: &ZonedDateTime) -> String {
-        // It was checked when it was parsed.
+        // The format was checked when it was parsed.
         strtime::format(&self.translated, time).unwrap_or_default()
     }
 }
@@ -49,7 +49,7 @@ impl FromStr for DateFormat {
                 translated.push(character);
                 continue;
             }
-            // Flags of glibc: `%-d` is the day without a zero.
+            // Flags of glibc: `%-d` is the day without a leading zero.
             let mut option = String::new();
             while let Some(next) = rest.next_if(|next| "-_^#".contains(*next)) {
                 option.push(next);
@@ -62,7 +62,7 @@ impl FromStr for DateFormat {
                 ("", None | Some('E'), Some('x')) => "%m/%d/%y",
                 ("", None | Some('E'), Some('X')) => "%H:%M:%S",
                 ("", None, Some('r')) => "%I:%M:%S %p",
-                // Python's `logging` would print `%f` itself, which nobody wants.
+                // Python's `logging` prints the two characters `%f`, which nobody wants.
                 ("", None, Some('f')) => "%6f",
                 ("", Some(':'), Some('z')) => "%:z",
                 // E and O change nothing in the C locale.
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_the_samples() {
+    fn dates_are_formatted_as_in_the_samples() {
         assert_eq!(written("%Y-%m-%dT%H:%M:%S%z"), "2026-03-09T04:05:06+0100");
         assert_eq!(written("%Y-%m-%d %H:%M:%S"), "2026-03-09 04:05:06");
         assert_eq!(written("kl. %H, 100 %%"), "kl. 04, 100 %");
@@ -117,21 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn what_python_has_not() {
+    fn microseconds_and_the_offset_with_a_colon_are_supported() {
         assert_eq!(written("%S.%f"), "06.789000");
         assert_eq!(written("%:z"), "+01:00");
     }
 
     #[test]
-    fn every_directive_that_is_named_can_be_written() {
-        for directive in KNOWN.split(' ') {
+    fn every_supported_directive_can_be_written() {
+        for directive in SUPPORTED.split(' ') {
             assert_ne!(written(directive), "", "{directive}");
         }
     }
 
     #[test]
-    fn what_is_not_known_is_refused_by_name() {
-        let refused = |format: &str| format.parse::<DateFormat>().unwrap_err().to_string();
+    fn an_unsupported_directive_is_rejected_by_name() {
+        let rejected = |format: &str| format.parse::<DateFormat>().unwrap_err().to_string();
         for (format, directive) in [
             ("%Y-%Q", "`%Q`"),
             ("100 %", "`%`"),
@@ -139,15 +139,15 @@ mod tests {
             ("%-f", "`%-f`"),
             ("%é", "`%é`"),
         ] {
-            assert!(refused(format).starts_with(directive), "{}", refused(format));
+            assert!(rejected(format).starts_with(directive), "{}", rejected(format));
         }
-        assert!(refused("%i").ends_with("%z %:z %Z %%"), "{}", refused("%i"));
+        assert!(rejected("%i").ends_with("%z %:z %Z %%"), "{}", rejected("%i"));
     }
 
     #[test]
     fn every_directive_can_be_written_at_the_end_of_the_calendar() {
         for time in testing::times() {
-            for directive in KNOWN.split(' ') {
+            for directive in SUPPORTED.split(' ') {
                 let written = directive.parse::<DateFormat>().unwrap().write(&time);
                 assert_ne!(written, "", "{directive} {time}");
             }

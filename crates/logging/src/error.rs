@@ -6,19 +6,19 @@ use thiserror::Error;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::TryInitError;
 
-/// Why a log cannot be started or changed. The reason of the system is the error's source.
+/// Why a log cannot be started or changed. The source of the error is the system's reason.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// No thread can be started for one of the destinations.
-    #[error("the log cannot be started")]
+    /// The thread of a destination cannot be started.
+    #[error("cannot start the log")]
     Start(#[source] io::Error),
-    /// This process has a log already.
-    #[error("the log is taken")]
+    /// This process already has a log.
+    #[error("this process already has a log")]
     Taken(#[source] TryInitError),
-    /// The level cannot be changed any more.
-    #[error("the level cannot be changed")]
+    /// The log has ended, so its level cannot be changed.
+    #[error("cannot change the level of the log")]
     Level(#[source] reload::Error),
-    /// No thread can be started for a new destination.
-    #[error("the log cannot be changed")]
+    /// The thread of a new destination cannot be started.
+    #[error("cannot change the log")]
     Change(#[source] io::Error),
 }

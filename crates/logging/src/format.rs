@@ -13,7 +13,7 @@ use crate::record::Record;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Format {
     parts: Vec<Part>,
-    /// The format string itself.
+    /// The format string as written.
     text: String,
 }
 
@@ -71,32 +71,32 @@ const FIELDS: [(&str, Field); 17] = [
     ("threadName", Field::ThreadName),
 ];
 
-/// Why a format string cannot be used.
+/// Why a format string is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FormatError {
-    /// A field that no event has.
-    #[error("the field `{name}` is not known; known are {}", FIELDS.map(|(name, _)| name).join(", "))]
+    /// There is no such field.
+    #[error("there is no field `{name}`; use one of {}", FIELDS.map(|(name, _)| name).join(", "))]
     Unknown {
         /// The name in the format string.
         name: String,
     },
-    /// A field that is not complete, or not valid.
-    #[error("`{found}` is no field: write `%(message)s`, `%(lineno)d` or the like")]
+    /// A field is incomplete or invalid.
+    #[error("`{found}` is not a valid field; write for example `%(message)s` or `%(lineno)d`")]
     Malformed {
-        /// The piece from the percent sign on.
+        /// The text that starts with the percent sign.
         found: String,
     },
-    /// A field with text, which cannot be formatted as a number.
-    #[error("`{found}` is a text, not a number: end it with `s`")]
-    NoNumber {
+    /// A field contains text, which cannot be formatted as a number.
+    #[error("`{found}` is text, not a number; end it with `s`")]
+    NotANumber {
         /// The field.
         found: String,
     },
-    /// A percent sign that begins no field.
-    #[error("a `%` stands alone: write `%%` for a percent sign")]
+    /// A percent sign does not begin a field.
+    #[error("a `%` does not begin a field; write `%%` for a percent sign")]
     Percent,
     /// There is no field, so every line would be the same.
-    #[error("no field like `%(message)s` is in it")]
+    #[error("the format contains no field like `%(message)s`")]
     NoField,
 }
 
@@ -120,7 +120,7 @@ enum Conversion {
     Fixed,
 }
 
-/// The largest width and precision: wider than any line. A typing error must not cost memory.
+/// The largest width and precision: wider than any line. A typing error must not use up memory.
 const WIDEST: usize = 999;
 
 impl FromStr for Format {
@@ -145,7 +145,7 @@ impl FromStr for Format {
             let (_, field) =
                 *known.ok_or_else(|| FormatError::Unknown { name: name.to_owned() })?;
             if shape.conversion != Conversion::Text && !field.is_number() {
-                return Err(FormatError::NoNumber { found: format!("%({name})") });
+                return Err(FormatError::NotANumber { found: format!("%({name})") });
             }
             parts.push(Part::Text(std::mem::take(&mut literal)));
             parts.push(Part::Field { field, shape });
@@ -161,8 +161,8 @@ impl FromStr for Format {
     }
 }
 
-/// Parses what follows the name of a field: flags, width, precision, conversion. Gives the rest
-/// too.
+/// Parses the part after the name of a field: flags, width, precision, conversion. Also returns the
+/// rest.
 fn shape(text: &str) -> Option<(Shape, &str)> {
     let mut shape = Shape::default();
     let mut rest = text;
@@ -194,7 +194,7 @@ fn shape(text: &str) -> Option<(Shape, &str)> {
     Some((shape, after.as_str()))
 }
 
-/// Parses a number of up to three digits; 0 without any. Gives the rest too.
+/// Parses a number of up to three digits; 0 without digits. Also returns the rest.
 fn number(text: &str) -> Option<(usize, &str)> {
     let rest = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
     let digits = text.strip_suffix(rest)?;
@@ -230,7 +230,7 @@ impl Field {
             }),
             Self::Created => micros(record.time.timestamp().as_microsecond(), 6),
             Self::FileName => Value::Text(record.file_name().to_owned()),
-            // An event has no function name; the module is the next larger unit.
+            // An event has no function name. The module is the closest thing to it.
             Self::FuncName | Self::Module => Value::Text(record.module().to_owned()),
             Self::LevelName => Value::Text(record.level.word().to_owned()),
             Self::LevelNo => Value::Whole(record.level.number()),
@@ -239,7 +239,7 @@ impl Field {
             Self::Msecs => micros(milliseconds, 0),
             Self::Name => Value::Text(record.name()),
             Self::PathName => Value::Text(record.file.clone()),
-            // Most events are of the first thread, which has the number of the process.
+            // Most events come from the first thread, whose number is that of the process.
             Self::Process | Self::Thread => Value::Whole(process.into()),
             Self::ProcessName => Value::Text("MainProcess".to_owned()),
             Self::RelativeCreated => micros(record.since_start, 3),
@@ -318,8 +318,8 @@ impl Shape {
 }
 
 impl Format {
-    /// The line of a record, without its line feed. Without a date format, times have Python's
-    /// default: `2026-11-24 10:00:00,123`.
+    /// Formats a record, without a line feed. Without a date format, times have Python's default
+    /// format: `2026-11-24 10:00:00,123`.
     pub(crate) fn write(&self, record: &Record, date: Option<&DateFormat>, process: u32) -> String {
         let mut line = String::new();
         for part in &self.parts {
@@ -345,7 +345,7 @@ mod tests {
     use crate::record::Level;
     use crate::record::tests::example;
 
-    /// What `tests/python/logging_lines.py` writes.
+    /// The output of `tests/python/logging_lines.py`.
     #[derive(Deserialize)]
     struct OfPython {
         process: u32,
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_python_to_the_letter() {
+    fn lines_are_exactly_those_of_python() {
         let of_python: OfPython =
             serde_json::from_str(include_str!("../../../tests/data/logging-lines.json")).unwrap();
         assert!(of_python.lines.len() > 90);
@@ -408,12 +408,12 @@ mod tests {
         format.parse::<Format>().unwrap().write(&example(), None, 4711)
     }
 
-    fn refused(format: &str) -> String {
+    fn rejected(format: &str) -> String {
         format.parse::<Format>().unwrap_err().to_string()
     }
 
     #[test]
-    fn formats_that_the_comparison_with_python_has_not() {
+    fn formats_beyond_the_comparison_with_python_are_supported() {
         assert_eq!(written("%(funcName)s"), "journal");
         assert_eq!(written("%(asctime)s.%(msecs)03d"), "2026-11-24 10:00:00,123.123");
         assert_eq!(written("%(thread)d %(threadName)s"), "4711 MainThread");
@@ -421,12 +421,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let unknown = refused("%(asctime)s %(levelnam)s");
-        assert!(
-            unknown.starts_with("the field `levelnam` is not known; known are asctime, created")
-        );
-        assert!(refused("%(Message)s").starts_with("the field `Message`"));
+    fn errors_name_the_invalid_part() {
+        let unknown = rejected("%(asctime)s %(levelnam)s");
+        assert!(unknown.starts_with("there is no field `levelnam`; use one of asctime, created"));
+        assert!(rejected("%(Message)s").starts_with("there is no field `Message`"));
         for (format, found) in [
             ("%(message)", "`%(message)`"),
             ("%(message", "`%(message`"),
@@ -435,16 +433,18 @@ mod tests {
             ("%(message)1000s", "`%(message)1000s`"),
             ("%(message)*s", "`%(message)*s`"),
         ] {
-            assert!(refused(format).starts_with(&format!("{found} is no field")), "{format}");
+            let error = rejected(format);
+            assert!(error.starts_with(&format!("{found} is not a valid field")), "{error}");
         }
-        assert_eq!(refused("%(name)d"), "`%(name)` is a text, not a number: end it with `s`");
-        assert_eq!(
-            refused("100 % %(message)s"),
-            "a `%` stands alone: write `%%` for a percent sign"
-        );
-        assert_eq!(refused("%(message)s %"), "a `%` stands alone: write `%%` for a percent sign");
-        assert_eq!(refused("{message}"), "no field like `%(message)s` is in it");
-        assert_eq!(refused("100 %%"), "no field like `%(message)s` is in it");
-        assert_eq!(refused(""), "no field like `%(message)s` is in it");
+        assert_eq!(rejected("%(name)d"), "`%(name)` is text, not a number; end it with `s`");
+        for format in ["100 % %(message)s", "%(message)s %"] {
+            assert_eq!(
+                rejected(format),
+                "a `%` does not begin a field; write `%%` for a percent sign"
+            );
+        }
+        for format in ["{message}", "100 %%", ""] {
+            assert_eq!(rejected(format), "the format contains no field like `%(message)s`");
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::record::{self, Record};
 use crate::settings::Settings;
 use crate::sinks::Sinks;
 
-/// The running log. When the last clone is dropped, waiting records are written.
+/// The running log. Dropping the last clone writes the waiting records.
 #[derive(Debug, Clone)]
 #[must_use = "the log ends when this is dropped"]
 pub struct Handle(Arc<Running>);
@@ -34,21 +34,20 @@ struct Running {
 }
 
 impl Handle {
-    /// Changes the level and the destinations. The file is opened again in any case, since it may
-    /// have been moved away. This waits for a destination that is removed, half a second at most.
+    /// Changes the level and the destinations. The log file is always reopened, because it may have
+    /// been moved. This waits for a removed destination, for half a second at most.
     pub fn apply(&self, settings: &Settings) -> Result<(), LogError> {
         let targets = self.0.program.targets(settings.level);
         self.0.level.reload(targets).map_err(LogError::Level)?;
         self.0.sinks.apply(settings).map_err(LogError::Change)
     }
 
-    /// From now on, also adds each line to `lines`.
+    /// Also adds each line to `lines` from now on.
     pub fn keep(&self, lines: LogLines) {
         self.0.sinks.keep(lines);
     }
 
-    /// Waits until waiting records are written, as far as they can be: half a second for each
-    /// destination at most.
+    /// Waits until the waiting records are written, for half a second per destination at most.
     pub fn settle(&self) {
         self.0.sinks.settle();
     }
@@ -60,9 +59,9 @@ impl Drop for Running {
     }
 }
 
-/// Sends this program's log lines to the destinations of the settings. A process has one log.
+/// Sends this program's log lines to the destinations in the settings. A process has one log.
 ///
-/// A panic is logged as well, and waits until its lines are written before it ends the program.
+/// A panic is logged too. It ends the program only after the waiting lines are written.
 pub fn start(program: Program, settings: &Settings) -> Result<Handle, LogError> {
     let sinks = Arc::new(Sinks::start(program, settings).map_err(LogError::Start)?);
     let lines = Lines::new(program, {
@@ -82,13 +81,13 @@ pub fn start(program: Program, settings: &Settings) -> Result<Handle, LogError> 
     Ok(Handle(Arc::new(Running { program, level: handle, sinks })))
 }
 
-/// Sends this program's log lines to standard error, for a program whose result is on standard
-/// output. Such a log writes each line before the program continues.
+/// Sends this program's log lines to standard error, for a command whose result goes to standard
+/// output. This log writes each line before the program continues.
 pub fn start_beside(program: Program, level: Level) -> Result<(), LogError> {
     let format = LineFormat::default();
     let lines = Lines::new(program, move |record| {
         let line = format.line(&record, std::process::id(), false);
-        // Whoever closed standard error does not want these lines.
+        // A user who closes standard error does not want these lines.
         let _ = io::stderr().lock().write_all(line.as_bytes());
     });
     let subscriber = tracing_subscriber::registry().with(program.targets(level)).with(lines);
@@ -101,7 +100,7 @@ fn crash_record(program: Program, crash: &PanicHookInfo<'_>, began: &ZonedDateTi
     let payload = crash.payload();
     let message =
         payload.downcast_ref::<&str>().copied().or(payload.downcast_ref().map(String::as_str));
-    let reason = message.unwrap_or("for an unknown reason");
+    let reason = message.unwrap_or("unknown reason");
     let location = crash.location();
     Record {
         since_start: micros_since(began, &time),
@@ -112,7 +111,7 @@ fn crash_record(program: Program, crash: &PanicHookInfo<'_>, began: &ZonedDateTi
         line: location.map_or(0, Location::line),
         about: None,
         text: record::harmless(&format!(
-            "The program crashes, which must not happen: {reason}{}. Please report it with the lines \
+            "The program crashed: {reason}{}. This is a bug. Please report it, with the log lines \
              before this one.",
             location.map(|location| format!(" ({location})")).unwrap_or_default()
         )),

@@ -2,29 +2,28 @@
 //!
 //! An event of `tracing` becomes a record with the local time and the name that its span is
 //! [`about`]. The record goes into the queue of each destination, and into the list of the last
-//! lines ([`LogLines`]). Each destination has a thread, which makes lines of records and writes
-//! them.
+//! lines ([`LogLines`]). Each destination has a thread, which formats the records and writes them.
 //!
 //! # Guarantees
 //!
-//! - Whoever logs never waits: not for a full disk, a silent log server, or a pipe that nobody
-//!   reads. A queue holds 1024 records. Records that come to a full queue are counted, and a line
-//!   reports how many are missing there.
-//! - A line that cannot be written is reported once. It stays at the head of its queue, and is
-//!   tried again after 1 s, doubling to 60 s.
-//! - Errors of a destination are events of this crate. They appear on standard output, whatever the
-//!   destinations are.
-//! - At the end of the program, and after a panic, each queue gets half a second to empty. What
-//!   then remains is counted and reported.
-//! - New settings go through the queues. Records from before the change are written by the old
-//!   ones.
-//! - The state of log rotation is the time of the last write to the file: see [`Rotation`]. So a
-//!   restart, a repeated hour, and a clock that is set back are no special cases.
+//! - Logging never blocks the program: not on a full disk, a silent log server, or a pipe that
+//!   nobody reads. A queue holds 1024 records. Records for a full queue are dropped and counted,
+//!   and a line reports in their place how many are missing.
+//! - A line that cannot be written is reported once. It stays at the head of its queue and is
+//!   retried after 1 s, doubling to 60 s.
+//! - Errors of a destination are events of this crate. They always appear on standard output,
+//!   whatever the destinations are.
+//! - At the end of the program, and after a panic, each queue has half a second to empty. The
+//!   records that remain are counted and reported.
+//! - New settings go through the queues. Records from before the change are written with the old
+//!   settings.
+//! - The only state of log rotation is the time of the last write to the file: see [`Rotation`]. So
+//!   a restart, a repeated hour, and a clock that is set back are not special cases.
 //! - Only events of the program's own crates ([`Program::crates`]) are logged. Events of libraries
 //!   may hold secrets.
 //!
-//! The crate knows nothing of the program but what [`Program`] says. It is also the only reader of
-//! the wall clock ([`LocalTime`]).
+//! The crate knows the program only through [`Program`]. It is also the only reader of the wall
+//! clock ([`LocalTime`]).
 
 pub mod capture;
 mod clock;

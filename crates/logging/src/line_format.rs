@@ -6,33 +6,33 @@ use crate::date::DateFormat;
 use crate::format::Format;
 use crate::record::{Level, Record};
 
-/// The format of lines at one destination.
+/// The format of the lines of one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineFormat {
-    /// What a line consists of.
+    /// The parts of a line.
     pub style: Style,
     /// The format of times. Without it, the style decides.
     pub date: Option<DateFormat>,
 }
 
-/// What a line consists of.
+/// The parts of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Style {
     /// `2026-11-24T10:00:00+01:00  INFO garage: Read 7 of 7 values in 0.9 s.`
     Plain,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// A format string of Python.
+    /// A format string of Python's `logging`.
     Format(Format),
 }
 
-/// What [`Style::Json`] writes.
+/// The object that [`Style::Json`] writes.
 #[derive(Debug, Serialize)]
 struct Json<'a> {
     time: String,
     level: &'static str,
     name: String,
-    /// Users read it under this name.
+    /// Users know it as the meter.
     #[serde(rename = "meter", skip_serializing_if = "Option::is_none")]
     about: Option<&'a str>,
     message: &'a str,
@@ -46,7 +46,7 @@ impl Default for LineFormat {
 }
 
 impl LineFormat {
-    /// The line of a record, with its line feed; with `colours` for a terminal.
+    /// Formats a record, with a line feed. `colours` are for a terminal.
     pub(crate) fn line(&self, record: &Record, process: u32, colours: bool) -> String {
         let date = || match &self.date {
             Some(date) => date.write(&record.time),
@@ -66,7 +66,7 @@ impl LineFormat {
                     about: record.about.as_deref(),
                     message: &record.text,
                 };
-                // Texts can always be written as JSON.
+                // Text can always be written as JSON.
                 serde_json::to_string(&json).unwrap_or_default()
             }
             Style::Format(format) => format.write(record, self.date.as_ref(), process),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_lines() {
+    fn a_plain_line_has_time_level_and_message() {
         let record = example();
         assert_eq!(
             line(Style::Plain, None, &record),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn one_object_a_line() {
+    fn a_json_line_is_one_object() {
         let record = Record { text: "a \"b\"\n67 °C".to_owned(), ..example() };
         assert_eq!(
             line(Style::Json, None, &record),

@@ -1,4 +1,4 @@
-//! From events of `tracing` to records.
+//! Converts events of `tracing` to records.
 
 use std::fmt::{self, Write as _};
 
@@ -13,8 +13,8 @@ use crate::clock::LocalTime;
 use crate::program::Program;
 use crate::record::{self, Record};
 
-/// A span whose lines begin with a name: they are about one of several things. Without a name it
-/// changes nothing.
+/// A span whose lines begin with a name, because they are about one of several things. Without a
+/// name, it changes nothing.
 #[must_use]
 pub fn about(name: Option<&impl fmt::Display>) -> Span {
     // The highest level, so that the span exists at every level of the log. A `message` is shown
@@ -22,7 +22,7 @@ pub fn about(name: Option<&impl fmt::Display>) -> Span {
     name.map_or_else(Span::none, |name| tracing::error_span!("about", message = %name))
 }
 
-/// A layer of `tracing` that makes a [`Record`] of each event, and gives it to `take`.
+/// A layer of `tracing` that makes a [`Record`] from each event and passes it to `take`.
 pub(crate) struct Lines<F> {
     program: Program,
     began: ZonedDateTime,
@@ -81,7 +81,7 @@ pub(crate) fn micros_since(began: &ZonedDateTime, time: &ZonedDateTime) -> i64 {
     time.timestamp().as_microsecond().saturating_sub(began.timestamp().as_microsecond())
 }
 
-/// The message of an event, then its other fields.
+/// The message of an event, followed by its other fields.
 #[derive(Default)]
 struct Text(String);
 
@@ -104,7 +104,7 @@ mod tests {
     use crate::capture;
 
     #[test]
-    fn a_line_says_whose_it_is() {
+    fn a_line_names_what_it_is_about() {
         let all = ["INFO one", "INFO garage: two", "WARN garage: three\\u{1b} number=4"];
         for (level, expected) in [(Level::INFO, &all[..]), (Level::WARN, &all[2..])] {
             let (log, _logging) = capture::from(level);

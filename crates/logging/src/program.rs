@@ -1,39 +1,39 @@
-//! The program whose log this is, as this crate knows it: by values that it hands in.
+//! The program whose log this is, described by values that it passes in.
 
 use std::io;
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-/// The program whose log it is.
+/// The program whose log this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Program {
-    /// Its name in the log.
+    /// The name of the program in the log.
     pub name: &'static str,
-    /// Its crates, each with the module that it counts as in lines that name modules.
+    /// The crates of the program, each with the module that lines show for it.
     pub crates: &'static [(&'static str, &'static str)],
-    /// What its users can do where a destination fails.
+    /// What users can do if a destination fails.
     pub hints: Hints,
 }
 
-/// What users can do where a destination fails, in the words of the program, whose settings they
-/// name. None has a full stop at its end.
+/// What users can do if a destination fails. The texts come from the program because they name its
+/// settings. They have no full stop at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hints {
     /// This user may not write the log file.
     pub file_forbidden: &'static str,
-    /// There cannot be a file at the path of the log file.
+    /// The path of the log file cannot be that of a file.
     pub file_path: &'static str,
-    /// This system has no log. It continues a sentence, after a colon.
+    /// This system has no log. The text continues a sentence, after a colon.
     pub no_syslog: &'static str,
     /// The log server cannot be reached.
     pub log_server: &'static str,
-    /// The system gives no thread for a destination.
+    /// The system refuses a thread for a destination.
     pub no_thread: &'static str,
 }
 
 impl Hints {
-    /// The system's error, as it refuses the thread of a destination.
+    /// Adds the hint to the system's error if it refuses the thread of a destination.
     pub(crate) fn for_thread(&self, error: &io::Error) -> io::Error {
         io::Error::other(format!("cannot start a thread: {error}. {}", self.no_thread))
     }
@@ -42,7 +42,9 @@ impl Hints {
     #[must_use]
     pub fn for_file(&self, error: &io::Error) -> &'static str {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room on that disk",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "Free some space on that disk"
+            }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 self.file_forbidden
             }
@@ -52,12 +54,12 @@ impl Hints {
 }
 
 impl Program {
-    /// Lets the program's own events pass, from a level on.
+    /// Passes the program's own events of this level and more severe ones.
     pub(crate) fn targets(self, level: Level) -> Targets {
         self.crates.iter().fold(Targets::new(), |all, (name, _)| all.with_target(*name, level))
     }
 
-    /// A module of one of its crates, as if all of them were one.
+    /// The name of a module, as if all crates of the program were one.
     pub(crate) fn module(self, target: &str) -> String {
         let (name, rest) = target.split_once("::").unwrap_or((target, ""));
         let known = self.crates.iter().find(|(known, _)| *known == name);

@@ -1,4 +1,4 @@
-//! The queue of a destination. Whoever logs never waits for the destination.
+//! The queue of a destination. The code that logs never waits for the destination.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::record::Record;
 
-/// How many records may wait for a destination: some hours of usual lines, or some minutes in
-/// `DEBUG`.
+/// How many records may wait for a destination: some hours of lines at the usual level, or some
+/// minutes at `DEBUG`.
 pub(crate) const WAITING: usize = 1024;
 
 /// The queue of one destination. `S` is the type of its settings.
@@ -21,28 +21,28 @@ pub(crate) struct Queue<S> {
 #[derive(Debug)]
 struct Inner<S> {
     waiting: VecDeque<Item<S>>,
-    /// How many records came to a full queue since the last one that was added.
+    /// How many records were dropped because the queue was full, since the last one was added.
     lost: u64,
-    /// Nothing more will be added.
+    /// Whether no more records will be added.
     closed: bool,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Everything that was taken is written.
+    /// The item that was taken is written.
     Idle,
-    /// Something is being written.
+    /// An item is being written.
     Writing,
-    /// What was taken cannot be written for now.
+    /// The item that was taken cannot be written at the moment.
     Stuck,
 }
 
-/// What a destination must do.
+/// A task for the destination.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Item<S> {
     Write(Arc<Record>),
-    /// This number of records is missing here.
+    /// Report that this number of records is missing here.
     Lost(u64),
     /// Use these settings from now on.
     Change(S),
@@ -58,22 +58,22 @@ impl<S> Item<S> {
     }
 }
 
-/// What was not written at the end of a wait.
+/// The records that were not written at the end of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) records: u64,
-    /// Whether the first of them was being written, so that it may still arrive.
+    /// Whether the first of them is being written, so that it may still arrive.
     pub(crate) under_way: bool,
 }
 
 /// Why a pause ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Paused<S> {
-    /// Its time is over.
+    /// The time is over.
     Over,
     /// There are new settings.
     Change(S),
-    /// Nothing more will be added.
+    /// No more records will be added.
     Closed,
 }
 
@@ -93,7 +93,7 @@ impl<S> Queue<S> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record, or counts it as lost where the queue is full.
+    /// Adds a record, or counts it as lost if the queue is full.
     pub(crate) fn push(&self, record: Arc<Record>) {
         let mut inner = self.lock();
         if inner.waiting.len() >= self.capacity {
@@ -108,10 +108,10 @@ impl<S> Queue<S> {
         self.changed.notify_all();
     }
 
-    /// Adds new settings, which hold for the records after them.
+    /// Adds new settings, which apply to the records after them.
     pub(crate) fn change(&self, settings: S) {
         let mut inner = self.lock();
-        // Only the last of several in a row has an effect, so they do not pile up.
+        // Of several changes in a row, only the last one has an effect.
         while let Some(Item::Change(_)) = inner.waiting.back() {
             inner.waiting.pop_back();
         }
@@ -126,8 +126,8 @@ impl<S> Queue<S> {
         self.changed.notify_all();
     }
 
-    /// Waits for the next item; `None` at the end of the queue. The item that was taken before
-    /// counts as done.
+    /// Waits for the next item; `None` at the end of the queue. The previous item is treated as
+    /// done.
     pub(crate) fn take(&self) -> Option<Item<S>> {
         let mut inner = self.lock();
         loop {
@@ -148,7 +148,7 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Waits before the item that was taken is tried again.
+    /// Waits before the current item is retried.
     pub(crate) fn pause(&self, pause: Duration) -> Paused<S> {
         let mut inner = self.lock();
         inner.state = State::Stuck;
@@ -160,7 +160,7 @@ impl<S> Queue<S> {
                 !inner.closed && !inner.waiting.iter().any(is_change)
             })
             .unwrap_or_else(PoisonError::into_inner);
-        // New settings must not wait behind a record that only they make writable.
+        // New settings must not wait behind a record that can only be written with them.
         let change = inner.waiting.iter().position(is_change);
         if let Some(Item::Change(settings)) = change.and_then(|at| inner.waiting.remove(at)) {
             return Paused::Change(settings);
@@ -168,13 +168,13 @@ impl<S> Queue<S> {
         if inner.closed { Paused::Closed } else { Paused::Over }
     }
 
-    /// Ends a pause: the item that was taken is tried again.
+    /// Ends a pause, before the current item is retried.
     pub(crate) fn resume(&self) {
         self.lock().state = State::Writing;
     }
 
-    /// Waits until everything is written, or cannot be written for now, or `at_most` has passed.
-    /// Gives what is left.
+    /// Waits until everything is written, or writing fails, or `at_most` has passed. Returns what
+    /// is left.
     pub(crate) fn settle(&self, at_most: Duration) -> Option<Left> {
         let inner = self.lock();
         let busy = |inner: &mut Inner<S>| match inner.state {
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_counted_where_it_is_missing() {
+    fn records_for_a_full_queue_are_counted_in_their_place() {
         let queue: Queue<()> = Queue::with_capacity(2);
         for text in ["one", "two", "three", "four"] {
             queue.push(record(text));
         }
         assert_eq!(queue.take(), Some(Item::Write(record("one"))));
         queue.push(record("five"));
-        // The notice takes no place in the queue.
+        // The report of lost records does not count towards the capacity.
         queue.push(record("six"));
         assert_eq!(queue.take(), Some(Item::Write(record("two"))));
         assert_eq!(queue.take(), Some(Item::Lost(2)));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_taken_after_the_end() {
+    fn waiting_items_are_still_written_after_the_end() {
         let queue = Queue::with_capacity(2);
         queue.push(record("one"));
         queue.change(7);
@@ -242,13 +242,13 @@ mod tests {
         assert_eq!(queue.take(), Some(Item::Write(record("one"))));
         assert_eq!(queue.take(), Some(Item::Change(99)));
         queue.close();
-        // These came to a full queue.
+        // These were dropped because the queue was full.
         assert_eq!(queue.take(), Some(Item::Lost(97)));
         assert_eq!(queue.take(), None);
     }
 
     #[test]
-    fn a_pause_ends_with_news() {
+    fn a_pause_ends_with_new_settings_or_the_end_of_the_queue() {
         let queue = Queue::with_capacity(2);
         assert_eq!(queue.pause(Duration::ZERO), Paused::Over);
         queue.push(record("one"));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stuck_is_not_waited_for() {
+    fn settling_does_not_wait_for_an_item_that_cannot_be_written() {
         let queue: Arc<Queue<()>> = Arc::default();
         queue.settle(Duration::MAX);
         queue.push(record("one"));
@@ -270,7 +270,7 @@ mod tests {
         queue.settle(Duration::MAX);
         queue.resume();
         let other = Arc::clone(&queue);
-        // The one that writes ends, and so does the wait.
+        // The writer finishes, so the wait ends.
         let thread = std::thread::spawn(move || other.take());
         queue.settle(Duration::MAX);
         queue.close();

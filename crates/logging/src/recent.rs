@@ -1,4 +1,4 @@
-//! The last lines, for a reader of the running program.
+//! The last lines of the log, kept in memory.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,18 +8,18 @@ use tracing::Level;
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When, by ISO 8601 with the offset of the local zone.
+    /// The time in ISO 8601, with the offset of the local zone.
     pub time: String,
-    /// How severe it is; never `TRACE`.
+    /// The level of the line; never `TRACE`.
     pub level: Level,
-    /// What happened.
+    /// The message.
     pub text: String,
 }
 
 /// How many lines are kept.
 const LOG_LINES: usize = 200;
 
-/// The most bytes of a line that is kept. A line in `DEBUG` may show thousands of bytes.
+/// The most bytes that are kept of a line. A line at `DEBUG` may show thousands of bytes.
 const LONGEST_LINE: usize = 4096;
 
 /// The last 200 lines of the log, each with at most 4096 bytes. Clones share the same lines.
@@ -27,7 +27,7 @@ const LONGEST_LINE: usize = 4096;
 pub struct LogLines(Arc<Mutex<VecDeque<LogLine>>>);
 
 impl LogLines {
-    /// Adds a line, and removes the oldest one where there are too many.
+    /// Adds a line, and removes the oldest one if there are too many.
     pub fn add(&self, mut line: LogLine) {
         if line.text.len() > LONGEST_LINE {
             let end = (0..=LONGEST_LINE).rev().find(|end| line.text.is_char_boundary(*end));
@@ -41,11 +41,11 @@ impl LogLines {
         lines.push_back(line);
     }
 
-    /// The lines of this level and more severe ones, oldest first.
+    /// Returns the lines of this level and more severe ones, oldest first.
     #[must_use]
     pub fn of(&self, level: Level) -> Vec<LogLine> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // In `tracing`, the more severe level is less.
+        // In `tracing`, a more severe level is less.
         lines.iter().filter(|line| line.level <= level).cloned().collect()
     }
 }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_ones_are_kept_and_none_is_long() {
+    fn the_last_lines_are_kept_and_long_ones_are_cut() {
         let lines = LogLines::default();
         let same = lines.clone();
         for number in 0..1000 {

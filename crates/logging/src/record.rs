@@ -1,4 +1,4 @@
-//! An event, in the form that all destinations get.
+//! An event, in the form in which all destinations receive it.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use jiff::ZonedDateTime;
 
 use crate::recent::LogLine;
 
-/// The level of an event, by Python's names.
+/// The level of an event, with Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     Debug,
@@ -18,7 +18,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// Python's word for it.
+    /// Python's name of the level.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
@@ -29,7 +29,7 @@ impl Level {
         }
     }
 
-    /// Five letters at most, for lines of our own.
+    /// At most five letters, for our own format.
     pub(crate) const fn short_word(self) -> &'static str {
         match self {
             Self::Warning => "WARN",
@@ -38,7 +38,7 @@ impl Level {
         }
     }
 
-    /// Python's number for it.
+    /// Python's number of the level.
     pub(crate) const fn number(self) -> i64 {
         match self {
             Self::Debug => 10,
@@ -64,25 +64,25 @@ impl From<tracing::Level> for Level {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// In the local zone.
+    /// The time in the local zone.
     pub(crate) time: ZonedDateTime,
     /// Microseconds since the log began.
     pub(crate) since_start: i64,
     pub(crate) level: Level,
-    /// The module, as `kamstrup2mqtt::poll::journal`.
+    /// The module, like `kamstrup2mqtt::poll::journal`.
     pub(crate) target: String,
-    /// Its file, as `src/poll/journal.rs`; empty where it is not known.
+    /// The source file, like `src/poll/journal.rs`; empty if it is not known.
     pub(crate) file: String,
-    /// The line there, from 1; 0 where it is not known.
+    /// The line in that file, from 1; 0 if it is not known.
     pub(crate) line: u32,
-    /// The name of the thing that it is [`about`](crate::about).
+    /// The name of the thing that the event is [`about`](crate::about).
     pub(crate) about: Option<String>,
-    /// What happened; see [`harmless`].
+    /// The message; see [`harmless`].
     pub(crate) text: String,
 }
 
 impl Record {
-    /// As a line of [`LogLines`](crate::LogLines).
+    /// Converts it to a line of [`LogLines`](crate::LogLines).
     pub(crate) fn to_log_line(&self) -> LogLine {
         LogLine {
             time: self.time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
@@ -111,15 +111,16 @@ impl Record {
         Path::new(&self.file).file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    /// What happened, with the name of the thing that it is about in front.
+    /// The message, with the name of the thing that it is about in front.
     pub(crate) fn message(&self) -> String {
         self.about.iter().map(|name| format!("{name}: ")).chain([self.text.clone()]).collect()
     }
 }
 
-/// A text without control characters except line feeds and tabs: a name that others chose, like
-/// that of a topic, must not control the terminal. It must not look like a line of the log either,
-/// so each line except the first is indented.
+/// Escapes control characters, except line feeds and tabs, and indents each line but the first.
+///
+/// A name that others chose, like that of a topic, must neither control the terminal nor look like
+/// a line of the log.
 pub(crate) fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     let mut before = None;
@@ -156,7 +157,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_module_has_three_names() {
+    fn a_module_is_shown_in_three_forms() {
         let record = example();
         assert_eq!(record.name(), "kamstrup2mqtt.poll.journal");
         assert_eq!(record.module(), "journal");
@@ -168,13 +169,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_steers_the_terminal_or_passes_for_a_line() {
+    fn text_cannot_control_the_terminal_or_look_like_a_line() {
         assert_eq!(harmless("a\u{1b}[2Jb\rc\u{0}\u{9b}"), "a\\u{1b}[2Jb\\rc\\u{0}\\u{9b}");
         assert_eq!(harmless("°C\nand\tso on\n"), "°C\n  and\tso on\n");
         assert_eq!(harmless("two:\n - one\n\tother\n\nend"), "two:\n - one\n\tother\n  \n  end");
     }
 
-    /// The log's own time, that of syslog and that of formats.
+    /// In the log's own format, in syslog's and in Python's.
     #[test]
     fn a_record_of_the_end_of_the_calendar_can_be_written() {
         use crate::{Facility, Format, syslog};

@@ -1,8 +1,8 @@
 //! When a log file ends and the next one begins, and the names of the earlier ones.
 //!
-//! A file holds one period of the local calendar and clock, counted from 1970-01-01 00:00. So the
-//! time of a line alone decides which period it belongs to, before and after a restart. The hour
-//! that daylight saving time repeats is one period.
+//! A file holds one period of the local calendar and clock. Periods are counted from 1970-01-01
+//! 00:00, so the time of a line alone decides its period, before and after a restart. The hour that
+//! is repeated when daylight saving time ends is one period.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -22,14 +22,14 @@ pub struct Rotation {
     pub keep: usize,
 }
 
-/// When a new file begins, by Python's names.
+/// When a new file begins, with Python's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// `s`: on the second.
+    /// `s`: every second.
     Second,
-    /// `m`: on the minute.
+    /// `m`: on the full minute.
     Minute,
-    /// `h`: on the hour.
+    /// `h`: on the full hour.
     Hour,
     /// `d` and `midnight`: at midnight.
     Midnight,
@@ -37,9 +37,9 @@ pub enum When {
     Week(u8),
 }
 
-/// The text is none of these names.
+/// A text is not one of the names of [`When`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a log file lasts `s`, `m`, `h`, `d`, until `midnight`, or until `w0` to `w6`")]
+#[error("use `s`, `m`, `h`, `d`, `midnight`, or `w0` to `w6`")]
 pub struct ParseWhenError;
 
 impl FromStr for When {
@@ -83,7 +83,7 @@ impl When {
         }
     }
 
-    /// The format of the beginning of a period, behind the name of the file.
+    /// The format of the start of a period, which is appended to the name of the file.
     const fn suffix(self) -> &'static str {
         match self {
             Self::Second => "%Y-%m-%d_%H-%M-%S",
@@ -94,12 +94,12 @@ impl When {
     }
 }
 
-/// A period, by its beginning in local time.
+/// A period, identified by its start in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period(DateTime);
 
 impl Rotation {
-    /// The period of a local time.
+    /// The period that contains a local time.
     pub(crate) fn period(&self, time: DateTime) -> Period {
         let since = time.since((Unit::Second, EPOCH)).map_or(0, |span| span.get_seconds());
         let length = self.when.seconds().saturating_mul(self.interval.get().into());
@@ -108,7 +108,7 @@ impl Rotation {
         Period(EPOCH.checked_add(begin).unwrap_or(EPOCH))
     }
 
-    /// The text behind the name of the file of a period that is over: `2026-11-24`.
+    /// The text that is appended to the file of a period when it is over: `2026-11-24`.
     pub(crate) fn suffix(&self, period: Period) -> String {
         period.0.strftime(self.when.suffix()).to_string()
     }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_named_by_its_beginning() {
+    fn a_file_is_named_after_the_start_of_its_period() {
         // A Tuesday.
         let time = "2026-11-24T13:47:09.5";
         for (when, interval, expected) in [
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_our_own_are_ours() {
+    fn only_names_of_exactly_this_form_are_recognized() {
         for (when, ours, not) in [
             ("s", "2026-11-24_13-47-09", "2026-11-24_13-47"),
             ("m", "2026-11-24_13-47", "2026-11-24_13-77"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_when() {
+    fn invalid_names_of_periods_are_rejected() {
         for text in ["", "x", "w7", "w", "w00", "day", "ww"] {
             assert_eq!(text.parse::<When>(), Err(ParseWhenError), "{text}");
         }
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_that_is_made_is_known(
+        fn every_name_of_a_file_is_recognized(
             when in prop::sample::select(vec!["s", "m", "h", "d", "w0", "w3", "w6"]),
             interval in 1_u32..1000,
             seconds in 0_i64..4_000_000_000,
@@ -207,7 +207,7 @@ mod tests {
             let time = EPOCH.checked_add(SignedDuration::from_secs(seconds)).unwrap();
             let period = rotation.period(time);
             prop_assert!(rotation.is_suffix(&rotation.suffix(period)));
-            // A period's beginning is in it, and it began before.
+            // The start of a period is in the period, and not after the time.
             prop_assert_eq!(rotation.period(period.0), period);
             prop_assert!(period.0 <= time);
         }

@@ -1,4 +1,4 @@
-//! What is logged, and where it goes.
+//! The settings of a log: levels, destinations and formats.
 
 use tracing::Level;
 
@@ -8,12 +8,13 @@ use crate::line_format::LineFormat;
 use crate::log_file::RotatingFile;
 use crate::syslog::{Address, Facility};
 
-/// What is logged, and where it goes.
+/// The settings of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The least severe level that is logged.
     pub level: Level,
-    /// The lines on standard output. Without it only errors of the other destinations go there.
+    /// The format of lines on standard output. Without it, only errors of the other destinations
+    /// are written there.
     pub stdout: Option<LineFormat>,
     /// A log file, if any.
     pub file: Option<FileSettings>,
@@ -22,7 +23,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Everything from a level on, on standard output.
+    /// Logs to standard output: events of this level and more severe ones.
     #[must_use]
     pub fn to_stdout(level: Level) -> Self {
         Self { level, stdout: Some(LineFormat::default()), file: None, syslog: None }
@@ -32,21 +33,21 @@ impl Settings {
 /// A log file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSettings {
-    /// Its path, and when the next file begins.
+    /// The path, and when a new file begins.
     pub file: RotatingFile,
-    /// The format of its lines.
+    /// The format of lines.
     pub line_format: LineFormat,
 }
 
 /// The system's log or a log server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyslogSettings {
-    /// Its address.
+    /// The address of the log.
     pub address: Address,
     /// The facility that lines are filed under.
     pub facility: Facility,
-    /// The format of lines; without it they are the message alone.
+    /// The format of lines. Without it, a line is only the message.
     pub format: Option<Format>,
-    /// The format of times in it.
+    /// The format of times in lines.
     pub date: Option<DateFormat>,
 }

@@ -1,4 +1,4 @@
-//! All destinations: which of them there are, and their queues.
+//! All destinations and their queues.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::settings::{FileSettings, Settings, SyslogSettings};
 use crate::sink::{self, FileSink, StdoutSink, SyslogSink};
 
-/// How long waiting records may take to be written at the end.
+/// How long each destination may take to write the waiting records at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The queues of all destinations.
@@ -25,8 +25,8 @@ pub(crate) struct Sinks(Mutex<Queues>);
 struct Queues {
     program: Program,
     stdout: Arc<Queue<LineFormat>>,
-    /// Whether all records go to standard output, or only those of this crate: errors of the
-    /// others.
+    /// Whether all records go to standard output, or only those of this crate, which are errors of
+    /// the other destinations.
     all_on_stdout: bool,
     file: Option<Arc<Queue<FileSettings>>>,
     syslog: Option<Arc<Queue<SyslogSettings>>>,
@@ -53,7 +53,7 @@ impl Sinks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes over to other settings, and waits for the destinations that are removed.
+    /// Changes the settings, and waits for the destinations that are removed.
     pub(crate) fn apply(&self, settings: &Settings) -> io::Result<()> {
         let mut queues = self.lock();
         queues.all_on_stdout = settings.stdout.is_some();
@@ -66,18 +66,18 @@ impl Sinks {
             sink::start("syslog", SyslogSink::new(program, settings))
         });
         drop(queues);
-        // Otherwise a destination that is added again could write before it.
+        // Otherwise a destination that is added again could write before the removed one is done.
         settle(
             removed_file.as_ref().ok().and_then(Option::as_ref),
             removed_syslog.as_ref().ok().and_then(Option::as_ref),
         );
-        // An error of one does not keep the other from its change.
+        // An error of one destination does not prevent the change of the other.
         removed_file.map_err(|error| program.hints.for_thread(&error))?;
         removed_syslog.map_err(|error| program.hints.for_thread(&error))?;
         Ok(())
     }
 
-    /// From now on, also adds each line to `lines`.
+    /// Also adds each line to `lines` from now on.
     pub(crate) fn keep(&self, lines: LogLines) {
         self.lock().recent = Some(lines);
     }
@@ -101,7 +101,7 @@ impl Sinks {
         }
     }
 
-    /// Waits until waiting records are written, as far as they can be.
+    /// Waits until the waiting records are written, as far as possible.
     pub(crate) fn settle(&self) {
         let queues = self.lock();
         let stdout = Arc::clone(&queues.stdout);
@@ -113,7 +113,7 @@ impl Sinks {
     }
 }
 
-/// Waits until waiting records are written, and reports those that are not.
+/// Waits until the waiting records are written, and reports those that are not.
 fn settle(file: Option<&Arc<Queue<FileSettings>>>, syslog: Option<&Arc<Queue<SyslogSettings>>>) {
     let left = [
         file.and_then(|file| file.settle(GOODBYE)).map(|left| (left, "the log file")),
@@ -124,19 +124,19 @@ fn settle(file: Option<&Arc<Queue<FileSettings>>>, syslog: Option<&Arc<Queue<Sys
     }
 }
 
-/// The report of lines that are not written.
+/// The message about lines that were not written.
 fn not_written(Left { records, under_way }: Left, destination: &str) -> String {
     let lines = if records == 1 { "line".to_owned() } else { format!("{records} lines") };
     let perhaps = match (under_way, records) {
         (false, _) => "",
-        (true, 1) => " in time; it may still get there",
-        (true, _) => " in time; the first of them may still get there",
+        (true, 1) => " in time; it may still arrive",
+        (true, _) => " in time; the first of them may still arrive",
     };
     format!("The last {lines} of the log could not be written to {destination}{perhaps}.")
 }
 
-/// Starts, changes or removes a destination, as its settings say. Gives the queue of one that is
-/// removed.
+/// Starts, changes or removes a destination, according to its settings. Returns the queue of a
+/// removed destination.
 fn change<S: Clone>(
     current: &mut Option<Arc<Queue<S>>>,
     settings: Option<&S>,
@@ -159,17 +159,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_written_is_told_in_words() {
+    fn lines_that_were_not_written_are_reported() {
         let said = |records, under_way| not_written(Left { records, under_way }, "the log file");
         assert_eq!(
             [said(1, false), said(2, false), said(1, true), said(2, true)],
             [
                 "The last line of the log could not be written to the log file.",
                 "The last 2 lines of the log could not be written to the log file.",
-                "The last line of the log could not be written to the log file in time; it may still \
-                 get there.",
-                "The last 2 lines of the log could not be written to the log file in time; the first \
-                 of them may still get there.",
+                "The last line of the log could not be written to the log file in time; it may \
+                 still arrive.",
+                "The last 2 lines of the log could not be written to the log file in time; the \
+                 first of them may still arrive.",
             ]
         );
     }

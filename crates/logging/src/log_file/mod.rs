@@ -1,8 +1,8 @@
-//! The log file, and the earlier ones beside it.
+//! The current log file, and the earlier ones in its directory.
 //!
-//! Each line comes with its time, so this reads no clock. The time of the last write tells which
-//! period the present file belongs to. So there is no other state, and a restart continues the
-//! file. Where the name for an earlier file is in use, the lines are added to that file.
+//! Each line comes with its time, so this module reads no clock. The time of the last write shows
+//! which period the current file belongs to. There is no other state, so a restart continues the
+//! file. If the name for an earlier file is already in use, the lines are appended to that file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -18,40 +18,39 @@ use crate::rotation::{Period, Rotation};
 /// The path of a log file, and when the next one begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotatingFile {
-    /// The directory. It is created where it is missing.
+    /// The directory. It is created if it is missing.
     pub directory: PathBuf,
-    /// The name of the present file. Earlier ones have their period behind it.
+    /// The name of the current file. Earlier files have the start of their period appended to it.
     pub filename: String,
-    /// When the next file begins.
+    /// When a new file begins.
     pub rotation: Rotation,
 }
 
 impl RotatingFile {
-    /// The path of the present file.
+    /// The path of the current file.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.join(&self.filename)
     }
 
-    /// `logs/meter.log cannot be written: …`, without a full stop. What to do about it is one of
-    /// the [`Hints`](crate::Hints).
+    /// `logs/meter.log cannot be written: …`, without a full stop. One of the
+    /// [`Hints`](crate::Hints) says what to do.
     #[must_use]
     pub fn failure(&self, error: &io::Error) -> String {
         let directory = self.directory.display();
         let what = match error.kind() {
             io::ErrorKind::AlreadyExists => format!("{directory} is a file, not a directory"),
             io::ErrorKind::NotADirectory => {
-                format!("{directory} is within a file, not in a directory")
+                format!("a part of the path {directory} is a file, not a directory")
             }
             _ => error.to_string(),
         };
         format!("{} cannot be written: {what}", self.path().display())
     }
 
-    /// Finds out whether this user could write the file. It creates neither the file nor its
-    /// directory.
+    /// Checks whether this user could write the file, without creating the file or its directory.
     ///
-    /// Do not call it within a runtime of `tokio`: it starts one.
+    /// Do not call it within a `tokio` runtime: it starts one.
     pub fn probe(&self) -> io::Result<()> {
         let path = self.path();
         if let Ok(metadata) = path.metadata() {
@@ -60,7 +59,7 @@ impl RotatingFile {
                 return probe_pipe(&path);
             }
             if kind.is_socket() || kind.is_block_device() {
-                return Err(io::Error::other("it is not a file, but a socket or a disk"));
+                return Err(io::Error::other("it is a socket or a disk, not a file"));
             }
             OpenOptions::new().append(true).open(&path)?;
             if !metadata.is_file() {
@@ -68,7 +67,7 @@ impl RotatingFile {
                 return Ok(());
             }
         }
-        // A directory that is missing will be created in the nearest one that exists.
+        // A missing directory will be created in the nearest one that exists.
         let mut ancestors = self.directory.ancestors();
         let nearest = ancestors.find(|ancestor| ancestor.symlink_metadata().is_ok());
         let directory = nearest.unwrap_or(Path::new("."));
@@ -81,9 +80,9 @@ impl RotatingFile {
     }
 }
 
-/// Opens a pipe without waiting for a reader. Standard output may be a pipe as well.
+/// Opens a pipe without waiting for a reader. `/dev/stdout` may be a pipe too.
 fn probe_pipe(path: &Path) -> io::Result<()> {
-    /// The error of open(2) where nobody reads.
+    /// The error of open(2) if nobody reads the pipe.
     const ENXIO: i32 = 6;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -91,7 +90,7 @@ fn probe_pipe(path: &Path) -> io::Result<()> {
     match pipe::OpenOptions::new().open_sender(path) {
         Ok(_) => Ok(()),
         Err(error) if error.raw_os_error() == Some(ENXIO) => Err(io::Error::other(
-            "it is a pipe that nobody reads, and the log waits until somebody does",
+            "it is a pipe that nobody reads, and the log would wait until somebody does",
         )),
         Err(error) => Err(error),
     }
@@ -115,15 +114,15 @@ impl LogFile {
         Self { settings, open: None }
     }
 
-    /// Opens the file again for the next line: it may have been moved away.
+    /// Reopens the file for the next line, because it may have been moved.
     pub(crate) fn reopen(&mut self) {
         self.open = None;
     }
 
-    /// Writes a line with its line feed, at a time. Where the period of the file is over, the file
-    /// is renamed first and a new one begins.
+    /// Writes a line of this time, which ends with a line feed. If the period of the file is over,
+    /// the file is renamed first, and a new one begins.
     ///
-    /// After an error the line is not in the file, which is opened again for the next line.
+    /// After an error, the line is not in the file, and the file is reopened for the next line.
     pub(crate) fn write(&mut self, time: &ZonedDateTime, line: &str) -> io::Result<()> {
         let result = self.try_write(time, line);
         if result.is_err() {
@@ -147,7 +146,7 @@ impl LogFile {
         let length = open.file.metadata()?.len();
         let written = open.file.write_all(line.as_bytes());
         if written.is_err() {
-            // The line is tried again: the part of it that found room must not remain.
+            // The line is retried, so the part that was written must not remain.
             let _ = open.file.set_len(length);
         }
         self.open = Some(open);
@@ -167,21 +166,21 @@ impl LogFile {
         Ok(Open { file, period })
     }
 
-    /// Renames the file, and deletes the oldest ones that are too many. A failure is logged, and
-    /// tried again at the end of the next period.
+    /// Renames the file and deletes the oldest files in excess. A failure is logged, and retried
+    /// after the next period.
     fn rotate(&self, period: Period) {
         let path = self.settings.path();
         if let Err(error) = self.rename(period) {
             warn!(
-                "The log file {} cannot be put aside, so it goes on: {error}. Check that this user \
-                 may write in its folder.",
+                "The log file {} cannot be renamed, so it continues: {error}. Check that this user \
+                 may write to its folder.",
                 path.display()
             );
         }
         if let Err(error) = self.delete_oldest() {
             warn!(
-                "Log files older than {} cannot be deleted: {error}. Check that this user may write \
-                 in their folder.",
+                "Earlier log files of {} cannot be deleted: {error}. Check that this user may \
+                 write to their folder.",
                 path.display()
             );
         }
@@ -192,12 +191,12 @@ impl LogFile {
         let rotation = self.settings.rotation;
         let path = self.settings.path();
         if !fs::metadata(&path)?.is_file() {
-            // A device like /dev/null stays where it is.
+            // A device like /dev/null is never renamed.
             return Ok(());
         }
         let earlier_path = self.earlier_path(&rotation.suffix(period));
         if earlier_path.exists() {
-            // It is from before the clock was set back, so the lines are added to it.
+            // It is from before the clock was set back, so the lines are appended to it.
             let mut earlier = OpenOptions::new().append(true).open(&earlier_path)?;
             io::copy(&mut File::open(&path)?, &mut earlier)?;
             fs::remove_file(&path)?;
@@ -222,7 +221,7 @@ impl LogFile {
             let name = entry.file_name();
             let suffix = name.to_str().and_then(|name| name.strip_prefix(&self.settings.filename));
             let suffix = suffix.and_then(|rest| rest.strip_prefix('.'));
-            // Files of others stay.
+            // Files that are not ours are never deleted.
             if let Some(suffix) = suffix.filter(|suffix| self.settings.rotation.is_suffix(suffix))
                 && entry.file_type()?.is_file()
             {

@@ -33,7 +33,7 @@ impl Days {
         Self { folder, settings, file, time: begin.parse().unwrap(), written: Vec::new() }
     }
 
-    /// Lines at every `step` until `end`.
+    /// Writes a line at every `step` until `end`.
     fn until(&mut self, end: &str, step: Span) -> &mut Self {
         let end: ZonedDateTime = end.parse().unwrap();
         while self.time < end {
@@ -49,7 +49,7 @@ impl Days {
         self.written.push(line);
     }
 
-    /// As the program does that is started again: only the file system remembers.
+    /// Restarts the program: only the file system remembers.
     fn restart(&mut self) -> &mut Self {
         self.file = LogFile::new(self.settings.clone());
         let file = File::options().append(true).open(self.settings.path()).unwrap();
@@ -73,7 +73,7 @@ impl Days {
         self.files().into_keys().collect()
     }
 
-    /// Each file's first and last line.
+    /// The first and the last line of each file.
     fn spans(&self) -> Vec<String> {
         let span = |(name, text): (String, String)| {
             let (first, last) = (text.lines().next(), text.lines().next_back());
@@ -82,7 +82,7 @@ impl Days {
         self.files().into_iter().map(span).collect()
     }
 
-    /// All that was written is there once.
+    /// Asserts that each written line is there exactly once.
     fn assert_whole(&self) {
         let mut found: Vec<_> = self.files().into_values().flat_map(|text| lines(&text)).collect();
         let mut written = self.written.clone();
@@ -97,7 +97,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn days_across_both_changes_of_daylight_saving_time() {
+fn a_file_is_one_day_across_both_changes_of_daylight_saving_time() {
     for (begin, end, names) in [
         (
             "2026-03-27T09:30:00[Europe/Copenhagen]",
@@ -116,7 +116,7 @@ fn days_across_both_changes_of_daylight_saving_time() {
         expected.extend(names.map(|name| format!("meter.log.{name}")));
         assert_eq!(days.names(), expected);
         days.assert_whole();
-        // Each file holds its own day and nothing else.
+        // Each file holds only its own day.
         for (name, text) in days.files() {
             let day = name.strip_prefix("meter.log.").unwrap_or(&end[..10]);
             let day = if name == "meter.log" {
@@ -135,7 +135,7 @@ fn days_across_both_changes_of_daylight_saving_time() {
 }
 
 #[test]
-fn the_hour_that_comes_twice_is_one_file() {
+fn a_repeated_hour_is_one_file() {
     let mut days = Days::new("h", 1, 0, "2026-10-25T01:20:00+02:00[Europe/Copenhagen]");
     days.until("2026-10-25T04:00:00+01:00[Europe/Copenhagen]", 20.minutes());
     assert_eq!(
@@ -147,7 +147,7 @@ fn the_hour_that_comes_twice_is_one_file() {
         ]
     );
     days.assert_whole();
-    // Minutes come twice as well, and then each file has both.
+    // Minutes are repeated too, and each file has both.
     let mut days = Days::new("m", 30, 0, "2026-10-25T01:50:00+02:00[Europe/Copenhagen]");
     days.until("2026-10-25T03:10:00+01:00[Europe/Copenhagen]", 10.minutes());
     assert_eq!(days.files()["meter.log.2026-10-25_02-00"].lines().count(), 6);
@@ -157,7 +157,7 @@ fn the_hour_that_comes_twice_is_one_file() {
 }
 
 #[test]
-fn the_hour_that_is_left_out() {
+fn a_skipped_hour_has_no_file() {
     let mut days = Days::new("h", 1, 0, "2026-03-29T01:00:00[Europe/Copenhagen]");
     days.until("2026-03-29T05:00:00[Europe/Copenhagen]", 20.minutes());
     let names = ["meter.log", "meter.log.2026-03-29_01", "meter.log.2026-03-29_03"];
@@ -166,7 +166,7 @@ fn the_hour_that_is_left_out() {
 }
 
 #[test]
-fn seven_are_kept_and_others_files_as_well() {
+fn seven_files_are_kept_and_foreign_files_are_never_deleted() {
     let mut days = Days::new("midnight", 1, 7, "2026-11-01T12:00:00[Europe/Copenhagen]");
     days.line();
     let foreign = [
@@ -190,12 +190,12 @@ fn seven_are_kept_and_others_files_as_well() {
     assert_eq!(days.names(), expected);
     assert!(days.settings.directory.join("meter.log.2026-01-02").is_dir());
     let kept: usize = days.files().values().map(|text| text.lines().count()).sum();
-    // 7 days of 4 lines, half of the last day, and the others' files.
+    // 7 days of 4 lines, half of the last day, and the foreign files.
     assert_eq!(kept, 7 * 4 + 2 + foreign.len());
 }
 
 #[test]
-fn weeks() {
+fn a_week_ends_on_the_configured_day() {
     // A Tuesday; Python's `w6` ends with Sunday.
     let mut days = Days::new("w6", 1, 2, "2026-11-03T12:00:00[Europe/Copenhagen]");
     days.until("2026-12-02T12:00:00[Europe/Copenhagen]", 6.hours());
@@ -210,7 +210,7 @@ fn weeks() {
 }
 
 #[test]
-fn seconds_of_an_interval() {
+fn a_period_may_be_several_seconds() {
     let mut days = Days::new("s", 10, 0, "2026-11-24T12:00:05Z[UTC]");
     days.until("2026-11-24T12:00:31Z[UTC]", 1.second());
     assert_eq!(
@@ -225,12 +225,12 @@ fn seconds_of_an_interval() {
 }
 
 #[test]
-fn a_restart_goes_on_with_the_file_of_today() {
+fn a_restart_continues_the_file_of_today() {
     let mut days = Days::new("midnight", 1, 7, "2026-10-24T20:00:00[Europe/Copenhagen]");
     days.until("2026-10-24T23:00:00[Europe/Copenhagen]", 1.hour());
     days.restart().until("2026-10-25T03:00:00+01:00[Europe/Copenhagen]", 1.hour());
     days.restart().until("2026-10-25T23:30:00[Europe/Copenhagen]", 1.hour());
-    // Over three midnights nothing ran.
+    // The program did not run over three midnights.
     days.restart().time = "2026-10-28T07:00:00[Europe/Copenhagen]".parse().unwrap();
     days.line();
     days.restart().line();
@@ -265,12 +265,12 @@ fn a_clock_that_is_set_back_loses_nothing() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_made_again() {
+fn a_moved_file_is_created_again() {
     let mut days = Days::new("midnight", 1, 7, "2026-11-24T12:00:00[Europe/Copenhagen]");
     days.line();
     fs::rename(days.settings.path(), days.folder.path().join("elsewhere")).unwrap();
     days.line();
-    assert_eq!(days.names(), [""; 0], "the open file is the one that was moved");
+    assert_eq!(days.names(), [""; 0], "the open file is the moved one");
     days.file.reopen();
     days.line();
     assert_eq!(days.names(), ["meter.log"]);
@@ -279,9 +279,9 @@ fn a_file_that_was_moved_away_is_made_again() {
 }
 
 #[test]
-fn what_cannot_be_written_is_an_error_until_it_can() {
+fn a_line_that_cannot_be_written_is_an_error() {
     let mut days = Days::new("midnight", 1, 7, "2026-11-24T12:00:00[Europe/Copenhagen]");
-    // A file where the folder should be.
+    // A file in place of the folder.
     fs::write(&days.settings.directory, "").unwrap();
     days.file.write(&days.time, "lost\n").unwrap_err();
     fs::remove_file(&days.settings.directory).unwrap();
@@ -290,7 +290,7 @@ fn what_cannot_be_written_is_an_error_until_it_can() {
 }
 
 #[test]
-fn a_file_that_cannot_be_put_aside_goes_on() {
+fn a_file_that_cannot_be_renamed_continues() {
     let (log, _logging) = crate::capture::lines();
     let mut days = Days::new("midnight", 1, 7, "2026-11-24T12:00:00[Europe/Copenhagen]");
     days.line();
@@ -300,7 +300,7 @@ fn a_file_that_cannot_be_put_aside_goes_on() {
     days.line();
     let said = log.take();
     assert_eq!(said.len(), 1, "{said:#?}");
-    assert!(said[0].contains("meter.log cannot be put aside, so it goes on: "), "{said:#?}");
+    assert!(said[0].contains("meter.log cannot be renamed, so it continues: "), "{said:#?}");
     days.time = days.time.tomorrow().unwrap();
     days.line();
     assert_eq!(
@@ -314,7 +314,7 @@ fn a_file_that_cannot_be_put_aside_goes_on() {
     assert!(log.take().is_empty());
 }
 
-/// Whether a file can be written is found out without making anything.
+/// The probe finds out whether a file can be written, without creating anything.
 #[test]
 fn a_probe_leaves_nothing_behind() {
     let folder = TempDir::new().unwrap();
@@ -330,7 +330,7 @@ fn a_probe_leaves_nothing_behind() {
     fs::write(folder.path().join("log"), "a line\n").unwrap();
     look(folder.path().to_owned(), "log").unwrap();
     assert_eq!(fs::read_to_string(folder.path().join("log")).unwrap(), "a line\n");
-    // A file where a folder should be, and the reverse.
+    // A file in place of a folder, and the reverse.
     look(folder.path().join("log/heat"), "log").unwrap_err();
     fs::create_dir(folder.path().join("heat")).unwrap();
     look(folder.path().to_owned(), "heat").unwrap_err();
@@ -338,9 +338,9 @@ fn a_probe_leaves_nothing_behind() {
     look("/dev".into(), "null").unwrap();
 }
 
-/// What waits until somebody reads it, or is no place for lines, is not opened.
+/// The probe does not open a pipe without a reader, nor anything that cannot hold lines.
 #[test]
-fn a_probe_waits_for_nobody() {
+fn a_probe_never_waits() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     let (answers, answer) = std::sync::mpsc::channel();
@@ -354,18 +354,18 @@ fn a_probe_waits_for_nobody() {
         answer.recv_timeout(Duration::from_secs(30)).unwrap()
     };
     assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
-    let nobody = "it is a pipe that nobody reads, and the log waits until somebody does";
+    let nobody = "it is a pipe that nobody reads, and the log would wait until somebody does";
     assert_eq!(look("pipe"), Err(nobody.to_owned()));
-    // One who writes as well need not wait.
+    // Opening a pipe for reading and writing does not wait.
     let _reader = OpenOptions::new().read(true).write(true).open(path("pipe")).unwrap();
     assert_eq!(look("pipe"), Ok(()));
     let _socket = UnixListener::bind(path("socket")).unwrap();
-    let socket = "it is not a file, but a socket or a disk";
+    let socket = "it is a socket or a disk, not a file";
     assert_eq!(look("socket"), Err(socket.to_owned()));
 }
 
 #[test]
-fn a_device_is_written_for_ever() {
+fn a_device_is_never_rotated() {
     let days = Days::new("s", 1, 1, "2026-11-24T12:00:00[Europe/Copenhagen]");
     let settings =
         RotatingFile { directory: "/dev".into(), filename: "null".into(), ..days.settings };

@@ -31,7 +31,7 @@ impl Sink for FileSink {
         self.file.write(&record.time, &line)
     }
 
-    /// The file is opened again in any case: it may have been moved away.
+    /// The file is always reopened, because it may have been moved.
     fn change(&mut self, settings: FileSettings) {
         if settings.file == self.settings.file {
             self.file.reopen();
@@ -43,7 +43,7 @@ impl Sink for FileSink {
 
     fn failure(&self, error: &io::Error) -> String {
         format!(
-            "The log file {}. {}. Trying again until it works; this is said only once.",
+            "The log file {}. {}. Retrying until it works; this is logged only once.",
             self.settings.file.failure(error),
             self.program.hints.for_file(error),
         )

@@ -1,4 +1,4 @@
-//! Standard output. It has a thread as well, since a pipe that nobody reads blocks.
+//! Standard output. It has a thread too, because a pipe that nobody reads blocks.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -14,14 +14,15 @@ pub(crate) struct StdoutSink {
 }
 
 impl StdoutSink {
-    /// Uses colours on a terminal, unless the user has forbidden them (no-color.org).
+    /// Uses colours on a terminal, unless the user has disabled them (no-color.org).
     pub(crate) fn new(format: LineFormat) -> Self {
-        let forbidden = |name, value: &str| {
+        let is_disabled = |name, value: &str| {
             std::env::var_os(name)
                 .is_some_and(|found| !found.is_empty() && (value.is_empty() || found == value))
         };
-        let colours =
-            io::stdout().is_terminal() && !forbidden("NO_COLOR", "") && !forbidden("TERM", "dumb");
+        let colours = io::stdout().is_terminal()
+            && !is_disabled("NO_COLOR", "")
+            && !is_disabled("TERM", "dumb");
         Self { format, colours, process: std::process::id() }
     }
 }
@@ -32,7 +33,7 @@ impl Sink for StdoutSink {
     fn write(&mut self, record: &Record) -> io::Result<()> {
         let line = self.format.line(record, self.process, self.colours);
         let mut stdout = io::stdout().lock();
-        // Whoever closed standard output does not want these lines.
+        // A user who closes standard output does not want these lines.
         let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
         Ok(())
     }

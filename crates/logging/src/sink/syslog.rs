@@ -48,27 +48,27 @@ impl Sink for SyslogSink {
             && let Address::Unix(path) | Address::UnixFull(path) = &self.settings.address
         {
             return format!(
-                "There is no system log here (no {}): {}. Up to {WAITING} lines wait for it; this is \
-                 said only once.",
+                "This system has no log ({} does not exist): {}. Up to {WAITING} lines wait for \
+                 it; this is logged only once.",
                 path.display(),
                 self.program.hints.no_syslog,
             );
         }
         let what = match error.kind() {
-            // The buffer of its socket is full, or that of the network.
+            // The buffer of the server's socket or of the network is full.
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                "it takes no lines for now".to_owned()
+                "it accepts no lines at the moment".to_owned()
             }
             _ => error.to_string(),
         };
         format!(
             "The log server {} cannot be reached: {what}. {}. Up to {WAITING} lines wait for it; \
-             this is said only once.",
+             this is logged only once.",
             self.settings.address, self.program.hints.log_server,
         )
     }
 
     fn recovery(&self) -> String {
-        format!("The log server {} takes lines again.", self.settings.address)
+        format!("The log server {} accepts lines again.", self.settings.address)
     }
 }

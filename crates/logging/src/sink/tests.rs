@@ -28,7 +28,7 @@ const PROGRAM: Program = Program {
     },
 };
 
-/// Reports what it does; broken until its settings say otherwise.
+/// A sink that reports what it does, and fails until its settings repair it.
 struct Fragile {
     broken: bool,
     did: Sender<String>,
@@ -66,31 +66,31 @@ fn push(queue: &Queue<bool>, text: &str) {
 }
 
 #[test]
-fn what_cannot_be_written_waits_for_settings_with_which_it_can() {
+fn a_line_that_cannot_be_written_waits_for_new_settings() {
     let (queue, doing) = fragile();
     push(&queue, "one");
     push(&queue, "two");
     assert_eq!(doing.recv().unwrap(), "not one");
-    // It would be tried again in a second; the settings do not wait behind it.
+    // It would be retried in a second. The settings do not wait behind it.
     queue.change(false);
     queue.close();
     assert_eq!(doing.iter().collect::<Vec<_>>(), ["one", "two"]);
 }
 
 #[test]
-fn what_cannot_be_written_is_counted_at_the_end() {
+fn lines_that_cannot_be_written_are_counted_at_the_end() {
     let (queue, doing) = fragile();
     push(&queue, "one");
     push(&queue, "two");
     assert_eq!(doing.recv().unwrap(), "not one");
     queue.close();
-    // The thread has ended when it does nothing more.
+    // The channel closes when the thread ends.
     assert_eq!(doing.recv().ok(), None);
     let left = Left { records: 2, under_way: false };
     assert_eq!(queue.settle(Duration::ZERO), Some(left));
 }
 
-/// Writes nothing before `go`.
+/// A sink that writes nothing before `go`.
 struct Slow {
     begun: Sender<()>,
     go: Receiver<()>,
@@ -117,7 +117,7 @@ impl Sink for Slow {
 }
 
 #[test]
-fn what_hangs_is_counted_at_the_end() {
+fn lines_behind_one_that_hangs_are_counted_at_the_end() {
     let (begun, beginning) = channel();
     let (letting, go) = channel();
     let queue = start("test", Slow { begun, go }).unwrap();
@@ -135,9 +135,9 @@ fn what_hangs_is_counted_at_the_end() {
     assert_eq!(queue.settle(Duration::MAX), None);
 }
 
-/// The system's own words would mislead.
+/// The system's own message would be misleading.
 #[test]
-fn a_directory_that_is_a_file() {
+fn a_file_in_place_of_the_directory_is_reported_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("logs");
     std::fs::write(&taken, "").unwrap();
@@ -156,14 +156,14 @@ fn a_directory_that_is_a_file() {
     let taken = taken.display();
     let expected = format!(
         "The log file {taken}/meter.log cannot be written: {taken} is a file, not a directory. \
-         Check `directory` and `filename`. Trying again"
+         Check `directory` and `filename`. Retrying"
     );
-    let told = sink.failure(&error);
-    assert!(told.starts_with(&expected), "{told}");
+    let message = sink.failure(&error);
+    assert!(message.starts_with(&expected), "{message}");
 }
 
 #[test]
-fn a_log_server_that_reads_no_more() {
+fn a_log_server_that_stops_reading_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let _server = UnixDatagram::bind(&path).unwrap();
@@ -179,17 +179,17 @@ fn a_log_server_that_reads_no_more() {
     while other.send(b"full").is_ok() {}
     let mut syslog = SyslogSink::new(PROGRAM, settings);
     let error = syslog.write(&example()).unwrap_err();
-    let told = syslog.failure(&error);
+    let message = syslog.failure(&error);
     let expected = format!(
-        "The log server {} cannot be reached: it takes no lines for now. Check",
+        "The log server {} cannot be reached: it accepts no lines at the moment. Check",
         path.display()
     );
-    assert!(told.starts_with(&expected), "{told}");
+    assert!(message.starts_with(&expected), "{message}");
 }
 
 #[test]
-fn a_system_without_a_log_is_told_as_such() {
-    let trouble = |address: &str, kind: io::ErrorKind| {
+fn a_system_without_a_log_is_reported_as_such() {
+    let failure = |address: &str, kind: io::ErrorKind| {
         let syslog = SyslogSink::new(
             PROGRAM,
             SyslogSettings {
@@ -201,22 +201,22 @@ fn a_system_without_a_log_is_told_as_such() {
         );
         syslog.failure(&kind.into())
     };
-    let missing = "There is no system log here (no /dev/log): remove `syslog`. Up to 1024 lines wait \
-                   for it; this is said only once.";
-    assert_eq!(trouble("/dev/log", io::ErrorKind::NotFound), missing);
-    assert_eq!(trouble("unix:///dev/log", io::ErrorKind::NotFound), missing);
-    // It is there, or it is somewhere else.
-    let refused = trouble("/dev/log", io::ErrorKind::ConnectionRefused);
+    let missing = "This system has no log (/dev/log does not exist): remove `syslog`. Up to 1024 \
+                   lines wait for it; this is logged only once.";
+    assert_eq!(failure("/dev/log", io::ErrorKind::NotFound), missing);
+    assert_eq!(failure("unix:///dev/log", io::ErrorKind::NotFound), missing);
+    // The socket exists, or the log is on another host.
+    let refused = failure("/dev/log", io::ErrorKind::ConnectionRefused);
     assert!(refused.starts_with("The log server /dev/log cannot be reached: "), "{refused}");
-    let unknown = trouble("tcp://loghost:601", io::ErrorKind::NotFound);
+    let unknown = failure("tcp://loghost:601", io::ErrorKind::NotFound);
     assert!(unknown.starts_with("The log server tcp://loghost:601 cannot"), "{unknown}");
 }
 
 #[test]
-fn missing_lines_are_counted_in_words() {
+fn missing_lines_are_reported() {
     assert_eq!(
         missing(1).text,
-        "1 line of the log is missing here: more came than could be written."
+        "1 line of the log is missing here: lines came faster than they could be written."
     );
     assert!(missing(2).text.starts_with("2 lines of the log are missing here"));
 }

@@ -16,20 +16,20 @@ pub(crate) trait Sink: Send + 'static {
     /// The settings that can change while it is in use.
     type Settings: Send + 'static;
 
-    /// Writes a line, which may take long. After an error it is tried again later.
+    /// Writes a line, which may take long. After an error, the line is retried later.
     fn write(&mut self, record: &Record) -> io::Result<()>;
 
     /// Uses these settings from now on.
     fn change(&mut self, settings: Self::Settings);
 
-    /// The report of an error, with what to do about it.
+    /// The message for an error, with what to do about it.
     fn failure(&self, error: &io::Error) -> String;
 
-    /// The report that lines can be written again.
+    /// The message that lines can be written again.
     fn recovery(&self) -> String;
 }
 
-/// Starts the thread of a sink. Gives the queue that it reads.
+/// Starts the thread of a sink. Returns the queue that it reads.
 pub(crate) fn start<S: Sink>(name: &str, sink: S) -> io::Result<Arc<Queue<S::Settings>>> {
     let queue = Arc::new(Queue::default());
     let of_thread = Arc::clone(&queue);
@@ -38,10 +38,10 @@ pub(crate) fn start<S: Sink>(name: &str, sink: S) -> io::Result<Arc<Queue<S::Set
     Ok(queue)
 }
 
-/// Bytes of stack. Lines are short, so this is half of what Rust gives a thread by itself.
+/// Bytes of stack. Lines are short, so this is half of Rust's default.
 const STACK: usize = 1024 * 1024;
 
-/// The pauses before a line is tried again: 1 s, doubling to 60 s.
+/// The pauses before a line is retried: 1 s, doubling to 60 s.
 fn pauses() -> impl Iterator<Item = Duration> {
     let doubled = |pause: &Duration| Some((*pause * 2).min(LONGEST_PAUSE));
     iter::successors(Some(Duration::from_secs(1)), doubled)
@@ -83,7 +83,7 @@ fn serve<S: Sink>(queue: &Queue<S::Settings>, mut sink: S) {
     }
 }
 
-/// The record that reports missing ones in their place.
+/// The record that reports missing records in their place.
 pub(super) fn missing(count: u64) -> Record {
     let (lines, are) = if count == 1 { ("line", "is") } else { ("lines", "are") };
     Record {
@@ -95,7 +95,8 @@ pub(super) fn missing(count: u64) -> Record {
         line: line!(),
         about: None,
         text: format!(
-            "{count} {lines} of the log {are} missing here: more came than could be written."
+            "{count} {lines} of the log {are} missing here: lines came faster than they could be \
+             written."
         ),
     }
 }

@@ -9,10 +9,10 @@ use thiserror::Error;
 /// The address of a log server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// `/dev/log`, or any other socket. Messages have the header of RFC 5424, except to the
+    /// `/dev/log`, or any other socket. Messages have the header of RFC 5424, except those to the
     /// system's own log.
     Unix(PathBuf),
-    /// `unix:///dev/log`: a socket that gets the header of RFC 5424 in any case.
+    /// `unix:///dev/log`: a socket whose messages always have the header of RFC 5424.
     UnixFull(PathBuf),
     /// `host:514` or `udp://host`
     Udp(String),
@@ -20,11 +20,9 @@ pub enum Address {
     Tcp(String),
 }
 
-/// The text is not an address.
+/// A text is not the address of a log server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "a log server is a socket like `/dev/log`, `host:514`, `udp://host:514` or `tcp://host:601`"
-)]
+#[error("use a socket like `/dev/log`, or `host:514`, `udp://host:514` or `tcp://host:601`")]
 pub struct ParseAddressError;
 
 impl FromStr for Address {
@@ -50,7 +48,7 @@ fn socket(path: &str) -> Result<PathBuf, ParseAddressError> {
     if fits { Ok(path.into()) } else { Err(ParseAddressError) }
 }
 
-/// `host:port`, in the form that the system looks up.
+/// `host:port`, in the form that the system can look up.
 fn with_port(server: &str, default: u16) -> Result<String, ParseAddressError> {
     let (host, port) = match server.strip_prefix('[') {
         Some(rest) => {

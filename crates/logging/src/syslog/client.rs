@@ -19,22 +19,22 @@ enum Connection {
     Tcp(TcpStream),
 }
 
-/// The longest time for connecting, and for the server to accept a line.
+/// How long connecting may take, and how long the server may take to accept a line.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest wait for a host to report that nobody listens at the port.
+/// How long to wait for a host to report that nobody listens on the port.
 const REFUSAL_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Sends lines over a connection, which it opens when it is needed.
+/// Sends lines over a connection, which it opens when needed.
 #[derive(Debug)]
 pub(crate) struct Client {
     address: Address,
     facility: Facility,
     sender: Sender,
-    /// Whether the lines name the program themselves.
+    /// Whether the lines already name the program.
     tagged: bool,
     connection: Option<Connection>,
-    /// The last datagram. An error of the next one shows that this one was lost.
+    /// The last datagram. An error on the next one shows that this one was lost.
     last_datagram: Option<String>,
 }
 
@@ -49,7 +49,8 @@ impl Client {
         Self { address, facility, sender, tagged, connection: None, last_datagram: None }
     }
 
-    /// Sends one line. After an error the line is not sent, and the next one gets a new connection.
+    /// Sends one line. After an error, the line is not sent, and the next one gets a new
+    /// connection.
     pub(crate) fn send(&mut self, record: &Record, text: &str) -> io::Result<()> {
         let message = match (self.header(), &self.address) {
             (Header::Local, _) => {
@@ -67,8 +68,8 @@ impl Client {
         result
     }
 
-    /// The system's own log is recognised by its path. `/dev/log` may be a link to journald's
-    /// socket. In a container it may be that socket itself, under any name.
+    /// The system's own log is recognized by its path. `/dev/log` may be a link to journald's
+    /// socket. In a container, it may be that socket itself, under any name.
     pub(super) fn header(&self) -> Header {
         let Address::Unix(path) = &self.address else {
             return Header::Full;
@@ -94,7 +95,7 @@ impl Client {
         };
         match &mut connection {
             Connection::Datagram(socket) => drop(socket.send(message.as_bytes())?),
-            // As the C library does.
+            // Terminated by a zero byte, as by the C library.
             Connection::Stream(stream) => stream.write_all(format!("{message}\0").as_bytes())?,
             Connection::Udp(socket) => {
                 socket.send(message.as_bytes())?;
@@ -102,7 +103,7 @@ impl Client {
             }
             Connection::Tcp(stream) => {
                 check_is_open(stream)?;
-                // In one write: RFC 6587, 3.4.1.
+                // In one write (RFC 6587, 3.4.1).
                 stream.write_all(format!("{} {message}", message.len()).as_bytes())?;
             }
         }
@@ -112,7 +113,7 @@ impl Client {
 }
 
 /// Sends the first lines to the first address of a server that does not refuse them. A name often
-/// has an address of IPv6 and one of IPv4, and the server listens at one of them.
+/// has an IPv6 and an IPv4 address, and the server may listen on only one of them.
 pub(super) fn connect_udp(
     addresses: impl Iterator<Item = SocketAddr>,
     lines: &[&str],
@@ -155,7 +156,7 @@ fn connect_tcp(server: &str) -> io::Result<Connection> {
     Err(last)
 }
 
-/// Most local logs accept datagrams, some a stream.
+/// Most local logs accept datagrams, some accept a stream.
 fn connect_unix(path: &Path) -> io::Result<Connection> {
     let datagram = UnixDatagram::unbound()?;
     let Err(error) = datagram.connect(path) else {
@@ -171,7 +172,7 @@ fn connect_unix(path: &Path) -> io::Result<Connection> {
     }
 }
 
-/// An error if the host reports that nobody listens at the port. A silent host proves nothing.
+/// Returns an error if the host reports that nobody listens on the port. Silence proves nothing.
 fn check_is_not_refused(socket: &UdpSocket) -> io::Result<()> {
     let waited = socket.recv(&mut [0; 1]);
     match waited {
@@ -184,10 +185,10 @@ fn check_is_not_refused(socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
-/// An error if the server has closed the connection, which the first write would not notice.
+/// Returns an error if the server has closed the connection. The first write would not notice that.
 fn check_is_open(stream: &mut TcpStream) -> io::Result<()> {
     stream.set_nonblocking(true)?;
-    // Log servers send nothing, so a read shows the end of the connection only.
+    // Log servers send nothing, so a read can only show the end of the connection.
     let read = stream.read(&mut [0; 64]);
     stream.set_nonblocking(false)?;
     match read {

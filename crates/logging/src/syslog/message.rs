@@ -1,4 +1,4 @@
-//! What is sent to a log server.
+//! Messages to a log server.
 
 use std::str::FromStr;
 
@@ -10,12 +10,12 @@ use crate::record::{Level, Record};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facility(pub(super) u8);
 
-/// The text is none of the names.
+/// A text is not the name of a facility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the names are {}", FACILITIES.map(|(name, _)| name).join(", "))]
+#[error("use one of {}", FACILITIES.map(|(name, _)| name).join(", "))]
 pub struct ParseFacilityError;
 
-/// With the names of Python.
+/// The facilities, with Python's names.
 const FACILITIES: [(&str, u8); 24] = [
     ("kern", 0),
     ("user", 1),
@@ -70,9 +70,9 @@ const fn severity(level: Level) -> u8 {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sender {
     pub(crate) app_name: &'static str,
-    /// The name of this computer; empty where it is not known.
+    /// The name of this computer; empty if it is not known.
     pub(crate) host: String,
-    /// The number of the process.
+    /// The id of the process.
     pub(crate) process: u32,
 }
 
@@ -86,17 +86,17 @@ impl Sender {
 /// The header of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Header {
-    /// All of RFC 5424.
+    /// The complete header of RFC 5424.
     Full,
-    /// What C programs send to the system's own log. There, journald (systemd issue 19251),
-    /// busybox, and rsyslog by default take everything except the priority and `name[123]: ` for
-    /// the message.
+    /// The header that C programs send to the system's own log. There, journald (systemd issue
+    /// 19251), `BusyBox`, and rsyslog by default treat everything except the priority and
+    /// `name[123]: ` as the message.
     Local,
 }
 
-/// The most bytes of a message over UDP: every server should accept as many (RFC 5424, 6.1).
+/// The most bytes of a message over UDP: every server should accept this many (RFC 5424, 6.1).
 pub(super) const LONGEST_UDP: usize = 2048;
-/// The most bytes of a message elsewhere: rsyslog and journald accept as many.
+/// The most bytes of a message elsewhere: rsyslog and journald accept this many.
 pub(super) const LONGEST: usize = 8192;
 
 fn priority(record: &Record, facility: Facility) -> u8 {
@@ -106,7 +106,7 @@ fn priority(record: &Record, facility: Facility) -> u8 {
 /// A message with the full header:
 /// `<134>1 2026-11-24T10:00:00.123000+01:00 pi kamstrup2mqtt 4711 - - Read 7 of …`.
 ///
-/// No structured data, and no byte order mark before the UTF-8, which servers would show.
+/// It has no structured data, and no byte order mark before the UTF-8, which servers would show.
 pub(crate) fn message(
     record: &Record,
     facility: Facility,
@@ -122,7 +122,7 @@ pub(crate) fn message(
     cut(message, longest)
 }
 
-/// A message to the system's own log. It has no tag where the format of the user names the program.
+/// A message to the system's own log. It has no tag if the user's format already names the program.
 pub(super) fn local_message(
     record: &Record,
     facility: Facility,
@@ -136,13 +136,13 @@ pub(super) fn local_message(
     cut(format!("<{priority}>{tag}{text}"), LONGEST)
 }
 
-/// A name for a header: ASCII without spaces, and `-` where nothing is left.
+/// A name for a header: only its ASCII characters without spaces, or `-` if nothing is left.
 fn printable(name: &str, longest: usize) -> String {
     let name: String = name.chars().filter(char::is_ascii_graphic).take(longest).collect();
     if name.is_empty() { "-".to_owned() } else { name }
 }
 
-/// Cuts a text to at most `longest` bytes, with `…` at the end where something is missing.
+/// Cuts a text to at most `longest` bytes. A cut text ends with `…`.
 pub(super) fn cut(mut text: String, longest: usize) -> String {
     const MORE: char = '…';
     if text.len() > longest {

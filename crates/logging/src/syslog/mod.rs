@@ -1,8 +1,8 @@
 //! Syslog: RFC 5424 over a Unix socket, UDP, or TCP with octet counting (RFC 6587).
 //!
-//! Syslog has no acknowledgements. A line that is on its way when a server dies is lost, and nobody
-//! can know. Everything else is noticed: before each line, the client finds out whether the server
-//! is still there.
+//! Syslog has no acknowledgements. A line that is on its way when a server dies is lost without
+//! notice. Every other failure is noticed, because the client checks before each line whether the
+//! server is still there.
 
 mod address;
 mod client;

@@ -19,7 +19,7 @@ fn sender() -> Sender {
 }
 
 #[test]
-fn addresses() {
+fn addresses_are_parsed() {
     let parsed = |text: &str| text.parse::<Address>().map(|address| address.to_string()).ok();
     for (text, expected) in [
         ("/dev/log", "/dev/log"),
@@ -55,15 +55,15 @@ fn addresses() {
 }
 
 #[test]
-fn facilities() {
+fn facilities_are_parsed() {
     assert_eq!("local0".parse(), Ok(LOCAL0));
     assert_eq!("LOG_DAEMON".parse(), Ok(Facility(3)));
     assert_eq!("local8".parse::<Facility>(), Err(ParseFacilityError));
-    assert!(ParseFacilityError.to_string().starts_with("the names are kern, user, mail"));
+    assert!(ParseFacilityError.to_string().starts_with("use one of kern, user, mail"));
 }
 
 #[test]
-fn an_independent_parser_finds_every_part() {
+fn an_independent_parser_reads_every_part() {
     let levels = [
         (Level::Debug, SyslogSeverity::SEV_DEBUG),
         (Level::Info, SyslogSeverity::SEV_INFO),
@@ -90,7 +90,7 @@ fn an_independent_parser_finds_every_part() {
 }
 
 #[test]
-fn the_message_to_the_letter() {
+fn a_message_has_exactly_this_form() {
     assert_eq!(
         message(&example(), LOCAL0, &sender(), "Read 7 of 7 values in 0.9 s.", LONGEST),
         "<134>1 2026-11-24T10:00:00.123000+01:00 pi kamstrup2mqtt 4711 - - Read 7 of 7 values \
@@ -117,7 +117,7 @@ fn a_long_message_is_cut_between_characters() {
 }
 
 #[test]
-fn the_journal_is_known_by_its_socket() {
+fn the_journal_is_recognized_by_its_socket() {
     let folder = TempDir::new().unwrap();
     let journal = folder.path().join("systemd/journal");
     std::fs::create_dir_all(&journal).unwrap();
@@ -135,7 +135,7 @@ fn the_journal_is_known_by_its_socket() {
     assert_eq!(received(link.to_str().unwrap()), expected);
     let full = received(&format!("unix://{}", link.display()));
     assert!(full.starts_with("<134>1 2026-11-24T10:00:00.123000+01:00 "), "{full}");
-    // In a container the socket itself is at /dev/log.
+    // In a container, the socket itself is at /dev/log.
     assert_eq!(
         Client::new(NAME, "/dev/log".parse().unwrap(), LOCAL0, false).header(),
         Header::Local
@@ -143,7 +143,7 @@ fn the_journal_is_known_by_its_socket() {
 }
 
 #[test]
-fn a_stream_socket_is_found_to_be_one() {
+fn a_stream_socket_is_recognized() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("log");
     let listener = UnixListener::bind(&path).unwrap();
@@ -158,7 +158,7 @@ fn a_stream_socket_is_found_to_be_one() {
 }
 
 #[test]
-fn octets_are_counted_over_tcp_and_an_end_is_noticed() {
+fn tcp_messages_have_a_length_and_a_closed_connection_is_noticed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
     let mut client = Client::new(NAME, address.parse().unwrap(), LOCAL0, false);
@@ -181,8 +181,8 @@ fn octets_are_counted_over_tcp_and_an_end_is_noticed() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_noticed_over_udp() {
-    // At an address of its own, so that no other test takes the port meanwhile.
+fn a_udp_port_that_nobody_listens_on_is_noticed() {
+    // On an address of its own, so that no other test takes the port in the meantime.
     let server = UdpSocket::bind("127.0.0.77:0").unwrap();
     let address = server.local_addr().unwrap();
     let mut client = Client::new(NAME, address.to_string().parse().unwrap(), LOCAL0, false);
@@ -194,19 +194,19 @@ fn a_port_where_nobody_listens_is_noticed_over_udp() {
     };
     assert!(receive(&server, &mut buffer).ends_with("one"));
     drop(server);
-    // This one is on its way before anybody can know.
+    // This one is sent before the refusal arrives.
     client.send(&example(), "two").unwrap();
     client.send(&example(), "three").unwrap_err();
     client.send(&example(), "three").unwrap_err();
     let server = UdpSocket::bind(address).unwrap();
     client.send(&example(), "three").unwrap();
-    // What was on its way comes again.
+    // The lost line is sent again.
     assert!(receive(&server, &mut buffer).ends_with("two"));
     assert!(receive(&server, &mut buffer).ends_with("three"));
 }
 
 #[test]
-fn the_next_address_is_taken_where_nobody_is_at_the_first() {
+fn the_next_address_is_used_if_nobody_listens_on_the_first() {
     let gone = UdpSocket::bind("127.0.0.1:0").unwrap();
     let nobody = gone.local_addr().unwrap();
     drop(gone);
