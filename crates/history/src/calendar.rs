@@ -1,7 +1,7 @@
 //! Hours and days of the local zone, as spans of time in milliseconds since 1970.
 //!
-//! All arithmetic is on points in time. So an hour that the clock repeats is two hours, and a day
-//! has 23 to 25 of them.
+//! All arithmetic uses points in time. So an hour that the clock repeats is two hours, and a day
+//! has 23 to 25 hours.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,15 +13,15 @@ pub(crate) type Millis = i64;
 pub(crate) const MINUTE: Millis = 60_000;
 pub(crate) const HOUR: Millis = 3_600_000;
 
-/// Polls keep to the clock, so the reading of the full hour comes a moment after it. Within this
-/// time it is the last one of the hour that has ended, and not the first one of the next.
+/// Polls follow the clock, so the reading of the full hour arrives a moment after it. Within this
+/// time, a reading is the last one of the hour before, not the first one of the new hour.
 pub(crate) const GRACE: Millis = MINUTE;
 
-/// The longest time between the last reading of an hour or a day and its end, for the state of the
-/// counter at that end to be known.
+/// The longest time between the last reading of an hour or a day and its end. With a longer one,
+/// the state of the counter at the end is not known.
 const NEAR: Millis = 15 * MINUTE;
 
-/// From a start until before an end.
+/// A span of time that includes its start, but not its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: Millis,
@@ -29,7 +29,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The times of the readings that belong to it.
+    /// The times of the readings that belong to the span.
     pub(crate) fn readings(self) -> Self {
         Self { start: self.start.saturating_add(GRACE), end: self.end.saturating_add(GRACE) }
     }
@@ -53,8 +53,9 @@ impl Calendar {
         Self(zone)
     }
 
-    /// The local hour of this time. Hours are counted from the start of the day, so there are no
-    /// gaps. Where the clock changes by half an hour, the last hour of that day is shorter.
+    /// The local hour that contains this time. Hours are counted from the start of the day, so
+    /// there are no gaps. If the clock changes by half an hour, the last hour of that day is
+    /// shorter.
     pub(crate) fn hour(&self, time: Millis) -> Span {
         let whole = |start: Millis| {
             let into = time.saturating_sub(start).rem_euclid(HOUR);
@@ -68,7 +69,7 @@ impl Calendar {
         Span { start, end: start.saturating_add(HOUR).min(day.end) }
     }
 
-    /// The local hour of a reading of this time.
+    /// The local hour that a reading of this time belongs to.
     pub(crate) fn hour_of_reading(&self, time: Millis) -> Span {
         self.hour(time.saturating_sub(GRACE))
     }
@@ -83,7 +84,7 @@ impl Calendar {
         timestamp(time).to_zoned_datetime(self.0.clone()).date()
     }
 
-    /// A day, from its first moment until the next day; `None` at the end of the calendar.
+    /// A day, from its start until the next day; `None` at the end of the calendar.
     pub(crate) fn day(&self, date: Date) -> Option<Span> {
         let start = |date: Date| {
             let start = date.to_zoned_datetime(self.0.clone()).ok()?;
@@ -92,7 +93,7 @@ impl Calendar {
         Some(Span { start: start(date)?, end: start(date.tomorrow().ok()?)? })
     }
 
-    /// The hours of a day: 24, or 23 or 25 where the clock changes.
+    /// The hours of a day: 24, or 23 or 25 if the clock changes.
     pub(crate) fn hours(day: Span) -> Vec<Span> {
         let mut hours = Vec::new();
         let mut start = day.start;
@@ -105,7 +106,7 @@ impl Calendar {
     }
 }
 
-/// A point in time. Beyond the calendar, it is the end of the calendar.
+/// A point in time; a time beyond the calendar becomes the end of the calendar.
 pub(crate) fn timestamp(time: Millis) -> Timestamp {
     let end = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_millisecond(time).unwrap_or(end)
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_has_as_many_hours_as_it_has() {
+    fn a_day_may_have_23_or_25_hours() {
         let calendar = copenhagen();
         let spring = hours(&calendar, "2026-03-29");
         assert_eq!(spring.len(), 23);
@@ -147,10 +148,10 @@ mod tests {
         assert_eq!(autumn.len(), 25);
         assert_eq!(autumn[2..4], ["02:00+02:00", "02:00+01:00"]);
         assert_eq!(hours(&calendar, "2026-11-24").len(), 24);
-        // Its offset is 5:45.
+        // The offset is 5:45.
         let kathmandu = Calendar::new(TimeZone::get("Asia/Kathmandu").unwrap());
         assert_eq!(hours(&kathmandu, "2026-11-24")[..2], ["00:00+05:45", "01:00+05:45"]);
-        // Its clock changes by half an hour.
+        // The clock changes by half an hour.
         let lord_howe = Calendar::new(TimeZone::get("Australia/Lord_Howe").unwrap());
         for date in ["2026-04-05", "2026-10-04"] {
             let day = lord_howe.day(date.parse().unwrap()).unwrap();
@@ -158,13 +159,13 @@ mod tests {
             assert!(spans.iter().all(|span| span.end - span.start <= HOUR), "{date}");
             assert!(spans.len() >= 24, "{date}");
         }
-        // Its midnight is missing on this day.
+        // Midnight is skipped on this day.
         let santiago = Calendar::new(TimeZone::get("America/Santiago").unwrap());
         assert_eq!(hours(&santiago, "2026-09-06").len(), 23);
     }
 
     #[test]
-    fn the_reading_of_the_full_hour_is_the_last_one_of_the_hour_that_ended() {
+    fn the_reading_of_the_full_hour_belongs_to_the_hour_before() {
         let calendar = copenhagen();
         let hour = |time| timestamp(calendar.hour_of_reading(at(time)).start).to_string();
         assert_eq!(hour("2026-11-24T10:00:03Z"), "2026-11-24T09:00:00Z");
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_join_without_a_gap_over_a_year() {
+    fn the_hours_of_a_year_have_no_gaps() {
         for zone in ["Europe/Copenhagen", "Australia/Lord_Howe", "Asia/Kathmandu"] {
             let calendar = Calendar::new(TimeZone::get(zone).unwrap());
             let mut hour = calendar.hour(at("2026-01-01T00:00:00Z"));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_hours_end_with_the_calendar() {
+    fn hours_and_days_are_valid_up_to_the_end_of_the_calendar() {
         for time in testing::times() {
             let calendar = Calendar::new(time.time_zone().clone());
             let now = time.timestamp().as_millisecond();

@@ -28,8 +28,8 @@ pub enum HistoryError {
     InUse(PathBuf),
     /// A later version of this program created the file.
     #[error(
-        "Readings cannot be kept: {} is of a newer kamstrup2mqtt (format {found}, and this one knows \
-         {known})",
+        "Readings cannot be kept: {} is from a newer kamstrup2mqtt (format {found}; this version \
+         supports {known})",
         path.display()
     )]
     Newer {
@@ -37,7 +37,7 @@ pub enum HistoryError {
         path: PathBuf,
         /// The format of the file.
         found: i64,
-        /// The newest format that this version knows.
+        /// The newest format that this version supports.
         known: i64,
     },
     /// Another program created the file.
@@ -58,7 +58,7 @@ pub enum HistoryError {
     #[error("Readings cannot be kept: the disk of {} does not keep up", .0.display())]
     Slow(PathBuf),
     /// Anything else.
-    #[error("Readings cannot be kept: {} gives an error ({reason})", path.display())]
+    #[error("Readings cannot be kept: {} has an error ({reason})", path.display())]
     Other {
         /// The file.
         path: PathBuf,
@@ -72,27 +72,27 @@ impl HistoryError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Full(_) => "Make room on it.",
+            Self::Full(_) => "Free some space on it.",
             Self::ReadOnly(_) => {
-                "Look whether the disk has become read-only (a worn SD card does that), and whether \
-                 the user that the program runs as may write there."
+                "Check whether the disk has become read-only, as a worn SD card does. Check that \
+                 the user that runs the program may write there."
             }
             Self::CannotOpen { .. } => {
-                "Look whether its directory exists, and whether the user that the program runs as may \
+                "Check that its directory exists, and that the user that runs the program may \
                  write there."
             }
-            Self::InUse(_) => "Stop one of the two: each would also wake the meter for itself.",
+            Self::InUse(_) => "Stop one of the two. Otherwise both of them wake the meter.",
             Self::Newer { .. } => {
-                "Use the newer version again, or move the file away to begin a new one."
+                "Use the newer version again, or move the file away to start a new one."
             }
-            Self::Foreign(_) => "Move it away.",
-            Self::Damaged { .. } => "A worn SD card does that: look at the disk.",
+            Self::Foreign(_) => "Move that file away.",
+            Self::Damaged { .. } => "A worn SD card can cause this. Check the disk.",
             Self::NoThread(_) => {
-                "Raise the limit on processes (`ulimit -u`, `TasksMax=`) or on memory, and start the \
-                 program again."
+                "Raise the limit on processes (`ulimit -u`, `TasksMax=`) or on memory, then \
+                 restart the program."
             }
-            Self::Slow(_) => "Look at what else writes to it; a worn SD card becomes slow.",
-            Self::Other { .. } => "Look at the disk; its errors are in the system's log (`dmesg`).",
+            Self::Slow(_) => "Check what else writes to it. A worn SD card also becomes slow.",
+            Self::Other { .. } => "Check the disk. The system's log (`dmesg`) shows its errors.",
         }
     }
 
@@ -104,12 +104,12 @@ impl HistoryError {
         )
     }
 
-    /// Whether both are of the same kind, whatever their details.
+    /// Whether both are of the same kind, regardless of their details.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// From an error of the database at `path`.
+    /// Converts an error of the database at `path`.
     pub(crate) fn from_sqlite(error: &Error, path: &Path) -> Self {
         let path = path.to_owned();
         let reason = error.to_string();
@@ -124,7 +124,7 @@ impl HistoryError {
         };
         match failure.code {
             ErrorCode::DiskFull => Self::Full(path),
-            // The file shared by all connections is allocated when the database is opened.
+            // The file that all connections share is allocated when the database is opened.
             _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::Full(path),
             ErrorCode::ReadOnly => Self::ReadOnly(path),
             ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
@@ -136,7 +136,7 @@ impl HistoryError {
         }
     }
 
-    /// From an error of the system at `path`.
+    /// Converts an error of the system at `path`.
     pub(crate) fn from_io(error: &io::Error, path: &Path) -> Self {
         let path = path.to_owned();
         match error.kind() {

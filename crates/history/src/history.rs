@@ -1,4 +1,4 @@
-//! Writing readings, by a thread.
+//! The handle of the thread that writes readings.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -18,33 +18,34 @@ use crate::writer::{self, Poll, Writer};
 /// The most polls that wait for the thread.
 const QUEUE: usize = 64;
 
-/// Bytes of stack of the thread; `SQLite` needs little.
+/// Bytes of stack for the thread; `SQLite` needs little.
 const STACK: usize = 1024 * 1024;
 
-/// Writes readings.
+/// Writes readings to the database.
 #[derive(Debug)]
 pub struct History {
     polls: SyncSender<Poll>,
     error: watch::Sender<Option<HistoryError>>,
     reader: Reader,
     thread: Option<JoinHandle<()>>,
-    /// Closed at the end of the thread.
+    /// Is closed when the thread ends.
     ended: oneshot::Receiver<()>,
 }
 
 impl History {
-    /// Starts to write readings to a file, which is created where there is none. Without a file
-    /// they are in memory until the program ends. Hours and days are those of the zone of `now`.
+    /// Starts writing readings to a file, which is created if it is missing. Without a file,
+    /// readings are in memory until the program ends. Hours and days are those in the zone of
+    /// `now`.
     ///
-    /// It always succeeds: errors of the file are in [`Self::error`].
+    /// This always succeeds. Errors of the file are in [`Self::error`].
     #[must_use]
     pub fn start(file: Option<PathBuf>, now: &ZonedDateTime) -> Self {
         let location = file.map_or_else(Location::memory, Location::File);
         match &location {
             Location::File(path) => debug!("Readings are kept in {}.", path.display()),
             Location::Memory(_) => debug!(
-                "Readings are kept in memory only, until the program ends: there is no directory to \
-                 keep them in."
+                "Readings are kept only in memory, until the program stops: there is no directory \
+                 for them."
             ),
         }
         let calendar = Calendar::new(now.time_zone().clone());
@@ -61,14 +62,14 @@ impl History {
         let reader = Reader::new(location, calendar, error.subscribe());
         let thread = started.map_err(|reason| {
             let none = HistoryError::NoThread(reason.to_string());
-            warn!("{none}. {} Everything else goes on without them.", none.hint());
+            warn!("{none}. {} Everything else works without them.", none.hint());
             error.send_replace(Some(none));
         });
         Self { polls, error, reader, thread: thread.ok(), ended }
     }
 
-    /// Hands over the values of a poll that ended at `time`. It never waits: where 64 polls wait
-    /// for a slow disk, this one is lost, and that is logged.
+    /// Hands the values of a poll that ended at `time` to the thread. This never waits: if 64 polls
+    /// already wait for a slow disk, this poll is lost, and the loss is logged.
     pub fn note(&self, meter: &MeterKey, time: Timestamp, values: &[Sample]) {
         if values.is_empty() {
             return;
@@ -76,14 +77,14 @@ impl History {
         let poll =
             Poll { meter: meter.clone(), time: time.as_millisecond(), values: values.to_vec() };
         let is_full = matches!(self.polls.try_send(poll), Err(TrySendError::Full(_)));
-        // Another error would be the cause.
+        // If there is another error, it is the cause.
         if is_full && self.error.borrow().is_none() {
             let slow = HistoryError::Slow(self.reader.path().to_owned());
             writer::report(&self.error, Some(&slow));
         }
     }
 
-    /// The present error, and its changes.
+    /// The current error and its changes.
     #[must_use]
     pub fn error(&self) -> watch::Receiver<Option<HistoryError>> {
         self.error.subscribe()
@@ -95,21 +96,21 @@ impl History {
         self.reader.clone()
     }
 
-    /// Writes what was handed over, and ends. It waits for the disk. Without it, only the last
-    /// polls are lost.
+    /// Writes the polls that were handed over, and ends the thread. This waits for the disk.
+    /// Without this call, only the last polls are lost.
     pub fn close(self) {
         let Self { polls, thread, .. } = self;
         drop(polls);
-        // Only a panic would be an error here.
+        // The only possible error is a panic of the thread.
         let _ = thread.map(JoinHandle::join);
     }
 
-    /// The same as [`Self::close`] for asynchronous code. Whoever drops the future leaves the rest
-    /// to the thread.
+    /// Like [`Self::close`], for asynchronous code. If the future is dropped, the thread does the
+    /// rest alone.
     pub async fn closed(self) {
         let Self { polls, ended, .. } = self;
         drop(polls);
-        // The thread closes it and never sends.
+        // The thread closes the channel and never sends.
         let _ = ended.await;
     }
 }

@@ -1,50 +1,50 @@
-//! Readings in a database of bounded size, from which charts are drawn.
+//! Keeps readings in a database of bounded size. Charts are drawn from it.
 //!
 //! # What is kept
 //!
-//! Of each value of each meter:
+//! For each value of each meter:
 //!
-//! | what | how much of it |
+//! | What | How much |
 //! |---|---|
-//! | each reading | of the last 49 hours that have readings; at most 360 of each hour that is over |
+//! | each reading | the last 49 hours with readings; at most 360 readings of an hour that is over |
 //! | last, lowest, highest and mean value of each hour | 9,600 hours (400 days) |
 //! | the same of each day | 3,653 days (ten years) |
 //!
-//! The number of rows is bounded and not their age: a clock that was wrong costs the rows of that
-//! time only. Hours and days are those of the local zone. A meter is its name and its serial
-//! number: another number begins another series. Values are decimals, digit by digit as they came.
+//! The number of rows is bounded, not their age. So a clock that was wrong costs only the rows of
+//! that time. Hours and days are those of the local zone. A meter is identified by its name and its
+//! serial number: another number begins another series. Values are decimals and keep every digit.
 //!
 //! # Consumption
 //!
-//! The consumption of an hour is the difference of the counter at its ends, and never a guess.
-//! Polls keep to the clock, so the reading of the full hour comes a moment after it: a reading in
-//! the first minute counts as the end of the hour before. A reading is valid for 15 minutes. Where
-//! there is none near an end, or where the counter fell, the consumption of that hour or day is not
-//! known.
+//! The consumption of an hour is the difference between the counter at its end and at its start. It
+//! is never a guess. Polls follow the clock, so the reading of the full hour arrives a moment after
+//! it. Therefore a reading in the first minute is the end of the hour before. A reading is valid
+//! for 15 minutes. If there is none near the start or the end, or if the counter fell, the
+//! consumption of that hour or day is not known.
 //!
 //! # Writing
 //!
-//! [`History::note`] hands a poll over to a thread and never waits. The thread writes it in one
-//! transaction. The first poll of an hour also folds the hour before, and its day, in the same
-//! transaction.
+//! [`History::note`] hands a poll to a thread and never waits. The thread writes the poll in one
+//! transaction. In the same transaction, the first poll of an hour also summarizes ("folds") the
+//! hour before and its day.
 //!
-//! The database is `SQLite` with a write-ahead log and `synchronous = NORMAL`. So:
+//! The database is `SQLite` with a write-ahead log and `synchronous = NORMAL`. Therefore:
 //!
-//! - A kill leaves each poll completely in the file or not at all, and no hour without its
+//! - After a kill, each poll is completely in the file or not at all, and no hour is without its
 //!   readings.
-//! - A kill loses nothing that was committed. A power cut may lose what the system has not written
-//!   to the disk yet. The file stays whole.
-//! - A lock on a file of its own (`history.lock`) keeps a second process out.
+//! - A kill loses nothing that was committed. A power cut may lose what the system has not yet
+//!   written to the disk. The file stays intact.
+//! - A lock on a separate file (`history.lock`) keeps a second process out.
 //!
 //! # Errors
 //!
 //! The file may be on a full or read-only disk, in use, or not ours ([`HistoryError`]). The error
 //! is logged once, and is in [`History::error`]. Up to 1,500 polls wait in memory. The first poll
-//! after 30 s tries again; there is no timer. A damaged file is renamed to
-//! `history.db.damaged-DATE`, of which the newest is kept, and a new one begins. Damage that
-//! `SQLite` does not notice, such as a changed digit, stays.
+//! after 30 s retries; there is no timer. A damaged file is renamed to `history.db.damaged-DATE`,
+//! and a new file is created. Only the newest damaged file is kept. Damage that `SQLite` does not
+//! notice, such as a changed digit, remains.
 //!
-//! [`Reader`] reads the database as it is at one moment, and delays nothing.
+//! [`Reader`] reads the database as it is at one moment, and delays no writing.
 //!
 //! # Example
 //!
@@ -54,7 +54,7 @@
 //! use rust_decimal::Decimal;
 //!
 //! let now: ZonedDateTime = "2026-11-24T10:00:00[Europe/Copenhagen]".parse()?;
-//! let history = History::start(None, &now); // In memory.
+//! let history = History::start(None, &now); // in memory
 //! let meter = MeterKey::new("house", Some(12_345_678));
 //! let energy = Sample {
 //!     parameter: "energy".to_owned(),

@@ -1,9 +1,9 @@
-//! How much is kept.
+//! The limits on how much is kept.
 
-/// The number of hours with readings of which each reading is kept: two days, and the hour before.
+/// The number of hours whose readings are all kept: two days, and the hour before.
 pub(crate) const RECENT_HOURS: u32 = 49;
-/// The most readings of one value that are kept of an hour that is over: one every ten seconds. Of
-/// more readings, the lowest and the highest of each stretch stay.
+/// The most readings of one value that are kept from an hour that is over: one every ten seconds.
+/// If there are more, the lowest and the highest of each stretch remain.
 pub(crate) const PER_HOUR: usize = 360;
 /// The number of hours that are kept: 400 days.
 pub(crate) const HOURS: u32 = 400 * 24;

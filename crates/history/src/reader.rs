@@ -1,4 +1,4 @@
-//! Reading readings.
+//! The reader of the database.
 
 use std::path::Path;
 
@@ -13,13 +13,12 @@ use crate::sample::{MeterKey, Series};
 use crate::store::{Location, Table, View};
 use crate::summary::{Consumption, Point, Summary, thin};
 
-/// Reads readings. Each method opens the database, sees it as it is at that moment, and closes it.
-/// No method delays writing. Each waits for the disk, so call it where that is allowed
+/// Reads the database. Each method opens it, sees it as it is at that moment, and closes it. No
+/// method delays writing. Each waits for the disk, so call it where that is allowed
 /// (`spawn_blocking`).
 ///
-/// A meter or a value without readings has empty lists, and so has everything before the database
-/// is created. It is an error if the file cannot be read, or if [`History::error`] forbids reading
-/// it.
+/// Lists are empty for a meter or a value without readings, and before the database is created. It
+/// is an error if the file cannot be read, or if [`History::error`] forbids reading it.
 ///
 /// [`History::error`]: crate::History::error
 #[derive(Debug, Clone)]
@@ -29,7 +28,7 @@ pub struct Reader {
     error: watch::Receiver<Option<HistoryError>>,
 }
 
-/// A day of [`Reader::last_day`], whatever the clock does.
+/// The day of [`Reader::last_day`], even if the clock changes.
 const DAY: Millis = 24 * HOUR;
 
 impl Reader {
@@ -46,13 +45,14 @@ impl Reader {
         self.location.path()
     }
 
-    /// The values of a meter, by name.
+    /// The values of a meter, sorted by name.
     pub fn series(&self, meter: &MeterKey) -> Result<Vec<Series>, HistoryError> {
         self.view(|view| view.all_series(meter))
     }
 
-    /// The readings of the 24 hours before `now`, oldest first: at most `most` of them (4 where it
-    /// is less), with the first, the last, the lowest and the highest.
+    /// The readings of the 24 hours before `now`, oldest first. There are at most `most` of them,
+    /// or 4 if `most` is less. The first, the last, the lowest and the highest are always among
+    /// them.
     pub fn last_day(
         &self,
         meter: &MeterKey,
@@ -66,8 +66,8 @@ impl Reader {
         Ok(thin(&points, most))
     }
 
-    /// The consumption in each hour of a day: 24 of them, or 23 or 25 where the clock changes.
-    /// Hours after `now` are left out.
+    /// The consumption in each hour of a day: 24 of them, or 23 or 25 if the clock changes. Hours
+    /// after `now` are left out.
     pub fn used_by_hour(
         &self,
         meter: &MeterKey,
@@ -116,7 +116,7 @@ impl Reader {
         })
     }
 
-    /// All readings from `from` until before `to`, oldest first.
+    /// All readings in a range, oldest first. The range includes its start, but not its end.
     pub fn readings(
         &self,
         meter: &MeterKey,
@@ -127,8 +127,8 @@ impl Reader {
         self.of(meter, parameter, |view, series| view.readings(series, span))
     }
 
-    /// The hours that begin from `from` until before `to`, each with its beginning, oldest first.
-    /// The last one may not be over.
+    /// The hours that begin in a range, each with its start, oldest first. The last one may not be
+    /// over yet.
     pub fn hours(
         &self,
         meter: &MeterKey,
@@ -138,8 +138,8 @@ impl Reader {
         self.summaries(Table::Hour, meter, parameter, range)
     }
 
-    /// The days that begin from `from` until before `to`, each with its beginning, oldest first.
-    /// The last one may not be over.
+    /// The days that begin in a range, each with its start, oldest first. The last one may not be
+    /// over yet.
     pub fn days(
         &self,
         meter: &MeterKey,
@@ -164,7 +164,7 @@ impl Reader {
         })
     }
 
-    /// Reads a series; empty where there is none.
+    /// Reads a series; the result is empty if there is none.
     fn of<T>(
         &self,
         meter: &MeterKey,
@@ -190,7 +190,7 @@ impl Reader {
             Some(view) => read(&view),
             None => Ok(Vec::new()),
         });
-        // A known error of writing says more than that of reading.
+        // A known error of writing says more than an error of reading.
         let known = || self.error.borrow().clone();
         result.map_err(|error| {
             known().unwrap_or_else(|| HistoryError::from_sqlite(&error, self.location.path()))

@@ -1,4 +1,4 @@
-//! What is written: values of a meter.
+//! The values that are written, and the meter that they belong to.
 
 use rust_decimal::Decimal;
 
@@ -11,8 +11,8 @@ pub struct MeterKey {
 
 impl MeterKey {
     /// A meter has a configured name, which is empty for a single meter without one, and a serial
-    /// number. Another serial number is another meter, whose counters are independent. To read
-    /// without a serial number is to read the meter of that name that was written last.
+    /// number. Another serial number is another meter, with independent counters. Reading without a
+    /// serial number reads the meter of that name that was written last.
     #[must_use]
     pub fn new(name: &str, serial: Option<u32>) -> Self {
         Self { name: name.to_owned(), serial }
@@ -32,23 +32,23 @@ impl MeterKey {
 /// A value of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// Its name.
+    /// The name of the value.
     pub parameter: String,
-    /// The number, digit by digit as it was published.
+    /// The number, with the digits that were published.
     pub value: Decimal,
-    /// The unit as it was published. Values in another unit are another series.
+    /// The published unit. Values in another unit are another series.
     pub unit: Option<String>,
-    /// Whether it counts up, so that its differences are a consumption.
+    /// Whether the value counts up, so that differences are a consumption.
     pub is_counter: bool,
 }
 
 /// A value with readings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
-    /// Its name.
+    /// The name of the value.
     pub parameter: String,
-    /// Its last unit.
+    /// The last unit.
     pub unit: Option<String>,
-    /// Whether it counts up.
+    /// Whether the value counts up.
     pub is_counter: bool,
 }

@@ -1,20 +1,20 @@
-//! Summaries of readings: pure functions, in decimals.
+//! Summaries of readings: pure functions on decimals.
 
 use jiff::Timestamp;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::calendar::{Millis, Span, timestamp};
 
-/// A value and when it was read.
+/// A value and the time when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
-    /// When its poll ended.
+    /// The time when the poll ended.
     pub time: Timestamp,
-    /// The value, digit by digit as it was published.
+    /// The value, with the digits that were published.
     pub value: Decimal,
 }
 
-/// The readings of one value in an hour or a day, in summary.
+/// A summary of the readings of one value in an hour or a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     /// The last value: the state of a counter.
@@ -23,7 +23,7 @@ pub struct Summary {
     pub low: Decimal,
     /// The highest value.
     pub high: Decimal,
-    /// The sum of all values; `None` where it has too many digits.
+    /// The sum of all values; `None` if it has too many digits.
     pub sum: Option<Decimal>,
     /// The number of values.
     pub count: u32,
@@ -35,7 +35,7 @@ impl Summary {
         Self { last: point, low: value, high: value, sum: Some(value), count: 1 }
     }
 
-    /// The mean, with one decimal place more than the values; a half is rounded away from zero.
+    /// The mean, with one decimal place more than the values. Halves are rounded away from zero.
     #[must_use]
     pub fn mean(&self) -> Option<Decimal> {
         let sum = self.sum?;
@@ -57,29 +57,28 @@ impl Summary {
         }
     }
 
-    /// The summary of several; `None` of none.
+    /// The summary of several summaries; `None` if there are none.
     pub(crate) fn all(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
         summaries.into_iter().reduce(Self::and)
     }
 }
 
-/// The sum; `None` where it would have to be rounded.
+/// The sum; `None` if it would have to be rounded.
 fn exact_sum(one: Decimal, other: Decimal) -> Option<Decimal> {
     let sum = one.checked_add(other)?;
     (sum.scale() == one.scale().max(other.scale())).then_some(sum)
 }
 
-/// What a counter counted in an hour or a day.
+/// The consumption in an hour or a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumption {
-    /// The first moment.
+    /// The first moment of the hour or the day.
     pub start: Timestamp,
     /// The first moment after it.
     pub end: Timestamp,
-    /// The amount; `None` where readings are missing at the beginning or the end, and where the
-    /// counter fell.
+    /// The amount; `None` if readings are missing at the start or the end, or if the counter fell.
     pub used: Option<Decimal>,
-    /// Whether the hour or the day is not over yet, so that this is what was counted so far.
+    /// Whether the hour or the day is not over yet, so that this is the consumption so far.
     pub so_far: bool,
 }
 
@@ -104,11 +103,11 @@ impl Consumption {
     }
 }
 
-/// The least value of `most`: the first, the lowest, the highest and the last point.
+/// The smallest limit for [`thin`]: the first, the lowest, the highest and the last point.
 const FEWEST: usize = 4;
 
-/// At most `most` of the points (4 where it is less), unchanged and in their order: the lowest and
-/// the highest of each stretch, and the first and the last of all.
+/// Returns at most `most` of the points, or 4 if `most` is less, unchanged and in order: the lowest
+/// and the highest of each stretch, and the first and the last of all.
 #[must_use]
 pub(crate) fn thin(points: &[Point], most: usize) -> Vec<Point> {
     let most = most.max(FEWEST);
@@ -118,7 +117,7 @@ pub(crate) fn thin(points: &[Point], most: usize) -> Vec<Point> {
     if points.len() <= most {
         return points.to_vec();
     }
-    // Two of each stretch, and the two ends.
+    // Two points of each stretch, and the two ends.
     let stretches = most.saturating_sub(2).checked_div(2).unwrap_or(1).max(1);
     let length = middle.len().div_ceil(stretches).max(1);
     let mut thinned = vec![*first];
@@ -166,22 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_is_the_difference_of_two_ends() {
+    fn consumption_is_the_difference_between_the_ends() {
         let before = [point(10, 1_000), point(55, 1_010)];
         let own = [point(65, 1_011), point(119, 1_025)];
         assert_eq!(used(&before, &own, 200).as_deref(), Some("1.5"));
-        // So far: the hour is not over.
+        // The hour is not over, so this is the consumption so far.
         assert_eq!(used(&before, &own[..1], 70).as_deref(), Some("0.1"));
-        // Afterwards the same readings do not say what was used up to its end.
+        // After the hour, the same readings do not give the consumption up to its end.
         assert_eq!(used(&before, &own[..1], 200), None);
-        // Nor is it known where the beginning is not.
+        // Without a reading near the start, it is not known either.
         assert_eq!(used(&before[..1], &own, 200), None);
         assert_eq!(used(&[], &own, 200), None);
         assert_eq!(used(&before, &[], 200), None);
     }
 
     #[test]
-    fn a_counter_that_falls_starts_anew() {
+    fn consumption_is_not_known_if_the_counter_fell() {
         let before = [point(55, 1_000)];
         assert_eq!(used(&before, &[point(119, 5)], 200), None);
         assert_eq!(used(&before, &[point(70, 5), point(119, 1_200)], 200), None, "in between");
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_is_one_digit_finer_than_the_values() {
+    fn a_mean_has_one_decimal_place_more_than_the_values() {
         let of = |values: &[i64]| {
             let points: Vec<Point> = values.iter().map(|value| point(0, *value)).collect();
             summary(&points).unwrap().mean().unwrap().to_string()
@@ -218,7 +217,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_summary_is_that_of_all_values(values in prop::collection::vec(any::<i16>(), 1..200), cut: prop::sample::Index) {
+        fn combined_summaries_cover_all_values(values in prop::collection::vec(any::<i16>(), 1..200), cut: prop::sample::Index) {
             let points = points(&values);
             let (one, other) = points.split_at(cut.index(points.len()));
             let parts = [summary(one), summary(other)].into_iter().flatten();
@@ -232,7 +231,7 @@ mod tests {
         }
 
         #[test]
-        fn thinning_keeps_points_as_they_are_and_the_extremes(
+        fn thinning_keeps_points_unchanged_and_the_extremes(
             values in prop::collection::vec(any::<i16>(), 0..400), most in 0_usize..150,
         ) {
             let points = points(&values);

@@ -56,7 +56,7 @@ fn power(value: &str) -> Sample {
     Sample { parameter: "power".to_owned(), unit, is_counter: false, ..energy(value) }
 }
 
-/// A database with a reader on it.
+/// A database with a reader.
 struct Bench {
     location: Location,
     store: Store,
@@ -84,7 +84,7 @@ impl Bench {
         self.store.write(meter, time.as_millisecond(), values).unwrap();
     }
 
-    /// `energy` every `minutes` from one time to another, one more each time.
+    /// Notes `energy` every `minutes` between two times, one more each time.
     fn count(&mut self, from: &str, to: &str, minutes: i64) {
         let mut time = at(from);
         while time <= at(to) {
@@ -110,7 +110,7 @@ fn numbers(used: &[Consumption]) -> Vec<String> {
 }
 
 #[test]
-fn each_hour_counts_on_days_when_the_clock_changes() {
+fn every_hour_is_counted_on_days_when_the_clock_changes() {
     for (day, from, to, hours, total) in [
         ("2026-03-29", "2026-03-28T20:00:03Z", "2026-03-30T04:00:03Z", 23, "276"),
         ("2026-10-25", "2026-10-24T20:00:03Z", "2026-10-26T04:00:03Z", 25, "300"),
@@ -129,13 +129,13 @@ fn each_hour_counts_on_days_when_the_clock_changes() {
 }
 
 #[test]
-fn a_gap_is_not_known_and_what_follows_is() {
+fn consumption_is_not_known_in_a_gap_and_is_known_after_it() {
     let mut bench = Bench::in_memory();
     bench.count("2026-11-23T06:00:02Z", "2026-11-24T08:30:02Z", 5);
     bench.count("2026-11-24T10:20:02Z", "2026-11-24T14:10:02Z", 5);
     let used = bench.by_hour("2026-11-24", "2026-11-24T14:10:30Z");
     let mut expected = vec!["12"; 9];
-    // From 9:30 to 11:20 nothing was read; 15:00 is not over.
+    // Nothing was read from 9:30 to 11:20, and the hour of 15:00 is not over.
     expected.extend(["not known", "not known", "not known", "12", "12", "12", "2"]);
     assert_eq!(numbers(&used), expected);
     assert!(used.last().unwrap().so_far);
@@ -155,7 +155,7 @@ fn hourly_readings_at_the_full_hour_are_enough() {
 }
 
 #[test]
-fn a_reset_counter_starts_anew() {
+fn consumption_is_not_known_when_the_counter_is_reset() {
     let mut bench = Bench::in_memory();
     for (time, value) in [
         ("08:55", "100.0"),
@@ -176,7 +176,7 @@ fn a_reset_counter_starts_anew() {
 fn another_serial_number_is_another_meter() {
     let mut bench = Bench::in_memory();
     let (old, new, unknown) = (meter("house", 1), meter("house", 2), meter("house", None));
-    // The serial number is known with the second poll only.
+    // The serial number is known only from the second poll on.
     bench.note(&unknown, at("2026-11-24T08:55:00Z"), &[energy("100")]);
     bench.note(&old, at("2026-11-24T09:55:00Z"), &[energy("103")]);
     bench.note(&new, at("2026-11-24T10:55:00Z"), &[energy("500")]);
@@ -186,11 +186,11 @@ fn another_serial_number_is_another_meter() {
         numbers(&bench.reader.used_by_hour(key, "energy", date("2026-11-24"), now).unwrap())
     };
     assert_eq!(used(&old)[10..], ["3", "not known", "not known"]);
-    // One that does not tell its number is none of those that did.
+    // A meter without a serial number is not one of the known meters.
     for key in [&new, &unknown] {
         assert_eq!(used(key)[10..], ["not known", "not known", "not known"]);
     }
-    // The first one comes back.
+    // The first meter is installed again.
     bench.note(&old, at("2026-11-24T12:55:00Z"), &[energy("104")]);
     let points = |key: &MeterKey| {
         let now = at("2026-11-24T13:00:00Z");
@@ -202,7 +202,7 @@ fn another_serial_number_is_another_meter() {
 }
 
 #[test]
-fn another_unit_is_another_curve() {
+fn another_unit_is_another_series() {
     let mut bench = Bench::in_memory();
     let gigajoules = Sample { unit: Some("GJ".to_owned()), ..energy("1.23") };
     bench.note(&unnamed(), at("2026-11-24T08:55:00Z"), &[energy("341.7")]);
@@ -217,7 +217,7 @@ fn another_unit_is_another_curve() {
     let shown: Vec<_> =
         kept.iter().map(|kept| (&*kept.parameter, kept.unit.as_deref(), kept.is_counter)).collect();
     assert_eq!(shown, [("energy", Some("GJ"), true), ("power", Some("W"), false)]);
-    // And back.
+    // Back to the first unit.
     bench.note(&unnamed(), at("2026-11-24T09:00:00Z"), &[energy("341.9")]);
     assert_eq!(last_day(&bench), ["341.7", "341.9"]);
 }
@@ -234,7 +234,7 @@ fn numbers_keep_every_digit() {
 }
 
 #[test]
-fn an_hour_of_many_readings_is_thinned_out_once_it_is_over() {
+fn an_hour_with_many_readings_is_thinned_when_it_is_over() {
     let mut bench = Bench::in_memory();
     let start = at("2026-11-24T09:01:00Z").as_millisecond();
     let mut all = 0;
@@ -270,12 +270,12 @@ fn rows(bench: &Bench, table: &str) -> i64 {
 }
 
 #[test]
-fn no_table_grows_beyond_its_bound() {
+fn no_table_exceeds_its_limit() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     let mut bench = Bench::new(Location::File(path.clone()));
     bench.note(&unnamed(), at("2026-11-24T08:55:00Z"), &[energy("100")]);
-    // An older meter, of which nothing came for long.
+    // An older meter that has not been read for a long time.
     let connection = Connection::open(&path).unwrap();
     connection
         .execute_batch(
@@ -296,12 +296,12 @@ fn no_table_grows_beyond_its_bound() {
     assert_eq!(rows(&bench, "day"), i64::from(DAYS));
     assert_eq!(rows(&bench, "meter"), 1);
     assert_eq!(rows(&bench, "series"), 1);
-    // The 49th newest hour is one of those of 2024, to whose end the readings reach not.
+    // The 49th newest hour is in 2024, after the last of the inserted readings.
     assert_eq!(rows(&bench, "reading"), 2);
 }
 
 #[test]
-fn a_clock_that_was_wrong_for_a_while_costs_nothing_else() {
+fn a_wrong_clock_costs_only_the_rows_of_that_time() {
     let mut bench = Bench::in_memory();
     bench.count("2026-11-24T06:00:02Z", "2026-11-24T09:30:02Z", 5);
     for wrong in ["1970-01-01T00:00:10Z", "2099-01-01T00:00:10Z"] {
@@ -313,7 +313,7 @@ fn a_clock_that_was_wrong_for_a_while_costs_nothing_else() {
 }
 
 #[test]
-fn what_an_earlier_run_left_is_folded() {
+fn hours_of_an_earlier_run_are_folded() {
     let folder = TempDir::new().unwrap();
     let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
     bench.count("2026-11-23T20:00:02Z", "2026-11-24T09:30:02Z", 5);
@@ -327,9 +327,9 @@ fn what_an_earlier_run_left_is_folded() {
     assert_eq!(after[9..11], ["12", "not known"]);
 }
 
-/// What the tables must say, told from all readings.
+/// The consumption that the tables must give, computed from all readings.
 fn model_used(points: &[(Millis, i64)], start: Millis, end: Millis) -> Option<i64> {
-    // A reading counts for the moment that is a minute before it, and is known for 15 minutes.
+    // A reading belongs to the moment a minute before it, and is valid for 15 minutes.
     let at = |edge: Millis| {
         let last = points.iter().rfind(|(time, _)| time - MINUTE < edge)?;
         (last.0 >= edge - 15 * MINUTE).then_some(last.1)
@@ -344,7 +344,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn tables_say_what_all_readings_say(
+    fn tables_agree_with_all_readings(
         start in prop::sample::select(vec![
             "2026-03-28T15:10:00Z", "2026-10-24T15:20:00Z", "2026-06-01T00:00:00Z",
         ]),
@@ -357,7 +357,7 @@ proptest! {
         let mut points = Vec::new();
         for (index, (step, more)) in steps.iter().enumerate() {
             time += step;
-            // Falls now and then.
+            // The counter falls now and then.
             value += if *more < 0 { -500 } else { *more };
             points.push((time, value));
             if index == restart.index(steps.len()) {
@@ -396,25 +396,25 @@ proptest! {
             prop_assert_eq!(summary.count as usize, own.len());
             count += own.len();
         }
-        prop_assert_eq!(count, points.len(), "each reading is in one hour");
+        prop_assert_eq!(count, points.len(), "each reading is in exactly one hour");
         let days = bench.reader.days(&unnamed(), "energy", range).unwrap();
         let all: u32 = days.iter().map(|(_, summary)| summary.count).sum();
-        prop_assert_eq!(all as usize, points.len(), "and in one day");
+        prop_assert_eq!(all as usize, points.len(), "and in exactly one day");
     }
 }
 
-/// Keeps a reading, and waits until it is there.
+/// Notes a reading, and waits until it is written.
 fn keep(history: History, time: &str, value: &str) -> Option<HistoryError> {
     history.note(&unnamed(), at(time), &[energy(value)]);
-    let trouble = history.error();
+    let error = history.error();
     history.close();
-    trouble.borrow().clone()
+    error.borrow().clone()
 }
 
 fn values(path: &Path) -> Vec<String> {
     let location = Location::File(path.to_owned());
-    let (_, trouble) = watch::channel(None);
-    let reader = Reader::new(location, calendar(), trouble);
+    let (_, error) = watch::channel(None);
+    let reader = Reader::new(location, calendar(), error);
     let range = (Timestamp::UNIX_EPOCH, at("2100-01-01T00:00:00Z"));
     let points = reader.readings(&unnamed(), "energy", range).unwrap();
     points.iter().map(|point| point.value.to_string()).collect()
@@ -425,9 +425,9 @@ fn start(path: &Path) -> History {
 }
 
 #[test]
-fn readings_outlive_the_program() {
+fn readings_survive_a_restart() {
     let folder = TempDir::new().unwrap();
-    // Its directory is made.
+    // The directory is created.
     let path = folder.path().join("state/kamstrup2mqtt/history.db");
     assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
     assert_eq!(keep(start(&path), "2026-11-24T10:05:00Z", "101"), None);
@@ -440,7 +440,7 @@ fn readings_outlive_the_program() {
 }
 
 #[tokio::test]
-async fn what_was_noted_last_is_kept_when_it_has_closed() {
+async fn the_last_poll_is_written_before_the_history_is_closed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     let history = start(&path);
@@ -450,7 +450,7 @@ async fn what_was_noted_last_is_kept_when_it_has_closed() {
 }
 
 #[test]
-fn without_a_directory_readings_are_in_memory() {
+fn without_a_directory_readings_are_kept_in_memory() {
     let (one, other) = (History::start(None, &now()), History::start(None, &now()));
     let (reader, time) = (one.reader(), at("2026-11-24T10:00:00Z"));
     one.note(&unnamed(), time, &[energy("100")]);
@@ -463,24 +463,24 @@ fn without_a_directory_readings_are_in_memory() {
 }
 
 #[test]
-fn nobody_else_uses_the_file() {
+fn a_file_is_used_by_only_one_process() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
     let held = Store::open(&Location::File(path.clone()), calendar()).unwrap();
     let history = start(&path);
-    let (reader, mut trouble) = (history.reader(), history.error());
+    let (reader, mut error) = (history.reader(), history.error());
     let in_use = Some(HistoryError::InUse(path.clone()));
     assert_eq!(keep(history, "2026-11-24T10:05:00Z", "101"), in_use);
-    assert_eq!(*trouble.borrow_and_update(), in_use);
+    assert_eq!(*error.borrow_and_update(), in_use);
     assert!(matches!(reader.series(&unnamed()), Err(HistoryError::InUse(_))));
     drop(held);
-    // What was read meanwhile waits in memory.
+    // Polls wait in memory in the meantime.
     let held = Store::open(&Location::File(path.clone()), calendar()).unwrap();
     let history = start(&path);
-    let mut trouble = history.error();
+    let mut error = history.error();
     history.note(&unnamed(), at("2026-11-24T10:05:00Z"), &[energy("101")]);
-    while trouble.borrow_and_update().is_none() {
+    while error.borrow_and_update().is_none() {
         std::thread::yield_now();
     }
     drop(held);
@@ -489,7 +489,7 @@ fn nobody_else_uses_the_file() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_or_another_program_is_left_alone() {
+fn a_file_of_a_newer_version_or_another_program_is_not_changed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     keep(start(&path), "2026-11-24T10:00:00Z", "100");
@@ -506,12 +506,12 @@ fn a_file_of_a_newer_version_or_another_program_is_left_alone() {
 }
 
 #[test]
-fn where_nothing_can_be_made() {
+fn a_path_that_cannot_be_created_is_an_error() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    // A directory that is a file, one in which nobody can make anything, and a file that is a
-    // directory.
+    // A file in place of the directory, a directory in which nothing can be created, and a
+    // directory in place of the file.
     let directory = folder.path().join("history.db");
     fs::create_dir(&directory).unwrap();
     for path in [file.join("history.db"), "/proc/kamstrup2mqtt/history.db".into(), directory] {
@@ -520,15 +520,16 @@ fn where_nothing_can_be_made() {
     }
 }
 
-/// The names beside the file, without date.
-fn set_aside(path: &Path) -> usize {
+/// The number of renamed files next to the file.
+fn renamed(path: &Path) -> usize {
     let entries = path.parent().unwrap().read_dir().unwrap();
-    let is_aside = |name: &str| name.starts_with("history.db.damaged-2026-11-24");
-    entries.filter(|entry| is_aside(entry.as_ref().unwrap().file_name().to_str().unwrap())).count()
+    let is_renamed = |name: &str| name.starts_with("history.db.damaged-2026-11-24");
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names.filter(|name| is_renamed(name.to_str().unwrap())).count()
 }
 
 #[test]
-fn a_damaged_file_is_set_aside() {
+fn a_damaged_file_is_renamed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     let mut bench = Bench::new(Location::File(path.clone()));
@@ -550,18 +551,18 @@ fn a_damaged_file_is_set_aside() {
         fs::write(&path, bytes).unwrap();
         assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None, "{what}");
         assert_eq!(values(&path), ["100"], "{what}");
-        assert_eq!(set_aside(&path), 1, "{what}: only the last one is kept");
+        assert_eq!(renamed(&path), 1, "{what}: only the last one is kept");
         assert_eq!(fs::read(path.with_extension("db.damaged-2026-11-24")).unwrap(), bytes);
     }
-    // Nothing is no damage.
+    // An empty file is not damaged.
     fs::write(&path, "").unwrap();
     fs::remove_file(path.with_extension("db.damaged-2026-11-24")).unwrap();
     assert_eq!(keep(start(&path), "2026-11-24T10:00:00Z", "100"), None);
-    assert_eq!((values(&path).len(), set_aside(&path)), (1, 0));
+    assert_eq!((values(&path).len(), renamed(&path)), (1, 0));
 }
 
 #[test]
-fn whatever_is_damaged_readings_are_kept() {
+fn readings_are_kept_whatever_is_damaged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     let mut bench = Bench::new(Location::File(path.clone()));
@@ -569,7 +570,7 @@ fn whatever_is_damaged_readings_are_kept() {
     drop(bench);
     let good = fs::read(&path).unwrap();
     let mut random = fastrand::Rng::with_seed(2);
-    let mut anew = 0;
+    let mut replaced = 0;
     for round in 0..300 {
         let mut bytes = good.clone();
         for _ in 0..random.usize(1..9) {
@@ -582,20 +583,20 @@ fn whatever_is_damaged_readings_are_kept() {
         fs::write(&path, bytes).unwrap();
         let history = start(&path);
         let reader = history.reader();
-        let trouble = keep(history, "2026-11-24T10:00:00Z", "100");
-        let told = |error: &HistoryError| {
+        let error = keep(history, "2026-11-24T10:00:00Z", "100");
+        let is_foreign = |error: &HistoryError| {
             matches!(error, HistoryError::Newer { .. } | HistoryError::Foreign(_))
         };
-        if trouble.as_ref().is_some_and(told) {
+        if error.as_ref().is_some_and(is_foreign) {
             continue;
         }
-        assert_eq!(trouble, None, "round {round}");
+        assert_eq!(error, None, "round {round}");
         assert_eq!(values(&path).last().unwrap(), "100", "round {round}");
-        anew += usize::from(values(&path).len() == 1);
+        replaced += usize::from(values(&path).len() == 1);
         for date in [date("2026-11-24"), date("2026-11-23")] {
-            // Whatever it says, it says so.
+            // The result does not matter, but it must not panic.
             let _ = reader.used_by_hour(&unnamed(), "energy", date, now().timestamp());
         }
     }
-    assert!(anew > 100, "{anew} of 300 were seen to be damaged");
+    assert!(replaced > 100, "{replaced} of 300 were recognized as damaged");
 }

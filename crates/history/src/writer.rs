@@ -1,4 +1,4 @@
-//! The thread that writes, since a disk can be slow and can fail.
+//! The thread that writes, because a disk can be slow and can fail.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
@@ -33,8 +33,8 @@ pub(crate) struct Writer {
     error: watch::Sender<Option<HistoryError>>,
     store: Option<Store>,
     waiting: VecDeque<Poll>,
-    /// The names of meters that have a poll in this run. Their exchange is logged by whoever reads
-    /// them; only the file knows of an exchange before this run.
+    /// The names of meters that have a poll in this run. The reader of a meter logs its exchange
+    /// during this run. Only the file shows an exchange before this run.
     written: BTreeSet<String>,
     /// The time of the last poll that could not be written.
     failed: Option<Millis>,
@@ -59,13 +59,13 @@ impl Writer {
 
     /// Opens the database, then writes polls until all senders are dropped.
     pub(crate) fn run(mut self, polls: &Receiver<Poll>, now: Millis) {
-        // An error is logged now and not only with the first poll.
+        // An error is logged now, not only with the first poll.
         let opened = self.open(now);
         self.report(&opened);
         while let Ok(poll) = polls.recv() {
             let time = poll.time;
             self.waiting.push_back(poll);
-            // All polls that wait are written together.
+            // All waiting polls are written together.
             self.waiting.extend(polls.try_iter().take(WAITING));
             while self.waiting.len() > WAITING {
                 self.waiting.pop_front();
@@ -92,7 +92,7 @@ impl Writer {
         self.open(time)?;
         let written = self.try_write();
         if let Err(HistoryError::Damaged { reason, .. }) = &written {
-            self.begin_anew(reason, time)?;
+            self.replace_file(reason, time)?;
             return self.try_write();
         }
         written
@@ -103,7 +103,7 @@ impl Writer {
             let before = match store.write(&poll.meter, poll.time, &poll.values) {
                 Ok(before) => before,
                 Err(error) => {
-                    // Some errors damage the state in memory, so the next attempt opens it again.
+                    // Some errors damage the state in memory, so the next attempt reopens it.
                     self.store = None;
                     return Err(HistoryError::from_sqlite(&error, self.location.path()));
                 }
@@ -124,21 +124,22 @@ impl Writer {
         }
         match Store::open(&self.location, self.calendar.clone()) {
             Ok(store) => self.store = Some(store),
-            Err(HistoryError::Damaged { reason, .. }) => self.begin_anew(&reason, time)?,
+            Err(HistoryError::Damaged { reason, .. }) => self.replace_file(&reason, time)?,
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Renames a damaged file, and begins a new one.
-    fn begin_anew(&mut self, reason: &str, time: Millis) -> Result<(), HistoryError> {
+    /// Renames a damaged file, and creates a new one.
+    fn replace_file(&mut self, reason: &str, time: Millis) -> Result<(), HistoryError> {
         self.store = None;
         let path = self.location.path().to_owned();
         let aside = self.location.set_aside(self.calendar.date(time));
         let aside = aside.map_err(|error| HistoryError::from_io(&error, &path))?;
         warn!(
-            "The file of readings {} is damaged ({reason}). It is now {}, and a new one is begun, so \
-             charts begin anew as well. A worn SD card does that: look at the disk.",
+            "The file of readings {} is damaged ({reason}). It was renamed to {}, and a new file \
+             was created, so the charts start again. A worn SD card can cause this. Check the \
+             disk.",
             path.display(),
             aside.file_name().map_or(Path::new(""), Path::new).display()
         );
@@ -171,10 +172,10 @@ fn exchange_message(before: &Predecessor, poll: &Poll) -> String {
         let unit = sample.unit.as_deref().unwrap_or_default();
         shown(&sample.parameter, &sample.value.to_string(), unit)
     });
-    let now = poll.meter.serial().unwrap_or_else(|| "one without a serial number".to_owned());
+    let now = poll.meter.serial().unwrap_or_else(|| "a meter without a serial number".to_owned());
     format!(
-        "The meter{name} was exchanged since it was last read: serial number {serial}{} is gone, and \
-         {now}{} answers. From now on readings belong to {now}.",
+        "The meter{name} was exchanged since its last reading: serial number {serial}{} no longer \
+         answers, {now}{} does. New readings are kept for {now}.",
         listed("last ", last),
         listed("", first.collect()),
     )
@@ -193,8 +194,8 @@ pub(crate) fn report(state: &watch::Sender<Option<HistoryError>>, new: Option<&H
         }
         if let Some(error) = new {
             warn!(
-                "{error}. {} Everything else goes on without; trying again until it works, and this is \
-                 said only once.",
+                "{error}. {} Everything else continues. Retrying until it works; this is logged \
+                 only once.",
                 error.hint()
             );
         } else {
@@ -229,16 +230,16 @@ mod tests {
         let poll = Poll { meter, time: 0, values };
         assert_eq!(
             exchange_message(&before, &poll),
-            "The meter was exchanged since it was last read: serial number 6131453 (last `energy` 28316 \
-             kWh, `infoevent` 3) is gone, and 80713078 (`energy` 12 kWh, `infoevent` 0) answers. From \
-             now on readings belong to 80713078."
+            "The meter was exchanged since its last reading: serial number 6131453 (last `energy` \
+             28316 kWh, `infoevent` 3) no longer answers, 80713078 (`energy` 12 kWh, `infoevent` \
+             0) does. New readings are kept for 80713078."
         );
         let nothing = Predecessor { counters: Vec::new(), ..before };
         let poll = Poll { values: Vec::new(), ..poll };
         assert_eq!(
             exchange_message(&nothing, &poll),
-            "The meter was exchanged since it was last read: serial number 6131453 is gone, and \
-             80713078 answers. From now on readings belong to 80713078."
+            "The meter was exchanged since its last reading: serial number 6131453 no longer \
+             answers, 80713078 does. New readings are kept for 80713078."
         );
     }
 }

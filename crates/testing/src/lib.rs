@@ -1,15 +1,15 @@
 //! Data that tests of several crates share.
 
-#![expect(clippy::unwrap_used, reason = "a test that has no data fails")]
+#![expect(clippy::unwrap_used, reason = "a test without data fails")]
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-/// Times at and near both ends of the calendar, in zones on both sides of it.
+/// Times at and near both ends of the calendar, in zones east and west of UTC.
 ///
 /// # Panics
 ///
-/// Where this machine has no zone data.
+/// If this machine has no time zone data.
 #[must_use]
 pub fn times() -> Vec<ZonedDateTime> {
     let zones = [

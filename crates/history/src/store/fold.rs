@@ -1,4 +1,4 @@
-//! Folding readings into hours, hours into days, and removing what is too old.
+//! Folds readings into hours and hours into days, and deletes the oldest rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::calendar::{Calendar, Millis, Span};
 use crate::limits::{DAYS, HOURS, PER_HOUR, RECENT_HOURS};
 use crate::summary::{Point, Summary, thin};
 
-/// The hours that have readings and are not folded.
+/// The hours that have readings and are not folded yet.
 pub(super) fn all_unfolded(
     connection: &Connection,
     calendar: &Calendar,
@@ -20,8 +20,8 @@ pub(super) fn all_unfolded(
     Ok(unfolded.into_keys().map(|(start, _)| start).collect())
 }
 
-/// Folds the readings of an hour into it, and its day's hours into the day. Removes readings where
-/// there are more than a chart can show.
+/// Folds the readings of an hour into the hour, and the hours of its day into the day. Removes
+/// readings if there are more than a chart can show.
 pub(super) fn fold(
     transaction: &Transaction<'_>,
     calendar: &Calendar,
@@ -56,7 +56,8 @@ pub(super) fn fold(
     Ok(())
 }
 
-/// Writes a summary, unless there is one of more readings: a clock that was set back loses nothing.
+/// Writes a summary, unless there already is one of more readings. So a clock that was set back
+/// loses nothing.
 fn write_summary(
     transaction: &Transaction<'_>,
     table: Table,
@@ -86,9 +87,8 @@ fn write_summary(
     Ok(())
 }
 
-/// Deletes the oldest rows. The number of rows decides and not their age: a clock that was wrong
-/// for a while costs the few rows of that time, and not all others. Gives whether series were
-/// deleted.
+/// Deletes the oldest rows. Their number decides, not their age. So a clock that was wrong for a
+/// while costs only the few rows of that time. Returns whether series were deleted.
 pub(super) fn prune(transaction: &Transaction<'_>) -> Result<bool, Error> {
     let oldest = |table: Table, most: u32| {
         let sql = format!(

@@ -1,4 +1,4 @@
-//! Where the database is.
+//! The location of the database.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use rusqlite::{Connection, Error, OpenFlags};
 
-/// The longest wait for another connection that needs the whole database for a moment.
+/// How long to wait for another connection that needs the whole database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The location of the database.
@@ -15,7 +15,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) enum Location {
     /// A file.
     File(PathBuf),
-    /// Memory that this process shares under a unique name.
+    /// Memory that connections of this process share under a unique name.
     Memory(String),
 }
 
@@ -38,7 +38,7 @@ impl Location {
         let connection = match self {
             Self::File(path) => Connection::open_with_flags(path, flags)?,
             Self::Memory(name) => {
-                // The process shares a name that begins with a slash.
+                // Connections of a process share a name that begins with a slash.
                 let uri = format!("file:/{name}?vfs=memdb");
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
             }
@@ -47,20 +47,20 @@ impl Location {
         Ok(connection)
     }
 
-    /// Renames a damaged file, and deletes the one that was renamed before it. Gives the new path.
-    /// `date` is today.
+    /// Renames a damaged file, and deletes earlier damaged files. Returns the new path. `date` is
+    /// today.
     pub(crate) fn set_aside(&self, date: Date) -> std::io::Result<PathBuf> {
         let Self::File(path) = self else {
             return Err(std::io::ErrorKind::Unsupported.into());
         };
-        let beside = |suffix: &str| {
+        let sibling = |suffix: &str| {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(suffix);
             path.with_file_name(name)
         };
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".damaged-");
-        // One is enough to examine. More of them would fill the disk.
+        // One is enough to examine. More would fill the disk.
         for entry in path.parent().into_iter().flat_map(Path::read_dir).flatten().flatten() {
             let is_older =
                 entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes());
@@ -68,10 +68,10 @@ impl Location {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        let aside = beside(&format!(".damaged-{date}"));
+        let aside = sibling(&format!(".damaged-{date}"));
         std::fs::rename(path, &aside)?;
         for suffix in ["-wal", "-shm"] {
-            match std::fs::remove_file(beside(suffix)) {
+            match std::fs::remove_file(sibling(suffix)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

@@ -1,8 +1,8 @@
-//! The database: its tables, what is written, what is read.
+//! The database: its tables, writing and reading.
 //!
-//! A poll is one transaction, with the hour and the day that it ends. Values are texts, so that no
-//! digit changes. Rows of one time are neighbours (`time, series`): a poll changes one page of the
-//! file instead of one page for each of its values.
+//! A poll is one transaction, together with the hour and the day that it ends. Values are stored as
+//! text, so that no digit changes. Rows of the same time are neighbours (`time, series`), so a poll
+//! changes one page of the file instead of one page per value.
 
 mod fold;
 mod location;

@@ -1,4 +1,4 @@
-//! Reading rows.
+//! Reads rows.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ impl Table {
     }
 }
 
-/// Summaries of the readings that are not folded into an hour yet, by the hour's start and the
-/// series. It skips folded hours, so it costs no more than the rest has.
+/// Summaries of the readings that are not folded into an hour yet, by the start of the hour and the
+/// series. This skips folded hours, so the cost depends only on the unfolded readings.
 pub(super) fn unfolded(
     connection: &Connection,
     calendar: &Calendar,
@@ -70,12 +70,12 @@ pub(super) fn readings(
     Ok(readings)
 }
 
-/// Adds a summary to what there is under `key`.
+/// Adds a summary to the one under `key`, if any.
 pub(super) fn add<K: Ord>(summaries: &mut BTreeMap<K, Summary>, key: K, summary: Summary) {
     summaries.entry(key).and_modify(|known| *known = known.and(summary)).or_insert(summary);
 }
 
-/// A value and its time from the first two columns; `None` where the value is damaged.
+/// The time and the value in the first two columns; `None` if the value is damaged.
 fn point(row: &Row<'_>) -> Result<Option<Point>, Error> {
     let time = timestamp(row.get(0)?);
     Ok(decimal(row, 1)?.map(|value| Point { time, value }))

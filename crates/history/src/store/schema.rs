@@ -1,4 +1,4 @@
-//! The tables, and opening them.
+//! The tables, and how the database is opened for writing.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
@@ -11,7 +11,7 @@ use crate::error::HistoryError;
 
 /// The application id in the header of the file: "K2MQ".
 const APPLICATION_ID: i64 = 0x4B32_4D51;
-/// The version of the tables. Every change of them increases it.
+/// The version of the tables. Every change to them increases it.
 const FORMAT: i64 = 1;
 
 const TABLES: &str = "
@@ -35,9 +35,9 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;";
 
 /// Settings of the connection that writes. With a write-ahead log and `synchronous = NORMAL`, a
-/// kill loses nothing that was committed. A power cut may lose what the system has not written to
-/// the disk yet; the file stays whole. The log goes into the file after 256 pages (1 MiB) and not
-/// after each poll, because writing wears flash memory.
+/// kill loses nothing that was committed. A power cut may lose what the system has not yet written
+/// to the disk, but the file stays intact. The log is merged into the file after 256 pages (1 MiB),
+/// not after each poll, because writing wears flash memory.
 const SETTINGS: &str = "
     PRAGMA synchronous = NORMAL;
     PRAGMA wal_autocheckpoint = 256;
@@ -45,7 +45,7 @@ const SETTINGS: &str = "
     PRAGMA cache_size = -512;
     PRAGMA temp_store = MEMORY;";
 
-/// Keeps other processes out. The lock is on a file of its own, since the database's own locks end
+/// Keeps other processes out. The lock is on a separate file, because the locks of the database end
 /// when another handle to its file is closed.
 pub(super) fn lock(path: &Path) -> Result<File, HistoryError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -61,7 +61,7 @@ pub(super) fn lock(path: &Path) -> Result<File, HistoryError> {
     }
 }
 
-/// Opens the database for writing, and creates its tables where there are none.
+/// Opens the database for writing, and creates its tables if they are missing.
 pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryError>, Error> {
     let path = || location.path().to_owned();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -85,11 +85,11 @@ pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryE
         if verdict != "ok" {
             return Ok(Err(HistoryError::Damaged { path: path(), reason: verdict }));
         }
-        // The tables are described by text, where a changed letter need not be an error.
+        // The tables are described by text, in which a changed letter need not be an error.
         let sample = Connection::open_in_memory()?;
         sample.execute_batch(TABLES)?;
         if made != tables(&sample)? {
-            let reason = "its tables are not those that it should have".to_owned();
+            let reason = "its tables are not the expected ones".to_owned();
             return Ok(Err(HistoryError::Damaged { path: path(), reason }));
         }
     }

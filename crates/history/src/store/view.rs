@@ -1,4 +1,4 @@
-//! Reading the database.
+//! The view of the database for reading.
 
 use std::collections::BTreeMap;
 
@@ -27,14 +27,13 @@ impl View {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = location.connect(flags)?;
-        // Everything that one reader reads is of the same moment.
+        // All queries of one view see the database as it is at the same moment.
         connection.execute_batch("BEGIN")?;
         let is_created = !tables(&connection)?.is_empty();
         Ok(is_created.then_some(Self { connection }))
     }
 
-    /// The id of a meter by its serial number. Where that is not known: the meter that was written
-    /// last.
+    /// The id of a meter by its serial number. Without one, it is the meter that was written last.
     fn meter(&self, meter: &MeterKey) -> Result<Option<i64>, Error> {
         let sql = "SELECT id FROM meter WHERE name = ?1
              AND ((serial = ?2) OR (current = 1 AND (?2 IS NULL OR serial IS NULL)))
@@ -43,7 +42,7 @@ impl View {
         self.connection.query_row(sql, values, |row| row.get(0)).optional()
     }
 
-    /// The current series of a meter, by name.
+    /// The current series of a meter, sorted by name.
     pub(crate) fn all_series(&self, meter: &MeterKey) -> Result<Vec<Series>, Error> {
         let mut statement = self.connection.prepare(
             "SELECT parameter, unit, counter FROM series WHERE meter = ? AND current = 1

@@ -1,4 +1,4 @@
-//! Writing polls.
+//! Writes polls.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -17,16 +17,16 @@ use crate::sample::{MeterKey, Sample};
 pub(crate) struct Store {
     connection: Connection,
     calendar: Calendar,
-    /// Keeps other processes out as long as it is open.
+    /// Keeps other processes out as long as the file is open.
     _lock: Option<File>,
-    /// The present hour, which is not folded yet.
+    /// The current hour, which is not folded yet.
     open: Option<Span>,
-    /// Ids by meter, parameter and unit, so that no poll looks them up again.
+    /// Ids by meter, parameter and unit, so that polls need not look them up again.
     series: HashMap<(MeterKey, String, String), i64>,
 }
 
 impl Store {
-    /// Opens the database, and creates it where there is none.
+    /// Opens the database, and creates it if it is missing.
     pub(crate) fn open(location: &Location, calendar: Calendar) -> Result<Self, HistoryError> {
         let lock = match location {
             Location::File(path) => Some(lock(path)?),
@@ -37,8 +37,8 @@ impl Store {
         Ok(Self { connection, calendar, _lock: lock, open: None, series: HashMap::new() })
     }
 
-    /// Writes the values of a poll, and folds the hour that it ends. Gives the previous meter of
-    /// this name, if this is another one.
+    /// Writes the values of a poll, and folds the hour that it ends. Returns the previous meter of
+    /// this name if another one has replaced it.
     pub(crate) fn write(
         &mut self,
         meter: &MeterKey,
@@ -46,13 +46,13 @@ impl Store {
         values: &[Sample],
     ) -> Result<Option<Predecessor>, Error> {
         let hour = self.calendar.hour_of_reading(time);
-        // A transaction that reads first and then writes could not wait for a reader.
+        // A transaction that reads before it writes could not wait for a reader.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.open != Some(hour) {
             let mut ended: BTreeSet<Millis> = match self.open {
                 Some(open) => [open.start].into(),
-                // There may be hours of an earlier run.
+                // An earlier run may have left hours.
                 None => all_unfolded(&transaction, &self.calendar)?,
             };
             ended.remove(&hour.start);
@@ -82,7 +82,7 @@ impl Store {
                         before = Some(Predecessor { serial, counters });
                     }
                     let series = series_id(&transaction, id, parameter, &unit, *is_counter)?;
-                    // The previous meter, or unit, is not the current one any more.
+                    // The previous meter or unit is no longer the current one.
                     self.series.retain(|(known, name, _), _| {
                         known.name() != meter.name() || (known == meter && name != parameter)
                     });
@@ -102,7 +102,7 @@ impl Store {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Predecessor {
     pub(crate) serial: String,
-    /// Parameter, value and unit of each counter, as they were last.
+    /// Parameter, last value and unit of each counter.
     pub(crate) counters: Vec<[String; 3]>,
 }
 
@@ -115,7 +115,7 @@ fn current_meter(
     transaction.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// Parameter, value and unit of the counters of a meter, as they were last.
+/// Parameter, last value and unit of the counters of a meter.
 fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[String; 3]>, Error> {
     let mut statement = transaction.prepare(
         "SELECT parameter, value, unit FROM (
@@ -131,8 +131,8 @@ fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[Strin
     counters.collect()
 }
 
-/// The id of a meter, which is the current one of its name from now on. The readings from before
-/// its serial number was known belong to it. Another serial number is another meter.
+/// The id of a meter, which becomes the current one of its name. The readings from before its
+/// serial number was known belong to it. Another serial number is another meter.
 fn meter_id(
     transaction: &Transaction<'_>,
     meter: &MeterKey,
@@ -169,7 +169,7 @@ fn meter_id(
     Ok(id)
 }
 
-/// The id of a series in this unit, which is the current one from now on.
+/// The id of a series in this unit, which becomes the current one.
 fn series_id(
     transaction: &Transaction<'_>,
     meter: i64,
