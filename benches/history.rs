@@ -1,12 +1,12 @@
-//! A year of readings, one a minute, of a meter with seven values: what it costs to keep them, what is
-//! written to the disk, how large the file becomes, and how long a chart's numbers take. Then the
-//! program itself, the real one, built for release, is started on that file and asked for its page.
+//! A year of readings of a meter with seven values, one per minute: the cost of keeping them, the
+//! bytes written to the disk, the size of the file, and the time to read the data of a chart. Then
+//! the release build is started with that file, and its page is requested.
 //!
-//! Fails if the file is larger than the bound that `docs/benchmarks.md` gives, or if the first byte of
-//! the page comes too late. Readings are written as fast as the disk takes them, through the program's
+//! Fails if the file is larger than the limit in `docs/benchmarks.md`, or if the first byte of the
+//! page arrives too late. Readings are written as fast as the disk accepts them, by the program's
 //! own thread.
 
-#![expect(clippy::disallowed_methods, reason = "what a disk takes is not to be had on paused time")]
+#![expect(clippy::disallowed_methods, reason = "paused time cannot measure a disk")]
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
@@ -27,7 +27,7 @@ use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 
 const MINUTES: i64 = 365 * 24 * 60;
-/// With two changes of the clock in each year.
+/// A zone whose clock changes twice a year.
 const ZONE: &str = "Europe/Copenhagen";
 const VALUES: [(&str, &str, bool); 7] = [
     ("energy", "kWh", true),
@@ -38,17 +38,18 @@ const VALUES: [(&str, &str, bool); 7] = [
     ("temp2", "°C", false),
     ("tempdiff", "°C", false),
 ];
-/// What `docs/benchmarks.md` says is the most that a value of this kind may take, in bytes, and what
-/// is there in any case: the write-ahead log and what processes share.
-const BOUND_OF_A_VALUE: u64 = 2_000_000;
-const BOUND_OF_THE_REST: u64 = 1_300_000;
+/// The limits in `docs/benchmarks.md`, in bytes: for each value, and for the rest, which is the
+/// write-ahead log and the file that processes share.
+const LIMIT_PER_VALUE: u64 = 2_000_000;
+const LIMIT_OF_THE_REST: u64 = 1_300_000;
 
 fn main() -> anyhow::Result<ExitCode> {
-    // On a disk: what stays in memory costs nothing.
+    // On a disk, because a file in memory costs nothing.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let file = folder.path().join("history.db");
     let zone = TimeZone::get(ZONE)?;
-    // The year ends now, so that the page has a day to draw. Readings come two seconds after the minute.
+    // The year ends now, so that the page has a day to draw. Readings arrive two seconds after the
+    // full minute.
     let now = Timestamp::now().as_second();
     let first = now - now.rem_euclid(60) - MINUTES * 60;
     let first = first + 2;
@@ -62,7 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut largest = 0;
     for minute in 0..MINUTES {
         history.note(&meter, time(minute)?, &values(minute));
-        // Its queue is short.
+        // The queue of the history is short.
         if minute.rem_euclid(60) == 59 {
             wait_for(&reader, &meter, time(minute)?)?;
             largest = largest.max(size(folder.path())?);
@@ -72,15 +73,15 @@ fn main() -> anyhow::Result<ExitCode> {
     let took = began.elapsed();
     let since = self::written()?.since(written);
     largest = largest.max(size(folder.path())?);
-    ensure!(history.error().borrow().is_none(), "there was trouble");
+    ensure!(history.error().borrow().is_none(), "the history has an error");
 
     let polls = u64::try_from(MINUTES)?;
     let each = |total: u64| total.checked_div(polls).unwrap_or_default();
     writeln!(out, "{polls} polls of {} values in {took:.1?}", VALUES.len())?;
     writeln!(out, "written by the program: {} bytes per poll", each(since.called))?;
-    writeln!(out, "brought to the disk:    {} bytes per poll, written at once", each(since.disk))?;
-    let bound = BOUND_OF_A_VALUE * u64::try_from(VALUES.len())? + BOUND_OF_THE_REST;
-    writeln!(out, "largest size of all files: {largest} bytes; bound {bound}")?;
+    writeln!(out, "written to the disk:    {} bytes per poll, without pauses", each(since.disk))?;
+    let limit = LIMIT_PER_VALUE * u64::try_from(VALUES.len())? + LIMIT_OF_THE_REST;
+    writeln!(out, "largest size of all files: {largest} bytes; limit {limit}")?;
 
     let now = time(MINUTES - 1)?;
     let today = start.checked_add(365.days())?.date();
@@ -92,16 +93,19 @@ fn main() -> anyhow::Result<ExitCode> {
     })?;
     measure(&mut out, "a year by day", || {
         let used = reader.used_by_day(&meter, "energy", today, 366, now)?;
-        ensure!(used.iter().filter(|used| used.used.is_none()).count() <= 2, "days are not known");
+        ensure!(
+            used.iter().filter(|used| used.used.is_none()).count() <= 2,
+            "the consumption of some days is not known"
+        );
         Ok(used.len())
     })?;
     history.close();
-    writeln!(out, "size when closed: {} bytes", size(folder.path())?)?;
+    writeln!(out, "size after closing: {} bytes", size(folder.path())?)?;
     let in_time = served::measure(&mut out, &file, time(0)?)?;
-    Ok(if largest > bound || !in_time { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if largest > limit || !in_time { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Counters that rise, gauges that move up and down.
+/// The values of a minute: counters that rise, gauges that move up and down.
 fn values(minute: i64) -> Vec<Sample> {
     let value = |(index, (name, unit, is_counter)): (i64, &(&str, &str, bool))| {
         let wave = minute.wrapping_mul(7_919).rem_euclid(977);
@@ -117,7 +121,7 @@ fn values(minute: i64) -> Vec<Sample> {
     (0..).zip(&VALUES).map(value).collect()
 }
 
-/// Until the reading of this time is kept.
+/// Waits until the reading of this time is written.
 fn wait_for(reader: &Reader, meter: &MeterKey, time: Timestamp) -> anyhow::Result<()> {
     let range = (time, Timestamp::MAX);
     while reader.readings(meter, "tempdiff", range)?.is_empty() {
@@ -126,8 +130,8 @@ fn wait_for(reader: &Reader, meter: &MeterKey, time: Timestamp) -> anyhow::Resul
     Ok(())
 }
 
-/// Bytes that this process has handed to the system, and those that the system has to bring to the
-/// disk for it.
+/// The bytes that this process has passed to the system, and the bytes that the system must write
+/// to the disk for it.
 #[derive(Debug, Clone, Copy)]
 struct Written {
     called: u64,
@@ -157,7 +161,7 @@ fn size(folder: &Path) -> anyhow::Result<u64> {
     Ok(size)
 }
 
-/// The median of some runs.
+/// Measures the median time of some runs.
 fn measure(
     out: &mut impl Write,
     what: &str,

@@ -1,11 +1,11 @@
-//! Five hundred meters in one process, each read once a minute, in real time: whether every poll
-//! comes in time, and what a meter costs in memory, processor time and files.
+//! Five hundred meters in one process, each read once a minute, in real time: whether every poll is
+//! in time, and what a meter costs in memory, processor time and files.
 //!
-//! The program under test is the real one, built for release, and is measured alone: the meters, on
-//! lines of 1200 baud, and the broker are in this process. Beside it runs a second one with a single
-//! meter, to tell what the meters cost from what the program costs in any case.
+//! The program under test is the release build, and only its process is measured. The meters, on
+//! lines of 1200 baud, and the broker are in this process. A second program with a single meter
+//! runs at the same time, to separate the cost of the meters from the cost of the program itself.
 //!
-//! Fails if a poll is late or missing, if a value is missing, or if the program warns of anything.
+//! Fails if a poll is late or missing, if a value is missing, or if the program logs a warning.
 //! `docs/benchmarks.md` says how to read it.
 
 #[path = "../examples/embedded/mod.rs"]
@@ -37,9 +37,9 @@ use self::ratio::ratio;
 
 const METERS: u16 = 500;
 const INTERVAL: Duration = Duration::from_secs(60);
-/// Of each meter. The first two set the schedule, which the others must keep.
+/// The number of polls of each meter. The first two set the schedule that the others must keep.
 const POLLS: usize = 6;
-/// How often it is looked at what is open.
+/// How often the open files are counted.
 const LOOK: Duration = Duration::from_millis(100);
 
 const PARAMETERS: &str = "energy,volume,power,flow,temp1,temp2,tempdiff";
@@ -49,7 +49,7 @@ const VALUES: usize = 7;
 async fn main() -> anyhow::Result<ExitCode> {
     let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
     embedded::start(broker).await?;
-    let mut heard = NoAnswer::from(broker).await?;
+    let mut heard = Listener::from(broker).await?;
     let mut serving = JoinSet::new();
     let many = Meters::serve(1, METERS, &mut serving).await?;
     let one = Meters::serve(2, 1, &mut serving).await?;
@@ -59,7 +59,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let one = Program::start("one", one, broker, &mut warnings)?;
 
     let polls = usize::from(METERS) * POLLS;
-    // All meters have been read when the last one's first poll has been.
+    // One more reading than there are meters: every meter has been read.
     heard.until(|readings| readings > usize::from(METERS), begun + INTERVAL * 2, &many).await?;
     let (warm, readings) = (Instant::now(), heard.readings);
     let processor = many.processor_time()?;
@@ -83,15 +83,15 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Simulated meters, each at an address of its own, since what is behind one address takes turns.
+/// Simulated meters, each at its own address, because meters behind one address take turns.
 struct Meters {
     addresses: Vec<SocketAddr>,
-    /// When each was connected to.
+    /// The times of the connections to each.
     polled: Vec<Polled>,
 }
 
 impl Meters {
-    /// Listens at `127.NET.x.y`, which needs no setting up on Linux.
+    /// Listens on `127.NET.x.y`, which needs no configuration on Linux.
     async fn serve(
         net: u8,
         count: u16,
@@ -109,13 +109,13 @@ impl Meters {
         Ok(Self { addresses, polled })
     }
 
-    /// When each was polled.
+    /// The times when each was polled.
     fn polled(&self) -> impl Iterator<Item = Vec<Instant>> {
         self.polled.iter().map(Polled::times)
     }
 }
 
-/// The program, with its meters.
+/// The running program and its meters.
 struct Program {
     _process: Child,
     id: u32,
@@ -124,7 +124,7 @@ struct Program {
 }
 
 impl Program {
-    /// `warnings` gets a task that ends with the program, with all that it said.
+    /// `warnings` gets a task that ends with the program, and returns its output.
     fn start(
         name: &str,
         meters: Meters,
@@ -154,14 +154,15 @@ impl Program {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let id = process.id().context("it runs")?;
-        let mut lines = BufReader::new(process.stdout.take().context("its output")?).lines();
+        let id = process.id().context("a running process")?;
+        let mut lines =
+            BufReader::new(process.stdout.take().context("the output of the program")?).lines();
         warnings.spawn(async move {
-            let mut said = Vec::new();
+            let mut output = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
-                said.push(line);
+                output.push(line);
             }
-            said
+            output
         });
         Ok(Self { _process: process, id, meters, _folder: folder })
     }
@@ -170,31 +171,31 @@ impl Program {
         program::processor_time(self.id)
     }
 
-    /// A figure of its memory in KiB.
+    /// A figure of the program's memory, in KiB.
     fn memory(&self, figure: &str) -> anyhow::Result<u64> {
         program::memory(self.id, figure)
     }
 
-    /// How many files, sockets and the like it has open.
+    /// The number of open files, sockets and other handles.
     fn handles(&self) -> anyhow::Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.id))?.count())
     }
 }
 
-/// What arrives at the broker.
-struct NoAnswer {
+/// The messages that arrive at the broker.
+struct Listener {
     events: EventLoop,
-    /// Without it the event loop ends.
+    /// Without the client, the event loop ends.
     _client: AsyncClient,
-    /// Polls as a whole, of both programs.
+    /// The number of readings, from both programs.
     readings: usize,
-    /// Those with fewer values than were asked for.
+    /// The number of readings with missing values.
     incomplete: usize,
-    /// The most that the program with many meters had open.
+    /// The most open files of the program with many meters.
     most_open: usize,
 }
 
-impl NoAnswer {
+impl Listener {
     async fn from(broker: SocketAddr) -> anyhow::Result<Self> {
         let mut options = MqttOptions::new("bench", broker.ip().to_string(), broker.port());
         options.set_keep_alive(Duration::from_secs(30));
@@ -204,7 +205,7 @@ impl NoAnswer {
         Ok(Self { _client: client, events, readings: 0, incomplete: 0, most_open: 0 })
     }
 
-    /// Listens until there are enough readings, or until it is too late.
+    /// Listens until there are enough readings, or the deadline has passed.
     async fn until(
         &mut self,
         enough: impl Fn(usize) -> bool,
@@ -224,7 +225,7 @@ impl NoAnswer {
                     }
                 }
                 _ = look.tick() => self.most_open = self.most_open.max(many.handles()?),
-                () = sleep_until(deadline) => bail!("polls are missing: {} came", self.readings),
+                () = sleep_until(deadline) => bail!("polls are missing: only {} arrived", self.readings),
             }
         }
         Ok(())
@@ -243,10 +244,14 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    fn schedule(&mut self, many: &Program, heard: &NoAnswer) -> anyhow::Result<()> {
+    fn schedule(&mut self, many: &Program, heard: &Listener) -> anyhow::Result<()> {
         let mut off = Vec::new();
         for polled in many.meters.polled() {
-            ensure!(polled.len() >= POLLS, "polls of a meter are missing: {} came", polled.len());
+            ensure!(
+                polled.len() >= POLLS,
+                "polls of a meter are missing: only {} arrived",
+                polled.len()
+            );
             let mut beats = polled.into_iter().skip(1);
             let mut due = beats.next().context("a second poll")?;
             for begun in beats {
@@ -259,7 +264,7 @@ impl<W: Write> Report<W> {
         let middle = off.get(off.len() / 2).copied().unwrap_or_default();
         writeln!(self.out, "\n{METERS} meters, a poll a minute, 1200 baud")?;
         writeln!(self.out, "  polls                   {}", heard.readings)?;
-        writeln!(self.out, "  without all values      {}", heard.incomplete)?;
+        writeln!(self.out, "  with missing values     {}", heard.incomplete)?;
         writeln!(self.out, "  off the schedule, median    {} ms", middle.as_millis())?;
         writeln!(self.out, "  off the schedule, at most   {} ms", last.as_millis())?;
         if last > IN_TIME {
@@ -276,7 +281,7 @@ impl<W: Write> Report<W> {
             let (all, single) = (many.memory(figure)?, one.memory(figure)?);
             let each = ratio(all.saturating_sub(single), u64::from(METERS - 1), 1)?;
             writeln!(self.out, "  {name:<24}{all} KiB, with one meter {single} KiB")?;
-            writeln!(self.out, "    for each meter        {each} KiB")?;
+            writeln!(self.out, "    per meter             {each} KiB")?;
         }
         Ok(())
     }
@@ -284,15 +289,15 @@ impl<W: Write> Report<W> {
     fn processor(&mut self, used: Duration, took: Duration, polls: usize) -> anyhow::Result<()> {
         let per_mille = ratio(used.as_micros() * 1000, took.as_micros(), 1)?;
         let per_poll = ratio(used.as_micros(), u128::try_from(polls)?, 1)?;
-        writeln!(self.out, "  processor time          {per_mille} of 1000, of one core")?;
-        writeln!(self.out, "    for each poll         {per_poll} µs")?;
+        writeln!(self.out, "  processor time          {per_mille} ‰ of one core")?;
+        writeln!(self.out, "    per poll              {per_poll} µs")?;
         Ok(())
     }
 
     fn handles(&mut self, many: &Program, one: &Program, most: usize) -> anyhow::Result<()> {
         let (all, single) = (many.handles()?, one.handles()?);
         writeln!(self.out, "  open files, at most     {most}")?;
-        writeln!(self.out, "    now, and with one     {all}, {single}")?;
+        writeln!(self.out, "    at the end            {all}, with one meter {single}")?;
         Ok(())
     }
 }

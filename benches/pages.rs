@@ -1,11 +1,11 @@
-//! A hundred open pages, in real time: what they cost in memory and processor time, and whether polls
-//! notice.
+//! A hundred open pages, in real time: their cost in memory and processor time, and whether they
+//! delay polls.
 //!
-//! The program under test is the real one, built for release, and is measured alone: the meter, on a
+//! The program under test is the release build, and only its process is measured. The meter, on a
 //! line of 1200 baud, the broker and the pages are in this process. Each page listens to the events
-//! and, as a browser does, gets the page anew when it hears that something has changed.
+//! and, like a browser, requests the page again when an event reports a change.
 //!
-//! Fails if a poll is off its schedule, if a page misses an event, or if a page cannot be had.
+//! Fails if a poll is off its schedule, if a page misses an event, or if a page is not served.
 //! `docs/benchmarks.md` says how to read it.
 
 #[path = "../examples/embedded/mod.rs"]
@@ -35,16 +35,16 @@ use self::program::{IN_TIME, Polled};
 const PAGES: usize = 100;
 /// Far more often than anybody polls.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// How long each part is.
+/// The length of each part.
 const PART: Duration = Duration::from_secs(60);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
     embedded::start(broker).await?;
-    let mut beside = JoinSet::new();
-    let (meter, polled) = serve(&mut beside).await?;
+    let mut serving = JoinSet::new();
+    let (meter, polled) = serve(&mut serving).await?;
     let program = Program::start(broker, meter).await?;
-    // The first polls ask more: which meter it is.
+    // The first polls take longer, because they also identify the meter.
     sleep(INTERVAL * 3).await;
     let alone = Part::of(&program, &polled).await?;
 
@@ -72,8 +72,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let mut out = io::stdout().lock();
     writeln!(out, "\n{PAGES} pages, a poll every {} s, 1200 baud", INTERVAL.as_secs())?;
-    for (name, part) in [("nobody looks", &alone), ("open pages", &open), ("closed again", &after)]
-    {
+    for (name, part) in [("no pages", &alone), ("open pages", &open), ("closed again", &after)] {
         writeln!(
             out,
             "  {name:<14} memory {} KiB, processor {} ms in {} s, {} polls, off the schedule at most {} ms",
@@ -84,24 +83,28 @@ async fn main() -> anyhow::Result<ExitCode> {
             part.off.as_millis()
         )?;
     }
-    writeln!(out, "  events         {changed}, and after each a page in {} ms", took.as_millis())?;
+    writeln!(
+        out,
+        "  events         {changed}; the page after each took {} ms on average",
+        took.as_millis()
+    )?;
     let in_time = [&alone, &open, &after].iter().all(|part| part.off <= IN_TIME);
     let heard = changed >= (open.polls - 1) * PAGES;
     if in_time && heard && !lost {
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "  FAILED         in time: {in_time}, all heard: {heard}, a page lost: {lost}")?;
+    writeln!(out, "  FAILED         in time: {in_time}, all events: {heard}, a page lost: {lost}")?;
     Ok(ExitCode::FAILURE)
 }
 
-/// A meter, and when it was polled.
+/// Serves a meter, and records when it is polled.
 async fn serve(serving: &mut JoinSet<io::Result<()>>) -> anyhow::Result<(SocketAddr, Polled)> {
     let (_, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     Ok(program::serve(listener, registers, serving)?)
 }
 
-/// What the pages have seen together.
+/// The events and requests of all pages.
 #[derive(Default)]
 struct Counts {
     open: AtomicUsize,
@@ -116,7 +119,7 @@ async fn page(at: SocketAddr, counts: Arc<Counts>) -> anyhow::Result<()> {
         let mut stream = TcpStream::connect(at).await?;
         stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
         let mut lines = BufReader::new(stream).lines();
-        // A hundred at once are more than have room; a browser tries again as well.
+        // A hundred at once are too many for the server. A browser retries too.
         if let Ok(Some(line)) = lines.next_line().await
             && line.starts_with("HTTP/1.1 200 ")
         {
@@ -144,7 +147,7 @@ async fn page(at: SocketAddr, counts: Arc<Counts>) -> anyhow::Result<()> {
     anyhow::bail!("the page was closed")
 }
 
-/// Whether the page was to be had.
+/// Whether the page was served.
 async fn got(at: SocketAddr) -> anyhow::Result<bool> {
     let mut stream = TcpStream::connect(at).await?;
     let mut page = String::new();
@@ -153,7 +156,7 @@ async fn got(at: SocketAddr) -> anyhow::Result<bool> {
     Ok(asked.is_ok() && read.is_ok() && page.starts_with("HTTP/1.1 200 "))
 }
 
-/// The program.
+/// The running program.
 struct Program {
     _process: Child,
     id: u32,
@@ -183,10 +186,11 @@ impl Program {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let id = process.id().context("it runs")?;
-        let mut lines = BufReader::new(process.stdout.take().context("its output")?).lines();
+        let id = process.id().context("a running process")?;
+        let mut lines =
+            BufReader::new(process.stdout.take().context("the output of the program")?).lines();
         let page = loop {
-            let line = lines.next_line().await?.context("it says where the page is")?;
+            let line = lines.next_line().await?.context("the address of the page in the log")?;
             if let Some((_, page)) = line.split_once("The status page is at http://") {
                 break page.trim_end_matches('.').parse()?;
             }
@@ -199,18 +203,18 @@ impl Program {
         program::processor_time(self.id)
     }
 
-    /// In KiB.
+    /// The memory of the program, in KiB.
     fn memory(&self) -> anyhow::Result<u64> {
         program::memory(self.id, "VmRSS")
     }
 }
 
-/// What the program did and cost for a while.
+/// The polls and the cost of the program in one part.
 struct Part {
     memory: u64,
     processor: Duration,
     polls: usize,
-    /// The furthest that a poll was off its schedule.
+    /// The most that a poll was off its schedule.
     off: Duration,
 }
 

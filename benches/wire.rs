@@ -1,7 +1,7 @@
-//! What a poll costs on the line, in real time over TCP, against what it must cost.
+//! The cost of a poll on the line, in real time over TCP, compared with the minimum.
 //!
 //! Fails if the program makes more requests than needed, sends or receives more bytes than the
-//! frames have, or takes more than 1.02 times what the bytes and the meter's turnaround take.
+//! frames have, or takes more than 1.02 times as long as the bytes and the meter's turnaround.
 //! `docs/benchmarks.md` says how to read it.
 
 #[path = "common/ratio.rs"]
@@ -37,17 +37,18 @@ use tokio_util::sync::CancellationToken;
 
 use self::ratio::ratio;
 
-/// Of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits.
+/// The line of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits.
 const LINE: Line = Line::new(1200);
-/// From the last byte of a request to the first of its answer.
+/// The time from the last byte of a request to the first byte of its answer.
 const TURNAROUND: Duration = Duration::from_millis(50);
-/// The slowest of so many polls counts.
+/// The slowest of this many polls is used.
 const POLLS: usize = 3;
 
-/// Polls before those that count: the first one waits until the line is quiet, and only two show
-/// for certain which registers the meter lacks (here those of the info code and serial number).
+/// Polls before those that are measured. The first one waits until the line is quiet. Only two
+/// polls show for certain which registers the meter lacks (here those of info code and serial
+/// number).
 const SETTLING: usize = 2;
-/// Per cent of the time that the line needs.
+/// The limit, in per cent of the time that the line needs.
 const AT_MOST: u32 = 102;
 
 const SEVEN: &str = "energy volume power flow temp1 temp2 tempdiff";
@@ -83,13 +84,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What went over the line.
+/// The traffic on the line.
 #[derive(Debug, Clone, Copy, Default)]
 struct Traffic {
     requests: usize,
     sent: usize,
     received: usize,
-    /// Bytes that stuffing added, both ways.
+    /// The bytes that stuffing added, in both directions.
     stuffing: usize,
 }
 
@@ -99,13 +100,14 @@ impl Traffic {
     }
 }
 
-/// A raw start byte can only be a start, and a raw escape byte is what stuffing adds.
+/// Counts raw bytes: a raw start byte is always the start of a frame, and a raw escape byte is
+/// always added by stuffing.
 #[expect(clippy::naive_bytecount, reason = "a frame is short")]
 fn count(bytes: &[u8], wanted: u8) -> usize {
     bytes.iter().filter(|byte| **byte == wanted).count()
 }
 
-/// The program's own way to a meter behind TCP, with a counter on it.
+/// The program's own connection to a meter over TCP, with a counter.
 #[derive(Debug, Clone)]
 struct CountingPort {
     port: Port,
@@ -122,7 +124,7 @@ impl CountingPort {
         Ok(Self { port, traffic: Arc::default() })
     }
 
-    /// What went over the line since the last time.
+    /// Returns the traffic since the last call.
     fn take(&self) -> Traffic {
         std::mem::take(&mut *self.traffic.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -152,7 +154,7 @@ impl Open for CountingPort {
     }
 }
 
-/// What reading some registers has cost.
+/// The cost of reading some registers.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     traffic: Traffic,
@@ -160,14 +162,14 @@ struct Cost {
 }
 
 impl Cost {
-    /// What the bytes on the line and the meter's turnaround take.
+    /// The time that the bytes on the line and the meter's turnaround take.
     fn line_time(&self) -> Duration {
         let turnarounds = u32::try_from(self.traffic.requests).unwrap_or(u32::MAX);
         LINE.time_for(self.traffic.bytes()) + TURNAROUND * turnarounds
     }
 }
 
-/// As the program polls.
+/// Reads registers as the program polls them.
 async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result<Cost> {
     let plan = Plan {
         port: port.clone(),
@@ -200,7 +202,7 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
     slowest.context("polls")
 }
 
-/// As the older program does it: a request for each register.
+/// Reads registers as the older program does: with one request for each register.
 async fn one_by_one(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result<Cost> {
     let stop = CancellationToken::new();
     let mut meter = Meter::new(port.open().await?, LINE, LineState::default());
@@ -214,7 +216,7 @@ async fn one_by_one(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Re
     Ok(Cost { took: begun.elapsed(), traffic: port.take() })
 }
 
-/// The fewest requests and bytes, before stuffing, that ask for registers and bring them.
+/// The fewest requests and bytes, before stuffing, that can read the registers.
 #[derive(Debug, Clone, Copy)]
 struct Least {
     requests: usize,
@@ -222,7 +224,7 @@ struct Least {
 }
 
 impl Least {
-    /// Start, address, command, two of checksum, stop, on each frame.
+    /// The bytes of each frame for start, address, command, checksum (two) and stop.
     const FRAME: usize = 6;
 
     fn for_registers(
@@ -230,12 +232,12 @@ impl Least {
         registers: &[RegisterId],
     ) -> anyhow::Result<Self> {
         let requests = registers.len().div_ceil(GetRegister::MAX);
-        // Two frames and the number of registers, for each request ...
+        // For each request: two frames and the number of registers.
         let mut bytes = requests * (2 * Self::FRAME + 1);
         for register in registers {
             let value = held.get(register).context("a register of the meter")?;
-            // ... and for each register its number there, and back its number, unit, length, signs
-            // and exponent, and mantissa.
+            // For each register: its number in the request. In the answer: number, unit, length,
+            // signs and exponent, and mantissa.
             bytes += 2 + 5 + value.mantissa().len();
         }
         Ok(Self { requests, bytes })
@@ -257,7 +259,7 @@ impl<W: Write> Report<W> {
             self.out,
             "  bytes                   {bytes}: {sent} to the meter, {received} back"
         )?;
-        writeln!(self.out, "  of these by stuffing    {stuffing}")?;
+        writeln!(self.out, "  of these, stuffing      {stuffing}")?;
         writeln!(self.out, "  time                    {} ms", took.as_millis())?;
         writeln!(self.out, "  bytes and turnaround    {} ms", line.as_millis())?;
         writeln!(
@@ -273,13 +275,13 @@ impl<W: Write> Report<W> {
         let Least { requests, bytes } = least;
         writeln!(
             self.out,
-            "  least                   {requests} requests, {bytes} bytes unstuffed"
+            "  minimum                 {requests} requests, {bytes} bytes before stuffing"
         )?;
         let time_allowed = cost.line_time() * AT_MOST;
         for (holds, otherwise) in [
             (cost.traffic.requests == requests, "more requests than needed"),
-            (cost.traffic.bytes() == needed, "other bytes than the frames have"),
-            (cost.took * 100 <= time_allowed, "more than 1.02 times what the line needs"),
+            (cost.traffic.bytes() == needed, "another number of bytes than the frames have"),
+            (cost.took * 100 <= time_allowed, "more than 1.02 times the time that the line needs"),
         ] {
             if !holds {
                 self.failed = true;
@@ -293,7 +295,7 @@ impl<W: Write> Report<W> {
         let requests = ratio(single.traffic.requests, ours.traffic.requests, 3)?;
         let bytes = ratio(single.traffic.bytes(), ours.traffic.bytes(), 3)?;
         let time = ratio(single.took.as_micros(), ours.took.as_micros(), 3)?;
-        writeln!(self.out, "  against the poll        {requests} times the requests")?;
+        writeln!(self.out, "  compared with the poll  {requests} times the requests")?;
         writeln!(self.out, "                          {bytes} times the bytes")?;
         writeln!(self.out, "                          {time} times the time")?;
         Ok(())

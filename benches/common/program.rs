@@ -1,5 +1,5 @@
-//! For benches that watch the released program from outside: what it costs, and simulated meters that
-//! note when it asks them.
+//! For benchmarks that watch the release build from outside: its cost, and simulated meters that
+//! record when they are polled.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +14,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// A poll that begins so much off its schedule is late, or too early.
+/// A poll that begins more than this off its schedule is late or early.
 pub(crate) const IN_TIME: Duration = Duration::from_millis(500);
 
-/// Of the optical port.
+/// The behaviour of the optical port.
 const BEHAVIOUR: Behaviour =
     Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 
-/// When a meter was polled.
+/// The times when a meter was polled.
 #[derive(Clone, Default)]
 pub(crate) struct Polled(Arc<Mutex<Vec<Instant>>>);
 
@@ -35,7 +35,7 @@ impl Polled {
     }
 }
 
-/// A meter that listens here, and when it was polled.
+/// Serves a meter on this listener, and records when it is polled.
 pub(crate) fn serve(
     listener: TcpListener,
     registers: watch::Receiver<Registers>,
@@ -54,17 +54,18 @@ pub(crate) fn serve(
     Ok((address, polled))
 }
 
-/// In user and system mode together.
+/// The processor time of a process, in user and system mode.
 pub(crate) fn processor_time(process: u32) -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
+    // The name in parentheses may contain anything (proc_pid_stat(5)). Fields 14 and 15 are in
+    // 1/100 s.
     let (_, fields) = stat.rsplit_once(')').context("a name")?;
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
     let ticks = ticks.sum::<Result<u64, _>>()?;
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// A figure of its memory in KiB.
+/// A figure of the memory of a process, in KiB.
 pub(crate) fn memory(process: u32, figure: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(figure)).context("a figure")?;

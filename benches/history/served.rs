@@ -1,4 +1,4 @@
-//! The program on a year of readings: how soon the first byte of an answer comes.
+//! The program with a year of readings: how soon the first byte of an answer arrives.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,36 +21,36 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{VALUES, ZONE, embedded};
 
-/// The most that the first byte of the page may take.
-const BOUND: Duration = Duration::from_millis(50);
-/// Far more often than anybody polls: after each poll the page is made of what is read anew.
+/// The longest time that the first byte of the page may take.
+const LIMIT: Duration = Duration::from_millis(50);
+/// Far more often than anybody polls. After each poll, the page is rendered from new readings.
 const INTERVAL: Duration = Duration::from_secs(3);
 const STARTS: usize = 10;
 const POLLS: usize = 40;
-/// So often the page is asked for between two polls, and how far apart.
+/// The number of requests for the page between two polls, and the time between them.
 const BETWEEN: usize = 20;
 const APART: Duration = Duration::from_millis(50);
 const YEARS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Of the optical port.
+/// The behaviour of the optical port.
 const BEHAVIOUR: Behaviour =
     Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 
-/// Whether the page comes in time.
+/// Measures whether the page is in time.
 pub(crate) fn measure(out: &mut impl Write, file: &Path, from: Timestamp) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
         embedded::start(broker).await?;
-        let mut beside = JoinSet::new();
-        let meter = serve(&mut beside).await?;
+        let mut serving = JoinSet::new();
+        let meter = serve(&mut serving).await?;
         let folder = file.parent().context("a folder")?;
         let config = folder.join("meter.yaml");
         std::fs::write(&config, settings(broker, meter))?;
 
         let mut cold = Vec::new();
         for _ in 0..STARTS {
-            // As after the machine's start: what the file holds is on the disk alone.
+            // As after a restart of the machine: the content of the file is only on the disk.
             let kept = File::open(file)?;
             kept.sync_all()?;
             fadvise(&kept, 0, None, Advice::DontNeed)?;
@@ -58,22 +58,23 @@ pub(crate) fn measure(out: &mut impl Write, file: &Path, from: Timestamp) -> any
             cold.push(ask(program.page, "/").await?);
             program.end().await?;
         }
-        let mut in_time = tell(out, "the page, first of all after the start", cold)?;
+        let mut in_time = report(out, "the page, first request after the start", cold)?;
 
         let program = Program::start(&config, folder).await?;
-        let (mut anew, mut again) = (Vec::new(), Vec::new());
+        let (mut first, mut again) = (Vec::new(), Vec::new());
         let mut events = events(program.page).await?;
-        while anew.len() < POLLS {
-            // The first one says nothing of a poll; and the store of the first poll is written to.
-            heard(&mut events).await?;
-            anew.push(ask(program.page, "/").await?);
+        while first.len() < POLLS {
+            // The first event is not about a poll, and the database is written during the first
+            // poll.
+            changed(&mut events).await?;
+            first.push(ask(program.page, "/").await?);
             for _ in 0..BETWEEN {
                 sleep(APART).await;
                 again.push(ask(program.page, "/").await?);
             }
         }
-        in_time &= tell(out, "the page, first after a poll", anew)?;
-        in_time &= tell(out, "the page, again", again)?;
+        in_time &= report(out, "the page, first request after a poll", first)?;
+        in_time &= report(out, "the page, further requests", again)?;
         for (value, is_counter) in [(VALUES[0].0, true), (VALUES[2].0, false)] {
             ensure!(VALUES.contains(&(value, if is_counter { "kWh" } else { "W" }, is_counter)));
             for (step, least) in [("hour", 8_755), ("day", 365)] {
@@ -85,8 +86,8 @@ pub(crate) fn measure(out: &mut impl Write, file: &Path, from: Timestamp) -> any
                 }
                 let points =
                     answers.iter().map(|answer| answer.body.matches("\"readings\"").count());
-                ensure!(points.min() >= Some(least), "the year is not there");
-                tell(out, &format!("a year of {value} by {step}"), answers)?;
+                ensure!(points.min() >= Some(least), "the year is incomplete");
+                report(out, &format!("a year of {value} by {step}"), answers)?;
             }
         }
         program.end().await?;
@@ -121,14 +122,14 @@ async fn serve(serving: &mut JoinSet<io::Result<()>>) -> anyhow::Result<SocketAd
     Ok(address)
 }
 
-/// What came, and after what time.
+/// An answer, and the time that it took.
 struct Answer {
     first: Duration,
     whole: Duration,
     body: String,
 }
 
-/// Over a connection of its own.
+/// Sends a request over its own connection.
 async fn ask(at: SocketAddr, path: &str) -> anyhow::Result<Answer> {
     let asked = Instant::now();
     let mut stream = TcpStream::connect(at).await?;
@@ -150,8 +151,8 @@ async fn events(at: SocketAddr) -> anyhow::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// Until a change is told.
-async fn heard(events: &mut BufReader<TcpStream>) -> anyhow::Result<()> {
+/// Waits until the page reports a change.
+async fn changed(events: &mut BufReader<TcpStream>) -> anyhow::Result<()> {
     let search = async {
         let mut line = String::new();
         while line != "event: changed\n" {
@@ -163,9 +164,9 @@ async fn heard(events: &mut BufReader<TcpStream>) -> anyhow::Result<()> {
     timeout(PATIENCE, search).await?
 }
 
-/// Says how soon the first bytes came. Gives whether they came in time; one of a hundred need not, since
-/// a machine does other things as well.
-fn tell(out: &mut impl Write, what: &str, mut answers: Vec<Answer>) -> anyhow::Result<bool> {
+/// Prints how soon the first bytes arrived. Returns whether they were in time. One in a hundred may
+/// be late, because a machine does other things too.
+fn report(out: &mut impl Write, what: &str, mut answers: Vec<Answer>) -> anyhow::Result<bool> {
     let size = answers.iter().map(|answer| answer.body.len()).max().unwrap_or_default();
     let whole = answers.iter().map(|answer| answer.whole).max().unwrap_or_default();
     answers.sort_by_key(|answer| answer.first);
@@ -177,20 +178,20 @@ fn tell(out: &mut impl Write, what: &str, mut answers: Vec<Answer>) -> anyhow::R
         out,
         "{what}: first byte after {middle:.1?} (median of {}), {nearly_slowest:.1?} (99 of \
          100), {slowest:.1?} at most; \
-         the last one of {size} bytes after {whole:.1?} at most",
+         last byte of {size} after {whole:.1?} at most",
         answers.len()
     )?;
-    Ok(nearly_slowest < BOUND)
+    Ok(nearly_slowest < LIMIT)
 }
 
-/// The program.
+/// The running program.
 struct Program {
     process: Child,
     page: SocketAddr,
 }
 
 impl Program {
-    /// Gives it as soon as it says where the page is.
+    /// Starts the program, and waits until it logs the address of the page.
     async fn start(config: &Path, folder: &Path) -> anyhow::Result<Self> {
         let mut process = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
             .arg("--config")
@@ -202,9 +203,10 @@ impl Program {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut lines = BufReader::new(process.stdout.take().context("its output")?).lines();
+        let mut lines =
+            BufReader::new(process.stdout.take().context("the output of the program")?).lines();
         let page = loop {
-            let line = lines.next_line().await?.context("it says where the page is")?;
+            let line = lines.next_line().await?.context("the address of the page in the log")?;
             if let Some((_, page)) = line.split_once("The status page is at http://") {
                 break page.trim_end_matches('.').parse()?;
             }
@@ -215,7 +217,7 @@ impl Program {
 
     async fn end(mut self) -> anyhow::Result<()> {
         let id = self.process.id().and_then(|id| i32::try_from(id).ok());
-        let id = id.and_then(rustix::process::Pid::from_raw).context("it runs")?;
+        let id = id.and_then(rustix::process::Pid::from_raw).context("a running process")?;
         rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
         timeout(PATIENCE, self.process.wait()).await??;
         Ok(())

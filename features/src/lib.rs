@@ -1,1 +1,1 @@
-//! Nothing: see `Cargo.toml` beside it.
+//! No code: see `Cargo.toml`.
