@@ -1,11 +1,11 @@
-# The image for everybody but Home Assistant (which has kamstrup2mqtt-addon/Dockerfile):
+# The image for use without Home Assistant's Supervisor, whose app has kamstrup2mqtt-addon/Dockerfile:
 #
 #   docker build -t kamstrup2mqtt:latest .
 #   docker run --rm -v "$PWD/my.yaml:/app/config.yaml:ro" -v kamstrup2mqtt:/var/lib/kamstrup2mqtt \
 #     --device /dev/ttyUSB0 kamstrup2mqtt:latest
 #
-# TOOLCHAIN and BASE can be changed where others are at hand; with BINARY, a path in the repository,
-# nothing is compiled, and TOOLCHAIN can be any image with a shell.
+# TOOLCHAIN and BASE can be other images. With BINARY, a path in the repository, nothing is compiled,
+# and TOOLCHAIN can be any image with a shell.
 ARG TOOLCHAIN=docker.io/library/rust:1.95.0-alpine3.23
 ARG BASE=docker.io/library/alpine:3.24.1
 
@@ -16,24 +16,24 @@ COPY . .
 RUN sh packaging/binary.sh "${BINARY}" /out/kamstrup2mqtt
 
 FROM ${BASE}
-# For TZ and for brokers with TLS; a base without apk must have them.
+# For TZ and for brokers with TLS. A base without apk must have them already.
 # hadolint ignore=DL3018
 RUN if command -v apk >/dev/null; then apk add --no-cache ca-certificates tzdata; fi \
     && test -d /usr/share/zoneinfo && test -d /etc/ssl/certs
 COPY --from=build /out/kamstrup2mqtt /usr/bin/kamstrup2mqtt
-# Where readings are kept, also where all else is read-only. A volume that is new takes over whose it
-# is.
+# The folder of readings, which is writable even if everything else is read-only. A new volume inherits
+# its owner.
 RUN install -d -o 1000 -g 20 -m 770 /var/lib/kamstrup2mqtt
 ENV STATE_DIRECTORY=/var/lib/kamstrup2mqtt
 VOLUME /var/lib/kamstrup2mqtt
-# Where the older program had its file, which is looked for in the working directory.
+# The folder of the older program's file: the program looks for its file in the working directory.
 WORKDIR /app
-# Not root; 20 is the group dialout, which owns serial ports. Where a device has another group:
+# Not root. 20 is the group dialout, which owns serial ports. For a device with another group, use
 # `--group-add`.
 USER 1000:20
-# Whether the process turns, never whether meter or broker are well. It is answered by the page, which
-# nobody outside of the container can reach unless WEB_LISTEN, or `web.listen` in the file, says so;
-# `health` goes by the same.
+# Checks whether the process is running, never whether meter and broker work. The page answers. Nobody
+# outside the container can reach it unless WEB_LISTEN or `web.listen` in the file allows that; `health`
+# uses the same settings.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=20s \
     CMD ["/usr/bin/kamstrup2mqtt", "health"]
 ENTRYPOINT ["/usr/bin/kamstrup2mqtt"]

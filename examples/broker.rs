@@ -20,13 +20,13 @@ async fn main() -> anyhow::Result<()> {
     }
     let port: u16 = port.parse().context("the port is a number from 1 to 65535")?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    // Another one there would pass for ours; port 0 is always free.
+    // Another broker at this address would be mistaken for this one. Port 0 is always free.
     drop(
         std::net::TcpListener::bind(address)
-            .with_context(|| format!("cannot listen at {address}"))?,
+            .with_context(|| format!("cannot listen on {address}"))?,
     );
     embedded::start(address).await?;
-    writeln!(io::stdout(), "A broker listens at {address}; stop it with Ctrl-C.")?;
+    writeln!(io::stdout(), "The broker listens on {address}. Stop it with Ctrl-C.")?;
     tokio::signal::ctrl_c().await?;
     Ok(())
 }

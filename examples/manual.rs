@@ -1,5 +1,5 @@
-//! Writes the example file, the reference page and the schema of all settings from the table of
-//! settings, in the working directory.
+//! Writes the example file, the reference page and the schema from the table of settings, in the
+//! working directory.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn main() -> anyhow::Result<()> {
         ("docs/configuration.md", manual::reference()),
         ("kamstrup2mqtt.schema.json", manual::schema()),
     ] {
-        fs::write(path, text).with_context(|| format!("{path} cannot be written"))?;
+        fs::write(path, text).with_context(|| format!("cannot write {path}"))?;
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use anyhow::Context;
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
 use tokio::net::TcpStream;
 
-/// Starts a broker that listens at `address`; it is ready when this returns, and lives as long as
-/// the process.
+/// Starts a broker that listens on `address`. It is ready when this returns, and runs until the
+/// process ends.
 pub(crate) async fn start(address: SocketAddr) -> anyhow::Result<()> {
     let connections = ConnectionSettings {
         connection_timeout_ms: 60_000,
@@ -29,7 +29,7 @@ pub(crate) async fn start(address: SocketAddr) -> anyhow::Result<()> {
     };
     let router = RouterConfig {
         max_connections: 100,
-        // Of what is retained it hands out no more than this to a subscriber.
+        // A subscriber gets at most this many retained messages.
         max_outgoing_packet_count: 10_000,
         max_segment_size: 1024 * 1024,
         max_segment_count: 10,
@@ -51,10 +51,10 @@ pub(crate) async fn start(address: SocketAddr) -> anyhow::Result<()> {
     let thread = thread::Builder::new()
         .name("broker".to_owned())
         .spawn(move || broker.start().map_err(|error| error.to_string()))
-        .context("no thread for the broker")?;
+        .context("cannot start a thread for the broker")?;
     while TcpStream::connect(address).await.is_err() {
         if thread.is_finished() {
-            anyhow::bail!("the broker cannot listen at {address}");
+            anyhow::bail!("the broker cannot listen on {address}");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
