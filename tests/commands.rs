@@ -304,7 +304,7 @@ async fn the_configuration_may_be_named_before_the_command() {
             run(&[&["registers"], before].concat()).await,
         ];
         assert_eq!(front, behind);
-        assert!(String::from_utf8(front.stdout).unwrap().contains("a 302 has it?"));
+        assert!(String::from_utf8(front.stdout).unwrap().contains("in a 302?"));
     }
     let mut told = String::new();
     for arguments in [
@@ -447,7 +447,7 @@ async fn check_says_what_is_set_and_what_is_wrong() {
          logging: {destinations: file, directory: home.yaml/logs}\n",
     );
     let said = String::from_utf8(check(&[]).await.stdout).unwrap();
-    let (_, said) = said.split_once("Worth a look:\n").unwrap();
+    let (_, said) = said.split_once("Warnings:\n").unwrap();
     let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: a part of \
                     the path home.yaml/logs is a file, not a directory. Check `directory` and \
                     `filename` in the section `logging`\n";

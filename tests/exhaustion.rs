@@ -258,7 +258,8 @@ impl Run {
         outcome.by_itself = self.has_ended();
         self.signal("-HUP").await;
         if !outcome.by_itself {
-            outcome.reload = self.says(&["was read again", "cannot be read again"]).await;
+            outcome.reload =
+                self.says(&["Reloaded the configuration", "Cannot reload the configuration"]).await;
         }
         if let Some(page) = page {
             outcome.page.push(get(page, "/", self.patience).await);

@@ -1,4 +1,4 @@
-//! What the commands share that ask a meter: which one, how, and how answers are shown.
+//! Shared by the commands that ask a meter: which meter, how to reach it, and how to show its answers.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -23,7 +23,7 @@ use meter::poll::{Explanation, Plan, PollResult, Reader};
 use meter::reading::{Missing, Reading};
 use meter::transport::{Endpoint, Port};
 
-/// Which meter is asked, and how the answer is shown.
+/// Which meter to ask, and how to show the answer.
 #[derive(Debug, Args)]
 pub(super) struct Target {
     /// Ask the meter in this configuration file. Default, as when the program runs: the first of
@@ -49,12 +49,12 @@ pub(super) struct Asking {
 }
 
 impl Target {
-    /// What names the configuration, and what contradicts it.
+    /// The option `--config`, and the option that is used and conflicts with it.
     pub(super) fn config(&mut self) -> (&mut Option<PathBuf>, Option<&'static str>) {
         (&mut self.config, self.port.as_ref().map(|_| "`--port`"))
     }
 
-    /// Finds out how the meter is reached, and starts the log on standard error.
+    /// Finds out how to reach the meter, and starts the log on standard error.
     pub(super) fn resolve(&self) -> anyhow::Result<Asking> {
         let variables = super::environment::variables();
         let level = variables.get("LOG_LEVEL").is_some_and(|level| !level.is_empty());
@@ -67,7 +67,7 @@ impl Target {
             None => config::load(self.config.as_deref(), &variables)?,
         };
         let Loaded { config, warnings, .. } = loaded;
-        // What the service logs is not asked for here, unless somebody looks for a mistake.
+        // A command logs only warnings, unless the user sets another level.
         logging::start_beside(
             PROGRAM,
             if level { config.logging.level } else { tracing::Level::WARN },
@@ -97,15 +97,15 @@ impl Target {
                 let problem = match &self.meter {
                     Some(wanted) if names.is_empty() => {
                         return Usage(format!(
-                            "--meter {wanted}: the configured meter has no name"
+                            "--meter {wanted}: the configured meter has no name; leave `--meter` out"
                         ));
                     }
-                    Some(wanted) => format!("--meter {wanted}: there is no such meter"),
-                    None => {
-                        "the configuration has several meters: say which with `--meter`".to_owned()
+                    Some(wanted) => {
+                        format!("--meter {wanted}: the configuration has no meter of this name")
                     }
+                    None => "the configuration has several meters".to_owned(),
                 };
-                Usage(format!("{problem}; those that it has: {names}"))
+                Usage(format!("{problem}; choose one with `--meter`: {names}"))
             })
             .map_err(Into::into)
     }
@@ -113,7 +113,7 @@ impl Target {
 
 impl Asking {
     pub(super) fn reader(self) -> (config::Meter, Reader<Port>) {
-        // It may take some seconds.
+        // The answer may take some seconds.
         if io::stderr().is_terminal() {
             let _ = writeln!(io::stderr(), "Asking the meter at {} …", self.meter.endpoint);
         }
@@ -121,10 +121,10 @@ impl Asking {
     }
 }
 
-/// What is wrong with the meter or the way to it; the exit code is 1.
+/// Reports what is wrong with the meter or its port, and what to do.
 pub(super) fn complain(complaint: &Explanation) {
     let Explanation { words, hint } = complaint;
-    // When even this cannot be written, nothing is left to be done.
+    // If even this cannot be written, there is nothing left to do.
     let _ = writeln!(io::stderr().lock(), "error: {words}.\nhint: {hint}");
 }
 
@@ -135,7 +135,7 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&text)
 }
 
-/// Writes text.
+/// Writes text to standard output.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
@@ -168,14 +168,13 @@ impl MeterJson {
     }
 }
 
-/// A value in JSON: numbers as numbers with all their digits, the rest as texts.
+/// A value in JSON: a number with all its digits, or a text.
 #[derive(Debug, Serialize)]
 pub(super) struct ValueJson {
     register: u16,
     value: Box<RawValue>,
     unit: Option<&'static str>,
-    /// The register's bytes as they stood in the answer: id, unit, length, sign and exponent,
-    /// mantissa.
+    /// The register's bytes in the answer: id, unit, length, sign and exponent, mantissa.
     raw: String,
 }
 
@@ -186,7 +185,7 @@ pub(super) struct MissingJson {
     reason: String,
 }
 
-/// Pairs in their order as a JSON object.
+/// Pairs as a JSON object, in their order.
 #[derive(Debug)]
 pub(super) struct Object<T>(pub(super) Vec<(String, T)>);
 
@@ -200,7 +199,7 @@ impl<T: Serialize> Serialize for Object<T> {
     }
 }
 
-/// What was read and what was not, for parameters in their order.
+/// The values that were read and those that were not, in the order of the parameters.
 pub(super) struct Shown {
     pub(super) values: Vec<(Parameter, Reading, Published)>,
     pub(super) missing: Vec<(Parameter, String)>,
@@ -232,7 +231,8 @@ impl Shown {
     pub(super) fn values_json(&self) -> anyhow::Result<Object<ValueJson>> {
         let values = self.values.iter().map(|(parameter, reading, published)| {
             let is_number = matches!(reading.value, Value::Number(_));
-            let value = payload::exact(&published.text, is_number).context("no JSON")?;
+            let value = payload::exact(&published.text, is_number)
+                .context("the value cannot be written as JSON")?;
             let json = ValueJson {
                 register: parameter.register().get(),
                 value,
@@ -252,7 +252,7 @@ impl Shown {
         Object(missing.collect())
     }
 
-    /// A table of the values, and a line for each that is missing.
+    /// A table of the values, and a line for each missing one.
     pub(super) fn text(&self) -> String {
         let mut table = Table::new(["name", "value", "unit", "register", "bytes"]).right([1, 3]);
         for (parameter, reading, published) in &self.values {
@@ -268,7 +268,6 @@ impl Shown {
         for (parameter, reason) in &self.missing {
             let name = parameter.name();
             let register = parameter.register();
-            // To a text nothing is ever refused.
             let _ = if parameter.register().info().is_some() {
                 writeln!(text, "{name} (register {register}): {reason}")
             } else {

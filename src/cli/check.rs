@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt check`: whether the configuration is right, and what it says.
+//! `kamstrup2mqtt check`: checks the configuration and shows the effective settings.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -41,14 +41,14 @@ pub(super) struct Arguments {
 struct Json<'a> {
     valid: bool,
     file: Option<String>,
-    /// What the program says in place of running.
+    /// The error with which the program would end.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
     warnings: Vec<String>,
     settings: Vec<EntryJson<'a>>,
-    /// Those of a list of meters.
+    /// The settings of each meter in a list.
     meters: Vec<MeterJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     online: Option<Vec<Trial>>,
@@ -63,7 +63,7 @@ struct MeterJson<'a> {
 #[derive(Serialize)]
 struct EntryJson<'a> {
     key: &'static str,
-    /// Stars for a secret; null where nothing is set.
+    /// Stars for a secret; null if nothing is set.
     value: Option<String>,
     from: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,10 +102,10 @@ impl<'a> From<&'a Entry> for EntryJson<'a> {
     }
 }
 
-/// How one attempt to reach the meter or the broker went.
+/// The result of reading a meter or logging in at the broker.
 #[derive(Debug, Serialize)]
 struct Trial {
-    /// The meter or the broker.
+    /// Which meter, or which broker.
     what: String,
     works: bool,
     said: String,
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = match config::load(args.config.as_deref(), &super::environment::variables()) {
         Ok(loaded) => loaded,
         Err(error) if args.json => {
-            print_json(&refused(&error))?;
+            print_json(&rejected(&error))?;
             return Ok(ExitCode::from(2));
         }
         Err(error) => return Err(error.into()),
@@ -132,14 +132,14 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What keeps this user from writing the log file, which may be another one than runs the program.
+/// Why this user cannot write the log file. The program may run as another user.
 fn log_trouble(logging: &logging::Settings) -> Option<String> {
     let file = &logging.file.as_ref()?.file;
     let error = file.probe().err()?;
     Some(format!("the log file {}. {}", file.failure(&error), PROGRAM.hints.for_file(&error)))
 }
 
-fn refused(error: &ConfigError) -> Json<'_> {
+fn rejected(error: &ConfigError) -> Json<'_> {
     let problems = match error {
         ConfigError::Problems { problems, .. } => problems.as_slice(),
         _ => &[],
@@ -169,10 +169,10 @@ fn json(loaded: &Loaded, warnings: Vec<String>, online: Option<Vec<Trial>>) -> J
 fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Trial]>) -> String {
     let Loaded { settings, file, .. } = loaded;
     let mut text = match file {
-        Some(file) => format!("The configuration {} is right.\n", file.display()),
-        None => "The configuration in environment variables is right.\n".to_owned(),
+        Some(file) => format!("The configuration {} is valid.\n", file.display()),
+        None => "The configuration in environment variables is valid.\n".to_owned(),
     };
-    // First, since the settings fill a screen.
+    // These come first because the settings fill a screen.
     if let Some(found) = found {
         text.extend(found.iter().map(|found| format!("{}: {}\n", found.what, found.said)));
     }
@@ -186,16 +186,16 @@ fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Trial]>) -> Strin
         let _ = write!(text, "\n{table}");
     }
     if !warnings.is_empty() {
-        text.push_str("\nWorth a look:\n");
+        text.push_str("\nWarnings:\n");
         let lines = warnings.iter().map(|warning| format!("  - {warning}\n"));
         text.extend(lines);
     }
     text
 }
 
-/// Reads each meter, one after the other, and logs in at the broker.
+/// Reads each meter in turn, and logs in at the broker.
 fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
-    // What is found is said here, unless somebody looks for a mistake.
+    // This command prints the results itself, so it logs little below DEBUG.
     let debug = config.logging.level == Level::DEBUG;
     logging::start_beside(PROGRAM, if debug { Level::DEBUG } else { Level::ERROR })?;
     let mut found = Vec::new();
@@ -205,7 +205,7 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
         }
         tokio::select! {
             broker = try_broker(&config.broker) => found.push(broker),
-            () = stop.cancelled() => anyhow::bail!("stopped before all was tried"),
+            () = stop.cancelled() => anyhow::bail!("stopped before everything was checked"),
         }
         Ok(())
     })?;
@@ -239,7 +239,7 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Trial {
 async fn try_broker(broker: &Broker) -> Trial {
     let what = format!("broker {}", broker.name());
     match mqtt::probe(broker).await {
-        Ok(()) => Trial { what, works: true, said: "it lets this program in.".to_owned() },
+        Ok(()) => Trial { what, works: true, said: "the login works.".to_owned() },
         Err(advice) => Trial { what, works: false, said: advice.words(MadeBy::File) },
     }
 }

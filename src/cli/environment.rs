@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::config::Variables;
 
-/// The environment, as far as it is text in its names.
+/// The variables whose names are text.
 pub(super) fn variables() -> Variables {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
     std::env::vars_os().filter_map(text).collect()

@@ -1,8 +1,8 @@
-//! Mistakes on the command line that clap cannot know.
+//! Errors on the command line that clap cannot detect.
 
 use thiserror::Error;
 
-/// Options that contradict each other, in a way that only this program knows.
+/// Options or values that this program rejects. The exit code is 2.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);

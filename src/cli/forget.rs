@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt forget`: takes away what the broker keeps of this program.
+//! `kamstrup2mqtt forget`: removes what the broker keeps from this program.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = config::load(args.config.as_deref(), &super::environment::variables())?;
     let Config { broker, publishing, meters, logging: log, .. } = loaded.config;
-    // Only what goes wrong, unless somebody looks for a mistake.
+    // A command logs only warnings, unless the level is DEBUG.
     logging::start_beside(
         PROGRAM,
         if log.level == Level::DEBUG { Level::DEBUG } else { Level::WARN },
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();
     states.insert(topics.status());
     let mut filters = discovery::filters(&publishing.discovery_prefix);
-    // Those of meters with a name stand one level deeper.
+    // The topics of meters with a name have one more level.
     filters.extend([format!("{}/+", publishing.topic), format!("{}/+/+", publishing.topic)]);
     for meter in &meters {
         let of_meter = topics.meter(meter.name.as_ref());
@@ -57,22 +57,22 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     with_signals(async |stop| {
         let forgotten = tokio::select! {
             forgotten = mqtt::forget(&broker, &filters, is_ours) => forgotten,
-            () = stop.cancelled() => anyhow::bail!("stopped before all was taken away"),
+            () = stop.cancelled() => anyhow::bail!("stopped before everything was removed"),
         };
         match forgotten {
             Ok(topics) => {
                 print(&text(&topics))?;
                 if runs.get() {
                     warn!(
-                        "The program still runs, since its status is `online`: stop it, and forget \
-                         once more."
+                        "The program is still running: its status is `online`. Stop it, then run \
+                         `kamstrup2mqtt forget` again."
                     );
                 }
                 Ok(())
             }
             Err(advice) => {
                 code = ExitCode::FAILURE;
-                anyhow::bail!("The broker {}: {}", broker.name(), advice.words(MadeBy::File))
+                anyhow::bail!("the broker {}: {}", broker.name(), advice.words(MadeBy::File))
             }
         }
     })?;
@@ -81,14 +81,17 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn text(topics: &BTreeSet<String>) -> String {
     match topics.len() {
-        0 => "The broker keeps nothing of this program.\n".to_owned(),
-        count => {
-            let list: Vec<&str> = topics.iter().map(String::as_str).collect();
-            format!(
-                "Taken away from the broker, {count} in all:\n  {}\nA program that still runs brings \
-                 them back when it starts again.\n",
-                list.join("\n  ")
-            )
-        }
+        0 => "The broker keeps nothing from this program.\n".to_owned(),
+        1 => removed("1 topic", topics),
+        count => removed(&format!("{count} topics"), topics),
     }
+}
+
+fn removed(count: &str, topics: &BTreeSet<String>) -> String {
+    let list: Vec<&str> = topics.iter().map(String::as_str).collect();
+    format!(
+        "Removed {count} from the broker:\n  {}\nA program that is still running publishes them again \
+         when it restarts.\n",
+        list.join("\n  ")
+    )
 }

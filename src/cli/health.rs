@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt health`
+//! `kamstrup2mqtt health`: checks through its page whether the program is running.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use clap::Args;
 use crate::config::{self, ConfigError, Variables};
 use crate::{http, web};
 
-/// Longer than a program that turns ever takes.
+/// A running program always answers sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ impl Arguments {
         if let Some(listen) = self.listen {
             return Ok(listen);
         }
-        // Another program may have its page where one without a file has it.
+        // Without this, a wrong path would mean the default address, where another program may be.
         if let Some(file) = &self.config
             && let Err(error @ ConfigError::Unreadable { .. }) =
                 config::load(Some(file), &Variables::new())
@@ -38,29 +38,28 @@ impl Arguments {
             return Err(error.into());
         }
         config::page(self.config.as_deref(), &super::environment::variables())
-            .context("the page is switched off (`web.enabled`), and nobody else can be asked")
+            .context("the status page is off (`web.enabled`), and this command needs it")
     }
 }
 
-/// Tells that the process turns, never that meter or broker are well: a container that is called
-/// unhealthy is restarted, which would help neither.
+/// Checks that the process is running, never that meter and broker work: an unhealthy container is
+/// restarted, which would help neither.
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let address = here(args.page()?);
     super::signals::with_signals_alone(async |_stop| {
         let url = format!("http://{address}{}", web::HEALTH).parse()?;
         let answer = http::get(url, None, PATIENCE).await;
-        let answer = answer.with_context(|| {
-            format!("no program answers at http://{address}, where its page should be")
-        })?;
+        let answer = answer
+            .with_context(|| format!("the status page at http://{address} does not answer"))?;
         if answer.status != 200 || answer.body != web::HEALTHY.as_bytes() {
-            bail!("what answers at http://{address} is not kamstrup2mqtt");
+            bail!("the program that answers at http://{address} is not kamstrup2mqtt");
         }
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What listens on all addresses is asked on this machine's own.
+/// A program that listens on all addresses also listens on the loopback address.
 fn here(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_addresses_are_this_machine() {
+    fn the_unspecified_address_becomes_the_loopback_address() {
         let shown = |text: &str| here(text.parse().unwrap()).to_string();
         assert_eq!(shown("0.0.0.0:8099"), "127.0.0.1:8099");
         assert_eq!(shown("[::]:8099"), "[::1]:8099");

@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt info`: which meter this is and how it is.
+//! `kamstrup2mqtt info`: the meter's identity and condition.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -36,17 +36,17 @@ struct Json {
     meter: MeterJson,
     operating_hours: Option<Box<RawValue>>,
     clock: Option<String>,
-    /// How far the meter's clock is ahead; negative where it is behind.
+    /// How far the meter's clock is ahead; negative if it is behind.
     clock_ahead_seconds: Option<i64>,
     info_code: Option<u32>,
-    /// None where the model is not known well enough.
+    /// `None` if the model is not certain enough.
     info: Option<Vec<String>>,
     info_events: Option<Box<RawValue>>,
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut asking = args.target.resolve()?;
-    // Which registers hold the info code depends on the model, which may not be known yet.
+    // The registers of the info code depend on the model, which may not be known yet.
     let mut registers = vec![EVENTS, HOURS, CODE];
     for register in Model::ALL.iter().flat_map(|model| condition::registers(&[*model])) {
         if !registers.contains(register) {
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     asking.plan.registers = registers;
-    // What the meter itself says; what was configured is only a remark.
+    // The meter itself reports its model. The configured one is only a remark.
     let configured = match std::mem::replace(&mut asking.plan.version, Version::Auto) {
         Version::Model(model) => Some(model),
         Version::Assumed(_) | Version::Auto | Version::Generic => None,
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     with_signals(async |stop| {
         let mut result = reader.read(&stop).await;
         let said = !result.identity.models.is_empty();
-        // What the code means goes by the user's word, unless the meter has named its model.
+        // The configured model explains the info code, unless the meter has reported its model.
         let as_configured = configured.map(|model| Identity {
             models: vec![model],
             certainty: Certainty::Certain,
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         if let Some(identity) = explaining.as_ref().filter(|_| !said) {
             result.identity = identity.clone();
         }
-        // By themselves, so that it is known when the clock was read.
+        // In a request of their own, so that the time at which the clock was read is known.
         let silent = result.readings.is_empty() && result.trouble.is_some();
         let clock = if silent {
             None
@@ -119,11 +119,11 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// What is configured beside what the meter says, and how sure that is: ` (most likely)`.
+/// How certain the model is, and how it differs from the configured one: ` (most likely)`.
 fn remarks(configured: Option<Model>, said: bool, identity: &Identity) -> String {
     let doubt = identity.doubt();
     let remark = match (configured, identity.models.as_slice()) {
-        (Some(_), _) if !said => Some("as configured; the meter's answers do not tell".to_owned()),
+        (Some(_), _) if !said => Some("as configured; the meter does not report it".to_owned()),
         (Some(configured), [only]) if *only == configured => return String::new(),
         (Some(configured), _) => Some(format!("the configuration says {}", configured.number())),
         (None, _) => doubt.map(|_| "set `version` to the number on its front".to_owned()),
@@ -171,7 +171,7 @@ fn text(result: &PollResult, register: RegisterId) -> Option<String> {
     find(result, register).map(|reading| reading.value.to_string())
 }
 
-/// The meter's date and time, which know no zone.
+/// The meter's date and time, which have no time zone.
 fn meter_clock(result: &PollResult) -> Option<DateTime> {
     let (Value::Date(date), Value::Time(time)) =
         (&find(result, DATE)?.value, &find(result, CLOCK)?.value)
@@ -184,29 +184,27 @@ fn meter_clock(result: &PollResult) -> Option<DateTime> {
     DateTime::new(year, month, day, hour.ok()?, minute.ok()?, second.ok()?, 0).ok()
 }
 
-/// Most meters stay on winter time all year, so a whole hour is told apart.
+/// Most meters keep winter time all year, so a difference of a whole hour is shown separately.
 fn clock_words(clock: DateTime, ahead: i64) -> String {
     const HOUR: i64 = 3600;
-    /// Reading the clock takes about as long.
+    /// Seconds that reading the clock may take.
     const NOTHING: u64 = 2;
     let clock = clock.strftime("%Y-%m-%d %H:%M:%S");
-    let direction = |seconds: i64| if seconds < 0 { "behind" } else { "ahead" };
+    let direction = |seconds: i64| if seconds < 0 { "behind" } else { "ahead of" };
     let shown = |seconds: i64| {
         meter::duration::words(std::time::Duration::from_secs(seconds.unsigned_abs()))
     };
-    let beside_hour = ahead.checked_sub(HOUR.saturating_mul(ahead.signum())).unwrap_or(ahead);
+    let without_hour = ahead.checked_sub(HOUR.saturating_mul(ahead.signum())).unwrap_or(ahead);
     if ahead.unsigned_abs() <= NOTHING {
-        format!("{clock}, as this computer's")
-    } else if beside_hour.unsigned_abs() < 600 {
-        let rest = if beside_hour.unsigned_abs() <= NOTHING {
+        format!("{clock}, the same as this computer's")
+    } else if without_hour.unsigned_abs() < 600 {
+        let rest = if without_hour.unsigned_abs() <= NOTHING {
             String::new()
         } else {
-            format!(", and {} {} beside that", shown(beside_hour), direction(beside_hour))
+            let side = if without_hour < 0 { "behind" } else { "ahead" };
+            format!("; apart from that, {} {side}", shown(without_hour))
         };
-        format!(
-            "{clock}, 1 h {} this computer's{rest} (meters stay on winter time)",
-            direction(ahead)
-        )
+        format!("{clock}, 1 h {} this computer's (meters keep winter time){rest}", direction(ahead))
     } else {
         format!("{clock}, {} {} this computer's", shown(ahead), direction(ahead))
     }
@@ -216,9 +214,8 @@ fn clock_words(clock: DateTime, ahead: i64) -> String {
 mod tests {
     use super::*;
 
-    /// The line about the model, for what is configured and what the meter may be.
     #[test]
-    fn what_is_configured_is_a_remark() {
+    fn the_configured_model_is_a_remark() {
         let line = |configured: Option<Model>, said: &[Model], certainty| {
             let (models, certainty) = match configured {
                 Some(model) if said.is_empty() => (vec![model], Certainty::Certain),
@@ -252,25 +249,25 @@ mod tests {
         );
         assert_eq!(
             sure(Some(this), &[]),
-            "Multical 403 (as configured; the meter's answers do not tell)"
+            "Multical 403 (as configured; the meter does not report it)"
         );
     }
 
     #[test]
-    fn drift_in_words() {
+    fn the_clocks_drift_in_words() {
         let clock = jiff::civil::date(2026, 11, 23).at(20, 2, 43, 0);
         let words = |ahead| clock_words(clock, ahead);
-        assert_eq!(words(1), "2026-11-23 20:02:43, as this computer's");
+        assert_eq!(words(1), "2026-11-23 20:02:43, the same as this computer's");
         assert_eq!(words(-75), "2026-11-23 20:02:43, 75 s behind this computer's");
         assert_eq!(
             words(-3599),
-            "2026-11-23 20:02:43, 1 h behind this computer's (meters stay on winter time)"
+            "2026-11-23 20:02:43, 1 h behind this computer's (meters keep winter time)"
         );
         assert_eq!(
             words(-3570),
-            "2026-11-23 20:02:43, 1 h behind this computer's, and 30 s ahead beside that (meters \
-             stay on winter time)"
+            "2026-11-23 20:02:43, 1 h behind this computer's (meters keep winter time); apart from \
+             that, 30 s ahead"
         );
-        assert_eq!(words(90_000), "2026-11-23 20:02:43, 25 h ahead this computer's");
+        assert_eq!(words(90_000), "2026-11-23 20:02:43, 25 h ahead of this computer's");
     }
 }

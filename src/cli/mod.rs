@@ -59,14 +59,14 @@ enum Command {
     Simulate(simulate::Arguments),
 }
 
-/// Runs the program: what `main` does.
+/// Runs the program; `main` calls only this.
 #[must_use]
 pub fn run() -> ExitCode {
     resources::spare_addresses();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output, mistakes to standard error.
+            // Help and version go to standard output, errors to standard error.
             let _ = error.print();
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
@@ -93,7 +93,8 @@ pub fn run() -> ExitCode {
 }
 
 impl Cli {
-    /// `--config` may stand before the command too; what else stands there is only for a run.
+    /// Accepts `--config` before the command too. The other options there are only for a run without a
+    /// command.
     fn with_config_in_front(mut self) -> Result<Self, Usage> {
         let Some(command) = &mut self.command else { return Ok(self) };
         for (option, is_there) in [
@@ -102,7 +103,7 @@ impl Cli {
             ("--listen", self.run.listen.is_some()),
         ] {
             if is_there {
-                return Err(Usage(format!("`{option}` cannot stand before a command")));
+                return Err(Usage(format!("`{option}` cannot be used with a command")));
             }
         }
         let Some(front) = self.run.config.take() else { return Ok(self) };
@@ -115,34 +116,33 @@ impl Cli {
             Command::Health(args) => (&mut args.config, None),
             Command::Registers(args) => args.config(),
             Command::Simulate(_) => {
-                return Err(Usage(
-                    "this command reads no configuration: leave `--config` out".into(),
-                ));
+                return Err(Usage("this command reads no configuration: remove `--config`".into()));
             }
         };
         if let Some(other) = other.or(config.as_ref().map(|_| "another `--config`")) {
-            return Err(Usage(format!("`--config` does not go with {other}")));
+            return Err(Usage(format!("`--config` cannot be used with {other}")));
         }
         *config = Some(front);
         Ok(self)
     }
 }
 
-/// The command line as data, from which the manual page and the completions of shells are made.
+/// The command line as data, for the manual page and the completions of shells.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Tells the error and what to do about it. 2 is for what the user wrote, 1 for the rest.
+/// Prints the error and a hint. The exit code is 2 for errors in the configuration or on the command
+/// line, otherwise 1.
 fn report(error: &anyhow::Error) -> ExitCode {
-    // Who reads through `head` has seen enough.
+    // `head` closes the pipe when it has enough lines.
     let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_closed) {
         return ExitCode::SUCCESS;
     }
     let mut stderr = io::stderr().lock();
-    // When even this cannot be written, nothing is left to be done.
+    // If even this cannot be written, there is nothing left to do.
     let _ = writeln!(stderr, "error: {error:#}");
     if let Some(config) = error.downcast_ref::<ConfigError>() {
         let _ = writeln!(stderr, "hint: {}", config.hint());

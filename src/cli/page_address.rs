@@ -1,4 +1,4 @@
-//! The address of the page: the command line decides, then the configuration.
+//! The address of the page. The command line overrides the configuration.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 /// The address of the page, which a new configuration may change.
 #[derive(Debug)]
 pub(super) struct PageAddress {
-    /// What the command line says counts.
+    /// From the command line.
     listen: Option<SocketAddr>,
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -21,7 +21,7 @@ impl PageAddress {
         self.address.subscribe()
     }
 
-    /// Another configuration counts.
+    /// Uses the address of a new configuration.
     pub(super) fn change(&self, configured: Option<SocketAddr>) {
         self.address.send_replace(self.listen.or(configured));
     }

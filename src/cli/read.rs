@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt read`: the values of a meter, once.
+//! `kamstrup2mqtt read`: reads values of a meter once.
 
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                 missing: shown.missing_json(),
             })?;
         } else if !nothing || asked.trouble.is_none() {
-            print(&shown.text()).context("the values cannot be written")?;
+            print(&shown.text()).context("cannot write the values")?;
         }
         if let Some(condition) = asked.condition.as_ref().filter(|condition| condition.code != 0) {
             tracing::warn!("The meter reports {condition}.");

@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt registers`: what is known of registers.
+//! `kamstrup2mqtt registers`: lists the known registers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// What names the configuration, and what contradicts it.
+    /// The option `--config`, and the option that is used and conflicts with it.
     pub(super) fn config(&mut self) -> (&mut Option<PathBuf>, Option<&'static str>) {
         (&mut self.config, self.version.map(|_| "`--version`"))
     }
@@ -36,7 +36,7 @@ impl Arguments {
 fn model(text: &str) -> Result<Model, String> {
     model_meant(text).ok_or_else(|| {
         let numbers: Vec<String> = Model::ALL.map(|model| model.number().to_string()).into();
-        format!("not a model that is known: {}", numbers.join(", "))
+        format!("unknown model; the known ones are {}", numbers.join(", "))
     })
 }
 
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         print_json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let known = model.map_or(String::new(), |model| format!("a {} has it?", model.number()));
+    let known = model.map_or(String::new(), |model| format!("in a {}?", model.number()));
     let head = ["register", "hex", "name", "what it is", "kind", "measures", known.as_str()];
     let mut table = Table::new(head).right([0]);
     for (register, presence) in offered {

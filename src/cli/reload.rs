@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again, and what has changed is applied.
+//! SIGHUP: reloads the configuration and applies the changes.
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal};
@@ -21,9 +21,10 @@ use crate::words::{capital, sentence};
 use logging;
 use meter::RunsAs;
 
-/// What SIGHUP makes of the configuration, and the work that this is, which never ends.
+/// Reloads the configuration at each SIGHUP. Returns the new configurations, and the future that
+/// reloads them and never ends.
 ///
-/// The variables are those of the start; files that they name are read again.
+/// The variables are those of the start. The files that they name are read again.
 pub(super) fn on_hangup(
     hangup: Hangup,
     file: Option<&Path>,
@@ -35,16 +36,16 @@ pub(super) fn on_hangup(
     (changes, reload(hangup, sender, file, variables, loaded, targets))
 }
 
-/// What follows another configuration, besides `app`.
+/// What a new configuration changes, apart from `app`.
 pub(super) struct ReloadTargets {
     pub(super) log: logging::Handle,
-    /// Whether the log is not yet as the configuration says.
+    /// Whether the log does not follow the configuration yet.
     pub(super) log_is_due: bool,
     pub(super) board: Board,
     pub(super) page: PageAddress,
 }
 
-/// SIGHUP. Where it says that the terminal is gone in which the program runs, the program stops.
+/// SIGHUP. If the program's terminal was closed, it stops the program.
 pub(super) struct Hangup {
     signal: Signal,
     /// Whether standard output was a terminal at the start.
@@ -58,7 +59,7 @@ impl Hangup {
         Ok(Self { signal, was_terminal: io::stdout().is_terminal(), stop })
     }
 
-    /// Waits until the configuration is to be read again.
+    /// Waits for a request to reload the configuration.
     pub(super) async fn come(&mut self) {
         while self.signal.recv().await.is_some() {
             if !self.was_terminal || io::stdout().is_terminal() {
@@ -70,7 +71,7 @@ impl Hangup {
     }
 }
 
-/// Until the log is changed again where that failed.
+/// The time until a failed change of the log is retried.
 const AGAIN: Duration = Duration::from_secs(60);
 
 async fn reload(
@@ -88,7 +89,7 @@ async fn reload(
             () = sleep(AGAIN), if log_is_due => {
                 log_is_due = change(&log, &current).await.is_err();
                 if !log_is_due {
-                    info!("The log is now as the configuration says.");
+                    info!("The log now follows the configuration.");
                 }
                 continue;
             }
@@ -97,15 +98,15 @@ async fn reload(
         let new = match read(file, variables).await {
             Ok(Ok(new)) => new,
             Err(failed) => {
-                error!("The configuration cannot be read again: {failed}.");
+                error!("Cannot reload the configuration: {failed}.");
                 systemd::ready();
                 continue;
             }
-            Ok(Err(refused)) => {
-                let problem = tell(&refused);
+            Ok(Err(rejected)) => {
+                let problem = report(&rejected);
                 board.set_up(|setup| {
                     setup.refused = Some(problem);
-                    let warnings = joined(&current.warnings, refused.warnings());
+                    let warnings = merged(&current.warnings, rejected.warnings());
                     setup.warnings = warning_words(&warnings, RunsAs::Program);
                 });
                 systemd::ready();
@@ -116,12 +117,12 @@ async fn reload(
         recovery::log_warnings::<ConfigError>(&new.warnings);
         let differs = new.settings.changes(&current.settings);
         if differs.is_empty() {
-            info!("The configuration was read again: nothing has changed.");
+            info!("Reloaded the configuration: nothing has changed.");
         } else {
-            info!("The configuration was read again. Changed: {}.", differs.join(", "));
+            info!("Reloaded the configuration. Changed: {}.", differs.join(", "));
         }
         if new.config != current.config {
-            // Who does not listen any more is about to stop.
+            // A closed channel means that the program is about to stop.
             let _ = changes.send(new.config.clone()).await;
         }
         page.change(new.config.page);
@@ -135,7 +136,8 @@ async fn reload(
     }
 }
 
-/// Files may be slow, and to open a key takes its time: everything else goes on meanwhile.
+/// Reads the configuration on another thread, because files may be slow and decrypting a key takes
+/// time.
 pub(super) async fn read(
     file: Option<&Path>,
     variables: &Variables,
@@ -144,40 +146,40 @@ pub(super) async fn read(
     spawn_blocking(move || config::load(file.as_deref(), &variables)).await
 }
 
-/// Logs as a configuration says. Gives whether that could be done.
+/// Applies the logging of a configuration. Returns whether that succeeded.
 pub(super) async fn apply(log: &logging::Handle, loaded: &Loaded) -> bool {
     let changed = change(log, loaded).await;
     if let Err(error) = &changed {
-        error!("{error:#}. Trying again until it works; this is said only once.");
+        error!("{error:#}. Retrying until it works; this is logged only once.");
     }
     changed.is_ok()
 }
 
-/// A destination that goes is waited for.
+/// Waits for a destination that is no longer used.
 async fn change(log: &logging::Handle, loaded: &Loaded) -> anyhow::Result<()> {
     let (log, logging) = (log.clone(), loaded.config.logging.clone());
     Ok(spawn_blocking(move || log.apply(&logging)).await??)
 }
 
-/// One line for each thing that is wrong. Gives the same for the page.
-fn tell(refused: &ConfigError) -> ReportedProblem {
+/// Logs one line for each problem. Returns the same for the page.
+fn report(rejected: &ConfigError) -> ReportedProblem {
     let words = format!(
-        "The configuration was read again and is not taken; the one before stays: {}",
-        refused.summary()
+        "The new configuration is rejected, and the previous one stays in effect: {}",
+        rejected.summary()
     );
     error!("{}", sentence(&words));
-    let details = refused.problems();
+    let details = rejected.problems();
     for detail in &details {
         error!("{}", sentence(detail));
     }
-    recovery::log_warnings::<ConfigError>(refused.warnings());
-    ReportedProblem { words, details, hint: format!("{}.", capital(refused.hint())) }
+    recovery::log_warnings::<ConfigError>(rejected.warnings());
+    ReportedProblem { words, details, hint: format!("{}.", capital(rejected.hint())) }
 }
 
-/// What is odd in the configuration that stays, and what else is in the one that is refused.
-fn joined(stays: &[Warning], refused: &[Warning]) -> Vec<Warning> {
-    let others = refused.iter().filter(|warning| !stays.contains(warning));
-    stays.iter().chain(others).cloned().collect()
+/// The warnings of the configuration in effect, and further ones of the rejected one.
+fn merged(current: &[Warning], rejected: &[Warning]) -> Vec<Warning> {
+    let others = rejected.iter().filter(|warning| !current.contains(warning));
+    current.iter().chain(others).cloned().collect()
 }
 
 #[cfg(test)]
@@ -186,11 +188,11 @@ mod tests {
     use crate::config::Login;
 
     #[test]
-    fn what_is_odd_in_both_is_said_once() {
-        let stays = [Warning::Login(Login::Off), Warning::Insecure];
-        let refused = [Warning::Insecure, Warning::Login(Login::NoPassword)];
+    fn a_warning_of_both_configurations_appears_once() {
+        let current = [Warning::Login(Login::Off), Warning::Insecure];
+        let rejected = [Warning::Insecure, Warning::Login(Login::NoPassword)];
         let all =
             [Warning::Login(Login::Off), Warning::Insecure, Warning::Login(Login::NoPassword)];
-        assert_eq!(joined(&stays, &refused), all);
+        assert_eq!(merged(&current, &rejected), all);
     }
 }

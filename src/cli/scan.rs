@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt scan`: which registers a meter has.
+//! `kamstrup2mqtt scan`: finds out which registers a meter has.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 struct Json {
     meter: MeterJson,
     from: u16,
-    /// The last register that was asked for; none if it was stopped before.
+    /// The last register that was asked for; null if it stopped before the first request.
     to: Option<u16>,
     complete: bool,
     values: Object<ValueJson>,
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             .scan(&stop, |progress| {
                 for reading in progress.found {
                     let Ok(published) = units::publish(reading, meter.units) else { continue };
-                    let label = reading.register.info().map_or("not known", |info| info.label);
+                    let label = reading.register.info().map_or("unknown", |info| info.label);
                     let unit = published.measure.unit.unwrap_or_default();
                     bar.println(
                         format!("{:>5}  {label}: {} {unit}", reading.register, published.text)
@@ -95,8 +95,10 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         if let Some(trouble) = &scanned.trouble {
             complain(trouble);
             if let Some(next) = last.and_then(|last| last.checked_add(1)) {
-                let _ =
-                    writeln!(io::stderr(), "hint: To go on where it ended, use `--from {next}`.");
+                let _ = writeln!(
+                    io::stderr(),
+                    "hint: Use `--from {next}` to continue where it stopped."
+                );
             }
         }
         if shown.values.is_empty() || scanned.trouble.is_some() {
@@ -116,11 +118,10 @@ fn text(
 ) -> String {
     let mut text = shown.text();
     let Some(last) = last else {
-        return "Stopped before anything was asked for.\n".to_owned();
+        return "Stopped before the first request.\n".to_owned();
     };
     let early = if complete { "" } else { " (stopped early)" };
     let count = present.len();
-    // To a text nothing is ever refused.
     let _ = writeln!(text, "\nOf the registers {from} to {last}{early}, the meter has {count}.");
     if count > 0 {
         text.push_str("For the configuration:\n\n");
@@ -129,11 +130,11 @@ fn text(
     text
 }
 
-/// On standard error, and only where that is a terminal.
+/// On standard error, and only if that is a terminal.
 fn progress_bar(count: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} registers{left}");
     let bar = ProgressBar::new(count.try_into().unwrap_or(u64::MAX));
-    // What is left is not known before the first answer.
+    // There is no estimate before the first answer.
     let left = |state: &ProgressState, text: &mut dyn fmt::Write| {
         if state.pos() > 0 {
             let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));

@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt` without a command: the service, by itself or as an add-on.
+//! `kamstrup2mqtt` without a command: runs the service, alone or as Home Assistant's app (add-on).
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub(super) struct RunArgs {
 
 pub(super) fn start(args: &RunArgs) -> anyhow::Result<()> {
     match &args.options {
-        Some(options) => be_add_on(options, args.listen.unwrap_or(web::IN_ADD_ON)),
+        Some(options) => run_as_app(options, args.listen.unwrap_or(web::IN_ADD_ON)),
         None => read_and_publish(args),
     }
 }
@@ -74,9 +74,9 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     }
     let history = keep_readings(None, &variables);
     with_signals(async |stop| {
-        let mut beside = JoinSet::new();
-        beside.spawn(systemd::watchdog(stop.clone()));
-        beside.spawn(app::report_history(history.error(), board.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(systemd::watchdog(stop.clone()));
+        tasks.spawn(app::report_history(history.error(), board.clone()));
         let configured = match &first {
             Ok(loaded) => loaded.config.page,
             Err(_) => config::page(file, &variables),
@@ -89,16 +89,16 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             clock: LocalTime::now,
             parameters_list: config::parameters_list,
         };
-        beside.spawn(web::run(page.watch(), page_state, stop.clone()));
+        tasks.spawn(web::run(page.watch(), page_state, stop.clone()));
         let mut hangup = Hangup::new(stop.clone())?;
         let mut log_is_due = false;
         let loaded = match first {
             Ok(loaded) => loaded,
             Err(error) => {
-                // Whatever the configuration is: it does what it can.
+                // With an invalid configuration, the program is still ready: it shows the errors.
                 systemd::ready();
-                let mending = mended(error, file, &variables, &mut hangup, &board);
-                let Some(loaded) = stop.run_until_cancelled(mending).await else {
+                let fixed = until_fixed(error, file, &variables, &mut hangup, &board);
+                let Some(loaded) = stop.run_until_cancelled(fixed).await else {
                     info!("Stopped.");
                     close(history).await;
                     return Ok(());
@@ -116,8 +116,8 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         let config = loaded.config.clone();
         let (found, seen) = watch::channel(None);
         let broker = (loaded.config.broker.host.clone(), loaded.config.broker.port.get());
-        beside.spawn(web::find(page.watch(), broker, found));
-        let around = Services {
+        tasks.spawn(web::find(page.watch(), broker, found));
+        let services = Services {
             board: board.clone(),
             history: Some(Arc::clone(&history)),
             page: seen,
@@ -126,7 +126,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         let targets = reload::ReloadTargets { log: log.clone(), log_is_due, board, page };
         let (changes, reloading) = reload::on_hangup(hangup, file, &variables, loaded, targets);
         let result = tokio::select! {
-            result = app::run_changing(config, around, changes, stop) => result,
+            result = app::run_changing(config, services, changes, stop) => result,
             never = reloading => match never {},
         };
         close(history).await;
@@ -134,18 +134,18 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Says which configuration it is, and what is odd in it.
+/// Logs which configuration is used, and its warnings.
 fn introduce(loaded: &Loaded) {
     if let Some(file) = &loaded.file {
-        info!("The configuration is {}.", file.display());
+        info!("Using the configuration {}.", file.display());
     } else {
-        info!("The configuration is in environment variables; there is no file.");
+        info!("Using the configuration in environment variables; there is no file.");
     }
     recovery::log_warnings::<ConfigError>(&loaded.warnings);
 }
 
-/// Waits until the configuration can be used: looks every few seconds, and at once when asked to.
-async fn mended(
+/// Waits until the configuration is valid. Reads it every few seconds, and immediately on SIGHUP.
+async fn until_fixed(
     error: ConfigError,
     file: Option<&Path>,
     variables: &Variables,
@@ -166,32 +166,33 @@ async fn mended(
         }
         match read {
             Ok(result) => return (why, result),
-            Err(failed) => error!("The configuration cannot be read: {failed}."),
+            Err(failed) => error!("Cannot read the configuration: {failed}."),
         }
     };
     recovery::settle(Err(error), look, board).await
 }
 
-/// Begins to keep readings. Its thread goes before those of the runtime, of which fewer will do.
+/// Starts to keep readings. Its thread starts before those of the runtime, because the runtime can do
+/// with fewer threads.
 fn keep_readings(options: Option<&Path>, variables: &Variables) -> Arc<History> {
     let file = crate::history_file::path(options, |name| variables.get(name).cloned());
     Arc::new(History::start(file, &LocalTime::now()))
 }
 
-/// How long what was read last may take to come to the disk at the end.
+/// The time for writing the last readings to the disk when the program stops.
 const LAST_WRITE: Duration = Duration::from_millis(300);
 
-/// Lets what was read last come to the disk; a disk that hangs is not waited for.
+/// Writes the last readings to the disk, but does not wait for a disk that hangs.
 async fn close(history: Arc<History>) {
     if let Some(history) = Arc::into_inner(history)
         && tokio::time::timeout(LAST_WRITE, history.closed()).await.is_err()
     {
-        debug!("The disk that readings are kept on is not waited for.");
+        debug!("Stopping without the last readings on the disk: it takes too long.");
     }
 }
 
-/// Is an add-on of Home Assistant.
-fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+/// Runs as Home Assistant's app (add-on).
+fn run_as_app(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
     let log = match &first {
         Ok(options) => logging::start(PROGRAM, &options.config.logging)?,
@@ -205,12 +206,12 @@ fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let history = keep_readings(Some(&options), &variables);
     with_signals(async |stop| {
         let _log = log_lives;
-        let mut beside = JoinSet::new();
-        beside.spawn(systemd::watchdog(stop.clone()));
-        beside.spawn(app::report_history(history.error(), board.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(systemd::watchdog(stop.clone()));
+        tasks.spawn(app::report_history(history.error(), board.clone()));
         let keeper = Arc::clone(&history);
         let addon = AddOn { options, listen, supervisor, log, board, history: keeper };
-        // Nothing is read again here, but it must not end the program either.
+        // The app does not reload its options, but SIGHUP must not end it either.
         let _hangup = signal(SignalKind::hangup())?;
         addon::run(addon, first, stop).await;
         close(history).await;
@@ -218,10 +219,10 @@ fn be_add_on(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     })
 }
 
-/// The Supervisor, where there is one: who has no token can ask nobody.
+/// The Supervisor, if there is one. Without a token it cannot be asked.
 fn supervisor(variables: &Variables) -> Option<Supervisor> {
     let text = |name: &str| variables.get(name)?.to_str().filter(|text| !text.is_empty());
-    // The second is the older name.
+    // The second variable has the older name.
     let token = text("SUPERVISOR_TOKEN").or_else(|| text("HASSIO_TOKEN"))?;
     let address = text(supervisor::ADDRESS_VARIABLE).unwrap_or(supervisor::ADDRESS);
     match address.parse() {

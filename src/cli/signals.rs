@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::resources::{self, Threads};
 
-/// What comes sooner after the first signal is the same one.
+/// A signal that follows the first one sooner is the same one.
 const TWICE: Duration = Duration::from_millis(500);
 
-/// Runs a future that SIGINT and SIGTERM ask to stop; the second one does not wait for it.
+/// Runs a future that SIGINT and SIGTERM ask to stop. A second signal does not wait for it.
 pub(super) fn with_signals<F: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
@@ -38,19 +38,19 @@ fn run_with_signals<F: Future<Output = anyhow::Result<()>>>(
         let (asked, at_once) = (stop.clone(), CancellationToken::new());
         let again = at_once.clone();
         tokio::spawn(async move {
-            let mut come = async || {
+            let mut next = async || {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
             };
-            come().await;
+            next().await;
             asked.cancel();
-            // Whoever asks twice does not want to wait for a goodbye; but one Ctrl-C may come twice,
-            // by the terminal and by what started this.
+            // A second signal means that the user does not want to wait. But one Ctrl-C may arrive
+            // twice: from the terminal and from the parent process.
             let heard = Instant::now();
             loop {
-                come().await;
+                next().await;
                 if heard.elapsed() >= TWICE {
                     break;
                 }
@@ -60,10 +60,10 @@ fn run_with_signals<F: Future<Output = anyhow::Result<()>>>(
         tokio::select! {
             biased;
             result = work(stop) => result,
-            () = at_once.cancelled() => Err(anyhow!("stopped at once, as asked twice")),
+            () = at_once.cancelled() => Err(anyhow!("stopped immediately after a second signal")),
         }
     });
-    // A name that is being looked up is not waited for.
+    // Does not wait for a name that is being looked up.
     runtime.shutdown_background();
     result
 }

@@ -1,11 +1,11 @@
-//! `kamstrup2mqtt simulate`: a meter for tests and demonstrations.
+//! `kamstrup2mqtt simulate`: simulates a meter for tests and demonstrations.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use thiserror::Error;
@@ -84,7 +84,7 @@ fn energy_units() -> impl TypedValueParser<Value = EnergyUnit> {
     PossibleValuesParser::new(values).try_map(move |name| known(name).ok_or(NoSuch))
 }
 
-/// No value has this name; `PossibleValuesParser` says it first.
+/// No value has this name. `PossibleValuesParser` reports that before.
 #[derive(Debug, Error)]
 #[error("no such value")]
 struct NoSuch;
@@ -109,16 +109,16 @@ fn fault_help() -> String {
     )
 }
 
-/// What the meter holds, and the model that it is.
+/// The meter's registers and its model.
 fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
     let model = args.model.unwrap_or(Model::Generic);
     let from_file_alone = args.model.is_none() && args.registers.is_some();
     if args.energy_unit.is_some() {
         if from_file_alone {
-            bail!("`--energy-unit` has no use here: the file says in which unit energy comes");
+            bail!("`--energy-unit` has no effect here: the file sets the unit of energy");
         }
         if model.energy_unit().is_none() {
-            bail!("`--energy-unit` has no use here: this meter counts no energy");
+            bail!("`--energy-unit` has no effect here: this meter counts no energy");
         }
     }
     let energy = args.energy_unit.or(model.energy_unit()).unwrap_or(EnergyUnit::KilowattHour);
@@ -126,7 +126,7 @@ fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
         if from_file_alone { Registers::empty() } else { Registers::model(model, energy, 0) };
     if let Some(path) = &args.registers {
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+            .with_context(|| format!("cannot read {}", path.display()))?;
         registers.replace_from_yaml(&text).with_context(|| format!("{}", path.display()))?;
     }
     Ok((registers, model))
@@ -146,19 +146,19 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
         let (_keep, registers) = watch::channel(registers);
         let mut meter = Simulator::new(registers, behaviour);
         if let Some(faults) = faults {
-            writeln!(io::stdout(), "The faults are those of `--seed {seed}`.")?;
+            writeln!(io::stdout(), "Random faults use `--seed {seed}`.")?;
             meter = meter.with_faults(faults);
         }
         let serving = async {
             if args.pty {
-                let (path, pty) = Simulator::open_pty().context("no pseudo-terminal")?;
+                let (path, pty) = Simulator::open_pty().context("cannot open a pseudo-terminal")?;
                 announce(&path.display().to_string())?;
                 meter.serve_pty(pty).await;
             } else {
-                let listener = TcpListener::bind(args.listen).await.with_context(|| {
-                    format!(
-                        "{} cannot be listened on; `--listen` with another port, or with port 0 \
-                             for any that is free, may help",
+                let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+                    anyhow!(
+                        "cannot listen on {}: {error}. Choose another port with `--listen`; port 0 \
+                         means any free port",
                         args.listen
                     )
                 })?;
@@ -174,7 +174,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
     })
 }
 
-/// What to write as `com_port`.
+/// Prints the port to set as `com_port`.
 fn announce(com_port: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "A simulated meter answers at {com_port}")?;
@@ -202,14 +202,14 @@ mod tests {
         parsed.map(|simulate| simulate.arguments).map_err(|error| error.to_string())
     }
 
-    fn held(line: &str) -> Result<(Registers, Model), String> {
+    fn simulated(line: &str) -> Result<(Registers, Model), String> {
         registers(&parse(line)?).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
-    fn what_the_meter_holds() {
+    fn options_choose_the_registers_and_their_units() {
         let unit = |line: &str| {
-            let (registers, model) = held(line).unwrap();
+            let (registers, model) = simulated(line).unwrap();
             let energy = &registers.values[&RegisterId::new(60)];
             (model, registers.values.len(), energy.unit.to_string())
         };
@@ -231,14 +231,14 @@ mod tests {
             unit_of("--model 403 --energy-unit GJ"),
             (Model::Multical403, 37, "Gcal".to_owned())
         );
-        let error = held(&format!("--registers {file} --energy-unit GJ")).unwrap_err();
-        assert!(error.contains("the file says"), "{error}");
-        let error = held("--model 21 --energy-unit GJ").unwrap_err();
+        let error = simulated(&format!("--registers {file} --energy-unit GJ")).unwrap_err();
+        assert!(error.contains("the file sets"), "{error}");
+        let error = simulated("--model 21 --energy-unit GJ").unwrap_err();
         assert!(error.contains("counts no energy"), "{error}");
     }
 
-    /// Tables that the terminal would break are none. Half a screen is 80 columns, of which the help
-    /// indents its texts by 10.
+    /// A terminal must not wrap the tables. It may be 80 columns wide, and the help indents its texts
+    /// by 10.
     #[test]
     fn tables_of_the_help_fit() {
         for text in [registers_help(), fault_help()] {
@@ -249,15 +249,15 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn invalid_arguments_are_rejected() {
         for (line, expected) in [
             ("--fault noises=5%", "flipped-bits, dropped-byte, doubled-byte, truncated, noise"),
             ("--fault noise=0.05%", "in steps of `0.1%`"),
             ("--seed 1", "--fault <FAULT=RATE>"),
             ("--model 404", "[possible values: generic, 402, 403, 603, 21]"),
-            ("--registers /nowhere/registers.yaml", "/nowhere/registers.yaml cannot be read"),
+            ("--registers /nowhere/registers.yaml", "cannot read /nowhere/registers.yaml"),
         ] {
-            let error = held(line).unwrap_err();
+            let error = simulated(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");
         }
     }

@@ -1,4 +1,4 @@
-//! Turns settings into a configuration and collects what is wrong with them.
+//! Turns settings into a configuration, and collects problems and warnings.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,27 +16,27 @@ use super::problem::{
 };
 use super::remark::Why;
 use super::setting::{Fallback, Key, Setting};
-use super::settings::{Listed, Made, Raw, Settings};
+use super::settings::{Given, Listed, Raw, Settings};
 use crate::name::{MeterName, Parameter};
 use kmp::line::RESPONSE_TIME;
 use meter::identity::Version;
 use meter::transport::{Endpoint, SerialSettings};
 
-/// A wrong setting is noted, and its default is used to go on checking the others.
+/// Notes an invalid setting, and uses its default to continue with the other checks.
 pub(super) struct Checker<'a> {
     pub(super) settings: &'a Settings,
-    /// The meter in the list whose settings these are.
+    /// The listed meter that has these settings.
     listed: Option<&'a Listed>,
     pub(super) findings: Findings,
 }
 
 impl<'a> Checker<'a> {
-    /// For all settings, with what was found of them so far.
+    /// Checks all settings. Adds to the findings so far.
     pub(super) fn new(settings: &'a Settings, findings: Findings) -> Self {
         Self { settings, listed: None, findings }
     }
 
-    /// For the settings of a listed meter.
+    /// Checks the settings of a listed meter.
     pub(super) fn of_meter(settings: &'a Settings, listed: &'a Listed) -> Self {
         Self { settings, listed: Some(listed), findings: Findings::default() }
     }
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `None` where something is missing that has no default.
+    /// `None` if a setting without a default is missing.
     fn config(&mut self) -> Option<Config> {
         let credentials = self.credentials();
         let host = self.value(&keys::HOST)?;
@@ -103,7 +103,7 @@ impl<'a> Checker<'a> {
                 None
             }
             (_, Some(username)) => {
-                // One that was set and cannot be had is a problem by itself.
+                // A file of the password that cannot be read is a problem already.
                 if password.is_none() && self.findings.problems.is_empty() {
                     self.warn(Warning::Login(Login::NoPassword));
                 }
@@ -138,8 +138,8 @@ impl<'a> Checker<'a> {
         Some(meter)
     }
 
-    /// A text about the device; a meter with a name has this in it, behind what joins the two,
-    /// unless it has a text of its own.
+    /// A text about the device. The name of the meter is added to it, after `joint`, unless the meter
+    /// has a text of its own.
     pub(super) fn device_text(
         &mut self,
         setting: &'static Setting<String>,
@@ -156,23 +156,25 @@ impl<'a> Checker<'a> {
     fn version(&mut self) -> Option<Version> {
         let version = self.value(&keys::VERSION)?;
         Some(match version {
-            Version::Model(model) if self.made(&keys::VERSION).is_none() => Version::Assumed(model),
+            Version::Model(model) if self.given(&keys::VERSION).is_none() => {
+                Version::Assumed(model)
+            }
             said => said,
         })
     }
 
-    /// `url` is another name of `com_port`. Where both stand in the file, the older program took
-    /// `url`; the variable overrides both.
+    /// `url` is another name of `com_port`. If the file has both, the older program used `url`. The
+    /// variable overrides both.
     fn endpoint(&mut self) -> Option<Endpoint> {
-        let url_counts = self.settings.is_port_that_counts(&keys::URL);
-        if self.made(&keys::COM_PORT).is_some() && url_counts {
+        let is_url = self.settings.is_in_effect(&keys::URL);
+        if self.given(&keys::COM_PORT).is_some() && is_url {
             let url = self.whose(&keys::URL);
             let com_port = self.whose(&keys::COM_PORT);
             self.warn(Warning::BothPortKeys { url, com_port });
         }
-        let setting = if url_counts { &keys::URL } else { &keys::COM_PORT };
-        if let Some(made) = self.made(setting) {
-            return self.one(setting, made);
+        let setting = if is_url { &keys::URL } else { &keys::COM_PORT };
+        if let Some(given) = self.given(setting) {
+            return self.one(setting, given);
         }
         let place = self.listed.map_or_else(|| Place::shared(Origin::Default), Listed::place);
         self.problem(Problem {
@@ -183,7 +185,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    /// Nothing, with what stands there misspelled instead.
+    /// Nothing, or an unknown key that is most likely a misspelling.
     fn nothing_for(&self, setting: &Key) -> Actual {
         let mut misspelled = self.findings.warnings.iter().filter_map(|warning| match warning {
             Warning::UnknownKey { key, whose: None, meant: Meant::Key(meant), .. }
@@ -207,8 +209,8 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// The older program waits so long for every byte; for us it is how long an answer may take to
-    /// begin, which must not be less than what a meter may take.
+    /// The older program waited this long for every byte. Here it is the time until an answer begins,
+    /// which must not be shorter than a meter may take.
     fn timeout(&mut self) -> Option<Duration> {
         let timeout = self.value(&keys::TIMEOUT)?;
         if timeout < RESPONSE_TIME {
@@ -227,7 +229,7 @@ impl<'a> Checker<'a> {
         parameters
     }
 
-    /// Where the broker listens there is no serial server.
+    /// Warns if a meter's port is the broker's address: no serial server listens there.
     fn broker_for_meter(&mut self, meters: &[Meter], broker: &Broker) {
         let is_there = |meter: &&Meter| {
             matches!(&meter.endpoint, Endpoint::Tcp { host, port }
@@ -238,13 +240,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn made(&self, key: &Key) -> Option<&'a Made> {
+    pub(super) fn given(&self, key: &Key) -> Option<&'a Given> {
         self.settings.get(key)
     }
 
-    /// The listed meter whose own a setting is.
+    /// The listed meter that has this setting itself.
     fn whose(&self, key: &Key) -> Option<Whose> {
-        self.made(key).and_then(|made| made.place.whose.clone())
+        self.given(key).and_then(|given| given.place.whose.clone())
     }
 
     /// Whether a listed meter has this setting itself.
@@ -252,7 +254,7 @@ impl<'a> Checker<'a> {
         self.whose(key).is_some()
     }
 
-    /// What counts where nobody made a setting.
+    /// The value of a setting that nobody set.
     pub(super) fn default<T>(&self, setting: &Setting<T>) -> Option<T> {
         match self.settings.default_of(setting) {
             Fallback::Value(text) => (setting.parse)(text),
@@ -260,34 +262,33 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A setting's checked value. Where it was not made, or is wrong and noted: its default, `None`
-    /// where it has none.
+    /// A setting's checked value. If it is not set, or is invalid and noted, its default; `None` if it
+    /// has none.
     pub(super) fn value<T>(&mut self, setting: &'static Setting<T>) -> Option<T> {
-        let made = self.made(setting).and_then(|made| self.one(setting, made));
-        made.or_else(|| self.default(setting))
+        let given = self.given(setting).and_then(|given| self.one(setting, given));
+        given.or_else(|| self.default(setting))
     }
 
-    pub(super) fn one<T>(&mut self, setting: &'static Setting<T>, made: &Made) -> Option<T> {
-        let Raw::Text(text) = &made.raw else {
-            self.wrong_shape(setting, made);
+    pub(super) fn one<T>(&mut self, setting: &'static Setting<T>, given: &Given) -> Option<T> {
+        let Raw::Text(text) = &given.raw else {
+            self.wrong_shape(setting, given);
             return None;
         };
         let value = (setting.parse)(text);
         if value.is_none() {
-            self.wrong(setting, made, text);
+            self.wrong(setting, given, text);
         }
         value
     }
 
-    /// The checked items of a setting that may be a list; those of its default where there are
-    /// none.
+    /// The checked items of a setting that may be a list. If there are none, those of its default.
     pub(super) fn items<T>(&mut self, setting: &'static Setting<T>) -> Vec<T> {
         let mut items = Vec::new();
-        if let Some(made) = self.made(setting) {
-            for text in made.raw.items() {
+        if let Some(given) = self.given(setting) {
+            for text in given.raw.items() {
                 match (setting.parse)(text) {
                     Some(item) => items.push(item),
-                    None => self.wrong(setting, made, text),
+                    None => self.wrong(setting, given, text),
                 }
             }
         }
@@ -300,21 +301,21 @@ impl<'a> Checker<'a> {
         items
     }
 
-    fn wrong_shape(&mut self, key: &'static Key, made: &Made) {
+    fn wrong_shape(&mut self, key: &'static Key, given: &Given) {
         let found = if key.secret { Actual::Hidden } else { Actual::Shape(Shape::List) };
-        let about = About::Setting(key, made.place.clone());
+        let about = About::Setting(key, given.place.clone());
         self.problem(Problem { about, found, accepted: Accepted::Usual });
     }
 
-    /// Notes a text that is not accepted: all of a setting, or an item of it.
-    fn wrong(&mut self, key: &'static Key, made: &Made, text: &str) {
+    /// Notes an invalid text: a whole setting, or an item of a list.
+    fn wrong(&mut self, key: &'static Key, given: &Given, text: &str) {
         let (remark, reason) = match (key.why)(text) {
             Why::Unsaid => (None, None),
             Why::Remark(remark) => (Some(remark), None),
             Why::Reason(reason) => (None, Some(reason)),
         };
         self.problem(Problem {
-            about: About::Setting(key, made.place.clone()),
+            about: About::Setting(key, given.place.clone()),
             found: if key.secret {
                 Actual::Hidden
             } else {

@@ -1,4 +1,4 @@
-//! What counts, setting by setting, and where it comes from.
+//! The effective settings, and where each of them comes from.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use super::origin::Origin;
 use super::problem::without_login;
 use super::secret::Secret;
 use super::setting::{Fallback, Key};
-use super::settings::{Listed, Made, Raw, Settings};
+use super::settings::{Given, Listed, Raw, Settings};
 use crate::name::MeterName;
 use kmp::line::RESPONSE_TIME;
 
-/// All settings that count.
+/// All effective settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
-    /// Those of the program; of the meter as well, where there is no list of meters.
+    /// The settings of the program. Without a list of meters, also those of the only meter.
     pub sections: Vec<Entry>,
-    /// Those of each meter in the list: what it is called, and its settings.
+    /// The settings of each meter in the list.
     pub meters: Vec<(Label, Vec<Entry>)>,
 }
 
@@ -26,26 +26,26 @@ pub struct Effective {
 pub struct Entry {
     /// The setting.
     pub setting: &'static Key,
-    /// As `mqtt.host`; as `com_port` for a meter in the list.
+    /// Its name: `mqtt.host`, or `com_port` for a meter in the list.
     pub key: &'static str,
-    /// What counts.
+    /// The value in effect.
     pub value: Effect,
-    /// Who said so.
+    /// Where it comes from.
     pub origin: Origin,
 }
 
-/// What counts.
+/// A value in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// This.
+    /// A text.
     Text(String),
-    /// This, which must not be shown.
+    /// A value that must not be shown.
     Secret(Secret),
     /// Nothing is set.
     Nothing,
 }
 
-/// Stars for a secret, a dash for nothing.
+/// A secret is shown as stars, nothing as a dash.
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -56,14 +56,14 @@ impl fmt::Display for Effect {
     }
 }
 
-/// What a meter in a list is called.
+/// How a meter in a list is identified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Label {
     /// By its name.
     Name(MeterName),
     /// By its number in the list, from 1 on.
     Number(usize),
-    /// It has no name, and there is no list.
+    /// The only meter, without a name.
     Unnamed,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Label {
 }
 
 impl Effective {
-    /// Of settings that were found right.
+    /// The settings of a valid configuration.
     pub(super) fn new(settings: &Settings, config: &Config) -> Self {
         let listed = settings.meters();
         let sections = KEYS.iter().filter(|key| listed.is_empty() || !key.is_of_meter());
@@ -93,7 +93,7 @@ impl Effective {
         Self { sections, meters: meters.collect() }
     }
 
-    /// Each setting, for people: its key, what counts, and who said so. Secrets are stars.
+    /// Each setting for users: its key, its value, and where it comes from. Secrets are stars.
     pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
         let line =
             |key: String, entry: &Entry| [key, entry.value.to_string(), entry.origin.to_string()];
@@ -104,7 +104,7 @@ impl Effective {
         sections.chain(meters)
     }
 
-    /// What counts now and did not before, or the reverse, in words.
+    /// The settings that have changed, in words.
     #[must_use]
     pub fn changes(&self, before: &Self) -> Vec<String> {
         let is_list = |settings: &Self| !settings.meters.is_empty();
@@ -112,7 +112,7 @@ impl Effective {
             let sections = changed(&self.sections, &before.sections, "");
             return sections.into_iter().chain(self.changes_of_meters(before)).collect();
         }
-        // The settings of a single meter stand in the sections, though that alone changes none.
+        // The settings of a single meter are in the sections. Moving them to a list changes none.
         let (now, before) = (self.as_list(), before.as_list());
         let sections = changed(&now.sections, &before.sections, "");
         sections.into_iter().chain(now.changes_of_meters(&before)).collect()
@@ -125,17 +125,17 @@ impl Effective {
                 Some((_, before)) => {
                     changes.extend(changed(entries, before, &format!(" of {label}")));
                 }
-                None => changes.push(format!("{label} is new")),
+                None => changes.push(format!("{label} (added)")),
             }
         }
         let is_here = |label: &Label| self.meters.iter().any(|(other, _)| other == label);
         let gone = before.meters.iter().map(|(label, _)| label).filter(|label| !is_here(label));
-        changes.extend(gone.map(|label| format!("{label} is gone")));
+        changes.extend(gone.map(|label| format!("{label} (removed)")));
         changes
     }
 
-    /// With a list of meters, whether there is one or not; one without a name is called alike in
-    /// both.
+    /// The same settings with a list of meters. A single meter without a name gets the same label
+    /// with and without a list.
     fn as_list(&self) -> Self {
         let (sections, mut meters) = (self.sections.iter(), self.meters.clone());
         if let [(label @ Label::Number(_), _)] = meters.as_mut_slice() {
@@ -157,7 +157,7 @@ fn changed(now: &[Entry], before: &[Entry], whose: &str) -> Vec<String> {
     let value = |entries: &[Entry], key: &str| {
         entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone())
     };
-    // Of two names of one setting, only the one that counts is there.
+    // Of the two names of the port, only the one in effect has an entry.
     let gone = before.iter().filter(|entry| value(now, entry.key).is_none());
     let differs = |entry: &&Entry| value(before, entry.key).as_ref() != Some(&entry.value);
     let keys = now.iter().filter(differs).chain(gone).map(|entry| entry.key);
@@ -168,7 +168,7 @@ fn label(listed: &Listed, meter: &Meter) -> Label {
     meter.name.clone().map_or(Label::Number(listed.whose.number), Label::Name)
 }
 
-/// `None` for a name of a setting under which another one counts.
+/// `None` for the name of the port that is not in effect.
 fn entry(
     key: &'static Key,
     name: &'static str,
@@ -176,12 +176,12 @@ fn entry(
     meter: Option<&Meter>,
 ) -> Option<Entry> {
     let setting = settings.get(key);
-    if !settings.is_port_that_counts(key) {
+    if !settings.is_in_effect(key) {
         return None;
     }
     let text = match (setting, settings.default_of(key)) {
-        (Some(Made { raw: Raw::Text(text), .. }), _) => Some(text.clone()),
-        (Some(Made { raw: Raw::List(items), .. }), _) => Some(items.join(", ")),
+        (Some(Given { raw: Raw::Text(text), .. }), _) => Some(text.clone()),
+        (Some(Given { raw: Raw::List(items), .. }), _) => Some(items.join(", ")),
         (None, Fallback::Value(text)) => Some(text.to_owned()),
         (None, Fallback::Words(_)) => None,
     };
@@ -190,11 +190,11 @@ fn entry(
         Some(text) if key.secret => Effect::Secret(Secret::new(text)),
         Some(text) => Effect::Text(without_login(text.trim())),
     };
-    let origin = setting.map_or(Origin::Default, |made| made.place.origin.clone());
+    let origin = setting.map_or(Origin::Default, |given| given.place.origin.clone());
     Some(Entry { setting: key, key: name, value, origin })
 }
 
-/// What counts for a meter where that is not what was written.
+/// A value that differs from the text that was written for it.
 fn of_meter(key: &Key, meter: &Meter) -> Option<String> {
     if *key == *keys::DEVICE_ID {
         Some(meter.device_id.clone())
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_meters_changes_only_what_it_says() {
+    fn a_list_of_meters_alone_changes_no_setting() {
         let single = "mqtt: {host: a}\nserial_device: {com_port: /dev/a}\n";
         let unnamed = "mqtt: {host: a}\nmeters: [{com_port: /dev/a}]\n";
         let two = "mqtt: {host: b}\nserial_device: {com_port: /dev/a}\n\
@@ -231,13 +231,13 @@ mod tests {
         assert_eq!(changes(single, &other), "`com_port` of the meter without a name");
         assert_eq!(
             changes(single, two),
-            "`mqtt.host`, the meter `house` is new, the meter `barn` is new, the meter without a name \
-             is gone"
+            "`mqtt.host`, the meter `house` (added), the meter `barn` (added), the meter without a \
+             name (removed)"
         );
         assert_eq!(
             changes(two, single),
-            "`mqtt.host`, the meter without a name is new, the meter `house` is gone, the meter \
-             `barn` is gone"
+            "`mqtt.host`, the meter without a name (added), the meter `house` (removed), the meter \
+             `barn` (removed)"
         );
     }
 }

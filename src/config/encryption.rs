@@ -1,11 +1,11 @@
-//! How the connection to the broker is encrypted.
+//! The encryption of the connection to the broker.
 
 use std::path::PathBuf;
 
 use super::secret::Secret;
 use crate::tls::{ClientFiles, Files, Ready, Version};
 
-/// How the connection to the broker is encrypted.
+/// The encryption of the connection to the broker.
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub(super) settings: TlsFiles,
@@ -48,7 +48,7 @@ impl TlsFiles {
 }
 
 impl Tls {
-    /// The files, whose content may differ from that at the start.
+    /// The files. Their content may differ from that at the start.
     #[must_use]
     pub fn files(&self) -> Files<'_> {
         self.settings.files()

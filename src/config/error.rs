@@ -1,4 +1,4 @@
-//! Why there is no configuration, for those who write a file or set variables.
+//! Errors of a configuration in a file or in variables.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use thiserror::Error;
 use super::problem::{Problem, Warning};
 use meter::RunsAs;
 
-/// The paths of the file where none is named.
+/// The paths of the file if none is given.
 pub(super) const USUAL_PATHS: [&str; 3] =
     ["config.yaml", "../config.yaml", "/etc/kamstrup2mqtt/config.yaml"];
 
-/// Why there is no configuration.
+/// Why there is no valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// Neither a file nor a variable.
-    #[error("there is no configuration: no {}, and no variable like `SERIAL_COM_PORT`", USUAL_PATHS.join(", no "))]
+    #[error("no configuration found: none of the files {} exists, and no variable like `SERIAL_COM_PORT` is set", USUAL_PATHS.join(", "))]
     None,
     /// The file cannot be read.
     #[error("the configuration {} cannot be read: {reason}", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
     /// The file is not YAML.
@@ -30,29 +30,29 @@ pub enum ConfigError {
     NotYaml {
         /// Which file.
         path: PathBuf,
-        /// Line and column at which the parser stopped.
+        /// The line and column where the parser stopped.
         place: Option<(u64, u64)>,
         /// What is wrong there.
         reason: String,
     },
-    /// The file makes no settings, and no variable does.
+    /// The file has no settings, and no variable is set.
     #[error("the configuration {} is empty", path.display())]
     Empty {
         /// Which file.
         path: PathBuf,
     },
-    /// The file is YAML, but not one of ours.
+    /// The file is YAML, but has no sections.
     #[error("{} has no sections like `mqtt:`, `serial_device:` and `kamstrup:`", path.display())]
     NotSections {
         /// Which file.
         path: PathBuf,
     },
-    /// Settings are missing or wrong.
+    /// Settings are missing or invalid.
     #[error("{}", problem_words(problems, warnings))]
     Problems {
-        /// Each of them.
+        /// All problems.
         problems: Vec<Problem>,
-        /// What is odd besides: a misspelled key explains a missing one.
+        /// All warnings: a misspelled key explains a missing one.
         warnings: Vec<Warning>,
     },
 }
@@ -76,7 +76,7 @@ fn problem_words(problems: &[Problem], warnings: &[Warning]) -> String {
     words
 }
 
-/// In the order of the file; those without a line come before the others.
+/// In the order of the file. Problems without a line come first.
 fn by_line(problems: &[Problem]) -> Vec<String> {
     let mut problems: Vec<&Problem> = problems.iter().collect();
     problems.sort_by_key(|problem| problem.line());
@@ -103,22 +103,22 @@ impl ConfigError {
                 "copy kamstrup2mqtt.example.yaml to config.yaml, and set `host` and `com_port` in it"
             }
             Self::Unreadable { .. } => {
-                "check which file it is (`--config` names another one), and that this user may read it"
+                "check the path (`--config` sets another one), and that this user may read the file"
             }
             Self::NotYaml { .. } => {
-                "YAML goes by indentation: indent with spaces, never tabs, and put a space after \
-                 each colon; a text with `:`, `#` or quotes in it needs quotes around it"
+                "indent with spaces, never with tabs, and put a space after each colon; a text that \
+                 contains `:`, `#` or quotes needs quotes around it"
             }
             Self::Empty { .. } | Self::NotSections { .. } => {
-                "see kamstrup2mqtt.example.yaml for what a file looks like"
+                "see kamstrup2mqtt.example.yaml for an example"
             }
             Self::Problems { .. } => {
-                "mend each of them; kamstrup2mqtt.example.yaml shows every setting"
+                "fix each error above; kamstrup2mqtt.example.yaml shows every setting"
             }
         }
     }
 
-    /// What is wrong in all, without what is wrong with each setting.
+    /// The error without the problems of each setting.
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
@@ -127,7 +127,7 @@ impl ConfigError {
         }
     }
 
-    /// What is wrong with each setting, one sentence each, in the order of the file.
+    /// The words of each problem, in the order of the file.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         match self {
@@ -136,7 +136,7 @@ impl ConfigError {
         }
     }
 
-    /// What is odd besides.
+    /// The warnings.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         match self {
@@ -153,9 +153,8 @@ mod tests {
     use super::super::{keys, problem};
     use super::*;
 
-    /// What is said in all, and what to do.
     #[test]
-    fn texts() {
+    fn errors_in_words() {
         let path = || PathBuf::from("config.yaml");
         let at = |line| Origin::File(Spot { path: path(), line, column: 3 });
         let missing = |origin| Problem {

@@ -1,8 +1,7 @@
-//! What the checks have found so far.
+//! Problems and warnings that the checks have found so far.
 
 use super::problem::{Problem, Warning};
 
-/// The problems and warnings so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
@@ -10,7 +9,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Adds what is new.
+    /// Adds those that are not in it yet.
     pub(super) fn add_new(&mut self, more: Self) {
         let Self { problems, warnings } = more;
         let is_new = |problem: &Problem| !self.problems.contains(problem);

@@ -1,7 +1,7 @@
 //! The table of all settings: names, what is accepted, parsers, defaults and descriptions.
 //!
 //! It is the only source of these. The checks use it, and `config::manual` writes the example file
-//! and the reference page from it (`cargo run --example manual`; a test fails where they differ).
+//! and the reference page from it (`cargo run --example manual`; a test fails if they differ).
 //! Each setting is a constant with a type, so a setting that does not exist does not compile.
 
 use std::net::SocketAddr;
@@ -43,14 +43,13 @@ const PORT_FORM: &str = r"\s*(/|([Ss][Oo][Cc][Kk][Ee][Tt]|[Tt][Cc][Pp])://)[\s\S
 /// The names of Python's `ssl`.
 const OLDER_TLS: &str = "(ssl[._])?(protocol[._])?(tlsv)?(1[._][23]|tls|tls[._]client|sslv23)";
 
-/// The two options of the form that name the port: what can be chosen from a list, and what can be
-/// written.
+/// The two options of the form for the port: one to choose from a list, one to type in.
 pub(super) const SERIAL_PORT: &str = "serial_port";
 pub(super) const WRITTEN_PORT: &str = "port";
 
 /// For the dates of the destinations.
-const WHERE_DATE_FORMAT: Option<Instead> =
-    Some(Instead::WhereMade(&LOG_DATE_FORMAT.key, Words("the value of `logging.date_format`")));
+const IF_DATE_FORMAT: Option<Instead> =
+    Some(Instead::IfSet(&LOG_DATE_FORMAT.key, Words("the value of `logging.date_format`")));
 
 /// One section of the file.
 #[derive(Debug)]
@@ -114,7 +113,7 @@ settings! {
         kind: Kind::Whole(1, 65_535),
         variable: Some("MQTT_PORT"),
         form: FormName::OfMqtt("port"),
-        instead: Some(Instead::WhereOn(&TLS_ENABLED, Value("8883"))),
+        instead: Some(Instead::IfOn(&TLS_ENABLED, Value("8883"))),
         accepted: "a whole number from 1 to 65535",
         default: Value("1883"),
         brief: "8883 if `tls_enabled` is on",
@@ -538,7 +537,7 @@ settings! {
     };
     STDOUT_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.stdout_date_format",
-        instead: WHERE_DATE_FORMAT,
+        instead: IF_DATE_FORMAT,
         why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Value("%Y-%m-%dT%H:%M:%S%z"),
@@ -602,7 +601,7 @@ settings! {
     };
     FILE_FORMAT: Format = value::exact, Key {
         path: "logging.file_format",
-        instead: Some(Instead::WhereMade(&LOG_FORMAT.key, Words("the value of `logging.format`"))),
+        instead: Some(Instead::IfSet(&LOG_FORMAT.key, Words("the value of `logging.format`"))),
         why: value::why_not::<Format>,
         accepted: FORMAT,
         default: Value(
@@ -614,7 +613,7 @@ settings! {
     };
     FILE_DATE_FORMAT: DateFormat = value::exact, Key {
         path: "logging.file_date_format",
-        instead: WHERE_DATE_FORMAT,
+        instead: IF_DATE_FORMAT,
         why: value::why_not::<DateFormat>,
         accepted: DATE_FORMAT,
         default: Value("%Y-%m-%d %H:%M:%S"),
@@ -730,7 +729,7 @@ settings! {
 /// The list of several meters.
 pub(super) const METERS: &str = "meters";
 
-/// What tells several meters apart.
+/// The name that distinguishes several meters.
 pub(super) static NAME: Setting<MeterName> = Setting {
     key: Key {
         path: "name",
@@ -746,7 +745,7 @@ pub(super) static NAME: Setting<MeterName> = Setting {
     parse: value::parse,
 };
 
-/// Settings of a meter that stand in a section with others, where there is only one meter.
+/// Settings of a meter that are in the section `mqtt` if there is only one meter.
 static OF_METERS: [&Key; 2] = [&DEVICE_ID.key, &DEVICE_NAME.key];
 
 /// The setting that a key of a meter in the list stands for.
@@ -800,14 +799,14 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_whole() {
+    fn every_row_is_complete() {
         for key in KEYS.iter().copied().chain([&NAME.key]) {
             let Key { path, accepted, brief, text, sample, default, .. } = key;
             assert!(!accepted.is_empty() && !accepted.ends_with('.'), "{path}");
             assert!(text.ends_with('.'), "{path}");
             assert_eq!(brief.is_empty(), *sample == Hidden, "{path}");
             assert!(!brief.ends_with('.') || brief.ends_with("..."), "{path}");
-            // There is something to show.
+            // The example has something to show.
             assert!(
                 *sample != Sample::Default || matches!(default, Value(_)) || *path == NAME.path,
                 "{path}"
@@ -819,7 +818,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_those_of_the_keys_in_their_order() {
+    fn sections_have_the_order_of_their_keys() {
         let mut sections: Vec<_> = KEYS.iter().map(|key| key.section()).collect();
         sections.dedup();
         let named: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
@@ -827,7 +826,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_called_a_password_is_a_secret() {
+    fn every_password_is_a_secret() {
         for key in KEYS {
             assert_eq!(key.secret, key.path.contains("password"), "{}", key.path);
         }

@@ -1,4 +1,4 @@
-//! The checks of the list of meters: each by itself, and that they can be told apart.
+//! The checks of the list of meters: of each meter, and that no two have the same name or ids.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::name::{MeterName, Parameter};
 use crate::topic::{Diagnostic, Ids, READ};
 
 impl Checker<'_> {
-    /// The one of the sections, or those of the list.
+    /// The meters of the list. Without a list, the meter of the sections.
     pub(super) fn meters(&mut self, id_prefix: &str) -> Option<Vec<Meter>> {
         let listed = self.settings.meters();
         if listed.is_empty() {
@@ -28,11 +28,11 @@ impl Checker<'_> {
             let name = checker.name(one, several);
             let device_id = checker.device_text(&keys::DEVICE_ID, '_', name.as_ref())?;
             names.push(name.clone());
-            // Without a name that it should have, what is made of the name says nothing.
+            // A missing name is a problem already, and so is the device id that is made from it.
             let unnamed = several && name.is_none() && !checker.is_own(&keys::DEVICE_ID);
             device_ids.push((!unnamed).then(|| device_id.clone()));
             meters.push(checker.meter(name, device_id));
-            // What is wrong in a section is wrong once, however many meters inherit it.
+            // A problem in a section is reported once, however many meters inherit the setting.
             self.findings.add_new(checker.findings);
         }
         let names: Vec<_> = names.iter().map(|name| name.as_ref().map(MeterName::as_str)).collect();
@@ -48,8 +48,8 @@ impl Checker<'_> {
 
     /// A listed meter's name; several must have one.
     fn name(&mut self, listed: &Listed, several: bool) -> Option<MeterName> {
-        if let Some(made) = &listed.name {
-            return self.one(&keys::NAME, made);
+        if let Some(given) = &listed.name {
+            return self.one(&keys::NAME, given);
         }
         if several {
             self.problem(Problem {
@@ -61,7 +61,7 @@ impl Checker<'_> {
         None
     }
 
-    /// Notes texts that a meter before has as well. Whether there are none.
+    /// Notes texts that an earlier meter has too. Returns whether there are none.
     fn unique(
         &mut self,
         key: &'static Key,
@@ -81,17 +81,17 @@ impl Checker<'_> {
                 _ => None,
             };
             self.problem(Problem {
-                // Its own line, or that of the meter where it has none.
+                // The line of its key, or of the meter if it does not have this key.
                 about: About::Setting(key, one.place_of(key)),
                 found: Actual::Taken { text: (*text).to_owned(), by: other.whose.clone(), line },
-                accepted: Accepted::This("another one for each meter"),
+                accepted: Accepted::This("a different one for each meter"),
             });
         }
         unique
     }
 
-    /// Notes names with which two entities would have the same unique id, like `diff_energy` of the
-    /// meter `a` and `energy` of the meter `a_diff`.
+    /// Notes names with which two entities would have the same unique id. For example `diff_energy` of
+    /// the meter `a` and `energy` of the meter `a_diff`.
     fn entities(&mut self, meters: &[Option<Meter>], id_prefix: &str) {
         let mut known: BTreeMap<String, (&Whose, &str)> = BTreeMap::new();
         for (meter, listed) in meters.iter().zip(self.settings.meters()) {
@@ -117,8 +117,8 @@ impl Checker<'_> {
         }
     }
 
-    /// An optical head sees one meter: two at the same port are mostly a `com_port` that was
-    /// forgotten, and one meter's values would pass for the other's.
+    /// Warns about meters with the same port. An optical head reads one meter, so usually a `com_port`
+    /// was forgotten, and one meter's values would be published as the other's.
     fn ports(&mut self, meters: &[Option<Meter>]) {
         let mut first: BTreeMap<String, &Whose> = BTreeMap::new();
         for (meter, listed) in meters.iter().zip(self.settings.meters()) {

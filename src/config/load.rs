@@ -12,8 +12,8 @@ use super::settings::Settings;
 use super::variables::Variables;
 use super::{keys, read};
 
-/// Reads the configuration: from `file`, or from the first of the usual paths that exists, or from
-/// `variables` alone.
+/// Reads the configuration: from `file`, otherwise from the first of the usual paths that exists,
+/// otherwise from `variables` alone.
 pub fn load(file: Option<&Path>, variables: &Variables) -> Result<Loaded, ConfigError> {
     let source = content(file)?;
     check(source.as_ref().map(|(path, text)| (*path, text.as_str())), variables)
@@ -27,8 +27,8 @@ fn content(file: Option<&Path>) -> Result<Option<(&Path, String)>, ConfigError> 
     Ok(Some((path, read::configuration(path).map_err(unreadable)?)))
 }
 
-/// The configuration for a meter at `port`, which the command line names: defaults and `variables`.
-/// The model is `auto`.
+/// The configuration of a meter at `port`, which comes from the command line. The rest is defaults
+/// and `variables`. The model is `auto`.
 pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError> {
     let mut settings = Settings::default();
     let mut findings = Findings::default();
@@ -38,12 +38,12 @@ pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError
     Checker::new(&settings, findings).finish(None)
 }
 
-/// The address of the page, whatever else is wrong in the configuration; `None` for no page.
+/// The address of the page, even if the rest of the configuration is invalid; `None` for no page.
 #[must_use]
 pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
     let mut settings = Settings::default();
     let mut findings = Findings::default();
-    // A file that cannot be read has no address.
+    // Without a readable file, the page has its default address.
     if let Ok(Some((path, text))) = content(file) {
         let _ = settings.read_file(path, &text, &mut findings);
     }

@@ -11,10 +11,10 @@ use super::problem::Warning;
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// The same, setting by setting, each with its origin.
+    /// The effective settings, each with its origin.
     pub settings: Effective,
-    /// What the user should know.
+    /// The warnings.
     pub warnings: Vec<Warning>,
-    /// The file that was read.
+    /// The file, if one was read.
     pub file: Option<PathBuf>,
 }

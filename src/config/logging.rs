@@ -11,12 +11,12 @@ use logging::{
 };
 
 impl Checker<'_> {
-    /// All is checked, whether it is used or not.
+    /// Checks all settings, even those of a destination that is not used.
     pub(super) fn logging(&mut self) -> Option<Settings> {
         let level = self.value(&keys::LOG_LEVEL);
         let destinations = self.items(&keys::DESTINATIONS);
         let is_wanted = |destination| destinations.contains(&destination);
-        // One for all, as the older program had it.
+        // One format for all destinations, as in the older program.
         let format = self.filled(&keys::LOG_FORMAT);
         let date = self.filled(&keys::LOG_DATE_FORMAT);
         let stdout = self.stdout(format.as_ref(), date.as_ref());
@@ -31,8 +31,8 @@ impl Checker<'_> {
     }
 
     fn stdout(&mut self, format: Option<&Format>, date: Option<&DateFormat>) -> LineFormat {
-        let is_json = self.made(&keys::STDOUT_FORMAT).is_some_and(
-            |made| matches!(&made.raw, Raw::Text(text) if text.trim().eq_ignore_ascii_case("json")),
+        let is_json = self.given(&keys::STDOUT_FORMAT).is_some_and(
+            |given| matches!(&given.raw, Raw::Text(text) if text.trim().eq_ignore_ascii_case("json")),
         );
         let own = if is_json { None } else { self.filled(&keys::STDOUT_FORMAT) };
         let own_date = self.filled(&keys::STDOUT_DATE_FORMAT).or(date.cloned());
@@ -79,11 +79,11 @@ impl Checker<'_> {
         Some(SyslogSettings { address: address?, facility: facility?, format, date })
     }
 
-    /// `None` where a setting was not made or is blank, or is wrong and noted.
+    /// `None` if a setting is not set or blank, or is invalid and noted.
     fn filled<T>(&mut self, setting: &'static Setting<T>) -> Option<T> {
-        let made = self.made(setting)?;
-        let is_blank = matches!(&made.raw, Raw::Text(text) if text.trim().is_empty());
-        if is_blank { None } else { self.one(setting, made) }
+        let given = self.given(setting)?;
+        let is_blank = matches!(&given.raw, Raw::Text(text) if text.trim().is_empty());
+        if is_blank { None } else { self.one(setting, given) }
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_all_goes_to_standard_output() {
+    fn the_default_destination_is_standard_output() {
         assert_eq!(settings("  level: INFO\n"), Ok(Settings::to_stdout(Level::INFO)));
         for none in ["  destinations:\n", "  destinations: []\n", "  destinations: ' , '\n"] {
             assert_eq!(settings(none), Ok(Settings::to_stdout(Level::INFO)), "{none}");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn any_set_of_destinations() {
+    fn any_combination_of_destinations_is_accepted() {
         for (written, expected) in [
             ("[file]", [false, true, false]),
             ("'stdout, Syslog'", [true, false, true]),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_samples() {
+    fn samples_are_accepted() {
         insta::assert_debug_snapshot!(
             "logging_of_the_samples",
             [
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_for_all_gives_way_to_one_of_its_own() {
+    fn a_destinations_own_format_overrides_the_common_one() {
         let found = settings(
             "  destinations: [stdout, file, syslog]\n  format: '%(message)s'\n  date_format: '%H'\n  \
              file_format: '%(name)s'\n  syslog_date_format: '%M'\n",
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_whether_it_is_used_or_not() {
+    fn settings_of_an_unused_destination_are_checked_too() {
         let problems = settings(
             "  level: LOUD
   destinations: [stdout, printer]

@@ -1,4 +1,4 @@
-//! What the program needs to know, checked.
+//! The checked configuration.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -11,18 +11,19 @@ use crate::units::UnitSystem;
 use meter::identity::Version;
 use meter::transport::{Endpoint, SerialSettings};
 
-/// Everything the program needs to know, checked.
+/// A checked configuration, with which the program can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The broker and how to log in.
     pub broker: Broker,
     /// How values are published.
     pub publishing: Publishing,
-    /// The meters: at least one, and where there are several, each with a name.
+    /// The meters: at least one. If there are several, each has a name.
     pub meters: Vec<Meter>,
-    /// What is logged, and where to.
+    /// What is logged, and where.
     pub logging: logging::Settings,
-    /// Where the status page is, if there is one. An add-on's is where Home Assistant looks for it.
+    /// The address of the status page, if there is one. The app's page is where Home Assistant looks
+    /// for it.
     pub page: Option<SocketAddr>,
 }
 
@@ -33,15 +34,15 @@ pub struct Broker {
     pub host: String,
     /// TCP port.
     pub port: NonZeroU16,
-    /// How this program is known to the broker; no two programs may use the same.
+    /// The client id, which must be unique on the broker.
     pub client_id: String,
-    /// User name and password, if the broker wants them.
+    /// User name and password, if the broker needs them.
     pub credentials: Option<Credentials>,
-    /// How the connection is encrypted, if it is.
+    /// The encryption of the connection, if there is one.
     pub tls: Option<Tls>,
 }
 
-/// A log-in.
+/// A login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user's name.
@@ -61,9 +62,9 @@ pub struct Publishing {
     pub retain: bool,
     /// Where Home Assistant looks for discovery messages.
     pub discovery_prefix: String,
-    /// Where Home Assistant says that it has started.
+    /// The topic of Home Assistant's birth message.
     pub status_topic: String,
-    /// How the unique ids of all entities begin.
+    /// The start of the unique ids of all entities.
     pub id_prefix: String,
 }
 
@@ -81,24 +82,24 @@ pub enum Qos {
 /// One meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meter {
-    /// Its part in topics and unique ids; none where there is only one meter.
+    /// Its part in topics and unique ids. Only a single meter can have none.
     pub name: Option<MeterName>,
-    /// Where it is connected.
+    /// Its port.
     pub endpoint: Endpoint,
-    /// The line there.
+    /// The settings of the serial line.
     pub serial: SerialSettings,
-    /// How long an answer may take to begin; not less than a meter may think.
+    /// The time until an answer must begin. Not shorter than a meter may take.
     pub timeout: Duration,
-    /// What is read; at least one.
+    /// The values to read: at least one.
     pub parameters: Vec<Parameter>,
     /// From the start of one poll to the start of the next.
     pub poll_interval: Duration,
-    /// Which MULTICAL it is.
+    /// The MULTICAL model.
     pub version: Version,
-    /// In which units values are published.
+    /// The units of the published values.
     pub units: UnitSystem,
     /// Home Assistant's identifier of the device.
     pub device_id: String,
-    /// Its name there.
+    /// The device's name in Home Assistant.
     pub device_name: String,
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use crate::name::MeterName;
 
-/// Where a setting was made, and which listed meter it belongs to.
+/// Where a setting comes from, and which listed meter it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Who made it.
+    /// Where it comes from.
     pub origin: Origin,
-    /// The listed meter that has it; none for a setting of a section.
+    /// The listed meter that has it; `None` for a setting of a section.
     pub whose: Option<Whose>,
 }
 
@@ -28,13 +28,13 @@ pub enum Origin {
     Default,
     /// An option of the command line.
     Option(&'static str),
-    /// The add-on's form; which of its options, where several can set it.
+    /// The app's form, and the option if several options set the same setting.
     Form(Option<&'static str>),
-    /// Home Assistant, when it was asked.
+    /// The answer of Home Assistant's Supervisor.
     HomeAssistant,
     /// A variable.
     Variable(&'static str),
-    /// A file that holds nothing but a secret.
+    /// A file that contains only a secret.
     SecretFile {
         /// The variable that names it.
         variable: String,
@@ -66,9 +66,9 @@ impl fmt::Display for Origin {
 pub struct Spot {
     /// Which file.
     pub path: PathBuf,
-    /// From 1 on.
+    /// Counted from 1.
     pub line: u64,
-    /// In characters, from 1 on.
+    /// In characters, counted from 1.
     pub column: u64,
 }
 
@@ -83,8 +83,8 @@ impl fmt::Display for Spot {
 /// One of the listed meters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whose {
-    /// Its number in the list, from 1 on.
+    /// Its number in the list, counted from 1.
     pub number: usize,
-    /// Its name, if it has one that can be used.
+    /// Its name, if it has a valid one.
     pub name: Option<MeterName>,
 }

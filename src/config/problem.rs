@@ -1,5 +1,5 @@
-//! What is wrong or odd in a configuration, as data. `config::words` makes sentences of it, with
-//! the names that the reader knows.
+//! Problems and warnings of a configuration, as data. `config::words` puts them into words, with the
+//! names that the reader knows.
 
 use super::origin::{Origin, Place, Spot, Whose};
 use super::remark::Remark;
@@ -8,19 +8,19 @@ use crate::name::MeterName;
 use crate::tls::FileError;
 use meter::transport::Endpoint;
 
-/// Something that is missing or wrong.
+/// Something that is missing or invalid. The program does not use such a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The subject.
+    /// What it is about.
     pub about: About,
-    /// What is there.
+    /// What was found.
     pub found: Actual,
-    /// What may be there.
+    /// What is accepted.
     pub accepted: Accepted,
 }
 
 impl Problem {
-    /// The line of the file that it is about.
+    /// The line of the file.
     pub(super) fn line(&self) -> Option<u64> {
         match &self.about {
             About::Setting(_, Place { origin, .. })
@@ -37,10 +37,10 @@ impl Problem {
 /// What a problem is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
-    /// A setting. Where nobody made it, its place is the default's, or that of the listed meter
-    /// which should have it.
+    /// A setting. If nobody set it, its place is that of a default, or of the listed meter that
+    /// lacks it.
     Setting(&'static Key, Place),
-    /// What holds settings.
+    /// A section.
     Section(&'static str, Origin),
     /// A meter of the list as a whole.
     Meter(Whose, Origin),
@@ -48,48 +48,48 @@ pub enum About {
     Variables(&'static str, String),
 }
 
-/// What is there in place of something accepted.
+/// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actual {
     /// A text, perhaps with a remark.
     Text(Quoted, Option<Remark>),
     /// A secret.
     Hidden,
-    /// Something of another shape.
+    /// Something of the wrong shape.
     Shape(Shape),
     /// Nothing.
     Nothing,
-    /// Nothing, but something that may be meant for it: a key that is not known.
+    /// Nothing, but an unknown key that may be a misspelling.
     NothingBut(String),
-    /// Nothing, though something else asks for it.
+    /// Nothing, although it is required.
     NothingThough(Though),
-    /// A text that another meter has as well, perhaps in this line.
+    /// A text that another meter has too.
     Taken {
         /// The text.
         text: String,
-        /// Whose it is as well.
+        /// The other meter.
         by: Whose,
-        /// Where that is in the file.
+        /// Its line in the file.
         line: Option<u64>,
     },
-    /// A name that makes a unique id which there is already.
+    /// A meter's name that leads to a unique id that is already in use.
     SameId {
         /// The name of the meter.
         name: MeterName,
-        /// What of this meter has the id.
+        /// The entity of this meter that has the id.
         key: String,
-        /// What of the other one has it.
+        /// The entity of the other meter that has the id.
         other_key: String,
         /// The other meter.
         other: Whose,
     },
-    /// A host that no certificate can be for.
+    /// A host for which no certificate can be valid.
     Uncertifiable(String),
-    /// Two where there can be one.
+    /// Two variables of which only one may be set.
     Both,
-    /// What is no text.
+    /// Bytes that are not text.
     NotUtf8,
-    /// A file with a secret that cannot be had, and why.
+    /// A file with a secret that cannot be used, and why.
     Unusable(String),
     /// A file for TLS that cannot be used.
     File(FileError),
@@ -100,15 +100,15 @@ pub enum Actual {
 pub enum Accepted {
     /// What the table of settings says.
     Usual,
-    /// The same, and why what was found is not.
+    /// What the table says, with the reason why the text is rejected.
     UsualBut(String),
     /// This.
     This(&'static str),
-    /// A user name, or no log-in.
+    /// A user name, or no login.
     UserName,
-    /// Since TLS is on, a name that a certificate can be for.
+    /// A name that a certificate can have, because TLS is on.
     Certifiable,
-    /// What stands in for a file that cannot be used.
+    /// A replacement for a file that cannot be used.
     InsteadOf(FileError),
 }
 
@@ -121,11 +121,11 @@ pub enum Shape {
     MixedList,
     /// A text.
     Text,
-    /// A text with a colon and no space behind it.
+    /// A text with a colon and no space after it.
     NoSpace,
     /// Keys.
     Keys,
-    /// Keys where a text belongs.
+    /// Keys instead of a text.
     KeysUnder,
     /// No keys.
     NoKeys,
@@ -135,23 +135,23 @@ pub enum Shape {
     Else,
 }
 
-/// What asks for something that is not there.
+/// Why a missing setting is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Though {
     /// There are several meters.
     Several,
-    /// This is set.
+    /// This setting is set.
     Set(&'static Key),
-    /// This is on.
+    /// This setting is on.
     On(&'static Key),
 }
 
-/// A text as the user wrote it: on one line, not for ever, and without a log-in.
+/// A text as the user wrote it, but on one line, of bounded length, and without a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quoted(String);
 
 impl Quoted {
-    /// What may be shown of a text.
+    /// Keeps the part of a text that may be shown.
     #[must_use]
     pub fn new(text: &str) -> Self {
         const LONGEST: usize = 198;
@@ -169,7 +169,7 @@ impl Quoted {
     }
 }
 
-/// `user:password@host` is no host.
+/// Also hides the login in `user:password@host`, which has no scheme.
 fn without_any_login(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((login, host)) if login.contains(':') && !text.contains("://") => {
@@ -189,73 +189,73 @@ pub(super) fn without_login(text: &str) -> String {
     }
 }
 
-/// Something odd that does not keep the program from running.
+/// Something odd with which the program can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// A key of the file that is not known.
+    /// An unknown key of the file.
     UnknownKey {
-        /// The key, with its section where it has one.
+        /// The key, with its section if it has one.
         key: ShownKey,
         /// The listed meter that has it.
         whose: Option<Whose>,
         /// Where it is.
         spot: Spot,
-        /// What to make of it.
+        /// What the user most likely meant.
         meant: Meant,
     },
-    /// A key of the file that is there twice: the first one.
+    /// A key that the file has twice. The place is that of the first one.
     Twice {
-        /// The key, with its section where it has one.
+        /// The key, with its section if it has one.
         key: ShownKey,
         /// The listed meter that has it.
         whose: Option<Whose>,
         /// Where it is.
         spot: Spot,
     },
-    /// A variable that is not known, and the one that was most likely meant.
+    /// An unknown variable, and the one that was most likely meant.
     UnknownVariable(String, String),
     /// A variable that Kubernetes and container links set.
     VariableOfLinks(&'static str),
-    /// An option of the form that is not known.
+    /// An unknown option of the form.
     UnknownOption(String, OptionOwner),
-    /// Both options of the port are used.
+    /// Both options for the port are set.
     BothPortOptions(OptionOwner),
-    /// These options of the broker, though none says which broker it is.
+    /// Options of the broker without the option that names it.
     NoBrokerFor(Vec<&'static Key>),
-    /// Both names of the port are used, perhaps by a listed meter.
+    /// Both names of the port are set, perhaps by a listed meter.
     BothPortKeys {
-        /// Whose the one is that counts.
+        /// The listed meter that has `url`, which is used.
         url: Option<Whose>,
-        /// Whose the other one is.
+        /// The listed meter that has `com_port`.
         com_port: Option<Whose>,
     },
-    /// Two meters are at one port.
+    /// Two meters have the same port.
     SamePort(Whose, Whose, Endpoint),
-    /// A meter is where the broker is.
+    /// A meter has the broker's address.
     BrokersPort(Endpoint),
-    /// An answer is waited for too short.
+    /// The timeout is shorter than a meter may take to answer.
     ShortTimeout(Option<Whose>),
-    /// The log-in at the broker is odd.
+    /// The login at the broker is odd.
     Login(Login),
-    /// TLS is on, and the broker's certificate is not looked at.
+    /// TLS is on, but the broker's certificate is not checked.
     Insecure,
-    /// These are set, and TLS is off.
+    /// These are set, but TLS is off.
     TlsOff(Vec<&'static Key>),
 }
 
-/// What is odd about a log-in.
+/// What is odd about a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
     /// It is switched off.
     Off,
-    /// There is a password without a user name.
+    /// A password without a user name.
     PasswordAlone,
-    /// There is a user name without a password.
+    /// A user name without a password.
     NoPassword,
 }
 
 impl Warning {
-    /// The line of the file that it is about.
+    /// The line of the file.
     pub(super) fn line(&self) -> Option<u64> {
         match self {
             Self::UnknownKey { spot, .. } | Self::Twice { spot, .. } => Some(spot.line),
@@ -267,32 +267,32 @@ impl Warning {
 /// The owner of an option of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptionOwner {
-    /// The form.
+    /// The form itself.
     Form,
-    /// The set `mqtt`.
+    /// The group `mqtt`.
     Mqtt,
     /// A meter of the list.
     Meter(Whose),
 }
 
-/// What an unknown key most likely means.
+/// What the user most likely meant with an unknown key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meant {
-    /// It is not known.
+    /// Nothing similar is known.
     Nobody,
-    /// Most likely this.
+    /// This key.
     Key(String),
-    /// A section, which a listed meter does not have.
+    /// A section, which a listed meter cannot have.
     Section,
 }
 
-/// A key as it was written. One that does not look like one may be a password without the space
-/// that belongs before it, and is not shown.
+/// A key as it was written. A text that does not look like a key is not shown: it may be a password
+/// whose space after the colon is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownKey(String);
 
 impl ShownKey {
-    /// What may be shown of a key.
+    /// Keeps a key only if it may be shown.
     #[must_use]
     pub fn new(key: &str) -> Self {
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
@@ -300,7 +300,7 @@ impl ShownKey {
         Self(if is_shown { key } else { "..." }.to_owned())
     }
 
-    /// The same for a key of a section, which is shown in any case.
+    /// The same for a key of a section. The section is always shown.
     pub(super) fn in_section(section: &str, key: &str) -> Self {
         Self(format!("{section}.{}", Self::new(key).0))
     }
@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_in_is_not_quoted_however_long_it_is() {
+    fn a_login_is_hidden_however_long_it_is() {
         let long = "x".repeat(300);
         for (text, shown) in [
             ("a/#", "a/#".to_owned()),

@@ -1,19 +1,19 @@
-//! Files as text: the configuration, and secrets that have a file of their own.
+//! Reads files as text: the configuration, and secrets that have a file of their own.
 
 use std::path::Path;
 
 use crate::file::bytes;
 
-/// Bytes. No configuration is longer; a file that is was named by mistake.
+/// In bytes. No configuration is longer, so a longer file was named by mistake.
 const LONGEST: u64 = 1024 * 1024;
 
-/// As long as MQTT can send it.
+/// The longest secret that MQTT can send, in bytes.
 const LONGEST_SECRET: u64 = 65_535;
 
-/// The text of a configuration; the error says in words what is in the way.
+/// The text of a configuration. The error is a clause in words.
 pub(super) fn configuration(path: &Path) -> Result<String, String> {
     let bytes = bytes(path, LONGEST)?
-        .ok_or("it is longer than 1 MiB, which no configuration is".to_owned())?;
+        .ok_or("it is longer than 1 MiB; no configuration is that long".to_owned())?;
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err("it is UTF-16 text; save it as UTF-8".to_owned());
     }
@@ -25,9 +25,9 @@ pub(super) fn configuration(path: &Path) -> Result<String, String> {
     })
 }
 
-/// A secret that stands alone in a file, without the line end behind it.
+/// A secret that is alone in a file, without the line end after it.
 pub(super) fn secret(path: &Path) -> Result<String, String> {
-    // The line end does not count.
+    // Two more for the line end.
     let too_long = || format!("it has more than {LONGEST_SECRET} bytes");
     let bytes = bytes(path, LONGEST_SECRET.saturating_add(2))?.ok_or_else(too_long)?;
     let mut text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets() {
+    fn secrets_lose_only_one_line_end() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("secret");
         let read = |bytes: &[u8]| {

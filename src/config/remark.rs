@@ -1,4 +1,4 @@
-//! Why a text is not accepted.
+//! Remarks on texts that are not accepted.
 
 use std::num::NonZeroU16;
 
@@ -9,25 +9,25 @@ use meter::transport::ParseEndpointError;
 pub enum Remark {
     /// The text that was most likely meant.
     Meant(String),
-    /// A host that was most likely meant, with the port behind it.
+    /// The host that was most likely meant, with the port that followed it.
     MeantHost {
         /// The host.
         host: String,
         /// The port.
         port: Option<NonZeroU16>,
     },
-    /// A name of a log file that was most likely meant, with the directory before it.
+    /// The name of a log file that was most likely meant, with the directory that preceded it.
     MeantFile {
         /// The name.
         name: String,
         /// The directory.
         folder: String,
     },
-    /// No register has such a number.
+    /// No register has a number this high.
     TooHigh,
-    /// It is not an endpoint, for this reason.
+    /// Why it is not an endpoint.
     Endpoint(ParseEndpointError),
-    /// It begins with `~`: the rest.
+    /// A path that begins with `~`: the rest of it.
     Home(String),
 }
 
@@ -35,8 +35,8 @@ pub enum Remark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Why {
     Unsaid,
-    /// It goes beside the text.
+    /// Shown after the text.
     Remark(Remark),
-    /// It goes beside what is accepted, because a long text is cut.
+    /// Shown after what is accepted, because a long text is cut.
     Reason(String),
 }

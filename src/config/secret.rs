@@ -11,14 +11,14 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for handing it to whom it is for.
+    /// The text itself, to hand it to its recipient.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-/// Always the same stars: not even the length shows.
+/// Always the same stars, so that not even the length shows.
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

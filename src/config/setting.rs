@@ -1,4 +1,4 @@
-//! What a setting is: the type of the rows of the table ([`keys`](super::keys)).
+//! The type of the rows of the table of settings ([`keys`](super::keys)).
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,15 +6,15 @@ use std::ops::Deref;
 use super::kind::Kind;
 use super::remark::Why;
 
-/// A setting with values of this type; in a list, each item is one.
+/// A setting whose values have this type. In a list, each item has it.
 pub(crate) struct Setting<T: 'static> {
     pub(super) key: Key,
-    /// The value of a text; `None` where it is not accepted.
+    /// Parses a text; `None` if it is not accepted.
     pub(super) parse: fn(&str) -> Option<T>,
 }
 
 impl<T> Setting<T> {
-    /// The value where nobody sets it, if there is one.
+    /// The value if nobody sets it.
     pub(super) fn default(&self) -> Option<T> {
         match self.key.default {
             Fallback::Value(text) => (self.parse)(text),
@@ -33,24 +33,24 @@ impl<T> Deref for Setting<T> {
 
 /// A setting without the type of its values.
 pub struct Key {
-    /// Section and name in the file, as `mqtt.host`.
+    /// Section and name in the file, like `mqtt.host`.
     pub(super) path: &'static str,
-    /// What its values look like, as the schema for editors has them.
+    /// The form of its values in the schema for editors.
     pub(super) kind: Kind,
     /// The environment variable that overrides the file. A secret has a second one, whose name ends
-    /// in `_FILE`: it names a file that holds the secret.
+    /// in `_FILE`: it names a file that contains the secret.
     pub(super) variable: Option<&'static str>,
-    /// Its name on the add-on's form.
+    /// Its name on the app's form.
     pub(super) form: FormName,
-    /// What is accepted, in words that complete "accepted: …".
+    /// What is accepted, in words that complete "accepted: …" and "set it to …".
     pub(super) accepted: &'static str,
-    /// The same for users of the form, where it differs.
+    /// The same for users of the form, if it differs.
     pub(super) accepted_in_form: Option<&'static str>,
-    /// The reason why a text is not accepted, where `accepted` does not explain it.
+    /// Why a text is not accepted, if `accepted` does not explain it.
     pub(super) why: fn(&str) -> Why,
-    /// What counts where nobody sets it.
+    /// The default.
     pub(super) default: Fallback,
-    /// What counts instead, where another setting demands it.
+    /// A default that depends on another setting.
     pub(super) instead: Option<Instead>,
     /// Whether it may be a list.
     pub(super) list: bool,
@@ -79,47 +79,47 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// The name of a setting on the add-on's form.
+/// The name of a setting on the app's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FormName {
     /// It is not on the form.
     Absent,
     /// An option.
     Option(&'static str),
-    /// An option in the set `mqtt`.
+    /// An option in the group `mqtt`.
     OfMqtt(&'static str),
-    /// Two options: one to choose from a list, one to write.
+    /// Two options: one to choose from a list, one to type in.
     Either(&'static str, &'static str),
 }
 
 /// A default that depends on another setting.
 #[derive(Clone, Copy)]
 pub(super) enum Instead {
-    /// Where this is on.
-    WhereOn(&'static Setting<bool>, Fallback),
-    /// Where this is set.
-    WhereMade(&'static Key, Fallback),
+    /// If this setting is on.
+    IfOn(&'static Setting<bool>, Fallback),
+    /// If this setting is set.
+    IfSet(&'static Key, Fallback),
 }
 
-/// What counts where nobody sets a setting.
+/// The default of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fallback {
-    /// A value, as in the file.
+    /// A value, written as in the file.
     Value(&'static str),
-    /// No value: a description of what happens.
+    /// No value, but a description of what happens.
     Words(&'static str),
 }
 
 /// A setting in the example file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sample {
-    /// The default, behind a `#`.
+    /// The default, after a `#`.
     Default,
-    /// An example, behind a `#`.
+    /// An example, after a `#`.
     Idea(&'static str),
     /// A line without `#`, which the user must change.
     Set(&'static str),
-    /// Nothing: it is another name of a setting, or would switch others off unnoticed.
+    /// Nothing: it is another name of a setting, or would switch others off silently.
     Hidden,
 }
 
@@ -142,12 +142,12 @@ pub(super) const KEY: Key = Key {
 };
 
 impl Key {
-    /// Its section; empty where it has none.
+    /// Its section; empty if it has none.
     pub(super) fn section(&self) -> &'static str {
         self.path.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// Whether the add-on's form has it.
+    /// Whether the app's form has it.
     pub(crate) fn is_on_form(&self) -> bool {
         self.form != FormName::Absent
     }

@@ -14,10 +14,10 @@ use super::setting::{Fallback, Instead, Key, Setting};
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) whose: Whose,
-    /// Where it begins.
+    /// Where the meter begins.
     pub(super) origin: Origin,
-    pub(super) name: Option<Made>,
-    pub(super) settings: BTreeMap<&'static str, Made>,
+    pub(super) name: Option<Given>,
+    pub(super) settings: BTreeMap<&'static str, Given>,
 }
 
 impl Listed {
@@ -26,11 +26,11 @@ impl Listed {
         Place { origin: self.origin.clone(), whose: Some(self.whose.clone()) }
     }
 
-    /// The place of one of its keys; that of the meter where it does not have this.
+    /// The place of one of its keys, or of the meter if it does not have this key.
     pub(super) fn place_of(&self, key: &Key) -> Place {
         let own =
             if *key == *keys::NAME { self.name.as_ref() } else { self.settings.get(key.path) };
-        own.map_or_else(|| self.place(), |made| made.place.clone())
+        own.map_or_else(|| self.place(), |given| given.place.clone())
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Raw {
 }
 
 impl Raw {
-    /// The items of a list, which may be written as a text as well.
+    /// The items of a list, which may also be written as a text.
     pub(super) fn items(&self) -> impl Iterator<Item = &str> {
         let texts = match self {
             Self::Text(text) => std::slice::from_ref(text),
@@ -63,26 +63,26 @@ impl fmt::Debug for Raw {
     }
 }
 
-/// A setting that was made.
+/// A setting with a value that somebody gave it.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct Given {
     pub(super) raw: Raw,
     pub(super) place: Place,
 }
 
-/// All settings, by path. One that is absent was left out or left empty.
+/// All settings that are set, by path.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
-    made: BTreeMap<&'static str, Made>,
+    given: BTreeMap<&'static str, Given>,
     meters: Vec<Listed>,
 }
 
-/// Two names of one setting: where a meter has one of them, it does not inherit the other.
+/// Two names of one setting. A meter that has one of them does not inherit the other.
 static PORTS: [&Setting<meter::transport::Endpoint>; 2] = [&keys::COM_PORT, &keys::URL];
 
 impl Settings {
-    pub(super) fn get(&self, key: &Key) -> Option<&Made> {
-        self.made.get(key.path)
+    pub(super) fn get(&self, key: &Key) -> Option<&Given> {
+        self.given.get(key.path)
     }
 
     /// The meters of the list.
@@ -90,22 +90,22 @@ impl Settings {
         &self.meters
     }
 
-    /// The settings of a listed meter: its own, and those of the sections for the rest.
+    /// The settings of a listed meter: its own, and the rest from the sections.
     pub(super) fn of(&self, meter: &Listed) -> Self {
-        let mut made = self.made.clone();
+        let mut given = self.given.clone();
         if PORTS.iter().any(|port| meter.settings.contains_key(port.path)) {
-            made.retain(|path, _| PORTS.iter().all(|port| port.path != *path));
+            given.retain(|path, _| PORTS.iter().all(|port| port.path != *path));
         }
-        made.extend(meter.settings.clone());
-        Self { made, meters: Vec::new() }
+        given.extend(meter.settings.clone());
+        Self { given, meters: Vec::new() }
     }
 
-    /// Makes a setting of the sections.
+    /// Sets a setting of the sections.
     pub(super) fn set(&mut self, key: &'static Key, raw: Raw, origin: Origin) {
-        self.made.insert(key.path, Made { raw, place: Place::shared(origin) });
+        self.given.insert(key.path, Given { raw, place: Place::shared(origin) });
     }
 
-    /// The same of a text.
+    /// Sets a setting of the sections to a text.
     pub(super) fn set_text(&mut self, key: &'static Key, text: &str, origin: Origin) {
         self.set(key, Raw::Text(text.to_owned()), origin);
     }
@@ -115,38 +115,38 @@ impl Settings {
         self.meters.push(meter);
     }
 
-    /// Whether this counts. Of the two names of the port one does not: in the file, `url` counts,
-    /// as in the older program. Variables and options set the other one.
-    pub(super) fn is_port_that_counts(&self, key: &Key) -> bool {
+    /// Whether a setting is in effect. Of the two names of the port, only one is: `url` if the file
+    /// has both, as in the older program. Variables and options set `com_port`.
+    pub(super) fn is_in_effect(&self, key: &Key) -> bool {
         let [com_port, url] = PORTS.map(|port| self.get(port));
         let is_over_file =
             |place: &Place| matches!(place.origin, Origin::Variable(_) | Origin::Option(_));
-        let url_counts = url.is_some() && com_port.is_none_or(|made| !is_over_file(&made.place));
+        let is_url = url.is_some() && com_port.is_none_or(|given| !is_over_file(&given.place));
         match PORTS.iter().position(|port| port.path == key.path) {
-            Some(position) => url_counts == (position == 1),
+            Some(position) => is_url == (position == 1),
             None => true,
         }
     }
 
-    /// What counts where nobody made a setting.
+    /// The default of a setting, which may depend on others.
     pub(super) fn default_of(&self, key: &Key) -> Fallback {
         let instead = match key.instead {
-            Some(Instead::WhereOn(switch, default)) => {
-                self.get(switch).is_some_and(|made| is_on(switch, made)).then_some(default)
+            Some(Instead::IfOn(switch, default)) => {
+                self.get(switch).is_some_and(|given| is_on(switch, given)).then_some(default)
             }
-            Some(Instead::WhereMade(other, default)) => self.get(other).map(|_| default),
+            Some(Instead::IfSet(other, default)) => self.get(other).map(|_| default),
             None => None,
         };
         instead.unwrap_or(key.default)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.made.is_empty() && self.meters.is_empty()
+        self.given.is_empty() && self.meters.is_empty()
     }
 }
 
-fn is_on(switch: &Setting<bool>, made: &Made) -> bool {
-    match &made.raw {
+fn is_on(switch: &Setting<bool>, given: &Given) -> bool {
+    match &given.raw {
         Raw::Text(text) => (switch.parse)(text) == Some(true),
         Raw::List(_) => false,
     }

@@ -1,6 +1,6 @@
 //! Similar texts.
 
-/// The known text that is most similar to a misspelled one; `None` where all differ by more than
+/// The known text that is most similar to a misspelled one; `None` if all differ by more than
 /// one or two typing errors.
 pub(super) fn most_like<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();

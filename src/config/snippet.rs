@@ -1,4 +1,4 @@
-//! A snippet of configuration from the result of a search for registers.
+//! A snippet of configuration made from the registers that a scan found.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use kmp::register::{Kind, RegisterId};
 
 use crate::name::Parameter;
 
-/// These registers as `parameters`, to copy into a file, each with its meaning. Registers that
-/// nobody wants to follow are behind a `#`. Empty where there are no registers.
+/// These registers as `parameters`, to copy into a file, each with its meaning. Registers whose value
+/// is not worth following are commented out. Empty if there are no registers.
 #[must_use]
 pub fn parameters_list(registers: &[RegisterId]) -> String {
     let mut text = String::new();
@@ -16,14 +16,13 @@ pub fn parameters_list(registers: &[RegisterId]) -> String {
     if !registers.is_empty() {
         text.push_str("kamstrup:\n  parameters:\n");
     }
-    let label = |register: RegisterId| register.info().map_or("not known", |info| info.label);
-    // Writing to a `String` never fails.
+    let label = |register: RegisterId| register.info().map_or("unknown", |info| info.label);
     for register in wanted {
         let name = Parameter::of(register);
         let _ = writeln!(text, "    - {:<20} # {}", name.name(), label(register));
     }
     if !rest.is_empty() {
-        text.push_str("    # What says which meter it is, and how it is set:\n");
+        text.push_str("    # These identify the meter or show its settings:\n");
     }
     for register in rest {
         let name = Parameter::of(register);
@@ -32,7 +31,7 @@ pub fn parameters_list(registers: &[RegisterId]) -> String {
     text
 }
 
-/// Whether somebody wants to follow a register's value, rather than to know it once.
+/// Whether a register's value is worth following. The others need to be known only once.
 fn is_worth_following(register: RegisterId) -> bool {
     let kind = register.info().map(|info| info.kind);
     !matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock))
@@ -43,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_tells_who_the_meter_is_comes_last_and_does_not_count() {
+    fn registers_that_identify_the_meter_come_last_and_are_commented_out() {
         let registers = [60, 1001, 4000, 80].map(RegisterId::new);
         insta::assert_snapshot!(parameters_list(&registers));
         assert_eq!(parameters_list(&[]), "");

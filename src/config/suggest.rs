@@ -1,10 +1,10 @@
-//! Suggestions for unknown keys: by names from other programs, and by typing errors.
+//! Suggestions for unknown keys: names that other programs use, and typing errors.
 
 use super::keys::{self, KEYS, METERS, NAME, SECTIONS};
 use super::setting::Key;
 use super::similar::most_like;
 
-/// What a name stands for.
+/// The meaning of a name.
 enum Target {
     Setting(&'static Key),
     Section(&'static str),
@@ -25,13 +25,13 @@ impl Target {
         }
     }
 
-    /// The section in which it stands; sections stand in none.
+    /// Its section; empty for a section.
     fn section(&self) -> &'static str {
         self.key().map_or("", Key::section)
     }
 }
 
-/// What users call settings that have another name here; some are those of other programs.
+/// Names that users give to settings with another name here. Some come from other programs.
 #[rustfmt::skip]
 static OTHER_NAMES: &[(Target, &[&str])] = &[
     (Target::Section("mqtt"), &["broker", "mqtt_broker", "mqtt_server"]),
@@ -84,15 +84,14 @@ static OTHER_NAMES: &[(Target, &[&str])] = &[
     (Target::Section(METERS), &["meter"]),
 ];
 
-/// What a name stands for that is not its own, among these.
+/// The target among these that has this as another name.
 fn by_other_name(name: &str, is_among: impl Fn(&Target) -> bool) -> Option<&'static Target> {
     let is_name = |other: &&str| other.eq_ignore_ascii_case(name);
     let mut known = OTHER_NAMES.iter().filter(|(of, _)| is_among(of));
     known.find(|(_, others)| others.iter().any(is_name)).map(|(of, _)| of)
 }
 
-/// What a user most likely meant with the path of a key, or the name of a section, that is not
-/// known.
+/// What a user most likely meant with an unknown path of a key or an unknown section.
 pub(super) fn nearest(path: &str) -> Option<String> {
     let (section, name) = path.split_once('.').unwrap_or(("", path));
     let like = || {
@@ -103,15 +102,15 @@ pub(super) fn nearest(path: &str) -> Option<String> {
         let like = most_like(name, names.into_iter())?;
         Some(if section.is_empty() { like.to_owned() } else { format!("{section}.{like}") })
     };
-    // Both are about the meter.
-    let beside = match section {
+    // Both sections are about the meter, so users confuse them.
+    let neighbour = match section {
         "kamstrup" => Some("serial_device"),
         "serial_device" => Some("kamstrup"),
         _ => None,
     };
     let elsewhere = || {
         let same = || KEYS.iter().find(|key| key.name().eq_ignore_ascii_case(name));
-        by_other_name(name, |of| beside.is_some_and(|beside| of.section() == beside))
+        by_other_name(name, |of| neighbour.is_some_and(|section| of.section() == section))
             .map(Target::path)
             .or_else(|| same().map(|key| key.path))
             .or_else(|| by_other_name(name, |of| !of.section().is_empty()).map(Target::path))
@@ -120,7 +119,7 @@ pub(super) fn nearest(path: &str) -> Option<String> {
     own.or_else(like).or_else(|| elsewhere().map(str::to_owned))
 }
 
-/// What a user most likely meant with a key of a listed meter that is not known.
+/// What a user most likely meant with an unknown key of a listed meter.
 pub(super) fn nearest_of_meter(name: &str) -> Option<String> {
     let of_meters = KEYS.iter().filter(|key| key.is_of_meter()).map(|key| key.name());
     let other = by_other_name(name, |of| of.key().is_some_and(Key::is_of_meter));
@@ -128,8 +127,8 @@ pub(super) fn nearest_of_meter(name: &str) -> Option<String> {
     other.or_else(|| most_like(name, of_meters.chain([NAME.path]))).map(str::to_owned)
 }
 
-/// The variable that a user most likely meant with one that is not known. Others' variables are
-/// none of our business, so it must be very much like one of ours.
+/// The variable that a user most likely meant with an unknown one. It must be very similar to one of
+/// ours, because other programs have variables too.
 pub(super) fn nearest_variable(name: &str) -> Option<String> {
     let files = KEYS.iter().filter_map(|key| key.file_variable());
     let known: Vec<String> =

@@ -1,4 +1,4 @@
-//! What files and variables say, and what is said of them.
+//! Files and variables, and the configuration, problems and warnings that they lead to.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ fn from_yaml(yaml: &str) -> Result<Loaded, ConfigError> {
     check(Some((Path::new("config.yaml"), yaml)), &BTreeMap::new())
 }
 
-/// What is wrong and odd, as data: `words` has the sentences, and tests them.
+/// Problems and warnings as data. The tests of `words` cover the sentences.
 pub(super) fn data(problems: &[Problem], warnings: &[Warning]) -> String {
     let problems = problems.iter().map(|problem| format!("{problem:?}"));
     let warnings = warnings.iter().map(|warning| format!("{warning:?}"));
@@ -77,7 +77,7 @@ fn logging_of_the_sample() -> LogSettings {
 }
 
 #[test]
-fn the_sample_of_the_older_program() {
+fn the_older_programs_sample_is_accepted() {
     let loaded = from_yaml(include_str!("../../tests/whole_program/sample.yaml")).unwrap();
     assert_eq!(loaded.warnings, []);
     let Config { broker, publishing, meters, page, .. } = defaults();
@@ -108,7 +108,7 @@ fn the_example_file_is_valid_and_names_every_key() {
     let loaded = from_yaml(example).unwrap();
     assert_eq!(loaded.warnings, []);
     for key in keys::KEYS {
-        // What others stand for.
+        // Other names of these settings.
         if key.sample == setting::Sample::Hidden {
             continue;
         }
@@ -117,7 +117,7 @@ fn the_example_file_is_valid_and_names_every_key() {
     }
 }
 
-/// Each line that the example shows behind a `#` may be used as it stands.
+/// Each line that the example shows after a `#` can be used unchanged.
 #[test]
 fn each_sample_of_the_example_is_valid() {
     let example = include_str!("../../kamstrup2mqtt.example.yaml");
@@ -126,7 +126,7 @@ fn each_sample_of_the_example_is_valid() {
         let mut lines: Vec<&str> = example.lines().collect();
         let indented = format!("  {sample}");
         lines[index] = &indented;
-        // Some are odd without others, but none is wrong.
+        // Some lead to a warning without others, but none to an error.
         from_yaml(&lines.join("\n")).unwrap_or_else(|error| panic!("{sample}: {error}"));
     }
 }
@@ -226,7 +226,7 @@ fn files_as_people_write_them() {
 }
 
 #[test]
-fn a_password_without_a_user_is_told() {
+fn a_password_without_a_user_name_is_a_warning() {
     let yaml = "mqtt: {password: hunter2}\nserial_device: {com_port: /dev/ttyUSB0}\n";
     assert_eq!(from_yaml(yaml).unwrap().warnings, [Warning::Login(Login::PasswordAlone)]);
 }
@@ -253,7 +253,7 @@ fn authentication_decides_whether_credentials_are_used() {
 }
 
 #[test]
-fn where_the_page_is_whatever_else_is_wrong() {
+fn an_invalid_configuration_still_has_an_address_for_the_page() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("meter.yaml");
     let found = |text: &str, variables: &[(&str, &str)]| {
@@ -274,9 +274,8 @@ fn where_the_page_is_whatever_else_is_wrong() {
     assert_eq!(none.map(|page| page.to_string()), at("127.0.0.1:8099"));
 }
 
-/// Everything that is refused, in its own words.
 #[test]
-fn errors() {
+fn errors_of_files_and_variables() {
     let files = [
         ("nothing", ""),
         (
@@ -337,9 +336,9 @@ fn errors() {
     insta::assert_snapshot!(texts.join("\n"));
 }
 
-/// What the user wrote is quoted as it was written, and does not change what is made of it.
+/// This holds even if the value is the name of a setting or looks like a place in the file.
 #[test]
-fn what_was_written_is_quoted_as_it_was_written() {
+fn values_are_quoted_as_written() {
     let yaml = "kamstrup:\n  version: level\n  units: 'x, line 1, column 1'\n\
                 serial_device: {com_port: /dev/a, parity: com_port}\n";
     let error = from_yaml(yaml).unwrap_err();
@@ -364,7 +363,7 @@ fn what_was_written_is_quoted_as_it_was_written() {
     assert_eq!(found(error.problems()), expected);
 }
 
-/// Lists that are taken: what is the same for all is told once, what differs for each.
+/// A warning about a setting of a section appears once, one about a meter's own for each meter.
 #[test]
 fn lists_of_meters() {
     let lists = [
@@ -386,7 +385,7 @@ fn lists_of_meters() {
         ("an empty list", "serial_device: {com_port: /dev/ttyUSB0}\nmeters: []\n"),
         ("nothing", "serial_device: {com_port: /dev/ttyUSB0}\nmeters:\n"),
         (
-            "what is odd",
+            "warnings",
             "serial_device: {com_port: /dev/ttyUSB0, timeout: 1}\nmeters:\n  - name: a\n    \
              com_prot: x\n  - name: b\n    topic: x\n    serial_device: {com_port: x}\n\
              \x20 - name: c\n    com_port: /dev/ttyUSB1\n    url: /dev/ttyUSB2\n    \
@@ -404,7 +403,6 @@ fn lists_of_meters() {
     insta::assert_snapshot!(texts.join("\n\n"));
 }
 
-/// Every list that is refused, in its own words.
 #[test]
 fn errors_of_lists() {
     const TWO: &str = "serial_device: {com_port: /dev/ttyUSB0}\nmeters:\n";
@@ -453,10 +451,10 @@ fn errors_of_lists() {
     insta::assert_snapshot!(texts.join("\n"));
 }
 
-/// What is said for a single meter, in the file or by variable, is what a meter in the list gets
-/// without that key; its own key counts more than both.
+/// A listed meter inherits settings from the sections and from variables. Its own key overrides
+/// both.
 #[test]
-fn a_listed_meter_inherits_what_it_does_not_have() {
+fn a_listed_meter_inherits_the_settings_that_it_does_not_have() {
     let said = [
         ("serial_device.com_port", "/dev/ttyUSB7", "/dev/ttyUSB8"),
         ("serial_device.baudrate", "2400", "4800"),
@@ -471,7 +469,7 @@ fn a_listed_meter_inherits_what_it_does_not_have() {
         ("kamstrup.version", "603", "403"),
         ("kamstrup.units", "meter", "standard"),
     ];
-    // Another name of the first, and what a name is added to.
+    // Another name of the first one, and two texts to which the meter's name is added.
     let others = ["serial_device.url", "mqtt.device_id", "mqtt.device_name"];
     assert_eq!(
         keys::KEYS.iter().filter(|key| key.is_of_meter()).count(),
@@ -506,7 +504,7 @@ fn a_listed_meter_inherits_what_it_does_not_have() {
         assert_eq!(load(&listed, &none), differs, "{path}");
         assert_eq!(load(&listed, &variable), differs, "{path}");
     }
-    // Of the two names of the port, the list's own counts, whichever it is.
+    // A meter's own port overrides both names of the port in the section.
     let yaml = "serial_device: {url: 'socket://a:1'}\nmeters: [{com_port: /dev/ttyUSB1}]\n";
     assert_eq!(load(yaml, &none)[0].endpoint.to_string(), "/dev/ttyUSB1");
     let yaml = "serial_device: {com_port: /dev/ttyUSB1}\nmeters: [{url: 'socket://a:1'}]\n";
@@ -529,7 +527,7 @@ fn the_list_of_the_example_is_valid() {
 }
 
 #[test]
-fn what_is_not_known_is_a_warning() {
+fn an_unknown_key_is_a_warning() {
     let yaml = "mqtt: {hosst: a, host: b}\nserial_device: {com_port: /dev/ttyUSB0}\nweather: 1\n";
     let loaded = from_yaml(yaml).unwrap();
     let spot = |line, column| Spot { path: "config.yaml".into(), line, column };
@@ -549,9 +547,9 @@ fn what_is_not_known_is_a_warning() {
     assert_eq!(loaded.config.broker.host, "b");
 }
 
-/// As the older program's parser has it.
+/// The older program's parser does the same.
 #[test]
-fn of_a_key_that_stands_twice_the_last_one_counts() {
+fn the_last_one_of_a_repeated_key_is_used() {
     let yaml = "mqtt: {host: a}\nserial_device: {com_port: /dev/ttyUSB0}\n\
                 mqtt:\n  host: b\n  host: c\n";
     let loaded = from_yaml(yaml).unwrap();
@@ -577,7 +575,7 @@ fn the_variable_overrides_both_names_of_the_port() {
 }
 
 #[test]
-fn a_variable_that_is_no_text_is_a_problem() {
+fn a_variable_that_is_not_text_is_a_problem() {
     use std::os::unix::ffi::OsStringExt;
 
     let mut all = variables(&[PORT]);
@@ -598,7 +596,7 @@ fn poll_intervals() {
         with("KAMSTRUP_POLL_INTERVAL", text).ok().map(|l| l.config.meters[0].poll_interval)
     };
     assert_eq!(interval("5"), Some(Duration::from_secs(300)));
-    // Which the older program turned into no pause at all.
+    // The older program made no pause at all of this.
     assert_eq!(interval("0.5"), Some(Duration::from_secs(30)));
     assert_eq!(interval("0.02"), Some(Duration::from_millis(1200)));
     assert_eq!(interval("0.019"), None);
@@ -626,9 +624,9 @@ fn poll_intervals() {
     }
 }
 
-/// Those of the older program, whose default meters cannot keep to.
+/// The older program's default is shorter than meters may take to answer.
 #[test]
-fn timeouts() {
+fn short_timeouts_are_raised() {
     let timeout = |text: &str| {
         let loaded = with("SERIAL_TIMEOUT", text).unwrap();
         (loaded.config.meters[0].timeout, loaded.warnings)
@@ -657,9 +655,9 @@ fn modem_lines() {
     assert_eq!(lines(", dtr: false, rts: Leave"), (ModemLine::Lower, ModemLine::Leave));
 }
 
-/// What users call settings, and slips of the finger; others' names are left alone.
+/// Variables of other programs get no suggestion.
 #[test]
-fn what_was_meant() {
+fn misspelled_and_foreign_names_get_a_suggestion() {
     for (path, meant) in [
         ("mqtt.hosst", "mqtt.host"),
         ("mqtt.user", "mqtt.username"),
@@ -721,7 +719,7 @@ fn what_was_meant() {
         ("SERIAL_PORT", "SERIAL_COM_PORT"),
         ("MQTT_SSL", "MQTT_TLS_ENABLED"),
         ("MQTT_BROKER", "MQTT_HOST"),
-        // What Kubernetes and container links set for a service `mqtt`.
+        // Set by Kubernetes and container links for a service `mqtt`.
         ("MQTT_PORT_1883_TCP", ""),
         ("MQTT_PORT_1883_TCP_ADDR", ""),
         ("MQTT_PORT_1883_TCP_PORT", ""),
@@ -741,7 +739,7 @@ fn what_was_meant() {
 }
 
 #[test]
-fn a_port_that_a_link_sets_is_not_taken() {
+fn a_port_that_a_container_link_sets_is_ignored() {
     let address = "tcp://10.0.0.1:1883";
     let link = variables(&[PORT, ("MQTT_PORT", address), ("WEB_PORT", address)]);
     let loaded = check(Some((Path::new("x"), "mqtt: {port: 1884}")), &link).unwrap();
@@ -756,7 +754,7 @@ fn each_variable_overrides_its_key() {
         "mqtt.port" | "serial_device.baudrate" => ["2400", "4800"],
         "mqtt.qos" | "serial_device.stopbits" => ["1", "2"],
         "mqtt.retain" | "mqtt.tls_insecure" | "mqtt.authentication" => ["true", "false"],
-        // Which this version refuses to turn on.
+        // With `true`, the files would be read.
         "mqtt.tls_enabled" => ["false", "off"],
         "mqtt.tls_version" => ["1.2", "1.3"],
         "serial_device.com_port" => ["/dev/a", "/dev/b"],
@@ -781,7 +779,7 @@ fn each_variable_overrides_its_key() {
         let [one, other] = values(key);
         let (section, name) = key.path.split_once('.').unwrap();
         let mut yaml = format!("{section}:\n  {name}: {one}\n");
-        // What a log-in needs, and every configuration.
+        // Authentication needs a user name.
         if key.path == "mqtt.authentication" {
             yaml.push_str("  username: x\n");
         }
@@ -803,7 +801,7 @@ fn each_variable_overrides_its_key() {
         assert_eq!(load(&variables(&[port])), by_file, "{variable}");
         let by_variable = Some((other.to_owned(), Origin::Variable(variable)));
         assert_eq!(load(&variables(&[port, (variable, other)])), by_variable);
-        // Nothing is not set.
+        // An empty variable counts as not set.
         assert_eq!(load(&variables(&[port, (variable, "")])), by_file, "{variable}");
         if let Some(file_variable) = key.file_variable() {
             std::fs::write(&secret, format!("{other}\n")).unwrap();
@@ -826,7 +824,7 @@ fn each_variable_overrides_its_key() {
 }
 
 #[test]
-fn secrets_in_files_that_cannot_be_had() {
+fn files_of_secrets_that_cannot_be_used() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("secret");
     let load = || {
@@ -849,7 +847,7 @@ fn secrets_in_files_that_cannot_be_had() {
 }
 
 #[test]
-fn where_the_log_files_are_meant_to_be() {
+fn a_misplaced_path_of_a_log_file_gets_a_suggestion() {
     let remark = |key: &str, text: &str| {
         let yaml = format!("serial_device: {{com_port: /dev/a}}\nlogging: {{{key}: '{text}'}}\n");
         match from_yaml(&yaml) {
@@ -869,15 +867,15 @@ fn where_the_log_files_are_meant_to_be() {
     };
     assert_eq!(remark("directory", "~/logs"), home("/logs"));
     assert_eq!(remark("directory", "~"), home(""));
-    let taken = "serial_device: {com_port: /dev/a}\nlogging: {directory: './~'}\n";
-    assert!(from_yaml(taken).is_ok());
+    let accepted = "serial_device: {com_port: /dev/a}\nlogging: {directory: './~'}\n";
+    assert!(from_yaml(accepted).is_ok());
     assert_eq!(remark("filename", "/var/log/heat.log"), file("heat.log", "/var/log"));
     assert_eq!(remark("filename", "~/heat.log"), file("heat.log", "/home/NAME"));
     assert_eq!(remark("filename", "logs/"), None);
 }
 
 #[test]
-fn a_meter_at_the_brokers_address_is_told() {
+fn a_meter_at_the_brokers_address_is_a_warning() {
     let yaml = "mqtt: {host: Box.lan}\nserial_device: {com_port: 'socket://box.lan:1883'}\n";
     let warnings = from_yaml(yaml).unwrap().warnings;
     assert_eq!(warnings, [Warning::BrokersPort("socket://box.lan:1883".parse().unwrap())]);
@@ -885,7 +883,7 @@ fn a_meter_at_the_brokers_address_is_told() {
 }
 
 #[test]
-fn a_user_who_is_not_used_is_told() {
+fn a_user_name_that_is_not_used_is_a_warning() {
     let yaml = "mqtt: {username: me, password: x, authentication: false}\n\
                 serial_device: {com_port: /dev/ttyUSB0}\n";
     let loaded = from_yaml(yaml).unwrap();
@@ -894,13 +892,13 @@ fn a_user_who_is_not_used_is_told() {
 }
 
 #[test]
-fn a_space_that_is_missing_is_told() {
+fn a_missing_space_after_a_colon_is_a_problem() {
     let error = data_of(&from_yaml("mqtt:\n  host:192.168.1.100\n").unwrap_err());
     assert!(error.contains("column: 1 })), found: Shape(NoSpace),"), "{error}");
 }
 
 #[test]
-fn a_file_that_is_named_must_be_there() {
+fn a_named_file_must_exist() {
     let error = load(Some(Path::new("/no/such/file.yaml")), &BTreeMap::new()).unwrap_err();
     assert!(error.to_string().starts_with("the configuration /no/such/file.yaml cannot be read: "));
 }

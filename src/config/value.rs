@@ -1,4 +1,4 @@
-//! What the text of a setting means, and why it means nothing.
+//! Parsers of the settings' texts, and reasons why a text is not accepted.
 
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -20,17 +20,17 @@ use crate::units::UnitSystem;
 use meter::identity::{Version, model_meant};
 use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 
-/// The longest path that Linux takes.
+/// The longest path that Linux accepts.
 const LONGEST_PATH: usize = 4096;
 
-/// As long as MQTT can send it.
+/// The longest text that MQTT can send.
 const LONGEST_LOGIN: usize = 65_535;
 
 pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
 
-/// With the spaces around it.
+/// Parses a text with the spaces around it.
 pub(super) fn exact<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
@@ -57,7 +57,7 @@ pub(super) fn path(text: &str) -> Option<PathBuf> {
 
 pub(super) fn host(text: &str) -> Option<String> {
     let text = text.trim();
-    // One colon is a port's, several are an IPv6 address's.
+    // One colon separates a port, several belong to an IPv6 address.
     let fits = !text.is_empty()
         && text.len() <= 253
         && text.matches(':').count() != 1
@@ -73,7 +73,7 @@ pub(super) fn topic(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// What YAML 1.1 and the older program take for a truth value.
+/// The truth values of YAML 1.1 and of the older program.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "y" | "1" => Some(true),
@@ -91,7 +91,7 @@ pub(super) fn qos(text: &str) -> Option<Qos> {
     }
 }
 
-/// From the slowest to the fastest that a serial port of today offers.
+/// From the slowest to the fastest speed that today's serial ports offer.
 pub(super) fn baud(text: &str) -> Option<NonZeroU32> {
     parse(text).filter(|baud: &NonZeroU32| (300..=115_200).contains(&baud.get()))
 }
@@ -128,7 +128,7 @@ pub(super) fn modem_line(text: &str) -> Option<ModemLine> {
     boolean(text).map(|on| if on { ModemLine::Raise } else { ModemLine::Lower })
 }
 
-/// Python's names of levels. It has one more than we do; the highest two are one here.
+/// Python's names of levels. Python has one more level; the two highest are the same here.
 pub(super) fn level(text: &str) -> Option<Level> {
     match text.trim().to_ascii_uppercase().as_str() {
         "DEBUG" => Some(Level::DEBUG),
@@ -139,7 +139,7 @@ pub(super) fn level(text: &str) -> Option<Level> {
     }
 }
 
-/// Where the log goes.
+/// A destination of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Destination {
     Stdout,
@@ -161,7 +161,7 @@ pub(super) fn directory(text: &str) -> Option<PathBuf> {
     (fits && in_home(text).is_none()).then(|| text.into())
 }
 
-/// With room for the date behind it.
+/// A file name with room for the date after it.
 pub(super) fn filename(text: &str) -> Option<String> {
     let fits = !matches!(text, "" | "." | "..") && text.len() <= 200 && !text.contains(['/', '\0']);
     fits.then(|| text.to_owned())
@@ -171,7 +171,7 @@ pub(super) fn count(text: &str) -> Option<usize> {
     parse::<u32>(text).and_then(|count| usize::try_from(count).ok())
 }
 
-/// Minutes as a plain number, as the older program has them, or a time with its units.
+/// Minutes as a plain number, as in the older program, or a time with units.
 pub(super) fn interval(text: &str) -> Option<Duration> {
     let allowed = Duration::from_millis(1200)..=Duration::from_secs(7 * 24 * 60 * 60);
     let interval = match parse::<Decimal>(text) {
@@ -208,8 +208,8 @@ pub(super) fn unit_system(text: &str) -> Option<UnitSystem> {
     }
 }
 
-/// The older program has the names of Python's `ssl`, which means exactly or at most what it says;
-/// for us it is the least.
+/// The older program used the names of Python's `ssl`, which mean exactly or at most that version.
+/// Here they mean the lowest version.
 pub(super) fn tls_version(text: &str) -> Option<tls::Version> {
     let text = text.trim().to_ascii_lowercase().replace('_', ".");
     let text = text.strip_prefix("ssl.").unwrap_or(&text);
@@ -221,7 +221,7 @@ pub(super) fn tls_version(text: &str) -> Option<tls::Version> {
     }
 }
 
-/// In the words of the type's own error.
+/// The words of the type's own error.
 pub(super) fn why_not<T: FromStr<Err: fmt::Display>>(text: &str) -> Why {
     text.parse::<T>().err().map_or(Why::Unsaid, |error| Why::Reason(error.to_string()))
 }
@@ -230,7 +230,7 @@ fn remark(remark: Option<Remark>) -> Why {
     remark.map_or(Why::Unsaid, Why::Remark)
 }
 
-/// An address with a port or a scheme; nothing is said of one with a log-in in it.
+/// An address with a port or a scheme. There is no remark on an address that contains a login.
 pub(super) fn why_no_host(text: &str) -> Why {
     let meant = || {
         let text = text.trim();
@@ -257,12 +257,12 @@ pub(super) fn why_no_parameter(text: &str) -> Why {
     remark(meant.or_else(|| text.parse::<u64>().ok().map(|_| Remark::TooHigh)))
 }
 
-/// `~`, of which only a shell makes a folder.
+/// A path that begins with `~`, which only a shell expands.
 pub(super) fn why_no_directory(text: &str) -> Why {
     remark(in_home(text).map(|rest| Remark::Home(rest.to_owned())))
 }
 
-/// The folder of a path belongs elsewhere.
+/// A path whose folder belongs in another setting.
 pub(super) fn why_no_filename(text: &str) -> Why {
     let meant = || {
         let (folder, name) = text.rsplit_once('/').filter(|(_, name)| !name.is_empty())?;
@@ -276,7 +276,7 @@ pub(super) fn why_no_filename(text: &str) -> Why {
     remark(meant())
 }
 
-/// What follows the `~` of a path in somebody's home; a folder of that name is `./~`.
+/// The rest of a path that begins with `~`. A folder that is called `~` is `./~`.
 fn in_home(path: &str) -> Option<&str> {
     let rest = path.strip_prefix('~')?;
     rest.find('/').map_or(Some(""), |end| rest.get(end..))
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_with_more_in_it_is_told_apart() {
+    fn a_host_with_a_scheme_or_a_port_gets_a_suggestion() {
         let meant = |host: &str, port| {
             Why::Remark(Remark::MeantHost { host: host.to_owned(), port: NonZeroU16::new(port) })
         };
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn every_version_that_the_older_program_knows() {
+    fn the_older_programs_tls_versions_are_accepted() {
         use tls::Version;
 
         for (texts, expected) in [

@@ -1,4 +1,4 @@
-//! Settings from environment variables, which count more than a file.
+//! Settings from environment variables, which override the file.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,8 +16,8 @@ use super::{read, suggest};
 pub type Variables = BTreeMap<String, OsString>;
 
 impl Settings {
-    /// Takes the variables that are set. An empty one counts as not set: this is what `MQTT_HOST=`
-    /// in a compose file means.
+    /// Reads the variables that are set. An empty one counts as not set, because compose files have
+    /// `MQTT_HOST=` for that.
     pub(super) fn read_variables(&mut self, variables: &Variables, findings: &mut Findings) {
         for key in KEYS {
             if let Some(variable) = key.variable
@@ -38,7 +38,7 @@ impl Settings {
     }
 }
 
-/// What the variables say of one setting.
+/// The value of one setting in the variables.
 fn of_key(
     key: &'static Key,
     variable: &'static str,
@@ -87,7 +87,7 @@ fn plain(
     }
 }
 
-/// A secret that has a file of its own.
+/// A secret in a file of its own.
 fn in_a_file(
     key: &'static Key,
     variable: String,
@@ -101,20 +101,20 @@ fn in_a_file(
             findings.problems.push(Problem {
                 about: About::Setting(key, Place::shared(origin)),
                 found: Actual::Unusable(reason),
-                accepted: Accepted::This("a file that holds the secret and nothing else"),
+                accepted: Accepted::This("a file that contains only the secret"),
             });
             None
         }
     }
 }
 
-/// A variable that is set, and not to nothing.
+/// A variable that is set and not empty.
 fn set<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
     variables.get(name).filter(|text| !text.is_empty()).map(OsString::as_os_str)
 }
 
-/// Whether a variable is not the user's: for a service `mqtt`, Kubernetes and container links set
-/// `MQTT_PORT` to `tcp://10.0.0.1:1883`, and `WEB_PORT` for one called `web`.
+/// Whether Kubernetes or a container link has set this variable, and not the user. For a service
+/// `mqtt` they set `MQTT_PORT` to `tcp://10.0.0.1:1883`, for a service `web` they set `WEB_PORT`.
 fn is_a_links(variable: &str, text: &str) -> bool {
     matches!(variable, "MQTT_PORT" | "WEB_PORT") && text.starts_with("tcp://")
 }

@@ -12,13 +12,12 @@ use super::findings::Findings;
 use super::keys;
 use super::origin::{Origin, Place, Spot, Whose};
 use super::problem::{About, Accepted, Actual, Meant, Problem, Shape, ShownKey, Warning};
-use super::settings::{Listed, Made, Raw, Settings};
+use super::settings::{Given, Listed, Raw, Settings};
 use super::suggest;
 use crate::name::MeterName;
 
 impl Settings {
-    /// Takes a file's settings. What has the wrong shape becomes a problem, what is not known a
-    /// warning.
+    /// Reads a file's settings. A wrong shape becomes a problem, an unknown key a warning.
     pub(super) fn read_file(
         &mut self,
         path: &Path,
@@ -55,12 +54,12 @@ impl Settings {
             Node::Null => return,
             Node::Map(entries) => entries,
             Node::Text(text) if text.contains(':') => {
-                let accepted = "keys like `host: 192.168.1.100`, one a line";
+                let accepted = "keys like `host: 192.168.1.100`, one per line";
                 file.wrong_section(section, name, Shape::NoSpace, accepted);
                 return;
             }
             Node::Text(_) | Node::Other | Node::List(_) => {
-                let accepted = "keys, one a line, indented under it";
+                let accepted = "keys, one per line, indented below it";
                 file.wrong_section(section, name, Shape::NoKeys, accepted);
                 return;
             }
@@ -81,7 +80,7 @@ impl Settings {
     }
 
     fn read_meters(&mut self, file: &mut File<'_>, name: &Spanned<String>, node: Spanned<Node>) {
-        const LIST: &str = "a list of meters, each beginning with `- name:` and its other keys \
+        const LIST: &str = "a list of meters: each begins with `- name:`, and its other keys are \
                             indented as far as `name`";
         let items = match node.value {
             Node::Null => return,
@@ -107,13 +106,13 @@ impl Settings {
             file.findings.problems.push(Problem {
                 about: About::Meter(whose, origin),
                 found,
-                accepted: Accepted::This("keys like `name` and `com_port`, one a line"),
+                accepted: Accepted::This("keys like `name` and `com_port`, one per line"),
             });
         }
     }
 }
 
-/// A file while it is read.
+/// A file that is being read.
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -123,16 +122,16 @@ struct File<'a> {
 impl File<'_> {
     fn parse(&self) -> Result<Spanned<Node>, ConfigError> {
         let options = serde_saphyr::options! {
-            // With snippets the error would quote the lines around it, passwords and all.
+            // With snippets, the error would quote the lines around it, including passwords.
             with_snippet: false,
-            // `!secret` would lose its meaning without a word.
+            // `!secret` would silently lose its meaning.
             reject_unsupported_tags: true,
-            // The older program's parser takes the last one; so do we, and say so.
+            // The older program's parser uses the last one. So does this one, with a warning.
             duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
-            // Texts like any other to us.
+            // They are texts here.
             non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
-            // Enough for hundreds of meters; a file in which each line stands for ten others ends
-            // here.
+            // Enough for hundreds of meters. They stop a file whose aliases multiply (a "billion
+            // laughs" file).
             budget: serde_saphyr::budget! { max_nodes: 20_000, max_events: 50_000, max_depth: 16 },
             alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 20_000 },
         };
@@ -143,13 +142,13 @@ impl File<'_> {
         })
     }
 
-    /// Where something begins.
+    /// The place where something begins.
     fn spot<T>(&self, node: &Spanned<T>) -> Spot {
         let location = node.referenced;
         Spot { path: self.path.to_owned(), line: location.line(), column: location.column() }
     }
 
-    /// Of the keys of a section or a listed meter that stand twice, the last one.
+    /// The keys of a section or a listed meter. Of a key that appears twice, only the last one.
     fn last_of_each(
         &mut self,
         section: Option<&str>,
@@ -189,9 +188,9 @@ impl File<'_> {
         self.findings.warnings.push(Warning::UnknownKey { key, whose, spot, meant });
     }
 
-    /// A meter of the list, with what of its keys is known.
+    /// A meter of the list, with its known keys.
     fn meter(&mut self, mut whose: Whose, origin: Origin, entries: Entries) -> Listed {
-        // The last one counts.
+        // If there are several, the last one is used.
         let is_name = |(key, _): &&(Spanned<String>, Spanned<Node>)| key.value == keys::NAME.path;
         let name = entries.iter().rev().find(is_name).and_then(|(_, node)| self.text(node));
         whose.name = name.and_then(|text| text.parse::<MeterName>().ok());
@@ -207,8 +206,8 @@ impl File<'_> {
             let place = Place { origin: Origin::File(self.spot(&key)), ..listed.place() };
             match self.raw(node) {
                 Ok(None) => {}
-                Ok(Some(raw)) if is_name => listed.name = Some(Made { raw, place }),
-                Ok(Some(raw)) => drop(listed.settings.insert(known.path, Made { raw, place })),
+                Ok(Some(raw)) if is_name => listed.name = Some(Given { raw, place }),
+                Ok(Some(raw)) => drop(listed.settings.insert(known.path, Given { raw, place })),
                 Err(shape) => self.wrong_shape(About::Setting(known, place), shape),
             }
         }
@@ -232,7 +231,7 @@ impl File<'_> {
         self.findings.problems.push(Problem { about, found, accepted });
     }
 
-    /// A setting's text or texts; `None` where it was left empty.
+    /// A setting's text or texts; `None` if it was left empty.
     fn raw(&self, node: Spanned<Node>) -> Result<Option<Raw>, Shape> {
         match node.value {
             Node::Null => Ok(None),
@@ -256,7 +255,7 @@ impl File<'_> {
         if let Node::Text(text) = node.value { text } else { self.written(&node) }
     }
 
-    /// A scalar's text; `None` of anything else.
+    /// A scalar's text; `None` for anything else.
     fn text(&self, node: &Spanned<Node>) -> Option<String> {
         match &node.value {
             Node::Text(text) => Some(text.clone()),
@@ -265,7 +264,7 @@ impl File<'_> {
         }
     }
 
-    /// What the parser says, without quoting the file and without the words of programmers.
+    /// The parser's error in words for users, without a quotation from the file.
     fn reason(&self, message: &str, line: Option<u64>) -> String {
         let indentation = |line: &str| {
             let text = line.trim_start();
@@ -273,13 +272,13 @@ impl File<'_> {
         };
         let at = line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
         if at.and_then(|at| self.text.lines().nth(at)).is_some_and(indentation) {
-            return "a tab stands before the text; YAML takes only spaces there".to_owned();
+            return "the line is indented with a tab; YAML accepts only spaces".to_owned();
         }
         let known = REASONS.iter().find(|(part, _)| message.contains(part));
-        known.map_or("this is not how YAML is written", |(_, words)| words).to_owned()
+        known.map_or("the syntax is wrong", |(_, words)| words).to_owned()
     }
 
-    /// What stands in the file.
+    /// The text of a node in the file.
     fn written(&self, node: &Spanned<Node>) -> String {
         let span = node.defined.span();
         let range = || {
@@ -291,53 +290,62 @@ impl File<'_> {
     }
 }
 
-/// What the parser's messages have in them, and what is told instead.
+/// Parts of the parser's messages, and the words that replace such a message.
 const REASONS: [(&str, &str); 20] = [
     (
         "unknown anchor",
-        "a word that begins with `*` stands for something that is nowhere; in a text it needs \
-         quotes around it",
+        "a word that begins with `*` refers to an anchor, and there is none of this name; a text \
+         that begins with `*` needs quotes around it",
     ),
     ("tag", EXCLAMATION_MARK),
     ("handle", EXCLAMATION_MARK),
-    ("multiple", "a second document begins, after `---`; there can be only one"),
+    ("multiple", "a second document begins after `---`, but there can be only one"),
     (
         "unexpected character",
-        "a character that cannot stand there; a text that begins with `%`, `@` or a backtick needs \
+        "this character is not allowed here; a text that begins with `%`, `@` or a backtick needs \
          quotes around it",
     ),
     (
         "block scalar",
-        "`|` and `>` begin a text of several lines; in a text of one line they need quotes around it",
+        "`|` and `>` begin a text of several lines; a text of one line that begins with one of them \
+         needs quotes around it",
     ),
-    ("unclosed quote", "a quote is opened and never closed"),
-    ("trailing content", "something stands behind a closing quote"),
-    ("quoted scalar", "a backslash in double quotes; put the text into single quotes"),
+    ("unclosed quote", "a quote is opened but not closed"),
+    ("trailing content", "there is text after a closing quote"),
+    (
+        "quoted scalar",
+        "a text in double quotes contains a backslash; put it in single quotes instead",
+    ),
     (
         "mapping values",
-        "a colon where none can be; a text with a colon in it needs quotes around it, and the keys \
-         of a section begin one below the other",
+        "a colon is not allowed here; a text that contains a colon needs quotes around it, and the \
+         keys of a section must be aligned",
     ),
     ("bracket", BRACKETS),
     ("flow", BRACKETS),
     ("indicator", BRACKETS),
-    ("sequence entries", "a `-` where no list can be; a text that begins with it needs quotes"),
-    ("expected key", "it does not begin below the keys before it, or something is missing there"),
-    ("merge", "`<<` takes keys from somewhere else, and there are none"),
-    ("invalid ", "what begins with `!!` does not fit what stands behind it"),
+    (
+        "sequence entries",
+        "a list is not allowed here; a text that begins with `-` needs quotes around it",
+    ),
+    (
+        "expected key",
+        "the line is not aligned with the keys above it, or something is missing here",
+    ),
+    ("merge", "`<<` adds keys from somewhere else, but there are none"),
+    ("invalid ", "the value does not have the type that `!!` gives it"),
     ("budget", TOO_LARGE),
     ("limit", TOO_LARGE),
     ("depth", TOO_LARGE),
 ];
 
-const EXCLAMATION_MARK: &str =
-    "a word that begins with `!` means nothing here; in a text it needs quotes around it";
-const BRACKETS: &str =
-    "`{`, `}`, `[` and `]` come in pairs; a text with one of them in it needs quotes around it";
-const TOO_LARGE: &str = "it has far more in it than any configuration";
+const EXCLAMATION_MARK: &str = "a word that begins with `!` is a tag, which is not supported; a text that begins with `!` needs \
+     quotes around it";
+const BRACKETS: &str = "`{`, `}`, `[` and `]` must come in pairs; a text that contains one of them needs quotes around it";
+const TOO_LARGE: &str = "it contains far more than any configuration";
 
-/// Any YAML. Scalars that are not text are read from the source by their span, since a number or
-/// a truth value no longer says how it was written.
+/// Any YAML. Scalars that are not text are read from the source by their span, because a number or a
+/// truth value does not show how it was written.
 #[derive(Debug)]
 enum Node {
     Null,

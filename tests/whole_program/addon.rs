@@ -345,10 +345,10 @@ async fn broken_options_are_told_and_the_program_stays() {
         "mqtt": {"host": "broker", "port": 70000, "password": "hunter2-secret"}, "speed": 1200}"#;
     let mut add_on = AddOn::start(options, None);
     let page = add_on.page().await;
-    add_on.program.says("Mend this").await;
+    add_on.program.says("Fix this").await;
     assert!(is_healthy(&page.to_string()).await);
     let shown = ask(page, "/").await;
-    for words in ["3 options are missing or wrong", "`enregy`", "70000", "Mend this", "`speed`"] {
+    for words in ["3 options are missing or invalid", "`enregy`", "70000", "Fix this", "`speed`"] {
         assert!(shown.contains(words), "{shown}");
     }
     assert!(!shown.contains(SECRET), "{shown}");
@@ -365,7 +365,7 @@ async fn no_options_at_all() {
     let arguments = ["--options", "/no/such/options.json", "--listen", "127.0.0.1:0"];
     let mut program = Program::start_with(&arguments, &[]);
     program.says("The options /no/such/options.json cannot be read: No such file").await;
-    program.says("Restart the add-on").await;
+    program.says("Restart the app").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 }
@@ -494,7 +494,7 @@ async fn stops_in_time_while_another_configuration_is_taken() {
     subscriber.expect("kamstrup/status", "online").await;
     patiently("it is asked", asked.wait_for(|count| *count > 0)).await.unwrap();
     program.reload(&yaml.replace("power,", "")).await;
-    program.says("The configuration was read again. Changed:").await;
+    program.says("Reloaded the configuration. Changed:").await;
     let asked = Instant::now();
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));

@@ -145,7 +145,7 @@ async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() 
     let file = folder.path().join("config.yaml");
     std::fs::write(&file, &one).unwrap();
     let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
-    forget.says("Taken away from the broker").await;
+    forget.says("from the broker:").await;
     assert_eq!(forget.ended().await.code(), Some(0));
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
 }

@@ -128,7 +128,7 @@ async fn times_are_those_of_the_zone() {
     for (zone, offset) in [("America/Caracas", "-04:00"), ("Asia/Kathmandu", "+05:45")] {
         let variables = [("TZ", zone), ("SERIAL_COM_PORT", "/dev/null"), ("MQTT_PORT", "9")];
         let mut program = Program::start_with(&[], &variables);
-        let line = program.says("The configuration is in environment variables").await;
+        let line = program.says("Using the configuration in environment variables").await;
         assert_eq!(&line[19..25], offset, "{line}");
         program.kill().await;
     }
@@ -206,7 +206,7 @@ async fn a_folder_that_cannot_be_written_is_told_and_tried_again() {
     assert_eq!(program.log().len(), 2, "nothing else goes there: {:#?}", program.log());
     let log = std::fs::read_to_string(directory.join("kamstrup2mqtt.log")).unwrap();
     let first = log.lines().next().unwrap();
-    assert!(first.contains("INFO The configuration is config.yaml."), "nothing is lost: {log}");
+    assert!(first.contains("INFO Using the configuration config.yaml."), "nothing is lost: {log}");
     assert!(log.ends_with("INFO Stopped.\n"), "{log}");
 }
 
@@ -234,7 +234,7 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
         let length = patiently("a line", server.recv(&mut buffer)).await.unwrap();
         lines.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
     }
-    assert!(lines[0].ends_with(" - - The configuration is config.yaml."), "{lines:#?}");
+    assert!(lines[0].ends_with(" - - Using the configuration config.yaml."), "{lines:#?}");
     for needed in ["Connected to the broker", "Read 1 of 1 value"] {
         assert!(lines.iter().any(|line| line.contains(needed)), "{needed}: {lines:#?}");
     }
@@ -293,14 +293,14 @@ async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
     // As logrotate does it.
     std::fs::rename(&log, &moved).unwrap();
     program.reload(&logging_to(&broker, &meter, &to_file)).await;
-    program.says("The configuration was read again: nothing has changed.").await;
+    program.says("Reloaded the configuration: nothing has changed.").await;
     // Now to syslog instead, and more of it.
     let to_syslog = format!(
         "level: DEBUG, destinations: [stdout, syslog], syslog_address: '{}'",
         syslog_path.display()
     );
     program.reload(&logging_to(&broker, &meter, &to_syslog)).await;
-    program.says("The configuration was read again. Changed: ").await;
+    program.says("Reloaded the configuration. Changed: ").await;
     program.says("from the meter: ").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
@@ -309,6 +309,6 @@ async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
     assert!(moved.contains("Read 1 of 1 value") && !moved.contains("read again"), "{moved}");
     assert!(log.contains("nothing has changed.\n") && !log.contains("Changed: "), "{log}");
     let syslog = patiently("all lines", syslog).await.unwrap();
-    assert!(syslog[0].contains("The configuration was read again. Changed: "), "{syslog:#?}");
+    assert!(syslog[0].contains("Reloaded the configuration. Changed: "), "{syslog:#?}");
     assert!(syslog.iter().any(|line| line.contains("from the meter: 40 ")), "{syslog:#?}");
 }

@@ -523,7 +523,7 @@ async fn who_asks_twice_does_not_wait_for_an_answer() {
     };
     patiently("it stops", asking).await;
     assert_eq!(program.ended().await.code(), Some(1));
-    program.says("error: stopped at once, as asked twice").await;
+    program.says("error: stopped immediately after a second signal").await;
 }
 
 /// One Ctrl-C may come twice, by the terminal and by what started the program.

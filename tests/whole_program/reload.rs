@@ -31,12 +31,12 @@ async fn an_interval_and_parameters_change_in_the_same_connection() {
     subscriber.expect("kamstrup/power", "6400").await;
 
     program.reload(&seldom).await;
-    program.says("The configuration was read again: nothing has changed.").await;
+    program.says("Reloaded the configuration: nothing has changed.").await;
     assert_eq!(program.count("Reading energy, power from the meter"), 1);
 
     let often = config(&broker, &meter.com_port, "energy,volume");
     program.reload(&often).await;
-    let line = program.says("The configuration was read again. Changed: ").await;
+    let line = program.says("Reloaded the configuration. Changed: ").await;
     assert!(line.ends_with(" `kamstrup.poll_interval`, `kamstrup.parameters`."), "{line}");
     program.says("Reading energy, volume from the meter").await;
     subscriber.expect_times("kamstrup/volume", "1917.57", 3).await;
@@ -80,7 +80,7 @@ async fn units_retain_and_the_log_change_in_the_same_connection() {
         .replace("kamstrup: {", "kamstrup: { units: meter,")
         .replace("mqtt: {", "logging: { level: debug }\nmqtt: { retain: yes,");
     program.reload(&changed).await;
-    let line = program.says("The configuration was read again. Changed: ").await;
+    let line = program.says("Reloaded the configuration. Changed: ").await;
     assert!(line.ends_with(" `mqtt.retain`, `kamstrup.units`, `logging.level`."), "{line}");
     subscriber.expect("kamstrup/energy", "295.01").await;
     program.says("DEBUG").await;
@@ -89,7 +89,7 @@ async fn units_retain_and_the_log_change_in_the_same_connection() {
     // What is retained and may not be is taken away, so that nobody takes it for a value of now.
     program.reload(&changed.replace("retain: yes", "retain: no")).await;
     program.says("`mqtt.retain`").await;
-    program.says_times("The configuration was read again", 2).await;
+    program.says_times("Reloaded the configuration", 2).await;
     let all = ["energy", "reading", "connection", "last_read", "version"];
     for topic in all {
         later.expect(&format!("kamstrup/{topic}"), "").await;
@@ -114,7 +114,7 @@ async fn another_broker_is_another_connection() {
     let mut program = Program::start(&config(&first, &meter.com_port, "energy"));
     before.expect("kamstrup/energy", "81947").await;
     program.reload(&config(&second, &meter.com_port, "energy")).await;
-    let line = program.says("The configuration was read again. Changed: ").await;
+    let line = program.says("Reloaded the configuration. Changed: ").await;
     assert!(line.ends_with(" `mqtt.port`."), "{line}");
     before.expect("kamstrup/status", "offline").await;
     after.expect("kamstrup/status", "online").await;
@@ -144,7 +144,7 @@ async fn a_broken_file_is_refused_and_the_old_one_stays() {
     for (broken, words) in [
         (yaml.replace("0.02", "often"), "found `often`, accepted: minutes"),
         (yaml.replace("mqtt: {", &format!("mqtt: {{ password: [{SECRET}],")), "is not shown"),
-        (format!("mqtt:\n\tpassword: {SECRET}\n"), "a tab stands before the text"),
+        (format!("mqtt:\n\tpassword: {SECRET}\n"), "is indented with a tab"),
         (format!("password {SECRET}\n"), "has no sections"),
         (String::new(), "is empty"),
     ] {
@@ -153,9 +153,7 @@ async fn a_broken_file_is_refused_and_the_old_one_stays() {
         program.says(words).await;
         subscriber.until("another poll", |all| all.len() > before + 5).await;
     }
-    program
-        .says_times("ERROR The configuration was read again and is not taken; the one before", 5)
-        .await;
+    program.says_times("ERROR The new configuration is rejected, and the previous one", 5).await;
     // A right one is taken, secrets and all.
     let right =
         debug.replace("mqtt: {", &format!("mqtt: {{ username: somebody, password: {SECRET},"));
@@ -179,16 +177,16 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     let mut program = Program::start_to_stay(&wrong_file);
     let page = page_of(&mut program).await;
     program.says("accepted: minutes").await;
-    program.says("ERROR Mend each of them").await;
+    program.says("ERROR Fix each error above").await;
     let shown = ask(page, "/").await;
-    for words in ["the configuration has 1 error.", "`often`", "Mend each of them", "passwort"] {
+    for words in ["the configuration has 1 error.", "`often`", "Fix each error above", "passwort"] {
         assert!(shown.contains(words), "{shown}");
     }
     assert!(ask(page, "/ready").await.starts_with("HTTP/1.1 503"));
 
     // Broken in another way, and looked at as soon as somebody asks for it.
     program.reload(&format!("mqtt:\n\tpassword: {SECRET}\n")).await;
-    program.says("a tab stands before the text").await;
+    program.says("is indented with a tab").await;
     let shown = ask(page, "/").await;
     assert!(
         shown.contains(
@@ -199,7 +197,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
 
     // Mended, and found by the program itself.
     program.write(&right);
-    program.says("INFO The configuration is config.yaml.").await;
+    program.says("INFO Using the configuration config.yaml.").await;
     subscriber.expect("kamstrup/energy", "81947").await;
     let page = page_of(&mut program).await;
     assert!(!ask(page, "/").await.contains("settings cannot be used"));
@@ -207,7 +205,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     program.says("DEBUG").await;
     // From now on the one that counts stays.
     program.reload(&wrong_file).await;
-    program.says("is not taken; the one before stays").await;
+    program.says("is rejected, and the previous one stays").await;
     program.says_times("did you mean `mqtt.password`?", 2).await;
     // What is odd is no error, on the page either.
     let mut state = Value::Null;
@@ -224,7 +222,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     assert_eq!(refused["details"].as_array().unwrap().len(), 1, "{setup}");
     assert_eq!(setup["warnings"].as_array().unwrap().len(), 1, "{setup}");
     assert!(setup["warnings"][0].as_str().unwrap().contains("`mqtt.passwort`"), "{setup}");
-    assert!(refused["hint"].as_str().unwrap().starts_with("Mend each of them; "), "{setup}");
+    assert!(refused["hint"].as_str().unwrap().starts_with("Fix each error above; "), "{setup}");
     let said = program.log();
     // Not that a poll was slow, for one.
     let of_configuration = |line: &&str| {
@@ -264,15 +262,15 @@ async fn meters_come_and_go() {
     let mut program = Program::start(&one);
     subscriber.expect("kamstrup/house/energy", "81947").await;
     program.reload(&format!("{one}{garage_item}")).await;
-    let line = program.says("The configuration was read again. Changed: ").await;
-    assert!(line.ends_with(" the meter `garage` is new."), "{line}");
+    let line = program.says("Reloaded the configuration. Changed: ").await;
+    assert!(line.ends_with(" the meter `garage` (added)."), "{line}");
     subscriber.expect_times("kamstrup/garage/energy", "81947", 2).await;
     // It may be asked for values as well.
     subscriber.publish("kamstrup/garage/command/fly", "", false).await;
     program.says("Ignored a message on `kamstrup/garage/command/fly`").await;
 
     program.reload(&one).await;
-    program.says("the meter `garage` is gone.").await;
+    program.says("the meter `garage` (removed).").await;
     subscriber.expect(&format!("{DISCOVERY}garage_energy/config"), "").await;
     subscriber.expect("homeassistant/button/kamstrup_garage_read/config", "").await;
     // The other one did not notice.
@@ -323,7 +321,7 @@ async fn the_page_has_the_warnings_of_the_last_configuration() {
     assert!(ask(page, "/").await.contains("logging.colour"));
     std::fs::write(&file, with("flavour")).unwrap();
     program.signal("-HUP").await;
-    program.says("The configuration was read again").await;
+    program.says("Reloaded the configuration").await;
     let mut shown = ask(page, "/").await;
     let looking = async {
         while !shown.split_once("id=\"log").is_some_and(|(it, _)| it.contains("logging.flavour")) {
@@ -359,12 +357,12 @@ async fn a_secret_in_a_file_is_read_again() {
     subscriber.expect("heat/energy", "81947").await;
     std::fs::write(&secret, "hunter2-2\n").unwrap();
     program.reload(&yaml.replace("topic: x", "topic: y")).await;
-    let line = program.says("The configuration was read again. Changed: ").await;
+    let line = program.says("Reloaded the configuration. Changed: ").await;
     assert!(line.ends_with(" `mqtt.password`."), "{line}");
     subscriber.expect_times("heat/status", "online", 2).await;
     std::fs::remove_file(&secret).unwrap();
     program.reload(&yaml).await;
-    program.says("nothing to use (there is no such file)").await;
+    program.says("cannot be used: there is no such file").await;
     assert_eq!(program.count("hunter2"), 0, "{:#?}", program.log());
 }
 

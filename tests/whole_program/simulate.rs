@@ -16,7 +16,7 @@ async fn is_read(options: &[&str], parameters: &str, expected: &[(&str, &str)]) 
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let arguments: Vec<&str> = ["simulate"].iter().chain(options).copied().collect();
     let mut simulator = Program::start_with(&arguments, &[]);
-    simulator.says("The faults are those of `--seed 5`.").await;
+    simulator.says("Random faults use `--seed 5`.").await;
     let line = simulator.says("A simulated meter answers at ").await;
     let com_port = line.rsplit(' ').next().unwrap();
     let program = Program::start(&config(&broker, com_port, parameters));

@@ -1,5 +1,5 @@
-//! The options of the add-on, as Home Assistant writes them into `/data/options.json`: the same
-//! settings, the same checks, under the names that its form has.
+//! The options of the app (add-on), which Home Assistant writes to `/data/options.json`. They are the
+//! same settings with the same checks, under the names of the app's form.
 
 #[cfg(test)]
 mod tests;
@@ -24,19 +24,19 @@ use super::origin::{Origin, Place, Whose};
 use super::problem::{About, Accepted, Actual, OptionOwner, Problem, Shape, Warning};
 use super::secret::Secret;
 use super::setting::{FormName, Key};
-use super::settings::{Listed, Made, Raw, Settings};
+use super::settings::{Given, Listed, Raw, Settings};
 use crate::name::MeterName;
 use meter::RunsAs;
 
-/// The options of one meter, in the list of meters and beside it.
+/// The options of a meter, in the list of meters and outside it.
 static OF_METER: [&Key; 4] =
     [&keys::VERSION.key, &keys::PARAMETERS.key, &keys::POLL_INTERVAL.key, &keys::UNITS.key];
 
-/// What stands under `mqtt`, whoever the broker is.
+/// The options of `mqtt` that are used with any broker.
 static PUBLISHING: [&Key; 4] =
     [&keys::TOPIC.key, &keys::DISCOVERY_PREFIX.key, &keys::QOS.key, &keys::RETAIN.key];
 
-/// What stands under `mqtt` and says which broker it is; counts only with a `host`.
+/// The options of `mqtt` for the user's own broker. They are used only with a `host`.
 static BROKER: [&Key; 10] = [
     &keys::HOST.key,
     &keys::PORT.key,
@@ -50,47 +50,47 @@ static BROKER: [&Key; 10] = [
     &keys::TLS_INSECURE.key,
 ];
 
-/// Those of them that name files, which users keep in one folder.
+/// The options of the broker that name files.
 static FILES: [&Key; 3] = [&keys::TLS_CA_CERT.key, &keys::TLS_CERT.key, &keys::TLS_KEY.key];
 
-/// The folder in which the add-on sees them.
+/// The folder of these files in the app's container.
 const FILES_FOLDER: &str = "/ssl";
 
 const MQTT: &str = "mqtt";
 
-/// Far more than any options take.
+/// In bytes; far more than any options need.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Options that were checked.
+/// Checked options.
 #[derive(Debug)]
 pub struct Options {
-    /// What they say. Unless there is an own broker, its broker is none to connect to.
+    /// The configuration. Its broker is a placeholder unless `own_broker` is set.
     pub config: Config,
-    /// What the user should know.
+    /// The warnings.
     pub warnings: Vec<Warning>,
-    /// Whether they say which broker it is; else Home Assistant is asked.
+    /// Whether the options name a broker. Otherwise Home Assistant provides it.
     pub own_broker: bool,
-    /// What counts, setting by setting, in the names of the file that others write.
+    /// The effective settings, under the names of the configuration file.
     effective: Effective,
     settings: Settings,
 }
 
-/// A broker, as Home Assistant says it.
+/// A broker that Home Assistant provides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supplied {
     /// Host name or address.
     pub host: String,
     /// TCP port.
     pub port: String,
-    /// Whether the connection is to be encrypted.
+    /// Whether to encrypt the connection.
     pub tls: bool,
-    /// User name, if the broker wants one.
+    /// User name, if the broker needs one.
     pub username: Option<String>,
-    /// And the password.
+    /// The password of this user.
     pub password: Option<Secret>,
 }
 
-/// Why there are no options.
+/// Why there are no valid options.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OptionsError {
     /// The file cannot be read.
@@ -98,28 +98,28 @@ pub enum OptionsError {
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         reason: String,
     },
-    /// The file is not JSON, or none with options.
-    #[error("{} is not what Home Assistant writes: {reason}", path.display())]
+    /// The file is not JSON, or has no options.
+    #[error("The options {} are invalid: {reason}", path.display())]
     Broken {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// Options are missing or wrong.
-    #[error("{} nothing is read until that is mended", count_words(problems))]
+    /// Options are missing or invalid.
+    #[error("{}", count_words(problems))]
     Problems {
-        /// Each of them.
+        /// All problems.
         problems: Vec<Problem>,
-        /// What is odd besides.
+        /// All warnings.
         warnings: Vec<Warning>,
     },
 }
 
-/// Whether nobody has said yet where the meter is.
+/// Whether nobody has chosen the port yet.
 fn is_no_port(problem: &Problem) -> bool {
     let Problem { about, found, .. } = problem;
     let is_port = match about {
@@ -131,8 +131,13 @@ fn is_no_port(problem: &Problem) -> bool {
 
 fn count_words(problems: &[Problem]) -> String {
     match problems {
-        [_] => "One option is missing or wrong;".to_owned(),
-        _ => format!("{} options are missing or wrong;", problems.len()),
+        [_] => {
+            "One option is missing or invalid. The meter is not read until it is fixed".to_owned()
+        }
+        _ => format!(
+            "{} options are missing or invalid. The meter is not read until they are fixed",
+            problems.len()
+        ),
     }
 }
 
@@ -142,26 +147,27 @@ impl OptionsError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
-                "Restart the add-on, so that Home Assistant writes the file again; only `root` may \
-                 read it."
+                "Restart the app, so that Home Assistant writes the file again. Only `root` may read \
+                 it."
             }
             Self::Broken { .. } => {
-                "Save the options on the add-on's page again (Configuration, Save) and restart it."
+                "Save the options again under Configuration on the app's page in Home Assistant, then \
+                 restart the app."
             }
-            // As it is right after the installation.
+            // The state right after the installation.
             Self::Problems { problems, .. } if matches!(problems.as_slice(), [only] if is_no_port(only)) => {
-                "On the add-on's page in Home Assistant, under Configuration, switch on \"Show unused \
-                 optional configuration options\", choose the head under \"Optical head\", save, and \
-                 let it restart the add-on."
+                "Open Configuration on the app's page in Home Assistant, and switch on \"Show unused \
+                 optional configuration options\". Choose the head under \"Optical head\". Then save, \
+                 and let Home Assistant restart the app."
             }
             Self::Problems { .. } => {
-                "Mend this on the add-on's page in Home Assistant, under Configuration, save, and \
-                 let it restart the add-on."
+                "Fix this under Configuration on the app's page in Home Assistant. Then save, and let \
+                 Home Assistant restart the app."
             }
         }
     }
 
-    /// What is wrong, one sentence each.
+    /// The words of each problem.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         match self {
@@ -172,7 +178,7 @@ impl OptionsError {
         }
     }
 
-    /// What is odd: a misspelled option explains a missing one.
+    /// The warnings: a misspelled option explains a missing one.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         match self {
@@ -207,7 +213,7 @@ pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
         })
     })?;
     let Value::Object(options) = value else {
-        return Err(broken("it does not hold a set of options in braces".to_owned()));
+        return Err(broken("it does not contain a set of options in braces".to_owned()));
     };
     let mut form = Form::default();
     form.read(options);
@@ -215,9 +221,9 @@ pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
 }
 
 impl Options {
-    /// What counts of it, for people, in the names of the form: each option, its value, and who set
-    /// it. What the form does not have counts as it is by itself, and is left out; so is who the
-    /// broker is where Home Assistant is to say it.
+    /// The effective options for users, under the names of the form: each option, its value, and where
+    /// it comes from. Settings that the form does not have keep their defaults and are left out, and so
+    /// is the broker if Home Assistant provides it.
     pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
         self.lines_of(&self.effective)
     }
@@ -244,8 +250,8 @@ impl Options {
         })
     }
 
-    /// The same with the broker that Home Assistant has said, and what counts then, as [`lines`]
-    /// tells it. An error says what is wrong with that.
+    /// The configuration with the broker that Home Assistant provides, and the effective options like
+    /// [`lines`]. An error describes what is wrong with this broker.
     ///
     /// [`lines`]: Self::lines
     pub fn with_broker(
@@ -270,13 +276,13 @@ impl Options {
     }
 }
 
-/// The option that an entry is shown under; none where the form does not have it there.
+/// The option under which an entry is shown; `None` if the form does not have it there.
 fn option(entry: &Entry) -> Option<String> {
     match (entry.setting.form, &entry.origin) {
         (FormName::Either(..), Origin::Form(Some(option))) => Some((*option).to_owned()),
         (FormName::Either(_, written), _) => Some(written.to_owned()),
         (FormName::OfMqtt(option), _) => Some(format!("{option} of {MQTT}")),
-        // Only a meter of the list has this.
+        // Only a meter in the list has this option.
         (FormName::Option(_), _) if entry.key == keys::DEVICE_NAME.path => None,
         (FormName::Option(option), _) => Some(option.to_owned()),
         (FormName::Absent, _) => None,
@@ -293,7 +299,7 @@ struct Form {
 
 impl Form {
     fn read(&mut self, mut options: Map<String, Value>) {
-        // As the form has it where nobody says otherwise.
+        // The default of the form.
         self.settings.set_text(&keys::VERSION, "auto", Origin::Default);
         if let Some((option, raw)) = self.port(&mut options, &OptionOwner::Form) {
             self.settings.set(&keys::COM_PORT, raw, Origin::Form(Some(option)));
@@ -342,7 +348,7 @@ impl Form {
             }
             return;
         }
-        // A switch that is off says nothing.
+        // A switch that is off is like an empty option.
         let off = Raw::Text("false".to_owned());
         let idle = broker.into_iter().filter(|(_, raw)| *raw != off);
         let idle: Vec<_> = idle.map(|(key, _)| key).collect();
@@ -362,27 +368,27 @@ impl Form {
             let name = options.get(keys::NAME.path).and_then(Value::as_str);
             whose.name = name.and_then(|name| name.parse::<MeterName>().ok());
             let of = OptionOwner::Meter(whose.clone());
-            let made = |raw, option| {
+            let given = |raw, option| {
                 let place = Place { origin: Origin::Form(option), whose: Some(whose.clone()) };
-                Made { raw, place }
+                Given { raw, place }
             };
             let mut settings = BTreeMap::new();
             if let Some((option, raw)) = self.port(&mut options, &of) {
-                settings.insert(keys::COM_PORT.path, made(raw, Some(option)));
+                settings.insert(keys::COM_PORT.path, given(raw, Some(option)));
             }
             for key in OF_METER.into_iter().chain([&keys::DEVICE_NAME.key]) {
                 if let Some(raw) = self.take(&mut options, key, &of) {
-                    settings.insert(key.path, made(raw, None));
+                    settings.insert(key.path, given(raw, None));
                 }
             }
-            let name = self.take(&mut options, &keys::NAME, &of).map(|raw| made(raw, None));
+            let name = self.take(&mut options, &keys::NAME, &of).map(|raw| given(raw, None));
             self.unknown(&options, &of);
             let origin = Origin::Form(None);
             self.settings.add_meter(Listed { whose, origin, name, settings });
         }
     }
 
-    /// What can be written counts more than what can be chosen.
+    /// The port that was typed in overrides the one that was chosen from the list.
     fn port(
         &mut self,
         options: &mut Map<String, Value>,
@@ -397,7 +403,7 @@ impl Form {
         written.map(|raw| (WRITTEN_PORT, raw)).or(chosen)
     }
 
-    /// An option's text or texts; `None` where it is not there or empty.
+    /// An option's text or texts; `None` if it is missing or empty.
     fn take(
         &mut self,
         options: &mut Map<String, Value>,
@@ -412,7 +418,7 @@ impl Form {
         }
     }
 
-    /// The same of an option of this name.
+    /// The same for an option of this name.
     fn take_as(
         &mut self,
         options: &mut Map<String, Value>,
@@ -433,7 +439,7 @@ impl Form {
             }
             value => {
                 let text = scalar(&value)?;
-                // What was pasted has spaces around it.
+                // Pasted texts may have spaces around them.
                 let text = if key.secret { text } else { text.trim().to_owned() };
                 return Some(text).filter(|text| !text.is_empty()).map(Raw::Text);
             }
@@ -473,7 +479,7 @@ impl Form {
     }
 }
 
-/// The text of what is neither a list nor a set.
+/// The text of a value that is neither a list nor a set.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -483,7 +489,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// Users name files as they see them in their folder.
+/// Users name files as they see them in their folder, without its path.
 fn in_folder(key: &Key, raw: Raw) -> Raw {
     match raw {
         Raw::Text(name) if FILES.contains(&key) && !name.starts_with('/') => {
@@ -498,7 +504,7 @@ fn of_form(error: ConfigError) -> OptionsError {
         ConfigError::Problems { problems, warnings } => {
             OptionsError::Problems { problems, warnings }
         }
-        // The others are about files, and none was read.
+        // The other errors are about a configuration file, and none was read.
         _ => OptionsError::Problems { problems: Vec::new(), warnings: Vec::new() },
     }
 }

@@ -5,7 +5,7 @@ fn from(json: &str) -> Result<Options, OptionsError> {
     check(Path::new("/data/options.json"), json.as_bytes())
 }
 
-/// What a fresh install has, with an adapter chosen.
+/// The options of a fresh installation, with an adapter chosen.
 const FRESH: &str = r#"{
     "serial_port": "/dev/serial/by-id/usb-FTDI-if00-port0",
     "meter": "auto",
@@ -18,7 +18,7 @@ const FRESH: &str = r#"{
 }"#;
 
 #[test]
-fn every_option_is_taken() {
+fn every_option_is_used() {
     let forms = [
         ("fresh, with an adapter", FRESH),
         (
@@ -40,11 +40,11 @@ fn every_option_is_taken() {
                  "device_name": "The Garage"}]}"#,
         ),
         (
-            "one meter in the list beside a port",
+            "one meter in the list, and a port outside it",
             r#"{"serial_port": "/dev/ttyUSB0", "meters": [{"name": "house"}]}"#,
         ),
         (
-            "what is odd",
+            "warnings",
             r#"{"serial_port": "/dev/ttyUSB0", "port": "/dev/ttyUSB1", "baudrate": 1200,
             "mqtt": {"username": "me", "password": "hunter2", "tls": false, "hosst": "x"},
             "meters": [{"name": "a", "serial_port": "/dev/ttyUSB2", "port": "/dev/ttyUSB3",
@@ -64,9 +64,9 @@ fn every_option_is_taken() {
     insta::assert_snapshot!(texts.join("\n\n"));
 }
 
-/// Nothing that is not on the form, and nothing of a broker whom Home Assistant names.
+/// Settings that are not on the form are left out, and so is a broker that Home Assistant provides.
 #[test]
-fn what_counts_is_told_in_the_names_of_the_form() {
+fn effective_options_have_the_names_of_the_form() {
     let lines = |json: &str| {
         let lines: Vec<_> = from(json).unwrap().lines().map(|line| line.join(" | ")).collect();
         lines.join("\n")
@@ -82,9 +82,8 @@ fn what_counts_is_told_in_the_names_of_the_form() {
     insta::assert_snapshot!(forms.map(lines).join("\n\n"));
 }
 
-/// In the names that the form has, and without a secret.
 #[test]
-fn errors() {
+fn errors_use_the_names_of_the_form_and_quote_no_secret() {
     let port = r#""serial_port": "/dev/ttyUSB0""#;
     let forms = [
         ("fresh", FRESH.replace(r#""serial_port": "/dev/serial/by-id/usb-FTDI-if00-port0","#, "")),
@@ -144,9 +143,9 @@ fn errors() {
     insta::assert_snapshot!(text);
 }
 
-/// What the user wrote is quoted as it was written, also where it is what something is called.
+/// This holds even if the value is the name of a setting.
 #[test]
-fn what_was_written_is_quoted_as_it_was_written() {
+fn values_are_quoted_as_written() {
     let port = r#""port": "/dev/ttyUSB0""#;
     for (json, expected) in [
         (
@@ -176,9 +175,8 @@ fn what_was_written_is_quoted_as_it_was_written() {
     }
 }
 
-/// Each option of the form is read from somewhere, and nothing is read that the form does not have.
 #[test]
-fn the_form_has_what_is_read_from_it() {
+fn exactly_the_options_of_the_form_are_read() {
     let port = [&keys::COM_PORT.key, &keys::LOG_LEVEL.key, &keys::DEVICE_NAME.key];
     let read = OF_METER.iter().chain(&PUBLISHING).chain(&BROKER).chain(&port);
     let read: Vec<&Key> = read.copied().collect();
@@ -187,9 +185,8 @@ fn the_form_has_what_is_read_from_it() {
     }
 }
 
-/// What is said in all, and what to do.
 #[test]
-fn texts() {
+fn errors_in_words() {
     let missing = |key| Problem {
         about: About::Setting(key, Place::shared(Origin::Default)),
         found: Actual::Nothing,
@@ -208,7 +205,7 @@ fn texts() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read() {
+fn a_file_that_cannot_be_read_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let missing = load(&folder.path().join("options.json")).unwrap_err();
     assert!(matches!(missing, OptionsError::Unreadable { .. }), "{missing}");
@@ -221,16 +218,15 @@ fn a_file_that_cannot_be_read() {
 }
 
 #[test]
-fn files_are_in_their_folder() {
+fn file_names_are_relative_to_the_ssl_folder() {
     let text = |text: &str| Raw::Text(text.to_owned());
     assert_eq!(in_folder(&keys::TLS_KEY, text("a/b.key")), text("/ssl/a/b.key"));
     assert_eq!(in_folder(&keys::TLS_KEY, text("/ssl/b.key")), text("/ssl/b.key"));
     assert_eq!(in_folder(&keys::HOST, text("broker")), text("broker"));
 }
 
-/// Only the broker that is connected to is shown, and who said so.
 #[test]
-fn what_counts_names_the_broker_in_use() {
+fn effective_options_show_the_broker_in_use() {
     let shown = |lines: Vec<[String; 3]>| {
         let lines = lines.into_iter().filter(|[_, _, origin]| origin == "Home Assistant");
         lines.map(|[key, value, _]| format!("{key}: {value}")).collect::<Vec<_>>()
@@ -261,7 +257,7 @@ fn what_counts_names_the_broker_in_use() {
 }
 
 #[test]
-fn the_supplied_broker_is_checked_as_well() {
+fn the_provided_broker_is_checked_too() {
     let options = from(FRESH).unwrap();
     let supplied = |host: &str, port: &str| Supplied {
         host: host.to_owned(),
@@ -279,7 +275,7 @@ fn the_supplied_broker_is_checked_as_well() {
         let Config { publishing, meters, .. } = options.config.clone();
         (publishing, meters)
     });
-    // Whom the system trusts, if there is anybody.
+    // This needs the system's list of CAs, if there is one.
     match options.with_broker(&Supplied { tls: true, ..supplied("broker", "8883") }) {
         Ok((config, _)) => assert!(config.broker.tls.is_some()),
         Err(error) => assert!(error.problems().join(" ").contains("trust"), "{error:?}"),

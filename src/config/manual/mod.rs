@@ -1,6 +1,6 @@
-//! What is written about the settings for those who make them: the commented example file, the
-//! reference page, and the schema for editors. They come from the table of settings. `cargo run
-//! --example manual` writes them, and a test fails where they differ.
+//! Texts about the settings for users: the commented example file, the reference page, and the schema
+//! for editors. They come from the table of settings. `cargo run --example manual` writes them, and a
+//! test fails if they differ.
 
 mod schema;
 
@@ -11,9 +11,9 @@ use super::setting::{Fallback, Key, Sample};
 
 pub use self::schema::schema;
 
-/// Of a line of the example file: where what is said about a setting begins.
+/// The column of the example file in which the comment on a setting begins.
 const BRIEF: usize = 33;
-/// Where the variable begins.
+/// The column in which the variable begins.
 const VARIABLE: usize = 84;
 
 /// `kamstrup2mqtt.example.yaml`.
@@ -31,7 +31,7 @@ pub fn example() -> String {
     page
 }
 
-/// A setting of the example file, with what is said about it beside it.
+/// A setting of the example file, with its comment.
 fn example_lines(key: &Key) -> String {
     let (text, mark) = match (key.sample, key.default) {
         (Sample::Default, Fallback::Value(text)) | (Sample::Idea(text), _) => (text, "# "),
@@ -67,7 +67,7 @@ fn example_lines(key: &Key) -> String {
     lines
 }
 
-/// A text as YAML has it, in quotes where it needs them.
+/// A text in YAML, in quotes if it needs them.
 fn yaml(text: &str) -> String {
     let plain = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')
         && !text.contains(": ")
@@ -75,7 +75,7 @@ fn yaml(text: &str) -> String {
     if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
-/// Broken into lines of this many characters at most, at spaces.
+/// Breaks a text at spaces into lines of at most this many characters.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -114,7 +114,7 @@ pub fn reference() -> String {
     page
 }
 
-/// What the reference page says of a setting.
+/// The entry of a setting on the reference page.
 fn entry(key: &Key) -> String {
     let mut text = format!("\n### `{}`\n\n{}\n", key.path, paragraph(key.text));
     let default = match key.default {
@@ -154,9 +154,8 @@ fn point(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// After a change of the table, `cargo run --example manual` writes them again.
     #[test]
-    fn what_is_written_is_what_the_table_says() {
+    fn generated_files_match_the_table() {
         let files = [
             (example(), include_str!("../../../kamstrup2mqtt.example.yaml")),
             (reference(), include_str!("../../../docs/configuration.md")),

@@ -1,9 +1,9 @@
-//! The JSON schema of the file, by which editors complete and check it.
+//! The JSON schema of the file, with which editors complete and check it.
 //!
 //! It is draft-07, which yaml-language-server supports best. An editor must not mark a value that
 //! the program accepts without a warning, in any spelling. So a setting may also be empty, and
 //! numbers may be in quotes. One thing is stricter: the program does not check `tls_` settings while
-//! TLS is off, but the schema always has their forms.
+//! TLS is off, but the schema always does.
 
 use kmp::model::Model;
 use kmp::register::REGISTERS;
@@ -13,7 +13,7 @@ use super::super::keys::{KEYS, METERS, NAME, SECTIONS, Section};
 use super::super::kind::Kind;
 use super::super::setting::{Fallback, Key};
 
-/// Where editors find it.
+/// The address at which editors find it.
 pub(super) fn address() -> String {
     let repository = env!("CARGO_PKG_REPOSITORY");
     let raw = repository.replacen("//github.com/", "//raw.githubusercontent.com/", 1);
@@ -37,7 +37,7 @@ pub fn schema() -> String {
     let mut sections: Map<_, _> = SECTIONS.iter().map(section).collect();
     let of_meter = keys().filter(|key| key.is_of_meter()).chain([&NAME.key]);
     let meters = json!({
-        "description": "Several meters. What one does not have comes from the sections.",
+        "description": "Several meters. Settings that a meter does not have come from the sections.",
         "type": ["array", "null"],
         "items": {
             "type": "object",
@@ -132,7 +132,7 @@ fn forms(kind: Kind, list: bool) -> Vec<Value> {
             let numbers = Model::ALL.map(Model::number);
             let mut shown: Vec<Value> = vec!["auto".into(), "generic".into()];
             shown.extend(numbers.map(Value::from));
-            // Spaces, hyphens and the like do not count, nor does a letter behind the number.
+            // Spaces, hyphens and similar characters are ignored, and so is a letter after the number.
             let numbers = numbers.map(|number| {
                 number
                     .to_string()
@@ -173,7 +173,7 @@ fn any_case(pattern: &str) -> String {
     pattern.chars().map(class).collect()
 }
 
-/// A number or a truth value, else a text.
+/// A number or a truth value, otherwise a text.
 fn scalar(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

@@ -1,5 +1,5 @@
-//! The checks of the settings of TLS. They read the files, so that a broken one is an error at the
-//! start.
+//! The checks of the settings for TLS. They read the files, so that the program reports a broken file
+//! when it starts.
 
 #[cfg(test)]
 mod tests;
@@ -13,12 +13,12 @@ use super::setting::Key;
 use super::words::setting_of;
 use crate::tls;
 
-/// The settings that count only with TLS, and mean something by being there.
+/// Settings that are used only with TLS, and that have no default.
 static FILES: [&Key; 4] =
     [&keys::TLS_CA_CERT.key, &keys::TLS_CERT.key, &keys::TLS_KEY.key, &keys::TLS_KEY_PASSWORD.key];
 
 impl Checker<'_> {
-    /// `None` where the connection is not encrypted, or something is wrong and noted.
+    /// `None` if the connection is not encrypted, or if something is wrong and noted.
     pub(super) fn tls(&mut self, host: &str) -> Option<Tls> {
         if !self.value(&keys::TLS_ENABLED)? {
             self.unused();
@@ -28,8 +28,8 @@ impl Checker<'_> {
         let lowest = self.value(&keys::TLS_VERSION)?;
         let ca = self.value(&keys::TLS_CA_CERT);
         let client = self.client();
-        if ca.is_none() && self.made(&keys::TLS_CA_CERT).is_some() {
-            // It is wrong and noted; the system's list is no stand-in for it.
+        if ca.is_none() && self.given(&keys::TLS_CA_CERT).is_some() {
+            // It is invalid and noted. The system's list must not replace it.
             return None;
         }
         if !tls::can_be_certified(host) {
@@ -41,7 +41,7 @@ impl Checker<'_> {
         }
         let settings = TlsFiles { ca, client, insecure, lowest };
         match settings.files().read() {
-            // Wrong settings are noted, and nothing that is left out for them is missed.
+            // Invalid settings are noted, so the program does not run without them.
             Ok(at_start) => Some(Tls { settings, at_start }),
             Err(error) => {
                 let about = self.about(setting_of(error.role));
@@ -52,16 +52,17 @@ impl Checker<'_> {
         }
     }
 
-    /// The older program's own example has files beside `tls_enabled: false`.
+    /// Warns about settings without TLS. The older program's example has files next to
+    /// `tls_enabled: false`.
     fn unused(&mut self) {
-        let set = FILES.into_iter().filter(|key| self.made(key).is_some());
+        let set = FILES.into_iter().filter(|key| self.given(key).is_some());
         let set: Vec<&Key> = set.collect();
         if !set.is_empty() {
             self.warn(Warning::TlsOff(set));
         }
     }
 
-    /// The certificate goes with its key.
+    /// The certificate and its key, which need each other.
     fn client(&mut self) -> Option<ClientKey> {
         let (certificate, key) = (self.value(&keys::TLS_CERT), self.value(&keys::TLS_KEY));
         let key_password = self.value(&keys::TLS_KEY_PASSWORD);
@@ -79,10 +80,10 @@ impl Checker<'_> {
         None
     }
 
-    /// One of two settings that go together stands without the other.
+    /// Notes that a setting is missing that another one needs.
     fn alone(&mut self, there: &'static Key, missing: &'static Key) {
-        // A wrong one is noted already.
-        if self.made(missing).is_some() {
+        // An invalid setting is noted already.
+        if self.given(missing).is_some() {
             return;
         }
         self.problem(Problem {
@@ -92,9 +93,9 @@ impl Checker<'_> {
         });
     }
 
-    /// A setting by its place, also where nobody made it.
+    /// A setting by its place, even if nobody set it.
     fn about(&self, key: &'static Key) -> About {
-        let place = self.made(key).map(|made| made.place.clone());
+        let place = self.given(key).map(|given| given.place.clone());
         About::Setting(key, place.unwrap_or_else(|| Place::shared(Origin::Default)))
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::tls::Version;
 use crate::tls::certificates::{Authority, Certified};
 
-/// A folder with a CA, and a certificate of ours and its key.
+/// A folder with a CA, and with the program's own certificate and its key.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::TempDir::new().unwrap();
     let authority = Authority::new("CA");
@@ -30,7 +30,7 @@ const ALL: &str = "  tls_enabled: True\n  tls_ca_cert: FOLDER/ca.crt\n  \
                    tls_cert: FOLDER/client.crt\n  tls_key: FOLDER/client.key\n";
 
 #[test]
-fn all_of_it() {
+fn all_settings_are_used() {
     let folder = folder();
     let Loaded { config, warnings, .. } = from_yaml(folder.path(), ALL).unwrap();
     assert_eq!(warnings, []);
@@ -55,7 +55,7 @@ fn all_of_it() {
 }
 
 #[test]
-fn variables_do_the_same() {
+fn variables_set_tls_too() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let variables: Variables = [
@@ -80,9 +80,9 @@ fn variables_do_the_same() {
     assert!(!format!("{tls:?}").contains("not needed"));
 }
 
-/// As the older program's users have it: nothing is read, nothing is an error.
+/// Users of the older program have such files. The certificates are not read.
 #[test]
-fn what_is_set_without_tls_is_a_warning() {
+fn settings_without_tls_are_a_warning() {
     let folder = folder();
     let off = "  tls_enabled: False\n  tls_ca_cert: /no/such/file\n  tls_cert: /no/such/file\n  \
                tls_key: ''\n  tls_insecure: False\n  tls_version: ssl.PROTOCOL_TLSv1\n";
@@ -93,7 +93,7 @@ fn what_is_set_without_tls_is_a_warning() {
 }
 
 #[test]
-fn errors() {
+fn errors_quote_no_secret() {
     let folder = folder();
     let without = |line: &str| {
         let kept: Vec<_> = ALL.lines().filter(|it| !it.contains(line)).collect();

@@ -1,5 +1,5 @@
-//! Sentences about a configuration, in the names that the reader knows: those of the file and the
-//! variables, or those of the add-on's form. Nothing changes a sentence after it was made here.
+//! Words for the problems and warnings of a configuration. They use the names that the reader knows:
+//! those of the file and the variables, or those of the app's form. No other module edits them.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use meter::RunsAs;
 use meter::transport::Endpoint;
 
 impl Key {
-    /// What the reader calls it, with backticks.
+    /// The name that the reader knows, with backticks.
     #[must_use]
     pub fn called(&self, runs_as: RunsAs) -> String {
         match (runs_as, self.form) {
@@ -30,7 +30,7 @@ impl Key {
         }
     }
 
-    /// The same as a key of a listed meter.
+    /// The name as a key of a listed meter.
     fn called_in_list(&self, runs_as: RunsAs) -> String {
         match runs_as {
             RunsAs::Program => format!("`{}`", self.name()),
@@ -38,8 +38,8 @@ impl Key {
         }
     }
 
-    /// By all the names under which it can be made.
-    fn called_unmade(&self, runs_as: RunsAs) -> String {
+    /// All names under which it can be set.
+    fn called_unset(&self, runs_as: RunsAs) -> String {
         match (runs_as, self.variable) {
             (RunsAs::Program, Some(variable)) => {
                 format!("`{}` (or the variable `{variable}`)", self.path)
@@ -57,7 +57,6 @@ impl Key {
 }
 
 impl Whose {
-    /// What the reader calls the meter.
     pub(super) fn called(&self, runs_as: RunsAs) -> String {
         let Self { number, name } = self;
         match (runs_as, name) {
@@ -70,16 +69,45 @@ impl Whose {
 }
 
 impl Problem {
-    /// In one sentence, without a full stop.
+    /// What is wrong, then what to do about it, without the last full stop.
     #[must_use]
     pub fn words(&self, runs_as: RunsAs) -> String {
         let Self { about, found, accepted } = self;
-        format!(
-            "{}: found {}, accepted: {}",
-            about.words(runs_as),
-            found.words(runs_as),
-            accepted.words(about, runs_as)
-        )
+        let subject = about.words(runs_as);
+        let words = accepted.words(about, runs_as);
+        if let Some(found) = found.wrong_value(about, runs_as) {
+            return format!("{subject}: found {found}, accepted: {words}");
+        }
+        let comma = if self.line().is_some() { "," } else { "" };
+        let set = match accepted {
+            Accepted::Usual | Accepted::UsualBut(_) => format!("set it to {words}"),
+            _ => format!("set {words}"),
+        };
+        match found {
+            Actual::NothingBut(key) => {
+                format!("{subject}{comma} is missing (found `{key}`, which is unknown): {set}")
+            }
+            Actual::NothingThough(though) => {
+                format!("{subject}{comma} is missing although {}: {set}", though.words(runs_as))
+            }
+            Actual::Taken { text, by, line } => {
+                let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
+                let by = by.called(runs_as);
+                format!("{subject}: `{text}` is already used by {by}{line}. Use {words}")
+            }
+            Actual::SameId { name, key, other_key, other } => format!(
+                "{subject}: with the name `{name}`, `{key}` would have the same unique id as \
+                 `{other_key}` of {}. Use {words}",
+                other.called(runs_as)
+            ),
+            Actual::Uncertifiable(host) => {
+                format!("{subject}: no certificate can be valid for `{host}`. Use {words}")
+            }
+            Actual::Both => format!("{subject} are both set. Use only {words}"),
+            Actual::Unusable(reason) => format!("{subject} cannot be used: {reason}. Use {words}"),
+            Actual::File(error) => tls_file(&subject, comma, error, runs_as),
+            _ => format!("{subject}{comma} is missing: {set}"),
+        }
     }
 }
 
@@ -105,13 +133,12 @@ impl About {
     }
 }
 
-/// A setting by its place.
 fn setting(key: &Key, Place { origin, whose }: &Place, runs_as: RunsAs) -> String {
     let called = match origin {
         Origin::Variable(variable) => return format!("the variable `{variable}`"),
         Origin::Option(option) => return format!("the option `{option}`"),
         Origin::SecretFile { variable, path } => return secret_file(path, variable),
-        Origin::Default if whose.is_none() => return key.called_unmade(runs_as),
+        Origin::Default if whose.is_none() => return key.called_unset(runs_as),
         Origin::Form(Some(option)) => format!("`{option}`"),
         _ if whose.is_some() => key.called_in_list(runs_as),
         _ => key.called(runs_as),
@@ -125,31 +152,19 @@ fn secret_file(path: &Path, variable: &str) -> String {
 }
 
 impl Actual {
-    fn words(&self, runs_as: RunsAs) -> String {
-        match self {
+    /// The value that is not accepted; `None` if something else is wrong.
+    fn wrong_value(&self, about: &About, runs_as: RunsAs) -> Option<String> {
+        Some(match self {
             Self::Text(text, remark) => {
                 let remark = remark.as_ref().map(|remark| remark.words(runs_as));
                 format!("{text}{}", remark.unwrap_or_default())
             }
-            Self::Hidden => "a text that is not shown".to_owned(),
+            Self::Hidden => "a value that is not shown".to_owned(),
             Self::Shape(shape) => shape.words().to_owned(),
-            Self::Nothing => "nothing".to_owned(),
-            Self::NothingBut(key) => format!("nothing, but `{key}`, which is not known"),
-            Self::NothingThough(though) => format!("nothing, though {}", though.words(runs_as)),
-            Self::Taken { text, by, line } => {
-                let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
-                format!("`{text}`, which {}{line} has as well", by.called(runs_as))
-            }
-            Self::SameId { name, key, other_key, other } => format!(
-                "`{name}`, whose `{key}` would have the same unique id as `{other_key}` of {}",
-                other.called(runs_as)
-            ),
-            Self::Uncertifiable(host) => format!("`{host}`, which no certificate can be for"),
-            Self::Both => "both".to_owned(),
+            Self::Nothing if !matches!(about, About::Setting(..)) => "nothing".to_owned(),
             Self::NotUtf8 => "bytes that are not UTF-8".to_owned(),
-            Self::Unusable(reason) => format!("nothing to use ({reason})"),
-            Self::File(error) => found_file(error, runs_as),
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -163,11 +178,11 @@ impl Shape {
     fn words(self) -> &'static str {
         match self {
             Self::List => "a list",
-            Self::MixedList => "a list with something else than texts in it",
+            Self::MixedList => "a list that contains something other than texts",
             Self::Text => "a text",
             Self::NoSpace => "no space after a colon",
             Self::Keys => "keys",
-            Self::KeysUnder => "keys under it",
+            Self::KeysUnder => "keys below it",
             Self::NoKeys => "no keys",
             Self::Options => "a set of options",
             Self::Else => "something else",
@@ -192,16 +207,16 @@ impl Remark {
             Self::MeantHost { host, port: None } => format!(" (did you mean `{host}`?)"),
             Self::MeantHost { host, port: Some(port) } => {
                 let setting = keys::PORT.called(runs_as);
-                format!(" (did you mean `{host}`, and {port} as {setting}?)")
+                format!(" (did you mean `{host}`, with {port} as {setting}?)")
             }
             Self::MeantFile { name, folder } => {
                 let setting = keys::LOG_DIRECTORY.called(runs_as);
-                format!(" (did you mean `{name}`, and `{folder}` as {setting}?)")
+                format!(" (did you mean `{name}`, with `{folder}` as {setting}?)")
             }
-            Self::TooHigh => " (numbers go up to 65535)".to_owned(),
+            Self::TooHigh => " (register numbers go up to 65535)".to_owned(),
             Self::Endpoint(error) => format!(" ({error})"),
             Self::Home(rest) => {
-                format!(" (`~` means nothing here: write the whole path, like `/home/NAME{rest}`)")
+                format!(" (`~` is not supported: write the whole path, like `/home/NAME{rest}`)")
             }
         }
     }
@@ -221,15 +236,15 @@ impl Accepted {
                 format!("the user name for the broker, or `{}: false`", keys::AUTHENTICATION.name())
             }
             Self::Certifiable => format!(
-                "where {} is on, the name or the address in the broker's certificate",
+                "the name or the address in the broker's certificate, because {} is on",
                 keys::TLS_ENABLED.called(runs_as)
             ),
-            Self::InsteadOf(error) => accepted_file(error, runs_as),
+            Self::InsteadOf(error) => what_to_do(error, runs_as),
         }
     }
 }
 
-/// What a file for TLS is named by.
+/// The setting that names a file for TLS.
 pub(super) fn setting_of(role: Role) -> &'static Key {
     match role {
         Role::Ca => &keys::TLS_CA_CERT,
@@ -239,137 +254,135 @@ pub(super) fn setting_of(role: Role) -> &'static Key {
     }
 }
 
-/// What is wrong with a file for TLS that was looked at again, in one sentence without a full stop.
+/// What is wrong with a file for TLS that was read again, and what to do about it, without the last
+/// full stop.
 #[must_use]
 pub fn file_words(error: &FileError, runs_as: RunsAs) -> String {
-    format!(
-        "{}: found {}, accepted: {}",
-        setting_of(error.role).called(runs_as),
-        found_file(error, runs_as),
-        accepted_file(error, runs_as)
-    )
+    tls_file(&setting_of(error.role).called(runs_as), "", error, runs_as)
 }
 
-fn found_file(error: &FileError, runs_as: RunsAs) -> String {
+/// The same for a setting by its place. `comma` separates the place from a verb.
+fn tls_file(subject: &str, comma: &str, error: &FileError, runs_as: RunsAs) -> String {
     let key = keys::TLS_KEY.called(runs_as);
-    let what = match (&error.fault, error.role) {
+    let is_missing = format!("{subject}{comma} is missing");
+    let path = error.path.as_deref().unwrap_or(Path::new("")).display();
+    let file = |what: &str| format!("{subject}: `{path}` {what}");
+    let found = match (&error.fault, error.role) {
         (Fault::NoSystemRoots, _) => {
-            return "nothing, and this system has no list of trusted CAs".to_owned();
+            format!("{is_missing}, and this system has no list of trusted CAs")
         }
-        (Fault::NoPassword, _) => return format!("nothing, though the key in {key} is encrypted"),
+        (Fault::NoPassword, _) => format!("{is_missing} although the key in {key} is encrypted"),
         (Fault::WrongPassword, _) => {
-            return format!("a password, not shown, that does not open the key in {key}");
+            format!("{subject}: the password, which is not shown, does not open the key in {key}")
         }
-        (Fault::Unreadable(reason), _) => format!("which cannot be read ({reason})"),
-        (Fault::NeitherPemNorDer, _) => "which is neither a PEM nor a DER file".to_owned(),
-        (Fault::Damaged, _) => "which is a damaged PEM file".to_owned(),
-        (Fault::Lacking, Role::Key) => "in which there is no private key".to_owned(),
-        (Fault::Lacking, _) => "in which there is no certificate".to_owned(),
-        (Fault::BadCertificate, _) => {
-            "in which there is no certificate that can be used".to_owned()
-        }
-        (Fault::BadKey, _) => "a key of a kind that cannot be used".to_owned(),
+        (Fault::Unreadable(reason), _) => file(&format!("cannot be read ({reason})")),
+        (Fault::NeitherPemNorDer, _) => file("is neither a PEM nor a DER file"),
+        (Fault::Damaged, _) => file("is a damaged PEM file"),
+        (Fault::Lacking, Role::Key) => file("contains no private key"),
+        (Fault::Lacking, _) => file("contains no certificate"),
+        (Fault::BadCertificate, _) => file("contains no valid certificate"),
+        (Fault::BadKey, _) => file("is a key of an unsupported kind"),
         (Fault::OldEncryption, _) => {
-            "a key that is encrypted in the old way (`Proc-Type: 4,ENCRYPTED`)".to_owned()
+            file("is encrypted in the old, unsupported format (`Proc-Type: 4,ENCRYPTED`)")
         }
-        (Fault::UnknownEncryption, _) => {
-            "a key that is encrypted in a way that is not known here".to_owned()
-        }
+        (Fault::UnknownEncryption, _) => file("is encrypted in an unsupported format"),
         (Fault::Misfit, _) => {
             let certificate = keys::TLS_CERT.called(runs_as);
-            format!("a key that does not fit the certificate in {certificate}")
+            file(&format!("is not the key of the certificate in {certificate}"))
         }
     };
-    let path = error.path.as_deref().unwrap_or(Path::new("")).display();
-    format!("`{path}`, {what}")
+    format!("{found}. {}", what_to_do(error, runs_as))
 }
 
-fn accepted_file(error: &FileError, runs_as: RunsAs) -> String {
+fn what_to_do(error: &FileError, runs_as: RunsAs) -> String {
     let certificate = keys::TLS_CERT.called(runs_as);
     let words = match (&error.fault, error.role) {
         (Fault::NoSystemRoots, _) => {
-            "the certificate of the CA that signed the broker's, or the system's list: install the \
-             package `ca-certificates`"
+            "Set it to the certificate of the CA that signed the broker's certificate, or install \
+             the package `ca-certificates`"
         }
         (Fault::NoPassword | Fault::WrongPassword, _) => {
-            "the password that the key was encrypted with, in quotes"
+            "Set it to the password with which the key was encrypted, in quotes"
         }
         (Fault::OldEncryption | Fault::UnknownEncryption, _) => {
-            "a key that is not encrypted, or by PKCS#8 with AES: `openssl pkcs8 -topk8 -v2 \
-             aes-256-cbc -in old.key -out new.key` makes one of the old"
+            "Use a key that is not encrypted, or one in PKCS#8 with AES: `openssl pkcs8 -topk8 -v2 \
+             aes-256-cbc -in old.key -out new.key` converts the old one"
         }
-        (Fault::BadKey, _) => "RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
+        (Fault::BadKey, _) => "Use RSA with 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
         (Fault::Misfit, _) => {
             return format!(
-                "the key that the certificate was made with, and in {certificate} our own \
-                 certificate first"
+                "Use the private key that belongs to the certificate. In {certificate}, the \
+                 program's own certificate must be the first"
             );
         }
-        (Fault::Unreadable(_), _) => "a file that this user may read",
-        (_, Role::Ca) => "the certificate of the CA that signed the broker's, as PEM or DER",
-        (_, Role::Certificate) => "the certificate that the broker knows us by, as PEM or DER",
+        (Fault::Unreadable(_), _) => "Use a file that this user may read",
+        (_, Role::Ca) => {
+            "Use the certificate of the CA that signed the broker's certificate, as PEM or DER"
+        }
+        (_, Role::Certificate) => {
+            "Use the certificate with which the program logs in, as PEM or DER"
+        }
         (_, Role::Key | Role::KeyPassword) => {
-            return format!("the private key to the certificate in {certificate}, as PEM or DER");
+            return format!(
+                "Use the private key of the certificate in {certificate}, as PEM or DER"
+            );
         }
     };
     words.to_owned()
 }
 
 impl Warning {
-    /// In one sentence, without a full stop.
+    /// What is odd, and what to do about it, without the last full stop.
     #[must_use]
     pub fn words(&self, runs_as: RunsAs) -> String {
         match self {
             Self::UnknownKey { key, whose, spot, meant } => {
                 let key = key_in_file(key.as_str(), whose.as_ref());
-                format!("{key} in {spot}, is not known and is ignored{}", meant.words())
+                format!("{key} in {spot}, is unknown and ignored{}", meant.words())
             }
             Self::Twice { key, whose, spot } => {
                 let key = key_in_file(key.as_str(), whose.as_ref());
-                format!("{key} in {spot}, stands there twice: the last one counts")
+                format!("{key} in {spot}, appears twice: the last one is used")
             }
-            Self::UnknownVariable(name, meant) => format!(
-                "the variable `{name}` is not known and is ignored; did you mean `{meant}`?"
-            ),
+            Self::UnknownVariable(name, meant) => {
+                format!("the variable `{name}` is unknown and ignored; did you mean `{meant}`?")
+            }
             Self::VariableOfLinks(variable) => variable_of_links(variable),
             Self::UnknownOption(option, of) => {
-                format!("the option `{option}`{} is not known and is ignored", of.words())
+                format!("the option `{option}`{} is unknown and ignored", of.words())
             }
             Self::BothPortOptions(of) => format!(
-                "`{WRITTEN_PORT}` and `{SERIAL_PORT}`{} are both set: `{WRITTEN_PORT}` is taken",
+                "`{WRITTEN_PORT}` and `{SERIAL_PORT}`{} are both set: `{WRITTEN_PORT}` is used",
                 of.words()
             ),
             Self::NoBrokerFor(keys) => no_broker_for(keys),
             Self::BothPortKeys { url, com_port } => format!(
-                "{} and {} mean the same; `url` is taken",
+                "{} and {} are two names of the same setting: `url` is used",
                 key_of(&keys::URL, url.as_ref(), runs_as),
                 key_of(&keys::COM_PORT, com_port.as_ref(), runs_as)
             ),
             Self::SamePort(one, other, port) => same_port([one, other], port, runs_as),
             Self::BrokersPort(port) => format!(
-                "the meter's port {port} is the address of the MQTT broker: a serial server has a \
-                 port of its own"
+                "the meter's port {port} is the address of the MQTT broker. Set the address and \
+                 port of the serial server instead"
             ),
             Self::ShortTimeout(whose) => format!(
-                "{} is shorter than the 1.6 s that a meter may take to answer: 1.6 s is taken",
+                "{} is shorter than the 1.6 s that a meter may take to answer: 1.6 s is used",
                 key_of(&keys::TIMEOUT, whose.as_ref(), runs_as)
             ),
             Self::Login(login) => login.words(runs_as),
             Self::Insecure => format!(
-                "{} is on: the broker's certificate is not looked at, so anybody in the network can \
-                 pass for the broker and learn the password; set {} instead",
+                "{} is on: the broker's certificate is not checked, so anybody on the network can \
+                 pose as the broker and learn the password. Set {} instead",
                 keys::TLS_INSECURE.called(runs_as),
                 keys::TLS_CA_CERT.called(runs_as)
             ),
-            Self::TlsOff(keys) => {
-                let keys: Vec<_> = keys.iter().map(|key| key.called(runs_as)).collect();
-                format!(
-                    "nothing is made of {} while {} is off: the connection to the broker is not \
-                     encrypted",
-                    keys.join(", "),
-                    keys::TLS_ENABLED.called(runs_as)
-                )
-            }
+            Self::TlsOff(keys) => format!(
+                "{} is off, so the connection to the broker is not encrypted, and these settings \
+                 are ignored: {}",
+                keys::TLS_ENABLED.called(runs_as),
+                joined(keys.iter().map(|key| key.called(runs_as)).collect())
+            ),
         }
     }
 }
@@ -387,8 +400,8 @@ impl Login {
                 format!("{password} is set without {username}, so it is not used")
             }
             Self::NoPassword => format!(
-                "{username} is set and {password} is empty (a password with `#`, `!`, `&` and the \
-                 like needs quotes around it)"
+                "{username} is set, but {password} is empty. A password that contains `#`, `!`, `&` \
+                 or similar characters needs quotes around it"
             ),
         }
     }
@@ -396,8 +409,8 @@ impl Login {
 
 fn variable_of_links(variable: &str) -> String {
     format!(
-        "the variable `{variable}` is an address that begins with `tcp://`, which Kubernetes and \
-         container links set by themselves for a service called `mqtt`; it is not taken"
+        "the variable `{variable}` is ignored because its value begins with `tcp://`: Kubernetes \
+         and container links set it automatically for a service called `mqtt`"
     )
 }
 
@@ -408,11 +421,12 @@ fn same_port(meters: [&Whose; 2], port: &Endpoint, runs_as: RunsAs) -> String {
         RunsAs::AddOn => WRITTEN_PORT,
     };
     format!(
-        "{one} and {other} are both at {port}, where only one meter can be: check their `{key}`"
+        "{one} and {other} have the same port, {port}, but a port can have only one meter: check \
+         their `{key}`"
     )
 }
 
-/// Each of them, in one sentence without a full stop.
+/// The words of each warning, without the last full stop.
 #[must_use]
 pub fn warning_words(warnings: &[Warning], runs_as: RunsAs) -> Vec<String> {
     warnings.iter().map(|warning| warning.words(runs_as)).collect()
@@ -425,7 +439,7 @@ fn key_in_file(key: &str, whose: Option<&Whose>) -> String {
     }
 }
 
-/// A setting where its line does not matter.
+/// A setting without its line.
 fn key_of(key: &Key, whose: Option<&Whose>, runs_as: RunsAs) -> String {
     match whose {
         Some(whose) => format!("{} of {}", key.called_in_list(runs_as), whose.called(runs_as)),
@@ -438,13 +452,20 @@ fn no_broker_for(keys: &[&'static Key]) -> String {
         FormName::OfMqtt(option) | FormName::Option(option) => format!("`{option}`"),
         FormName::Absent | FormName::Either(..) => key.called(RunsAs::AddOn),
     };
-    let options: Vec<_> = keys.iter().map(option).collect();
     format!(
-        "{} of `mqtt` is not used without {}: Home Assistant says which broker it is and how to log \
-         in",
-        options.join(", "),
-        keys::HOST.called(RunsAs::AddOn)
+        "{} is empty, so Home Assistant provides the broker and the login, and these options of \
+         `mqtt` are ignored: {}",
+        keys::HOST.called(RunsAs::AddOn),
+        joined(keys.iter().map(option).collect())
     )
+}
+
+/// `a, b and c`
+fn joined(mut names: Vec<String>) -> String {
+    match names.pop() {
+        Some(last) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        last => last.unwrap_or_default(),
+    }
 }
 
 impl OptionOwner {
@@ -462,7 +483,7 @@ impl Meant {
         match self {
             Self::Nobody => String::new(),
             Self::Key(key) => format!("; did you mean `{key}`?"),
-            Self::Section => ": its keys stand under the meter itself".to_owned(),
+            Self::Section => ". Put its keys directly under the meter".to_owned(),
         }
     }
 }

@@ -13,15 +13,15 @@ fn whose(name: Option<&str>) -> Whose {
     Whose { number: 2, name: name.map(|name| name.parse().unwrap()) }
 }
 
-/// For the reader of a file, and for that of the form where it is not the same.
+/// The words for users of a file, and those for users of the form if they differ.
 fn lines(words: impl Fn(RunsAs) -> String) -> String {
     let (of_file, of_form) = (words(RunsAs::Program), words(RunsAs::AddOn));
     if of_file == of_form { of_file } else { format!("{of_file}\n  form: {of_form}") }
 }
 
-/// What a setting is called, wherever it was made.
+/// A setting is called by the place where it was set.
 #[test]
-fn what_it_is_about() {
+fn subjects_in_words() {
     let mut texts = Vec::new();
     for key in [&keys::HOST.key, &keys::CLIENT.key, &keys::VERSION.key, &keys::COM_PORT.key] {
         let secret = Origin::SecretFile { variable: "X_FILE".to_owned(), path: "/run/x".into() };
@@ -58,8 +58,7 @@ fn what_it_is_about() {
 }
 
 #[test]
-fn what_is_found() {
-    let text = || "x".to_owned();
+fn wrong_values_in_words() {
     let endpoint = ParseEndpointError::Meant("/dev/ttyUSB0".to_owned());
     let remarks = [
         Remark::Meant("energy".to_owned()),
@@ -82,49 +81,91 @@ fn what_is_found() {
         Shape::Else,
     ];
     let remarks = remarks.map(|remark| Actual::Text(Quoted::new("x"), Some(remark)));
-    let others = [
-        Actual::Text(Quoted::new("x"), None),
-        Actual::Hidden,
-        Actual::Nothing,
-        Actual::NothingBut("mqtt.hosst".to_owned()),
-        Actual::NothingThough(Though::Several),
-        Actual::NothingThough(Though::Set(&keys::TLS_CERT)),
-        Actual::NothingThough(Though::On(&keys::AUTHENTICATION)),
-        Actual::Taken { text: text(), by: whose(Some("garage")), line: Some(3) },
-        Actual::Taken { text: text(), by: whose(None), line: None },
-        Actual::SameId {
-            name: "a_diff".parse().unwrap(),
-            key: "energy".to_owned(),
-            other_key: "diff_energy".to_owned(),
-            other: whose(Some("a")),
-        },
-        Actual::Uncertifiable("fe80::1%eth0".to_owned()),
-        Actual::Both,
-        Actual::NotUtf8,
-        Actual::Unusable("it is empty".to_owned()),
-    ];
-    let all = remarks.into_iter().chain(shapes.map(Actual::Shape)).chain(others);
-    let texts = all.map(|found| lines(|runs_as| found.words(runs_as)));
+    let values = [Actual::Text(Quoted::new("x"), None), Actual::Hidden, Actual::NotUtf8];
+    let values = remarks.into_iter().chain(shapes.map(Actual::Shape)).chain(values);
+    let texts = values.map(|found| {
+        let about = About::Setting(&keys::RETAIN, Place::shared(Origin::File(spot())));
+        let problem = Problem { about, found, accepted: Accepted::Usual };
+        lines(|runs_as| problem.words(runs_as))
+    });
     insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n"));
 }
 
-/// What the table says is in the reference page, which a test compares.
+#[test]
+fn other_problems_in_words() {
+    let text = || "x".to_owned();
+    let at = |key, origin| About::Setting(key, Place::shared(origin));
+    let in_form = |key| at(key, Origin::Form(None));
+    let of_garage = |key| {
+        let place = Place { origin: Origin::File(spot()), whose: Some(whose(Some("garage"))) };
+        About::Setting(key, place)
+    };
+    let secret = || Origin::SecretFile { variable: "X_FILE".to_owned(), path: "/run/x".into() };
+    let usual = || Accepted::Usual;
+    let pair = || Accepted::This("both of them or neither");
+    let different = || Accepted::This("a different one for each meter");
+    let on = Actual::NothingThough(Though::On(&keys::AUTHENTICATION));
+    let problems = [
+        (at(&keys::QOS, Origin::Default), Actual::Nothing, usual()),
+        (of_garage(&keys::COM_PORT), Actual::Nothing, usual()),
+        (in_form(&keys::COM_PORT), Actual::NothingBut("mqtt.hosst".to_owned()), usual()),
+        (of_garage(&keys::NAME), Actual::NothingThough(Though::Several), usual()),
+        (in_form(&keys::TLS_KEY), Actual::NothingThough(Though::Set(&keys::TLS_CERT)), pair()),
+        (at(&keys::USERNAME, Origin::Default), on, Accepted::UserName),
+        (
+            of_garage(&keys::NAME),
+            Actual::Taken { text: text(), by: whose(Some("garage")), line: Some(3) },
+            different(),
+        ),
+        (
+            in_form(&keys::NAME),
+            Actual::Taken { text: text(), by: whose(None), line: None },
+            different(),
+        ),
+        (
+            of_garage(&keys::NAME),
+            Actual::SameId {
+                name: "a_diff".parse().unwrap(),
+                key: "energy".to_owned(),
+                other_key: "diff_energy".to_owned(),
+                other: whose(Some("a")),
+            },
+            Accepted::This("another name"),
+        ),
+        (
+            in_form(&keys::HOST),
+            Actual::Uncertifiable("fe80::1%eth0".to_owned()),
+            Accepted::Certifiable,
+        ),
+        (About::Variables("X", "X_FILE".to_owned()), Actual::Both, Accepted::This("one of them")),
+        (
+            at(&keys::PASSWORD, secret()),
+            Actual::Unusable("it is empty".to_owned()),
+            Accepted::This("a file that contains only the secret"),
+        ),
+        (About::Meter(whose(None), Origin::File(spot())), Actual::Nothing, Accepted::This("keys")),
+    ];
+    let texts = problems.map(|(about, found, accepted)| {
+        let problem = Problem { about, found, accepted };
+        lines(|runs_as| problem.words(runs_as))
+    });
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+/// What the table accepts is on the reference page, which a test compares.
 #[test]
 fn what_is_accepted() {
     let about = |key| About::Setting(key, Place::shared(Origin::Default));
     let all = [
         (&keys::PARAMETERS.key, Accepted::Usual),
         (&keys::QOS.key, Accepted::UsualBut("it is 3".to_owned())),
-        (&keys::QOS.key, Accepted::This("one of them")),
-        (&keys::USERNAME.key, Accepted::UserName),
-        (&keys::HOST.key, Accepted::Certifiable),
     ];
     let texts = all.map(|(key, accepted)| lines(|runs_as| accepted.words(&about(key), runs_as)));
     insta::assert_snapshot!(texts.join("\n"));
 }
 
 #[test]
-fn files_of_tls() {
+fn files_for_tls_in_words() {
     let error = |role, fault| FileError { role, path: Some(PathBuf::from("/x")), fault };
     let both = [Role::Certificate, Role::Key];
     let all = both
@@ -149,7 +190,7 @@ fn files_of_tls() {
 }
 
 #[test]
-fn what_is_odd() {
+fn warnings_in_words() {
     let key = || ShownKey::new("x");
     let unknown = |whose, meant| Warning::UnknownKey { key: key(), whose, spot: spot(), meant };
     let twice = |whose| Warning::Twice { key: key(), whose, spot: spot() };

@@ -459,8 +459,8 @@ async fn an_invalid_renewed_file_is_reported_once() {
         }
         let expected = format!(
             "WARN The certificate files for the broker have changed and are invalid: \
-             {setting}: found `{}`, which is neither a PEM nor a DER file, accepted: the certificate \
-             of the CA that signed the broker's, as PEM or DER. The previous ones stay in use \
+             {setting}: `{}` is neither a PEM nor a DER file. Use the certificate of the CA that \
+             signed the broker's certificate, as PEM or DER. The previous ones stay in use \
              until this is fixed.",
             path.display()
         );
