@@ -1,4 +1,4 @@
-//! Writes the manual pages and the completions of shells, which packages hold, into a folder.
+//! Writes the manual pages and the shell completions of the packages into a folder.
 //!
 //! `cargo run --example pages -- target/manual`
 
@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 fn main() -> anyhow::Result<()> {
     let folder =
-        PathBuf::from(std::env::args_os().nth(1).context("say into which folder: manual FOLDER")?);
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        PathBuf::from(std::env::args_os().nth(1).context("the folder is missing: `pages FOLDER`")?);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         let mut command = kamstrup2mqtt::cli::command();
         clap_complete::generate_to(shell, &mut command, "kamstrup2mqtt", &folder)?;

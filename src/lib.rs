@@ -8,6 +8,7 @@ mod advice;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod demo;
 mod discovery;
 mod file;
 mod history_file;
