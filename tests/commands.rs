@@ -1,4 +1,4 @@
-//! The commands for people, as processes: what they print and how they end.
+//! The commands as processes: their output and exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -24,7 +24,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long anything may take before a test gives up on it; far longer than anything takes.
+/// The deadline of every wait, far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Meter {
@@ -48,7 +48,7 @@ fn row(id: u16, unit: Unit, number: i64, length: u8) -> RegisterValue {
     RegisterValue::from_decimal(RegisterId::new(id), unit, Decimal::from(number), length).unwrap()
 }
 
-/// A 403 with a broken sensor, which falls silent for a register.
+/// A 403 with a broken sensor. It does not answer requests for one register.
 fn troubled() -> Registers {
     let mut registers = Registers::example(EnergyUnit::Gigajoule, 0);
     let rows = [
@@ -58,7 +58,7 @@ fn troubled() -> Registers {
         row(1010, Unit::NUMBER, 87_654_321, 4),
         row(1002, Unit::CLOCK, 200_243, 4),
         row(1003, Unit::DATE_YYMMDD, 200_229, 4),
-        // Not in any catalogue.
+        // No register list has this one.
         row(176, Unit::NUMBER, 5, 4),
         row(4000, Unit::NUMBER, 7, 1),
     ];
@@ -84,13 +84,13 @@ async fn run(arguments: &[&str]) -> Output {
     run_in(TempDir::new().unwrap().path(), arguments).await
 }
 
-/// All that a person sees, with the port under a name that is always the same.
+/// Everything that a user sees, with a fixed name for the port.
 fn seen(output: &Output, port: &str) -> String {
     let mut seen = format!("exit code {}\n", output.status.code().unwrap());
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         if !bytes.is_empty() {
             let text = String::from_utf8(bytes.clone()).unwrap().replace(port, "PORT");
-            // The log begins with the time.
+            // Log lines begin with the time.
             let lines = text.lines().map(|line| match line.find(" WARN ") {
                 Some(at) => &line[at..],
                 None => line,
@@ -114,13 +114,13 @@ async fn read_shows_values_and_what_is_missing() {
     let some = ["read", "ENERGY", "0x003C", "4000", "maxflowDate_m", "infocode", "4001"];
     let some = run(&[&some[..], &port].concat()).await;
     insta::assert_snapshot!("read_some", seen(&some, &meter.port));
-    // Nothing of what was asked for.
+    // None of the requested values.
     let nothing = run(&["read", "4001", "--port", &meter.port]).await;
     insta::assert_snapshot!("read_nothing", seen(&nothing, &meter.port));
 }
 
 #[tokio::test]
-async fn a_simulated_meter_at_a_port_in_use_says_what_may_help() {
+async fn a_simulated_meter_reports_a_port_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().to_string();
     let refused = run(&["simulate", "--listen", &port]).await;
@@ -128,7 +128,7 @@ async fn a_simulated_meter_at_a_port_in_use_says_what_may_help() {
 }
 
 #[tokio::test]
-async fn read_gives_exact_json() {
+async fn read_prints_exact_json() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let names =
         ["read", "--json", "--port", &meter.port, "energy", "temp1", "maxflowdate_y", "temp2"];
@@ -150,7 +150,7 @@ async fn read_gives_exact_json() {
 }
 
 #[tokio::test]
-async fn a_configuration_says_what_to_read() {
+async fn read_uses_the_configuration() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let folder = TempDir::new().unwrap();
     let yaml = format!(
@@ -165,7 +165,7 @@ async fn a_configuration_says_what_to_read() {
     let named = run_in(folder.path(), &["read", "--config", "other.yaml", "--json"]).await;
     assert_eq!(json(&named)["values"]["volume"]["value"].to_string(), "1917.57");
     assert_eq!(json(&named)["meter"]["model"], "Multical 403");
-    // Of several meters, one that is named.
+    // One of several meters, by its name.
     let several = format!(
         "{}meters: [{{ name: barn, com_port: /dev/no-such-port }}, {{ name: House }}]\n",
         yaml.replace("energy,", "volume,")
@@ -177,7 +177,7 @@ async fn a_configuration_says_what_to_read() {
 }
 
 #[tokio::test]
-async fn info_says_which_meter_it_is() {
+async fn info_identifies_the_meter() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let output = run(&["info", "--port", &meter.port]).await;
     assert_eq!(output.status.code(), Some(0));
@@ -204,7 +204,7 @@ async fn scan_finds_what_the_meter_has() {
     );
     let as_text = ["scan", "--port", &meter.port, "--from", "50", "--to", "180"];
     let as_json = ["scan", "--port", &other.port, "--json", "--from", "0x71", "--to", "1010"];
-    // Silence takes its time.
+    // Each silence lasts until the timeout.
     let (text, output) = tokio::join!(run(&as_text), run(&as_json));
     insta::assert_snapshot!("scan", seen(&text, &meter.port));
     let json = json(&output);
@@ -214,7 +214,7 @@ async fn scan_finds_what_the_meter_has() {
 }
 
 #[tokio::test]
-async fn a_scan_can_be_stopped_and_says_what_it_found() {
+async fn a_stopped_scan_prints_what_it_found() {
     // At the speed of the line, 1400 registers take minutes.
     let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
     let meter = meter(troubled(), behaviour).await;
@@ -227,10 +227,11 @@ async fn a_scan_can_be_stopped_and_says_what_it_found() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    // The first answers are there.
+    // The first answers have arrived.
     let mut log = child.stderr.take().unwrap();
     let (mut seen, mut buffer) = (String::new(), [0; 1024]);
-    // What only one answer says may be a late one to somebody else, and is read twice.
+    // A register that only one answer has is read twice, because that answer may be a late one to
+    // another program.
     while seen.matches("from the meter").count() < 5 {
         let count = tokio::time::timeout(PATIENCE, log.read(&mut buffer)).await.unwrap().unwrap();
         assert!(count > 0, "{seen}");
@@ -247,7 +248,7 @@ async fn a_scan_can_be_stopped_and_says_what_it_found() {
     assert_eq!(json["values"]["energy"]["register"], 60);
 }
 
-/// A serial server before a meter, which hands on so many answers and is then gone.
+/// A serial server in front of a meter. It forwards so many answers and then disappears.
 async fn gone_after(meter: &Meter, answers: usize) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = format!("socket://{}", listener.local_addr().unwrap());
@@ -257,7 +258,7 @@ async fn gone_after(meter: &Meter, answers: usize) -> (String, JoinSet<()>) {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut behind = TcpStream::connect(address).await.unwrap();
         for _ in 0..answers {
-            // Each request is written at once, and so is each answer; each has room.
+            // Each request and each answer is written at once and fits into the buffer.
             let (mut request, mut answer) =
                 (BytesMut::with_capacity(1024), BytesMut::with_capacity(1024));
             client.read_buf(&mut request).await.unwrap();
@@ -269,9 +270,9 @@ async fn gone_after(meter: &Meter, answers: usize) -> (String, JoinSet<()>) {
     (port, serving)
 }
 
-/// What was found until then is not lost, and it says where to go on.
+/// The registers found so far are printed, and where to continue.
 #[tokio::test]
-async fn a_scan_that_breaks_off_says_what_it_found() {
+async fn a_failed_scan_prints_what_it_found() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let (port, _serving) = gone_after(&meter, 8).await;
     let output = run(&["scan", "--from", "57", "--to", "180", "--port", &port]).await;
@@ -283,7 +284,7 @@ async fn a_scan_that_breaks_off_says_what_it_found() {
 async fn the_configuration_may_be_named_before_the_command() {
     let meter = meter(troubled(), Behaviour::default()).await;
     let folder = TempDir::new().unwrap();
-    // Nobody else can have the port, and nobody listens there.
+    // The port is taken, and nobody listens on it.
     let reserved = TcpSocket::new_v4().unwrap();
     reserved.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let page = reserved.local_addr().unwrap();
@@ -325,7 +326,7 @@ async fn the_configuration_may_be_named_before_the_command() {
 }
 
 #[tokio::test]
-async fn registers_lists_what_is_known() {
+async fn registers_lists_the_known_registers() {
     let all = run(&["registers", "--json"]).await;
     let count = json(&all).as_array().unwrap().len();
     assert_eq!(count, kmp::register::REGISTERS.len());
@@ -335,9 +336,9 @@ async fn registers_lists_what_is_known() {
     insta::assert_snapshot!("registers_404", seen(&output, "PORT"));
 }
 
-/// Each mistake has its words, and an exit code that says whose it is.
+/// Each error has its own message, and an exit code that says who caused it.
 #[tokio::test]
-async fn mistakes_are_told() {
+async fn each_error_has_a_message_and_an_exit_code() {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let refused = format!("socket://{free}");
     let folder = TempDir::new().unwrap();
@@ -392,7 +393,7 @@ fn nobody() -> [String; 2] {
     free.map(|listener| listener.local_addr().unwrap().port().to_string())
 }
 
-/// A broker that lets everybody in, or nobody.
+/// A broker that accepts every client, or rejects every client.
 async fn broker(answer: ConnectReturnCode) -> (u16, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -405,7 +406,7 @@ async fn broker(answer: ConnectReturnCode) -> (u16, JoinSet<()>) {
             let mut bytes = BytesMut::new();
             ConnAck::new(answer, false).write(&mut bytes).unwrap();
             stream.write_all(&bytes).await.unwrap();
-            // Until it is left.
+            // Until the client disconnects.
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
         }
@@ -414,7 +415,7 @@ async fn broker(answer: ConnectReturnCode) -> (u16, JoinSet<()>) {
 }
 
 #[tokio::test]
-async fn check_says_what_is_set_and_what_is_wrong() {
+async fn check_shows_settings_and_errors() {
     let folder = TempDir::new().unwrap();
     let write = |yaml: &str| std::fs::write(folder.path().join("home.yaml"), yaml).unwrap();
     let check = async |more: &[&str]| {
@@ -441,7 +442,7 @@ async fn check_says_what_is_set_and_what_is_wrong() {
     );
     let several = seen(&check(&[]).await, "no port");
     insta::assert_snapshot!("check_several", without_defaults(&several));
-    // A file is where the log's folder should be made.
+    // A file has the path of the log's folder.
     write(
         "serial_device: {com_port: /dev/ttyUSB0}\n\
          logging: {destinations: file, directory: home.yaml/logs}\n",
@@ -459,13 +460,13 @@ async fn check_says_what_is_set_and_what_is_wrong() {
     insta::assert_json_snapshot!("check_bad_json", json(&bad));
 }
 
-/// What the user has set: all that there is to set is shown once, for a good configuration.
+/// Only what the user has set. One test shows all settings, for a good configuration.
 fn without_defaults(seen: &str) -> String {
     let lines = seen.lines().filter(|line| !line.contains("  default  "));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The same of JSON, with the keys of all settings beside it.
+/// The same for JSON, and the keys of all settings.
 fn without_defaults_in_json(mut json: serde_json::Value) -> (Vec<String>, serde_json::Value) {
     let settings = json.get_mut("settings").unwrap().as_array_mut().unwrap();
     let text =
@@ -475,7 +476,7 @@ fn without_defaults_in_json(mut json: serde_json::Value) -> (Vec<String>, serde_
     (keys, json)
 }
 
-/// The lines before the settings, which are as without a try.
+/// The lines before the settings, which are the same as without `--online`.
 fn tried(output: &Output, ports: &[(&str, &str)]) -> String {
     let mut seen = seen(output, "no port");
     for (port, name) in ports {
@@ -483,7 +484,7 @@ fn tried(output: &Output, ports: &[(&str, &str)]) -> String {
     }
     let (code, rest) = seen.split_once('\n').unwrap();
     let (tries, _) = rest.split_once("\n\nsetting ").unwrap();
-    // How long it took.
+    // The duration varies.
     let tries = tries.lines().map(|line| line.split(" in 0.").next().unwrap());
     format!("{code}\n{}", tries.collect::<Vec<_>>().join("\n"))
 }

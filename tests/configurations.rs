@@ -1,5 +1,5 @@
-//! Files as people write them, good and bad: what each says, as a snapshot, and that none of them
-//! makes the program show a secret.
+//! Configuration files as people write them, good and bad. A snapshot shows what each one reports,
+//! and none of them makes the program show a secret.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -19,7 +19,7 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use tempfile::TempDir;
 use tracing::Level;
 
-/// The password in all of the files.
+/// The password in all files.
 const SECRET: &str = "hunter2";
 
 const FOLDER: &str = "tests/data/config";
@@ -32,8 +32,8 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// What a file sets, what is odd about it, or why it is refused: as data, whose texts have tests of
-/// their own.
+/// What a file sets, its warnings, or the reason why it is rejected. This is data: the texts have
+/// their own tests.
 fn result(path: &Path) -> String {
     let mut text = String::new();
     match config::load(Some(path), &Variables::new()) {
@@ -68,7 +68,7 @@ fn result(path: &Path) -> String {
 }
 
 #[test]
-fn every_file_is_understood() {
+fn every_file_gives_the_expected_result() {
     for path in files() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let shown = result(&path).replace(FOLDER, "FOLDER");
@@ -77,13 +77,13 @@ fn every_file_is_understood() {
     }
 }
 
-/// The older program's own file means what it meant there.
+/// The older program's own file has the same effect here.
 #[test]
-fn the_older_programs_own_file() {
+fn the_older_programs_own_file_is_accepted() {
     let path = Path::new(FOLDER).join("as-the-older-program-came.yaml");
     let Loaded { config, settings, warnings, .. } =
         config::load(Some(&path), &Variables::new()).unwrap();
-    // It has both a user and this; what else it says is fine.
+    // It has a user and `authentication: False`. Nothing else in it causes a warning.
     assert_eq!(warnings, [Warning::Login(Login::Off)]);
     assert_eq!((config.broker.host.as_str(), config.broker.port.get()), ("10.0.0.210", 1883));
     assert_eq!(config.broker.client_id, "kamstrup");
@@ -130,9 +130,9 @@ fn the_older_programs_own_file() {
     }
 }
 
-/// What is no file to read.
+/// Paths that are not readable files.
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_files_are_explained() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir(path("folder")).unwrap();
@@ -148,7 +148,7 @@ fn what_cannot_be_read() {
     insta::assert_snapshot!("cannot_be_read", shown);
 }
 
-/// What is said to a user who may not read a file. Root may read everything, so this is asked for as
+/// The message for a user who may not read a file. Root may read everything, so the program runs as
 /// nobody.
 fn forbidden(folder: &Path) -> String {
     let file = folder.join("forbidden");
@@ -158,7 +158,7 @@ fn forbidden(folder: &Path) -> String {
         return result(&file);
     }
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
-    // Where it was built, nobody may not be.
+    // The user nobody may have no access to the build folder.
     let copy = folder.join("kamstrup2mqtt");
     let binary = env!("CARGO_BIN_EXE_kamstrup2mqtt");
     assert!(Command::new("cp").arg(binary).arg(&copy).status().unwrap().success());
@@ -169,7 +169,7 @@ fn forbidden(folder: &Path) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// All that the program writes when it checks a file, at its most talkative.
+/// Everything that the program writes when it checks a file, at its most detailed level.
 fn written(arguments: &[&OsStr], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
         .args(arguments)
@@ -223,7 +223,7 @@ fn schema() -> serde_json::Value {
     serde_json::from_str(&fs::read_to_string("kamstrup2mqtt.schema.json").unwrap()).unwrap()
 }
 
-/// What the schema marks in a file, or why it is not YAML.
+/// What the schema marks in a file, or why the file is not YAML.
 fn marked(schema: &jsonschema::Validator, text: &str) -> Vec<String> {
     match serde_saphyr::from_str::<serde_json::Value>(text) {
         Ok(value) => schema
@@ -234,14 +234,14 @@ fn marked(schema: &jsonschema::Validator, text: &str) -> Vec<String> {
     }
 }
 
-/// Whether the program takes a file and says nothing.
+/// Whether the program accepts a file without a warning.
 fn is_right(text: &str) -> bool {
     let loaded = config::check(Some((Path::new("file.yaml"), text)), &Variables::new());
     loaded.is_ok_and(|loaded| loaded.warnings.is_empty())
 }
 
 #[test]
-fn the_schema_fits_every_file_that_is_right() {
+fn the_schema_accepts_every_valid_file() {
     let schema = jsonschema::validator_for(&schema()).unwrap();
     let mut right = 0;
     let samples = ["kamstrup2mqtt.example.yaml", "tests/whole_program/sample.yaml"];
@@ -259,7 +259,7 @@ fn the_schema_fits_every_file_that_is_right() {
 }
 
 #[test]
-fn the_schema_marks_what_is_wrong() {
+fn the_schema_marks_errors() {
     let schema = jsonschema::validator_for(&schema()).unwrap();
     for name in [
         "a-list",
@@ -315,7 +315,7 @@ fn the_schema_marks_what_is_wrong() {
     }
 }
 
-/// Every setting with all kinds of values, written in all kinds of ways.
+/// Every setting, with all kinds of values in all notations.
 #[test]
 fn the_schema_never_marks_what_is_accepted() {
     const VALUES: &str = "true|Yes|oN|y|1|0|2|7|8|300|1200|+1883|007|65535|'1'|' 5 '|0.5|1_0|-0|.5|60|\
@@ -345,7 +345,7 @@ fn the_schema_never_marks_what_is_accepted() {
                 "serial_device" => {
                     format!("{section}:\n  com_port: /dev/ttyUSB9\n  {key}: {value}\n")
                 }
-                // Without TLS the program does not look at these; the schema does.
+                // Without TLS the program ignores these, but the schema checks them.
                 "mqtt" if key.starts_with("tls_") && key != "tls_enabled" => {
                     format!("{port}mqtt:\n  tls_enabled: on\n  {key}: {value}\n")
                 }
@@ -374,7 +374,8 @@ fn the_schema_never_marks_what_is_accepted() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// A file in which something was cut out or put in by mistake: an answer, whatever it is.
+    /// A file in which something was removed or inserted by mistake: the program always reports a
+    /// result.
     #[test]
     fn no_file_is_too_odd(
         file in any::<prop::sample::Index>(),

@@ -1,5 +1,5 @@
-//! Whose readings they are: a meter is exchanged in every way that there is, on paused time. Nothing
-//! that one meter gave is ever filed under the serial number of another.
+//! Which meter readings belong to: a meter is exchanged in every possible way, on paused time. No
+//! reading of one meter is ever stored under the serial number of another.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -28,12 +28,12 @@ use tokio_util::sync::CancellationToken;
 
 const OLD: u32 = 6_131_453;
 const NEW: u32 = 80_713_078;
-/// Of another model: it lacks the hour counter and the difference, counts in MWh, and falls silent at
-/// the info code.
+/// Another model: it lacks the hour counter and the difference, counts in MWh, and does not answer
+/// requests for the info code.
 const OTHER: u32 = 70_000_002;
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
-/// What a meter holds after so many polls. No value of one is one of the other.
+/// What a meter holds after so many polls. No two meters share a value.
 fn meter(serial: u32, energy: i64, polls: i64) -> Registers {
     let mut registers = Registers::empty();
     registers.serial = SerialNumber::new(serial);
@@ -69,8 +69,8 @@ fn meter(serial: u32, energy: i64, polls: i64) -> Registers {
     registers
 }
 
-/// Whether a value is that of the meter with this serial number: odd or even, as the number. Difference
-/// and info code are even for all.
+/// Whether a value belongs to the meter with this serial number: both are odd, or both are even.
+/// Difference and info code are even for all meters.
 fn is_of(serial: u32, register: RegisterId, value: &Value) -> bool {
     let Value::Number(number) = value else { return true };
     let is_odd = number.mantissa() % 2 == 1;
@@ -100,15 +100,15 @@ fn as_number(serial: SerialNumber) -> u32 {
     serial.to_string().parse().unwrap()
 }
 
-/// What happens between two polls.
+/// An event between two polls.
 #[derive(Clone, Copy)]
 enum Event {
     Nothing,
     Silence,
     Becomes(u32, i64),
-    /// The program is started again; meanwhile the meter became this one.
+    /// The program restarts. Meanwhile the meter became this one.
     RestartAt(u32, i64),
-    /// Another task goes on, as after a change of the configuration, with this meter.
+    /// Another task continues with this meter, as after a change of the configuration.
     ReloadAt(u32, i64),
 }
 
@@ -118,13 +118,13 @@ struct House {
     held: watch::Sender<Registers>,
     is_silent: Arc<AtomicBool>,
     connections: mpsc::UnboundedSender<DuplexStream>,
-    /// What is read.
+    /// The registers that are read.
     names: &'static str,
     history: History,
     _serving: JoinSet<()>,
 }
 
-/// A running program's side.
+/// The side of the running program.
 struct Polling {
     results: mpsc::Receiver<PollResult>,
     stop: CancellationToken,
@@ -180,7 +180,7 @@ impl House {
         MeterKey::new("house", serial.map(SerialNumber::number))
     }
 
-    /// Files a poll as the program does, and checks that it is filed under its own meter.
+    /// Stores a poll as the program does, and checks that it is stored under its own meter.
     fn file(&self, result: &PollResult, number: i64) -> usize {
         if !result.is_recognized {
             return 0;
@@ -205,16 +205,16 @@ impl House {
 }
 
 struct Outcome {
-    /// Values that were filed.
+    /// Values that were stored.
     filed: usize,
-    /// Polls with readings that could not be filed.
+    /// Polls with readings that could not be stored.
     unfiled: usize,
     exchanges: Vec<(u32, u32)>,
-    /// Whose the last readings were.
+    /// The meter of the last readings.
     last: Option<SerialNumber>,
 }
 
-/// Polls until the events have happened, each before a poll, and then six times more.
+/// Polls until all events have happened, one before each poll, and then six more times.
 async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> Outcome {
     let folder = tempfile::TempDir::new().unwrap();
     let house = House::new(names, faults, folder.path().join("history.db"));
@@ -257,7 +257,7 @@ async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> 
         }
     }
     polling.stop.cancel();
-    // What stands in the history of each meter is its own.
+    // The history of each meter has only its own values.
     let reader = house.history.reader();
     house.history.close();
     let all = (Timestamp::MIN, Timestamp::MAX);
@@ -274,7 +274,7 @@ async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> 
     outcome
 }
 
-/// How many lines of each kind; more with `KAMSTRUP2MQTT_TEST_SEEDS`.
+/// The number of lines of each kind; more with `KAMSTRUP2MQTT_TEST_SEEDS`.
 fn seeds() -> u64 {
     let seeds = std::env::var("KAMSTRUP2MQTT_TEST_SEEDS").ok();
     seeds.map_or(2, |seeds| seeds.parse().unwrap())
@@ -285,7 +285,7 @@ const SEVEN: &str = "60 68 80 74 86 87 89";
 
 const ONCE: [(u32, u32); 1] = [(OLD, NEW)];
 
-/// Without faults on the line nothing is lost but the poll in which the exchange shows.
+/// Without faults on the line, only the poll that detects the exchange is lost.
 async fn is_filed(names: &'static str, events: &[Event], exchanges: &[(u32, u32)], last: u32) {
     let outcome = live(names, None, events).await;
     assert_eq!(outcome.exchanges, exchanges);
@@ -301,14 +301,14 @@ async fn the_meter_falls_silent_and_another_one_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn its_counters_may_be_larger_or_nearly_the_same() {
+async fn the_counters_of_the_new_meter_may_be_larger_or_nearly_the_same() {
     for energy in [28_320, 90_000] {
         is_filed(SEVEN, &[Nothing, Silence, Becomes(NEW, energy)], &ONCE, NEW).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_silence_the_counters_show_it() {
+async fn without_a_silence_the_counters_reveal_the_exchange() {
     for energy in [12, 20_000, 90_000] {
         is_filed(SEVEN, &[Nothing, Nothing, Becomes(NEW, energy)], &ONCE, NEW).await;
     }
@@ -332,14 +332,14 @@ async fn another_model_may_take_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_counts_the_serial_number_is_read_along() {
+async fn without_a_counter_each_poll_reads_the_serial_number() {
     is_filed("80 74 86 87", &[Nothing, Nothing, Becomes(NEW, 12)], &ONCE, NEW).await;
     is_filed("86", &[Nothing, Nothing, Becomes(NEW, 28_316)], &ONCE, NEW).await;
 }
 
-/// The new program knows nothing of the old meter; the history does, and tells of it.
+/// The new program knows nothing about the old meter, but the history reports it.
 #[tokio::test(start_paused = true)]
-async fn a_restart_in_between_gives_the_same() {
+async fn a_restart_in_between_changes_nothing() {
     for energy in [12, 28_318, 90_000] {
         let events = [Nothing, Nothing, RestartAt(NEW, energy), RestartAt(OLD, 28_400), Nothing];
         is_filed(SEVEN, &events, &[], OLD).await;
@@ -349,7 +349,7 @@ async fn a_restart_in_between_gives_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reload_in_between_gives_the_same() {
+async fn a_reload_in_between_changes_nothing() {
     for energy in [12, 28_318, 90_000] {
         is_filed(SEVEN, &[Nothing, ReloadAt(NEW, energy)], &ONCE, NEW).await;
         is_filed(SEVEN, &[Nothing, Silence, ReloadAt(NEW, energy)], &ONCE, NEW).await;
@@ -371,10 +371,10 @@ async fn two_meters_take_turns_on_one_port() {
     is_filed(SEVEN, &events, &exchanges, OLD).await;
 }
 
-/// A serial server that hands over late answers to later connections, on a line on which all goes
-/// wrong. Polls may fail; none is filed under another meter.
+/// A serial server that passes late answers to later connections, on a line with all kinds of
+/// faults. Polls may fail, but none is stored under another meter.
 #[tokio::test(start_paused = true)]
-async fn over_a_late_serial_server_and_a_bad_line_nothing_is_filed_wrongly() {
+async fn late_answers_and_a_bad_line_store_nothing_under_the_wrong_meter() {
     let events: Vec<Event> = (0..12)
         .flat_map(|round| {
             let (next, energy) = if round % 2 == 0 { (NEW, 12) } else { (OLD, 28_400) };

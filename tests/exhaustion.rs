@@ -1,11 +1,11 @@
-//! The program where the machine gives it few threads, files or little memory: it runs, or it ends with
-//! an error and an exit code; it never panics and no signal ends it.
+//! The program under limits on threads, files and memory. It runs, or it ends with an error and an
+//! exit code. It never panics, and no signal ends it.
 //!
-//! Each run is a process with a limit (`prlimit`), and everything that needs a thread or a file: a
-//! meter and a broker by name, a history on disk, the page, SIGHUP with another destination of the log,
-//! SIGTERM. `cargo test --test exhaustion -- --nocapture` shows what came of each. The program under
-//! test panics as a test's does, so that a panic is seen by its words;
-//! `KAMSTRUP2MQTT_TEST_PROGRAM=target/release/kamstrup2mqtt` takes one that aborts.
+//! Each run is a process with a limit (`prlimit`) and with everything that needs a thread or a
+//! file: a meter and a broker by name, a history on disk, the page, SIGHUP with another log
+//! destination, SIGTERM. `cargo test --test exhaustion -- --nocapture` shows the result of each. A
+//! panic of the program under test is detected by its message.
+//! `KAMSTRUP2MQTT_TEST_PROGRAM=target/release/kamstrup2mqtt` tests a program that aborts instead.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 #![expect(clippy::panic, reason = "a test ends with a panic")]
@@ -33,26 +33,27 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// For what happens, if the limit lets it; a run goes on without it.
+/// For events that happen only if the limit allows them; the run continues without them.
 const SOON: Duration = Duration::from_secs(4);
 
-/// For what must happen.
+/// For events that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs side by side.
+/// The number of runs in parallel.
 const AT_ONCE: usize = 8;
 
-/// Users that nobody is: a limit on processes counts all of a user, and does not bind root.
+/// Unused user ids: a limit on processes counts all processes of a user, and does not apply to
+/// root.
 const FIRST_USER: u32 = 61_000;
 
-/// Threads beside those that block: the first one, the log's and the history's.
+/// Threads that are not for blocking work: the first one, the log's and the history's.
 const OTHERS: usize = 3;
 
 #[derive(Debug, Clone, Copy)]
 enum Limit {
     Threads(usize),
     Files(usize),
-    /// In KiB, as `ulimit -v` has it.
+    /// In KiB, as for `ulimit -v`.
     Memory(usize),
 }
 
@@ -76,19 +77,19 @@ impl Limit {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 struct Outcome {
     reads: bool,
-    /// The status of each answer of the page; none where none came.
+    /// The status of each answer of the page; `None` without an answer.
     page: Vec<Option<u16>>,
-    /// What was said of another configuration.
+    /// The log line about the other configuration.
     reload: Option<String>,
-    /// Lines that say what could not be had.
+    /// Lines that report what is unavailable.
     complaints: Vec<String>,
     status: Option<ExitStatus>,
     /// Whether it ended before it was asked to.
-    by_itself: bool,
+    too_early: bool,
 }
 
 impl Outcome {
@@ -97,18 +98,18 @@ impl Outcome {
         self.reads
             && self.page.iter().all(|status| *status == Some(200))
             && self.reload.as_ref().is_some_and(|said| said.contains("INFO"))
-            && !self.by_itself
+            && !self.too_early
     }
 
     fn is_refusal(&self) -> bool {
-        self.by_itself && self.status.and_then(|status| status.code()) == Some(1)
+        self.too_early && self.status.and_then(|status| status.code()) == Some(1)
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.status.and_then(|status| status.code()).unwrap_or(-1);
-        if self.by_itself {
+        if self.too_early {
             write!(f, "exit code {code}")?;
         } else {
             let page = self.page.iter();
@@ -134,7 +135,7 @@ fn is_root() -> bool {
 
 /// What all runs share.
 struct Surroundings {
-    /// With a copy of the program, which others may run.
+    /// It holds a copy of the program that other users may run.
     folder: TempDir,
     broker: SocketAddr,
     permits: Semaphore,
@@ -145,7 +146,8 @@ impl Surroundings {
         let folder = TempDir::new().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let copy = folder.path().join("kamstrup2mqtt");
-        // By another process: one that is started while this one writes would keep it from being run.
+        // Another process makes the copy: a process that starts while this one writes would prevent
+        // the copy from being executed.
         let copied = Command::new("cp").arg(program()).arg(&copy).status().await.unwrap();
         assert!(copied.success());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -163,7 +165,7 @@ struct Run {
     _serving: JoinSet<()>,
     folder: TempDir,
     yaml: String,
-    /// For what happens if the limit lets it.
+    /// For events that happen only if the limit allows them.
     patience: Duration,
 }
 
@@ -218,7 +220,7 @@ impl Run {
         Self { process, log, _serving: serving, folder, yaml, patience }
     }
 
-    /// Waits for a line that has one of these texts, if one comes; until the program has ended at most.
+    /// Waits for a line with one of these texts. There is none if the program ends first.
     async fn says(&mut self, texts: &[&str]) -> Option<String> {
         let is = |line: &&String| texts.iter().any(|text| line.contains(text));
         let found = |lines: &Vec<String>| lines.iter().any(|line| is(&line));
@@ -235,7 +237,7 @@ impl Run {
         self.process.try_wait().unwrap().is_some()
     }
 
-    /// Where the page is, if it is anywhere.
+    /// The address of the page, if there is a page.
     async fn page(&mut self) -> Option<SocketAddr> {
         let line = self.says(&["The status page is at "]).await?;
         let (_, address) = line.split_once("http://")?;
@@ -255,16 +257,16 @@ impl Run {
         let with_file =
             format!("{}logging: {{ destinations: [stdout, file], directory: logs }}\n", self.yaml);
         fs::write(self.folder.path().join("config.yaml"), with_file).unwrap();
-        outcome.by_itself = self.has_ended();
+        outcome.too_early = self.has_ended();
         self.signal("-HUP").await;
-        if !outcome.by_itself {
+        if !outcome.too_early {
             outcome.reload =
                 self.says(&["Reloaded the configuration", "Cannot reload the configuration"]).await;
         }
         if let Some(page) = page {
             outcome.page.push(get(page, "/", self.patience).await);
         }
-        outcome.by_itself |= self.has_ended();
+        outcome.too_early |= self.has_ended();
         self.signal("-TERM").await;
         let ended = timeout(PATIENCE, self.process.wait()).await;
         let lines = || self.log.borrow().clone();
@@ -301,7 +303,7 @@ async fn get(page: SocketAddr, path: &str, patience: Duration) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-/// Does all runs, and looks at what is true of each. From the limit `enough` on all must work.
+/// Makes all runs and checks each. From the limit `enough` on, everything must work.
 async fn all(limits: Vec<Limit>, first: u32, enough: impl Fn(Limit) -> bool) {
     let around = Arc::new(Surroundings::new().await);
     let mut runs = JoinSet::new();
@@ -328,9 +330,9 @@ fn check(limit: Limit, outcome: &Outcome, log: &str, is_enough: bool) {
     for sign in ["panicked at", "must not happen", "stopped unexpectedly", "memory allocation of"] {
         assert!(!log.contains(sign), "{limit}: {sign}\n{log}");
     }
-    if outcome.by_itself {
+    if outcome.too_early {
         assert!(outcome.is_refusal() && log.contains("error: "), "{limit}: {outcome}\n{log}");
-        // It says which limit to raise.
+        // The error names the limit to raise.
         let is_of_threads = matches!(limit, Limit::Threads(_));
         assert!(!is_of_threads || log.contains("Raise the limit"), "{limit}: {outcome}\n{log}");
     } else {
@@ -339,7 +341,7 @@ fn check(limit: Limit, outcome: &Outcome, log: &str, is_enough: bool) {
     assert!(outcome.is_good() || !is_enough, "{limit}: {outcome}\n{log}");
 }
 
-/// Whether there is what the runs need beside the program.
+/// Whether the machine has what the runs need besides the program.
 fn can_limit() -> bool {
     ["prlimit", "setpriv"].iter().all(|tool| {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -347,21 +349,22 @@ fn can_limit() -> bool {
     })
 }
 
-/// Needs root, since a limit on processes counts all of a user: each run has one of its own.
+/// This needs root: a limit on processes counts all processes of a user, so each run has its own
+/// user.
 #[tokio::test]
-async fn few_threads() {
+async fn with_few_threads_the_program_runs_or_ends_with_an_error() {
     if !can_limit() || !is_root() {
         println!("skipped: needs root, prlimit and setpriv");
         return;
     }
-    // With the one for the file.
+    // Including the one for the log file.
     let all_threads = OTHERS.saturating_add(THREADS).saturating_add(1);
     let limits = (1..=all_threads.saturating_add(1)).map(Limit::Threads).collect();
     all(limits, 0, |limit| matches!(limit, Limit::Threads(most) if most >= all_threads)).await;
 }
 
 #[tokio::test]
-async fn few_files() {
+async fn with_few_files_the_program_runs_or_ends_with_an_error() {
     if !can_limit() {
         println!("skipped: needs prlimit and setpriv");
         return;
@@ -371,21 +374,21 @@ async fn few_files() {
 }
 
 #[tokio::test]
-async fn little_memory() {
+async fn with_little_memory_the_program_runs_or_ends_with_an_error() {
     if !can_limit() {
         println!("skipped: needs prlimit and setpriv");
         return;
     }
-    // With less the system cannot even load the program.
+    // With less memory the system cannot even load the program.
     let few = (36_000..=80_000).step_by(4_000);
     let limits = few.chain([100_000, 120_000, 150_000, 200_000, 300_000]);
     let limits = limits.map(Limit::Memory).collect();
     all(limits, 200, |limit| matches!(limit, Limit::Memory(most) if most >= 150_000)).await;
 }
 
-/// Connections to the page take all files that there may be; when they are gone, all is as before.
+/// Connections to the page use up all files. When they are closed, everything works again.
 #[tokio::test]
-async fn files_run_out_while_it_runs() {
+async fn the_program_recovers_when_files_run_out() {
     if !can_limit() {
         println!("skipped: needs prlimit and setpriv");
         return;
@@ -396,7 +399,7 @@ async fn files_run_out_while_it_runs() {
     run.says(&["Read 2 of 2 values"]).await.unwrap();
     let mut idle = Vec::new();
     for _ in 0..40 {
-        // The system takes them where the program cannot.
+        // The system accepts connections that the program cannot.
         idle.push(TcpStream::connect(page).await.unwrap());
     }
     let page_says = run.says(&["The status page cannot be asked"]).await.unwrap();

@@ -1,8 +1,7 @@
-//! Never a wrong value: polls over a line on which everything goes wrong, on paused time.
+//! Never a wrong value: polls over a line with all kinds of faults, on paused time.
 //!
-//! The meter's values change from poll to poll, so that a value that comes late is a wrong one.
-//! A serial server stands between, which hands over to one connection what came too late for the
-//! one before.
+//! The meter's values change from poll to poll, so a late value is a wrong one. A serial server in
+//! between passes to a connection what arrived too late for the one before.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -27,29 +26,29 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// The variable with how many times the usual polls there are: 10 for all that `docs/benchmarks.md`
-/// tells of.
+/// The variable that multiplies the usual number of polls. `docs/benchmarks.md` shows the results
+/// for 10.
 const TIMES: &str = "KAMSTRUP2MQTT_TEST_POLLS";
 
-/// As many polls, or a multiple of them: a plain `cargo test` has little time.
+/// The usual number of polls, or a multiple: a plain `cargo test` has little time.
 fn polls(usually: u32) -> u32 {
     usually * std::env::var(TIMES).map_or(1, |times| times.parse::<u32>().unwrap())
 }
 
-/// Longer than any answer is late.
+/// No answer is later than this.
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
-/// Shorter than some answers are late.
+/// Some answers are later than this.
 const TEN_SECONDS: Duration = Duration::from_secs(10);
-/// Shorter than most late answers are late.
+/// Most late answers are later than this.
 const TWO_SECONDS: Duration = Duration::from_secs(2);
-/// From a request to its answer, where nothing goes wrong.
+/// The time from a request to its answer, without a fault.
 const TURNAROUND: Duration = Duration::from_millis(300);
 
 /// The meter's registers during a poll: id, unit, decimal places, value, bytes.
 fn table(poll: u32) -> Registers {
     let mut registers = Registers::empty();
     let number = i64::from(poll);
-    // These fit together, as a meter's do.
+    // They are consistent, as a real meter's values are.
     let (flow, t1, t2) =
         (number * 37 % 900, 4_000 + number * 131 % 5_000, 2_000 + number * 97 % 1_900);
     let power = flow * (t1 - t2) * 116 / 1_000_000;
@@ -74,10 +73,10 @@ fn table(poll: u32) -> Registers {
     registers
 }
 
-/// A serial server: what is on its way when a connection ends goes to the next one.
+/// A serial server: what is in transit when a connection ends goes to the next one.
 struct Gateway {
     connections: mpsc::UnboundedSender<DuplexStream>,
-    /// The same meter over a good line, and whether it is that one's turn.
+    /// The same meter over a good line, and whether that line is in use.
     good: mpsc::UnboundedSender<DuplexStream>,
     is_good: Arc<AtomicBool>,
 }
@@ -92,7 +91,7 @@ impl Open for Gateway {
     }
 }
 
-/// So many polls over a good line at the end.
+/// The number of polls over a good line at the end.
 const CALM: u32 = 5;
 
 struct Outcome {
@@ -100,9 +99,9 @@ struct Outcome {
     complete: u32,
     values: u64,
     wrong: Vec<String>,
-    /// How many wrong values there were of each register.
+    /// The number of wrong values of each register.
     wrong_by_register: BTreeMap<RegisterId, u32>,
-    /// How often each register was forged.
+    /// The number of forgeries of each register.
     forged: BTreeMap<RegisterId, u32>,
 }
 
@@ -155,8 +154,8 @@ async fn run(
         is_good.store(poll >= polls, Ordering::Relaxed);
         let result = results.recv().await.unwrap();
         let held = registers.borrow().clone();
-        // A poll that followed at once on one that took longer than the interval may have begun
-        // before the values changed.
+        // A poll may have begun before the values changed, if it followed immediately on one that
+        // took longer than the interval.
         let begun = Instant::now() - result.took;
         for reading in &result.readings {
             outcome.values += 1;
@@ -179,7 +178,7 @@ async fn run(
         registers.send_replace(table(poll + 1));
     }
     outcome.forged = faults.forgeries();
-    // No meter stays unread once its line is good again, in whole or in part.
+    // No meter stays unread, completely or partly, once its line is good again.
     assert_eq!(last, wanted.len(), "seed {seed}");
     stop.cancel();
     drop(results);
@@ -189,7 +188,7 @@ async fn run(
 
 /// Fourteen faults at once, each in one of a hundred to one of seven answers.
 #[tokio::test(start_paused = true)]
-async fn not_one_wrong_value_over_a_line_full_of_faults() {
+async fn a_line_full_of_faults_gives_no_wrong_value() {
     let mut shown = Vec::new();
     for (seed, rate) in [(1, 10), (2, 30), (3, 60), (4, 150)] {
         let rates = Fault::ALL.map(|fault| (fault, rate)).to_vec();
@@ -204,17 +203,17 @@ async fn not_one_wrong_value_over_a_line_full_of_faults() {
     println!("{}", shown.join("\n"));
 }
 
-/// Polls so close that an answer may come while the next poll, or the one after it, waits for its
-/// own: only the order of the registers tells them apart.
+/// Polls so close together that an answer may arrive while one of the next two polls waits for its
+/// own. Only the order of the registers distinguishes them.
 #[tokio::test(start_paused = true)]
-async fn not_one_late_answer_passes_for_that_of_a_later_poll() {
+async fn no_late_answer_is_taken_for_that_of_a_later_poll() {
     for (seed, rate) in [(1, 30), (2, 100), (3, 300)] {
         let outcome = run(polls(1_000), TEN_SECONDS, 8, seed, vec![(Fault::Late, rate)]).await;
         assert_eq!(outcome.wrong, [""; 0], "seed {seed}");
         println!("{rate} of 1000 answers late: {} of {} complete", outcome.complete, outcome.polls);
         assert!(outcome.values > 0);
-        // Alone, a register has no order. Five minutes apart nothing is late; else others are asked
-        // for along with it.
+        // A single register has no order. With polls five minutes apart no answer is late;
+        // otherwise the program also requests other registers.
         for interval in [FIVE_MINUTES, TEN_SECONDS, TWO_SECONDS] {
             for registers in [1, 2] {
                 let outcome =
@@ -232,13 +231,13 @@ async fn not_one_late_answer_passes_for_that_of_a_later_poll() {
     }
 }
 
-/// How many registers the meter has.
+/// The number of registers of the meter.
 const ALL: usize = 10;
 
-/// Each fault alone in every tenth answer leaves more than 95 of 100 polls complete. Fewer polls would
-/// not tell that.
+/// Each fault alone, in every tenth answer, leaves more than 95 of 100 polls complete. Fewer polls
+/// would be too few to measure that.
 #[tokio::test(start_paused = true)]
-async fn each_fault_alone_costs_hardly_a_poll() {
+async fn a_single_kind_of_fault_leaves_most_polls_complete() {
     for (seed, fault) in (1..).zip(Fault::ALL) {
         let outcome = run(1_000, FIVE_MINUTES, ALL, seed, vec![(fault, 100)]).await;
         assert_eq!(outcome.wrong, [""; 0], "{fault:?}");
@@ -247,11 +246,11 @@ async fn each_fault_alone_costs_hardly_a_poll() {
     }
 }
 
-/// Answers that are right by their checksum, but have one wrong value, alone and beside all that a line
-/// does. What others contradict passes only if the same forgery comes twice; of the rest the figures are
-/// in docs/benchmarks.md.
+/// Answers with a correct checksum and one wrong value, alone and combined with the faults of a
+/// line. A value that others contradict passes only if the same forgery comes twice.
+/// docs/benchmarks.md has the figures for the rest.
 #[tokio::test(start_paused = true)]
-async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
+async fn a_forged_value_passes_only_if_nothing_contradicts_it() {
     for (seed, forged, others) in [(1, 100, 0), (2, 100, 30)] {
         let others = Fault::ALL.map(|fault| (fault, others));
         let rates = others.into_iter().chain([(Fault::Forged, forged)]).collect();
@@ -263,8 +262,9 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
         for (register, forged) in outcome.forged.iter().filter(|(register, _)| ours(register)) {
             println!("{register}: {} of {forged} published", wrong(register));
         }
-        // What hardly ever changes passes only if the same forgery comes twice; t1, t2 and the
-        // difference within their resolution; a counter where it could have got to.
+        // A value that hardly ever changes passes only if the same forgery comes twice; t1, t2 and
+        // the difference only within their resolution; a counter only if it could have risen that
+        // far.
         for register in [99, 60, 68, 97, 1004].map(RegisterId::new) {
             let percent = wrong(&register) * 100 / outcome.forged[&register];
             assert!(percent < if register.get() == 99 { 5 } else { 30 }, "{register}: {percent} %");
@@ -285,7 +285,7 @@ async fn a_forged_value_passes_only_where_nothing_contradicts_it() {
     }
 }
 
-/// The time at which a test begins, so that beats fall on the multiples of the interval since then.
+/// The time at which a test begins, so that polls fall on multiples of the interval from then on.
 fn midnight() -> Schedule {
     Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }

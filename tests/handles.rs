@@ -1,6 +1,6 @@
-//! No handle is left behind: a port is opened and closed for every poll, for years.
+//! No handle leaks: a port is opened and closed for every poll, for years.
 //!
-//! A test binary with one test, since it counts what its process has open.
+//! This test binary has one test, because it counts the open files of its process.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -25,9 +25,9 @@ fn port(text: &str) -> Port {
     Port { endpoint, settings: SerialSettings::default(), answer_start: START_FROM_METER }
 }
 
-/// Repeats this, and counts what is open before and after.
+/// Repeats this, and counts the open files before and after.
 async fn repeat(what: &str, cycle: impl AsyncFn()) {
-    // What is opened once for ever is open then.
+    // The first cycle opens what stays open.
     cycle().await;
     let before = handles();
     for _ in 0..CYCLES {
@@ -36,7 +36,7 @@ async fn repeat(what: &str, cycle: impl AsyncFn()) {
     assert_eq!(handles(), before, "{what}, {CYCLES} times");
 }
 
-/// One byte each way.
+/// Sends one byte each way.
 async fn use_it(near: &mut dyn Stream, far: &mut (impl Stream + ?Sized)) {
     near.write_all(&[0x80]).await.unwrap();
     assert_eq!(far.read_u8().await.unwrap(), 0x80);
@@ -44,15 +44,15 @@ async fn use_it(near: &mut dyn Stream, far: &mut (impl Stream + ?Sized)) {
     assert_eq!(near.read_u8().await.unwrap(), 0x40);
 }
 
-/// Reads until the other end is gone.
+/// Reads until the other end is closed.
 async fn until_gone(near: &mut dyn Stream) {
     let mut rest = Vec::new();
-    // A pseudo-terminal ends with an error, a connection with an end.
+    // A pseudo-terminal ends with an error, a connection with an end of file.
     let _ = near.read_to_end(&mut rest).await;
 }
 
 #[tokio::test]
-async fn a_thousand_openings_of_each_kind_leave_no_handle_open() {
+async fn a_thousand_openings_of_each_kind_leak_no_handle() {
     let (path, pty) = Simulator::open_pty().unwrap();
     let head = port(path.to_str().unwrap());
     let pty = tokio::sync::Mutex::new(pty);

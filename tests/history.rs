@@ -1,9 +1,8 @@
-//! The memory of readings when things go wrong: the process is killed while it writes, the disk is
-//! full, or read-only.
+//! The history when things go wrong: the process is killed while it writes, the disk is full or
+//! read-only.
 //!
-//! This binary is also that process ([`writer`]): it says on standard output what is surely kept.
-//! `cargo test` kills it a hundred times, `cargo test --test history -- --ignored killed` a thousand
-//! times.
+//! This binary is also that process ([`writer`]). It prints what is certainly stored. `cargo test`
+//! kills it a hundred times, `cargo test --test history -- --ignored killed` a thousand times.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 #![expect(clippy::print_stdout, reason = "how the process that writes tells what it did")]
@@ -24,14 +23,14 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use tempfile::TempDir;
 
-/// The variable with what the process that writes is to do, and the one with its file.
+/// The variables with the role of the process that writes, and with its file.
 const ROLE: &str = "KAMSTRUP2MQTT_TEST_ROLE";
 const FILE: &str = "KAMSTRUP2MQTT_TEST_FILE";
 
-/// The first reading's time; the others follow every five minutes.
+/// The time of the first reading; one more follows every five minutes.
 const START: i64 = 1_767_225_600_000;
 const STEP: i64 = 300_000;
-/// So many readings belong to an hour.
+/// The number of readings in an hour.
 const IN_AN_HOUR: u32 = 12;
 /// Longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,23 +53,23 @@ fn main() -> ExitCode {
             Ok(())
         })
         .with_ignored_flag(true),
-        Trial::test("a file that may not grow", || {
-            a_file_that_may_not_grow();
+        Trial::test("a file that may not grow is reported", || {
+            a_file_that_may_not_grow_is_reported();
             Ok(())
         }),
-        Trial::test("a full disk", || {
-            a_full_disk();
+        Trial::test("a full disk is reported", || {
+            a_full_disk_is_reported();
             Ok(())
         })
         .with_ignored_flag(!can_mount),
-        Trial::test("a read-only disk", || {
-            a_read_only_disk();
+        Trial::test("a read-only disk is reported", || {
+            a_read_only_disk_is_reported();
             Ok(())
         })
         .with_ignored_flag(!can_mount),
     ];
-    // One after the other: a process that another one is just starting has its files for a moment,
-    // and the lock of one that was killed with them.
+    // One after the other: a process that another test is just starting briefly holds this one's
+    // files, and the lock of one that was killed.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -87,7 +86,7 @@ fn time(number: i64) -> Timestamp {
     Timestamp::from_millisecond(START + number * STEP).unwrap()
 }
 
-/// Reading `number` of a counter has the value `number`.
+/// Reading `number` of the counter has the value `number`.
 fn note(history: &History, number: i64) {
     let energy = Sample {
         parameter: "energy".to_owned(),
@@ -99,7 +98,7 @@ fn note(history: &History, number: i64) {
     history.note(&meter(), time(number), &[energy, power]);
 }
 
-/// The numbers that are kept one by one, which follow each other without a gap.
+/// The numbers of the stored readings, which follow each other without a gap.
 fn kept(reader: &Reader) -> Vec<i64> {
     let of = |parameter| {
         let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
@@ -120,7 +119,7 @@ fn kept(reader: &Reader) -> Vec<i64> {
     numbers
 }
 
-/// Notes a reading, and waits until it is kept, or until there is trouble.
+/// Notes a reading, and waits until it is stored or an error occurs.
 fn keep(history: &History, number: i64) -> Result<(), HistoryError> {
     let (reader, trouble) = (history.reader(), history.error());
     note(history, number);
@@ -175,7 +174,7 @@ fn writer(role: &str, file: &Path) {
             let (number, found) = (first..100_000)
                 .find_map(|number| Some((number, keep(&history, number).err()?)))
                 .unwrap();
-            // What comes meanwhile is not lost.
+            // Readings in the meantime are not lost.
             let last = number + 50;
             for number in number + 1..last {
                 note(&history, number);
@@ -202,12 +201,12 @@ fn ourselves() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
-/// A shell with mounts of its own, so that a disk can be made that goes away with it.
+/// A shell with its own mounts, so that a disk can be made that disappears with it.
 fn in_own_mounts(folder: &Path, script: &str) -> Command {
     let mut command = Command::new("unshare");
     let script = format!("mount -t tmpfs -o size=1m none \"$1\" && cd \"$1\" && {{ {script}; }}");
     command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
-    // Where there is nothing to lose.
+    // A folder without anything to lose.
     let folder = if folder == Path::new("/") { Path::new("/mnt") } else { folder };
     command.arg(folder).arg(ourselves());
     command
@@ -226,14 +225,14 @@ impl Running {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in output.lines() {
-                // Nobody listens any more at the end of a test that failed.
+                // When a test fails, the receiver is already gone.
                 let _ = sender.send(line.unwrap());
             }
         });
         Self { child, lines }
     }
 
-    /// Kills it; gives what it had still said.
+    /// Kills it, and returns its remaining output.
     fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
@@ -242,13 +241,13 @@ impl Running {
     }
 }
 
-/// Each time in another moment: while the file is opened, while it is made, while a reading is written,
-/// while an hour is folded.
+/// Each time at another moment: while the file is opened, while it is created, while a reading is
+/// written, while an hour is folded.
 fn killed(times: u32, seed: u64) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("history.db");
     let mut random = fastrand::Rng::with_seed(seed);
-    // The last number that is surely kept.
+    // The last number that is certainly stored.
     let mut last = -1;
     let mut in_flight = 0;
     for round in 0..times {
@@ -268,7 +267,7 @@ fn killed(times: u32, seed: u64) {
         for line in said {
             if let Some(first) = line.strip_prefix("from ") {
                 let first: i64 = first.parse().unwrap();
-                // What was in flight when it was killed may be there or not.
+                // The reading in progress at the kill may be stored or not.
                 assert!([last + 1, last + 2].contains(&first), "round {round}: {first}, {last}");
                 in_flight += i32::from(first == last + 2);
                 last = first - 1;
@@ -285,8 +284,7 @@ fn killed(times: u32, seed: u64) {
     assert_eq!(*trouble.borrow(), None);
     let end = *kept(&reader).last().unwrap();
     assert!(last <= end && end <= last + 1);
-    // Each hour has all its readings, but for the first one, which begins with reading 0, and the
-    // last.
+    // Each hour has all its readings, except the first, which begins with reading 0, and the last.
     let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let hours = reader.hours(&meter(), "energy", all).unwrap();
     assert!(hours.len() > usize::try_from(times).unwrap() / 4, "{} hours", hours.len());
@@ -312,15 +310,15 @@ fn output(mut command: Command) -> String {
     text
 }
 
-fn a_file_that_may_not_grow() {
+fn a_file_that_may_not_grow_is_reported() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("history.db");
     let mut limited = command(Path::new("sh"), "until trouble", &file);
-    // A process that goes beyond the limit is told by a signal, which it may ignore.
+    // The system sends a signal to a process that exceeds the limit. The process may ignore it.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\""]).arg(ourselves());
     let said = output(limited);
     assert!(said.starts_with("Other {") && said.contains("disk I/O error"), "{said}");
-    // As soon as it may grow again, all goes on.
+    // As soon as the file may grow again, everything continues.
     let running = Running::start(&file);
     let first = running.lines.recv_timeout(PATIENCE).unwrap();
     let first: i64 = first.strip_prefix("from ").unwrap().parse().unwrap();
@@ -330,7 +328,7 @@ fn a_file_that_may_not_grow() {
     running.kill();
 }
 
-fn a_full_disk() {
+fn a_full_disk_is_reported() {
     let folder = TempDir::new().unwrap();
     let mut full = in_own_mounts(folder.path(), "exec \"$2\"");
     full.env(ROLE, "full disk").env(FILE, folder.path().join("history.db"));
@@ -338,7 +336,7 @@ fn a_full_disk() {
     assert!(said.starts_with("Full("), "{said}");
 }
 
-fn a_read_only_disk() {
+fn a_read_only_disk_is_reported() {
     let folder = TempDir::new().unwrap();
     let run = |number: u8| format!("{ROLE}={number} \"$2\"");
     let script = format!("{} && mount -o remount,ro \"$1\" && {}", run(0), run(1));
@@ -348,7 +346,7 @@ fn a_read_only_disk() {
     let [first, second] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
     assert_eq!(first, "None, read: Ok(2)");
     assert!(second.starts_with("Some(ReadOnly("), "{second}");
-    // Read it can be where an earlier process has left what readers share.
+    // It can be read if an earlier process has left the files that readers share.
     let read = ["read: Ok(2)", "read: Err(ReadOnly("];
     assert!(read.iter().any(|read| second.contains(read)), "{second}");
 }

@@ -1,6 +1,6 @@
-//! The log of a process: what a crash leaves, changes while it runs, colours.
+//! The log of a process: the last lines before a crash, changes while it runs, colours.
 //!
-//! A process has one log, so each test runs a test of this file in a process of its own.
+//! A process has one log, so each test runs a test of this file in its own process.
 
 #![expect(
     clippy::expect_used,
@@ -21,17 +21,17 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 use tracing::{debug, error, info};
 
-/// What this test logs would pass for what libraries log.
+/// With its own target, this test's log would count as that of a library.
 const OURS: &str = "kamstrup2mqtt::test";
 
-/// Where the child's files are.
+/// The folder of the child's files.
 const FOLDER: &str = "LOGGING_TEST_FOLDER";
 
 fn folder() -> PathBuf {
     std::env::var_os(FOLDER).expect("only the other tests run this one").into()
 }
 
-/// Runs one of the tests below that are ignored otherwise; what it says, and how it ends.
+/// Runs one of the ignored tests below. Returns its output and its exit status.
 fn child(name: &str, folder: &Path) -> (String, ExitStatus) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--nocapture"])
@@ -57,7 +57,7 @@ fn lines(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// A panic that nothing can stop, as every panic of the release build.
+/// A panic that nothing can catch, like every panic of the release build.
 extern "C" fn crash() {
     panic!("out of\x1b heat");
 }
@@ -78,14 +78,14 @@ fn crashes() {
 }
 
 #[test]
-fn the_last_lines_are_out_after_a_crash() {
+fn a_crash_loses_no_line() {
     let folder = TempDir::new().unwrap();
     let (said, status) = child("crashes", folder.path());
     assert_eq!(status.code(), None, "it was aborted");
     let written = lines(&folder.path().join("kamstrup2mqtt.log"));
     let expected = (0..500).map(|number| format!("INFO line {number}"));
     assert_eq!(written[..500], expected.collect::<Vec<_>>());
-    // The second is the panic of the function that nothing gets out of.
+    // The second one is the panic of a function that cannot unwind.
     let [last, _] = &written[500..] else { panic!("{:?}", &written[500..]) };
     let begin = "CRITICAL The program crashed: out of\\u{1b} heat (tests/logging.rs:";
     assert!(last.starts_with(begin), "{last}");
@@ -125,7 +125,7 @@ fn changes() {
 }
 
 #[test]
-fn level_and_destinations_change_while_it_runs() {
+fn level_and_destinations_change_at_run_time() {
     let folder = TempDir::new().unwrap();
     let (said, status) = child("changes", folder.path());
     assert!(status.success(), "{said}");
@@ -160,7 +160,7 @@ fn is_rotated_by_others() {
 }
 
 #[test]
-fn a_file_that_others_moved_away_is_opened_anew() {
+fn a_file_that_others_moved_is_opened_again() {
     let folder = TempDir::new().unwrap();
     let (said, status) = child("is_rotated_by_others", folder.path());
     assert!(status.success(), "{said}");
@@ -197,7 +197,7 @@ fn shown_on_a_terminal(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn colours_are_for_terminals_whose_users_want_them() {
+fn colours_are_used_on_terminals_unless_disabled() {
     let green = "\u{1b}[32m INFO\u{1b}[0m The configuration";
     let plain = "  INFO The configuration";
     for (variables, expected) in [

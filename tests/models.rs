@@ -1,5 +1,5 @@
-//! Each simulated meter read by the real client: what it has comes as exactly what it holds, and
-//! what it does not have is told as missing, with the right reason.
+//! Each simulated meter, read by the real client. The values are exactly those that it holds, and
+//! each value that it lacks is reported as missing, with the right reason.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 const LINE: Line = Line::new(1200);
 
-/// As `kamstrup2mqtt simulate --model` has it.
+/// As with `kamstrup2mqtt simulate --model`.
 fn registers(model: Model, minutes: u32) -> Registers {
     let energy = model.energy_unit().unwrap_or(EnergyUnit::KilowattHour);
     Registers::model(model, energy, minutes)
@@ -96,7 +96,7 @@ impl Polled {
     }
 }
 
-/// Every register that has a name, and every one that the meter has.
+/// Every register with a name, and every register of the meter.
 fn all(model: Model) -> Vec<RegisterId> {
     let named = REGISTERS.iter().map(|register| register.id);
     let all: BTreeSet<_> = named.chain(registers(model, 0).values.into_keys()).collect();
@@ -125,25 +125,26 @@ fn by_register(result: &PollResult) -> BTreeMap<RegisterId, Reading> {
     by_register
 }
 
-/// What is to be read: all that the meter holds, but for what its own info code calls broken.
+/// What is to be read: everything that the meter holds, except what its own info code reports as
+/// broken.
 fn held(registers: &Registers) -> BTreeMap<RegisterId, Reading> {
     let values = registers.values.iter().filter(|(id, _)| !broken(registers).contains(id));
     values.map(|(id, value)| (*id, Reading::try_from(value).unwrap())).collect()
 }
 
-/// The simulated 603 says so of t3.
+/// The simulated 603 reports this about t3.
 fn broken(registers: &Registers) -> &'static [RegisterId] {
     const INFO_BITS: RegisterId = RegisterId::new(369);
     const T3: [RegisterId; 1] = [RegisterId::new(88)];
     if registers.values.contains_key(&INFO_BITS) { &T3 } else { &[] }
 }
 
-/// The bytes, which say it all: what wraps is published with the digits that it lacks.
+/// The bytes alone: a value that wraps is published with the digits that it lacks.
 fn bytes(readings: &BTreeMap<RegisterId, Reading>) -> BTreeMap<RegisterId, Vec<u8>> {
     readings.iter().map(|(id, reading)| (*id, reading.raw.clone())).collect()
 }
 
-/// What is published as the meter gives it.
+/// The values that are published as the meter sends them.
 fn as_given(readings: &BTreeMap<RegisterId, Reading>) -> BTreeMap<RegisterId, Reading> {
     let wraps = |id: &RegisterId| id.info().is_some_and(|info| info.kind == Kind::WrappingCounter);
     readings.iter().filter(|(id, _)| !wraps(id)).map(|(id, r)| (*id, r.clone())).collect()
@@ -172,7 +173,8 @@ async fn is_read_in_full(model: Model) -> String {
         .collect();
     assert_eq!(first.missing.iter().cloned().collect::<BTreeMap<_, _>>(), expected);
 
-    // What is missing is asked for again with others that the meter has, until that is certain.
+    // A missing register is requested again, together with others that the meter has, until it is
+    // certain.
     let certain = |(id, why): (&RegisterId, &Missing)| {
         (*id, if *why == Missing::Omitted { Missing::LeftOut } else { why.clone() })
     };
@@ -186,7 +188,7 @@ async fn is_read_in_full(model: Model) -> String {
     }
     assert_eq!(missing, expected);
 
-    // Then the values are others, and nothing that is missing is asked for.
+    // Now the values are different, and missing registers are not requested.
     let after = registers(model, 5);
     assert_ne!(held(&after), readings);
     polled.registers.send_replace(after.clone());
@@ -233,7 +235,7 @@ async fn a_21_is_read_in_full_behind_its_echo() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_403_starts_its_high_resolution_energy_again_from_zero_and_the_total_goes_on() {
+async fn the_total_continues_when_the_high_resolution_energy_of_a_403_restarts() {
     let (energy, high_resolution) = (RegisterId::new(60), RegisterId::new(266));
     let model = Model::Multical403;
     let mut polled = Polled::start(model, 75_250, vec![energy, high_resolution]);
@@ -253,10 +255,9 @@ async fn a_403_starts_its_high_resolution_energy_again_from_zero_and_the_total_g
     }
 }
 
-/// The unit to which a meter is set changes none of the values but energy, and that by nothing but
-/// its unit.
+/// The unit of the meter changes only the energy, and only its unit.
 #[test]
-fn energy_comes_in_the_unit_to_which_the_meter_is_set() {
+fn energy_has_the_unit_of_the_meter() {
     let energy = RegisterId::new(60);
     let shown = |unit| {
         let registers = Registers::model(Model::Multical402, unit, 0);
@@ -269,7 +270,7 @@ fn energy_comes_in_the_unit_to_which_the_meter_is_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_model_says_who_it_is() {
+async fn every_model_identifies_itself() {
     let mut seen = BTreeSet::new();
     for model in Model::ALL {
         let registers = registers(model, 0);
@@ -283,7 +284,7 @@ async fn every_model_says_who_it_is() {
         let serial = client.request(&GetSerialNo, Tries::One, &stop).await.unwrap();
         assert_eq!((meter_type, serial), (registers.meter_type, registers.serial), "{model:?}");
         assert!(seen.insert(meter_type.code), "{model:?}");
-        // The registers say the same.
+        // The registers agree with this.
         let number = |id| registers.values.get(&RegisterId::new(id)).map(RegisterValue::value);
         if let Some(number) = number(1001) {
             assert_eq!(number.unwrap().to_string(), serial.to_string(), "{model:?}");
@@ -295,9 +296,9 @@ async fn every_model_says_who_it_is() {
     }
 }
 
-/// Lengths and units that make a model what it is.
+/// Lengths and units that are typical of a model.
 #[test]
-fn models_differ_where_the_meters_do() {
+fn models_differ_like_the_real_meters() {
     let lengths = |model| -> BTreeSet<usize> {
         registers(model, 0).values.values().map(|value| value.mantissa().len()).collect()
     };
@@ -311,7 +312,7 @@ fn models_differ_where_the_meters_do() {
     assert_eq!(unit(Model::Multical21, 1004), Unit::NUMBER);
 }
 
-/// Whatever goes wrong on the line, a value is right or missing.
+/// Whatever happens on the line, a value is right or missing.
 #[tokio::test(start_paused = true)]
 async fn every_model_is_read_through_faults() {
     for (seed, model) in (1..).zip(Model::ALL) {
@@ -326,7 +327,7 @@ async fn every_model_is_read_through_faults() {
             for (id, reading) in by_register(&polled.next().await) {
                 let right = held.get(&id).unwrap();
                 assert_eq!(reading.raw, right.raw, "{model:?}");
-                // But for what is made a total, which agrees with E1 in its own way.
+                // Except totals, which agree with E1 in their own way.
                 assert!(reading.is_total || reading == *right, "{model:?}");
                 read.insert(id);
             }
@@ -335,7 +336,7 @@ async fn every_model_is_read_through_faults() {
     }
 }
 
-/// The time at which a test begins, so that beats fall on the multiples of the interval since then.
+/// The time at which a test begins, so that polls fall on multiples of the interval from then on.
 fn midnight() -> Schedule {
     Schedule::from(&"2026-11-24T00:00:00+00:00[UTC]".parse().unwrap())
 }

@@ -1,5 +1,5 @@
-//! What the program comes in: the Home Assistant add-on, images, packages and workflows. All of it is
-//! files, and these tests hold them together.
+//! What the program is shipped in: the Home Assistant app, images, packages and workflows. All of
+//! these are files, and these tests check that the files agree.
 
 #![expect(
     clippy::indexing_slicing,
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 const ADDON: &str = "kamstrup2mqtt-addon";
 
-/// The codes of Home Assistant's frontend; others, like `cz` or `dk`, are never shown.
+/// The codes of Home Assistant's frontend. It never shows others, like `cz` or `dk`.
 const LANGUAGES: [&str; 9] = ["da", "de", "en", "fi", "fr", "nb", "nl", "pl", "sv"];
 
 fn root() -> PathBuf {
@@ -54,18 +54,18 @@ fn names(folder: &str) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-// ---- The add-on's configuration
+// ---- The app's configuration
 //
-// The add-on's linter runs in the pull-request workflow, as an image that other machines may not have.
-// Its schema is checked here as well, since that is a file of the linter's, copied as it is; its other
-// rules are the linter's alone. Nothing that runs in a workflow rates the add-on or reads its options
-// as the Supervisor does. So what the rating rests on is listed (`values_are_those_that_were_argued_for`),
-// and `fits`, `misfits` and `merged` follow the Supervisor: a saved form that does not fit keeps the
-// add-on from starting after an update.
+// The app's linter runs in the pull-request workflow, as an image that other machines may not have.
+// Its schema is a copy of the linter's file and is checked here too. Its other rules are checked
+// only there. No workflow rates the app or reads its options as the Supervisor does. So one test
+// lists what the rating depends on (`values_are_those_that_were_argued_for`), and `fits`, `misfits`
+// and `merged` follow the Supervisor: a saved form that does not fit prevents the app from starting
+// after an update.
 
 #[test]
 fn the_configuration_fits_the_linters_schema() {
-    // A named group is written differently there: the linter is Python.
+    // Python, the linter's language, writes named groups differently.
     let schema = text("tests/data/addon/linter.schema.json").replace("(?P<", "(?<");
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
     let mut configuration = configuration();
@@ -75,7 +75,7 @@ fn the_configuration_fits_the_linters_schema() {
         .collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
 
-    // The schema does see what is wrong.
+    // The schema detects errors.
     configuration["ingres"] = Value::Bool(true);
     configuration["startup"] = "later".into();
     assert_eq!(validator.iter_errors(&configuration).count(), 2);
@@ -97,11 +97,12 @@ fn values_are_those_that_were_argued_for() {
     ] {
         assert_eq!(configuration[key], value, "{key}");
     }
-    // Ports that the program does not need, and a limit to where it can be asked.
+    // Ports that the program does not need, and settings that limit where it can be asked.
     for key in ["ports", "devices", "usb", "hassio_api", "boot"] {
         assert_eq!(configuration.get(key), None, "{key}");
     }
-    // The highest security rating, 8: ingress, a profile of its own, and nothing that costs points.
+    // The highest security rating, 8: ingress, an AppArmor profile of its own, and nothing that
+    // costs points.
     assert!(root().join(ADDON).join("apparmor.txt").exists());
     for key in [
         "apparmor",
@@ -129,7 +130,7 @@ fn the_profile_has_a_name_that_the_supervisor_can_replace() {
 
 // ---- Options
 
-/// Whether a value is what the Supervisor takes for a type of the schema. Devices are not looked for.
+/// Whether the Supervisor accepts a value for a type of the schema. It does not look for devices.
 fn fits(kind: &str, value: &Value) -> bool {
     let kind = kind.strip_suffix('?').unwrap_or(kind);
     let (name, argument) = match kind.split_once('(') {
@@ -141,7 +142,7 @@ fn fits(kind: &str, value: &Value) -> bool {
         "bool" => value.is_boolean(),
         "port" => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
         "list" => value.as_str().is_some_and(|word| argument.split('|').any(|one| one == word)),
-        // The JSON schema library has the regular expressions.
+        // The JSON schema library understands regular expressions.
         "match" => {
             let schema = serde_json::json!({ "type": "string", "pattern": argument });
             jsonschema::is_valid(&schema, value)
@@ -150,7 +151,7 @@ fn fits(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// What the Supervisor does not like about options (its `AppOptions`), with the path of each.
+/// What the Supervisor rejects about options (its `AppOptions`), with the path of each.
 fn misfits(schema: &Value, options: &Value, path: &str, errors: &mut Vec<String>) {
     for (key, value) in options.as_object().unwrap() {
         let path = format!("{path}{key}");
@@ -179,7 +180,8 @@ fn misfits(schema: &Value, options: &Value, path: &str, errors: &mut Vec<String>
     }
 }
 
-/// As the Supervisor lays saved options over the defaults: dictionaries level by level, lists whole.
+/// Merges saved options into the defaults as the Supervisor does: dictionaries level by level,
+/// lists as a whole.
 fn merged(defaults: &Value, saved: &Value) -> Value {
     let (Value::Object(defaults), Value::Object(saved)) = (defaults, saved) else {
         return saved.clone();
@@ -218,7 +220,8 @@ fn options_only_grow() {
         versions += 1;
     }
     assert!(versions > 0);
-    // Those of the newest version name everything there is, or they could not notice what shrinks.
+    // The options of the newest version name everything that exists. Otherwise they could not
+    // detect what is removed.
     let newest = json(&format!("tests/data/addon/options-{}.json", env!("CARGO_PKG_VERSION")));
     let schema = &configuration["schema"];
     assert_eq!(keys(&newest), keys(schema));
@@ -227,7 +230,7 @@ fn options_only_grow() {
 }
 
 #[test]
-fn options_that_do_not_fit_are_noticed() {
+fn options_that_do_not_fit_are_detected() {
     let schema = &configuration()["schema"];
     let options = serde_json::json!({
         "meter": "66", "parameters": ["energy", 5], "poll_interval": "5 min", "units": "standard",
@@ -257,9 +260,9 @@ fn options_that_do_not_fit_are_noticed() {
     }
 }
 
-/// A dictionary or a list of dictionaries that is not among the defaults keeps an app from starting.
+/// The app does not start if a dictionary or a list of dictionaries has no default.
 #[test]
-fn what_has_fields_has_a_default() {
+fn every_option_with_fields_has_a_default() {
     let configuration = configuration();
     for (key, kind) in configuration["schema"].as_object().unwrap() {
         if kind.is_object() || kind.is_array() {
@@ -268,14 +271,14 @@ fn what_has_fields_has_a_default() {
     }
     for fields in [&configuration["schema"]["meters"][0], &configuration["schema"]["mqtt"]] {
         for (key, kind) in fields.as_object().unwrap() {
-            // Lists get no defaults from the Supervisor.
+            // The Supervisor gives lists no defaults.
             assert!(key == "name" || string(kind).ends_with('?'), "{key}");
         }
     }
 }
 
 #[test]
-fn what_can_be_chosen_is_what_the_program_knows() {
+fn the_program_accepts_every_choice() {
     let configuration = configuration();
     let schema = &configuration["schema"];
     let choices = |kind: &Value| -> Vec<String> {
@@ -349,7 +352,7 @@ fn check_words(words: &Value, schema: &Value, path: &str) {
     }
 }
 
-/// A description that is the English one was forgotten.
+/// A description that is equal to the English one was forgotten.
 fn check_translated(words: &Value, english: &Value, path: &str) {
     for (key, entry) in words.as_object().unwrap() {
         let path = format!("{path} {key}");
@@ -363,18 +366,18 @@ fn check_translated(words: &Value, english: &Value, path: &str) {
 // ---- The texts
 
 #[test]
-fn home_assistant_can_cut_the_changelog() {
+fn home_assistant_can_split_the_changelog() {
     let version = configuration()["version"].clone();
     for path in ["CHANGELOG.md".to_owned(), format!("{ADDON}/CHANGELOG.md")] {
         let text = text(&path);
         let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        // `## 1.2.3`: with a `v`, or as a link, it would not be found.
+        // Home Assistant only finds `## 1.2.3`, without a `v` and without a link.
         let numbers: Vec<_> = headings.iter().map(|one| one.split(' ').next().unwrap()).collect();
         for number in &numbers {
             assert_eq!(number.split('.').filter(|part| part.parse::<u32>().is_ok()).count(), 3);
         }
         assert_eq!(numbers[0], env!("CARGO_PKG_VERSION"), "{path}: the newest is on top");
-        // What is offered has been released, or is about to be.
+        // The offered version has been released, or is about to be.
         assert!(numbers.contains(&string(&version)), "{path} has no {version}");
     }
 }
@@ -393,9 +396,9 @@ fn every_option_is_documented() {
     }
 }
 
-/// Each trouble that the program can tell of stands in the documentation with what to do.
+/// The documentation lists each problem that the program reports, with what to do.
 #[test]
-fn every_trouble_is_documented() {
+fn every_problem_is_documented() {
     let docs = text(&format!("{ADDON}/DOCS.md"));
     let mut missing = Vec::new();
     let mut check = |found: &str| {
@@ -406,11 +409,11 @@ fn every_trouble_is_documented() {
     for line in snapshot(
         "crates/meter/src/poll/tests/snapshots/kamstrup_meter__poll__tests__journal__every_trouble_says_what_to_do",
     ) {
-        // What to do is indented; what was found stands after the colon.
+        // What to do is indented. What was found follows the colon.
         let Some((_, found)) = line.rsplit_once(": ").filter(|_| !line.starts_with(' ')) else {
             continue;
         };
-        // Words of a test alone.
+        // Words that only the test uses.
         let found = found
             .replace("`meter.local`", "`...`")
             .replace("`Port already in use`", "`...`")
@@ -420,7 +423,7 @@ fn every_trouble_is_documented() {
             check(found.trim_end_matches('.'));
         }
     }
-    // For the file; what is said of the form follows, indented.
+    // The line for a file. The line for the form follows, indented.
     let of_the_broker = "src/mqtt/failure/snapshots/kamstrup2mqtt__mqtt__failure__tests__every_trouble_says_what_to_do";
     for line in snapshot(of_the_broker).iter().filter(|line| !line.starts_with(' ')) {
         let found = line.split(". ").next().unwrap().split(['`', '(']).next().unwrap();
@@ -447,7 +450,7 @@ fn every_trouble_is_documented() {
     assert!(missing.is_empty(), "DOCS.md says nothing of:\n{}", missing.join("\n"));
 }
 
-/// The lines of a snapshot below its head.
+/// The lines of a snapshot, without its header.
 fn snapshot(path: &str) -> Vec<String> {
     let text = text(&format!("{path}.snap"));
     text.splitn(3, "---\n").nth(2).unwrap().lines().map(str::to_owned).collect()
@@ -465,7 +468,7 @@ fn pictures_have_the_size_that_the_store_shows() {
 
 // ---- Images, data, workflows
 
-/// The default of an ARG.
+/// The default of an `ARG`.
 fn argument(dockerfile: &str, name: &str) -> String {
     let start = format!("ARG {name}=");
     let mut values = dockerfile.lines().filter_map(|line| line.strip_prefix(&start));
@@ -475,7 +478,7 @@ fn argument(dockerfile: &str, name: &str) -> String {
 }
 
 #[test]
-fn build_yaml_says_what_the_others_do() {
+fn the_other_files_agree_with_build_yaml() {
     let data = yaml("build.yaml");
     let configuration = configuration();
     let architectures = data["architectures"].as_array().unwrap();
@@ -503,7 +506,7 @@ fn build_yaml_says_what_the_others_do() {
     for (dockerfile, kind) in [(&addon, "addon"), (&standalone, "standalone")] {
         assert_eq!(argument(dockerfile, "BASE"), string(&data["base"][kind]));
         assert_eq!(argument(dockerfile, "TOOLCHAIN"), string(&data["toolchain"]));
-        // Nothing else is built upon, and pins are versions.
+        // There is no other base, and each pin is a version.
         for line in dockerfile.lines().filter(|line| line.starts_with("FROM ")) {
             assert!(["FROM ${TOOLCHAIN} AS build", "FROM ${BASE}"].contains(&line), "{line}");
         }
@@ -517,7 +520,7 @@ fn build_yaml_says_what_the_others_do() {
         assert!(addon.contains(&label), "the add-on's Dockerfile has no label {label}");
     }
 
-    // The workflows take architectures, runners and bases from the file, and name none themselves.
+    // The workflows take architectures, runners and bases from the file, and name none of them.
     let toolchain = string(&data["toolchain"]).rsplit_once(':').unwrap().1;
     let rust = toolchain.split('-').next().unwrap();
     for name in names(".github/workflows") {
@@ -532,7 +535,7 @@ fn build_yaml_says_what_the_others_do() {
     }
 }
 
-/// What a reader takes for a text: no pictures, nothing that is built.
+/// Files with text for readers: no pictures, and nothing that is built.
 fn texts(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -548,8 +551,8 @@ fn texts(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// Fails in a fork whose `build.yaml` has its own owner and repository, and names each line that
-/// still has ours.
+/// In a fork whose `build.yaml` has its own owner and repository, this test fails and names each
+/// line that still has ours.
 #[test]
 fn what_a_fork_must_change() {
     let data = yaml("build.yaml");
@@ -654,7 +657,7 @@ fn workflows_have_few_rights() {
     }
 }
 
-/// What workflows check, they check by `.ci/run`, so that it is the same everywhere.
+/// Workflows run their checks through `.ci/run`, so that they are the same everywhere.
 #[test]
 fn workflows_run_parts_of_the_script() {
     let script = text(".ci/run");
@@ -686,7 +689,7 @@ fn workflows_run_parts_of_the_script() {
     }
 }
 
-/// Home Assistant offers an update the moment that the default branch has its version.
+/// Home Assistant offers an update as soon as the default branch has its version.
 #[test]
 fn a_release_is_offered_last() {
     let workflow = yaml(".github/workflows/release.yml");
@@ -711,7 +714,7 @@ fn a_release_is_offered_last() {
 #[test]
 fn images_start_the_program_as_they_should() {
     let addon = text(&format!("{ADDON}/Dockerfile"));
-    // It may read no file that could say where the page is.
+    // The command may not read a file that could set another address of the page.
     let health = "CMD [\"/usr/bin/kamstrup2mqtt\", \"health\", \"--listen\", \"127.0.0.1:8099\"]";
     assert!(addon.contains(health));
     let run = text(&format!("{ADDON}/run.sh"));
@@ -720,7 +723,8 @@ fn images_start_the_program_as_they_should() {
 
     let standalone = text("Dockerfile");
     assert!(standalone.contains("\nUSER 1000:20\n") && standalone.contains("\nWORKDIR /app\n"));
-    // Where the page is, WEB_LISTEN or the file says, to the program and to who asks for its health.
+    // `WEB_LISTEN` or the file sets the address of the page, both for the program and for the
+    // health check.
     assert!(standalone.contains("    CMD [\"/usr/bin/kamstrup2mqtt\", \"health\"]\nENTRYPOINT "));
     assert!(!standalone.contains("--listen") && !standalone.contains("\nCMD "));
     let kept = "/var/lib/kamstrup2mqtt";
@@ -735,7 +739,7 @@ fn images_start_the_program_as_they_should() {
     assert_eq!(compose["volumes"], serde_json::json!([format!("kamstrup2mqtt:{kept}")]));
     assert_eq!(compose["ports"], serde_json::json!(["127.0.0.1:8099:8099"]));
     assert_eq!(compose["environment"]["WEB_LISTEN"], "0.0.0.0:8099");
-    // The store reads every file of these names.
+    // The store reads every file with one of these names.
     let mut files = Vec::new();
     texts(&root(), &mut files);
     for file in files {
@@ -745,7 +749,7 @@ fn images_start_the_program_as_they_should() {
     }
 }
 
-/// The lines of a unit, each with its section; what is said twice is one text.
+/// The settings of a unit, each with its section. The values of a repeated setting are joined.
 fn unit(path: &str) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> = BTreeMap::new();
     let text = text(path);
@@ -760,8 +764,9 @@ fn unit(path: &str) -> BTreeMap<String, String> {
     settings
 }
 
-/// The plain unit and that of the package do the same, but for who runs it, and from where; and what
-/// hardens the service may be missing on a system that is not Debian.
+/// The plain unit and the package's unit do the same, except for the user and the path of the
+/// program. The plain unit may lack the hardening, because it is also for systems other than
+/// Debian.
 #[test]
 fn both_units_are_alike() {
     let (ours, plain) =
@@ -800,10 +805,10 @@ fn both_units_are_alike() {
 
 // ---- Links
 
-/// What is shipped together: where each file is there, and which one of the repository it is.
+/// The files that are shipped together: the path there, and the path in the repository.
 type Shipped = BTreeMap<PathBuf, PathBuf>;
 
-/// Puts a file, all files of a folder, or those of a pattern like `docs/*.md`, into a folder.
+/// Adds a file, all files of a folder, or those of a pattern like `docs/*.md` to a folder.
 fn ship(from: &str, to: &Path, all: &mut Shipped) {
     let path = root().join(from);
     if from.starts_with("target/") {
@@ -830,7 +835,7 @@ fn in_the_debian_package() -> Shipped {
     for line in assets.lines().filter(|line| !line.trim().starts_with('#')) {
         let [from, to, _]: [String; 3] =
             serde_json::from_str(line.trim().trim_end_matches(',')).unwrap();
-        // A name that ends without a slash is that of the file there.
+        // A path without a slash at the end is the name of the file there.
         if to.ends_with('/') {
             ship(&from, Path::new(&to), &mut all);
         } else if !from.starts_with("target/") {
@@ -851,12 +856,12 @@ fn in_the_archive() -> Shipped {
     all
 }
 
-/// The targets of links in a Markdown text.
+/// The targets of the links in a Markdown text.
 fn links(text: &str) -> Vec<&str> {
     text.split("](").skip(1).map(|rest| rest.split([')', '\n']).next().unwrap()).collect()
 }
 
-/// What the headings of a Markdown text are called in links.
+/// The anchors of the headings in a Markdown text.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut in_code = false;
     let mut anchors = BTreeSet::new();
@@ -871,7 +876,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// `a/b/../c` is `a/c`; nothing where it leaves what it is in.
+/// `a/b/../c` becomes `a/c`; `None` if it leaves the folder.
 fn normal(path: &Path) -> Option<PathBuf> {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -885,8 +890,8 @@ fn normal(path: &Path) -> Option<PathBuf> {
     Some(normal)
 }
 
-/// Links of documents that are shipped together, which lead to nothing that is among them; and links
-/// to our repository to what is not in it.
+/// The links of documents that are shipped together whose target is not among them, and links to
+/// our repository whose target does not exist.
 fn dangling(shipped: &Shipped) -> Vec<String> {
     let data = yaml("build.yaml");
     let (owner, repository) = (string(&data["owner"]), string(&data["repository"]));
@@ -918,7 +923,7 @@ fn dangling(shipped: &Shipped) -> Vec<String> {
 }
 
 #[test]
-fn no_link_of_what_is_shipped_leads_nowhere() {
+fn no_link_of_a_shipped_document_is_broken() {
     let none = Vec::<String>::new();
     let debian = in_the_debian_package();
     for file in ["README.md", "docs/packages.md", "kamstrup2mqtt.example.yaml"] {
@@ -930,7 +935,7 @@ fn no_link_of_what_is_shipped_leads_nowhere() {
     assert!(archive.contains_key(Path::new("contrib/kamstrup2mqtt.service")));
     assert_eq!(dangling(&archive), none, "in the archive");
 
-    // In the repository, where all files are; below `src` are parts of documents.
+    // In the repository, with all files. The files below `src` are parts of documents.
     let mut files = Vec::new();
     texts(&root(), &mut files);
     files.retain(|file| !file.starts_with(root().join("src")));
@@ -938,14 +943,14 @@ fn no_link_of_what_is_shipped_leads_nowhere() {
     let repository: Shipped = files.into_iter().map(place).collect();
     assert_eq!(dangling(&repository), none, "in the repository");
 
-    // Home Assistant shows each of these alone.
+    // Home Assistant shows each of these on its own.
     for name in ["README.md", "DOCS.md", "CHANGELOG.md"] {
         let path = root().join(ADDON).join(name);
         let alone = Shipped::from([(PathBuf::from(name), path)]);
         assert_eq!(dangling(&alone), none, "in Home Assistant");
     }
 
-    // It does see what is wrong.
+    // The check detects missing files.
     let mut less = archive;
     less.remove(Path::new("docs/values.md"));
     assert_eq!(

@@ -1,5 +1,5 @@
-//! The program as an add-on of Home Assistant: whatever is wrong, it stays up, says so, and goes on
-//! when it is mended.
+//! The program as Home Assistant's app: whatever is wrong, it keeps running, reports it, and
+//! resumes when it is fixed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
@@ -27,10 +27,10 @@ use crate::{OPTICAL, config, example_meter, meter_on_pty, meter_on_tcp, patientl
 const TOKEN: &str = "the-token-of-the-add-on";
 const SECRET: &str = "hunter2-secret";
 
-/// How long stopping may take; Home Assistant's base images kill after three seconds.
+/// How long stopping may take. Home Assistant's base images kill the program after three seconds.
 const LEAVE: Duration = Duration::from_secs(2);
 
-/// A stand-in for the Supervisor, which says what it is told to say.
+/// A stand-in for the Supervisor that gives the answers of the test.
 struct Supervisor {
     address: SocketAddr,
     says: watch::Sender<String>,
@@ -38,7 +38,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// One that is not there yet.
+    /// A Supervisor that is not running yet.
     async fn absent() -> Self {
         let (_, address) = reserve().await;
         Self { address, says: watch::Sender::default(), serving: JoinSet::new() }
@@ -51,7 +51,7 @@ impl Supervisor {
         supervisor
     }
 
-    /// What it says from now on.
+    /// Its answer from now on.
     fn says(&self, status: &str, body: &str) {
         let length = body.len();
         self.says.send_replace(format!(
@@ -100,14 +100,14 @@ fn registered(port: u16, password: &str) -> String {
     )
 }
 
-/// A port on which nothing listens any more.
+/// A free port on which the caller may listen.
 async fn reserve() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-/// The add-on with these options.
+/// The app with these options.
 struct AddOn {
     program: Program,
     folder: TempDir,
@@ -125,25 +125,25 @@ impl AddOn {
         Self { program: Program::start_with(&arguments, &variables), folder }
     }
 
-    /// Where its page is.
+    /// The address of its page.
     async fn page(&mut self) -> SocketAddr {
         page_of(&mut self.program).await
     }
 
-    /// Stops as Home Assistant stops it.
+    /// Stops it as Home Assistant does.
     async fn stops(&mut self) {
         let asked = Instant::now();
         self.program.terminate().await;
         assert_eq!(self.program.ended().await.code(), Some(0));
         assert!(asked.elapsed() < LEAVE, "{:?}", asked.elapsed());
-        // The last of its lines may still be on the way.
+        // The last of its lines may still be in transit.
         self.program.says("Stopped.").await;
         for secret in [SECRET, TOKEN] {
             assert_eq!(self.program.count(secret), 0, "{:#?}", self.program.log());
         }
     }
 
-    /// The log without what differs from run to run.
+    /// The log, without what differs from run to run.
     fn log(&self, replaced: &[(&str, &str)]) -> String {
         let mut lines = Vec::new();
         for line in self.program.log() {
@@ -154,7 +154,7 @@ impl AddOn {
             }
             if let Some((before, _)) = line.split_once(" value in ") {
                 line = format!("{before} value in T s.");
-                // Polls go by the clock on the wall, so another one may have come.
+                // Polls follow the wall clock, so there may have been one more.
                 if lines.contains(&line) {
                     continue;
                 }
@@ -168,13 +168,13 @@ impl AddOn {
     }
 }
 
-/// Where a program says that its page is.
+/// The address of the page in the program's log.
 pub(crate) async fn page_of(program: &mut Program) -> SocketAddr {
     let line = program.says("The status page is at http://").await;
     line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
 }
 
-/// Asks the page, and gives status, headers and body.
+/// Requests the page, and returns status, headers and body.
 pub(crate) async fn ask(page: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(page).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -207,8 +207,8 @@ fn options(port: &str, others: &str) -> String {
     format!(r#"{{"port": "{port}", "parameters": ["energy"], "meters": [], "mqtt": {{}}{others}}}"#)
 }
 
-/// All that a user sees when the machine starts: the Supervisor is not there yet, then it is starting,
-/// then it has no broker, then it has.
+/// Everything that a user sees when the machine starts: the Supervisor is not running yet, then it
+/// starts, then it has no broker, then it has one.
 const ENERGY_ON_PAGE: &str = "<span class=\"number\">81947</span> <span class=\"unit\">kWh</span>";
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn a_cold_boot_reads_well() {
     let mut supervisor = Supervisor::absent().await;
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
     add_on.program.says("cannot be reached").await;
-    // The meter is read meanwhile.
+    // Meanwhile the meter is read.
     add_on.program.says("Read 1 of 1 value").await;
     supervisor.says_error("System is not ready with state: setup");
     supervisor.start().await;
@@ -237,7 +237,7 @@ async fn a_cold_boot_reads_well() {
     let shown = ask(page, "/").await;
     assert!(shown.contains(&format!("Connected to 127.0.0.1:{}", broker.port())), "{shown}");
     assert!(shown.contains(ENERGY_ON_PAGE), "{shown}");
-    // The log on the page has all that was said.
+    // The log on the page has every message.
     let (before_log, _) = shown.split_once("id=\"log").unwrap();
     assert!(!before_log.contains("has no MQTT broker"), "{before_log}");
     add_on.stops().await;
@@ -253,7 +253,7 @@ async fn a_cold_boot_reads_well() {
 }
 
 #[tokio::test]
-async fn the_broker_is_registered_and_comes_late() {
+async fn a_registered_broker_starts_late() {
     let mut broker = Broker::start().await;
     broker.kill().await;
     let meter = example_meter().await;
@@ -264,13 +264,13 @@ async fn the_broker_is_registered_and_comes_late() {
     let mut subscriber = Subscriber::connect(broker.port()).await;
     subscriber.expect("kamstrup/energy", "81947").await;
     assert_eq!(add_on.program.count("No connection to the broker"), 1);
-    // Home Assistant was asked again, and said what is known.
+    // Home Assistant was asked again, and its answer was the same.
     assert_eq!(add_on.program.count("says anew"), 0);
     add_on.stops().await;
     subscriber.expect("kamstrup/status", "offline").await;
 }
 
-/// A broker before which somebody asks for the password.
+/// A broker behind a proxy that checks the password.
 async fn guarded(broker: u16, password: watch::Receiver<&'static str>) -> (u16, JoinSet<()>) {
     let (listener, address) = reserve().await;
     let mut serving = JoinSet::new();
@@ -307,13 +307,13 @@ async fn guard(mut stream: TcpStream, broker: u16, mut password: watch::Receiver
     inner.write_all(&unread).await.unwrap();
     tokio::select! {
         _ = copy_bidirectional(&mut stream, &mut inner) => {}
-        // A broker that is set up anew starts anew.
+        // A new password restarts the broker.
         _ = password.changed() => {}
     }
 }
 
 #[tokio::test]
-async fn credentials_are_rotated() {
+async fn rotated_credentials_are_used() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -324,7 +324,7 @@ async fn credentials_are_rotated() {
         AddOn::start(&options(&meter.com_port, r#", "log_level": "debug""#), Some(&supervisor));
     subscriber.expect("kamstrup/energy", "81947").await;
 
-    // The broker has a new password, and Home Assistant does not know it yet.
+    // The broker has a new password that Home Assistant does not know yet.
     password.send_replace(SECRET);
     add_on.program.says("it rejected the user name or the password").await;
     supervisor.says_error("Service not enabled");
@@ -333,14 +333,14 @@ async fn credentials_are_rotated() {
     add_on.program.says("reports new settings for its MQTT broker").await;
     add_on.program.says_times("Connected to the broker", 2).await;
     subscriber.expect_times("kamstrup/status", "online", 2).await;
-    // Nobody has made settings of these names.
+    // No setting with such a name was made by a user.
     assert_eq!(add_on.program.count("`mqtt."), 0, "{:#?}", add_on.program.log());
     add_on.stops().await;
     subscriber.expect("kamstrup/status", "offline").await;
 }
 
 #[tokio::test]
-async fn broken_options_are_told_and_the_program_stays() {
+async fn the_program_keeps_running_with_invalid_options() {
     let options = r#"{"port": "COM3", "parameters": ["energy", "enregy"], "meters": [],
         "mqtt": {"host": "broker", "port": 70000, "password": "hunter2-secret"}, "speed": 1200}"#;
     let mut add_on = AddOn::start(options, None);
@@ -352,7 +352,7 @@ async fn broken_options_are_told_and_the_program_stays() {
         assert!(shown.contains(words), "{shown}");
     }
     assert!(!shown.contains(SECRET), "{shown}");
-    // Home Assistant starts it anew instead.
+    // Home Assistant restarts the program instead.
     add_on.program.signal("-HUP").await;
     assert!(is_healthy(&page.to_string()).await);
     assert!(add_on.program.runs());
@@ -361,7 +361,7 @@ async fn broken_options_are_told_and_the_program_stays() {
 }
 
 #[tokio::test]
-async fn no_options_at_all() {
+async fn the_program_keeps_running_without_options() {
     let arguments = ["--options", "/no/such/options.json", "--listen", "127.0.0.1:0"];
     let mut program = Program::start_with(&arguments, &[]);
     program.says("The options /no/such/options.json cannot be read: No such file").await;
@@ -371,7 +371,7 @@ async fn no_options_at_all() {
 }
 
 #[tokio::test]
-async fn an_adapter_that_is_plugged_in_later() {
+async fn an_adapter_that_is_plugged_in_later_is_used() {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let folder = TempDir::new().unwrap();
@@ -393,9 +393,9 @@ async fn an_adapter_that_is_plugged_in_later() {
     subscriber.expect("kamstrup/status", "offline").await;
 }
 
-/// Who is not asked for the broker needs no Supervisor.
+/// Without a question about the broker, no Supervisor is needed.
 #[tokio::test]
-async fn a_broker_in_the_options_is_the_one() {
+async fn a_broker_in_the_options_is_used() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -414,7 +414,7 @@ async fn a_broker_in_the_options_is_the_one() {
 }
 
 #[tokio::test]
-async fn nobody_knows_a_broker() {
+async fn the_program_waits_for_a_broker() {
     let meter = example_meter().await;
     let mut add_on = AddOn::start(&options(&meter.com_port, ""), None);
     add_on.program.says("No MQTT broker is configured, and Home Assistant cannot be asked").await;
@@ -424,7 +424,7 @@ async fn nobody_knows_a_broker() {
     add_on.stops().await;
 }
 
-/// Accepts everything and says nothing; counts who has said something.
+/// Accepts every connection and never answers; counts the clients that have sent something.
 async fn deaf() -> (SocketAddr, watch::Receiver<usize>, JoinSet<()>) {
     let (listener, address) = reserve().await;
     let (sender, count) = watch::channel(0);
@@ -484,7 +484,7 @@ async fn stops_in_time_while_the_port_is_opened() {
 }
 
 #[tokio::test]
-async fn stops_in_time_while_another_configuration_is_taken() {
+async fn stops_in_time_during_a_reload() {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let (meter, mut asked, _serving) = deaf().await;
@@ -502,7 +502,7 @@ async fn stops_in_time_while_another_configuration_is_taken() {
     subscriber.expect("kamstrup/status", "offline").await;
 }
 
-/// A broker that lets everybody in and then does not answer any more.
+/// A broker that accepts every client and then no longer answers.
 #[tokio::test]
 async fn stops_in_time_while_the_broker_and_the_meter_hang() {
     let (listener, address) = reserve().await;
@@ -532,12 +532,12 @@ async fn stops_in_time_while_the_broker_and_the_meter_hang() {
 }
 
 #[tokio::test]
-async fn the_page_of_the_program_alone() {
+async fn the_page_works_without_home_assistant() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let (_, address) = reserve().await;
     let listen = address.to_string();
-    // Nobody is there yet.
+    // Nothing is listening yet.
     assert!(!is_healthy(&listen).await);
     let port = broker.port().to_string();
     let variables = [
@@ -554,11 +554,11 @@ async fn the_page_of_the_program_alone() {
         assert!(page.contains(words), "{page}");
     }
     assert!(is_healthy(&listen).await);
-    // No proxy is asked, whatever the environment says.
+    // No proxy is used, whatever the environment says.
     let proxy = "http://127.0.0.1:1";
     let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, proxy));
     assert!(finds_its_page(&["--listen", &listen], &proxies).await);
-    // As a container's health is asked for: by what the program itself was told.
+    // A container's health check uses the program's own settings.
     let all = listen.replace("127.0.0.1", "0.0.0.0");
     assert!(finds_its_page(&[], &[("WEB_LISTEN", &all)]).await);
     assert!(!finds_its_page(&[], &[("WEB_LISTEN", &all), ("WEB_ENABLED", "no")]).await);
@@ -566,7 +566,7 @@ async fn the_page_of_the_program_alone() {
     let file = folder.path().join("meter.yaml");
     std::fs::write(&file, format!("web: {{ listen: '{listen}' }}\n")).unwrap();
     assert!(finds_its_page(&["--config", file.to_str().unwrap()], &[]).await);
-    // What answers there must be this program.
+    // Only this program's answer counts as healthy.
     assert!(!is_healthy(&format!("127.0.0.1:{port}")).await);
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
@@ -574,7 +574,7 @@ async fn the_page_of_the_program_alone() {
 }
 
 #[tokio::test]
-async fn systemd_is_told() {
+async fn systemd_is_notified() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let folder = TempDir::new().unwrap();
@@ -588,7 +588,7 @@ async fn systemd_is_told() {
     let mut program = Program::start_with(&arguments, &variables);
     let mut told = Vec::new();
     let mut hear = async |text: &str, times: usize| {
-        // Something is heard all the time.
+        // Messages arrive all the time.
         let heard = async {
             while told.iter().filter(|known: &&String| known.starts_with(text)).count() < times {
                 let mut message = [0; 256];
@@ -600,7 +600,7 @@ async fn systemd_is_told() {
     };
     hear("READY=1\n", 1).await;
     hear("WATCHDOG=1\n", 3).await;
-    // A good configuration, then a broken one.
+    // A valid configuration, then an invalid one.
     std::fs::write(&file, yaml.replace("energy", "power")).unwrap();
     program.signal("-HUP").await;
     hear("READY=1\n", 2).await;

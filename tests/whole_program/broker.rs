@@ -1,5 +1,5 @@
 //! A real broker, as a process that can be killed: the embedded one of the examples, or Mosquitto
-//! where `KAMSTRUP2MQTT_TEST_BROKER=mosquitto` asks for it.
+//! with `KAMSTRUP2MQTT_TEST_BROKER=mosquitto`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        // A broker cannot be asked which free port it took.
+        // A broker cannot report which free port it chose.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
         Self { address, process: launch(address).await }
     }
@@ -33,20 +33,20 @@ impl Broker {
         self.process.kill().await.unwrap();
     }
 
-    /// At the same port, with nothing retained.
+    /// On the same port, with nothing retained.
     pub(crate) async fn restart(&mut self) {
         self.process = launch(self.address).await;
     }
 }
 
-/// A free port that no other test here gets. It is below those that the system hands out (from 32768
-/// on), which it may hand out again as soon as they are free.
+/// A free port that no other test here uses. It is below the range from which the system chooses
+/// (32768 and above), because the system may give out such a port again as soon as it is free.
 pub(crate) async fn own_port() -> u16 {
     const PORTS: u32 = 15_000;
     static COUNT: AtomicU32 = AtomicU32::new(0);
 
     loop {
-        // Test processes side by side begin at different places.
+        // Test processes in parallel begin at different places.
         let place = COUNT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 100;
         let port = 15_000 + u16::try_from(place % PORTS).unwrap();
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
@@ -59,7 +59,7 @@ async fn launch(address: SocketAddr) -> Child {
     let port = address.port();
     let mut command = match std::env::var("KAMSTRUP2MQTT_TEST_BROKER").as_deref() {
         Ok("mosquitto") => {
-            // Without a configuration Mosquitto listens on loopback and lets everybody in.
+            // Without a configuration, Mosquitto listens on loopback and accepts every client.
             let mut command = Command::new("mosquitto");
             command.args(["-p", &port.to_string()]);
             command
@@ -80,7 +80,7 @@ async fn launch(address: SocketAddr) -> Child {
         let mut process = spawn();
         while TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            // For a moment the port can be some other connection's.
+            // Another connection may use the port for a moment.
             if process.try_wait().unwrap().is_some() {
                 process = spawn();
             }
@@ -90,7 +90,7 @@ async fn launch(address: SocketAddr) -> Child {
     patiently("the broker listens", listening).await
 }
 
-/// `cargo test` builds the examples beside the binary.
+/// `cargo test` builds the examples next to the binary.
 fn example(name: &str) -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
     let path = binary.parent().unwrap().join("examples").join(name);

@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// Who signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -42,7 +42,7 @@ impl Authority {
         self.sign_changed(names, |_| {})
     }
 
-    /// The same with something odd about it.
+    /// The same with a fault.
     pub(crate) fn sign_changed(
         &self,
         names: &[&str],
@@ -53,7 +53,7 @@ impl Authority {
         Certified { certificate, key: key.serialize_pem() }
     }
 
-    /// The certificate to a key that is there.
+    /// The certificate for an existing key.
     pub(crate) fn sign_key(
         &self,
         key: &KeyPair,

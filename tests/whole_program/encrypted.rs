@@ -1,4 +1,4 @@
-//! What is wrong with certificates before there is a broker.
+//! Errors in certificates that are found before a connection to a broker.
 
 use crate::certificates::{Authority, Certified};
 use crate::program::Program;
@@ -6,7 +6,7 @@ use crate::program::Program;
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_ends_it_in_words() {
+async fn an_unusable_file_ends_the_program_with_an_explanation() {
     let folder = tempfile::TempDir::new().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);

@@ -1,4 +1,4 @@
-//! A meter that is exchanged: log, broker, page and history go on with the new one.
+//! A meter that is exchanged: log, broker, page and history continue with the new one.
 
 use history::{History, MeterKey};
 use jiff::Timestamp;
@@ -72,7 +72,7 @@ impl House {
         Program::start_by(&yaml, &[("STATE_DIRECTORY", state), ("WEB_ENABLED", "yes")])
     }
 
-    /// What the device in Home Assistant says, and the poll as a whole.
+    /// The serial number of the device in Home Assistant, and the poll as one object.
     async fn expect(&mut self, serial: u32, energy: &str) {
         let serial = serial.to_string();
         let fits = |all: &[Arrived]| {
@@ -92,7 +92,7 @@ impl House {
         self.subscriber.until("device and reading", fits).await;
     }
 
-    /// Nothing was ever said of one meter's values with the other's serial number, and each has its
+    /// No message had the values of one meter with the serial number of the other, and each has its
     /// own history.
     fn is_filed(&self) {
         for arrived in self.subscriber.all() {
@@ -118,7 +118,7 @@ impl House {
 }
 
 /// Its line in the log, without time and level.
-fn told(line: &str) -> &str {
+fn message(line: &str) -> &str {
     line.split_once("WARN").unwrap().1.trim()
 }
 
@@ -131,7 +131,7 @@ async fn the_meter_is_exchanged_while_the_program_runs() {
     house.meter.registers.send_replace(new());
     let line = program.says("was exchanged").await;
     assert_eq!(
-        told(&line),
+        message(&line),
         "house: The meter was exchanged: serial number 6131453 (last `energy` 28316 kWh, `volume` 543.21 \
          m³) is gone, and 80713078 (`energy` 12 kWh, `volume` 0.31 m³) answers. From now on readings \
          belong to 80713078."
@@ -139,7 +139,7 @@ async fn the_meter_is_exchanged_while_the_program_runs() {
     house.expect(NEW, "12").await;
     let state = page::state(page).await;
     assert_eq!(state["meters"][0]["serial_number"], "80713078", "{state}");
-    // And back, for two meters on one port.
+    // And back again, as with two meters on one port.
     house.meter.registers.send_replace(old());
     house.expect(OLD, "28316").await;
     program.terminate().await;
@@ -159,7 +159,7 @@ async fn the_meter_is_exchanged_while_the_program_does_not_run() {
     let mut program = house.start();
     let line = program.says("was exchanged").await;
     assert_eq!(
-        told(&line),
+        message(&line),
         "The meter `house` was exchanged since its last reading: serial number 6131453 (last \
          `energy` 28316 kWh, `volume` 543.21 m³) no longer answers, 80713078 (`energy` 12 kWh, \
          `volume` 0.31 m³) does. New readings are kept for 80713078."

@@ -1,4 +1,5 @@
-//! What Home Assistant and the broker say to the program, and what is retained of earlier runs.
+//! What the program does on messages from Home Assistant and the broker, and with messages that
+//! earlier runs left retained.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::program::Program;
 use crate::subscriber::{Arrived, Subscriber};
 use crate::{ALL_NAMES, config, example_meter, meter_on_tcp, patiently};
 
-/// A poll at the start and then none for long.
+/// One poll at the start, and then none for a long time.
 fn seldom(yaml: &str) -> String {
     let seldom = yaml.replace("poll_interval: 0.02", "poll_interval: 60");
     assert_ne!(seldom, yaml);
@@ -44,7 +45,7 @@ async fn after_its_birth_home_assistant_gets_everything_again() {
     subscriber.until("all of it again", all_again).await;
     assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());
     program.says("Home Assistant has started").await;
-    // The values come when the entities are there.
+    // The values follow when the entities exist.
     let at = |topic: &str| {
         subscriber.all().into_iter().rfind(|arrived| arrived.topic == topic).unwrap().at
     };
@@ -54,7 +55,7 @@ async fn after_its_birth_home_assistant_gets_everything_again() {
 
 /// An automation that publishes Home Assistant's birth twice a second.
 #[tokio::test]
-async fn however_often_home_assistant_is_born_values_go_out() {
+async fn frequent_births_do_not_delay_values() {
     const READ: &str = "Read 1 of 1 value";
     let (broker, meter) = (Broker::start().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -88,7 +89,7 @@ async fn however_often_home_assistant_is_born_values_go_out() {
     subscriber.expect("kamstrup/status", "offline").await;
     let all = subscriber.all();
     let (polls, values) = (program.count(READ) - polled, since(&all, ENERGY).len());
-    // Those of one poll come once more, after the entities.
+    // The values of one poll are sent once more, after the entities.
     assert!(values > polls, "{values} of {polls}");
     assert_eq!(since(&all, ENERGY_CONFIG).len(), 1, "{:#?}", program.log());
     let told = program.log();
@@ -112,13 +113,13 @@ async fn a_command_reads_the_meter_now() {
     subscriber.until("the poll as a whole", |all| times(all, "kamstrup/reading") == 2).await;
 }
 
-/// A discovery message of another program beside ours.
+/// A discovery message of another program.
 const FOREIGN_TOPIC: &str = "homeassistant/sensor/kamstrup_other/config";
 const FOREIGN: &str = r#"{"name":"Other","unique_id":"kamstrup_other","state_topic":"other/x",
     "device":{"identifiers":["other"],"name":"Other meter"},"origin":{"name":"other"}}"#;
 
 #[tokio::test]
-async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() {
+async fn a_removed_value_disappears_and_forget_removes_the_rest() {
     let (broker, meter) = (Broker::start().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
     subscriber.publish(FOREIGN_TOPIC, FOREIGN, true).await;
@@ -150,9 +151,9 @@ async fn what_is_configured_no_more_disappears_and_forget_takes_away_the_rest() 
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
 }
 
-/// The meter has been exchanged for a water meter, and falls asleep after that.
+/// The meter is exchanged for a water meter, and then falls asleep.
 #[tokio::test]
-async fn what_the_meter_lacks_disappears_and_what_it_has_stays_while_it_is_silent() {
+async fn a_value_that_the_meter_lacks_disappears_but_not_while_it_is_silent() {
     let (broker, meter) = (Broker::start().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let parameters = "energy,volume";
@@ -181,10 +182,10 @@ async fn what_the_meter_lacks_disappears_and_what_it_has_stays_while_it_is_silen
     assert_eq!(retained(&broker).await, kept);
 }
 
-/// More than Mosquitto keeps for a client that has not acknowledged it.
+/// More messages than Mosquitto keeps for a client that has not acknowledged them.
 #[tokio::test]
-async fn however_much_is_retained_all_of_ours_is_found() {
-    // Of a meter that was never read there are four diagnostics and a button.
+async fn all_retained_messages_are_found_however_many_there_are() {
+    // A meter that was never read has four diagnostics and a button.
     const METERS: usize = 320;
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -199,7 +200,7 @@ async fn however_much_is_retained_all_of_ours_is_found() {
             list.collect::<String>()
         )
     };
-    // Announced as the last of all.
+    // The last discovery message.
     let last = format!("homeassistant/button/kamstrup_m{}_read/config", METERS - 1);
     let mut program = Program::start(&with_meters(METERS));
     subscriber.until("all are announced", |all| times(all, &last) == 1).await;
@@ -214,7 +215,7 @@ async fn however_much_is_retained_all_of_ours_is_found() {
 
     let mut program = Program::start(&with_meters(1));
     let gone = |all: &[Arrived]| all.iter().filter(|arrived| arrived.payload.is_empty()).count();
-    // The program's own two stand, and one meter's.
+    // The program's own two and those of one meter remain.
     let one = 2 + (many - 2) / METERS;
     subscriber.until("the others are taken away", |all| gone(all) == many - one).await;
     assert_eq!(stands(&subscriber.last()), one);
@@ -234,10 +235,10 @@ async fn however_much_is_retained_all_of_ours_is_found() {
     assert_eq!(stands(&subscriber.last()), 0);
 }
 
-/// The topics on which something is retained.
+/// The topics with a retained message.
 async fn retained(broker: &Broker) -> Vec<String> {
     let mut later = Subscriber::connect(broker.port()).await;
-    // What is retained comes before what is said now.
+    // Retained messages arrive before new ones.
     later.publish("end/of/retained", "x", false).await;
     later.expect("end/of/retained", "x").await;
     let mut topics: Vec<_> =
@@ -247,19 +248,19 @@ async fn retained(broker: &Broker) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn who_uses_the_same_ids_is_told_what_to_do() {
+async fn a_second_program_with_the_same_ids_is_warned_about() {
     let (broker, meter) = (Broker::start().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let taken = FOREIGN.replace("kamstrup_other", "kamstrup_energy");
     subscriber.publish(ENERGY_CONFIG, &taken, true).await;
-    // The broker has it before the program comes.
+    // The broker has it before the program starts.
     subscriber.expect(ENERGY_CONFIG, &taken).await;
     let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
     let line = program.says("Set `homeassistant.id_prefix`").await;
     assert!(line.contains("Other meter") || line.contains("other"), "{line}");
 }
 
-/// With the settings that tell them apart, each has all of its own.
+/// With their own values for the settings, each program keeps all of its entities.
 #[tokio::test]
 async fn two_programs_on_one_broker_leave_each_other_alone() {
     let (broker, meter, other) =
@@ -283,7 +284,7 @@ async fn two_programs_on_one_broker_leave_each_other_alone() {
     let attic_config = "homeassistant/sensor/attic_energy/config";
     assert_eq!(id(attic_config), ("attic_energy".into(), "attic".into()));
 
-    // Each hears its own birth and its own commands.
+    // Each receives its own birth message and its own commands.
     subscriber.publish("attic/birth", "online", false).await;
     subscriber.expect_times("attic/energy", "81947", 2).await;
     subscriber.publish("attic/command/read", "", false).await;
@@ -326,7 +327,7 @@ async fn each_of_two_meters_is_commanded_and_forgotten() {
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
 
-    // What stands of either is found as well.
+    // The retained messages of either meter are found too.
     assert!(retained(&broker).await.contains(&"kamstrup/flat/energy".to_owned()));
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("meters.yaml");
@@ -338,7 +339,7 @@ async fn each_of_two_meters_is_commanded_and_forgotten() {
 
 /// A MULTICAL 403 whose return sensor is disconnected.
 #[tokio::test]
-async fn what_the_meter_says_of_its_faults_is_told_in_words() {
+async fn the_info_code_is_published_in_words() {
     let broker = Broker::start().await;
     let registers = Registers::from_yaml("GetType: 0x0000 A1\nenergy: 5 kWh\ninfocode: 16\n");
     let meter = meter_on_tcp(registers.unwrap(), Behaviour::default()).await;
@@ -356,9 +357,9 @@ async fn what_the_meter_says_of_its_faults_is_told_in_words() {
     }
 }
 
-/// A broker that lets the program in and then reads nothing more.
+/// A broker that accepts the program and then reads nothing more.
 #[tokio::test]
-async fn a_broker_that_stops_reading_does_not_hold_up_polls() {
+async fn a_broker_that_stops_reading_does_not_delay_polls() {
     let meter = example_meter().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,5 +1,5 @@
-//! The log's destinations, with the whole program behind them: what is broken or slow there never
-//! holds up a poll.
+//! The log's destinations, with the whole program: a broken or slow destination never delays a
+//! poll.
 
 use std::io::{PipeReader, Read, Write};
 use std::path::Path;
@@ -23,7 +23,7 @@ fn logging_to(broker: &Broker, meter: &Meter, logging: &str) -> String {
     format!("{}logging: {{ {logging} }}\n", config(broker, &meter.com_port, "energy"))
 }
 
-/// Takes what comes to a socket of the system's log until the program has stopped.
+/// Receives what is sent to a socket of the system's log, until the program has stopped.
 fn log_at(path: &Path) -> JoinHandle<Vec<String>> {
     let socket = UnixDatagram::bind(path).unwrap();
     tokio::spawn(async move {
@@ -38,7 +38,7 @@ fn log_at(path: &Path) -> JoinHandle<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_secret_is_at_no_destination() {
+async fn no_destination_gets_a_secret() {
     const SECRETS: [&str; 3] = ["hunter2-secret", "key-secret", "url-secret"];
     let broker = Broker::start().await;
     let meter = example_meter().await;
@@ -59,7 +59,7 @@ async fn a_secret_is_at_no_destination() {
             SECRETS[0], SECRETS[1]
         ),
     );
-    // Keys that are not known, with what looks like a secret.
+    // Unknown keys with something that looks like a secret.
     let yaml = format!("{yaml}url: mqtt://somebody:{}@host\n", SECRETS[2]);
     let mut program = Program::start(&yaml);
     subscriber.expect("kamstrup/energy", "81947").await;
@@ -70,7 +70,7 @@ async fn a_secret_is_at_no_destination() {
     let stdout = program.log();
     let file = std::fs::read_to_string(directory.join("kamstrup2mqtt.log")).unwrap();
     let syslog = patiently("all lines", syslog).await.unwrap();
-    // Each has all of it: frames, MQTT, the end.
+    // Each destination has everything: frames, MQTT, the end.
     let mut messages = Vec::new();
     for line in &stdout {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -118,13 +118,13 @@ async fn the_sample_logs_as_the_older_program_did() {
     jiff::civil::DateTime::strptime("[%Y-%m-%d %H:%M:%S", &place[..20]).unwrap();
     assert!(place[20..].starts_with(" journal.rs journal:"), "{line}");
     assert!(rest.starts_with("INFO Read 5 of 5"), "{line}");
-    // What a process has written may be read after its end.
+    // The output of a process may be read after its end.
     program.says("Stopped.").await;
     assert_eq!(file.lines().count(), program.log().len(), "both have all lines");
 }
 
 #[tokio::test]
-async fn times_are_those_of_the_zone() {
+async fn times_are_in_the_local_zone() {
     for (zone, offset) in [("America/Caracas", "-04:00"), ("Asia/Kathmandu", "+05:45")] {
         let variables = [("TZ", zone), ("SERIAL_COM_PORT", "/dev/null"), ("MQTT_PORT", "9")];
         let mut program = Program::start_with(&[], &variables);
@@ -134,7 +134,7 @@ async fn times_are_those_of_the_zone() {
     }
 }
 
-/// A pipe that nobody reads and that holds nothing more.
+/// A full pipe that nobody reads.
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let size = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
@@ -143,7 +143,7 @@ fn full_pipe() -> (PipeReader, Stdio) {
 }
 
 #[tokio::test]
-async fn standard_output_that_nobody_reads_holds_up_no_poll() {
+async fn unread_standard_output_delays_no_poll() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let folder = TempDir::new().unwrap();
@@ -171,7 +171,7 @@ async fn standard_output_that_nobody_reads_holds_up_no_poll() {
     assert_eq!(status.code(), Some(0));
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     subscriber.expect("kamstrup/status", "offline").await;
-    // The file missed nothing.
+    // The file has every line.
     let log = std::fs::read_to_string(folder.path().join("kamstrup2mqtt.log")).unwrap();
     assert!(log.matches("Read 1 of 1 value").count() >= 3 && log.ends_with("Stopped.\n"), "{log}");
     let mut rest = String::new();
@@ -180,11 +180,11 @@ async fn standard_output_that_nobody_reads_holds_up_no_poll() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_told_and_tried_again() {
+async fn an_unwritable_folder_is_logged_and_retried() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let folder = TempDir::new().unwrap();
-    // A file where the folder should be.
+    // A file has the path of the folder.
     let directory = folder.path().join("deep/logs");
     std::fs::write(folder.path().join("deep"), "").unwrap();
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -211,7 +211,7 @@ async fn a_folder_that_cannot_be_written_is_told_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
+async fn a_log_server_that_was_down_is_logged_once_and_gets_every_line() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -239,7 +239,8 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
         assert!(lines.iter().any(|line| line.contains(needed)), "{needed}: {lines:#?}");
     }
 
-    // Gone again, for good: the end does not wait for it, and what is missing is counted.
+    // The server stops again, for good. The program does not wait for it at the end, and counts the
+    // missing lines.
     drop(server);
     // Each command that does not exist is one line. The system reports a refused datagram with the
     // next one.
@@ -256,9 +257,9 @@ async fn a_log_server_that_is_down_is_told_once_and_gets_all_when_it_is_back() {
     program.says("lines of the log could not be written to the log server.").await;
 }
 
-/// A socket of which nobody reads any more: whoever writes there hangs.
+/// A socket that nobody reads any longer: writing to it hangs.
 #[tokio::test]
-async fn what_a_log_server_no_longer_takes_is_counted_at_the_end() {
+async fn lines_that_a_log_server_does_not_accept_are_counted_at_the_end() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let folder = TempDir::new().unwrap();
@@ -278,7 +279,7 @@ async fn what_a_log_server_no_longer_takes_is_counted_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
+async fn a_reload_opens_the_file_again_and_changes_destinations() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let folder = TempDir::new().unwrap();
@@ -294,7 +295,7 @@ async fn a_hangup_opens_the_file_anew_and_changes_destinations() {
     std::fs::rename(&log, &moved).unwrap();
     program.reload(&logging_to(&broker, &meter, &to_file)).await;
     program.says("Reloaded the configuration: nothing has changed.").await;
-    // Now to syslog instead, and more of it.
+    // Now the log goes to syslog instead, and in more detail.
     let to_syslog = format!(
         "level: DEBUG, destinations: [stdout, syslog], syslog_address: '{}'",
         syslog_path.display()

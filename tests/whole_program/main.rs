@@ -40,7 +40,7 @@ use crate::broker::{Broker, own_port};
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 
-/// How long anything may take before a test gives up on it; far longer than anything takes.
+/// The deadline of every wait, far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -51,7 +51,7 @@ async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A simulated meter in this process.
 struct Meter {
     com_port: String,
-    /// What it holds, which may change.
+    /// Its content, which a test can change.
     registers: watch::Sender<Registers>,
     _serving: JoinSet<()>,
 }
@@ -67,7 +67,7 @@ async fn meter_on_tcp(registers: Registers, behaviour: Behaviour) -> Meter {
     Meter { com_port, registers: sender, _serving: serving }
 }
 
-/// The simulator's example, set to kWh, which answers at once.
+/// The simulator's example, set to kWh and without delay.
 async fn example_meter() -> Meter {
     meter_on_tcp(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default()).await
 }
@@ -83,7 +83,7 @@ fn meter_on_pty(registers: Registers, behaviour: Behaviour) -> Meter {
     Meter { com_port, registers: sender, _serving: serving }
 }
 
-/// The sample of the older Python program, to the letter, with other addresses and a shorter
+/// The sample file of the older Python program, unchanged except for the addresses and a shorter
 /// interval.
 fn sample(broker: &Broker, com_port: &str) -> String {
     let sample = include_str!("sample.yaml");
@@ -95,8 +95,8 @@ fn sample(broker: &Broker, com_port: &str) -> String {
         .replace("poll_interval: 5 ", "poll_interval: 0.02 ")
 }
 
-/// What stands beside the values under the topic: how reading goes, and the poll as a whole.
-const BESIDE: [&str; 9] = [
+/// The topics besides the values: how reading goes, and the poll as one object.
+const OTHER_TOPICS: [&str; 9] = [
     "connection",
     "failed_reads",
     "info",
@@ -108,10 +108,10 @@ const BESIDE: [&str; 9] = [
     "version",
 ];
 
-/// Whether a topic is that of a value, or the status.
+/// Whether a topic is that of a value or the status.
 fn is_value(topic: &str) -> bool {
     let name = topic.rsplit('/').next().unwrap_or_default();
-    !topic.starts_with("homeassistant/") && !BESIDE.contains(&name)
+    !topic.starts_with("homeassistant/") && !OTHER_TOPICS.contains(&name)
 }
 
 /// A short configuration for these parameters.
@@ -128,7 +128,7 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(topic, text)| ((*topic).to_owned(), (*text).to_owned())).collect()
 }
 
-/// The announcements of values; those of diagnostics do not expire.
+/// The discovery messages of values; diagnostics do not expire.
 fn of_values(discovery: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let discovery = discovery.into_iter();
     discovery.filter(|(_, payload)| payload.contains("\"expire_after\"")).collect()
@@ -146,7 +146,7 @@ async fn sample_gives(energy_unit: &str, energy: &str) {
     let line = simulator.says("A simulated meter answers at ").await;
     let com_port = line.rsplit(' ').next().unwrap();
     let mut program = Program::start(&sample(&broker, com_port));
-    // Two polls, so that whatever would come besides has come.
+    // After two polls, any other message would have arrived.
     subscriber.expect_times("kamstrup/volume", "1917.57", 2).await;
     let asked = tokio::time::Instant::now();
     program.terminate().await;
@@ -169,7 +169,7 @@ async fn sample_gives(energy_unit: &str, energy: &str) {
     assert_eq!(values, expected);
     let beside: Vec<_> = beside.keys().map(|topic| topic.rsplit('/').next().unwrap()).collect();
     // This meter has no info code.
-    let without_code = BESIDE.into_iter().filter(|name| !["info", "problem"].contains(name));
+    let without_code = OTHER_TOPICS.into_iter().filter(|name| !["info", "problem"].contains(name));
     assert_eq!(beside, without_code.collect::<Vec<_>>());
     let kept = discovery.len() + 1;
     let discovery = of_values(discovery);
@@ -188,7 +188,7 @@ async fn sample_gives(energy_unit: &str, energy: &str) {
         }
     }
 
-    // What the broker keeps for those who come later.
+    // What the broker keeps for later subscribers.
     let mut later = Subscriber::connect(broker.port()).await;
     later.until("discovery and status", |all| all.len() >= kept).await;
     let all: Vec<_> = later.all();
@@ -280,7 +280,7 @@ async fn tricky_values_are_exact(broker: &Broker, com_port: &str) {
     };
     subscriber.until("all values", |all| values(last(all)).len() >= expected.len()).await;
     assert_eq!(values(subscriber.last()), expected);
-    // Unique ids and their places keep the older program's spelling.
+    // Unique ids and topics keep the older program's spelling.
     let topic = "homeassistant/sensor/kamstrup_maxflowDate_m/config";
     let entity: serde_json::Value = serde_json::from_str(&subscriber.last()[topic]).unwrap();
     assert_eq!(entity["unique_id"], "kamstrup_maxflowDate_m");
@@ -309,7 +309,7 @@ async fn the_same_through_a_head_that_echoes() {
     tricky_values_are_exact(&broker, &meter.com_port).await;
 }
 
-/// All names of the older program, in their own spelling.
+/// All names of the older program, in its spelling.
 const ALL_NAMES: &str = "energy,volume,flow,power,temp1,temp2,tempdiff,temp1xm3,temp2xm3,infoevent,\
      maxflowdate_y,maxflow_y,minflowdate_y,minflow_y,maxpowerdate_y,maxpower_y,minpowerdate_y,\
      minpower_y,maxflowDate_m,maxflow_m,minflowDate_m,minflow_m,maxpowerdate_m,maxpower_m,\
@@ -350,7 +350,7 @@ async fn all_names_in_upper_case_and_by_variable() {
         assert_eq!(entity["device"]["model"], "Multical 403");
     }
     assert_eq!(of_values(discovery).len(), ids.len());
-    // With `retain`, who comes later finds the values.
+    // With `retain`, a later subscriber gets the values.
     let mut later = Subscriber::connect(broker.port()).await;
     later.expect("heat/cellar/energy", "81947").await;
     program.terminate().await;
@@ -376,20 +376,20 @@ async fn the_meters_own_units_are_announced_when_they_are_known() {
         entity["unit_of_measurement"].as_str().unwrap().to_owned()
     };
     assert_eq!(["energy", "flow", "tempdiff"].map(unit), ["GJ", "L/h", "K"]);
-    // The announcement comes before the value.
+    // The discovery message arrives before the value.
     let topics: Vec<_> = subscriber.all().into_iter().map(|arrived| arrived.topic).collect();
     let place = |topic: &str| topics.iter().position(|t| t == topic).unwrap();
     assert!(place("homeassistant/sensor/kamstrup_energy/config") < place("kamstrup/energy"));
 }
 
-/// The schedule is the wall clock's: after the first poll, at :00, :05, :10 and so on.
+/// The schedule follows the wall clock: after the first poll at :00, :05, :10 and so on.
 #[tokio::test]
-async fn polls_keep_to_the_clock_on_the_wall() {
+async fn polls_follow_the_wall_clock() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let yaml = config(&broker, &meter.com_port, "energy").replace("0.02", "5s");
-    // It begins between two beats.
+    // Start it between two times of the schedule.
     let now = LocalTime::now();
     let into = u64::try_from(i64::from(now.second() % 5) * 1000 + i64::from(now.millisecond()));
     let wait = (2_500 + 5_000 - into.unwrap()) % 5_000;
@@ -398,7 +398,7 @@ async fn polls_keep_to_the_clock_on_the_wall() {
     subscriber.expect_times("kamstrup/energy", "81947", 3).await;
     let reads = subscriber.all().into_iter().filter(|a| a.topic == "kamstrup/last_read");
     for read in reads.skip(1) {
-        // `2026-11-23T15:17:25+01:00`; a poll takes a moment, and longer on a busy machine.
+        // `2026-11-23T15:17:25+01:00`. A poll takes a moment, and longer on a busy machine.
         let second: u32 = read.payload[17..19].parse().unwrap();
         assert!(second % 5 < 2, "{}", read.payload);
     }
@@ -421,7 +421,7 @@ async fn a_register_that_the_meter_does_not_have_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn the_broker_is_killed_and_comes_back() {
+async fn publishing_resumes_after_the_broker_was_killed() {
     let mut broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -446,7 +446,7 @@ async fn the_broker_is_killed_and_comes_back() {
 }
 
 #[tokio::test]
-async fn the_broker_is_not_there_yet() {
+async fn the_broker_starts_after_the_program() {
     let mut broker = Broker::start().await;
     broker.kill().await;
     let meter = example_meter().await;
@@ -461,7 +461,7 @@ async fn the_broker_is_not_there_yet() {
 }
 
 #[tokio::test]
-async fn stopping_without_a_broker() {
+async fn the_program_stops_without_a_broker() {
     let mut broker = Broker::start().await;
     broker.kill().await;
     let meter = example_meter().await;
@@ -472,7 +472,7 @@ async fn stopping_without_a_broker() {
 }
 
 #[tokio::test]
-async fn the_program_is_killed() {
+async fn the_last_will_is_published_when_the_program_is_killed() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -495,7 +495,7 @@ async fn the_program_is_terminated_during_a_poll() {
     program.says("to the meter").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
-    // The answer under way was waited for and published before the goodbye.
+    // The program waits for the answer in progress and publishes it before it disconnects.
     subscriber.expect("kamstrup/status", "offline").await;
     let topics: Vec<_> = subscriber.all().into_iter().map(|arrived| arrived.topic).collect();
     assert_eq!(topics.last().map(String::as_str), Some("kamstrup/status"));
@@ -503,9 +503,9 @@ async fn the_program_is_terminated_during_a_poll() {
 }
 
 #[tokio::test]
-async fn who_asks_twice_does_not_wait_for_an_answer() {
+async fn a_second_signal_stops_the_program_at_once() {
     let broker = Broker::start().await;
-    // A serial server with nothing behind it, and a minute to wait for an answer.
+    // A serial server with nothing behind it, and a timeout of a minute.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let com_port = format!("socket://{}", listener.local_addr().unwrap());
     let yaml = config(&broker, &com_port, "energy").replace("0.02", "60");
@@ -515,7 +515,7 @@ async fn who_asks_twice_does_not_wait_for_an_answer() {
     program.says("to the meter").await;
     program.terminate().await;
     program.says("Stopping.").await;
-    // What comes too soon after the first may be the same one.
+    // A second signal soon after the first may be a repetition of it.
     let asking = async {
         while program.runs() {
             program.terminate().await;
@@ -526,12 +526,12 @@ async fn who_asks_twice_does_not_wait_for_an_answer() {
     program.says("error: stopped immediately after a second signal").await;
 }
 
-/// One Ctrl-C may come twice, by the terminal and by what started the program.
+/// One Ctrl-C may arrive twice: from the terminal, and from the process that started the program.
 #[tokio::test]
-async fn a_signal_that_comes_twice_at_once_is_one() {
+async fn two_signals_at_once_count_as_one() {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
-    // While an answer is waited for, there is time for the second one.
+    // While the program waits for an answer, there is time for the second signal.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let com_port = format!("socket://{}", listener.local_addr().unwrap());
     let yaml = config(&broker, &com_port, "energy").replace("com_port:", "timeout: 60, com_port:");
@@ -546,7 +546,7 @@ async fn a_signal_that_comes_twice_at_once_is_one() {
 }
 
 #[tokio::test]
-async fn a_silent_meter_is_told_once_and_found_again() {
+async fn a_silent_meter_is_logged_once_and_found_again() {
     let broker = Broker::start().await;
     // A serial server with nothing behind it.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -566,7 +566,7 @@ async fn a_silent_meter_is_told_once_and_found_again() {
     for advice in ["optical head", "magnet", "Press a key"] {
         assert!(line.contains(advice), "{line}");
     }
-    // Polls go on, and nothing is published.
+    // Polling continues, and nothing is published.
     let (listener, connections) = patiently("three polls", silent).await.unwrap();
     assert_eq!(program.count("The meter does not answer"), 1);
     let values = |all: Vec<subscriber::Arrived>| {
@@ -591,7 +591,7 @@ async fn a_silent_meter_is_told_once_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_not_there_yet() {
+async fn a_missing_port_is_found_later() {
     let broker = Broker::start().await;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -607,7 +607,7 @@ async fn a_port_that_is_not_there_yet() {
 }
 
 #[tokio::test]
-async fn five_mistakes_are_told_at_once() {
+async fn five_errors_are_reported_together() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("five.yaml");
     let yaml = "\
@@ -646,7 +646,7 @@ async fn a_password_is_in_no_log() {
     assert!(program.log().len() > 5);
     assert_eq!(program.count(SECRET), 0, "{:#?}", program.log());
 
-    // Nor in the errors about the lines around it.
+    // Errors about the lines around it do not show it either.
     for wrong in [
         format!("mqtt:\n  password: [{SECRET}]\n  port: x\n"),
         format!("mqtt:\n  password: {SECRET}\n  port: \"x\n"),

@@ -1,5 +1,5 @@
-//! With Mosquitto alone: TLS, and what it refuses. The embedded broker has neither, so these tests
-//! are left out of `cargo test`, which says so, and run in `.ci/run`.
+//! Tests that need Mosquitto: TLS, and what it rejects. The embedded broker has neither, so `cargo
+//! test` reports these tests as ignored, and `.ci/run` runs them.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,10 +23,10 @@ use crate::{Meter, example_meter, patiently};
 
 const HERE: &str = "127.0.0.1";
 
-/// That of the keys in `tests/data/tls`.
+/// The password of the keys in `tests/data/tls`.
 const KEY_PASSWORD: &str = "hunter2-key";
 
-/// A Mosquitto with two listeners: one that a test says all about, and one that lets everybody in,
+/// A Mosquitto with two listeners: one that a test configures, and one that accepts every client,
 /// to see what arrives.
 struct Mosquitto {
     process: Child,
@@ -36,7 +36,7 @@ struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// With these lines about the first listener, in which `FOLDER` is where files are put.
+    /// With these settings for the first listener, in which `FOLDER` is the folder of the files.
     async fn start(files: &[(&str, &str)], settings: &str) -> Self {
         let folder = TempDir::new().unwrap();
         for (name, text) in files {
@@ -53,12 +53,12 @@ impl Mosquitto {
         Self { process, folder, open, port }
     }
 
-    /// Its certificate is shown to clients, and it wants none of them.
+    /// It shows its certificate to clients, and does not require one.
     async fn with_certificate(shown: &Certified) -> Self {
         Self::start(&shown_files(shown), SHOWN).await
     }
 
-    /// The same, and it wants one of this authority.
+    /// The same, but it requires a client certificate of this authority.
     async fn that_wants(shown: &Certified, authority: &Authority) -> Self {
         let mut files = shown_files(shown);
         files.push(("clients.crt", &authority.pem));
@@ -71,7 +71,7 @@ impl Mosquitto {
         path
     }
 
-    /// Changes the password of the one user and lets it know.
+    /// Changes the password of the only user and reloads it.
     async fn set_password(&self, password: &str) {
         make_password(&self.folder.path().join("passwords"), password).await;
         let pid = self.process.id().unwrap().to_string();
@@ -115,7 +115,7 @@ async fn launch(folder: &Path, ports: [u16; 2]) -> Child {
     let spawn = || {
         Command::new("mosquitto")
             .args(["-c", folder.join("mosquitto.conf").to_str().unwrap()])
-            // No more than 1.2 where a test asks for it: Mosquitto has no setting for that.
+            // For TLS 1.2 at most where a test asks for it: Mosquitto has no setting for that.
             .env("OPENSSL_CONF", folder.join("openssl.cnf"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -129,7 +129,7 @@ async fn launch(folder: &Path, ports: [u16; 2]) -> Child {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             while TcpStream::connect(address).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                // For a moment the port can be some other connection's.
+                // Another connection may use the port for a moment.
                 if process.try_wait().unwrap().is_some() {
                     process = spawn();
                 }
@@ -144,7 +144,7 @@ async fn launch(folder: &Path, ports: [u16; 2]) -> Child {
 const ONLY_1_2: &str = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = \
                         default\n[default]\nMaxProtocol = TLSv1.2\n";
 
-/// What the program is told of its certificates, and where they are.
+/// The program's settings for certificates, and the paths of the files.
 #[derive(Default)]
 struct Ours<'a> {
     ca: Option<&'a str>,
@@ -152,7 +152,7 @@ struct Ours<'a> {
     more: &'a str,
 }
 
-/// A file for the program, which speaks TLS.
+/// A configuration for the program, with TLS.
 fn yaml(broker: &Mosquitto, meter: &Meter, ours: &Ours<'_>) -> String {
     let mut mqtt =
         format!("  host: {HERE}\n  port: {}\n  tls_enabled: True\n{}", broker.port, ours.more);
@@ -174,14 +174,14 @@ fn yaml(broker: &Mosquitto, meter: &Meter, ours: &Ours<'_>) -> String {
     )
 }
 
-/// What the program says of the connection, without time and port.
-async fn told(broker: &Mosquitto, program: &mut Program) -> String {
+/// The program's log line about the connection, without time and port.
+async fn connection_message(broker: &Mosquitto, program: &mut Program) -> String {
     let line = program.says("No connection to the broker").await;
     let (_, line) = line.split_once(" WARN ").unwrap();
     line.replace(&broker.port.to_string(), "PORT")
 }
 
-/// Values arrive, and it takes its leave.
+/// Values arrive, and the program disconnects properly.
 async fn works(broker: &Mosquitto, program: &mut Program) {
     let mut subscriber = broker.subscriber().await;
     subscriber.expect("kamstrup/status", "online").await;
@@ -197,7 +197,7 @@ fn kept(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The key that all of `tests/data/tls` hold.
+/// The key in all files of `tests/data/tls`.
 fn opened() -> KeyPair {
     let text = kept("aes-256.key").replace("ENCRYPTED ", "");
     let sealed = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).unwrap();
@@ -218,7 +218,7 @@ async fn values_arrive_by_tls() {
         let mut program = Program::start(&yaml(&broker, &meter, &Ours { more, ..ours }));
         works(&broker, &mut program).await;
     }
-    // By name, by the system's list of CAs, and by variables.
+    // By name, with the system's list of CAs, and with variables.
     let path = broker.write("system.pem", &ca.pem);
     let variables = [
         ("MQTT_HOST", "localhost"),
@@ -234,7 +234,7 @@ async fn values_arrive_by_tls() {
     let certified = clients.sign(&["kamstrup"]);
     let ours = Ours { certified: Some(&certified), ..ours };
     works(&broker, &mut Program::start(&yaml(&broker, &meter, &ours))).await;
-    // A key that OpenSSL has encrypted, and all of it by variables.
+    // A key encrypted by OpenSSL, and all settings as variables.
     let path = broker.write("given.crt", &ca.pem);
     let key_path = broker.write("sealed.key", &kept("aes-256.key"));
     let certificate = clients.sign_key(&opened(), &["kamstrup"], |_| {});
@@ -270,7 +270,7 @@ async fn a_certificate_that_is_its_own_ca_is_trusted_when_it_is_named() {
 
 #[tokio::test]
 #[ignore = "needs Mosquitto, see tests/README.md"]
-async fn it_comes_back_after_a_restart() {
+async fn it_reconnects_after_a_restart() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
     let (mut broker, meter) = (Mosquitto::that_wants(&shown, &ca).await, example_meter().await);
@@ -311,14 +311,14 @@ async fn a_password_is_changed_and_changed_back() {
 
     broker.set_password("hunter2-other").await;
     program.says("it does not authorize this user").await;
-    // It tries on, and does not repeat itself.
+    // It keeps trying, and does not repeat the message.
     program.says_times("Still no connection to the broker", 2).await;
-    let told = |program: &Program| {
+    let connection_message = |program: &Program| {
         let all = program.log().into_iter();
         all.filter(|line| line.contains("No connection") && line.contains("authorize this user"))
             .count()
     };
-    assert_eq!(told(&program), 1, "{:#?}", program.log());
+    assert_eq!(connection_message(&program), 1, "{:#?}", program.log());
     assert!(program.runs());
     let before = subscriber.all().len();
 
@@ -328,14 +328,14 @@ async fn a_password_is_changed_and_changed_back() {
         all.iter().skip(before).any(|arrived| arrived.topic == "kamstrup/energy")
     };
     subscriber.until("values again", again).await;
-    assert_eq!(told(&program), 1, "{:#?}", program.log());
+    assert_eq!(connection_message(&program), 1, "{:#?}", program.log());
     assert_eq!(program.count("hunter2"), 0, "{:#?}", program.log());
 }
 
-/// A certificate of ours that has run out, or was never good, is renewed while the program runs.
+/// An expired or invalid client certificate is renewed while the program runs.
 #[tokio::test]
 #[ignore = "needs Mosquitto, see tests/README.md"]
-async fn a_renewed_certificate_is_taken_without_a_restart() {
+async fn a_renewed_certificate_is_used_without_a_restart() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
     let (broker, meter) = (Mosquitto::that_wants(&shown, &ca).await, example_meter().await);
@@ -354,7 +354,7 @@ async fn a_renewed_certificate_is_taken_without_a_restart() {
 
 #[tokio::test]
 #[ignore = "needs Mosquitto, see tests/README.md"]
-async fn every_wrong_certificate_is_told_in_its_own_words() {
+async fn every_invalid_certificate_has_its_own_message() {
     let (ca, other) = (Authority::new("CA"), Authority::new("other CA"));
     let good = ca.sign(&[HERE]);
     let expired = ca.sign_changed(&[HERE], |it| it.not_after = date_time_ymd(2026, 1, 31));
@@ -378,9 +378,9 @@ async fn every_wrong_certificate_is_told_in_its_own_words() {
         let broker = Mosquitto::with_certificate(shown).await;
         let ours = Ours { ca: Some(trusted), ..Ours::default() };
         let mut program = Program::start(&yaml(&broker, &meter, &ours));
-        lines.push(format!("{case}: {}", told(&broker, &mut program).await));
+        lines.push(format!("{case}: {}", connection_message(&broker, &mut program).await));
         assert!(program.runs());
-        // Whoever does not care is let in all the same, and warned.
+        // With `tls_insecure` the program connects all the same, and warns.
         let more = "  tls_insecure: True\n";
         let mut program = Program::start(&yaml(&broker, &meter, &Ours { more, ..ours }));
         broker.subscriber().await.expect("kamstrup/energy", "81947").await;
@@ -402,20 +402,24 @@ async fn every_wrong_certificate_is_told_in_its_own_words() {
         ] {
             let ours = Ours { ca: Some(&ca.pem), certified, more: "" };
             let mut program = Program::start(&yaml(&broker, &meter, &ours));
-            let told = told(&broker, &mut program).await;
-            lines.push(format!("it wants a certificate by TLS {version}, {case}: {told}"));
+            let connection_message = connection_message(&broker, &mut program).await;
+            lines.push(format!(
+                "it wants a certificate by TLS {version}, {case}: {connection_message}"
+            ));
         }
         let ours = Ours { ca: Some(&ca.pem), certified: None, more: "  tls_version: 1.3\n" };
         let mut program = Program::start(&yaml(&broker, &meter, &ours));
-        let told = told(&broker, &mut program).await;
-        lines.push(format!("no certificate, we want 1.3, it speaks {version}: {told}"));
+        let connection_message = connection_message(&broker, &mut program).await;
+        lines.push(format!(
+            "no certificate, we want 1.3, it speaks {version}: {connection_message}"
+        ));
     }
     insta::assert_snapshot!("wrong_certificates", lines.join("\n"));
 }
 
 #[tokio::test]
 #[ignore = "needs Mosquitto, see tests/README.md"]
-async fn a_port_with_the_other_language_is_told() {
+async fn a_port_with_or_without_tls_by_mistake_is_reported() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
     let (mut broker, meter) = (Mosquitto::with_certificate(&shown).await, example_meter().await);
@@ -423,18 +427,18 @@ async fn a_port_with_the_other_language_is_told() {
     let secured = yaml(&broker, &meter, &ours);
     let plain = secured.replace("tls_enabled: True", "tls_enabled: False");
     let mut program = Program::start(&plain);
-    let without = told(&broker, &mut program).await;
+    let without = connection_message(&broker, &mut program).await;
     program.says("`mqtt.tls_enabled` is off").await;
     std::mem::swap(&mut broker.open, &mut broker.port);
     let mut program = Program::start(&yaml(&broker, &meter, &ours));
-    let with = told(&broker, &mut program).await;
+    let with = connection_message(&broker, &mut program).await;
     let all = format!("TLS spoken to without: {without}\nplain spoken to with TLS: {with}");
     insta::assert_snapshot!("other_language", all);
 }
 
 #[tokio::test]
 #[ignore = "needs Mosquitto, see tests/README.md"]
-async fn what_it_refuses_is_told() {
+async fn rejections_are_explained() {
     let settings = "allow_anonymous false\n";
     let broker = Mosquitto::start(&[], settings).await;
     let meter = example_meter().await;
@@ -448,7 +452,7 @@ async fn what_it_refuses_is_told() {
             broker.port, meter.com_port
         );
         let mut program = Program::start(&yaml);
-        lines.push(format!("{case}: {}", told(&broker, &mut program).await));
+        lines.push(format!("{case}: {}", connection_message(&broker, &mut program).await));
         program.says("Read ").await;
         assert!(program.runs());
         assert_eq!(program.count("hunter2"), 0);
@@ -458,7 +462,7 @@ async fn what_it_refuses_is_told() {
 
 #[tokio::test]
 #[ignore = "needs Mosquitto, see tests/README.md"]
-async fn forget_speaks_tls_as_well() {
+async fn forget_uses_tls_too() {
     let ca = Authority::new("CA");
     let shown = ca.sign(&[HERE]);
     let (broker, meter) = (Mosquitto::that_wants(&shown, &ca).await, example_meter().await);

@@ -1,4 +1,4 @@
-//! The page of the program: what is asked for there is done, and told.
+//! The page of the program: its actions are carried out, and their results are shown.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::{example_meter, meter_on_tcp, patiently};
 
 const SECRET: &str = "correct horse battery staple";
 
-/// Where a program that has just been started has its page.
+/// The address of the page of a program that was just started.
 pub(crate) async fn address(program: &mut Program) -> SocketAddr {
     let line = program.says("The status page is at http://").await;
     line.rsplit('/').next().unwrap().trim_end_matches('.').parse().unwrap()
@@ -35,12 +35,12 @@ pub(crate) async fn get(page: SocketAddr, path: &str) -> String {
     body.to_owned()
 }
 
-/// What the page says of all meters, for programs.
+/// The page's data about all meters, as JSON.
 pub(crate) async fn state(page: SocketAddr) -> Value {
     serde_json::from_str(&get(page, "/api/v1/state").await).unwrap()
 }
 
-/// The program with its page; one poll an hour, so that what comes sooner was asked for.
+/// The program with its page. It polls once an hour, so any earlier poll was requested.
 struct Running {
     program: Program,
     page: SocketAddr,
@@ -95,7 +95,7 @@ impl Running {
 struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// The data of the next event of this name.
+    /// The data of the next event with this name.
     async fn next(&mut self, name: &str) -> Value {
         let (wanted, mut found) = (format!("event: {name}"), false);
         let search = async {
@@ -113,7 +113,7 @@ impl Events {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_on_the_page_is_done() {
+async fn the_actions_of_the_page_work() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut running = Running::start(&broker, &meter.com_port).await;
@@ -121,7 +121,7 @@ async fn what_is_asked_for_on_the_page_is_done() {
     let mut events = running.events().await;
     events.next("changed").await;
 
-    // Ten seconds after the poll before, at the earliest.
+    // At the earliest ten seconds after the poll before.
     assert_eq!(running.press("/read").await, "HTTP/1.1 303 See Other");
     running.program.says_times("Read 2 of 2 values", 2).await;
     events.next("changed").await;
@@ -181,9 +181,9 @@ async fn what_is_asked_for_on_the_page_is_done() {
     assert_eq!(running.program.ended().await.code(), Some(0));
 }
 
-/// What a page can ask for is only asked for by the page.
+/// Only the page itself can use its actions.
 #[tokio::test]
-async fn other_sites_get_nothing() {
+async fn other_sites_are_rejected() {
     let broker = Broker::start().await;
     let meter = meter_on_tcp(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default());
     let meter = meter.await;
@@ -203,10 +203,10 @@ async fn other_sites_get_nothing() {
     assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
 }
 
-/// Two programs on one machine, as one for each broker: the second one reads all the same, and has
-/// its page when the first one is gone.
+/// Two programs on one machine, for example one for each broker. The second one reads its meter,
+/// and gets the page's port when the first one has stopped.
 #[tokio::test]
-async fn a_second_program_does_not_get_the_page_and_reads_all_the_same() {
+async fn a_second_program_waits_for_the_port_of_the_page_and_reads_meanwhile() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -224,7 +224,7 @@ async fn a_second_program_does_not_get_the_page_and_reads_all_the_same() {
     program.says("another program has this port").await;
     program.says("Read 7 of 7 values").await;
     drop(holder);
-    // It is tried each ten seconds.
+    // The program tries again every ten seconds.
     program.says("The status page is at").await;
     assert_eq!(program.count("The status page cannot be at"), 1);
     let mut stream = TcpStream::connect(page).await.unwrap();

@@ -1,4 +1,4 @@
-//! The way to the meter: what is wrong with it is said in words, and it is found again by itself.
+//! The connection to the meter: errors are explained, and the program reconnects automatically.
 
 use std::fs::{File, Permissions};
 use std::io::{Read, Write};
@@ -40,7 +40,7 @@ enum User {
     Unprivileged,
 }
 
-/// What the program says of a port, with a name for it that is always the same.
+/// The program's message about a port, with a fixed name for the port.
 async fn said(com_port: &str, user: User) -> String {
     let variables = [("MQTT_HOST", "127.0.0.1"), ("MQTT_PORT", "1"), ("SERIAL_COM_PORT", com_port)];
     let mut program = match user {
@@ -54,14 +54,14 @@ async fn said(com_port: &str, user: User) -> String {
     text.replace(com_port, name)
 }
 
-/// What a serial server does with each connection.
+/// How a serial server ends each connection.
 enum Hangs {
     Up,
     UpHard,
     UpWithWords,
 }
 
-/// What the program says of a serial server that does this.
+/// The program's message about such a serial server.
 async fn said_of_server(hangs: Hangs) -> String {
     let (listener, address) = listen().await;
     let mut serving = JoinSet::new();
@@ -79,23 +79,23 @@ async fn said_of_server(hangs: Hangs) -> String {
     said(&format!("socket://{address}"), User::This).await
 }
 
-/// A listener that has as many connections waiting as it takes: another one is not answered.
+/// A listener whose queue is full: it does not answer another connection.
 pub(crate) async fn full() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
-    // One more than the backlog.
+    // One more than the queue holds.
     for _ in 0..2 {
         waiting.push(TcpStream::connect(address).await.unwrap());
     }
     (listener, waiting)
 }
 
-/// Each trouble is made, not played: the whole text that a user sees.
+/// Each error is caused for real. The snapshot is the whole text for users.
 #[tokio::test]
-async fn every_trouble_with_a_port_in_words() {
+async fn every_problem_with_a_port_is_explained() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -103,8 +103,8 @@ async fn every_trouble_with_a_port_in_words() {
     let (forbidden, _pty) = Simulator::open_pty().unwrap();
     std::fs::set_permissions(&forbidden, Permissions::from_mode(0o000)).unwrap();
 
-    // Held by a lock, as programs that use the same library do, and by TIOCEXCL, which does not
-    // stop root.
+    // Held by a lock, as programs with the same library do it, and by TIOCEXCL, which does not stop
+    // root.
     let (mut ours, mut holder) = SerialStream::pair().unwrap();
     let busy = tokio_serial::SerialPort::name(&holder).unwrap();
     holder.set_exclusive(true).unwrap();
@@ -139,12 +139,12 @@ async fn every_trouble_with_a_port_in_words() {
     insta::assert_snapshot!("every_trouble_with_a_port", texts.join("\n"));
 }
 
-/// A configuration that tells every failed poll.
+/// A configuration that logs every failed poll.
 fn talkative(broker: &Broker, com_port: &str) -> String {
     format!("{}logging: {{ level: DEBUG }}\n", config(broker, com_port, "energy,volume"))
 }
 
-/// Waits until some more polls have failed: the program sleeps meanwhile.
+/// Waits until some more polls have failed. Meanwhile the program sleeps.
 async fn outage(program: &mut Program) {
     let (begun, used) = (Instant::now(), program.processor_time());
     program.says_times(", as before", program.count(", as before") + 3).await;
@@ -152,7 +152,7 @@ async fn outage(program: &mut Program) {
     assert!(used < took / 10, "{used:?} of {took:?}");
 }
 
-/// Waits until the program says that the meter is there again, and has published it twice more.
+/// Waits until the program reports the meter again, and has published its value twice more.
 async fn found_again(program: &mut Program, subscriber: &mut Subscriber) {
     program.says("The meter answers again, after").await;
     let values =
@@ -160,7 +160,7 @@ async fn found_again(program: &mut Program, subscriber: &mut Subscriber) {
     subscriber.expect_times("kamstrup/energy", "81947", values + 2).await;
 }
 
-/// The echo of a request and the first half of its answer, once the request is whole.
+/// The echo of a request and the first half of its answer, once the request is complete.
 fn half_an_answer(decoder: &mut Decoder, byte: u8) -> Option<Vec<u8>> {
     let Some(Event::Frame { body, .. }) = decoder.push(byte) else { return None };
     let answer = simulator(Behaviour::default()).answer(&body).unwrap();
@@ -169,20 +169,20 @@ fn half_an_answer(decoder: &mut Decoder, byte: u8) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What the program says when it has read this.
+/// The log line when the program has read the echo.
 const ECHO_SEEN: &str = "skipped: the request's own echo";
 
-/// A head whose port is there as long as it is kept.
+/// A head whose port exists as long as this value.
 ///
-/// It is a process of its own: programs that are started inherit the pseudo-terminals that the
-/// serial library opens, and keep them there.
+/// It is a separate process: started programs inherit the pseudo-terminals that the serial library
+/// opens, and keep them open.
 struct Head {
     simulator: Program,
     link: PathBuf,
 }
 
 impl Head {
-    /// Plugs it in; its port is then behind this link.
+    /// Plugs it in. Its port is then behind this link.
     async fn plug_in(link: &Path) -> Self {
         let arguments = ["simulate", "--pty", "--baud", "1200", "--turnaround", "50"];
         let mut simulator = Program::start_with(&arguments, &[]);
@@ -192,7 +192,7 @@ impl Head {
     }
 
     async fn unplug(mut self) {
-        // What it leads to may soon be another test's.
+        // The port behind it may soon belong to another test.
         std::fs::remove_file(&self.link).unwrap();
         self.simulator.kill().await;
     }
@@ -204,7 +204,7 @@ fn answering(link: &Path) -> (File, OwnedFd) {
     let master = openpt(flags).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
-    // While nobody has the other end open, reading fails.
+    // Reading fails while nobody has the other end open.
     let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
     let path = ptsname(&master, Vec::new()).unwrap();
     symlink(path.to_str().unwrap(), link).unwrap();
@@ -221,7 +221,7 @@ fn answering(link: &Path) -> (File, OwnedFd) {
     (master, slave)
 }
 
-/// A head that is unplugged in a poll, and plugged in again.
+/// A head that is unplugged during a poll, and plugged in again.
 async fn unplugged(in_answer: bool) {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -252,21 +252,21 @@ async fn unplugged(in_answer: bool) {
 
     let _head = Head::plug_in(&link).await;
     found_again(&mut program, &mut subscriber).await;
-    // The port may be open just now.
+    // The port may be open at this moment.
     assert!(program.handles() <= handles + 1, "{} after {handles}", program.handles());
 }
 
 #[tokio::test]
-async fn the_head_is_unplugged_in_mid_poll_and_plugged_in_again() {
+async fn reading_resumes_after_the_head_was_unplugged_in_mid_poll() {
     unplugged(false).await;
 }
 
 #[tokio::test]
-async fn the_head_is_unplugged_in_mid_answer_and_plugged_in_again() {
+async fn reading_resumes_after_the_head_was_unplugged_in_mid_answer() {
     unplugged(true).await;
 }
 
-/// A serial server that goes away in mid-answer and comes back.
+/// A serial server that disappears during an answer and returns.
 async fn restarted(reset: bool) {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -306,16 +306,16 @@ async fn restarted(reset: bool) {
 }
 
 #[tokio::test]
-async fn the_serial_server_closes_in_mid_answer_and_comes_back() {
+async fn reading_resumes_after_the_serial_server_closed_in_mid_answer() {
     restarted(false).await;
 }
 
 #[tokio::test]
-async fn the_serial_server_resets_in_mid_answer_and_comes_back() {
+async fn reading_resumes_after_the_serial_server_reset_in_mid_answer() {
     restarted(true).await;
 }
 
-/// Another program holds the serial server, and leaves it in the end.
+/// Another program uses the serial server, and releases it later.
 #[tokio::test]
 async fn a_serial_server_in_use_is_waited_for() {
     let broker = Broker::start().await;
@@ -342,9 +342,9 @@ async fn a_serial_server_in_use_is_waited_for() {
     found_again(&mut program, &mut subscriber).await;
 }
 
-/// Slower than the protocol allows, on which a serial server has its share.
+/// Slower than the protocol allows, partly because of a serial server.
 #[tokio::test]
-async fn a_slow_serial_server_is_given_the_time_that_is_configured() {
+async fn a_slow_serial_server_gets_the_configured_timeout() {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let (listener, address) = listen().await;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::patiently;
 
-/// The user without rights.
+/// The user `nobody`.
 const NOBODY: u32 = 65534;
 
 pub(crate) struct Program {
@@ -31,7 +31,7 @@ impl Program {
         Self::launch(folder, &[], &[])
     }
 
-    /// Runs with this file as `config.yaml`, and stays if that is broken.
+    /// Runs with this file as `config.yaml` and `--stay`.
     pub(crate) fn start_to_stay(yaml: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
@@ -43,15 +43,16 @@ impl Program {
         Self::launch(TempDir::new().unwrap(), arguments, variables)
     }
 
-    /// Runs as a user to whom permissions apply: as this one, or as nobody where this is root.
+    /// Runs as a user with ordinary permissions: the present one, or nobody instead of root.
     pub(crate) fn start_unprivileged(variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
             return Self::launch(folder, &[], variables);
         }
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        // Nobody may not get to where it was built. A process of its own copies it: one that other
-        // tests start while this one writes would keep the copy from being run.
+        // The user nobody may have no access to the build folder. Another process makes the copy: a
+        // process that another test starts while this one writes would prevent the copy from being
+        // executed.
         let copy = folder.path().join("kamstrup2mqtt");
         let copied = std::process::Command::new("cp").arg(binary()).arg(&copy).status().unwrap();
         assert!(copied.success());
@@ -77,7 +78,7 @@ impl Program {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        // Many run side by side, and only one could have the page's usual place.
+        // Many programs run in parallel, and only one could have the page's default port.
         let says_where = variables.iter().any(|(name, _)| name.starts_with("WEB_"));
         let page = (arguments.is_empty() && !says_where).then_some(["--listen", "127.0.0.1:0"]);
         let mut process = command
@@ -127,22 +128,23 @@ impl Program {
         assert!(found, "waited {times} times for {text:?}; log: {:#?}", self.log());
     }
 
-    /// How much processor time it has used, in user and system mode together.
+    /// Its processor time, in user and system mode together.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = self.proc("stat");
         let stat = std::fs::read_to_string(stat).unwrap();
-        // The name in parentheses may hold anything (proc_pid_stat(5)); fields 14 and 15, in 1/100 s.
+        // The name in parentheses may contain anything (proc_pid_stat(5)). Fields 14 and 15 are in
+        // 1/100 s.
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let ticks = fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().unwrap());
         Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
-    /// How many files, sockets and the like it has open.
+    /// The number of files, sockets and the like that it has open.
     pub(crate) fn handles(&self) -> usize {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    /// How much memory it holds, in bytes.
+    /// Its memory, in bytes.
     pub(crate) fn resident_memory(&self) -> u64 {
         let status = std::fs::read_to_string(self.proc("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -150,10 +152,10 @@ impl Program {
         kilobytes * 1024
     }
 
-    /// How many bytes wait in the system for a reader at this port of 127.0.0.1.
+    /// The number of bytes in the system that wait for a reader at this port of 127.0.0.1.
     pub(crate) fn unsent(&self, port: u16) -> u64 {
-        // proc_pid_net(5): both addresses and the state in hexadecimal, then what waits there and
-        // here; 1 is an established connection.
+        // proc_pid_net(5): both addresses and the state in hexadecimal, then the bytes that wait
+        // there and here. State 1 is an established connection.
         let table = std::fs::read_to_string(self.proc("net/tcp")).unwrap();
         let there = format!("0100007F:{port:04X}");
         let waiting = table.lines().find_map(|line| {
@@ -172,13 +174,13 @@ impl Program {
         self.signal("-TERM").await;
     }
 
-    /// Writes another `config.yaml`, and asks for it to be read as `kill -HUP` does.
+    /// Writes another `config.yaml`, and has it read as `kill -HUP` does.
     pub(crate) async fn reload(&self, yaml: &str) {
         self.write(yaml);
         self.signal("-HUP").await;
     }
 
-    /// Puts another `config.yaml` there, whole: the program may look at any time.
+    /// Replaces `config.yaml` as a whole, because the program may read it at any time.
     pub(crate) fn write(&self, yaml: &str) {
         let beside = self.folder.path().join("config.yaml.new");
         std::fs::write(&beside, yaml).unwrap();
@@ -189,7 +191,7 @@ impl Program {
         self.signals(&[name]).await;
     }
 
-    /// One after the other, as fast as can be.
+    /// Sends them one after the other, as fast as possible.
     pub(crate) async fn signals(&self, names: &[&str]) {
         let pid = self.process.id().unwrap();
         let kills = names.iter().map(|name| format!("kill {name} {pid}"));
@@ -206,7 +208,7 @@ impl Program {
         patiently("the program ends", self.process.wait()).await.unwrap()
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub(crate) fn runs(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
     }

@@ -1,4 +1,4 @@
-//! SIGHUP, with another configuration than before.
+//! SIGHUP with a changed configuration.
 
 use std::process::Stdio;
 
@@ -25,7 +25,7 @@ async fn an_interval_and_parameters_change_in_the_same_connection() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
-    // So seldom that what comes has another reason.
+    // So seldom that anything that arrives has another reason.
     let seldom = config(&broker, &meter.com_port, "energy,power").replace("0.02", "168h");
     let mut program = Program::start(&seldom);
     subscriber.expect("kamstrup/power", "6400").await;
@@ -40,17 +40,17 @@ async fn an_interval_and_parameters_change_in_the_same_connection() {
     assert!(line.ends_with(" `kamstrup.poll_interval`, `kamstrup.parameters`."), "{line}");
     program.says("Reading energy, volume from the meter").await;
     subscriber.expect_times("kamstrup/volume", "1917.57", 3).await;
-    // The entity of what is read no more is gone, and another one is there.
+    // The entity of the removed value disappears, and a new one appears.
     let power = format!("{DISCOVERY}power/config");
     subscriber.expect(&power, "").await;
     assert!(!subscriber.last()[&format!("{DISCOVERY}volume/config")].is_empty());
     let values = subscriber.all().iter().filter(|a| a.topic == "kamstrup/power").count();
     assert_eq!(values, 1);
-    // It expires sooner.
+    // Values expire sooner.
     assert!(
         subscriber.last()[&format!("{DISCOVERY}energy/config")].contains("\"expire_after\":34,")
     );
-    // And comes back when it is configured again.
+    // The entity returns when it is configured again.
     program.reload(&config(&broker, &meter.com_port, "energy,volume,power")).await;
     subscriber.expect_times("kamstrup/power", "6400", 2).await;
     assert!(!subscriber.last()[&power].is_empty());
@@ -58,7 +58,7 @@ async fn an_interval_and_parameters_change_in_the_same_connection() {
     assert_eq!(connections(&program), 1);
     let statuses = subscriber.all().into_iter().filter(|a| a.topic == "kamstrup/status");
     assert_eq!(statuses.map(|arrived| arrived.payload).collect::<Vec<_>>(), ["online"]);
-    // And seldom again.
+    // Seldom again.
     program.reload(&seldom).await;
     program.says_times("Reading energy, power from the meter", 2).await;
     program.terminate().await;
@@ -86,7 +86,8 @@ async fn units_retain_and_the_log_change_in_the_same_connection() {
     program.says("DEBUG").await;
     let mut later = Subscriber::connect(broker.port()).await;
     later.expect("kamstrup/energy", "295.01").await;
-    // What is retained and may not be is taken away, so that nobody takes it for a value of now.
+    // Retained values that may no longer be retained are removed, so that nobody treats them as
+    // current.
     program.reload(&changed.replace("retain: yes", "retain: no")).await;
     program.says("`mqtt.retain`").await;
     program.says_times("Reloaded the configuration", 2).await;
@@ -119,9 +120,9 @@ async fn another_broker_is_another_connection() {
     before.expect("kamstrup/status", "offline").await;
     after.expect("kamstrup/status", "online").await;
     after.expect("kamstrup/energy", "81947").await;
-    // A clean goodbye, and no stop.
+    // The program disconnects properly, and does not stop.
     assert_eq!(program.count("Stopping."), 0);
-    // Another topic is another last will.
+    // Another topic means another last will.
     let other =
         config(&second, &meter.com_port, "energy").replace("mqtt: {", "mqtt: { topic: heat,");
     program.reload(&other).await;
@@ -132,7 +133,7 @@ async fn another_broker_is_another_connection() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_refused_and_the_old_one_stays() {
+async fn an_invalid_file_is_rejected_and_the_old_one_stays() {
     const SECRET: &str = "hunter2-secret";
     let broker = Broker::start().await;
     let meter = example_meter().await;
@@ -154,7 +155,7 @@ async fn a_broken_file_is_refused_and_the_old_one_stays() {
         subscriber.until("another poll", |all| all.len() > before + 5).await;
     }
     program.says_times("ERROR The new configuration is rejected, and the previous one", 5).await;
-    // A right one is taken, secrets and all.
+    // A valid file is used, with its secrets.
     let right =
         debug.replace("mqtt: {", &format!("mqtt: {{ username: somebody, password: {SECRET},"));
     program.reload(&right).await;
@@ -165,12 +166,12 @@ async fn a_broken_file_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn who_stays_shows_a_broken_file_until_it_is_mended() {
+async fn with_stay_an_invalid_file_is_shown_until_it_is_fixed() {
     const SECRET: &str = "hunter2-secret";
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
-    // The page is where the broken file says.
+    // The page is at the address in the invalid file.
     let web = "web: { listen: '127.0.0.1:0' }\nlogging: { level: DEBUG }\n";
     let right = format!("{}{web}", config(&broker, &meter.com_port, "energy"));
     let wrong_file = right.replace("0.02", "often").replace("mqtt: {", "mqtt: { passwort: x,");
@@ -184,7 +185,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     }
     assert!(ask(page, "/ready").await.starts_with("HTTP/1.1 503"));
 
-    // Broken in another way, and looked at as soon as somebody asks for it.
+    // Invalid in another way. The program reads it at once when it is asked to.
     program.reload(&format!("mqtt:\n\tpassword: {SECRET}\n")).await;
     program.says("is indented with a tab").await;
     let shown = ask(page, "/").await;
@@ -195,19 +196,19 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
         "{shown}"
     );
 
-    // Mended, and found by the program itself.
+    // Fixed, and found by the program without a request.
     program.write(&right);
     program.says("INFO Using the configuration config.yaml.").await;
     subscriber.expect("kamstrup/energy", "81947").await;
     let page = page_of(&mut program).await;
     assert!(!ask(page, "/").await.contains("settings cannot be used"));
-    // The log is as the mended file says.
+    // The log follows the fixed file.
     program.says("DEBUG").await;
-    // From now on the one that counts stays.
+    // From now on the configuration in effect stays.
     program.reload(&wrong_file).await;
     program.says("is rejected, and the previous one stays").await;
     program.says_times("did you mean `mqtt.password`?", 2).await;
-    // What is odd is no error, on the page either.
+    // A warning is not an error, on the page either.
     let mut state = Value::Null;
     let looking = async {
         while state["settings"]["refused"].is_null() {
@@ -224,7 +225,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
     assert!(setup["warnings"][0].as_str().unwrap().contains("`mqtt.passwort`"), "{setup}");
     assert!(refused["hint"].as_str().unwrap().starts_with("Fix each error above; "), "{setup}");
     let said = program.log();
-    // Not that a poll was slow, for one.
+    // Without lines about slow polls, for example.
     let of_configuration = |line: &&str| {
         ["ERROR", " WARN In the configuration: "].iter().any(|begin| line.starts_with(begin))
     };
@@ -237,7 +238,7 @@ async fn who_stays_shows_a_broken_file_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn who_stays_with_a_broken_file_can_be_stopped() {
+async fn with_stay_the_program_can_be_stopped() {
     let mut program = Program::start_to_stay("mqtt: 1\nweb: { enabled: no }\n");
     program.says("No meter is read until the configuration is fixed").await;
     program.terminate().await;
@@ -247,7 +248,7 @@ async fn who_stays_with_a_broken_file_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn meters_come_and_go() {
+async fn meters_are_added_and_removed() {
     let mut broker = Broker::start().await;
     let (house, garage) = (example_meter().await, example_meter().await);
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -265,7 +266,7 @@ async fn meters_come_and_go() {
     let line = program.says("Reloaded the configuration. Changed: ").await;
     assert!(line.ends_with(" the meter `garage` (added)."), "{line}");
     subscriber.expect_times("kamstrup/garage/energy", "81947", 2).await;
-    // It may be asked for values as well.
+    // Its command topic works too.
     subscriber.publish("kamstrup/garage/command/fly", "", false).await;
     program.says("Ignored a message on `kamstrup/garage/command/fly`").await;
 
@@ -273,14 +274,14 @@ async fn meters_come_and_go() {
     program.says("the meter `garage` (removed).").await;
     subscriber.expect(&format!("{DISCOVERY}garage_energy/config"), "").await;
     subscriber.expect("homeassistant/button/kamstrup_garage_read/config", "").await;
-    // The other one did not notice.
+    // The other meter is not affected.
     assert_eq!(program.count("house: Read 1 of 1"), 1);
     assert_eq!(program.count("house: Reading energy"), 1);
     assert_eq!(connections(&program), 1);
     let house = &subscriber.last()[&format!("{DISCOVERY}house_energy/config")];
     assert!(!house.is_empty());
 
-    // And nothing of the one that is gone comes again, whoever asks for all.
+    // The removed meter is not published again, whoever asks for everything.
     let of_garage = |all: &[Arrived]| {
         let lasting = all.iter().filter(|arrived| !arrived.payload.is_empty());
         lasting.filter(|arrived| arrived.topic.contains("garage")).count()
@@ -305,7 +306,7 @@ async fn meters_come_and_go() {
     assert_eq!(of_garage(&all), 0, "{all:#?}");
 }
 
-/// What the page says of the configuration is that of the last one.
+/// The page shows the warnings of the last configuration.
 #[tokio::test]
 async fn the_page_has_the_warnings_of_the_last_configuration() {
     let broker = Broker::start().await;
@@ -330,12 +331,12 @@ async fn the_page_has_the_warnings_of_the_last_configuration() {
         }
     };
     patiently("the page shows it", looking).await;
-    // The log on the page has all that was said.
+    // The log on the page has every message.
     let (before_log, _) = shown.split_once("id=\"log").unwrap();
     assert!(!before_log.contains("logging.colour"), "{before_log}");
 }
 
-/// Variables are those of the start; files that they name are read again.
+/// Variables do not change after the start, but the files that they name are read again.
 #[tokio::test]
 async fn a_secret_in_a_file_is_read_again() {
     let broker = Broker::start().await;
@@ -366,9 +367,9 @@ async fn a_secret_in_a_file_is_read_again() {
     assert_eq!(program.count("hunter2"), 0, "{:#?}", program.log());
 }
 
-/// Who closes the window in which the program runs does not ask for another configuration.
+/// Closing the window in which the program runs does not request a reload.
 #[tokio::test]
-async fn a_terminal_that_is_closed_stops_it() {
+async fn closing_the_terminal_stops_the_program() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
@@ -396,7 +397,7 @@ async fn a_terminal_that_is_closed_stops_it() {
         let pid = process.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
     };
-    // While it is there, the signal means what it always does.
+    // While the terminal is open, the signal has its usual meaning.
     hangup(&process).await;
     subscriber.expect_times("kamstrup/energy", "81947", 3).await;
     assert!(process.try_wait().unwrap().is_none());

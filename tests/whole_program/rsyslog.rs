@@ -1,6 +1,6 @@
-//! The log sent to a real rsyslog, which is killed and started again in mid-run.
+//! The log is sent to a real rsyslog, which is killed and started again during the run.
 //!
-//! `cargo test` leaves these out; `.ci/run` installs rsyslog and runs them.
+//! `cargo test` ignores these tests. `.ci/run` installs rsyslog and runs them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -51,7 +51,7 @@ impl Rsyslog {
         self.folder.path().join("log")
     }
 
-    /// What came, in parts.
+    /// The received lines, in parts.
     fn received(&self) -> Vec<Vec<String>> {
         let received = std::fs::read_to_string(self.folder.path().join("received"));
         let parts = |line: &str| line.splitn(11, '|').map(str::to_owned).collect();
@@ -102,7 +102,7 @@ async fn launch(folder: &Path, port: u16) -> Child {
     process
 }
 
-/// The lines of a run in which rsyslog goes and comes back, against those in a file.
+/// Compares the lines of a run in which rsyslog is restarted with those in a file.
 async fn rsyslog_gets_all(address: impl Fn(&Rsyslog) -> String, input: &str) {
     let broker = Broker::start().await;
     let meter = example_meter().await;
@@ -178,7 +178,7 @@ async fn rsyslog_gets_all(address: impl Fn(&Rsyslog) -> String, input: &str) {
     };
     let (missing, twice) = (of(|count| count > 0), of(|count| count < 0));
     assert_eq!(missing, [""; 0]);
-    // Over UDP the line before is sent again, since it may have been the one that was refused.
+    // Over UDP the last line is sent again, because it may have been the rejected one.
     assert!(twice.len() <= usize::from(input == "imudp"), "{twice:#?}");
 }
 

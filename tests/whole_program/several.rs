@@ -31,13 +31,13 @@ fn of<'a>(all: &'a [Arrived], topic: &str) -> Vec<&'a Arrived> {
     all.iter().filter(|arrived| arrived.topic == topic).collect()
 }
 
-/// From the first value on a topic to the last.
+/// The time from the first value on a topic to the last.
 fn span(all: &[Arrived], topic: &str) -> Duration {
     let values = of(all, topic);
     values[values.len() - 1].at - values[0].at
 }
 
-/// One is silent; one is on a slow line, behind the same serial server as a fast one.
+/// One meter is silent. One is on a slow line, behind the same serial server as a fast one.
 #[tokio::test]
 async fn each_of_three_meters_keeps_its_own_interval() {
     const SLOW: u64 = 3000;
@@ -70,7 +70,7 @@ async fn each_of_three_meters_keeps_its_own_interval() {
     let all = subscriber.all();
     for (topic, interval) in [(slow, SLOW), (fast, FAST)] {
         let beats = u64::try_from(of(&all, topic).len()).unwrap() - 1;
-        // The first poll takes longer than the later ones; that, and a busy machine, may cost 3 s.
+        // The first poll takes longer than later ones. That, and a busy machine, may cost 3 s.
         let (span, should) = (span(&all, topic), Duration::from_millis(beats * interval));
         assert!(span.abs_diff(should) < Duration::from_secs(3), "{topic}: {span:?}, {should:?}");
     }
@@ -91,7 +91,7 @@ async fn each_of_three_meters_keeps_its_own_interval() {
         }
     }
 
-    // Each is a device of its own.
+    // Each meter is a device of its own.
     let last = subscriber.last();
     let device = |id: &str| {
         let topic = format!("homeassistant/sensor/kamstrup_{id}/config");
@@ -108,9 +108,9 @@ async fn each_of_three_meters_keeps_its_own_interval() {
     subscriber.expect("kamstrup/status", "offline").await;
 }
 
-/// The head of one is not plugged in; the other goes on, on a port of its own.
+/// The head of one meter is not plugged in. The other has its own port, and reading continues.
 #[tokio::test]
-async fn a_port_that_is_missing_holds_up_no_other_meter() {
+async fn a_missing_port_delays_no_other_meter() {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let meter = meter_on_pty(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default());

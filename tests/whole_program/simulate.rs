@@ -10,7 +10,7 @@ use crate::is_value;
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 
-/// Reads through the faults of these options, and gets no other values than these.
+/// Reads despite the faults of these options, and gets exactly these values.
 async fn is_read(options: &[&str], parameters: &str, expected: &[(&str, &str)]) {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;

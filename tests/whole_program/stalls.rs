@@ -1,4 +1,4 @@
-//! The meter's side and the broker's hold each other up in nothing.
+//! A stalled meter does not delay the broker, and a stalled broker does not delay the meters.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -19,14 +19,14 @@ use crate::program::Program;
 use crate::subscriber::{Arrived, Subscriber};
 use crate::{ALL_NAMES, config, page, patiently};
 
-/// A broker that a test plays, made of the client's own packet types.
+/// A broker that the test plays, made of the client's packet types.
 struct Peer {
     stream: TcpStream,
     unread: BytesMut,
 }
 
-/// Listens where little fits between writer and reader: with the segments and buffers that the
-/// system chooses by itself, megabytes would.
+/// Listens with small buffers between writer and reader. With the segments and buffers that the
+/// system chooses, they would hold megabytes.
 fn narrow() -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_tcp_mss(536).unwrap();
@@ -59,8 +59,8 @@ impl Peer {
         self.stream.write_all(&bytes).await.unwrap();
     }
 
-    /// Does what a broker must, and gives what is published, until so many topics that end like
-    /// this were among it.
+    /// Does what a broker must do. Returns the published messages once so many topics with this
+    /// ending were among them.
     async fn serve_until(&mut self, ending: &str, times: usize) -> Vec<Publish> {
         let mut all = Vec::new();
         let mut count = 0;
@@ -92,7 +92,7 @@ impl Peer {
     }
 }
 
-/// Simulated meters, each at an address of its own, so that all are read side by side.
+/// Simulated meters, each at its own address, so that all are read in parallel.
 async fn meters(count: u8) -> (Vec<String>, JoinSet<()>) {
     let mut com_ports = Vec::new();
     let mut serving = JoinSet::new();
@@ -129,14 +129,14 @@ async fn polls_reach(page: SocketAddr, polls: usize) {
     patiently("polls", reaching).await;
 }
 
-/// Until not a byte more can be written to it. Polls go on by the clock, nothing piles up
-/// meanwhile, and after the next connect all is there.
+/// Until not one more byte can be written to the broker. Polls follow the clock, nothing
+/// accumulates, and everything is sent after the next connection.
 #[tokio::test]
-async fn polls_go_on_while_the_broker_has_stopped_reading() {
+async fn polls_continue_while_the_broker_does_not_read() {
     const METERS: u8 = 30;
     const INTERVAL: Duration = Duration::from_millis(1200);
     const ROUNDS: u32 = 6;
-    /// Of what is published in these rounds, more than 2 MiB would pile up.
+    /// Without a limit, the messages of these rounds would take more than 2 MiB.
     const MAY_GROW: u64 = 1024 * 1024;
 
     let listener = narrow();
@@ -157,7 +157,7 @@ async fn polls_go_on_while_the_broker_has_stopped_reading() {
     let each = usize::from(METERS);
     broker.serve_until("/reading", 2 * each).await;
 
-    // From here on nothing is read.
+    // From here on the broker reads nothing.
     let mut polls = polls_so_far(page).await;
     let mut unsent = 0;
     loop {
@@ -187,7 +187,8 @@ async fn polls_go_on_while_the_broker_has_stopped_reading() {
     assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
     let count = |ending: &str| published.iter().filter(|it| it.topic.ends_with(ending)).count();
     assert_eq!(count("/status"), 1);
-    // Of each meter 32 values, 4 diagnostics (it has no info code) and a button; and the program's.
+    // For each meter 32 values, 4 diagnostics (it has no info code) and a button; and the program's
+    // own.
     assert_eq!(count("/config"), each * (32 + 4 + 1) + 2);
     program.terminate().await;
     broker.serve_until("/status", 1).await;
@@ -195,7 +196,7 @@ async fn polls_go_on_while_the_broker_has_stopped_reading() {
     assert_eq!(program.ended().await.code(), Some(0));
 }
 
-/// Answers in one connection, and in all others says nothing; each of these is told.
+/// Answers on one connection, and never on any other. Reports each of these others.
 async fn meter_that_stalls_later() -> (String, mpsc::UnboundedReceiver<()>, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let com_port = format!("socket://{}", listener.local_addr().unwrap());
@@ -219,11 +220,11 @@ async fn meter_that_stalls_later() -> (String, mpsc::UnboundedReceiver<()>, Join
 }
 
 #[tokio::test]
-async fn publishes_go_on_while_a_meter_stalls() {
+async fn publishing_continues_while_a_meter_stalls() {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let (com_port, mut stalled, _serving) = meter_that_stalls_later().await;
-    // So patient with the meter that the poll outlasts what follows.
+    // With such a long timeout for the meter, the poll outlasts the rest of the test.
     let yaml = config(&broker, &com_port, "energy")
         .replace("serial_device: {", "serial_device: { timeout: 30,");
     let program = Program::start(&yaml);
@@ -245,7 +246,7 @@ async fn publishes_go_on_while_a_meter_stalls() {
     assert_eq!(subscriber.last()["kamstrup/connection"], "ON");
 }
 
-/// Answers one request, and no more; when the second comes, that is told.
+/// Answers one request and no other. Reports the second request.
 async fn meter_that_stalls_in_a_poll() -> (String, mpsc::UnboundedReceiver<()>, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let com_port = format!("socket://{}", listener.local_addr().unwrap());
@@ -259,7 +260,7 @@ async fn meter_that_stalls_in_a_poll() -> (String, mpsc::UnboundedReceiver<()>, 
     });
     serving.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        // Requests and answers are written in one go, and each has room.
+        // Requests and answers are each written at once and fit into the buffer.
         let (mut request, mut answer) =
             (BytesMut::with_capacity(1024), BytesMut::with_capacity(1024));
         stream.read_buf(&mut request).await.unwrap();
@@ -273,8 +274,8 @@ async fn meter_that_stalls_in_a_poll() -> (String, mpsc::UnboundedReceiver<()>, 
     (com_port, stalled, serving)
 }
 
-/// A poll is published as a whole: of one that does not end in time when the program stops, what was
-/// read before is not.
+/// A poll is published as a whole. If it does not end in time when the program stops, its values
+/// are not published.
 #[tokio::test]
 async fn half_a_poll_is_not_published_when_the_program_stops() {
     let broker = Broker::start().await;
@@ -288,7 +289,8 @@ async fn half_a_poll_is_not_published_when_the_program_stops() {
     program.terminate().await;
     let asked = Instant::now();
     assert_eq!(program.ended().await.code(), Some(0));
-    // The meter has 30 s; the program has less than 2, and a busy machine some more.
+    // The timeout of the meter is 30 s. The program has less than 2 s, and a busy machine needs
+    // some more.
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     subscriber.expect("kamstrup/status", "offline").await;
     let topics = subscriber.all().into_iter().map(|arrived| arrived.topic);

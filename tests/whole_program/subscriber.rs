@@ -1,4 +1,4 @@
-//! A subscriber to everything, as Home Assistant would see it.
+//! A subscriber to all topics, like Home Assistant.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Subscriber {
         Self { arrived, client: publisher, task }
     }
 
-    /// Says something to everybody.
+    /// Publishes a message.
     pub(crate) async fn publish(&self, topic: &str, payload: &str, retain: bool) {
         self.client.publish(topic, QoS::AtLeastOnce, retain, payload).await.unwrap();
     }
@@ -93,7 +93,7 @@ impl Subscriber {
         self.all().into_iter().map(|arrived| (arrived.topic, arrived.payload)).collect()
     }
 
-    /// Waits until what has arrived satisfies a condition.
+    /// Waits until the messages that arrived satisfy a condition.
     pub(crate) async fn until(&mut self, what: &str, holds: impl Fn(&[Arrived]) -> bool) {
         let waited =
             tokio::time::timeout(crate::PATIENCE, self.arrived.wait_for(|arrived| holds(arrived)));
