@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Holds a trace against a profile: `apparmor.py PROFILE CHILD ROOT TRACE...`. Each file that the traced
-program opened, each program that it started and each kind of socket that it made must be allowed by
-the child profile CHILD. Links are followed below ROOT, as AppArmor sees files behind them."""
+"""Checks traces against a profile: apparmor.py PROFILE CHILD ROOT TRACE...
+
+The child profile CHILD must allow each file that the traced program opened, each program that it
+started, and each kind of socket that it made. Links are followed below ROOT, because AppArmor checks
+their targets."""
 
 import pathlib
 import re
 import sys
 
 ABSTRACTIONS = pathlib.Path("/etc/apparmor.d")
-# What Debian's tunables say, as far as the abstractions that are used need it.
+# Debian's tunables that the abstractions here use.
 VARIABLES = {
     "PROC": "/proc", "proc": "/proc", "sys": "/sys", "run": "/{,var/}run", "etc_ro": "/{,usr/}etc",
     "etc_rw": "/etc", "multiarch": "*-linux-gnu*", "pid": "[0-9]*", "tid": "[0-9]*", "HOME": "/root",
@@ -17,7 +19,7 @@ VARIABLES = {
 
 
 def rules_of(text):
-    """The lines of a profile, with what it includes."""
+    """The lines of a profile and its includes."""
     for line in text.splitlines():
         line = line.strip()
         include = re.match(r"#?include (if exists )?<(.*)>", line)
@@ -60,7 +62,7 @@ def pattern(glob):
 
 
 def allowed(lines):
-    """Paths with their rights, and kinds of sockets."""
+    """The allowed paths with their rights, and the allowed kinds of sockets."""
     paths, networks = [], set()
     for line in lines:
         path = re.match(r"(?:owner )?(\"?)([/@][^\s\"]*)\1\s+([a-zA-Z]+),", line)
@@ -73,7 +75,7 @@ def allowed(lines):
 
 
 def resolved(path, root):
-    """Where the path leads, below the root. Devices and /proc stay as they are called."""
+    """The target of a path below the root. Devices and /proc keep their names."""
     if path.startswith(("/dev/", "/proc/", "/sys/")):
         return path
     seen = pathlib.PurePosixPath("/")
@@ -92,7 +94,7 @@ def resolved(path, root):
 
 
 def touched(trace, program):
-    """Each access of the program itself: what and how."""
+    """Each access of the program itself, with its rights."""
     on = False
     for line in trace.splitlines():
         start = re.search(r'execve\("([^"]*)".*= 0$', line)
@@ -129,7 +131,7 @@ def main():
                 good = any(n[0] in (None, what) and n[1] in (None, how) for n in networks)
             else:
                 what = resolved(what.removeprefix(root), pathlib.Path(root))
-                # Folders have a slash at their end for AppArmor.
+                # In AppArmor, folders end with a slash.
                 if (pathlib.Path(root) / what[1:]).is_dir():
                     what = what.rstrip("/") + "/"
                 # The pseudo-terminal stands for an adapter.
@@ -141,7 +143,7 @@ def main():
                 refused.add((kind, what, how))
     files = sum(kind == "file" for kind, _, _ in seen)
     if not files or len(seen) == files:
-        sys.exit("the trace shows no files or no sockets: it is not that of a run")
+        sys.exit("the trace has no files or no sockets, so it is not the trace of a run")
     for kind, what, how in sorted(refused):
         print(f"the profile does not allow: {kind} {what} {how}")
     print(f"apparmor: {files} files and {len(seen) - files} kinds of sockets were used")

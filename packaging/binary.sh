@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts the program for an image where it is told: `binary.sh BINARY TARGET`. With BINARY it is that
-# file, so that images and archives of a release hold the same one; without, it is compiled.
+# Installs the program in an image: `binary.sh BINARY TARGET` copies the file BINARY, so that images and
+# archives of a release contain the same one. If BINARY is empty, the program is compiled.
 set -eu
 
 binary=$1
@@ -10,7 +10,7 @@ mkdir -p "$(dirname "$target")"
 if [ -n "$binary" ]; then
   cp "$binary" "$target"
 else
-  # The C library and compiler that the cryptography wants; Rust's image on Alpine links statically.
+  # The cryptography needs a C library and compiler. Rust's image on Alpine links statically.
   if command -v apk >/dev/null; then apk add --no-cache musl-dev gcc; fi
   cargo build --locked --release --package kamstrup2mqtt --bin kamstrup2mqtt
   cp target/release/kamstrup2mqtt "$target"

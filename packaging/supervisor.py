@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Stands in for Home Assistant's Supervisor: answers GET /services/mqtt as the file says that is
-named first, which is read anew for each request; its first line is the status, the rest the body.
-Only with the token of the variable SUPERVISOR_TOKEN. At port 80, or the one that is named second."""
+"""A stand-in for Home Assistant's Supervisor: supervisor.py FILE [PORT]
+
+It answers GET /services/mqtt from FILE, which it reads again for each request. The first line is the
+status, the rest is the body. Requests need the token of the variable SUPERVISOR_TOKEN. The default
+port is 80."""
 
 import http.server
 import os
