@@ -1,9 +1,9 @@
-"""What Python's logging makes of the records and formats below, as JSON.
+"""Prints the lines of Python's logging for the records and formats below, as JSON.
 
     python3 tests/python/logging_lines.py > tests/data/logging-lines.json
 
-`cargo test` compares our lines with that file (`crates/logging/src/format.rs`), and `.ci/run` the file with
-what the Python at hand writes. Nothing but the standard library is used.
+`cargo test` compares our lines with that file (`crates/logging/src/format.rs`), and `.ci/run` compares
+the file with the output of the installed Python. Only the standard library is used.
 """
 
 import json
@@ -11,7 +11,7 @@ import logging
 import os
 import time
 
-# What one record is, in our terms. Times are in whole milliseconds: Python keeps them as floats.
+# Records in our terms. Times are in whole milliseconds: Python keeps them as floats.
 RECORDS = {
     "poll": {
         "zone": "Europe/Copenhagen",
@@ -104,7 +104,7 @@ def record(of):
         of["message"],
         None,
         None,
-        # Rust does not say in which function it is.
+        # Rust does not report the function.
         func=of["target"].split("::")[-1],
     )
     made.module = of["target"].split("::")[-1]
