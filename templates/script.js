@@ -1,5 +1,5 @@
-// Keeps the page true while it is open, and nothing else: without it the page is as it was loaded.
-// Everything that is shown is made on the server.
+// Updates the page while it is open, and nothing else: without it the page stays as it was loaded.
+// The server renders everything.
 "use strict";
 
 const body = document.body;
@@ -7,7 +7,7 @@ const parts = document.getElementById("parts");
 const said = document.getElementById("said");
 const live = document.getElementById("live");
 
-// What the server sent last of each part, so that only what is new is put in.
+// The last text of each part, so that only parts that have changed are replaced.
 const sent = new Map();
 
 let source = null;
@@ -17,7 +17,7 @@ let shownAt = performance.now();
 
 let saying = 0;
 
-// Says it for a while; for as long as it is so where that is not known.
+// Shows a message for ten seconds, or until the next one.
 function say(text, stays = false) {
   clearTimeout(saying);
   said.textContent = text;
@@ -28,7 +28,7 @@ function fill(pattern, values) {
   return pattern.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-// As `length` in src/web/page/timed.rs.
+// The same as `length` in src/web/page/timed.rs.
 function length(seconds) {
   const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(seconds / unit));
   if (seconds < 120) return `${seconds} s`;
@@ -37,7 +37,7 @@ function length(seconds) {
   return `${days} d ${hours % 24} h`;
 }
 
-// Ages grow and what is to come draws nearer between two answers of the server.
+// Counts ages up and waits down between two answers of the server.
 function tick() {
   const passed = Math.floor((performance.now() - shownAt) / 1000);
   for (const span of document.querySelectorAll("[data-age]")) {
@@ -48,13 +48,13 @@ function tick() {
   }
 }
 
-// Some things are there only with the script, and some only without.
+// Some elements need the script, and some are only for those without it.
 function unhide(within) {
   for (const element of within.querySelectorAll(".scripted")) element.hidden = false;
   for (const element of within.querySelectorAll(".unscripted")) element.hidden = true;
 }
 
-// Puts in the parts that have changed. What is open stays open, what has the focus keeps it.
+// Replaces the parts that have changed. What is open stays open, and the focus stays where it is.
 function put(html) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
@@ -78,7 +78,7 @@ function put(html) {
     }
     if (old) {
       keep(old, section);
-      tell(old, section);
+      announce(old, section);
       before = old.nextElementSibling;
       old.replaceWith(section);
     } else {
@@ -89,16 +89,25 @@ function put(html) {
   }
   shownAt = performance.now();
   tick();
+  entitle();
   for (const id of bottoms) toBottom(document.getElementById(id));
   if (focused && document.activeElement?.id !== focused) {
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
 }
 
+// The window's title and icon show trouble from another tab.
+function entitle() {
+  const { title, icon } = document.getElementById("window-state").dataset;
+  document.title = title;
+  const link = document.getElementById("icon");
+  if (link.getAttribute("href") !== icon) link.href = icon;
+}
+
 function keep(old, section) {
   for (const details of old.querySelectorAll("details[id]")) {
     const next = section.querySelector(`#${details.id}`);
-    // What the server opens is opened once: it may be closed again.
+    // The server opens it only once, so that it can be closed again.
     const opens = next?.open && !("opened" in details.dataset);
     if (next) next.open = opens || details.open;
   }
@@ -111,14 +120,16 @@ function keep(old, section) {
   if (next) next.value = select.value;
 }
 
-// A meter that goes from well to trouble or back is told to who does not see it.
-function tell(old, section) {
+// Announces a meter's new state, for screen readers and those who have scrolled away.
+function announce(old, section) {
   const state = (within) => within.querySelector(".badge")?.lastChild.textContent.trim();
-  const title = section.querySelector("[data-line]")?.dataset.line;
-  if (title && state(old) !== state(section)) say(`${title}: ${state(section)}`);
+  const name = section.querySelector("[data-line]")?.dataset.line;
+  // The first reading is no news.
+  if (!name || old.classList.contains("starting") && section.classList.contains("good")) return;
+  if (state(old) !== state(section)) say(`${name}: ${state(section)}`);
 }
 
-// The log that is read at its end stays there.
+// A log that is scrolled to its end stays there.
 function followed() {
   const lines = document.getElementById("lines");
   return lines && lines.scrollHeight - lines.scrollTop - lines.clientHeight < 8 ? ["lines"] : [];
@@ -140,7 +151,8 @@ async function refresh() {
     if (answer.ok) put(await answer.text());
     done = answer.ok;
   } catch {
-    // Tried again below; and where the program is gone, the event stream says so.
+    // Retried below. If the program is gone, the event stream reports it.
+    if (document.hidden) document.title = body.dataset.goneTitle;
   } finally {
     fetching = false;
   }
@@ -148,12 +160,12 @@ async function refresh() {
     again = false;
     refresh();
   } else if (!done && source?.readyState === EventSource.OPEN) {
-    // Many pages may have asked at once, and only so many are answered at a time.
+    // The server answers a limited number of pages at a time.
     setTimeout(refresh, 500 + Math.random() * 2000);
   }
 }
 
-// Sound, for who moves the head and does not see the page. Off until it is switched on.
+// Sound for people who move the head and do not see the page. Off until it is switched on.
 let audio = null;
 
 function beep(hit) {
@@ -189,7 +201,7 @@ function scanned(event) {
   const box = document.getElementById(`scan-${state.meter}`);
   if (!box) return;
   const bar = box.querySelector("progress");
-  // Is over already, and what was found is all there.
+  // The search has ended, and the page shows all results.
   if (!bar) return;
   bar.max = state.of;
   bar.value = state.asked;
@@ -220,7 +232,7 @@ function listen() {
   source.addEventListener("open", () => {
     live.hidden = false;
     if (said.textContent === body.dataset.gone) say("");
-    // Whatever happened while nobody listened.
+    // Something may have changed before the stream was open.
     refresh();
   });
   source.addEventListener("changed", refresh);
@@ -229,12 +241,13 @@ function listen() {
   source.addEventListener("error", () => {
     live.hidden = true;
     say(body.dataset.gone, true);
-    // A refusal ends it for good; anything else is tried again by the browser.
+    document.title = body.dataset.goneTitle;
+    // The browser retries by itself, except after a refusal.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
   });
 }
 
-// What the program says of why it does not do it, where it says something.
+// The reason that the program gives for a refusal, if it gives one.
 async function refusal(answer) {
   const kind = answer.headers.get("content-type") ?? "";
   const text = kind.startsWith("text/plain") ? (await answer.text()).trim() : "";
@@ -246,7 +259,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Over plain HTTP, and within Home Assistant's frame, only this is allowed.
+    // Over plain HTTP, and in Home Assistant's frame, browsers allow only this.
     const area = document.createElement("textarea");
     area.value = text;
     area.setAttribute("readonly", "");
@@ -277,7 +290,7 @@ document.addEventListener("click", async (event) => {
   button.focus({ preventScroll: true });
 });
 
-// A link to what can be opened opens it.
+// The link to the placement aid opens it.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a.aid");
   const details = link && document.querySelector(link.getAttribute("href"));
@@ -286,7 +299,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("change", (event) => {
   if (event.target.id === "level") event.target.form.requestSubmit();
-  // A browser lets sound out only after a hand has moved.
+  // Browsers allow sound only after the user has done something.
   if (event.target.matches("[data-sound]")) (audio ??= new AudioContext()).resume();
 });
 
@@ -303,7 +316,7 @@ document.addEventListener("submit", async (event) => {
   button.disabled = true;
   try {
     const asked = { method: "POST", body: new URLSearchParams(new FormData(form)) };
-    // What the server answers is this page, which it says itself when something has changed.
+    // The answer redirects to this page, which the event stream keeps up to date anyway.
     const answer = await fetch(form.getAttribute("action"), { ...asked, redirect: "manual" });
     const taken = answer.ok || answer.type === "opaqueredirect";
     say(taken ? body.dataset.asked : await refusal(answer));
@@ -316,7 +329,13 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// Nobody looks at a page in the background: it asks for nothing until it is seen again.
+// A browser opens only six connections to one server, so a page in the background listens to no
+// events. It asks once a minute, because its title and icon are still seen. In a frame they are not.
+const AWAY = 60_000;
+setInterval(() => {
+  if (document.hidden && window === window.top) refresh();
+}, AWAY);
+
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     source?.close();

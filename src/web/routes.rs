@@ -64,13 +64,15 @@ pub(super) const ACTIONS: [(&str, Action); 5] = [
 
 /// What can be looked at: each is a GET. The router is made of these two lists alone, and
 /// `openapi.json` describes the same.
-pub(super) fn views() -> [(&'static str, MethodRouter<PageState>); 13] {
+pub(super) fn views() -> [(&'static str, MethodRouter<PageState>); 15] {
     let fixed = |kind, body| get(async move || with_headers(StatusCode::OK, kind, body));
     [
         ("/", get(show)),
         ("/part", get(part)),
         ("/script.js", fixed(SCRIPT, page::SCRIPT)),
         ("/icon.svg", fixed(SVG, page::ICON)),
+        ("/icon-odd.svg", fixed(SVG, page::ICON_ODD)),
+        ("/icon-bad.svg", fixed(SVG, page::ICON_BAD)),
         ("/style.css", fixed(CSS, page::STYLE)),
         ("/events", get(events)),
         ("/log", get(log)),

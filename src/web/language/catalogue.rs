@@ -1,81 +1,89 @@
 //! The texts of the page: English, Dutch, Danish, Swedish, German. A sentence ends with a full stop in
-//! all of them, and names in braces stay as they are.
+//! all of them, and names in braces stay as they are. Each language is written on its own: the words are
+//! those of Kamstrup's manuals and of Home Assistant, not those of the English text.
 
 catalogue! {
     // The frame of the page.
     title: "Heat meter", "Warmtemeter", "Varmemåler", "Värmemätare", "Wärmezähler";
-    skip: "To the meters", "Naar de meters", "Til målerne", "Till mätarna", "Zu den Zählern";
+    skip: "Skip to the meters", "Direct naar de meters", "Gå til målerne", "Hoppa till mätarna",
+        "Direkt zu den Zählern";
     live: "Live", "Live", "Live", "Live", "Live";
+    gone: "No connection", "Geen verbinding", "Ingen forbindelse", "Ingen anslutning",
+        "Keine Verbindung";
     live_gone:
-        "The connection to the program is gone. Trying again.",
-        "De verbinding met het programma is weg. Er wordt opnieuw geprobeerd.",
-        "Forbindelsen til programmet er væk. Der prøves igen.",
-        "Anslutningen till programmet är borta. Försöker igen.",
-        "Die Verbindung zum Programm ist weg. Es wird wieder versucht.";
+        "No connection to kamstrup2mqtt. Trying again.",
+        "Geen verbinding met kamstrup2mqtt. De pagina probeert het opnieuw.",
+        "Ingen forbindelse til kamstrup2mqtt. Siden prøver igen.",
+        "Ingen anslutning till kamstrup2mqtt. Sidan försöker igen.",
+        "Keine Verbindung zu kamstrup2mqtt. Die Seite versucht es weiter.";
     not_live:
-        "This is how it was at {time}. Load the page again for newer values.",
-        "Zo was het om {time}. Laad de pagina opnieuw voor nieuwere waarden.",
-        "Sådan var det kl. {time}. Hent siden igen for nyere værdier.",
-        "Så var det kl. {time}. Läs in sidan igen för nyare värden.",
-        "So war es um {time}. Laden Sie die Seite neu für neuere Werte.";
-    load_again: "Load again", "Opnieuw laden", "Hent igen", "Läs in igen", "Neu laden";
+        "Loaded at {time}. Reload the page for newer values.",
+        "Geladen om {time}. Laad de pagina opnieuw voor nieuwere waarden.",
+        "Hentet kl. {time}. Genindlæs siden for at se nyere værdier.",
+        "Hämtad kl. {time}. Läs in sidan igen för nyare värden.",
+        "Stand: {time}. Für neuere Werte die Seite neu laden.";
+    load_again: "Reload", "Opnieuw laden", "Genindlæs", "Läs in igen", "Neu laden";
     failed:
-        "That did not work. Load the page again and try once more.",
+        "That did not work. Reload the page and try again.",
         "Dat is niet gelukt. Laad de pagina opnieuw en probeer het nog eens.",
-        "Det lykkedes ikke. Hent siden igen, og prøv en gang til.",
-        "Det gick inte. Läs in sidan igen och försök en gång till.",
-        "Das hat nicht geklappt. Laden Sie die Seite neu und versuchen Sie es noch einmal.";
-    asked: "Asked for.", "Gevraagd.", "Der er bedt om det.", "Begärt.", "Angefordert.";
+        "Det lykkedes ikke. Genindlæs siden, og prøv igen.",
+        "Det gick inte. Läs in sidan igen och försök på nytt.",
+        "Das hat nicht geklappt. Die Seite neu laden und noch einmal versuchen.";
+    asked: "Request sent.", "Opdracht verstuurd.", "Anmodningen er sendt.", "Begäran har skickats.",
+        "Anfrage gesendet.";
 
-    // How things are; never by colour alone.
-    good: "All is well", "Alles in orde", "Alt er i orden", "Allt är bra", "Alles in Ordnung";
-    odd: "Worth a look", "Let op", "Se efter", "Värt en titt", "Bitte ansehen";
+    // States; never shown by colour alone.
+    good: "OK", "OK", "OK", "OK", "OK";
+    starting: "Starting", "Start op", "Starter", "Startar", "Startet";
+    odd: "Needs attention", "Aandacht nodig", "Kræver opmærksomhed", "Behöver ses över",
+        "Bitte prüfen";
     bad: "Trouble", "Storing", "Fejl", "Fel", "Störung";
 
     unpublished:
-        "No values go out: there is no connection to the broker",
-        "Er gaan geen waarden naar buiten: geen verbinding met de broker",
-        "Ingen værdier sendes: der er ingen forbindelse til brokeren",
-        "Inga värden skickas: det finns ingen anslutning till brokern",
-        "Es gehen keine Werte hinaus: keine Verbindung zum Broker";
+        "Values are not published: no connection to the MQTT broker",
+        "Er worden geen waarden verstuurd: geen verbinding met de MQTT-broker",
+        "Der sendes ingen værdier: ingen forbindelse til MQTT-brokeren",
+        "Inga värden skickas: ingen anslutning till MQTT-brokern",
+        "Es werden keine Werte gesendet: keine Verbindung zum MQTT-Broker";
 
     // A meter.
+    meters: "Meters", "Meters", "Målere", "Mätare", "Zähler";
     first:
-        "It is being read for the first time.",
-        "Hij wordt voor het eerst uitgelezen.",
-        "Den aflæses for første gang.",
-        "Den läses av för första gången.",
-        "Er wird zum ersten Mal gelesen.";
+        "Reading the meter for the first time.",
+        "De meter wordt voor het eerst uitgelezen.",
+        "Måleren aflæses for første gang.",
+        "Mätaren läses av för första gången.",
+        "Der Zähler wird zum ersten Mal ausgelesen.";
     answers:
-        "It answers; it was read {time} ago.",
-        "Hij antwoordt; {time} geleden uitgelezen.",
-        "Den svarer; den blev aflæst for {time} siden.",
-        "Den svarar; den lästes av för {time} sedan.",
-        "Er antwortet; er wurde vor {time} gelesen.";
+        "Last reading {time} ago.",
+        "Laatste uitlezing {time} geleden.",
+        "Seneste aflæsning for {time} siden.",
+        "Senaste avläsning för {time} sedan.",
+        "Letzte Ablesung vor {time}.";
     answers_in_part:
-        "It answered only in part when it was read, {time} ago.",
-        "Hij antwoordde maar gedeeltelijk, {time} geleden.",
-        "Den svarede kun delvist, da den blev aflæst for {time} siden.",
-        "Den svarade bara delvis när den lästes av för {time} sedan.",
-        "Er hat nur teilweise geantwortet, als er vor {time} gelesen wurde.";
+        "Last reading {time} ago, incomplete.",
+        "Laatste uitlezing {time} geleden, onvolledig.",
+        "Seneste aflæsning for {time} siden, ufuldstændig.",
+        "Senaste avläsning för {time} sedan, ofullständig.",
+        "Letzte Ablesung vor {time}, unvollständig.";
     silent:
-        "It did not answer the last time, {time} ago.",
-        "Hij antwoordde de laatste keer niet, {time} geleden.",
-        "Den svarede ikke sidste gang, for {time} siden.",
-        "Den svarade inte senast, för {time} sedan.",
-        "Er hat beim letzten Mal nicht geantwortet, vor {time}.";
+        "Last attempt {time} ago: no answer.",
+        "Laatste poging {time} geleden: geen antwoord.",
+        "Seneste forsøg for {time} siden: intet svar.",
+        "Senaste försöket för {time} sedan: inget svar.",
+        "Letzter Versuch vor {time}: keine Antwort.";
     since_good:
-        "The connection has held for {time}.",
-        "De verbinding is al {time} goed.",
-        "Forbindelsen har holdt i {time}.",
-        "Anslutningen har hållit i {time}.",
-        "Die Verbindung hält seit {time}.";
+        "Connected for {time}.",
+        "Al {time} verbonden.",
+        "Forbundet i {time}.",
+        "Ansluten i {time}.",
+        "Verbunden seit {time}.";
     since_bad:
-        "It has not answered for {time}.",
-        "Hij antwoordt al {time} niet.",
-        "Den har ikke svaret i {time}.",
-        "Den har inte svarat på {time}.",
-        "Er antwortet seit {time} nicht.";
+        "Not connected for {time}.",
+        "Al {time} niet verbonden.",
+        "Ikke forbundet i {time}.",
+        "Ingen kontakt på {time}.",
+        "Keine Verbindung seit {time}.";
     next_read:
         "Next reading in {time}.",
         "Volgende uitlezing over {time}.",
@@ -83,30 +91,40 @@ catalogue! {
         "Nästa avläsning om {time}.",
         "Nächste Ablesung in {time}.";
     reads_now:
-        "It is being read just now.",
-        "Hij wordt nu uitgelezen.",
-        "Den aflæses lige nu.",
-        "Den läses av just nu.",
-        "Er wird gerade gelesen.";
-    read_now: "Read now", "Nu uitlezen", "Aflæs nu", "Läs av nu", "Jetzt lesen";
+        "Reading now.",
+        "Wordt nu uitgelezen.",
+        "Aflæses nu.",
+        "Läses av nu.",
+        "Wird gerade ausgelesen.";
+    read_now: "Read now", "Nu uitlezen", "Aflæs nu", "Läs av nu", "Jetzt auslesen";
     reports:
         "The meter reports: {fault}.",
         "De meter meldt: {fault}.",
         "Måleren melder: {fault}.",
-        "Mätaren meddelar: {fault}.",
+        "Mätaren rapporterar: {fault}.",
         "Der Zähler meldet: {fault}.";
     values: "Values", "Waarden", "Værdier", "Värden", "Werte";
     value: "Value", "Waarde", "Værdi", "Värde", "Wert";
     reading: "Reading", "Stand", "Aflæsning", "Avläsning", "Stand";
+    values_age:
+        "These values are {time} old.",
+        "Deze waarden zijn {time} oud.",
+        "Værdierne er {time} gamle.",
+        "Värdena är {time} gamla.",
+        "Diese Werte sind {time} alt.";
     ago: "{time} ago", "{time} geleden", "for {time} siden", "för {time} sedan", "vor {time}";
-    not_read: "Not read", "Niet gelezen", "Ikke aflæst", "Inte avläst", "Nicht gelesen";
-    about: "About this meter", "Over deze meter", "Om denne måler", "Om mätaren", "Über diesen Zähler";
+    not_read: "Not read", "Niet uitgelezen", "Ikke aflæst", "Inte avlästa", "Nicht ausgelesen";
+    about: "About this meter", "Over deze meter", "Om denne måler", "Om den här mätaren",
+        "Über diesen Zähler";
+    in_home_assistant: "In Home Assistant", "In Home Assistant", "I Home Assistant",
+        "I Home Assistant", "In Home Assistant";
     model: "Model", "Model", "Model", "Modell", "Modell";
     serial: "Serial number", "Serienummer", "Serienummer", "Serienummer", "Seriennummer";
     port: "Port", "Poort", "Port", "Port", "Anschluss";
-    interval: "Read every", "Uitlezing elke", "Aflæses hver", "Läses av var", "Gelesen alle";
+    interval: "Poll interval", "Uitleesinterval", "Aflæsningsinterval", "Avläsningsintervall",
+        "Ableseintervall";
 
-    // Names of the values that most people have; the others are English.
+    // Names of the common values; all others are English.
     energy: "Energy", "Energie", "Energi", "Energi", "Energie";
     cooling: "Cooling energy", "Koude-energie", "Køleenergi", "Kylenergi", "Kälteenergie";
     volume: "Volume", "Volume", "Volumen", "Volym", "Volumen";
@@ -122,27 +140,27 @@ catalogue! {
         "Return temperature", "Retourtemperatuur", "Returtemperatur", "Returtemperatur",
         "Rücklauftemperatur";
     difference:
-        "Temperature difference", "Temperatuurverschil", "Temperaturforskel", "Temperaturskillnad",
-        "Temperaturdifferenz";
+        "Temperature difference", "Temperatuurverschil", "Temperaturdifferens",
+        "Temperaturdifferens", "Temperaturdifferenz";
     hours: "Operating hours", "Bedrijfsuren", "Driftstimer", "Drifttimmar", "Betriebsstunden";
     info_code: "Info code", "Infocode", "Infokode", "Infokod", "Infocode";
     highest_power_month:
-        "Highest power this month", "Hoogste vermogen deze maand", "Højeste effekt i denne måned",
+        "Peak power this month", "Hoogste vermogen deze maand", "Maks. effekt denne måned",
         "Högsta effekt denna månad", "Höchste Leistung in diesem Monat";
     highest_power_year:
-        "Highest power this year", "Hoogste vermogen dit jaar", "Højeste effekt i år",
+        "Peak power this year", "Hoogste vermogen dit jaar", "Maks. effekt i år",
         "Högsta effekt i år", "Höchste Leistung in diesem Jahr";
     highest_flow_month:
-        "Highest flow this month", "Hoogste debiet deze maand", "Højeste flow i denne måned",
+        "Peak flow this month", "Hoogste debiet deze maand", "Maks. flow denne måned",
         "Högsta flöde denna månad", "Höchster Durchfluss in diesem Monat";
     highest_flow_year:
-        "Highest flow this year", "Hoogste debiet dit jaar", "Højeste flow i år", "Högsta flöde i år",
+        "Peak flow this year", "Hoogste debiet dit jaar", "Maks. flow i år", "Högsta flöde i år",
         "Höchster Durchfluss in diesem Jahr";
     water_temperature:
         "Water temperature", "Watertemperatuur", "Vandtemperatur", "Vattentemperatur",
         "Wassertemperatur";
     meter_temperature:
-        "Meter temperature", "Metertemperatuur", "Målertemperatur", "Mätarens temperatur",
+        "Meter temperature", "Metertemperatuur", "Målertemperatur", "Mätartemperatur",
         "Zählertemperatur";
 
     // Charts.
@@ -179,86 +197,90 @@ catalogue! {
         "Det finns inga diagram så länge avläsningar inte sparas.",
         "Es gibt keine Diagramme, solange Werte nicht aufbewahrt werden.";
     memory_trouble:
-        "Readings are not kept", "Waarden worden niet bewaard", "Aflæsninger gemmes ikke",
-        "Avläsningar sparas inte", "Werte werden nicht aufbewahrt";
+        "Readings are not stored", "Uitlezingen worden niet bewaard", "Aflæsninger gemmes ikke",
+        "Avläsningar sparas inte", "Ablesungen werden nicht gespeichert";
     memory_goes_on:
-        "Everything else goes on. Readings wait in memory for a while, and it is tried again by itself.",
-        "Al het andere gaat door. Waarden wachten een tijd in het geheugen, en het wordt vanzelf opnieuw \
-         geprobeerd.",
-        "Alt andet fortsætter. Aflæsninger venter et stykke tid i hukommelsen, og der prøves igen af sig \
-         selv.",
-        "Allt annat fortsätter. Avläsningar väntar en tid i minnet, och nya försök görs av sig själva.",
-        "Alles andere geht weiter. Werte warten eine Weile im Speicher, und es wird von selbst wieder \
-         versucht.";
+        "Everything else works. Recent readings stay in memory for a while, and kamstrup2mqtt keeps \
+         trying to store them.",
+        "Al het andere werkt. Recente uitlezingen blijven een tijdje in het geheugen, en kamstrup2mqtt \
+         blijft proberen ze op te slaan.",
+        "Alt andet virker. De nyeste aflæsninger bliver en tid i hukommelsen, og kamstrup2mqtt \
+         forsøger fortsat at gemme dem.",
+        "Allt annat fungerar. De senaste avläsningarna ligger kvar i minnet en stund, och \
+         kamstrup2mqtt försöker spara dem igen.",
+        "Alles andere funktioniert. Neue Ablesungen bleiben eine Weile im Arbeitsspeicher, und \
+         kamstrup2mqtt versucht weiter, sie zu speichern.";
 
     // The line to the meter.
-    line: "The optical line today", "De optische lijn vandaag", "Den optiske forbindelse i dag",
-        "Den optiska förbindelsen i dag", "Die optische Verbindung heute";
+    line: "Optical line today", "Optische verbinding vandaag", "Optisk forbindelse i dag",
+        "Optisk förbindelse i dag", "Optische Verbindung heute";
     polls: "Readings", "Uitlezingen", "Aflæsninger", "Avläsningar", "Ablesungen";
-    polls_failed: "of them failed", "daarvan mislukt", "heraf mislykket", "varav misslyckade",
-        "davon misslungen";
-    retries: "Requests made again", "Opnieuw gevraagd", "Spurgt igen", "Frågat igen",
-        "Wiederholte Anfragen";
+    polls_failed: "Failed readings", "Mislukte uitlezingen", "Mislykkede aflæsninger",
+        "Misslyckade avläsningar", "Fehlgeschlagene Ablesungen";
+    retries: "Repeated requests", "Herhaalde aanvragen", "Gentagne forespørgsler",
+        "Upprepade förfrågningar", "Wiederholte Anfragen";
     bad_checksums: "Damaged answers", "Beschadigde antwoorden", "Beskadigede svar", "Skadade svar",
         "Beschädigte Antworten";
-    bytes_sent: "Bytes sent", "Bytes verzonden", "Byte sendt", "Byte skickade", "Bytes gesendet";
-    bytes_received: "Bytes received", "Bytes ontvangen", "Byte modtaget", "Byte mottagna",
-        "Bytes empfangen";
-    awake: "Meter kept awake", "Meter wakker gehouden", "Måleren holdt vågen", "Mätaren hållen vaken",
+    bytes_sent: "Bytes sent", "Verzonden bytes", "Sendte byte", "Skickade byte", "Gesendete Bytes";
+    bytes_received: "Bytes received", "Ontvangen bytes", "Modtagne byte", "Mottagna byte",
+        "Empfangene Bytes";
+    awake: "Meter kept awake", "Meter wakker gehouden", "Måler holdt vågen", "Mätaren hållen vaken",
         "Zähler wach gehalten";
     line_good:
         "The optical head reads well.",
         "De optische kop leest goed.",
-        "Det optiske hoved aflæser godt.",
-        "Det optiska läshuvudet läser bra.",
-        "Der Lesekopf liest gut.";
+        "Læsehovedet fungerer godt.",
+        "Läshuvudet fungerar bra.",
+        "Der Lesekopf arbeitet zuverlässig.";
     line_bad:
-        "Many answers were damaged or did not come: the optical head may not sit in its place. The \
-         placement aid below helps to find it.",
-        "Veel antwoorden waren beschadigd of kwamen niet: de optische kop zit misschien niet goed. De \
-         plaatsingshulp hieronder helpt.",
-        "Mange svar var beskadigede eller kom ikke: det optiske hoved sidder måske ikke rigtigt. \
-         Placeringshjælpen herunder hjælper.",
-        "Många svar var skadade eller kom inte: läshuvudet sitter kanske inte rätt. \
-         Placeringshjälpen nedan hjälper.",
-        "Viele Antworten waren beschädigt oder blieben aus: der Lesekopf sitzt vielleicht nicht \
-         richtig. Die Platzierhilfe darunter hilft.";
+        "Many answers were damaged or missing. The optical head may be out of place. Use the placement \
+         aid above.",
+        "Veel antwoorden waren beschadigd of bleven uit. Misschien zit de optische kop niet goed. \
+         Gebruik de plaatsingshulp hierboven.",
+        "Mange svar var beskadigede eller udeblev. Læsehovedet sidder måske ikke rigtigt. Brug \
+         placeringshjælpen ovenfor.",
+        "Många svar var skadade eller uteblev. Läshuvudet sitter kanske inte rätt. Använd \
+         placeringshjälpen ovan.",
+        "Viele Antworten waren beschädigt oder blieben aus. Vielleicht sitzt der Lesekopf nicht \
+         richtig. Die Platzierungshilfe oben hilft weiter.";
     battery:
-        "Each reading costs the meter's battery a little: reading more seldom spares it.",
-        "Elke uitlezing kost de batterij van de meter een beetje: minder vaak uitlezen spaart haar.",
-        "Hver aflæsning koster lidt af målerens batteri: sjældnere aflæsning skåner det.",
-        "Varje avläsning kostar lite av mätarens batteri: att läsa av mer sällan sparar det.",
-        "Jede Ablesung kostet ein wenig von der Batterie des Zählers: seltener lesen schont sie.";
+        "Each reading uses a little of the meter's battery. A longer poll interval saves it.",
+        "Elke uitlezing verbruikt een beetje van de batterij van de meter. Een langer uitleesinterval \
+         spaart de batterij.",
+        "Hver aflæsning bruger lidt af målerens batteri. Et længere aflæsningsinterval skåner det.",
+        "Varje avläsning förbrukar lite av mätarens batteri. Ett längre avläsningsintervall skonar det.",
+        "Jede Ablesung verbraucht etwas Batterie des Zählers. Ein längeres Ableseintervall schont sie.";
 
     // The placement aid.
     placement: "Placement aid", "Plaatsingshulp", "Placeringshjælp", "Placeringshjälp",
-        "Platzierhilfe";
+        "Platzierungshilfe";
     placement_words:
-        "Asks the meter once a second for two minutes. Move and turn the optical head until it answers \
-         each time; press a key on the meter if it never does. Readings go on afterwards.",
-        "Vraagt de meter twee minuten lang elke seconde. Verschuif en draai de optische kop tot hij \
-         elke keer antwoordt; druk op een toets van de meter als hij nooit antwoordt. Daarna gaat het \
-         uitlezen verder.",
-        "Spørger måleren hvert sekund i to minutter. Flyt og drej det optiske hoved, til den svarer \
-         hver gang; tryk på en tast på måleren, hvis den aldrig svarer. Bagefter fortsætter \
-         aflæsningen.",
-        "Frågar mätaren varje sekund i två minuter. Flytta och vrid läshuvudet tills den svarar varje \
-         gång; tryck på en knapp på mätaren om den aldrig svarar. Sedan fortsätter avläsningen.",
-        "Fragt den Zähler zwei Minuten lang jede Sekunde. Schieben und drehen Sie den Lesekopf, bis er \
-         jedes Mal antwortet; drücken Sie eine Taste am Zähler, wenn er nie antwortet. Danach geht das \
-         Lesen weiter.";
-    placement_start: "Start placing", "Plaatsing beginnen", "Begynd placering", "Börja placera",
-        "Platzieren beginnen";
+        "Asks the meter once a second for two minutes. Move and turn the optical head until the meter \
+         answers every time. If it never answers, press a key on the meter. Reading continues \
+         afterwards.",
+        "Vraagt de meter twee minuten lang elke seconde om een antwoord. Verschuif en draai de optische \
+         kop tot de meter elke keer antwoordt. Antwoordt hij nooit, druk dan op een toets van de meter. \
+         Daarna gaat het uitlezen verder.",
+        "Spørger måleren hvert sekund i to minutter. Flyt og drej læsehovedet, indtil måleren svarer \
+         hver gang. Svarer den aldrig, så tryk på en knap på måleren. Bagefter fortsætter aflæsningen.",
+        "Frågar mätaren en gång i sekunden i två minuter. Flytta och vrid läshuvudet tills mätaren \
+         svarar varje gång. Svarar den aldrig, tryck på en knapp på mätaren. Sedan fortsätter \
+         avläsningen.",
+        "Fragt den Zähler zwei Minuten lang jede Sekunde. Den Lesekopf verschieben und drehen, bis der \
+         Zähler jedes Mal antwortet. Antwortet er nie, eine Taste am Zähler drücken. Danach geht das \
+         Auslesen weiter.";
+    placement_start: "Start placing", "Plaatsing starten", "Start placering", "Starta placering",
+        "Platzierung starten";
     placement_waits:
-        "Waiting for the port.", "Er wordt op de poort gewacht.", "Venter på porten.",
-        "Väntar på porten.", "Es wird auf den Anschluss gewartet.";
+        "Waiting for the port.", "Wachten op de poort.", "Venter på porten.", "Väntar på porten.",
+        "Warten auf den Anschluss.";
     placement_ended:
-        "The last time {hits} of {asked} requests were answered.",
-        "De laatste keer zijn {hits} van {asked} vragen beantwoord.",
-        "Sidste gang blev {hits} af {asked} spørgsmål besvaret.",
-        "Senast besvarades {hits} av {asked} frågor.",
-        "Beim letzten Mal wurden {hits} von {asked} Anfragen beantwortet.";
-    hit: "It answers", "Antwoord", "Den svarer", "Den svarar", "Er antwortet";
+        "Last time the meter answered {hits} of {asked} requests.",
+        "De vorige keer beantwoordde de meter {hits} van de {asked} aanvragen.",
+        "Sidste gang besvarede måleren {hits} af {asked} forespørgsler.",
+        "Förra gången besvarade mätaren {hits} av {asked} förfrågningar.",
+        "Beim letzten Mal hat der Zähler {hits} von {asked} Anfragen beantwortet.";
+    hit: "Answered", "Antwoord", "Svar", "Svar", "Antwort";
     miss: "No answer", "Geen antwoord", "Intet svar", "Inget svar", "Keine Antwort";
     hits_of:
         "{hits} of {asked} answered, {left} s left",
@@ -267,84 +289,81 @@ catalogue! {
         "{hits} av {asked} besvarade, {left} s kvar",
         "{hits} von {asked} beantwortet, noch {left} s";
     sound: "Sound", "Geluid", "Lyd", "Ljud", "Ton";
-    stop: "Stop", "Stoppen", "Stop", "Stoppa", "Beenden";
+    stop: "Stop", "Stoppen", "Stop", "Stoppa", "Stoppen";
 
-    // What the meter has.
-    scan: "What this meter can tell", "Wat deze meter kan vertellen", "Hvad måleren kan fortælle",
-        "Vad mätaren kan berätta", "Was dieser Zähler sagen kann";
+    // The search for registers.
+    scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier", "Sök fler värden",
+        "Weitere Werte suchen";
     scan_words:
-        "Asks for all registers, which takes some minutes and a little of the meter's battery. Readings \
-         wait meanwhile.",
-        "Vraagt alle registers op. Dat duurt enkele minuten en kost iets van de batterij van de meter. \
-         Het uitlezen wacht zolang.",
-        "Spørger efter alle registre. Det tager nogle minutter og lidt af målerens batteri. \
-         Aflæsningen venter imens.",
-        "Frågar efter alla register. Det tar några minuter och lite av mätarens batteri. Avläsningen \
-         väntar under tiden.",
-        "Fragt nach allen Registern. Das dauert einige Minuten und kostet etwas von der Batterie des \
-         Zählers. Das Lesen wartet so lange.";
-    scan_start: "Look for registers", "Registers zoeken", "Søg efter registre", "Sök register",
-        "Register suchen";
+        "Asks the meter for every register. This takes a few minutes and uses a little of the meter's \
+         battery. Reading pauses meanwhile.",
+        "Vraagt alle registers van de meter op. Dat duurt een paar minuten en verbruikt een beetje van \
+         de batterij van de meter. Het uitlezen pauzeert zolang.",
+        "Spørger måleren om alle registre. Det tager nogle minutter og bruger lidt af målerens batteri. \
+         Imens holder aflæsningen pause.",
+        "Frågar mätaren om alla register. Det tar några minuter och förbrukar lite av mätarens batteri. \
+         Under tiden pausas avläsningen.",
+        "Fragt alle Register des Zählers ab. Das dauert einige Minuten und verbraucht etwas Batterie. \
+         Das Auslesen pausiert solange.";
+    scan_start: "Start search", "Zoeken starten", "Start søgning", "Starta sökning", "Suche starten";
     scan_progress:
-        "{asked} of {of} asked for, {found} found",
-        "{asked} van {of} gevraagd, {found} gevonden",
-        "{asked} af {of} spurgt, {found} fundet",
-        "{asked} av {of} frågade, {found} hittade",
-        "{asked} von {of} gefragt, {found} gefunden";
+        "{asked} of {of} registers asked, {found} found",
+        "{asked} van {of} registers opgevraagd, {found} gevonden",
+        "{asked} af {of} registre forespurgt, {found} fundet",
+        "{asked} av {of} register frågade, {found} hittade",
+        "{asked} von {of} Registern abgefragt, {found} gefunden";
     scan_list: "For the configuration", "Voor de configuratie", "Til konfigurationen",
-        "För konfigurationen", "Für die Konfiguration";
+        "Till konfigurationen", "Für die Konfiguration";
     register: "Register", "Register", "Register", "Register", "Register";
     copy: "Copy", "Kopiëren", "Kopiér", "Kopiera", "Kopieren";
     copied: "Copied.", "Gekopieerd.", "Kopieret.", "Kopierat.", "Kopiert.";
     not_copied:
-        "The browser does not let this page copy. Mark the text and copy it.",
-        "De browser laat deze pagina niet kopiëren. Markeer de tekst en kopieer die.",
-        "Browseren lader ikke siden kopiere. Markér teksten, og kopiér den.",
-        "Webbläsaren låter inte sidan kopiera. Markera texten och kopiera den.",
-        "Der Browser lässt diese Seite nicht kopieren. Markieren und kopieren Sie den Text.";
+        "The browser does not allow copying. Select the text and copy it.",
+        "De browser staat kopiëren niet toe. Selecteer de tekst en kopieer die zelf.",
+        "Browseren tillader ikke kopiering. Markér teksten, og kopiér den selv.",
+        "Webbläsaren tillåter inte kopiering. Markera texten och kopiera den själv.",
+        "Der Browser erlaubt das Kopieren nicht. Den Text markieren und selbst kopieren.";
 
     // Setup.
     settings_broken:
-        "The settings cannot be used", "De instellingen kunnen niet worden gebruikt",
-        "Indstillingerne kan ikke bruges", "Inställningarna kan inte användas",
-        "Die Einstellungen sind nicht brauchbar";
-    settings_odd: "Odd in the settings", "Opvallend in de instellingen", "Sært i indstillingerne",
-        "Konstigt i inställningarna", "Auffällig in den Einstellungen";
-    setup: "Setup", "Opstelling", "Opsætning", "Uppsättning", "Einrichtung";
+        "The configuration is invalid", "De configuratie is ongeldig", "Konfigurationen er ugyldig",
+        "Konfigurationen är ogiltig", "Die Konfiguration ist ungültig";
+    settings_odd: "Check the configuration", "Controleer de configuratie", "Tjek konfigurationen",
+        "Kontrollera konfigurationen", "Konfiguration prüfen";
+    setup: "Setup", "Installatie", "Opsætning", "Installation", "Einrichtung";
     ports: "Serial ports", "Seriële poorten", "Serielle porte", "Serieportar",
         "Serielle Anschlüsse";
     ports_none:
-        "There is no serial port on this machine. Plug in the optical head, and load the page again.",
+        "This machine has no serial port. Plug in the optical head, then reload the page.",
         "Deze machine heeft geen seriële poort. Sluit de optische kop aan en laad de pagina opnieuw.",
-        "Maskinen har ingen seriel port. Sæt det optiske hoved i, og hent siden igen.",
-        "Datorn har ingen serieport. Koppla in läshuvudet och läs in sidan igen.",
-        "Dieses Gerät hat keinen seriellen Anschluss. Stecken Sie den Lesekopf ein und laden Sie die \
-         Seite neu.";
-    port_free: "free", "vrij", "fri", "ledig", "frei";
+        "Maskinen har ingen seriel port. Tilslut læsehovedet, og genindlæs siden.",
+        "Datorn har ingen serieport. Anslut läshuvudet och läs in sidan igen.",
+        "Dieses Gerät hat keinen seriellen Anschluss. Den Lesekopf einstecken und die Seite neu laden.";
+    port_free: "free", "vrij", "ledig", "ledig", "frei";
     port_busy: "in use by another program", "in gebruik door een ander programma",
-        "i brug af et andet program", "används av ett annat program",
-        "von einem anderen Programm benutzt";
-    port_of: "read for {meter}", "uitgelezen voor {meter}", "aflæses for {meter}",
-        "läses av för {meter}", "gelesen für {meter}";
-    configuration: "Settings that count", "Geldende instellingen", "Gældende indstillinger",
-        "Gällande inställningar", "Geltende Einstellungen";
+        "bruges af et andet program", "används av ett annat program",
+        "von einem anderen Programm belegt";
+    port_of: "used for {meter}", "gebruikt voor {meter}", "bruges til {meter}",
+        "används för {meter}", "benutzt für {meter}";
+    configuration: "Effective settings", "Actieve instellingen", "Aktive indstillinger",
+        "Aktiva inställningar", "Aktive Einstellungen";
     masked:
-        "Passwords are shown as stars.",
-        "Wachtwoorden worden als sterretjes getoond.",
-        "Adgangskoder vises som stjerner.",
-        "Lösenord visas som stjärnor.",
-        "Passwörter stehen hier als Sternchen.";
+        "Passwords are hidden.",
+        "Wachtwoorden zijn verborgen.",
+        "Adgangskoder er skjult.",
+        "Lösenord är dolda.",
+        "Passwörter sind verborgen.";
     setting: "Setting", "Instelling", "Indstilling", "Inställning", "Einstellung";
-    origin: "Comes from", "Komt van", "Kommer fra", "Kommer från", "Kommt von";
+    origin: "Source", "Bron", "Kilde", "Källa", "Quelle";
     broker: "MQTT broker", "MQTT-broker", "MQTT-broker", "MQTT-broker", "MQTT-Broker";
     broker_unknown:
-        "Which broker there is, is not known yet.",
-        "Welke broker er is, is nog niet bekend.",
-        "Hvilken broker der er, vides endnu ikke.",
-        "Vilken broker som finns är inte känt än.",
-        "Welchen Broker es gibt, ist noch nicht bekannt.";
+        "The broker is not yet known.",
+        "De broker is nog niet bekend.",
+        "Brokeren kendes endnu ikke.",
+        "Brokern är ännu inte känd.",
+        "Der Broker ist noch nicht bekannt.";
     broker_connecting:
-        "Connecting to {name}.", "Verbinden met {name}.", "Forbinder til {name}.",
+        "Connecting to {name}.", "Verbinding maken met {name}.", "Forbinder til {name}.",
         "Ansluter till {name}.", "Verbindung zu {name} wird aufgebaut.";
     broker_connected:
         "Connected to {name} for {time}.",
@@ -353,43 +372,43 @@ catalogue! {
         "Ansluten till {name} i {time}.",
         "Seit {time} mit {name} verbunden.";
     broker_down:
-        "No connection to {name} for {time}.",
+        "Not connected to {name} for {time}.",
         "Al {time} geen verbinding met {name}.",
         "Ingen forbindelse til {name} i {time}.",
         "Ingen anslutning till {name} på {time}.",
         "Seit {time} keine Verbindung zu {name}.";
-    supervisor: "Home Assistant's Supervisor", "Supervisor van Home Assistant",
-        "Home Assistants Supervisor", "Home Assistants Supervisor", "Supervisor von Home Assistant";
+    supervisor: "Home Assistant Supervisor", "Home Assistant Supervisor",
+        "Home Assistant Supervisor", "Home Assistant Supervisor", "Home Assistant Supervisor";
     supervisor_asked:
-        "It is asked which broker there is.",
-        "Er wordt gevraagd welke broker er is.",
-        "Den spørges, hvilken broker der er.",
-        "Den tillfrågas om vilken broker som finns.",
-        "Er wird gefragt, welchen Broker es gibt.";
+        "Asking the Supervisor for the MQTT broker.",
+        "De Supervisor wordt om de MQTT-broker gevraagd.",
+        "Spørger Supervisor efter MQTT-brokeren.",
+        "Frågar Supervisor efter MQTT-brokern.",
+        "Der MQTT-Broker wird beim Supervisor erfragt.";
     supervisor_answered:
-        "It has said which broker there is.",
-        "Hij heeft gezegd welke broker er is.",
-        "Den har sagt, hvilken broker der er.",
-        "Den har sagt vilken broker som finns.",
-        "Er hat gesagt, welchen Broker es gibt.";
+        "The Supervisor has named the MQTT broker.",
+        "De Supervisor heeft de MQTT-broker doorgegeven.",
+        "Supervisor har oplyst MQTT-brokeren.",
+        "Supervisor har angett MQTT-brokern.",
+        "Der Supervisor hat den MQTT-Broker mitgeteilt.";
 
     // The log.
     log: "Log", "Logboek", "Log", "Logg", "Protokoll";
     log_words:
-        "The last lines, newest at the end.",
+        "The latest lines, newest last.",
         "De laatste regels, de nieuwste onderaan.",
         "De seneste linjer, de nyeste nederst.",
         "De senaste raderna, de nyaste sist.",
-        "Die letzten Zeilen, die neueste am Ende.";
-    log_level: "Show", "Tonen", "Vis", "Visa", "Zeigen";
+        "Die letzten Zeilen, die neueste unten.";
+    log_level: "Show", "Toon", "Vis", "Visa", "Anzeigen";
     log_all: "all", "alles", "alt", "allt", "alles";
     log_warnings: "warnings and errors", "waarschuwingen en fouten", "advarsler og fejl",
         "varningar och fel", "Warnungen und Fehler";
     log_errors: "errors", "fouten", "fejl", "fel", "Fehler";
     log_apply: "Filter", "Filteren", "Filtrér", "Filtrera", "Filtern";
     log_empty:
-        "There are no such lines.", "Zulke regels zijn er niet.", "Der er ingen sådanne linjer.",
-        "Det finns inga sådana rader.", "Solche Zeilen gibt es nicht.";
-    log_copy: "Copy for a bug report", "Kopiëren voor een foutmelding", "Kopiér til en fejlmelding",
+        "No such lines.", "Geen regels gevonden.", "Ingen linjer fundet.", "Inga rader hittades.",
+        "Keine solchen Zeilen.";
+    log_copy: "Copy for a bug report", "Kopiëren voor een foutmelding", "Kopiér til en fejlrapport",
         "Kopiera till en felrapport", "Für einen Fehlerbericht kopieren";
 }

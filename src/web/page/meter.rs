@@ -1,4 +1,4 @@
-//! A meter on the page: its values, its line, the placement aid and the search.
+//! A meter on the page: its values, its optical line, the placement aid and the search.
 
 use jiff::ZonedDateTime;
 use tokio::time::Instant;
@@ -11,27 +11,30 @@ use crate::status::{Found, LastPoll, LineQuality, MeterState, Placement, ScanSta
 use crate::web::chart::Chart;
 use crate::web::language::{Language, Words, fill};
 use crate::web::memory::Memory;
+use history::MeterKey;
 use meter::poll::Explanation;
 
-/// Of so many polls in a hundred that fail, requests that are made again or answers that are damaged,
-/// it is said that the head may not sit well.
+/// With more failed polls, repeated requests or damaged answers than this in a hundred polls, the page
+/// says that the head may be out of place.
 const NOISY: u64 = 5;
 
-/// Before so many polls nothing is said of the line.
+/// The page does not judge the line before this many polls.
 const FEW: u64 = 3;
 
 pub(super) struct Meter {
     pub(super) number: usize,
-    pub(super) title: String,
+    pub(super) name: String,
     pub(super) state: Indicator,
     pub(super) line: TimedText,
     pub(super) since: Option<TimedText>,
     pub(super) next: Option<TimedText>,
     pub(super) trouble: Option<Explanation>,
-    /// Whether the optical head may have to be placed anew.
+    /// Whether the optical head may be out of place.
     pub(super) misplaced: bool,
     pub(super) fault: Option<String>,
     pub(super) values: Vec<Value>,
+    /// Once for all values, if they are older than the last poll and equally old.
+    pub(super) values_age: Option<TimedText>,
     pub(super) missing: Vec<(Name, String)>,
     pub(super) charts: Vec<Chart>,
     pub(super) quality: Vec<(&'static str, String)>,
@@ -46,12 +49,13 @@ pub(super) struct Value {
     pub(super) text: String,
     pub(super) unit: Option<&'static str>,
     pub(super) is_number: bool,
-    pub(super) age: TimedText,
+    /// Only if it is older than the last poll, and others are not: all others are as old as that.
+    pub(super) age: Option<TimedText>,
 }
 
 impl Value {
-    /// Its digits stay together, in smaller letters where there are many of them; what no tile has
-    /// room for is broken as text is.
+    /// Digits stay together, in smaller type if there are many. A tile has no room for more than 12:
+    /// those are wrapped like text.
     pub(super) fn class(&self) -> &'static str {
         match self.text.len() {
             ..=9 if self.is_number => "",
@@ -88,6 +92,15 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
+/// The name of a meter on the page: `house`, if its title is made from that, like `Kamstrup Meter
+/// house`. The log has the same name.
+pub(super) fn short_name(state: &MeterState) -> String {
+    let name = state.key.as_ref().map_or("", MeterKey::name);
+    let is_made_from_it = |rest: &str| !name.is_empty() && rest.ends_with(' ');
+    let title = &state.title;
+    if title.strip_suffix(name).is_some_and(is_made_from_it) { name } else { title }.to_owned()
+}
+
 pub(super) fn meter(
     state: MeterState,
     memory: Option<&Memory>,
@@ -96,12 +109,14 @@ pub(super) fn meter(
     wall: &ZonedDateTime,
 ) -> Meter {
     let words = language.words();
+    let name = short_name(&state);
     let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
         state;
     let MeterState { values, missing, fault, line, placement, scan, port_opens, .. } = state;
     let answered = last.as_ref().is_none_or(|last| last.answered);
+    let polled = last.as_ref().map(|last| last.at);
     let (state, sentence, trouble) = match last {
-        None => (Indicator::Odd, TimedText::none(words.first, &[]), None),
+        None => (Indicator::Starting, TimedText::none(words.first, &[]), None),
         Some(LastPoll { at, answered, trouble }) => {
             let (state, text) = match (answered, trouble.is_some()) {
                 (true, false) => (Indicator::Good, words.answers),
@@ -123,17 +138,22 @@ pub(super) fn meter(
         }
     });
     let fault = fault.map(|fault| fill(words.reports, &[("fault", &fault)]));
-    let values = values.into_iter().map(|state| value(state, language, now)).collect();
+    let at = values.first().map(|value| value.at);
+    let at = at.filter(|at| polled > Some(*at) && values.iter().all(|value| value.at == *at));
+    let values_age = at.map(|at| TimedText::age(words.values_age, at, now, &[]));
+    let polled = polled.filter(|_| at.is_none());
+    let values = values.into_iter().map(|state| value(state, polled, language, now)).collect();
     let missing = missing.into_iter().map(|(key, why)| (Name::new(&key, words), why)).collect();
     let charts = memory.map(|memory| charts(number, memory, language, interval, wall));
     let charts = charts.unwrap_or_default();
     let line = line.on(wall.date());
-    let facts = [(words.model, model), (words.serial, serial)];
+    let title = (title != name).then_some(title);
+    let facts = [(words.in_home_assistant, title), (words.model, model), (words.serial, serial)];
     let facts = facts.into_iter().filter_map(|(name, fact)| Some((name, fact?)));
     let facts = facts.chain([(words.port, port), (words.interval, length(interval.as_secs()))]);
     Meter {
         number,
-        title,
+        name,
         state,
         line: sentence,
         since,
@@ -142,6 +162,7 @@ pub(super) fn meter(
         trouble,
         fault,
         values,
+        values_age,
         missing,
         charts,
         quality: quality(&line, language),
@@ -152,11 +173,19 @@ pub(super) fn meter(
     }
 }
 
-pub(super) fn value(state: ValueState, language: Language, now: Instant) -> Value {
+/// A value that is older than `polled` has its age.
+pub(super) fn value(
+    state: ValueState,
+    polled: Option<Instant>,
+    language: Language,
+    now: Instant,
+) -> Value {
     let ValueState { name, text, unit, is_number, at } = state;
     let words = language.words();
     let text = if is_number { language.number(&text) } else { text };
-    let (name, age) = (Name::new(&name, words), TimedText::age(words.ago, at, now, &[]));
+    let is_older = polled.is_some_and(|polled| at < polled);
+    let age = is_older.then(|| TimedText::age(words.ago, at, now, &[]));
+    let name = Name::new(&name, words);
     Value { name, text, unit, is_number, age }
 }
 
@@ -175,7 +204,7 @@ pub(super) fn quality(line: &LineQuality, language: Language) -> Vec<(&'static s
     ]
 }
 
-/// What today's figures mean; nothing where there are few.
+/// What today's figures mean; `None` after only a few polls.
 pub(super) fn judge(line: &LineQuality, words: &Words) -> Option<&'static str> {
     let LineQuality { polls, failed, retries, bad_checksums, .. } = *line;
     if polls < FEW {

@@ -1,6 +1,6 @@
-//! The board as HTML. Everything in it is escaped by the templates.
+//! Renders the board as HTML. The templates escape everything.
 //!
-//! The page is a frame and its parts; the script asks for the parts again when something has changed.
+//! The page is a frame and its parts. The script loads the parts again when something has changed.
 
 mod charts;
 mod indicator;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use self::indicator::Indicator;
-use self::meter::{Meter, meter};
+use self::meter::{Meter, meter, short_name};
 use self::timed::TimedText;
 use super::language::{Language, Words, fill};
 use super::memory::Memories;
@@ -29,14 +29,15 @@ use ::meter::poll::Explanation;
 pub(super) const STYLE: &str = include_str!("../../../templates/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../../templates/script.js");
 pub(super) const ICON: &str = include_str!("../../../templates/icon.svg");
+pub(super) const ICON_ODD: &str = include_str!("../../../templates/icon-odd.svg");
+pub(super) const ICON_BAD: &str = include_str!("../../../templates/icon-bad.svg");
 
-/// What a visitor wants to see, and what is looked up when he asks.
+/// The visitor's wishes, and what was looked up for the request.
 #[derive(Debug)]
 pub(super) struct PageInput {
     pub(super) language: Language,
-    /// Log lines of this level and worse.
+    /// The page shows log lines of this level and worse.
     pub(super) level: Level,
-    /// The serial ports that there are.
     pub(super) ports: Vec<PortInfo>,
     pub(super) memories: Memories,
     pub(super) now: ZonedDateTime,
@@ -49,6 +50,7 @@ struct Page {
     lang: &'static str,
     version: &'static str,
     time: TimedText,
+    window: Window,
     parts: String,
 }
 
@@ -56,6 +58,7 @@ struct Page {
 #[template(path = "parts.html")]
 struct Parts {
     words: &'static Words,
+    window: Window,
     problem: Option<ReportedProblem>,
     refused: Option<ReportedProblem>,
     warnings: Vec<String>,
@@ -69,13 +72,20 @@ struct Parts {
     report: String,
 }
 
+/// The title and the icon of the browser's window, which show trouble from another tab.
+#[derive(Clone)]
+struct Window {
+    title: String,
+    icon: &'static str,
+}
+
 struct Broker {
     state: Indicator,
-    /// A name alone where no time belongs to it.
+    /// Without a time if there is none.
     line: TimedText,
     trouble: Option<String>,
     complaint: Option<Explanation>,
-    /// What Home Assistant's Supervisor says of it, where it is asked.
+    /// The answer of Home Assistant's Supervisor, if it was asked.
     supervisor: Option<&'static str>,
 }
 
@@ -86,7 +96,7 @@ struct Port {
     uses: Vec<String>,
 }
 
-/// The page as it is now.
+/// The whole page.
 pub(super) fn render(board: &Board, input: PageInput) -> askama::Result<String> {
     let language = input.language;
     let words = language.words();
@@ -94,20 +104,27 @@ pub(super) fn render(board: &Board, input: PageInput) -> askama::Result<String> 
     let (before, after) = words.not_live.split_once("{time}").unwrap_or((words.not_live, ""));
     let (before, after) = (before.to_owned(), after.to_owned());
     let time = TimedText { before, kind: "at", seconds: 0, text: time, after };
-    let parts = parts(board, input)?;
-    Page { words, lang: language.tag(), version: VERSION, time, parts }.render()
+    let parts = current(board, input);
+    let (window, parts) = (parts.window.clone(), parts.render()?);
+    Page { words, lang: language.tag(), version: VERSION, time, window, parts }.render()
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What of the page changes.
+/// The parts of the page that change.
 pub(super) fn parts(board: &Board, input: PageInput) -> askama::Result<String> {
+    current(board, input).render()
+}
+
+fn current(board: &Board, input: PageInput) -> Parts {
     let now = Instant::now();
     let PageInput { language, level, ports, memories, now: wall } = input;
     let words = language.words();
     let setup = board.setup();
     let meters = board.meters();
     let report = report(&meters, &setup);
+    let names: Vec<_> =
+        meters.iter().map(|state| (state.title.clone(), short_name(state))).collect();
     let mut shown = Vec::with_capacity(meters.len());
     for state in meters {
         let memory = memories.iter().find(|(number, _)| *number == state.number);
@@ -115,11 +132,20 @@ pub(super) fn parts(board: &Board, input: PageInput) -> askama::Result<String> {
         shown.push(meter(state, memory, language, now, &wall));
     }
     let broker = broker(&board.broker().borrow(), &setup, words, now);
-    let ports = ports.into_iter().map(|info| port(info, words)).collect();
+    let ports = ports.into_iter().map(|info| port(info, &names, words)).collect();
     let log = board.log().of(level);
     let Setup { problem, refused, warnings, settings, history, .. } = setup;
+    let is_odd = refused.is_some() || !warnings.is_empty() || history.is_some();
+    let settings_state = match (&problem, is_odd) {
+        (Some(_), _) => Indicator::Bad,
+        (None, true) => Indicator::Odd,
+        (None, false) => Indicator::Good,
+    };
+    let states = shown.iter().map(|meter| meter.state).chain([broker.state]);
+    let worst = states.fold(settings_state, Indicator::max);
     Parts {
         words,
+        window: Window { title: worst.title(words), icon: worst.icon() },
         problem,
         refused,
         warnings,
@@ -132,10 +158,9 @@ pub(super) fn parts(board: &Board, input: PageInput) -> askama::Result<String> {
         level,
         report,
     }
-    .render()
 }
 
-/// The head of a bug report: what the program is and what it was told. The script adds the log.
+/// The head of a bug report: the version, the meters and the settings. The script adds the log.
 fn report(meters: &[MeterState], setup: &Setup) -> String {
     let mut lines = vec![format!("kamstrup2mqtt {VERSION}")];
     for meter in meters {
@@ -164,9 +189,11 @@ fn report(meters: &[MeterState], setup: &Setup) -> String {
 fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Broker {
     let plain = |text: &str, name: &str| TimedText::none(text, &[("name", name)]);
     let mut trouble = None;
+    // Without a broker to connect to, it does not start by waiting.
+    let starting = if setup.broker.is_some() { Indicator::Bad } else { Indicator::Starting };
     let (state, line) = match state {
-        BrokerState::Unknown => (Indicator::Odd, plain(words.broker_unknown, "")),
-        BrokerState::Connecting { name } => (Indicator::Odd, plain(words.broker_connecting, name)),
+        BrokerState::Unknown => (starting, plain(words.broker_unknown, "")),
+        BrokerState::Connecting { name } => (starting, plain(words.broker_connecting, name)),
         BrokerState::Connected { name, since } => (
             Indicator::Good,
             TimedText::age(words.broker_connected, *since, now, &[("name", name)]),
@@ -184,10 +211,14 @@ fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Br
     Broker { state, line, trouble, complaint: setup.broker.clone(), supervisor }
 }
 
-fn port(info: PortInfo, words: &Words) -> Port {
+/// `names` has the short name of each meter's title.
+fn port(info: PortInfo, names: &[(String, String)], words: &Words) -> Port {
     let PortInfo { path, by_id, used_by, busy } = info;
-    let mut uses: Vec<String> =
-        used_by.iter().map(|meter| fill(words.port_of, &[("meter", meter)])).collect();
+    let used = |title: &String| {
+        let meter = names.iter().find(|(known, _)| known == title);
+        fill(words.port_of, &[("meter", meter.map_or(title, |(_, short)| short))])
+    };
+    let mut uses: Vec<String> = used_by.iter().map(used).collect();
     if busy {
         uses.push(words.port_busy.to_owned());
     }

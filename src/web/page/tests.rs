@@ -13,7 +13,7 @@ use crate::advice::{Advice, MadeBy};
 use crate::status::{Found, LastPoll, Placement, ScanState, ValueState};
 use crate::web::memory::{Counter, Curve, Memory};
 use ::meter::client::NoAnswer;
-use history::{Consumption, Point};
+use history::{Consumption, MeterKey, Point};
 
 fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
@@ -54,13 +54,15 @@ fn house() -> Board {
     let board = Board::default();
     let name = "core-mosquitto:1883".to_owned();
     board.set_broker(BrokerState::Connected { name, since: Instant::now() });
-    let meter = |title: &str, port: &str| {
-        MeterState::new(title.to_owned(), port.to_owned(), Duration::from_secs(300))
+    let meter = |name: &str, port: &str| {
+        let (title, port) = (format!("Kamstrup Meter {name}"), port.to_owned());
+        let key = Some(MeterKey::new(name, None));
+        MeterState { key, ..MeterState::new(title, port, Duration::from_secs(300)) }
     };
     board.set_meters(vec![
-        (0, meter("Kamstrup Meter house", "/dev/ttyUSB0")),
-        (1, meter("Kamstrup Meter garage", "socket://10.0.0.3:2003")),
-        (2, meter("Kamstrup Meter barn", "/dev/ttyUSB1")),
+        (0, meter("house", "/dev/ttyUSB0")),
+        (1, meter("garage", "socket://10.0.0.3:2003")),
+        (2, meter("barn", "/dev/ttyUSB1")),
     ]);
     board
 }
@@ -96,9 +98,91 @@ async fn lived_in() -> Board {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_it_goes() {
+async fn meters_in_every_state() {
     let board = lived_in().await;
     insta::assert_snapshot!(shown(&board, Language::English));
+}
+
+/// In the tab of a page that is not in front, too; after each change the script takes them from the
+/// second place.
+#[tokio::test(start_paused = true)]
+async fn the_window_shows_the_worst_state() {
+    let board = house();
+    let window = |language| {
+        let page = shown(&board, language);
+        let between = |before: &str, after: &str| {
+            page.split_once(before).unwrap().1.split_once(after).unwrap().0.to_owned()
+        };
+        let window = (between("<title>", "</title>"), between("rel=\"icon\" href=\"", "\""));
+        let current = (between("data-title=\"", "\""), between("data-icon=\"", "\""));
+        assert_eq!(window, current);
+        window
+    };
+    let is = |title: &str, icon: &str| (title.to_owned(), icon.to_owned());
+    // Nothing is wrong before the first reading.
+    assert_eq!(window(Language::English), is("Heat meter – kamstrup2mqtt", "icon.svg"));
+    let poll = |number, answered| {
+        let last = Some(LastPoll { at: Instant::now(), answered, trouble: None });
+        board.meter(number, |meter| meter.last = last);
+    };
+    (0..3).for_each(|number| poll(number, true));
+    assert_eq!(window(Language::English), is("Heat meter – kamstrup2mqtt", "icon.svg"));
+    board.set_up(|setup| setup.warnings = texts(&["Unknown option `x`"]));
+    let odd = is("! Needs attention – Heat meter – kamstrup2mqtt", "icon-odd.svg");
+    assert_eq!(window(Language::English), odd);
+    poll(1, false);
+    let bad = is("✕ Trouble – Heat meter – kamstrup2mqtt", "icon-bad.svg");
+    assert_eq!(window(Language::English), bad);
+    let bad = is("✕ Störung – Wärmezähler – kamstrup2mqtt", "icon-bad.svg");
+    assert_eq!(window(Language::German), bad);
+    board.set_up(|setup| setup.warnings.clear());
+    poll(1, true);
+    assert_eq!(window(Language::English), is("Heat meter – kamstrup2mqtt", "icon.svg"));
+    let (name, since) = ("broker:1883".to_owned(), Instant::now());
+    let advice = Advice::new("nothing listens there.");
+    board.set_broker(BrokerState::Down { name, since, advice, made_by: MadeBy::File });
+    assert_eq!(window(Language::English).1, "icon-bad.svg");
+}
+
+/// `Kamstrup Meter house` is the device in Home Assistant; the meter is `house`, as in the log.
+#[test]
+fn a_meter_has_one_name() {
+    let named = |title: &str, name: &str| {
+        let key = Some(MeterKey::new(name, None));
+        let (title, port) = (title.to_owned(), "/dev/ttyUSB0".to_owned());
+        meter::short_name(&MeterState { key, ..MeterState::new(title, port, Duration::ZERO) })
+    };
+    assert_eq!(named("Kamstrup Meter house", "house"), "house");
+    assert_eq!(named("Kamstrup Meter", ""), "Kamstrup Meter");
+    assert_eq!(named("District heating", "house"), "District heating");
+    assert_eq!(named("Greenhouse", "house"), "Greenhouse");
+    assert_eq!(named("house", "house"), "house");
+}
+
+/// The age of all others is that of the last reading.
+#[tokio::test(start_paused = true)]
+async fn only_an_older_value_shows_its_age() {
+    let state = value("energy", "81947", Some("kWh"));
+    let read = Instant::now();
+    advance(Duration::from_secs(300)).await;
+    let age =
+        |polled| meter::value(state.clone(), Some(polled), Language::English, Instant::now()).age;
+    assert_eq!(age(read), None);
+    assert_eq!(age(Instant::now()).unwrap().text, "5 min");
+
+    // All of a meter that does not answer are equally old.
+    let board = house();
+    board.meter(0, |meter| {
+        meter.values = vec![state.clone(), ValueState { name: "power".to_owned(), ..state }];
+        meter.last = Some(LastPoll { at: Instant::now(), answered: false, trouble: None });
+    });
+    let silent = section(&shown(&board, Language::English), "meter-0");
+    assert!(silent.contains("These values are <span data-age=\"300\">5 min</span> old."));
+    assert!(!silent.contains("class=\"when\""), "{silent}");
+    board.meter(0, |meter| meter.values.push(value("flow", "0.128", None)));
+    let partial = section(&shown(&board, Language::English), "meter-0");
+    assert_eq!(partial.matches("class=\"when\"").count(), 2, "{partial}");
+    assert!(!partial.contains("These values"), "{partial}");
 }
 
 #[test]
@@ -114,7 +198,7 @@ fn no_two_values_of_a_meter_share_a_name() {
 fn digits_stay_together() {
     let class = |text: &str| {
         let state = value("energy", text, Some("kWh"));
-        meter::value(state, Language::Dutch, Instant::now()).class()
+        meter::value(state, None, Language::Dutch, Instant::now()).class()
     };
     assert_eq!(class("81947.612"), "");
     assert_eq!(class("281947.612"), " long");
@@ -123,7 +207,7 @@ fn digits_stay_together() {
     assert_eq!(class("on"), " text");
 }
 
-/// Where the port cannot be opened it is not the head.
+/// If the port cannot be opened, it is not the head.
 #[tokio::test(start_paused = true)]
 async fn the_placement_aid_is_offered_where_it_may_help() {
     let board = lived_in().await;
@@ -140,7 +224,7 @@ async fn the_placement_aid_is_offered_where_it_may_help() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_it_goes_in_german() {
+async fn a_meter_in_german() {
     let board = lived_in().await;
     let page = shown(&board, Language::German);
     assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"de\">"), "{page}");
@@ -148,12 +232,12 @@ async fn how_it_goes_in_german() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong() {
+async fn everything_that_is_wrong() {
     let board = Board::default();
     let problem = |words: &str| ReportedProblem {
         words: words.to_owned(),
         details: texts(&["`port`: found `COM3`"]),
-        hint: "Mend it.".to_owned(),
+        hint: "Fix it.".to_owned(),
     };
     board.set_up(|setup| setup.problem = Some(problem("One option is missing or wrong")));
     let broken = shown(&board, Language::English);
@@ -233,7 +317,7 @@ async fn placing_the_head_and_searching() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn setting_up() {
+async fn setup_and_log() {
     let board = house();
     board.set_up(|setup| {
         setup.settings = vec![SettingLine {
@@ -264,7 +348,7 @@ async fn setting_up() {
     insta::assert_snapshot!(both.join("\n=====\n"));
 }
 
-/// What is drawn has the meter's number in its name, and each of the five charts is there.
+/// Each of the five charts is there, with the meter's number in its id.
 #[tokio::test(start_paused = true)]
 async fn charts_of_what_is_remembered() {
     let board = house();
@@ -333,7 +417,7 @@ fn lengths_of_time() {
 }
 
 #[test]
-fn a_time_stands_where_the_language_has_it() {
+fn a_time_is_where_the_language_has_it() {
     let parts = |text: &str| {
         let around = TimedText::new(text, "age", Duration::from_secs(5), &[("name", "{time}")]);
         (around.before, around.text, around.after)
@@ -349,14 +433,14 @@ fn a_time_stands_where_the_language_has_it() {
     assert_eq!(parts("{name} seit {time}."), of(["{time} seit ", "5 s", "."]));
 }
 
-/// What ends with a question has its own mark.
+/// A question ends with its own mark.
 #[tokio::test(start_paused = true)]
 async fn a_question_has_no_full_stop() {
     let question = |what: &str| format!("{what} is not known; did you mean another?");
     let problem = |what: &str| ReportedProblem {
         words: question(what),
         details: vec![question(&format!("part of {what}")), "The rest".to_owned()],
-        hint: "Mend it.".to_owned(),
+        hint: "Fix it.".to_owned(),
     };
     let board = house();
     board.set_up(|setup| {
@@ -393,7 +477,7 @@ fn a_line_is_judged_by_its_day() {
     }
 }
 
-/// Whatever a meter, a broker or a form says is text.
+/// Text from meters, brokers and forms stays text.
 #[tokio::test(start_paused = true)]
 async fn everything_is_escaped() {
     const EVIL: &str = "<script>\"&'</script>";
@@ -450,13 +534,13 @@ async fn everything_is_escaped() {
     let page = render(&board, with_ports).unwrap();
     board.set_up(|setup| setup.problem = Some(problem()));
     let page = page + &shown(&board, Language::English);
-    // The frame has one of its own, twice.
+    // The frame has one script element, on both pages.
     assert_eq!(page.matches("<script").count(), 2, "{page}");
     assert!(page.matches("&#60;script&#62;").count() > 50, "{page}");
-    // Home Assistant shows the page under a path that it does not know.
+    // Home Assistant serves the page under a path that the page does not know.
     let addresses = ["href=\"/", "src=\"/", "action=\"/", "//"];
     assert!(!addresses.iter().any(|address| page.contains(address)), "{page}");
-    // Nothing that the policy would not let through.
+    // Nothing that the content security policy would block.
     assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
     let is_handler = |rest: &str| {
         let name = rest.split_once('=').map(|(name, _)| name);
