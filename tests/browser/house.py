@@ -1,13 +1,16 @@
-"""A meter, a broker and the program between them, as processes; and a proxy as Home Assistant's."""
+"""Meters, a broker and the program between them, as processes; and a proxy like Home Assistant's."""
 
 import http.client
 import http.server
 import json
+import math
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,15 +19,19 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = os.environ.get("KAMSTRUP2MQTT", str(ROOT / "target/release/kamstrup2mqtt"))
 BROKER = os.environ.get("KAMSTRUP2MQTT_BROKER", str(ROOT / "target/release/examples/broker"))
 
-# Is in the configuration, and must be on no page.
+# In the configuration; must be on no page.
 PLANTED = "planted-secret-1f9c"
 
-# Under which Home Assistant shows an add-on.
+# The path under which Home Assistant shows an app (add-on).
 PREFIX = "/api/hassio_ingress/t0Ken-_x"
 
 
+# The parameters of a meter, unless a test names others.
+VALUES = "energy, volume, flow, power, temp1, temp2, tempdiff, maxpower_y"
+
+
 class Process:
-    """A process whose output is read line by line; it ends with the test."""
+    """A process whose output is read line by line."""
 
     def __init__(self, *arguments, **kwargs):
         environment = {**os.environ, "TZ": "Europe/Copenhagen", **kwargs.pop("env", {})}
@@ -34,11 +41,11 @@ class Process:
         self.lines = []
 
     def wait_for(self, pattern):
-        """The match of the first line that has it; an error when the process ends before."""
+        """Returns the match of the first line that has one. Fails if the process ends first."""
         for line in self.process.stdout:
             self.lines.append(line)
             if match := re.search(pattern, line):
-                # Nobody reads on otherwise, and a full pipe would stop the process.
+                # If nothing read the rest, a full pipe would stop the process.
                 threading.Thread(target=self._drain, daemon=True).start()
                 return match
         raise AssertionError(f"{self.process.args} ended:\n{''.join(self.lines)}")
@@ -48,7 +55,7 @@ class Process:
             self.lines.append(line)
 
     def freeze(self):
-        """From now on it does nothing; what connects to it waits for an answer."""
+        """Stops it. Whatever connects to it waits for an answer."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self):
@@ -70,20 +77,25 @@ def free_port():
 
 
 class House:
-    """A meter that is read, and its page at `url`."""
+    """A meter that is read, or one for each of `names`, and the page at `url`."""
 
-    def __init__(self, folder, options=None, state=None, interval="1h"):
+    def __init__(self, folder, options=None, state=None, interval="1h", names=(), values=VALUES):
         self.folder = folder
         self.processes = []
         try:
-            self._start(options, state, interval)
+            self._start(options, state, interval, names, values)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, options, state, interval):
-        self.meter = self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
-        socket = self.meter.wait_for(r"(socket://\S+)")[1]
+    def _start(self, options, state, interval, names, values):
+        meters = [
+            self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
+            for _ in names or [""]
+        ]
+        self.meter, self.meters = meters[0], meters
+        sockets = [meter.wait_for(r"(socket://\S+)")[1] for meter in meters]
+        socket = sockets[0]
         broker_port = free_port()
         self._run(BROKER, str(broker_port)).wait_for("listens")
         if options is None:
@@ -99,9 +111,14 @@ mqtt:
 serial_device:
   com_port: {socket}
 kamstrup:
-  parameters: [energy, volume, flow, power, temp1, temp2, tempdiff, maxpower_y]
+  parameters: [{values}]
   poll_interval: {interval}
 """
+                + ("meters:\n" if names else "")
+                + "".join(
+                    f"- {{name: {name}, com_port: '{socket}'}}\n"
+                    for name, socket in zip(names, sockets)
+                )
             )
             arguments = ["--stay", "--config", str(self.config)]
         else:
@@ -110,7 +127,7 @@ kamstrup:
             arguments = ["--options", str(file)]
         if state is None:
             state = self.folder / "state"
-            state.mkdir()
+            state.mkdir(exist_ok=True)
         self.program = self._run(
             PROGRAM,
             *arguments,
@@ -132,7 +149,7 @@ kamstrup:
             return answer.read().decode()
 
     def post(self, path, **headers):
-        """Asks as another page would, or another program. Gives the status."""
+        """Sends a request like another page or program, and returns the status."""
 
         class Stay(urllib.request.HTTPRedirectHandler):
             def redirect_request(self, *_):
@@ -150,8 +167,51 @@ kamstrup:
             process.end()
 
 
+def remember(state):
+    """Adds two weeks of readings to the history in the folder `state`, of a house in November.
+
+    The program must have read the meter once, and must not be running.
+    """
+    now = int(time.time()) // 300 * 300
+    with sqlite3.connect(state / "history.db") as database:
+        series = dict(database.execute("SELECT parameter, id FROM series"))
+        last = dict(
+            database.execute(
+                "SELECT parameter, CAST(value AS REAL) FROM reading JOIN series ON id = series"
+            )
+        )
+        used = 0
+        for ago in range(300, 14 * 86400, 300):
+            moment = now - ago
+            hour = time.localtime(moment).tm_hour + moment % 3600 / 3600
+            # The night is colder, and the heating rests; water is heated at seven and at nineteen.
+            night = 1 if hour < 5.5 or hour > 22.5 else 0
+            water = sum(math.exp(-((hour - at) ** 2) / 0.5) for at in (7, 19))
+            wave = math.sin(moment / 2900) + math.sin(moment / 1100) / 2
+            power = round(3600 - 1800 * night + 3400 * water + 250 * wave)
+            supply, back = 62 + 6 * water + wave, 33 - 3 * night + 2 * water + wave / 2
+            # It ends where the meter is.
+            near = math.exp(-((ago / 3600) ** 2))
+            power = round(power + (last["power"] - power) * near)
+            supply += (last["temp1"] - supply) * near
+            back += (last["temp2"] - back) * near
+            used += power / 12000
+            values = {
+                "energy": round(last["energy"] - used),
+                "power": power,
+                "flow": f"{power / 1.16 / (supply - back) / 1000:.3f}",
+                "temp1": f"{supply:.2f}",
+                "temp2": f"{back:.2f}",
+            }
+            database.executemany(
+                "INSERT OR REPLACE INTO reading VALUES (?, ?, ?)",
+                [(moment * 1000, series[name], str(value)) for name, value in values.items()],
+            )
+    database.close()
+
+
 class Ingress:
-    """What Home Assistant puts before the page: a path of its own, and a frame around it."""
+    """Home Assistant in front of the page: it has a path of its own, and a frame around the page."""
 
     def __init__(self, target):
         host, port = re.match(r"http://([^:/]+):(\d+)/", target).groups()
@@ -165,7 +225,7 @@ class Ingress:
                 if self.path == "/frame":
                     return self.frame()
                 if not self.path.startswith(PREFIX + "/"):
-                    # An address of the page that is not relative ends up here.
+                    # An address that is not relative to the page ends up here.
                     strays.append(self.path)
                     return self.send_error(404)
                 return self.forward()

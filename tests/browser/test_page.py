@@ -5,44 +5,26 @@
     cargo build --release && cargo build --release --example broker
     target/browser/bin/pytest tests/browser
 
-Debian's chromium is used, or what CHROMIUM names. Pictures are put into target/browser/pictures, to be
-looked at. Every wait is for something that happens on the page.
+The tests use Debian's chromium, or the browser that CHROMIUM names. They leave pictures in
+target/browser/pictures for people to look at. Every wait is for something that happens on the page.
+KAMSTRUP2MQTT and KAMSTRUP2MQTT_BROKER name other binaries.
 """
 
-import os
 import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from conftest import SOON
 from house import PLANTED, PREFIX, ROOT, House, Ingress
 
 PICTURES = ROOT / "target/browser/pictures"
 SIZES = [360, 768, 1440]
 MODES = ["light", "dark"]
 
-# A poll that somebody asks for comes ten seconds after the last one at the earliest.
-SOON = 30_000
-# Two minutes for all registers, and what silence costs.
+# All registers take two minutes, and more if some requests get no answer.
 LONG = 300_000
-
-expect.set_options(timeout=SOON)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    with sync_playwright() as playwright:
-        # The name that Home Assistant goes by is not known here. Under it, unlike on this machine,
-        # plain HTTP is nothing that a browser trusts.
-        rules = "--host-resolver-rules=MAP homeassistant.local 127.0.0.1"
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=[rules, "--no-sandbox"],
-        )
-        yield browser
-        browser.close()
-
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
@@ -52,51 +34,11 @@ def house(tmp_path_factory):
 
 
 @pytest.fixture
-def build(tmp_path):
-    """Starts a house of its own for a test. It ends after the pages that show it."""
-    houses = []
-
-    def build_house(**kwargs):
-        houses.append(House(tmp_path, **kwargs))
-        return houses[-1]
-
-    yield build_house
-    for house in houses:
-        house.end()
-
-
-@pytest.fixture
 def ingress(house):
-    """Home Assistant before the page. It goes after the pages that it shows."""
+    """Home Assistant in front of the page. It ends after the pages that it shows."""
     ingress = Ingress(house.url)
     yield ingress
     ingress.end()
-
-
-@pytest.fixture
-def visit(chromium, request):
-    """Opens pages, and sees that nothing is complained of on their consoles."""
-    contexts, complaints = [], []
-    # What the pages are asked of stays until they are closed.
-    for name in {"build", "ingress"} & set(request.fixturenames):
-        request.getfixturevalue(name)
-
-    def open_page(url, **options):
-        options.setdefault("locale", "en-GB")
-        options.setdefault("viewport", {"width": 768, "height": 900})
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(url)
-        return page
-
-    open_page.complaints = complaints
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
 
 
 def is_live(page):
@@ -108,7 +50,7 @@ def is_read(page):
 
 
 def polls(page):
-    """How many polls there were today, as the page says."""
+    """The number of today's polls on the page."""
     return int(page.locator("#line-0 dd").first.text_content())
 
 
@@ -132,15 +74,26 @@ def no_serious_fault(page):
 
 
 def fits(page):
-    """Nothing is wider than the screen."""
+    """Checks that nothing is wider than the screen."""
     wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide <= screen
 
 
 def nothing_sticks_out(page):
-    """No value is wider than its tile, in whatever language its name is."""
+    """Checks that no value is wider than its tile."""
     out = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
     assert page.locator(".values div").evaluate_all(out) == []
+
+
+def is_in_view(page):
+    """Checks that state, last reading and values are visible without scrolling."""
+    for part in [".badge", ".last", ".values"]:
+        box = page.locator(f"#meter-0 {part}").first.bounding_box()
+        assert box["y"] + box["height"] <= page.viewport_size["height"], part
+
+
+def icon(page):
+    return page.locator("#icon").get_attribute("href")
 
 
 def picture(page, name):
@@ -154,7 +107,9 @@ def test_first_view(house, visit, width, mode):
     page = visit(house.url, viewport={"width": width, "height": 900}, color_scheme=mode)
     is_live(page)
     is_read(page)
-    expect(page.locator("#meter-0 .badge")).to_contain_text("All is well")
+    expect(page.locator("#meter-0 .badge")).to_contain_text("OK")
+    expect(page).to_have_title("Heat meter – kamstrup2mqtt")
+    assert icon(page) == "icon.svg"
     expect(page.locator("#meter-0")).to_contain_text("Next reading in")
     expect(page.locator("#meter-0 .values")).to_contain_text("kWh")
     expect(page.locator("#setup")).to_contain_text("Connected to 127.0.0.1")
@@ -173,26 +128,124 @@ def test_first_view(house, visit, width, mode):
         ("nl-NL", "Nu uitlezen"),
         ("da-DK", "Aflæs nu"),
         ("sv-SE", "Läs av nu"),
-        ("de-AT", "Jetzt lesen"),
+        ("de-AT", "Jetzt auslesen"),
         ("fr-FR", "Read now"),
     ],
 )
 def test_languages(house, visit, locale, words):
-    page = visit(house.url, locale=locale, viewport={"width": 360, "height": 800})
+    page = visit(house.url, locale=locale, viewport={"width": 360, "height": 740})
     is_live(page)
     expect(page.locator("#read-0")).to_have_text(words)
     is_read(page)
     nothing_sticks_out(page)
+    is_in_view(page)
     open_all(page)
     fits(page)
     no_serious_fault(page)
-    # What comes later is in the same language.
+    # Updates are in the same language.
     with page.expect_response("**/part*"):
         page.evaluate("refresh()")
     expect(page.locator("#read-0")).to_have_text(words)
 
 
-def test_a_poll_is_seen_by_all_that_look(house, visit):
+def test_no_row_of_tiles_has_a_gap(house, visit):
+    page = visit(house.url)
+    is_live(page)
+    is_read(page)
+    # Rows that do not end at the right edge, and last rows of one tile that is not the only one.
+    gaps = """count => {
+        const grid = document.querySelector(".values"), tile = grid.firstElementChild;
+        grid.replaceChildren(...Array.from({ length: count }, () => tile.cloneNode(true)));
+        const rows = new Map();
+        for (const box of [...grid.children].map(one => one.getBoundingClientRect())) {
+            rows.set(box.top, Math.max(rows.get(box.top) ?? 0, box.right));
+        }
+        const edge = grid.getBoundingClientRect().right;
+        return [...rows.values()].filter(right => edge - right > 1).length;
+    }"""
+    page.evaluate("source.close()")
+    for width in [360, 500, 768, 1000, 1440]:
+        page.set_viewport_size({"width": width, "height": 900})
+        for count in range(1, 14):
+            assert page.evaluate(gaps, count) == 0, f"{count} tiles at {width}"
+
+
+def test_several_meters_share_the_width(build, visit):
+    house = build(names=["house", "garage", "barn"])
+    page = visit(house.url, viewport={"width": 360, "height": 740})
+    is_live(page)
+    for number in range(3):
+        expect(page.locator(f"#meter-{number} .values > div")).to_have_count(8)
+    expect(page.locator("h2.name")).to_have_text(["house", "garage", "barn"])
+    page.locator("#facts-1 > summary").click()
+    expect(page.locator("#facts-1")).to_contain_text("Kamstrup Meter garage")
+    page.locator("#facts-1 > summary").click()
+
+    def rows():
+        boxes = [page.locator(f"#meter-{number}").bounding_box() for number in range(3)]
+        tops = sorted({box["y"] for box in boxes})
+        return [[n for n, box in enumerate(boxes) if box["y"] == top] for top in tops]
+
+    def show(width, mode="light"):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.emulate_media(color_scheme=mode)
+        fits(page)
+        nothing_sticks_out(page)
+        no_serious_fault(page)
+        picture(page, f"three-meters-{width}-{mode}")
+
+    for width, expected in [
+        (360, [[0], [1], [2]]),
+        (768, [[0], [1], [2]]),
+        (1000, [[0, 1], [2]]),
+        (1440, [[0, 1, 2]]),
+    ]:
+        show(width)
+        assert rows() == expected, width
+    # A phone shows the first meter; the links at the top show the state of all.
+    house.meters[1].freeze()
+    page.locator("#read-1").click()
+    expect(page).to_have_title("✕ Trouble – Heat meter – kamstrup2mqtt", timeout=60_000)
+    assert icon(page) == "icon-bad.svg"
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.get_by_role("link", name=re.compile("garage.*Trouble")).click()
+    expect(page.locator("#meter-1 h2")).to_be_in_viewport()
+    for mode in MODES:
+        for width in SIZES:
+            show(width, mode)
+
+
+def test_a_page_in_the_background_shows_trouble(build, visit):
+    house = build()
+    page = visit("about:blank")
+    page.clock.install()
+    page.goto(house.url)
+    is_live(page)
+    is_read(page)
+    page.evaluate(
+        """() => {
+            Object.defineProperty(document, "hidden", { get: () => true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    expect(page.locator("#live")).to_be_hidden()
+    house.meter.freeze()
+    visitor = visit(house.url)
+    visitor.locator("#read-0").click()
+    expect(visitor).to_have_title(re.compile("^✕ Trouble"), timeout=60_000)
+    expect(page).to_have_title("Heat meter – kamstrup2mqtt")
+    page.clock.run_for(60_000)
+    expect(page).to_have_title("✕ Trouble – Heat meter – kamstrup2mqtt")
+    assert icon(page) == "icon-bad.svg"
+    house.program.end()
+    page.clock.run_for(60_000)
+    expect(page).to_have_title("No connection – Heat meter – kamstrup2mqtt")
+    # The browser logs the failed requests.
+    assert all("net::ERR_" in complaint for complaint in visit.complaints)
+    visit.complaints.clear()
+
+
+def test_all_open_pages_show_a_poll(house, visit):
     one, other = visit(house.url), visit(house.url)
     for page in (one, other):
         is_live(page)
@@ -202,10 +255,10 @@ def test_a_poll_is_seen_by_all_that_look(house, visit):
     other.locator("#line-0 > summary").click()
     other.locator("#read-0").focus()
     one.locator("#read-0").click()
-    expect(one.locator("#said")).to_have_text("Asked for.")
+    expect(one.locator("#said")).to_have_text("Request sent.")
     for page in (one, other):
         expect_polls(page, before)
-        # Of two readings there is something to draw.
+        # Two readings are enough for charts.
         for chart in ["power", "flow", "temperatures"]:
             expect(page.locator(f"#{chart}-0 svg.chart")).to_be_visible()
     expect(other.locator("#line-0")).to_have_attribute("open", "")
@@ -216,7 +269,7 @@ def test_ages_grow_by_themselves(house, visit):
     page = visit(house.url)
     is_live(page)
     is_read(page)
-    age = page.locator("#meter-0 .when [data-age]").first
+    age = page.locator("#meter-0 .last [data-age]").first
     before = age.text_content()
     expect(age).not_to_have_text(before)
 
@@ -239,7 +292,7 @@ def test_placement_aid(house, visit):
     page.locator("#place-0").click()
     box = page.locator("#placement-0")
     expect(box).to_have_class("placement hit")
-    expect(box.locator(".said")).to_have_text("It answers")
+    expect(box.locator(".said")).to_have_text("Answered")
     expect(box.locator(".count")).to_have_text(re.compile(r"^[3-9] of \d+ answered, \d+ s left$"))
     expect(page.locator("#sound-0")).not_to_be_checked()
     page.locator("#sound-0").check()
@@ -256,9 +309,9 @@ def test_placement_aid(house, visit):
     expect(box).to_have_class("placement hit")
     expect(page.locator("#sound-0")).to_be_checked()
     page.locator("#place-0").click()
-    expect(page.locator("#placing-0")).to_contain_text("The last time")
+    expect(page.locator("#placing-0")).to_contain_text("Last time")
     expect(page.locator("#place-0")).to_have_text("Start placing")
-    # Readings go on.
+    # Reading continues.
     before = polls(page)
     page.locator("#read-0").click()
     expect_polls(page, before)
@@ -272,15 +325,15 @@ def test_search_for_registers(house, visit):
     page.locator("#scanning-0 > summary").click()
     page.locator("#look-0").click()
     expect(page.locator("#look-0")).to_have_text("Stop")
-    expect(page.locator("#scan-0 .count")).to_have_text(re.compile(r"^[1-9]\d* of 1400 asked for"))
+    expect(page.locator("#scan-0 .count")).to_have_text(re.compile(r"^[1-9]\d* of 1400 registers asked"))
     page.locator("#look-0").click()
-    expect(page.locator("#look-0")).to_have_text("Look for registers")
+    expect(page.locator("#look-0")).to_have_text("Start search")
     page.locator("#look-0").click()
     expect(page.locator("#found-0")).to_contain_text("Energy")
     picture(page, "search-768-light")
     expect(page.locator("#parameters-0")).to_contain_text("energy", timeout=LONG)
     expect(page.locator("#scan-0 .count")).to_have_text(
-        re.compile(r"^1400 of 1400 asked for, \d+ found$"), timeout=LONG
+        re.compile(r"^1400 of 1400 registers asked, \d+ found$"), timeout=LONG
     )
     expect(page.locator("#scanning-0")).to_have_attribute("open", "")
     no_serious_fault(page)
@@ -334,7 +387,7 @@ def test_without_script(house, visit):
     page = visit(house.url, java_script_enabled=False)
     is_read(page)
     expect(page.locator("#copy-report")).to_be_hidden()
-    expect(page.get_by_text("Load again")).to_be_visible()
+    expect(page.get_by_text("Reload", exact=True)).to_be_visible()
     before = polls(page)
     with page.expect_navigation(url=house.url):
         page.locator("#read-0").click()
@@ -342,13 +395,13 @@ def test_without_script(house, visit):
     page.locator("#filter-now").click()
     page.wait_for_url("**/?level=warn#log")
     expect(page.locator("#level")).to_have_value("warn")
-    # Seen where the script is.
+    # A page with the script shows it.
     expect_polls(visit(house.url), before)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "homeassistant.local"])
 def test_behind_home_assistant(ingress, visit, name):
-    """Under a path that it does not know, in a frame, and over plain HTTP."""
+    """Under a path that the page does not know, in a frame, and over plain HTTP."""
     outer = visit(f"http://{name}:{ingress.port}/frame")
     page = outer.frame_locator("iframe")
     expect(page.locator("#live")).to_be_visible()
@@ -360,8 +413,8 @@ def test_behind_home_assistant(ingress, visit, name):
     count = page.locator("#line-0 dd").first
     before = int(count.text_content())
     page.locator("#read-0").click()
-    expect(page.locator("#said")).to_have_text("Asked for.")
-    # Only the event stream tells of it.
+    expect(page.locator("#said")).to_have_text("Request sent.")
+    # Only the event stream reports it.
     expect(count).to_have_text(str(before + 1))
     page.locator("#placing-0 > summary").click()
     page.locator("#place-0").click()
@@ -372,7 +425,7 @@ def test_behind_home_assistant(ingress, visit, name):
     page.locator("#look-0").click()
     expect(page.locator("#look-0")).to_have_text("Stop")
     page.locator("#look-0").click()
-    expect(page.locator("#look-0")).to_have_text("Look for registers")
+    expect(page.locator("#look-0")).to_have_text("Start search")
     page.locator("#level").select_option("error")
     expect(page.locator("#lines span").filter(has_text=" INFO ")).to_have_count(0)
     page.locator("#copy-report").click()
@@ -385,7 +438,7 @@ def test_behind_home_assistant_without_script(ingress, visit):
     page = visit(url, java_script_enabled=False)
 
     def press(button):
-        # A refusal would be shown at the button's own address.
+        # A refusal would be at the button's own address.
         with page.expect_navigation(url=url):
             page.locator(f"#{button}-0").click()
 
@@ -393,7 +446,7 @@ def test_behind_home_assistant_without_script(ingress, visit):
     for section, button in [("placing", "place"), ("scanning", "look")]:
         page.locator(f"#{section}-0 > summary").click()
         press(button)
-        # Has it begun, it is open, and can be stopped.
+        # Once it has begun, it is open and can be stopped.
         for _ in range(200):
             if page.locator(f"#{section}-0").get_attribute("open") is not None:
                 break
@@ -403,14 +456,15 @@ def test_behind_home_assistant_without_script(ingress, visit):
     assert not ingress.strays
 
 
-def test_the_program_goes(build, visit):
+def test_the_program_ends(build, visit):
     house = build()
     page = visit(house.url)
     is_live(page)
     house.program.end()
     expect(page.locator("#live")).to_be_hidden()
-    expect(page.locator("#said")).to_contain_text("The connection to the program is gone")
-    # The browser itself says on the console that nothing is there any more.
+    expect(page.locator("#said")).to_have_text("No connection to kamstrup2mqtt. Trying again.")
+    expect(page).to_have_title("No connection – Heat meter – kamstrup2mqtt")
+    # The browser logs the failed requests.
     assert all("net::ERR_" in complaint for complaint in visit.complaints)
     visit.complaints.clear()
 
@@ -423,14 +477,14 @@ def test_broken_configuration(build, visit, width, mode):
     is_live(page)
     expect(page.locator("#problem")).to_contain_text("COM3")
     expect(page.locator("#odd")).to_contain_text("speed")
-    # Which ports there are, is what one wants to know then.
+    # The list of ports helps to fix the configuration.
     expect(page.locator("#ports")).to_have_attribute("open", "")
     fits(page)
     no_serious_fault(page)
     picture(page, f"broken-configuration-{width}-{mode}")
 
 
-def test_a_configuration_is_mended(build, visit):
+def test_a_configuration_is_fixed(build, visit):
     house = build(interval="often")
     page = visit(house.url)
     is_live(page)
@@ -455,14 +509,19 @@ def test_meter_silent(build, visit, width, mode):
     expect(badge).to_contain_text("Trouble", timeout=60_000)
     expect(page.locator("#said")).to_contain_text("Trouble")
     expect(page.locator("#meter-0")).to_contain_text("The meter does not answer")
-    # What was read stays, with its age.
+    expect(page).to_have_title("✕ Trouble – Heat meter – kamstrup2mqtt")
+    assert icon(page) == "icon-bad.svg"
+    # The last values stay, with their age.
     is_read(page)
+    expect(page.locator("#meter-0")).to_contain_text(re.compile(r"These values are \d+ s old"))
     fits(page)
     no_serious_fault(page)
     picture(page, f"meter-silent-{width}-{mode}")
     house.meter.thaw()
     page.locator("#read-0").click()
-    expect(badge).to_contain_text("All is well", timeout=60_000)
+    expect(badge).to_contain_text("OK", timeout=60_000)
+    expect(page).to_have_title("Heat meter – kamstrup2mqtt")
+    assert icon(page) == "icon.svg"
 
 
 def test_readings_cannot_be_kept(build, visit):
@@ -471,6 +530,6 @@ def test_readings_cannot_be_kept(build, visit):
     is_live(page)
     expect(page.locator("#memory")).to_contain_text("Readings cannot be kept: /proc/nowhere")
     expect(page.locator("#meter-0")).to_contain_text("no charts as long as")
-    # Everything else goes on.
+    # Everything else works.
     is_read(page)
     no_serious_fault(page)
