@@ -402,7 +402,7 @@ async fn the_program_recovers_when_files_run_out() {
         // The system accepts connections that the program cannot.
         idle.push(TcpStream::connect(page).await.unwrap());
     }
-    let page_says = run.says(&["The status page cannot be asked"]).await.unwrap();
+    let page_says = run.says(&["The status page cannot accept connections"]).await.unwrap();
     assert!(page_says.contains("Too many open files"), "{page_says}");
     let meter_says = run.says(&["out of open files or memory ("]).await.unwrap();
     assert!(meter_says.contains("Too many open files"), "{meter_says}");

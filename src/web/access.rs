@@ -1,4 +1,4 @@
-//! Who may ask, and for what: the page shows how a house is heated, and lets a meter be asked.
+//! Access to the page. It shows how a house is heated, and its buttons make requests to a meter.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,20 +9,20 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use super::response::HttpRefusal;
 use meter::RunsAs;
 
-/// Who asks for Home Assistant's users, after they have logged in there.
+/// Sends the requests of Home Assistant's users, who have logged in there.
 const HOME_ASSISTANT: Ipv4Addr = Ipv4Addr::new(172, 30, 32, 2);
 
-/// Who may look.
+/// Who may open the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Visitors {
-    /// Home Assistant and this machine: all other add-ons can reach the page as well.
+    /// Home Assistant and this machine. All other apps (add-ons) can reach the page too.
     HomeAssistant,
-    /// Whoever can reach the address at which it listens.
+    /// Anybody who can reach the address on which it listens.
     Anybody,
 }
 
 impl Visitors {
-    /// Whether somebody at this address may ask at all.
+    /// Whether this address may send requests at all.
     pub(super) fn admit(self, peer: IpAddr) -> bool {
         match self {
             Self::HomeAssistant => peer.is_loopback() || peer == IpAddr::V4(HOME_ASSISTANT),
@@ -30,7 +30,7 @@ impl Visitors {
         }
     }
 
-    /// What the program is: only an add-on's page is for Home Assistant alone.
+    /// Only the page of an app (add-on) is for Home Assistant alone.
     pub(super) fn runs_as(self) -> RunsAs {
         match self {
             Self::HomeAssistant => RunsAs::AddOn,
@@ -42,22 +42,24 @@ impl Visitors {
 const OTHER_NAME: HttpRefusal = HttpRefusal(
     StatusCode::MISDIRECTED_REQUEST,
     Cow::Borrowed(
-        "This page does not go by that name. Ask for it by this machine's address (like \
+        "This page is not available under that name. Use this machine's address (like \
          http://192.168.1.5:8099) or its name in your network.\n",
     ),
 );
 
-const OTHER_SITE: HttpRefusal =
-    HttpRefusal(StatusCode::FORBIDDEN, Cow::Borrowed("Only the page itself can ask for this.\n"));
+const OTHER_SITE: HttpRefusal = HttpRefusal(
+    StatusCode::FORBIDDEN,
+    Cow::Borrowed("Only the page itself may send this request.\n"),
+);
 
-/// Whether a request of somebody who was admitted is answered.
+/// Whether a request is answered, from an address that was admitted.
 pub(super) fn check(
     visitors: Visitors,
     peer: IpAddr,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<(), HttpRefusal> {
-    // Home Assistant asks in its own name, and answers for its users.
+    // Home Assistant sends its own name as the host, and has checked its users.
     let behind_home_assistant =
         visitors == Visitors::HomeAssistant && peer == IpAddr::V4(HOME_ASSISTANT);
     if !behind_home_assistant && text(headers, HOST.as_str()).is_some_and(|host| !is_near(host)) {
@@ -70,10 +72,10 @@ pub(super) fn check(
     }
 }
 
-/// Whether a page asks that came from here.
+/// Whether a page of this server sent the request.
 ///
-/// Browsers say so themselves, but only over TLS or on the same machine; else it shows by whose page
-/// it was. Behind Home Assistant that is known by the name under which the user sees it.
+/// Browsers send `Sec-Fetch-Site`, but only over TLS or on the same machine. Otherwise the `Origin` must
+/// be the host. Behind Home Assistant, that is the name under which the user sees it.
 fn is_same_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";
@@ -93,9 +95,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether a name can only lead here from near by: an address, or a name that the world's name
-/// servers do not have. Another one may be that of a site whose owner lets it point here, so that
-/// its pages can read this one in the browser of somebody in the house (DNS rebinding).
+/// Whether a host is an address, or a name that public name servers do not have. The owner of any
+/// other name could point it here, so that his pages could read this one in the browser of somebody
+/// in the house (DNS rebinding).
 fn is_near(host: &str) -> bool {
     const NEAR: [&str; 6] = ["localhost", "local", "lan", "home", "internal", "home.arpa"];
     if let Some(address) = host.strip_prefix('[') {
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn home_assistant_and_this_machine_may_ask() {
+    fn home_assistant_and_this_machine_are_admitted() {
         let allowed = ["172.30.32.2", "127.0.0.1", "127.3.2.1", "::1"];
         let others = ["172.30.32.1", "172.30.33.2", "192.168.1.2", "10.0.0.1", "fe80::1", "::"];
         let admit = |peer: &&str| Visitors::HomeAssistant.admit(peer.parse().unwrap());
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn only_near_names_lead_here() {
+    fn only_addresses_and_local_names_are_answered() {
         let near = [
             "127.0.0.1:8099",
             "192.168.1.5",
@@ -175,21 +177,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_page_itself_may_ask_for_something_to_be_done() {
+    fn only_the_page_itself_may_press_buttons() {
         let post = |headers: &[_]| asked(Visitors::HomeAssistant, INGRESS, &Method::POST, headers);
         let host = ("host", "172.30.33.5:8099");
         assert_eq!(post(&[host]), 403);
         assert_eq!(post(&[host, ("sec-fetch-site", "same-origin")]), 200);
         for site in ["cross-site", "same-site", "none"] {
             assert_eq!(post(&[host, ("sec-fetch-site", site)]), 403, "{site}");
-            // What the browser says counts.
+            // The browser's header has precedence.
             let origin = ("origin", "http://172.30.33.5:8099");
             assert_eq!(post(&[host, ("sec-fetch-site", site), origin]), 403, "{site}");
         }
         assert_eq!(post(&[host, ("origin", "http://172.30.33.5:8099")]), 200);
         assert_eq!(post(&[host, ("origin", "http://172.30.33.5")]), 403);
         assert_eq!(post(&[host, ("origin", "null")]), 403);
-        // As Home Assistant hands it on.
+        // As Home Assistant forwards it.
         let forwarded = ("x-forwarded-host", "homeassistant.local:8123");
         assert_eq!(post(&[host, forwarded, ("origin", "http://homeassistant.local:8123")]), 200);
         assert_eq!(post(&[host, forwarded, ("origin", "https://evil.example")]), 403);

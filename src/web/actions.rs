@@ -1,5 +1,5 @@
-//! What a visitor may ask for. All of it goes through the task that polls the meter, which alone has
-//! its port.
+//! The actions of the buttons. All of them go through the task that polls the meter, because only
+//! that has its port.
 
 use std::borrow::Cow;
 
@@ -15,16 +15,15 @@ use crate::units::{self, UnitSystem};
 use meter::poll::{Attempt, Job, MeterHandle, PLACEMENT, Scanned, Step};
 use meter::reading::Reading;
 
-/// The registers that a search asks for: those of `kamstrup2mqtt scan`.
+/// The last register that a search asks for, as `kamstrup2mqtt scan` does.
 const LAST_REGISTER: u16 = 1400;
 
-/// Of which meter it is asked for.
+/// The form of each button.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct Form {
     pub(super) meter: usize,
 }
 
-/// Something that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Read,
@@ -34,17 +33,19 @@ pub(super) enum Action {
     StopScanning,
 }
 
-const NO_METER: HttpRefusal =
-    HttpRefusal(StatusCode::NOT_FOUND, Cow::Borrowed("There is no such meter any more.\n"));
+const NO_METER: HttpRefusal = HttpRefusal(
+    StatusCode::NOT_FOUND,
+    Cow::Borrowed("There is no such meter (any more). Reload the page.\n"),
+);
 
 const BUSY: HttpRefusal = HttpRefusal(
     StatusCode::CONFLICT,
     Cow::Borrowed(
-        "The meter is busy with the placement aid or a search already: stop that first, or wait.\n",
+        "The meter is busy with the placement aid or a search. Stop that first, or wait.\n",
     ),
 );
 
-/// Begins with what was asked for.
+/// Starts or stops an action.
 pub(super) fn act(page: &PageState, action: Action, number: usize) -> Result<(), HttpRefusal> {
     let board = &page.board;
     let handle = board.handle(number).ok_or(NO_METER)?;
@@ -56,7 +57,7 @@ pub(super) fn act(page: &PageState, action: Action, number: usize) -> Result<(),
             let search = Search { number, system: state()?.units, list: page.parameters_list };
             scan(board, &handle, search)?;
         }
-        // What ended by itself meanwhile is no reason to end what came after it.
+        // It may have ended meanwhile, and something else may have started.
         Action::StopPlacing if is_placing(&state()?) => handle.cancel(),
         Action::StopScanning if is_scanning(&state()?) => handle.cancel(),
         Action::StopPlacing | Action::StopScanning => {}
@@ -105,10 +106,9 @@ fn placed(placement: &mut Option<Placement>, attempt: Attempt) {
 /// A search of one meter.
 #[derive(Clone, Copy)]
 struct Search {
-    /// The meter's.
     number: usize,
     system: UnitSystem,
-    /// Writes what was found as the setting `parameters`.
+    /// Writes the registers found as the setting `parameters`.
     list: fn(&[RegisterId]) -> String,
 }
 
@@ -148,7 +148,7 @@ fn found(reading: &Reading, system: UnitSystem) -> Found {
     Found { text: published.map(|published| published.text), unit, ..named(reading.register) }
 }
 
-/// A register whose value is not known.
+/// A register whose value is not yet known.
 fn named(register: RegisterId) -> Found {
     let name = Parameter::of(register).name().to_owned();
     let label = register.info().map(|info| info.label);

@@ -1,4 +1,4 @@
-//! Where others find the page: the address of this machine as they see it.
+//! The address of the page for other machines.
 
 use std::future::pending;
 use std::io;
@@ -12,17 +12,17 @@ use tracing::debug;
 
 use meter::hosts;
 
-/// The address of the page in an add-on: Home Assistant connects to it over its own network.
+/// The address of the page in an app (add-on): Home Assistant connects to it over its own network.
 pub(crate) const IN_ADD_ON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT);
 
-/// The port that Home Assistant expects unless an add-on names another one.
+/// The port that Home Assistant expects, unless an app (add-on) names another one.
 const PORT: u16 = 8099;
 
-/// The wait before this machine's address is looked for again, as when the network is not up yet.
+/// The wait before the next attempt to find this machine's address, if the network is not up yet.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
 
-/// Says where others find the page, for as long as it is told where that is. Where it is at all
-/// addresses of this machine, it is the one by which this machine is seen at the broker.
+/// Sends the URL of the page for other machines, as long as the listening address can change. If the
+/// page listens on all addresses, the URL has the one that the broker sees.
 pub(crate) async fn find(
     address: watch::Receiver<Option<SocketAddr>>,
     broker: (String, u16),
@@ -35,7 +35,7 @@ pub(crate) async fn find(
     find_by(address, seen, found).await;
 }
 
-/// Does so; `seen` says by which address this machine is seen.
+/// The same, with `seen` for the address that the broker sees.
 pub(super) async fn find_by<S: Future<Output = io::Result<IpAddr>>>(
     mut address: watch::Receiver<Option<SocketAddr>>,
     seen: impl Fn() -> S,
@@ -48,7 +48,9 @@ pub(super) async fn find_by<S: Future<Output = io::Result<IpAddr>>>(
             Some(address) if address.ip().is_unspecified() => match seen().await {
                 Ok(reached) => Some(reached),
                 Err(error) => {
-                    debug!("Others may not find the page, trying again: {error}.");
+                    debug!(
+                        "Cannot find this machine's address for the link to the page: {error}. Trying again."
+                    );
                     again = Some(RETRY);
                     None
                 }
@@ -57,7 +59,7 @@ pub(super) async fn find_by<S: Future<Output = io::Result<IpAddr>>>(
             None => None,
         };
         let port = now.map_or(PORT, |address| address.port());
-        // Nobody else gets to this machine by its address for itself.
+        // Other machines cannot use a loopback address.
         let reached = reached.filter(|ip| !ip.to_canonical().is_loopback());
         let page = reached.map(|ip| format!("http://{}", SocketAddr::new(ip, port)));
         found.send_if_modified(|known| {
@@ -78,7 +80,7 @@ pub(super) async fn find_by<S: Future<Output = io::Result<IpAddr>>>(
     }
 }
 
-/// This machine's address on the way to another one. Nothing is sent there.
+/// This machine's address on the route to another one. Sends nothing.
 async fn seen_at((host, port): &(String, u16)) -> io::Result<IpAddr> {
     let there = hosts::look_up(host, *port).await.map_err(io::Error::other)?;
     let there = *there.first().ok_or(io::ErrorKind::NotFound)?;

@@ -1,7 +1,7 @@
-//! What the page has to wait for: the disk with its readings, the system with its ports.
+//! Blocking jobs of the page: reading the history from the disk, and listing the serial ports.
 //!
-//! A job that hangs keeps its thread. So there are few at a time, which are never more than there are
-//! threads for, and nobody waits for one for long.
+//! A job that hangs keeps its thread. So only a few run at a time, never more than there are threads
+//! for, and no request waits long for one.
 
 use std::io;
 use std::sync::Arc;
@@ -16,24 +16,22 @@ use meter::cause;
 
 use crate::resources;
 
-/// Far longer than a disk that works takes, and less than a connection lasts.
+/// Far longer than a working disk takes, and shorter than a connection lasts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Those who do one kind of job.
+/// The limit for one kind of job.
 #[derive(Debug, Clone)]
 pub(super) struct BlockingJobs(Arc<Semaphore>);
 
-/// Why a job is not done.
+/// Why a job failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum JobFailed {
-    /// Not in time.
     #[error(
-        "This takes too long: the disk does not answer, or the program may not have more threads. \
-         Try again later."
+        "This takes too long: the disk does not respond, or the program has reached its limit of \
+         threads. Try again later."
     )]
     Slow,
-    /// For want of something.
-    #[error("This cannot be looked up now: {_0}. {}", cause::SHORTAGE_HINT)]
+    #[error("This is unavailable now: {_0}. {}", cause::SHORTAGE_HINT)]
     Shortage(String),
 }
 
@@ -44,17 +42,17 @@ impl From<io::Error> for JobFailed {
 }
 
 impl BlockingJobs {
-    /// For readings.
+    /// The limit for readings.
     pub(super) fn readings() -> Self {
         Self(Arc::new(Semaphore::new(resources::READINGS)))
     }
 
-    /// For serial ports.
+    /// The limit for serial ports.
     pub(super) fn ports() -> Self {
         Self(Arc::new(Semaphore::new(resources::PORTS)))
     }
 
-    /// At which nobody works.
+    /// Runs no jobs.
     #[cfg(test)]
     pub(super) fn closed() -> Self {
         let jobs = Self::ports();
@@ -62,7 +60,7 @@ impl BlockingJobs {
         jobs
     }
 
-    /// Does a job that blocks.
+    /// Runs a blocking job on another thread.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -105,17 +103,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_that_hang_hold_up_only_those_of_their_kind() {
+    async fn a_job_that_hangs_delays_only_jobs_of_its_kind() {
         let (jobs, other) = (BlockingJobs::readings(), BlockingJobs::ports());
         let mut hanging = Vec::new();
         for _ in 0..resources::READINGS {
             hanging.push(hang(&jobs).await);
         }
-        // Time goes on by itself as long as a job is under way only where the clock is real.
+        // A paused clock would stand still while a job is running.
         let waiting = timeout(Duration::from_millis(20), jobs.run(|| ())).await;
         assert!(waiting.is_err());
         assert_eq!(other.run(|| 1).await, Ok(1));
-        // Whose job hangs has its thread until it ends, not only until nobody waits.
+        // A job keeps its thread until it ends, even if nobody waits for it.
         let (sender, job) = hanging.pop().unwrap();
         job.abort();
         assert!(timeout(Duration::from_millis(20), jobs.run(|| ())).await.is_err());

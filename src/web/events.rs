@@ -1,7 +1,7 @@
-//! Server-sent events: that something has changed, and how a placement or a search goes.
+//! Server-sent events: something has changed, and the progress of a placement or a search.
 //!
-//! Nothing is queued for a page that does not listen: each looks at the board when it can take
-//! something, and sees how things are then.
+//! Nothing is queued for a slow page. When it can take an event, it gets one for the current state of
+//! the board.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -18,24 +18,24 @@ use tokio::time::{Instant, sleep_until};
 use super::api::FoundJson;
 use crate::status::{Board, MeterState, Placement, ScanState};
 
-/// From one `changed` to the next.
+/// The shortest time between two `changed` events.
 pub(super) const EACH: Duration = Duration::from_secs(1);
 
-/// So often something is sent where nothing happens, so that a page that is gone is noticed.
+/// The interval of comments that are sent if nothing happens, so that a closed page is noticed.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// What the placement aid has counted, after each request.
+/// The counts of the placement aid, after each request.
 #[derive(Serialize)]
 struct PlacementJson {
     meter: usize,
     hit: bool,
     asked: u32,
     hits: u32,
-    /// In seconds.
+    /// Seconds.
     left: u64,
 }
 
-/// How far a search has come, and what it has found since the last time.
+/// The progress of a search, and the registers found since the last event.
 #[derive(Serialize)]
 struct ScanJson {
     meter: usize,
@@ -44,7 +44,7 @@ struct ScanJson {
     found: Vec<FoundJson>,
 }
 
-/// Tells of changes until the page is gone. The place is held as long.
+/// Sends events until the page is closed. Until then it holds its place.
 pub(super) fn tell(board: &Board, place: OwnedSemaphorePermit) -> impl IntoResponse + use<> {
     let watcher = Watcher::new(board, place);
     let events = stream::unfold(watcher, |mut watcher| async {
@@ -57,12 +57,11 @@ pub(super) fn tell(board: &Board, place: OwnedSemaphorePermit) -> impl IntoRespo
 struct Watcher {
     meters: watch::Receiver<Vec<MeterState>>,
     changes: watch::Receiver<u64>,
-    /// When the next `changed` may be told, where there is one to tell.
+    /// The time of the next `changed`, if one is due.
     due: Option<Instant>,
-    /// When the last one was.
+    /// The time of the last one.
     told: Option<Instant>,
-    /// Of each meter, what was told of its placement and its search: how often it was asked, and how
-    /// much was found.
+    /// The progress that was sent of each meter's placement and search.
     progress: BTreeMap<usize, Progress>,
     waiting: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
@@ -79,13 +78,13 @@ impl Watcher {
     fn new(board: &Board, place: OwnedSemaphorePermit) -> Self {
         let (mut meters, changes) = (board.meters_changing(), board.changing());
         meters.mark_changed();
-        // What has changed since the page was made is not known.
+        // Something may have changed since the page was rendered.
         let due = Some(Instant::now());
         let (progress, waiting) = (BTreeMap::new(), VecDeque::new());
         Self { meters, changes, due, told: None, progress, waiting, _place: place }
     }
 
-    /// The next event; none when the board is gone.
+    /// The next event; `None` when the board is gone.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -105,14 +104,14 @@ impl Watcher {
                     self.due = None;
                     self.told = Some(Instant::now());
                     self.changes.mark_unchanged();
-                    // Without data it would not reach the page.
+                    // Browsers ignore events without data.
                     return Some(Event::default().event("changed").data("{}"));
                 }
             }
         }
     }
 
-    /// Notes what is new of placements and searches.
+    /// Queues the new progress of placements and searches.
     fn look(&mut self) {
         let meters = self.meters.borrow_and_update();
         for meter in meters.iter() {

@@ -1,5 +1,4 @@
-//! What is known, for Prometheus. It is counted elsewhere in any case; here it gets its names, when
-//! somebody asks.
+//! Metrics for Prometheus. The counts exist elsewhere anyway; this names them when somebody asks.
 
 use std::fmt::{self, Write as _};
 
@@ -15,36 +14,38 @@ use super::api::whole_seconds;
 use super::now::Now;
 use crate::status::{Board, BrokerState, LineQuality, MeterState};
 
-/// What all names begin with.
+/// The prefix of all names.
 const PREFIX: &str = "kamstrup2mqtt";
 
 type Labels = [(&'static str, String); 1];
 
-/// A number of a meter: its name, what it is, its unit, and where it is found.
+/// A metric of a meter: name, help, unit and value.
 type Row = (&'static str, &'static str, Option<Unit>, fn(&LineQuality) -> u64);
 
-/// What is counted since the program started.
+/// Counted since the program started.
 const COUNTERS: [Row; 7] = [
     ("polls", "Polls of the meter", None, |line| line.polls),
-    ("failed_polls", "Polls that failed, in whole or in part", None, |line| line.failed),
-    ("request_retries", "Requests that were made again", None, |line| line.retries),
-    ("damaged_answers", "Answers that came damaged", None, |line| line.bad_checksums),
-    ("sent", "Bytes to the meter", Some(Unit::Bytes), |line| line.bytes_sent),
-    ("received", "Bytes from the meter's line", Some(Unit::Bytes), |line| line.bytes_received),
-    ("awake", "How long the meter was kept awake", Some(Unit::Seconds), |line| {
+    ("failed_polls", "Polls that failed or were incomplete", None, |line| line.failed),
+    ("request_retries", "Requests that were repeated", None, |line| line.retries),
+    ("damaged_answers", "Damaged answers", None, |line| line.bad_checksums),
+    ("sent", "Bytes sent to the meter", Some(Unit::Bytes), |line| line.bytes_sent),
+    ("received", "Bytes received from the meter's line", Some(Unit::Bytes), |line| {
+        line.bytes_received
+    }),
+    ("awake", "Time for which the meter was kept awake", Some(Unit::Seconds), |line| {
         whole_seconds(line.awake)
     }),
 ];
 
-/// Everything, in the text format of `OpenMetrics`.
+/// All metrics, in the text format of `OpenMetrics`.
 pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     let meters = board.meters();
     let mut registry = Registry::with_prefix(PREFIX);
     let version = [("version", env!("CARGO_PKG_VERSION"))];
-    registry.register("build", "The program", Info::new(version));
+    registry.register("build", "Version of the program", Info::new(version));
     let started: Gauge = Gauge::default();
     started.set(epoch_seconds(board.started(), now));
-    registry.register_with_unit("start_time", "When the program started", Unit::Seconds, started);
+    registry.register_with_unit("start_time", "Start time of the program", Unit::Seconds, started);
     let connected: Gauge = Gauge::default();
     connected.set(i64::from(matches!(&*board.broker().borrow(), BrokerState::Connected { .. })));
     registry.register("broker_connected", "Whether the broker is connected", connected);
@@ -57,7 +58,7 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
         }
     }
     registry.register("meter_answering", "Whether the meter answered the last poll", answering);
-    let help = "When the meter was polled last";
+    let help = "Time of the last poll";
     registry.register_with_unit("last_poll_timestamp", help, Unit::Seconds, polled);
     for (name, help, unit, of) in COUNTERS {
         let family: Family<Labels, Counter> = Family::default();
@@ -85,8 +86,8 @@ fn epoch_seconds(at: Instant, now: &Now) -> i64 {
     now.wall.timestamp().as_second().saturating_sub_unsigned(ago)
 }
 
-/// The values themselves, one metric for each unit. The library would make floats of them; these are
-/// what the meter said, digit by digit.
+/// The values, one metric for each unit. The library would convert them to floats; these have the
+/// meter's digits.
 fn readings(text: &mut String, meters: &[MeterState]) -> fmt::Result {
     let values = || meters.iter().flat_map(|meter| meter.values.iter().map(move |it| (meter, it)));
     let mut units: Vec<_> =
@@ -98,7 +99,7 @@ fn readings(text: &mut String, meters: &[MeterState]) -> fmt::Result {
             Some(words) => (format!("{PREFIX}_reading_{words}"), Some(words)),
             None => (format!("{PREFIX}_reading"), None),
         };
-        writeln!(text, "# HELP {name} What the meter said last.\n# TYPE {name} gauge")?;
+        writeln!(text, "# HELP {name} Last value from the meter.\n# TYPE {name} gauge")?;
         if let Some(suffix) = suffix {
             writeln!(text, "# UNIT {name} {suffix}")?;
         }
@@ -110,7 +111,7 @@ fn readings(text: &mut String, meters: &[MeterState]) -> fmt::Result {
     Ok(())
 }
 
-/// A unit as it stands in a name: `kilowatt_hours`.
+/// A unit in the name of a metric: `kilowatt_hours`.
 fn unit_words(unit: &str) -> String {
     let known = match unit {
         "kWh" => "kilowatt_hours",
@@ -150,11 +151,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn everything_has_a_name_by_the_conventions() {
+    async fn every_metric_has_a_conventional_name() {
         let [full, empty] = boards().await;
         let full = text(&full, &now()).unwrap();
         assert!(full.ends_with("# EOF\n"));
-        // The library keeps them in no order.
+        // The library has no fixed order.
         let mut lines: Vec<&str> = full.lines().collect();
         lines.sort_unstable();
         insta::assert_snapshot!(lines.join("\n"));

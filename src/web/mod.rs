@@ -1,9 +1,9 @@
-//! The page that says how it goes, for Home Assistant's sidebar and for whoever is on this machine;
-//! and the same for programs.
+//! The status page, in Home Assistant's sidebar or at the machine's own address, and the same data for
+//! programs.
 //!
-//! It changes nothing but what a visitor asks for, and that goes through the tasks that poll
-//! (`actions`). Others can reach its port, so `access` says who may ask; and nobody can keep it busy:
-//! `server` bounds connections, requests and times.
+//! It changes nothing except through its buttons, and those go through the tasks that poll (`actions`).
+//! Others can reach its port, so `access` decides who is answered. `server` limits connections, requests
+//! and times, so that nobody can keep it busy.
 
 mod access;
 mod actions;

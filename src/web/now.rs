@@ -1,9 +1,9 @@
-//! The time of a request, on both clocks.
+//! The time of a request, on the wall clock and on the monotonic clock.
 
 use jiff::ZonedDateTime;
 use tokio::time::Instant;
 
-/// What time it is, on the clock on the wall and on the one by which the program waits.
+/// The current time, on the wall clock and on the monotonic clock.
 #[derive(Debug, Clone)]
 pub(super) struct Now {
     pub(super) wall: ZonedDateTime,
@@ -11,7 +11,7 @@ pub(super) struct Now {
 }
 
 impl Now {
-    /// When something was or will be, on the clock on the wall as it goes now.
+    /// A past or future time on the wall clock, as that is set now.
     pub(super) fn time(&self, at: Instant) -> String {
         let ago = self.at.saturating_duration_since(at);
         let ahead = at.saturating_duration_since(self.at);

@@ -1,6 +1,6 @@
-//! The serial ports of this machine, looked up when somebody asks.
+//! The serial ports of this machine, listed on request.
 //!
-//! `meter::transport` lists them. It opens none for that, so the page still has no line to a meter.
+//! `meter::transport` lists them without opening any, so the page has no access to a meter.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +14,14 @@ use super::events;
 use crate::status::{Board, PortInfo};
 use meter::transport::{self, LocalPort};
 
-/// For so long what was found is shown to others as well: what is open on this machine is in a thousand
-/// places, and 100 open pages, which are all told of a change, look there once. No longer, since what a
-/// page shows then stays until the next change.
+/// A list is shared for this long. Which files are open on this machine is in a thousand places, and
+/// after a change all open pages ask for it at once. It is no longer, because a page shows what it got
+/// until the next change.
 const FRESH: Duration = events::EACH;
 
-/// What was found at a time.
 type LocalPorts = Arc<Vec<LocalPort>>;
 
-/// What was found last, and when.
+/// The last list, and its time.
 #[derive(Debug, Clone)]
 pub(super) struct Ports {
     known: Arc<Mutex<Option<(Instant, LocalPorts)>>>,
@@ -30,26 +29,25 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// They are looked up through this.
     pub(super) fn new(jobs: BlockingJobs) -> Self {
         Self { known: Arc::default(), jobs }
     }
 
-    /// The ports that exist, and what each is used for.
+    /// The existing ports, and the use of each.
     pub(super) async fn look(&self, board: &Board) -> Result<Vec<PortInfo>, JobFailed> {
         let found = self.found().await?;
         Ok(used(&found, board))
     }
 
     async fn found(&self) -> Result<LocalPorts, JobFailed> {
-        // Who comes meanwhile waits, rather than looking for the same.
+        // Requests that come meanwhile wait for the same list.
         let mut known = self.known.lock().await;
         if let Some((at, found)) = &*known
             && at.elapsed() < FRESH
         {
             return Ok(Arc::clone(found));
         }
-        // A file system may hang, and this is the one thread that there is.
+        // A file system may hang, and the program has only this thread.
         let found = Arc::new(self.jobs.run(transport::local_ports).await??);
         *known = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)
@@ -74,7 +72,7 @@ fn used(found: &[LocalPort], board: &Board) -> Vec<PortInfo> {
     found.iter().map(info).collect()
 }
 
-/// Whether a name leads to a device.
+/// Whether a path leads to a device.
 fn same(name: &Path, device: &Path) -> bool {
     name.starts_with("/") && name.canonicalize().is_ok_and(|found| found == device)
 }
@@ -86,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn many_pages_look_once() {
+    async fn many_pages_share_one_list() {
         let ports = Ports::new(BlockingJobs::ports());
         let first = ports.found().await.unwrap();
         assert!(Arc::ptr_eq(&first, &ports.found().await.unwrap()));

@@ -1,4 +1,4 @@
-//! Answers, with the headers that every one of them has.
+//! Responses, with the headers that all of them have.
 
 use std::borrow::Cow;
 
@@ -12,8 +12,8 @@ use tracing::warn;
 
 use super::blocking::JobFailed;
 
-/// Allows only what the page itself serves, and no frame around it but Home Assistant's, which
-/// comes from the same origin.
+/// Allows only what this server serves, and no frame except Home Assistant's, which has the same
+/// origin.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 
@@ -25,7 +25,7 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Why a request is refused: the status, and words for people.
+/// A refusal of a request: the status, and a text for people.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HttpRefusal(pub(super) StatusCode, pub(super) Cow<'static, str>);
 
@@ -35,7 +35,7 @@ impl IntoResponse for HttpRefusal {
     }
 }
 
-/// What takes too long is tried again by whoever asks.
+/// A request that can be repeated later.
 pub(super) fn later(busy: &JobFailed) -> Response {
     with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{busy}\n"))
 }
@@ -47,18 +47,18 @@ pub(super) fn answered(
     match made {
         Ok(text) => with_headers(StatusCode::OK, kind, text),
         Err(error) => {
-            warn!("A program asked, and cannot be answered: {error}.");
-            let words = "The answer cannot be made; the log says why.\n";
+            warn!("Cannot answer a request for the status page: {error}.");
+            let words = "Internal error. The log has the reason.\n";
             with_headers(StatusCode::INTERNAL_SERVER_ERROR, TEXT, words)
         }
     }
 }
 
-/// What every answer has.
+/// The headers of every response.
 pub(super) const STRICT: [(HeaderName, &str); 4] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // With `no-referrer` a browser would not say either by whose page a button was pressed.
+    // With `no-referrer`, browsers would also leave out the origin of a pressed button.
     (REFERRER_POLICY, "same-origin"),
     (CACHE_CONTROL, "no-store"),
 ];

@@ -1,4 +1,4 @@
-//! What can be asked for, and who answers it.
+//! The paths, and the handler of each.
 
 use axum::Router;
 use axum::extract::rejection::{FormRejection, QueryRejection};
@@ -29,13 +29,13 @@ use super::{api, events, metrics, past};
 /// The path that says whether the program is running.
 pub(crate) const HEALTH: &str = "/health";
 
-/// What it says there.
+/// The body of the response there.
 pub(crate) const HEALTHY: &str = "ok";
 
 /// The longest form in a request, in bytes.
 pub(super) const LONGEST_FORM: usize = 1024;
 
-/// What is looked up once for all who look.
+/// Shared by all requests.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     memories: Cache,
@@ -53,7 +53,7 @@ impl Shared {
     }
 }
 
-/// What can be asked to be done: each is a POST.
+/// The actions: each is a POST.
 pub(super) const ACTIONS: [(&str, Action); 5] = [
     ("/read", Action::Read),
     ("/placement", Action::Place),
@@ -62,8 +62,8 @@ pub(super) const ACTIONS: [(&str, Action); 5] = [
     ("/scan/stop", Action::StopScanning),
 ];
 
-/// What can be looked at: each is a GET. The router is made of these two lists alone, and
-/// `openapi.json` describes the same.
+/// The views: each is a GET. The router consists of these two lists, and `openapi.json` describes
+/// both.
 pub(super) fn views() -> [(&'static str, MethodRouter<PageState>); 15] {
     let fixed = |kind, body| get(async move || with_headers(StatusCode::OK, kind, body));
     [
@@ -101,9 +101,9 @@ pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
     let actions = ACTIONS.into_iter().map(|(path, action)| (path, act(action)));
     let all = actions.chain(views());
     all.fold(Router::new(), |router, (path, answer)| router.route(path, answer))
-        .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "There is no such page.\n"))
+        .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "Page not found.\n"))
         .method_not_allowed_fallback(async || {
-            with_headers(StatusCode::METHOD_NOT_ALLOWED, TEXT, "That cannot be done here.\n")
+            with_headers(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method not allowed.\n")
         })
         .layer(middleware::from_fn(move |guest, request, next| {
             check(visitors, guest, request, next)
@@ -113,7 +113,7 @@ pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
         .with_state(page_state.clone())
 }
 
-/// Lets pass what somebody may ask for who was admitted.
+/// Passes on the requests that are allowed.
 async fn check(
     visitors: Visitors,
     Extension(guest): Extension<Guest>,
@@ -138,7 +138,7 @@ async fn show(
     }
 }
 
-/// What of the page changes.
+/// The parts of the page that change.
 async fn part(
     State(page_state): State<PageState>,
     Extension(shared): Extension<Shared>,
@@ -151,7 +151,7 @@ async fn part(
     }
 }
 
-/// What a visitor wants to see, and in which language. Of a level that there is not, all is shown.
+/// The visitor's language and wishes. With an unknown level, the page shows all lines.
 async fn input(
     page_state: &PageState,
     shared: &Shared,
@@ -177,7 +177,7 @@ async fn events(
     State(page_state): State<PageState>,
     Extension(guest): Extension<Guest>,
 ) -> Response {
-    const WORDS: &str = "Too many pages are open.\n";
+    const WORDS: &str = "Too many open pages.\n";
     let Some(place) = guest.stay() else {
         return with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, WORDS);
     };
@@ -187,9 +187,9 @@ async fn events(
     response
 }
 
-/// Does what was asked for, and leads back to the page.
+/// Does an action, and redirects to the page.
 fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> Response {
-    const WORDS: &str = "Which meter? Send its number as `meter`.\n";
+    const WORDS: &str = "`meter` is missing or invalid. Send the number of a meter.\n";
     let Some(form) = form else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };
@@ -205,7 +205,6 @@ fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> R
     response
 }
 
-/// Which lines of the log.
 #[derive(Debug, Deserialize)]
 struct Lines {
     level: Option<String>,
@@ -215,7 +214,7 @@ async fn log(
     State(page_state): State<PageState>,
     query: Result<Query<Lines>, QueryRejection>,
 ) -> Response {
-    const WORDS: &str = "`level` is one of DEBUG, INFO, WARNING and ERROR.\n";
+    const WORDS: &str = "`level` must be DEBUG, INFO, WARNING or ERROR.\n";
     let level = match &query {
         Ok(Query(Lines { level: None })) => Some(Level::TRACE),
         Ok(Query(Lines { level: Some(level) })) => level_of(level),
@@ -229,7 +228,7 @@ async fn log(
     with_headers(StatusCode::OK, TEXT, lines.collect::<String>())
 }
 
-/// As `logging.level` has it.
+/// The same names as in `logging.level`.
 fn level_of(text: &str) -> Option<Level> {
     match text.to_ascii_uppercase().as_str() {
         "DEBUG" => Some(Level::TRACE),
@@ -266,7 +265,7 @@ async fn past(
     Extension(shared): Extension<Shared>,
     query: Result<Query<past::Wanted>, QueryRejection>,
 ) -> Response {
-    const WORDS: &str = "Which value? Send `meter` (its number) and `parameter` (its name).\n";
+    const WORDS: &str = "`meter` (a number) or `parameter` (a name) is missing or invalid.\n";
     let Ok(Query(wanted)) = query else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };

@@ -1,5 +1,5 @@
-//! The HTTP server: it listens, admits connections and bounds how many there are, how large a request
-//! is and how long one takes. So nobody can keep the program busy.
+//! The HTTP server. It limits the number of connections, and the size and duration of requests, so that
+//! nobody can keep the program busy.
 
 use std::future::pending;
 use std::io;
@@ -30,28 +30,28 @@ use meter::cause::Cause;
 use meter::news::News;
 use meter::{RunsAs, cause};
 
-/// Connections at a time: of those who are admitted, and of those who are only refused.
+/// Connections at a time: of admitted addresses, and of others, which are only refused.
 pub(super) const MOST: usize = 16;
 const MOST_STRANGERS: usize = 4;
 
-/// Open pages at a time that get events.
+/// Open pages at a time that receive events.
 pub(super) const MOST_OPEN: usize = 128;
 
-/// How long the head of a request may take, and a whole connection that gets no events.
+/// The longest time for the head of a request, and for a whole connection without events.
 const HEAD: Duration = Duration::from_secs(5);
 pub(super) const WHOLE: Duration = Duration::from_secs(10);
 
 /// The longest request, in bytes.
 pub(super) const LONGEST: usize = 16 * 1024;
 
-/// The wait before the next attempt where the port cannot be had.
+/// The wait before the next attempt to listen.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The wait after a connection that could not be accepted, as without free file handles.
+/// The wait after a connection could not be accepted, for example without free file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Shows the board at the address that is said last, or nowhere where that is none, until `stop` is
-/// cancelled. Where the port cannot be had, that is said once and tried again.
+/// Serves the page at the current address, or nowhere if there is none, until `stop` is cancelled. If it
+/// cannot listen, it reports that once and keeps trying.
 pub(crate) async fn run(
     mut address: watch::Receiver<Option<SocketAddr>>,
     page_state: PageState,
@@ -67,7 +67,6 @@ pub(crate) async fn run(
             };
             tokio::select! {
                 () = serving => {}
-                // Nobody can say otherwise any more: it stays where it is.
                 () = changed(&mut address, now) => {}
             }
         }
@@ -75,7 +74,7 @@ pub(crate) async fn run(
     stop.run_until_cancelled(serving).await;
 }
 
-/// Waits until the page is to be somewhere else.
+/// Waits until the address has changed; forever if nothing can change it any more.
 async fn changed(address: &mut watch::Receiver<Option<SocketAddr>>, before: Option<SocketAddr>) {
     if address.wait_for(|now| *now != before).await.is_err() {
         pending::<()>().await;
@@ -87,18 +86,18 @@ pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener 
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
-                // Port 0 stands for any.
+                // Port 0 means any free port.
                 let address = listener.local_addr().unwrap_or(address);
                 info!("The status page is at http://{address}.");
                 return listener;
             }
             Err(error) if !news.is_new(()) => {
-                debug!("The status page cannot be at {address}: {error}.");
+                debug!("The status page cannot listen on {address}: {error}.");
             }
             Err(error) => {
                 warn!(
-                    "The status page cannot be at {address}: {}. Trying again until it works; this is \
-                     said only once.",
+                    "The status page cannot listen on {address}: {}. Trying again until it works; this \
+                     is reported only once.",
                     unavailable_words(&error, runs_as)
                 );
             }
@@ -107,28 +106,27 @@ pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener 
     }
 }
 
-/// Why nobody can listen at an address, and what to do about it. An add-on has no setting for the
-/// address.
+/// Why the page cannot listen on an address, and what to do. An app (add-on) has no setting for it.
 pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
     let words = match (Cause::from(error), runs_as) {
         (Cause::AddressInUse, RunsAs::Program) => {
-            "another program has this port, which may be another kamstrup2mqtt. Stop that, or set \
+            "another program uses this port, possibly another kamstrup2mqtt. Stop that, or set \
              `web.listen` to another port"
         }
-        // Nothing but the add-on is in its container.
+        // Its container has only the app (add-on).
         (Cause::AddressInUse, RunsAs::AddOn) => {
-            "another process of the add-on still has this port. Restart the add-on"
+            "another process of the app still uses this port. Restart the app"
         }
         (Cause::AddressElsewhere, RunsAs::Program) => {
-            "this machine does not have this address. Set `web.listen` to one that it has, or to \
+            "this machine does not have this address. Set `web.listen` to one of its addresses, or to \
              `0.0.0.0:8099` for all of them"
         }
         (Cause::Denied, RunsAs::Program) => {
-            "this user may not use this port. Set `web.listen` to one from 1024 on"
+            "this user may not use this port. Set `web.listen` to a port from 1024 on"
         }
         (Cause::AddressElsewhere | Cause::Denied, RunsAs::AddOn) => {
             return format!(
-                "{error}. This must not happen in the add-on: please report it with its log"
+                "{error}. This must not happen in the app: please report it with its log"
             );
         }
         (Cause::Shortage, _) => return format!("{error}. {}", cause::SHORTAGE_HINT),
@@ -137,7 +135,7 @@ pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
     words.to_owned()
 }
 
-/// Serves whoever may ask, and refuses others. Dropping the future closes all connections.
+/// Serves those who are admitted, and refuses others. Dropping the future closes all connections.
 pub(super) async fn serve(listener: TcpListener, page_state: &PageState) {
     serve_by(router(page_state), listener, page_state.visitors).await;
 }
@@ -156,12 +154,12 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
                 if cause::is_shortage(&error) && !told {
                     told = true;
                     warn!(
-                        "The status page cannot be asked: {error}. {} Trying again until it works; \
-                         this is said only once.",
+                        "The status page cannot accept connections: {error}. {} Trying again until it \
+                         works; this is reported only once.",
                         cause::SHORTAGE_HINT
                     );
                 } else {
-                    debug!("The status page cannot be asked: {error}.");
+                    debug!("The status page cannot accept connections: {error}.");
                 }
                 sleep(BREATH).await;
                 continue;
@@ -170,7 +168,7 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
         let peer = peer.ip().to_canonical();
         let (places, router) =
             if visitors.admit(peer) { (&seats, router.clone()) } else { (&door, refusing()) };
-        // Where all places are taken, the connection is closed.
+        // If all places are taken, the connection is closed.
         let Ok(place) = Arc::clone(places).try_acquire_owned() else { continue };
         let guest =
             Guest { peer, seat: Arc::new(Mutex::new(Some(place))), open: Arc::clone(&open) };
@@ -188,17 +186,17 @@ async fn answer(stream: TcpStream, router: Router, guest: Guest) {
     let result = match timeout(WHOLE, &mut answered).await {
         Err(_) if guest.stays() => answered.await,
         Err(_) => {
-            debug!("The status page was asked too slowly.");
+            debug!("A request for the status page was too slow.");
             return;
         }
         Ok(result) => result,
     };
     if let Err(error) = result {
-        debug!("The status page was asked oddly: {error}.");
+        debug!("A request for the status page failed: {error}.");
     }
 }
 
 fn refusing() -> Router {
-    const WORDS: &str = "This page is for Home Assistant and for this machine alone.\n";
+    const WORDS: &str = "Only Home Assistant and this machine may open this page.\n";
     Router::new().fallback(async || with_headers(StatusCode::FORBIDDEN, TEXT, WORDS))
 }

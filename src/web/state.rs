@@ -1,4 +1,4 @@
-//! What the page shows, to whom, and what it takes from the rest of the program.
+//! What the page needs from the rest of the program.
 
 use jiff::ZonedDateTime;
 use kmp::register::RegisterId;
@@ -8,19 +8,17 @@ use super::access::Visitors;
 use super::now::Now;
 use crate::status::Board;
 
-/// What the page shows, and to whom.
+/// What the page needs from the rest of the program.
 #[derive(Debug, Clone)]
 pub(crate) struct PageState {
-    /// What is known.
     pub board: Board,
-    /// What was read earlier, where it is kept.
+    /// Earlier readings, if they are kept.
     pub history: Option<history::Reader>,
-    /// Who may look.
     pub visitors: Visitors,
-    /// The clock on the wall.
+    /// The wall clock.
     pub clock: fn() -> ZonedDateTime,
-    /// The registers that a search found, as the list in the setting `parameters`. Settings belong
-    /// to `config`, of which the page knows nothing.
+    /// Writes the registers that a search found as the setting `parameters`. Settings belong to
+    /// `config`, which the page does not use.
     pub parameters_list: fn(&[RegisterId]) -> String,
 }
 
@@ -34,7 +32,7 @@ impl PageState {
 pub(super) mod tests {
     use super::*;
 
-    /// The page of a program that knows nothing yet.
+    /// The page of a program that has just started.
     pub(in super::super) fn empty() -> PageState {
         PageState {
             board: Board::default(),

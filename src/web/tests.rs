@@ -111,7 +111,7 @@ fn meter(title: &str) -> MeterState {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_passed_on() {
+async fn actions_reach_the_meter() {
     let site = empty();
     let handle = MeterHandle::default();
     site.board.set_handles(vec![(7, handle.clone())]);
@@ -126,7 +126,7 @@ async fn what_is_asked_for_is_passed_on() {
         ("/read", "", 400),
         ("/read", "meter=-1", 400),
         ("/read", "metre=7", 400),
-        // Nobody polls it, so nobody takes it.
+        // No task polls it, so none takes the job.
         ("/placement", "meter=7", 409),
         ("/scan", "meter=7", 409),
         ("/scan/stop", "meter=7", 303),
@@ -144,8 +144,8 @@ async fn what_is_asked_for_is_passed_on() {
     assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
 }
 
-/// Sends a request that may have no end of its answer. Gives its status, and of what kind it is
-/// where it has a body.
+/// Sends a request whose response may never end. Returns the status, and the type of the body if there
+/// is one.
 async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<String>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = form.len();
@@ -169,15 +169,14 @@ async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<S
     (answer[0].split(' ').nth(1).unwrap().to_owned(), kind)
 }
 
-/// What cannot be provoked: whatever stands on the board, an answer can be made of it.
+/// Cannot be provoked: a response can be rendered from any board.
 const NEVER: [(&str, &str); 4] =
     [("/", "500"), ("/part", "500"), ("/metrics", "500"), ("/api/v1/state", "500")];
 
-/// All that can be asked for is described, and nothing else is: each with what it answers, and
-/// each refusal.
+/// The description has all paths and nothing else, each with its responses and refusals.
 #[expect(clippy::too_many_lines, reason = "each answer of the description, once")]
 #[tokio::test]
-async fn what_can_be_asked_for_is_described() {
+async fn every_path_and_response_is_described() {
     let description: Value = serde_json::from_str(api::DESCRIPTION).unwrap();
     let mut described = BTreeMap::new();
     for (path, operations) in description["paths"].as_object().unwrap() {
@@ -213,7 +212,6 @@ async fn what_can_be_asked_for_is_described() {
         handle.accept_jobs();
     }
     board.set_handles(handles.to_vec());
-    // So that the log is not empty.
     let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), "one".to_owned());
     board.log().add(LogLine { time, level: Level::ERROR, text });
     let (address, _serving) = start(site.clone()).await;
@@ -251,7 +249,7 @@ async fn what_can_be_asked_for_is_described() {
         assert_eq!(status, "405", "{other} {path}");
     }
 
-    // All is well now, but for the file of what was read, and so many look that no other page can.
+    // Now everything works except the history, and no other page can be opened.
     let name = "broker:1883".to_owned();
     board.set_broker(BrokerState::Connected { name, since: Instant::now() });
     for number in [3, 4] {
@@ -268,7 +266,7 @@ async fn what_can_be_asked_for_is_described() {
         }
         open.push(stream);
     }
-    // And where nothing can be looked up.
+    // And if all lookups fail.
     let shared = Shared::by(BlockingJobs::closed(), BlockingJobs::closed());
     let (busy, _serving_too) = start_by(router_with(&site, shared)).await;
     for of in all.iter().filter(|(method, _)| method == "GET") {
@@ -301,7 +299,7 @@ async fn line_with(stream: &mut BufReader<TcpStream>, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_listens_is_told_of_changes() {
+async fn listeners_receive_events() {
     let site = empty();
     let board = site.board.clone();
     board.set_meters(vec![(7, meter("a"))]);
@@ -310,10 +308,10 @@ async fn who_listens_is_told_of_changes() {
     assert_eq!(line_with(&mut stream, "HTTP").await, "HTTP/1.1 200 OK");
     line_with(&mut stream, "content-type: text/event-stream").await;
     line_with(&mut stream, "content-security-policy: default-src 'none'").await;
-    // What has changed since the page was made is not known.
+    // Something may have changed since the page was rendered.
     line_with(&mut stream, "event: changed").await;
     let begun = Instant::now();
-    // A thousand changes, one event, a second after the last one.
+    // A thousand changes make one event, a second after the last one.
     (0..1000).for_each(|_| board.meter(7, |meter| meter.fault = None));
     line_with(&mut stream, "event: changed").await;
     assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
@@ -329,7 +327,7 @@ async fn who_listens_is_told_of_changes() {
     line_with(&mut stream, "event: placement").await;
     let data = line_with(&mut stream, "data: ").await;
     assert_eq!(data, r#"data: {"meter":7,"hit":true,"asked":12,"hits":9,"left":108}"#);
-    // The next one begins anew.
+    // The next one starts from zero.
     board.progress(7, |meter| meter.placement = Some(placement(1, 1)));
     let data = line_with(&mut stream, "data: ").await;
     assert_eq!(data, r#"data: {"meter":7,"hit":true,"asked":1,"hits":1,"left":108}"#);
@@ -344,17 +342,17 @@ async fn who_listens_is_told_of_changes() {
     board.progress(7, |meter| meter.scan = scan(8, &[1, 2]));
     let data = line_with(&mut stream, "data: ").await;
     assert!(data.contains(r#""asked":8,"of":1400"#) && data.contains(r#""register":2"#), "{data}");
-    // Only what is new.
+    // Only the new ones.
     board.progress(7, |meter| meter.scan = scan(16, &[1, 2, 3]));
     let data = line_with(&mut stream, "data: ").await;
     assert_eq!(data.matches("register").count(), 1, "{data}");
     assert!(data.contains(r#""register":3"#), "{data}");
 }
 
-/// Pages that are open longer than any request may take keep nobody else out, and those are
-/// bounded as well; one that goes makes room.
+/// Pages may stay open longer than a request, and keep nobody else out. Their number is limited too,
+/// and a page that is closed makes room.
 #[tokio::test]
-async fn open_pages_have_places_of_their_own() {
+async fn open_pages_have_their_own_limit() {
     let site = empty();
     let board = site.board.clone();
     let (address, _serving) = start(site).await;
@@ -369,7 +367,7 @@ async fn open_pages_have_places_of_their_own() {
     assert_eq!(line_with(&mut refused, "HTTP").await, "HTTP/1.1 503 Service Unavailable");
     assert_eq!(status(address, HEALTH).await, 200);
     open.pop();
-    // The place is free when the next event finds nobody.
+    // The place is free when the next event cannot be delivered.
     let freed = async {
         loop {
             board.set_up(|_| {});
@@ -381,7 +379,7 @@ async fn open_pages_have_places_of_their_own() {
     };
     timeout(PATIENCE, freed).await.unwrap();
     let (first, rest) = open.split_first_mut().unwrap();
-    // A sign of life comes every 15 s, long after all that is bounded in time has ended.
+    // A comment comes every 15 s, long after every other connection has timed out.
     line_with(first, ":").await;
     let alive = async {
         while begun.elapsed() < WHOLE + Duration::from_secs(1) {
@@ -396,7 +394,7 @@ async fn open_pages_have_places_of_their_own() {
 }
 
 #[tokio::test]
-async fn others_are_told_where_the_page_is_only_where_they_can_reach_it() {
+async fn the_url_is_published_only_if_others_can_reach_it() {
     let (sender, address) = watch::channel(None);
     let (found, mut page) = watch::channel(Some("before".to_owned()));
     let finding = tokio::spawn(find(address, ("127.0.0.1".to_owned(), 1883), found));
@@ -406,7 +404,7 @@ async fn others_are_told_where_the_page_is_only_where_they_can_reach_it() {
         Some("192.168.1.5:8099"),
         Some("127.0.0.1:8099"),
         Some("[fd00::1]:80"),
-        // The broker is on this machine as well.
+        // The broker is on this machine too.
         Some("0.0.0.0:8099"),
     ];
     for address in addresses {
@@ -421,9 +419,9 @@ async fn others_are_told_where_the_page_is_only_where_they_can_reach_it() {
     timeout(PATIENCE, finding).await.unwrap().unwrap();
 }
 
-/// At the start the network may not be there yet.
+/// The network may not be up yet at the start.
 #[tokio::test(start_paused = true)]
-async fn an_address_that_is_not_known_yet_is_found_later() {
+async fn an_unknown_address_is_found_later() {
     let all = "0.0.0.0:8099".parse().unwrap();
     let (_sender, address) = watch::channel(Some(all));
     let (found, mut page) = watch::channel(None);
@@ -443,9 +441,9 @@ async fn an_address_that_is_not_known_yet_is_found_later() {
     assert_eq!(page.borrow().as_deref(), Some("http://192.168.1.5:8099"));
 }
 
-/// A page without charts helps more than none; without its ports it would not be true.
+/// A page without charts is better than none. Without its ports, it would be wrong.
 #[tokio::test]
-async fn what_cannot_be_looked_up_is_not_answered() {
+async fn failed_lookups_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let site = past::tests::site(folder.path());
     let history = "/api/v1/history?meter=3&parameter=energy";
@@ -468,7 +466,7 @@ async fn what_cannot_be_looked_up_is_not_answered() {
 }
 
 #[tokio::test]
-async fn lines_of_the_log_go_by_level() {
+async fn the_log_is_filtered_by_level() {
     let site = empty();
     for (level, text) in [(Level::INFO, "one"), (Level::WARN, "two"), (Level::DEBUG, "three")] {
         let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), text.to_owned());
@@ -487,7 +485,7 @@ async fn lines_of_the_log_go_by_level() {
 }
 
 #[tokio::test]
-async fn the_page_moves_when_it_is_told_to() {
+async fn the_page_moves_to_a_new_address() {
     let (sender, address) = watch::channel(None);
     let stop = CancellationToken::new();
     let running = tokio::spawn(run(address, empty(), stop.clone()));
@@ -512,9 +510,9 @@ async fn the_page_moves_when_it_is_told_to() {
     timeout(PATIENCE, running).await.unwrap().unwrap();
 }
 
-/// Who holds all places keeps others out until they are free again, and no longer.
+/// Idle connections keep others out only until they time out.
 #[tokio::test]
-async fn connections_are_bounded_in_number_and_time() {
+async fn connections_are_limited_in_number_and_time() {
     let (address, _serving) = start(empty()).await;
     let mut idle = Vec::new();
     for _ in 0..MOST {
@@ -524,7 +522,7 @@ async fn connections_are_bounded_in_number_and_time() {
     let mut one_more = TcpStream::connect(address).await.unwrap();
     let read = timeout(PATIENCE, one_more.read(&mut [0])).await.unwrap();
     assert_eq!(read.unwrap_or(0), 0);
-    // Those that say nothing are closed.
+    // Connections without a request are closed.
     for mut stream in idle {
         let mut answer = Vec::new();
         let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
@@ -532,9 +530,9 @@ async fn connections_are_bounded_in_number_and_time() {
     assert_eq!(status(address, HEALTH).await, 200);
 }
 
-/// As where somebody reads nothing of the answer.
+/// For example because the client does not read.
 #[tokio::test]
-async fn no_answer_takes_for_ever() {
+async fn a_response_that_never_ends_is_cut_off() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().fallback(pending::<Response>);
@@ -544,7 +542,7 @@ async fn no_answer_takes_for_ever() {
 }
 
 #[tokio::test]
-async fn a_request_without_end_is_refused() {
+async fn an_endless_request_is_refused() {
     let (address, _serving) = start(empty()).await;
     let mut request = b"GET / HTTP/1.1\r\nX: ".to_vec();
     request.resize(LONGEST + 1, b'x');
@@ -553,7 +551,7 @@ async fn a_request_without_end_is_refused() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_tried_again() {
+async fn a_port_in_use_is_tried_again() {
     let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = holder.local_addr().unwrap();
     let waiting =
@@ -563,9 +561,9 @@ async fn a_port_that_is_taken_is_tried_again() {
     assert_eq!(timeout(PATIENCE, waiting).await.unwrap().unwrap(), address);
 }
 
-/// The add-on's form has no setting for the address.
+/// The app's (add-on's) form has no setting for the address.
 #[test]
-fn only_a_program_is_sent_to_the_setting_of_the_address() {
+fn only_a_program_is_pointed_to_the_setting_of_the_address() {
     let kinds = [
         io::ErrorKind::AddrInUse,
         io::ErrorKind::AddrNotAvailable,

@@ -221,12 +221,12 @@ async fn a_second_program_waits_for_the_port_of_the_page_and_reads_meanwhile() {
         ("WEB_LISTEN", listen.as_str()),
     ];
     let mut program = Program::start_with(&[], &variables);
-    program.says("another program has this port").await;
+    program.says("another program uses this port").await;
     program.says("Read 7 of 7 values").await;
     drop(holder);
     // The program tries again every ten seconds.
     program.says("The status page is at").await;
-    assert_eq!(program.count("The status page cannot be at"), 1);
+    assert_eq!(program.count("The status page cannot listen on"), 1);
     let mut stream = TcpStream::connect(page).await.unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = String::new();

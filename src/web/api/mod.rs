@@ -1,6 +1,6 @@
-//! What is known, as JSON for programs. `openapi.json` describes it; a test holds the two together.
+//! The state as JSON, for programs. `openapi.json` describes it, and a test checks that.
 //!
-//! Numbers are what the meter said, digit by digit.
+//! Numbers have the meter's digits.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -19,10 +19,9 @@ use crate::status::{
 };
 use meter::poll::Explanation;
 
-/// What the answers are like, by `OpenAPI` 3.1.
+/// The `OpenAPI` 3.1 description of all responses.
 pub(super) const DESCRIPTION: &str = include_str!("../openapi.json");
 
-/// All that is known just now.
 #[derive(Serialize)]
 struct StateJson {
     version: &'static str,
@@ -80,7 +79,7 @@ struct MeterJson {
     interval_seconds: u64,
     model: Option<String>,
     serial_number: Option<String>,
-    /// Whether it answered the last time; nothing before the first poll.
+    /// Whether it answered the last poll; `None` before the first one.
     answers: Option<bool>,
     since: Option<String>,
     last_poll: Option<String>,
@@ -147,7 +146,7 @@ impl FoundJson {
     }
 }
 
-/// All that is known just now.
+/// The current state.
 pub(super) fn state(board: &Board, ports: Vec<PortInfo>, now: &Now) -> serde_json::Result<String> {
     let setup = board.setup();
     let state = StateJson {
@@ -268,13 +267,13 @@ fn scan(scan: &ScanState) -> ScanJson {
     }
 }
 
-/// Whether values flow from each meter to the broker; else what is wrong, one line each.
+/// Whether values flow from each meter to the broker. If not, one line for each reason.
 pub(super) fn ready(board: &Board) -> Result<(), String> {
     let setup = board.setup();
     let mut wrong: Vec<String> = setup.problem.map(|problem| problem.words).into_iter().collect();
     match &*board.broker().borrow() {
         BrokerState::Connected { .. } => {}
-        BrokerState::Unknown => wrong.push("Which broker there is, is not known yet.".to_owned()),
+        BrokerState::Unknown => wrong.push("The broker is not yet known.".to_owned()),
         BrokerState::Connecting { name } => wrong.push(format!("Connecting to {name}.")),
         BrokerState::Down { name, advice, made_by, .. } => {
             wrong.push(format!("No connection to {name}: {}", advice.words(*made_by)));
@@ -282,11 +281,11 @@ pub(super) fn ready(board: &Board) -> Result<(), String> {
     }
     let meters = board.meters();
     if meters.is_empty() {
-        wrong.push("No meter is read.".to_owned());
+        wrong.push("No meter is being read.".to_owned());
     }
     for MeterState { title, last, .. } in meters {
         match last {
-            None => wrong.push(format!("{title} was not read yet.")),
+            None => wrong.push(format!("{title} has not been read yet.")),
             Some(LastPoll { answered: false, trouble, .. }) => {
                 let words = trouble.map(|trouble| format!(": {}", trouble.words));
                 wrong.push(format!("{title} does not answer{}.", words.unwrap_or_default()));

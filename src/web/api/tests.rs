@@ -107,7 +107,7 @@ fn ports() -> Vec<PortInfo> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_in_json() {
+async fn the_whole_state_as_json() {
     let [full, _] = boards().await;
     let text = state(&full, ports(), &now()).unwrap();
     // With all its digits.
@@ -119,7 +119,7 @@ async fn everything_in_json() {
 
 /// What is described is there, and nothing else is.
 #[tokio::test(start_paused = true)]
-async fn the_description_is_true() {
+async fn the_state_matches_its_description() {
     for board in boards().await {
         let text = state(&board, ports(), &now()).unwrap();
         assert_eq!(faults("State", &text), [""; 0], "{text}");
@@ -140,9 +140,9 @@ async fn the_description_is_true() {
     }
 }
 
-/// An object may have nothing that is not described, and must have all that is.
+/// An object has exactly the properties that are described.
 #[test]
-fn nothing_is_left_open() {
+fn objects_have_exactly_the_described_properties() {
     let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
     let schemas = description["components"]["schemas"].as_object().unwrap();
     for (name, schema) in schemas {
@@ -161,12 +161,12 @@ fn nothing_is_left_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_keeps_values_from_flowing() {
+async fn readiness_reports_each_reason() {
     let [full, empty] = boards().await;
     insta::assert_snapshot!(ready(&full).unwrap_err());
     assert_eq!(
         ready(&empty).unwrap_err(),
-        "Which broker there is, is not known yet.\nNo meter is read.\n"
+        "The broker is not yet known.\nNo meter is being read.\n"
     );
     let name = "broker:1883".to_owned();
     full.set_broker(BrokerState::Connected { name, since: Instant::now() });

@@ -1,7 +1,7 @@
-//! What the page says, in each of its languages, and which of them a visitor reads.
+//! The texts of the page in each of its languages, and the choice of a visitor's language.
 //!
-//! One table, one row for each text: a row in which a language is missing does not compile. What the
-//! program itself says of troubles stays English, here as in the log.
+//! One table has a row for each text. A row without one of the languages does not compile. The
+//! program's own error messages are English, here as in the log.
 
 /// A language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +16,15 @@ pub(super) enum Language {
 impl Language {
     const ALL: [Self; 5] = [Self::English, Self::Dutch, Self::Danish, Self::Swedish, Self::German];
 
-    /// The first of the visitor's languages that the page has, by the header `Accept-Language`;
-    /// English where it has none of them.
+    /// The best of the visitor's languages, by the header `Accept-Language`; English if the page has
+    /// none of them.
     pub(super) fn accepted(header: Option<&str>) -> Self {
         let mut best = (0, Self::English);
         for wish in header.unwrap_or_default().split(',').take(MOST_WISHES) {
             let (tag, weight) = wish.split_once(';').unwrap_or((wish, "q=1"));
             let Some(language) = Self::of_tag(tag.trim()) else { continue };
             let weight = thousandths(weight).unwrap_or_default();
-            // Of two with the same weight the first is meant.
+            // Of two with the same weight, the first one is used.
             if weight > best.0 {
                 best = (weight, language);
             }
@@ -38,7 +38,7 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
     }
 
-    /// Its name by BCP 47.
+    /// Its BCP 47 tag.
     pub(super) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -49,7 +49,7 @@ impl Language {
         }
     }
 
-    /// What the page says in it.
+    /// The texts in this language.
     pub(super) fn words(self) -> &'static Words {
         match self {
             Self::English => &Words::ENGLISH,
@@ -60,7 +60,7 @@ impl Language {
         }
     }
 
-    /// A number as people write it: all but the English have a comma where the program has a point.
+    /// A number as people write it: all but English have a decimal comma.
     pub(super) fn number(self, text: &str) -> String {
         let is_number = text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c))
             && text.matches('.').count() <= 1
@@ -69,10 +69,10 @@ impl Language {
     }
 }
 
-/// So many languages are looked at: browsers name a handful.
+/// Only this many languages are considered. Browsers send a handful.
 const MOST_WISHES: usize = 32;
 
-/// The weight in `q=0.8`, as 800.
+/// `q=0.8` is 800.
 fn thousandths(parameter: &str) -> Option<u16> {
     let weight = parameter.trim().strip_prefix("q=")?.trim();
     let (whole, part) = weight.split_once('.').unwrap_or((weight, ""));
@@ -97,7 +97,7 @@ pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     filled
 }
 
-/// What stands before the first `{name}`, the name, and what stands after it.
+/// The text before the first `{name}`, the name, and the text after it.
 pub(super) fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
@@ -107,7 +107,7 @@ pub(super) fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
 /// The texts of the page, one language each.
 macro_rules! catalogue {
     ($($key:ident: $english:literal, $dutch:literal, $danish:literal, $swedish:literal, $german:literal;)*) => {
-        /// What the page says, in one language.
+        /// The texts of the page in one language.
         #[derive(Debug)]
         pub(in crate::web) struct Words {
             $(pub(in crate::web) $key: &'static str,)*
@@ -157,7 +157,7 @@ mod tests {
                 assert!(!own.trim().is_empty(), "{key} in {language:?}");
                 assert_eq!(own.trim(), own, "{key} in {language:?}");
                 assert_eq!(placeholders(own), placeholders(english), "{key} in {language:?}");
-                // A sentence stays one; a date is none.
+                // A translated sentence is a sentence too. A date is none.
                 if *key == "day_short" {
                     continue;
                 }
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Of the sentences, none is left in English by mistake.
+    /// No sentence is left in English by mistake.
     #[test]
     fn sentences_are_translated() {
         let english = Words::ENGLISH.all();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_gets_his_first_language_that_there_is() {
+    fn a_visitor_gets_the_best_language_that_the_page_has() {
         let accepted = |header| Language::accepted(Some(header));
         assert_eq!(Language::accepted(None), Language::English);
         assert_eq!(accepted(""), Language::English);
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(accepted("nl;q=0"), Language::English);
         assert_eq!(accepted("nl;q=x, de;q=0.001"), Language::German);
         assert_eq!(accepted("nl;q=0.12345"), Language::English);
-        // Somebody who sends a great many is not looked at for ever.
+        // A very long header costs no time.
         let many = "fr,".repeat(1000) + "nl";
         assert_eq!(accepted(&many), Language::English);
     }

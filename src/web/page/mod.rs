@@ -189,7 +189,7 @@ fn report(meters: &[MeterState], setup: &Setup) -> String {
 fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Broker {
     let plain = |text: &str, name: &str| TimedText::none(text, &[("name", name)]);
     let mut trouble = None;
-    // Without a broker to connect to, it does not start by waiting.
+    // If Home Assistant has no broker, waiting does not help.
     let starting = if setup.broker.is_some() { Indicator::Bad } else { Indicator::Starting };
     let (state, line) = match state {
         BrokerState::Unknown => (starting, plain(words.broker_unknown, "")),

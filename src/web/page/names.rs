@@ -1,13 +1,13 @@
-//! What values are called on the page.
+//! The names of values on the page.
 
 use kmp::register::Register;
 
 use crate::web::language::{Words, fill};
 
-/// What a value is called: in the visitor's language where the catalogue has it.
+/// The name of a value, in the visitor's language if the catalogue has it.
 pub(super) struct Name {
     pub(super) text: String,
-    /// Its language where it is another one.
+    /// Its language, if that is another one.
     pub(super) lang: Option<&'static str>,
     pub(super) key: String,
 }
@@ -15,7 +15,7 @@ pub(super) struct Name {
 impl Name {
     pub(super) fn new(key: &str, words: &Words) -> Self {
         let lower = key.to_ascii_lowercase();
-        // Beside the plain register, whose name it would share.
+        // It would have the same name as the plain register.
         if let Some(of) = finer(&lower, words) {
             let text = fill(words.high_resolution, &[("name", of)]);
             return Self { text, lang: None, key: key.to_owned() };
@@ -48,7 +48,7 @@ impl Name {
     }
 }
 
-/// What a register counts with more digits than another.
+/// The name of the plain register that this one repeats with more digits.
 pub(super) fn finer(key: &str, words: &Words) -> Option<&'static str> {
     match key {
         "e1highres" | "highresenergy" => Some(words.energy),

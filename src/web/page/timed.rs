@@ -1,4 +1,4 @@
-//! Sentences with a length of time in them, which goes on in the browser.
+//! Sentences with a duration, which the script keeps counting.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use crate::web::language::fill;
 
-/// A sentence round a length of time, which the script keeps true.
+/// A sentence with a duration, which the script keeps counting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TimedText {
     pub(super) before: String,
-    /// `age` of what was, `left` of what will be.
+    /// `age` counts up, `left` counts down, `at` does not count.
     pub(super) kind: &'static str,
     pub(super) seconds: u64,
     pub(super) text: String,
@@ -40,14 +40,14 @@ impl TimedText {
         Self { before, kind, seconds, text: length(seconds), after }
     }
 
-    /// A sentence without one.
+    /// A sentence without a duration.
     pub(super) fn none(text: &str, values: &[(&str, &str)]) -> Self {
         let before = fill(text, values);
         Self { before, kind: "at", seconds: 0, text: String::new(), after: String::new() }
     }
 }
 
-/// A length of time, as `script.js` writes it as well.
+/// A duration, as `script.js` writes it too.
 pub(super) fn length(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match seconds {
