@@ -500,7 +500,7 @@ def test_a_configuration_is_fixed(build, visit):
 @pytest.mark.parametrize("width", SIZES)
 def test_meter_silent(build, visit, width, mode):
     house = build()
-    page = visit(house.url, viewport={"width": width, "height": 800}, color_scheme=mode)
+    page = visit(house.url, viewport={"width": width, "height": 740}, color_scheme=mode)
     is_live(page)
     is_read(page)
     badge = page.locator("#meter-0 > .row .badge")
@@ -514,6 +514,7 @@ def test_meter_silent(build, visit, width, mode):
     # The last values stay, with their age.
     is_read(page)
     expect(page.locator("#meter-0")).to_contain_text(re.compile(r"These values are \d+ s old"))
+    is_in_view(page)
     fits(page)
     no_serious_fault(page)
     picture(page, f"meter-silent-{width}-{mode}")

@@ -62,8 +62,11 @@ def save(page, name, last, first=None):
     clip = {"x": 0, "y": top, "width": page.viewport_size["width"], "height": height}
     png = page.screenshot(full_page=True, clip=clip)
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    # Enough colours for a page without photographs; this method keeps those of small areas.
-    picture = picture.quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    # The most frequent colours, exactly: Pillow's own palettes are mixed, and lose small areas.
+    colours = sorted(picture.getcolors(picture.width * picture.height), reverse=True)[:80]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in colours for part in colour])
+    picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.png"
     picture.save(path, optimize=True)

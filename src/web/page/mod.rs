@@ -214,11 +214,11 @@ fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Br
 /// `names` has the short name of each meter's title.
 fn port(info: PortInfo, names: &[(String, String)], words: &Words) -> Port {
     let PortInfo { path, by_id, used_by, busy } = info;
-    let used = |title: &String| {
+    let of_meter = |title: &String| {
         let meter = names.iter().find(|(known, _)| known == title);
         fill(words.port_of, &[("meter", meter.map_or(title, |(_, short)| short))])
     };
-    let mut uses: Vec<String> = used_by.iter().map(used).collect();
+    let mut uses: Vec<String> = used_by.iter().map(of_meter).collect();
     if busy {
         uses.push(words.port_busy.to_owned());
     }

@@ -150,7 +150,7 @@ fn a_meter_has_one_name() {
     let named = |title: &str, name: &str| {
         let key = Some(MeterKey::new(name, None));
         let (title, port) = (title.to_owned(), "/dev/ttyUSB0".to_owned());
-        meter::short_name(&MeterState { key, ..MeterState::new(title, port, Duration::ZERO) })
+        short_name(&MeterState { key, ..MeterState::new(title, port, Duration::ZERO) })
     };
     assert_eq!(named("Kamstrup Meter house", "house"), "house");
     assert_eq!(named("Kamstrup Meter", ""), "Kamstrup Meter");
