@@ -193,7 +193,7 @@ impl Inbox {
 
     fn report_once(&mut self, topic: &str, why: &str) {
         if self.ignored.len() < MOST_REPORTED && self.ignored.insert(topic.to_owned()) {
-            warn!("Ignored a message on `{topic}`: {why}. This is reported only once.");
+            warn!("Ignored a message on `{topic}`: {why}. This is logged only once.");
         }
     }
 }

@@ -242,7 +242,7 @@ function listen() {
     live.hidden = true;
     say(body.dataset.gone, true);
     document.title = body.dataset.goneTitle;
-    // The browser retries by itself, except after a refusal.
+    // The browser retries automatically, except after a refusal.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
   });
 }

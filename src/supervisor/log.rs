@@ -40,7 +40,7 @@ impl SupervisorLog {
             return;
         }
         self.usual_since = error.is_usual().then(|| self.usual_since.unwrap_or_else(Instant::now));
-        let words = format!("{error}. {hint} Retrying until it works; this is reported only once.");
+        let words = format!("{error}. {hint} Retrying until it works; this is logged only once.");
         if error.is_usual() {
             info!("{words}");
         } else {

@@ -35,7 +35,7 @@ pub(super) enum Action {
 
 const NO_METER: HttpRefusal = HttpRefusal(
     StatusCode::NOT_FOUND,
-    Cow::Borrowed("There is no such meter (any more). Reload the page.\n"),
+    Cow::Borrowed("This meter does not exist or no longer exists. Reload the page.\n"),
 );
 
 const BUSY: HttpRefusal = HttpRefusal(

@@ -96,8 +96,8 @@ pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener 
             }
             Err(error) => {
                 warn!(
-                    "The status page cannot listen on {address}: {}. Trying again until it works; this \
-                     is reported only once.",
+                    "The status page cannot listen on {address}: {}. Retrying until it works; this is \
+                     logged only once.",
                     unavailable_words(&error, runs_as)
                 );
             }
@@ -154,8 +154,8 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
                 if cause::is_shortage(&error) && !told {
                     told = true;
                     warn!(
-                        "The status page cannot accept connections: {error}. {} Trying again until it \
-                         works; this is reported only once.",
+                        "The status page cannot accept connections: {error}. {} Retrying until it works; \
+                         this is logged only once.",
                         cause::SHORTAGE_HINT
                     );
                 } else {

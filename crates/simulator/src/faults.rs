@@ -39,7 +39,7 @@ pub enum Fault {
     OtherRegister,
     /// The answer is from another address.
     OtherAddress,
-    /// The request comes back first.
+    /// The echo of the request comes first.
     Echo,
     /// The answer pauses for 2.5 s in the middle.
     Stall,
@@ -112,7 +112,7 @@ impl Fault {
             Self::Late => "It arrives 2 to 20 s late, maybe in the next poll",
             Self::OtherRegister => "The answer is for another register",
             Self::OtherAddress => "The answer is from another address",
-            Self::Echo => "The request comes back first",
+            Self::Echo => "The echo of the request comes first",
             Self::Stall => "The answer pauses for 2.5 s in the middle",
             Self::Closed => "The connection (with `--pty` the answer) ends early",
             Self::Doubled => "The whole answer is sent twice",

@@ -241,8 +241,9 @@ impl Journal {
             }
             _ => {
                 let hint = trouble.hint(&self.hint_context(models));
-                let text =
-                    format!("{happened}. {hint} kamstrup2mqtt keeps trying, and warns only once.");
+                let text = format!(
+                    "{happened}. {hint} Retrying until it works; this is logged only once."
+                );
                 (Entry::Warn(text), now)
             }
         };
