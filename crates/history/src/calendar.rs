@@ -93,6 +93,13 @@ impl Calendar {
         Some(Span { start: start(date)?, end: start(date.tomorrow().ok()?)? })
     }
 
+    /// The month of a date, from its first moment until the next month; `None` at the end of the
+    /// calendar.
+    pub(crate) fn month(&self, date: Date) -> Option<Span> {
+        let last = self.day(date.last_of_month())?;
+        Some(Span { start: self.day(date.first_of_month())?.start, end: last.end })
+    }
+
     /// The hours of a day: 24, or 23 or 25 if the clock changes.
     pub(crate) fn hours(day: Span) -> Vec<Span> {
         let mut hours = Vec::new();

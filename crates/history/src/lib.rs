@@ -86,4 +86,4 @@ pub use self::error::HistoryError;
 pub use self::history::History;
 pub use self::reader::Reader;
 pub use self::sample::{MeterKey, Sample, Series};
-pub use self::summary::{Consumption, Point, Summary};
+pub use self::summary::{Consumption, Point, Summary, Total};

@@ -9,3 +9,5 @@ pub(crate) const PER_HOUR: usize = 360;
 pub(crate) const HOURS: u32 = 400 * 24;
 /// The number of days that are kept: ten years.
 pub(crate) const DAYS: u32 = 3_653;
+/// The number of months in as many days.
+pub(crate) const MONTHS: u32 = 120;

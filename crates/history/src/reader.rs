@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::calendar::{Calendar, HOUR, Millis, Span, timestamp};
 use crate::error::HistoryError;
-use crate::limits::DAYS;
+use crate::limits::{DAYS, MONTHS};
 use crate::sample::{MeterKey, Series};
 use crate::store::{Location, Table, View};
-use crate::summary::{Consumption, Point, Summary, thin};
+use crate::summary::{Consumption, Point, Summary, Total, thin};
 
 /// Reads the database. Each method opens it, sees it as it is at that moment, and closes it. No
 /// method delays writing. Each waits for the disk, so call it where that is allowed
@@ -30,6 +30,9 @@ pub struct Reader {
 
 /// The day of [`Reader::last_day`], even if the clock changes.
 const DAY: Millis = 24 * HOUR;
+
+/// The longest time of which [`Reader::total`] reads the hours. Of more time, it reads the days.
+const LONG: Millis = 62 * DAY;
 
 impl Reader {
     pub(crate) fn new(
@@ -99,6 +102,54 @@ impl Reader {
             dates.take(count).filter_map(|date| self.calendar.day(date)).collect();
         spans.reverse();
         self.consumption(Table::Day, meter, parameter, spans, now)
+    }
+
+    /// The consumption in each of the `months` months up to that of `last`, oldest first; at most
+    /// ten years. Months after `now` are left out.
+    pub fn used_by_month(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        last: Date,
+        months: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Consumption>, HistoryError> {
+        let dates = last.first_of_month().series(jiff::Span::new().months(-1));
+        let count = usize::try_from(months.min(MONTHS)).unwrap_or(usize::MAX).saturating_add(1);
+        let mut spans: Vec<Span> =
+            dates.take(count).filter_map(|date| self.calendar.month(date)).collect();
+        spans.reverse();
+        self.consumption(Table::Day, meter, parameter, spans, now)
+    }
+
+    /// What a counter counted from `from` until `to`. Both are full hours, and beginnings of days
+    /// where there are more than 62 days between them.
+    pub fn total(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Total, HistoryError> {
+        let span = Span { start: from.as_millisecond(), end: to.as_millisecond() };
+        let eve = span.start.saturating_sub(1);
+        let (table, before) = if span.end.saturating_sub(span.start) <= LONG {
+            (Table::Hour, self.calendar.hour_before(span.start))
+        } else {
+            let Some(day) = self.calendar.day(self.calendar.date(eve)) else {
+                return Ok(Total::Unknown);
+            };
+            (Table::Day, day)
+        };
+        let all = Span { start: before.start, end: span.end };
+        let summaries = self.of(meter, parameter, |view, series| {
+            let summaries = view.summaries(table, series, all, &self.calendar)?;
+            Ok(summaries.into_iter().collect())
+        })?;
+        let own = summaries.partition_point(|(start, _)| *start < span.start);
+        let (earlier, own) = summaries.split_at(own);
+        let earlier = earlier.last().map(|(_, summary)| *summary);
+        let own: Vec<Summary> = own.iter().map(|(_, summary)| *summary).collect();
+        Ok(Total::between((before, earlier), (span, &own)))
     }
 
     fn consumption(

@@ -30,7 +30,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn of(point: Point) -> Self {
+    /// The summary of one reading.
+    #[must_use]
+    pub fn of(point: Point) -> Self {
         let Point { value, .. } = point;
         Self { last: point, low: value, high: value, sum: Some(value), count: 1 }
     }
@@ -58,8 +60,25 @@ impl Summary {
     }
 
     /// The summary of several summaries; `None` if there are none.
-    pub(crate) fn all(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
+    pub fn all(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
         summaries.into_iter().reduce(Self::and)
+    }
+
+    /// The summary of successive readings of a counter; `None` where it fell, and of none.
+    pub(crate) fn rising(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut summaries = summaries.into_iter();
+        let first = summaries.next().filter(Self::rises)?;
+        summaries.try_fold(first, |known, next| known.rises_to(&next).then(|| known.and(next)))
+    }
+
+    /// Whether a counter may have had these values: one that fell was reset, or belongs to another
+    /// meter.
+    fn rises(&self) -> bool {
+        self.high == self.last.value
+    }
+
+    fn rises_to(&self, next: &Self) -> bool {
+        self.last.value <= next.low && next.rises()
     }
 }
 
@@ -69,7 +88,7 @@ fn exact_sum(one: Decimal, other: Decimal) -> Option<Decimal> {
     (sum.scale() == one.scale().max(other.scale())).then_some(sum)
 }
 
-/// The consumption in an hour or a day.
+/// The consumption in an hour, a day or a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumption {
     /// The first moment of the hour or the day.
@@ -78,7 +97,7 @@ pub struct Consumption {
     pub end: Timestamp,
     /// The amount; `None` if readings are missing at the start or the end, or if the counter fell.
     pub used: Option<Decimal>,
-    /// Whether the hour or the day is not over yet, so that this is the consumption so far.
+    /// Whether the time is not over yet, so that this is the consumption so far.
     pub so_far: bool,
 }
 
@@ -94,16 +113,66 @@ impl Consumption {
             |span: Span, summary: &Summary| span.ends_with(summary.last.time.as_millisecond());
         let used = before.zip(own).and_then(|(before, own)| {
             let complete = known(before_span, &before) && (so_far || known(span, &own));
-            // A counter that fell was reset, or belongs to another meter.
-            let rises = before.last.value <= own.low && own.high == own.last.value;
             let used = own.last.value.checked_sub(before.last.value);
-            used.filter(|_| complete && rises)
+            used.filter(|_| complete && before.rises_to(&own))
         });
         Self { start: timestamp(span.start), end: timestamp(span.end), used, so_far }
     }
 }
 
-/// The smallest limit for [`thin`]: the first, the lowest, the highest and the last point.
+/// What a counter counted in a longer time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// The amount in all of it.
+    Whole(Decimal),
+    /// The amount between two readings. There are none near the beginning or near the end.
+    Part {
+        /// When the first one was, or the beginning.
+        since: Timestamp,
+        /// When the last one was, or the end.
+        until: Timestamp,
+        /// The amount.
+        used: Decimal,
+    },
+    /// There are no two readings.
+    Unknown,
+    /// The counter fell: it was reset, or belongs to another meter.
+    Fell,
+}
+
+impl Total {
+    /// The total of `span`, from the readings of the hour or day before and its own, oldest first.
+    pub(crate) fn between(
+        (before_span, before): (Span, Option<Summary>),
+        (span, own): (Span, &[Summary]),
+    ) -> Self {
+        let ends =
+            |span: Span, summary: &Summary| span.ends_with(summary.last.time.as_millisecond());
+        let before = before.filter(|before| ends(before_span, before));
+        let (first, rest) = match (before, own) {
+            (Some(before), own) => (before, own),
+            (None, [first, rest @ ..]) => (*first, rest),
+            (None, []) => return Self::Unknown,
+        };
+        let Some(newest) = rest.last() else { return Self::Unknown };
+        let pairs = std::iter::once(&first).chain(rest).zip(rest);
+        if !pairs.into_iter().all(|(one, next)| one.rises_to(next)) {
+            return Self::Fell;
+        }
+        let Some(used) = newest.last.value.checked_sub(first.last.value) else {
+            return Self::Unknown;
+        };
+        let is_ended = ends(span, newest);
+        if before.is_some() && is_ended {
+            return Self::Whole(used);
+        }
+        let since = before.map_or(first.last.time, |_| timestamp(span.start));
+        let until = if is_ended { timestamp(span.end) } else { newest.last.time };
+        Self::Part { since, until, used }
+    }
+}
+
+/// The least value of `most`: the first, the lowest, the highest and the last point.
 const FEWEST: usize = 4;
 
 /// Returns at most `most` of the points, or 4 if `most` is less, unchanged and in order: the lowest
@@ -209,6 +278,56 @@ mod tests {
         assert_eq!(huge.and(tiny).sum, None);
         assert_eq!(huge.and(tiny).mean(), None);
         assert_eq!(huge.and(tiny).high, Decimal::MAX);
+    }
+
+    #[test]
+    fn a_total_is_the_difference_of_two_readings() {
+        let minutes = |time: Timestamp| time.as_millisecond() / MINUTE;
+        let total = |before: &[Point], hours: &[&[Point]]| {
+            let own: Vec<_> = hours.iter().filter_map(|points| summary(points)).collect();
+            let span = Span { start: HOUR, end: 4 * HOUR };
+            match Total::between((hour(0), summary(before)), (span, &own)) {
+                Total::Part { since, until, used } => {
+                    format!("{used} from {} to {}", minutes(since), minutes(until))
+                }
+                other => format!("{other:?}"),
+            }
+        };
+        let before: &[_] = &[point(50, 1_000)];
+        let [one, two, three]: [&[_]; 3] =
+            [&[point(70, 1_002), point(100, 1_004)], &[point(130, 1_009)], &[point(239, 1_025)]];
+        assert_eq!(total(before, &[one, two, three]), "Whole(2.5)");
+        // A gap in between costs nothing.
+        assert_eq!(total(before, &[three]), "Whole(2.5)");
+        assert_eq!(total(before, &[one, two]), "0.9 from 60 to 130");
+        assert_eq!(total(&[], &[one, two, three]), "2.1 from 100 to 240");
+        // Too early to be the state at the beginning.
+        assert_eq!(total(&[point(40, 990)], &[one, three]), "2.1 from 100 to 240");
+        for (before, hours) in [(before, &[][..]), (&[], &[]), (&[], &[three])] {
+            assert_eq!(total(before, hours), "Unknown");
+        }
+    }
+
+    #[test]
+    fn there_is_no_total_of_a_counter_that_fell() {
+        let total = |values: [i64; 4]| {
+            let [before, own @ ..] = values;
+            let own: Vec<_> =
+                (1..).zip(own).map(|(at, value)| point(at * 60 + 55, value)).collect();
+            let own: Vec<_> = own.into_iter().map(Summary::of).collect();
+            let span = Span { start: HOUR, end: 4 * HOUR };
+            Total::between((hour(0), summary(&[point(55, before)])), (span, &own))
+        };
+        assert_eq!(total([10, 10, 11, 40]), Total::Whole(Decimal::new(30, 1)));
+        assert_eq!(total([10, 5, 11, 40]), Total::Fell);
+        // Another meter, whose counter is at more in the end.
+        assert_eq!(total([10, 30, 20, 40]), Total::Fell);
+        assert_eq!(total([10, 30, 40, 0]), Total::Fell);
+        let own = [point(65, 11), point(70, 10), point(230, 12)];
+        let span = Span { start: HOUR, end: 4 * HOUR };
+        let within = [summary(&own[..2]).unwrap(), summary(&own[2..]).unwrap()];
+        let before = (hour(0), summary(&[point(55, 9)]));
+        assert_eq!(Total::between(before, (span, &within)), Total::Fell);
     }
 
     fn points(values: &[i16]) -> Vec<Point> {

@@ -146,6 +146,102 @@ fn consumption_is_not_known_in_a_gap_and_is_known_after_it() {
 }
 
 #[test]
+fn months_are_as_long_as_they_are() {
+    let mut bench = Bench::in_memory();
+    // One each hour, also when the clock changes: in October there are 745.
+    bench.count("2026-09-29T22:00:02Z", "2026-11-24T08:00:02Z", 60);
+    let now = "2026-11-24T08:30:00Z";
+    let used = |months| {
+        let last = date("2026-11-24");
+        bench.reader.used_by_month(&unnamed(), "energy", last, months, at(now)).unwrap()
+    };
+    let months = used(3);
+    assert_eq!(numbers(&months), ["not known", "745", "561"]);
+    assert_eq!(months[1].start, at("2026-09-30T22:00:00Z"));
+    assert_eq!(months[1].end, at("2026-10-31T23:00:00Z"));
+    assert!(months[2].so_far && !months[1].so_far);
+    assert_eq!(used(u32::MAX).len(), 120);
+}
+
+#[test]
+fn a_month_after_one_in_which_the_counter_fell_is_known() {
+    let mut bench = Bench::in_memory();
+    for (day, value) in [
+        ("08-31", "900"),
+        ("09-30", "1000"),
+        // Another meter, whose counter is at more in the end.
+        ("10-10", "1500"),
+        ("10-11", "1200"),
+        ("10-31", "1600"),
+        ("11-30", "1700"),
+    ] {
+        bench.note(&unnamed(), at(&format!("2026-{day}T22:58:00Z")), &[energy(value)]);
+        bench.note(&unnamed(), at(&format!("2026-{day}T21:58:00Z")), &[energy(value)]);
+    }
+    let (last, now) = (date("2026-11-30"), at("2026-12-02T00:00:00Z"));
+    let used = bench.reader.used_by_month(&unnamed(), "energy", last, 3, now).unwrap();
+    assert_eq!(numbers(&used), ["100", "not known", "100"]);
+}
+
+/// Of 23 or 25 hours, of days of the summaries of hours, and of years.
+#[test]
+fn a_total_is_of_the_time_between_its_ends() {
+    let mut bench = Bench::in_memory();
+    // One each hour, with gaps between the ends.
+    for (from, to) in [
+        ("2026-03-01T00", "2026-03-02T23"),
+        ("2026-03-28T22", "2026-03-31T22"),
+        ("2026-10-24T21", "2026-10-25T23"),
+        ("2026-10-31T22", "2026-10-31T23"),
+        ("2026-11-24T06", "2026-11-24T08"),
+    ] {
+        bench.count(&format!("{from}:00:02Z"), &format!("{to}:00:02Z"), 60);
+    }
+    let total = |from: &str, to: &str| {
+        bench.reader.total(&unnamed(), "energy", (at(from), at(to))).unwrap()
+    };
+    let whole = |used: i64| Total::Whole(Decimal::from(used));
+    assert_eq!(total("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"), whole(23));
+    assert_eq!(total("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"), whole(25));
+    assert_eq!(total("2026-11-24T07:00:00Z", "2026-11-24T08:00:00Z"), whole(1));
+    // By days: the clock goes forward and back.
+    let (april, november) = ("2026-03-31T22:00:00Z", "2026-10-31T23:00:00Z");
+    assert_eq!(total(april, november), whole(214 * 24 + 1));
+    let (since, until) = (at("2026-03-01T00:00:02Z"), at("2026-03-02T23:00:00Z"));
+    let used = Decimal::from(47);
+    let part = Total::Part { since, until, used };
+    assert_eq!(total("2026-02-28T23:00:00Z", "2026-03-02T23:00:00Z"), part);
+    assert_eq!(total("2025-11-24T23:00:00Z", "2025-11-30T23:00:00Z"), Total::Unknown);
+    assert_eq!(total("2025-11-24T23:00:00Z", "2026-02-24T23:00:00Z"), Total::Unknown);
+    for time in testing::times() {
+        let now = time.timestamp();
+        for range in [(Timestamp::MIN, now), (now, Timestamp::MAX), (now, now)] {
+            bench.reader.total(&unnamed(), "energy", range).unwrap();
+        }
+    }
+}
+
+/// A meter that takes the place of another one has totals of its own.
+#[test]
+fn a_total_is_of_one_meter() {
+    let mut bench = Bench::in_memory();
+    let (old, new) = (meter("house", 1), meter("house", 2));
+    for (hour, key, value) in
+        [(7, &old, "100"), (8, &old, "103"), (9, &new, "500"), (10, &new, "507")]
+    {
+        bench.note(key, at(&format!("2026-11-24T{hour:02}:55:00Z")), &[energy(value)]);
+    }
+    let (from, to) = (at("2026-11-24T08:00:00Z"), at("2026-11-24T11:00:00Z"));
+    let total = |key| bench.reader.total(key, "energy", (from, to)).unwrap();
+    let part = |since: &str, until: &str, used: i64| {
+        let [since, until] = [since, until].map(|time| at(&format!("2026-11-24T{time}:00Z")));
+        Total::Part { since, until, used: Decimal::from(used) }
+    };
+    assert_eq!(total(&old), part("08:00", "08:55", 3));
+    assert_eq!(total(&new), part("09:55", "11:00", 7));
+}
+
+#[test]
 fn hourly_readings_at_the_full_hour_are_enough() {
     let mut bench = Bench::in_memory();
     bench.count("2026-11-22T20:00:02Z", "2026-11-24T08:00:02Z", 60);

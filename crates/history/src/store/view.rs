@@ -101,7 +101,7 @@ impl View {
     }
 
     /// The consumption in each of these successive spans except the first, which only gives the
-    /// state of the counter at the start of the second.
+    /// state of the counter at the start of the second. Each is of one hour or day or several.
     pub(crate) fn consumption(
         &self,
         table: Table,
@@ -115,8 +115,12 @@ impl View {
         };
         let all = Span { start: first.start, end: last.end };
         let summaries = self.summaries(table, series, all, calendar)?;
-        let of = |span: Span| (span, summaries.get(&span.start).copied());
-        let pairs = spans.iter().zip(spans.iter().skip(1));
-        Ok(pairs.map(|(before, span)| Consumption::between(of(*before), of(*span), now)).collect())
+        let within = |span: Span| summaries.range(span.start..span.end).map(|(_, own)| *own);
+        let pairs = spans.iter().copied().zip(spans.iter().copied().skip(1));
+        let used = pairs.map(|(before, span)| {
+            let before = (before, within(before).next_back());
+            Consumption::between(before, (span, Summary::rising(within(span))), now)
+        });
+        Ok(used.collect())
     }
 }
