@@ -16,7 +16,7 @@ use super::actions::{self, Action};
 use super::blocking::{BlockingJobs, JobFailed};
 use super::guest::Guest;
 use super::language::Language;
-use super::memory::Cache;
+use super::memory::{Cache, Range};
 use super::now::Now;
 use super::page::{self, PageInput};
 use super::ports::Ports;
@@ -159,10 +159,14 @@ async fn input(
     headers: &HeaderMap,
 ) -> Result<PageInput, JobFailed> {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
-    let level = query.ok().and_then(|Query(Lines { level })| level_of(&level?));
+    let Lines { level, range } = query.map(|Query(lines)| lines).unwrap_or_default();
+    let level = level.and_then(|level| level_of(&level));
+    let range = range.and_then(|range| Range::by_key(&range)).unwrap_or_default();
     let Now { wall, .. } = page_state.now();
-    let (ports, memories) =
-        tokio::join!(shared.ports.look(&page_state.board), shared.memories.look(page_state, &wall));
+    let (ports, memories) = tokio::join!(
+        shared.ports.look(&page_state.board),
+        shared.memories.look(page_state, &wall, range)
+    );
     Ok(PageInput {
         language: Language::accepted(accepted),
         level: level.unwrap_or(Level::TRACE),
@@ -205,9 +209,10 @@ fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> R
     response
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Lines {
     level: Option<String>,
+    range: Option<String>,
 }
 
 async fn log(
@@ -216,8 +221,8 @@ async fn log(
 ) -> Response {
     const WORDS: &str = "`level` must be DEBUG, INFO, WARNING or ERROR.\n";
     let level = match &query {
-        Ok(Query(Lines { level: None })) => Some(Level::TRACE),
-        Ok(Query(Lines { level: Some(level) })) => level_of(level),
+        Ok(Query(Lines { level: None, .. })) => Some(Level::TRACE),
+        Ok(Query(Lines { level: Some(level), .. })) => level_of(level),
         Err(_) => None,
     };
     let Some(level) = level else {

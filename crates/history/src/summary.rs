@@ -172,7 +172,7 @@ impl Total {
     }
 }
 
-/// The least value of `most`: the first, the lowest, the highest and the last point.
+/// The smallest limit for [`thin`]: the first, the lowest, the highest and the last point.
 const FEWEST: usize = 4;
 
 /// Returns at most `most` of the points, or 4 if `most` is less, unchanged and in order: the lowest

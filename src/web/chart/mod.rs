@@ -1,61 +1,61 @@
-//! Charts as SVG, with a table beside each for who does not see it.
+//! Charts as SVG, each with a table for those who cannot see it.
 //!
-//! What a template needs to draw is worked out here in whole numbers, from decimals: no value passes
-//! through a float. Places from left to right are parts of the width, so that a chart is as wide as
-//! the page while its letters stay as large as the page's.
+//! What a template draws is worked out here in whole numbers, from decimals: no value passes through
+//! a float. Horizontal places are parts of the width, so that a chart is as wide as the page while
+//! its letters stay as large as the page's.
+//!
+//! A chart also lists its points in words ([`Points`]). `chart.js` shows them when somebody points
+//! at the chart, touches it or uses the arrow keys.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod each;
+mod scale;
+mod shape;
 #[cfg(test)]
 mod tests;
+mod window;
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
+pub(super) use self::each::{Each, month};
+use self::scale::Scale;
+pub(super) use self::shape::NamedTotal;
+use self::shape::{Block, Curve, EDGE, Level, Mark, Points, Share, Table, WIDTH};
+pub(super) use self::window::Window;
 use super::language::{Language, fill};
-use history::{Consumption, Point};
+use history::{Consumption, Summary};
 
-/// The plot's own units from left to right.
-const WIDTH: i64 = 10_000;
-
-/// The plot's own units from top to bottom.
-const HEIGHT: i64 = 1_000;
-
-/// The plot in pixels from the top of the picture; beneath it stand the times.
-const TOP: i64 = 8;
-const TALL: i64 = 140;
-
-/// So many steps of the scale are enough to read a value from it.
-const STEPS: i64 = 4;
-
-/// The share of the width that bars leave free between them: one in so many.
+/// The share of the width that bars leave free between them: one in this many.
 const SPACE: i64 = 6;
-
-/// Nearer to an edge than this, a time would be cut off: it is left out.
-const EDGE: i64 = WIDTH / 15;
 
 /// One curve.
 #[derive(Debug)]
 pub(super) struct Series<'a> {
-    /// What it is called beside others.
+    /// Its name among others.
     pub(super) name: &'static str,
-    /// In the order of their times.
-    pub(super) points: &'a [Point],
+    /// Readings, or summaries of hours or days by their beginning, oldest first.
+    pub(super) points: &'a [(Timestamp, Summary)],
 }
 
-/// From when to when, and by which clock.
-#[derive(Debug, Clone)]
-pub(super) struct Window {
-    pub(super) start: Timestamp,
-    pub(super) end: Timestamp,
-    pub(super) zone: TimeZone,
+/// What curves have in common.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) window: Window,
+    /// The time that each point stands for; `None` if it is a reading.
+    pub(super) each: Option<Each>,
+    /// The time of a row of the table.
+    pub(super) row: Each,
+    /// If two points are further apart, nothing is drawn between them.
+    pub(super) gap: Duration,
 }
 
-/// What a chart is called, and in which unit and language.
+/// Title, unit and language of a chart.
 #[derive(Debug, Clone)]
 pub(super) struct Heading {
     /// For the page's own addresses; no other chart has it.
@@ -70,168 +70,46 @@ pub(super) struct Heading {
 pub(super) struct Chart {
     pub(super) id: String,
     pub(super) title: String,
-    /// What it shows, in one sentence.
+    /// The lowest and the highest value.
     pub(super) summary: String,
-    /// Horizontal lines, and what they stand for.
+    pub(super) totals: Vec<NamedTotal>,
+    /// Horizontal lines.
     pub(super) levels: Vec<Level>,
-    /// What stands under it.
+    /// Times below the plot.
     pub(super) times: Vec<Mark>,
     pub(super) curves: Vec<Curve>,
     pub(super) blocks: Vec<Block>,
+    pub(super) points: Points,
     pub(super) table: Table,
 }
 
-/// A horizontal line.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Level {
-    /// In pixels from the top.
-    pub(super) y: i64,
-    /// Where its text stands.
-    pub(super) text_y: i64,
-    pub(super) text: String,
-}
-
-/// Something at a place from left to right.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) x: Share,
-    pub(super) text: String,
-}
-
-/// A curve.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Curve {
-    pub(super) name: &'static str,
-    /// `one` or `two`: solid or broken, and a colour.
-    pub(super) class: &'static str,
-    /// The way that it takes, with a new beginning after each gap.
-    pub(super) path: String,
-}
-
-/// A bar.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) x: i64,
-    pub(super) y: i64,
-    pub(super) width: i64,
-    pub(super) height: i64,
-    pub(super) class: &'static str,
-    /// When, and how much.
-    pub(super) words: String,
-}
-
-/// The same in letters.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) head: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
-}
-
-/// A part of the width, in hundredths of a percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share(i64);
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0.div_euclid(100), self.0.rem_euclid(100));
-        write!(f, "{whole}.{part:02}%")
-    }
-}
-
-impl Window {
-    /// The 24 hours before this time.
-    pub(super) fn before(now: &ZonedDateTime) -> Self {
-        let (end, zone) = (now.timestamp(), now.time_zone().clone());
-        let start = end.checked_sub(SignedDuration::from_hours(24)).unwrap_or(end);
-        Self { start, end, zone }
-    }
-
-    /// Where a time is, from left to right; `None` where it is not within.
-    fn place(&self, time: Timestamp) -> Option<i64> {
-        let whole = self.end.as_millisecond().checked_sub(self.start.as_millisecond())?;
-        let into = time.as_millisecond().checked_sub(self.start.as_millisecond())?;
-        if !(0..=whole).contains(&into) {
-            return None;
-        }
-        into.checked_mul(WIDTH)?.checked_div(whole)
-    }
-
-    fn local(&self, time: Timestamp) -> ZonedDateTime {
-        time.to_zoned_datetime(self.zone.clone())
-    }
-
-    /// The full hours of the local clock that are within.
-    fn hours(&self) -> Vec<ZonedDateTime> {
-        let mut hours = Vec::new();
-        let mut next = hour_after(&self.local(self.start));
-        while let Some(hour) = next.filter(|hour| hour.timestamp() <= self.end) {
-            next = hour_after(&hour);
-            hours.push(hour);
-        }
-        hours
-    }
-
-    /// Whether the clock changes within, so that a time of day alone may be two times.
-    fn changes_clock(&self) -> bool {
-        self.local(self.start).offset() != self.local(self.end).offset()
-    }
-
-    /// The local hour of a time, by which nothing else within is called.
-    fn hour_words(&self, time: &ZonedDateTime) -> String {
-        let pattern = if self.changes_clock() { "%Y-%m-%d %H:00 (%:z)" } else { "%Y-%m-%d %H:00" };
-        time.strftime(pattern).to_string()
-    }
-}
-
-/// The full hour of the local clock that comes next.
-fn hour_after(time: &ZonedDateTime) -> Option<ZonedDateTime> {
-    let into = i64::from(time.minute()).checked_mul(60)?.checked_add(i64::from(time.second()))?;
-    let whole = time.timestamp().as_second();
-    let next = whole.checked_add(3600_i64.checked_sub(into)?)?;
-    let next = Timestamp::from_second(next).ok()?.to_zoned_datetime(time.time_zone().clone());
-    // Where the clock changes by half an hour, the full hour is sooner or later than that.
-    match next.minute() {
-        0 => Some(next),
-        _ => hour_after(&next),
-    }
-}
-
-/// Curves over one day.
-///
-/// `None` where no curve has two readings: a dot alone tells nothing. Where two readings are further apart than `gap`, nothing is
-/// drawn between them.
+/// Curves over the time of a window; `None` unless a curve has two points.
 pub(super) fn curves(
     heading: Heading,
     series: &[Series<'_>],
     from_zero: bool,
-    window: &Window,
-    gap: Duration,
+    frame: &Frame,
 ) -> Option<Chart> {
     if series.iter().all(|one| one.points.len() < 2) {
         return None;
     }
-    let values = || series.iter().flat_map(|one| one.points).map(|point| point.value);
-    let (low, high) = (values().min()?, values().max()?);
+    let summaries = || series.iter().flat_map(|one| one.points).map(|(_, summary)| summary);
+    let low = summaries().map(|summary| summary.low).min()?;
+    let high = summaries().map(|summary| summary.high).max()?;
     let scale = Scale::new(low, high, from_zero)?;
-    let Heading { id, title, unit, language } = heading;
-    let summary = reach(low, high, &unit, language);
-    let hours = window.hours();
-    let every_fourth = hours.iter().filter(|hour| hour.hour() % 4 == 0);
-    let times = every_fourth.filter_map(|hour| {
-        let x = window.place(hour.timestamp()).filter(|x| (EDGE..=WIDTH - EDGE).contains(x))?;
-        Some(Mark { x: Share(x), text: hour.strftime("%H:%M").to_string() })
-    });
-    let times = times.collect();
-    let table = hourly(series, window, language, &unit);
     let classes = ["one", "two"].into_iter().cycle();
-    let drawn = series.iter().zip(classes).map(|(one, class)| Curve {
-        name: one.name,
-        class,
-        path: path(one.points, &scale, window, gap),
+    let curves = series.iter().zip(classes).map(|(one, class)| {
+        let (path, band) = frame.paths(one.points, &scale);
+        Curve { name: one.name, class, path, band }
     });
-    let curves = drawn.collect();
-    let levels = scale.levels(language);
-    Some(Chart { id, title, summary, levels, times, curves, blocks: Vec::new(), table })
+    let curves = curves.collect();
+    let summary = reach(low, high, &heading.unit, heading.language);
+    let table = frame.table(series, &heading);
+    let points = frame.points(series, &scale, &heading);
+    let Heading { id, title, language, .. } = heading;
+    let (levels, times) = (scale.levels(language), frame.window.marks(language));
+    let (totals, blocks) = (Vec::new(), Vec::new());
+    Some(Chart { id, title, summary, totals, levels, times, curves, blocks, points, table })
 }
 
 /// From the lowest to the highest value, or the only one there is.
@@ -244,56 +122,148 @@ fn reach(low: Decimal, high: Decimal, unit: &str, language: Language) -> String 
     fill(language.words().from_to, &[("from", &from), ("to", &to), ("unit", unit)])
 }
 
-/// The way through the points.
-fn path(points: &[Point], scale: &Scale, window: &Window, gap: Duration) -> String {
-    let mut path = String::new();
-    let mut last: Option<Timestamp> = None;
-    for point in points {
-        let place = window.place(point.time).zip(scale.place(point.value));
-        let Some((x, y)) = place else { continue };
-        let apart = last.map(|last| point.time.duration_since(last).unsigned_abs());
-        if apart.is_some_and(|apart| apart <= gap) {
-            let _ = write!(path, "L{x} {y}");
-        } else {
-            // Ends where it begins, so that a reading alone is seen as a dot.
-            let _ = write!(path, "M{x} {y}L{x} {y}");
-        }
-        last = Some(point.time);
-    }
-    path
+/// The points of several curves in the order of their times, each with the number of its curve.
+fn in_order(series: &[Series<'_>]) -> Vec<(Timestamp, usize, Summary)> {
+    let numbered = series.iter().enumerate();
+    let mut all: Vec<_> = numbered
+        .flat_map(|(index, one)| one.points.iter().map(move |(time, own)| (*time, index, *own)))
+        .collect();
+    all.sort_by_key(|(time, ..)| *time);
+    all
 }
 
-/// The lowest and the highest value of each hour.
-fn hourly(series: &[Series<'_>], window: &Window, language: Language, unit: &str) -> Table {
-    let words = language.words();
-    let mut head = vec![words.time.to_owned()];
-    for one in series {
-        let name = if series.len() > 1 { format!("{}, ", one.name) } else { String::new() };
-        for end in [words.lowest, words.highest] {
-            head.push(format!("{name}{end} ({unit})"));
+impl Frame {
+    /// The value that is drawn: a reading, or the mean of several.
+    fn value(&self, summary: &Summary) -> Option<Decimal> {
+        match self.each {
+            None => Some(summary.last.value),
+            Some(_) => summary.mean(),
         }
     }
-    let mut starts = vec![window.local(window.start)];
-    starts.extend(window.hours());
-    let ends = starts.iter().skip(1).map(ZonedDateTime::timestamp).chain([Timestamp::MAX]);
-    let rows = starts.iter().zip(ends).filter_map(|(start, end)| {
-        let from = start.timestamp();
-        let mut row = vec![window.hour_words(start)];
-        let mut any = false;
-        for one in series {
-            let within = || {
-                let of_hour = |point: &&Point| point.time >= from && point.time < end;
-                one.points.iter().filter(of_hour).map(|point| point.value)
+
+    /// The horizontal place of a point: the middle of the time that it stands for, as far as that
+    /// is over.
+    fn place(&self, start: Timestamp) -> Option<i64> {
+        let half = match self.each {
+            None => SignedDuration::ZERO,
+            Some(Each::Hour) => SignedDuration::from_mins(30),
+            Some(_) => SignedDuration::from_hours(12),
+        };
+        let so_far = self.window.end.duration_since(start).checked_div(2)?;
+        self.window.place(start.checked_add(half.min(so_far.max(SignedDuration::ZERO))).ok()?)
+    }
+
+    /// The path through the values, and the area between the lowest and the highest ones.
+    fn paths(&self, points: &[(Timestamp, Summary)], scale: &Scale) -> (String, String) {
+        let (mut path, mut band) = (String::new(), String::new());
+        let mut back: Vec<(i64, i64)> = Vec::new();
+        let mut last: Option<Timestamp> = None;
+        let close = |band: &mut String, back: &mut Vec<(i64, i64)>| {
+            for (x, y) in back.drain(..).rev() {
+                let _ = write!(band, "L{x} {y}");
+            }
+            band.push('Z');
+        };
+        for (time, summary) in points {
+            let Some(value) = self.value(summary) else { continue };
+            let y = |value| scale.place(value);
+            let place = self.place(*time).zip(y(value)).zip(y(summary.high).zip(y(summary.low)));
+            let Some(((x, y), (high, low))) = place else { continue };
+            let apart = last.map(|last| time.duration_since(last).unsigned_abs());
+            let is_next = apart.is_some_and(|apart| apart <= self.gap);
+            if is_next {
+                let _ = write!(path, "L{x} {y}");
+            } else {
+                // Ends at its beginning, so that a single reading is seen as a dot.
+                let _ = write!(path, "M{x} {y}L{x} {y}");
+            }
+            if self.each.is_some() {
+                if !is_next && !back.is_empty() {
+                    close(&mut band, &mut back);
+                }
+                let _ = write!(band, "{}{x} {high}", if is_next { 'L' } else { 'M' });
+                back.push((x, low));
+            }
+            last = Some(*time);
+        }
+        if !back.is_empty() {
+            close(&mut band, &mut back);
+        }
+        (path, band)
+    }
+
+    fn points(&self, series: &[Series<'_>], scale: &Scale, heading: &Heading) -> Points {
+        let mut points = Points::default();
+        if series.len() > 1 {
+            let names: Vec<_> = series.iter().map(|one| one.name).collect();
+            points.names = names.join("\t");
+        }
+        for together in in_order(series).chunk_by(|one, next| one.0 == next.0) {
+            let Some((start, ..)) = together.first() else { continue };
+            let Some(x) = self.place(*start) else { continue };
+            let mut values = vec![None; series.len()];
+            for (_, index, summary) in together {
+                let value = self.value(summary);
+                let y = value.and_then(|value| scale.place(value));
+                if let (Some(place), Some(y), Some(value)) = (values.get_mut(*index), y, value) {
+                    *place = Some((y, self.words(value, summary, heading)));
+                }
+            }
+            let local = self.window.local(*start);
+            let time = match self.each {
+                None => self.window.words(&local, "%Y-%m-%d %H:%M"),
+                Some(each) => self.window.name(each, &local),
             };
-            any |= within().next().is_some();
-            for end in [within().min(), within().max()] {
-                row.push(known(end, language));
+            points.add(x, &time, &values);
+        }
+        points
+    }
+
+    fn words(&self, value: Decimal, summary: &Summary, heading: &Heading) -> String {
+        let Heading { unit, language, .. } = heading;
+        let number = |value: Decimal| language.number(&value.to_string());
+        if self.each.is_none() || summary.low == summary.high {
+            return format!("{} {unit}", number(summary.last.value));
+        }
+        let [mean, low, high] = [value, summary.low, summary.high].map(number);
+        let values = [("mean", &*mean), ("low", &low), ("high", &high), ("unit", unit)];
+        fill(language.words().mean_words, &values)
+    }
+
+    /// A row for each hour, day or month with its lowest and highest values. Of summaries, it also
+    /// has the mean.
+    fn table(&self, series: &[Series<'_>], heading: &Heading) -> Table {
+        let Heading { unit, language, .. } = heading;
+        let words = language.words();
+        let mut head = vec![self.row.head(*language).to_owned()];
+        let mean = self.each.map(|_| words.mean);
+        for one in series {
+            let name = if series.len() > 1 { format!("{}, ", one.name) } else { String::new() };
+            for end in mean.into_iter().chain([words.lowest, words.highest]) {
+                head.push(format!("{name}{end} ({unit})"));
             }
         }
-        any.then_some(row)
-    });
-    let rows = rows.collect();
-    Table { head, rows }
+        let mut rows: Vec<(String, Vec<Option<Summary>>)> = Vec::new();
+        for (time, index, summary) in in_order(series) {
+            let name = self.window.name(self.row, &self.window.local(time));
+            if rows.last().is_none_or(|(known, _)| *known != name) {
+                rows.push((name, vec![None; series.len()]));
+            }
+            if let Some(own) = rows.last_mut().and_then(|(_, row)| row.get_mut(index)) {
+                *own = Summary::all(own.iter().copied().chain([summary]));
+            }
+        }
+        let rows = rows.into_iter().map(|(name, row)| {
+            let cells = row.into_iter().flat_map(|own| {
+                let mean = own.as_ref().and_then(Summary::mean);
+                let ends = [own.map(|own| own.low), own.map(|own| own.high)];
+                let mean = self.each.map(|_| mean);
+                mean.into_iter().chain(ends).map(|value| known(value, *language))
+            });
+            std::iter::once(name).chain(cells).collect()
+        });
+        Table { head, rows: rows.collect() }
+    }
 }
 
 fn known(value: Option<Decimal>, language: Language) -> String {
@@ -301,20 +271,15 @@ fn known(value: Option<Decimal>, language: Language) -> String {
     value.map_or_else(|| language.words().not_known.to_owned(), number)
 }
 
-/// How long each bar stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Each {
-    Hour,
-    Day,
-}
-
-/// Bars of what was used of something, side by side. `None` where nothing of it is known.
+/// Bars of a consumption, side by side, from the first that is known; `None` if none is.
 pub(super) fn bars(
     heading: Heading,
     (name, bars): (&str, &[Consumption]),
     each: Each,
     zone: TimeZone,
 ) -> Option<Chart> {
+    let first = bars.iter().position(|bar| bar.used.is_some())?;
+    let bars = bars.get(first..)?;
     let (start, end) = (bars.first()?.start, bars.last()?.end);
     let window = Window { start, end, zone };
     let used = || bars.iter().filter_map(|bar| bar.used);
@@ -323,149 +288,50 @@ pub(super) fn bars(
     let Heading { id, title, unit, language } = heading;
     let words = language.words();
     let summary = reach(low, high, &unit, language);
-    let head = match each {
-        Each::Hour => words.time,
-        Each::Day => words.day,
-    };
-    let head = vec![head.to_owned(), format!("{name} ({unit})")];
+    let head = vec![each.head(language).to_owned(), format!("{name} ({unit})")];
     let mut chart = Chart {
         id,
         title,
         summary,
+        totals: Vec::new(),
         levels: scale.levels(language),
         times: Vec::new(),
         curves: Vec::new(),
         blocks: Vec::new(),
+        points: Points::default(),
         table: Table { head, rows: Vec::new() },
     };
     let count = i64::try_from(bars.len()).ok()?;
     let wide = WIDTH.checked_div(count)?;
     let free = wide.checked_div(SPACE)?;
     let zero = scale.place(Decimal::ZERO)?;
-    for (bar, index) in bars.iter().zip(0_i64..) {
+    for (bar, number) in bars.iter().zip(0_usize..) {
         // Side by side rather than by time: a day of 23 hours is no narrower than its neighbours.
+        let index = i64::try_from(number).ok()?;
         let x = index.checked_mul(WIDTH)?.checked_div(count)?;
-        let local = window.local(bar.start);
-        let when = match each {
-            Each::Hour => window.hour_words(&local),
-            Each::Day => local.strftime("%Y-%m-%d").to_string(),
-        };
-        let mut amount = known(bar.used, language);
-        if bar.so_far {
-            amount = format!("{amount} ({})", words.so_far);
-        }
-        if let Some(used) = bar.used {
-            let y = scale.place(used)?;
-            chart.blocks.push(Block {
-                x: x.checked_add(free.checked_div(2)?)?,
-                y,
-                width: wide.checked_sub(free)?,
-                height: zero.checked_sub(y)?,
-                class: if bar.so_far { "so-far" } else { "whole" },
-                words: format!("{when}: {amount} {unit}"),
-            });
-        } else {
-            chart.blocks.push(Block {
-                x: x.checked_add(free.checked_div(2)?)?,
-                y: 0,
-                width: wide.checked_sub(free)?,
-                height: HEIGHT,
-                class: "unknown",
-                words: format!("{when}: {amount}"),
-            });
-        }
         let middle = x.checked_add(wide.checked_div(2)?)?;
-        if (EDGE..=WIDTH - EDGE).contains(&middle) && each.is_marked(&local, index) {
+        let local = window.local(bar.start);
+        let when = window.name(each, &local);
+        let so_far = if bar.so_far { format!(" ({})", words.so_far) } else { String::new() };
+        let amount = known(bar.used, language);
+        let (y, class, shown) = match bar.used {
+            Some(used) => {
+                let class = if bar.so_far { "so-far" } else { "whole" };
+                (scale.place(used)?, class, format!("{amount} {unit}{so_far}"))
+            }
+            None => (0, "unknown", amount.clone()),
+        };
+        let amount = format!("{amount}{so_far}");
+        let words = format!("{when}: {shown}");
+        let (width, height) = (wide.checked_sub(free)?, zero.checked_sub(y)?);
+        let left = x.checked_add(free.checked_div(2)?)?;
+        chart.blocks.push(Block { x: left, y, width, height, class, words });
+        chart.points.add(middle, &when, &[Some((y, shown))]);
+        let is_marked = each.is_marked(&local, number, bars.len());
+        if (EDGE..=WIDTH - EDGE).contains(&middle) && is_marked {
             chart.times.push(Mark { x: Share(middle), text: each.mark(&local, language) });
         }
         chart.table.rows.push(vec![when, amount]);
     }
     Some(chart)
-}
-
-impl Each {
-    /// Whether something stands under this bar: under all there is no room on a phone.
-    fn is_marked(self, start: &ZonedDateTime, index: i64) -> bool {
-        match self {
-            Self::Hour => start.hour() % 4 == 0,
-            Self::Day => index % 3 == 0,
-        }
-    }
-
-    fn mark(self, start: &ZonedDateTime, language: Language) -> String {
-        match self {
-            Self::Hour => start.strftime("%H:%M").to_string(),
-            Self::Day => {
-                let (day, month) = (start.day().to_string(), start.month().to_string());
-                fill(language.words().day_short, &[("day", &day), ("month", &month)])
-            }
-        }
-    }
-}
-
-/// What the plot reaches from and to, in steps of 1, 2 or 5 times a power of ten.
-#[derive(Debug, PartialEq, Eq)]
-struct Scale {
-    low: Decimal,
-    high: Decimal,
-    step: Decimal,
-}
-
-impl Scale {
-    /// Wide enough for all between `low` and `high`. `None` where that has too many digits.
-    fn new(low: Decimal, high: Decimal, from_zero: bool) -> Option<Self> {
-        let (low, high) =
-            if from_zero { (low.min(Decimal::ZERO), high.max(Decimal::ZERO)) } else { (low, high) };
-        let width = high.checked_sub(low)?;
-        let step = if width.is_zero() {
-            Decimal::ONE
-        } else {
-            let most = Decimal::from(STEPS);
-            let enough = |step: &Decimal| step.checked_mul(most).is_some_and(|all| all >= width);
-            steps().find(enough)?
-        };
-        let whole = |value: Decimal| value.checked_div(step);
-        let mut high = whole(high)?.ceil().checked_mul(step)?;
-        let low = whole(low)?.floor().checked_mul(step)?;
-        if high == low {
-            high = low.checked_add(step)?;
-        }
-        Some(Self { low, high, step })
-    }
-
-    /// Where a value is, from top to bottom.
-    fn place(&self, value: Decimal) -> Option<i64> {
-        let whole = self.high.checked_sub(self.low)?;
-        let beneath = self.high.checked_sub(value)?;
-        let place = beneath.checked_mul(Decimal::from(HEIGHT))?.checked_div(whole)?;
-        i64::try_from(place.round()).ok()
-    }
-
-    fn levels(&self, language: Language) -> Vec<Level> {
-        let mut levels = Vec::new();
-        let mut value = Some(self.low);
-        while let Some(now) = value.filter(|value| *value <= self.high) {
-            let text = language.number(&now.normalize().to_string());
-            let place = self.place(now).and_then(|place| place.checked_mul(TALL));
-            if let Some(place) = place.and_then(|place| place.checked_div(HEIGHT)) {
-                let y = place.saturating_add(TOP);
-                levels.push(Level { y, text_y: y.saturating_add(4), text });
-            }
-            value = now.checked_add(self.step);
-        }
-        levels
-    }
-}
-
-/// 0.000001, 0.000002, 0.000005, 0.00001 and so on.
-fn steps() -> impl Iterator<Item = Decimal> {
-    (0_u32..24).flat_map(|power| {
-        [1_i64, 2, 5].into_iter().filter_map(move |digit| {
-            let whole = 10_i64.checked_pow(power.saturating_sub(6));
-            match power {
-                0..6 => Some(Decimal::new(digit, 6_u32.saturating_sub(power))),
-                _ => Decimal::from(whole?).checked_mul(Decimal::from(digit)),
-            }
-        })
-    })
 }

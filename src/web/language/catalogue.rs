@@ -411,4 +411,59 @@ catalogue! {
         "Keine solchen Zeilen.";
     log_copy: "Copy for a bug report", "Kopiëren voor een foutmelding", "Kopiér til en fejlrapport",
         "Kopiera till en felrapport", "Für einen Fehlerbericht kopieren";
+
+    // Charts.
+    range_day: "24 hours", "24 uur", "24 timer", "24 timmar", "24 Stunden";
+    range_week: "7 days", "7 dagen", "7 dage", "7 dagar", "7 Tage";
+    range_month: "30 days", "30 dagen", "30 dage", "30 dagar", "30 Tage";
+    range_year: "12 months", "12 maanden", "12 måneder", "12 månader", "12 Monate";
+    last_week: "{name}, last 7 days", "{name}, laatste 7 dagen", "{name}, seneste 7 dage",
+        "{name}, senaste 7 dagarna", "{name}, letzte 7 Tage";
+    last_month: "{name}, last 30 days", "{name}, laatste 30 dagen", "{name}, seneste 30 dage",
+        "{name}, senaste 30 dagarna", "{name}, letzte 30 Tage";
+    last_year: "{name}, last 12 months", "{name}, laatste 12 maanden", "{name}, seneste 12 måneder",
+        "{name}, senaste 12 månaderna", "{name}, letzte 12 Monate";
+    per_month: "{name} per month", "{name} per maand", "{name} pr. måned", "{name} per månad",
+        "{name} je Monat";
+    before_day: "The 24 hours before", "De 24 uur ervoor", "De foregående 24 timer",
+        "Föregående 24 timmar", "Die 24 Stunden davor";
+    before_week: "The 7 days before", "De 7 dagen ervoor", "De foregående 7 dage",
+        "Föregående 7 dagar", "Die 7 Tage davor";
+    before_month: "The 30 days before", "De 30 dagen ervoor", "De foregående 30 dage",
+        "Föregående 30 dagar", "Die 30 Tage davor";
+    before_year: "The 12 months before", "De 12 maanden ervoor", "De foregående 12 måneder",
+        "Föregående 12 månader", "Die 12 Monate davor";
+    today_so_far: "Today so far", "Vandaag tot nu toe", "I dag indtil nu", "Hittills i dag",
+        "Heute bisher";
+    month_so_far: "This month so far", "Deze maand tot nu toe", "Denne måned indtil nu",
+        "Hittills denna månad", "Diesen Monat bisher";
+    total_of_part: "readings before or after are missing", "eerdere of latere uitlezingen ontbreken",
+        "der mangler aflæsninger før eller efter", "avläsningar före eller efter saknas",
+        "davor oder danach fehlen Ablesungen";
+    total_missing: "not known: readings are missing", "niet bekend: er ontbreken uitlezingen",
+        "ikke kendt: der mangler aflæsninger", "okänt: avläsningar saknas",
+        "nicht bekannt: Es fehlen Ablesungen";
+    total_fell: "not known: the counter was reset or the meter replaced",
+        "niet bekend: de teller is op nul gezet of de meter is vervangen",
+        "ikke kendt: tælleren er nulstillet, eller måleren er udskiftet",
+        "okänt: räkneverket har nollställts eller mätaren har bytts ut",
+        "nicht bekannt: Das Zählwerk wurde zurückgesetzt oder der Zähler getauscht";
+    month: "Month", "Maand", "Måned", "Månad", "Monat";
+    months: "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+        "jan feb mrt apr mei jun jul aug sep okt nov dec",
+        "jan feb mar apr maj jun jul aug sep okt nov dec",
+        "jan feb mar apr maj jun jul aug sep okt nov dec",
+        "Jan Feb Mär Apr Mai Jun Jul Aug Sep Okt Nov Dez";
+    mean: "Mean", "Gemiddelde", "Gennemsnit", "Medelvärde", "Mittelwert";
+    mean_words: "{mean} {unit} on average (from {low} to {high})",
+        "gemiddeld {mean} {unit} (van {low} tot {high})",
+        "{mean} {unit} i gennemsnit (fra {low} til {high})",
+        "{mean} {unit} i genomsnitt (från {low} till {high})",
+        "{mean} {unit} im Mittel (von {low} bis {high})";
+    no_charts_of_range:
+        "There are not enough readings for this range yet.",
+        "Er zijn nog niet genoeg uitlezingen voor deze periode.",
+        "Der er endnu ikke nok aflæsninger til denne periode.",
+        "Det finns ännu inte tillräckligt många avläsningar för den här perioden.",
+        "Für diesen Zeitraum gibt es noch nicht genug Ablesungen.";
 }

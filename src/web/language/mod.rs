@@ -14,7 +14,8 @@ pub(super) enum Language {
 }
 
 impl Language {
-    const ALL: [Self; 5] = [Self::English, Self::Dutch, Self::Danish, Self::Swedish, Self::German];
+    pub(super) const ALL: [Self; 5] =
+        [Self::English, Self::Dutch, Self::Danish, Self::Swedish, Self::German];
 
     /// The best of the visitor's languages, by the header `Accept-Language`; English if the page has
     /// none of them.

@@ -1,26 +1,24 @@
 //! What is drawn of the readings that are kept.
 
+mod range;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::ZonedDateTime;
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::blocking::BlockingJobs;
 use super::state::PageState;
-use history::{Consumption, HistoryError, MeterKey, Point, Reader, Series};
+use history::{Consumption, HistoryError, MeterKey, Reader, Series, Summary, Total};
 
-/// So many days are drawn.
-const DAYS: u32 = 14;
+pub(super) use self::range::Range;
 
-/// So many hours are drawn, with the one that is not over.
-const HOURS: usize = 24;
-
-/// So many points a curve has at most: more than a phone is wide.
+/// The most readings of a curve: more than a phone has pixels. Summaries are fewer.
 const POINTS: usize = 480;
 
 /// Of what counts energy, and else of what counts volume, as water meters do: the first one of which
@@ -31,10 +29,9 @@ const COUNTERS: [&str; 7] =
 /// For so long what was read from the disk is shown to others as well: 100 open pages read it once.
 const FRESH_SECS: i64 = 10;
 
-/// What is remembered of a meter's readings.
+/// What is drawn of a meter's readings in a range.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Of the last 24 hours.
     pub(super) power: Option<Curve>,
     pub(super) flow: Option<Curve>,
     pub(super) supply: Option<Curve>,
@@ -47,25 +44,48 @@ pub(super) struct Memory {
 pub(super) struct Counter {
     pub(super) parameter: String,
     pub(super) unit: String,
-    /// In each of the last hours and days.
-    pub(super) hours: Vec<Consumption>,
-    pub(super) days: Vec<Consumption>,
+    /// The hours, days or months of the range, and the one that is not over.
+    pub(super) bars: Vec<Consumption>,
+    /// The total of those that are over.
+    pub(super) total: Total,
+    /// The same of as many before.
+    pub(super) before: Total,
 }
 
-/// The readings of a value.
+/// The readings of a value, or the summary of each hour or day, by their time.
 #[derive(Debug)]
 pub(super) struct Curve {
     pub(super) unit: String,
-    pub(super) points: Vec<Point>,
+    pub(super) points: Vec<(Timestamp, Summary)>,
 }
 
-/// What is remembered of each meter, by its number.
-pub(super) type Memories = Arc<Vec<(usize, Memory)>>;
+/// What is drawn of each meter in a range.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memories {
+    pub(super) range: Range,
+    /// By the number of the meter.
+    meters: Arc<Vec<(usize, Memory)>>,
+}
+
+impl Memories {
+    pub(super) fn new(range: Range, meters: Vec<(usize, Memory)>) -> Self {
+        Self { range, meters: Arc::new(meters) }
+    }
+
+    /// What is drawn of a meter.
+    pub(super) fn of(&self, number: usize) -> Option<&Memory> {
+        let meter = self.meters.iter().find(|(known, _)| *known == number);
+        meter.map(|(_, memory)| memory)
+    }
+}
 
 /// What was read last, and of what moment it is.
+type Known = (Moment, Memories);
+
+/// What was read last of each range.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
-    known: Arc<Mutex<Option<(Moment, Memories)>>>,
+    known: Arc<BTreeMap<Range, Mutex<Option<Known>>>>,
     jobs: BlockingJobs,
 }
 
@@ -81,14 +101,20 @@ struct Moment {
 impl Cache {
     /// The disk is read through this.
     pub(super) fn new(jobs: BlockingJobs) -> Self {
-        Self { known: Arc::default(), jobs }
+        let known = Range::ALL.into_iter().map(|range| (range, Mutex::default()));
+        Self { known: Arc::new(known.collect()), jobs }
     }
 
     /// What there is to draw at this time; nothing of a meter whose readings cannot be read, which
     /// the board tells of, or not in time.
-    pub(super) async fn look(&self, site: &PageState, now: &ZonedDateTime) -> Memories {
-        let Some(reader) = site.history.clone() else {
-            return Memories::default();
+    pub(super) async fn look(
+        &self,
+        site: &PageState,
+        now: &ZonedDateTime,
+        range: Range,
+    ) -> Memories {
+        let (Some(reader), Some(known)) = (site.history.clone(), self.known.get(&range)) else {
+            return Memories::new(range, Vec::new());
         };
         let meters = site.board.meters();
         let polled = meters.iter().map(|meter| {
@@ -98,17 +124,17 @@ impl Cache {
         let step = now.timestamp().as_second().div_euclid(FRESH_SECS);
         let moment = Moment { polled: polled.collect(), step };
         // Who comes meanwhile waits, rather than reading the same.
-        let mut known = self.known.lock().await;
+        let mut known = known.lock().await;
         if let Some((of, memories)) = &*known
             && *of == moment
         {
-            return Arc::clone(memories);
+            return memories.clone();
         }
         let keys = meters.into_iter().filter_map(|meter| Some((meter.number, meter.key?)));
         let keys: Vec<(usize, MeterKey)> = keys.collect();
         let now = now.clone();
         let reading = self.jobs.run(move || {
-            let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, &now) {
+            let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, range, &now) {
                 Ok(memory) => Some((*number, memory)),
                 Err(trouble) => {
                     debug!("There are no charts. {trouble}.");
@@ -119,20 +145,24 @@ impl Cache {
         });
         let read = reading.await.inspect_err(|busy| debug!("There are no charts: {busy}"));
         // Kept like any other, so that those who come soon do not wait as long.
-        let memories = Memories::new(read.unwrap_or_default());
-        *known = Some((moment, Arc::clone(&memories)));
+        let memories = Memories::new(range, read.unwrap_or_default());
+        *known = Some((moment, memories.clone()));
         memories
     }
 }
 
-fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, HistoryError> {
+fn read(
+    reader: &Reader,
+    key: &MeterKey,
+    range: Range,
+    now: &ZonedDateTime,
+) -> Result<Memory, HistoryError> {
     let kept = reader.series(key)?;
-    let time = now.timestamp();
     let find = |name: &str| kept.iter().find(|kept| kept.parameter.eq_ignore_ascii_case(name));
     let curve = |name: &str| {
         let Some(Series { parameter, unit, .. }) = find(name) else { return Ok(None) };
-        let points = reader.last_day(key, parameter, time, POINTS)?;
-        Ok(Some(Curve { unit: unit.clone().unwrap_or_default(), points }))
+        let unit = unit.clone().unwrap_or_default();
+        Ok(Some(Curve { unit, points: points(reader, key, parameter, range, now)? }))
     };
     let counters = COUNTERS.iter().filter_map(|name| find(name)).filter(|kept| kept.is_counter);
     Ok(Memory {
@@ -140,36 +170,100 @@ fn read(reader: &Reader, key: &MeterKey, now: &ZonedDateTime) -> Result<Memory, 
         flow: curve("flow")?,
         supply: curve("temp1")?,
         back: curve("temp2")?,
-        counter: counter(reader, key, counters, now)?,
+        counter: counter(reader, key, counters, range, now)?,
     })
 }
 
-/// The first one that is counted now; where none is, the first one that was in these days. A parameter
+/// What a curve goes through.
+fn points(
+    reader: &Reader,
+    key: &MeterKey,
+    parameter: &str,
+    range: Range,
+    now: &ZonedDateTime,
+) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
+    let time = now.timestamp();
+    let (Range::Week | Range::Month | Range::Year, Some(start)) = (range, range.start(now)) else {
+        let points = reader.last_day(key, parameter, time, POINTS)?;
+        return Ok(points.into_iter().map(|point| (point.time, Summary::of(point))).collect());
+    };
+    match range {
+        Range::Week => reader.hours(key, parameter, (start, time)),
+        _ => reader.days(key, parameter, (start, time)),
+    }
+}
+
+/// The first one that is counted now; where none is, the first one that was in this range. A parameter
 /// that was taken out of the list is still kept of former times.
 fn counter<'a>(
     reader: &Reader,
     key: &MeterKey,
     counters: impl Iterator<Item = &'a Series>,
+    range: Range,
     now: &ZonedDateTime,
 ) -> Result<Option<Counter>, HistoryError> {
-    let (time, today) = (now.timestamp(), now.date());
+    // The reading of a full hour comes a moment after it: until then the hour before is not over.
+    let now = &now.checked_sub(1.minute()).unwrap_or_else(|_| now.clone());
     let is_known = |used: &[Consumption]| used.iter().any(|used| used.used.is_some());
     let mut earlier = None;
-    for Series { parameter, unit, .. } in counters {
-        let mut hours = Vec::new();
-        for date in today.yesterday().into_iter().chain([today]) {
-            hours.extend(reader.used_by_hour(key, parameter, date, time)?);
-        }
-        let hours = hours.split_off(hours.len().saturating_sub(HOURS));
-        let days = reader.used_by_day(key, parameter, today, DAYS, time)?;
-        let (parameter, unit) = (parameter.clone(), unit.clone().unwrap_or_default());
-        let counter = Counter { parameter, unit, hours, days };
-        if is_known(&counter.hours) {
-            return Ok(Some(counter));
-        }
-        if is_known(&counter.days) {
-            earlier = earlier.or(Some(counter));
+    for series in counters {
+        let hours = bars(reader, key, &series.parameter, Range::Day, now)?;
+        let is_current = is_known(&hours);
+        let bars = match range {
+            Range::Day => hours,
+            _ => bars(reader, key, &series.parameter, range, now)?,
+        };
+        if is_current || earlier.is_none() && is_known(&bars) {
+            let counter = totals(reader, key, series, range, bars, now)?;
+            if is_current {
+                return Ok(Some(counter));
+            }
+            earlier = Some(counter);
         }
     }
     Ok(earlier)
+}
+
+/// The hours, days or months of a range, and the one that is not over.
+fn bars(
+    reader: &Reader,
+    key: &MeterKey,
+    parameter: &str,
+    range: Range,
+    now: &ZonedDateTime,
+) -> Result<Vec<Consumption>, HistoryError> {
+    let (time, today) = (now.timestamp(), now.date());
+    let count = range.count().saturating_add(1);
+    match range {
+        Range::Day => {
+            let mut hours = Vec::new();
+            for date in today.yesterday().into_iter().chain([today]) {
+                hours.extend(reader.used_by_hour(key, parameter, date, time)?);
+            }
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            Ok(hours.split_off(hours.len().saturating_sub(count)))
+        }
+        Range::Week | Range::Month => reader.used_by_day(key, parameter, today, count, time),
+        Range::Year => reader.used_by_month(key, parameter, today, count, time),
+    }
+}
+
+fn totals(
+    reader: &Reader,
+    key: &MeterKey,
+    series: &Series,
+    range: Range,
+    bars: Vec<Consumption>,
+    now: &ZonedDateTime,
+) -> Result<Counter, HistoryError> {
+    let Series { parameter, unit, .. } = series;
+    let (parameter, unit) = (parameter.clone(), unit.clone().unwrap_or_default());
+    let (mut total, mut before) = (Total::Unknown, Total::Unknown);
+    if let ([first, ..], [.., last]) = (bars.as_slice(), bars.as_slice()) {
+        total = reader.total(key, &parameter, (first.start, last.start))?;
+        if let Some(start) = range.before(&first.start.to_zoned_datetime(now.time_zone().clone())) {
+            before = reader.total(key, &parameter, (start, first.start))?;
+        }
+    }
+    Ok(Counter { parameter, unit, bars, total, before })
 }

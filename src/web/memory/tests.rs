@@ -56,23 +56,127 @@ fn what_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let key = MeterKey::new("", None);
     let reader = filled(folder.path(), &key);
-    let memory = read(&reader, &key, &now()).unwrap();
+    let memory = read(&reader, &key, Range::Day, &now()).unwrap();
     let power = memory.power.unwrap();
     assert_eq!((power.unit.as_str(), power.points.len()), ("W", 144));
-    assert_eq!(power.points.last().unwrap().value, Decimal::from(3000 + READINGS));
+    assert_eq!(power.points.last().unwrap().1.last.value, Decimal::from(3000 + READINGS));
     assert!(memory.flow.is_none() && memory.back.is_none());
     assert_eq!(memory.supply.unwrap().unit, "°C");
-    let Counter { parameter, unit, hours, days } = memory.counter.unwrap();
+    let Counter { parameter, unit, bars, .. } = memory.counter.unwrap();
     // Of energy and volume, both of which are counted.
     assert_eq!((&*parameter, &*unit), ("energy", "kWh"));
     // Six readings an hour, half a kilowatt-hour each.
-    assert_eq!(hours.len(), HOURS);
-    assert_eq!(hours[0].used, Some(Decimal::from(3)));
-    assert!(hours[HOURS - 1].so_far);
-    let days: Vec<_> = days.iter().map(|day| day.used).collect();
-    assert_eq!(days.len(), usize::try_from(DAYS).unwrap());
-    assert_eq!(days[DAYS as usize - 2], Some(Decimal::from(72)));
-    assert_eq!(days[0], None);
+    assert_eq!(bars.len(), 25);
+    assert_eq!(bars[0].used, Some(Decimal::from(3)));
+    assert!(bars[24].so_far && !bars[23].so_far);
+}
+
+#[test]
+fn longer_ranges_are_drawn_of_hours_and_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = MeterKey::new("", None);
+    let reader = filled(folder.path(), &key);
+    let drawn = |range| {
+        let Memory { power, counter, .. } = read(&reader, &key, range, &now()).unwrap();
+        let points = power.unwrap().points;
+        let bars: Vec<_> = counter.unwrap().bars.iter().map(|bar| bar.used).collect();
+        (points.len(), points[1].1.mean().unwrap().to_string(), bars.len(), bars[bars.len() - 2])
+    };
+    let day = Some(Decimal::from(72));
+    // 36 hours and a half begin in 37 hours, on three days. The last month is not known.
+    assert_eq!(drawn(Range::Week), (37, "3006.5".to_owned(), 8, day));
+    assert_eq!(drawn(Range::Month), (3, "3087.5".to_owned(), 31, day));
+    assert_eq!(drawn(Range::Year), (3, "3087.5".to_owned(), 13, None));
+}
+
+/// The same time before is known only where all of it is kept.
+#[test]
+fn totals_are_of_all_that_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = MeterKey::new("", None);
+    let reader = filled(folder.path(), &key);
+    let totals = |range| {
+        let counter = read(&reader, &key, range, &now()).unwrap().counter.unwrap();
+        (counter.total, counter.before)
+    };
+    let part = |since: &str, until: &str, used: i64| {
+        let [since, until] = [since, until].map(|time| time.parse().unwrap());
+        Total::Part { since, until, used: Decimal::from(used) }
+    };
+    // Three kilowatt-hours an hour, from 22:00 on the 22nd.
+    let first = "2026-11-22T21:00:00Z";
+    let before = part(first, "2026-11-23T08:00:00Z", 33);
+    assert_eq!(totals(Range::Day), (Total::Whole(Decimal::from(72)), before));
+    let days = (part(first, "2026-11-23T23:00:00Z", 78), Total::Unknown);
+    assert_eq!(totals(Range::Week), days);
+    assert_eq!(totals(Range::Month), days);
+    assert_eq!(totals(Range::Year), (Total::Unknown, Total::Unknown));
+}
+
+/// A week has an hour more or less when the clock changes, and is compared with one that has not.
+#[test]
+fn totals_of_weeks_when_the_clock_changes() {
+    for (now, week, before) in [
+        ("2026-10-27T09:30:00+01:00[Europe/Copenhagen]", 7 * 24 + 1, 7 * 24),
+        ("2026-11-03T09:30:00+01:00[Europe/Copenhagen]", 7 * 24, 7 * 24 + 1),
+        ("2026-03-31T09:30:00+02:00[Europe/Copenhagen]", 7 * 24 - 1, 7 * 24),
+    ] {
+        let now: ZonedDateTime = now.parse().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let key = MeterKey::new("", None);
+        let history = History::start(Some(folder.path().join("history.db")), &now);
+        let reader = history.reader();
+        let hour = now.timestamp().as_second() / 3600;
+        // The queue is bounded: only those around midnight.
+        let is_read = |hour: &i64| [0, 21, 22, 23].contains(&hour.rem_euclid(24));
+        for hour in (hour - 15 * 24..=hour).filter(is_read) {
+            let time = Timestamp::from_second(hour * 3600 + 2).unwrap();
+            history.note(&key, time, &[noted("energy", Decimal::from(hour), "kWh", true)]);
+        }
+        history.close();
+        let counter = read(&reader, &key, Range::Week, &now).unwrap().counter.unwrap();
+        let totals = [counter.total, counter.before];
+        assert_eq!(totals, [week, before].map(|used| Total::Whole(Decimal::from(used))), "{now}");
+    }
+}
+
+/// A counter that was reset, or a meter that was exchanged, has no total.
+#[test]
+fn totals_of_a_counter_that_fell() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = MeterKey::new("", None);
+    let history = History::start(Some(folder.path().join("history.db")), &now());
+    let reader = history.reader();
+    let full_hour = now().checked_sub(30.minutes()).unwrap();
+    for hours in (0..60).rev() {
+        let time = full_hour.checked_sub(hours.hours()).unwrap().timestamp();
+        let value = Decimal::from(if hours > 30 { 5000 - hours } else { 100 - hours });
+        history.note(&key, time, &[noted("energy", value, "kWh", true)]);
+    }
+    history.close();
+    let counter = read(&reader, &key, Range::Day, &now()).unwrap().counter.unwrap();
+    assert_eq!((counter.total, counter.before), (Total::Whole(Decimal::from(24)), Total::Fell));
+}
+
+/// Until the reading of the full hour may have come, the hour before is not over.
+#[test]
+fn a_full_hour_ends_with_its_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = MeterKey::new("", None);
+    let history = History::start(Some(folder.path().join("history.db")), &now());
+    let reader = history.reader();
+    let end: ZonedDateTime = "2026-11-24T09:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
+    for hours in (1..60).rev() {
+        let time = end.checked_sub(hours.hours()).unwrap().timestamp();
+        history.note(&key, time, &[noted("energy", Decimal::from(1000 - hours), "kWh", true)]);
+    }
+    history.close();
+    let total = |seconds: i64| {
+        let now = end.checked_add(seconds.seconds()).unwrap();
+        read(&reader, &key, Range::Day, &now).unwrap().counter.unwrap().total
+    };
+    assert_eq!(total(1), Total::Whole(Decimal::from(24)));
+    assert!(matches!(total(60), Total::Part { .. }));
 }
 
 /// A water meter has no energy to be drawn, but volume.
@@ -92,11 +196,10 @@ fn where_no_energy_is_counted_volume_is_drawn() {
         history.note(&key, time, &[volume, fine(Decimal::ONE)]);
     }
     history.close();
-    let counter = read(&reader, &key, &now()).unwrap().counter.unwrap();
+    let counter = read(&reader, &key, Range::Day, &now()).unwrap().counter.unwrap();
     assert_eq!((&*counter.parameter, &*counter.unit), ("volume", "m³"));
-    let hours: Vec<_> = counter.hours.iter().filter_map(|hour| hour.used).collect();
+    let hours: Vec<_> = counter.bars.iter().filter_map(|hour| hour.used).collect();
     assert_eq!(hours, [3, 5, 1].map(|digits| Decimal::new(digits, 3)));
-    assert_eq!(counter.days.len(), usize::try_from(DAYS).unwrap());
 }
 
 /// Of what was taken out of the list of parameters, readings are still there.
@@ -121,7 +224,8 @@ fn what_is_counted_now_is_drawn() {
     }
     history.close();
     let drawn = |now: &ZonedDateTime| {
-        read(&reader, &key, now).unwrap().counter.map(|counter| counter.parameter)
+        let memory = read(&reader, &key, Range::Week, now).unwrap();
+        memory.counter.map(|counter| counter.parameter)
     };
     let at = |ago: i64| now().checked_sub(ago.hours()).unwrap();
     let drawn = [at(50), at(5), at(-20), at(-36), at(-24 * 20)].map(|now| drawn(&now));
@@ -142,23 +246,30 @@ async fn many_pages_read_once() {
     board.meter(0, |meter| meter.key = Some(key));
     let site = PageState { board: board.clone(), history: Some(reader), clock: now, ..empty() };
     let cache = Cache::new(BlockingJobs::readings());
-    let first = cache.look(&site, &now()).await;
+    let look = async |now: &ZonedDateTime, range| cache.look(&site, now, range).await.meters;
+    let first = look(&now(), Range::Day).await;
     assert_eq!(first.len(), 1);
-    assert!(Arc::ptr_eq(&first, &cache.look(&site, &now()).await));
+    assert!(Arc::ptr_eq(&first, &look(&now(), Range::Day).await));
+    let year = look(&now(), Range::Year).await;
+    assert!(!Arc::ptr_eq(&first, &year));
+    // Both are known, whoever looks next.
+    assert!(Arc::ptr_eq(&first, &look(&now(), Range::Day).await));
+    assert!(Arc::ptr_eq(&year, &look(&now(), Range::Year).await));
     board.meter(0, |meter| {
         let at = Instant::now();
         meter.last = Some(LastPoll { at, answered: true, trouble: None });
     });
-    let second = cache.look(&site, &now()).await;
+    let second = look(&now(), Range::Day).await;
     assert!(!Arc::ptr_eq(&first, &second));
     let later = now().checked_add(10.seconds()).unwrap();
-    assert!(!Arc::ptr_eq(&second, &cache.look(&site, &later).await));
+    assert!(!Arc::ptr_eq(&second, &look(&later, Range::Day).await));
 }
 
 #[tokio::test]
 async fn without_a_history_nothing_is_drawn() {
     let site = PageState { clock: now, ..empty() };
-    assert!(Cache::new(BlockingJobs::readings()).look(&site, &now()).await.is_empty());
+    let cache = Cache::new(BlockingJobs::readings());
+    assert!(cache.look(&site, &now(), Range::Day).await.meters.is_empty());
 }
 
 /// Readings are kept, and pages and answers are made of them, whatever time the clock says.
@@ -187,14 +298,14 @@ async fn what_is_drawn_at_the_end_of_the_calendar() {
             );
         }
         // In memory, it is gone with what keeps it.
-        let memory = loop {
-            let memory = read(&reader, &key, &now).unwrap();
+        loop {
+            let memory = read(&reader, &key, Range::Day, &now).unwrap();
             let points = memory.power.as_ref().map(|power| power.points.len());
             if points.is_some() {
-                break memory;
+                break;
             }
             tokio::task::yield_now().await;
-        };
+        }
         let at = Instant::now();
         board.meter(0, |meter| {
             meter.last = Some(LastPoll { at, answered: true, trouble: None });
@@ -205,14 +316,17 @@ async fn what_is_drawn_at_the_end_of_the_calendar() {
         let wall = Now { wall: now.clone(), at };
         assert!(api::state(&board, Vec::new(), &wall).unwrap().contains("next_poll"));
         metrics::text(&board, &wall).unwrap();
-        let look = PageInput {
-            language: Language::accepted(None),
-            level: tracing::Level::TRACE,
-            ports: Vec::new(),
-            memories: Arc::new(vec![(0, memory)]),
-            now: now.clone(),
-        };
-        assert!(page::render(&board, look).unwrap().contains("</html>"), "{now}");
+        for range in Range::ALL {
+            let memory = read(&reader, &key, range, &now).unwrap();
+            let look = PageInput {
+                language: Language::accepted(None),
+                level: tracing::Level::TRACE,
+                ports: Vec::new(),
+                memories: Memories::new(range, vec![(0, memory)]),
+                now: now.clone(),
+            };
+            assert!(page::render(&board, look).unwrap().contains("</html>"), "{now}");
+        }
         for range in [(Timestamp::MIN, Timestamp::MAX), (now.timestamp(), now.timestamp())] {
             reader.readings(&key, "power", range).unwrap();
             reader.hours(&key, "power", range).unwrap();

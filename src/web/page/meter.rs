@@ -3,14 +3,12 @@
 use jiff::ZonedDateTime;
 use tokio::time::Instant;
 
-use super::charts::charts;
+use super::charts::Charts;
 use super::indicator::Indicator;
 use super::names::Name;
 use super::timed::{TimedText, length};
 use crate::status::{Found, LastPoll, LineQuality, MeterState, Placement, ScanState, ValueState};
-use crate::web::chart::Chart;
 use crate::web::language::{Language, Words, fill};
-use crate::web::memory::Memory;
 use history::MeterKey;
 use meter::poll::Explanation;
 
@@ -36,7 +34,7 @@ pub(super) struct Meter {
     /// Once for all values, if they are older than the last poll and equally old.
     pub(super) values_age: Option<TimedText>,
     pub(super) missing: Vec<(Name, String)>,
-    pub(super) charts: Vec<Chart>,
+    pub(super) charts: Option<Charts>,
     pub(super) quality: Vec<(&'static str, String)>,
     pub(super) quality_words: Option<&'static str>,
     pub(super) placement: Placing,
@@ -103,7 +101,7 @@ pub(super) fn short_name(state: &MeterState) -> String {
 
 pub(super) fn meter(
     state: MeterState,
-    memory: Option<&Memory>,
+    charts: Option<Charts>,
     language: Language,
     now: Instant,
     wall: &ZonedDateTime,
@@ -144,8 +142,6 @@ pub(super) fn meter(
     let polled = polled.filter(|_| at.is_none());
     let values = values.into_iter().map(|state| value(state, polled, language, now)).collect();
     let missing = missing.into_iter().map(|(key, why)| (Name::new(&key, words), why)).collect();
-    let charts = memory.map(|memory| charts(number, memory, language, interval, wall));
-    let charts = charts.unwrap_or_default();
     let line = line.on(wall.date());
     let title = (title != name).then_some(title);
     let facts = [(words.in_home_assistant, title), (words.model, model), (words.serial, serial)];

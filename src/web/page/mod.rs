@@ -15,11 +15,12 @@ use jiff::ZonedDateTime;
 use tokio::time::Instant;
 use tracing::Level;
 
+use self::charts::charts;
 use self::indicator::Indicator;
 use self::meter::{Meter, meter, short_name};
 use self::timed::TimedText;
 use super::language::{Language, Words, fill};
-use super::memory::Memories;
+use super::memory::{Memories, Range};
 use crate::status::{
     Board, BrokerState, LineQuality, LogLine, MeterState, PortInfo, ReportedProblem, SettingLine,
     Setup, SupervisorState,
@@ -27,7 +28,10 @@ use crate::status::{
 use ::meter::poll::Explanation;
 
 pub(super) const STYLE: &str = include_str!("../../../templates/style.css");
-pub(super) const SCRIPT: &str = include_str!("../../../templates/script.js");
+pub(super) const SCRIPT: &str = concat!(
+    include_str!("../../../templates/script.js"),
+    include_str!("../../../templates/chart.js")
+);
 pub(super) const ICON: &str = include_str!("../../../templates/icon.svg");
 pub(super) const ICON_ODD: &str = include_str!("../../../templates/icon-odd.svg");
 pub(super) const ICON_BAD: &str = include_str!("../../../templates/icon-bad.svg");
@@ -69,6 +73,7 @@ struct Parts {
     settings: Vec<SettingLine>,
     log: Vec<LogLine>,
     level: Level,
+    range: Range,
     report: String,
 }
 
@@ -127,9 +132,8 @@ fn current(board: &Board, input: PageInput) -> Parts {
         meters.iter().map(|state| (state.title.clone(), short_name(state))).collect();
     let mut shown = Vec::with_capacity(meters.len());
     for state in meters {
-        let memory = memories.iter().find(|(number, _)| *number == state.number);
-        let memory = memory.map(|(_, memory)| memory);
-        shown.push(meter(state, memory, language, now, &wall));
+        let charts = charts(&state, &memories, language, &wall);
+        shown.push(meter(state, charts, language, now, &wall));
     }
     let broker = broker(&board.broker().borrow(), &setup, words, now);
     let ports = ports.into_iter().map(|info| port(info, &names, words)).collect();
@@ -156,6 +160,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
         settings,
         log,
         level,
+        range: memories.range,
         report,
     }
 }
