@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// For events that happen only if the limit allows them; the run continues without them.
 const SOON: Duration = Duration::from_secs(4);
@@ -250,6 +250,11 @@ impl Run {
         outcome.reads = self.says(&["Read 2 of 2 values"]).await.is_some();
         if let Some(page) = page {
             let history = "/api/v1/history?meter=0&parameter=energy";
+            // A reading is in the history a moment after it is in the log.
+            let until = Instant::now() + self.patience;
+            while get(page, history, self.patience).await == Some(404) && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             for path in ["/", "/api/v1/state", history, "/metrics"] {
                 outcome.page.push(get(page, path, self.patience).await);
             }

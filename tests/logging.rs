@@ -198,8 +198,8 @@ fn shown_on_a_terminal(variables: &[(&str, &str)]) -> String {
 
 #[test]
 fn colours_are_used_on_terminals_unless_disabled() {
-    let green = "\u{1b}[32m INFO\u{1b}[0m The configuration";
-    let plain = "  INFO The configuration";
+    let green = "\u{1b}[32m INFO\u{1b}[0m Using the configuration";
+    let plain = "  INFO Using the configuration";
     for (variables, expected) in [
         (&[][..], green),
         (&[("NO_COLOR", ""), ("TERM", "xterm")], green),

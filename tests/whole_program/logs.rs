@@ -247,7 +247,7 @@ async fn a_log_server_that_was_down_is_logged_once_and_gets_every_line() {
     for number in 0..3 {
         let topic = format!("kamstrup/command/{number}");
         subscriber.publish(&topic, "", false).await;
-        program.says(&format!("`{topic}` is ignored")).await;
+        program.says(&format!("Ignored a message on `{topic}`")).await;
     }
     program.says_times("cannot be reached", 2).await;
     let asked = tokio::time::Instant::now();

@@ -124,12 +124,12 @@ async fn rsyslog_gets_all(address: impl Fn(&Rsyslog) -> String, input: &str) {
         for number in numbers {
             let topic = format!("kamstrup/command/{number}");
             subscriber.publish(&topic, "", false).await;
-            program.says(&format!("`{topic}` is ignored")).await;
+            program.says(&format!("Ignored a message on `{topic}`")).await;
         }
     };
     log_lines(&mut program, 0..2).await;
     // rsyslog may lose lines that it has received but not yet written.
-    rsyslog.says_times("is ignored", 2).await;
+    rsyslog.says_times("Ignored a message", 2).await;
 
     rsyslog.kill().await;
     log_lines(&mut program, 2..4).await;
