@@ -15,6 +15,7 @@
 
 mod announce;
 mod fleet;
+mod rehearsal;
 mod services;
 
 use anyhow::bail;
@@ -25,6 +26,7 @@ use tracing::info;
 
 pub use self::fleet::plan;
 use self::fleet::{Fleet, ProgramState};
+pub(crate) use self::rehearsal::rehearsal;
 use self::services::Observers;
 pub use self::services::{Services, report_history};
 use crate::advice::MadeBy;

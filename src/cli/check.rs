@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use super::ask::{print, print_json};
+use super::health;
 use super::signals::with_signals;
 use super::table::Table;
 use crate::advice::MadeBy;
 use crate::config::{
-    self, Broker, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
+    self, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
 };
 use meter::RunsAs;
 use meter::duration;
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
     /// ../config.yaml and /etc/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Also read each meter once and log in at the broker; stop the running program first
+    /// Also read each meter once and try the broker; stop the running program first
     #[arg(long)]
     online: bool,
     /// Print JSON, for programs
@@ -193,7 +194,7 @@ fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Trial]>) -> Strin
     text
 }
 
-/// Reads each meter in turn, and logs in at the broker.
+/// Reads each meter in turn, and tries the broker.
 fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
     // This command prints the results itself, so it logs little below DEBUG.
     let debug = config.logging.level == Level::DEBUG;
@@ -204,7 +205,7 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
             found.push(try_meter(meter, &stop).await);
         }
         tokio::select! {
-            broker = try_broker(&config.broker) => found.push(broker),
+            broker = try_broker(config) => found.push(broker),
             () = stop.cancelled() => anyhow::bail!("stopped before everything was checked"),
         }
         Ok(())
@@ -236,10 +237,32 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Trial {
     Trial { what, works, said }
 }
 
-async fn try_broker(broker: &Broker) -> Trial {
+async fn try_broker(config: &Config) -> Trial {
+    let broker = &config.broker;
     let what = format!("broker {}", broker.name());
-    match mqtt::probe(broker).await {
-        Ok(()) => Trial { what, works: true, said: "the login works.".to_owned() },
-        Err(advice) => Trial { what, works: false, said: advice.words(MadeBy::File) },
+    let trial = |works, said| Trial { what: what.clone(), works, said };
+    if let Some(page) = config.page
+        && health::is_running(page).await
+    {
+        return match mqtt::log_in(broker).await {
+            Ok(()) => trial(
+                true,
+                "the login works. The program is running, so nothing else was tried. Stop it to try \
+                 its last will, its subscriptions and its messages too."
+                    .to_owned(),
+            ),
+            Err(advice) => trial(false, advice.words(MadeBy::File)),
+        };
+    }
+    match mqtt::rehearse(broker, &app::rehearsal(config)).await {
+        Ok(accepted) => trial(
+            true,
+            format!(
+                "it accepts the login, the last will, {} subscriptions, and {} messages, one of each \
+                 kind.",
+                accepted.subscriptions, accepted.messages
+            ),
+        ),
+        Err(advice) => trial(false, advice.words(MadeBy::File)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,9 +10,10 @@ use clap::Args;
 use tracing::{Level, warn};
 
 use super::ask::print;
+use super::health;
 use super::signals::with_signals;
-use crate::advice::MadeBy;
-use crate::config::{self, Config};
+use crate::advice::{Advice, MadeBy};
+use crate::config::{self, Broker, Config};
 use crate::discovery::{self, Claims, Ownership};
 use crate::topic::{About, Diagnostic, Topics};
 use crate::{PROGRAM, mqtt};
@@ -26,7 +28,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = config::load(args.config.as_deref(), &super::environment::variables())?;
-    let Config { broker, publishing, meters, logging: log, .. } = loaded.config;
+    let Config { broker, publishing, meters, logging: log, page, .. } = loaded.config;
     // A command logs only warnings, unless the level is DEBUG.
     logging::start_beside(
         PROGRAM,
@@ -56,7 +58,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let forgotten = tokio::select! {
-            forgotten = mqtt::forget(&broker, &filters, is_ours) => forgotten,
+            forgotten = forget(&broker, page, &filters, is_ours) => forgotten,
             () = stop.cancelled() => anyhow::bail!("stopped before everything was removed"),
         };
         match forgotten {
@@ -77,6 +79,20 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(code)
+}
+
+/// The program may be running: then its client id is in use.
+async fn forget(
+    broker: &Broker,
+    page: Option<SocketAddr>,
+    filters: &[String],
+    is_ours: impl Fn(&str, &[u8]) -> bool,
+) -> Result<BTreeSet<String>, Advice> {
+    let is_running = match page {
+        Some(page) => health::is_running(page).await,
+        None => false,
+    };
+    mqtt::forget(broker, is_running, filters, is_ours).await
 }
 
 fn text(topics: &BTreeSet<String>) -> String {

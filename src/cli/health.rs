@@ -59,6 +59,13 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether a kamstrup2mqtt is running that has its status page at this address.
+pub(super) async fn is_running(page: SocketAddr) -> bool {
+    let Ok(url) = format!("http://{}{}", here(page), web::HEALTH).parse() else { return false };
+    let answer = http::get(url, None, PATIENCE).await;
+    answer.is_ok_and(|answer| answer.status == 200 && answer.body == web::HEALTHY.as_bytes())
+}
+
 /// A program that listens on all addresses also listens on the loopback address.
 fn here(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {

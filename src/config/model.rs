@@ -69,7 +69,7 @@ pub struct Publishing {
 }
 
 /// MQTT's quality of service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Qos {
     /// 0: sent once.
     AtMostOnce,

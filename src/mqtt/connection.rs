@@ -14,6 +14,7 @@ use super::incoming::{INBOX, IncomingMessages, Received};
 use super::link::Link;
 use super::publish_loop::publish;
 use super::publisher::Publisher;
+use super::read_back::{self, ReadBack};
 use super::renewal::Renewal;
 use super::subscriptions::Subscriptions;
 use crate::advice::MadeBy;
@@ -49,6 +50,8 @@ pub(crate) struct Connection {
     pub(super) keep_alive: Duration,
     /// A connection that lasts this long is stable.
     pub(super) good: Duration,
+    /// How long after the connect retained messages are read back.
+    pub(super) read_back_after: Duration,
 }
 
 /// Prepares the connection. It publishes `online` after each connect and `offline` when the program
@@ -71,6 +74,7 @@ pub(crate) fn prepare(
         inbox,
         keep_alive: KEEP_ALIVE,
         good: GOOD_CONNECTION,
+        read_back_after: read_back::AFTER,
     };
     (publisher, connection, received)
 }
@@ -115,6 +119,15 @@ impl Connection {
         let link = Link::new();
         let queued = CancellationToken::new();
         let (desired, online) = (self.desired.clone(), self.online.clone());
+        let read_back = ReadBack {
+            link: &link,
+            client: client.clone(),
+            desired: self.desired.clone(),
+            online: &self.online,
+            name: broker.name(),
+            made_by: *made_by,
+            after: self.read_back_after,
+        };
         let publish = publish(&link, client.clone(), desired, online, stop.clone());
         let publish = async {
             publish.await;
@@ -125,6 +138,8 @@ impl Connection {
             pending::<()>().await;
         };
         let connection_loop = ConnectionLoop {
+            broker,
+            will: &self.offline,
             link: &link,
             client: client.clone(),
             event_loop,
@@ -137,6 +152,7 @@ impl Connection {
         tokio::select! {
             () = connection_loop.drive() => {}
             () = publish => {}
+            () = read_back.run() => {}
         }
     }
 }

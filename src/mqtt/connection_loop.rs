@@ -6,17 +6,21 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, Outgoing};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, Outgoing, Transport};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::client;
 use super::connection_log::ConnectionLog;
 use super::failure::Stage;
 use super::incoming::IncomingMessages;
 use super::jitter::jittered;
 use super::link::Link;
 use super::renewal::Renewal;
+use super::trail::Step;
+use crate::config::Broker;
+use crate::payload::Message;
 use meter::back_off::BackOff;
 
 /// The shortest and the longest pause between two attempts to connect.
@@ -25,6 +29,9 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 
 /// How long the goodbye may take, including the disconnect.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A step that is not acknowledged within this time is reported.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The signals that end the connection.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(super) struct Shutdown {
 
 /// Keeps the connection alive and restores it when it breaks.
 pub(super) struct ConnectionLoop<'a> {
+    pub(super) broker: &'a Broker,
+    pub(super) will: &'a Message,
     pub(super) link: &'a Link,
     pub(super) client: AsyncClient,
     pub(super) event_loop: EventLoop,
@@ -107,7 +116,8 @@ impl ConnectionLoop<'_> {
     }
 
     async fn next(&mut self) -> Happening {
-        let Self { event_loop, log, shutdown, progress, .. } = self;
+        let Self { link, event_loop, log, shutdown, progress, .. } = self;
+        let unacknowledged = link.unacknowledged().filter(|_| !log.misses_acknowledgements());
         // A stable connection is reported in time, even if nothing else happens.
         let polling = async {
             let mut polling = pin!(event_loop.poll());
@@ -115,6 +125,11 @@ impl ConnectionLoop<'_> {
                 event = &mut polling => event,
                 () = sleep_until_or_forever(log.stable_at()) => {
                     log.stable();
+                    link.hurry();
+                    polling.await
+                }
+                step = unacknowledged_for_long(unacknowledged) => {
+                    log.unacknowledged(&step, PATIENCE);
                     polling.await
                 }
             }
@@ -136,6 +151,7 @@ impl ConnectionLoop<'_> {
     }
 
     async fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        self.link.note(&event);
         match event {
             Event::Incoming(Incoming::ConnAck(_)) => {
                 self.progress.connected_at = Some(Instant::now());
@@ -143,8 +159,8 @@ impl ConnectionLoop<'_> {
                 self.log.connected();
                 self.link.connected(self.progress.connections);
             }
+            Event::Incoming(Incoming::Publish(publish)) if self.link.reads_back(&publish) => {}
             Event::Incoming(packet) => self.incoming.handle(packet).await,
-            Event::Outgoing(Outgoing::Publish(_)) => self.link.count_sent(),
             Event::Outgoing(Outgoing::Disconnect) => return ControlFlow::Break(()),
             Event::Outgoing(_) => {}
         }
@@ -153,14 +169,18 @@ impl ConnectionLoop<'_> {
 
     /// Prepares the next attempt to connect and waits until it is due.
     async fn recover(&mut self, error: &ConnectionError) -> ControlFlow<()> {
-        let Self { link, event_loop, renewal, log, shutdown, progress, .. } = self;
+        let Self { broker, will, link, event_loop, renewal, log, shutdown, progress, .. } = self;
         // Without this line, the client never publishes again after an out-of-order acknowledgement
         // and a lost session (rumqtt issue 1056).
         event_loop.state.collision = None;
         // Events from before the loss must not count after it. For example, a second CONNACK is a
         // protocol error, but would look like another connection.
-        event_loop.state.events.clear();
-        link.lost();
+        for event in event_loop.state.events.drain(..) {
+            link.note(&event);
+        }
+        // The publish loop sends everything again, also to a broker that has kept the session.
+        event_loop.pending.clear();
+        let rejected = link.lost();
         let stage = match progress.connected_at {
             Some(_) => Stage::Connected,
             None => Stage::of(event_loop),
@@ -170,12 +190,18 @@ impl ConnectionLoop<'_> {
             log.lost_while_stopping(stage);
             return ControlFlow::Break(());
         }
-        log.lost(error, stage);
+        log.lost(error, stage, rejected.as_ref(), &link.accepted());
         if progress.connected_at.take().is_some_and(|at| log.is_good(at.elapsed())) {
             progress.back_off.reset();
+            link.hurry();
         }
         let prepare = async {
             sleep(jittered(progress.back_off.pause())).await;
+            if log.suspects_the_will() {
+                let transport = event_loop.mqtt_options.transport();
+                log.tried_without(will, is_accepted_without_will(broker, transport).await);
+                sleep(jittered(progress.back_off.pause())).await;
+            }
             renewal.look(&mut event_loop.mqtt_options).await;
         };
         match stop.run_until_cancelled(prepare).await {
@@ -199,6 +225,7 @@ impl ConnectionLoop<'_> {
             return ControlFlow::Break(());
         }
         self.progress.goodbye_by = Some(Instant::now() + GOODBYE);
+        self.link.hurry();
         ControlFlow::Continue(())
     }
 
@@ -218,6 +245,28 @@ impl ConnectionLoop<'_> {
         let deadline = self.progress.goodbye_by.unwrap_or_else(Instant::now);
         let _ = timeout_at(deadline, gone).await;
     }
+}
+
+/// Waits until this step should have been acknowledged long ago.
+async fn unacknowledged_for_long(step: Option<(Step, Instant)>) -> Step {
+    match step {
+        Some((step, at)) => {
+            sleep_until(at + PATIENCE).await;
+            step
+        }
+        None => pending().await,
+    }
+}
+
+/// Whether the broker accepts a connection without the last will.
+async fn is_accepted_without_will(broker: &Broker, transport: Transport) -> bool {
+    let (client, mut trial) = client::new(broker, &broker.client_id, None);
+    trial.mqtt_options.set_transport(transport);
+    let is_accepted = matches!(trial.poll().await, Ok(Event::Incoming(Incoming::ConnAck(_))));
+    if is_accepted && client.try_disconnect().is_ok() {
+        let _ = timeout_at(Instant::now() + GOODBYE, trial.poll()).await;
+    }
+    is_accepted
 }
 
 async fn sleep_until_or_forever(time: Option<Instant>) {

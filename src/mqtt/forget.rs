@@ -24,11 +24,13 @@ const AT_MOST: Duration = Duration::from_secs(60);
 /// what the broker did.
 pub(crate) async fn forget(
     broker: &Broker,
+    is_running: bool,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
 ) -> Result<BTreeSet<String>, Advice> {
-    // The program may be running, so it needs another id.
-    let id = format!("{}-forget", broker.client_id);
+    // A broker may accept no other client id, but the running program's connection must not end.
+    let id =
+        if is_running { format!("{}-forget", broker.client_id) } else { broker.client_id.clone() };
     let (client, event_loop) = client::new(broker, &id, None);
     let until = Instant::now() + AT_MOST;
     let stage = Stage::of(&event_loop);

@@ -1,30 +1,59 @@
 //! The state that the two loops share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rumqttc::AsyncClient;
-use tokio::sync::watch;
+use rumqttc::{AsyncClient, Event, Publish, QoS};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
+use super::trail::{Accepted, Step, Trail};
+use crate::config::Qos;
 use crate::payload::Message;
 
-/// The present connection, and how many publishes were queued and sent in it.
+/// How long a step waits for its acknowledgement before the next one is sent, after a connection
+/// that ended at a step.
+const ONE_AT_A_TIME: Duration = Duration::from_secs(2);
+
+/// No client subscribes to this, so that ending the subscription changes nothing.
+pub(super) const NOTHING: &str = "kamstrup2mqtt/nothing";
+
+/// The state that the two loops share.
 #[derive(Debug)]
 pub(super) struct Link {
     /// The number of the present connection; `None` while disconnected.
     connection: watch::Sender<Option<u64>>,
-    /// Publishes added to the queue, and removed from it, in this connection.
-    queued: AtomicU64,
-    sent: AtomicU64,
+    trail: Mutex<Trail>,
+    /// Something was sent or acknowledged.
+    progress: Notify,
+    /// Whether each step is acknowledged before the next one is sent.
+    is_careful: AtomicBool,
+    reading_back: Mutex<Option<ReadingBack>>,
+}
+
+/// The topics that are subscribed to in order to read back what is retained there.
+#[derive(Debug)]
+struct ReadingBack {
+    topics: BTreeSet<String>,
+    missing: BTreeSet<String>,
 }
 
 impl Link {
     pub(super) fn new() -> Self {
         Self {
             connection: watch::Sender::new(None),
-            queued: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
+            trail: Mutex::default(),
+            progress: Notify::new(),
+            is_careful: AtomicBool::new(false),
+            reading_back: Mutex::default(),
         }
+    }
+
+    fn trail(&self) -> MutexGuard<'_, Trail> {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn connection(&self) -> watch::Receiver<Option<u64>> {
@@ -36,30 +65,132 @@ impl Link {
     }
 
     pub(super) fn connected(&self, number: u64) {
-        self.queued.store(0, Ordering::Relaxed);
-        self.sent.store(0, Ordering::Relaxed);
+        self.trail().connected();
         self.connection.send_replace(Some(number));
     }
 
-    pub(super) fn lost(&self) {
-        self.connection.send_replace(None);
+    /// The connection is lost. Returns the step at which it ended, if there was one. From then on,
+    /// steps are sent one at a time, so that the next loss shows for certain which one it was.
+    pub(super) fn lost(&self) -> Option<Step> {
+        let was_connected = self.connection.send_replace(None).is_some();
+        self.progress.notify_waiters();
+        let step = self.trail().pending().filter(|_| was_connected).cloned();
+        if step.is_some() {
+            self.is_careful.store(true, Ordering::Relaxed);
+        }
+        step
     }
 
-    /// The connection loop removed a publish from the queue.
-    pub(super) fn count_sent(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+    /// Steps need not be sent one at a time any longer.
+    pub(super) fn hurry(&self) {
+        self.is_careful.store(false, Ordering::Relaxed);
+    }
+
+    /// The client library has sent or received something.
+    pub(super) fn note(&self, event: &Event) {
+        match event {
+            Event::Outgoing(packet) => self.trail().note_sent(packet),
+            Event::Incoming(packet) => self.trail().note_received(packet),
+        }
+        self.progress.notify_waiters();
     }
 
     pub(super) fn is_queue_empty(&self) -> bool {
-        self.sent.load(Ordering::Relaxed) >= self.queued.load(Ordering::Relaxed)
+        self.trail().is_queue_empty()
     }
 
-    /// Adds a publish to the queue. Waits for room in it.
+    /// What the broker has accepted so far.
+    pub(super) fn accepted(&self) -> Accepted {
+        self.trail().accepted().clone()
+    }
+
+    /// The oldest step that should have been acknowledged, and when it was sent.
+    pub(super) fn unacknowledged(&self) -> Option<(Step, Instant)> {
+        self.trail().unacknowledged().map(|(step, at)| (step.clone(), at))
+    }
+
+    /// Publishes a message. Waits for room in the queue.
     pub(super) async fn send(&self, client: &AsyncClient, message: &Message) {
         let Message { topic, payload, qos, retain } = message;
-        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.trail().queue(Step::from(message));
         debug!("To the broker: {topic} {payload}");
         // It fails only if the connection loop has ended because the program is stopping.
         let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
+        if *qos == Qos::AtMostOnce && self.is_careful() {
+            // It is acknowledged with what follows it.
+            self.unsubscribe(client, NOTHING).await;
+        }
+        self.settle().await;
+    }
+
+    pub(super) async fn subscribe(&self, client: &AsyncClient, filter: &str, qos: QoS) {
+        self.trail().queue(Step::Subscribe { filter: filter.to_owned() });
+        let _ = client.subscribe(filter, qos).await;
+        self.settle().await;
+    }
+
+    pub(super) async fn unsubscribe(&self, client: &AsyncClient, filter: &str) {
+        self.trail().queue(Step::Unsubscribe);
+        let _ = client.unsubscribe(filter).await;
+    }
+
+    fn is_careful(&self) -> bool {
+        self.is_careful.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the last step is acknowledged, if steps are sent one at a time.
+    async fn settle(&self) {
+        if self.is_careful() {
+            let _ = timeout(ONE_AT_A_TIME, self.is_settled()).await;
+        }
+    }
+
+    /// Waits until all that was sent is acknowledged, or the connection is lost.
+    pub(super) async fn is_settled(&self) {
+        self.wait_until(|| self.trail().is_settled() || !self.is_connected()).await;
+    }
+
+    async fn wait_until(&self, is_met: impl Fn() -> bool) {
+        loop {
+            let progress = self.progress.notified();
+            if is_met() {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    fn reading_back(&self) -> MutexGuard<'_, Option<ReadingBack>> {
+        self.reading_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, messages on these topics are read back, and not handed on.
+    pub(super) fn begin_to_read_back(&self, topics: BTreeSet<String>) {
+        *self.reading_back() = Some(ReadingBack { missing: topics.clone(), topics });
+    }
+
+    pub(super) fn is_reading_back(&self) -> bool {
+        self.reading_back().is_some()
+    }
+
+    /// Waits until there was a retained message on each of these topics.
+    pub(super) async fn all_are_read_back(&self) {
+        let is_met = || self.reading_back().as_ref().is_none_or(|it| it.missing.is_empty());
+        self.wait_until(is_met).await;
+    }
+
+    /// Returns the topics without a retained message.
+    pub(super) fn end_to_read_back(&self) -> BTreeSet<String> {
+        self.reading_back().take().map(|it| it.missing).unwrap_or_default()
+    }
+
+    /// Whether a message was subscribed to in order to read it back.
+    pub(super) fn reads_back(&self, publish: &Publish) -> bool {
+        let mut reading_back = self.reading_back();
+        let Some(ReadingBack { topics, missing }) = reading_back.as_mut() else { return false };
+        if publish.retain && missing.remove(&publish.topic) {
+            self.progress.notify_waiters();
+        }
+        topics.contains(&publish.topic)
     }
 }

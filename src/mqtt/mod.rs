@@ -11,6 +11,14 @@
 //! messages need no bookkeeping. Only the values of the last poll are kept. If a poll reads
 //! nothing, there are none, and no earlier values are sent again.
 //!
+//! # Rejections
+//!
+//! A broker that does not accept a message closes the connection or drops the message. `trail` knows
+//! what is not acknowledged yet, and `endings` which step the last connections ended at; after one
+//! such end, `link` sends one step at a time, so that the next end is certain. `read_back` looks
+//! once whether retained messages come back. `rehearsal` tries everything for `check --online`.
+//! `failure::rejection` names the causes.
+//!
 //! # Stopping
 //!
 //! The publish loop queues the remaining messages and then `offline`. The connection loop waits
@@ -34,28 +42,31 @@ mod connection_log;
 mod connection_loop;
 mod desired;
 mod diff;
+mod endings;
 mod failure;
 mod forget;
 mod incoming;
 mod jitter;
 mod link;
-mod probe;
 mod publish_loop;
 mod publisher;
+mod read_back;
+mod rehearsal;
 mod renewal;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub(crate) use self::births::{Answer, BIRTHS_ANSWERED};
 pub(crate) use self::connection::{Brokers, ConnectionSettings, prepare};
 pub(crate) use self::desired::Source;
 pub(crate) use self::forget::forget;
 pub(crate) use self::incoming::Received;
-pub(crate) use self::probe::probe;
 pub(crate) use self::publisher::Publisher;
+pub(crate) use self::rehearsal::{Rehearsal, log_in, rehearse};
 pub(crate) use self::subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use self::testing::{

@@ -52,7 +52,7 @@ pub(super) async fn publish(
             }
             // This comes first, so that retained messages are seen before they are replaced.
             let subscriptions = Arc::clone(&desired.borrow().subscriptions);
-            if filters.adjust(&client, subscriptions).await {
+            if filters.adjust(link, &client, subscriptions).await {
                 survey_ends = Some(Instant::now() + SURVEY);
             }
             let is_stopping = stop.is_cancelled();

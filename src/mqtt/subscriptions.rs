@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rumqttc::{AsyncClient, QoS};
 
-/// The QoS of subscriptions for retained messages. With a higher one, Mosquitto queues 1000
-/// messages for a client that has not acknowledged earlier ones, and silently drops the rest. With
-/// this QoS it sends all.
+use super::link::Link;
+
+/// With which QoS retained messages are subscribed to. Mosquitto queues 1000 messages for a client
+/// that has not acknowledged those before, and silently drops the rest. With this QoS it sends all.
 pub(super) const QOS_OF_RETAINED: QoS = QoS::AtMostOnce;
 
 /// The topic filters that the program needs.
@@ -52,6 +53,7 @@ impl Filters {
     /// filter must be surveyed.
     pub(super) async fn adjust(
         &mut self,
+        link: &Link,
         client: &AsyncClient,
         wanted: Arc<Subscriptions>,
     ) -> bool {
@@ -66,12 +68,11 @@ impl Filters {
             || always.clone().chain(at_first.iter().map(|filter| (*filter, QOS_OF_RETAINED)));
         let is_new = at_first.iter().any(|filter| !self.subscribed.contains(*filter));
         let all: BTreeSet<String> = filters().map(|(filter, _)| filter.clone()).collect();
-        // Both fail only if the connection loop has ended because the program is stopping.
         for filter in self.subscribed.difference(&all) {
-            let _ = client.unsubscribe(filter).await;
+            link.unsubscribe(client, filter).await;
         }
         for (filter, qos) in filters().filter(|(filter, _)| !self.subscribed.contains(*filter)) {
-            let _ = client.subscribe(filter, qos).await;
+            link.subscribe(client, filter, qos).await;
         }
         self.subscribed = all;
         self.adjusted_to = Some(wanted);

@@ -13,6 +13,7 @@ mod certificates;
 mod encrypted;
 mod exchange;
 mod home;
+mod limited;
 mod logs;
 mod mosquitto;
 mod page;

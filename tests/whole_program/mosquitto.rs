@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 
 use crate::broker::own_port;
 use crate::certificates::{Authority, Certified};
+use crate::limited;
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 use crate::{Meter, example_meter, patiently};
@@ -487,4 +488,42 @@ async fn forget_uses_tls_too() {
     let mut program = Program::start_with(&arguments, &[]);
     program.says("its certificate is signed by a CA that is not trusted").await;
     assert_eq!(program.ended().await.code(), Some(1));
+}
+
+/// Mosquitto with limits: what the program's log says, and what `check --online` says.
+#[tokio::test]
+#[ignore = "needs Mosquitto"]
+async fn each_limit_of_mosquitto_gets_its_true_cause() {
+    let access = "user somebody\ntopic readwrite kamstrup/#\ntopic read #\n";
+    let open = "allow_anonymous true\n";
+    let listed = "allow_anonymous false\npassword_file FOLDER/passwords\nacl_file FOLDER/access\n";
+    let limits = [
+        ("retain_available false\n", open, "last will"),
+        ("", "allow_anonymous true\nmax_qos 0\n", "last will"),
+        ("max_packet_size 400\n", open, "No stable connection"),
+        ("message_size_limit 400\n", open, "does not send back"),
+        ("", listed, "does not send back"),
+    ];
+    let mut texts = Vec::new();
+    for (global, listener, expected) in limits {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("access"), access).unwrap();
+        make_password(&folder.path().join("passwords"), "hunter2").await;
+        let port = own_port().await;
+        let listener = listener.replace("FOLDER", folder.path().to_str().unwrap());
+        let all = format!(
+            "per_listener_settings true\nuser root\n{global}listener {port} {HERE}\n{listener}"
+        );
+        std::fs::write(folder.path().join("mosquitto.conf"), all).unwrap();
+        let _process = launch(folder.path(), [port, port]).await;
+        let meter = example_meter().await;
+        let login = ", username: somebody, password: hunter2";
+        let checked = limited::checked(port, &meter, login).await;
+        let mut program = Program::start(&limited::yaml(port, &meter, login));
+        let logged = limited::message(&program.says(expected).await, port);
+        let settings = [global, listener.lines().last().unwrap_or_default()].concat();
+        let settings = settings.replace(folder.path().to_str().unwrap(), "FOLDER");
+        texts.push(format!("## {}\nlog:   {logged}\ncheck: {checked}\n", settings.trim()));
+    }
+    insta::assert_snapshot!(texts.join("\n"));
 }

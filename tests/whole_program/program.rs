@@ -110,8 +110,12 @@ impl Program {
 
     /// Waits for a line and returns it.
     pub(crate) async fn says(&mut self, text: &str) -> String {
+        self.says_within(text, crate::PATIENCE).await
+    }
+
+    pub(crate) async fn says_within(&mut self, text: &str, patience: Duration) -> String {
         let has = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
-        let waited = tokio::time::timeout(crate::PATIENCE, self.log.wait_for(has)).await;
+        let waited = tokio::time::timeout(patience, self.log.wait_for(has)).await;
         let found = matches!(waited, Ok(Ok(_)));
         drop(waited);
         assert!(found, "waited for {text:?}; log: {:#?}", self.log());

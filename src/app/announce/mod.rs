@@ -239,7 +239,7 @@ impl Announcer {
 }
 
 /// What each parameter measures, if that is certain before it is read.
-fn expected(meter: &Meter) -> Vec<Option<Measure>> {
+pub(super) fn expected(meter: &Meter) -> Vec<Option<Measure>> {
     let expected = |parameter: &Parameter| units::expected(parameter.register(), meter.units);
     meter.parameters.iter().map(expected).collect()
 }

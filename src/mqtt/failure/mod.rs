@@ -1,5 +1,6 @@
 //! Why the connection failed, and what to do about it.
 
+mod rejection;
 mod tls;
 
 use std::io;
@@ -8,6 +9,10 @@ use rumqttc::{
     ConnectReturnCode, ConnectionError, EventLoop, StateError, TlsError, Transport, mqttbytes,
 };
 
+pub(super) use self::rejection::{
+    Cause as RejectionCause, closed_again, closed_at, closed_in_rehearsal, may_not_subscribe,
+    not_retained, rejected, unacknowledged, will, will_rejected,
+};
 use crate::advice::{Advice, Sentence, sentence};
 use crate::config::keys;
 use meter::cause::{self, Cause};
@@ -144,24 +149,34 @@ fn closed(stage: Stage) -> Advice {
                 "), or reject the one that it received. The broker's log says why."
             ])
         }
-        Stage::Connected => Advice::new("it closed the connection.").then(sentence![
-            "If this happens repeatedly, another program may be using the same ",
-            &keys::CLIENT,
-            ". The broker's log says why."
-        ]),
+        Stage::Connected => Advice::new("it closed the connection.")
+            .then(sentence!["The broker's log may say why."]),
     }
 }
 
-/// The broker closes one connection after the other. Further ones are not reported until one is
-/// stable.
-pub(super) fn thrown_out() -> Advice {
-    Advice::new("it keeps closing the connection.")
-        .then(sentence![
-            "Another program probably uses the same ",
-            &keys::CLIENT,
-            ". Stop it, or choose another client id."
-        ])
-        .then(sentence!["Retrying; nothing more is reported until a connection has lasted 10 s."])
+/// Whether the broker closed the connection, rather than refused it or fell silent.
+pub(super) fn is_hang_up(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::Io(error)
+        | ConnectionError::Tls(TlsError::Io(error))
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+        ) => tls_error(error).is_none() && was_closed(error),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => true,
+        _ => false,
+    }
+}
+
+/// Whether the broker may have rejected the connection because of the last will.
+pub(super) fn may_be_the_will(error: &ConnectionError) -> bool {
+    use ConnectReturnCode as Code;
+
+    match error {
+        ConnectionError::ConnectionRefused(code) => {
+            !matches!(code, Code::BadUserNamePassword | Code::BadClientId)
+        }
+        error => is_hang_up(error),
+    }
 }
 
 /// The TLS error inside an I/O error.
@@ -278,11 +293,6 @@ mod tests {
         }
         let refused = ConnectionError::ConnectionRefused(Code::NotAuthorized);
         texts.push(words(&refused, Stage::Plain, false));
-        texts.push(
-            [MadeBy::File, MadeBy::Form, MadeBy::HomeAssistant]
-                .map(|made_by| thrown_out().words(made_by))
-                .join("\n  "),
-        );
         insta::assert_snapshot!(texts.join("\n"));
     }
 }

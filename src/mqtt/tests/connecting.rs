@@ -8,6 +8,7 @@ use crate::mqtt::client::{self, LONGEST};
 use crate::mqtt::connection_log::{ConnectionLog, SHORT_ONES};
 use crate::mqtt::connection_loop::FIRST_BACK_OFF;
 use crate::mqtt::failure::Stage;
+use crate::mqtt::trail::Accepted;
 use logging::capture;
 
 #[tokio::test]
@@ -131,7 +132,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     let connect_and_lose = async |connection_log: &mut ConnectionLog, lasted| {
         connection_log.connected();
         tokio::time::advance(lasted).await;
-        connection_log.lost(&thrown_out, Stage::Connected);
+        connection_log.lost(&thrown_out, Stage::Connected, None, &Accepted::default());
     };
     let moment = Duration::from_secs(1);
     connect_and_lose(&mut connection_log, moment).await;
@@ -145,9 +146,10 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     assert_eq!(again, "INFO Connected to the broker broker:1883 again after 0.0 s.");
     assert_eq!(
         once,
-        "WARN No stable connection to the broker broker:1883: it keeps closing the connection. \
-         Another program probably uses the same `mqtt.client`. Stop it, or choose another client \
-         id. Retrying; nothing more is reported until a connection has lasted 10 s."
+        "WARN No stable connection to the broker broker:1883: it closes each connection after a \
+         short time, while nothing is sent. Another program probably uses the same `mqtt.client`. \
+         Stop it, or choose another client id. If there is none, the broker's log says why. \
+         Retrying; nothing more is reported until a connection has lasted 10 s."
     );
     // The other program is stopped.
     connection_log.connected();
@@ -157,7 +159,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     assert_eq!(connection_log.stable_at(), None);
     assert_eq!(logged(&log), ["INFO The connection to the broker broker:1883 is stable again."]);
     tokio::time::advance(GOOD_CONNECTION).await;
-    connection_log.lost(&thrown_out, Stage::Connected);
+    connection_log.lost(&thrown_out, Stage::Connected, None, &Accepted::default());
     assert_eq!(logged(&log).len(), 1);
 }
 

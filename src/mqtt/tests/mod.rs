@@ -6,13 +6,14 @@ mod encrypted;
 mod forgetting;
 mod incoming;
 mod publishing;
+mod rejecting;
 
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{
-    ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe,
+    ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, UnsubAck,
 };
 use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +28,7 @@ use super::connection::{ConnectionSettings, GOOD_CONNECTION, prepare};
 use super::desired::Source;
 use super::incoming::{INBOX, Received};
 use super::publisher::Publisher;
+use super::read_back;
 use super::subscriptions::Subscriptions;
 use crate::advice::MadeBy;
 use crate::config::{Broker, Credentials, Qos, Secret};
@@ -67,6 +69,20 @@ impl Script {
         keep_alive: Duration,
         good: Duration,
     ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
+        Self::start_all(keep_alive, good, read_back::AFTER).await
+    }
+
+    async fn start_reading_back(
+        after: Duration,
+    ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
+        Self::start_all(KEEP_ALIVE, GOOD_CONNECTION, after).await
+    }
+
+    async fn start_all(
+        keep_alive: Duration,
+        good: Duration,
+        read_back_after: Duration,
+    ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let broker = settings(&listener);
         let status = |payload| message("status", payload, Qos::AtLeastOnce);
@@ -82,6 +98,7 @@ impl Script {
         assert!(!format!("{connection:?}").contains("hunter2"));
         connection.keep_alive = keep_alive;
         connection.good = good;
+        connection.read_back_after = read_back_after;
         let stop = CancellationToken::new();
         let running = tokio::spawn(connection.run(stop.clone()));
         (Self { listener, received, brokers: sender, board }, publisher, stop, running)
@@ -132,6 +149,9 @@ impl Peer {
                 Some(Packet::Publish(publish)) => return publish,
                 Some(Packet::PingReq) => self.send(Packet::PingResp).await,
                 Some(Packet::Subscribe(subscribe)) => self.grant(&subscribe).await,
+                Some(Packet::Unsubscribe(left)) => {
+                    self.send(Packet::UnsubAck(UnsubAck::new(left.pkid))).await;
+                }
                 Some(Packet::PubRel(released)) => self.complete(released.pkid).await,
                 other => panic!("{other:?}"),
             }

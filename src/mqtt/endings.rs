@@ -1,0 +1,108 @@
+//! How the last connections ended that the broker closed, and what that says about the cause.
+//!
+//! A broker closes a connection without a reason: because it rejects what it was sent last, because
+//! another program has connected with the same client id, or because it stops. One such end says
+//! nothing. The same step twice in a row is one that it rejects. Connections that held for a while,
+//! and ended while nothing was under way, are those that another program takes over.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::trail::Step;
+
+/// How many ends are remembered.
+const REMEMBERED: usize = 3;
+
+/// A connection that held this long has nothing to do with those before it.
+const LASTING: Duration = Duration::from_secs(5 * 60);
+
+/// At which step each of the last connections ended.
+#[derive(Debug, Default)]
+pub(super) struct Endings {
+    /// The last one first; `None` where nothing was under way.
+    last: VecDeque<Option<Step>>,
+}
+
+/// What the ends of the last connections have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pattern<'a> {
+    /// Too few for a pattern.
+    Single,
+    /// All at this step.
+    SameStep(&'a Step),
+    /// All while nothing was under way.
+    Idle,
+    /// Each at another step.
+    Various,
+}
+
+impl Endings {
+    /// The broker has closed a connection that has `held` this long, at this step.
+    pub(super) fn add(&mut self, step: Option<&Step>, held: Duration) {
+        if held >= LASTING {
+            self.forget();
+        }
+        self.last.truncate(REMEMBERED - 1);
+        self.last.push_front(step.cloned());
+    }
+
+    /// The connection ended for another reason.
+    pub(super) fn forget(&mut self) {
+        self.last.clear();
+    }
+
+    pub(super) fn pattern(&self) -> Pattern<'_> {
+        match self.last.iter().collect::<Vec<_>>().as_slice() {
+            [Some(last), Some(before), ..] if last == before => Pattern::SameStep(last),
+            [None, None, None] => Pattern::Idle,
+            [_, _, _] => Pattern::Various,
+            _ => Pattern::Single,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_secs(1);
+
+    fn step(filter: &str) -> Step {
+        Step::Subscribe { filter: filter.to_owned() }
+    }
+
+    fn endings(steps: &[Option<&str>]) -> Endings {
+        let mut endings = Endings::default();
+        for of in steps {
+            endings.add(of.map(step).as_ref(), SHORT);
+        }
+        endings
+    }
+
+    #[test]
+    fn the_same_step_twice_in_a_row_is_rejected() {
+        let a = step("a");
+        assert_eq!(endings(&[Some("a")]).pattern(), Pattern::Single);
+        assert_eq!(endings(&[Some("a"), Some("a")]).pattern(), Pattern::SameStep(&a));
+        assert_eq!(endings(&[Some("b"), Some("a"), Some("a")]).pattern(), Pattern::SameStep(&a));
+        assert_eq!(endings(&[Some("a"), Some("b")]).pattern(), Pattern::Single);
+        assert_eq!(endings(&[Some("a"), Some("b"), Some("a")]).pattern(), Pattern::Various);
+        assert_eq!(endings(&[Some("a"), None, Some("a")]).pattern(), Pattern::Various);
+    }
+
+    #[test]
+    fn another_program_takes_over_connections_in_which_nothing_is_under_way() {
+        assert_eq!(endings(&[None, None]).pattern(), Pattern::Single);
+        assert_eq!(endings(&[None, None, None]).pattern(), Pattern::Idle);
+        assert_eq!(endings(&[Some("a"), None, None, None]).pattern(), Pattern::Idle);
+    }
+
+    #[test]
+    fn a_connection_that_held_long_begins_anew() {
+        let mut endings = endings(&[None, None]);
+        endings.add(None, LASTING);
+        assert_eq!(endings.pattern(), Pattern::Single);
+        endings.forget();
+        assert_eq!(endings.pattern(), Pattern::Single);
+    }
+}

@@ -1,0 +1,304 @@
+//! What the broker rejects by closing the connection or by silence, and which causes that may have.
+
+use std::time::Duration;
+
+use rumqttc::ConnectionError;
+
+use crate::advice::{Advice, Sentence, sentence};
+use crate::config::{Qos, keys};
+use crate::mqtt::endings::Pattern;
+use crate::mqtt::trail::{Accepted, Publication, Step};
+use crate::payload::Message;
+use meter::duration;
+
+/// No broker limits messages to fewer bytes than this.
+const SHORT: usize = 64;
+
+/// The broker has closed the connection at this step, and did something else the last time.
+pub(in crate::mqtt) fn closed_at(step: &Step) -> Advice {
+    Advice::new(format!("it closed the connection when it got {step}.")).then(broker_log())
+}
+
+/// The broker has closed the last connections, which have this in common.
+pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -> Option<Advice> {
+    match pattern {
+        Pattern::Single => None,
+        Pattern::SameStep(step) => {
+            let advice =
+                Advice::new(format!("it closes the connection each time that it gets {step}."));
+            Some(with_causes(advice, step, accepted))
+        }
+        Pattern::Idle => Some(
+            Advice::new("it closes each connection after a short time, while nothing is sent.")
+                .then(sentence![
+                    "Another program probably uses the same ",
+                    &keys::CLIENT,
+                    ". Stop it, or choose another client id."
+                ])
+                .then(sentence!["If there is none, the broker's log says why."]),
+        ),
+        Pattern::Various => Some(
+            Advice::new("it closes each connection after a short time.")
+                .then(sentence![
+                    "Another program may be using the same ",
+                    &keys::CLIENT,
+                    ", or the broker limits how much a client may send."
+                ])
+                .then(broker_log()),
+        ),
+    }
+}
+
+/// The broker rejects the connection, and accepts it without this last will.
+pub(in crate::mqtt) fn will(will: &Message) -> Advice {
+    let Message { topic, .. } = will;
+    let advice = Advice::new(format!(
+        "it rejects the connection because of its last will, the retained message on `{topic}`. \
+         Without the last will, it accepts the connection."
+    ));
+    with_causes(advice, &Step::from(will), &Accepted::default())
+}
+
+/// The broker has not acknowledged this step for so long.
+pub(in crate::mqtt) fn unacknowledged(step: &Step, after: Duration) -> Advice {
+    let after = duration::words(after);
+    Advice::new(format!("it has not acknowledged {step} for {after}.")).then(sentence![
+        "It may have lost it, and may lose what follows. Look at the broker's log, and start \
+         the broker again."
+    ])
+}
+
+/// Of the messages that should be retained, the broker has sent back those that are `there`, and
+/// not those that are `missing`: topic and bytes of each.
+pub(in crate::mqtt) fn not_retained(
+    missing: &[(&str, usize)],
+    there: &[(&str, usize)],
+) -> Option<Advice> {
+    let (topic, bytes) = missing.first()?;
+    let others = match missing.len() - 1 {
+        0 => String::new(),
+        1 => " and another one".to_owned(),
+        others => format!(" and {others} others"),
+    };
+    let what = format!("it does not send back the retained message on `{topic}`{others}.");
+    let advice = Advice::new(what);
+    let longest_there = there.iter().map(|(_, bytes)| *bytes).max();
+    let shortest = missing.iter().map(|(_, bytes)| *bytes).min().unwrap_or(*bytes);
+    let access = "this user may not publish to this topic, or may not read it";
+    let cause = match longest_there {
+        None => format!("{access}; or the broker retains no messages"),
+        Some(longest) if shortest > longest => format!(
+            "{access}; or the message is too long for the broker ({bytes} bytes; up to {longest} \
+             bytes came back)"
+        ),
+        Some(_) => access.to_owned(),
+    };
+    Some(
+        advice
+            .then(sentence![format!("Possible causes: {cause}.")])
+            .then(sentence!["Until this is fixed, Home Assistant may not show these entities."])
+            .then(broker_log()),
+    )
+}
+
+fn broker_log() -> Sentence {
+    sentence!["The broker's log may say why."]
+}
+
+/// Which property of a message the broker rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mqtt) enum Cause {
+    Topic,
+    Retained,
+    Qos(Qos),
+    /// Bytes of the payload.
+    Size(usize),
+}
+
+impl Cause {
+    fn words(self) -> String {
+        match self {
+            Self::Topic => "this user may not publish to this topic".to_owned(),
+            Self::Retained => "the broker accepts no retained messages".to_owned(),
+            Self::Qos(qos) => format!("the broker does not support QoS {}", number(qos)),
+            Self::Size(bytes) => format!("the broker accepts no message of {bytes} bytes"),
+        }
+    }
+
+    fn remedy(self) -> Sentence {
+        match self {
+            Self::Topic => sentence!["Allow it in the broker's access rules."],
+            Self::Retained => sentence!["Allow them in the broker's settings."],
+            // Only values are sent with the QoS of the settings.
+            Self::Qos(Qos::ExactlyOnce) => sentence!["Try ", &keys::QOS, " 1 or 0."],
+            Self::Qos(_) => sentence![
+                "The program needs it for its status and for discovery. Allow it in the broker's \
+                 settings."
+            ],
+            Self::Size(_) => sentence!["Raise the limit in the broker's settings."],
+        }
+    }
+}
+
+/// The broker rejects this step. Without any of the `causes` alone, it has accepted it.
+pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
+    let what = format!("it closes the connection when it gets {step}:");
+    match causes {
+        [] => Advice::new(format!("{what} {}.", Cause::Topic.words())).then(Cause::Topic.remedy()),
+        [only] => Advice::new(format!("{what} {}.", only.words())).then(only.remedy()),
+        several => {
+            let several: Vec<_> = several.iter().map(|cause| cause.words()).collect();
+            Advice::new(format!("{what} {}.", listed(&several))).then(broker_log())
+        }
+    }
+}
+
+/// The broker rejects this last will, and the same message when it is published. Without any of the
+/// `causes` alone, it has accepted the message.
+pub(in crate::mqtt) fn will_rejected(will: &Message, causes: &[Cause]) -> Advice {
+    let causes = if causes.is_empty() { &[Cause::Topic] } else { causes };
+    let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
+    let advice = Advice::new(format!(
+        "it rejects the connection because of its last will, the retained message on `{}`: {}.",
+        will.topic,
+        listed(&words)
+    ));
+    match causes {
+        [only] => advice.then(only.remedy()),
+        _ => advice.then(broker_log()),
+    }
+}
+
+/// The broker has refused a subscription.
+pub(in crate::mqtt) fn may_not_subscribe(filter: &str) -> Advice {
+    Advice::new(format!("it does not let this user subscribe to `{filter}`."))
+        .then(sentence!["Allow it in the broker's access rules."])
+}
+
+/// The connection ended while everything was tried, and nothing was under way.
+pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
+    if !super::is_hang_up(error) {
+        return super::advice(error, super::Stage::Connected, true);
+    }
+    Advice::new("it closed the connection while nothing was sent.")
+        .then(sentence![
+            "Another program may have connected with the same ",
+            &keys::CLIENT,
+            ". Stop it, and check again."
+        ])
+        .then(broker_log())
+}
+
+/// Adds the causes that this step leaves possible after what the broker has accepted.
+fn with_causes(advice: Advice, step: &Step, accepted: &Accepted) -> Advice {
+    let Step::Publish(Publication { qos, retain, bytes, .. }) = step else {
+        return advice.then(sentence![
+            "This user probably may not subscribe to it. Allow it in the broker's access rules."
+        ]);
+    };
+    let mut causes = vec![Cause::Topic];
+    if *retain && !accepted.retained {
+        causes.push(Cause::Retained);
+    }
+    if *qos > Qos::AtMostOnce && Some(*qos) > accepted.qos {
+        causes.push(Cause::Qos(*qos));
+    }
+    if *bytes > accepted.bytes && *bytes > SHORT {
+        causes.push(Cause::Size(*bytes));
+    }
+    if causes.len() == 1 {
+        return advice.then(sentence![
+            "This user probably may not publish to this topic. Allow it in the broker's access rules."
+        ]);
+    }
+    let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
+    let advice = advice.then(sentence![format!("Possible causes: {}.", listed(&words))]);
+    let advice = match qos {
+        Qos::ExactlyOnce => advice.then(Cause::Qos(*qos).remedy()),
+        _ => advice,
+    };
+    advice.then(broker_log())
+}
+
+fn number(qos: Qos) -> u8 {
+    match qos {
+        Qos::AtMostOnce => 0,
+        Qos::AtLeastOnce => 1,
+        Qos::ExactlyOnce => 2,
+    }
+}
+
+/// `a`, `a; or b`, `a; b; or c`.
+fn listed(causes: &[String]) -> String {
+    match causes.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{}; or {last}", others.join("; ")),
+        _ => causes.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advice::MadeBy;
+
+    fn publication(topic: &str, qos: Qos, retain: bool, bytes: usize) -> Step {
+        Step::Publish(Publication { topic: topic.to_owned(), qos, retain, bytes })
+    }
+
+    fn words(advice: &Advice) -> String {
+        let of = [MadeBy::File, MadeBy::Form, MadeBy::HomeAssistant];
+        of.map(|made_by| advice.words(made_by)).join("\n  ")
+    }
+
+    #[test]
+    fn each_rejection_names_the_causes_that_are_left() {
+        let config =
+            publication("homeassistant/sensor/kamstrup_energy/config", Qos::AtLeastOnce, true, 612);
+        let value = publication("kamstrup/energy", Qos::AtMostOnce, false, 8);
+        let exact = publication("kamstrup/energy", Qos::ExactlyOnce, false, 8);
+        let filter = Step::Subscribe { filter: "kamstrup/command/+".to_owned() };
+        let status = Accepted { retained: true, qos: Some(Qos::AtLeastOnce), bytes: 6 };
+        let all = Accepted { bytes: 700, ..status.clone() };
+        let none = Accepted::default();
+        let again = |step: &Step, accepted: &Accepted| {
+            words(&closed_again(Pattern::SameStep(step), accepted).unwrap())
+        };
+        let last_will = Message {
+            topic: "kamstrup/status".to_owned(),
+            payload: "offline".to_owned(),
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        };
+        let texts = [
+            words(&closed_at(&config)),
+            again(&config, &none),
+            again(&config, &status),
+            again(&config, &all),
+            again(&value, &all),
+            again(&exact, &all),
+            again(&filter, &all),
+            words(&closed_again(Pattern::Idle, &all).unwrap()),
+            words(&closed_again(Pattern::Various, &all).unwrap()),
+            words(&will(&last_will)),
+            words(&unacknowledged(&config, Duration::from_secs(30))),
+            words(&will_rejected(&last_will, &[])),
+            words(&will_rejected(&last_will, &[Cause::Retained])),
+            words(&rejected(&config, &[])),
+            words(&rejected(&config, &[Cause::Retained])),
+            words(&rejected(&config, &[Cause::Size(612)])),
+            words(&rejected(&config, &[Cause::Qos(Qos::AtLeastOnce)])),
+            words(&rejected(&exact, &[Cause::Qos(Qos::ExactlyOnce)])),
+            words(&rejected(&config, &[Cause::Retained, Cause::Qos(Qos::AtLeastOnce)])),
+            words(&may_not_subscribe("kamstrup/command/+")),
+            words(&closed_in_rehearsal(&ConnectionError::MqttState(
+                rumqttc::StateError::ConnectionAborted,
+            ))),
+            words(&not_retained(&[("a/config", 612), ("b/config", 610)], &[("s", 6)]).unwrap()),
+            words(&not_retained(&[("a/config", 612)], &[("b/config", 620)]).unwrap()),
+            words(&not_retained(&[("a", 612), ("b", 3), ("c", 2)], &[]).unwrap()),
+        ];
+        assert_eq!(not_retained(&[], &[("a", 6)]), None);
+        assert_eq!(closed_again(Pattern::Single, &all), None);
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+}

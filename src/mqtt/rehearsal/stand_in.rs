@@ -1,0 +1,234 @@
+//! A connection that does one thing at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, Incoming, Outgoing, SubscribeReasonCode,
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::advice::Advice;
+use crate::config::{Broker, Qos};
+use crate::mqtt::client;
+use crate::mqtt::endings::Pattern;
+use crate::mqtt::failure::{self, Stage};
+use crate::mqtt::link::NOTHING;
+use crate::mqtt::subscriptions::QOS_OF_RETAINED;
+use crate::mqtt::trail::{Step, Trail};
+use crate::payload::Message;
+
+/// How long the broker may take to send what is retained.
+const RETAINED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection that does one thing at a time.
+pub(super) struct StandIn {
+    client: AsyncClient,
+    event_loop: EventLoop,
+    trail: Trail,
+    stage: Stage,
+    logs_in: bool,
+    /// The topics whose retained messages are looked at.
+    wanted: BTreeSet<String>,
+    /// Those that came.
+    retained: BTreeMap<String, Vec<u8>>,
+    refuses_subscriptions: bool,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) struct End {
+    error: ConnectionError,
+    stage: Stage,
+    /// What the broker had not acknowledged when it closed the connection.
+    step: Option<Step>,
+}
+
+impl End {
+    pub(super) fn error(&self) -> &ConnectionError {
+        &self.error
+    }
+
+    pub(super) fn step(&self) -> Option<&Step> {
+        self.step.as_ref()
+    }
+}
+
+impl StandIn {
+    pub(super) fn new(broker: &Broker, will: Option<&Message>) -> Self {
+        let (client, event_loop) = client::new(broker, &broker.client_id, will);
+        Self {
+            client,
+            stage: Stage::of(&event_loop),
+            event_loop,
+            trail: Trail::default(),
+            logs_in: broker.credentials.is_some(),
+            wanted: BTreeSet::new(),
+            retained: BTreeMap::new(),
+            refuses_subscriptions: false,
+        }
+    }
+
+    /// What the end means, and what to do about it.
+    pub(super) fn advice(&self, end: End) -> Advice {
+        let End { error, stage, step } = end;
+        let rejected = step.filter(|_| failure::is_hang_up(&error)).and_then(|step| {
+            failure::closed_again(Pattern::SameStep(&step), self.trail.accepted())
+        });
+        match stage {
+            Stage::Connected => rejected.unwrap_or_else(|| failure::closed_in_rehearsal(&error)),
+            _ => failure::advice(&error, stage, self.logs_in),
+        }
+    }
+
+    /// What it means that the broker has not acknowledged the last step.
+    pub(super) fn unacknowledged(&self, after: Duration) -> Advice {
+        let step = self.trail.unacknowledged().map_or(Step::Unsubscribe, |(step, _)| step.clone());
+        failure::unacknowledged(&step, after)
+    }
+
+    pub(super) fn refuses_subscriptions(&self) -> bool {
+        self.refuses_subscriptions
+    }
+
+    /// Connects, and logs in.
+    pub(super) async fn connect(&mut self) -> Result<(), End> {
+        // The client library has a deadline of its own.
+        while self.next().await? != Happened::Connected {}
+        self.stage = Stage::Connected;
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Happened, End> {
+        let event = match self.event_loop.poll().await {
+            Ok(event) => event,
+            Err(error) => {
+                for event in self.event_loop.state.events.drain(..) {
+                    note(&mut self.trail, &event);
+                }
+                let step = self.trail.pending().cloned();
+                return Err(End { error, stage: self.stage, step });
+            }
+        };
+        note(&mut self.trail, &event);
+        Ok(match event {
+            Event::Incoming(Incoming::ConnAck(_)) => Happened::Connected,
+            Event::Outgoing(Outgoing::Disconnect) => Happened::Disconnected,
+            Event::Incoming(Incoming::Publish(publish)) => {
+                if publish.retain && self.wanted.contains(&publish.topic) {
+                    self.retained.insert(publish.topic, publish.payload.to_vec());
+                }
+                Happened::Other
+            }
+            Event::Incoming(Incoming::SubAck(answer)) => {
+                let refusal = SubscribeReasonCode::Failure;
+                self.refuses_subscriptions = answer.return_codes.contains(&refusal);
+                Happened::Other
+            }
+            _ => Happened::Other,
+        })
+    }
+
+    /// Whether the condition was met in time.
+    async fn until(
+        &mut self,
+        within: Duration,
+        is_met: impl Fn(&Self) -> bool,
+    ) -> Result<bool, End> {
+        let deadline = Instant::now() + within;
+        while !is_met(self) {
+            match timeout_at(deadline, self.next()).await {
+                Ok(happened) => happened?,
+                Err(_) => return Ok(false),
+            };
+        }
+        Ok(true)
+    }
+
+    /// Whether all was acknowledged in time.
+    pub(super) async fn settle(&mut self, within: Duration) -> Result<bool, End> {
+        self.until(within, |this| this.trail.is_settled()).await
+    }
+
+    // There is always room in the queue: what is in it is sent before more is added.
+
+    pub(super) fn subscribe(&mut self, filter: &str) {
+        self.trail.queue(Step::Subscribe { filter: filter.to_owned() });
+        let _ = self.client.try_subscribe(filter, QOS_OF_RETAINED);
+    }
+
+    fn unsubscribe(&mut self, filter: &str) {
+        self.trail.queue(Step::Unsubscribe);
+        let _ = self.client.try_unsubscribe(filter);
+    }
+
+    pub(super) fn publish(&mut self, message: &Message) {
+        let Message { topic, payload, qos, retain } = message;
+        self.trail.queue(Step::from(message));
+        let _ = self.client.try_publish(topic, (*qos).into(), *retain, payload.clone());
+        if *qos == Qos::AtMostOnce {
+            // It is acknowledged with what follows it.
+            self.unsubscribe(NOTHING);
+        }
+    }
+
+    /// What is retained on the topics of these messages.
+    pub(super) async fn retained(
+        &mut self,
+        messages: &[Message],
+    ) -> Result<BTreeMap<String, Vec<u8>>, End> {
+        let topics: BTreeSet<String> = messages.iter().map(|it| it.topic.clone()).collect();
+        self.wanted.clone_from(&topics);
+        for topic in &topics {
+            self.subscribe(topic);
+            self.settle(RETAINED_WITHIN).await?;
+        }
+        self.until(RETAINED_WITHIN, |this| this.retained.len() == this.wanted.len()).await?;
+        for topic in &topics {
+            self.unsubscribe(topic);
+            self.settle(RETAINED_WITHIN).await?;
+        }
+        self.wanted.clear();
+        Ok(std::mem::take(&mut self.retained))
+    }
+
+    /// Whether the broker sends back those of these messages that it should have retained.
+    pub(super) async fn read_back(&mut self, messages: &[Message]) -> Result<(), Advice> {
+        let expected: Vec<_> = messages.iter().filter(|it| it.retain).cloned().collect();
+        let there = self.retained(&expected).await.map_err(|end| self.advice(end))?;
+        let lengths = expected.iter().map(|it| (it.topic.as_str(), it.payload.len()));
+        let (there, missing): (Vec<_>, Vec<_>) =
+            lengths.partition(|(topic, _)| there.contains_key(*topic));
+        failure::not_retained(&missing, &there).map_or(Ok(()), Err)
+    }
+
+    /// Disconnects cleanly, so that the broker does not publish the last will.
+    pub(super) async fn leave(&mut self) {
+        if self.client.try_disconnect().is_err() {
+            return;
+        }
+        let deadline = Instant::now() + GOODBYE;
+        while let Ok(Ok(happened)) = timeout_at(deadline, self.next()).await {
+            if happened == Happened::Disconnected {
+                return;
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Happened {
+    Connected,
+    Disconnected,
+    Other,
+}
+
+fn note(trail: &mut Trail, event: &Event) {
+    match event {
+        Event::Outgoing(packet) => trail.note_sent(packet),
+        Event::Incoming(packet) => trail.note_received(packet),
+    }
+}
