@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -13,8 +14,8 @@ use kmp::line::Line;
 use kmp::register::RegisterId;
 use kmp::unit::Unit;
 use kmp::value::RegisterValue;
-use rumqttc::ConnectReturnCode;
-use rumqttc::mqttbytes::v4::ConnAck;
+use rumqttc::mqttbytes::v4::{ConnAck, Packet, PubAck, Publish, SubAck, UnsubAck};
+use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
 use rust_decimal::Decimal;
 use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tempfile::TempDir;
@@ -394,6 +395,47 @@ fn nobody() -> [String; 2] {
 }
 
 /// A broker that accepts every client, or rejects every client.
+/// Acknowledges every packet and sends back what is retained, until the client disconnects.
+async fn accept_everything(mut stream: TcpStream) {
+    let mut retained = BTreeMap::new();
+    let mut unread = BytesMut::new();
+    loop {
+        let mut answers = Vec::new();
+        while let Ok(packet) = Packet::read(&mut unread, 65_536) {
+            match packet {
+                Packet::Publish(publish) => {
+                    if publish.qos != QoS::AtMostOnce {
+                        answers.push(Packet::PubAck(PubAck::new(publish.pkid)));
+                    }
+                    if publish.retain {
+                        retained.insert(publish.topic.clone(), publish);
+                    }
+                }
+                Packet::Subscribe(subscribe) => {
+                    let granted = vec![SubscribeReasonCode::Success(QoS::AtMostOnce)];
+                    answers.push(Packet::SubAck(SubAck::new(subscribe.pkid, granted)));
+                    let publish = retained.get(&subscribe.filters[0].path).cloned();
+                    answers.extend(publish.map(|publish: Publish| {
+                        Packet::Publish(Publish { qos: QoS::AtMostOnce, ..publish })
+                    }));
+                }
+                Packet::Unsubscribe(left) => {
+                    answers.push(Packet::UnsubAck(UnsubAck::new(left.pkid)));
+                }
+                _ => {}
+            }
+        }
+        let mut bytes = BytesMut::new();
+        answers.into_iter().for_each(|answer| {
+            answer.write(&mut bytes, 65_536).unwrap();
+        });
+        let written = stream.write_all(&bytes).await;
+        if written.is_err() || stream.read_buf(&mut unread).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+}
+
 async fn broker(answer: ConnectReturnCode) -> (u16, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -406,9 +448,7 @@ async fn broker(answer: ConnectReturnCode) -> (u16, JoinSet<()>) {
             let mut bytes = BytesMut::new();
             ConnAck::new(answer, false).write(&mut bytes).unwrap();
             stream.write_all(&bytes).await.unwrap();
-            // Until the client disconnects.
-            let mut rest = Vec::new();
-            let _ = stream.read_to_end(&mut rest).await;
+            accept_everything(stream).await;
         }
     });
     (port, serving)

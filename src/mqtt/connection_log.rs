@@ -16,7 +16,7 @@ use crate::status::{Board, BrokerState};
 use meter::duration;
 use meter::news::News;
 
-/// After so many short connections in a row, further ones are only logged at DEBUG.
+/// After this many short connections in a row, further ones are only logged at DEBUG.
 #[cfg(test)]
 pub(super) const SHORT_ONES: u32 = 3;
 
@@ -34,9 +34,9 @@ pub(super) struct ConnectionLog {
     logs_in: bool,
     /// When the connection was made; `None` while it is down.
     up: Option<Instant>,
-    /// How the last connections ended that the broker closed.
+    /// How the last connections that the broker closed have ended.
     endings: Endings,
-    /// What was reported of them. Nothing more is reported until a connection is stable.
+    /// What was reported about them. Nothing more is reported until a connection is stable.
     reported: Option<Advice>,
     will: WillTrial,
     /// Whether it was reported that the broker does not acknowledge.
@@ -48,9 +48,9 @@ pub(super) struct ConnectionLog {
 /// Whether the broker rejects the connection because of the last will.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WillTrial {
-    /// The connection was not rejected in a way that may be because of it.
+    /// Not suspected.
     Unsuspected,
-    /// It was, once.
+    /// Suspected once.
     Suspected,
     /// A connection without it was tried as well.
     Tried { is_rejected: Option<Advice> },
@@ -211,7 +211,7 @@ impl ConnectionLog {
         self.board.set_broker(BrokerState::Down { name, since, advice, made_by });
     }
 
-    /// Whether a connection without the last will is to be tried, since the broker may have
+    /// Whether a connection without the last will is to be tried, because the broker may have
     /// rejected the last one because of it.
     pub(super) fn suspects_the_will(&self) -> bool {
         self.will == WillTrial::Suspected

@@ -247,7 +247,7 @@ impl ConnectionLoop<'_> {
     }
 }
 
-/// Waits until this step should have been acknowledged long ago.
+/// Waits until this step has been unacknowledged for [`PATIENCE`].
 async fn unacknowledged_for_long(step: Option<(Step, Instant)>) -> Step {
     match step {
         Some((step, at)) => {

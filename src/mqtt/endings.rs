@@ -1,9 +1,9 @@
-//! How the last connections ended that the broker closed, and what that says about the cause.
+//! How the last connections that the broker closed have ended, and what that says about the cause.
 //!
 //! A broker closes a connection without a reason: because it rejects what it was sent last, because
 //! another program has connected with the same client id, or because it stops. One such end says
-//! nothing. The same step twice in a row is one that it rejects. Connections that held for a while,
-//! and ended while nothing was under way, are those that another program takes over.
+//! nothing. If two connections in a row end at the same step, the broker rejects that step. If three
+//! connections in a row end while nothing is being sent, another program probably takes them over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::trail::Step;
 /// How many ends are remembered.
 const REMEMBERED: usize = 3;
 
-/// A connection that held this long has nothing to do with those before it.
+/// A connection that lasted this long has nothing to do with those before it.
 const LASTING: Duration = Duration::from_secs(5 * 60);
 
 /// At which step each of the last connections ended.
@@ -37,9 +37,9 @@ pub(super) enum Pattern<'a> {
 }
 
 impl Endings {
-    /// The broker has closed a connection that has `held` this long, at this step.
-    pub(super) fn add(&mut self, step: Option<&Step>, held: Duration) {
-        if held >= LASTING {
+    /// The broker has closed a connection that has `lasted` this long, at this step.
+    pub(super) fn add(&mut self, step: Option<&Step>, lasted: Duration) {
+        if lasted >= LASTING {
             self.forget();
         }
         self.last.truncate(REMEMBERED - 1);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_held_long_begins_anew() {
+    fn a_long_connection_starts_a_new_pattern() {
         let mut endings = endings(&[None, None]);
         endings.add(None, LASTING);
         assert_eq!(endings.pattern(), Pattern::Single);

@@ -18,7 +18,7 @@ use crate::payload::Message;
 /// that ended at a step.
 const ONE_AT_A_TIME: Duration = Duration::from_secs(2);
 
-/// No client subscribes to this, so that ending the subscription changes nothing.
+/// No client subscribes to this, so unsubscribing from it has no effect.
 pub(super) const NOTHING: &str = "kamstrup2mqtt/nothing";
 
 /// The state that the two loops share.
@@ -81,7 +81,7 @@ impl Link {
         step
     }
 
-    /// Steps need not be sent one at a time any longer.
+    /// Steps no longer need to be sent one at a time.
     pub(super) fn hurry(&self) {
         self.is_careful.store(false, Ordering::Relaxed);
     }
@@ -117,7 +117,7 @@ impl Link {
         // It fails only if the connection loop has ended because the program is stopping.
         let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
         if *qos == Qos::AtMostOnce && self.is_careful() {
-            // It is acknowledged with what follows it.
+            // QoS 0 has no acknowledgement; that of the next step counts for it.
             self.unsubscribe(client, NOTHING).await;
         }
         self.settle().await;
@@ -184,7 +184,7 @@ impl Link {
         self.reading_back().take().map(|it| it.missing).unwrap_or_default()
     }
 
-    /// Whether a message was subscribed to in order to read it back.
+    /// Whether a message is one that is being read back.
     pub(super) fn reads_back(&self, publish: &Publish) -> bool {
         let mut reading_back = self.reading_back();
         let Some(ReadingBack { topics, missing }) = reading_back.as_mut() else { return false };

@@ -13,10 +13,10 @@
 //!
 //! # Rejections
 //!
-//! A broker that does not accept a message closes the connection or drops the message. `trail` knows
-//! what is not acknowledged yet, and `endings` which step the last connections ended at; after one
-//! such end, `link` sends one step at a time, so that the next end is certain. `read_back` looks
-//! once whether retained messages come back. `rehearsal` tries everything for `check --online`.
+//! A broker that does not accept a message closes the connection or drops the message. `trail`
+//! records what is unacknowledged, and `endings` at which step recent connections ended. After one
+//! such loss, `link` sends one step at a time, so that the next loss identifies the step.
+//! `read_back` checks once whether the broker returns retained messages. `rehearsal` tries everything for `check --online`.
 //! `failure::rejection` names the causes.
 //!
 //! # Stopping

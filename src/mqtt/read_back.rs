@@ -22,8 +22,8 @@ use crate::advice::{Advice, MadeBy};
 use crate::payload::Message;
 use meter::news::News;
 
-/// From the connect: after what earlier runs left on the broker has been looked at, and after
-/// Home Assistant has had time for its entities.
+/// Measured from the connection. Long enough to examine older retained messages, and for Home
+/// Assistant to create its entities.
 pub(super) const AFTER: Duration = Duration::from_secs(15);
 
 /// How long the broker may take to send retained messages.
@@ -32,11 +32,11 @@ const WITHIN: Duration = Duration::from_secs(3);
 /// How many topics are subscribed to at a time.
 const AT_A_TIME: usize = 20;
 
-/// How many topics are read back at most: the longest messages first, since a broker may limit
+/// How many topics are read back at most: the longest messages first, because a broker may limit
 /// their length.
 const AT_MOST: usize = 200;
 
-/// What is needed to read back.
+/// The inputs for reading back.
 pub(super) struct ReadBack<'a> {
     pub(super) link: &'a Link,
     pub(super) client: AsyncClient,
@@ -45,12 +45,12 @@ pub(super) struct ReadBack<'a> {
     /// The broker's name in the log.
     pub(super) name: String,
     pub(super) made_by: MadeBy,
-    /// From the connect until messages are read back.
+    /// From the connection until messages are read back.
     pub(super) after: Duration,
 }
 
 impl ReadBack<'_> {
-    /// Reads back in each connection until all messages are there. Reports what is not.
+    /// Reads back in each connection until nothing is missing. Reports missing messages.
     pub(super) async fn run(self) {
         let mut connection = self.link.connection();
         let mut news = News::default();
@@ -91,7 +91,7 @@ impl ReadBack<'_> {
         for topics in topics.chunks(AT_A_TIME) {
             missing.extend(self.missing(topics).await);
         }
-        // What was removed meanwhile is missing rightly.
+        // Messages that were removed meanwhile are not missing.
         let now = self.lengths();
         missing.retain(|topic| now.contains_key(topic));
         debug!("Read back {} retained messages: {} are missing.", topics.len(), missing.len());
@@ -113,7 +113,7 @@ impl ReadBack<'_> {
         for topic in topics {
             link.unsubscribe(client, topic).await;
         }
-        // So that what is published meanwhile is not taken for somebody else's.
+        // Otherwise our own messages would be treated as somebody else's.
         let _ = timeout(WITHIN, link.is_settled()).await;
         link.end_to_read_back()
     }

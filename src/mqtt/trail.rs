@@ -1,9 +1,10 @@
 //! What was sent to the broker and is not acknowledged yet.
 //!
 //! MQTT 3.1.1 has no way to reject a message: a broker that does not accept a topic, a retained
-//! message, a quality of service or a size closes the connection. Brokers handle what a client
-//! sends in its order, so the oldest step without an acknowledgement is the one that was rejected.
-//! A message with QoS 0 has none: it counts as accepted with the next step that has one.
+//! message, a quality of service or a size closes the connection. Brokers handle packets
+//! in the order in which they were sent, so the oldest step without an acknowledgement is the one that was rejected.
+//! A message with QoS 0 has no acknowledgement: it counts as accepted when a later step is
+//! acknowledged.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -32,7 +33,7 @@ pub(super) struct Publication {
     pub(super) bytes: usize,
 }
 
-/// The same message may be longer the next time.
+/// Ignores the length, because it may change.
 impl PartialEq for Publication {
     fn eq(&self, other: &Self) -> bool {
         (&self.topic, self.qos, self.retain) == (&other.topic, other.qos, other.retain)
@@ -61,7 +62,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What the broker has accepted so far. It cannot be the reason to reject a later step.
+/// What the broker has accepted so far. It cannot be why a later step is rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Accepted {
     pub(super) retained: bool,
@@ -129,8 +130,7 @@ impl Trail {
         else {
             return;
         };
-        // Packets without a step are those of an earlier session, which a broker has kept though
-        // it was not asked to.
+        // Packets without a step belong to an earlier session that the broker kept unasked.
         if let Some(step) = self.queued.pop_front() {
             self.sent.push_back(Sent { id: *id, step, at: Instant::now() });
         }
@@ -234,7 +234,7 @@ mod tests {
 
     /// `RabbitMQ` confirms out of order.
     #[test]
-    fn an_acknowledgement_is_one_for_its_own_step_and_for_values_before_it() {
+    fn an_acknowledgement_covers_its_own_step_and_values_before_it() {
         let steps = [(config("a"), 1), (value("b"), 0), (config("c"), 2), (value("d"), 0)];
         let mut trail = sent(&steps);
         trail.note_received(&puback(2));
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(trail.unacknowledged(), None);
     }
 
-    /// The client library counts the identifiers of both together, and only to ten.
+    /// The client library numbers both with one counter, which wraps after ten.
     #[test]
     fn a_subscription_and_a_message_may_have_the_same_identifier() {
         let mut trail = sent(&[(filter("a"), 1), (config("b"), 1), (Step::Unsubscribe, 1)]);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_message_is_accepted_when_it_is_complete() {
+    fn a_message_with_qos_2_is_accepted_when_it_is_complete() {
         let mut trail = sent(&[(publication("a", Qos::ExactlyOnce, false, 6), 1)]);
         trail.note_received(&Incoming::PubRec(rumqttc::PubRec::new(1)));
         assert!(!trail.is_settled());
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_queued_is_not_counted() {
+    fn packets_that_were_not_queued_are_ignored() {
         let mut trail = Trail::default();
         trail.note_sent(&Outgoing::Publish(4));
         trail.note_received(&puback(4));

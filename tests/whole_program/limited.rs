@@ -38,6 +38,8 @@ struct Limits {
     longest_payload: Option<usize>,
     drops_under: Option<&'static str>,
     never_acknowledges: bool,
+    /// This user is not allowed to read.
+    sends_nothing: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +108,11 @@ impl LimitedBroker {
         Self { port, retained, _serving: serving }
     }
 
+    /// Retains this on a topic that the program publishes to.
+    fn retain(&self, topic: &str, payload: &str) {
+        self.retained.lock().unwrap().insert(topic.to_owned(), payload.into());
+    }
+
     fn retained(&self) -> Vec<String> {
         self.retained.lock().unwrap().keys().cloned().collect()
     }
@@ -161,7 +168,9 @@ impl Client {
                     }
                     let codes = vec![SubscribeReasonCode::Success(QoS::AtMostOnce)];
                     self.send(Packet::SubAck(SubAck::new(subscribe.pkid, codes))).await;
-                    self.send_retained(&filter).await;
+                    if !self.limits.sends_nothing {
+                        self.send_retained(&filter).await;
+                    }
                 }
                 Packet::Unsubscribe(left) => {
                     self.send(Packet::UnsubAck(UnsubAck::new(left.pkid))).await;
@@ -320,4 +329,29 @@ async fn each_limited_broker_gets_its_true_cause() {
     texts.sort();
     let texts: Vec<_> = texts.into_iter().map(|(_, text)| text).collect();
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+/// Home Assistant forgets an entity whose retained announcement is removed.
+#[tokio::test]
+async fn a_check_keeps_what_earlier_runs_have_retained() {
+    const CONFIG: &str = "homeassistant/sensor/kamstrup_version/config";
+    const EARLIER: &str = "{\"earlier\": true}";
+
+    let meter = example_meter().await;
+    for sends_nothing in [false, true] {
+        let broker = LimitedBroker::start(Limits { sends_nothing, ..Limits::default() }).await;
+        let component = "homeassistant/button/kamstrup_read/config";
+        for topic in [CONFIG, component, "kamstrup/status"] {
+            broker.retain(topic, EARLIER);
+        }
+        let checked = checked(broker.port, &meter, "").await;
+        let retained = broker.retained.lock().unwrap().clone();
+        for topic in [CONFIG, component, "kamstrup/status"] {
+            assert!(retained.contains_key(topic), "{sends_nothing}: {checked}: {retained:#?}");
+        }
+        if !sends_nothing {
+            let is_earlier = |payload: &Vec<u8>| payload == EARLIER.as_bytes();
+            assert!(retained.len() == 3 && retained.values().all(is_earlier), "{retained:#?}");
+        }
+    }
 }

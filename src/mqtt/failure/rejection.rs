@@ -1,4 +1,5 @@
-//! What the broker rejects by closing the connection or by silence, and which causes that may have.
+//! The words for rejections: a closed connection or a missing acknowledgement, with its possible
+//! causes.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use meter::duration;
 /// No broker limits messages to fewer bytes than this.
 const SHORT: usize = 64;
 
-/// The broker has closed the connection at this step, and did something else the last time.
+/// The broker has closed the connection at this step. The previous connection ended differently.
 pub(in crate::mqtt) fn closed_at(step: &Step) -> Advice {
     Advice::new(format!("it closed the connection when it got {step}.")).then(broker_log())
 }
@@ -35,7 +36,7 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
                     &keys::CLIENT,
                     ". Stop it, or choose another client id."
                 ])
-                .then(sentence!["If there is none, the broker's log says why."]),
+                .then(broker_log()),
         ),
         Pattern::Various => Some(
             Advice::new("it closes each connection after a short time.")
@@ -63,13 +64,13 @@ pub(in crate::mqtt) fn will(will: &Message) -> Advice {
 pub(in crate::mqtt) fn unacknowledged(step: &Step, after: Duration) -> Advice {
     let after = duration::words(after);
     Advice::new(format!("it has not acknowledged {step} for {after}.")).then(sentence![
-        "It may have lost it, and may lose what follows. Look at the broker's log, and start \
-         the broker again."
+        "The broker may have lost this message, and may lose later ones. Check the broker's log, \
+         then restart the broker."
     ])
 }
 
-/// Of the messages that should be retained, the broker has sent back those that are `there`, and
-/// not those that are `missing`: topic and bytes of each.
+/// Of the messages that should be retained, the broker has sent back only those that are `there`.
+/// Each entry is a topic and the length of its message.
 pub(in crate::mqtt) fn not_retained(
     missing: &[(&str, usize)],
     there: &[(&str, usize)],
@@ -84,19 +85,19 @@ pub(in crate::mqtt) fn not_retained(
     let advice = Advice::new(what);
     let longest_there = there.iter().map(|(_, bytes)| *bytes).max();
     let shortest = missing.iter().map(|(_, bytes)| *bytes).min().unwrap_or(*bytes);
-    let access = "this user may not publish to this topic, or may not read it";
+    let access = "this user is not allowed to publish to this topic or to read it";
     let cause = match longest_there {
         None => format!("{access}; or the broker retains no messages"),
         Some(longest) if shortest > longest => format!(
-            "{access}; or the message is too long for the broker ({bytes} bytes; up to {longest} \
-             bytes came back)"
+            "{access}; or the message is too long for the broker (it has {bytes} bytes, and the \
+             longest one that it sent back has {longest})"
         ),
         Some(_) => access.to_owned(),
     };
     Some(
         advice
             .then(sentence![format!("Possible causes: {cause}.")])
-            .then(sentence!["Until this is fixed, Home Assistant may not show these entities."])
+            .then(sentence!["Until this is fixed, entities may be missing in Home Assistant."])
             .then(broker_log()),
     )
 }
@@ -118,10 +119,10 @@ pub(in crate::mqtt) enum Cause {
 impl Cause {
     fn words(self) -> String {
         match self {
-            Self::Topic => "this user may not publish to this topic".to_owned(),
+            Self::Topic => "this user is not allowed to publish to this topic".to_owned(),
             Self::Retained => "the broker accepts no retained messages".to_owned(),
             Self::Qos(qos) => format!("the broker does not support QoS {}", number(qos)),
-            Self::Size(bytes) => format!("the broker accepts no message of {bytes} bytes"),
+            Self::Size(bytes) => format!("a message of {bytes} bytes is too long for the broker"),
         }
     }
 
@@ -130,7 +131,7 @@ impl Cause {
             Self::Topic => sentence!["Allow it in the broker's access rules."],
             Self::Retained => sentence!["Allow them in the broker's settings."],
             // Only values are sent with the QoS of the settings.
-            Self::Qos(Qos::ExactlyOnce) => sentence!["Try ", &keys::QOS, " 1 or 0."],
+            Self::Qos(Qos::ExactlyOnce) => sentence!["Set ", &keys::QOS, " to 1 or 0."],
             Self::Qos(_) => sentence![
                 "The program needs it for its status and for discovery. Allow it in the broker's \
                  settings."
@@ -140,7 +141,7 @@ impl Cause {
     }
 }
 
-/// The broker rejects this step. Without any of the `causes` alone, it has accepted it.
+/// The broker rejects this step. It accepted variants that each lacked one of the `causes`.
 pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
     let what = format!("it closes the connection when it gets {step}:");
     match causes {
@@ -153,8 +154,8 @@ pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
     }
 }
 
-/// The broker rejects this last will, and the same message when it is published. Without any of the
-/// `causes` alone, it has accepted the message.
+/// The broker rejects this last will, and the same message when it is published. It accepted variants
+/// of the message that each lacked one of the `causes`.
 pub(in crate::mqtt) fn will_rejected(will: &Message, causes: &[Cause]) -> Advice {
     let causes = if causes.is_empty() { &[Cause::Topic] } else { causes };
     let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
@@ -175,7 +176,7 @@ pub(in crate::mqtt) fn may_not_subscribe(filter: &str) -> Advice {
         .then(sentence!["Allow it in the broker's access rules."])
 }
 
-/// The connection ended while everything was tried, and nothing was under way.
+/// The connection ended during the rehearsal, while no step was unacknowledged.
 pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
     if !super::is_hang_up(error) {
         return super::advice(error, super::Stage::Connected, true);
@@ -189,11 +190,12 @@ pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
         .then(broker_log())
 }
 
-/// Adds the causes that this step leaves possible after what the broker has accepted.
+/// Adds the causes that are not excluded by what the broker has already accepted.
 fn with_causes(advice: Advice, step: &Step, accepted: &Accepted) -> Advice {
     let Step::Publish(Publication { qos, retain, bytes, .. }) = step else {
         return advice.then(sentence![
-            "This user probably may not subscribe to it. Allow it in the broker's access rules."
+            "This user is probably not allowed to subscribe to it. Allow it in the broker's access \
+             rules."
         ]);
     };
     let mut causes = vec![Cause::Topic];
@@ -208,7 +210,8 @@ fn with_causes(advice: Advice, step: &Step, accepted: &Accepted) -> Advice {
     }
     if causes.len() == 1 {
         return advice.then(sentence![
-            "This user probably may not publish to this topic. Allow it in the broker's access rules."
+            "This user is probably not allowed to publish to this topic. Allow it in the broker's \
+             access rules."
         ]);
     }
     let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();

@@ -1,4 +1,4 @@
-//! Tries with the broker all that the program will do there, and finds out what the broker rejects.
+//! Tries everything that the program does at the broker, and finds out what the broker rejects.
 //!
 //! It uses the program's own client id and last will, makes its subscriptions, publishes one message
 //! of each kind, reads those back that should be retained, and leaves the broker as it was. When the
@@ -43,6 +43,9 @@ pub(crate) struct Accepted {
 pub(crate) async fn rehearse(broker: &Broker, rehearsal: &Rehearsal) -> Result<Accepted, Advice> {
     let Rehearsal { will, filters, samples } = rehearsal;
     let mut stand_in = connect(broker, will).await?;
+    // Before the subscriptions, which may bring many messages.
+    let before = stand_in.retained(samples).await.map_err(|end| stand_in.advice(end))?;
+    let samples: Vec<_> = samples.iter().map(|sample| unchanged(sample, &before)).collect();
     for filter in filters {
         stand_in.subscribe(filter);
         settle(&mut stand_in).await?;
@@ -50,11 +53,10 @@ pub(crate) async fn rehearse(broker: &Broker, rehearsal: &Rehearsal) -> Result<A
             return Err(failure::may_not_subscribe(filter));
         }
     }
-    let before = stand_in.retained(samples).await.map_err(|end| stand_in.advice(end))?;
     let mut published = Vec::new();
-    let outcome = publish_all(&mut stand_in, samples, &mut published).await;
+    let outcome = publish_all(&mut stand_in, &samples, &mut published).await;
     let outcome = match outcome {
-        Ok(()) => stand_in.read_back(samples).await,
+        Ok(()) => stand_in.read_back(&samples).await,
         Err(Rejected { end: Some(end), sample }) => match end.step() {
             Some(step) => {
                 let is_retained = before.contains_key(&sample.topic);
@@ -66,6 +68,7 @@ pub(crate) async fn rehearse(broker: &Broker, rehearsal: &Rehearsal) -> Result<A
         },
         Err(Rejected { end: None, .. }) => Err(stand_in.unacknowledged(ACKNOWLEDGED_WITHIN)),
     };
+    stand_in.leave().await;
     restore(broker, &published, &before).await;
     outcome.map(|()| Accepted { subscriptions: filters.len(), messages: samples.len() })
 }
@@ -88,7 +91,7 @@ async fn connect(broker: &Broker, will: &Message) -> Result<StandIn, Advice> {
             let samples = std::slice::from_ref(will);
             let before = without.retained(samples).await.unwrap_or_default();
             without.leave().await;
-            // The message alone shows what it is.
+            // Published, the same message shows what the broker rejects.
             let causes = rejects(broker, None, will, true).await;
             restore(broker, samples, &before).await;
             return Err(match causes {
@@ -108,7 +111,7 @@ async fn settle(stand_in: &mut StandIn) -> Result<(), Advice> {
     }
 }
 
-/// A message that was rejected: the connection ended, or nothing came.
+/// A message that was rejected: the connection ended, or there was no answer.
 struct Rejected {
     end: Option<End>,
     sample: Message,
@@ -175,23 +178,36 @@ async fn is_accepted(broker: &Broker, will: Option<&Message>, message: &Message)
     is_accepted
 }
 
-/// Leaves on each topic what was retained there before. Nobody is there to be told of a failure:
-/// what is left is what the program publishes when it starts.
+/// What is retained on the topic already is published again, so that nobody sees a change.
+fn unchanged(sample: &Message, before: &BTreeMap<String, Vec<u8>>) -> Message {
+    let payload = before.get(&sample.topic).and_then(|bytes| String::from_utf8(bytes.clone()).ok());
+    Message { payload: payload.unwrap_or_else(|| sample.payload.clone()), ..sample.clone() }
+}
+
+/// Leaves on each topic what was retained there before. A failure is not reported, because the
+/// program publishes the same messages when it starts.
 async fn restore(broker: &Broker, published: &[Message], before: &BTreeMap<String, Vec<u8>>) {
     let retained = published.iter().filter(|message| message.retain);
-    let mut changed = retained.filter(|message| {
-        before.get(&message.topic).is_none_or(|payload| payload != message.payload.as_bytes())
-    });
-    let Some(first) = changed.next() else { return };
+    let changed: Vec<_> = retained
+        .filter(|message| {
+            before.get(&message.topic).is_none_or(|payload| payload != message.payload.as_bytes())
+        })
+        .cloned()
+        .collect();
+    if changed.is_empty() {
+        return;
+    }
     let mut stand_in = StandIn::new(broker, None);
     if stand_in.connect().await.is_err() {
         return;
     }
-    for message in [first].into_iter().chain(changed) {
+    // If this user is not allowed to read a topic, nobody knows what was retained there before.
+    let Ok(readable) = stand_in.retained(&changed).await else { return };
+    for message in changed.iter().filter(|message| readable.contains_key(&message.topic)) {
         let payload = before.get(&message.topic);
         let payload = payload.and_then(|bytes| String::from_utf8(bytes.clone()).ok());
         let payload = payload.unwrap_or_default();
-        // The broker may not support more.
+        // The broker may not support a higher QoS.
         let qos = Qos::AtMostOnce;
         stand_in.publish(&Message { payload, qos, ..message.clone() });
         if !matches!(stand_in.settle(ACKNOWLEDGED_WITHIN).await, Ok(true)) {

@@ -31,11 +31,13 @@ pub(super) struct StandIn {
     trail: Trail,
     stage: Stage,
     logs_in: bool,
-    /// The topics whose retained messages are looked at.
+    /// The topics whose retained messages are read back.
     wanted: BTreeSet<String>,
-    /// Those that came.
+    /// Those received.
     retained: BTreeMap<String, Vec<u8>>,
     refuses_subscriptions: bool,
+    /// Whether the connection has not ended: the client library would make another one.
+    is_open: bool,
 }
 
 /// How a connection ended.
@@ -69,6 +71,7 @@ impl StandIn {
             wanted: BTreeSet::new(),
             retained: BTreeMap::new(),
             refuses_subscriptions: false,
+            is_open: true,
         }
     }
 
@@ -106,6 +109,7 @@ impl StandIn {
         let event = match self.event_loop.poll().await {
             Ok(event) => event,
             Err(error) => {
+                self.is_open = false;
                 for event in self.event_loop.state.events.drain(..) {
                     note(&mut self.trail, &event);
                 }
@@ -170,7 +174,7 @@ impl StandIn {
         self.trail.queue(Step::from(message));
         let _ = self.client.try_publish(topic, (*qos).into(), *retain, payload.clone());
         if *qos == Qos::AtMostOnce {
-            // It is acknowledged with what follows it.
+            // QoS 0 has no acknowledgement; that of the next step counts for it.
             self.unsubscribe(NOTHING);
         }
     }
@@ -207,7 +211,7 @@ impl StandIn {
 
     /// Disconnects cleanly, so that the broker does not publish the last will.
     pub(super) async fn leave(&mut self) {
-        if self.client.try_disconnect().is_err() {
+        if !self.is_open || self.client.try_disconnect().is_err() {
             return;
         }
         let deadline = Instant::now() + GOODBYE;

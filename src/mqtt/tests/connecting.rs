@@ -148,8 +148,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
         once,
         "WARN No stable connection to the broker broker:1883: it closes each connection after a \
          short time, while nothing is sent. Another program probably uses the same `mqtt.client`. \
-         Stop it, or choose another client id. If there is none, the broker's log says why. \
-         Retrying; nothing more is reported until a connection has lasted 10 s."
+         Stop it, or choose another client id. The broker's log may say why. Retrying; nothing more is reported until a connection has lasted 10 s."
     );
     // The other program is stopped.
     connection_log.connected();
