@@ -530,7 +530,7 @@ def test_readings_cannot_be_kept(build, visit):
     page = visit(house.url)
     is_live(page)
     expect(page.locator("#memory")).to_contain_text("Readings cannot be kept: /proc/nowhere")
-    expect(page.locator("#meter-0")).to_contain_text("no charts as long as")
+    expect(page.locator("#meter-0")).to_contain_text("no charts while readings")
     # Everything else works.
     is_read(page)
     no_serious_fault(page)

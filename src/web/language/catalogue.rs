@@ -185,13 +185,13 @@ catalogue! {
     from_to: "from {from} to {to} {unit}", "van {from} tot {to} {unit}", "fra {from} til {to} {unit}",
         "från {from} till {to} {unit}", "von {from} bis {to} {unit}";
     no_charts:
-        "There will be charts here when the meter has been read a few times.",
+        "Charts appear here after a few readings.",
         "Hier komen grafieken zodra de meter een paar keer is uitgelezen.",
         "Her kommer grafer, når måleren er aflæst nogle gange.",
         "Här kommer diagram när mätaren har lästs av några gånger.",
         "Hier stehen Diagramme, sobald der Zähler ein paar Mal gelesen wurde.";
     no_charts_kept:
-        "There are no charts as long as readings are not kept.",
+        "There are no charts while readings are not stored.",
         "Er zijn geen grafieken zolang waarden niet worden bewaard.",
         "Der er ingen grafer, så længe aflæsninger ikke gemmes.",
         "Det finns inga diagram så länge avläsningar inte sparas.",
@@ -227,7 +227,7 @@ catalogue! {
     awake: "Meter kept awake", "Meter wakker gehouden", "Måler holdt vågen", "Mätaren hållen vaken",
         "Zähler wach gehalten";
     line_good:
-        "The optical head reads well.",
+        "The optical head works well.",
         "De optische kop leest goed.",
         "Læsehovedet fungerer godt.",
         "Läshuvudet fungerar bra.",
@@ -255,9 +255,9 @@ catalogue! {
     placement: "Placement aid", "Plaatsingshulp", "Placeringshjælp", "Placeringshjälp",
         "Platzierungshilfe";
     placement_words:
-        "Asks the meter once a second for two minutes. Move and turn the optical head until the meter \
-         answers every time. If it never answers, press a key on the meter. Reading continues \
-         afterwards.",
+        "For two minutes, kamstrup2mqtt asks the meter once a second. Move and turn the optical \
+         head until the meter answers every time. If it never answers, press a key on the meter. \
+         Reading continues afterwards.",
         "Vraagt de meter twee minuten lang elke seconde om een antwoord. Verschuif en draai de optische \
          kop tot de meter elke keer antwoordt. Antwoordt hij nooit, druk dan op een toets van de meter. \
          Daarna gaat het uitlezen verder.",
@@ -295,8 +295,8 @@ catalogue! {
     scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier", "Sök fler värden",
         "Weitere Werte suchen";
     scan_words:
-        "Asks the meter for every register. This takes a few minutes and uses a little of the meter's \
-         battery. Reading pauses meanwhile.",
+        "This asks the meter for every register. It takes a few minutes and uses a little of the \
+         meter's battery. Reading pauses meanwhile.",
         "Vraagt alle registers van de meter op. Dat duurt een paar minuten en verbruikt een beetje van \
          de batterij van de meter. Het uitlezen pauzeert zolang.",
         "Spørger måleren om alle registre. Det tager nogle minutter og bruger lidt af målerens batteri. \
@@ -407,7 +407,10 @@ catalogue! {
     log_errors: "errors", "fouten", "fejl", "fel", "Fehler";
     log_apply: "Filter", "Filteren", "Filtrér", "Filtrera", "Filtern";
     log_empty:
-        "No such lines.", "Geen regels gevonden.", "Ingen linjer fundet.", "Inga rader hittades.",
+        "No matching lines.",
+        "Geen regels gevonden.",
+        "Ingen linjer fundet.",
+        "Inga rader hittades.",
         "Keine solchen Zeilen.";
     log_copy: "Copy for a bug report", "Kopiëren voor een foutmelding", "Kopiér til en fejlrapport",
         "Kopiera till en felrapport", "Für einen Fehlerbericht kopieren";
