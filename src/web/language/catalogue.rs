@@ -12,22 +12,22 @@ catalogue! {
         "Keine Verbindung";
     live_gone:
         "No connection to kamstrup2mqtt. Trying again.",
-        "Geen verbinding met kamstrup2mqtt. De pagina probeert het opnieuw.",
-        "Ingen forbindelse til kamstrup2mqtt. Siden prøver igen.",
-        "Ingen anslutning till kamstrup2mqtt. Sidan försöker igen.",
+        "Geen verbinding met kamstrup2mqtt. Er wordt opnieuw verbinding gemaakt.",
+        "Ingen forbindelse til kamstrup2mqtt. Prøver at oprette forbindelse igen.",
+        "Ingen anslutning till kamstrup2mqtt. Försöker återansluta.",
         "Keine Verbindung zu kamstrup2mqtt. Die Seite versucht es weiter.";
     not_live:
         "Loaded at {time}. Reload the page for newer values.",
         "Geladen om {time}. Laad de pagina opnieuw voor nieuwere waarden.",
         "Hentet kl. {time}. Genindlæs siden for at se nyere værdier.",
-        "Hämtad kl. {time}. Läs in sidan igen för nyare värden.",
+        "Hämtades kl. {time}. Ladda om sidan för att se nyare värden.",
         "Stand: {time}. Für neuere Werte die Seite neu laden.";
-    load_again: "Reload", "Opnieuw laden", "Genindlæs", "Läs in igen", "Neu laden";
+    load_again: "Reload", "Opnieuw laden", "Genindlæs", "Ladda om", "Neu laden";
     failed:
         "That did not work. Reload the page and try again.",
         "Dat is niet gelukt. Laad de pagina opnieuw en probeer het nog eens.",
         "Det lykkedes ikke. Genindlæs siden, og prøv igen.",
-        "Det gick inte. Läs in sidan igen och försök på nytt.",
+        "Det gick inte. Ladda om sidan och försök igen.",
         "Das hat nicht geklappt. Die Seite neu laden und noch einmal versuchen.";
     asked: "Request sent.", "Opdracht verstuurd.", "Anmodningen er sendt.", "Begäran har skickats.",
         "Anfrage gesendet.";
@@ -35,8 +35,7 @@ catalogue! {
     // States; never shown by colour alone.
     good: "OK", "OK", "OK", "OK", "OK";
     starting: "Starting", "Start op", "Starter", "Startar", "Startet";
-    odd: "Needs attention", "Aandacht nodig", "Kræver opmærksomhed", "Behöver ses över",
-        "Bitte prüfen";
+    odd: "Needs attention", "Vraagt aandacht", "Bør tjekkes", "Behöver ses över", "Bitte prüfen";
     bad: "Trouble", "Storing", "Fejl", "Fel", "Störung";
 
     unpublished:
@@ -59,13 +58,13 @@ catalogue! {
         "Laatste uitlezing {time} geleden.",
         "Seneste aflæsning for {time} siden.",
         "Senaste avläsning för {time} sedan.",
-        "Letzte Ablesung vor {time}.";
+        "Letzte Auslesung vor {time}.";
     answers_in_part:
         "Last reading {time} ago, incomplete.",
         "Laatste uitlezing {time} geleden, onvolledig.",
         "Seneste aflæsning for {time} siden, ufuldstændig.",
         "Senaste avläsning för {time} sedan, ofullständig.",
-        "Letzte Ablesung vor {time}, unvollständig.";
+        "Letzte Auslesung vor {time}, unvollständig.";
     silent:
         "Last attempt {time} ago: no answer.",
         "Laatste poging {time} geleden: geen antwoord.",
@@ -81,15 +80,15 @@ catalogue! {
     since_bad:
         "Not connected for {time}.",
         "Al {time} niet verbonden.",
-        "Ikke forbundet i {time}.",
-        "Ingen kontakt på {time}.",
+        "Ingen forbindelse i {time}.",
+        "Ingen anslutning på {time}.",
         "Keine Verbindung seit {time}.";
     next_read:
         "Next reading in {time}.",
         "Volgende uitlezing over {time}.",
         "Næste aflæsning om {time}.",
         "Nästa avläsning om {time}.",
-        "Nächste Ablesung in {time}.";
+        "Nächste Auslesung in {time}.";
     reads_now:
         "Reading now.",
         "Wordt nu uitgelezen.",
@@ -105,7 +104,7 @@ catalogue! {
         "Der Zähler meldet: {fault}.";
     values: "Values", "Waarden", "Værdier", "Värden", "Werte";
     value: "Value", "Waarde", "Værdi", "Värde", "Wert";
-    reading: "Reading", "Stand", "Aflæsning", "Avläsning", "Stand";
+    reading: "Reading", "Meetwaarde", "Aflæsning", "Avläsning", "Messwert";
     values_age:
         "These values are {time} old.",
         "Deze waarden zijn {time} oud.",
@@ -114,15 +113,14 @@ catalogue! {
         "Diese Werte sind {time} alt.";
     ago: "{time} ago", "{time} geleden", "for {time} siden", "för {time} sedan", "vor {time}";
     not_read: "Not read", "Niet uitgelezen", "Ikke aflæst", "Inte avlästa", "Nicht ausgelesen";
-    about: "About this meter", "Over deze meter", "Om denne måler", "Om den här mätaren",
-        "Über diesen Zähler";
+    about: "About this meter", "Over deze meter", "Om måleren", "Om mätaren", "Über diesen Zähler";
     in_home_assistant: "In Home Assistant", "In Home Assistant", "I Home Assistant",
         "I Home Assistant", "In Home Assistant";
     model: "Model", "Model", "Model", "Modell", "Modell";
     serial: "Serial number", "Serienummer", "Serienummer", "Serienummer", "Seriennummer";
     port: "Port", "Poort", "Port", "Port", "Anschluss";
     interval: "Poll interval", "Uitleesinterval", "Aflæsningsinterval", "Avläsningsintervall",
-        "Ableseintervall";
+        "Ausleseintervall";
 
     // Names of the common values; all others are English.
     energy: "Energy", "Energie", "Energi", "Energi", "Energie";
@@ -145,17 +143,17 @@ catalogue! {
     hours: "Operating hours", "Bedrijfsuren", "Driftstimer", "Drifttimmar", "Betriebsstunden";
     info_code: "Info code", "Infocode", "Infokode", "Infokod", "Infocode";
     highest_power_month:
-        "Peak power this month", "Hoogste vermogen deze maand", "Maks. effekt denne måned",
-        "Högsta effekt denna månad", "Höchste Leistung in diesem Monat";
+        "Peak power this month", "Piekvermogen deze maand", "Maks. effekt denne måned",
+        "Maxeffekt denna månad", "Max. Leistung diesen Monat";
     highest_power_year:
-        "Peak power this year", "Hoogste vermogen dit jaar", "Maks. effekt i år",
-        "Högsta effekt i år", "Höchste Leistung in diesem Jahr";
+        "Peak power this year", "Piekvermogen dit jaar", "Maks. effekt i år", "Maxeffekt i år",
+        "Max. Leistung dieses Jahr";
     highest_flow_month:
-        "Peak flow this month", "Hoogste debiet deze maand", "Maks. flow denne måned",
-        "Högsta flöde denna månad", "Höchster Durchfluss in diesem Monat";
+        "Peak flow this month", "Piekdebiet deze maand", "Maks. flow denne måned",
+        "Maxflöde denna månad", "Max. Durchfluss diesen Monat";
     highest_flow_year:
-        "Peak flow this year", "Hoogste debiet dit jaar", "Maks. flow i år", "Högsta flöde i år",
-        "Höchster Durchfluss in diesem Jahr";
+        "Peak flow this year", "Piekdebiet dit jaar", "Maks. flow i år", "Maxflöde i år",
+        "Max. Durchfluss dieses Jahr";
     water_temperature:
         "Water temperature", "Watertemperatuur", "Vandtemperatur", "Vattentemperatur",
         "Wassertemperatur";
@@ -165,118 +163,123 @@ catalogue! {
 
     // Charts.
     charts: "Charts", "Grafieken", "Grafer", "Diagram", "Diagramme";
-    last_day: "{name}, last 24 hours", "{name}, laatste 24 uur", "{name}, seneste 24 timer",
+    last_day: "{name}, last 24 hours", "{name}, afgelopen 24 uur", "{name}, seneste 24 timer",
         "{name}, senaste 24 timmarna", "{name}, letzte 24 Stunden";
     temperatures: "Temperatures", "Temperaturen", "Temperaturer", "Temperaturer", "Temperaturen";
     supply_short: "Supply", "Aanvoer", "Fremløb", "Framledning", "Vorlauf";
     back_short: "Return", "Retour", "Retur", "Retur", "Rücklauf";
     per_hour: "{name} per hour", "{name} per uur", "{name} pr. time", "{name} per timme",
-        "{name} je Stunde";
+        "{name} pro Stunde";
     per_day: "{name} per day", "{name} per dag", "{name} pr. dag", "{name} per dag",
-        "{name} je Tag";
+        "{name} pro Tag";
     as_table: "As a table", "Als tabel", "Som tabel", "Som tabell", "Als Tabelle";
-    time: "Time", "Tijd", "Tid", "Tid", "Zeit";
+    time: "Time", "Tijdstip", "Tidspunkt", "Tid", "Zeit";
     day: "Day", "Dag", "Dag", "Dag", "Tag";
     day_short: "{day}/{month}", "{day}-{month}", "{day}/{month}", "{day}/{month}", "{day}.{month}.";
-    lowest: "Lowest", "Laagste", "Laveste", "Lägsta", "Kleinster Wert";
-    highest: "Highest", "Hoogste", "Højeste", "Högsta", "Größter Wert";
-    not_known: "not known", "niet bekend", "ikke kendt", "inte känt", "nicht bekannt";
-    so_far: "so far", "tot nu toe", "indtil nu", "hittills", "bis jetzt";
+    lowest: "Lowest", "Laagste", "Laveste", "Lägsta", "Minimum";
+    highest: "Highest", "Hoogste", "Højeste", "Högsta", "Maximum";
+    not_known: "not known", "onbekend", "ukendt", "okänt", "unbekannt";
+    so_far: "so far", "tot nu toe", "indtil nu", "hittills", "bisher";
     from_to: "from {from} to {to} {unit}", "van {from} tot {to} {unit}", "fra {from} til {to} {unit}",
         "från {from} till {to} {unit}", "von {from} bis {to} {unit}";
     no_charts:
         "Charts appear here after a few readings.",
-        "Hier komen grafieken zodra de meter een paar keer is uitgelezen.",
-        "Her kommer grafer, når måleren er aflæst nogle gange.",
-        "Här kommer diagram när mätaren har lästs av några gånger.",
-        "Hier stehen Diagramme, sobald der Zähler ein paar Mal gelesen wurde.";
+        "Hier verschijnen grafieken zodra de meter een paar keer is uitgelezen.",
+        "Graferne vises her, når måleren er blevet aflæst et par gange.",
+        "Diagrammen visas här när mätaren har lästs av några gånger.",
+        "Hier erscheinen Diagramme, sobald der Zähler einige Male ausgelesen wurde.";
     no_charts_kept:
         "There are no charts while readings are not stored.",
-        "Er zijn geen grafieken zolang waarden niet worden bewaard.",
-        "Der er ingen grafer, så længe aflæsninger ikke gemmes.",
-        "Det finns inga diagram så länge avläsningar inte sparas.",
-        "Es gibt keine Diagramme, solange Werte nicht aufbewahrt werden.";
+        "Er zijn geen grafieken zolang uitlezingen niet worden opgeslagen.",
+        "Der vises ingen grafer, så længe aflæsningerne ikke gemmes.",
+        "Inga diagram visas så länge avläsningarna inte sparas.",
+        "Solange keine Messwerte gespeichert werden, gibt es keine Diagramme.";
     memory_trouble:
-        "Readings are not stored", "Uitlezingen worden niet bewaard", "Aflæsninger gemmes ikke",
-        "Avläsningar sparas inte", "Ablesungen werden nicht gespeichert";
+        "Readings are not stored", "Uitlezingen worden niet opgeslagen",
+        "Aflæsningerne gemmes ikke", "Avläsningarna sparas inte",
+        "Messwerte werden nicht gespeichert";
     memory_goes_on:
         "Everything else works. Recent readings stay in memory for a while, and kamstrup2mqtt keeps \
          trying to store them.",
-        "Al het andere werkt. Recente uitlezingen blijven een tijdje in het geheugen, en kamstrup2mqtt \
-         blijft proberen ze op te slaan.",
-        "Alt andet virker. De nyeste aflæsninger bliver en tid i hukommelsen, og kamstrup2mqtt \
-         forsøger fortsat at gemme dem.",
-        "Allt annat fungerar. De senaste avläsningarna ligger kvar i minnet en stund, och \
-         kamstrup2mqtt försöker spara dem igen.",
-        "Alles andere funktioniert. Neue Ablesungen bleiben eine Weile im Arbeitsspeicher, und \
-         kamstrup2mqtt versucht weiter, sie zu speichern.";
+        "Al het andere werkt. Recente uitlezingen blijven een tijdje in het geheugen staan, en \
+         kamstrup2mqtt blijft proberen ze op te slaan.",
+        "Alt andet virker. De nyeste aflæsninger ligger et stykke tid i hukommelsen, og \
+         kamstrup2mqtt bliver ved med at forsøge at gemme dem.",
+        "Allt annat fungerar. De senaste avläsningarna ligger kvar i minnet ett tag, och \
+         kamstrup2mqtt fortsätter att försöka spara dem.",
+        "Alles andere funktioniert. Neue Messwerte bleiben eine Weile im Arbeitsspeicher, und \
+         kamstrup2mqtt versucht weiterhin, sie zu speichern.";
 
     // The line to the meter.
     line: "Optical line today", "Optische verbinding vandaag", "Optisk forbindelse i dag",
-        "Optisk förbindelse i dag", "Optische Verbindung heute";
-    polls: "Readings", "Uitlezingen", "Aflæsninger", "Avläsningar", "Ablesungen";
+        "Optisk kommunikation i dag", "Optische Verbindung heute";
+    polls: "Readings", "Uitlezingen", "Aflæsninger", "Avläsningar", "Auslesungen";
     polls_failed: "Failed readings", "Mislukte uitlezingen", "Mislykkede aflæsninger",
-        "Misslyckade avläsningar", "Fehlgeschlagene Ablesungen";
-    retries: "Repeated requests", "Herhaalde aanvragen", "Gentagne forespørgsler",
+        "Misslyckade avläsningar", "Fehlgeschlagene Auslesungen";
+    retries: "Repeated requests", "Herhaalde verzoeken", "Gentagne forespørgsler",
         "Upprepade förfrågningar", "Wiederholte Anfragen";
     bad_checksums: "Damaged answers", "Beschadigde antwoorden", "Beskadigede svar", "Skadade svar",
         "Beschädigte Antworten";
     bytes_sent: "Bytes sent", "Verzonden bytes", "Sendte byte", "Skickade byte", "Gesendete Bytes";
     bytes_received: "Bytes received", "Ontvangen bytes", "Modtagne byte", "Mottagna byte",
         "Empfangene Bytes";
-    awake: "Meter kept awake", "Meter wakker gehouden", "Måler holdt vågen", "Mätaren hållen vaken",
-        "Zähler wach gehalten";
+    awake: "Meter kept awake", "Meter wakker gehouden", "Måleren holdt vågen",
+        "Mätaren har hållits vaken", "Zähler wach gehalten";
     line_good:
         "The optical head works well.",
-        "De optische kop leest goed.",
+        "De leeskop werkt goed.",
         "Læsehovedet fungerer godt.",
         "Läshuvudet fungerar bra.",
         "Der Lesekopf arbeitet zuverlässig.";
     line_bad:
         "Many answers were damaged or missing. The optical head may be out of place. Use the placement \
          aid above.",
-        "Veel antwoorden waren beschadigd of bleven uit. Misschien zit de optische kop niet goed. \
-         Gebruik de plaatsingshulp hierboven.",
-        "Mange svar var beskadigede eller udeblev. Læsehovedet sidder måske ikke rigtigt. Brug \
+        "Veel antwoorden waren beschadigd of bleven uit. Misschien zit de leeskop niet goed. \
+         Gebruik de uitlijnhulp hierboven.",
+        "Mange svar var beskadigede eller udeblev. Læsehovedet sidder måske forkert. Brug \
          placeringshjælpen ovenfor.",
         "Många svar var skadade eller uteblev. Läshuvudet sitter kanske inte rätt. Använd \
          placeringshjälpen ovan.",
         "Viele Antworten waren beschädigt oder blieben aus. Vielleicht sitzt der Lesekopf nicht \
-         richtig. Die Platzierungshilfe oben hilft weiter.";
+         richtig. Die Ausrichthilfe oben hilft weiter.";
     battery:
         "Each reading uses a little of the meter's battery. A longer poll interval saves it.",
-        "Elke uitlezing verbruikt een beetje van de batterij van de meter. Een langer uitleesinterval \
-         spaart de batterij.",
-        "Hver aflæsning bruger lidt af målerens batteri. Et længere aflæsningsinterval skåner det.",
-        "Varje avläsning förbrukar lite av mätarens batteri. Ett längre avläsningsintervall skonar det.",
-        "Jede Ablesung verbraucht etwas Batterie des Zählers. Ein längeres Ableseintervall schont sie.";
+        "Elke uitlezing kost de meter een beetje batterij. Met een langer uitleesinterval gaat de \
+         batterij langer mee.",
+        "Hver aflæsning bruger lidt af målerens batteri. Med et længere aflæsningsinterval holder \
+         batteriet længere.",
+        "Varje avläsning förbrukar lite av mätarens batteri. Med ett längre avläsningsintervall \
+         räcker batteriet längre.",
+        "Jede Auslesung kostet den Zähler etwas Batterie. Ein längeres Ausleseintervall schont \
+         sie.";
 
     // The placement aid.
-    placement: "Placement aid", "Plaatsingshulp", "Placeringshjælp", "Placeringshjälp",
-        "Platzierungshilfe";
+    placement: "Placement aid", "Uitlijnhulp", "Placeringshjælp", "Placeringshjälp",
+        "Ausrichthilfe";
     placement_words:
         "For two minutes, kamstrup2mqtt asks the meter once a second. Move and turn the optical \
          head until the meter answers every time. If it never answers, press a key on the meter. \
          Reading continues afterwards.",
-        "Vraagt de meter twee minuten lang elke seconde om een antwoord. Verschuif en draai de optische \
-         kop tot de meter elke keer antwoordt. Antwoordt hij nooit, druk dan op een toets van de meter. \
-         Daarna gaat het uitlezen verder.",
-        "Spørger måleren hvert sekund i to minutter. Flyt og drej læsehovedet, indtil måleren svarer \
-         hver gang. Svarer den aldrig, så tryk på en knap på måleren. Bagefter fortsætter aflæsningen.",
-        "Frågar mätaren en gång i sekunden i två minuter. Flytta och vrid läshuvudet tills mätaren \
-         svarar varje gång. Svarar den aldrig, tryck på en knapp på mätaren. Sedan fortsätter \
-         avläsningen.",
-        "Fragt den Zähler zwei Minuten lang jede Sekunde. Den Lesekopf verschieben und drehen, bis der \
-         Zähler jedes Mal antwortet. Antwortet er nie, eine Taste am Zähler drücken. Danach geht das \
-         Auslesen weiter.";
-    placement_start: "Start placing", "Plaatsing starten", "Start placering", "Starta placering",
-        "Platzierung starten";
+        "De meter krijgt twee minuten lang elke seconde een verzoek. Verschuif en draai de leeskop \
+         tot de meter elke keer antwoordt. Antwoordt hij nooit, druk dan op een toets van de \
+         meter. Na afloop gaat het uitlezen gewoon verder.",
+        "I to minutter får måleren en forespørgsel i sekundet. Flyt og drej læsehovedet, indtil \
+         måleren svarer hver gang. Svarer den slet ikke, så tryk på en knap på måleren. Bagefter \
+         fortsætter den normale aflæsning.",
+        "Under två minuter får mätaren en förfrågan i sekunden. Flytta och vrid läshuvudet tills \
+         mätaren svarar varje gång. Svarar den inte alls trycker du på en knapp på mätaren. \
+         Därefter fortsätter avläsningen som vanligt.",
+        "Zwei Minuten lang wird der Zähler jede Sekunde abgefragt. Den Lesekopf verschieben und \
+         drehen, bis der Zähler jedes Mal antwortet. Antwortet er nie, eine Taste am Zähler \
+         drücken. Danach geht das normale Auslesen weiter.";
+    placement_start: "Start placing", "Uitlijnen starten", "Start placeringshjælp",
+        "Starta placeringshjälpen", "Ausrichten starten";
     placement_waits:
         "Waiting for the port.", "Wachten op de poort.", "Venter på porten.", "Väntar på porten.",
         "Warten auf den Anschluss.";
     placement_ended:
         "Last time the meter answered {hits} of {asked} requests.",
-        "De vorige keer beantwoordde de meter {hits} van de {asked} aanvragen.",
+        "De vorige keer beantwoordde de meter {hits} van de {asked} verzoeken.",
         "Sidste gang besvarede måleren {hits} af {asked} forespørgsler.",
         "Förra gången besvarade mätaren {hits} av {asked} förfrågningar.",
         "Beim letzten Mal hat der Zähler {hits} von {asked} Anfragen beantwortet.";
@@ -292,25 +295,25 @@ catalogue! {
     stop: "Stop", "Stoppen", "Stop", "Stoppa", "Stoppen";
 
     // The search for registers.
-    scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier", "Sök fler värden",
-        "Weitere Werte suchen";
+    scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier",
+        "Sök efter fler värden", "Weitere Werte suchen";
     scan_words:
         "This asks the meter for every register. It takes a few minutes and uses a little of the \
          meter's battery. Reading pauses meanwhile.",
-        "Vraagt alle registers van de meter op. Dat duurt een paar minuten en verbruikt een beetje van \
-         de batterij van de meter. Het uitlezen pauzeert zolang.",
-        "Spørger måleren om alle registre. Det tager nogle minutter og bruger lidt af målerens batteri. \
-         Imens holder aflæsningen pause.",
-        "Frågar mätaren om alla register. Det tar några minuter och förbrukar lite av mätarens batteri. \
-         Under tiden pausas avläsningen.",
-        "Fragt alle Register des Zählers ab. Das dauert einige Minuten und verbraucht etwas Batterie. \
-         Das Auslesen pausiert solange.";
+        "Alle registers van de meter worden opgevraagd. Dat duurt een paar minuten en kost de \
+         meter een beetje batterij. Het uitlezen wordt zolang onderbroken.",
+        "Gennemgår alle målerens registre. Det tager nogle minutter og bruger lidt af målerens \
+         batteri. Imens er den normale aflæsning sat på pause.",
+        "Går igenom mätarens alla register. Det tar några minuter och förbrukar lite av mätarens \
+         batteri. Under tiden pausas avläsningen.",
+        "Alle Register des Zählers werden abgefragt. Das dauert einige Minuten und kostet den \
+         Zähler etwas Batterie. Solange pausiert das normale Auslesen.";
     scan_start: "Start search", "Zoeken starten", "Start søgning", "Starta sökning", "Suche starten";
     scan_progress:
         "{asked} of {of} registers asked, {found} found",
         "{asked} van {of} registers opgevraagd, {found} gevonden",
-        "{asked} af {of} registre forespurgt, {found} fundet",
-        "{asked} av {of} register frågade, {found} hittade",
+        "{asked} af {of} registre gennemgået, {found} fundet",
+        "{asked} av {of} register kontrollerade, {found} hittade",
         "{asked} von {of} Registern abgefragt, {found} gefunden";
     scan_list: "For the configuration", "Voor de configuratie", "Til konfigurationen",
         "Till konfigurationen", "Für die Konfiguration";
@@ -322,7 +325,7 @@ catalogue! {
         "De browser staat kopiëren niet toe. Selecteer de tekst en kopieer die zelf.",
         "Browseren tillader ikke kopiering. Markér teksten, og kopiér den selv.",
         "Webbläsaren tillåter inte kopiering. Markera texten och kopiera den själv.",
-        "Der Browser erlaubt das Kopieren nicht. Den Text markieren und selbst kopieren.";
+        "Der Browser lässt das Kopieren nicht zu. Den Text markieren und selbst kopieren.";
 
     // Setup.
     settings_broken:
@@ -330,21 +333,21 @@ catalogue! {
         "Konfigurationen är ogiltig", "Die Konfiguration ist ungültig";
     settings_odd: "Check the configuration", "Controleer de configuratie", "Tjek konfigurationen",
         "Kontrollera konfigurationen", "Konfiguration prüfen";
-    setup: "Setup", "Installatie", "Opsætning", "Installation", "Einrichtung";
+    setup: "Setup", "Configuratie", "Opsætning", "Konfiguration", "Einrichtung";
     ports: "Serial ports", "Seriële poorten", "Serielle porte", "Serieportar",
         "Serielle Anschlüsse";
     ports_none:
         "This machine has no serial port. Plug in the optical head, then reload the page.",
-        "Deze machine heeft geen seriële poort. Sluit de optische kop aan en laad de pagina opnieuw.",
-        "Maskinen har ingen seriel port. Tilslut læsehovedet, og genindlæs siden.",
-        "Datorn har ingen serieport. Anslut läshuvudet och läs in sidan igen.",
-        "Dieses Gerät hat keinen seriellen Anschluss. Den Lesekopf einstecken und die Seite neu laden.";
+        "Geen seriële poorten gevonden. Sluit de leeskop aan en laad de pagina opnieuw.",
+        "Der blev ikke fundet nogen serielle porte. Tilslut læsehovedet, og genindlæs siden.",
+        "Inga serieportar hittades. Anslut läshuvudet och ladda om sidan.",
+        "Keine seriellen Anschlüsse gefunden. Den Lesekopf einstecken und die Seite neu laden.";
     port_free: "free", "vrij", "ledig", "ledig", "frei";
     port_busy: "in use by another program", "in gebruik door een ander programma",
         "bruges af et andet program", "används av ett annat program",
         "von einem anderen Programm belegt";
     port_of: "used for {meter}", "gebruikt voor {meter}", "bruges til {meter}",
-        "används för {meter}", "benutzt für {meter}";
+        "används för {meter}", "verwendet für {meter}";
     configuration: "Effective settings", "Actieve instellingen", "Aktive indstillinger",
         "Aktiva inställningar", "Aktive Einstellungen";
     masked:
@@ -354,17 +357,20 @@ catalogue! {
         "Lösenord är dolda.",
         "Passwörter sind verborgen.";
     setting: "Setting", "Instelling", "Indstilling", "Inställning", "Einstellung";
-    origin: "Source", "Bron", "Kilde", "Källa", "Quelle";
+    origin: "Source", "Herkomst", "Kilde", "Källa", "Herkunft";
     broker: "MQTT broker", "MQTT-broker", "MQTT-broker", "MQTT-broker", "MQTT-Broker";
     broker_unknown:
         "The broker is not yet known.",
         "De broker is nog niet bekend.",
         "Brokeren kendes endnu ikke.",
-        "Brokern är ännu inte känd.",
+        "Brokern är inte känd än.",
         "Der Broker ist noch nicht bekannt.";
     broker_connecting:
-        "Connecting to {name}.", "Verbinding maken met {name}.", "Forbinder til {name}.",
-        "Ansluter till {name}.", "Verbindung zu {name} wird aufgebaut.";
+        "Connecting to {name}.",
+        "Verbinding maken met {name}.",
+        "Opretter forbindelse til {name}.",
+        "Ansluter till {name}.",
+        "Verbindung zu {name} wird aufgebaut.";
     broker_connected:
         "Connected to {name} for {time}.",
         "Al {time} verbonden met {name}.",
@@ -381,16 +387,16 @@ catalogue! {
         "Home Assistant Supervisor", "Home Assistant Supervisor", "Home Assistant Supervisor";
     supervisor_asked:
         "Asking the Supervisor for the MQTT broker.",
-        "De Supervisor wordt om de MQTT-broker gevraagd.",
-        "Spørger Supervisor efter MQTT-brokeren.",
-        "Frågar Supervisor efter MQTT-brokern.",
-        "Der MQTT-Broker wird beim Supervisor erfragt.";
+        "De gegevens van de MQTT-broker worden opgevraagd bij de Supervisor.",
+        "Henter oplysninger om MQTT-brokeren fra Supervisor.",
+        "Hämtar uppgifter om MQTT-brokern från Supervisor.",
+        "Die Daten des MQTT-Brokers werden beim Supervisor abgefragt.";
     supervisor_answered:
         "The Supervisor has named the MQTT broker.",
-        "De Supervisor heeft de MQTT-broker doorgegeven.",
-        "Supervisor har oplyst MQTT-brokeren.",
-        "Supervisor har angett MQTT-brokern.",
-        "Der Supervisor hat den MQTT-Broker mitgeteilt.";
+        "De Supervisor heeft de gegevens van de MQTT-broker doorgegeven.",
+        "Supervisor har oplyst, hvilken MQTT-broker der skal bruges.",
+        "Supervisor har lämnat uppgifter om MQTT-brokern.",
+        "Der Supervisor hat die Daten des MQTT-Brokers mitgeteilt.";
 
     // The log.
     log: "Log", "Logboek", "Log", "Logg", "Protokoll";
@@ -411,8 +417,8 @@ catalogue! {
         "Geen regels gevonden.",
         "Ingen linjer fundet.",
         "Inga rader hittades.",
-        "Keine solchen Zeilen.";
-    log_copy: "Copy for a bug report", "Kopiëren voor een foutmelding", "Kopiér til en fejlrapport",
+        "Keine passenden Zeilen.";
+    log_copy: "Copy for a bug report", "Kopiëren voor een foutrapport", "Kopiér til en fejlrapport",
         "Kopiera till en felrapport", "Für einen Fehlerbericht kopieren";
 
     // Charts.
@@ -420,14 +426,14 @@ catalogue! {
     range_week: "7 days", "7 dagen", "7 dage", "7 dagar", "7 Tage";
     range_month: "30 days", "30 dagen", "30 dage", "30 dagar", "30 Tage";
     range_year: "12 months", "12 maanden", "12 måneder", "12 månader", "12 Monate";
-    last_week: "{name}, last 7 days", "{name}, laatste 7 dagen", "{name}, seneste 7 dage",
+    last_week: "{name}, last 7 days", "{name}, afgelopen 7 dagen", "{name}, seneste 7 dage",
         "{name}, senaste 7 dagarna", "{name}, letzte 7 Tage";
-    last_month: "{name}, last 30 days", "{name}, laatste 30 dagen", "{name}, seneste 30 dage",
+    last_month: "{name}, last 30 days", "{name}, afgelopen 30 dagen", "{name}, seneste 30 dage",
         "{name}, senaste 30 dagarna", "{name}, letzte 30 Tage";
-    last_year: "{name}, last 12 months", "{name}, laatste 12 maanden", "{name}, seneste 12 måneder",
-        "{name}, senaste 12 månaderna", "{name}, letzte 12 Monate";
+    last_year: "{name}, last 12 months", "{name}, afgelopen 12 maanden",
+        "{name}, seneste 12 måneder", "{name}, senaste 12 månaderna", "{name}, letzte 12 Monate";
     per_month: "{name} per month", "{name} per maand", "{name} pr. måned", "{name} per månad",
-        "{name} je Monat";
+        "{name} pro Monat";
     before_day: "The 24 hours before", "De 24 uur ervoor", "De foregående 24 timer",
         "Föregående 24 timmar", "Die 24 Stunden davor";
     before_week: "The 7 days before", "De 7 dagen ervoor", "De foregående 7 dage",
@@ -436,21 +442,21 @@ catalogue! {
         "Föregående 30 dagar", "Die 30 Tage davor";
     before_year: "The 12 months before", "De 12 maanden ervoor", "De foregående 12 måneder",
         "Föregående 12 månader", "Die 12 Monate davor";
-    today_so_far: "Today so far", "Vandaag tot nu toe", "I dag indtil nu", "Hittills i dag",
+    today_so_far: "Today so far", "Vandaag tot nu toe", "Indtil nu i dag", "Hittills i dag",
         "Heute bisher";
-    month_so_far: "This month so far", "Deze maand tot nu toe", "Denne måned indtil nu",
+    month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
-    total_of_part: "readings before or after are missing", "eerdere of latere uitlezingen ontbreken",
-        "der mangler aflæsninger før eller efter", "avläsningar före eller efter saknas",
-        "davor oder danach fehlen Ablesungen";
-    total_missing: "not known: readings are missing", "niet bekend: er ontbreken uitlezingen",
-        "ikke kendt: der mangler aflæsninger", "okänt: avläsningar saknas",
-        "nicht bekannt: Es fehlen Ablesungen";
+    total_of_part: "readings before or after are missing",
+        "eerdere of latere uitlezingen ontbreken", "der mangler aflæsninger før eller efter",
+        "avläsningar saknas före eller efter", "davor oder danach fehlen Messwerte";
+    total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
+        "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
+        "unbekannt: Es fehlen Messwerte";
     total_fell: "not known: the counter was reset or the meter replaced",
-        "niet bekend: de teller is op nul gezet of de meter is vervangen",
-        "ikke kendt: tælleren er nulstillet, eller måleren er udskiftet",
+        "onbekend: de teller is op nul gezet of de meter is vervangen",
+        "ukendt: tælleren er nulstillet, eller måleren er udskiftet",
         "okänt: räkneverket har nollställts eller mätaren har bytts ut",
-        "nicht bekannt: Das Zählwerk wurde zurückgesetzt oder der Zähler getauscht";
+        "unbekannt: Das Zählwerk wurde zurückgesetzt oder der Zähler getauscht";
     month: "Month", "Maand", "Måned", "Månad", "Monat";
     months: "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
         "jan feb mrt apr mei jun jul aug sep okt nov dec",
@@ -466,7 +472,7 @@ catalogue! {
     no_charts_of_range:
         "There are not enough readings for this range yet.",
         "Er zijn nog niet genoeg uitlezingen voor deze periode.",
-        "Der er endnu ikke nok aflæsninger til denne periode.",
+        "Der er endnu ikke nok aflæsninger for denne periode.",
         "Det finns ännu inte tillräckligt många avläsningar för den här perioden.",
-        "Für diesen Zeitraum gibt es noch nicht genug Ablesungen.";
+        "Für diesen Zeitraum gibt es noch nicht genug Messwerte.";
 }
