@@ -18,7 +18,8 @@
 //! meter's resolution: 0.01 GJ is 2.8 kWh, so the result has one decimal place. Halves are rounded
 //! away from zero.
 //!
-//! A value whose unit the table cannot convert is published unchanged. The module knows no floats
+//! A value whose unit the table cannot convert is published unchanged. A water meter sends its
+//! operating hours as a plain number; they get their unit from the register. The module knows no floats
 //! and no topics.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -142,16 +143,18 @@ fn conversion(register: RegisterId, unit: Unit, system: UnitSystem) -> Conversio
     };
     let (factor, unit) = match standard {
         Some((factor, unit)) => (factor, Some(unit)),
+        None if counts_plain_hours(register, unit) => (Factor::PowerOfTen(0), Some("h")),
         None => unconverted(unit),
     };
     Conversion { factor, measure: Measure { quantity, unit, kind: None } }
 }
 
-/// What a value measures. The unit decides, with two exceptions: a difference of temperatures may be
-/// in °C, and kelvin may be a temperature or a difference.
+/// What a value measures. The unit decides, with three exceptions: a difference of temperatures may
+/// be in °C, kelvin may be a temperature or a difference, and hours may be sent as a plain number.
 fn quantity(register: RegisterId, unit: Unit) -> Quantity {
     let known = register.info().map(|info| info.quantity);
     match (unit, known) {
+        _ if counts_plain_hours(register, unit) => Quantity::Duration,
         (Unit::CELSIUS, Some(Quantity::TemperatureDifference)) => Quantity::TemperatureDifference,
         // It might be either, so it is not converted; see `unconverted`.
         (Unit::KELVIN, Some(Quantity::Temperature)) => Quantity::Other,
@@ -192,6 +195,17 @@ fn standard(quantity: Quantity, unit: Unit) -> Option<(Factor, &'static str)> {
     Some(conversion)
 }
 
+/// Operating hours, and hours with an info code.
+const HOURS: [RegisterId; 2] = [RegisterId::new(1004), RegisterId::new(175)];
+
+/// Some meters send these hours with the unit 51, a plain number (captured from a MULTICAL 21).
+fn counts_plain_hours(register: RegisterId, unit: Unit) -> bool {
+    unit.quantity() == Quantity::Number && HOURS.contains(&register)
+}
+
+const TONNE_PER_HOUR: Unit = Unit::from_code(45);
+const TEN_TONNES: Unit = Unit::from_code(56);
+
 /// The meter's own unit, as Home Assistant spells it. Only Kamstrup has tens of a unit.
 fn unconverted(unit: Unit) -> (Factor, Option<&'static str>) {
     match unit {
@@ -199,6 +213,9 @@ fn unconverted(unit: Unit) -> (Factor, Option<&'static str>) {
         Unit::LITRE_PER_HOUR => (Factor::PowerOfTen(0), Some("L/h")),
         Unit::TEN_CUBIC_METRES => (Factor::PowerOfTen(1), Some("m³")),
         Unit::TEN_GIGAJOULES => (Factor::PowerOfTen(1), Some("GJ")),
+        Unit::TONNE => (Factor::PowerOfTen(0), Some("t")),
+        TONNE_PER_HOUR => (Factor::PowerOfTen(0), Some("t/h")),
+        TEN_TONNES => (Factor::PowerOfTen(1), Some("t")),
         _ if unit.quantity() == Quantity::BitField => (Factor::PowerOfTen(0), None),
         _ => (Factor::PowerOfTen(0), unit.symbol()),
     }
@@ -264,7 +281,7 @@ mod tests {
     const ENERGY: u16 = 60;
     const TEMP1: u16 = 86;
     const TEMPDIFF: u16 = 89;
-    const HOURS: u16 = 1004;
+    const HOUR_COUNTER: u16 = 1004;
     const UNKNOWN: u16 = 4000;
 
     fn reading(register: u16, unit: Unit, negative: bool, exponent: i8, mantissa: u32) -> Reading {
@@ -297,7 +314,7 @@ mod tests {
         assert_eq!(standard(68, Unit::TEN_CUBIC_METRES, 0, 5), "50 m³");
         assert_eq!(standard(266, Unit::WATT_HOUR, -1, 2_712_113), "271.2113 kWh");
         assert_eq!(standard(ENERGY, Unit::GIGAWATT_HOUR, 3, 7), "7000000000 kWh");
-        assert_eq!(standard(HOURS, Unit::HOUR, 0, 7_127), "7127 h");
+        assert_eq!(standard(HOUR_COUNTER, Unit::HOUR, 0, 7_127), "7127 h");
     }
 
     #[test]
@@ -328,10 +345,11 @@ mod tests {
 
     #[test]
     fn the_register_does_not_choose_the_unit() {
-        assert_eq!(standard(ENERGY, Unit::TONNE, -1, 15), "1.5 ton");
+        assert_eq!(standard(ENERGY, Unit::TONNE, -1, 15), "1.5 t");
         assert_eq!(standard(97, Unit::CUBIC_METRE_CELSIUS, 0, 23_750), "23750 m³·°C");
-        assert_eq!(standard(HOURS, Unit::NUMBER, 0, 54_888), "54888");
-        assert_eq!(standard(HOURS, Unit::DAY, 0, 3), "3 d");
+        assert_eq!(standard(HOUR_COUNTER, Unit::NUMBER, 0, 54_888), "54888 h");
+        assert_eq!(standard(99, Unit::NUMBER, 0, 16), "16");
+        assert_eq!(standard(HOUR_COUNTER, Unit::DAY, 0, 3), "3 d");
         assert_eq!(standard(UNKNOWN, Unit::from_code(200), -1, 3), "0.3");
         assert_eq!(standard(UNKNOWN, Unit::MEGAWATT_HOUR, 0, 3), "3000 kWh");
     }

@@ -94,6 +94,8 @@ async fn serve(
     links.spawn(connection.run(disconnect.clone()));
 
     let observers = Observers::of(services);
+    let mut page = services.page.clone();
+    page.mark_unchanged();
     let mut fleet =
         Fleet::new(publisher, publishing, topics, program.clone(), observers, stop.child_token());
     fleet.start(meters.into_iter().zip(handles).collect());
@@ -105,6 +107,7 @@ async fn serve(
             () = stop.cancelled() => break None,
             Some(ended) = fleet.next_ended() => break Some(("reading the meter", ended)),
             Some(ended) = links.join_next() => break Some(("the connection to the broker", ended)),
+            Ok(()) = page.changed() => fleet.page_has_changed(),
             Some(config) = changes.recv() => {
                 // The last will belongs to the connection and contains the topic.
                 if config.broker != broker || config.publishing.topic != fleet.publishing().topic {

@@ -63,9 +63,10 @@ const HIGH_RESOLUTION: [RegisterId; 3] =
 const VOLUME: RegisterId = RegisterId::new(68);
 
 /// Whether a register has more decimal places than others of its unit.
-pub(super) fn is_in_high_resolution(register: RegisterId, identity: &Identity) -> bool {
+fn is_in_high_resolution(register: RegisterId, measure: Measure, identity: &Identity) -> bool {
     let wraps = register.info().is_some_and(|info| info.kind == Kind::WrappingCounter);
-    wraps || is_consumed_water(register, identity) || HIGH_RESOLUTION.contains(&register)
+    let counts_litres = identity.is_water_meter && measure.quantity == Quantity::Volume;
+    wraps || counts_litres || HIGH_RESOLUTION.contains(&register)
 }
 
 /// Whether the register counts the water that a house consumes. The energy dashboard recognizes it
@@ -83,9 +84,10 @@ const DECIMAL_PLACES: &[(&str, u8, u8)] = &[
     ("Wh", 0, 0), ("kWh", 0, 3), ("MWh", 3, 5), ("GWh", 6, 8),
     ("cal", 0, 0), ("kcal", 0, 0), ("Mcal", 0, 2), ("Gcal", 3, 5),
     ("W", 0, 0), ("kW", 1, 1), ("MW", 4, 4),
-    // The second place of a temperature is noise.
-    ("°C", 1, 1), ("K", 1, 1),
-    ("L", 0, 1), ("m³", 2, 3), ("ton", 2, 3),
+    // As on the meter's own display. With fewer places for temperatures than for their difference,
+    // the three would not add up.
+    ("°C", 2, 2), ("K", 2, 2),
+    ("L", 0, 1), ("m³", 2, 3), ("t", 2, 3),
     // A house never reaches 1 m³/h, and by default Home Assistant shows no decimal places.
     ("L/h", 0, 0), ("m³/h", 3, 3),
     ("m³·°C", 0, 0),
@@ -95,15 +97,23 @@ const DECIMAL_PLACES: &[(&str, u8, u8)] = &[
 
 /// How many decimal places are shown. Home Assistant keeps every digit and rounds only for display;
 /// its user can choose to see more of them.
-pub(super) fn display_precision(measure: Measure, is_fine: bool) -> Option<u8> {
+pub(super) fn display_precision(
+    register: RegisterId,
+    measure: Measure,
+    identity: &Identity,
+) -> Option<u8> {
     let unit = measure.unit?;
     let (_, usual, fine) = DECIMAL_PLACES.iter().find(|(one, ..)| *one == unit)?;
-    match measure.quantity {
-        // It may be less than 1 K.
-        Quantity::TemperatureDifference => Some(2),
-        _ if is_fine => Some(*fine),
-        _ => Some(*usual),
-    }
+    let is_temperature =
+        matches!(measure.quantity, Quantity::Temperature | Quantity::TemperatureDifference);
+    Some(match register.get() {
+        // Water meters send whole degrees in one byte (seen on a MULTICAL 21).
+        292..=305 if is_temperature => 0,
+        // t1, t2 and their difference once more, with one decimal place.
+        398..=400 if is_temperature => 1,
+        _ if is_in_high_resolution(register, measure, identity) => *fine,
+        _ => *usual,
+    })
 }
 
 /// Whether Home Assistant shows the register apart from the values: the meter's identity, settings,
@@ -118,19 +128,24 @@ pub(super) fn is_diagnostic(register: &Register) -> bool {
     }
 }
 
-pub(super) fn icon(measure: Measure) -> &'static str {
-    match (measure.kind, measure.quantity) {
+/// `None` if the entity has a class: Home Assistant has an icon for each.
+pub(super) fn icon(measure: Measure, class: Option<&'static str>) -> Option<&'static str> {
+    if class.is_some() {
+        return None;
+    }
+    Some(match (measure.kind, measure.quantity) {
         (Some(Kind::Date), _) | (_, Quantity::Date | Quantity::MonthDay | Quantity::DateTime) => {
             "mdi:calendar"
         }
-        (_, Quantity::Energy) => "mdi:flash",
-        (_, Quantity::Power) => "mdi:lightning-bolt",
-        (_, Quantity::Temperature) => "mdi:thermometer",
-        (_, Quantity::TemperatureDifference) => "mdi:thermometer-minus",
-        (_, Quantity::Volume) => "mdi:water",
-        (_, Quantity::Flow) => "mdi:water-percent",
-        (_, Quantity::Duration | Quantity::TimeOfDay) => "mdi:clock",
-        (_, Quantity::Number) => "mdi:information",
-        _ => "mdi:gauge",
-    }
+        (_, Quantity::TimeOfDay) => "mdi:clock-outline",
+        // Those of Home Assistant's classes `energy`, `power` and `weight`.
+        (_, Quantity::Energy) => "mdi:lightning-bolt",
+        (_, Quantity::Power) => "mdi:flash",
+        (_, Quantity::Mass | Quantity::MassFlow) => "mdi:weight",
+        (_, Quantity::VolumeTemperature) => "mdi:thermometer-water",
+        (Some(Kind::Setting), _) => "mdi:cog",
+        (Some(Kind::Identity), _) => "mdi:identifier",
+        (Some(Kind::Counter), _) => "mdi:counter",
+        _ => "mdi:information",
+    })
 }

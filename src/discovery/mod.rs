@@ -27,8 +27,7 @@ mod possible;
 use std::time::Duration;
 
 use self::classes::{
-    device_class, display_precision, icon, is_consumed_water, is_diagnostic, is_in_high_resolution,
-    state_class,
+    device_class, display_precision, icon, is_consumed_water, is_diagnostic, state_class,
 };
 use self::entity::{Channel, Device, Entity, Shared};
 pub(crate) use self::ownership::{Claims, Ownership, classify};
@@ -97,9 +96,14 @@ pub(crate) fn meter(
     entities.filter_map(|entity| shared.message(&entity)).collect()
 }
 
-/// The discovery messages of the program itself. Its device is the parent of all meters' devices.
+/// The discovery messages of the program itself. Its device is the parent of all meters' devices,
+/// and links to the page if others can reach it.
 #[must_use]
-pub(crate) fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> {
+pub(crate) fn program(
+    publishing: &Publishing,
+    topics: &Topics,
+    page: Option<&str>,
+) -> Vec<Message> {
     let ids = Ids::new(&publishing.id_prefix, None);
     let program = env!("CARGO_PKG_NAME");
     let device = Device {
@@ -109,11 +113,11 @@ pub(crate) fn program(publishing: &Publishing, topics: &Topics) -> Vec<Message> 
             "kamstrup" => program.to_owned(),
             prefix => format!("{program} ({prefix})"),
         },
-        manufacturer: None,
+        manufacturer: Some(env!("CARGO_PKG_NAME")),
         model: "Meter reader".to_owned(),
         serial_number: None,
         sw_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        configuration_url: None,
+        configuration_url: page.map(str::to_owned),
         via: None,
     };
     let shared = Shared { publishing, availability_topic: topics.status(), device };
@@ -151,15 +155,14 @@ fn value(
         None => format!("Register {}", parameter.register()),
     };
     let device_class = device_class(measure);
-    let is_fine = is_in_high_resolution(parameter.register(), identity);
     let is_water = is_consumed_water(parameter.register(), identity);
     let of_water = device_class.filter(|_| is_water).map(|_| "water");
     Entity {
         unit_of_measurement: measure.unit,
         device_class: of_water.or(device_class),
         state_class: state_class(measure, device_class),
-        suggested_display_precision: display_precision(measure, is_fine),
-        icon: Some(icon(measure)),
+        suggested_display_precision: display_precision(parameter.register(), measure, identity),
+        icon: icon(measure, device_class),
         is_diagnostic: register.is_some_and(is_diagnostic),
         expire_after: Some(expire_after(meter.poll_interval)),
         ..Entity::new(&name, ids.parameter(parameter), Channel::Sensor(topics.value(parameter)))
@@ -209,5 +212,7 @@ fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity
     }
 }
 
+#[cfg(test)]
+mod display_tests;
 #[cfg(test)]
 mod tests;

@@ -36,11 +36,11 @@ fn meter(parameters: &str) -> Meter {
     loaded(parameters, "").0
 }
 
-fn all_names() -> String {
+pub(super) fn all_names() -> String {
     REGISTERS.iter().map(|register| register.key).collect::<Vec<_>>().join(",")
 }
 
-fn announced(
+pub(super) fn announced(
     meter: &Meter,
     measures: &[Option<Measure>],
     publishing: &Publishing,
@@ -56,7 +56,7 @@ pub(super) fn described_fully(parameters: &str, settings: &str) -> Vec<Message> 
     let (meter, publishing) = loaded(parameters, settings);
     let known = Measure { quantity: Quantity::Number, unit: None, kind: None };
     let measures: Vec<_> = meter.parameters.iter().map(|_| Some(known)).collect();
-    let program = program(&publishing, &Topics::new(&publishing.topic));
+    let program = program(&publishing, &Topics::new(&publishing.topic), None);
     [program, announced(&meter, &measures, &publishing, true)].concat()
 }
 
@@ -65,7 +65,7 @@ fn parsed(messages: &[Message]) -> Vec<Value> {
 }
 
 /// The entities of the values.
-fn values(meter: &Meter, measures: &[Option<Measure>]) -> Vec<Value> {
+pub(super) fn values(meter: &Meter, measures: &[Option<Measure>]) -> Vec<Value> {
     let mut all = parsed(&announced(meter, measures, &loaded("energy", "").1, false));
     all.truncate(measures.iter().flatten().count());
     all
@@ -77,7 +77,11 @@ fn expected(meter: &Meter) -> Vec<Option<Measure>> {
     meter.parameters.iter().map(standard).collect()
 }
 
-fn measure(register: RegisterId, unit: kmp::unit::Unit, system: UnitSystem) -> Option<Measure> {
+pub(super) fn measure(
+    register: RegisterId,
+    unit: kmp::unit::Unit,
+    system: UnitSystem,
+) -> Option<Measure> {
     use kmp::number::SignExponent;
     use kmp::value::RegisterValue;
 
@@ -88,7 +92,7 @@ fn measure(register: RegisterId, unit: kmp::unit::Unit, system: UnitSystem) -> O
 }
 
 /// The rules in Home Assistant's own code.
-fn home_assistant() -> Value {
+pub(super) fn home_assistant() -> Value {
     serde_json::from_str(include_str!("../../tests/data/home-assistant-2026.9.json")).unwrap()
 }
 
@@ -243,7 +247,7 @@ fn decimal_places_are_those_of_meters() {
     let of = |register: u16, is_water_meter, quantity, unit| {
         let measure = Measure { quantity, unit, kind: None };
         let identity = Identity { is_water_meter, ..Identity::default() };
-        display_precision(measure, is_in_high_resolution(RegisterId::new(register), &identity))
+        display_precision(RegisterId::new(register), measure, &identity)
     };
     let shown = |register, quantity, unit| of(register, false, quantity, unit);
     assert_eq!(shown(68, Quantity::Volume, Some("m³")), Some(2));
@@ -254,7 +258,7 @@ fn decimal_places_are_those_of_meters() {
     assert_eq!([energy(60, "kWh"), energy(60, "GJ")], [Some(0), Some(2)]);
     assert_eq!([energy(266, "kWh"), energy(266, "GJ")], [Some(3), Some(4)]);
     assert_eq!(shown(89, Quantity::TemperatureDifference, Some("K")), Some(2));
-    assert_eq!(shown(86, Quantity::Temperature, Some("°C")), Some(1));
+    assert_eq!(shown(86, Quantity::Temperature, Some("°C")), Some(2));
     // A value without a unit may be text. One with an unknown unit is shown as received.
     assert_eq!(shown(99, Quantity::Number, None), None);
     assert_eq!(shown(4000, Quantity::Other, Some("imp/l")), None);
@@ -263,7 +267,7 @@ fn decimal_places_are_those_of_meters() {
 #[test]
 fn the_program_is_announced_by_the_rules_of_home_assistant() {
     let publishing = loaded("energy", "id_prefix: heat").1;
-    let messages = program(&publishing, &Topics::new("kamstrup"));
+    let messages = program(&publishing, &Topics::new("kamstrup"), None);
     for message in &messages {
         check(message, &home_assistant());
     }
@@ -278,7 +282,7 @@ fn energy_is_announced_as_the_older_program_did() {
     let older = json!({
         "name": "Energy", "unique_id": "kamstrup_energy", "state_topic": "kamstrup/energy",
         "availability_topic": "kamstrup/status", "payload_available": "online",
-        "payload_not_available": "offline", "unit_of_measurement": "kWh", "icon": "mdi:flash",
+        "payload_not_available": "offline", "unit_of_measurement": "kWh",
     });
     for (key, value) in older.as_object().unwrap() {
         assert_eq!(&entity[key], value, "{key}");

@@ -24,7 +24,7 @@ use crate::config::{Config, Meter, Parameter, Publishing};
 use crate::discovery;
 use crate::inbox::{self, Inbox};
 use crate::mqtt::{Publisher, Source};
-use crate::payload;
+use crate::payload::{self, Message};
 use crate::topic::Topics;
 use logging::{self, LocalTime};
 use meter::RunsAs;
@@ -114,8 +114,18 @@ impl Fleet {
 
     fn announce_program(&self) {
         let about = payload::about(&self.program.started, &self.publishing, &self.topics);
-        let discovery = discovery::program(&self.publishing, &self.topics);
-        self.publisher.update(Source::Program, discovery, about);
+        self.publisher.update(Source::Program, self.discovery_of_program(), about);
+    }
+
+    fn discovery_of_program(&self) -> Vec<Message> {
+        let page = self.observers.page.borrow();
+        discovery::program(&self.publishing, &self.topics, page.as_deref())
+    }
+
+    /// Announces the program's device again, because the address of the page has changed. The meters'
+    /// devices get it with their next poll.
+    pub(super) fn page_has_changed(&self) {
+        self.publisher.announce(Source::Program, self.discovery_of_program());
     }
 
     /// Starts reading meters.

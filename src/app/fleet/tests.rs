@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tokio::sync::watch;
+
 use super::*;
 use crate::app::services::Services;
 use crate::config;
@@ -18,11 +20,15 @@ fn config(meters: &[(&str, u8)], more: &str) -> Config {
 
 /// A fleet that reads these meters, and what it sends to the broker.
 fn fleet(config: Config) -> (Fleet, RecordedMessages) {
+    fleet_with(config, &Services::default())
+}
+
+fn fleet_with(config: Config, services: &Services) -> (Fleet, RecordedMessages) {
     let Config { publishing, meters, .. } = config;
     let (publisher, sent) = recorded_publisher();
     let topics = Topics::new(&publishing.topic);
     let program = ProgramState { started: "t".to_owned(), memories: MeterMemories::default() };
-    let observers = Observers::of(&Services::default());
+    let observers = Observers::of(services);
     let stop = CancellationToken::new();
     let mut fleet = Fleet::new(publisher, publishing, topics, program, observers, stop);
     fleet.start(meters.into_iter().map(|meter| (meter, MeterHandle::default())).collect());
@@ -92,6 +98,27 @@ async fn topics_that_are_no_longer_configured_are_emptied() {
     let emptied = sent.take_empty();
     assert!(emptied.contains(&"heat/attic/energy".to_owned()), "{emptied:?}");
     assert!(emptied.iter().all(|topic| topic.starts_with("heat/")), "{emptied:?}");
+}
+
+/// The add-on's address is known only after the Supervisor has answered.
+#[tokio::test]
+async fn the_programs_device_links_to_the_page_as_soon_as_its_address_is_known() {
+    let (found, page) = watch::channel(None);
+    let services = Services { page, ..Services::default() };
+    let (fleet, mut sent) = fleet_with(config(&[("attic", 1)], ""), &services);
+    let links = |sent: &mut RecordedMessages| -> Vec<_> {
+        let messages = sent.take().into_iter();
+        let of_program = messages.filter(|message| {
+            message.topic.ends_with("_version/config") || message.topic.ends_with("_started/config")
+        });
+        let parsed = of_program
+            .map(|message| serde_json::from_str::<serde_json::Value>(&message.payload).unwrap());
+        parsed.map(|entity| entity["device"]["configuration_url"].clone()).collect()
+    };
+    assert_eq!(links(&mut sent), [serde_json::Value::Null, serde_json::Value::Null]);
+    found.send_replace(Some("homeassistant://app/local_kamstrup2mqtt".to_owned()));
+    fleet.page_has_changed();
+    assert_eq!(links(&mut sent), ["homeassistant://app/local_kamstrup2mqtt"; 2]);
 }
 
 #[tokio::test]
