@@ -47,7 +47,7 @@ fn longest_of_each_component(config: &Config, topics: &Topics) -> Vec<Message> {
         discovery::meter(described, publishing, topics)
     });
     let mut longest: BTreeMap<String, Message> = BTreeMap::new();
-    for message in of_meters.chain(discovery::program(publishing, topics)) {
+    for message in of_meters.chain(discovery::program(publishing, topics, None)) {
         let rest = message.topic.strip_prefix(&publishing.discovery_prefix);
         let component = rest.and_then(|rest| rest.trim_start_matches('/').split('/').next());
         let Some(component) = component.map(str::to_owned) else { continue };

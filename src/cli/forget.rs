@@ -1,6 +1,6 @@
 //! `kamstrup2mqtt forget`: removes what the broker keeps from this program.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::ask::print;
 use super::health;
 use super::signals::with_signals;
 use crate::advice::{Advice, MadeBy};
-use crate::config::{self, Broker, Config};
+use crate::config::{self, Broker, Config, Meter};
 use crate::discovery::{self, Claims, Ownership};
 use crate::topic::{About, Diagnostic, Topics};
 use crate::{PROGRAM, mqtt};
@@ -24,6 +24,13 @@ pub(super) struct Arguments {
     /// program runs
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// Remove only the entities that the older Python program announced and that the configuration
+    /// does not list. kamstrup2mqtt may be running
+    #[arg(long)]
+    pub(super) older_program: bool,
+    /// List what would be removed, and remove nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
@@ -36,34 +43,40 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     )?;
     let topics = Topics::new(&publishing.topic);
     let claims = Claims::new(&meters, &publishing, &topics);
-    let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();
-    states.insert(topics.status());
-    let mut filters = discovery::filters(&publishing.discovery_prefix);
-    // The topics of meters with a name have one more level.
-    filters.extend([format!("{}/+", publishing.topic), format!("{}/+/+", publishing.topic)]);
-    for meter in &meters {
-        let of_meter = topics.meter(meter.name.as_ref());
-        states.insert(of_meter.reading());
-        states.extend(Diagnostic::ALL.map(|diagnostic| of_meter.diagnostic(diagnostic)));
-        states.extend(meter.parameters.iter().map(|parameter| of_meter.value(parameter)));
-    }
+    let states = states(&meters, &topics);
     let of_program = topics.status();
+    let mut filters = discovery::filters(&publishing.discovery_prefix);
+    if !args.older_program {
+        // The topics of meters with a name have one more level.
+        filters.extend([format!("{}/+", publishing.topic), format!("{}/+/+", publishing.topic)]);
+    }
     let runs = Cell::new(false);
-    let is_ours = |topic: &str, payload: &[u8]| {
+    let listed = RefCell::new(BTreeSet::new());
+    let is_to_go = |topic: &str, payload: &[u8]| {
         if topic == of_program && payload == b"online" {
             runs.set(true);
         }
-        states.contains(topic) || discovery::classify(topic, payload, &claims) == Ownership::Ours
+        let goes = if args.older_program {
+            discovery::is_left_over(topic, payload, &claims)
+        } else {
+            states.contains(topic)
+                || discovery::classify(topic, payload, &claims) == Ownership::Ours
+        };
+        if goes && args.dry_run {
+            listed.borrow_mut().insert(topic.to_owned());
+        }
+        goes && !args.dry_run
     };
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let forgotten = tokio::select! {
-            forgotten = forget(&broker, page, &filters, is_ours) => forgotten,
+            forgotten = forget(&broker, page, &filters, is_to_go) => forgotten,
             () = stop.cancelled() => anyhow::bail!("stopped before everything was removed"),
         };
         match forgotten {
+            Ok(_) if args.dry_run => print(&would_remove(&listed.borrow(), args)),
             Ok(topics) => {
-                print(&text(&topics))?;
+                print(&removed(&topics, args))?;
                 if runs.get() {
                     warn!(
                         "The program is still running: its status is `online`. Stop it, then run \
@@ -95,19 +108,58 @@ async fn forget(
     mqtt::forget(broker, is_running, filters, is_ours).await
 }
 
-fn text(topics: &BTreeSet<String>) -> String {
-    match topics.len() {
-        0 => "The broker keeps nothing from this program.\n".to_owned(),
-        1 => removed("1 topic", topics),
-        count => removed(&format!("{count} topics"), topics),
+/// The topics of all states with these settings.
+fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
+    let mut states: BTreeSet<String> = About::ALL.map(|about| topics.about(about)).into();
+    states.insert(topics.status());
+    for meter in meters {
+        let of_meter = topics.meter(meter.name.as_ref());
+        states.insert(of_meter.reading());
+        states.extend(Diagnostic::ALL.map(|diagnostic| of_meter.diagnostic(diagnostic)));
+        states.extend(meter.parameters.iter().map(|parameter| of_meter.value(parameter)));
+    }
+    states
+}
+
+fn removed(topics: &BTreeSet<String>, args: &Arguments) -> String {
+    if topics.is_empty() {
+        return nothing(args);
+    }
+    let note = if args.older_program {
+        "Their entities disappear from Home Assistant.\n"
+    } else {
+        "A program that is still running publishes them again when it restarts.\n"
+    };
+    format!("Removed {} from the broker:\n{}{note}", count(topics), list(topics))
+}
+
+fn would_remove(topics: &BTreeSet<String>, args: &Arguments) -> String {
+    if topics.is_empty() {
+        return nothing(args);
+    }
+    format!(
+        "Would remove {} from the broker:\n{}Without `--dry-run`, they are removed.\n",
+        count(topics),
+        list(topics)
+    )
+}
+
+fn nothing(args: &Arguments) -> String {
+    if args.older_program {
+        "The broker keeps no entity of the older program that the configuration does not list.\n"
+            .to_owned()
+    } else {
+        "The broker keeps nothing from this program.\n".to_owned()
     }
 }
 
-fn removed(count: &str, topics: &BTreeSet<String>) -> String {
-    let list: Vec<&str> = topics.iter().map(String::as_str).collect();
-    format!(
-        "Removed {count} from the broker:\n  {}\nA program that is still running publishes them again \
-         when it restarts.\n",
-        list.join("\n  ")
-    )
+fn count(topics: &BTreeSet<String>) -> String {
+    match topics.len() {
+        1 => "1 topic".to_owned(),
+        count => format!("{count} topics"),
+    }
+}
+
+fn list(topics: &BTreeSet<String>) -> String {
+    topics.iter().map(|topic| format!("  {topic}\n")).collect()
 }

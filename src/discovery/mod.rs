@@ -21,6 +21,7 @@
 
 mod classes;
 mod entity;
+mod older;
 mod ownership;
 mod possible;
 
@@ -30,6 +31,7 @@ use self::classes::{
     device_class, display_precision, icon, is_consumed_water, is_diagnostic, state_class,
 };
 use self::entity::{Channel, Device, Entity, Shared};
+pub(crate) use self::older::is_left_over;
 pub(crate) use self::ownership::{Claims, Ownership, classify};
 pub(crate) use self::possible::{all_possible, filters, place};
 use self::possible::{is_binary, program_id};

@@ -151,6 +151,57 @@ async fn a_removed_value_disappears_and_forget_removes_the_rest() {
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
 }
 
+/// As the older Python program announces a parameter.
+fn older(parameter: &str, name: &str) -> (String, String) {
+    let payload = format!(
+        r#"{{"name": "{name}", "unique_id": "kamstrup_{parameter}", "state_topic": "kamstrup/{parameter}", "availability_topic": "kamstrup/status", "payload_available": "online", "payload_not_available": "offline", "device": {{"identifiers": ["kamstrup_meter"], "name": "Kamstrup Meter", "manufacturer": "Kamstrup", "model": "Multical 402"}}, "icon": "mdi:information"}}"#
+    );
+    (format!("homeassistant/sensor/kamstrup_{parameter}/config"), payload)
+}
+
+#[tokio::test]
+async fn what_the_older_program_left_is_removed_on_request_while_the_program_is_running() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let [left, replaced] = [older("infoevent", "Info Event"), older("energy", "Energy")];
+    subscriber.publish(FOREIGN_TOPIC, FOREIGN, true).await;
+    for (topic, payload) in [&left, &replaced] {
+        subscriber.publish(topic, payload, true).await;
+        subscriber.expect(topic, payload).await;
+    }
+    let yaml = config(&broker, &meter.com_port, "energy");
+    let _program = Program::start(&yaml);
+    subscriber.expect(ENERGY, "81947").await;
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, &yaml).unwrap();
+    let forget = |more: &[&str]| {
+        let command = ["forget", "--config", file.to_str().unwrap(), "--older-program"];
+        Program::start_with(&[&command, more].concat(), &[])
+    };
+    let before = retained(&broker).await;
+    let mut listing = forget(&["--dry-run"]);
+    listing.says("Would remove 1 topic from the broker:").await;
+    listing.says(&left.0).await;
+    assert_eq!(listing.ended().await.code(), Some(0));
+    assert_eq!(retained(&broker).await, before);
+
+    let mut removing = forget(&[]);
+    removing.says("Removed 1 topic from the broker:").await;
+    assert_eq!(removing.ended().await.code(), Some(0));
+    assert_eq!(removing.count("WARN"), 0, "{:#?}", removing.log());
+    let mut others = before;
+    others.retain(|topic| *topic != left.0);
+    assert_eq!(retained(&broker).await, others);
+    assert!(others.contains(&ENERGY_CONFIG.to_owned()), "{others:?}");
+    assert!(others.contains(&FOREIGN_TOPIC.to_owned()), "{others:?}");
+
+    let mut again = forget(&[]);
+    again.says("The broker keeps no entity of the older program").await;
+    assert_eq!(again.ended().await.code(), Some(0));
+}
+
 /// The meter is exchanged for a water meter, and then falls asleep.
 #[tokio::test]
 async fn a_value_that_the_meter_lacks_disappears_but_not_while_it_is_silent() {

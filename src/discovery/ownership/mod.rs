@@ -14,7 +14,7 @@ use crate::topic::Topics;
 use meter::RunsAs;
 
 /// In bytes. A longer message is ignored; ours have about 1000.
-const LONGEST_PAYLOAD: usize = 64 * 1024;
+pub(super) const LONGEST_PAYLOAD: usize = 64 * 1024;
 
 /// Who owns a discovery message on the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,10 +115,20 @@ impl Claims {
     }
 
     /// The component and the object id in a discovery topic.
-    fn place<'a>(&self, topic: &'a str) -> Option<(&'a str, &'a str)> {
+    pub(super) fn place<'a>(&self, topic: &'a str) -> Option<(&'a str, &'a str)> {
         let place = topic.strip_prefix(&self.discovery_prefix)?.strip_prefix('/')?;
         let (component, rest) = place.strip_suffix("/config")?.split_once('/')?;
         Some((component, rest))
+    }
+
+    /// Whether one of our entities may be announced there.
+    pub(super) fn uses(&self, component: &str, id: &str) -> bool {
+        self.device(component, id).is_some()
+    }
+
+    /// The program's availability topic.
+    pub(super) fn status_topic(&self) -> &str {
+        &self.status
     }
 
     fn device(&self, component: &str, id: &str) -> Option<&str> {
