@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ask;
+mod backup;
 mod check;
 mod environment;
 mod error;
@@ -55,6 +56,8 @@ enum Command {
     Forget(forget::Arguments),
     /// Check through its status page whether the program is running; exit code 0 if it is
     Health(health::Arguments),
+    /// Hold the file of readings still while a backup copies it
+    Backup(backup::Arguments),
     /// Simulate a meter that answers KMP over TCP or on a pseudo-terminal
     Simulate(simulate::Arguments),
 }
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Some(Command::Registers(args)) => registers::run(args),
         Some(Command::Forget(args)) => forget::run(args),
         Some(Command::Health(args)) => health::run(args),
+        Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| report(&error))
@@ -115,7 +119,7 @@ impl Cli {
             Command::Forget(args) => (&mut args.config, None),
             Command::Health(args) => (&mut args.config, None),
             Command::Registers(args) => args.config(),
-            Command::Simulate(_) => {
+            Command::Backup(_) | Command::Simulate(_) => {
                 return Err(Usage("this command reads no configuration: remove `--config`".into()));
             }
         };

@@ -44,6 +44,11 @@
 //! and a new file is created. Only the newest damaged file is kept. Damage that `SQLite` does not
 //! notice, such as a changed digit, remains.
 //!
+//! # Backups
+//!
+//! The files may be copied one after the other while readings are written, between [`hold`] and
+//! [`release`]. Otherwise the copy may be damaged.
+//!
 //! [`Reader`] reads the database as it is at one moment, and delays no writing.
 //!
 //! # Example
@@ -86,4 +91,5 @@ pub use self::error::HistoryError;
 pub use self::history::History;
 pub use self::reader::Reader;
 pub use self::sample::{MeterKey, Sample, Series};
+pub use self::store::{HoldError, hold, release};
 pub use self::summary::{Consumption, Point, Summary, Total};

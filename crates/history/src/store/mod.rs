@@ -5,12 +5,14 @@
 //! changes one page of the file instead of one page per value.
 
 mod fold;
+mod hold;
 mod location;
 mod rows;
 mod schema;
 mod view;
 mod write;
 
+pub use self::hold::{HoldError, hold, release};
 pub(crate) use self::location::Location;
 pub(crate) use self::rows::Table;
 pub(crate) use self::view::View;

@@ -34,13 +34,15 @@ const TABLES: &str = "
         high TEXT NOT NULL, sum TEXT, count INTEGER NOT NULL, PRIMARY KEY (start, series)
     ) STRICT, WITHOUT ROWID;";
 
+/// The write-ahead log is merged into the file after this many pages (1 MiB), not after each poll,
+/// because writing wears flash memory.
+pub(super) const CHECKPOINT_AFTER: u32 = 256;
+
 /// Settings of the connection that writes. With a write-ahead log and `synchronous = NORMAL`, a
 /// kill loses nothing that was committed. A power cut may lose what the system has not yet written
-/// to the disk, but the file stays intact. The log is merged into the file after 256 pages (1 MiB),
-/// not after each poll, because writing wears flash memory.
+/// to the disk, but the file stays intact.
 const SETTINGS: &str = "
     PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 256;
     PRAGMA journal_size_limit = 1048576;
     PRAGMA cache_size = -512;
     PRAGMA temp_store = MEMORY;";
@@ -97,6 +99,7 @@ pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryE
         connection.pragma_update(None, "journal_mode", "WAL")?;
     }
     connection.execute_batch(SETTINGS)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_AFTER)?;
     if is_new {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(TABLES)?;

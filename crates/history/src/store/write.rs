@@ -6,6 +6,7 @@ use std::fs::File;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fold::{all_unfolded, fold, prune};
+use super::hold::Hold;
 use super::location::Location;
 use super::schema::{lock, prepare};
 use crate::calendar::{Calendar, Millis, Span};
@@ -19,6 +20,7 @@ pub(crate) struct Store {
     calendar: Calendar,
     /// Keeps other processes out as long as the file is open.
     _lock: Option<File>,
+    pub(super) hold: Hold,
     /// The current hour, which is not folded yet.
     open: Option<Span>,
     /// Ids by meter, parameter and unit, so that polls need not look them up again.
@@ -34,7 +36,8 @@ impl Store {
         };
         let connection = prepare(location)
             .map_err(|error| HistoryError::from_sqlite(&error, location.path()))??;
-        Ok(Self { connection, calendar, _lock: lock, open: None, series: HashMap::new() })
+        let hold = Hold::new(location);
+        Ok(Self { connection, calendar, _lock: lock, hold, open: None, series: HashMap::new() })
     }
 
     /// Writes the values of a poll, and folds the hour that it ends. Returns the previous meter of
@@ -49,6 +52,7 @@ impl Store {
         // A transaction that reads before it writes could not wait for a reader.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.hold.follow(&transaction, time)?;
         if self.open != Some(hour) {
             let mut ended: BTreeSet<Millis> = match self.open {
                 Some(open) => [open.start].into(),
