@@ -78,7 +78,7 @@ fn all_simulated(system: UnitSystem) -> Vec<Shown> {
 /// Home Assistant has an icon for each class, and knows it better than we do.
 #[test]
 fn no_icon_contradicts_the_class_of_its_entity() {
-    let rules = home_assistant();
+    let [_, rules] = home_assistant();
     let icons = rules["sensor_icons"].as_object().unwrap();
     let classes_of = |icon: &str| -> BTreeSet<&str> {
         icons.iter().filter(|(_, it)| *it == icon).map(|(class, _)| class.as_str()).collect()

@@ -91,17 +91,29 @@ pub(super) fn measure(
     Some(units::publish(&reading, system).unwrap().measure)
 }
 
-/// The rules in Home Assistant's own code.
-pub(super) fn home_assistant() -> Value {
-    serde_json::from_str(include_str!("../../tests/data/home-assistant-2026.9.json")).unwrap()
+/// The rules in Home Assistant's own code: in the oldest version that the app accepts, and in the
+/// newest that was looked at.
+pub(super) fn home_assistant() -> [Value; 2] {
+    [
+        include_str!("../../tests/data/home-assistant-2026.3.json"),
+        include_str!("../../tests/data/home-assistant-2026.9.json"),
+    ]
+    .map(|rules| serde_json::from_str(rules).unwrap())
 }
 
 fn has(list: &Value, it: &str) -> bool {
     list.as_array().unwrap().iter().any(|one| one == it)
 }
 
-/// Checks that Home Assistant accepts this message without a warning and ignores none of its keys.
-fn check(message: &Message, rules: &Value) {
+/// Checks that each version of Home Assistant accepts this message without a warning and ignores
+/// none of its keys.
+fn check(message: &Message, versions: &[Value]) {
+    for rules in versions {
+        check_by(message, rules);
+    }
+}
+
+fn check_by(message: &Message, rules: &Value) {
     let entity: Value = serde_json::from_str(&message.payload).unwrap();
     let text = |key: &str| entity.get(key).map(|value| value.as_str().unwrap());
     let place: Vec<_> = message.topic.split('/').collect();
