@@ -38,6 +38,16 @@ pub use self::traffic::Traffic;
 /// The delay that a serial server, a USB adapter or a busy machine may add.
 const SLACK: Duration = Duration::from_millis(250);
 
+/// Bytes of a request for as many registers as possible, most of them stuffed.
+const LONGEST_REQUEST: usize = 32;
+
+/// How long a request takes at most that gets no answer, without the rest after it.
+#[must_use]
+pub(crate) fn longest_request(line: Line) -> Duration {
+    let request = line.time_for(LONGEST_REQUEST);
+    request.saturating_add(line.answer_timeout()).saturating_add(SLACK)
+}
+
 /// Draining ends when nothing has arrived for this long.
 const QUIET: Duration = Duration::from_millis(250);
 

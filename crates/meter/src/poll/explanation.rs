@@ -24,6 +24,8 @@ pub(super) struct HintContext<'a> {
     pub(super) interval: Duration,
     /// The models that the meter may be.
     pub(super) models: &'a [Model],
+    /// Whether the meter has ever answered.
+    pub(super) has_answered: bool,
     pub(super) runs_as: RunsAs,
 }
 
@@ -58,25 +60,28 @@ impl PollError {
             Self::Meter(NoAnswer::Nothing) => {
                 return format!(
                     "Check that the optical head is in its place on the meter, the right way up and \
-                     held by its magnet. Press a key on the meter{}{}",
-                    sleep_hint(context),
+                     held by its magnet. {}{}",
+                    wake_hint(context),
                     if is_server { SERVER_HINT } else { "" }
+                );
+            }
+            Self::Meter(NoAnswer::OwnEcho) => {
+                return format!(
+                    "The optical head works, because it sends back what it receives. Move or turn it \
+                     a little. {}",
+                    wake_hint(context),
+                );
+            }
+            Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) => {
+                return format!(
+                    "Move or turn the optical head a little, and keep bright light off it.{}{}",
+                    if is_server { LINE_HINT } else { "" },
+                    older_hint(context),
                 );
             }
             Self::Unrecognized => {
                 "Its values are published again as soon as it sends its serial number. If it does not, \
                  move or turn the optical head a little."
-            }
-            Self::Meter(NoAnswer::OwnEcho) => {
-                "The optical head works, because it sends back what it receives. Move or turn it a \
-                 little, and press a key on the meter."
-            }
-            Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) if is_server => {
-                "Move or turn the optical head a little, and keep bright light off it. Check that the \
-                 serial server is set to 1200 baud, 8 data bits, no parity and 2 stop bits."
-            }
-            Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) => {
-                "Move or turn the optical head a little, and keep bright light off it."
             }
             Self::Meter(NoAnswer::Foreign | NoAnswer::OtherOrder) => late_hint(context),
         };
@@ -92,10 +97,27 @@ fn is_server(port: &str) -> bool {
 /// At such an interval a port that sleeps after 30 minutes may be asleep at each poll.
 const LONG_INTERVAL: Duration = Duration::from_secs(25 * 60);
 
-/// Follows "press a key on the meter" if a serial server may be misconfigured.
+/// Follows the hint for a silent meter if a serial server may be misconfigured.
 const SERVER_HINT: &str = " If that does not help, check that this is the serial server's port for the serial \
                            line, not for its web page. Set the server to raw TCP, 1200 baud, 8 data \
                            bits, no parity and 2 stop bits.";
+
+/// The same for noise and damaged answers.
+const LINE_HINT: &str = " Check that the serial server is set to 1200 baud, 8 data bits, no parity and 2 stop \
+                         bits.";
+
+/// The meters before KMP send text at 300 baud, which looks like noise (MULTICAL 41 technical
+/// description 5512-313 p.33; matthijsvisser/kamstrup-402-mqtt issue 7). Their owners may have
+/// configured a 402, which is the nearest number.
+fn older_hint(context: &HintContext<'_>) -> &'static str {
+    let may_be_older = context.models.iter().all(|model| *model == Model::Multical402);
+    if may_be_older && !context.has_answered {
+        " If its front says MULTICAL 66C, 41, 401, III or Compact, the meter cannot be read: it uses \
+         an older protocol, at 300 baud."
+    } else {
+        ""
+    }
+}
 
 /// A valid answer to another request is late, or another program has requested it. The app's form
 /// has no timeout.
@@ -113,41 +135,49 @@ fn late_hint(context: &HintContext<'_>) -> &'static str {
     }
 }
 
-/// How the meter's optical port sleeps. It follows "press a key on the meter". If the meter may be
-/// one of several models, it says only what is true of all of them.
-fn sleep_hint(context: &HintContext<'_>) -> &'static str {
-    let mut each = context.models.iter().map(|model| sleep_hint_of(Some(*model), context.interval));
+/// How to wake the meter's optical port. If the meter may be one of several models, it says only what
+/// is true of all of them.
+fn wake_hint(context: &HintContext<'_>) -> &'static str {
+    let mut each = context.models.iter().map(|model| wake_hint_of(*model, context.interval));
     match each.next() {
         Some(first) if each.all(|other| other == first) => first,
-        _ => sleep_hint_of(None, context.interval),
+        Some(_) if !context.models.contains(&Model::Multical21) => KEY,
+        _ => {
+            "Press a key on the meter. If it has none, lift the head off and put it back. Many meters \
+             switch their optical port off when it is not in use."
+        }
     }
 }
 
-fn sleep_hint_of(model: Option<Model>, interval: Duration) -> &'static str {
+/// For models of which nothing more is known.
+const KEY: &str = "Press a key on the meter: many meters switch their optical port off when it is not in \
+                   use.";
+
+fn wake_hint_of(model: Model, interval: Duration) -> &'static str {
     match model {
         // matthijsvisser/kamstrup-402-mqtt issue 3, ronaldvdmeer/multical402-4-domoticz README.
-        Some(Model::Multical402) if interval >= LONG_INTERVAL => {
-            ": a 402 switches its optical port off about 30 minutes after its last use. Poll it more \
-             often than that."
+        Model::Multical402 if interval >= LONG_INTERVAL => {
+            "Press a key on the meter: a 402 switches its optical port off about 30 minutes after its \
+             last use. Poll it more often than that."
         }
         // TD 403 p.130, TD 603 p.147, TD 803 p.164.
-        Some(Model::Multical303 | Model::Multical403 | Model::Multical603 | Model::Multical803) => {
-            ". This meter switches its optical port off if no magnet is near: the head must have one, \
-             and must be exactly on the mark."
+        Model::Multical303 | Model::Multical403 | Model::Multical603 | Model::Multical803 => {
+            "Press a key on the meter. This meter switches its optical port off if no magnet is near: \
+             the head must have one, and must be exactly on the mark."
         }
         // pfugl/Kamstrup-602 README, cfeenstra1024/kamstrup-multical-hardware issue 7.
-        Some(Model::Multical602) => {
-            ". A 602 switches its optical port off after some minutes unless the magnet is in the \
-             right place. If that does not help, turn the head upside down: the poles of the magnet \
-             matter."
+        Model::Multical602 => {
+            "Press a key on the meter. A 602 switches its optical port off after some minutes unless \
+             the magnet is in the right place. If that does not help, turn the head upside down: the \
+             poles of the magnet matter."
         }
-        // TD 21, German edition 5512-898_N1 p.50.
-        Some(Model::Multical21) => {
-            ", or take the head off and put it on again. This meter switches its optical port on some \
-             seconds after it detects a magnet, and the poles of the magnet matter."
+        // TD 21, German edition 5512-898_N1 p.50; esphome/feature-requests issue 1402 (flowIQ).
+        Model::Multical21 => {
+            "This meter has no keys: lift the head off and put it back. The meter switches its optical \
+             port on some seconds after it detects a magnet. If that does not help, turn the head \
+             upside down: the poles of the magnet matter."
         }
-        Some(Model::Multical302 | Model::Multical402 | Model::Multical601 | Model::Multical801)
-        | None => ": many meters switch their optical port off when it is not in use.",
+        Model::Multical302 | Model::Multical402 | Model::Multical601 | Model::Multical801 => KEY,
     }
 }
 
@@ -173,7 +203,7 @@ mod tests {
             ("/dev/ttyUSB0", RunsAs::AddOn),
         ] {
             let interval = Duration::from_secs(300);
-            let context = HintContext { port, interval, models: &[], runs_as };
+            let context = HintContext { port, interval, models: &[], has_answered: false, runs_as };
             texts.push(format!("{runs_as:?}, {port}"));
             texts.extend(errors.iter().map(|error| {
                 let Explanation { words, hint } = error.explain(&context);

@@ -278,7 +278,9 @@ async fn work<O: Open>(
             // The head may be moved to another meter.
             memory.recognition.lost();
             let models = memory.identification.known_models();
-            let explain = |error: PollError| error.explain(&plan.hint_context(&models));
+            let has_answered = memory.has_answered;
+            let explain =
+                |error: PollError| error.explain(&plan.hint_context(&models, has_answered));
             let end = Instant::now().checked_add(PLACEMENT).unwrap_or_else(Instant::now);
             let mut placement =
                 Placement { report, explain: &explain, memory, end, stop, is_answered: false };
@@ -339,7 +341,10 @@ impl Placement<'_> {
         while self.is_running() {
             let asked = Instant::now();
             match client.request(&GetSerialNo, Tries::One, self.stop).await {
-                Ok(_) => self.note(true, None, None),
+                Ok(_) => {
+                    self.memory.has_answered = true;
+                    self.note(true, None, None);
+                }
                 Err(RequestError::NoAnswer(heard)) => {
                     self.note(false, Some(heard), None);
                     client.rest_from_last_byte();

@@ -33,6 +33,8 @@ pub(super) struct Journal {
     interval: Duration,
     runs_as: RunsAs,
     state: State,
+    /// Whether the meter has ever answered.
+    has_answered: bool,
     summary: Summary,
     /// The registers without a value in the last poll that was logged above DEBUG.
     unread: BTreeSet<RegisterId>,
@@ -84,6 +86,7 @@ impl Journal {
             interval: plan.interval,
             runs_as: plan.runs_as,
             state: State::Unknown,
+            has_answered: false,
             summary: Summary::default(),
             unread: BTreeSet::new(),
             warned: BTreeSet::new(),
@@ -113,6 +116,8 @@ impl Journal {
     ) -> Vec<Entry> {
         let Polled { readings, missing, changes, trouble, identity_report, exchange, .. } = polled;
         let mut entries = Vec::new();
+        let had_answered = self.has_answered;
+        self.has_answered |= polled.has_answered || !readings.is_empty();
         if let Some(exchange) = exchange {
             entries.push(Entry::Warn(describe_exchange(exchange, readings)));
             self.forget_meter();
@@ -130,10 +135,9 @@ impl Journal {
             None => self.note_complete(),
         }
         if let State::Troubled { since, .. } = &self.state {
-            entries.push(Entry::Info(format!(
-                "The meter answers again, after {}.",
-                words(timing.ended.saturating_duration_since(*since))
-            )));
+            let silent = words(timing.ended.saturating_duration_since(*since));
+            let again = if had_answered { "again" } else { "now" };
+            entries.push(Entry::Info(format!("The meter answers {again}, after {silent}.")));
         }
         entries.extend(self.condition(polled));
         for (register, doubt) in changes {
@@ -274,8 +278,14 @@ impl Journal {
     }
 
     fn hint_context<'a>(&'a self, models: &'a [Model]) -> HintContext<'a> {
-        let Self { port, interval, runs_as, .. } = self;
-        HintContext { port, interval: *interval, models, runs_as: *runs_as }
+        let Self { port, interval, runs_as, has_answered, .. } = self;
+        HintContext {
+            port,
+            interval: *interval,
+            models,
+            has_answered: *has_answered,
+            runs_as: *runs_as,
+        }
     }
 
     /// Returns the entries of readings that contradict each other.

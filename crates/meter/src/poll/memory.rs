@@ -47,6 +47,8 @@ pub(super) struct Memory {
     pub(super) begun: Option<Instant>,
     /// The last poll read nothing, so the next one must be short.
     pub(super) last_poll_failed: bool,
+    /// Whether the meter has ever answered.
+    pub(super) has_answered: bool,
     /// Other meters wait for the port while this one does not answer, so one request is enough.
     pub(super) port_contended: bool,
     /// A register that silences the meter gets fewer tries, because a scan may find many of them.
@@ -116,6 +118,7 @@ impl Memory {
             polls: 0,
             begun: None,
             last_poll_failed: false,
+            has_answered: false,
             port_contended: false,
             scan_mode: false,
         }
@@ -138,9 +141,9 @@ impl Memory {
     /// may still arrive, so the line and the orders are kept.
     pub(super) fn begin_anew(&mut self) {
         let version = self.identification.version();
-        let Self { line, order, polls, begun, scan_mode, .. } =
+        let Self { line, order, polls, begun, has_answered, scan_mode, .. } =
             std::mem::replace(self, Self::new(version));
-        *self = Self { line, order, polls, begun, scan_mode, ..Self::new(version) };
+        *self = Self { line, order, polls, begun, has_answered, scan_mode, ..Self::new(version) };
     }
 
     pub(super) fn begin_poll(&mut self) {
@@ -200,6 +203,12 @@ impl Memory {
     /// How many registers of a request must be known for their order to be conclusive.
     pub(super) fn order_quorum(&self) -> usize {
         self.order.quorum()
+    }
+
+    /// Notes that the meter answers.
+    pub(super) fn note_answer(&mut self) {
+        self.last_poll_failed = false;
+        self.has_answered = true;
     }
 
     /// How far the last answer, to a request for these registers, can be trusted.

@@ -29,6 +29,8 @@ pub(super) struct Polled {
     pub(super) exchange: Option<Exchange>,
     /// Relations that the readings contradict, confirmed by a second reading.
     pub(super) contradictions: Vec<Relation>,
+    /// Whether the meter has ever answered.
+    pub(super) has_answered: bool,
     /// Whether something in this poll may have come from another meter.
     pub(super) suspect: bool,
     /// The registers that were read before the meter fell silent.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use kmp::line::Line;
+use kmp::line::{Line, RESPONSE_TIME};
 use kmp::model::Model;
 use kmp::register::RegisterId;
 
 use super::explanation::HintContext;
 use crate::RunsAs;
+use crate::client;
 use crate::identity::Version;
-use crate::transport::{Port, PortQueues, SharedPort};
+use crate::transport::{Open, Port, PortQueues, SharedPort};
 
 /// Which meter a polling task reads, and how.
 #[derive(Debug)]
@@ -43,8 +44,27 @@ impl Plan<Port> {
 
 impl<O> Plan<O> {
     /// The facts that hints depend on, for a meter that may be one of these models.
-    pub(super) fn hint_context<'a>(&'a self, models: &'a [Model]) -> HintContext<'a> {
+    pub(super) fn hint_context<'a>(
+        &'a self,
+        models: &'a [Model],
+        has_answered: bool,
+    ) -> HintContext<'a> {
         let Self { port_name: port, interval, runs_as, .. } = self;
-        HintContext { port, interval: *interval, models, runs_as: *runs_as }
+        HintContext { port, interval: *interval, models, has_answered, runs_as: *runs_as }
+    }
+}
+
+impl<O: Open> Plan<O> {
+    /// How long it takes at most until a meter that does not answer is reported: opening the port,
+    /// three requests for registers and two for the serial number, with rests between them
+    /// ([`super::read`]). In whole seconds.
+    #[must_use]
+    pub fn longest_silence(&self) -> Duration {
+        const TRIES: u32 = 5;
+        let request = client::longest_request(self.line);
+        let requests = request.saturating_mul(TRIES);
+        let rests = RESPONSE_TIME.saturating_mul(TRIES - 1);
+        let sum = self.port.opens_within().saturating_add(requests).saturating_add(rests);
+        Duration::from_secs(sum.as_secs().saturating_add(1))
     }
 }

@@ -42,7 +42,7 @@ impl Session<'_> {
             self.note_silence();
             match result {
                 Ok(answer) => {
-                    self.memory.last_poll_failed = false;
+                    self.memory.note_answer();
                     let quality = self.quality(&group.registers);
                     if let Some(unsure) = self.take_answer(group, &answer, quality) {
                         self.requests.push_front(unsure);
@@ -68,7 +68,7 @@ impl Session<'_> {
     async fn try_silent_meter(&mut self) -> bool {
         match self.client.request(&GetSerialNo, Tries::One, self.stop).await {
             Ok(serial) => {
-                self.memory.last_poll_failed = false;
+                self.memory.note_answer();
                 let is_foreign = self.memory.is_foreign(serial);
                 self.polled.suspect |= is_foreign;
                 !is_foreign
@@ -92,6 +92,7 @@ impl Session<'_> {
         match probed {
             Ok(serial) if self.memory.is_foreign(serial) => self.polled.suspect = true,
             Ok(_) => {
+                self.memory.note_answer();
                 for group in self.narrow_down(group, heard) {
                     self.requests.push_front(group);
                 }
@@ -148,16 +149,18 @@ impl Session<'_> {
     /// Splits a group that the meter did not answer although it is awake. The last one returned is
     /// requested first.
     fn narrow_down(&mut self, group: Group, heard: NoAnswer) -> Vec<Group> {
+        let is_silent = matches!(heard, NoAnswer::Nothing | NoAnswer::OwnEcho);
         if group.registers.len() > 1 {
-            if !group.is_part && !self.memory.scan_mode {
+            // Noise and late answers say nothing about a register.
+            if is_silent && !group.is_part && !self.memory.scan_mode {
                 info!(
-                    "Looking for the value that the meter does not answer. This takes up to a minute."
+                    "The meter answers, but not the request for these values. Looking for one that \
+                     silences it. This takes up to a minute."
                 );
             }
             let [first, second] = group.halves();
             return vec![second, first];
         }
-        let is_silent = matches!(heard, NoAnswer::Nothing | NoAnswer::OwnEcho);
         if is_silent && !group.is_repeated {
             return vec![Group { is_repeated: true, ..group }];
         }

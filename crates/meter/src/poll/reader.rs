@@ -271,5 +271,5 @@ impl<'a> Scan<'a> {
 }
 
 fn explain<O>(error: &PollError, plan: &Plan<O>, memory: &Memory) -> Explanation {
-    error.explain(&plan.hint_context(&memory.identification.known_models()))
+    error.explain(&plan.hint_context(&memory.identification.known_models(), memory.has_answered))
 }

@@ -1,5 +1,7 @@
 //! The trait of ports that can be opened, and the port that implements it.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedMutexGuard;
 
@@ -24,6 +26,11 @@ pub trait Open: Send + Sync {
     /// Whether other meters share the port. They wait while a poll gets no answer.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// How long opening takes at most.
+    fn opens_within(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Opens the port.
@@ -58,6 +65,13 @@ pub struct Port {
 }
 
 impl Open for Port {
+    fn opens_within(&self) -> Duration {
+        match &self.endpoint {
+            Endpoint::Tcp { .. } => tcp::CONNECT_TIMEOUT,
+            Endpoint::Serial { .. } => serial::POWER_UP,
+        }
+    }
+
     async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
         match &self.endpoint {
             Endpoint::Tcp { host, port } => {
@@ -118,6 +132,6 @@ mod tests {
         drop(slave);
         let started = Instant::now();
         assert!(port(&path).open().await.is_ok());
-        assert_eq!(started.elapsed(), std::time::Duration::ZERO);
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Mutex as FairMutex;
 
@@ -114,6 +115,10 @@ impl<O: Open> Open for SharedPort<O> {
 
     fn is_shared(&self) -> bool {
         self.queues.is_shared(&self.endpoint)
+    }
+
+    fn opens_within(&self) -> Duration {
+        self.port.opens_within()
     }
 
     async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {

@@ -13,7 +13,7 @@ use super::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
 /// The time from setting the modem lines to the first byte. No document says how long optical heads
 /// need. Other devices that are powered by these lines get from 200 ms (serial mice) to 500 ms. A
 /// request that is sent too early only costs a retry.
-const POWER_UP: Duration = Duration::from_millis(200);
+pub(super) const POWER_UP: Duration = Duration::from_millis(200);
 
 /// Opens the device and sets its modem lines.
 pub(super) async fn open(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {

@@ -14,7 +14,7 @@ use super::error::OpenError;
 use crate::hosts::{self, HostError};
 
 /// A serial server on the local network accepts a connection within milliseconds, or not at all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A serial server that rejects a connection closes it within this time. Some wait for the first
 /// bytes, and the client sees the end only at its next read, which may follow a rest of the line. A

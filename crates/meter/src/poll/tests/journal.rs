@@ -158,7 +158,8 @@ async fn the_values_of_a_broken_sensor_are_withheld_and_reported() {
 /// The context of a meter that is polled once an hour.
 fn about(models: &[Model]) -> HintContext<'_> {
     let interval = Duration::from_secs(3600);
-    HintContext { port: "/dev/ttyUSB0", interval, models, runs_as: RunsAs::Program }
+    let port = "/dev/ttyUSB0";
+    HintContext { port, interval, models, has_answered: true, runs_as: RunsAs::Program }
 }
 
 #[test]
@@ -223,12 +224,74 @@ fn every_trouble_says_what_to_do() {
     assert!(silent.hint(&server).contains("2 stop bits"), "{}", silent.hint(&server));
     // If it may be one of several models, the hint is true of all of them.
     let of = |models: &[Model]| silent.hint(&about(models));
-    assert_eq!(of(&[Model::Multical402, Model::Multical602]), of(&[]));
+    assert_eq!(of(&[Model::Multical402, Model::Multical602]), of(&[Model::Multical801]));
     assert_eq!(of(&[Model::Multical603, Model::Multical303]), of(&[Model::Multical603]));
-    let sleeping = Model::ALL.map(|model| {
-        format!("{model}: {}", PollError::Meter(NoAnswer::Nothing).hint(&about(&[model])))
-    });
-    insta::assert_snapshot!("how_to_wake_each_model", sleeping.join("\n"));
+    assert_eq!(of(&[Model::Multical21, Model::Multical602]), of(&[]));
+    let sleeping = Model::ALL.map(|model| format!("{model}: {}", of(&[model])));
+    let sleeping = sleeping.into_iter().chain([format!("unknown: {}", of(&[]))]);
+    insta::assert_snapshot!("how_to_wake_each_model", sleeping.collect::<Vec<_>>().join("\n"));
+}
+
+/// A MULTICAL 21 or a flowIQ has no keys.
+#[test]
+fn a_key_is_named_only_for_meters_that_have_one() {
+    for heard in [NoAnswer::Nothing, NoAnswer::OwnEcho] {
+        let of = |models: &[Model]| PollError::Meter(heard).hint(&about(models));
+        for model in Model::ALL {
+            let has_keys = model != Model::Multical21;
+            let hint = of(&[model]);
+            assert_eq!(hint.contains("Press a key"), has_keys, "{hint}");
+            assert_eq!(hint.contains("lift the head off"), !has_keys, "{hint}");
+        }
+        for models in [&[][..], &[Model::Multical21, Model::Multical602]] {
+            assert!(of(models).contains("Press a key on the meter. If it has none, lift the head"));
+        }
+    }
+}
+
+/// The meters before KMP send text at 300 baud.
+#[test]
+fn older_meters_are_named_if_only_noise_arrives() {
+    let hint = |heard, models: &[Model], has_answered| {
+        let about = HintContext { has_answered, ..about(models) };
+        PollError::Meter(heard).hint(&about)
+    };
+    let older = "If its front says MULTICAL 66C, 41, 401, III or Compact, the meter cannot be read";
+    for heard in [NoAnswer::Noise, NoAnswer::Damaged] {
+        // Their owners may have configured a 402.
+        for models in [&[][..], &[Model::Multical402]] {
+            assert!(hint(heard, models, false).contains(older), "{}", hint(heard, models, false));
+            assert!(!hint(heard, models, true).contains(older));
+        }
+        assert!(!hint(heard, &[Model::Multical603], false).contains(older));
+    }
+    for heard in [NoAnswer::Nothing, NoAnswer::Foreign] {
+        assert!(!hint(heard, &[], false).contains(older));
+    }
+}
+
+/// The text that a meter before KMP sends. The log names these meters until one with KMP answers.
+#[tokio::test(start_paused = true)]
+async fn text_instead_of_answers_suggests_an_older_meter() {
+    let text = || Opening::Sends("0.00(00012.345*GJ)\r\n");
+    let (log, _) = polls("energy volume", vec![text(), meter(), text()]).await;
+    let warnings: Vec<_> = log.lines().filter(|line| line.starts_with(" WARN")).collect();
+    let is_named = |line: &&str| line.contains("MULTICAL 66C, 41, 401, III or Compact");
+    assert_eq!(warnings.iter().map(is_named).collect::<Vec<_>>(), [true, false], "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn again_is_said_only_of_a_meter_that_has_answered_before() {
+    let openings = vec![Opening::Silent, meter(), Opening::Silent, meter()];
+    let (log, _) = polls("energy", openings).await;
+    let answers = log.lines().filter(|line| line.contains("The meter answers"));
+    assert_eq!(
+        answers.collect::<Vec<_>>(),
+        [
+            " INFO The meter answers now, after 5 min.",
+            " INFO The meter answers again, after 5 min."
+        ]
+    );
 }
 
 #[test]
@@ -277,7 +340,7 @@ fn log_of(interval: u64, results: &str) -> String {
         let took = Duration::from_millis(900);
         let mut entries = journal.entries(&polled, Timing { ended, took }, &[]);
         let explanation =
-            polled.trouble.as_ref().map(|trouble| trouble.explain(&plan.hint_context(&[])));
+            polled.trouble.as_ref().map(|trouble| trouble.explain(&plan.hint_context(&[], true)));
         let Polled { readings, missing, .. } = polled;
         let mut traffic = Traffic::default();
         traffic.retries = number % 2;

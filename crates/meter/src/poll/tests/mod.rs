@@ -51,6 +51,10 @@ struct Scripted {
 enum Opening {
     Fails(OpenError),
     Silent,
+    /// Answers requests for registers with a wrong checksum.
+    Spoils(Registers),
+    /// Answers each request with this text.
+    Sends(&'static str),
     /// Closed after this many requests.
     Breaks(Registers, usize),
     /// Answers each request from the next registers, and is closed after the last.
@@ -76,6 +80,29 @@ impl Open for Scripted {
             Opening::Silent => {
                 tokio::spawn(async move {
                     let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
+                });
+            }
+            Opening::Spoils(registers) => {
+                let (mut ours, theirs) = duplex(1024);
+                let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+                tokio::spawn(async move { meter.serve(theirs).await });
+                tokio::spawn(async move {
+                    let mut buffer = [0; 256];
+                    while let Ok(count @ 1..) = far.read(&mut buffer).await {
+                        let is_for_registers = buffer[2] == 0x10;
+                        ours.write_all(&buffer[..count]).await.unwrap();
+                        let count = ours.read(&mut buffer).await.unwrap();
+                        buffer[3] ^= u8::from(is_for_registers);
+                        far.write_all(&buffer[..count]).await.unwrap();
+                    }
+                });
+            }
+            Opening::Sends(text) => {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 256];
+                    while let Ok(1..) = far.read(&mut buffer).await {
+                        far.write_all(text.as_bytes()).await.unwrap();
+                    }
                 });
             }
             Opening::Each(answers) => {

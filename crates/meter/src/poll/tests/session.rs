@@ -127,12 +127,45 @@ async fn a_register_that_silences_the_meter_is_reported_once() {
     let searches = captured.take().into_iter().filter(|line| line.starts_with("INFO"));
     assert_eq!(
         searches.collect::<Vec<_>>(),
-        ["INFO Looking for the value that the meter does not answer. This takes up to a minute."]
+        ["INFO The meter answers, but not the request for these values. Looking for one that \
+          silences it. This takes up to a minute."]
     );
     let warnings: Vec<_> = log.lines().filter(|line| line.starts_with(" WARN")).collect();
     let expected = " WARN `power` (register 80) is not published: this meter does not have it, and \
                     does not answer when asked for it.";
     assert_eq!(warnings, [expected], "{log}");
+}
+
+/// Damaged answers say nothing about a register.
+#[tokio::test(start_paused = true)]
+async fn no_register_is_suspected_if_answers_are_damaged() {
+    let opening = || Opening::Spoils(Registers::example(EnergyUnit::KilowattHour, 0));
+    let (captured, _logging) = logging::capture::lines();
+    let (log, polled) = polls("energy power volume", vec![opening(), opening()]).await;
+    assert!(polled.iter().all(|polled| polled.readings.is_empty()), "{log}");
+    let lines = captured.take();
+    assert!(!lines.iter().any(|line| line.contains("Looking for")), "{lines:?}");
+    assert!(log.contains("a damaged answer"), "{log}");
+    assert!(!log.contains("66C"), "it speaks KMP: {log}");
+}
+
+/// What a command or the log announces is neither too short nor far too long.
+#[tokio::test(start_paused = true)]
+async fn the_longest_silence_is_announced() {
+    for (names, line) in [
+        ("energy", Line::new(1200)),
+        (&*all_names(), Line::new(1200)),
+        ("energy volume", Line::new(300)),
+        ("energy volume", Line::new(1200).with_answer_timeout(Duration::from_secs(5))),
+    ] {
+        let plan = Plan { line, ..plan(names, vec![Opening::Silent]) };
+        let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
+        let began = Instant::now();
+        let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+        assert_eq!(polled.trouble, Some(PollError::Meter(NoAnswer::Nothing)));
+        let (took, announced) = (began.elapsed(), plan.longest_silence());
+        assert!(took <= announced && announced < took * 4 / 3, "{took:?}, {announced:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
