@@ -152,7 +152,7 @@ fn other_files() -> Vec<Text> {
         "CONTRIBUTING.md".into(),
         "compose.yaml".into(),
         "kamstrup2mqtt.example.yaml".into(),
-        "kamstrup2mqtt-addon/config.yaml".into(),
+        "kamstrup2mqtt-addon/next.yaml".into(),
         "kamstrup2mqtt-addon/translations/en.yaml".into(),
     ];
     all.extend(files("templates", &[".html", ".js"]));

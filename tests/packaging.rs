@@ -9,8 +9,10 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use kamstrup2mqtt::config;
 use serde_json::Value;
@@ -36,8 +38,19 @@ fn json(path: &str) -> Value {
     serde_json::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The app's configuration as the next release offers it.
 fn configuration() -> Value {
-    yaml(&format!("{ADDON}/config.yaml"))
+    let text = run(root().join("packaging/offer"), &[env!("CARGO_PKG_VERSION")]);
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// Runs a program that must succeed. Returns what it prints.
+fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{printed}{errors}");
+    printed
 }
 
 fn string(value: &Value) -> &str {
@@ -116,6 +129,44 @@ fn values_are_those_that_were_argued_for() {
         "privileged",
     ] {
         assert_eq!(configuration.get(key), None, "{key} lowers the rating");
+    }
+}
+
+/// Without an image, Home Assistant could only answer "An unknown error occurred".
+#[test]
+fn the_store_lists_no_app_before_its_first_release() {
+    let offered = root().join(ADDON).join("config.yaml");
+    // No version has been released. Delete this test with the commit that offers the first one.
+    assert!(!offered.exists(), "{} offers a version without images", offered.display());
+    assert_eq!(yaml(&format!("{ADDON}/next.yaml")).get("version"), None);
+}
+
+/// A release offers the configuration of its own tag, whatever the default branch has by then.
+#[test]
+fn a_release_offers_its_own_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let released = folder.path().join("released.yaml");
+    let text = text(&format!("{ADDON}/next.yaml")).replace("slug: ", "slug: released_");
+    fs::write(&released, text).unwrap();
+    let offered = run(root().join("packaging/offer"), &["7.8.9", released.to_str().unwrap()]);
+    let offered: Value = serde_saphyr::from_str(&offered).unwrap();
+    assert_eq!([&offered["version"], &offered["slug"]], ["7.8.9", "released_kamstrup2mqtt"]);
+}
+
+/// Runs the commands around a hot backup as the Supervisor does, with another file.
+#[test]
+fn the_program_accepts_the_commands_of_a_backup() {
+    let configuration = configuration();
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("history.db");
+    fs::write(&database, []).unwrap();
+    let hold = folder.path().join("history.db-hold");
+    for (hook, is_held) in [("backup_pre", true), ("backup_post", false)] {
+        let command = string(&configuration[hook])
+            .replace("/usr/bin/kamstrup2mqtt", env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+            .replace("/data/history.db", database.to_str().unwrap());
+        run("sh", &["-c", &command]);
+        assert_eq!(hold.exists(), is_held, "{command}");
     }
 }
 
@@ -613,7 +664,7 @@ fn what_a_fork_must_change() {
     for file in ["Cargo.toml", "Dockerfile", "compose.yaml", "repository.yaml", "SECURITY.md"] {
         assert!(right.contains(file), "{file} does not name the repository");
     }
-    assert!(right.contains(&format!("{ADDON}/config.yaml")));
+    assert!(right.contains(&format!("{ADDON}/next.yaml")));
 }
 
 #[test]
@@ -712,6 +763,112 @@ fn a_release_is_offered_last() {
 }
 
 #[test]
+fn images_are_pulled_without_a_login_before_a_version_is_offered() {
+    let jobs = &yaml(".github/workflows/release.yml")["jobs"];
+    let steps = jobs["public"]["steps"].to_string();
+    assert!(steps.contains("packaging/public") && !steps.contains("secrets"), "{steps}");
+    assert_eq!(jobs["public"]["permissions"], serde_json::json!({ "contents": "read" }));
+
+    // A stand-in for docker, which has no image for arm64, and finds no credentials.
+    let folder = tempfile::tempdir().unwrap();
+    let docker = folder.path().join("docker");
+    let calls = folder.path().join("calls");
+    let script = format!(
+        "#!/bin/sh\n[ -z \"$(ls -A \"$DOCKER_CONFIG\")\" ] || exit 3\necho \"$@\" >> {}\n\
+         case \"$*\" in *arm64*) exit 1 ;; esac\n",
+        calls.display()
+    );
+    // Written by another process: a program cannot be started while this one has it open, and
+    // neither while a process that another test is starting has it.
+    let write = "printf '%s' \"$1\" > \"$2\" && chmod 755 \"$2\"";
+    run("sh", &["-c", write, "sh", &script, docker.to_str().unwrap()]);
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let output = Command::new(root().join("packaging/public"))
+        .args(["someone", "heat", "1.2.3"])
+        .env("PATH", path)
+        .env("GITHUB_SERVER_URL", "https://example.com")
+        .env("GITHUB_REPOSITORY", "someone/meters")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let pulled = fs::read_to_string(calls).unwrap();
+    let pulled: Vec<_> = pulled.lines().collect();
+    assert_eq!(
+        pulled,
+        [
+            "pull --quiet --platform linux/amd64 ghcr.io/someone/heat:1.2.3",
+            "pull --quiet --platform linux/amd64 ghcr.io/someone/amd64-heat:1.2.3",
+            "pull --quiet --platform linux/arm64 ghcr.io/someone/heat:1.2.3",
+            "pull --quiet --platform linux/arm64 ghcr.io/someone/aarch64-heat:1.2.3",
+        ]
+    );
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let pages = printed.lines().filter_map(|line| line.trim().strip_prefix("https://"));
+    let page = "example.com/someone/meters/pkgs/container";
+    assert_eq!(
+        pages.collect::<Vec<_>>(),
+        [format!("{page}/aarch64-heat"), format!("{page}/heat")],
+        "{printed}"
+    );
+}
+
+/// The Supervisor builds an app in its share `addons` from that folder alone.
+#[test]
+fn a_folder_for_home_assistant_builds_without_a_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("app");
+    // A program for aarch64, of which only the header is read.
+    let binary = folder.path().join("binary");
+    let header = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 9], &[2, 0, 183, 0]].concat();
+    fs::write(&binary, header).unwrap();
+    let script = root().join("packaging/local-app");
+    let paths = [binary.to_str().unwrap(), app.to_str().unwrap()];
+    for _ in 0..2 {
+        run(&script, &paths);
+    }
+
+    let mut local: Value =
+        serde_saphyr::from_str(&fs::read_to_string(app.join("config.yaml")).unwrap()).unwrap();
+    assert_eq!(local["arch"], serde_json::json!(["aarch64"]));
+    let mut configuration = configuration();
+    for (configuration, key) in [(&mut configuration, "image"), (&mut local, "arch")] {
+        configuration.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    configuration.as_object_mut().unwrap().remove("arch");
+    assert_eq!(local, configuration, "all the rest is the same");
+    assert_eq!(
+        fs::read_dir(app.join("translations")).unwrap().count(),
+        LANGUAGES.len(),
+        "made twice"
+    );
+
+    // Whatever the Dockerfile needs from its context is there, and its bases are the published ones.
+    let dockerfile = fs::read_to_string(app.join("Dockerfile")).unwrap();
+    assert_eq!(argument(&dockerfile, "BASE"), argument(&dockerfile, "TOOLCHAIN"));
+    assert_eq!(argument(&dockerfile, "BASE"), string(&yaml("build.yaml")["base"]["addon"]));
+    let needed = [argument(&dockerfile, "BINARY")];
+    let needed = needed.iter().map(String::as_str).chain(
+        dockerfile
+            .lines()
+            .filter(|line| line.contains("sh packaging") || line.contains("install "))
+            .flat_map(|line| line.split(' '))
+            .filter(|word| word.ends_with(".sh") && !word.starts_with('/')),
+    );
+    let needed: Vec<_> = needed.collect();
+    assert_eq!(needed, ["kamstrup2mqtt", "packaging/binary.sh", "kamstrup2mqtt-addon/run.sh"]);
+    for file in needed {
+        assert!(app.join(file).is_file(), "{file}");
+    }
+
+    let wrong = folder.path().join("wrong");
+    for content in [b"#!/bin/sh".as_slice(), b"\x7fELF\x02\x01\x01".as_slice()] {
+        fs::write(&wrong, content).unwrap();
+        let status = Command::new(&script).args([&wrong, &app]).output().unwrap().status;
+        assert_eq!(status.code(), Some(1));
+    }
+}
+
+#[test]
 fn images_start_the_program_as_they_should() {
     let addon = text(&format!("{ADDON}/Dockerfile"));
     // The command may not read a file that could set another address of the page.
@@ -739,13 +896,14 @@ fn images_start_the_program_as_they_should() {
     assert_eq!(compose["volumes"], serde_json::json!([format!("kamstrup2mqtt:{kept}")]));
     assert_eq!(compose["ports"], serde_json::json!(["127.0.0.1:8099:8099"]));
     assert_eq!(compose["environment"]["WEB_LISTEN"], "0.0.0.0:8099");
-    // The store reads every file with one of these names.
+    // The store reads every file with such a name.
     let mut files = Vec::new();
     texts(&root(), &mut files);
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
-        let is_taken = ["config.yaml", "config.yml", "config.json"].contains(&name);
-        assert!(!is_taken || file.parent() == Some(&root().join(ADDON)), "{}", file.display());
+        let ends = [".yaml", ".yml", ".json"];
+        let is_read = name.starts_with("config.") && ends.iter().any(|end| name.ends_with(end));
+        assert!(!is_read || file == root().join(ADDON).join("config.yaml"), "{}", file.display());
     }
 }
 

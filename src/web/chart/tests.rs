@@ -164,7 +164,7 @@ fn what_is_not_known_is_shown_as_such() {
     let chart = bars(heading, ("Energie", &days), Each::Day, copenhagen()).unwrap();
     assert_eq!(
         chart.table.rows,
-        [["2026-10-24", "30,5"], ["2026-10-25", "nicht bekannt"], ["2026-10-26", "12 (bis jetzt)"],]
+        [["2026-10-24", "30,5"], ["2026-10-25", "unbekannt"], ["2026-10-26", "12 (bisher)"],]
     );
     let blocks = chart.blocks.iter().map(|block| (block.y, block.height, block.class));
     assert_eq!(

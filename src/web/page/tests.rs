@@ -386,7 +386,7 @@ async fn charts_of_what_is_remembered() {
     look.memories = Memories::new(Range::Day, vec![(1, memory), (2, water)]);
     let page = render(&board, look).unwrap();
     assert_eq!(page.matches("<svg class=\"chart\"").count(), 5);
-    assert_eq!(page.matches("Hier komen grafieken").count(), 1);
+    assert_eq!(page.matches("Hier verschijnen grafieken").count(), 1);
     let water = section(&page, "meter-2");
     for words in ["Volume per uur", "Volume (m³)", "73,5 m³"] {
         assert!(water.contains(words), "{words}");
