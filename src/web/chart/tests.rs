@@ -171,7 +171,7 @@ fn what_is_not_known_is_shown_as_such() {
         blocks.collect::<Vec<_>>(),
         [(238, 762, "whole"), (0, 1000, "unknown"), (700, 300, "so-far")]
     );
-    assert_eq!(chart.blocks[2].words, "2026-10-26: 12 kWh (bis jetzt)");
+    assert_eq!(chart.blocks[2].words, "2026-10-26: 12 kWh (bisher)");
     assert_eq!(times(&chart), ["16.66% 24.10.", "49.99% 25.10.", "83.32% 26.10."]);
     assert_eq!(chart.summary, "von 12 bis 30,5 kWh");
 }

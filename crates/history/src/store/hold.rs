@@ -168,10 +168,12 @@ mod tests {
             self.folder.path().join("history.db")
         }
 
-        /// Writes polls at times around now, like those of a running program.
+        /// Writes polls at times of this hour, like those of a running program. Readings of an hour that
+        /// is over are thinned out.
         fn write(&mut self, polls: i64) {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
             let now = Millis::try_from(now).unwrap();
+            let now = now - now % HOUR + 10 * MINUTE;
             for _ in 0..polls {
                 self.polls += 1;
                 let samples: Vec<_> = (0..SAMPLES)
