@@ -1,8 +1,8 @@
 # The image for use without Home Assistant's Supervisor, whose app has kamstrup2mqtt-addon/Dockerfile:
 #
 #   docker build -t kamstrup2mqtt:latest .
-#   docker run --rm -v "$PWD/my.yaml:/app/config.yaml:ro" -v kamstrup2mqtt:/var/lib/kamstrup2mqtt \
-#     --device /dev/ttyUSB0 kamstrup2mqtt:latest
+#   docker run --rm --mount "type=bind,source=$PWD/my.yaml,target=/app/config.yaml,readonly" \
+#     -v kamstrup2mqtt:/var/lib/kamstrup2mqtt --device /dev/ttyUSB0 kamstrup2mqtt:latest
 #
 # TOOLCHAIN and BASE can be other images. With BINARY, a path in the repository, nothing is compiled,
 # and TOOLCHAIN can be any image with a shell.

@@ -211,7 +211,7 @@ catalogue! {
          kamstrup2mqtt versucht weiterhin, sie zu speichern.";
 
     // The line to the meter.
-    line: "Optical line today", "Optische verbinding vandaag", "Optisk forbindelse i dag",
+    line: "Optical head today", "Optische verbinding vandaag", "Optisk forbindelse i dag",
         "Optisk kommunikation i dag", "Optische Verbindung heute";
     polls: "Readings", "Uitlezingen", "Aflæsninger", "Avläsningar", "Auslesungen";
     polls_failed: "Failed readings", "Mislukte uitlezingen", "Mislykkede aflæsninger",
@@ -315,7 +315,7 @@ catalogue! {
         "{asked} af {of} registre gennemgået, {found} fundet",
         "{asked} av {of} register kontrollerade, {found} hittade",
         "{asked} von {of} Registern abgefragt, {found} gefunden";
-    scan_list: "For the configuration", "Voor de configuratie", "Til konfigurationen",
+    scan_list: "Names for the configuration", "Voor de configuratie", "Til konfigurationen",
         "Till konfigurationen", "Für die Konfiguration";
     register: "Register", "Register", "Register", "Register", "Register";
     copy: "Copy", "Kopiëren", "Kopiér", "Kopiera", "Kopieren";
