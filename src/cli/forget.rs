@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,10 +9,9 @@ use clap::Args;
 use tracing::{Level, warn};
 
 use super::ask::print;
-use super::health;
 use super::signals::with_signals;
-use crate::advice::{Advice, MadeBy};
-use crate::config::{self, Broker, Config, Meter};
+use crate::advice::MadeBy;
+use crate::config::{self, Config, Meter};
 use crate::discovery::{self, Claims, Ownership};
 use crate::topic::{About, Diagnostic, Topics};
 use crate::{PROGRAM, mqtt};
@@ -35,7 +33,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let loaded = config::load(args.config.as_deref(), &super::environment::variables())?;
-    let Config { broker, publishing, meters, logging: log, page, .. } = loaded.config;
+    let Config { broker, publishing, meters, logging: log, .. } = loaded.config;
     // A command logs only warnings, unless the level is DEBUG.
     logging::start_beside(
         PROGRAM,
@@ -70,7 +68,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let forgotten = tokio::select! {
-            forgotten = forget(&broker, page, &filters, is_to_go) => forgotten,
+            forgotten = mqtt::forget(&broker, &filters, is_to_go) => forgotten,
             () = stop.cancelled() => anyhow::bail!("stopped before everything was removed"),
         };
         match forgotten {
@@ -92,20 +90,6 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(code)
-}
-
-/// The program may be running: then its client id is in use.
-async fn forget(
-    broker: &Broker,
-    page: Option<SocketAddr>,
-    filters: &[String],
-    is_ours: impl Fn(&str, &[u8]) -> bool,
-) -> Result<BTreeSet<String>, Advice> {
-    let is_running = match page {
-        Some(page) => health::is_running(page).await,
-        None => false,
-    };
-    mqtt::forget(broker, is_running, filters, is_ours).await
 }
 
 /// The topics of all states with these settings.

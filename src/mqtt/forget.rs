@@ -24,14 +24,13 @@ const AT_MOST: Duration = Duration::from_secs(60);
 /// what the broker did.
 pub(crate) async fn forget(
     broker: &Broker,
-    is_running: bool,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
 ) -> Result<BTreeSet<String>, Advice> {
-    // A broker may accept no other client id, but the running program's connection must not end.
-    let id =
-        if is_running { format!("{}-forget", broker.client_id) } else { broker.client_id.clone() };
-    let (client, event_loop) = client::new(broker, &id, None);
+    // With the program's own client id, its connection would end. But a broker may accept no other.
+    let other = format!("{}-forget", broker.client_id);
+    let id = if accepts(broker, &other).await { &other } else { &broker.client_id };
+    let (client, event_loop) = client::new(broker, id, None);
     let until = Instant::now() + AT_MOST;
     let stage = Stage::of(&event_loop);
     let logs_in = broker.credentials.is_some();
@@ -41,6 +40,16 @@ pub(crate) async fn forget(
     let _ = cleaner.client.try_disconnect();
     let _ = timeout_at(until, cleaner.event_loop.poll()).await;
     Ok(topics)
+}
+
+/// Whether the broker accepts a connection with this client id.
+async fn accepts(broker: &Broker, id: &str) -> bool {
+    let (client, mut event_loop) = client::new(broker, id, None);
+    let accepts = matches!(event_loop.poll().await, Ok(Event::Incoming(Incoming::ConnAck(_))));
+    if accepts && client.try_disconnect().is_ok() {
+        let _ = timeout_at(Instant::now() + QUIET, event_loop.poll()).await;
+    }
+    accepts
 }
 
 struct Cleaner {
