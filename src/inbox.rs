@@ -24,10 +24,10 @@ use meter::poll::MeterHandle;
 /// The payload of Home Assistant's birth message.
 const BIRTH: &[u8] = b"online";
 
-/// So many births, coming faster than they are answered, are a flood.
+/// This many births between two answers are a flood.
 const FLOOD: u32 = 5;
 
-/// At most so many ignored messages are reported, and so many announcements of others. More of
+/// At most this many ignored messages are reported, and this many announcements of others. More of
 /// either must be a mistake.
 const MOST_REPORTED: usize = 20;
 

@@ -7,7 +7,7 @@
 //!
 //! # Blocking threads
 //!
-//! The runtime has [`THREADS`] of them. No later job starts a thread, so none can fail to. Jobs may
+//! The runtime has [`THREADS`] of them. No later job starts a thread, so no job can fail for lack of one. Jobs may
 //! hang: a silent name server blocks a thread for half a minute, a broken disk forever. So each
 //! kind of job has its own threads, and waits only for jobs of its kind:
 //!

@@ -264,7 +264,7 @@ pub struct MeterState {
     pub last: Option<LastPoll>,
     /// Whether the last poll could open the port, and so sent something.
     pub port_opens: bool,
-    /// Since when it has answered, or not answered, as in the last poll.
+    /// When it entered its present state: answering or silent.
     pub since: Option<Instant>,
     /// When the next poll is due; in the past while a poll is under way or waits for the port.
     pub next_poll: Option<Instant>,

@@ -414,7 +414,8 @@ async fn accept_everything(mut stream: TcpStream) {
                 Packet::Subscribe(subscribe) => {
                     let granted = vec![SubscribeReasonCode::Success(QoS::AtMostOnce)];
                     answers.push(Packet::SubAck(SubAck::new(subscribe.pkid, granted)));
-                    let publish = retained.get(&subscribe.filters[0].path).cloned();
+                    let filter = subscribe.filters.first().unwrap();
+                    let publish = retained.get(&filter.path).cloned();
                     answers.extend(publish.map(|publish: Publish| {
                         Packet::Publish(Publish { qos: QoS::AtMostOnce, ..publish })
                     }));
@@ -426,9 +427,9 @@ async fn accept_everything(mut stream: TcpStream) {
             }
         }
         let mut bytes = BytesMut::new();
-        answers.into_iter().for_each(|answer| {
+        for answer in answers {
             answer.write(&mut bytes, 65_536).unwrap();
-        });
+        }
         let written = stream.write_all(&bytes).await;
         if written.is_err() || stream.read_buf(&mut unread).await.unwrap_or(0) == 0 {
             return;

@@ -852,7 +852,10 @@ fn a_folder_for_home_assistant_builds_without_a_registry() {
             .lines()
             .filter(|line| line.contains("sh packaging") || line.contains("install "))
             .flat_map(|line| line.split(' '))
-            .filter(|word| word.ends_with(".sh") && !word.starts_with('/')),
+            .filter(|word| {
+                Path::new(word).extension().is_some_and(|kind| kind == "sh")
+                    && !word.starts_with('/')
+            }),
     );
     let needed: Vec<_> = needed.collect();
     assert_eq!(needed, ["kamstrup2mqtt", "packaging/binary.sh", "kamstrup2mqtt-addon/run.sh"]);

@@ -26,7 +26,7 @@ use meter::transport::{Endpoint, Port};
 /// Which meter to ask, and how to show the answer.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// Ask the meter in this configuration file. Default, as when the program runs: the first of
+    /// Ask the meter in this configuration file. Default: the first of
     /// config.yaml, ../config.yaml and /etc/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,

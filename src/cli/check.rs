@@ -26,7 +26,7 @@ use crate::{PROGRAM, app, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file. Default, as when the program runs: the first of config.yaml,
+    /// The configuration file. Default: the first of config.yaml,
     /// ../config.yaml and /etc/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

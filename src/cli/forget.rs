@@ -145,5 +145,11 @@ fn count(topics: &BTreeSet<String>) -> String {
 }
 
 fn list(topics: &BTreeSet<String>) -> String {
-    topics.iter().map(|topic| format!("  {topic}\n")).collect()
+    let mut list = String::new();
+    for topic in topics {
+        list.push_str("  ");
+        list.push_str(topic);
+        list.push('\n');
+    }
+    list
 }

@@ -48,13 +48,13 @@ enum Command {
     Read(read::Arguments),
     /// Show the meter's model, serial number, software, clock and faults
     Info(info::Arguments),
-    /// Find out which registers the meter has; reading all of them takes some minutes
+    /// Find out which registers the meter has; reading all of them takes a few minutes
     Scan(scan::Arguments),
     /// List the known registers
     Registers(registers::Arguments),
-    /// Remove what the broker keeps from this program: Home Assistant entities and retained values
+    /// Remove this program's retained messages from the broker: entities and values
     Forget(forget::Arguments),
-    /// Check through its status page whether the program is running; exit code 0 if it is
+    /// Check whether the program is running, by its status page; exit code 0 if it is
     Health(health::Arguments),
     /// Hold the file of readings still while a backup copies it
     Backup(backup::Arguments),

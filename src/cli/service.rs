@@ -37,7 +37,7 @@ pub(super) struct RunArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Run as a Home Assistant app (add-on) with these options, which Home Assistant writes to
-    /// /data/options.json; keeps running whatever is wrong
+    /// /data/options.json; keeps running even with errors
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(super) options: Option<PathBuf>,
     /// With an invalid configuration, keep running and show the errors on the status page until

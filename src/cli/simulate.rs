@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     /// The meter to simulate. Default, without `--registers`: `generic`
     #[arg(long, value_parser = models())]
     model: Option<Model>,
-    /// Registers from a file, which replace those of the model or are added to them
+    /// Registers from a file. They are added to the model's, and replace those with the same number
     #[arg(long, value_name = "FILE", long_help = registers_help())]
     registers: Option<PathBuf>,
     /// The unit in which the meter counts energy; the values do not change. Default: kWh, or MWh
@@ -92,7 +92,7 @@ struct NoSuch;
 fn registers_help() -> String {
     let example = Registers::YAML_EXAMPLE.lines().map(|line| format!("\n    {line}"));
     format!(
-        "Registers from a file, which replace those of the model or are added to them. Without \
+        "Registers from a file. They are added to the model's, and replace those with the same number. Without \
          `--model`, the meter has only these. YAML, one line per register, by name or number:\n{}",
         example.collect::<String>()
     )

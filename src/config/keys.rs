@@ -153,7 +153,7 @@ settings! {
         default: Value("0"),
         brief: "QoS of the values: 0, 1 or 2",
         text: "The MQTT quality of service of the values. `0` sends them once, `1` repeats them \
-               until the broker has them, `2` delivers them to it exactly once. Messages that \
+               until the broker has them, `2` delivers each value exactly once. Messages that \
                describe the meter to Home Assistant are always sent with 1.",
         ..KEY
     };
@@ -474,9 +474,9 @@ settings! {
         list: true,
         sample: Set("energy, volume, power, flow, temp1, temp2, tempdiff"),
         brief: "names, or register numbers like 60 or 0x003C",
-        text: "The values to read: names, or numbers of registers that have no name here. \
+        text: "The values to read: names, or numbers of registers that the program has no name for. \
                `kamstrup2mqtt registers` lists the names, `kamstrup2mqtt scan` the registers that \
-               your meter has. Upper and lower case are the same.",
+               your meter has. Case does not matter.",
         ..KEY
     };
     LOG_LEVEL: Level = value::level, Key {
@@ -705,7 +705,7 @@ settings! {
         accepted: YES_NO,
         default: Value("true"),
         brief: "whether the program serves its status page",
-        text: "Whether the program serves its status page. The page costs nothing while nobody has \
+        text: "Whether the program serves its status page. The page costs almost nothing while nobody has \
                it open.",
         ..KEY
     };
@@ -737,7 +737,7 @@ pub(super) static NAME: Setting<MeterName> = Setting {
         form: FormName::Option("name"),
         accepted: "1 to 32 letters, digits, `_` and `-`; not the name of a value (`energy`) or a \
                    topic (`status`)",
-        default: Words("none; only a single meter can do without"),
+        default: Words("none; required if there are several meters"),
         brief: "letters, digits, `_` and `-`",
         text: "The meter's name in topics, unique ids and the log.",
         ..KEY

@@ -94,21 +94,19 @@ fn no_icon_contradicts_the_class_of_its_entity() {
                     continue;
                 };
                 let belongs_to = classes_of(icon);
-                match class {
-                    Some(class) => assert!(belongs_to.contains(class), "{about} has {icon}"),
-                    None => {
-                        let own = match measure.quantity {
-                            _ if measure.kind == Some(Kind::Date) => "date",
-                            Quantity::Energy => "energy",
-                            Quantity::Power => "power",
-                            Quantity::Mass | Quantity::MassFlow => "weight",
-                            _ => "date",
-                        };
-                        let others: Vec<_> =
-                            belongs_to.iter().filter(|class| **class != own).collect();
-                        assert!(others.is_empty(), "{about} has {icon} of {others:?}");
-                    }
+                if let Some(class) = class {
+                    assert!(belongs_to.contains(class), "{about} has {icon}");
+                    continue;
                 }
+                let own = match measure.quantity {
+                    _ if measure.kind == Some(Kind::Date) => "date",
+                    Quantity::Energy => "energy",
+                    Quantity::Power => "power",
+                    Quantity::Mass | Quantity::MassFlow => "weight",
+                    _ => "date",
+                };
+                let others: Vec<_> = belongs_to.iter().filter(|class| **class != own).collect();
+                assert!(others.is_empty(), "{about} has {icon} of {others:?}");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The discovery messages of the older Python program of the same name.
 //!
-//! They have no `origin`, so their shape is the only proof. Its `publish_ha_discovery` (WobwobRt/
-//! kamstrup2mqtt, `src/kamstrup2mqtt/mqtt.py`, the same in all published versions) writes these keys
-//! and constants, and no others. Everything that differs is somebody else's.
+//! They have no `origin`, so their shape is the only proof. Its `publish_ha_discovery`
+//! (`WobwobRt/kamstrup2mqtt`, `src/kamstrup2mqtt/mqtt.py`, the same in all published versions) writes
+//! these keys and constants, and no others. Everything that differs is somebody else's.
 
 use serde_json::{Map, Value};
 

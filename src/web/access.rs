@@ -96,7 +96,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a host is an address, or a name that public name servers do not have. The owner of any
-/// other name could point it here, so that his pages could read this one in the browser of somebody
+/// other name could point it here, whose pages could then read this one in the browser of somebody
 /// in the house (DNS rebinding).
 fn is_near(host: &str) -> bool {
     const NEAR: [&str; 6] = ["localhost", "local", "lan", "home", "internal", "home.arpa"];

@@ -1,4 +1,4 @@
-//! What was read earlier, as JSON for programs.
+//! Earlier readings, as JSON for programs.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::state::PageState;
 use crate::payload::exact;
 use history::{HistoryError, MeterKey, Point, Reader, Series, Summary};
 
-/// From when on, where nobody says.
+/// The default start is this long ago.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is wanted.
+/// The query.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Wanted {
     meter: usize,
@@ -28,7 +28,7 @@ pub(super) struct Wanted {
     step: Resolution,
 }
 
-/// Each reading, or what stays of the readings of each hour or day.
+/// Each reading, or a summary of each hour or day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Resolution {
@@ -53,9 +53,9 @@ struct PastJson {
 
 #[derive(Serialize)]
 struct PointJson {
-    /// When it was read; where the hour or the day began.
+    /// When the value was read, or when the hour or the day began.
     time: String,
-    /// The last one of the hour or the day.
+    /// The last value of the hour or the day.
     value: Option<Box<RawValue>>,
     lowest: Option<Box<RawValue>>,
     highest: Option<Box<RawValue>>,
@@ -63,7 +63,7 @@ struct PointJson {
     readings: u32,
 }
 
-/// What was read of a value.
+/// The readings of a value.
 pub(super) async fn answer(
     site: &PageState,
     jobs: &BlockingJobs,
@@ -81,7 +81,7 @@ pub(super) async fn answer(
     let from = from.unwrap_or_else(|| to.saturating_sub(DAY).unwrap_or(to));
     let reading = {
         let wanted = wanted.clone();
-        // The disk may let it wait.
+        // The disk may be slow.
         jobs.run(move || read(&reader, &key, &wanted, (from, to), &now))
     };
     let json = match reading.await {
@@ -104,7 +104,7 @@ fn unavailable(words: &str) -> HttpRefusal {
     HttpRefusal(StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n").into())
 }
 
-/// A time as people and programs write it, with its zone.
+/// Parses a time with its zone.
 fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, HttpRefusal> {
     let wrong = || {
         let words = format!(
@@ -116,7 +116,7 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, HttpRefusal
     text.map(|text| text.parse().map_err(|_| wrong())).transpose()
 }
 
-/// Nothing where nothing is kept of that value.
+/// `None` if the history has nothing of that value.
 fn read(
     reader: &Reader,
     key: &MeterKey,
@@ -261,7 +261,7 @@ pub(super) mod tests {
         assert_eq!(status(&none, wanted(3, "temp1", Resolution::Reading)).await, 404);
     }
 
-    /// Whoever asks may ask for any time.
+    /// A query may contain any time.
     #[tokio::test]
     async fn any_time_can_be_asked_for() {
         let folder = tempfile::tempdir().unwrap();

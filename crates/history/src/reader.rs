@@ -31,7 +31,7 @@ pub struct Reader {
 /// The day of [`Reader::last_day`], even if the clock changes.
 const DAY: Millis = 24 * HOUR;
 
-/// The longest time of which [`Reader::total`] reads the hours. Of more time, it reads the days.
+/// The longest time for which [`Reader::total`] reads hours. For longer times, it reads days.
 const LONG: Millis = 62 * DAY;
 
 impl Reader {
@@ -122,8 +122,8 @@ impl Reader {
         self.consumption(Table::Day, meter, parameter, spans, now)
     }
 
-    /// What a counter counted from `from` until `to`. Both are full hours, and beginnings of days
-    /// where there are more than 62 days between them.
+    /// The consumption from `from` until `to`. Both must be full hours; beyond 62 days, both must be
+    /// starts of days.
     pub fn total(
         &self,
         meter: &MeterKey,

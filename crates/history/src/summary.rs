@@ -64,7 +64,7 @@ impl Summary {
         summaries.into_iter().reduce(Self::and)
     }
 
-    /// The summary of successive readings of a counter; `None` where it fell, and of none.
+    /// The summary of successive readings of a counter; `None` if it fell, or if there are no readings.
     pub(crate) fn rising(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut summaries = summaries.into_iter();
         let first = summaries.next().filter(Self::rises)?;
@@ -120,16 +120,16 @@ impl Consumption {
     }
 }
 
-/// What a counter counted in a longer time.
+/// The consumption in a longer time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
     /// The amount in all of it.
     Whole(Decimal),
     /// The amount between two readings. There are none near the beginning or near the end.
     Part {
-        /// When the first one was, or the beginning.
+        /// The time of the first reading, or the start of the span.
         since: Timestamp,
-        /// When the last one was, or the end.
+        /// The time of the last reading, or the end of the span.
         until: Timestamp,
         /// The amount.
         used: Decimal,

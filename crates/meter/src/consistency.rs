@@ -88,7 +88,7 @@ impl Relation {
     }
 
     /// Whether two sets of readings contradict it in the same way, so that the contradiction is the
-    /// meter's own. Flow and power may lag behind each other for a while, so theirs never is.
+    /// meter's own. Flow and power may lag behind each other for a while, so a contradiction between them is never the meter's own.
     #[must_use]
     pub(crate) fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
         let is_same_deviation = || {

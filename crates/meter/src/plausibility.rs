@@ -105,7 +105,7 @@ pub(crate) enum Doubt {
         /// The value now.
         is: String,
     },
-    /// A gauge that is farther from zero than in any house.
+    /// A gauge that is farther from zero than any house reaches.
     Unlikely {
         /// The value now.
         is: Decimal,

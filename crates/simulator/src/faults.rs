@@ -107,7 +107,7 @@ impl Fault {
             Self::DroppedByte => "A byte is missing",
             Self::DoubledByte => "A byte is repeated",
             Self::Truncated => "The end is missing",
-            Self::Noise => "Other bytes come first, also start and stop bytes",
+            Self::Noise => "Other bytes come first, including start and stop bytes",
             Self::Silence => "The answer is not sent",
             Self::Late => "It arrives 2 to 20 s late, maybe in the next poll",
             Self::OtherRegister => "The answer is for another register",

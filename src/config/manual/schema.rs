@@ -37,7 +37,7 @@ pub fn schema() -> String {
     let mut sections: Map<_, _> = SECTIONS.iter().map(section).collect();
     let of_meter = keys().filter(|key| key.is_of_meter()).chain([&NAME.key]);
     let meters = json!({
-        "description": "Several meters. Settings that a meter does not have come from the sections.",
+        "description": "Several meters. Settings that a meter omits are taken from the sections.",
         "type": ["array", "null"],
         "items": {
             "type": "object",

@@ -106,7 +106,7 @@ fn certificate(error: &CertificateError) -> Advice {
         ]),
         CertificateError::Other(other) => match other.0.to_string() {
             reason if reason.contains("UnsupportedCertVersion") => Advice::new(
-                "its certificate has X.509 version 1, which contains no names.",
+                "its certificate has X.509 version 1, which cannot contain a `subjectAltName`.",
             )
             .then(sentence![
                 "Make one of version 3, with the broker's name or address as \

@@ -4,7 +4,7 @@ use jiff::ZonedDateTime;
 
 use crate::web::language::{Language, fill};
 
-/// At most this many bars have a mark.
+/// At most this many bars have a label.
 const MARKED: usize = 7;
 
 /// The time that a bar, a point or a row stands for.
@@ -16,7 +16,7 @@ pub(in crate::web) enum Each {
 }
 
 impl Each {
-    /// The head of a column of them.
+    /// The heading of their column.
     pub(super) fn head(self, language: Language) -> &'static str {
         let words = language.words();
         match self {
@@ -26,11 +26,11 @@ impl Each {
         }
     }
 
-    /// Whether there is a mark below the bar, of this many bars.
+    /// Whether a bar among this many has a label.
     pub(super) fn is_marked(self, start: &ZonedDateTime, index: usize, count: usize) -> bool {
         let step = count.div_ceil(MARKED).max(1);
         match self {
-            // Of 24 hours, every fourth of the clock.
+            // Every fourth of 24 hours has a label, by the clock.
             Self::Hour => usize::try_from(start.hour()).unwrap_or(index).checked_rem(step),
             Self::Day | Self::Month => index.checked_rem(step),
         }

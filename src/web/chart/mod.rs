@@ -58,7 +58,7 @@ pub(super) struct Frame {
 /// Title, unit and language of a chart.
 #[derive(Debug, Clone)]
 pub(super) struct Heading {
-    /// For the page's own addresses; no other chart has it.
+    /// A unique name for the page's own addresses.
     pub(super) id: String,
     pub(super) title: String,
     pub(super) unit: String,
@@ -112,7 +112,7 @@ pub(super) fn curves(
     Some(Chart { id, title, summary, totals, levels, times, curves, blocks, points, table })
 }
 
-/// From the lowest to the highest value, or the only one there is.
+/// The lowest and the highest value, or a single one.
 fn reach(low: Decimal, high: Decimal, unit: &str, language: Language) -> String {
     let number = |value: Decimal| language.number(&value.normalize().to_string());
     let (from, to) = (number(low), number(high));
@@ -141,8 +141,7 @@ impl Frame {
         }
     }
 
-    /// The horizontal place of a point: the middle of the time that it stands for, as far as that
-    /// is over.
+    /// The horizontal place of a point: the middle of the time that it stands for, up to now.
     fn place(&self, start: Timestamp) -> Option<i64> {
         let half = match self.each {
             None => SignedDuration::ZERO,
@@ -230,8 +229,8 @@ impl Frame {
         fill(language.words().mean_words, &values)
     }
 
-    /// A row for each hour, day or month with its lowest and highest values. Of summaries, it also
-    /// has the mean.
+    /// A row for each hour, day or month with its lowest and highest values, and with the mean if the
+    /// points are summaries.
     fn table(&self, series: &[Series<'_>], heading: &Heading) -> Table {
         let Heading { unit, language, .. } = heading;
         let words = language.words();
@@ -271,7 +270,7 @@ fn known(value: Option<Decimal>, language: Language) -> String {
     value.map_or_else(|| language.words().not_known.to_owned(), number)
 }
 
-/// Bars of a consumption, side by side, from the first that is known; `None` if none is.
+/// Bars of a consumption, side by side, from the first known one; `None` if none is known.
 pub(super) fn bars(
     heading: Heading,
     (name, bars): (&str, &[Consumption]),

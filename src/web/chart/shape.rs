@@ -1,4 +1,4 @@
-//! What a chart is drawn of, in whole numbers and texts.
+//! The data of a chart, in whole numbers and texts.
 
 use std::fmt::{self, Write as _};
 
@@ -21,7 +21,7 @@ pub(in crate::web) struct NamedTotal {
     pub(in crate::web) name: String,
     /// With its unit; `None` if it is not known.
     pub(in crate::web) amount: Option<String>,
-    /// Why it is not known, or not of the whole time.
+    /// Why it is unknown, or known only for a part of the time.
     pub(in crate::web) note: Option<&'static str>,
 }
 

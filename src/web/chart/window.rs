@@ -79,7 +79,7 @@ impl Window {
         time.to_zoned_datetime(self.zone.clone())
     }
 
-    /// The full hours of the local clock that are within.
+    /// The full hours of the local clock in this window.
     pub(super) fn hours(&self) -> Vec<ZonedDateTime> {
         let mut hours = Vec::new();
         let mut next = hour_after(&self.local(self.start));
@@ -102,7 +102,7 @@ impl Window {
                 self.hours().into_iter().filter(marked).collect()
             }
             Step::Days(days) => {
-                // Of weeks, these are the Mondays: 1970 began on a Thursday.
+                // Weeks begin on Mondays: 1970 began on a Thursday.
                 let number =
                     |date: Date| date.duration_since(Date::constant(1970, 1, 1)).as_hours();
                 let number = |date: Date| number(date).checked_div(24)?.checked_add(3);
@@ -152,7 +152,7 @@ impl Window {
         days.take_while(|day| day.timestamp() <= self.end).collect()
     }
 
-    /// The name of an hour, day or month, unlike any other.
+    /// The unambiguous name of an hour, day or month.
     pub(super) fn name(&self, each: Each, time: &ZonedDateTime) -> String {
         match each {
             Each::Hour => self.words(time, "%Y-%m-%d %H:00"),

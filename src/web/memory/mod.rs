@@ -1,4 +1,4 @@
-//! What is drawn of the readings that are kept.
+//! Reads the data for charts.
 
 mod range;
 #[cfg(test)]
@@ -21,15 +21,15 @@ pub(super) use self::range::Range;
 /// The most readings of a curve: more than a phone has pixels. Summaries are fewer.
 const POINTS: usize = 480;
 
-/// Of what counts energy, and else of what counts volume, as water meters do: the first one of which
-/// something is known is drawn by hour and by day. The finest come first.
+/// The counters whose consumption is drawn, in order of preference: energy first, then volume, which
+/// water meters count. The first one with data is used. The finest come first.
 const COUNTERS: [&str; 7] =
     ["e1highres", "highresenergy", "energy", "e3highres", "energy3", "volume_extradigit", "volume"];
 
-/// For so long what was read from the disk is shown to others as well: 100 open pages read it once.
+/// How long results from the disk are shared: 100 open pages read them once.
 const FRESH_SECS: i64 = 10;
 
-/// What is drawn of a meter's readings in a range.
+/// A meter's data in a range.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) power: Option<Curve>,
@@ -39,16 +39,16 @@ pub(super) struct Memory {
     pub(super) counter: Option<Counter>,
 }
 
-/// What a counter has counted.
+/// The consumption that a counter shows.
 #[derive(Debug)]
 pub(super) struct Counter {
     pub(super) parameter: String,
     pub(super) unit: String,
-    /// The hours, days or months of the range, and the one that is not over.
+    /// The hours, days or months of the range, and the current one.
     pub(super) bars: Vec<Consumption>,
-    /// The total of those that are over.
+    /// The total without the current one.
     pub(super) total: Total,
-    /// The same of as many before.
+    /// The same for the previous period.
     pub(super) before: Total,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Curve {
     pub(super) points: Vec<(Timestamp, Summary)>,
 }
 
-/// What is drawn of each meter in a range.
+/// The data of each meter in a range.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memories {
     pub(super) range: Range,
@@ -72,24 +72,24 @@ impl Memories {
         Self { range, meters: Arc::new(meters) }
     }
 
-    /// What is drawn of a meter.
+    /// The data of a meter.
     pub(super) fn of(&self, number: usize) -> Option<&Memory> {
         let meter = self.meters.iter().find(|(known, _)| *known == number);
         meter.map(|(_, memory)| memory)
     }
 }
 
-/// What was read last, and of what moment it is.
+/// The last result, and the moment that it belongs to.
 type Known = (Moment, Memories);
 
-/// What was read last of each range.
+/// The last result for each range.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     known: Arc<BTreeMap<Range, Mutex<Option<Known>>>>,
     jobs: BlockingJobs,
 }
 
-/// Another one has other readings, or may have.
+/// A result belongs to one moment: at another one there are other readings, or there may be.
 #[derive(Debug, PartialEq, Eq)]
 struct Moment {
     /// When each meter was polled last.
@@ -99,14 +99,14 @@ struct Moment {
 }
 
 impl Cache {
-    /// The disk is read through this.
+    /// The jobs that read the disk.
     pub(super) fn new(jobs: BlockingJobs) -> Self {
         let known = Range::ALL.into_iter().map(|range| (range, Mutex::default()));
         Self { known: Arc::new(known.collect()), jobs }
     }
 
-    /// What there is to draw at this time; nothing of a meter whose readings cannot be read, which
-    /// the board tells of, or not in time.
+    /// The data for charts at this time. A meter has none if its readings cannot be read, which the
+    /// board reports, or not in time.
     pub(super) async fn look(
         &self,
         site: &PageState,
@@ -123,7 +123,7 @@ impl Cache {
         });
         let step = now.timestamp().as_second().div_euclid(FRESH_SECS);
         let moment = Moment { polled: polled.collect(), step };
-        // Who comes meanwhile waits, rather than reading the same.
+        // Concurrent callers wait instead of reading twice.
         let mut known = known.lock().await;
         if let Some((of, memories)) = &*known
             && *of == moment
@@ -144,7 +144,7 @@ impl Cache {
             keys.iter().filter_map(of).collect()
         });
         let read = reading.await.inspect_err(|busy| debug!("There are no charts: {busy}"));
-        // Kept like any other, so that those who come soon do not wait as long.
+        // Shared like any other result, so that the next callers do not wait as long.
         let memories = Memories::new(range, read.unwrap_or_default());
         *known = Some((moment, memories.clone()));
         memories
@@ -174,7 +174,7 @@ fn read(
     })
 }
 
-/// What a curve goes through.
+/// The points of a curve.
 fn points(
     reader: &Reader,
     key: &MeterKey,
@@ -193,8 +193,8 @@ fn points(
     }
 }
 
-/// The first one that is counted now; where none is, the first one that was in this range. A parameter
-/// that was taken out of the list is still kept of former times.
+/// The first counter that is read now, otherwise the first one that was read in this range. The history
+/// still has readings of a parameter that was removed from the list.
 fn counter<'a>(
     reader: &Reader,
     key: &MeterKey,
@@ -224,7 +224,7 @@ fn counter<'a>(
     Ok(earlier)
 }
 
-/// The hours, days or months of a range, and the one that is not over.
+/// The hours, days or months of a range, and the current one.
 fn bars(
     reader: &Reader,
     key: &MeterKey,

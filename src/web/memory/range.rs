@@ -33,7 +33,7 @@ impl Range {
         Self::ALL.into_iter().find(|range| range.key() == key)
     }
 
-    /// The number of its hours, days or months, without the one that is not over.
+    /// The number of its hours, days or months, without the current one.
     pub(super) fn count(self) -> u32 {
         match self {
             Self::Day => 24,
@@ -43,7 +43,7 @@ impl Range {
         }
     }
 
-    /// The beginning of the range that ends with the day or month of this time, or 24 hours ago.
+    /// The start of the range whose last day or month contains this time, or 24 hours before it.
     pub(in crate::web) fn start(self, now: &ZonedDateTime) -> Option<Timestamp> {
         match self {
             Self::Year => self.before(&now.first_of_month().ok()?),
@@ -51,8 +51,8 @@ impl Range {
         }
     }
 
-    /// The beginning of the same range that ends at this time: days and months are those of the
-    /// local clock, and hours are counted.
+    /// The start of the same range that ends at this time. Days and months follow the local clock;
+    /// hours are counted.
     pub(super) fn before(self, end: &ZonedDateTime) -> Option<Timestamp> {
         let count = i64::from(self.count());
         let date = match self {

@@ -16,7 +16,7 @@ use history::Total;
 pub(super) struct Charts {
     pub(super) ranges: Vec<Choice>,
     pub(super) shown: Vec<Chart>,
-    /// The sentence if there are none.
+    /// The sentence that replaces missing charts.
     pub(super) none: &'static str,
 }
 
@@ -58,11 +58,11 @@ struct Texts {
     range: &'static str,
     /// The title of a curve.
     last: &'static str,
-    /// The same time before.
+    /// The previous period.
     before: &'static str,
     /// The title of bars.
     per: &'static str,
-    /// What is not over.
+    /// The current hour, day or month.
     so_far: Option<&'static str>,
 }
 
@@ -105,13 +105,13 @@ impl Drawing<'_> {
         let start = self.range.start(self.wall).unwrap_or(first);
         let window = Window { start, end, zone }.since_first(first);
         let (each, row, least) = match self.range {
-            // Of many readings only some are drawn.
+            // If there are many readings, only some are drawn.
             Range::Day => (None, Each::Hour, SignedDuration::from_mins(15)),
             Range::Week => (Some(Each::Hour), Each::Day, SignedDuration::from_mins(90)),
             Range::Month => (Some(Each::Day), Each::Day, SignedDuration::from_hours(36)),
             Range::Year => (Some(Each::Day), Each::Month, SignedDuration::from_hours(36)),
         };
-        // Two polls may fail before it is a gap.
+        // A gap is more than two failed polls.
         let gap = interval.saturating_mul(3).max(least.unsigned_abs());
         Some(Frame { window, each, row, gap })
     }
@@ -160,7 +160,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// The total of the range, that of the same time before, and what was counted since.
+    /// The totals of the range and of the previous period, and the consumption since then.
     fn totals(&self, counter: &Counter) -> Vec<NamedTotal> {
         let words = self.language.words();
         let Counter { unit, bars, total, before, .. } = counter;

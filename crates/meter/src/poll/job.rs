@@ -278,7 +278,7 @@ async fn work<O: Open>(
             // The head may be moved to another meter.
             memory.recognition.lost();
             let models = memory.identification.known_models();
-            let has_answered = memory.has_answered;
+            let has_answered = memory.line.has_answered;
             let explain =
                 |error: PollError| error.explain(&plan.hint_context(&models, has_answered));
             let end = Instant::now().checked_add(PLACEMENT).unwrap_or_else(Instant::now);
@@ -342,7 +342,7 @@ impl Placement<'_> {
             let asked = Instant::now();
             match client.request(&GetSerialNo, Tries::One, self.stop).await {
                 Ok(_) => {
-                    self.memory.has_answered = true;
+                    self.memory.line.has_answered = true;
                     self.note(true, None, None);
                 }
                 Err(RequestError::NoAnswer(heard)) => {

@@ -47,8 +47,6 @@ pub(super) struct Memory {
     pub(super) begun: Option<Instant>,
     /// The last poll read nothing, so the next one must be short.
     pub(super) last_poll_failed: bool,
-    /// Whether the meter has ever answered.
-    pub(super) has_answered: bool,
     /// Other meters wait for the port while this one does not answer, so one request is enough.
     pub(super) port_contended: bool,
     /// A register that silences the meter gets fewer tries, because a scan may find many of them.
@@ -80,6 +78,8 @@ struct Diagnosis {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineMemory {
     pub(super) state: LineState,
+    /// Whether the meter has ever answered.
+    pub(super) has_answered: bool,
     /// The traffic that has not been reported yet.
     traffic: Traffic,
 }
@@ -118,7 +118,6 @@ impl Memory {
             polls: 0,
             begun: None,
             last_poll_failed: false,
-            has_answered: false,
             port_contended: false,
             scan_mode: false,
         }
@@ -141,9 +140,9 @@ impl Memory {
     /// may still arrive, so the line and the orders are kept.
     pub(super) fn begin_anew(&mut self) {
         let version = self.identification.version();
-        let Self { line, order, polls, begun, has_answered, scan_mode, .. } =
+        let Self { line, order, polls, begun, scan_mode, .. } =
             std::mem::replace(self, Self::new(version));
-        *self = Self { line, order, polls, begun, has_answered, scan_mode, ..Self::new(version) };
+        *self = Self { line, order, polls, begun, scan_mode, ..Self::new(version) };
     }
 
     pub(super) fn begin_poll(&mut self) {
@@ -208,7 +207,7 @@ impl Memory {
     /// Notes that the meter answers.
     pub(super) fn note_answer(&mut self) {
         self.last_poll_failed = false;
-        self.has_answered = true;
+        self.line.has_answered = true;
     }
 
     /// How far the last answer, to a request for these registers, can be trusted.

@@ -107,7 +107,7 @@ impl<O: Open> Run<'_, O> {
         if stop.is_cancelled() && polled.readings.is_empty() {
             return None;
         }
-        polled.has_answered = memory.has_answered;
+        polled.has_answered = memory.line.has_answered;
         polled.give_up(requests);
         withhold_spoilt(&mut polled, memory);
         polled.keep_only(&plan.registers);

@@ -57,7 +57,7 @@ impl<O> Plan<O> {
 impl<O: Open> Plan<O> {
     /// How long it takes at most until a meter that does not answer is reported: opening the port,
     /// three requests for registers and two for the serial number, with rests between them
-    /// ([`super::read`]). In whole seconds.
+    /// (`read`). In whole seconds.
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
         const TRIES: u32 = 5;

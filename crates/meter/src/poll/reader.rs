@@ -271,5 +271,7 @@ impl<'a> Scan<'a> {
 }
 
 fn explain<O>(error: &PollError, plan: &Plan<O>, memory: &Memory) -> Explanation {
-    error.explain(&plan.hint_context(&memory.identification.known_models(), memory.has_answered))
+    error.explain(
+        &plan.hint_context(&memory.identification.known_models(), memory.line.has_answered),
+    )
 }

@@ -79,7 +79,7 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
 /// Distributes registers over as few requests as possible, all of about the same size: a single
 /// register has no order that would reveal a late answer. If there are enough, each request gets a
 /// counter, because counters distinguish two meters. It also gets a register that the meter is known
-/// to have, because only next to it the absence of another is certain.
+/// to have, because only next to it is the absence of another certain.
 fn distribute(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group> + use<> {
     let count = wanted.len().div_ceil(GetRegister::MAX);
     let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];

@@ -147,7 +147,7 @@ impl<'a, O: Open> Task<'a, O> {
         let models = memory.identification.known_models();
         let error = polled.trouble.as_ref();
         let explanation =
-            error.map(|error| error.explain(&plan.hint_context(&models, memory.has_answered)));
+            error.map(|error| error.explain(&plan.hint_context(&models, memory.line.has_answered)));
         journal.log(&polled, Timing { ended, took }, &models);
         memory.last_poll_failed = polled.trouble.is_some() && polled.readings.is_empty();
         timetable.end_poll(memory.last_poll_failed, plan.port.is_shared());
