@@ -29,7 +29,7 @@ pub enum Fault {
     DoubledByte,
     /// The end is missing.
     Truncated,
-    /// Other bytes come first, some are start or stop bytes.
+    /// Other bytes come first, even start and stop bytes.
     Noise,
     /// The answer is not sent.
     Silence,
@@ -107,7 +107,7 @@ impl Fault {
             Self::DroppedByte => "A byte is missing",
             Self::DoubledByte => "A byte is repeated",
             Self::Truncated => "The end is missing",
-            Self::Noise => "Other bytes come first, some are start or stop bytes",
+            Self::Noise => "Other bytes come first, even start and stop bytes",
             Self::Silence => "The answer is not sent",
             Self::Late => "It arrives 2 to 20 s late, maybe in the next poll",
             Self::OtherRegister => "The answer is for another register",
