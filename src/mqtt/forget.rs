@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, QoS};
-use tokio::time::{Instant, timeout_at};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, QoS};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use super::client::{self, IN_FLIGHT};
@@ -27,29 +27,33 @@ pub(crate) async fn forget(
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
 ) -> Result<BTreeSet<String>, Advice> {
-    // With the program's own client id, its connection would end. But a broker may accept no other.
-    let other = format!("{}-forget", broker.client_id);
-    let id = if accepts(broker, &other).await { &other } else { &broker.client_id };
-    let (client, event_loop) = client::new(broker, id, None);
-    let until = Instant::now() + AT_MOST;
-    let stage = Stage::of(&event_loop);
-    let logs_in = broker.credentials.is_some();
-    let mut cleaner = Cleaner { client, event_loop, stage, logs_in, until };
+    let mut cleaner = connect(broker).await?;
     let topics = cleaner.look(filters, is_ours).await?;
     cleaner.clear(&topics).await?;
     let _ = cleaner.client.try_disconnect();
-    let _ = timeout_at(until, cleaner.event_loop.poll()).await;
+    let _ = timeout_at(cleaner.until, cleaner.event_loop.poll()).await;
     Ok(topics)
 }
 
-/// Whether the broker accepts a connection with this client id.
-async fn accepts(broker: &Broker, id: &str) -> bool {
-    let (client, mut event_loop) = client::new(broker, id, None);
-    let accepts = matches!(event_loop.poll().await, Ok(Event::Incoming(Incoming::ConnAck(_))));
-    if accepts && client.try_disconnect().is_ok() {
-        let _ = timeout_at(Instant::now() + QUIET, event_loop.poll()).await;
+/// Connects with a client id of its own: with the program's, that would lose its connection. But a
+/// broker may accept no other.
+async fn connect(broker: &Broker) -> Result<Cleaner, Advice> {
+    let other = format!("{}-forget", broker.client_id);
+    let mut cleaner = Cleaner::new(broker, &other);
+    let mut result = cleaner.connect().await;
+    if result.as_ref().is_err_and(failure::is_hang_up) {
+        // A broker may still be ending the connection of an earlier command with this client id.
+        sleep(QUIET).await;
+        cleaner = Cleaner::new(broker, &other);
+        result = cleaner.connect().await;
     }
-    accepts
+    if result.as_ref().is_err_and(failure::may_be_the_client_id) {
+        cleaner = Cleaner::new(broker, &broker.client_id);
+        cleaner.is_the_programs = true;
+        result = cleaner.connect().await;
+    }
+    result.map_err(|error| cleaner.advice(&error))?;
+    Ok(cleaner)
 }
 
 struct Cleaner {
@@ -57,15 +61,43 @@ struct Cleaner {
     event_loop: EventLoop,
     stage: Stage,
     logs_in: bool,
+    /// Whether it uses the program's client id.
+    is_the_programs: bool,
     until: Instant,
 }
 
 impl Cleaner {
+    fn new(broker: &Broker, id: &str) -> Self {
+        let (client, event_loop) = client::new(broker, id, None);
+        Self {
+            client,
+            stage: Stage::of(&event_loop),
+            event_loop,
+            logs_in: broker.credentials.is_some(),
+            is_the_programs: false,
+            until: Instant::now() + AT_MOST,
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), ConnectionError> {
+        // The client library has a deadline of its own.
+        while !matches!(self.event_loop.poll().await?, Event::Incoming(Incoming::ConnAck(_))) {}
+        self.stage = Stage::Connected;
+        Ok(())
+    }
+
+    fn advice(&self, error: &ConnectionError) -> Advice {
+        if self.is_the_programs && self.stage == Stage::Connected && failure::is_hang_up(error) {
+            return failure::taken_over();
+        }
+        failure::advice(error, self.stage, self.logs_in)
+    }
+
     async fn next(&mut self, by: Instant) -> Result<Option<Event>, Advice> {
         match timeout_at(by, self.event_loop.poll()).await {
             Err(_) => Ok(None),
             Ok(Ok(event)) => Ok(Some(event)),
-            Ok(Err(error)) => Err(failure::advice(&error, self.stage, self.logs_in)),
+            Ok(Err(error)) => Err(self.advice(&error)),
         }
     }
 
@@ -79,18 +111,21 @@ impl Cleaner {
         let mut by = self.until;
         let mut granted = 0_usize;
         let mut waiting = filters.iter();
+        let mut next = waiting.next();
         loop {
+            // One subscription at a time, so that the queue never fills.
+            if let Some(filter) = next.take() {
+                self.client
+                    .try_subscribe(filter, QOS_OF_RETAINED)
+                    .map_err(|error| Advice::new(error.to_string()))?;
+            }
             let Some(event) = self.next(by).await? else {
                 return Ok(ours);
             };
-            let next = match event {
-                Event::Incoming(Incoming::ConnAck(_)) => {
-                    self.stage = Stage::Connected;
-                    waiting.next()
-                }
+            match event {
                 Event::Incoming(Incoming::SubAck(_)) => {
                     granted += 1;
-                    waiting.next()
+                    next = waiting.next();
                 }
                 // Live messages may never end, and are not retained.
                 Event::Incoming(Incoming::Publish(publish)) if !publish.retain => continue,
@@ -99,15 +134,8 @@ impl Cleaner {
                         debug!("Found `{}`.", publish.topic);
                         ours.insert(publish.topic);
                     }
-                    None
                 }
                 _ => continue,
-            };
-            // One subscription at a time, so that the queue never fills.
-            if let Some(filter) = next {
-                self.client
-                    .try_subscribe(filter, QOS_OF_RETAINED)
-                    .map_err(|error| Advice::new(error.to_string()))?;
             }
             if granted >= filters.len() {
                 by = self.until.min(Instant::now() + QUIET);

@@ -14,8 +14,6 @@ async fn many_messages_are_removed_under_many_filters() {
     let brokers = watch::channel(None).0;
     let script = Script { listener, received, brokers, board: Board::default() };
     let hands_out = async {
-        // The first connection only shows that the client id is accepted.
-        drop(script.welcome().await);
         let mut peer = script.welcome().await;
         for number in 0..MUCH {
             let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
@@ -51,8 +49,6 @@ async fn live_messages_do_not_prevent_forgetting() {
     let brokers = watch::channel(None).0;
     let script = Script { listener, received, brokers, board: Board::default() };
     let speaks = async {
-        // The first connection only shows that the client id is accepted.
-        drop(script.welcome().await);
         let mut peer = script.welcome().await;
         let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
         peer.says("ours/old", "x", true).await;
@@ -71,4 +67,52 @@ async fn live_messages_do_not_prevent_forgetting() {
     };
     let (forgotten, ()) = tokio::join!(forgets, speaks);
     assert_eq!(forgotten.unwrap().into_iter().collect::<Vec<_>>(), ["ours/old"]);
+}
+
+/// Reported by a test run: the third of three commands was refused, because the broker was still
+/// ending the connection of the second one.
+#[tokio::test]
+async fn a_broker_that_is_ending_an_earlier_connection_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&listener);
+    let filters = ["ours/+".to_owned()];
+    let forgets = forget(&settings, &filters, |_, _| true);
+    let (_keep, received) = mpsc::channel(1);
+    let brokers = watch::channel(None).0;
+    let script = Script { listener, received, brokers, board: Board::default() };
+    let serves = async {
+        let (peer, first) = script.accept().await;
+        drop(peer);
+        let (mut peer, second) = script.accept().await;
+        assert_eq!([&*first.client_id, &*second.client_id], ["test-forget"; 2]);
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+        peer.grant(&subscribe).await;
+        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+    };
+    let (forgotten, ()) = tokio::join!(forgets, serves);
+    assert!(forgotten.unwrap().is_empty());
+}
+
+/// The running program has the only client id that the broker accepts.
+#[tokio::test]
+async fn a_connection_that_the_running_program_takes_over_names_that_cause() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&listener);
+    let filters = ["ours/+".to_owned()];
+    let forgets = forget(&settings, &filters, |_, _| true);
+    let (_keep, received) = mpsc::channel(1);
+    let brokers = watch::channel(None).0;
+    let script = Script { listener, received, brokers, board: Board::default() };
+    let serves = async {
+        let (mut peer, _) = script.accept().await;
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::BadClientId, false))).await;
+        let (mut peer, own) = script.accept().await;
+        assert_eq!(own.client_id, "test");
+        peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false))).await;
+        let Some(Packet::Subscribe(_)) = peer.next().await else { panic!() };
+    };
+    let (forgotten, ()) = tokio::join!(forgets, serves);
+    let words = forgotten.unwrap_err().words(MadeBy::File);
+    assert!(words.contains("Stop the program"), "{words}");
 }
