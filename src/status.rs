@@ -121,6 +121,20 @@ impl Board {
         self.changed();
     }
 
+    /// Adds to a connection what is wrong with it.
+    pub fn doubt_broker(&self, advice: Advice, made_by: MadeBy) {
+        let is_changed = self.broker.send_if_modified(|state| match state {
+            BrokerState::Connected { doubt, .. } => {
+                *doubt = Some(Doubt { advice, made_by });
+                true
+            }
+            _ => false,
+        });
+        if is_changed {
+            self.changed();
+        }
+    }
+
     /// The state of the connection to the broker, now and later.
     #[must_use]
     pub fn broker(&self) -> watch::Receiver<BrokerState> {
@@ -152,6 +166,23 @@ impl Board {
     }
 }
 
+/// Why the values may not arrive although the broker is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What is wrong, and what to do about it.
+    pub advice: Advice,
+    /// Who made the settings of the broker.
+    pub made_by: MadeBy,
+}
+
+impl Doubt {
+    /// What is wrong, and what to do about it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.advice.words(self.made_by)
+    }
+}
+
 /// The state of the connection to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerState {
@@ -168,6 +199,8 @@ pub enum BrokerState {
         name: String,
         /// Since when.
         since: Instant,
+        /// The broker is connected, but drops messages.
+        doubt: Option<Doubt>,
     },
     /// Not connected. The program keeps trying.
     Down {

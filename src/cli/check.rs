@@ -22,6 +22,7 @@ use meter::duration;
 use meter::poll;
 use meter::poll::Reader;
 
+use crate::mqtt::Rehearsed;
 use crate::{PROGRAM, app, mqtt};
 
 #[derive(Debug, Args)]
@@ -204,10 +205,7 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
         for meter in &config.meters {
             found.push(try_meter(meter, &stop).await);
         }
-        tokio::select! {
-            broker = try_broker(config) => found.push(broker),
-            () = stop.cancelled() => anyhow::bail!("stopped before everything was checked"),
-        }
+        found.push(try_broker(config, &stop).await?);
         Ok(())
     })?;
     Ok(found)
@@ -237,32 +235,38 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Trial {
     Trial { what, works, said }
 }
 
-async fn try_broker(config: &Config) -> Trial {
+async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result<Trial> {
     let broker = &config.broker;
     let what = format!("broker {}", broker.name());
-    let trial = |works, said| Trial { what: what.clone(), works, said };
-    if let Some(page) = config.page
-        && health::is_running(page).await
-    {
-        return match mqtt::log_in(broker).await {
-            Ok(()) => trial(
-                true,
-                "the login works. The program is running, so nothing else was tried. Stop it to try \
-                 its last will, its subscriptions and its messages too."
-                    .to_owned(),
-            ),
-            Err(advice) => trial(false, advice.words(MadeBy::File)),
-        };
-    }
-    match mqtt::rehearse(broker, &app::rehearsal(config)).await {
-        Ok(accepted) => trial(
+    let is_running = match config.page {
+        Some(page) => health::is_running(page).await,
+        None => false,
+    };
+    let tried = mqtt::rehearse(broker, &app::rehearsal(config), is_running, stop).await;
+    let (works, said) = match tried {
+        Ok(Rehearsed::Everything { subscriptions, messages }) => (
             true,
             format!(
-                "it accepts the login, the last will, {} subscriptions, and {} messages, one of each \
-                 kind.",
-                accepted.subscriptions, accepted.messages
+                "it accepts the login, the last will, {subscriptions} subscriptions, and {messages} \
+                 messages, one of each kind."
             ),
         ),
-        Err(advice) => trial(false, advice.words(MadeBy::File)),
-    }
+        Ok(Rehearsed::Login) => (
+            true,
+            "the login works. The program is running, so nothing else was tried. Stop it to try \
+             its last will, its subscriptions and its messages too."
+                .to_owned(),
+        ),
+        Ok(Rehearsed::Nothing) => (
+            false,
+            format!(
+                "it was not checked. The program is running, and the broker rejected a connection \
+                 with another client id, `{}-check`. Stop the program, then check again.",
+                broker.client_id
+            ),
+        ),
+        Ok(Rehearsed::Stopped) => anyhow::bail!("stopped before everything was checked"),
+        Err(advice) => (false, advice.words(MadeBy::File)),
+    };
+    Ok(Trial { what, works, said })
 }

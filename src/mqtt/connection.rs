@@ -126,6 +126,7 @@ impl Connection {
             online: &self.online,
             name: broker.name(),
             made_by: *made_by,
+            board: board.clone(),
             after: self.read_back_after,
         };
         let publish = publish(&link, client.clone(), desired, online, stop.clone());

@@ -37,13 +37,16 @@ pub(super) struct ConnectionLog {
     /// How the last connections that the broker closed have ended.
     endings: Endings,
     /// What was reported about them. Nothing more is reported until a connection is stable.
-    reported: Option<Advice>,
+    reported: Vec<Advice>,
     will: WillTrial,
     /// Whether it was reported that the broker does not acknowledge.
     misses_acknowledgements: bool,
     /// A connection that lasts this long is stable.
     good: Duration,
 }
+
+/// How many different things are reported about connections that do not become stable.
+const REPORTED_AT_MOST: usize = 3;
 
 /// Whether the broker rejects the connection because of the last will.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +55,11 @@ enum WillTrial {
     Unsuspected,
     /// Suspected once.
     Suspected,
-    /// A connection without it was tried as well.
-    Tried { is_rejected: Option<Advice> },
+    /// Without it, the broker rejected the connection too.
+    Acquitted,
+    /// Without it, the broker accepted the connection. It may have become available meanwhile, so
+    /// this counts only if the next connection with the last will is rejected again.
+    Accused(Advice),
 }
 
 impl ConnectionLog {
@@ -69,7 +75,7 @@ impl ConnectionLog {
             logs_in: broker.credentials.is_some(),
             up: None,
             endings: Endings::default(),
-            reported: None,
+            reported: Vec::new(),
             will: WillTrial::Unsuspected,
             misses_acknowledgements: false,
             good,
@@ -83,14 +89,15 @@ impl ConnectionLog {
 
     pub(super) fn connected(&mut self) {
         let since = Instant::now();
-        self.board.set_broker(BrokerState::Connected { name: self.name.clone(), since });
+        let name = self.name.clone();
+        self.board.set_broker(BrokerState::Connected { name, since, doubt: None });
         self.up = Some(since);
         self.trouble.forget();
         self.will = WillTrial::Unsuspected;
         self.misses_acknowledgements = false;
         let down = self.down.take();
         match down {
-            _ if self.reported.is_some() => {
+            _ if !self.reported.is_empty() => {
                 debug!("Connected to the broker {} again.", self.name);
             }
             Some(since) => info!(
@@ -102,16 +109,23 @@ impl ConnectionLog {
         }
     }
 
-    /// When the present connection must be reported as stable, because those before it were short.
+    /// When the present connection is stable; `None` while there is none.
     pub(super) fn stable_at(&self) -> Option<Instant> {
-        let up = self.up.filter(|_| self.reported.is_some());
-        up.map(|up| up + self.good)
+        self.up.map(|up| up + self.good)
     }
 
-    /// The connection has become stable after short ones.
+    /// Whether it must be reported when the present connection is stable, because those before it
+    /// were short.
+    pub(super) fn awaits_stable(&self) -> bool {
+        !self.reported.is_empty()
+    }
+
+    /// The present connection is stable.
     pub(super) fn stable(&mut self) {
-        self.reported = None;
-        info!("The connection to the broker {} is stable again.", self.name);
+        if self.awaits_stable() {
+            self.reported.clear();
+            info!("The connection to the broker {} is stable again.", self.name);
+        }
     }
 
     /// The connection was lost after the program was asked to stop.
@@ -158,7 +172,7 @@ impl ConnectionLog {
             self.endings.forget();
         }
         if self.is_good(lasted) {
-            self.reported = None;
+            self.reported.clear();
         }
         let again = failure::closed_again(self.endings.pattern(), accepted);
         let is_again = again.is_some();
@@ -168,7 +182,8 @@ impl ConnectionLog {
         });
         let Self { name, made_by, reported, good, .. } = self;
         let words = advice.words(*made_by);
-        if reported.as_ref() == Some(&advice) || (reported.is_some() && !is_again) {
+        let is_known = reported.contains(&advice) || reported.len() >= REPORTED_AT_MOST;
+        if is_known || (!reported.is_empty() && !is_again) {
             debug!("Lost the connection to the broker {name} again: {words}");
         } else if is_again && lasted < *good {
             let good = duration::words(*good);
@@ -176,7 +191,7 @@ impl ConnectionLog {
                 "No stable connection to the broker {name}: {words} Retrying; nothing more is \
                  reported until a connection has lasted {good}."
             );
-            *reported = Some(advice.clone());
+            reported.push(advice.clone());
         } else {
             warn!("No connection to the broker {name}: {words} Retrying until it works.");
         }
@@ -187,13 +202,16 @@ impl ConnectionLog {
     /// Logs that no connection could be made, and returns why.
     fn rejected(&mut self, error: &ConnectionError, stage: Stage) -> Advice {
         let may_be_the_will = failure::may_be_the_will(error);
+        if !failure::is_hang_up(error) {
+            self.endings.forget();
+        }
         self.will = match std::mem::replace(&mut self.will, WillTrial::Unsuspected) {
             _ if !may_be_the_will => WillTrial::Unsuspected,
             WillTrial::Unsuspected => WillTrial::Suspected,
             trial => trial,
         };
         let advice = match &self.will {
-            WillTrial::Tried { is_rejected: Some(advice) } => advice.clone(),
+            WillTrial::Accused(advice) => advice.clone(),
             _ => failure::advice(error, stage, self.logs_in),
         };
         let words = advice.words(self.made_by);
@@ -219,14 +237,11 @@ impl ConnectionLog {
 
     /// A connection without this last will was tried.
     pub(super) fn tried_without(&mut self, will: &Message, is_accepted: bool) {
-        let advice = is_accepted.then(|| failure::will(will));
-        self.will = WillTrial::Tried { is_rejected: advice.clone() };
-        if let Some(advice) = advice {
-            let words = advice.words(self.made_by);
-            warn!("No connection to the broker {}: {words} Retrying until it works.", self.name);
-            self.trouble = News::known(advice.clone());
-            self.set_down(self.down.unwrap_or_else(Instant::now), advice);
-        }
+        self.will = if is_accepted {
+            WillTrial::Accused(failure::will(will))
+        } else {
+            WillTrial::Acquitted
+        };
     }
 
     /// Whether it was reported that the broker does not acknowledge what it gets.
@@ -237,7 +252,9 @@ impl ConnectionLog {
     /// The broker has not acknowledged this step for a long time.
     pub(super) fn unacknowledged(&mut self, step: &Step, after: Duration) {
         self.misses_acknowledgements = true;
-        let words = failure::unacknowledged(step, after).words(self.made_by);
-        warn!("Connected to the broker {}, but {words}", self.name);
+        let Self { name, made_by, board, .. } = self;
+        let advice = failure::unacknowledged(step, after);
+        warn!("Connected to the broker {name}, but {}", advice.words(*made_by));
+        board.doubt_broker(advice, *made_by);
     }
 }

@@ -118,12 +118,13 @@ impl ConnectionLoop<'_> {
     async fn next(&mut self) -> Happening {
         let Self { link, event_loop, log, shutdown, progress, .. } = self;
         let unacknowledged = link.unacknowledged().filter(|_| !log.misses_acknowledgements());
+        let stable_at = log.stable_at().filter(|_| log.awaits_stable() || link.is_careful());
         // A stable connection is reported in time, even if nothing else happens.
         let polling = async {
             let mut polling = pin!(event_loop.poll());
             tokio::select! {
                 event = &mut polling => event,
-                () = sleep_until_or_forever(log.stable_at()) => {
+                () = sleep_until_or_forever(stable_at) => {
                     log.stable();
                     link.hurry();
                     polling.await
@@ -151,7 +152,7 @@ impl ConnectionLoop<'_> {
     }
 
     async fn handle(&mut self, event: Event) -> ControlFlow<()> {
-        self.link.note(&event);
+        let acknowledged = self.link.note(&event);
         match event {
             Event::Incoming(Incoming::ConnAck(_)) => {
                 self.progress.connected_at = Some(Instant::now());
@@ -160,9 +161,14 @@ impl ConnectionLoop<'_> {
                 self.link.connected(self.progress.connections);
             }
             Event::Incoming(Incoming::Publish(publish)) if self.link.reads_back(&publish) => {}
-            Event::Incoming(packet) => self.incoming.handle(packet).await,
+            Event::Incoming(Incoming::SubAck(answer)) => {
+                if !self.link.rejects_to_read_back(acknowledged.as_ref(), &answer) {
+                    self.incoming.subscribed(acknowledged.as_ref(), &answer);
+                }
+            }
+            Event::Incoming(Incoming::Publish(publish)) => self.incoming.pass_on(publish).await,
             Event::Outgoing(Outgoing::Disconnect) => return ControlFlow::Break(()),
-            Event::Outgoing(_) => {}
+            Event::Incoming(_) | Event::Outgoing(_) => {}
         }
         ControlFlow::Continue(())
     }

@@ -14,7 +14,7 @@ use super::trail::Step;
 const REMEMBERED: usize = 3;
 
 /// A connection that lasted this long has nothing to do with those before it.
-const LASTING: Duration = Duration::from_secs(5 * 60);
+const LASTING: Duration = Duration::from_secs(60);
 
 /// At which step each of the last connections ended.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Endings {
         self.last.push_front(step.cloned());
     }
 
-    /// The connection ended for another reason.
+    /// A connection ended for another reason, or the broker could not be reached: it was restarted.
     pub(super) fn forget(&mut self) {
         self.last.clear();
     }
@@ -102,6 +102,9 @@ mod tests {
         let mut endings = endings(&[None, None]);
         endings.add(None, LASTING);
         assert_eq!(endings.pattern(), Pattern::Single);
+        endings.add(None, SHORT);
+        endings.add(None, SHORT);
+        assert_eq!(endings.pattern(), Pattern::Idle);
         endings.forget();
         assert_eq!(endings.pattern(), Pattern::Single);
     }

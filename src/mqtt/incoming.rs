@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use rumqttc::{Incoming, SubscribeReasonCode};
+use rumqttc::{Publish, SubAck, SubscribeReasonCode};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tracing::warn;
 
+use super::trail::Step;
 use meter::news::News;
 
 /// How many messages from the broker may wait to be handled. More are a flood, and are dropped.
@@ -48,38 +49,35 @@ impl IncomingMessages {
     /// Waits for room in the inbox, because many messages may arrive at once. It waits at most
     /// [`ROOM_WITHIN`], because the connection must continue. After the first timeout it no longer
     /// waits.
-    pub(super) async fn handle(&mut self, packet: Incoming) {
-        match packet {
-            Incoming::Publish(publish) => {
-                let received = Received {
-                    topic: publish.topic,
-                    payload: publish.payload.to_vec(),
-                    retained: publish.retain,
-                };
-                let patience = if self.is_flooded { Duration::ZERO } else { ROOM_WITHIN };
-                let passed_on = self.inbox.send_timeout(received, patience).await;
-                // The inbox is closed when the program stops.
-                if let Err(SendTimeoutError::Timeout(_)) = passed_on
-                    && !self.is_flooded
-                {
-                    self.is_flooded = true;
-                    warn!(
-                        "The broker sends messages faster than they can be handled. Some are \
-                         dropped."
-                    );
-                }
-            }
-            Incoming::SubAck(answer)
-                if answer.return_codes.contains(&SubscribeReasonCode::Failure)
-                    && self.refusals.is_new(Refused) =>
-            {
-                warn!(
-                    "The broker does not let this user subscribe to all necessary topics. Commands \
-                     and restarts of Home Assistant may go unnoticed. Check the user's permissions \
-                     on the broker."
-                );
-            }
-            _ => {}
+    pub(super) async fn pass_on(&mut self, publish: Publish) {
+        let received = Received {
+            topic: publish.topic,
+            payload: publish.payload.to_vec(),
+            retained: publish.retain,
+        };
+        let patience = if self.is_flooded { Duration::ZERO } else { ROOM_WITHIN };
+        let passed_on = self.inbox.send_timeout(received, patience).await;
+        // The inbox is closed when the program stops.
+        if let Err(SendTimeoutError::Timeout(_)) = passed_on
+            && !self.is_flooded
+        {
+            self.is_flooded = true;
+            warn!("The broker sends messages faster than they can be handled. Some are dropped.");
+        }
+    }
+
+    /// The broker has answered this subscription.
+    pub(super) fn subscribed(&mut self, step: Option<&Step>, answer: &SubAck) {
+        let is_rejected = answer.return_codes.contains(&SubscribeReasonCode::Failure);
+        if is_rejected && self.refusals.is_new(Refused) {
+            let filter = match step {
+                Some(Step::Subscribe { filter }) => format!("`{filter}`"),
+                _ => "all necessary topics".to_owned(),
+            };
+            warn!(
+                "The broker does not let this user subscribe to {filter}. Commands and restarts of \
+                 Home Assistant may go unnoticed. Check the user's permissions on the broker."
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, Publish, QoS};
+use rumqttc::{AsyncClient, ClientError, Event, Publish, QoS, SubAck, SubscribeReasonCode};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -86,13 +86,17 @@ impl Link {
         self.is_careful.store(false, Ordering::Relaxed);
     }
 
-    /// The client library has sent or received something.
-    pub(super) fn note(&self, event: &Event) {
-        match event {
-            Event::Outgoing(packet) => self.trail().note_sent(packet),
+    /// The client library has sent or received something. Returns the step that is acknowledged.
+    pub(super) fn note(&self, event: &Event) -> Option<Step> {
+        let step = match event {
+            Event::Outgoing(packet) => {
+                self.trail().note_sent(packet);
+                None
+            }
             Event::Incoming(packet) => self.trail().note_received(packet),
-        }
+        };
         self.progress.notify_waiters();
+        step
     }
 
     pub(super) fn is_queue_empty(&self) -> bool {
@@ -109,13 +113,13 @@ impl Link {
         self.trail().unacknowledged().map(|(step, at)| (step.clone(), at))
     }
 
-    /// Publishes a message. Waits for room in the queue.
+    /// Publishes a message. Waits for room in the queue. Does nothing while disconnected, because
+    /// everything is sent again after the next connect.
     pub(super) async fn send(&self, client: &AsyncClient, message: &Message) {
         let Message { topic, payload, qos, retain } = message;
-        self.trail().queue(Step::from(message));
         debug!("To the broker: {topic} {payload}");
-        // It fails only if the connection loop has ended because the program is stopping.
-        let _ = client.publish(topic, (*qos).into(), *retain, payload.clone()).await;
+        let request = client.publish(topic, (*qos).into(), *retain, payload.clone());
+        self.hand_over(Step::from(message), request).await;
         if *qos == Qos::AtMostOnce && self.is_careful() {
             // QoS 0 has no acknowledgement; that of the next step counts for it.
             self.unsubscribe(client, NOTHING).await;
@@ -124,17 +128,33 @@ impl Link {
     }
 
     pub(super) async fn subscribe(&self, client: &AsyncClient, filter: &str, qos: QoS) {
-        self.trail().queue(Step::Subscribe { filter: filter.to_owned() });
-        let _ = client.subscribe(filter, qos).await;
+        let step = Step::Subscribe { filter: filter.to_owned() };
+        self.hand_over(step, client.subscribe(filter, qos)).await;
         self.settle().await;
     }
 
     pub(super) async fn unsubscribe(&self, client: &AsyncClient, filter: &str) {
-        self.trail().queue(Step::Unsubscribe);
-        let _ = client.unsubscribe(filter).await;
+        self.hand_over(Step::Unsubscribe, client.unsubscribe(filter)).await;
     }
 
-    fn is_careful(&self) -> bool {
+    /// Hands a request to the client library. A request that is made while disconnected, or that
+    /// still waits for room when the connection is lost, would be sent in the next connection,
+    /// where the steps of this one are forgotten.
+    async fn hand_over(&self, step: Step, request: impl Future<Output = Result<(), ClientError>>) {
+        let mut connection = self.connection();
+        if connection.borrow_and_update().is_none() {
+            return;
+        }
+        self.trail().queue(step);
+        tokio::select! {
+            biased;
+            _ = connection.changed() => {}
+            // It fails only if the connection loop has ended because the program is stopping.
+            _ = request => {}
+        }
+    }
+
+    pub(super) fn is_careful(&self) -> bool {
         self.is_careful.load(Ordering::Relaxed)
     }
 
@@ -182,6 +202,23 @@ impl Link {
     /// Returns the topics without a retained message.
     pub(super) fn end_to_read_back(&self) -> BTreeSet<String> {
         self.reading_back().take().map(|it| it.missing).unwrap_or_default()
+    }
+
+    /// Whether the broker has rejected a subscription that reads a message back. Its topic is not
+    /// missing then: this user is only not allowed to read it.
+    pub(super) fn rejects_to_read_back(&self, step: Option<&Step>, answer: &SubAck) -> bool {
+        let mut reading_back = self.reading_back();
+        let (Some(reading_back), Some(Step::Subscribe { filter })) = (reading_back.as_mut(), step)
+        else {
+            return false;
+        };
+        let is_rejected = answer.return_codes.contains(&SubscribeReasonCode::Failure);
+        if is_rejected && reading_back.topics.contains(filter) {
+            reading_back.missing.remove(filter);
+            self.progress.notify_waiters();
+            return true;
+        }
+        false
     }
 
     /// Whether a message is one that is being read back.

@@ -16,8 +16,8 @@
 //! A broker that does not accept a message closes the connection or drops the message. `trail`
 //! records what is unacknowledged, and `endings` at which step recent connections ended. After one
 //! such loss, `link` sends one step at a time, so that the next loss identifies the step.
-//! `read_back` checks once whether the broker returns retained messages. `rehearsal` tries everything for `check --online`.
-//! `failure::rejection` names the causes.
+//! `read_back` checks once whether the broker returns retained messages. `rehearsal` tries
+//! everything for `check --online`. `failure::rejection` names the causes.
 //!
 //! # Stopping
 //!
@@ -66,7 +66,7 @@ pub(crate) use self::desired::Source;
 pub(crate) use self::forget::forget;
 pub(crate) use self::incoming::Received;
 pub(crate) use self::publisher::Publisher;
-pub(crate) use self::rehearsal::{Rehearsal, log_in, rehearse};
+pub(crate) use self::rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub(crate) use self::subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use self::testing::{

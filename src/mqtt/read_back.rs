@@ -20,6 +20,7 @@ use super::link::Link;
 use super::subscriptions::QOS_OF_RETAINED;
 use crate::advice::{Advice, MadeBy};
 use crate::payload::Message;
+use crate::status::Board;
 use meter::news::News;
 
 /// Measured from the connection. Long enough to examine older retained messages, and for Home
@@ -45,6 +46,7 @@ pub(super) struct ReadBack<'a> {
     /// The broker's name in the log.
     pub(super) name: String,
     pub(super) made_by: MadeBy,
+    pub(super) board: Board,
     /// From the connection until messages are read back.
     pub(super) after: Duration,
 }
@@ -65,15 +67,17 @@ impl ReadBack<'_> {
                 advice = self.look() => match advice {
                     Some(advice) => {
                         let words = advice.words(self.made_by);
-                        if news.is_new(advice) {
+                        if news.is_new(advice.clone()) {
                             warn!("Connected to the broker {}, but {words}", self.name);
                         }
+                        self.board.doubt_broker(advice, self.made_by);
                     }
                     None => return pending().await,
                 },
             }
             // A broker that closes the connection because of this is not asked again.
             if self.link.is_reading_back() {
+                self.link.end_to_read_back();
                 debug!("The broker {} does not let its messages be read back.", self.name);
                 return pending().await;
             }

@@ -1,19 +1,26 @@
 //! What was sent to the broker and is not acknowledged yet.
 //!
 //! MQTT 3.1.1 has no way to reject a message: a broker that does not accept a topic, a retained
-//! message, a quality of service or a size closes the connection. Brokers handle packets
-//! in the order in which they were sent, so the oldest step without an acknowledgement is the one that was rejected.
-//! A message with QoS 0 has no acknowledgement: it counts as accepted when a later step is
-//! acknowledged.
+//! message, a quality of service or a size closes the connection. Brokers handle packets in the
+//! order in which they were sent, so the oldest step without an acknowledgement is the one that was
+//! rejected.
+//!
+//! A message with QoS 0 has no acknowledgement. It counts as accepted when the broker acknowledges a
+//! later step, or answers a later ping. A broker that rejects it closes the connection at once, so
+//! after [`REJECTED_WITHIN`] the message is forgotten.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use rumqttc::{Incoming, Outgoing};
 use tokio::time::Instant;
 
 use crate::config::Qos;
 use crate::payload::Message;
+
+/// How long a broker may take to close the connection after a message with QoS 0.
+const REJECTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Something that the broker may reject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +96,8 @@ pub(super) struct Trail {
     queued: VecDeque<Step>,
     /// Sent, and not acknowledged yet.
     sent: VecDeque<Sent>,
+    /// How many of `sent`, counted from the oldest, were sent before the last ping.
+    before_ping: usize,
     accepted: Accepted,
 }
 
@@ -100,11 +109,30 @@ struct Sent {
     at: Instant,
 }
 
+impl Sent {
+    fn may_be_rejected(&self) -> bool {
+        self.id != 0 || self.at.elapsed() < REJECTED_WITHIN
+    }
+}
+
+impl Step {
+    /// Whether the client library has sent this step as this packet.
+    fn is(&self, packet: &Outgoing) -> bool {
+        matches!(
+            (self, packet),
+            (Self::Publish(_), Outgoing::Publish(_))
+                | (Self::Subscribe { .. }, Outgoing::Subscribe(_))
+                | (Self::Unsubscribe, Outgoing::Unsubscribe(_))
+        )
+    }
+}
+
 impl Trail {
     /// A new connection has begun.
     pub(super) fn connected(&mut self) {
         self.queued.clear();
         self.sent.clear();
+        self.before_ping = 0;
     }
 
     pub(super) fn queue(&mut self, step: Step) {
@@ -126,18 +154,30 @@ impl Trail {
 
     /// The client library has sent a packet.
     pub(super) fn note_sent(&mut self, packet: &Outgoing) {
-        let (Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id)) = packet
-        else {
-            return;
+        self.retain(|_, sent| sent.may_be_rejected());
+        let id = match packet {
+            Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id) => *id,
+            Outgoing::PingReq => {
+                self.before_ping = self.sent.len();
+                return;
+            }
+            _ => return,
         };
         // Packets without a step belong to an earlier session that the broker kept unasked.
-        if let Some(step) = self.queued.pop_front() {
-            self.sent.push_back(Sent { id: *id, step, at: Instant::now() });
+        if self.queued.front().is_some_and(|step| step.is(packet))
+            && let Some(step) = self.queued.pop_front()
+        {
+            self.sent.push_back(Sent { id, step, at: Instant::now() });
         }
     }
 
-    /// The broker has sent a packet.
-    pub(super) fn note_received(&mut self, packet: &Incoming) {
+    /// The broker has sent a packet. Returns the step that it acknowledges.
+    pub(super) fn note_received(&mut self, packet: &Incoming) -> Option<Step> {
+        if *packet == Incoming::PingResp {
+            let before_ping = self.before_ping;
+            self.accept(|index, sent| index < before_ping && sent.id == 0);
+            return None;
+        }
         let acknowledged = |sent: &Sent| match (packet, &sent.step) {
             (Incoming::PubAck(answer), Step::Publish(_)) => answer.pkid == sent.id,
             (Incoming::PubComp(answer), Step::Publish(_)) => answer.pkid == sent.id,
@@ -145,23 +185,36 @@ impl Trail {
             (Incoming::UnsubAck(answer), Step::Unsubscribe) => answer.pkid == sent.id,
             _ => false,
         };
-        let Some(index) = self.sent.iter().position(acknowledged) else { return };
-        let mut place = 0;
-        let accepted = &mut self.accepted;
+        let place = self.sent.iter().position(acknowledged)?;
+        let step = self.sent.get(place).map(|sent| sent.step.clone());
+        self.accept(|index, sent| index == place || (index < place && sent.id == 0));
+        step
+    }
+
+    fn accept(&mut self, is_accepted: impl Fn(usize, &Sent) -> bool) {
+        for (_, sent) in self.sent.iter().enumerate().filter(|(at, sent)| is_accepted(*at, sent)) {
+            self.accepted.add(&sent.step);
+        }
+        self.retain(|index, sent| !is_accepted(index, sent));
+    }
+
+    fn retain(&mut self, stays: impl Fn(usize, &Sent) -> bool) {
+        let (mut index, mut before_ping) = (0, 0);
+        let limit = self.before_ping;
         self.sent.retain(|sent| {
-            let is_accepted = place == index || (place < index && sent.id == 0);
-            place += 1;
-            if is_accepted {
-                accepted.add(&sent.step);
-            }
-            !is_accepted
+            let stays = stays(index, sent);
+            before_ping += usize::from(stays && index < limit);
+            index += 1;
+            stays
         });
+        self.before_ping = before_ping;
     }
 
     /// The oldest step that is not acknowledged. If the broker has closed the connection, it has
     /// rejected this one.
     pub(super) fn pending(&self) -> Option<&Step> {
-        self.sent.front().map(|sent| &sent.step).filter(|step| **step != Step::Unsubscribe)
+        let oldest = self.sent.iter().find(|sent| sent.may_be_rejected())?;
+        Some(&oldest.step).filter(|step| **step != Step::Unsubscribe)
     }
 
     /// The oldest step that should have been acknowledged, and when it was sent.
@@ -273,6 +326,43 @@ mod tests {
         assert!(trail.is_settled());
         let of_config = Accepted { retained: true, qos: Some(Qos::AtLeastOnce), bytes: 600 };
         assert_eq!(trail.accepted(), &of_config);
+    }
+
+    /// With QoS 0, the default, values stayed in memory for ever, and the oldest was named as
+    /// rejected when the broker was restarted weeks later.
+    #[tokio::test(start_paused = true)]
+    async fn a_message_with_qos_0_is_accepted_at_the_next_ping_and_forgotten_soon() {
+        let mut trail = sent(&[(value("a"), 0)]);
+        trail.note_sent(&Outgoing::PingReq);
+        for (step, id) in [(value("b"), 0), (config("c"), 1)] {
+            trail.queue(step);
+            trail.note_sent(&Outgoing::Publish(id));
+        }
+        trail.note_received(&Incoming::PingResp);
+        assert_eq!(trail.pending(), Some(&value("b")));
+        assert_eq!(trail.accepted().qos, Some(Qos::AtMostOnce));
+        tokio::time::advance(REJECTED_WITHIN).await;
+        assert_eq!(trail.pending(), Some(&config("c")));
+        trail.note_received(&puback(1));
+        assert!(trail.is_settled());
+        for _ in 0..1000 {
+            trail.queue(value("d"));
+            trail.note_sent(&Outgoing::Publish(0));
+            tokio::time::advance(Duration::from_secs(300)).await;
+        }
+        assert_eq!(trail.sent.len(), 1);
+        assert_eq!(trail.pending(), None);
+    }
+
+    /// A request that was made before the connection was lost may be sent after it.
+    #[test]
+    fn a_packet_of_another_kind_than_the_next_step_has_no_step() {
+        let mut trail = Trail::default();
+        trail.queue(config("a"));
+        trail.note_sent(&Outgoing::Unsubscribe(1));
+        assert_eq!(trail.pending(), None);
+        trail.note_sent(&Outgoing::Publish(2));
+        assert_eq!(trail.pending(), Some(&config("a")));
     }
 
     #[test]

@@ -187,7 +187,11 @@ fn down() -> BrokerState {
 }
 
 fn up() -> BrokerState {
-    BrokerState::Connected { name: "core-mosquitto:1883".to_owned(), since: Instant::now() }
+    BrokerState::Connected {
+        name: "core-mosquitto:1883".to_owned(),
+        since: Instant::now(),
+        doubt: None,
+    }
 }
 
 /// Asks for a while. Returns the seconds of the requests, and the received passwords with theirs.

@@ -251,7 +251,7 @@ async fn every_path_and_response_is_described() {
 
     // Now everything works except the history, and no other page can be opened.
     let name = "broker:1883".to_owned();
-    board.set_broker(BrokerState::Connected { name, since: Instant::now() });
+    board.set_broker(BrokerState::Connected { name, since: Instant::now(), doubt: None });
     for number in [3, 4] {
         board.meter(number, |meter| {
             meter.last = Some(LastPoll { at: Instant::now(), answered: true, trouble: None });

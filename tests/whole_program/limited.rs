@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{
-    ConnAck, Connect, Packet, PubAck, PubComp, PubRec, Publish, SubAck, UnsubAck,
+    ConnAck, Connect, LastWill, Packet, PubAck, PubComp, PubRec, Publish, SubAck, UnsubAck,
 };
 use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
 use tempfile::TempDir;
@@ -40,6 +41,8 @@ struct Limits {
     never_acknowledges: bool,
     /// This user is not allowed to read.
     sends_nothing: bool,
+    /// It is restarted when this user has published so often.
+    restarts_after: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +85,9 @@ impl Limits {
 
 type Retained = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
+/// How many messages were published, by all clients.
+type Published = Arc<AtomicUsize>;
+
 struct LimitedBroker {
     port: u16,
     retained: Retained,
@@ -94,13 +100,15 @@ impl LimitedBroker {
         let port = listener.local_addr().unwrap().port();
         let retained = Retained::default();
         let kept = Arc::clone(&retained);
+        let published = Published::default();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut clients = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (limits, retained) = (limits.clone(), Arc::clone(&kept));
+                let (unread, published) = (BytesMut::new(), Arc::clone(&published));
                 clients.spawn(async move {
-                    let mut client = Client { stream, unread: BytesMut::new(), limits, retained };
+                    let mut client = Client { stream, unread, limits, retained, published };
                     client.serve().await;
                 });
             }
@@ -123,6 +131,7 @@ struct Client {
     unread: BytesMut,
     limits: Limits,
     retained: Retained,
+    published: Published,
 }
 
 impl Client {
@@ -144,7 +153,7 @@ impl Client {
     }
 
     async fn serve(&mut self) {
-        let Some(Packet::Connect(connect)) = self.next().await else { return };
+        let Some(Packet::Connect(mut connect)) = self.next().await else { return };
         match self.limits.on_connect(&connect) {
             Answer::Close => return,
             Answer::Code(code) => {
@@ -154,17 +163,36 @@ impl Client {
                 }
             }
         }
+        if self.serve_session().await {
+            connect.last_will = None;
+        }
+        if let Some(LastWill { topic, message, qos, retain }) = connect.last_will {
+            let mut publish = Publish::new(topic, qos, message);
+            publish.retain = retain;
+            self.keep(&publish);
+        }
+    }
+
+    /// Whether the client has said that it leaves.
+    async fn serve_session(&mut self) -> bool {
         while let Some(packet) = self.next().await {
             match packet {
-                Packet::Publish(publish) if self.limits.closes_at(&publish) => return,
-                Packet::Publish(publish) => self.take(publish).await,
+                Packet::Disconnect => return true,
+                Packet::Publish(publish) if self.limits.closes_at(&publish) => return false,
+                Packet::Publish(publish) => {
+                    let number = self.published.fetch_add(1, Ordering::Relaxed);
+                    if self.limits.restarts_after == Some(number) {
+                        return false;
+                    }
+                    self.take(publish).await;
+                }
                 Packet::PubRel(released) => {
                     self.send(Packet::PubComp(PubComp::new(released.pkid))).await;
                 }
                 Packet::Subscribe(subscribe) => {
                     let filter = subscribe.filters[0].path.clone();
                     if self.limits.closes_at_subscription == Some(&filter) {
-                        return;
+                        return false;
                     }
                     let codes = vec![SubscribeReasonCode::Success(QoS::AtMostOnce)];
                     self.send(Packet::SubAck(SubAck::new(subscribe.pkid, codes))).await;
@@ -179,17 +207,23 @@ impl Client {
                 _ => {}
             }
         }
+        false
     }
 
-    async fn take(&mut self, publish: Publish) {
-        if publish.retain && !self.limits.drops(&publish) {
+    /// Retains a message, if it is to be retained.
+    fn keep(&self, publish: &Publish) {
+        if publish.retain && !self.limits.drops(publish) {
             let mut retained = self.retained.lock().unwrap();
             if publish.payload.is_empty() {
                 retained.remove(&publish.topic);
             } else {
-                retained.insert(publish.topic, publish.payload.to_vec());
+                retained.insert(publish.topic.clone(), publish.payload.to_vec());
             }
         }
+    }
+
+    async fn take(&mut self, publish: Publish) {
+        self.keep(&publish);
         match publish.qos {
             QoS::AtMostOnce => {}
             _ if self.limits.never_acknowledges => {}
@@ -268,6 +302,12 @@ fn all() -> Vec<(&'static str, Limits, &'static str, &'static str)> {
             "never acknowledges",
             Limits { never_acknowledges: true, ..none() },
             "has not acknowledged",
+            "",
+        ),
+        (
+            "is restarted while a message is being sent",
+            Limits { restarts_after: Some(1), ..none() },
+            "Connected to the broker",
             "",
         ),
     ]
@@ -354,4 +394,24 @@ async fn a_check_keeps_what_earlier_runs_have_retained() {
             assert!(retained.len() == 3 && retained.values().all(is_earlier), "{retained:#?}");
         }
     }
+}
+
+/// The status page is off, so only the broker knows that the program is running.
+#[tokio::test]
+async fn a_check_does_not_disturb_a_running_program() {
+    let meter = example_meter().await;
+    let broker = LimitedBroker::start(Limits::default()).await;
+    let mut program = Program::start(&yaml(broker.port, &meter, ""));
+    program.says("Connected to the broker").await;
+    patiently("online", async {
+        while broker.retained.lock().unwrap().get("kamstrup/status") != Some(&b"online".to_vec()) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let checked = patiently("check", checked(broker.port, &meter, "")).await;
+    assert!(checked.starts_with("0 ") && checked.contains("The program is running"), "{checked}");
+    program.terminate().await;
+    program.ended().await;
+    assert_eq!(program.count("WARN"), 0, "{:#?}", program.log());
 }

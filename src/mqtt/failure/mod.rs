@@ -10,8 +10,9 @@ use rumqttc::{
 };
 
 pub(super) use self::rejection::{
-    Cause as RejectionCause, closed_again, closed_at, closed_in_rehearsal, may_not_subscribe,
-    not_retained, rejected, unacknowledged, will, will_rejected,
+    Cause as RejectionCause, closed_again, closed_at, closed_in_rehearsal, closed_once,
+    may_not_subscribe, not_retained, only_the_will, rejected, taken_over, unacknowledged, will,
+    will_rejected,
 };
 use crate::advice::{Advice, Sentence, sentence};
 use crate::config::keys;
@@ -172,8 +173,21 @@ pub(super) fn may_be_the_will(error: &ConnectionError) -> bool {
     use ConnectReturnCode as Code;
 
     match error {
+        ConnectionError::ConnectionRefused(code) => !matches!(
+            code,
+            Code::BadUserNamePassword | Code::BadClientId | Code::ServiceUnavailable
+        ),
+        error => is_hang_up(error),
+    }
+}
+
+/// Whether the broker may have rejected the connection because of the client id.
+pub(super) fn may_be_the_client_id(error: &ConnectionError) -> bool {
+    use ConnectReturnCode as Code;
+
+    match error {
         ConnectionError::ConnectionRefused(code) => {
-            !matches!(code, Code::BadUserNamePassword | Code::BadClientId)
+            matches!(code, Code::BadClientId | Code::NotAuthorized)
         }
         error => is_hang_up(error),
     }

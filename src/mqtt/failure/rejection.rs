@@ -17,7 +17,7 @@ const SHORT: usize = 64;
 
 /// The broker has closed the connection at this step. The previous connection ended differently.
 pub(in crate::mqtt) fn closed_at(step: &Step) -> Advice {
-    Advice::new(format!("it closed the connection when it got {step}.")).then(broker_log())
+    Advice::new(format!("it closed the connection when it received {step}.")).then(broker_log())
 }
 
 /// The broker has closed the last connections, which have this in common.
@@ -25,27 +25,24 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
     match pattern {
         Pattern::Single => None,
         Pattern::SameStep(step) => {
-            let advice =
-                Advice::new(format!("it closes the connection each time that it gets {step}."));
-            Some(with_causes(advice, step, accepted))
+            let what = format!("it closes the connection every time it receives {step}.");
+            Some(with_causes(&what, step, accepted))
         }
         Pattern::Idle => Some(
-            Advice::new("it closes each connection after a short time, while nothing is sent.")
-                .then(sentence![
-                    "Another program probably uses the same ",
-                    &keys::CLIENT,
-                    ". Stop it, or choose another client id."
-                ])
-                .then(broker_log()),
+            Advice::new(
+                "it closes each connection after a short time, while nothing is sent. Another \
+                 program probably uses the same client id.",
+            )
+            .then(sentence!["Stop that program, or set ", &keys::CLIENT, " to another client id."])
+            .then(broker_log()),
         ),
         Pattern::Various => Some(
-            Advice::new("it closes each connection after a short time.")
-                .then(sentence![
-                    "Another program may be using the same ",
-                    &keys::CLIENT,
-                    ", or the broker limits how much a client may send."
-                ])
-                .then(broker_log()),
+            Advice::new(
+                "it closes each connection after a short time. Either another program uses the \
+                 same client id, or the broker limits how much a client is allowed to send.",
+            )
+            .then(sentence!["Stop that program, or set ", &keys::CLIENT, " to another client id."])
+            .then(broker_log()),
         ),
     }
 }
@@ -53,11 +50,22 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
 /// The broker rejects the connection, and accepts it without this last will.
 pub(in crate::mqtt) fn will(will: &Message) -> Advice {
     let Message { topic, .. } = will;
-    let advice = Advice::new(format!(
+    let what = format!(
         "it rejects the connection because of its last will, the retained message on `{topic}`. \
          Without the last will, it accepts the connection."
-    ));
-    with_causes(advice, &Step::from(will), &Accepted::default())
+    );
+    with_causes(&what, &Step::from(will), &Accepted::default())
+}
+
+/// The broker rejects this last will, and accepts the same message when it is published.
+pub(in crate::mqtt) fn only_the_will(will: &Message) -> Advice {
+    Advice::new(format!(
+        "it rejects the connection because of its last will, the retained message on `{}`. It \
+         accepts the same message when it is published.",
+        will.topic
+    ))
+    .then(sentence!["Allow this user a last will in the broker's settings."])
+    .then(broker_log())
 }
 
 /// The broker has not acknowledged this step for so long.
@@ -143,9 +151,11 @@ impl Cause {
 
 /// The broker rejects this step. It accepted variants that each lacked one of the `causes`.
 pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
-    let what = format!("it closes the connection when it gets {step}:");
+    let what = format!("it closes the connection when it receives {step}:");
     match causes {
-        [] => Advice::new(format!("{what} {}.", Cause::Topic.words())).then(Cause::Topic.remedy()),
+        [] => {
+            not_allowed(Advice::new(format!("it closes the connection when it receives {step}.")))
+        }
         [only] => Advice::new(format!("{what} {}.", only.words())).then(only.remedy()),
         several => {
             let several: Vec<_> = several.iter().map(|cause| cause.words()).collect();
@@ -181,19 +191,40 @@ pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
     if !super::is_hang_up(error) {
         return super::advice(error, super::Stage::Connected, true);
     }
-    Advice::new("it closed the connection while nothing was sent.")
-        .then(sentence![
-            "Another program may have connected with the same ",
-            &keys::CLIENT,
-            ". Stop it, and check again."
-        ])
-        .then(broker_log())
+    Advice::new(
+        "it closed the connection while nothing was sent. Either another program has connected with \
+         the same client id, or the broker was stopped.",
+    )
+    .then(sentence!["Check again."])
+    .then(broker_log())
 }
 
-/// Adds the causes that are not excluded by what the broker has already accepted.
-fn with_causes(advice: Advice, step: &Step, accepted: &Accepted) -> Advice {
+/// The connection ended during the rehearsal at this step, and the broker accepted the step in the
+/// next connection.
+pub(in crate::mqtt) fn closed_once(step: &Step) -> Advice {
+    Advice::new(format!(
+        "it closed the connection when it received {step}, and accepted the same in the next \
+         connection. Either another program has connected with the same client id, or the broker \
+         was restarted."
+    ))
+    .then(sentence!["Check again."])
+    .then(broker_log())
+}
+
+/// The running program has taken over the connection of a command with the same client id.
+pub(in crate::mqtt) fn taken_over() -> Advice {
+    Advice::new(
+        "it closed the connection. It accepts no client id but the program's, so the program is \
+         probably running and has connected again.",
+    )
+    .then(sentence!["Stop the program, then run this command again."])
+}
+
+/// Adds the causes that are not excluded by what the broker has already accepted. They belong to what
+/// happened, so that readers without these settings see them too.
+fn with_causes(what: &str, step: &Step, accepted: &Accepted) -> Advice {
     let Step::Publish(Publication { qos, retain, bytes, .. }) = step else {
-        return advice.then(sentence![
+        return Advice::new(what.to_owned()).then(sentence![
             "This user is probably not allowed to subscribe to it. Allow it in the broker's access \
              rules."
         ]);
@@ -209,18 +240,22 @@ fn with_causes(advice: Advice, step: &Step, accepted: &Accepted) -> Advice {
         causes.push(Cause::Size(*bytes));
     }
     if causes.len() == 1 {
-        return advice.then(sentence![
-            "This user is probably not allowed to publish to this topic. Allow it in the broker's \
-             access rules."
-        ]);
+        return not_allowed(Advice::new(what.to_owned()));
     }
     let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
-    let advice = advice.then(sentence![format!("Possible causes: {}.", listed(&words))]);
+    let advice = Advice::new(format!("{what} Possible causes: {}.", listed(&words)));
     let advice = match qos {
         Qos::ExactlyOnce => advice.then(Cause::Qos(*qos).remedy()),
         _ => advice,
     };
     advice.then(broker_log())
+}
+
+fn not_allowed(advice: Advice) -> Advice {
+    advice.then(sentence![
+        "This user is probably not allowed to publish to this topic. Allow it in the broker's \
+         access rules."
+    ])
 }
 
 fn number(qos: Qos) -> u8 {
@@ -283,6 +318,9 @@ mod tests {
             words(&closed_again(Pattern::Idle, &all).unwrap()),
             words(&closed_again(Pattern::Various, &all).unwrap()),
             words(&will(&last_will)),
+            words(&only_the_will(&last_will)),
+            words(&closed_once(&config)),
+            words(&taken_over()),
             words(&unacknowledged(&config, Duration::from_secs(30))),
             words(&will_rejected(&last_will, &[])),
             words(&will_rejected(&last_will, &[Cause::Retained])),

@@ -1,16 +1,26 @@
 //! Tries everything that the program does at the broker, and finds out what the broker rejects.
 //!
-//! It uses the program's own client id and last will, makes its subscriptions, publishes one message
-//! of each kind, reads those back that should be retained, and leaves the broker as it was. When the
-//! broker closes the connection at a message, variants of the message show what it rejects.
+//! It first looks, with another client id and without a last will, whether the program is running
+//! and what is retained. Only if the program is not running, it uses the program's own client id and
+//! last will, makes its subscriptions, publishes one message of each kind, and reads back those that
+//! should be retained. Last, it leaves the broker as it was, also when it is stopped.
+//!
+//! When the broker closes the connection at a step, the same step is tried again: a connection may
+//! also end because the broker is restarted. Variants of a message show what the broker rejects.
 
 mod stand_in;
+mod visit;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use self::stand_in::{End, StandIn};
+use tokio_util::sync::CancellationToken;
+
+use self::stand_in::{End, Halt, StandIn};
+use self::visit::Visit;
+use super::endings::Pattern;
 use super::failure::{self, RejectionCause as Cause};
+use super::trail::{Accepted as NothingExcluded, Publication, Step};
 use crate::advice::Advice;
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
@@ -29,109 +39,155 @@ pub(crate) struct Rehearsal {
     pub samples: Vec<Message>,
 }
 
-/// What the broker has accepted.
+/// What was tried, and accepted by the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// How many subscriptions.
-    pub subscriptions: usize,
-    /// How many messages.
-    pub messages: usize,
+pub(crate) enum Rehearsed {
+    /// Everything that the program does.
+    Everything {
+        /// How many subscriptions.
+        subscriptions: usize,
+        /// How many messages.
+        messages: usize,
+    },
+    /// Only the login, because the program is running.
+    Login,
+    /// Nothing, because the program is running, and the broker rejects another client id.
+    Nothing,
+    /// It was stopped before everything was tried.
+    Stopped,
 }
 
-/// Connects with the client id of the program, which must not be running, and tries everything. The
-/// error says what the broker rejects, and what to do about it.
-pub(crate) async fn rehearse(broker: &Broker, rehearsal: &Rehearsal) -> Result<Accepted, Advice> {
+/// The retained messages of some topics.
+type Retained = BTreeMap<String, Vec<u8>>;
+
+/// Tries everything, or only the login if the program is running. `is_running` says that it
+/// certainly is; otherwise its status on the broker decides. The error says what the broker rejects,
+/// and what to do about it.
+pub(crate) async fn rehearse(
+    broker: &Broker,
+    rehearsal: &Rehearsal,
+    is_running: bool,
+    stop: &CancellationToken,
+) -> Result<Rehearsed, Advice> {
     let Rehearsal { will, filters, samples } = rehearsal;
-    let mut stand_in = connect(broker, will).await?;
-    // Before the subscriptions, which may bring many messages.
-    let before = stand_in.retained(samples).await.map_err(|end| stand_in.advice(end))?;
-    let samples: Vec<_> = samples.iter().map(|sample| unchanged(sample, &before)).collect();
-    for filter in filters {
-        stand_in.subscribe(filter);
-        settle(&mut stand_in).await?;
-        if stand_in.refuses_subscriptions() {
-            return Err(failure::may_not_subscribe(filter));
-        }
-    }
-    let mut published = Vec::new();
-    let outcome = publish_all(&mut stand_in, &samples, &mut published).await;
-    let outcome = match outcome {
-        Ok(()) => stand_in.read_back(&samples).await,
-        Err(Rejected { end: Some(end), sample }) => match end.step() {
-            Some(step) => {
-                let is_retained = before.contains_key(&sample.topic);
-                let causes = rejects(broker, Some(will), &sample, is_retained).await;
-                let causes = causes.unwrap_or_default();
-                Err(failure::rejected(step, &causes))
-            }
-            None => Err(stand_in.advice(end)),
-        },
-        Err(Rejected { end: None, .. }) => Err(stand_in.unacknowledged(ACKNOWLEDGED_WITHIN)),
+    let visit = visit::visit(broker, rehearsal, is_running);
+    let before = match stop.run_until_cancelled(visit).await {
+        None => return Ok(Rehearsed::Stopped),
+        Some(Ok(Visit::Idle { retained })) => retained,
+        Some(Ok(Visit::Running)) => return Ok(Rehearsed::Login),
+        Some(Ok(Visit::Rejected)) => return Ok(Rehearsed::Nothing),
+        Some(Err(Halt::Advice(advice))) => return Err(advice),
+        Some(Err(Halt::End(end))) => return Err(why(broker, None, *end, samples, true).await),
     };
-    stand_in.leave().await;
+    let samples: Vec<_> = samples.iter().filter_map(|it| unchanged(it, &before)).collect();
+    let mut stand_in = None;
+    let mut published = vec![will.clone()];
+    let all = async {
+        let stand_in = stand_in.insert(connect(broker, will).await?);
+        let Err(halt) = try_all(stand_in, filters, &samples, &mut published).await else {
+            return Ok(());
+        };
+        Err(match halt {
+            Halt::Advice(advice) => advice,
+            Halt::End(end) => why(broker, Some(will), *end, &samples, false).await,
+        })
+    };
+    let outcome = stop.run_until_cancelled(all).await;
+    if let Some(mut stand_in) = stand_in {
+        stand_in.leave().await;
+    }
     restore(broker, &published, &before).await;
-    outcome.map(|()| Accepted { subscriptions: filters.len(), messages: samples.len() })
+    Ok(match outcome.transpose()? {
+        Some(()) => Rehearsed::Everything { subscriptions: filters.len(), messages: samples.len() },
+        None => Rehearsed::Stopped,
+    })
 }
 
-/// Connects with another client id, since the program is running, and only logs in.
-pub(crate) async fn log_in(broker: &Broker) -> Result<(), Advice> {
-    let broker = Broker { client_id: format!("{}-check", broker.client_id), ..broker.clone() };
-    let mut stand_in = StandIn::new(&broker, None);
-    stand_in.connect().await.map_err(|end| stand_in.advice(end))?;
-    stand_in.leave().await;
-    Ok(())
-}
-
+/// Connects with the last will.
 async fn connect(broker: &Broker, will: &Message) -> Result<StandIn, Advice> {
     let mut stand_in = StandIn::new(broker, Some(will));
     let Err(end) = stand_in.connect().await else { return Ok(stand_in) };
-    if failure::may_be_the_will(end.error()) {
-        let mut without = StandIn::new(broker, None);
-        if without.connect().await.is_ok() {
-            let samples = std::slice::from_ref(will);
-            let before = without.retained(samples).await.unwrap_or_default();
-            without.leave().await;
-            // Published, the same message shows what the broker rejects.
-            let causes = rejects(broker, None, will, true).await;
-            restore(broker, samples, &before).await;
-            return Err(match causes {
-                Some(causes) => failure::will_rejected(will, &causes),
-                None => failure::will(will),
-            });
+    if !failure::may_be_the_will(end.error()) {
+        return Err(end.advice());
+    }
+    let mut without = StandIn::new(broker, None);
+    if without.connect().await.is_err() {
+        return Err(end.advice());
+    }
+    without.leave().await;
+    // The broker may have become available meanwhile.
+    let mut again = StandIn::new(broker, Some(will));
+    match again.connect().await {
+        Ok(()) => Ok(again),
+        // Published, the same message shows what the broker rejects.
+        Err(end) if failure::may_be_the_will(end.error()) => {
+            Err(match rejects(broker, None, will, true).await {
+                Ok(Some(causes)) => failure::will_rejected(will, &causes),
+                Ok(None) => failure::only_the_will(will),
+                Err(_) => failure::will(will),
+            })
         }
-    }
-    Err(stand_in.advice(end))
-}
-
-async fn settle(stand_in: &mut StandIn) -> Result<(), Advice> {
-    match stand_in.settle(ACKNOWLEDGED_WITHIN).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(stand_in.unacknowledged(ACKNOWLEDGED_WITHIN)),
-        Err(end) => Err(stand_in.advice(end)),
+        Err(end) => Err(end.advice()),
     }
 }
 
-/// A message that was rejected: the connection ended, or there was no answer.
-struct Rejected {
-    end: Option<End>,
-    sample: Message,
-}
-
-async fn publish_all(
+/// Subscribes, publishes and reads back.
+async fn try_all(
     stand_in: &mut StandIn,
+    filters: &[String],
     samples: &[Message],
     published: &mut Vec<Message>,
-) -> Result<(), Rejected> {
+) -> Result<(), Halt> {
+    for filter in filters {
+        stand_in.subscribe(filter);
+        stand_in.settle(ACKNOWLEDGED_WITHIN).await?;
+        if stand_in.refuses_subscriptions() {
+            return Err(Halt::Advice(failure::may_not_subscribe(filter)));
+        }
+    }
     for sample in samples {
         stand_in.publish(sample);
         published.push(sample.clone());
-        match stand_in.settle(ACKNOWLEDGED_WITHIN).await {
-            Ok(true) => {}
-            Ok(false) => return Err(Rejected { end: None, sample: sample.clone() }),
-            Err(end) => return Err(Rejected { end: Some(end), sample: sample.clone() }),
-        }
+        stand_in.settle(ACKNOWLEDGED_WITHIN).await?;
     }
-    Ok(())
+    stand_in.read_back(samples).await
+}
+
+/// Why the connection has ended. If the broker closed it at a step, the same step is tried again.
+async fn why(
+    broker: &Broker,
+    will: Option<&Message>,
+    end: End,
+    samples: &[Message],
+    is_retained: bool,
+) -> Advice {
+    let Some(step) = end.step().filter(|_| failure::is_hang_up(end.error())) else {
+        return end.advice();
+    };
+    let sample_of = |topic: &str| samples.iter().find(|sample| sample.topic == *topic);
+    let causes = match step {
+        Step::Publish(Publication { topic, .. }) => match sample_of(topic) {
+            Some(sample) => rejects(broker, will, sample, is_retained).await,
+            None => return failure::closed_at(step),
+        },
+        Step::Subscribe { filter } => {
+            let is_accepted = is_accepted(broker, will, |it| it.subscribe(filter)).await;
+            is_accepted.map(|is_accepted| (!is_accepted).then(Vec::new))
+        }
+        Step::Unsubscribe => return failure::closed_at(step),
+    };
+    match causes {
+        Ok(None) => failure::closed_once(step),
+        Ok(Some(causes)) if matches!(step, Step::Publish(_)) => failure::rejected(step, &causes),
+        Ok(Some(_)) => {
+            let pattern = Pattern::SameStep(step);
+            let advice = failure::closed_again(pattern, &NothingExcluded::default());
+            advice.unwrap_or_else(|| failure::closed_at(step))
+        }
+        // A broker may reject a client for some time that has done what it does not accept.
+        Err(end) if failure::may_be_the_client_id(end.error()) => failure::closed_at(step),
+        Err(end) => end.advice(),
+    }
 }
 
 /// Which properties of a message the broker rejects: variants without them are accepted. `None` if
@@ -141,9 +197,9 @@ async fn rejects(
     will: Option<&Message>,
     message: &Message,
     is_retained: bool,
-) -> Option<Vec<Cause>> {
-    if is_accepted(broker, will, message).await {
-        return None;
+) -> Result<Option<Vec<Cause>>, End> {
+    if is_accepted(broker, will, |it| it.publish(message)).await? {
+        return Ok(None);
     }
     let mut variants = Vec::new();
     if message.retain {
@@ -160,33 +216,49 @@ async fn rejects(
     }
     let mut causes = Vec::new();
     for (cause, variant) in variants {
-        if is_accepted(broker, will, &variant).await {
+        if is_accepted(broker, will, |it| it.publish(&variant)).await? {
             causes.push(cause);
         }
     }
-    Some(causes)
+    Ok(Some(causes))
 }
 
-async fn is_accepted(broker: &Broker, will: Option<&Message>, message: &Message) -> bool {
+/// Whether the broker accepts this step in a connection of its own. The error is a connection that
+/// could not be made, or that ended for another reason.
+async fn is_accepted(
+    broker: &Broker,
+    will: Option<&Message>,
+    step: impl FnOnce(&mut StandIn),
+) -> Result<bool, End> {
     let mut stand_in = StandIn::new(broker, will);
-    if stand_in.connect().await.is_err() {
-        return false;
-    }
-    stand_in.publish(message);
-    let is_accepted = matches!(stand_in.settle(ACKNOWLEDGED_WITHIN).await, Ok(true));
+    stand_in.connect().await?;
+    step(&mut stand_in);
+    let settled = stand_in.settle(ACKNOWLEDGED_WITHIN).await;
     stand_in.leave().await;
-    is_accepted
+    match settled {
+        Ok(()) => Ok(true),
+        Err(Halt::End(end)) if !failure::is_hang_up(end.error()) => Err(*end),
+        Err(_) => Ok(false),
+    }
 }
 
-/// What is retained on the topic already is published again, so that nobody sees a change.
-fn unchanged(sample: &Message, before: &BTreeMap<String, Vec<u8>>) -> Message {
-    let payload = before.get(&sample.topic).and_then(|bytes| String::from_utf8(bytes.clone()).ok());
-    Message { payload: payload.unwrap_or_else(|| sample.payload.clone()), ..sample.clone() }
+/// What is retained on the topic already is published again, so that nobody sees a change. It gets
+/// the length of the new message, because a broker may limit it. `None` if it is not text: it is
+/// not ours.
+fn unchanged(sample: &Message, before: &Retained) -> Option<Message> {
+    let Some(bytes) = before.get(&sample.topic) else { return Some(sample.clone()) };
+    let mut payload = String::from_utf8(bytes.clone()).ok()?;
+    if payload.starts_with('{') {
+        // White space after JSON has no meaning.
+        let missing = sample.payload.len().saturating_sub(payload.len());
+        payload.extend(std::iter::repeat_n(' ', missing));
+    }
+    Some(Message { payload, ..sample.clone() })
 }
 
 /// Leaves on each topic what was retained there before. A failure is not reported, because the
 /// program publishes the same messages when it starts.
-async fn restore(broker: &Broker, published: &[Message], before: &BTreeMap<String, Vec<u8>>) {
+async fn restore(broker: &Broker, published: &[Message], before: &Retained) {
     let retained = published.iter().filter(|message| message.retain);
     let changed: Vec<_> = retained
         .filter(|message| {
@@ -202,17 +274,39 @@ async fn restore(broker: &Broker, published: &[Message], before: &BTreeMap<Strin
         return;
     }
     // If this user is not allowed to read a topic, nobody knows what was retained there before.
-    let Ok(readable) = stand_in.retained(&changed).await else { return };
-    for message in changed.iter().filter(|message| readable.contains_key(&message.topic)) {
-        let payload = before.get(&message.topic);
-        let payload = payload.and_then(|bytes| String::from_utf8(bytes.clone()).ok());
-        let payload = payload.unwrap_or_default();
-        // The broker may not support a higher QoS.
-        let qos = Qos::AtMostOnce;
-        stand_in.publish(&Message { payload, qos, ..message.clone() });
-        if !matches!(stand_in.settle(ACKNOWLEDGED_WITHIN).await, Ok(true)) {
-            return;
+    if let Ok(readable) = stand_in.retained(&changed).await {
+        for message in changed.iter().filter(|message| readable.contains_key(&message.topic)) {
+            let payload = before.get(&message.topic).cloned().unwrap_or_default();
+            let Ok(payload) = String::from_utf8(payload) else { continue };
+            // The broker may not support a higher QoS.
+            let qos = Qos::AtMostOnce;
+            stand_in.publish(&Message { payload, qos, ..message.clone() });
+            if stand_in.settle(ACKNOWLEDGED_WITHIN).await.is_err() {
+                break;
+            }
         }
     }
     stand_in.leave().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_retained_is_published_again_with_the_length_of_the_new_message() {
+        let sample = |payload: &str| Message {
+            topic: "t".to_owned(),
+            payload: payload.to_owned(),
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        };
+        let before = |payload: &[u8]| Retained::from([("t".to_owned(), payload.to_vec())]);
+        let published = |new: &str, before: &Retained| unchanged(&sample(new), before);
+        assert_eq!(published("{}", &Retained::new()), Some(sample("{}")));
+        assert_eq!(published("{\"a\":1}", &before(b"{}")), Some(sample("{}     ")));
+        assert_eq!(published("{}", &before(b"{\"a\":1}")), Some(sample("{\"a\":1}")));
+        assert_eq!(published("offline", &before(b"online")), Some(sample("online")));
+        assert_eq!(published("{}", &before(&[0xff])), None);
+    }
 }

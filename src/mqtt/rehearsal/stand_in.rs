@@ -1,6 +1,6 @@
 //! A connection that does one thing at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rumqttc::{
@@ -8,10 +8,10 @@ use rumqttc::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use super::{ACKNOWLEDGED_WITHIN, Retained};
 use crate::advice::Advice;
 use crate::config::{Broker, Qos};
 use crate::mqtt::client;
-use crate::mqtt::endings::Pattern;
 use crate::mqtt::failure::{self, Stage};
 use crate::mqtt::link::NOTHING;
 use crate::mqtt::subscriptions::QOS_OF_RETAINED;
@@ -34,7 +34,7 @@ pub(super) struct StandIn {
     /// The topics whose retained messages are read back.
     wanted: BTreeSet<String>,
     /// Those received.
-    retained: BTreeMap<String, Vec<u8>>,
+    retained: Retained,
     refuses_subscriptions: bool,
     /// Whether the connection has not ended: the client library would make another one.
     is_open: bool,
@@ -47,9 +47,33 @@ pub(super) struct End {
     stage: Stage,
     /// What the broker had not acknowledged when it closed the connection.
     step: Option<Step>,
+    logs_in: bool,
+}
+
+/// Why a connection cannot be used any further.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It has ended.
+    End(Box<End>),
+    /// The broker rejects or ignores something.
+    Advice(Advice),
+}
+
+impl From<End> for Halt {
+    fn from(end: End) -> Self {
+        Self::End(Box::new(end))
+    }
 }
 
 impl End {
+    /// What it means apart from the step, and what to do about it.
+    pub(super) fn advice(&self) -> Advice {
+        match self.stage {
+            Stage::Connected => failure::closed_in_rehearsal(&self.error),
+            stage => failure::advice(&self.error, stage, self.logs_in),
+        }
+    }
+
     pub(super) fn error(&self) -> &ConnectionError {
         &self.error
     }
@@ -69,28 +93,10 @@ impl StandIn {
             trail: Trail::default(),
             logs_in: broker.credentials.is_some(),
             wanted: BTreeSet::new(),
-            retained: BTreeMap::new(),
+            retained: Retained::new(),
             refuses_subscriptions: false,
             is_open: true,
         }
-    }
-
-    /// What the end means, and what to do about it.
-    pub(super) fn advice(&self, end: End) -> Advice {
-        let End { error, stage, step } = end;
-        let rejected = step.filter(|_| failure::is_hang_up(&error)).and_then(|step| {
-            failure::closed_again(Pattern::SameStep(&step), self.trail.accepted())
-        });
-        match stage {
-            Stage::Connected => rejected.unwrap_or_else(|| failure::closed_in_rehearsal(&error)),
-            _ => failure::advice(&error, stage, self.logs_in),
-        }
-    }
-
-    /// What it means that the broker has not acknowledged the last step.
-    pub(super) fn unacknowledged(&self, after: Duration) -> Advice {
-        let step = self.trail.unacknowledged().map_or(Step::Unsubscribe, |(step, _)| step.clone());
-        failure::unacknowledged(&step, after)
     }
 
     pub(super) fn refuses_subscriptions(&self) -> bool {
@@ -114,7 +120,7 @@ impl StandIn {
                     note(&mut self.trail, &event);
                 }
                 let step = self.trail.pending().cloned();
-                return Err(End { error, stage: self.stage, step });
+                return Err(End { error, stage: self.stage, step, logs_in: self.logs_in });
             }
         };
         note(&mut self.trail, &event);
@@ -152,9 +158,13 @@ impl StandIn {
         Ok(true)
     }
 
-    /// Whether all was acknowledged in time.
-    pub(super) async fn settle(&mut self, within: Duration) -> Result<bool, End> {
-        self.until(within, |this| this.trail.is_settled()).await
+    /// Waits until all is acknowledged.
+    pub(super) async fn settle(&mut self, within: Duration) -> Result<(), Halt> {
+        if self.until(within, |this| this.trail.is_settled()).await? {
+            return Ok(());
+        }
+        let step = self.trail.unacknowledged().map_or(Step::Unsubscribe, |(step, _)| step.clone());
+        Err(Halt::Advice(failure::unacknowledged(&step, within)))
     }
 
     // There is always room in the queue: what is in it is sent before more is added.
@@ -180,33 +190,30 @@ impl StandIn {
     }
 
     /// What is retained on the topics of these messages.
-    pub(super) async fn retained(
-        &mut self,
-        messages: &[Message],
-    ) -> Result<BTreeMap<String, Vec<u8>>, End> {
+    pub(super) async fn retained(&mut self, messages: &[Message]) -> Result<Retained, Halt> {
         let topics: BTreeSet<String> = messages.iter().map(|it| it.topic.clone()).collect();
         self.wanted.clone_from(&topics);
         for topic in &topics {
             self.subscribe(topic);
-            self.settle(RETAINED_WITHIN).await?;
+            self.settle(ACKNOWLEDGED_WITHIN).await?;
         }
         self.until(RETAINED_WITHIN, |this| this.retained.len() == this.wanted.len()).await?;
         for topic in &topics {
             self.unsubscribe(topic);
-            self.settle(RETAINED_WITHIN).await?;
+            self.settle(ACKNOWLEDGED_WITHIN).await?;
         }
         self.wanted.clear();
         Ok(std::mem::take(&mut self.retained))
     }
 
     /// Whether the broker sends back those of these messages that it should have retained.
-    pub(super) async fn read_back(&mut self, messages: &[Message]) -> Result<(), Advice> {
+    pub(super) async fn read_back(&mut self, messages: &[Message]) -> Result<(), Halt> {
         let expected: Vec<_> = messages.iter().filter(|it| it.retain).cloned().collect();
-        let there = self.retained(&expected).await.map_err(|end| self.advice(end))?;
+        let there = self.retained(&expected).await?;
         let lengths = expected.iter().map(|it| (it.topic.as_str(), it.payload.len()));
         let (there, missing): (Vec<_>, Vec<_>) =
             lengths.partition(|(topic, _)| there.contains_key(*topic));
-        failure::not_retained(&missing, &there).map_or(Ok(()), Err)
+        failure::not_retained(&missing, &there).map_or(Ok(()), |advice| Err(Halt::Advice(advice)))
     }
 
     /// Disconnects cleanly, so that the broker does not publish the last will.
@@ -233,6 +240,8 @@ enum Happened {
 fn note(trail: &mut Trail, event: &Event) {
     match event {
         Event::Outgoing(packet) => trail.note_sent(packet),
-        Event::Incoming(packet) => trail.note_received(packet),
+        Event::Incoming(packet) => {
+            trail.note_received(packet);
+        }
     }
 }

@@ -147,15 +147,17 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     assert_eq!(
         once,
         "WARN No stable connection to the broker broker:1883: it closes each connection after a \
-         short time, while nothing is sent. Another program probably uses the same `mqtt.client`. \
-         Stop it, or choose another client id. The broker's log may say why. Retrying; nothing more is reported until a connection has lasted 10 s."
+         short time, while nothing is sent. Another program probably uses the same client id. Stop \
+         that program, or set `mqtt.client` to another client id. The broker's log may say why. \
+         Retrying; nothing more is reported until a connection has lasted 10 s."
     );
     // The other program is stopped.
     connection_log.connected();
     assert_eq!(logged(&log), [""; 0]);
     assert_eq!(connection_log.stable_at(), Instant::now().checked_add(GOOD_CONNECTION));
+    assert!(connection_log.awaits_stable());
     connection_log.stable();
-    assert_eq!(connection_log.stable_at(), None);
+    assert!(!connection_log.awaits_stable());
     assert_eq!(logged(&log), ["INFO The connection to the broker broker:1883 is stable again."]);
     tokio::time::advance(GOOD_CONNECTION).await;
     connection_log.lost(&thrown_out, Stage::Connected, None, &Accepted::default());

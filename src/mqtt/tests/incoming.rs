@@ -1,6 +1,5 @@
 //! Subscriptions, and messages from the broker.
 
-use rumqttc::Incoming;
 use rumqttc::mqttbytes::v4::UnsubAck;
 
 use super::*;
@@ -92,20 +91,20 @@ async fn a_flood_from_the_broker_is_bounded_and_delays_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_is_noticed_but_messages_while_stopping_are_no_flood() {
-    let packet = || Incoming::Publish(Publish::new("birth", QoS::AtMostOnce, "online"));
+    let birth = || Publish::new("birth", QoS::AtMostOnce, "online");
     let (inbox, received) = mpsc::channel(1);
     let mut incoming = IncomingMessages::new(inbox);
-    incoming.handle(packet()).await;
+    incoming.pass_on(birth()).await;
     assert!(!incoming.is_flooded);
-    incoming.handle(packet()).await;
+    incoming.pass_on(birth()).await;
     assert!(incoming.is_flooded);
     // During a flood, no message waits for room.
     let before = Instant::now();
-    incoming.handle(packet()).await;
+    incoming.pass_on(birth()).await;
     assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
     incoming.is_flooded = false;
     drop(received);
-    incoming.handle(packet()).await;
+    incoming.pass_on(birth()).await;
     assert!(!incoming.is_flooded);
 }
 

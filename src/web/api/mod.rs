@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::now::Now;
 use crate::payload::exact;
 use crate::status::{
-    Board, BrokerState, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo,
+    Board, BrokerState, Doubt, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo,
     ReportedProblem, ScanState,
 };
 use meter::poll::Explanation;
@@ -177,7 +177,9 @@ fn broker(state: &BrokerState, now: &Now) -> BrokerJson {
     let (state, name, since, trouble) = match state {
         BrokerState::Unknown => ("unknown", None, None, None),
         BrokerState::Connecting { name } => ("connecting", Some(name), None, None),
-        BrokerState::Connected { name, since } => ("connected", Some(name), Some(*since), None),
+        BrokerState::Connected { name, since, doubt } => {
+            ("connected", Some(name), Some(*since), doubt.as_ref().map(Doubt::words))
+        }
         BrokerState::Down { name, since, advice, made_by } => {
             ("down", Some(name), Some(*since), Some(advice.words(*made_by)))
         }

@@ -169,7 +169,7 @@ async fn readiness_reports_each_reason() {
         "The broker is not yet known.\nNo meter is being read.\n"
     );
     let name = "broker:1883".to_owned();
-    full.set_broker(BrokerState::Connected { name, since: Instant::now() });
+    full.set_broker(BrokerState::Connected { name, since: Instant::now(), doubt: None });
     full.set_up(|setup| setup.problem = None);
     full.meter(3, |meter| {
         meter.last = Some(LastPoll { at: Instant::now(), answered: true, trouble: None });

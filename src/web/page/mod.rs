@@ -22,8 +22,8 @@ use self::timed::TimedText;
 use super::language::{Language, Words, fill};
 use super::memory::{Memories, Range};
 use crate::status::{
-    Board, BrokerState, LineQuality, LogLine, MeterState, PortInfo, ReportedProblem, SettingLine,
-    Setup, SupervisorState,
+    Board, BrokerState, Doubt, LineQuality, LogLine, MeterState, PortInfo, ReportedProblem,
+    SettingLine, Setup, SupervisorState,
 };
 use ::meter::poll::Explanation;
 
@@ -199,10 +199,11 @@ fn broker(state: &BrokerState, setup: &Setup, words: &Words, now: Instant) -> Br
     let (state, line) = match state {
         BrokerState::Unknown => (starting, plain(words.broker_unknown, "")),
         BrokerState::Connecting { name } => (starting, plain(words.broker_connecting, name)),
-        BrokerState::Connected { name, since } => (
-            Indicator::Good,
-            TimedText::age(words.broker_connected, *since, now, &[("name", name)]),
-        ),
+        BrokerState::Connected { name, since, doubt } => {
+            trouble = doubt.as_ref().map(Doubt::words);
+            let state = if doubt.is_some() { Indicator::Odd } else { Indicator::Good };
+            (state, TimedText::age(words.broker_connected, *since, now, &[("name", name)]))
+        }
         BrokerState::Down { name, since, advice, made_by } => {
             trouble = Some(advice.words(*made_by));
             (Indicator::Bad, TimedText::age(words.broker_down, *since, now, &[("name", name)]))

@@ -53,7 +53,7 @@ fn section(page: &str, id: &str) -> String {
 fn house() -> Board {
     let board = Board::default();
     let name = "core-mosquitto:1883".to_owned();
-    board.set_broker(BrokerState::Connected { name, since: Instant::now() });
+    board.set_broker(BrokerState::Connected { name, since: Instant::now(), doubt: None });
     let meter = |name: &str, port: &str| {
         let (title, port) = (format!("Kamstrup Meter {name}"), port.to_owned());
         let key = Some(MeterKey::new(name, None));
