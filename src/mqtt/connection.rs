@@ -22,7 +22,7 @@ use crate::config::Broker;
 use crate::payload::Message;
 use crate::status::Board;
 
-/// A connection that lasts this long is stable: after it, the back-off starts again.
+/// After a connection that lasts this long, the back-off starts again.
 pub(super) const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
 /// The broker to use; `None` while it is not yet known.
@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     offline: Message,
     inbox: mpsc::Sender<Received>,
     pub(super) keep_alive: Duration,
-    /// A connection that lasts this long is stable.
+    /// After a connection that lasts this long, the back-off starts again.
     pub(super) good: Duration,
     /// How long after the connect retained messages are read back.
     pub(super) read_back_after: Duration,

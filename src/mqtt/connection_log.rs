@@ -41,9 +41,13 @@ pub(super) struct ConnectionLog {
     will: WillTrial,
     /// Whether it was reported that the broker does not acknowledge.
     misses_acknowledgements: bool,
-    /// A connection that lasts this long is stable.
+    /// After a connection that lasted this long, the back-off starts again.
     good: Duration,
 }
+
+/// How many times longer than a good connection a stable one lasts. Brokers and proxies that end idle
+/// connections do so after up to half a minute, or not at all because of the pings.
+const STABLE_AFTER: u32 = 6;
 
 /// How many different things are reported about connections that do not become stable.
 const REPORTED_AT_MOST: usize = 3;
@@ -82,7 +86,7 @@ impl ConnectionLog {
         }
     }
 
-    /// Whether a connection that lasted this long was stable.
+    /// Whether the back-off starts again after a connection that lasted this long.
     pub(super) fn is_good(&self, lasted: Duration) -> bool {
         lasted >= self.good
     }
@@ -109,23 +113,26 @@ impl ConnectionLog {
         }
     }
 
-    /// When the present connection is stable; `None` while there is none.
-    pub(super) fn stable_at(&self) -> Option<Instant> {
+    /// When the present connection is good; `None` while there is none.
+    pub(super) fn good_at(&self) -> Option<Instant> {
         self.up.map(|up| up + self.good)
     }
 
-    /// Whether it must be reported when the present connection is stable, because those before it
-    /// were short.
-    pub(super) fn awaits_stable(&self) -> bool {
-        !self.reported.is_empty()
+    /// When the present connection must be reported as stable, because those before it were short.
+    pub(super) fn stable_at(&self) -> Option<Instant> {
+        let up = self.up.filter(|_| !self.reported.is_empty());
+        up.map(|up| up + self.stable_after())
     }
 
-    /// The present connection is stable.
+    /// A connection that lasts this long is reported as stable.
+    fn stable_after(&self) -> Duration {
+        self.good * STABLE_AFTER
+    }
+
+    /// The connection has become stable after short ones.
     pub(super) fn stable(&mut self) {
-        if self.awaits_stable() {
-            self.reported.clear();
-            info!("The connection to the broker {} is stable again.", self.name);
-        }
+        self.reported.clear();
+        info!("The connection to the broker {} is stable again.", self.name);
     }
 
     /// The connection was lost after the program was asked to stop.
@@ -171,7 +178,8 @@ impl ConnectionLog {
         } else {
             self.endings.forget();
         }
-        if self.is_good(lasted) {
+        let stable_after = self.stable_after();
+        if lasted >= stable_after {
             self.reported.clear();
         }
         let again = failure::closed_again(self.endings.pattern(), accepted);
@@ -180,16 +188,16 @@ impl ConnectionLog {
             Some(step) => failure::closed_at(step),
             None => failure::advice(error, Stage::Connected, self.logs_in),
         });
-        let Self { name, made_by, reported, good, .. } = self;
+        let Self { name, made_by, reported, .. } = self;
         let words = advice.words(*made_by);
         let is_known = reported.contains(&advice) || reported.len() >= REPORTED_AT_MOST;
         if is_known || (!reported.is_empty() && !is_again) {
             debug!("Lost the connection to the broker {name} again: {words}");
-        } else if is_again && lasted < *good {
-            let good = duration::words(*good);
+        } else if is_again && lasted < stable_after {
+            let stable_after = duration::words(stable_after);
             warn!(
                 "No stable connection to the broker {name}: {words} Retrying; nothing more is \
-                 reported until a connection has lasted {good}."
+                 reported until a connection has lasted {stable_after}."
             );
             reported.push(advice.clone());
         } else {

@@ -118,15 +118,18 @@ impl ConnectionLoop<'_> {
     async fn next(&mut self) -> Happening {
         let Self { link, event_loop, log, shutdown, progress, .. } = self;
         let unacknowledged = link.unacknowledged().filter(|_| !log.misses_acknowledgements());
-        let stable_at = log.stable_at().filter(|_| log.awaits_stable() || link.is_careful());
+        let good_at = log.good_at().filter(|_| link.is_careful());
         // A stable connection is reported in time, even if nothing else happens.
         let polling = async {
             let mut polling = pin!(event_loop.poll());
             tokio::select! {
                 event = &mut polling => event,
-                () = sleep_until_or_forever(stable_at) => {
-                    log.stable();
+                () = sleep_until_or_forever(good_at) => {
                     link.hurry();
+                    polling.await
+                }
+                () = sleep_until_or_forever(log.stable_at()) => {
+                    log.stable();
                     polling.await
                 }
                 step = unacknowledged_for_long(unacknowledged) => {

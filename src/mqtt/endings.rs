@@ -3,7 +3,8 @@
 //! A broker closes a connection without a reason: because it rejects what it was sent last, because
 //! another program has connected with the same client id, or because it stops. One such end says
 //! nothing. If two connections in a row end at the same step, the broker rejects that step. If three
-//! connections in a row end while nothing is being sent, another program probably takes them over.
+//! connections in a row end while nothing is being sent, another program takes them over, or a proxy
+//! ends idle connections.
 
 use std::collections::VecDeque;
 use std::time::Duration;

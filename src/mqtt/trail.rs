@@ -25,9 +25,13 @@ const REJECTED_WITHIN: Duration = Duration::from_secs(5);
 /// Something that the broker may reject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    Subscribe { filter: String },
+    Subscribe {
+        filter: String,
+    },
     Unsubscribe,
     Publish(Publication),
+    /// Sent while nothing else is, to show that the connection works.
+    Ping,
 }
 
 /// A message, without its payload.
@@ -61,6 +65,7 @@ impl fmt::Display for Step {
         match self {
             Self::Subscribe { filter } => write!(f, "the subscription to `{filter}`"),
             Self::Unsubscribe => f.write_str("the end of a subscription"),
+            Self::Ping => f.write_str("a ping"),
             Self::Publish(Publication { topic, retain: true, .. }) => {
                 write!(f, "the retained message on `{topic}`")
             }
@@ -98,6 +103,8 @@ pub(super) struct Trail {
     sent: VecDeque<Sent>,
     /// How many of `sent`, counted from the oldest, were sent before the last ping.
     before_ping: usize,
+    /// Whether the last ping is not answered yet.
+    is_pinging: bool,
     accepted: Accepted,
 }
 
@@ -133,6 +140,7 @@ impl Trail {
         self.queued.clear();
         self.sent.clear();
         self.before_ping = 0;
+        self.is_pinging = false;
     }
 
     pub(super) fn queue(&mut self, step: Step) {
@@ -159,6 +167,7 @@ impl Trail {
             Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id) => *id,
             Outgoing::PingReq => {
                 self.before_ping = self.sent.len();
+                self.is_pinging = true;
                 return;
             }
             _ => return,
@@ -175,6 +184,7 @@ impl Trail {
     pub(super) fn note_received(&mut self, packet: &Incoming) -> Option<Step> {
         if *packet == Incoming::PingResp {
             let before_ping = self.before_ping;
+            self.is_pinging = false;
             self.accept(|index, sent| index < before_ping && sent.id == 0);
             return None;
         }
@@ -213,8 +223,9 @@ impl Trail {
     /// The oldest step that is not acknowledged. If the broker has closed the connection, it has
     /// rejected this one.
     pub(super) fn pending(&self) -> Option<&Step> {
-        let oldest = self.sent.iter().find(|sent| sent.may_be_rejected())?;
-        Some(&oldest.step).filter(|step| **step != Step::Unsubscribe)
+        let oldest = self.sent.iter().find(|sent| sent.may_be_rejected()).map(|sent| &sent.step);
+        let step = oldest.or_else(|| self.is_pinging.then_some(&Step::Ping));
+        step.filter(|step| **step != Step::Unsubscribe)
     }
 
     /// The oldest step that should have been acknowledged, and when it was sent.
@@ -265,6 +276,7 @@ mod tests {
             trail.note_sent(&match step {
                 Step::Subscribe { .. } => Outgoing::Subscribe(*id),
                 Step::Unsubscribe => Outgoing::Unsubscribe(*id),
+                Step::Ping => Outgoing::PingReq,
                 Step::Publish(_) => Outgoing::Publish(*id),
             });
         }
@@ -334,6 +346,7 @@ mod tests {
     async fn a_message_with_qos_0_is_accepted_at_the_next_ping_and_forgotten_soon() {
         let mut trail = sent(&[(value("a"), 0)]);
         trail.note_sent(&Outgoing::PingReq);
+        assert_eq!(trail.pending(), Some(&value("a")));
         for (step, id) in [(value("b"), 0), (config("c"), 1)] {
             trail.queue(step);
             trail.note_sent(&Outgoing::Publish(id));
@@ -351,6 +364,19 @@ mod tests {
             tokio::time::advance(Duration::from_secs(300)).await;
         }
         assert_eq!(trail.sent.len(), 1);
+        assert_eq!(trail.pending(), None);
+    }
+
+    /// As a proxy does that ends idle connections.
+    #[test]
+    fn a_ping_without_an_answer_is_the_rejected_step() {
+        let mut trail = Trail::default();
+        trail.note_sent(&Outgoing::PingReq);
+        assert_eq!(trail.pending(), Some(&Step::Ping));
+        trail.note_received(&Incoming::PingResp);
+        assert_eq!(trail.pending(), None);
+        trail.note_sent(&Outgoing::PingReq);
+        trail.connected();
         assert_eq!(trail.pending(), None);
     }
 

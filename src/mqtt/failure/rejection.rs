@@ -24,14 +24,20 @@ pub(in crate::mqtt) fn closed_at(step: &Step) -> Advice {
 pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -> Option<Advice> {
     match pattern {
         Pattern::Single => None,
+        Pattern::SameStep(step @ Step::Ping) => Some(
+            Advice::new(format!("it closes the connection every time it receives {step}."))
+                .then(sentence!["The broker or a proxy before it probably ends idle connections."])
+                .then(broker_log()),
+        ),
         Pattern::SameStep(step) => {
             let what = format!("it closes the connection every time it receives {step}.");
             Some(with_causes(&what, step, accepted))
         }
         Pattern::Idle => Some(
             Advice::new(
-                "it closes each connection after a short time, while nothing is sent. Another \
-                 program probably uses the same client id.",
+                "it closes each connection after a short time, while nothing is sent. Either \
+                 another program uses the same client id, or a proxy before the broker ends idle \
+                 connections.",
             )
             .then(sentence!["Stop that program, or set ", &keys::CLIENT, " to another client id."])
             .then(broker_log()),
@@ -315,6 +321,7 @@ mod tests {
             again(&value, &all),
             again(&exact, &all),
             again(&filter, &all),
+            again(&Step::Ping, &all),
             words(&closed_again(Pattern::Idle, &all).unwrap()),
             words(&closed_again(Pattern::Various, &all).unwrap()),
             words(&will(&last_will)),

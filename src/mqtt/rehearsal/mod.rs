@@ -174,7 +174,7 @@ async fn why(
             let is_accepted = is_accepted(broker, will, |it| it.subscribe(filter)).await;
             is_accepted.map(|is_accepted| (!is_accepted).then(Vec::new))
         }
-        Step::Unsubscribe => return failure::closed_at(step),
+        Step::Unsubscribe | Step::Ping => return failure::closed_at(step),
     };
     match causes {
         Ok(None) => failure::closed_once(step),
