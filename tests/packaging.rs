@@ -528,6 +528,11 @@ fn argument(dockerfile: &str, name: &str) -> String {
     value
 }
 
+/// The tag of an image, which may also have a digest.
+fn tag(image: &str) -> &str {
+    image.split('@').next().unwrap().rsplit_once(':').unwrap().1
+}
+
 #[test]
 fn the_other_files_agree_with_build_yaml() {
     let data = yaml("build.yaml");
@@ -562,7 +567,7 @@ fn the_other_files_agree_with_build_yaml() {
             assert!(["FROM ${TOOLCHAIN} AS build", "FROM ${BASE}"].contains(&line), "{line}");
         }
         for argument in [argument(dockerfile, "BASE"), argument(dockerfile, "TOOLCHAIN")] {
-            let tag = argument.rsplit_once(':').unwrap().1;
+            let tag = tag(&argument);
             assert!(tag.contains('.') && tag != "latest", "{argument}");
         }
     }
@@ -572,11 +577,12 @@ fn the_other_files_agree_with_build_yaml() {
     }
 
     // The workflows take architectures, runners and bases from the file, and name none of them.
-    let toolchain = string(&data["toolchain"]).rsplit_once(':').unwrap().1;
-    let rust = toolchain.split('-').next().unwrap();
+    let rust = tag(string(&data["toolchain"])).split('-').next().unwrap();
     for name in names(".github/workflows") {
         let workflow = text(&format!(".github/workflows/{name}"));
-        assert!(workflow.contains(&format!("\n  RUST: {rust}\n")), "{name} has another Rust");
+        if workflow.contains("rustup") {
+            assert!(workflow.contains(&format!("\n  RUST: {rust}\n")), "{name} has another Rust");
+        }
         for word in ["musl\n", "ubuntu-24.04-arm", "home-assistant/base", "alpine:"] {
             assert!(!workflow.contains(word), "{name}: {word} belongs into build.yaml");
         }
@@ -698,6 +704,9 @@ fn workflows_have_few_rights() {
         match name.as_str() {
             "release.yml" => {}
             "site.yml" => assert_eq!(writes, BTreeSet::from(["id-token", "pages"]), "{name}"),
+            "update.yml" => {
+                assert_eq!(writes, BTreeSet::from(["contents", "pull-requests"]), "{name}");
+            }
             _ => assert!(!text.contains("write"), "{name}"),
         }
         assert!(name == "release.yml" || !text.contains("secrets."), "{name}");
@@ -706,6 +715,112 @@ fn workflows_have_few_rights() {
             assert!(body["timeout-minutes"].is_number(), "{name} {job} has no end");
         }
     }
+}
+
+/// A scanner finds the advisories that we have examined. The document tells it the result.
+#[test]
+fn each_ignored_advisory_is_explained_for_scanners() {
+    let ignored: BTreeSet<String> = text("deny.toml")
+        .lines()
+        .filter_map(|line| {
+            line.trim().strip_prefix("{ id = \"")?.split('"').next().map(str::to_owned)
+        })
+        .collect();
+    assert!(!ignored.is_empty());
+    let document = json("packaging/kamstrup2mqtt.openvex.json");
+    let statements = document["statements"].as_array().unwrap();
+    let explained: BTreeSet<String> =
+        statements.iter().map(|it| string(&it["vulnerability"]["name"]).to_owned()).collect();
+    assert_eq!(explained, ignored);
+    let lock = text("Cargo.lock");
+    for statement in statements {
+        assert_eq!(statement["status"], "not_affected");
+        assert!(!string(&statement["impact_statement"]).is_empty());
+        let subcomponent = &statement["products"][0]["subcomponents"][0]["@id"];
+        let (name, version) =
+            string(subcomponent).strip_prefix("pkg:cargo/").unwrap().split_once('@').unwrap();
+        let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&entry), "{name} {version} is no longer used");
+    }
+}
+
+/// Other projects' tools could change what they are given.
+#[test]
+fn tools_of_a_release_are_pinned_and_kept_from_the_binary() {
+    for name in names(".github/workflows") {
+        let workflow = text(&format!(".github/workflows/{name}"));
+        assert!(!workflow.contains("cargo install"), "{name}: use packaging/tool");
+    }
+    let workflow = yaml(".github/workflows/release.yml");
+    for (job, body) in workflow["jobs"].as_object().unwrap() {
+        let steps = body["steps"].to_string();
+        if steps.contains("packaging/tool") {
+            assert_eq!(job == "packages", steps.contains("binary-"), "{job}");
+            let builds = steps.contains("cargo build") || steps.contains("gh release");
+            assert!(!builds, "{job} holds the binary");
+        }
+    }
+    let release = workflow["jobs"]["release"]["steps"].to_string();
+    assert!(release.contains("packaging/same-binary"));
+    let needs = workflow["jobs"]["binaries"]["needs"].to_string();
+    assert!(needs.contains("advisories"), "{needs}");
+}
+
+#[test]
+fn a_file_with_another_program_is_detected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let script = "cd \"$1\" && cp /bin/true one && cp /bin/false two && mkdir a b && cp one a/program \
+                  && cp two b/program && chmod 755 */program && echo text > a/script \
+                  && tar -czf a.tar.gz a && tar -czf b.tar.gz b";
+    run("sh", &["-c", script, "sh", &path("")]);
+    let same = |archives: &[&str]| {
+        let paths = archives.iter().map(|name| path(name));
+        let output = Command::new(root().join("packaging/same-binary"))
+            .arg(path("one"))
+            .args(paths)
+            .output()
+            .unwrap();
+        output.status.code()
+    };
+    assert_eq!(same(&["a.tar.gz"]), Some(0));
+    assert_eq!(same(&["a.tar.gz", "b.tar.gz"]), Some(1));
+    assert_eq!(same(&["one"]), Some(2));
+    assert_eq!(same(&[]), Some(2));
+}
+
+#[test]
+fn base_images_are_pinned_by_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path();
+    fs::create_dir_all(copy.join("packaging")).unwrap();
+    fs::create_dir_all(copy.join("kamstrup2mqtt-addon")).unwrap();
+    let files = ["build.yaml", "Dockerfile", "kamstrup2mqtt-addon/Dockerfile", "packaging/pins"];
+    for file in files {
+        fs::copy(root().join(file), copy.join(file)).unwrap();
+    }
+    // A stand-in for docker: the digest has the length of the tag.
+    let script = "#!/bin/sh\nprintf 'sha256:%064d\\n' \"${#4}\"\n";
+    let write = "printf '%b' \"$1\" > \"$2\" && chmod 755 \"$2\"";
+    run("sh", &["-c", write, "sh", script, copy.join("docker").to_str().unwrap()]);
+    let path = format!("{}:{}", copy.display(), std::env::var("PATH").unwrap());
+    let pins = |arguments: &[&str]| {
+        let mut command = Command::new(copy.join("packaging/pins"));
+        command.args(arguments).env("PATH", &path).output().unwrap()
+    };
+    for _ in 0..2 {
+        let output = pins(&[]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(pins(&["--check"]).status.success());
+        for file in &files[..3] {
+            let text = fs::read_to_string(copy.join(file)).unwrap();
+            let pinned = text.matches("@sha256:").count();
+            assert!(pinned >= 2, "{file}: {pinned}");
+            assert!(!text.contains("@sha256:@") && pinned <= 3, "{file}: {text}");
+        }
+    }
+    let plan = yaml(".github/workflows/release.yml")["jobs"]["plan"]["steps"].to_string();
+    assert!(plan.contains("packaging/pins --check"), "{plan}");
 }
 
 /// Workflows run their checks through `.ci/run`, so that they are the same everywhere.
