@@ -1,7 +1,11 @@
-//! The path of the file with readings (`history`).
+//! The path of the file with readings (`history`), and what to do about its errors.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use crate::neighbour::advice;
+use history::{Hint, HistoryError};
+use meter::RunsAs;
 
 const FILE: &str = "history.db";
 /// Our directory inside those that many programs share.
@@ -36,9 +40,39 @@ pub(crate) fn path(
     Some(directory.join(FILE))
 }
 
+/// The hint for an error of the file, for whoever reads it.
+pub(crate) fn hint(runs_as: RunsAs) -> Hint {
+    match runs_as {
+        RunsAs::Program => |error| match error {
+            HistoryError::InUse(_) => concat!(advice!(), "."),
+            other => other.hint(),
+        },
+        RunsAs::AddOn => |error| match error {
+            HistoryError::InUse(_) => "The app runs twice. Restart the machine.",
+            other => other.hint(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// "Stop one of the two" is wrong for a program that reads another meter.
+    #[test]
+    fn whoever_starts_a_second_program_learns_what_it_needs() {
+        let in_use = HistoryError::InUse("/var/lib/kamstrup2mqtt/history.db".into());
+        let program = hint(RunsAs::Program)(&in_use);
+        for setting in ["mqtt.client", "mqtt.topic", "mqtt.device_id", "homeassistant.id_prefix"] {
+            assert!(program.contains(&format!("`{setting}`")), "{program}");
+        }
+        assert!(program.contains("`web.listen`") && program.contains("`STATE_DIRECTORY`"));
+        let app = hint(RunsAs::AddOn)(&in_use);
+        assert!(!app.contains('`'), "{app}");
+        let full = HistoryError::Full("/data/history.db".into());
+        assert_eq!(hint(RunsAs::Program)(&full), full.hint());
+        assert_eq!(hint(RunsAs::AddOn)(&full), full.hint());
+    }
 
     fn found(is_add_on: bool, environment: &[(&str, &str)]) -> Option<String> {
         let variable = |name: &str| {

@@ -16,6 +16,7 @@ mod http;
 mod inbox;
 mod mqtt;
 mod name;
+mod neighbour;
 mod payload;
 mod recovery;
 mod resources;

@@ -33,10 +33,12 @@ use crate::advice::MadeBy;
 use crate::config::Config;
 use crate::inbox::Inbox;
 use crate::mqtt::{self, ConnectionSettings};
+use crate::neighbour;
 use crate::payload::{Message, OFFLINE, ONLINE};
 use crate::systemd;
 use crate::topic::Topics;
 use logging::{self, LocalTime};
+use meter::RunsAs;
 use meter::poll::{MeterHandle, MeterMemories};
 
 /// Reads the meters and publishes their values until `stop` is cancelled, then stops in order. An
@@ -85,6 +87,9 @@ async fn serve(
         brokers: found.unwrap_or_else(|| watch::channel(Some(broker.clone())).1),
         board: services.board.clone(),
     };
+    // An app (add-on) is alone in its container.
+    let is_program = services.runs_as == RunsAs::Program;
+    let _claim = is_program.then(|| neighbour::claim(&broker.name(), &publishing.topic));
     let (publisher, connection, received) =
         mqtt::prepare(settings, online, offline, inbox.subscriptions());
     let (inboxes, later) = mpsc::channel(1);

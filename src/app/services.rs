@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::mqtt::Brokers;
 use crate::status::Board;
-use history::{History, HistoryError};
+use history::{Hint, History, HistoryError};
 use meter::RunsAs;
 use meter::poll::Explanation;
 
@@ -54,11 +54,15 @@ impl Observers {
 }
 
 /// Shows on the board why readings cannot be stored, until the history is closed.
-pub async fn report_history(mut trouble: watch::Receiver<Option<HistoryError>>, board: Board) {
+pub async fn report_history(
+    mut trouble: watch::Receiver<Option<HistoryError>>,
+    board: Board,
+    hint: Hint,
+) {
     loop {
         let complaint = trouble.borrow_and_update().as_ref().map(|trouble| Explanation {
             words: trouble.to_string(),
-            hint: trouble.hint().to_owned(),
+            hint: hint(trouble).to_owned(),
         });
         if board.setup().history != complaint {
             board.set_up(|setup| setup.history = complaint);

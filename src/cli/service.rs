@@ -21,12 +21,13 @@ use crate::addon::{self, AddOn};
 use crate::app::{self, Services};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
+use crate::history_file;
 use crate::recovery::{self, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, PageState, Visitors};
-use history::{self, History};
+use history::{Hint, History};
 use logging::{self, LocalTime};
 use meter::RunsAs;
 
@@ -72,11 +73,12 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     if let Ok(loaded) = &first {
         introduce(loaded);
     }
-    let history = keep_readings(None, &variables);
+    let hint = history_file::hint(RunsAs::Program);
+    let history = keep_readings(None, &variables, hint);
     with_signals(async |stop| {
         let mut tasks = JoinSet::new();
         tasks.spawn(systemd::watchdog(stop.clone()));
-        tasks.spawn(app::report_history(history.error(), board.clone()));
+        tasks.spawn(app::report_history(history.error(), board.clone(), hint));
         let configured = match &first {
             Ok(loaded) => loaded.config.page,
             Err(_) => config::page(file, &variables),
@@ -174,9 +176,9 @@ async fn until_fixed(
 
 /// Starts to keep readings. Its thread starts before those of the runtime, because the runtime can do
 /// with fewer threads.
-fn keep_readings(options: Option<&Path>, variables: &Variables) -> Arc<History> {
-    let file = crate::history_file::path(options, |name| variables.get(name).cloned());
-    Arc::new(History::start(file, &LocalTime::now()))
+fn keep_readings(options: Option<&Path>, variables: &Variables, hint: Hint) -> Arc<History> {
+    let file = history_file::path(options, |name| variables.get(name).cloned());
+    Arc::new(History::start_with(file, &LocalTime::now(), hint))
 }
 
 /// The time for writing the last readings to the disk when the program stops.
@@ -203,12 +205,13 @@ fn run_as_app(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let variables = variables();
     let (options, supervisor) = (options.to_owned(), supervisor(&variables));
     let log_lives = log.clone();
-    let history = keep_readings(Some(&options), &variables);
+    let hint = history_file::hint(RunsAs::AddOn);
+    let history = keep_readings(Some(&options), &variables, hint);
     with_signals(async |stop| {
         let _log = log_lives;
         let mut tasks = JoinSet::new();
         tasks.spawn(systemd::watchdog(stop.clone()));
-        tasks.spawn(app::report_history(history.error(), board.clone()));
+        tasks.spawn(app::report_history(history.error(), board.clone(), hint));
         let keeper = Arc::clone(&history);
         let addon = AddOn { options, listen, supervisor, log, board, history: keeper };
         // The app does not reload its options, but SIGHUP must not end it either.

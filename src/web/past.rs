@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::blocking::BlockingJobs;
 use super::response::HttpRefusal;
 use super::state::PageState;
+use crate::history_file;
 use crate::payload::exact;
 use history::{HistoryError, MeterKey, Point, Reader, Series, Summary};
 
@@ -89,7 +90,8 @@ pub(super) async fn answer(
         Ok(Ok(None)) => return Err(not_found("Nothing is kept of that value.")),
         Ok(Err(trouble)) => {
             let words = trouble.to_string();
-            return Err(unavailable(&format!("{words}. {}", trouble.hint())));
+            let hint = history_file::hint(site.visitors.runs_as());
+            return Err(unavailable(&format!("{words}. {}", hint(&trouble))));
         }
         Err(busy) => return Err(unavailable(&busy.to_string())),
     };

@@ -26,6 +26,7 @@ use super::guest::Guest;
 use super::response::{TEXT, with_headers};
 use super::routes::router;
 use super::state::PageState;
+use crate::neighbour::advice;
 use meter::cause::Cause;
 use meter::news::News;
 use meter::{RunsAs, cause};
@@ -110,8 +111,11 @@ pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener 
 pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
     let words = match (Cause::from(error), runs_as) {
         (Cause::AddressInUse, RunsAs::Program) => {
-            "another program uses this port, possibly another kamstrup2mqtt. Stop that, or set \
-             `web.listen` to another port"
+            concat!(
+                "another program uses this port. Set `web.listen` to another one, such as \
+                 `127.0.0.1:8100`. The other program may be a kamstrup2mqtt. ",
+                advice!()
+            )
         }
         // Its container has only the app (add-on).
         (Cause::AddressInUse, RunsAs::AddOn) => {

@@ -4,10 +4,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use simulator::{Behaviour, EnergyUnit, Registers};
+use tempfile::TempDir;
 use tokio::io::{copy, sink};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::addon::page_of;
 use crate::broker::Broker;
 use crate::program::Program;
 use crate::subscriber::{Arrived, Subscriber};
@@ -127,4 +129,59 @@ async fn a_missing_port_delays_no_other_meter() {
     program.says("WARN gone: Cannot open /dev/no-such-port").await;
     assert_eq!(program.count("Cannot open /dev/no-such-port: it does not exist. "), 1);
     program.says("INFO there: Read 1 of 1 value").await;
+}
+
+/// "Stop one of the two" is wrong for a program that reads another meter.
+#[tokio::test]
+async fn a_second_program_learns_which_settings_must_differ() {
+    let broker = Broker::start().await;
+    let yaml = |more: &str, ids: &str| {
+        format!(
+            "mqtt: {{ host: 127.0.0.1, port: {}{more} }}\n{ids}\
+             serial_device: {{ com_port: /dev/no-such-port }}\n",
+            broker.port()
+        )
+    };
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let [one, other] = [&one, &other].map(|folder| folder.path().to_str().unwrap());
+    let variables = [("STATE_DIRECTORY", one), ("WEB_LISTEN", "127.0.0.1:0")];
+    let mut first = Program::start_by(&yaml("", ""), &variables);
+    let page = page_of(&mut first).await.to_string();
+    first.says("Cannot open /dev/no-such-port").await;
+
+    let variables = [("STATE_DIRECTORY", one), ("WEB_LISTEN", page.as_str())];
+    let mut second = Program::start_by(&yaml("", ""), &variables);
+    for trouble in [
+        "publishes to the broker 127.0.0.1:",
+        "another program uses this port",
+        "another kamstrup2mqtt is using",
+    ] {
+        let said = second.says(trouble).await;
+        for setting in [
+            "`meters`",
+            "`mqtt.client`",
+            "`mqtt.topic`",
+            "`mqtt.device_id`",
+            "`homeassistant.id_prefix`",
+            "`web.listen`",
+            "`STATE_DIRECTORY`",
+        ] {
+            assert!(said.contains(setting), "{said}");
+        }
+    }
+    second.terminate().await;
+    assert_eq!(second.ended().await.code(), Some(0));
+
+    // With settings of its own, nothing is reported.
+    let own = yaml(
+        ", client: garage, topic: garage, device_id: garage",
+        "homeassistant: { id_prefix: garage }\n",
+    );
+    let variables = [("STATE_DIRECTORY", other), ("WEB_LISTEN", "127.0.0.1:0")];
+    let mut third = Program::start_by(&own, &variables);
+    page_of(&mut third).await;
+    third.says("Connected to the broker").await;
+    third.says("Cannot open /dev/no-such-port").await;
+    assert_eq!(third.count("nother kamstrup2mqtt"), 0, "{:#?}", third.log());
+    assert_eq!(first.count("nother kamstrup2mqtt"), 0, "{:#?}", first.log());
 }

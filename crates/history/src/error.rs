@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Error, ErrorCode, ffi};
 use thiserror::Error;
 
+/// The hint for an error, in whole sentences. A program may know more than [`HistoryError::hint`]
+/// about its readers.
+pub type Hint = fn(&HistoryError) -> &'static str;
+
 /// Why readings cannot be written or read. The text is a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HistoryError {
@@ -81,7 +85,7 @@ impl HistoryError {
                 "Check that its directory exists, and that the user that runs the program may \
                  write there."
             }
-            Self::InUse(_) => "Stop one of the two. Otherwise both of them wake the meter.",
+            Self::InUse(_) => "Only one program can use this file.",
             Self::Newer { .. } => {
                 "Use the newer version again, or move the file away to start a new one."
             }

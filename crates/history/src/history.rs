@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, warn};
 
 use crate::calendar::Calendar;
-use crate::error::HistoryError;
+use crate::error::{Hint, HistoryError};
 use crate::reader::Reader;
 use crate::sample::{MeterKey, Sample};
 use crate::store::Location;
@@ -27,6 +27,7 @@ pub struct History {
     polls: SyncSender<Poll>,
     error: watch::Sender<Option<HistoryError>>,
     reader: Reader,
+    hint: Hint,
     thread: Option<JoinHandle<()>>,
     /// Is closed when the thread ends.
     ended: oneshot::Receiver<()>,
@@ -40,6 +41,12 @@ impl History {
     /// This always succeeds. Errors of the file are in [`Self::error`].
     #[must_use]
     pub fn start(file: Option<PathBuf>, now: &ZonedDateTime) -> Self {
+        Self::start_with(file, now, HistoryError::hint)
+    }
+
+    /// The same, with the program's own hints in the log.
+    #[must_use]
+    pub fn start_with(file: Option<PathBuf>, now: &ZonedDateTime, hint: Hint) -> Self {
         let location = file.map_or_else(Location::memory, Location::File);
         match &location {
             Location::File(path) => debug!("Readings are kept in {}.", path.display()),
@@ -52,7 +59,7 @@ impl History {
         let error = watch::Sender::new(None);
         let (polls, received) = sync_channel(QUEUE);
         let now = now.timestamp().as_millisecond();
-        let writer = Writer::new(location.clone(), calendar.clone(), error.clone());
+        let writer = Writer::new(location.clone(), calendar.clone(), error.clone(), hint);
         let (end, ended) = oneshot::channel::<()>();
         let started =
             thread::Builder::new().name("history".to_owned()).stack_size(STACK).spawn(move || {
@@ -62,10 +69,10 @@ impl History {
         let reader = Reader::new(location, calendar, error.subscribe());
         let thread = started.map_err(|reason| {
             let none = HistoryError::NoThread(reason.to_string());
-            warn!("{none}. {} Everything else works without them.", none.hint());
+            warn!("{none}. {} Everything else works without them.", hint(&none));
             error.send_replace(Some(none));
         });
-        Self { polls, error, reader, thread: thread.ok(), ended }
+        Self { polls, error, hint, reader, thread: thread.ok(), ended }
     }
 
     /// Hands the values of a poll that ended at `time` to the thread. This never waits: if 64 polls
@@ -80,7 +87,7 @@ impl History {
         // If there is another error, it is the cause.
         if is_full && self.error.borrow().is_none() {
             let slow = HistoryError::Slow(self.reader.path().to_owned());
-            writer::report(&self.error, Some(&slow));
+            writer::report(&self.error, Some(&slow), self.hint);
         }
     }
 

@@ -87,7 +87,7 @@ mod summary;
 mod tests;
 mod writer;
 
-pub use self::error::HistoryError;
+pub use self::error::{Hint, HistoryError};
 pub use self::history::History;
 pub use self::reader::Reader;
 pub use self::sample::{MeterKey, Sample, Series};

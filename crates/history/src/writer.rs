@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::calendar::{Calendar, MINUTE, Millis};
-use crate::error::HistoryError;
+use crate::error::{Hint, HistoryError};
 use crate::sample::{MeterKey, Sample};
 use crate::store::{Location, Predecessor, Store};
 
@@ -31,6 +31,7 @@ pub(crate) struct Writer {
     location: Location,
     calendar: Calendar,
     error: watch::Sender<Option<HistoryError>>,
+    hint: Hint,
     store: Option<Store>,
     waiting: VecDeque<Poll>,
     /// The names of meters that have a poll in this run. The reader of a meter logs its exchange
@@ -45,11 +46,13 @@ impl Writer {
         location: Location,
         calendar: Calendar,
         error: watch::Sender<Option<HistoryError>>,
+        hint: Hint,
     ) -> Self {
         Self {
             location,
             calendar,
             error,
+            hint,
             store: None,
             waiting: VecDeque::new(),
             written: BTreeSet::new(),
@@ -148,7 +151,7 @@ impl Writer {
     }
 
     fn report(&self, outcome: &Result<(), HistoryError>) {
-        report(&self.error, outcome.as_ref().err());
+        report(&self.error, outcome.as_ref().err(), self.hint);
     }
 }
 
@@ -182,7 +185,11 @@ fn exchange_message(before: &Predecessor, poll: &Poll) -> String {
 }
 
 /// Logs a change of state, once.
-pub(crate) fn report(state: &watch::Sender<Option<HistoryError>>, new: Option<&HistoryError>) {
+pub(crate) fn report(
+    state: &watch::Sender<Option<HistoryError>>,
+    new: Option<&HistoryError>,
+    hint: Hint,
+) {
     state.send_if_modified(|old| {
         let is_like = match (&*old, new) {
             (Some(old), Some(new)) => old.is_like(new),
@@ -196,7 +203,7 @@ pub(crate) fn report(state: &watch::Sender<Option<HistoryError>>, new: Option<&H
             warn!(
                 "{error}. {} Everything else continues. Retrying until it works; this is logged \
                  only once.",
-                error.hint()
+                hint(error)
             );
         } else {
             info!("Readings are kept again.");
