@@ -21,11 +21,13 @@ FROM ${BASE}
 RUN if command -v apk >/dev/null; then apk add --no-cache ca-certificates tzdata; fi \
     && test -d /usr/share/zoneinfo && test -d /etc/ssl/certs
 COPY --from=build /out/kamstrup2mqtt /usr/bin/kamstrup2mqtt
-# The folder of readings, which is writable even if everything else is read-only. A new volume inherits
-# its owner.
-RUN install -d -o 1000 -g 20 -m 770 /var/lib/kamstrup2mqtt
+# The folders of readings and of log files, which are writable even if everything else is read-only. A
+# new volume inherits their owner. The older program's log files are in /app/logs.
+RUN install -d -o 1000 -g 20 -m 770 /var/lib/kamstrup2mqtt /var/log/kamstrup2mqtt /app/logs
 ENV STATE_DIRECTORY=/var/lib/kamstrup2mqtt
+ENV LOGS_DIRECTORY=/var/log/kamstrup2mqtt
 VOLUME /var/lib/kamstrup2mqtt
+VOLUME /var/log/kamstrup2mqtt
 # The folder of the older program's file: the program looks for its file in the working directory.
 WORKDIR /app
 # Not root. 20 is the group dialout, which owns serial ports. For a device with another group, use
@@ -37,6 +39,9 @@ USER 1000:20
 HEALTHCHECK --interval=60s --timeout=5s --start-period=20s \
     CMD ["/usr/bin/kamstrup2mqtt", "health"]
 ENTRYPOINT ["/usr/bin/kamstrup2mqtt"]
+# With an invalid or missing configuration, the program keeps running and its page shows the errors. The
+# engine would restart it again and again otherwise. A command replaces this option.
+CMD ["--stay"]
 
 ARG BUILD_VERSION
 LABEL org.opencontainers.image.title="kamstrup2mqtt" \

@@ -13,6 +13,11 @@ pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
+/// Sets the line that `systemctl status` shows; an empty one removes it.
+pub(crate) fn status(words: &str) {
+    notify(&[NotifyState::Status(words)]);
+}
+
 /// The program reads its configuration again, until [`ready`] is called.
 pub(crate) fn reloading() {
     // systemd ignores the message without the time.

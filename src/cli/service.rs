@@ -99,12 +99,14 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             Err(error) => {
                 // With an invalid configuration, the program is still ready: it shows the errors.
                 systemd::ready();
+                systemd::status("The configuration is invalid. The log and the page say why.");
                 let fixed = until_fixed(error, file, &variables, &mut hangup, &board);
                 let Some(loaded) = stop.run_until_cancelled(fixed).await else {
                     info!("Stopped.");
                     close(history).await;
                     return Ok(());
                 };
+                systemd::status("");
                 log_is_due = !reload::apply(&log, &loaded).await;
                 introduce(&loaded);
                 page.change(loaded.config.page);

@@ -76,7 +76,7 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section { name: "homeassistant", text: "How the meters are announced to Home Assistant." },
     Section {
-        name: "web",
+        name: WEB,
         text: "The status page, which also helps with setting up, and the same data for programs \
                (`/metrics`, `/api/v1/state`). The Home Assistant app has its own page, in the \
                sidebar.",
@@ -725,6 +725,9 @@ settings! {
         ..KEY
     };
 }
+
+/// The section of the page.
+pub(super) const WEB: &str = "web";
 
 /// The list of several meters.
 pub(super) const METERS: &str = "meters";

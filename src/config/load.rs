@@ -45,13 +45,25 @@ pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
     let mut findings = Findings::default();
     // Without a readable file, the page has its default address.
     if let Ok(Some((path, text))) = content(file) {
-        let _ = settings.read_file(path, &text, &mut findings);
+        if settings.read_file(path, &text, &mut findings).is_err() {
+            // A mistake in another section must not move the page to where nobody looks for it.
+            let _ = settings.read_file(path, &section(&text, keys::WEB), &mut findings);
+        }
     }
     // Other variables may name files with secrets, which are not needed here.
     let mut variables = variables.clone();
     variables.retain(|name, _| name.starts_with("WEB_"));
     settings.read_variables(&variables, &mut findings);
     Checker::new(&settings, findings).page()
+}
+
+/// The lines of one section, in a file that is not YAML as a whole.
+fn section(text: &str, name: &str) -> String {
+    let begins = |line: &str| line.split_once(':').is_some_and(|(key, _)| key.trim_end() == name);
+    let is_inside = |line: &&str| line.is_empty() || line.starts_with([' ', '#']);
+    let mut lines = text.lines().skip_while(|line| !begins(line));
+    let head = lines.next().into_iter();
+    head.chain(lines.take_while(is_inside)).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Checks the text of a file, and the variables that override it.

@@ -270,6 +270,12 @@ fn an_invalid_configuration_still_has_an_address_for_the_page() {
     assert_eq!(found(elsewhere, &[("WEB_ENABLED", "no")]), None);
     assert_eq!(found("web: { listen: here }\n", &[]), at("127.0.0.1:8099"));
     assert_eq!(found("mqtt:\n\tqos: 7\n", &[("WEB_LISTEN", "[::1]:81")]), at("[::1]:81"));
+    // Not YAML. Whoever has moved the page looks for it there.
+    let broken = "mqtt:\n\tqos: 7\nweb:\n\n  # For all.\n  listen: 0.0.0.0:80\nlogging: {\n";
+    assert_eq!(found(broken, &[]), at("0.0.0.0:80"));
+    assert_eq!(found("web : {enabled: no}\nmqtt: [\n", &[]), None);
+    assert_eq!(found("web: {listen: '[::1]:80'\nmqtt:\n  listen: [\n", &[]), at("127.0.0.1:8099"));
+    assert_eq!(found("mqtt: {web: 1\n", &[]), at("127.0.0.1:8099"));
     let none = page(Some(&folder.path().join("none")), &Variables::new());
     assert_eq!(none.map(|page| page.to_string()), at("127.0.0.1:8099"));
 }

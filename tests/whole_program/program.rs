@@ -45,9 +45,29 @@ impl Program {
 
     /// Runs as a user with ordinary permissions: the present one, or nobody instead of root.
     pub(crate) fn start_unprivileged(variables: &[(&str, &str)]) -> Self {
+        Self::launch_unprivileged(TempDir::new().unwrap(), &[], variables)
+    }
+
+    /// Runs as a service does: unprivileged, in a folder that it may not write to, with `--stay` and
+    /// a file of this content and these permissions, or a missing one.
+    pub(crate) fn start_service(file: Option<(&str, u32)>, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
+        let path = folder.path().join("config.yaml");
+        if let Some((yaml, mode)) = file {
+            std::fs::write(&path, yaml).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        }
+        let arguments = ["--stay", "--config", path.to_str().unwrap()];
+        Self::launch_unprivileged(folder, &arguments, variables)
+    }
+
+    fn launch_unprivileged(
+        folder: TempDir,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-            return Self::launch(folder, &[], variables);
+            return Self::launch(folder, arguments, variables);
         }
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         // The user nobody may have no access to the build folder. Another process makes the copy: a
@@ -58,7 +78,7 @@ impl Program {
         assert!(copied.success());
         let mut command = Command::new(copy);
         command.uid(NOBODY).gid(NOBODY);
-        Self::run(command, folder, &[], variables)
+        Self::run(command, folder, arguments, variables)
     }
 
     /// Runs with this file as `config.yaml` in its working directory, and these variables.

@@ -237,6 +237,44 @@ async fn with_stay_an_invalid_file_is_shown_until_it_is_fixed() {
     assert_eq!(program.count(SECRET), 0, "{:#?}", program.log());
 }
 
+/// What the units of systemd and the image run. Without the page, nobody sees why nothing is read.
+#[tokio::test]
+async fn a_service_stays_up_and_shows_every_kind_of_broken_file() {
+    // Nobody may read the last one. Root reads every file, so the program does not run as root.
+    let files = [
+        (Some(("mqtt:\n\thost: x\n", 0o644)), "is not valid YAML"),
+        (Some(("mqtt: { qos: 7 }\n", 0o644)), "the configuration has"),
+        // Not "is empty", because the variable is set.
+        (Some(("", 0o644)), "`serial_device.com_port`"),
+        (None, "there is no such file"),
+        (Some(("mqtt: { host: x }\n", 0o000)), "permission denied"),
+    ];
+    for (file, words) in files {
+        let mut program = Program::start_service(file, &[("WEB_LISTEN", "127.0.0.1:0")]);
+        let page = page_of(&mut program).await;
+        let shown = ask(page, "/").await;
+        assert!(shown.contains("No meter is read until the configuration is fixed"), "{shown}");
+        assert!(shown.contains(words), "{words}: {shown}");
+        program.terminate().await;
+        assert_eq!(program.ended().await.code(), Some(0), "{words}");
+    }
+}
+
+/// The port of the page may be taken while the configuration is broken.
+#[tokio::test]
+async fn a_service_stays_up_if_its_page_has_no_port() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let yaml = format!("mqtt:\n\thost: x\nweb:\n  listen: {address}\n");
+    let mut program = Program::start_service(Some((&yaml, 0o644)), &[]);
+    program.says("No meter is read until the configuration is fixed").await;
+    // The page is where the file says, although the file is not YAML.
+    let line = program.says("The status page cannot listen on").await;
+    assert!(line.contains(&address) && line.contains("`web.listen`"), "{line}");
+    drop(taken);
+    assert!(ask(page_of(&mut program).await, "/").await.contains("is not valid YAML"));
+}
+
 #[tokio::test]
 async fn with_stay_the_program_can_be_stopped() {
     let mut program = Program::start_to_stay("mqtt: 1\nweb: { enabled: no }\n");
