@@ -43,8 +43,8 @@ pub const PROGRAM: logging::Program = logging::Program {
         ("kamstrup_simulator", "kamstrup2mqtt::simulator"),
     ],
     hints: logging::Hints {
-        file_forbidden: "Allow this user to write there, or set another `directory` in the section \
-                         `logging`",
+        file_forbidden: "Remove `directory` from the section `logging`, so that a service or a \
+                         container logs to its own folder. Or allow this user to write there",
         file_path: "Check `directory` and `filename` in the section `logging`",
         no_syslog: "in a container, mount it, or remove `syslog` from `logging.destinations`",
         log_server: "Check that it is running, and check `syslog_address` in the section `logging`",

@@ -551,10 +551,13 @@ settings! {
         why: value::why_no_directory,
         accepted: "the path of a folder, without `~`",
         default: Value("logs"),
-        brief: "folder of the log files; created if it is missing",
+        brief: "folder of the log files; created if it is missing; a service and the container have \
+                their own default, in /var/log",
         text: "The folder of the log files. It is created if it is missing. A path that does not \
                begin with `/` is relative to the folder in which the program was started. `~` is \
-               not supported.",
+               not supported. A service and the container have their own default, \
+               `/var/log/kamstrup2mqtt`: the variable `LOGS_DIRECTORY` names it. A service may \
+               write its log nowhere else.",
         ..KEY
     };
     LOG_FILENAME: String = value::filename, Key {
@@ -695,7 +698,7 @@ settings! {
         brief: "start of the unique ids of all entities; a second program on the same broker needs \
                 another",
         text: "The start of the unique ids of all entities. A second program on the same broker \
-               needs another one, and another `mqtt.topic` and `mqtt.client`.",
+               needs another one, and another `mqtt.topic`, `mqtt.client` and `mqtt.device_id`.",
         ..KEY
     };
     WEB_ENABLED: bool = value::boolean, Key {

@@ -81,5 +81,6 @@ pub fn check(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Loade
             None => ConfigError::None,
         });
     }
+    settings.read_log_folder(variables);
     Checker::new(&settings, findings).finish(file.map(|(path, _)| path))
 }

@@ -280,6 +280,28 @@ fn an_invalid_configuration_still_has_an_address_for_the_page() {
     assert_eq!(none.map(|page| page.to_string()), at("127.0.0.1:8099"));
 }
 
+/// systemd sets the variable for `LogsDirectory=`, and the image has it. The folder that a program
+/// was started in is often one that it may not write to.
+#[test]
+fn a_log_file_is_in_the_folder_that_is_provided_for_it() {
+    let directory = |logging: &str, folder: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/ttyUSB0}}\n{logging}");
+        let folder = variables(&[("LOGS_DIRECTORY", folder)]);
+        let loaded = check(Some((Path::new("config.yaml"), &yaml)), &folder).unwrap();
+        assert_eq!(loaded.warnings, []);
+        loaded.config.logging.file.unwrap().file.directory.display().to_string()
+    };
+    let file = "logging: {destinations: [file]}\n";
+    assert_eq!(directory(file, "/var/log/kamstrup2mqtt"), "/var/log/kamstrup2mqtt");
+    assert_eq!(directory(file, "/var/log/one:/var/log/two"), "/var/log/one");
+    assert_eq!(directory(file, "relative"), "logs");
+    assert_eq!(directory(file, ""), "logs");
+    let own = "logging: {destinations: [file], directory: /srv/log}\n";
+    assert_eq!(directory(own, "/var/log/kamstrup2mqtt"), "/srv/log");
+    let none = check(None, &variables(&[("LOGS_DIRECTORY", "/var/log/kamstrup2mqtt")]));
+    assert!(matches!(none, Err(ConfigError::None)));
+}
+
 #[test]
 fn errors_of_files_and_variables() {
     let files = [

@@ -10,7 +10,7 @@ use super::origin::{Origin, Place};
 use super::problem::{About, Accepted, Actual, Problem, Warning};
 use super::setting::Key;
 use super::settings::{Raw, Settings};
-use super::{read, suggest};
+use super::{keys, read, suggest};
 
 /// Environment variables by name.
 pub type Variables = BTreeMap<String, OsString>;
@@ -34,6 +34,23 @@ impl Settings {
             if let Some(meant) = suggest::nearest_variable(name) {
                 findings.warnings.push(Warning::UnknownVariable(name.clone(), meant));
             }
+        }
+    }
+}
+
+/// The folder for logs that a unit of systemd (`LogsDirectory=`) or the image provides.
+const LOG_FOLDER: &str = "LOGS_DIRECTORY";
+
+impl Settings {
+    /// The provided folder is a default: unlike other variables, it does not override the file. Of
+    /// several, which systemd separates by colons, the first is used.
+    pub(super) fn read_log_folder(&mut self, variables: &Variables) {
+        let provided = set(variables, LOG_FOLDER).and_then(OsStr::to_str);
+        let folder = provided.and_then(|folders| folders.split(':').next());
+        if let Some(folder) = folder.filter(|folder| folder.starts_with('/'))
+            && self.get(&keys::LOG_DIRECTORY).is_none()
+        {
+            self.set_text(&keys::LOG_DIRECTORY, folder, Origin::Variable(LOG_FOLDER));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The log's destinations, with the whole program: a broken or slow destination never delays a
 //! poll.
 
+use std::fs::Permissions;
 use std::io::{PipeReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -177,6 +179,37 @@ async fn unread_standard_output_delays_no_poll() {
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.trim_start_matches('x'), "", "the pipe was full all the time");
+}
+
+/// The folder in which a service starts is rarely one that it may write to.
+#[tokio::test]
+async fn a_service_logs_to_the_folder_that_is_provided_for_it() {
+    let yaml = |directory: &str| {
+        format!(
+            "serial_device: {{ com_port: /dev/no-such-port }}\n\
+             logging: {{ destinations: [stdout, file]{directory} }}\n"
+        )
+    };
+    let folder = TempDir::new().unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let provided =
+        [("LOGS_DIRECTORY", folder.path().to_str().unwrap()), ("WEB_LISTEN", "127.0.0.1:0")];
+    let mut program = Program::start_service(Some((&yaml(""), 0o644)), &provided);
+    program.says("Cannot open /dev/no-such-port").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    let log = std::fs::read_to_string(folder.path().join("kamstrup2mqtt.log")).unwrap();
+    assert!(log.contains("Cannot open /dev/no-such-port"), "{log}");
+    assert_eq!(program.count("cannot be written"), 0, "{:#?}", program.log());
+
+    // Of a folder of its own choice it says what fits a service.
+    let mut program =
+        Program::start_service(Some((&yaml(", directory: /proc/logs"), 0o644)), &provided);
+    let said = program.says("The log file /proc/logs/kamstrup2mqtt.log cannot be").await;
+    assert!(said.contains("`directory`"), "{said}");
+    let mut program = Program::start_service(Some((&yaml(", directory: /logs"), 0o644)), &provided);
+    let said = program.says("The log file /logs/kamstrup2mqtt.log cannot be written").await;
+    assert!(said.contains("Remove `directory` from the section `logging`"), "{said}");
 }
 
 #[tokio::test]
