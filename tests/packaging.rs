@@ -1001,16 +1001,22 @@ fn images_start_the_program_as_they_should() {
     // `WEB_LISTEN` or the file sets the address of the page, both for the program and for the
     // health check.
     assert!(standalone.contains("    CMD [\"/usr/bin/kamstrup2mqtt\", \"health\"]\nENTRYPOINT "));
-    assert!(!standalone.contains("--listen") && !standalone.contains("\nCMD "));
-    let kept = "/var/lib/kamstrup2mqtt";
+    assert!(!standalone.contains("--listen"));
+    // With an invalid configuration, the engine would restart the container again and again.
+    assert!(standalone.contains("\nCMD [\"--stay\"]\n"));
+    let (kept, logs) = ("/var/lib/kamstrup2mqtt", "/var/log/kamstrup2mqtt");
     for line in [
-        format!("RUN install -d -o 1000 -g 20 -m 770 {kept}"),
+        format!("RUN install -d -o 1000 -g 20 -m 770 {kept} {logs} /app/logs"),
         format!("ENV STATE_DIRECTORY={kept}"),
+        format!("ENV LOGS_DIRECTORY={logs}"),
         format!("VOLUME {kept}"),
+        format!("VOLUME {logs}"),
     ] {
         assert!(standalone.contains(&format!("\n{line}\n")), "{line}");
     }
     let compose = &yaml("compose.yaml")["services"]["kamstrup2mqtt"];
+    // A command would replace the image's option.
+    assert_eq!(compose.get("command"), None);
     assert_eq!(compose["volumes"], serde_json::json!([format!("kamstrup2mqtt:{kept}")]));
     assert_eq!(compose["ports"], serde_json::json!(["127.0.0.1:8099:8099"]));
     assert_eq!(compose["environment"]["WEB_LISTEN"], "0.0.0.0:8099");
@@ -1077,6 +1083,80 @@ fn both_units_are_alike() {
         })
         .collect();
     assert_eq!(missing, Vec::<&String>::new(), "the plain unit has none of these");
+}
+
+/// A process that has exited shows nothing, and a service of systemd is not restarted for ever. So
+/// the units keep running with a configuration that is invalid, empty, missing or unreadable.
+#[test]
+fn units_stay_up_and_can_write_their_log() {
+    for folder in ["packaging/debian", "contrib"] {
+        let one = unit(&format!("{folder}/kamstrup2mqtt.service"));
+        let start = &one["[Service]ExecStart"];
+        assert!(start.ends_with("kamstrup2mqtt --stay --config /etc/kamstrup2mqtt/config.yaml"));
+        assert_eq!(one["[Service]StateDirectory"], "kamstrup2mqtt");
+        assert_eq!(one["[Service]LogsDirectory"], "kamstrup2mqtt");
+        // A relative `directory` works too, like that of the older program.
+        assert_eq!(one["[Service]WorkingDirectory"], "/var/log/kamstrup2mqtt");
+    }
+    // systemd does not start a program whose credential is missing, unless there is a default.
+    for file in ["packaging/debian/password.conf", "docs/configuration.md"] {
+        let text = text(file);
+        assert!(text.contains("\nLoadCredential=mqtt_password:/etc/kamstrup2mqtt/mqtt_password\n"));
+        assert!(text.contains("\nSetCredential=mqtt_password:\\n\n"), "{file}");
+    }
+}
+
+/// The unit of a second program differs only in its file and its folders.
+#[test]
+fn a_second_program_has_its_own_file_and_folders() {
+    for folder in ["packaging/debian", "contrib"] {
+        let one = unit(&format!("{folder}/kamstrup2mqtt.service"));
+        let second = unit(&format!("{folder}/kamstrup2mqtt@.service"));
+        let own: BTreeMap<_, _> =
+            second.iter().filter(|(key, of)| one.get(*key) != Some(of)).collect();
+        let exe = one["[Service]ExecStart"].split(' ').next().unwrap();
+        let start = format!("{exe} --stay --config /etc/kamstrup2mqtt/%i.yaml");
+        let expected = [
+            ("[Service]ExecStart", start.as_str()),
+            ("[Service]LogsDirectory", "kamstrup2mqtt-%i"),
+            ("[Service]StateDirectory", "kamstrup2mqtt-%i"),
+            ("[Service]WorkingDirectory", "/var/log/kamstrup2mqtt-%i"),
+            ("[Unit]Description", "Kamstrup heat meters to MQTT (%i)"),
+        ];
+        let own: Vec<_> = own.iter().map(|(key, of)| (key.as_str(), of.as_str())).collect();
+        assert_eq!(own, expected, "{folder}");
+        assert_eq!(second.keys().collect::<Vec<_>>(), one.keys().collect::<Vec<_>>(), "{folder}");
+    }
+    // The settings that the log names are all documented, and so is the unit.
+    let said = text("src/neighbour.rs");
+    let documented = text("docs/configuration.md");
+    let section = documented.split_once("\n## A second program\n").unwrap().1;
+    let section = section.split_once("\n## ").unwrap().0;
+    let settings: Vec<&str> =
+        said.split('`').skip(1).step_by(2).filter(|it| it.contains('.')).collect();
+    for setting in ["mqtt.client", "mqtt.topic", "mqtt.device_id", "homeassistant.id_prefix"] {
+        assert!(settings.contains(&setting), "{setting}");
+        assert!(section.contains(&format!("| `{setting}` |")), "{setting}");
+    }
+    for other in ["`web.listen`", "`STATE_DIRECTORY`", "kamstrup2mqtt@.service"] {
+        assert!(section.contains(other), "{other}");
+    }
+}
+
+/// What the app's documentation calls a label is a text of the page.
+#[test]
+fn the_documentation_names_the_labels_of_the_page() {
+    let docs = text(&format!("{ADDON}/DOCS.md"));
+    let section = docs.split_once("\n## The page\n").unwrap().1.split_once("\n## ").unwrap().0;
+    let page = text("src/web/language/catalogue.rs");
+    let plain = section.replace("**", "").replace('\n', " ");
+    let labels: Vec<&str> = plain.split('*').skip(1).step_by(2).collect();
+    assert!(labels.len() > 10, "{labels:?}");
+    for label in labels {
+        let label = label.split_whitespace().collect::<Vec<_>>().join(" ");
+        let start = label.split(" ...").next().unwrap();
+        assert!(page.contains(&format!("\"{start}")), "`{label}` is not on the page");
+    }
 }
 
 // ---- Links
