@@ -233,15 +233,15 @@ catalogue! {
         "Der Lesekopf arbeitet zuverlässig.";
     line_bad:
         "Many answers were damaged or missing. The optical head may be out of place. Use the placement \
-         aid above.",
+         aid of this meter.",
         "Veel antwoorden waren beschadigd of bleven uit. Misschien zit de leeskop niet goed. \
-         Gebruik de uitlijnhulp hierboven.",
+         Gebruik de uitlijnhulp van deze meter.",
         "Mange svar var beskadigede eller udeblev. Læsehovedet sidder måske forkert. Brug \
-         placeringshjælpen ovenfor.",
+         målerens placeringshjælp.",
         "Många svar var skadade eller uteblev. Läshuvudet sitter kanske inte rätt. Använd \
-         placeringshjälpen ovan.",
+         mätarens placeringshjälp.",
         "Viele Antworten waren beschädigt oder blieben aus. Vielleicht sitzt der Lesekopf nicht \
-         richtig. Die Ausrichthilfe oben hilft weiter.";
+         richtig. Die Ausrichthilfe dieses Zählers hilft weiter.";
     battery:
         "Each reading uses a little of the meter's battery. A longer poll interval saves it.",
         "Elke uitlezing kost de meter een beetje batterij. Met een langer uitleesinterval gaat de \
@@ -342,7 +342,9 @@ catalogue! {
         "Der blev ikke fundet nogen serielle porte. Tilslut læsehovedet, og genindlæs siden.",
         "Inga serieportar hittades. Anslut läshuvudet och ladda om sidan.",
         "Keine seriellen Anschlüsse gefunden. Den Lesekopf einstecken und die Seite neu laden.";
-    port_free: "free", "vrij", "ledig", "ledig", "frei";
+    port_unused: "not used by kamstrup2mqtt", "niet in gebruik door kamstrup2mqtt",
+        "bruges ikke af kamstrup2mqtt", "används inte av kamstrup2mqtt",
+        "von kamstrup2mqtt nicht verwendet";
     port_busy: "in use by another program", "in gebruik door een ander programma",
         "bruges af et andet program", "används av ett annat program",
         "von einem anderen Programm belegt";
@@ -402,10 +404,10 @@ catalogue! {
     log: "Log", "Logboek", "Log", "Logg", "Protokoll";
     log_words:
         "The latest lines, newest last.",
-        "De laatste regels, de nieuwste onderaan.",
-        "De seneste linjer, de nyeste nederst.",
+        "De laatste regels, de nieuwste als laatste.",
+        "De seneste linjer, de nyeste til sidst.",
         "De senaste raderna, de nyaste sist.",
-        "Die letzten Zeilen, die neueste unten.";
+        "Die letzten Zeilen, die neueste zuletzt.";
     log_level: "Show", "Toon", "Vis", "Visa", "Anzeigen";
     log_all: "all", "alles", "alt", "allt", "alles";
     log_warnings: "warnings and errors", "waarschuwingen en fouten", "advarsler og fejl",

@@ -180,6 +180,47 @@ mod tests {
         }
     }
 
+    /// On a phone, or with several meters, a part may be elsewhere than on a wide window.
+    #[test]
+    fn no_text_says_where_another_part_is() {
+        let words = [
+            "above",
+            "below",
+            "beside",
+            "next to",
+            "on the left",
+            "on the right",
+            "hierboven",
+            "hieronder",
+            "hiernaast",
+            "bovenaan",
+            "onderaan",
+            "links",
+            "rechts",
+            "ovenfor",
+            "nedenfor",
+            "øverst",
+            "nederst",
+            "ved siden af",
+            "ovan",
+            "nedan",
+            "längst",
+            "bredvid",
+            "oben",
+            "unten",
+            "daneben",
+            "nebenan",
+        ];
+        let is_letter = |c: char| c.is_alphabetic() || c == ' ';
+        for language in Language::ALL {
+            for (name, text) in language.words().all() {
+                let plain = format!(" {} ", text.to_lowercase().replace(|c| !is_letter(c), " "));
+                let place = words.iter().find(|place| plain.contains(&format!(" {place} ")));
+                assert_eq!(place, None, "{name}, {language:?}: {text}");
+            }
+        }
+    }
+
     #[test]
     fn a_visitor_gets_the_best_language_that_the_page_has() {
         let accepted = |header| Language::accepted(Some(header));

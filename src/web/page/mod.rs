@@ -230,7 +230,8 @@ fn port(info: PortInfo, names: &[(String, String)], words: &Words) -> Port {
     }
     let state = if busy { Indicator::Odd } else { Indicator::Good };
     if uses.is_empty() {
-        uses.push(words.port_free.to_owned());
+        // Programs in other containers and those of other users are not seen.
+        uses.push(words.port_unused.to_owned());
     }
     let shown = |path: std::path::PathBuf| path.display().to_string();
     Port { path: shown(path), by_id: by_id.map(shown), state, uses }
