@@ -33,14 +33,18 @@ pub(crate) struct Claim {
 
 /// Claims a topic at a broker (`host:port`). Logs it if another program on this machine uses it.
 pub(crate) fn claim(broker: &str, topic: &str) -> Claim {
-    let socket = bind(broker, topic).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => warn!(
-            "Another kamstrup2mqtt on this machine publishes to the broker {broker} under \
-             `mqtt.topic` `{topic}` too. Each overwrites the values of the other. {}.",
-            advice!()
-        ),
-        _ => debug!("Cannot find out whether another program uses the same topic: {error}."),
-    });
+    let socket = bind(broker, topic);
+    if let Err(error) = &socket {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            warn!(
+                "Another kamstrup2mqtt on this machine publishes to the broker {broker} under \
+                 `mqtt.topic` `{topic}` too. Each overwrites the values of the other. {}.",
+                advice!()
+            );
+        } else {
+            debug!("Cannot find out whether another program uses the same topic: {error}.");
+        }
+    }
     Claim { _socket: socket.ok() }
 }
 

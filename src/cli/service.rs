@@ -100,7 +100,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
                 // With an invalid configuration, the program is still ready: it shows the errors.
                 systemd::ready();
                 systemd::status("The configuration is invalid. The log and the page say why.");
-                let fixed = until_fixed(error, file, &variables, &mut hangup, &board);
+                let fixed = until_fixed(error, file, &variables, &mut hangup, &board, &page);
                 let Some(loaded) = stop.run_until_cancelled(fixed).await else {
                     info!("Stopped.");
                     close(history).await;
@@ -155,6 +155,7 @@ async fn until_fixed(
     variables: &Variables,
     hangup: &mut Hangup,
     board: &Board,
+    page: &PageAddress,
 ) -> Loaded {
     let look = async || loop {
         let why = tokio::select! {
@@ -169,7 +170,13 @@ async fn until_fixed(
             systemd::ready();
         }
         match read {
-            Ok(result) => return (why, result),
+            Ok(result) => {
+                // Its port may have been in use, and this may be the first error to be fixed.
+                if matches!(result, Err(ConfigError::Problems { .. })) {
+                    page.change(config::page(file, variables));
+                }
+                return (why, result);
+            }
             Err(failed) => error!("Cannot read the configuration: {failed}."),
         }
     };

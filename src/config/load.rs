@@ -44,11 +44,11 @@ pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
     let mut settings = Settings::default();
     let mut findings = Findings::default();
     // Without a readable file, the page has its default address.
-    if let Ok(Some((path, text))) = content(file) {
-        if settings.read_file(path, &text, &mut findings).is_err() {
-            // A mistake in another section must not move the page to where nobody looks for it.
-            let _ = settings.read_file(path, &section(&text, keys::WEB), &mut findings);
-        }
+    if let Ok(Some((path, text))) = content(file)
+        && settings.read_file(path, &text, &mut findings).is_err()
+    {
+        // A mistake in another section must not move the page to where nobody looks for it.
+        let _ = settings.read_file(path, &section(&text, keys::WEB), &mut findings);
     }
     // Other variables may name files with secrets, which are not needed here.
     let mut variables = variables.clone();
