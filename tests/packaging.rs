@@ -416,6 +416,34 @@ fn check_translated(words: &Value, english: &Value, path: &str) {
 
 // ---- The texts
 
+/// The form hides options that are not set, and opens a dialog for the fields of a list.
+#[test]
+fn no_text_of_the_form_says_where_another_option_is() {
+    let places = [
+        "above",
+        "below",
+        "oben",
+        "unten",
+        "hierboven",
+        "hieronder",
+        "ovenfor",
+        "nedenfor",
+        "ovan",
+        "nedan",
+        "ci-dessus",
+        "ci-dessous",
+        "powyżej",
+        "poniżej",
+        "yllä",
+    ];
+    let is_part = |c: char| c.is_alphabetic() || c == '-';
+    for file in names(&format!("{ADDON}/translations")) {
+        let words = text(&format!("{ADDON}/translations/{file}")).to_lowercase();
+        let found = words.split(|c| !is_part(c)).find(|word| places.contains(word));
+        assert_eq!(found, None, "{file}");
+    }
+}
+
 #[test]
 fn home_assistant_can_split_the_changelog() {
     let version = configuration()["version"].clone();

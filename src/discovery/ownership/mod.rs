@@ -53,12 +53,13 @@ impl Ownership {
                         called(&keys::ID_PREFIX),
                         called(&keys::DEVICE_ID)
                     ),
-                    RunsAs::AddOn => "stop one of them".to_owned(),
+                    RunsAs::AddOn => "give the other one different ids".to_owned(),
                 };
                 Some(format!(
                     "This meter's entities were announced to Home Assistant under the topic \
                      `{from}` before. If you have changed {}, everything is fine. If a second \
-                     kamstrup2mqtt is running, the two replace each other's entities: {fix}.",
+                     kamstrup2mqtt is running, the two replace each other's entities. If both read \
+                     the same meter, stop one of them. Otherwise {fix}.",
                     called(&keys::TOPIC)
                 ))
             }
