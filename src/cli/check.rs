@@ -259,11 +259,9 @@ async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result
         ),
         Ok(Rehearsed::Nothing) => (
             false,
-            format!(
-                "it was not checked. The program is running, and the broker rejected a connection \
-                 with another client id, `{}-check`. Stop the program, then check again.",
-                broker.client_id
-            ),
+            "it was not checked. The program is running, and the broker rejected a connection with \
+             another client id. Stop the program, then check again."
+                .to_owned(),
         ),
         Ok(Rehearsed::Stopped) => anyhow::bail!("stopped before everything was checked"),
         Err(advice) => (false, advice.words(MadeBy::File)),

@@ -38,6 +38,14 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 
+/// The client id of a command, while the program may be connected with its own. A broker may accept
+/// only ids that begin like the program's. The rest is random, because any fixed id could be that of
+/// another program, whose connection would end.
+#[must_use]
+pub(super) fn id_of_command(broker: &Broker, command: &str) -> String {
+    format!("{}-{command}-{:08x}", broker.client_id, fastrand::u32(..))
+}
+
 /// A client that is not yet connected.
 pub(super) fn new(
     broker: &Broker,
@@ -80,5 +88,22 @@ impl From<Qos> for QoS {
             Qos::AtLeastOnce => Self::AtLeastOnce,
             Qos::ExactlyOnce => Self::ExactlyOnce,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was `kamstrup-check`, which a second program may have: a check ended its connection.
+    #[test]
+    fn no_program_has_the_client_id_of_a_command() {
+        let yaml = "serial_device: {com_port: /dev/a}\n";
+        let file = std::path::Path::new("x");
+        let loaded = crate::config::check(Some((file, yaml)), &crate::config::Variables::new());
+        let broker = loaded.unwrap().config.broker;
+        let [one, other] = [(); 2].map(|()| id_of_command(&broker, "check"));
+        assert!(one.starts_with("kamstrup-check-") && one.len() == "kamstrup-check-".len() + 8);
+        assert_ne!(one, other);
     }
 }

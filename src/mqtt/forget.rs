@@ -38,7 +38,7 @@ pub(crate) async fn forget(
 /// Connects with a client id of its own: with the program's, that would lose its connection. But a
 /// broker may accept no other.
 async fn connect(broker: &Broker) -> Result<Cleaner, Advice> {
-    let other = format!("{}-forget", broker.client_id);
+    let other = client::id_of_command(broker, "forget");
     let mut cleaner = Cleaner::new(broker, &other);
     let mut result = cleaner.connect().await;
     if result.as_ref().is_err_and(failure::is_hang_up) {

@@ -3,7 +3,7 @@
 use super::stand_in::{Halt, StandIn};
 use super::{Rehearsal, Retained};
 use crate::config::Broker;
-use crate::mqtt::failure;
+use crate::mqtt::{client, failure};
 use crate::payload::ONLINE;
 
 /// What the first connection found.
@@ -23,7 +23,7 @@ pub(super) async fn visit(
     Rehearsal { will, samples, .. }: &Rehearsal,
     is_running: bool,
 ) -> Result<Visit, Halt> {
-    let other = Broker { client_id: format!("{}-check", broker.client_id), ..broker.clone() };
+    let other = Broker { client_id: client::id_of_command(broker, "check"), ..broker.clone() };
     let mut visitor = StandIn::new(&other, None);
     match visitor.connect().await {
         Ok(()) => {}
