@@ -1,5 +1,6 @@
 //! Metrics for Prometheus. The counts exist elsewhere anyway; this names them when somebody asks.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::api::whole_seconds;
 use super::now::Now;
 use crate::status::{Board, BrokerState, LineQuality, MeterState};
+use history::MeterKey;
 
 /// The prefix of all names.
 const PREFIX: &str = "kamstrup2mqtt";
@@ -39,7 +41,7 @@ const COUNTERS: [Row; 7] = [
 
 /// All metrics, in the text format of `OpenMetrics`.
 pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
-    let meters = board.meters();
+    let meters = labelled(board.meters());
     let mut registry = Registry::with_prefix(PREFIX);
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     registry.register("build", "Version of the program", Info::new(version));
@@ -51,10 +53,10 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     registry.register("broker_connected", "Whether the broker is connected", connected);
     let answering: Family<Labels, Gauge> = Family::default();
     let polled: Family<Labels, Gauge> = Family::default();
-    for meter in &meters {
+    for (label, meter) in &meters {
         if let Some(last) = &meter.last {
-            answering.get_or_create(&labels(meter)).set(i64::from(last.answered));
-            polled.get_or_create(&labels(meter)).set(epoch_seconds(last.at, now));
+            answering.get_or_create(&labels(label)).set(i64::from(last.answered));
+            polled.get_or_create(&labels(label)).set(epoch_seconds(last.at, now));
         }
     }
     registry.register("meter_answering", "Whether the meter answered the last poll", answering);
@@ -62,8 +64,8 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     registry.register_with_unit("last_poll_timestamp", help, Unit::Seconds, polled);
     for (name, help, unit, of) in COUNTERS {
         let family: Family<Labels, Counter> = Family::default();
-        for meter in &meters {
-            family.get_or_create(&labels(meter)).inc_by(of(&meter.line_in_all));
+        for (label, meter) in &meters {
+            family.get_or_create(&labels(label)).inc_by(of(&meter.line_in_all));
         }
         match unit {
             Some(unit) => registry.register_with_unit(name, help, unit, family),
@@ -77,8 +79,25 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-fn labels(meter: &MeterState) -> Labels {
-    [("meter", meter.title.clone())]
+/// Each meter with its label: its title. Several meters may have one title. All but the first of these
+/// then have their name too, because two of one label would be one meter.
+fn labelled(meters: Vec<MeterState>) -> Vec<(String, MeterState)> {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let titles: BTreeSet<String> = meters.iter().map(|meter| meter.title.clone()).collect();
+    let with_label = |meter: MeterState| {
+        let mut label = meter.title.clone();
+        let name = meter.key.as_ref().map_or("", MeterKey::name);
+        while taken.contains(&label) || (label != meter.title && titles.contains(&label)) {
+            label.push_str(&format!(" ({name})"));
+        }
+        taken.insert(label.clone());
+        (label, meter)
+    };
+    meters.into_iter().map(with_label).collect()
+}
+
+fn labels(label: &str) -> Labels {
+    [("meter", label.to_owned())]
 }
 
 fn epoch_seconds(at: Instant, now: &Now) -> i64 {
@@ -88,8 +107,11 @@ fn epoch_seconds(at: Instant, now: &Now) -> i64 {
 
 /// The values, one metric for each unit. The library would convert them to floats; these have the
 /// meter's digits.
-fn readings(text: &mut String, meters: &[MeterState]) -> fmt::Result {
-    let values = || meters.iter().flat_map(|meter| meter.values.iter().map(move |it| (meter, it)));
+fn readings(text: &mut String, meters: &[(String, MeterState)]) -> fmt::Result {
+    let values = || {
+        let each = meters.iter();
+        each.flat_map(|(label, meter)| meter.values.iter().map(move |value| (label, value)))
+    };
     let mut units: Vec<_> =
         values().filter(|(_, value)| value.is_number).map(|(_, value)| value.unit).collect();
     units.sort_unstable();
@@ -103,8 +125,8 @@ fn readings(text: &mut String, meters: &[MeterState]) -> fmt::Result {
         if let Some(suffix) = suffix {
             writeln!(text, "# UNIT {name} {suffix}")?;
         }
-        for (meter, value) in values().filter(|(_, value)| value.is_number && value.unit == unit) {
-            let [title, parameter] = [&meter.title, &value.name].map(|text| escaped(text));
+        for (label, value) in values().filter(|(_, value)| value.is_number && value.unit == unit) {
+            let [title, parameter] = [label, &value.name].map(|text| escaped(text));
             writeln!(text, "{name}{{meter=\"{title}\",parameter=\"{parameter}\"}} {}", value.text)?;
         }
     }
@@ -147,8 +169,37 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::api::tests::{boards, now};
     use super::*;
+
+    /// Two meters of one title were counted as one, and each of their values appeared twice.
+    #[test]
+    fn no_two_meters_have_the_same_label() {
+        let meter = |name: &str, title: &str| {
+            let meter = MeterState::new(title.to_owned(), "/dev/a".to_owned(), Duration::ZERO);
+            MeterState { key: Some(MeterKey::new(name, None)), ..meter }
+        };
+        let labels = |meters: &[[&str; 2]]| {
+            let meters = meters.iter().map(|[name, title]| meter(name, title)).collect();
+            labelled(meters).into_iter().map(|(label, _)| label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&[["a", "Heat"], ["b", "Cold"]]), ["Heat", "Cold"]);
+        assert_eq!(labels(&[["a", "Heat"], ["b", "Heat"]]), ["Heat", "Heat (b)"]);
+        assert_eq!(
+            labels(&[["a", "Heat"], ["b", "Heat"], ["c", "Heat (b)"], ["d", "Heat"]]),
+            ["Heat", "Heat (b) (b)", "Heat (b)", "Heat (d)"]
+        );
+
+        let board = Board::default();
+        board.set_meters(vec![(0, meter("a", "Heat")), (1, meter("b", "Heat"))]);
+        let text = text(&board, &now()).unwrap();
+        for label in ["Heat", "Heat (b)"] {
+            let line = format!("kamstrup2mqtt_polls_total{{meter=\"{label}\"}} 0");
+            assert_eq!(text.matches(&line).count(), 1, "{text}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn every_metric_has_a_conventional_name() {
