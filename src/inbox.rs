@@ -145,7 +145,7 @@ impl Inbox {
             }
             return;
         }
-        if *retained && topic.starts_with(&self.discovery_prefix) {
+        if *retained && self.claims.may_concern(topic) {
             return self.survey(topic, payload, publisher);
         }
         // It dates from when `retain` was on. Home Assistant would show it as a current value.
@@ -247,8 +247,12 @@ mod tests {
     use logging::capture;
 
     fn inbox() -> (Inbox, MeterHandle) {
-        let yaml = "serial_device: { com_port: /dev/ttyUSB0 }\nmqtt: { topic: heat }\n";
-        let loaded = config::check(Some((Path::new("x"), yaml)), &BTreeMap::new()).unwrap();
+        inbox_of("heat")
+    }
+
+    fn inbox_of(topic: &str) -> (Inbox, MeterHandle) {
+        let yaml = format!("serial_device: {{com_port: /dev/ttyUSB0}}\nmqtt: {{topic: {topic}}}\n");
+        let loaded = config::check(Some((Path::new("x"), &yaml)), &BTreeMap::new()).unwrap();
         let Config { publishing, meters, .. } = loaded.config;
         let handle = MeterHandle::default();
         let topics = Topics::new(&publishing.topic);
@@ -294,6 +298,21 @@ mod tests {
         assert!(!polls(message("heat/command/fly", "", false)).await);
         assert!(!polls(message("heat/energy", "5", false)).await);
         assert!(!polls(message("homeassistant/status", "online", false)).await);
+    }
+
+    /// They were mistaken for announcements, because their topics begin like the discovery prefix.
+    #[test]
+    fn old_values_are_removed_wherever_the_topic_is() {
+        for topic in ["heat", "homeassistant/heat", "homeassistant2", "homeassistant/sensor"] {
+            let (mut inbox, _) = inbox_of(topic);
+            let (publisher, mut sent) = mqtt::recorded_publisher();
+            let value = format!("{topic}/energy");
+            inbox.handle(&message(&value, "5", true), &publisher);
+            inbox.handle(&message(&format!("{topic}/foreign"), "5", true), &publisher);
+            inbox.handle(&message(&format!("{topic}/command/read"), "", true), &publisher);
+            assert_eq!(sent.take_empty(), [value]);
+            assert_eq!(inbox.ignored.len(), 1, "{topic}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

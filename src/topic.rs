@@ -180,6 +180,20 @@ impl About {
     }
 }
 
+/// Home Assistant's identifier of the program's own device, through which it reaches those of the
+/// meters. No device can be reached through itself (Home Assistant 2026.9 rejects that), so this is
+/// none of `taken`, the identifiers of the meters.
+#[must_use]
+pub(crate) fn program_id<'a>(prefix: &str, taken: impl Iterator<Item = &'a str>) -> String {
+    let usual = format!("{prefix}_bridge");
+    let taken: BTreeSet<&str> = taken.collect();
+    let mut numbered = (2_usize..).map(|number| format!("{usual}_{number}"));
+    match taken.contains(usual.as_str()) {
+        true => numbered.find(|id| !taken.contains(id.as_str())).unwrap_or(usual),
+        false => usual,
+    }
+}
+
 /// The unique ids of a meter's entities, which are also part of their discovery topics.
 ///
 /// The spelling is that of the older Python program, with its upper case, so that its entities keep

@@ -18,6 +18,7 @@ use super::remark::Why;
 use super::setting::{Fallback, Key, Setting};
 use super::settings::{Given, Listed, Raw, Settings};
 use crate::name::{MeterName, Parameter};
+use crate::topic;
 use kmp::line::RESPONSE_TIME;
 use meter::identity::Version;
 use meter::transport::{Endpoint, SerialSettings};
@@ -65,16 +66,27 @@ impl<'a> Checker<'a> {
             credentials,
             tls,
         };
-        let publishing = Publishing {
-            topic: self.value(&keys::TOPIC)?,
-            qos: self.value(&keys::QOS)?,
-            retain: self.value(&keys::RETAIN)?,
-            discovery_prefix: self.value(&keys::DISCOVERY_PREFIX)?,
-            status_topic: self.value(&keys::STATUS_TOPIC)?,
-            id_prefix: self.value(&keys::ID_PREFIX)?,
-        };
+        let topic = self.value(&keys::TOPIC)?;
+        let qos = self.value(&keys::QOS)?;
+        let retain = self.value(&keys::RETAIN)?;
+        let discovery_prefix = self.value(&keys::DISCOVERY_PREFIX)?;
+        let status_topic = self.value(&keys::STATUS_TOPIC)?;
+        let id_prefix = self.value(&keys::ID_PREFIX)?;
         let logging = self.logging();
-        let meters = self.meters(&publishing.id_prefix);
+        let meters = self.meters(&id_prefix);
+        let known = meters.as_deref().unwrap_or_default();
+        let device_ids = known.iter().map(|meter| meter.device_id.as_str());
+        let program_id = topic::program_id(&id_prefix, device_ids);
+        let publishing = Publishing {
+            topic,
+            qos,
+            retain,
+            discovery_prefix,
+            status_topic,
+            id_prefix,
+            program_id,
+        };
+        self.topics(&publishing, known);
         if let Some(meters) = &meters {
             self.broker_for_meter(meters, &broker);
         }

@@ -29,7 +29,8 @@ use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
 const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
-const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` or control characters";
+const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` or control characters, \
+                          and without `$` at its start";
 const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in \
                     raw TCP mode";
 const A_FILE: &str = "the path of a file";
@@ -141,7 +142,9 @@ settings! {
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
         text: "The first part of every topic. With `heat`, values are published as `heat/energy`, \
-               `heat/power` and so on.",
+               `heat/power` and so on. Topics that Home Assistant uses are rejected. \
+               `homeassistant` is one: the program's status would be on `homeassistant/status`, and \
+               when the program stops, Home Assistant would seem to have stopped.",
         ..KEY
     };
     QOS: Qos = value::qos, Key {
@@ -293,7 +296,9 @@ settings! {
         default: Value("kamstrup_meter"),
         brief: "the device's id in Home Assistant",
         text: "The device's id in Home Assistant. For a meter with a name, its name is added, as \
-               in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own.",
+               in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own. The \
+               program's own device has the id `kamstrup_bridge`, or `kamstrup_bridge_2` if a meter \
+               has that one.",
         ..KEY
     };
     DEVICE_NAME: String = value::text, Key {
@@ -677,7 +682,8 @@ settings! {
         default: Value("homeassistant"),
         brief: "where Home Assistant looks for new devices",
         text: "The topic under which Home Assistant looks for new devices. Change it only if you \
-               have changed it in Home Assistant.",
+               have changed it in Home Assistant. It must differ from `mqtt.topic`, because others \
+               look for Home Assistant's status directly below it.",
         ..KEY
     };
     STATUS_TOPIC: String = value::topic, Key {
@@ -687,7 +693,8 @@ settings! {
         default: Value("homeassistant/status"),
         brief: "where Home Assistant reports that it has started",
         text: "The topic on which Home Assistant reports that it has started (its birth message). \
-               The program then sends everything again.",
+               The program then sends everything again. It must be none of the program's own \
+               topics.",
         ..KEY
     };
     ID_PREFIX: String = identifier, Key {

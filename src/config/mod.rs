@@ -38,6 +38,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod topics;
 mod value;
 mod variables;
 mod words;
@@ -51,8 +52,8 @@ pub use self::loaded::Loaded;
 pub use self::model::{Broker, Config, Credentials, Meter, Publishing, Qos};
 pub use self::origin::{Origin, Place, Spot, Whose};
 pub use self::problem::{
-    About, Accepted, Actual, Login, Meant, OptionOwner, Problem, Quoted, Shape, ShownKey, Though,
-    Warning,
+    About, Accepted, Actual, HomeAssistants, Login, Meant, OptionOwner, Ours, Problem, Quoted,
+    Shape, ShownKey, Though, Warning,
 };
 pub use self::remark::Remark;
 pub use self::secret::Secret;

@@ -66,6 +66,8 @@ pub struct Publishing {
     pub status_topic: String,
     /// The start of the unique ids of all entities.
     pub id_prefix: String,
+    /// Home Assistant's identifier of the program's own device. No meter has it.
+    pub program_id: String,
 }
 
 /// MQTT's quality of service.

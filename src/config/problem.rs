@@ -83,6 +83,17 @@ pub enum Actual {
         /// The other meter.
         other: Whose,
     },
+    /// A topic that the program would share with Home Assistant.
+    SharedTopic {
+        /// The value of the setting.
+        value: Quoted,
+        /// The topic.
+        topic: Quoted,
+        /// The program's use of it.
+        ours: Ours,
+        /// Home Assistant's use of it.
+        theirs: HomeAssistants,
+    },
     /// A host for which no certificate can be valid.
     Uncertifiable(String),
     /// Two variables of which only one may be set.
@@ -93,6 +104,30 @@ pub enum Actual {
     Unusable(String),
     /// A file for TLS that cannot be used.
     File(FileError),
+}
+
+/// The program's use of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ours {
+    /// It is the start of all topics.
+    All,
+    /// `online` and `offline`.
+    Status,
+    /// A value, or a fact about a meter or the program.
+    State,
+    /// Commands from others.
+    Command,
+    /// Discovery messages.
+    Announcement,
+}
+
+/// Home Assistant's use of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HomeAssistants {
+    /// The status topic of the settings.
+    Status,
+    /// The usual status topic below the discovery prefix.
+    UsualStatus,
 }
 
 /// What is accepted.

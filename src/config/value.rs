@@ -65,10 +65,12 @@ pub(super) fn host(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// A topic that can be published to (MQTT 3.1.1, 4.7.1).
+/// A topic that can be published to (MQTT 3.1.1, 4.7.1). Those that begin with `$` belong to the
+/// broker (4.7.2): `$SYS` are its own values, and a subscription to `$share` is shared with others.
 pub(super) fn topic(text: &str) -> Option<String> {
     let text = text.trim();
     let fits = (1..=256).contains(&text.len())
+        && !text.starts_with('$')
         && !text.contains(|c: char| matches!(c, '+' | '#') || c.is_control());
     fits.then(|| text.to_owned())
 }

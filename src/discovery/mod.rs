@@ -33,8 +33,8 @@ use self::classes::{
 use self::entity::{Channel, Device, Entity, Shared};
 pub(crate) use self::older::is_left_over;
 pub(crate) use self::ownership::{Claims, Ownership, classify};
+use self::possible::is_binary;
 pub(crate) use self::possible::{all_possible, filters, place};
-use self::possible::{is_binary, program_id};
 use crate::config::{Meter, Parameter, Publishing};
 use crate::payload::Message;
 use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
@@ -78,7 +78,7 @@ pub(crate) fn meter(
         serial_number: identity.serial.map(|serial| serial.to_string()),
         sw_version: identity.meter_type.map(|found| found.revision.to_string()),
         configuration_url: page.map(str::to_owned),
-        via: Some(program_id(publishing)),
+        via: Some(publishing.program_id.clone()),
     };
     let shared = Shared { publishing, availability_topic: topics.status(), device };
     let topics = topics.meter(meter.name.as_ref());
@@ -109,7 +109,7 @@ pub(crate) fn program(
     let ids = Ids::new(&publishing.id_prefix, None);
     let program = env!("CARGO_PKG_NAME");
     let device = Device {
-        identifiers: [program_id(publishing)],
+        identifiers: [publishing.program_id.clone()],
         // Two installations on one broker should not look the same.
         name: match publishing.id_prefix.as_str() {
             "kamstrup" => program.to_owned(),
@@ -214,6 +214,8 @@ fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity
     }
 }
 
+#[cfg(test)]
+mod apart_tests;
 #[cfg(test)]
 mod display_tests;
 #[cfg(test)]

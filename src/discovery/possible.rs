@@ -54,11 +54,6 @@ pub(super) fn possible_ids_of_program(publishing: &Publishing) -> Vec<(Component
     About::ALL.map(|about| (Component::Sensor, ids.with(about.key()))).to_vec()
 }
 
-/// Home Assistant's identifier of the program's own device.
-pub(super) fn program_id(publishing: &Publishing) -> String {
-    format!("{}_bridge", publishing.id_prefix)
-}
-
 /// Whether the diagnostic is only ever on or off.
 pub(super) fn is_binary(diagnostic: Diagnostic) -> bool {
     matches!(diagnostic, Diagnostic::Connection | Diagnostic::Problem)

@@ -10,7 +10,8 @@ use std::path::Path;
 use super::keys::{self, SERIAL_PORT, WRITTEN_PORT};
 use super::origin::{Origin, Place, Whose};
 use super::problem::{
-    About, Accepted, Actual, Login, Meant, OptionOwner, Problem, Quoted, Shape, Though, Warning,
+    About, Accepted, Actual, HomeAssistants, Login, Meant, OptionOwner, Ours, Problem, Quoted,
+    Shape, Though, Warning,
 };
 use super::remark::Remark;
 use super::setting::{FormName, Key};
@@ -100,6 +101,14 @@ impl Problem {
                  `{other_key}` of {}. Use {words}",
                 other.called(runs_as)
             ),
+            Actual::SharedTopic { value, topic, ours, theirs } => {
+                let parties =
+                    [ours.words(about, runs_as), theirs.words(about, runs_as)].join(" and ");
+                let with = if value == topic { "" } else { &format!("with {value}, ") };
+                format!(
+                    "{subject}: {with}{topic} would be the topic of both {parties}. Use {words}"
+                )
+            }
             Actual::Uncertifiable(host) => {
                 format!("{subject}: no certificate can be valid for `{host}`. Use {words}")
             }
@@ -188,6 +197,49 @@ impl Shape {
             Self::Else => "something else",
         }
     }
+}
+
+impl Ours {
+    fn words(self, about: &About, runs_as: RunsAs) -> String {
+        let words = match self {
+            Self::All => "the whole program",
+            Self::Status => "the program's status",
+            Self::State => "one of the program's values",
+            Self::Command => "commands to the program",
+            Self::Announcement => {
+                return format!(
+                    "announcements of devices{}",
+                    by_setting(&keys::DISCOVERY_PREFIX, about, runs_as)
+                );
+            }
+        };
+        format!("{words}{}", by_setting(&keys::TOPIC, about, runs_as))
+    }
+}
+
+impl HomeAssistants {
+    fn words(self, about: &About, runs_as: RunsAs) -> String {
+        match self {
+            Self::Status => {
+                let setting = by_setting(&keys::STATUS_TOPIC, about, runs_as);
+                format!("Home Assistant's status{setting}")
+            }
+            Self::UsualStatus => {
+                let setting = by_setting(&keys::DISCOVERY_PREFIX, about, runs_as);
+                format!("Home Assistant's status, where other programs look for it{setting}")
+            }
+        }
+    }
+}
+
+/// ` (`mqtt.topic`)`, unless this setting is the subject of the sentence or the reader does not have
+/// it.
+fn by_setting(key: &Key, about: &About, runs_as: RunsAs) -> String {
+    let is_subject = matches!(about, About::Setting(subject, _) if **subject == *key);
+    if is_subject || (runs_as == RunsAs::AddOn && !key.is_on_form()) {
+        return String::new();
+    }
+    format!(" ({})", key.called(runs_as))
 }
 
 impl Though {

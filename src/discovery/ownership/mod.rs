@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::entity::{Component, ORIGIN};
-use super::possible::{possible_ids, possible_ids_of_program, program_id};
+use super::possible::{possible_ids, possible_ids_of_program};
 use crate::config::{Key, Meter, Publishing, keys};
 use crate::topic::Topics;
 use meter::RunsAs;
@@ -102,7 +102,7 @@ impl Claims {
             ids.map(|id| (id, meter.device_id.clone()))
         };
         let ids = possible_ids_of_program(publishing).into_iter();
-        let of_program = ids.map(|id| (id, program_id(publishing)));
+        let of_program = ids.map(|id| (id, publishing.program_id.clone()));
         let entities = meters.iter().flat_map(of_meter).chain(of_program);
         let by_id = |((component, id), device): ((Component, String), _)| {
             ((component.key().to_owned(), id), device)
@@ -120,6 +120,12 @@ impl Claims {
         let place = topic.strip_prefix(&self.discovery_prefix)?.strip_prefix('/')?;
         let (component, rest) = place.strip_suffix("/config")?.split_once('/')?;
         Some((component, rest))
+    }
+
+    /// Whether a topic is one of announcements.
+    #[must_use]
+    pub(crate) fn may_concern(&self, topic: &str) -> bool {
+        self.place(topic).is_some()
     }
 
     /// Whether one of our entities may be announced there.
