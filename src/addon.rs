@@ -145,7 +145,7 @@ async fn read(
 fn report_no_supervisor(board: &Board) {
     let words = "No MQTT broker is configured, and Home Assistant cannot be asked for one: this is \
                  not an add-on of Home Assistant, or it has no token";
-    let hint = "Set `host` in the section `mqtt` of the options.";
+    let hint = "Set \"Broker\" under \"Own MQTT broker\" in the options.";
     warn!("{words}. {hint}");
     let complaint = Explanation { words: words.to_owned(), hint: hint.to_owned() };
     board.set_up(|setup| setup.broker = Some(complaint));

@@ -99,10 +99,17 @@ impl Sentence {
         })
     }
 
+    /// Of several settings in one group of the form, the last names the group.
     fn words(&self, runs_as: RunsAs) -> String {
+        let last = self.settings().last();
         let words = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Setting(key) => key.called(runs_as).into(),
+            Part::Setting(key) => match last {
+                Some(last) if *last != **key && last.is_beside(key) => {
+                    key.called_briefly(runs_as).into()
+                }
+                _ => key.called(runs_as).into(),
+            },
         });
         words.collect()
     }
@@ -165,7 +172,8 @@ mod tests {
             words(&advice),
             [
                 "it rejected the password. Check `mqtt.username` and `mqtt.password`.",
-                "it rejected the password. Check `username` of `mqtt` and `password` of `mqtt`.",
+                "it rejected the password. Check \"User name\" and \"Password\" under \"Own MQTT \
+                 broker\".",
                 "it rejected the password.",
             ]
         );

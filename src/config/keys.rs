@@ -17,7 +17,7 @@ use Sample::{Hidden, Idea, Set};
 use super::kind::Kind;
 use super::model::Qos;
 use super::secret::Secret;
-use super::setting::{Fallback, FormName, Instead, KEY, Key, Sample, Setting};
+use super::setting::{Fallback, Field, FormName, Instead, KEY, Key, Sample, Setting};
 use super::value::{self, Destination};
 use crate::name::{MeterName, Parameter, identifier};
 use crate::tls;
@@ -45,8 +45,12 @@ const PORT_FORM: &str = r"\s*(/|([Ss][Oo][Cc][Kk][Ee][Tt]|[Tt][Cc][Pp])://)[\s\S
 const OLDER_TLS: &str = "(ssl[._])?(protocol[._])?(tlsv)?(1[._][23]|tls|tls[._]client|sslv23)";
 
 /// The two options of the form for the port: one to choose from a list, one to type in.
-pub(super) const SERIAL_PORT: &str = "serial_port";
-pub(super) const WRITTEN_PORT: &str = "port";
+pub(super) const SERIAL_PORT: Field = Field { name: "serial_port", label: "Optical head" };
+pub(super) const WRITTEN_PORT: Field = Field { name: "port", label: "Port" };
+
+/// The groups of the form.
+pub(super) const MQTT_GROUP: Field = Field { name: "mqtt", label: "Own MQTT broker" };
+pub(super) const METERS_GROUP: Field = Field { name: METERS, label: "Several meters" };
 
 /// For the dates of the destinations.
 const IF_DATE_FORMAT: Option<Instead> =
@@ -99,7 +103,7 @@ settings! {
         path: "mqtt.host",
         kind: Kind::Text(HOST_FORM),
         variable: Some("MQTT_HOST"),
-        form: FormName::OfMqtt("host"),
+        form: FormName::OfMqtt(Field { name: "host", label: "Broker" }),
         why: value::why_no_host,
         accepted: "a host name or an IP address; the port is a separate setting",
         default: Value("localhost"),
@@ -113,7 +117,7 @@ settings! {
         path: "mqtt.port",
         kind: Kind::Whole(1, 65_535),
         variable: Some("MQTT_PORT"),
-        form: FormName::OfMqtt("port"),
+        form: FormName::OfMqtt(Field { name: "port", label: "Port" }),
         instead: Some(Instead::IfOn(&TLS_ENABLED, Value("8883"))),
         accepted: "a whole number from 1 to 65535",
         default: Value("1883"),
@@ -137,7 +141,7 @@ settings! {
         path: "mqtt.topic",
         kind: Kind::Text(TOPIC_FORM),
         variable: Some("MQTT_TOPIC"),
-        form: FormName::OfMqtt("topic"),
+        form: FormName::OfMqtt(Field { name: "topic", label: "Topic" }),
         accepted: TOPIC_TEXT,
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
@@ -151,7 +155,7 @@ settings! {
         path: "mqtt.qos",
         kind: Kind::Whole(0, 2),
         variable: Some("MQTT_QOS"),
-        form: FormName::OfMqtt("qos"),
+        form: FormName::OfMqtt(Field { name: "qos", label: "Quality of service" }),
         accepted: "`0`, `1` or `2`",
         default: Value("0"),
         brief: "QoS of the values: 0, 1 or 2",
@@ -164,7 +168,7 @@ settings! {
         path: "mqtt.retain",
         kind: Kind::Switch(None),
         variable: Some("MQTT_RETAIN"),
-        form: FormName::OfMqtt("retain"),
+        form: FormName::OfMqtt(Field { name: "retain", label: "Retain values" }),
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the broker keeps the last values",
@@ -185,7 +189,7 @@ settings! {
     USERNAME: String = value::long_text, Key {
         path: "mqtt.username",
         variable: Some("MQTT_USERNAME"),
-        form: FormName::OfMqtt("username"),
+        form: FormName::OfMqtt(Field { name: "username", label: "User name" }),
         accepted: "1 to 65535 characters",
         default: Words("none; the program logs in anonymously"),
         sample: Idea("kamstrup"),
@@ -196,7 +200,7 @@ settings! {
     PASSWORD: Secret = value::secret, Key {
         path: "mqtt.password",
         variable: Some("MQTT_PASSWORD"),
-        form: FormName::OfMqtt("password"),
+        form: FormName::OfMqtt(Field { name: "password", label: "Password" }),
         accepted: "up to 65535 characters",
         default: Words("an empty password"),
         secret: true,
@@ -210,7 +214,7 @@ settings! {
         path: "mqtt.tls_enabled",
         kind: Kind::Switch(None),
         variable: Some("MQTT_TLS_ENABLED"),
-        form: FormName::OfMqtt("tls"),
+        form: FormName::OfMqtt(Field { name: "tls", label: "Encryption (TLS)" }),
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the connection is encrypted (TLS)",
@@ -221,7 +225,7 @@ settings! {
     TLS_CA_CERT: PathBuf = value::path, Key {
         path: "mqtt.tls_ca_cert",
         variable: Some("MQTT_TLS_CA_CERT"),
-        form: FormName::OfMqtt("tls_ca_cert"),
+        form: FormName::OfMqtt(Field { name: "tls_ca_cert", label: "Certificate authority" }),
         accepted: A_FILE,
         default: Words("the certificates that the system trusts"),
         sample: Idea("/etc/kamstrup2mqtt/ca.crt"),
@@ -235,7 +239,7 @@ settings! {
     TLS_CERT: PathBuf = value::path, Key {
         path: "mqtt.tls_cert",
         variable: Some("MQTT_TLS_CERT"),
-        form: FormName::OfMqtt("tls_cert"),
+        form: FormName::OfMqtt(Field { name: "tls_cert", label: "Client certificate" }),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.crt"),
         brief: "the program's own certificate, if the broker requires one",
@@ -246,7 +250,7 @@ settings! {
     TLS_KEY: PathBuf = value::path, Key {
         path: "mqtt.tls_key",
         variable: Some("MQTT_TLS_KEY"),
-        form: FormName::OfMqtt("tls_key"),
+        form: FormName::OfMqtt(Field { name: "tls_key", label: "Client key" }),
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.key"),
         brief: "the private key of `tls_cert`",
@@ -256,7 +260,7 @@ settings! {
     TLS_KEY_PASSWORD: Secret = value::secret, Key {
         path: "mqtt.tls_key_password",
         variable: Some("MQTT_TLS_KEY_PASSWORD"),
-        form: FormName::OfMqtt("tls_key_password"),
+        form: FormName::OfMqtt(Field { name: "tls_key_password", label: "Password of the client key" }),
         accepted: "up to 65535 characters",
         secret: true,
         sample: Idea("a secret"),
@@ -268,7 +272,7 @@ settings! {
         path: "mqtt.tls_insecure",
         kind: Kind::Switch(None),
         variable: Some("MQTT_TLS_INSECURE"),
-        form: FormName::OfMqtt("tls_insecure"),
+        form: FormName::OfMqtt(Field { name: "tls_insecure", label: "Do not check the certificate" }),
         accepted: YES_NO,
         default: Value("false"),
         brief: "true: accept any certificate (insecure)",
@@ -303,7 +307,7 @@ settings! {
     };
     DEVICE_NAME: String = value::text, Key {
         path: "mqtt.device_name",
-        form: FormName::Option("device_name"),
+        form: FormName::Option(Field { name: "device_name", label: "Name in Home Assistant" }),
         accepted: TEXT,
         default: Value("Kamstrup Meter"),
         brief: "the device's name in Home Assistant",
@@ -416,7 +420,7 @@ settings! {
         path: "kamstrup.version",
         kind: Kind::Model,
         variable: Some("KAMSTRUP_VERSION"),
-        form: FormName::Option("meter"),
+        form: FormName::Option(Field { name: "meter", label: "Meter" }),
         accepted: "`auto`, `21`, `302`, `303`, `402`, `403`, `601`, `602`, `603`, `801`, `803` or \
                    `generic`",
         default: Value("402"),
@@ -434,7 +438,7 @@ settings! {
         path: "kamstrup.poll_interval",
         kind: Kind::Interval,
         variable: Some("KAMSTRUP_POLL_INTERVAL"),
-        form: FormName::Option("poll_interval"),
+        form: FormName::Option(Field { name: "poll_interval", label: "Time between readings" }),
         accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`; at least 1.2 s, \
                    at most a week",
         default: Value("5"),
@@ -452,7 +456,7 @@ settings! {
         path: "kamstrup.units",
         kind: Kind::Words(&["standard", "meter"], ""),
         variable: Some("KAMSTRUP_UNITS"),
-        form: FormName::Option("units"),
+        form: FormName::Option(Field { name: "units", label: "Units" }),
         accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (the units that the meter is set \
                    to)",
         default: Value("standard"),
@@ -466,7 +470,7 @@ settings! {
         path: "kamstrup.parameters",
         kind: Kind::Parameter,
         variable: Some("KAMSTRUP_PARAMETERS"),
-        form: FormName::Option("parameters"),
+        form: FormName::Option(Field { name: "parameters", label: "Values" }),
         // The users of the form have no command line.
         accepted_in_form: Some(
             "names of values like `energy` and register numbers like `60` or `0x003C`, separated \
@@ -488,7 +492,8 @@ settings! {
         path: "logging.level",
         kind: Kind::Words(&["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], "warn|fatal"),
         variable: Some("LOG_LEVEL"),
-        form: FormName::Option("log_level"),
+        form: FormName::Option(Field { name: "log_level", label: "Log" }),
+        accepted_in_form: Some("`debug`, `info`, `warning` or `error`"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
         brief: "DEBUG shows each reading and every frame",
@@ -677,7 +682,7 @@ settings! {
     DISCOVERY_PREFIX: String = value::topic, Key {
         path: "homeassistant.discovery_prefix",
         kind: Kind::Text(TOPIC_FORM),
-        form: FormName::OfMqtt("discovery_prefix"),
+        form: FormName::OfMqtt(Field { name: "discovery_prefix", label: "Discovery prefix" }),
         accepted: TOPIC_TEXT,
         default: Value("homeassistant"),
         brief: "where Home Assistant looks for new devices",
@@ -747,7 +752,7 @@ pub(super) static NAME: Setting<MeterName> = Setting {
     key: Key {
         path: "name",
         kind: Kind::Text(r"\s*[A-Za-z0-9_-]{1,32}\s*"),
-        form: FormName::Option("name"),
+        form: FormName::Option(Field { name: "name", label: "Name" }),
         accepted: "1 to 32 letters, digits, `_` and `-`; not the name of a value (`energy`) or a \
                    topic (`status`)",
         default: Words("none; required if there are several meters"),

@@ -36,10 +36,18 @@ impl Checker<'_> {
             self.findings.add_new(checker.findings);
         }
         let names: Vec<_> = names.iter().map(|name| name.as_ref().map(MeterName::as_str)).collect();
-        let told_apart = self.unique(&keys::NAME, &names, str::eq_ignore_ascii_case);
-        let device_ids: Vec<_> = device_ids.iter().map(Option::as_deref).collect();
+        let same_names = self.unique(&keys::NAME, &names, str::eq_ignore_ascii_case);
+        // A device id that is made from a name is the same only because the name is.
+        let is_made = |one: &Listed| !one.settings.contains_key(keys::DEVICE_ID.path);
+        let device_ids = listed.iter().zip(&device_ids).enumerate();
+        let device_ids: Vec<_> = device_ids
+            .map(|(index, (one, device_id))| {
+                let is_new = !same_names.contains(&index) || !is_made(one);
+                device_id.as_deref().filter(|_| is_new)
+            })
+            .collect();
         self.unique(&keys::DEVICE_ID, &device_ids, str::eq);
-        if told_apart {
+        if same_names.is_empty() {
             self.entities(&meters, id_prefix);
         }
         self.ports(&meters);
@@ -61,21 +69,21 @@ impl Checker<'_> {
         None
     }
 
-    /// Notes texts that an earlier meter has too. Returns whether there are none.
+    /// Notes texts that an earlier meter has too. Returns which meters have one.
     fn unique(
         &mut self,
         key: &'static Key,
         texts: &[Option<&str>],
         same: fn(&str, &str) -> bool,
-    ) -> bool {
+    ) -> Vec<usize> {
         let listed = self.settings.meters();
-        let mut unique = true;
+        let mut taken = Vec::new();
         for (index, (one, text)) in listed.iter().zip(texts).enumerate() {
             let Some(text) = text else { continue };
             let mut before = listed.iter().zip(texts).take(index);
             let other = before.find(|(_, other)| other.is_some_and(|other| same(other, text)));
             let Some((other, _)) = other else { continue };
-            unique = false;
+            taken.push(index);
             let line = match other.place_of(key).origin {
                 Origin::File(spot) => Some(spot.line),
                 _ => None,
@@ -87,7 +95,7 @@ impl Checker<'_> {
                 accepted: Accepted::This("a different one for each meter"),
             });
         }
-        unique
+        taken
     }
 
     /// Notes names with which two entities would have the same unique id. For example `diff_energy` of

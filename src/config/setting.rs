@@ -85,11 +85,20 @@ pub(super) enum FormName {
     /// It is not on the form.
     Absent,
     /// An option.
-    Option(&'static str),
+    Option(Field),
     /// An option in the group `mqtt`.
-    OfMqtt(&'static str),
+    OfMqtt(Field),
     /// Two options: one to choose from a list, one to type in.
-    Either(&'static str, &'static str),
+    Either(Field, Field),
+}
+
+/// An option of the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field {
+    /// Its name in the file of the options and in YAML.
+    pub(super) name: &'static str,
+    /// The words next to it, in English.
+    pub(super) label: &'static str,
 }
 
 /// A default that depends on another setting.

@@ -43,8 +43,8 @@ impl SupervisorError {
         match self {
             Self::NoBroker => {
                 "This is normal after a restart: the app \"Mosquitto broker\" takes a while to \
-                 start. If this lasts, install and start that app. Or enter your own broker as \
-                 `host` of `mqtt` in this app's options."
+                 start. If this lasts, install and start that app. Or enter your own broker under \
+                 \"Own MQTT broker\" in this app's options."
             }
             Self::Starting => "Please wait until it has started.",
             Self::Unreachable(_) => {
@@ -54,19 +54,19 @@ impl SupervisorError {
             Self::Slow(_) => "If this lasts, restart the machine.",
             Self::NotGranted => {
                 "This is a bug in the app; please report it. Until it is fixed, enter the broker \
-                 as `host` of `mqtt` in the options."
+                 under \"Own MQTT broker\" in the options."
             }
             Self::UnknownToken => {
                 "Restart this app: it gets a new token at every start. If that does not help, \
                  restart the machine."
             }
             Self::NoService => {
-                "Update Home Assistant, or enter the broker as `host` of `mqtt` in this app's \
-                 options."
+                "Update Home Assistant, or enter the broker under \"Own MQTT broker\" in this \
+                 app's options."
             }
             Self::Refused(_) | Self::Invalid(_) => {
                 "Check the Supervisor's log (Settings > System > Logs). If this lasts, enter the \
-                 broker as `host` of `mqtt` in this app's options."
+                 broker under \"Own MQTT broker\" in this app's options."
             }
         }
     }

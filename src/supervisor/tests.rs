@@ -230,7 +230,10 @@ async fn runs_with(
         while brokers.changed().await.is_ok() {
             let password = brokers.borrow().clone().unwrap().credentials.unwrap().password;
             let settings = board.setup().settings;
-            let host = settings.iter().find(|line| line.key == "host of mqtt").unwrap();
+            let host = settings
+                .iter()
+                .find(|line| line.key == "\"Broker\" under \"Own MQTT broker\"")
+                .unwrap();
             assert_eq!([&*host.value, &*host.origin], ["core-mosquitto", "Home Assistant"]);
             came.push((begun.elapsed().as_secs(), password.reveal().to_owned()));
             board.set_broker(BrokerState::Connecting { name: String::new() });

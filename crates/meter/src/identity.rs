@@ -520,7 +520,7 @@ impl IdentityReport {
     pub fn describe(&self, runs_as: RunsAs) -> String {
         let setting = match runs_as {
             RunsAs::Program => "`kamstrup.version`",
-            RunsAs::AddOn => "`meter` in the options",
+            RunsAs::AddOn => "\"Meter\" in the options",
         };
         match self {
             Self::Info(text) => text.clone(),

@@ -25,6 +25,7 @@ use super::problem::{About, Accepted, Actual, OptionOwner, Problem, Shape, Warni
 use super::secret::Secret;
 use super::setting::{FormName, Key};
 use super::settings::{Given, Listed, Raw, Settings};
+use super::words::labelled;
 use crate::name::MeterName;
 use meter::RunsAs;
 
@@ -232,7 +233,9 @@ impl Options {
         let sections = effective.sections.iter().map(|entry| (entry, String::new()));
         let meters = effective.meters.iter().flat_map(|(label, entries)| {
             let whose = match label {
-                Label::Number(number) => format!(" of item {number} of `{}`", keys::METERS),
+                Label::Number(number) => {
+                    format!(" of entry {number} of {}", labelled(keys::METERS_GROUP))
+                }
                 label => format!(" of {label}"),
             };
             entries.iter().map(move |entry| (entry, whose.clone()))
@@ -278,15 +281,18 @@ impl Options {
 
 /// The option under which an entry is shown; `None` if the form does not have it there.
 fn option(entry: &Entry) -> Option<String> {
-    match (entry.setting.form, &entry.origin) {
-        (FormName::Either(..), Origin::Form(Some(option))) => Some((*option).to_owned()),
-        (FormName::Either(_, written), _) => Some(written.to_owned()),
-        (FormName::OfMqtt(option), _) => Some(format!("{option} of {MQTT}")),
-        // Only a meter in the list has this option.
-        (FormName::Option(_), _) if entry.key == keys::DEVICE_NAME.path => None,
-        (FormName::Option(option), _) => Some(option.to_owned()),
-        (FormName::Absent, _) => None,
+    let key = entry.setting;
+    // Only a meter in the list has this option.
+    if !key.is_on_form() || entry.key == keys::DEVICE_NAME.path {
+        return None;
     }
+    Some(match (key.form, &entry.origin) {
+        (FormName::Either(chosen, _), Origin::Form(Some(option))) if *option == chosen.name => {
+            labelled(chosen)
+        }
+        (FormName::Either(_, written), _) => labelled(written),
+        _ => key.called(RunsAs::AddOn),
+    })
 }
 
 /// A form while it is read.
@@ -394,13 +400,13 @@ impl Form {
         options: &mut Map<String, Value>,
         of: &OptionOwner,
     ) -> Option<(&'static str, Raw)> {
-        let chosen = self.take_as(options, SERIAL_PORT, &keys::COM_PORT, of);
-        let written = self.take_as(options, WRITTEN_PORT, &keys::COM_PORT, of);
+        let chosen = self.take_as(options, SERIAL_PORT.name, &keys::COM_PORT, of);
+        let written = self.take_as(options, WRITTEN_PORT.name, &keys::COM_PORT, of);
         if chosen.is_some() && written.is_some() {
             self.warn(Warning::BothPortOptions(of.clone()));
         }
-        let chosen = chosen.map(|raw| (SERIAL_PORT, raw));
-        written.map(|raw| (WRITTEN_PORT, raw)).or(chosen)
+        let chosen = chosen.map(|raw| (SERIAL_PORT.name, raw));
+        written.map(|raw| (WRITTEN_PORT.name, raw)).or(chosen)
     }
 
     /// An option's text or texts; `None` if it is missing or empty.
@@ -412,7 +418,7 @@ impl Form {
     ) -> Option<Raw> {
         match key.form {
             FormName::Option(option) | FormName::OfMqtt(option) => {
-                self.take_as(options, option, key, of)
+                self.take_as(options, option.name, key, of)
             }
             FormName::Absent | FormName::Either(..) => None,
         }

@@ -1,3 +1,4 @@
+use super::super::setting::Field;
 use super::super::tests::data;
 use super::*;
 
@@ -150,25 +151,25 @@ fn values_are_quoted_as_written() {
     for (json, expected) in [
         (
             format!(r#"{{{port}, "parameters": ["version", "energy"]}}"#),
-            "`parameters`: found `version`, accepted: names of values like `energy` and register \
+            "\"Values\" (`parameters`): found `version`, accepted: names of values like `energy` and register \
              numbers like `60` or `0x003C`, separated by commas or as a list",
         ),
         (
             r#"{"port": "level"}"#.to_owned(),
-            "`port`: found `level` (the path of a device begins with `/`, usually with `/dev/`), \
+            "\"Port\" (`port`): found `level` (the path of a device begins with `/`, usually with `/dev/`), \
              accepted: a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial \
              server in raw TCP mode",
         ),
         (
             format!(r#"{{{port}, "units": "com_port", "mqtt": {{"host": "broker"}}}}"#),
-            "`units`: found `com_port`, accepted: `standard` (kWh, W, °C, m³, m³/h) or `meter` \
+            "\"Units\" (`units`): found `com_port`, accepted: `standard` (kWh, W, °C, m³, m³/h) or `meter` \
              (the units that the meter is set to)",
         ),
         (
             r#"{"meters": [{"name": "a", "port": "version"}]}"#.to_owned(),
-            "`port` of item 1 of `meters` (`a`): found `version` (the path of a device begins with \
-             `/`, usually with `/dev/`), accepted: a device path like `/dev/ttyUSB0`, or \
-             `socket://host:port` for a serial server in raw TCP mode",
+            "\"Port\" (`port`) of entry 1 (`a`) of \"Several meters\": found `version` (the path of a \
+             device begins with `/`, usually with `/dev/`), accepted: a device path like \
+             `/dev/ttyUSB0`, or `socket://host:port` for a serial server in raw TCP mode",
         ),
     ] {
         assert_eq!(from(&json).unwrap_err().problems(), [expected]);
@@ -183,6 +184,137 @@ fn exactly_the_options_of_the_form_are_read() {
     for key in keys::KEYS {
         assert_eq!(read.contains(key), key.is_on_form(), "{key:?}");
     }
+}
+
+/// Forms with all kinds of mistakes.
+fn mistaken_forms() -> Vec<String> {
+    let port = r#""port": "/dev/ttyUSB0""#;
+    let two = |one: &str, other: &str| {
+        format!(
+            r#"{{"meters": [{{{one}, "serial_port": "/dev/a"}}, {{{other}, "serial_port": "/dev/b"}}]}}"#
+        )
+    };
+    let of_mqtt = |mqtt: &str| format!(r#"{{{port}, "mqtt": {{{mqtt}}}}}"#);
+    let of_broker = |mqtt: &str| of_mqtt(&format!(r#""host": "broker", {mqtt}"#));
+    vec![
+        // Each of these named `device_id`, which is not on the form.
+        two(r#""name": "house""#, r#""name": "house""#),
+        two(r#""name": "house", "device_name": "A""#, r#""name": "house", "device_name": "A""#),
+        two(r#""name": "house""#, r#""name": "House""#),
+        two(r#""name": "a", "parameters": "diff_energy""#, r#""name": "a_diff""#),
+        two(r#""name": "energy""#, r#""units": "meter""#),
+        r#"{"meters": [{"name": "a"}, {"name": "a"}]}"#.to_owned(),
+        r#"{"meters": "house"}"#.to_owned(),
+        r#"{"meters": ["house"]}"#.to_owned(),
+        "{}".to_owned(),
+        r#"{"port": "COM3"}"#.to_owned(),
+        r#"{"serial_port": "rfc2217://host:1"}"#.to_owned(),
+        format!(
+            r#"{{{port}, "meter": "404", "parameters": ["enregy", "70000"], "poll_interval": "0",
+            "units": "imperial", "log_level": "loud"}}"#
+        ),
+        format!(r#"{{{port}, "meter": {{}}, "parameters": [[]], "mqtt": "x"}}"#),
+        of_mqtt(r#""topic": "homeassistant""#),
+        of_mqtt(r#""topic": "a/#", "discovery_prefix": "+", "qos": "3", "retain": "perhaps""#),
+        of_mqtt(r#""discovery_prefix": "kamstrup""#),
+        of_mqtt(r#""host": "mqtt://broker:1884""#),
+        of_broker(r#""port": 0, "password": ["x"]"#),
+        of_broker(r#""tls": true, "tls_cert": "x", "tls_ca_cert": "no-such-file""#),
+        of_broker(
+            r#""tls": true, "tls_ca_cert": "x", "tls_key_password": "x", "tls_insecure": "perhaps""#,
+        ),
+        of_mqtt(r#""host": "fe80::1%eth0", "tls": true, "tls_ca_cert": "x""#),
+    ]
+}
+
+/// Forms that are accepted with a warning.
+fn odd_forms() -> Vec<String> {
+    let port = r#""port": "/dev/ttyUSB0""#;
+    let of_mqtt = |mqtt: &str| format!(r#"{{{port}, "mqtt": {{{mqtt}}}}}"#);
+    vec![
+        format!(r#"{{{port}, "serial_port": "/dev/ttyUSB1"}}"#),
+        r#"{"meters": [{"name": "a", "port": "/dev/a"}, {"name": "b", "port": "/dev/a"}]}"#
+            .to_owned(),
+        of_mqtt(r#""username": "me", "password": "x", "tls": true"#),
+        of_mqtt(r#""host": "broker", "username": "me""#),
+        of_mqtt(r#""host": "broker", "password": "x""#),
+        of_mqtt(r#""host": "broker", "tls_cert": "a", "tls_key": "b""#),
+        r#"{"port": "socket://broker:1883", "mqtt": {"host": "broker"}}"#.to_owned(),
+    ]
+}
+
+/// What the form shows next to each option, by the option's name.
+fn labels() -> BTreeMap<String, String> {
+    let english = std::fs::read_to_string("kamstrup2mqtt-addon/translations/en.yaml").unwrap();
+    let english: Value = serde_saphyr::from_str(&english).unwrap();
+    let mut labels = BTreeMap::new();
+    for (option, entry) in english["configuration"].as_object().unwrap() {
+        let mut label = |name: String, entry: &Value| {
+            labels.insert(name, entry["name"].as_str().unwrap().to_owned());
+        };
+        label(option.clone(), entry);
+        for (field, entry) in entry.get("fields").and_then(Value::as_object).into_iter().flatten() {
+            label(format!("{option}.{field}"), entry);
+        }
+    }
+    labels
+}
+
+#[test]
+fn settings_are_called_as_the_form_shows_them() {
+    let labels = labels();
+    let check = |option: &str, field: Field| {
+        assert_eq!(labels.get(option).map(String::as_str), Some(field.label), "{option}");
+        // A listed meter's option has the same label.
+        if let Some(of_meter) = labels.get(&format!("meters.{option}")) {
+            assert_eq!(of_meter, field.label, "{option}");
+        }
+    };
+    for key in keys::KEYS.iter().copied().chain([&keys::NAME.key]) {
+        match key.form {
+            FormName::Absent => {}
+            FormName::OfMqtt(field) => check(&format!("mqtt.{}", field.name), field),
+            FormName::Option(field) if labels.contains_key(field.name) => check(field.name, field),
+            FormName::Option(field) => check(&format!("meters.{}", field.name), field),
+            FormName::Either(one, other) => {
+                check(one.name, one);
+                check(other.name, other);
+            }
+        }
+    }
+    for group in [keys::MQTT_GROUP, keys::METERS_GROUP] {
+        check(group.name, group);
+    }
+}
+
+/// Each message has the words that the form shows, and no name that only a file has.
+#[test]
+fn messages_name_only_what_the_form_shows() {
+    let labels: Vec<_> = labels().into_values().map(|label| format!("\"{label}\"")).collect();
+    let absent = keys::KEYS.iter().filter(|key| !key.is_on_form());
+    let absent: Vec<_> = absent.map(|key| format!("`{}`", key.name())).collect();
+    let paths = keys::KEYS.iter().map(|key| format!("`{}`", key.path));
+    let foreign: Vec<_> = paths.chain(absent).collect();
+    let check = |words: &str| {
+        assert!(labels.iter().any(|label| words.contains(label)), "{words}");
+        assert!(!foreign.iter().any(|name| words.contains(name)), "{words}");
+    };
+    let mut all = Vec::new();
+    for form in mistaken_forms() {
+        let error = from(&form).expect_err(&form);
+        all.extend(error.problems());
+    }
+    let problems = all.len();
+    for form in odd_forms() {
+        let warnings = from(&form).unwrap().warnings;
+        all.extend(warnings.iter().map(|warning| warning.words(RunsAs::AddOn)));
+    }
+    assert!(all.len() >= problems + odd_forms().len(), "{all:?}");
+    // It names two addresses, and no setting.
+    all.iter()
+        .filter(|words| !words.starts_with("the meter's port "))
+        .for_each(|words| check(words));
+    insta::assert_snapshot!(all.join("\n"));
 }
 
 #[test]
@@ -246,11 +378,11 @@ fn effective_options_show_the_broker_in_use() {
     assert_eq!(
         broker,
         [
-            "host of mqtt: core-mosquitto",
-            "port of mqtt: 1884",
-            "username of mqtt: addons",
-            "password of mqtt: ***",
-            "tls of mqtt: false",
+            "\"Broker\" under \"Own MQTT broker\": core-mosquitto",
+            "\"Port\" under \"Own MQTT broker\": 1884",
+            "\"User name\" under \"Own MQTT broker\": addons",
+            "\"Password\" under \"Own MQTT broker\": ***",
+            "\"Encryption (TLS)\" under \"Own MQTT broker\": false",
         ]
     );
     assert_eq!(rest, Some(broker.len()));

@@ -7,27 +7,74 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{self, SERIAL_PORT, WRITTEN_PORT};
+use super::keys::{self, METERS_GROUP, MQTT_GROUP, SERIAL_PORT, WRITTEN_PORT};
 use super::origin::{Origin, Place, Whose};
 use super::problem::{
     About, Accepted, Actual, HomeAssistants, Login, Meant, OptionOwner, Ours, Problem, Quoted,
     Shape, Though, Warning,
 };
 use super::remark::Remark;
-use super::setting::{FormName, Key};
+use super::setting::{Field, FormName, Key};
 use crate::tls::{Fault, FileError, Role};
 use meter::RunsAs;
 use meter::transport::Endpoint;
 
+/// The words that the form shows next to an option, in quotes.
+pub(super) fn labelled(field: Field) -> String {
+    format!("\"{}\"", field.label)
+}
+
+/// The same with the name that the option has in YAML.
+fn labelled_fully(field: Field) -> String {
+    format!("\"{}\" (`{}`)", field.label, field.name)
+}
+
+/// ` under "Own MQTT broker"`
+fn under_mqtt() -> String {
+    format!(" under {}", labelled(MQTT_GROUP))
+}
+
 impl Key {
-    /// The name that the reader knows, with backticks.
+    /// The name that the reader knows: with backticks for a file, and as the form shows it.
     #[must_use]
     pub fn called(&self, runs_as: RunsAs) -> String {
+        let group = match (runs_as, self.form) {
+            (RunsAs::AddOn, FormName::OfMqtt(_)) => under_mqtt(),
+            _ => String::new(),
+        };
+        format!("{}{group}", self.called_briefly(runs_as))
+    }
+
+    /// The same without the group of the form, for a sentence that names the group elsewhere.
+    #[must_use]
+    pub fn called_briefly(&self, runs_as: RunsAs) -> String {
         match (runs_as, self.form) {
             (RunsAs::Program, _) | (RunsAs::AddOn, FormName::Absent) => format!("`{}`", self.path),
-            (RunsAs::AddOn, FormName::Option(option)) => format!("`{option}`"),
-            (RunsAs::AddOn, FormName::OfMqtt(option)) => format!("`{option}` of `mqtt`"),
-            (RunsAs::AddOn, FormName::Either(one, other)) => format!("`{one}` or `{other}`"),
+            (RunsAs::AddOn, FormName::Option(field) | FormName::OfMqtt(field)) => labelled(field),
+            (RunsAs::AddOn, FormName::Either(one, other)) => {
+                format!("{} or {}", labelled(one), labelled(other))
+            }
+        }
+    }
+
+    /// Whether the form has both in the same group.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        matches!((self.form, other.form), (FormName::OfMqtt(_), FormName::OfMqtt(_)))
+    }
+
+    /// The name of an option of the form, with its name in YAML. `chosen` is the option if several
+    /// options set this setting.
+    fn called_on_form(&self, chosen: Option<&str>) -> String {
+        match self.form {
+            FormName::Absent => format!("`{}`", self.path),
+            FormName::Option(field) => labelled_fully(field),
+            FormName::OfMqtt(field) => format!("{}{}", labelled_fully(field), under_mqtt()),
+            FormName::Either(one, other) => {
+                let all = [one, other].into_iter();
+                let named = all.filter(|field| chosen.is_none_or(|name| name == field.name));
+                named.map(labelled_fully).collect::<Vec<_>>().join(" or ")
+            }
         }
     }
 
@@ -45,7 +92,8 @@ impl Key {
             (RunsAs::Program, Some(variable)) => {
                 format!("`{}` (or the variable `{variable}`)", self.path)
             }
-            _ => self.called(runs_as),
+            (RunsAs::Program, None) => self.called(runs_as),
+            (RunsAs::AddOn, _) => self.called_on_form(None),
         }
     }
 
@@ -60,11 +108,12 @@ impl Key {
 impl Whose {
     pub(super) fn called(&self, runs_as: RunsAs) -> String {
         let Self { number, name } = self;
+        let group = labelled(METERS_GROUP);
         match (runs_as, name) {
             (RunsAs::Program, Some(name)) => format!("the meter `{name}`"),
             (RunsAs::Program, None) => format!("meter {number}"),
-            (RunsAs::AddOn, Some(name)) => format!("item {number} of `meters` (`{name}`)"),
-            (RunsAs::AddOn, None) => format!("item {number} of `meters`"),
+            (RunsAs::AddOn, Some(name)) => format!("entry {number} (`{name}`) of {group}"),
+            (RunsAs::AddOn, None) => format!("entry {number} of {group}"),
         }
     }
 }
@@ -132,6 +181,11 @@ impl About {
     fn words(&self, runs_as: RunsAs) -> String {
         match self {
             Self::Setting(key, place) => setting(key, place, runs_as),
+            Self::Section(name, Origin::Form(_)) => {
+                let groups = [MQTT_GROUP, METERS_GROUP].into_iter();
+                let group = groups.into_iter().find(|group| group.name == *name);
+                group.map_or_else(|| format!("`{name}`"), labelled_fully)
+            }
             Self::Section(name, origin) => format!("`{name}`{}", in_file(origin)),
             Self::Meter(whose, origin) => match runs_as {
                 RunsAs::Program => format!("meter {} of `meters`{}", whose.number, in_file(origin)),
@@ -148,7 +202,7 @@ fn setting(key: &Key, Place { origin, whose }: &Place, runs_as: RunsAs) -> Strin
         Origin::Option(option) => return format!("the option `{option}`"),
         Origin::SecretFile { variable, path } => return secret_file(path, variable),
         Origin::Default if whose.is_none() => return key.called_unset(runs_as),
-        Origin::Form(Some(option)) => format!("`{option}`"),
+        Origin::Form(option) => key.called_on_form(*option),
         _ if whose.is_some() => key.called_in_list(runs_as),
         _ => key.called(runs_as),
     };
@@ -258,7 +312,7 @@ impl Remark {
             Self::Meant(meant) => format!(" (did you mean `{meant}`?)"),
             Self::MeantHost { host, port: None } => format!(" (did you mean `{host}`?)"),
             Self::MeantHost { host, port: Some(port) } => {
-                let setting = keys::PORT.called(runs_as);
+                let setting = keys::PORT.called_briefly(runs_as);
                 format!(" (did you mean `{host}`, with {port} as {setting}?)")
             }
             Self::MeantFile { name, folder } => {
@@ -349,9 +403,15 @@ fn tls_file(subject: &str, comma: &str, error: &FileError, runs_as: RunsAs) -> S
 fn what_to_do(error: &FileError, runs_as: RunsAs) -> String {
     let certificate = keys::TLS_CERT.called(runs_as);
     let words = match (&error.fault, error.role) {
+        (Fault::NoSystemRoots, _) if runs_as == RunsAs::AddOn => {
+            "Set it to the certificate of the CA that signed the broker's certificate"
+        }
         (Fault::NoSystemRoots, _) => {
             "Set it to the certificate of the CA that signed the broker's certificate, or install \
              the package `ca-certificates`"
+        }
+        (Fault::NoPassword | Fault::WrongPassword, _) if runs_as == RunsAs::AddOn => {
+            "Set it to the password with which the key was encrypted"
         }
         (Fault::NoPassword | Fault::WrongPassword, _) => {
             "Set it to the password with which the key was encrypted, in quotes"
@@ -366,6 +426,9 @@ fn what_to_do(error: &FileError, runs_as: RunsAs) -> String {
                 "Use the private key that belongs to the certificate. In {certificate}, the \
                  program's own certificate must be the first"
             );
+        }
+        (Fault::Unreadable(_), _) if runs_as == RunsAs::AddOn => {
+            "Use the name of a file in Home Assistant's folder `ssl`"
         }
         (Fault::Unreadable(_), _) => "Use a file that this user may read",
         (_, Role::Ca) => {
@@ -403,10 +466,10 @@ impl Warning {
             Self::UnknownOption(option, of) => {
                 format!("the option `{option}`{} is unknown and ignored", of.words())
             }
-            Self::BothPortOptions(of) => format!(
-                "`{WRITTEN_PORT}` and `{SERIAL_PORT}`{} are both set: `{WRITTEN_PORT}` is used",
-                of.words()
-            ),
+            Self::BothPortOptions(of) => {
+                let [written, chosen] = [WRITTEN_PORT, SERIAL_PORT].map(labelled);
+                format!("{written} and {chosen}{} are both set: {written} is used", of.words())
+            }
             Self::NoBrokerFor(keys) => no_broker_for(keys),
             Self::BothPortKeys { url, com_port } => format!(
                 "{} and {} are two names of the same setting: `url` is used",
@@ -427,13 +490,13 @@ impl Warning {
                 "{} is on: the broker's certificate is not checked, so anybody on the network can \
                  pose as the broker and learn the password. Set {} instead",
                 keys::TLS_INSECURE.called(runs_as),
-                keys::TLS_CA_CERT.called(runs_as)
+                keys::TLS_CA_CERT.called_briefly(runs_as)
             ),
             Self::TlsOff(keys) => format!(
                 "{} is off, so the connection to the broker is not encrypted, and these settings \
                  are ignored: {}",
                 keys::TLS_ENABLED.called(runs_as),
-                joined(keys.iter().map(|key| key.called(runs_as)).collect())
+                joined(keys.iter().map(|key| key.called_briefly(runs_as)).collect())
             ),
         }
     }
@@ -441,20 +504,28 @@ impl Warning {
 
 impl Login {
     fn words(self, runs_as: RunsAs) -> String {
-        let username = keys::USERNAME.called(runs_as);
-        let password = keys::PASSWORD.called(runs_as);
+        let [username, password] =
+            [&keys::USERNAME.key, &keys::PASSWORD.key].map(|key| key.called_briefly(runs_as));
         match self {
             Self::Off => {
                 let login = keys::AUTHENTICATION.called(runs_as);
                 format!("{login} is off, so {username} and {password} are not used")
             }
             Self::PasswordAlone => {
+                let password = keys::PASSWORD.called(runs_as);
                 format!("{password} is set without {username}, so it is not used")
             }
-            Self::NoPassword => format!(
-                "{username} is set, but {password} is empty. A password that contains `#`, `!`, `&` \
-                 or similar characters needs quotes around it"
-            ),
+            Self::NoPassword => {
+                let username = keys::USERNAME.called(runs_as);
+                let quotes = match runs_as {
+                    RunsAs::Program => {
+                        ". A password that contains `#`, `!`, `&` or similar characters needs \
+                         quotes around it"
+                    }
+                    RunsAs::AddOn => "",
+                };
+                format!("{username} is set, but {password} is empty{quotes}")
+            }
         }
     }
 }
@@ -468,13 +539,10 @@ fn variable_of_links(variable: &str) -> String {
 
 fn same_port(meters: [&Whose; 2], port: &Endpoint, runs_as: RunsAs) -> String {
     let [one, other] = meters.map(|meter| meter.called(runs_as));
-    let key = match runs_as {
-        RunsAs::Program => keys::COM_PORT.name(),
-        RunsAs::AddOn => WRITTEN_PORT,
-    };
+    let key = keys::COM_PORT.called_in_list(runs_as);
     format!(
         "{one} and {other} have the same port, {port}, but a port can have only one meter: check \
-         their `{key}`"
+         their {key}"
     )
 }
 
@@ -500,15 +568,12 @@ fn key_of(key: &Key, whose: Option<&Whose>, runs_as: RunsAs) -> String {
 }
 
 fn no_broker_for(keys: &[&'static Key]) -> String {
-    let option = |key: &&Key| match key.form {
-        FormName::OfMqtt(option) | FormName::Option(option) => format!("`{option}`"),
-        FormName::Absent | FormName::Either(..) => key.called(RunsAs::AddOn),
-    };
+    let names = keys.iter().map(|key| key.called_briefly(RunsAs::AddOn)).collect();
     format!(
-        "{} is empty, so Home Assistant provides the broker and the login, and these options of \
-         `mqtt` are ignored: {}",
+        "{} is empty, so Home Assistant provides the broker and the login, and these options there \
+         are ignored: {}",
         keys::HOST.called(RunsAs::AddOn),
-        joined(keys.iter().map(option).collect())
+        joined(names)
     )
 }
 
@@ -524,7 +589,7 @@ impl OptionOwner {
     fn words(&self) -> String {
         match self {
             Self::Form => String::new(),
-            Self::Mqtt => " of `mqtt`".to_owned(),
+            Self::Mqtt => under_mqtt(),
             Self::Meter(whose) => format!(" of {}", whose.called(RunsAs::AddOn)),
         }
     }

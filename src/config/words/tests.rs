@@ -40,7 +40,9 @@ fn subjects_in_words() {
     }
     for name in [None, Some("garage")] {
         let whose = Some(whose(name));
-        for origin in [Origin::File(spot()), Origin::Form(None), Origin::Form(Some(SERIAL_PORT))] {
+        for origin in
+            [Origin::File(spot()), Origin::Form(None), Origin::Form(Some(SERIAL_PORT.name))]
+        {
             let place = Place { origin, whose: whose.clone() };
             let about = About::Setting(&keys::COM_PORT, place);
             texts.push(lines(|runs_as| about.words(runs_as)));

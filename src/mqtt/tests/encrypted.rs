@@ -445,9 +445,10 @@ async fn renewed_files_are_used_unless_they_are_invalid() {
 #[tokio::test]
 async fn an_invalid_renewed_file_is_reported_once() {
     let (log, _logging) = capture::lines();
-    for (runs_as, setting) in
-        [(RunsAs::Program, "`mqtt.tls_ca_cert`"), (RunsAs::AddOn, "`tls_ca_cert` of `mqtt`")]
-    {
+    for (runs_as, setting) in [
+        (RunsAs::Program, "`mqtt.tls_ca_cert`"),
+        (RunsAs::AddOn, r#""Certificate authority" under "Own MQTT broker""#),
+    ] {
         let folder = Folder::new();
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let broker = folder.broker(address, Some(&Authority::new("CA").pem), None, &[]);

@@ -92,16 +92,15 @@ impl OpenError {
         match (self, runs_as) {
             (Self::Missing, RunsAs::AddOn) => {
                 "Check that the optical head is plugged in; reading then resumes automatically. If it is \
-                 plugged in, its path may have changed: choose it again from the list of \
-                 `serial_port` in the options (\"Optical head\")."
+                 plugged in, its path may have changed: choose it again under \"Optical head\" in \
+                 the options."
             }
             (Self::NotSerial, RunsAs::AddOn) => {
-                "Choose the optical head from the list of `serial_port` in the options (\"Optical \
-                 head\")."
+                "Choose the optical head from the list under \"Optical head\" in the options."
             }
             (Self::Denied, RunsAs::AddOn) => {
                 "The app may use every serial port, so this is another kind of device. Choose the \
-                 optical head from the list of `serial_port` in the options (\"Optical head\")."
+                 optical head from the list under \"Optical head\" in the options."
             }
             (Self::Missing, RunsAs::Program) => {
                 "Check that the optical head is plugged in, and compare the path with \
