@@ -43,7 +43,14 @@ impl MadeBy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
     what: Cow<'static, str>,
-    steps: Vec<Sentence>,
+    steps: Vec<Step>,
+}
+
+/// A sentence, and its only reader if it is not for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    only_for: Option<RunsAs>,
+    sentence: Sentence,
 }
 
 /// A sentence about what to do, or about the likely cause. It is shown as a whole or not at all.
@@ -125,7 +132,18 @@ impl Advice {
     /// Adds a sentence about what to do.
     #[must_use]
     pub fn then(mut self, step: Sentence) -> Self {
-        self.steps.push(step);
+        self.steps.push(Step { only_for: None, sentence: step });
+        self
+    }
+
+    /// Adds a sentence that depends on what its reader can do.
+    #[must_use]
+    pub fn then_by_reader(mut self, words: impl Fn(RunsAs) -> &'static str) -> Self {
+        let step = |reader| Step {
+            only_for: Some(reader),
+            sentence: Sentence::new(vec![words(reader).into()]),
+        };
+        self.steps.extend([RunsAs::Program, RunsAs::AddOn].map(step));
         self
     }
 
@@ -137,7 +155,8 @@ impl Advice {
             MadeBy::File => self.steps(RunsAs::Program, |_| true),
             MadeBy::Form => self.steps(RunsAs::AddOn, Key::is_on_form),
             MadeBy::HomeAssistant => {
-                let names_settings = self.steps.iter().any(|it| it.settings().next().is_some());
+                let names_settings =
+                    self.steps.iter().any(|it| it.sentence.settings().next().is_some());
                 if names_settings { Vec::new() } else { self.steps(RunsAs::AddOn, |_| true) }
             }
         };
@@ -149,8 +168,11 @@ impl Advice {
 
     /// The sentences that name only `allowed` settings.
     fn steps(&self, runs_as: RunsAs, allowed: impl Fn(&Key) -> bool) -> Vec<String> {
-        let kept = self.steps.iter().filter(|step| step.settings().all(&allowed));
-        kept.map(|step| step.words(runs_as)).collect()
+        let of_reader =
+            self.steps.iter().filter(|step| step.only_for.is_none_or(|only| only == runs_as));
+        let sentences = of_reader.map(|step| &step.sentence);
+        let kept = sentences.filter(|sentence| sentence.settings().all(&allowed));
+        kept.map(|sentence| sentence.words(runs_as)).collect()
     }
 }
 
@@ -184,6 +206,19 @@ mod tests {
         let advice = Advice::new("it is silent.").then(sentence!["Check that it is running."]);
         let all = "it is silent. Check that it is running.";
         assert_eq!(words(&advice), [all, all, all]);
+    }
+
+    /// A user of the app cannot change limits.
+    #[test]
+    fn advice_may_depend_on_its_reader() {
+        let hint = meter::cause::shortage_hint;
+        let advice = Advice::new("it has no memory.").then_by_reader(hint);
+        let [of_file, of_form, of_home_assistant] = words(&advice);
+        assert!(
+            of_file.starts_with("it has no memory. Raise the limits") && of_file.contains("ulimit")
+        );
+        assert!(of_form.starts_with("it has no memory. Restart") && !of_form.contains("limit"));
+        assert_eq!(of_form, of_home_assistant);
     }
 
     #[test]

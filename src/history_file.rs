@@ -47,10 +47,7 @@ pub(crate) fn hint(runs_as: RunsAs) -> Hint {
             HistoryError::InUse(_) => concat!(advice!(), "."),
             other => other.hint(),
         },
-        RunsAs::AddOn => |error| match error {
-            HistoryError::InUse(_) => "The app runs twice. Restart the machine.",
-            other => other.hint(),
-        },
+        RunsAs::AddOn => HistoryError::hint_in_app,
     }
 }
 
@@ -71,7 +68,7 @@ mod tests {
         assert!(!app.contains('`'), "{app}");
         let full = HistoryError::Full("/data/history.db".into());
         assert_eq!(hint(RunsAs::Program)(&full), full.hint());
-        assert_eq!(hint(RunsAs::AddOn)(&full), full.hint());
+        assert_eq!(hint(RunsAs::AddOn)(&full), full.hint_in_app());
     }
 
     fn found(is_add_on: bool, environment: &[(&str, &str)]) -> Option<String> {

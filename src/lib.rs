@@ -51,3 +51,9 @@ pub const PROGRAM: logging::Program = logging::Program {
         no_thread: resources::RAISE_THREADS,
     },
 };
+
+/// The same for the app (add-on), whose log goes only to standard output.
+pub const APP: logging::Program = logging::Program {
+    hints: logging::Hints { no_thread: resources::RESTART, ..PROGRAM.hints },
+    ..PROGRAM
+};

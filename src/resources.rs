@@ -31,7 +31,7 @@ use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use meter::hosts;
+use meter::{RunsAs, hosts};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
@@ -64,29 +64,44 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub(crate) enum Shortage {
     /// It has too little memory.
-    #[error(
-        "cannot get {} MiB of memory. Raise the limit on memory (`ulimit -v`, or `LimitAS=` in the \
-         unit)",
-        MEMORY / 1024 / 1024
-    )]
+    #[error("cannot get {} MiB of memory", MEMORY / 1024 / 1024)]
     Memory,
     /// No more files can be opened.
-    #[error(
-        "cannot open {} more files: {_0}. Raise the limit on open files (`ulimit -n`, or \
-         `LimitNOFILE=` in the unit)",
-        PAIRS * 2
-    )]
+    #[error("cannot open {} more files: {_0}", PAIRS * 2)]
     Files(io::Error),
     /// The runtime cannot open its own files.
     #[error("cannot start the runtime: {_0}")]
     Runtime(io::Error),
     /// A thread cannot be started.
-    #[error("cannot start a thread: {_0}. {RAISE_THREADS}")]
+    #[error("cannot start a thread: {_0}")]
     Threads(String),
+}
+
+impl Shortage {
+    /// What happened, and what to do about it, without the last full stop.
+    #[must_use]
+    pub(crate) fn words(&self, runs_as: RunsAs) -> String {
+        let hint = match (runs_as, self) {
+            (RunsAs::AddOn, _) => RESTART,
+            (RunsAs::Program, Self::Memory) => {
+                "Raise the limit on memory (`ulimit -v`, or `LimitAS=` in the unit)"
+            }
+            (RunsAs::Program, Self::Files(_)) => {
+                "Raise the limit on open files (`ulimit -n`, or `LimitNOFILE=` in the unit)"
+            }
+            (RunsAs::Program, Self::Threads(_)) => RAISE_THREADS,
+            (RunsAs::Program, Self::Runtime(_)) => return self.to_string(),
+        };
+        format!("{self}. {hint}")
+    }
 }
 
 pub(crate) const RAISE_THREADS: &str =
     "Raise the limit on processes (`ulimit -u`, or `TasksMax=` in the unit) or on memory";
+
+/// For users of the app (add-on), who cannot change limits.
+pub(crate) const RESTART: &str = "Restart the machine that runs Home Assistant. If it happens again, \
+                                  report it with the app's log";
 
 /// Starts the program again if a limit on memory counts reserved addresses (`ulimit -v`), this time
 /// without those that glibc reserves: 64 MiB for almost every thread. They exhaust the limit, and
@@ -132,7 +147,7 @@ pub(crate) enum Threads {
 ///
 /// It warns if fewer can be started, because blocking jobs may then have to wait. It is an error if
 /// none can.
-pub(crate) fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
+pub(crate) fn runtime(threads: Threads, runs_as: RunsAs) -> Result<Runtime, Shortage> {
     // One thread is enough: the program almost always waits for the line.
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -153,9 +168,13 @@ pub(crate) fn runtime(threads: Threads) -> Result<Runtime, Shortage> {
     first.map_err(|_| Shortage::Threads("the system refuses it".to_owned()))?;
     let started = start_all(&runtime);
     if started < THREADS {
+        let hint = match runs_as {
+            RunsAs::Program => RAISE_THREADS,
+            RunsAs::AddOn => RESTART,
+        };
         warn!(
             "Only {started} of {THREADS} threads could be started, so the page and look-ups of host \
-             names may have to wait. {RAISE_THREADS}."
+             names may have to wait. {hint}."
         );
     }
     Ok(runtime)
@@ -229,7 +248,7 @@ mod tests {
     fn all_blocking_threads_exist_from_the_start() {
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().filter(is_blocking).count();
         let before = threads();
-        let runtime = runtime(Threads::All).unwrap();
+        let runtime = runtime(Threads::All, RunsAs::Program).unwrap();
         assert_eq!(threads(), before + THREADS);
         let barrier = Arc::new(Barrier::new(THREADS));
         let done = Arc::new(AtomicUsize::new(0));
@@ -269,6 +288,12 @@ mod tests {
             Shortage::Runtime(too_many()),
             Shortage::Threads("Resource temporarily unavailable (os error 11)".to_owned()),
         ];
-        insta::assert_snapshot!(all.map(|shortage| format!("error: {shortage}")).join("\n"));
+        let words = all.map(|shortage| {
+            let [of_program, of_app] =
+                [RunsAs::Program, RunsAs::AddOn].map(|runs_as| shortage.words(runs_as));
+            assert!(!of_app.contains("limit"), "{of_app}");
+            format!("error: {of_program}\n  app: {of_app}")
+        });
+        insta::assert_snapshot!(words.join("\n"));
     }
 }

@@ -26,7 +26,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::error::Usage;
 use self::service::RunArgs;
 use crate::config::ConfigError;
-use crate::resources;
+use crate::resources::{self, Shortage};
+use meter::RunsAs;
 
 /// Reads a Kamstrup MULTICAL heat meter and publishes its values to MQTT and Home Assistant.
 ///
@@ -76,10 +77,14 @@ pub fn run() -> ExitCode {
     };
     let cli = match cli.with_config_in_front() {
         Ok(cli) => cli,
-        Err(error) => return report(&error.into()),
+        Err(error) => return report(&error.into(), RunsAs::Program),
+    };
+    let runs_as = match cli.run.options {
+        Some(_) => RunsAs::AddOn,
+        None => RunsAs::Program,
     };
     if let Err(shortage) = resources::check() {
-        return report(&shortage.into());
+        return report(&shortage.into(), runs_as);
     }
     let result = match &cli.command {
         None => service::start(&cli.run).map(|()| ExitCode::SUCCESS),
@@ -93,7 +98,7 @@ pub fn run() -> ExitCode {
         Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
-    result.unwrap_or_else(|error| report(&error))
+    result.unwrap_or_else(|error| report(&error, runs_as))
 }
 
 impl Cli {
@@ -139,7 +144,7 @@ pub fn command() -> clap::Command {
 
 /// Prints the error and a hint. The exit code is 2 for errors in the configuration or on the command
 /// line, otherwise 1.
-fn report(error: &anyhow::Error) -> ExitCode {
+fn report(error: &anyhow::Error, runs_as: RunsAs) -> ExitCode {
     // `head` closes the pipe when it has enough lines.
     let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_closed) {
@@ -147,7 +152,11 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
     let mut stderr = io::stderr().lock();
     // If even this cannot be written, there is nothing left to do.
-    let _ = writeln!(stderr, "error: {error:#}");
+    let words = match error.downcast_ref::<Shortage>() {
+        Some(shortage) => shortage.words(runs_as),
+        None => format!("{error:#}"),
+    };
+    let _ = writeln!(stderr, "error: {words}");
     if let Some(config) = error.downcast_ref::<ConfigError>() {
         let _ = writeln!(stderr, "hint: {}", config.hint());
         ExitCode::from(2)

@@ -15,8 +15,8 @@ use tracing::{Level, debug, error, info, warn};
 use super::environment::variables;
 use super::page_address::PageAddress;
 use super::reload::{self, Hangup};
-use super::signals::with_signals;
-use crate::PROGRAM;
+use super::signals::{with_signals, with_signals_in_app};
+use crate::{APP, PROGRAM};
 use crate::addon::{self, AddOn};
 use crate::app::{self, Services};
 use crate::config::addon_options as options;
@@ -206,8 +206,8 @@ async fn close(history: Arc<History>) {
 fn run_as_app(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let first = options::load(options);
     let log = match &first {
-        Ok(options) => logging::start(PROGRAM, &options.config.logging)?,
-        Err(_) => logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?,
+        Ok(options) => logging::start(APP, &options.config.logging)?,
+        Err(_) => logging::start(APP, &logging::Settings::to_stdout(Level::INFO))?,
     };
     let board = Board::default();
     log.keep(board.log().clone());
@@ -216,7 +216,7 @@ fn run_as_app(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
     let log_lives = log.clone();
     let hint = history_file::hint(RunsAs::AddOn);
     let history = keep_readings(Some(&options), &variables, hint);
-    with_signals(async |stop| {
+    with_signals_in_app(async |stop| {
         let _log = log_lives;
         let mut tasks = JoinSet::new();
         tasks.spawn(systemd::watchdog(stop.clone()));

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::resources::{self, Threads};
+use meter::RunsAs;
 
 /// A signal that follows the first one sooner is the same one.
 const TWICE: Duration = Duration::from_millis(500);
@@ -16,21 +17,29 @@ const TWICE: Duration = Duration::from_millis(500);
 pub(super) fn with_signals<F: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
-    run_with_signals(Threads::All, work)
+    run_with_signals(Threads::All, RunsAs::Program, work)
+}
+
+/// The same for the app (add-on).
+pub(super) fn with_signals_in_app<F: Future<Output = anyhow::Result<()>>>(
+    work: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<()> {
+    run_with_signals(Threads::All, RunsAs::AddOn, work)
 }
 
 /// The same for a future that never blocks.
 pub(super) fn with_signals_alone<F: Future<Output = anyhow::Result<()>>>(
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
-    run_with_signals(Threads::None, work)
+    run_with_signals(Threads::None, RunsAs::Program, work)
 }
 
 fn run_with_signals<F: Future<Output = anyhow::Result<()>>>(
     threads: Threads,
+    runs_as: RunsAs,
     work: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<()> {
-    let runtime = resources::runtime(threads)?;
+    let runtime = resources::runtime(threads, runs_as)?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut interrupt = signal(SignalKind::interrupt())?;

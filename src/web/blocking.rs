@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use meter::cause;
+use meter::{RunsAs, cause};
 
 use crate::resources;
 
@@ -31,8 +31,19 @@ pub(super) enum JobFailed {
          threads. Try again later."
     )]
     Slow,
-    #[error("This is unavailable now: {_0}. {}", cause::SHORTAGE_HINT)]
+    #[error("This is unavailable now: {_0}.")]
     Shortage(String),
+}
+
+impl JobFailed {
+    /// What happened, and what to do about it.
+    #[must_use]
+    pub(super) fn words(&self, runs_as: RunsAs) -> String {
+        match self {
+            Self::Slow => self.to_string(),
+            Self::Shortage(_) => format!("{self} {}", cause::shortage_hint(runs_as)),
+        }
+    }
 }
 
 impl From<io::Error> for JobFailed {

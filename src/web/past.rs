@@ -93,7 +93,7 @@ pub(super) async fn answer(
             let hint = history_file::hint(site.visitors.runs_as());
             return Err(unavailable(&format!("{words}. {}", hint(&trouble))));
         }
-        Err(busy) => return Err(unavailable(&busy.to_string())),
+        Err(busy) => return Err(unavailable(&busy.words(site.visitors.runs_as()))),
     };
     serde_json::to_string(&json).map_err(|error| unavailable(&error.to_string()))
 }

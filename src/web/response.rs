@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::warn;
 
 use super::blocking::JobFailed;
+use meter::RunsAs;
 
 /// Allows only what this server serves, and no frame except Home Assistant's, which has the same
 /// origin.
@@ -36,8 +37,9 @@ impl IntoResponse for HttpRefusal {
 }
 
 /// A request that can be repeated later.
-pub(super) fn later(busy: &JobFailed) -> Response {
-    with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{busy}\n"))
+pub(super) fn later(busy: &JobFailed, runs_as: RunsAs) -> Response {
+    let words = format!("{}\n", busy.words(runs_as));
+    with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, words)
 }
 
 pub(super) fn answered(

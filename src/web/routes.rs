@@ -134,7 +134,7 @@ async fn show(
 ) -> Response {
     match input(&page_state, &shared, query, &headers).await {
         Ok(input) => answered(HTML, page::render(&page_state.board, input)),
-        Err(busy) => later(&busy),
+        Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }
 
@@ -147,7 +147,7 @@ async fn part(
 ) -> Response {
     match input(&page_state, &shared, query, &headers).await {
         Ok(input) => answered(HTML, page::parts(&page_state.board, input)),
-        Err(busy) => later(&busy),
+        Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }
 
@@ -261,7 +261,7 @@ async fn state(
 ) -> Response {
     match shared.ports.look(&page_state.board).await {
         Ok(ports) => answered(JSON, api::state(&page_state.board, ports, &page_state.now())),
-        Err(busy) => later(&busy),
+        Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }
 

@@ -133,7 +133,9 @@ pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
                 "{error}. This must not happen in the app: please report it with its log"
             );
         }
-        (Cause::Shortage, _) => return format!("{error}. {}", cause::SHORTAGE_HINT),
+        (Cause::Shortage, runs_as) => {
+            return format!("{error}. {}", cause::shortage_hint(runs_as));
+        }
         _ => return error.to_string(),
     };
     words.to_owned()
@@ -160,7 +162,7 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
                     warn!(
                         "The status page cannot accept connections: {error}. {} Retrying until it works; \
                          this is logged only once.",
-                        cause::SHORTAGE_HINT
+                        cause::shortage_hint(visitors.runs_as())
                     );
                 } else {
                     debug!("The status page cannot accept connections: {error}.");

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use super::address::{RETRY, find, find_by};
-use super::blocking::BlockingJobs;
+use super::blocking::{BlockingJobs, JobFailed};
 use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, router_with, views};
 use super::server::{
     LONGEST, MOST, MOST_OPEN, WHOLE, listen, run, serve, serve_by, unavailable_words,
@@ -559,6 +559,18 @@ async fn a_port_in_use_is_tried_again() {
     tokio::task::yield_now().await;
     drop(holder);
     assert_eq!(timeout(PATIENCE, waiting).await.unwrap().unwrap(), address);
+}
+
+/// A user of the app cannot change limits: it was advised to use `ulimit`.
+#[test]
+fn only_a_program_is_advised_to_raise_its_limits() {
+    let too_many = || io::Error::from_raw_os_error(24);
+    let job = JobFailed::from(too_many());
+    let words = |runs_as| [unavailable_words(&too_many(), runs_as), job.words(runs_as)];
+    assert!(words(RunsAs::Program).iter().all(|words| words.contains("`ulimit -n`")));
+    for words in words(RunsAs::AddOn) {
+        assert!(words.contains("Restart the machine") && !words.contains("imit"), "{words}");
+    }
 }
 
 /// The app's (add-on's) form has no setting for the address.

@@ -100,6 +100,26 @@ impl HistoryError {
         }
     }
 
+    /// The same for users of a Home Assistant app, who have neither a shell nor access to the file.
+    #[must_use]
+    pub fn hint_in_app(&self) -> &'static str {
+        match self {
+            Self::Full(_) => "Free some space: Settings > System > Storage.",
+            Self::ReadOnly(_) => {
+                "Make a backup, then restart the machine: the disk has become read-only, as a worn SD \
+                 card does."
+            }
+            Self::CannotOpen { .. } => "Restart the app. If that does not help, report it.",
+            Self::InUse(_) => "The app runs twice: restart the machine.",
+            Self::Newer { .. } => "Update the app to the version that it had before.",
+            Self::Foreign(_) => "This must not happen in the app: please report it with its log.",
+            Self::Damaged { .. } => "A worn SD card can cause this. Make a backup.",
+            Self::NoThread(_) => "Restart the app. If that does not help, restart the machine.",
+            Self::Slow(_) => "Another app may write a lot to it. A worn SD card also becomes slow.",
+            Self::Other { .. } => "The disk may be worn. Make a backup, then restart the machine.",
+        }
+    }
+
     /// Whether the file must not be read either.
     pub(crate) fn forbids_reading(&self) -> bool {
         matches!(
@@ -171,7 +191,8 @@ mod tests {
             HistoryError::Slow(path()),
             HistoryError::Other { path: path(), reason: reason() },
         ];
-        let words = all.map(|error| format!("{}.\n  {}", error, error.hint()));
+        let words =
+            all.map(|error| format!("{error}.\n  {}\n  {}", error.hint(), error.hint_in_app()));
         insta::assert_snapshot!(words.join("\n"));
     }
 }

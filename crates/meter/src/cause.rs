@@ -2,9 +2,22 @@
 
 use std::io::{self, ErrorKind};
 
-/// What the user can do if a resource runs out.
-pub const SHORTAGE_HINT: &str = "Raise the limits of the program: open files (`ulimit -n`, `LimitNOFILE=`), \
-                        processes (`ulimit -u`, `TasksMax=`) and memory.";
+use crate::RunsAs;
+
+/// What the user can do if a resource runs out. Nobody can change the limits of an app.
+#[must_use]
+pub const fn shortage_hint(runs_as: RunsAs) -> &'static str {
+    match runs_as {
+        RunsAs::Program => {
+            "Raise the limits of the program: open files (`ulimit -n`, `LimitNOFILE=`), processes \
+             (`ulimit -u`, `TasksMax=`) and memory."
+        }
+        RunsAs::AddOn => {
+            "Restart the machine that runs Home Assistant. If it happens again, report it with the \
+             app's log."
+        }
+    }
+}
 
 /// Why the system rejected an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]

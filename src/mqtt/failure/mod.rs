@@ -217,7 +217,7 @@ fn io_advice(error: &io::Error, stage: Stage) -> Advice {
         Cause::Ended | Cause::Broken => closed(stage),
         Cause::Shortage => {
             Advice::new(format!("the system allows no more open files or memory ({error})."))
-                .then(sentence![cause::SHORTAGE_HINT])
+                .then_by_reader(cause::shortage_hint)
         }
         Cause::Unreachable => Advice::new("its address cannot be reached.").then(sentence![
             "Check ",

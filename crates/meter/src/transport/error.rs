@@ -145,7 +145,7 @@ impl OpenError {
                 "Use the address of the serial server and the port that it provides for the serial \
                  line. Its web page or its manual shows the number."
             }
-            (Self::Shortage { .. }, _) => cause::SHORTAGE_HINT,
+            (Self::Shortage { .. }, runs_as) => cause::shortage_hint(runs_as),
             (Self::Other { .. }, _) => {
                 "Unplug the optical head or the serial server, then plug it in again."
             }
@@ -185,6 +185,32 @@ impl From<tokio_serial::Error> for OpenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A user of the app cannot change limits.
+    #[test]
+    fn no_hint_for_the_app_names_a_command() {
+        let reason = "Too many open files (os error 24)".to_owned();
+        let said = || "x".to_owned();
+        let all = [
+            OpenError::Missing,
+            OpenError::NotSerial,
+            OpenError::Denied,
+            OpenError::Busy,
+            OpenError::HostNotFound { host: said() },
+            OpenError::NotLookedUp { host: said() },
+            OpenError::Refused,
+            OpenError::NoConnection,
+            OpenError::Unwanted { said: said() },
+            OpenError::WebPage,
+            OpenError::Broker,
+            OpenError::Shortage { reason },
+            OpenError::Other { reason: said() },
+        ];
+        for error in all {
+            let hint = error.hint(RunsAs::AddOn);
+            assert!(!hint.contains('`') && !hint.contains("limit"), "{hint}");
+        }
+    }
 
     #[test]
     fn the_messages_of_the_system_are_classified() {
