@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use kamstrup2mqtt::config;
+use kamstrup2mqtt::config::{self, addon_options};
 use serde_json::Value;
 
 const ADDON: &str = "kamstrup2mqtt-addon";
@@ -181,7 +181,8 @@ fn the_profile_has_a_name_that_the_supervisor_can_replace() {
 
 // ---- Options
 
-/// Whether the Supervisor accepts a value for a type of the schema. It does not look for devices.
+/// Whether the Supervisor accepts a value for a type of the schema (`_single_validate` in its
+/// `options.py`). It does not look for devices.
 fn fits(kind: &str, value: &Value) -> bool {
     let kind = kind.strip_suffix('?').unwrap_or(kind);
     let (name, argument) = match kind.split_once('(') {
@@ -192,11 +193,16 @@ fn fits(kind: &str, value: &Value) -> bool {
         "str" | "password" | "device" => value.is_string(),
         "bool" => value.is_boolean(),
         "port" => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
-        "list" => value.as_str().is_some_and(|word| argument.split('|').any(|one| one == word)),
+        // It turns the values of these two into texts.
+        "list" => {
+            let word = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            argument.split('|').any(|one| one == word)
+        }
         // The JSON schema library understands regular expressions.
         "match" => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let schema = serde_json::json!({ "type": "string", "pattern": argument });
-            jsonschema::is_valid(&schema, value)
+            jsonschema::is_valid(&schema, &text.into())
         }
         other => panic!("a type that nobody asked for: {other}"),
     }
@@ -284,7 +290,7 @@ fn options_only_grow() {
 fn options_that_do_not_fit_are_detected() {
     let schema = &configuration()["schema"];
     let options = serde_json::json!({
-        "meter": "66", "parameters": ["energy", 5], "poll_interval": "5 min", "units": "standard",
+        "meter": "66", "parameters": ["energy", 5], "port": 5, "poll_interval": "5 min", "units": "standard",
         "meters": [{ "meter": "403", "units": "imperial" }],
         "mqtt": { "port": 70000, "retain": "yes", "client": "x" },
         "log_level": "loud",
@@ -302,12 +308,39 @@ fn options_that_do_not_fit_are_detected() {
             "mqtt.client",
             "mqtt.port",
             "mqtt.retain",
-            "parameters.1",
             "poll_interval",
+            "port",
         ]
     );
     for interval in ["5", "0.5", "90s", "5m", "1h"] {
         assert!(fits(string(&schema["poll_interval"]), &interval.into()), "{interval}");
+    }
+}
+
+/// YAML makes numbers of texts like `60` without quotes, as the documentation writes them. They were
+/// rejected with "expected str".
+#[test]
+fn numbers_need_no_quotes_in_yaml() {
+    let configuration = configuration();
+    let saved: Value = serde_saphyr::from_str(
+        "port: /dev/ttyUSB0\nmeter: 403\nparameters: [60, 0x003C, energy]\npoll_interval: 5\n\
+         units: meter\nlog_level: debug\n\
+         meters: [{name: 1st, parameters: 60, poll_interval: 0.5, meter: 603, device_name: 7}]\n\
+         mqtt: {host: broker, topic: 7, username: 7, port: 1884, qos: 1}\n",
+    )
+    .unwrap();
+    assert!(saved["parameters"][0].is_number() && saved["mqtt"]["topic"].is_number(), "{saved}");
+    let mut errors = Vec::new();
+    let options = merged(&configuration["options"], &saved);
+    misfits(&configuration["schema"], &options, "", &mut errors);
+    assert_eq!(errors, Vec::<String>::new());
+    // The program accepts both, whichever of them Home Assistant saves.
+    for options in [options.to_string(), options.to_string().replace("60,60", "\"60\",\"0x003C\"")]
+    {
+        let read = addon_options::check(Path::new("options.json"), options.as_bytes()).unwrap();
+        let [meter] = &read.config.meters[..] else { panic!("{options}") };
+        assert_eq!(meter.parameters[0].register().to_string(), "60");
+        assert_eq!(read.config.publishing.topic, "7");
     }
 }
 
