@@ -187,11 +187,9 @@ impl About {
 pub(crate) fn program_id<'a>(prefix: &str, taken: impl Iterator<Item = &'a str>) -> String {
     let usual = format!("{prefix}_bridge");
     let taken: BTreeSet<&str> = taken.collect();
-    let mut numbered = (2_usize..).map(|number| format!("{usual}_{number}"));
-    match taken.contains(usual.as_str()) {
-        true => numbered.find(|id| !taken.contains(id.as_str())).unwrap_or(usual),
-        false => usual,
-    }
+    let numbered = (2_usize..).map(|number| format!("{usual}_{number}"));
+    let mut all = std::iter::once(usual.clone()).chain(numbered);
+    all.find(|id| !taken.contains(id.as_str())).unwrap_or(usual)
 }
 
 /// The unique ids of a meter's entities, which are also part of their discovery topics.

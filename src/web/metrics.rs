@@ -88,7 +88,7 @@ fn labelled(meters: Vec<MeterState>) -> Vec<(String, MeterState)> {
         let mut label = meter.title.clone();
         let name = meter.key.as_ref().map_or("", MeterKey::name);
         while taken.contains(&label) || (label != meter.title && titles.contains(&label)) {
-            label.push_str(&format!(" ({name})"));
+            label = format!("{label} ({name})");
         }
         taken.insert(label.clone());
         (label, meter)
