@@ -215,10 +215,10 @@ impl Births {
             Answer::Soon => info!("Home Assistant has started. Sending everything again."),
             _ if self.count == FLOOD => warn!(
                 "Home Assistant has reported its start {FLOOD} times within {} (`online` on \
-                 `{topic}`). Everything is sent again at most every {}; new values are published \
-                 as usual. Check which automation or program publishes this message, and whether \
-                 Home Assistant keeps losing its connection to the broker. This is reported only \
-                 once.",
+                 `{topic}`). The program sends everything again at most once in {}, and publishes \
+                 new values as usual. Check which automation or program publishes this message, and \
+                 whether Home Assistant keeps losing its connection to the broker. This is reported \
+                 only once.",
                 duration::words(self.first.elapsed()),
                 duration::words(BIRTHS_ANSWERED),
             ),

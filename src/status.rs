@@ -360,7 +360,7 @@ pub struct LineQuality {
     pub polls: u64,
     /// Polls that failed, in whole or in part.
     pub failed: u64,
-    /// Requests that were repeated because there was no answer, or a damaged one.
+    /// Requests that were sent again because there was no answer, or a damaged one.
     pub retries: u64,
     /// Answers that arrived damaged: with a wrong checksum, or incomplete.
     pub bad_checksums: u64,

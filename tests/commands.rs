@@ -192,7 +192,7 @@ async fn info_identifies_the_meter() {
     let json = json(&output);
     assert_eq!(json["meter"]["serial_number"], "12345678");
     assert_eq!(json["info_code"], 16);
-    assert_eq!(json["info"][0], "t2 above its range, or disconnected");
+    assert_eq!(json["info"][0], "return temperature sensor t2 above its range, or disconnected");
     assert_eq!(json["clock"], "2020-02-29T20:02:43");
     assert!(json["clock_ahead_seconds"].as_i64().unwrap() < -100_000_000);
 }

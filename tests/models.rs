@@ -167,7 +167,7 @@ async fn is_read_in_full(model: Model) -> String {
             (*id, if silences { Missing::Silences } else { Missing::Omitted })
         })
         .chain(broken(&before).iter().map(|id| {
-            let fault = "a fault: t3 (on an 803: t3 or t4) above its range, or disconnected";
+            let fault = "a fault (third temperature sensor t3, on an 803 also t4, above its range, or disconnected)";
             (*id, Missing::Fault(fault.to_owned()))
         }))
         .collect();

@@ -527,8 +527,8 @@ fn every_problem_is_documented() {
         };
         // Words that only the test uses.
         let found = found
-            .replace("`meter.local`", "`...`")
-            .replace("`Port already in use`", "`...`")
+            .replace("`meter.local`", "...")
+            .replace("`Port already in use`", "...")
             .replace("(Too many open files (os error 24))", "(...)")
             .replace("/dev/ttyUSB0", "...");
         if found != "odd." {

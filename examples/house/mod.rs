@@ -68,7 +68,7 @@ impl House {
             // The queue of the history is short, and a poll that does not fit is lost.
             while reader.readings(&meter, "tempdiff", (time, Timestamp::MAX))?.is_empty() {
                 if let Some(error) = errors.borrow().as_ref() {
-                    anyhow::bail!("the simulated readings cannot be kept: {error}");
+                    anyhow::bail!("the simulated readings cannot be stored: {error}");
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

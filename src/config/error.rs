@@ -103,7 +103,7 @@ impl ConfigError {
                 "copy kamstrup2mqtt.example.yaml to config.yaml, and set `host` and `com_port` in it"
             }
             Self::Unreadable { .. } => {
-                "check the path (`--config` sets another one), and that this user may read the file"
+                "check the path (`--config` sets another one), and that this user is allowed to read the file"
             }
             Self::NotYaml { .. } => {
                 "indent with spaces, never with tabs, and put a space after each colon; a text that \

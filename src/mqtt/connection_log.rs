@@ -139,8 +139,8 @@ impl ConnectionLog {
     pub(super) fn lost_while_stopping(&self, stage: Stage) {
         if stage == Stage::Connected {
             warn!(
-                "Lost the connection to the broker {} while disconnecting. The broker publishes \
-                 `offline` as the last will.",
+                "Lost the connection to the broker {} while disconnecting. The broker therefore \
+                 publishes `offline` for the program (its last will).",
                 self.name
             );
         }

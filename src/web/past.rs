@@ -75,7 +75,7 @@ pub(super) async fn answer(
     let meter = meters.into_iter().find(|meter| meter.number == wanted.meter);
     let key = meter.ok_or_else(|| not_found("There is no such meter."))?.key;
     let (Some(key), Some(reader)) = (key, site.history.clone()) else {
-        return Err(not_found("No readings are kept."));
+        return Err(not_found("No readings are stored."));
     };
     let to = time("to", wanted.to.as_deref())?.unwrap_or_else(|| now.timestamp());
     let from = time("from", wanted.from.as_deref())?;

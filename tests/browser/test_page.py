@@ -325,7 +325,7 @@ def test_search_for_registers(house, visit):
     page.locator("#scanning-0 > summary").click()
     page.locator("#look-0").click()
     expect(page.locator("#look-0")).to_have_text("Stop")
-    expect(page.locator("#scan-0 .count")).to_have_text(re.compile(r"^[1-9]\d* of 1400 registers asked"))
+    expect(page.locator("#scan-0 .count")).to_have_text(re.compile(r"^[1-9]\d* of 1400 registers checked"))
     page.locator("#look-0").click()
     expect(page.locator("#look-0")).to_have_text("Start search")
     page.locator("#look-0").click()
@@ -333,7 +333,7 @@ def test_search_for_registers(house, visit):
     picture(page, "search-768-light")
     expect(page.locator("#parameters-0")).to_contain_text("energy", timeout=LONG)
     expect(page.locator("#scan-0 .count")).to_have_text(
-        re.compile(r"^1400 of 1400 registers asked, \d+ found$"), timeout=LONG
+        re.compile(r"^1400 of 1400 registers checked, \d+ found$"), timeout=LONG
     )
     expect(page.locator("#scanning-0")).to_have_attribute("open", "")
     no_serious_fault(page)
@@ -529,7 +529,7 @@ def test_readings_cannot_be_kept(build, visit):
     house = build(state="/proc/nowhere")
     page = visit(house.url)
     is_live(page)
-    expect(page.locator("#memory")).to_contain_text("Readings cannot be kept: /proc/nowhere")
+    expect(page.locator("#memory")).to_contain_text("Readings are not stored: /proc/nowhere")
     expect(page.locator("#meter-0")).to_contain_text("no charts while readings")
     # Everything else works.
     is_read(page)

@@ -386,7 +386,7 @@ async fn an_adapter_that_is_plugged_in_later_is_used() {
     let registers = Registers::example(EnergyUnit::KilowattHour, 0);
     let meter = meter_on_pty(registers, Behaviour::default());
     symlink(&meter.com_port, &path).unwrap();
-    add_on.program.says("The meter answers now, after").await;
+    add_on.program.says("The meter answers. It had not been read for").await;
     subscriber.expect("kamstrup/energy", "81947").await;
     assert!(ask(page, "/").await.contains(ENERGY_ON_PAGE));
     add_on.stops().await;

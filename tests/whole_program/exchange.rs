@@ -162,7 +162,7 @@ async fn the_meter_is_exchanged_while_the_program_does_not_run() {
         message(&line),
         "The meter `house` was exchanged since its last reading: serial number 6131453 (last \
          `energy` 28316 kWh, `volume` 543.21 m³) no longer answers, 80713078 (`energy` 12 kWh, \
-         `volume` 0.31 m³) does. New readings are kept for 80713078."
+         `volume` 0.31 m³) does. New readings are stored for 80713078."
     );
     house.expect(NEW, "12").await;
     program.terminate().await;

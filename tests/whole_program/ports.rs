@@ -155,7 +155,7 @@ async fn outage(program: &mut Program) {
 /// Waits until the program reports the meter again, and has published its value twice more.
 async fn found_again(program: &mut Program, subscriber: &mut Subscriber) {
     // The first time, or again.
-    program.says("INFO The meter answers ").await;
+    program.says("INFO The meter answers").await;
     let values =
         subscriber.all().iter().filter(|arrived| arrived.topic == "kamstrup/energy").count();
     subscriber.expect_times("kamstrup/energy", "81947", values + 2).await;

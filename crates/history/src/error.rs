@@ -14,13 +14,13 @@ pub type Hint = fn(&HistoryError) -> &'static str;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HistoryError {
     /// The disk is full.
-    #[error("Readings cannot be kept: the disk of {} is full", .0.display())]
+    #[error("Readings are not stored: the disk of {} is full", .0.display())]
     Full(PathBuf),
     /// The disk or the directory is read-only.
-    #[error("Readings cannot be kept: {} cannot be written to", .0.display())]
+    #[error("Readings are not stored: {} cannot be written to", .0.display())]
     ReadOnly(PathBuf),
     /// The file or its directory cannot be opened or created.
-    #[error("Readings cannot be kept: {} cannot be opened ({reason})", path.display())]
+    #[error("Readings are not stored: {} cannot be opened ({reason})", path.display())]
     CannotOpen {
         /// The file.
         path: PathBuf,
@@ -28,11 +28,11 @@ pub enum HistoryError {
         reason: String,
     },
     /// Another process uses the file.
-    #[error("Readings cannot be kept: another kamstrup2mqtt is using {}", .0.display())]
+    #[error("Readings are not stored: another kamstrup2mqtt is using {}", .0.display())]
     InUse(PathBuf),
     /// A later version of this program created the file.
     #[error(
-        "Readings cannot be kept: {} is from a newer kamstrup2mqtt (format {found}; this version \
+        "Readings are not stored: {} is from a newer kamstrup2mqtt (format {found}; this version \
          supports {known})",
         path.display()
     )]
@@ -45,7 +45,7 @@ pub enum HistoryError {
         known: i64,
     },
     /// Another program created the file.
-    #[error("Readings cannot be kept: {} is a database of another program", .0.display())]
+    #[error("Readings are not stored: {} is a database of another program", .0.display())]
     Foreign(PathBuf),
     /// The file is damaged.
     #[error("The file of readings {} is damaged ({reason})", path.display())]
@@ -56,13 +56,13 @@ pub enum HistoryError {
         reason: String,
     },
     /// The thread that writes cannot be started.
-    #[error("Readings are not kept: no thread can be started ({_0})")]
+    #[error("Readings are not stored: no thread can be started ({_0})")]
     NoThread(String),
     /// Readings come faster than the disk can write them.
-    #[error("Readings cannot be kept: the disk of {} does not keep up", .0.display())]
+    #[error("Readings are not stored: the disk of {} is too slow", .0.display())]
     Slow(PathBuf),
     /// Anything else.
-    #[error("Readings cannot be kept: {} has an error ({reason})", path.display())]
+    #[error("Readings are not stored: {} has an error ({reason})", path.display())]
     Other {
         /// The file.
         path: PathBuf,
@@ -79,11 +79,11 @@ impl HistoryError {
             Self::Full(_) => "Free some space on it.",
             Self::ReadOnly(_) => {
                 "Check whether the disk has become read-only, as a worn SD card does. Check that \
-                 the user that runs the program may write there."
+                 the user that runs the program is allowed to write there."
             }
             Self::CannotOpen { .. } => {
-                "Check that its directory exists, and that the user that runs the program may \
-                 write there."
+                "Check that its directory exists, and that the user that runs the program is \
+                 allowed to write there."
             }
             Self::InUse(_) => "Only one program can use this file.",
             Self::Newer { .. } => {

@@ -49,7 +49,7 @@ impl History {
     pub fn start_with(file: Option<PathBuf>, now: &ZonedDateTime, hint: Hint) -> Self {
         let location = file.map_or_else(Location::memory, Location::File);
         match &location {
-            Location::File(path) => debug!("Readings are kept in {}.", path.display()),
+            Location::File(path) => debug!("Readings are stored in {}.", path.display()),
             Location::Memory(_) => debug!(
                 "Readings are kept only in memory, until the program stops: there is no directory \
                  for them."

@@ -178,7 +178,7 @@ fn exchange_message(before: &Predecessor, poll: &Poll) -> String {
     let now = poll.meter.serial().unwrap_or_else(|| "a meter without a serial number".to_owned());
     format!(
         "The meter{name} was exchanged since its last reading: serial number {serial}{} no longer \
-         answers, {now}{} does. New readings are kept for {now}.",
+         answers, {now}{} does. New readings are stored for {now}.",
         listed("last ", last),
         listed("", first.collect()),
     )
@@ -206,7 +206,7 @@ pub(crate) fn report(
                 hint(error)
             );
         } else {
-            info!("Readings are kept again.");
+            info!("Readings are stored again.");
         }
         *old = new.cloned();
         true
@@ -239,14 +239,14 @@ mod tests {
             exchange_message(&before, &poll),
             "The meter was exchanged since its last reading: serial number 6131453 (last `energy` \
              28316 kWh, `infoevent` 3) no longer answers, 80713078 (`energy` 12 kWh, `infoevent` \
-             0) does. New readings are kept for 80713078."
+             0) does. New readings are stored for 80713078."
         );
         let nothing = Predecessor { counters: Vec::new(), ..before };
         let poll = Poll { values: Vec::new(), ..poll };
         assert_eq!(
             exchange_message(&nothing, &poll),
             "The meter was exchanged since its last reading: serial number 6131453 no longer \
-             answers, 80713078 does. New readings are kept for 80713078."
+             answers, 80713078 does. New readings are stored for 80713078."
         );
     }
 }

@@ -145,7 +145,7 @@ impl Condition {
     fn reported_fault(&self, sensor: Sensor) -> Option<String> {
         let meanings = self.meanings.iter().flatten();
         let fault = meanings.into_iter().find(|meaning| meaning.sensors().contains(&sensor));
-        fault.map(|meaning| format!("a fault: {meaning}"))
+        fault.map(|meaning| format!("a fault ({meaning})"))
     }
 
     /// The fault of a sensor by the code's meaning for the model, or for one that it may be.
@@ -188,7 +188,7 @@ impl Condition {
 }
 
 impl Condition {
-    /// The code and its meaning: `8: t1 above its range, or disconnected`.
+    /// The code and its meaning: `8: supply temperature sensor t1 above its range, or disconnected`.
     #[must_use]
     pub fn describe(&self) -> String {
         let code = self.code;
@@ -203,7 +203,7 @@ impl Condition {
     }
 }
 
-/// `info code 8: t1 above its range, or disconnected`
+/// `info code 8: supply temperature sensor t1 above its range, or disconnected`
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "info code {}", self.describe())
@@ -334,7 +334,10 @@ mod tests {
             code(99, 8, 2),
         ];
         let condition = Condition::of(&poll, &one_of(&[Model::Multical403])).unwrap();
-        assert_eq!(condition.to_string(), "info code 8: t1 above its range, or disconnected");
+        assert_eq!(
+            condition.to_string(),
+            "info code 8: supply temperature sensor t1 above its range, or disconnected"
+        );
         assert_eq!(spoilt(&condition, &poll), [86, 89, 80, 74]);
         // A measured flow is right. The values calculated from the temperature are not.
         let mut poll = poll;
@@ -351,7 +354,7 @@ mod tests {
         };
         assert_eq!(
             words(Model::Multical602, 99, 8, 4),
-            "info code 8: temperature sensor T1 outside its range"
+            "info code 8: supply temperature sensor T1 outside its range"
         );
         assert_eq!(words(Model::Multical602, 99, 0, 4), "info code 0: no fault");
         assert_eq!(
@@ -360,7 +363,7 @@ mod tests {
         );
         assert_eq!(
             words(Model::Multical603, 369, 0x0001_0000, 4),
-            "info code 65536: flow sensor V1: no data"
+            "info code 65536: no data from flow sensor V1"
         );
     }
 

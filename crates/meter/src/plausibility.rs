@@ -1,9 +1,9 @@
-//! Doubts values that look wrong although the checksum is right: it accepts one of 65,536 damaged
-//! frames.
+//! Doubts values that look wrong although the checksum is right: the checksum accepts one of 65,536
+//! damaged frames.
 //!
 //! The last value of each register is remembered. A value is doubtful if its unit, resolution or
 //! length has changed, if it is a counter that fell or rose too fast, or if it is a power, flow or
-//! temperature that no house has. It is read again at once, and published only if two readings
+//! temperature above what a house can have. It is read again at once, and published only if two readings
 //! agree. A false alarm costs only one request, so the bounds are tight.
 //!
 //! A doubt about the meter takes precedence over one about the line. A counter that fell and may be

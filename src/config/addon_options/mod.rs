@@ -148,7 +148,7 @@ impl OptionsError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
-                "Restart the app, so that Home Assistant writes the file again. Only `root` may read \
+                "Restart the app, so that Home Assistant writes the file again. Only `root` is allowed to read \
                  it."
             }
             Self::Broken { .. } => {

@@ -430,7 +430,7 @@ fn what_to_do(error: &FileError, runs_as: RunsAs) -> String {
         (Fault::Unreadable(_), _) if runs_as == RunsAs::AddOn => {
             "Use the name of a file in Home Assistant's folder `ssl`"
         }
-        (Fault::Unreadable(_), _) => "Use a file that this user may read",
+        (Fault::Unreadable(_), _) => "Use a file that this user is allowed to read",
         (_, Role::Ca) => {
             "Use the certificate of the CA that signed the broker's certificate, as PEM or DER"
         }
@@ -457,7 +457,7 @@ impl Warning {
             }
             Self::Twice { key, whose, spot } => {
                 let key = key_in_file(key.as_str(), whose.as_ref());
-                format!("{key} in {spot}, appears twice: the last one is used")
+                format!("{key} in {spot}, appears twice, so the last one is used")
             }
             Self::UnknownVariable(name, meant) => {
                 format!("the variable `{name}` is unknown and ignored; did you mean `{meant}`?")
@@ -468,11 +468,11 @@ impl Warning {
             }
             Self::BothPortOptions(of) => {
                 let [written, chosen] = [WRITTEN_PORT, SERIAL_PORT].map(labelled);
-                format!("{written} and {chosen}{} are both set: {written} is used", of.words())
+                format!("{written} and {chosen}{} are both set, so {written} is used", of.words())
             }
             Self::NoBrokerFor(keys) => no_broker_for(keys),
             Self::BothPortKeys { url, com_port } => format!(
-                "{} and {} are two names of the same setting: `url` is used",
+                "{} and {} are two names of the same setting, so `url` is used",
                 key_of(&keys::URL, url.as_ref(), runs_as),
                 key_of(&keys::COM_PORT, com_port.as_ref(), runs_as)
             ),
@@ -482,7 +482,7 @@ impl Warning {
                  port of the serial server instead"
             ),
             Self::ShortTimeout(whose) => format!(
-                "{} is shorter than the 1.6 s that a meter may take to answer: 1.6 s is used",
+                "{} is shorter than the 1.6 s that a meter may take to answer, so 1.6 s is used",
                 key_of(&keys::TIMEOUT, whose.as_ref(), runs_as)
             ),
             Self::Login(login) => login.words(runs_as),

@@ -57,8 +57,9 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
 pub(in crate::mqtt) fn will(will: &Message) -> Advice {
     let Message { topic, .. } = will;
     let what = format!(
-        "it rejects the connection because of its last will, the retained message on `{topic}`. \
-         Without the last will, it accepts the connection."
+        "it rejects the connection because of its last will (the retained message on `{topic}` that \
+         the broker publishes when the program disappears). Without the last will, it accepts the \
+         connection."
     );
     with_causes(&what, &Step::from(will), &Accepted::default())
 }
@@ -66,8 +67,9 @@ pub(in crate::mqtt) fn will(will: &Message) -> Advice {
 /// The broker rejects this last will, and accepts the same message when it is published.
 pub(in crate::mqtt) fn only_the_will(will: &Message) -> Advice {
     Advice::new(format!(
-        "it rejects the connection because of its last will, the retained message on `{}`. It \
-         accepts the same message when it is published.",
+        "it rejects the connection because of its last will (the retained message on `{}` that the \
+         broker publishes when the program disappears). It accepts the same message when it is \
+         published.",
         will.topic
     ))
     .then(sentence!["Allow this user a last will in the broker's settings."])
@@ -157,15 +159,14 @@ impl Cause {
 
 /// The broker rejects this step. It accepted variants that each lacked one of the `causes`.
 pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
-    let what = format!("it closes the connection when it receives {step}:");
+    let what = format!("it closes the connection when it receives {step}");
     match causes {
-        [] => {
-            not_allowed(Advice::new(format!("it closes the connection when it receives {step}.")))
-        }
-        [only] => Advice::new(format!("{what} {}.", only.words())).then(only.remedy()),
+        [] => not_allowed(Advice::new(format!("{what}."))),
+        [only] => Advice::new(format!("{what}, because {}.", only.words())).then(only.remedy()),
         several => {
             let several: Vec<_> = several.iter().map(|cause| cause.words()).collect();
-            Advice::new(format!("{what} {}.", listed(&several))).then(broker_log())
+            Advice::new(format!("{what}. Possible causes: {}.", listed(&several)))
+                .then(broker_log())
         }
     }
 }
@@ -175,8 +176,10 @@ pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
 pub(in crate::mqtt) fn will_rejected(will: &Message, causes: &[Cause]) -> Advice {
     let causes = if causes.is_empty() { &[Cause::Topic] } else { causes };
     let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
+    let label = if causes.len() == 1 { "Cause" } else { "Possible causes" };
     let advice = Advice::new(format!(
-        "it rejects the connection because of its last will, the retained message on `{}`: {}.",
+        "it rejects the connection because of its last will (the retained message on `{}` that the \
+         broker publishes when the program disappears). {label}: {}.",
         will.topic,
         listed(&words)
     ));

@@ -173,14 +173,14 @@ impl LogFile {
         if let Err(error) = self.rename(period) {
             warn!(
                 "The log file {} cannot be renamed, so it continues: {error}. Check that this user \
-                 may write to its folder.",
+                 is allowed to write to its folder.",
                 path.display()
             );
         }
         if let Err(error) = self.delete_oldest() {
             warn!(
-                "Earlier log files of {} cannot be deleted: {error}. Check that this user may \
-                 write to their folder.",
+                "Earlier log files of {} cannot be deleted: {error}. Check that this user is \
+                 allowed to write to their folder.",
                 path.display()
             );
         }

@@ -67,8 +67,8 @@ impl PollError {
             }
             Self::Meter(NoAnswer::OwnEcho) => {
                 return format!(
-                    "The optical head works, because it sends back what it receives. Move or turn it \
-                     a little. {}",
+                    "The optical head works, because it sends back what it receives. Move or turn the \
+                     head a little. {}",
                     wake_hint(context),
                 );
             }
@@ -135,7 +135,7 @@ fn late_hint(context: &HintContext<'_>) -> &'static str {
     }
 }
 
-/// How to wake the meter's optical port. If the meter may be one of several models, it says only what
+/// How to wake the meter's optical eye. If the meter may be one of several models, it says only what
 /// is true of all of them.
 fn wake_hint(context: &HintContext<'_>) -> &'static str {
     let mut each = context.models.iter().map(|model| wake_hint_of(*model, context.interval));
@@ -144,38 +144,38 @@ fn wake_hint(context: &HintContext<'_>) -> &'static str {
         Some(_) if !context.models.contains(&Model::Multical21) => KEY,
         _ => {
             "Press a key on the meter. If it has none, lift the head off and put it back. Many meters \
-             switch their optical port off when it is not in use."
+             switch their optical eye off when it is not in use."
         }
     }
 }
 
 /// For models of which nothing more is known.
-const KEY: &str = "Press a key on the meter: many meters switch their optical port off when it is not in \
+const KEY: &str = "Press a key on the meter: many meters switch their optical eye off when it is not in \
                    use.";
 
 fn wake_hint_of(model: Model, interval: Duration) -> &'static str {
     match model {
         // matthijsvisser/kamstrup-402-mqtt issue 3, ronaldvdmeer/multical402-4-domoticz README.
         Model::Multical402 if interval >= LONG_INTERVAL => {
-            "Press a key on the meter: a 402 switches its optical port off about 30 minutes after its \
-             last use. Poll it more often than that."
+            "Press a key on the meter: a 402 switches its optical eye off about 30 minutes after its \
+             last use. Read it more often than that."
         }
         // TD 403 p.130, TD 603 p.147, TD 803 p.164.
         Model::Multical303 | Model::Multical403 | Model::Multical603 | Model::Multical803 => {
-            "Press a key on the meter. This meter switches its optical port off if no magnet is near: \
-             the head must have one, and must be exactly on the mark."
+            "Press a key on the meter. This meter switches its optical eye off unless it detects a \
+             magnet. The head must have a magnet, and must be exactly on the eye."
         }
         // pfugl/Kamstrup-602 README, cfeenstra1024/kamstrup-multical-hardware issue 7.
         Model::Multical602 => {
-            "Press a key on the meter. A 602 switches its optical port off after some minutes unless \
-             the magnet is in the right place. If that does not help, turn the head upside down: the \
-             poles of the magnet matter."
+            "Press a key on the meter. A 602 switches its optical eye off after some minutes unless \
+             the magnet is in the right place. If that does not help, turn the head upside down, because \
+             the magnet must be the right way round."
         }
         // TD 21, German edition 5512-898_N1 p.50; esphome/feature-requests issue 1402 (flowIQ).
         Model::Multical21 => {
             "This meter has no keys: lift the head off and put it back. The meter switches its optical \
-             port on some seconds after it detects a magnet. If that does not help, turn the head \
-             upside down: the poles of the magnet matter."
+             eye on some seconds after it detects a magnet. If that does not help, turn the head \
+             upside down, because the magnet must be the right way round."
         }
         Model::Multical302 | Model::Multical402 | Model::Multical601 | Model::Multical801 => KEY,
     }

@@ -18,7 +18,7 @@ use super::names::{listed, register_words, unread_words};
 use super::outcome::{PollError, Polled};
 use super::plan::Plan;
 use super::result::PollResult;
-use super::summary::Summary;
+use super::summary::{Summary, last_words};
 use crate::RunsAs;
 use crate::consistency::Relation;
 use crate::duration::words;
@@ -136,8 +136,9 @@ impl Journal {
         }
         if let State::Troubled { since, .. } = &self.state {
             let silent = words(timing.ended.saturating_duration_since(*since));
-            let again = if had_answered { "again" } else { "now" };
-            entries.push(Entry::Info(format!("The meter answers {again}, after {silent}.")));
+            let answers = if had_answered { "answers again" } else { "answers" };
+            let text = format!("The meter {answers}. It had not been read for {silent}.");
+            entries.push(Entry::Info(text));
         }
         entries.extend(self.condition(polled));
         for (register, doubt) in changes {
@@ -236,7 +237,7 @@ impl Journal {
         let (entry, reported) = match &self.state {
             State::Troubled { trouble: known, reported, .. } if known.is_like(trouble) => {
                 if now.saturating_duration_since(*reported) >= NEARLY_AN_HOUR {
-                    let silent = words(now.saturating_duration_since(since));
+                    let silent = last_words(now.saturating_duration_since(since));
                     let text = format!("Read 0 of {polls} times in the last {silent}. {happened}.");
                     (Entry::Info(text), now)
                 } else {
@@ -246,7 +247,8 @@ impl Journal {
             _ => {
                 let hint = trouble.hint(&self.hint_context(models));
                 let text = format!(
-                    "{happened}. {hint} Retrying until it works; this is logged only once."
+                    "{happened}. {hint} kamstrup2mqtt keeps trying, and logs this at most once an \
+                     hour."
                 );
                 (Entry::Warn(text), now)
             }

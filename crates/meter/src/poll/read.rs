@@ -154,8 +154,8 @@ impl Session<'_> {
             // Noise and late answers say nothing about a register.
             if is_silent && !group.is_part && !self.memory.scan_mode {
                 info!(
-                    "The meter answers, but not the request for these values. Looking for one that \
-                     silences it. This takes up to a minute."
+                    "The meter answers, but not if it is asked for all of these values together. Looking \
+                     for the value that makes it silent, which takes up to a minute."
                 );
             }
             let [first, second] = group.halves();

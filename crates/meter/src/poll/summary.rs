@@ -27,6 +27,14 @@ pub(super) struct Summary {
     retries: u64,
 }
 
+/// The time after "in the last": `hour`, `62 min`, `2 h`.
+pub(super) fn last_words(time: Duration) -> String {
+    match time.as_secs() / 60 {
+        59..=60 => "hour".to_owned(),
+        _ => words(time),
+    }
+}
+
 impl Summary {
     pub(super) fn starting(at: Instant) -> Self {
         Self { since: Some(at), ..Self::default() }
@@ -64,15 +72,14 @@ impl Summary {
         if *readings == 0 {
             return None;
         }
-        let time = match self.covers(now)? {
-            time if (59..=60).contains(&(time.as_secs() / 60)) => "hour".to_owned(),
-            time => words(time),
-        };
+        let time = last_words(self.covers(now)?);
         let values = self.describe_values();
         let retries = match retries {
             0 => String::new(),
-            1 => " 1 request was repeated.".to_owned(),
-            more => format!(" {more} requests were repeated."),
+            1 => " 1 request was sent again, because its answer was missing or damaged.".to_owned(),
+            more => format!(
+                " {more} requests were sent again, because their answers were missing or damaged."
+            ),
         };
         Some(format!("Read {readings} of {polls} times in the last {time}, {values}.{retries}"))
     }

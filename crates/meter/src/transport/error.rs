@@ -99,8 +99,8 @@ impl OpenError {
                 "Choose the optical head from the list under \"Optical head\" in the options."
             }
             (Self::Denied, RunsAs::AddOn) => {
-                "The app may use every serial port, so this is another kind of device. Choose the \
-                 optical head from the list under \"Optical head\" in the options."
+                "The app is allowed to use every serial port, so this is another kind of device. \
+                 Choose the optical head from the list under \"Optical head\" in the options."
             }
             (Self::Missing, RunsAs::Program) => {
                 "Check that the optical head is plugged in, and compare the path with \

@@ -288,8 +288,8 @@ async fn again_is_said_only_of_a_meter_that_has_answered_before() {
     assert_eq!(
         answers.collect::<Vec<_>>(),
         [
-            " INFO The meter answers now, after 5 min.",
-            " INFO The meter answers again, after 5 min."
+            " INFO The meter answers. It had not been read for 5 min.",
+            " INFO The meter answers again. It had not been read for 5 min."
         ]
     );
 }

@@ -127,8 +127,10 @@ async fn a_register_that_silences_the_meter_is_reported_once() {
     let searches = captured.take().into_iter().filter(|line| line.starts_with("INFO"));
     assert_eq!(
         searches.collect::<Vec<_>>(),
-        ["INFO The meter answers, but not the request for these values. Looking for one that \
-          silences it. This takes up to a minute."]
+        [
+            "INFO The meter answers, but not if it is asked for all of these values together. Looking for \
+          the value that makes it silent, which takes up to a minute."
+        ]
     );
     let warnings: Vec<_> = log.lines().filter(|line| line.starts_with(" WARN")).collect();
     let expected = " WARN `power` (register 80) is not published: this meter does not have it, and \
