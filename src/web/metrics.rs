@@ -1,4 +1,4 @@
-//! Metrics for Prometheus. The counts exist elsewhere anyway; this names them when somebody asks.
+//! Metrics for Prometheus, written on request from the counts on the board.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -28,7 +28,12 @@ type Row = (&'static str, &'static str, Option<Unit>, fn(&LineQuality) -> u64);
 const COUNTERS: [Row; 7] = [
     ("polls", "Polls of the meter", None, |line| line.polls),
     ("failed_polls", "Polls that failed or were incomplete", None, |line| line.failed),
-    ("request_retries", "Requests that were repeated", None, |line| line.retries),
+    (
+        "request_retries",
+        "Requests that were sent again, because the answer was missing or damaged",
+        None,
+        |line| line.retries,
+    ),
     ("damaged_answers", "Damaged answers", None, |line| line.bad_checksums),
     ("sent", "Bytes sent to the meter", Some(Unit::Bytes), |line| line.bytes_sent),
     ("received", "Bytes received from the meter's line", Some(Unit::Bytes), |line| {
@@ -145,6 +150,7 @@ fn unit_words(unit: &str) -> String {
         "h" => "hours",
         "s" => "seconds",
         "d" => "days",
+        "t" => "tonnes",
         _ => "",
     };
     if !known.is_empty() {
@@ -173,6 +179,13 @@ mod tests {
 
     use super::super::api::tests::{boards, now};
     use super::*;
+
+    #[test]
+    fn units_are_whole_words() {
+        assert_eq!(unit_words("t"), "tonnes");
+        assert_eq!(unit_words("kWh"), "kilowatt_hours");
+        assert_eq!(unit_words("m³·°C"), "m3_c");
+    }
 
     /// Two meters of one title were counted as one, and each of their values appeared twice.
     #[test]

@@ -119,8 +119,8 @@ catalogue! {
     model: "Model", "Model", "Model", "Modell", "Modell";
     serial: "Serial number", "Serienummer", "Serienummer", "Serienummer", "Seriennummer";
     port: "Port", "Poort", "Port", "Port", "Anschluss";
-    interval: "Poll interval", "Uitleesinterval", "Aflæsningsinterval", "Avläsningsintervall",
-        "Ausleseintervall";
+    interval: "Time between readings", "Uitleesinterval", "Aflæsningsinterval",
+        "Avläsningsintervall", "Ausleseintervall";
 
     // Names of the common values; all others are English.
     energy: "Energy", "Energie", "Energi", "Energi", "Energie";
@@ -223,8 +223,9 @@ catalogue! {
     bytes_sent: "Bytes sent", "Verzonden bytes", "Sendte byte", "Skickade byte", "Gesendete Bytes";
     bytes_received: "Bytes received", "Ontvangen bytes", "Modtagne byte", "Mottagna byte",
         "Empfangene Bytes";
-    awake: "Meter kept awake", "Meter wakker gehouden", "Måleren holdt vågen",
-        "Mätaren har hållits vaken", "Zähler wach gehalten";
+    awake: "Meter awake because of readings", "Meter wakker door uitlezingen",
+        "Måleren vågen på grund af aflæsninger", "Mätaren vaken på grund av avläsningar",
+        "Zähler wach durch Auslesungen";
     line_good:
         "The optical head works well.",
         "De leeskop werkt goed.",
@@ -243,7 +244,7 @@ catalogue! {
         "Viele Antworten waren beschädigt oder blieben aus. Vielleicht sitzt der Lesekopf nicht \
          richtig. Die Ausrichthilfe dieses Zählers hilft weiter.";
     battery:
-        "Each reading uses a little of the meter's battery. A longer poll interval saves it.",
+        "Each reading uses a little of the meter's battery. A longer time between readings saves it.",
         "Elke uitlezing kost de meter een beetje batterij. Met een langer uitleesinterval gaat de \
          batterij langer mee.",
         "Hver aflæsning bruger lidt af målerens batteri. Med et længere aflæsningsinterval holder \
@@ -257,9 +258,9 @@ catalogue! {
     placement: "Placement aid", "Uitlijnhulp", "Placeringshjælp", "Placeringshjälp",
         "Ausrichthilfe";
     placement_words:
-        "For two minutes, kamstrup2mqtt asks the meter once a second. Move and turn the optical \
-         head until the meter answers every time. If it never answers, press a key on the meter. \
-         Reading continues afterwards.",
+        "For two minutes, kamstrup2mqtt sends the meter one request a second. Move and turn the \
+         optical head until the meter answers every time. If the meter never answers, press a key \
+         on it. After the two minutes, the normal readings resume.",
         "De meter krijgt twee minuten lang elke seconde een verzoek. Verschuif en draai de leeskop \
          tot de meter elke keer antwoordt. Antwoordt hij nooit, druk dan op een toets van de \
          meter. Na afloop gaat het uitlezen gewoon verder.",
@@ -278,7 +279,7 @@ catalogue! {
         "Waiting for the port.", "Wachten op de poort.", "Venter på porten.", "Väntar på porten.",
         "Warten auf den Anschluss.";
     placement_ended:
-        "Last time the meter answered {hits} of {asked} requests.",
+        "Last time, the meter answered {hits} of {asked} requests.",
         "De vorige keer beantwoordde de meter {hits} van de {asked} verzoeken.",
         "Sidste gang besvarede måleren {hits} af {asked} forespørgsler.",
         "Förra gången besvarade mätaren {hits} av {asked} förfrågningar.",
@@ -298,19 +299,19 @@ catalogue! {
     scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier",
         "Sök efter fler värden", "Weitere Werte suchen";
     scan_words:
-        "This asks the meter for every register. It takes a few minutes and uses a little of the \
-         meter's battery. Reading pauses meanwhile.",
-        "Alle registers van de meter worden opgevraagd. Dat duurt een paar minuten en kost de \
+        "The search asks the meter for every value that it might have. This takes a few minutes and \
+         uses a little of the meter's battery. The normal readings pause until the search ends.",
+        "Alle waarden die de meter kan hebben, worden opgevraagd. Dat duurt een paar minuten en kost de \
          meter een beetje batterij. Het uitlezen wordt zolang onderbroken.",
-        "Gennemgår alle målerens registre. Det tager nogle minutter og bruger lidt af målerens \
+        "Gennemgår alle de værdier, som måleren kan have. Det tager nogle minutter og bruger lidt af målerens \
          batteri. Imens er den normale aflæsning sat på pause.",
-        "Går igenom mätarens alla register. Det tar några minuter och förbrukar lite av mätarens \
+        "Går igenom alla värden som mätaren kan ha. Det tar några minuter och förbrukar lite av mätarens \
          batteri. Under tiden pausas avläsningen.",
-        "Alle Register des Zählers werden abgefragt. Das dauert einige Minuten und kostet den \
+        "Alle Werte, die der Zähler haben kann, werden abgefragt. Das dauert einige Minuten und kostet den \
          Zähler etwas Batterie. Solange pausiert das normale Auslesen.";
     scan_start: "Start search", "Zoeken starten", "Start søgning", "Starta sökning", "Suche starten";
     scan_progress:
-        "{asked} of {of} registers asked, {found} found",
+        "{asked} of {of} registers checked, {found} found",
         "{asked} van {of} registers opgevraagd, {found} gevonden",
         "{asked} af {of} registre gennemgået, {found} fundet",
         "{asked} av {of} register kontrollerade, {found} hittade",
@@ -436,13 +437,13 @@ catalogue! {
         "{name}, seneste 12 måneder", "{name}, senaste 12 månaderna", "{name}, letzte 12 Monate";
     per_month: "{name} per month", "{name} per maand", "{name} pr. måned", "{name} per månad",
         "{name} pro Monat";
-    before_day: "The 24 hours before", "De 24 uur ervoor", "De foregående 24 timer",
+    before_day: "The previous 24 hours", "De 24 uur ervoor", "De foregående 24 timer",
         "Föregående 24 timmar", "Die 24 Stunden davor";
-    before_week: "The 7 days before", "De 7 dagen ervoor", "De foregående 7 dage",
+    before_week: "The previous 7 days", "De 7 dagen ervoor", "De foregående 7 dage",
         "Föregående 7 dagar", "Die 7 Tage davor";
-    before_month: "The 30 days before", "De 30 dagen ervoor", "De foregående 30 dage",
+    before_month: "The previous 30 days", "De 30 dagen ervoor", "De foregående 30 dage",
         "Föregående 30 dagar", "Die 30 Tage davor";
-    before_year: "The 12 months before", "De 12 maanden ervoor", "De foregående 12 måneder",
+    before_year: "The previous 12 months", "De 12 maanden ervoor", "De foregående 12 måneder",
         "Föregående 12 månader", "Die 12 Monate davor";
     today_so_far: "Today so far", "Vandaag tot nu toe", "Indtil nu i dag", "Hittills i dag",
         "Heute bisher";

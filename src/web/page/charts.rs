@@ -111,7 +111,7 @@ impl Drawing<'_> {
             Range::Month => (Some(Each::Day), Each::Day, SignedDuration::from_hours(36)),
             Range::Year => (Some(Each::Day), Each::Month, SignedDuration::from_hours(36)),
         };
-        // A gap is more than two failed polls.
+        // A poll fails now and then, so the line continues over two failed ones. More are a gap.
         let gap = interval.saturating_mul(3).max(least.unsigned_abs());
         Some(Frame { window, each, row, gap })
     }

@@ -29,7 +29,8 @@ pub(super) struct Meter {
     pub(super) trouble: Option<Explanation>,
     /// Whether the optical head may be out of place.
     pub(super) misplaced: bool,
-    pub(super) fault: Option<String>,
+    /// The meter's fault, with the visitor's words before and after it.
+    pub(super) fault: Option<(&'static str, String, &'static str)>,
     pub(super) values: Vec<Value>,
     /// Once for all values, if they are older than the last poll and equally old.
     pub(super) values_age: Option<TimedText>,
@@ -135,7 +136,10 @@ pub(super) fn meter(
             TimedText::none(words.reads_now, &[])
         }
     });
-    let fault = fault.map(|fault| fill(words.reports, &[("fault", &fault)]));
+    let fault = fault.map(|fault| {
+        let (before, after) = words.reports.split_once("{fault}").unwrap_or((words.reports, ""));
+        (before, fault, after)
+    });
     let at = values.first().map(|value| value.at);
     let at = at.filter(|at| polled > Some(*at) && values.iter().all(|value| value.at == *at));
     let values_age = at.map(|at| TimedText::age(words.values_age, at, now, &[]));

@@ -228,6 +228,10 @@ async fn a_meter_in_german() {
     let board = lived_in().await;
     let page = shown(&board, Language::German);
     assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"de\">"), "{page}");
+    // Only the fault is English.
+    let fault =
+        "<p class=\"complaint\">Der Zähler meldet: <span lang=\"en\">air in the pipe</span>.</p>";
+    assert!(page.contains(fault), "{page}");
     insta::assert_snapshot!(section(&page, "meter-0"));
 }
 
