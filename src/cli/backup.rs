@@ -1,4 +1,4 @@
-//! `kamstrup2mqtt backup`: holds the file of readings still while a backup copies it.
+//! `kamstrup2mqtt backup`: makes the file of readings safe to copy while the program runs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +14,16 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Step {
-    /// Before the copy: hold the file still until `backup end`, for an hour at most. Readings continue
+    /// Run this before the copy. It makes the file safe to copy until `backup end`, but for an hour at
+    /// most. Readings continue
     Begin(Place),
-    /// After the copy
+    /// Run this after the copy
     End(Place),
 }
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The file of readings. Default: the same as when the program runs with these variables
+    /// The file of readings. Default: the one that the program uses with the same variables
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }

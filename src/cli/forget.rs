@@ -18,12 +18,12 @@ use crate::{PROGRAM, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file, which names the broker and the topics. Default: the same as when the
-    /// program runs
+    /// The configuration file, which names the broker and the topics. Default: the one that the program
+    /// uses
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Remove only the entities that the older Python program announced and that the configuration
-    /// does not list. kamstrup2mqtt may be running
+    /// does not list. You need not stop kamstrup2mqtt for this
     #[arg(long)]
     pub(super) older_program: bool,
     /// List what would be removed, and remove nothing

@@ -49,15 +49,15 @@ enum Command {
     Read(read::Arguments),
     /// Show the meter's model, serial number, software, clock and faults
     Info(info::Arguments),
-    /// Find out which registers the meter has; reading all of them takes a few minutes
+    /// Find out which values (registers) the meter has; this takes a few minutes
     Scan(scan::Arguments),
     /// List the known registers
     Registers(registers::Arguments),
-    /// Remove this program's retained messages from the broker: entities and values
+    /// Remove this program's entities from Home Assistant, and its messages from the broker
     Forget(forget::Arguments),
-    /// Check whether the program is running, by its status page; exit code 0 if it is
+    /// Check through the status page whether the program is running; exit code 0 if it is
     Health(health::Arguments),
-    /// Hold the file of readings still while a backup copies it
+    /// Make the stored readings safe to copy while the program runs
     Backup(backup::Arguments),
     /// Simulate a meter that answers KMP over TCP or on a pseudo-terminal
     Simulate(simulate::Arguments),

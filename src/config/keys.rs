@@ -109,8 +109,8 @@ settings! {
         default: Value("localhost"),
         sample: Set("192.168.1.100"),
         brief: "the broker's name or address",
-        text: "The name or address of the MQTT broker: of the machine that runs Mosquitto, or of \
-               Home Assistant with its Mosquitto app (add-on).",
+        text: "The name or address of the machine on which the MQTT broker runs. If you use Home \
+               Assistant's Mosquitto app (add-on), this is the machine with Home Assistant.",
         ..KEY
     };
     PORT: NonZeroU16 = value::parse, Key {
@@ -123,8 +123,8 @@ settings! {
         default: Value("1883"),
         brief: "8883 if `tls_enabled` is on",
         text: "The broker's TCP port. If `tls_enabled` is on, the default is 8883. A variable \
-               `MQTT_PORT` that begins with `tcp://` is ignored: Kubernetes and container links \
-               set it automatically for a service called `mqtt`.",
+               `MQTT_PORT` that begins with `tcp://` is ignored, because Kubernetes and container \
+               links set such a variable automatically for a service called `mqtt`.",
         ..KEY
     };
     CLIENT: String = value::text, Key {
@@ -133,8 +133,8 @@ settings! {
         accepted: TEXT,
         default: Value("kamstrup"),
         brief: "must be unique on the broker",
-        text: "The client id, by which the broker knows the program. Two programs with the same \
-               client id disconnect each other again and again.",
+        text: "The client id: the name by which the broker recognizes the program. Two programs \
+               with the same client id disconnect each other again and again.",
         ..KEY
     };
     TOPIC: String = value::topic, Key {
@@ -145,10 +145,11 @@ settings! {
         accepted: TOPIC_TEXT,
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
-        text: "The first part of every topic. With `heat`, values are published as `heat/energy`, \
-               `heat/power` and so on. Topics that Home Assistant uses are rejected. \
-               `homeassistant` is one: the program's status would be on `homeassistant/status`, and \
-               when the program stops, Home Assistant would seem to have stopped.",
+        text: "The first part of every topic. With `heat`, the values have the topics \
+               `heat/energy`, `heat/power` and so on. Topics that Home Assistant uses are \
+               rejected, such as `homeassistant`: the program's status would be on \
+               `homeassistant/status`, so Home Assistant would seem to have stopped whenever the \
+               program stops.",
         ..KEY
     };
     QOS: Qos = value::qos, Key {
@@ -159,9 +160,9 @@ settings! {
         accepted: "`0`, `1` or `2`",
         default: Value("0"),
         brief: "QoS of the values: 0, 1 or 2",
-        text: "The MQTT quality of service of the values. `0` sends them once, `1` repeats them \
-               until the broker has them, `2` delivers each value exactly once. Messages that \
-               describe the meter to Home Assistant are always sent with 1.",
+        text: "The MQTT quality of service (QoS) of the values. With `0`, each value is sent once. \
+               With `1`, it is sent again until the broker has it. With `2`, it arrives exactly \
+               once. Messages that describe the meter to Home Assistant always have QoS 1.",
         ..KEY
     };
     RETAIN: bool = value::boolean, Key {
@@ -172,8 +173,8 @@ settings! {
         accepted: YES_NO,
         default: Value("false"),
         brief: "whether the broker keeps the last values",
-        text: "Whether the broker keeps the last value of each topic for clients that subscribe \
-               later. Home Assistant has its values soon after a restart either way.",
+        text: "Whether the broker keeps the last values for programs that connect later. Home \
+               Assistant does not need this: after a restart, it gets its values soon in any case.",
         ..KEY
     };
     AUTHENTICATION: bool = value::boolean, Key {
@@ -243,8 +244,8 @@ settings! {
         accepted: A_FILE,
         sample: Idea("/etc/kamstrup2mqtt/client.crt"),
         brief: "the program's own certificate, if the broker requires one",
-        text: "The certificate with which the program logs in, as a PEM file, if the broker \
-               requires one. Set `tls_key` too.",
+        text: "A client certificate, as a PEM file. You need it only if the broker requires one. \
+               Set `tls_key` too.",
         ..KEY
     };
     TLS_KEY: PathBuf = value::path, Key {
@@ -276,9 +277,9 @@ settings! {
         accepted: YES_NO,
         default: Value("false"),
         brief: "true: accept any certificate (insecure)",
-        text: "With `true`, the broker's certificate is not checked: the connection is encrypted, \
-               but anybody could be at the other end. Use it for a first try only; the log warns \
-               at every start.",
+        text: "With `true`, the program does not check the broker's certificate. The connection is \
+               encrypted, but anybody could be at the other end. Use this only for a first try. \
+               The log warns about it at every start.",
         ..KEY
     };
     TLS_VERSION: tls::Version = value::tls_version, Key {
@@ -299,8 +300,8 @@ settings! {
         accepted: TEXT,
         default: Value("kamstrup_meter"),
         brief: "the device's id in Home Assistant",
-        text: "The device's id in Home Assistant. For a meter with a name, its name is added, as \
-               in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own. The \
+        text: "The device's id in Home Assistant. If the meter has a name, the name is added to \
+               it, as in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own. The \
                program's own device has the id `kamstrup_bridge`, or `kamstrup_bridge_2` if a meter \
                has that one.",
         ..KEY
@@ -311,8 +312,8 @@ settings! {
         accepted: TEXT,
         default: Value("Kamstrup Meter"),
         brief: "the device's name in Home Assistant",
-        text: "The device's name in Home Assistant. For a meter with a name, its name is added, \
-               as in `Kamstrup Meter garage`, unless the meter has a `device_name` of its own.",
+        text: "The device's name in Home Assistant. If the meter has a name, the name is added to \
+               it, as in `Kamstrup Meter garage`, unless the meter has a `device_name` of its own.",
         ..KEY
     };
     COM_PORT: Endpoint = value::parse, Key {
@@ -328,8 +329,8 @@ settings! {
                 socket://host:port for a serial server on the network",
         text: "The port of the optical head. For a head on USB, use its name in \
                `/dev/serial/by-id/`, which stays the same when you plug in another device. For a \
-               serial server on the network, use `socket://host:port`. Set the server to raw TCP \
-               (TCP server), 1200 baud, 8 data bits, no parity, 2 stop bits.",
+               serial server on the network, use `socket://host:port`. Set the serial server to \
+               raw TCP (TCP server mode), 1200 baud, 8 data bits, no parity, 2 stop bits.",
         ..KEY
     };
     URL: Endpoint = value::parse, Key {
@@ -351,7 +352,7 @@ settings! {
         default: Value("1200"),
         brief: "this and the next three rarely need a change; a serial server has its own settings",
         text: "The speed of the serial line in baud. Optical heads need 1200. A serial server has \
-               its own settings for this and the next three.",
+               its own settings for the speed, the data bits, the parity and the stop bits.",
         ..KEY
     };
     BYTESIZE: DataBits = value::data_bits, Key {
@@ -392,8 +393,8 @@ settings! {
         default: Value("1.6"),
         brief: "seconds to wait until an answer begins: at least 1.6, more for a slow serial \
                 server",
-        text: "How many seconds to wait until an answer begins. A meter may take 1.6 s, so lower \
-               values are raised to that. A slow serial server may need more.",
+        text: "How many seconds to wait until an answer begins. A meter may take 1.6 s, so the \
+               program always waits at least that long. A slow serial server may need more.",
         ..KEY
     };
     DTR: ModemLine = value::modem_line, Key {
@@ -413,7 +414,7 @@ settings! {
         accepted: ON_OFF_LEAVE,
         default: Value("on"),
         brief: "on, off or leave",
-        text: "The same for the RTS line.",
+        text: "Whether the RTS line of a serial port is on. Some heads draw their power from it.",
         ..KEY
     };
     VERSION: Version = value::version, Key {
@@ -427,11 +428,11 @@ settings! {
         sample: Set("auto"),
         brief: "the number on the meter's front: 21, 302, 303, 402, 403, 601, 602, 603, 801 or \
                 803; or auto, or generic",
-        text: "The MULTICAL model: the number on its front, also written as `MC403` or `Multical \
-               403`. `auto` asks the meter, which not every model can answer; `generic` assumes no \
-               particular model. The explanation of the info code and the model's name in Home \
-               Assistant depend on it. Without this setting, the program assumes a 402 and does \
-               not explain its info code.",
+        text: "The MULTICAL model: the number on the meter's front, also written as `MC403` or \
+               `Multical 403`. `auto` finds the model out from the meter's answers, which does not \
+               always work. `generic` assumes no particular model. The program needs the model to \
+               explain the info code, and reports it to Home Assistant. Without this setting, the \
+               program assumes a 402 and does not explain the info code.",
         ..KEY
     };
     POLL_INTERVAL: Duration = value::interval, Key {
@@ -444,12 +445,12 @@ settings! {
         default: Value("5"),
         brief: "minutes, or a time like 90s, 5m or 1h; each reading uses a little of the meter's \
                 battery, and many meters fall asleep after 30 minutes without one",
-        text: "The time from one reading to the next: minutes as a plain number, or a time like \
-               `90s`, `5m` or `1h`. Readings follow the wall clock: every `5` minutes means at \
-               :00, :05, :10 and so on, every `1h` means on the full hour. The first reading \
-               starts together with the program. A reading is skipped if an earlier one is still \
-               running. Each reading uses a little of the meter's battery, and many meters fall \
-               asleep after 30 minutes without a request.",
+        text: "The time from one reading to the next: a number of minutes, or a time like `90s`, \
+               `5m` or `1h`. Readings follow the clock: with `5` they are at 12:00, 12:05, 12:10 \
+               and so on, with `1h` on the hour. The program also reads the meter when it starts. \
+               If a reading is still running when the next one is due, the next one is skipped. \
+               Each reading uses a little of the meter's battery. But many meters switch their \
+               optical eye off after 30 minutes without a reading.",
         ..KEY
     };
     UNITS: UnitSystem = value::unit_system, Key {
@@ -462,8 +463,9 @@ settings! {
         default: Value("standard"),
         brief: "standard: kWh, W, °C, m³, m³/h, whatever the meter is set to; meter: the units \
                 that it is set to",
-        text: "The units of the published values. `standard` means kWh, W, °C, m³ and m³/h, \
-               whatever the meter is set to. `meter` means the units that the meter is set to.",
+        text: "The units of the published values. With `standard`, they are kWh, W, °C, m³ and \
+               m³/h, whatever the meter is set to. With `meter`, they are the units that the meter \
+               is set to.",
         ..KEY
     };
     PARAMETERS: Parameter = value::exact, Key {
@@ -483,9 +485,10 @@ settings! {
         list: true,
         sample: Set("energy, volume, power, flow, temp1, temp2, tempdiff"),
         brief: "names, or register numbers like 60 or 0x003C",
-        text: "The values to read: names, or numbers of registers that the program has no name for. \
-               `kamstrup2mqtt registers` lists the names, `kamstrup2mqtt scan` the registers that \
-               your meter has. Case does not matter.",
+        text: "The values to read: names like `energy`, or register numbers. A register is the \
+               place of one value in the meter. `kamstrup2mqtt registers` lists the names, and \
+               `kamstrup2mqtt scan` the registers that your meter has. You can write names in \
+               upper or lower case.",
         ..KEY
     };
     LOG_LEVEL: Level = value::level, Key {
@@ -497,9 +500,10 @@ settings! {
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
         brief: "DEBUG shows each reading and every frame",
-        text: "How much is logged. `INFO` logs the first reading, each change and one summary of \
-               the readings an hour, `WARNING` only what is wrong. `DEBUG` logs each reading and \
-               every frame to and from the meter as well. `CRITICAL` is treated as `ERROR`.",
+        text: "How much is logged. With `INFO`, the log has the first reading, each change, and \
+               one summary of the readings an hour. With `WARNING`, it has only problems. With \
+               `DEBUG`, it also has each reading, and everything that the program and the meter \
+               send to each other. `CRITICAL` is treated as `ERROR`.",
         ..KEY
     };
     DESTINATIONS: Destination = value::destination, Key {
@@ -563,9 +567,9 @@ settings! {
         default: Value("logs"),
         brief: "folder of the log files; created if it is missing; a service and the container have \
                 their own default, in /var/log",
-        text: "The folder of the log files. It is created if it is missing. A path that does not \
-               begin with `/` is relative to the folder in which the program was started. `~` is \
-               not supported. A service and the container have their own default, \
+        text: "The folder of the log files. If it is missing, the program creates it. A path that \
+               does not begin with `/` is relative to the folder in which the program was started. \
+               `~` is not supported. A service and the container have their own default, \
                `/var/log/kamstrup2mqtt`: the variable `LOGS_DIRECTORY` names it. A service may \
                write its log nowhere else.",
         ..KEY
@@ -587,10 +591,10 @@ settings! {
         accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
         default: Value("midnight"),
         brief: "when a new file begins: s, m, h, d, midnight, or w0 (Monday) to w6 (Sunday)",
-        text: "When a new file begins. `s`, `m` and `h` mean on the second, minute or hour; `d` and \
-               `midnight` mean at midnight. `w0` (Monday) to `w6` (Sunday) mean at the midnight that \
-               ends that day of the week. Midnight is in local time. After a restart, the program \
-               continues today's file.",
+        text: "When a new file begins. With `s`, `m` or `h`, it begins on the second, minute or \
+               hour. With `d` or `midnight`, it begins at midnight. With `w0` (Monday) to `w6` \
+               (Sunday), it begins at the midnight that ends that day of the week. Midnight is in \
+               local time. After a restart, the program continues today's file.",
         ..KEY
     };
     ROTATE_INTERVAL: NonZeroU32 = value::parse, Key {
@@ -641,10 +645,10 @@ settings! {
         default: Value("/dev/log"),
         brief: "the system's log, or a log server: host:514 (UDP), tcp://host:601",
         text: "The address of the system's log: a socket, or a log server over UDP (`host:514`) or \
-               TCP (`tcp://host:601`). Lines are sent in the format of RFC 5424; over TCP, each \
-               has its length before it (RFC 6587). To `/dev/log` they are sent as journald and \
-               others expect them there, to `unix:///dev/log` in the format of RFC 5424. While a \
-               server is unreachable, up to 1024 lines wait for it.",
+               TCP (`tcp://host:601`). Lines are sent in the format of RFC 5424. Over TCP, each \
+               line has its length before it (RFC 6587). On `/dev/log`, lines have the older \
+               format that journald and others expect there. On `unix:///dev/log`, they have the \
+               format of RFC 5424. While a server cannot be reached, up to 1024 lines wait for it.",
         ..KEY
     };
     SYSLOG_FACILITY: Facility = value::exact, Key {
@@ -662,7 +666,7 @@ settings! {
         why: value::why_not::<Format>,
         accepted: FORMAT,
         default: Words(
-            "only the message, because syslog shows program, process and level beside it",
+            "only the message, because syslog itself adds the program, the process and the level",
         ),
         sample: Idea("%(name)s[%(process)d]: %(levelname)s %(message)s"),
         brief: "line format there; default: only the message",
@@ -709,8 +713,9 @@ settings! {
         default: Value("kamstrup"),
         brief: "start of the unique ids of all entities; a second program on the same broker needs \
                 another",
-        text: "The start of the unique ids of all entities. A second program on the same broker \
-               needs another one, and another `mqtt.topic`, `mqtt.client` and `mqtt.device_id`.",
+        text: "The first part of the unique ids of all entities. If a second program uses the same \
+               broker, it needs another `id_prefix`, `mqtt.topic`, `mqtt.client` and \
+               `mqtt.device_id`.",
         ..KEY
     };
     WEB_ENABLED: bool = value::boolean, Key {
@@ -720,8 +725,8 @@ settings! {
         accepted: YES_NO,
         default: Value("true"),
         brief: "whether the program serves its status page",
-        text: "Whether the program serves its status page. The page costs almost nothing while nobody has \
-               it open.",
+        text: "Whether the program serves its status page. While nobody has the page open, it uses \
+               almost no memory or time.",
         ..KEY
     };
     WEB_LISTEN: SocketAddr = value::parse, Key {
@@ -734,9 +739,9 @@ settings! {
         brief: "its address: 127.0.0.1 for this machine only, 0.0.0.0 for everybody who can reach \
                 it",
         text: "The address of the status page. At `127.0.0.1`, only this machine can open it. At \
-               `0.0.0.0`, everybody who can reach this machine can open it. The page asks for no \
-               password, so use that only in a network that you trust. A second program on the \
-               same machine needs another port.",
+               `0.0.0.0`, everybody who can reach this machine can open it. The page has no \
+               password, so use `0.0.0.0` only on a network that you trust. If you run a second \
+               program on the same machine, it needs another port.",
         ..KEY
     };
 }

@@ -70,7 +70,7 @@ pub(super) struct Given {
     pub(super) place: Place,
 }
 
-/// All settings that are set, by path.
+/// All settings that are set, by path. A setting that is empty is treated as not set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     given: BTreeMap<&'static str, Given>,
