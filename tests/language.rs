@@ -390,6 +390,84 @@ fn the_search_sees_phrases_in_literals_and_across_lines() {
     assert_eq!(found, expected);
 }
 
+/// Every Markdown file of the repository.
+fn markdown() -> Vec<Text> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            all.push(name);
+        }
+    }
+    for folder in ["crates", "docs", "kamstrup2mqtt-addon", "packaging", "src", "tests"] {
+        all.extend(files(folder, &[".md"]));
+    }
+    all.iter().map(|file| whole(file)).collect()
+}
+
+/// The lines of a document's tables that are not a whole row: a row must be on one line, indented as
+/// the row above it, with as many cells.
+fn broken_rows(document: &Text) -> Vec<(usize, String)> {
+    // A row's indentation and number of cells. GitHub counts a `|` in code too, unless it is escaped.
+    let row = |line: &str| {
+        let text = line.trim();
+        let is_whole = text.len() > 1 && text.starts_with('|') && text.ends_with('|');
+        let cells = text.replace("\\|", "").matches('|').count();
+        is_whole.then_some((line.len() - line.trim_start().len(), cells))
+    };
+    let is_delimiter = |line: &str| line.contains("--") && line.chars().all(|c| " |:-".contains(c));
+    let mut broken = Vec::new();
+    let mut table: Option<((usize, usize), usize)> = None;
+    let mut is_code = false;
+    for (number, line) in (document.line..).zip(document.content.lines()) {
+        is_code ^= line.trim().starts_with("```");
+        if is_code || line.trim().is_empty() {
+            table = None;
+            continue;
+        }
+        let is_right = match (table, row(line)) {
+            (None, None) => !line.trim().starts_with('|'),
+            (Some((first, rows)), Some(this)) => {
+                table = Some((first, rows + 1));
+                this == first && (rows == 1) == is_delimiter(line)
+            }
+            (None, Some(first)) => {
+                table = Some((first, 1));
+                true
+            }
+            (Some(_), None) => false,
+        };
+        if !is_right {
+            broken.push((number, line.to_owned()));
+        }
+    }
+    broken
+}
+
+#[test]
+fn a_table_row_that_was_wrapped_is_found() {
+    let content = "| a | b |\n|---|---|\n| one \\| or `two` | three |\n\n1. Item:\n\n   \
+                   | Field | Enter |\n   |---|---|\n   | \"Gas\" | in kWh, as gas\n   |\n   | \
+                   costs | \"Use an entity\n   with price\"; converts |\n| x | y |\n   | x |\n\n\
+                   ```\n| code\n```\n";
+    let document = Text { file: String::new(), line: 1, content: content.to_owned() };
+    let found: Vec<_> = broken_rows(&document).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(found, [9, 10, 11, 12, 13, 14]);
+}
+
+#[test]
+fn each_row_of_a_table_is_on_one_line() {
+    let mut broken = String::new();
+    let all = markdown();
+    assert!(all.len() > 20, "only {} documents", all.len());
+    for document in &all {
+        for (line, text) in broken_rows(document) {
+            writeln!(broken, "{}:{line}: {text}", document.file).unwrap();
+        }
+    }
+    assert!(broken.is_empty(), "these rows are broken:\n{broken}");
+}
+
 /// The sentences of a Markdown document with their lines. Headings, tables and code have none.
 fn sentences(document: &Text) -> Vec<(usize, String)> {
     let mut all = Vec::new();
