@@ -3,7 +3,7 @@
 //! Libraries panic when one of these runs out, and a panic ends the program. tokio panics when a
 //! blocking job needs a thread and none can be started, and when the pipe for signals cannot be
 //! opened. Rust aborts when memory runs out. So all three are tried at the start, when a shortage
-//! can still be reported as an error with an exit code. Threads that are needed later are started
+//! can still be reported as an error with an exit code. Threads that are needed later are also started
 //! then, and stay.
 //!
 //! # Blocking threads

@@ -12,7 +12,7 @@
 //! - *Diagnostics* do not expire. The connection must show `OFF` at that very moment. The last
 //!   successful read and its duration show their own age. Failed reads are the program's own count.
 //!   A fault that the meter reported stays until the meter reports something else, so that the
-//!   warning outlasts a failing meter. (Besides, not every poll requests the info code.)
+//!   warning outlasts a failing meter. (Also, not every poll requests the info code.)
 //!
 //! Home Assistant 2026.9 makes an expiring entity unavailable when its announcement *changes*, for
 //! example because a serial number became known. It stays unavailable until its next value arrives.

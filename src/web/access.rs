@@ -1,4 +1,5 @@
-//! Access to the page. It shows how a house is heated, and its buttons make requests to a meter.
+//! Who is allowed to open the page and to press its buttons. The page shows how a house is heated, and
+//! its buttons send requests to a meter.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};

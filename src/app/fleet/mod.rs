@@ -74,7 +74,7 @@ struct Member {
     task: Id,
 }
 
-/// How a task ended.
+/// How a task ended unexpectedly: although nothing had stopped it.
 pub(super) type Ended = Result<(), JoinError>;
 
 impl Fleet {
