@@ -163,7 +163,7 @@ fn matches(filter: &str, topic: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn derived_names_differ_from_chosen_ones(yaml in yaml()) {

@@ -28,7 +28,7 @@ const TOKEN: &str = "the-token-of-the-add-on";
 const SECRET: &str = "hunter2-secret";
 
 /// How long stopping may take. Home Assistant's base images kill the program after three seconds.
-const LEAVE: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_secs(4);
 
 /// A stand-in for the Supervisor that gives the answers of the test.
 struct Supervisor {
