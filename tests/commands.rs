@@ -19,11 +19,12 @@ use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
 use rust_decimal::Decimal;
 use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The deadline of every wait, far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -89,14 +90,16 @@ async fn run(arguments: &[&str]) -> Output {
 fn seen(output: &Output, port: &str) -> String {
     let mut seen = format!("exit code {}\n", output.status.code().unwrap());
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        if !bytes.is_empty() {
-            let text = String::from_utf8(bytes.clone()).unwrap().replace(port, "PORT");
-            // Log lines begin with the time.
-            let lines = text.lines().map(|line| match line.find(" WARN ") {
-                Some(at) => &line[at..],
-                None => line,
-            });
-            write!(seen, "--- {name}\n{}\n", lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap().replace(port, "PORT");
+        // Only a command that takes long says what it waits for, and log lines begin with the time.
+        let is_wait = |line: &str| {
+            ["Waiting for the ", "Asking the "].iter().any(|words| line.starts_with(words))
+        };
+        let lines = text.lines().filter(|line| !is_wait(line));
+        let lines = lines.map(|line| line.find(" WARN ").map_or(line, |at| &line[at..]));
+        let lines: Vec<_> = lines.collect();
+        if !lines.is_empty() {
+            write!(seen, "--- {name}\n{}\n", lines.join("\n")).unwrap();
         }
     }
     seen
@@ -378,7 +381,7 @@ async fn each_error_has_a_message_and_an_exit_code() {
 #[tokio::test]
 async fn help_reads_well() {
     let mut help = String::new();
-    for command in ["", "read", "info", "scan", "registers", "simulate"] {
+    for command in ["", "check", "read", "info", "scan", "registers", "simulate"] {
         let arguments: Vec<&str> =
             [command, "--help"].into_iter().filter(|s| !s.is_empty()).collect();
         let output = run(&arguments).await;
@@ -468,8 +471,10 @@ async fn check_shows_settings_and_errors() {
          serial_device:\n  com_port: /dev/ttyUSB0\n  timeout: 1\n\
          kamstrup:\n  parameters:\n    - energy\n    - power\n",
     );
-    let shown = seen(&check(&[]).await, "no port");
-    insta::assert_snapshot!("check_good", shown);
+    // The verdict is last, and names the warnings.
+    insta::assert_snapshot!("check_good", seen(&check(&[]).await, "no port"));
+    let shown = seen(&check(&["--settings"]).await, "no port");
+    insta::assert_snapshot!("check_settings", shown);
     let good = check(&["--json"]).await;
     assert_eq!(good.status.code(), Some(0));
     let (keys, good) = without_defaults_in_json(json(&good));
@@ -481,7 +486,7 @@ async fn check_shows_settings_and_errors() {
         "mqtt: {topic: heat}\nserial_device: {com_port: /dev/ttyUSB0}\n\
          meters:\n  - name: house\n  - {name: garage, com_port: 'socket://10.0.0.3:2003'}\n",
     );
-    let several = seen(&check(&[]).await, "no port");
+    let several = seen(&check(&["--settings"]).await, "no port");
     insta::assert_snapshot!("check_several", without_defaults(&several));
     // A file has the path of the log's folder.
     write(
@@ -489,10 +494,10 @@ async fn check_shows_settings_and_errors() {
          logging: {destinations: file, directory: home.yaml/logs}\n",
     );
     let said = String::from_utf8(check(&[]).await.stdout).unwrap();
-    let (_, said) = said.split_once("Warnings:\n").unwrap();
-    let expected = "  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: a part of \
+    let expected = "Warnings:\n  - the log file home.yaml/logs/kamstrup2mqtt.log cannot be written: a part of \
                     the path home.yaml/logs is a file, not a directory. Check `directory` and \
-                    `filename` in the section `logging`\n";
+                    `filename` in the section `logging`\n\nThe configuration home.yaml is valid, \
+                    with 1 warning.\n";
     assert_eq!(said, expected);
     write("mqtt: {port: x, hosst: y}\nkamstrup: {poll_interval: often}\n");
     insta::assert_snapshot!("check_bad", seen(&check(&[]).await, "no port"));
@@ -517,21 +522,24 @@ fn without_defaults_in_json(mut json: serde_json::Value) -> (Vec<String>, serde_
     (keys, json)
 }
 
-/// The lines before the settings, which are the same as without `--online`.
+/// What was found, and the verdict.
 fn tried(output: &Output, ports: &[(&str, &str)]) -> String {
     let mut seen = seen(output, "no port");
     for (port, name) in ports {
         seen = seen.replace(port, name);
     }
-    let (code, rest) = seen.split_once('\n').unwrap();
-    let (tries, _) = rest.split_once("\n\nsetting ").unwrap();
     // The duration varies.
-    let tries = tries.lines().map(|line| line.split(" in 0.").next().unwrap());
-    format!("{code}\n{}", tries.collect::<Vec<_>>().join("\n"))
+    let lines = seen.lines().map(|line| match line.split_once(" in 0.") {
+        Some((before, after)) => format!("{before} in 0.N{}", &after[1..]),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
 async fn check_online_tries_meters_and_broker() {
+    let example = Registers::example(EnergyUnit::Gigajoule, 0);
+    let healthy = meter(example, Behaviour::default()).await;
     let meter = meter(troubled(), Behaviour::default()).await;
     let (open, _open) = broker(ConnectReturnCode::Success).await;
     let (closed, _closed) = broker(ConnectReturnCode::BadUserNamePassword).await;
@@ -554,12 +562,22 @@ async fn check_online_tries_meters_and_broker() {
     };
     let ports = [
         (meter.port.as_str(), "METER"),
+        (&healthy.port, "HEALTHY"),
         (&open, "OPEN"),
         (&closed, "CLOSED"),
         (&nobody, "NOBODY"),
         (&no_meter, "NOMETER"),
     ];
-    let all = check(&open, &one(&meter.port), &[]).await;
+    let all = check(&open, &one(&healthy.port).replace(", 4001", ""), &[]).await;
+    let part = check(&open, &one(&meter.port), &[]).await;
+    let odd = one(&meter.port).replace(", 4001]", "], version: 402, parameter: x");
+    let odd = check(&closed, &odd, &["--settings"]).await;
+    let odd = String::from_utf8(odd.stdout).unwrap();
+    let verdict = "The configuration home.yaml is valid, with 1 warning. This does not work: the";
+    assert!(
+        odd.starts_with("setting ") && odd.lines().last().unwrap().starts_with(verdict),
+        "{odd}"
+    );
     let nothing = check(&nobody, &one(&format!("socket://127.0.0.1:{no_meter}")), &[]).await;
     let meters = format!(
         "meters:\n  - {{name: house, com_port: '{}', parameters: energy}}\n  - {{name: garage, \
@@ -570,7 +588,7 @@ async fn check_online_tries_meters_and_broker() {
     let debug = format!("{}\nlogging: {{level: DEBUG}}", one(&meter.port));
     let debug = check(&closed, &debug, &[]).await;
     assert!(String::from_utf8(debug.stderr.clone()).unwrap().contains("DEBUG"));
-    let texts = [&all, &nothing, &some].map(|output| tried(output, &ports));
+    let texts = [&all, &part, &nothing, &some].map(|output| tried(output, &ports));
     insta::assert_snapshot!("check_online", texts.join("\n\n"));
     let found = check(&closed, &meters, &["--json"]).await;
     assert_eq!(found.status.code(), Some(1));
@@ -582,4 +600,64 @@ async fn check_online_tries_meters_and_broker() {
     )
     .unwrap();
     assert!(!written.contains("hunter2"), "{written}");
+}
+
+/// A serial server that accepts connections, with a meter that never answers.
+async fn silent_meter() -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = format!("socket://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            open.push(listener.accept().await.unwrap());
+        }
+    });
+    (port, serving)
+}
+
+/// A silent meter keeps a command waiting for a quarter of a minute. It says so long before.
+#[tokio::test]
+async fn each_command_says_what_it_waits_for() {
+    let (port, _meter) = silent_meter().await;
+    let (broker, _broker) = silent_meter().await;
+    let broker = broker.strip_prefix("socket://127.0.0.1:").unwrap();
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, meter: &str| {
+        let yaml = format!(
+            "mqtt: {{host: 127.0.0.1, port: {broker}}}\nserial_device: {{com_port: '{meter}'}}\nweb: \
+             {{enabled: false}}\n"
+        );
+        std::fs::write(folder.path().join(name), yaml).unwrap();
+    };
+    write("silent.yaml", &port);
+    write("no-meter.yaml", "/dev/no-such-port");
+    let meter = format!("Waiting for the meter on {port} to answer; this can take ");
+    let broker = format!("Waiting for the broker 127.0.0.1:{broker} to answer.");
+    for (arguments, expected) in [
+        (&["read", "--port", &port][..], &meter),
+        (&["read", "--json", "energy", "--port", &port], &meter),
+        (&["info", "--port", &port], &meter),
+        (&["scan", "--port", &port], &meter),
+        (&["check", "--online", "--config", "silent.yaml"], &meter),
+        (&["check", "--online", "--config", "no-meter.yaml"], &broker),
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+            .args(arguments)
+            .env_clear()
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let began = Instant::now();
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+        let first = first.unwrap_or_default();
+        assert!(first.starts_with(expected.as_str()), "{arguments:?}: {first}");
+        // The whole wait takes three times as long.
+        assert!(began.elapsed() < Duration::from_secs(5), "{arguments:?}: {:?}", began.elapsed());
+        child.kill().await.unwrap();
+    }
 }

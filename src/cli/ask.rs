@@ -1,7 +1,7 @@
 //! Shared by the commands that ask a meter: which meter, how to reach it, and how to show its answers.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -22,6 +22,7 @@ use meter::identity::Identity;
 use meter::poll::{Explanation, Plan, PollResult, Reader};
 use meter::reading::{Missing, Reading};
 use meter::transport::{Endpoint, Port};
+use meter::waiting::saying;
 
 /// Which meter to ask, and how to show the answer.
 #[derive(Debug, Args)]
@@ -112,13 +113,17 @@ impl Target {
 }
 
 impl Asking {
-    pub(super) fn reader(self) -> (config::Meter, Reader<Port>) {
-        // The answer may take some seconds.
-        if io::stderr().is_terminal() {
-            let _ = writeln!(io::stderr(), "Asking the meter at {} …", self.meter.endpoint);
-        }
-        (self.meter, Reader::new(self.plan))
+    /// The meter, what reads it, and the words while it does not answer.
+    pub(super) fn reader(self) -> (config::Meter, Reader<Port>, String) {
+        let waiting = self.plan.waiting_words();
+        (self.meter, Reader::new(self.plan), waiting)
     }
+}
+
+/// Does the work. If it is not done soon, says on standard error what it waits for.
+pub(super) async fn waiting_for<T>(what: &str, work: impl Future<Output = T>) -> T {
+    // If even this cannot be written, there is nothing left to do.
+    saying(|| drop(writeln!(io::stderr(), "{what}")), work).await
 }
 
 /// Reports what is wrong with the meter or its port, and what to do.

@@ -1,4 +1,5 @@
-//! `kamstrup2mqtt check`: checks the configuration and shows the effective settings.
+//! `kamstrup2mqtt check`: checks the configuration, and on request meters and broker. Its last words
+//! are the verdict.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -9,13 +10,13 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::ask::{print, print_json};
+use super::ask::{print, print_json, waiting_for};
 use super::health;
 use super::signals::with_signals;
 use super::table::Table;
 use crate::advice::MadeBy;
 use crate::config::{
-    self, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Spot, warning_words,
+    self, Config, ConfigError, Effect, Entry, Loaded, Meter, Origin, Parameter, Spot, warning_words,
 };
 use meter::RunsAs;
 use meter::duration;
@@ -34,7 +35,10 @@ pub(super) struct Arguments {
     /// Also read each meter once and try the broker; stop the running program first
     #[arg(long)]
     online: bool,
-    /// Print JSON, for programs
+    /// Also show the effective settings, and where each of them comes from
+    #[arg(long)]
+    settings: bool,
+    /// Print JSON, for programs; it always has the settings
     #[arg(long)]
     json: bool,
 }
@@ -110,6 +114,9 @@ struct Trial {
     /// Which meter, or which broker.
     what: String,
     works: bool,
+    /// Something does not work, or was not tried.
+    #[serde(skip)]
+    in_part: bool,
     said: String,
 }
 
@@ -129,7 +136,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&json(&loaded, warnings, found))?;
     } else {
-        print(&words(&loaded, &warnings, found.as_deref()))?;
+        print(&words(&loaded, args.settings, &warnings, found.as_deref()))?;
     }
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -168,16 +175,30 @@ fn json(loaded: &Loaded, warnings: Vec<String>, online: Option<Vec<Trial>>) -> J
     }
 }
 
-fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Trial]>) -> String {
-    let Loaded { settings, file, .. } = loaded;
-    let mut text = match file {
-        Some(file) => format!("The configuration {} is valid.\n", file.display()),
-        None => "The configuration in environment variables is valid.\n".to_owned(),
-    };
-    // These come first because the settings fill a screen.
+/// The settings on request, what was found, the warnings, and last the verdict.
+fn words(
+    loaded: &Loaded,
+    with_settings: bool,
+    warnings: &[String],
+    found: Option<&[Trial]>,
+) -> String {
+    let mut text = if with_settings { settings(loaded) } else { String::new() };
     if let Some(found) = found {
         text.extend(found.iter().map(|found| format!("{}: {}\n", found.what, found.said)));
+        text.push('\n');
     }
+    if !warnings.is_empty() {
+        text.push_str("Warnings:\n");
+        text.extend(warnings.iter().map(|warning| format!("  - {warning}\n")));
+        text.push('\n');
+    }
+    text.push_str(&verdict(loaded, warnings.len(), found));
+    text
+}
+
+fn settings(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    let Loaded { settings, .. } = loaded;
     let sections = ("setting".to_owned(), &settings.sections);
     let meters = settings.meters.iter().map(|(meter, entries)| (meter.to_string(), entries));
     for (head, entries) in [sections].into_iter().chain(meters) {
@@ -185,14 +206,38 @@ fn words(loaded: &Loaded, warnings: &[String], found: Option<&[Trial]>) -> Strin
         for Entry { key, value, origin, .. } in entries {
             table.row([(*key).to_owned(), origin.to_string(), value.to_string()]);
         }
-        let _ = write!(text, "\n{table}");
-    }
-    if !warnings.is_empty() {
-        text.push_str("\nWarnings:\n");
-        let lines = warnings.iter().map(|warning| format!("  - {warning}\n"));
-        text.extend(lines);
+        let _ = writeln!(text, "{table}");
     }
     text
+}
+
+/// Says that all is well only if it is.
+fn verdict(loaded: &Loaded, warnings: usize, found: Option<&[Trial]>) -> String {
+    let subject = match &loaded.file {
+        Some(file) => format!("The configuration {}", file.display()),
+        None => "The configuration in environment variables".to_owned(),
+    };
+    let with = match warnings {
+        0 => String::new(),
+        1 => ", with 1 warning".to_owned(),
+        several => format!(", with {several} warnings"),
+    };
+    let all = match found {
+        Some([_, _, _, ..]) => "The meters and the broker",
+        _ => "The meter and the broker",
+    };
+    let found = found.unwrap_or_default();
+    let failed: Vec<_> = found.iter().filter(|found| !found.works).map(|it| &*it.what).collect();
+    let online = match (failed.as_slice(), found) {
+        ([], []) => String::new(),
+        ([], _) if found.iter().any(|found| found.in_part) => {
+            format!(" {all} answer, but not all is well: see above.")
+        }
+        ([], _) => format!(" {all} work."),
+        ([only], _) => format!(" This does not work: the {only}."),
+        (several, _) => format!(" These do not work: the {}.", several.join(", the ")),
+    };
+    format!("{subject} is valid{with}.{online}\n")
 }
 
 /// Reads each meter in turn, and tries the broker.
@@ -200,39 +245,49 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
     // This command prints the results itself, so it logs little below DEBUG.
     let debug = config.logging.level == Level::DEBUG;
     logging::start_beside(PROGRAM, if debug { Level::DEBUG } else { Level::ERROR })?;
+    let waiting = format!("Waiting for the broker {} to answer.", config.broker.name());
     let mut found = Vec::new();
     with_signals(async |stop| {
         for meter in &config.meters {
             found.push(try_meter(meter, &stop).await);
         }
-        found.push(try_broker(config, &stop).await?);
+        found.push(waiting_for(&waiting, try_broker(config, &stop)).await?);
         Ok(())
     })?;
     Ok(found)
 }
 
 async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Trial {
-    let mut reader = Reader::new(app::plan(meter, RunsAs::Program));
-    let result = reader.read(stop).await;
+    let plan = app::plan(meter, RunsAs::Program);
+    let waiting = plan.waiting_words();
+    let mut reader = Reader::new(plan);
+    let result = waiting_for(&waiting, reader.read(stop)).await;
     let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
     let what = format!("meter{name}");
     let works = !result.readings.is_empty() || result.identity.serial.is_some();
-    let said = match result.trouble {
-        Some(trouble) if !works => format!("{}. {}", trouble.words, trouble.hint),
-        _ => {
-            let serial = result.identity.serial;
-            let serial = serial.map(|serial| format!(", serial number {serial}"));
-            format!(
-                "{} at {}{}: read {} in {}.",
-                result.identity.model_words(),
-                meter.endpoint,
-                serial.unwrap_or_default(),
-                poll::count_words(result.readings.len(), meter.parameters.len()),
-                duration::words(result.took),
-            )
-        }
-    };
-    Trial { what, works, said }
+    let trouble = result.trouble.as_ref();
+    let trouble = trouble.map(|trouble| format!("{}. {}", trouble.words, trouble.hint));
+    if let Some(said) = trouble.clone().filter(|_| !works) {
+        return Trial { what, works, in_part: false, said };
+    }
+    let serial = result.identity.serial.map(|serial| format!(", serial number {serial}"));
+    let mut said = format!(
+        "{} at {}{}: read {} in {}.",
+        result.identity.model_words(),
+        meter.endpoint,
+        serial.unwrap_or_default(),
+        poll::count_words(result.readings.len(), meter.parameters.len()),
+        duration::words(result.took),
+    );
+    for (register, reason) in &result.missing {
+        let _ = write!(said, " No value of `{}`: {reason}.", Parameter::of(*register).name());
+    }
+    let fault = result.condition.as_ref().filter(|condition| condition.code != 0);
+    let fault = fault.map(|condition| format!("The meter reports {condition}."));
+    let remarks: Vec<_> = trouble.into_iter().chain(fault).collect();
+    said.extend(remarks.iter().flat_map(|remark| [" ", remark]));
+    let in_part = !result.missing.is_empty() || !remarks.is_empty();
+    Trial { what, works, in_part, said }
 }
 
 async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result<Trial> {
@@ -243,6 +298,7 @@ async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result
         None => false,
     };
     let tried = mqtt::rehearse(broker, &app::rehearsal(config), is_running, stop).await;
+    let in_part = matches!(tried, Ok(Rehearsed::Login));
     let (works, said) = match tried {
         Ok(Rehearsed::Everything { subscriptions, messages }) => (
             true,
@@ -266,5 +322,5 @@ async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result
         Ok(Rehearsed::Stopped) => anyhow::bail!("stopped before everything was checked"),
         Err(advice) => (false, advice.words(MadeBy::File)),
     };
-    Ok(Trial { what, works, said })
+    Ok(Trial { what, works, in_part, said })
 }

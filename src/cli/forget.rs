@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing::{Level, warn};
 
-use super::ask::print;
+use super::ask::{print, waiting_for};
 use super::signals::with_signals;
 use crate::advice::MadeBy;
 use crate::config::{self, Config, Meter};
@@ -65,10 +65,11 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
         goes && !args.dry_run
     };
+    let waiting = format!("Asking the broker {} what it keeps.", broker.name());
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let forgotten = tokio::select! {
-            forgotten = mqtt::forget(&broker, &filters, is_to_go) => forgotten,
+            forgotten = waiting_for(&waiting, mqtt::forget(&broker, &filters, is_to_go)) => forgotten,
             () = stop.cancelled() => anyhow::bail!("stopped before everything was removed"),
         };
         match forgotten {

@@ -11,7 +11,7 @@ use kmp::value::Value;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::ask::{MeterJson, Target, complain, print, print_json};
+use super::ask::{MeterJson, Target, complain, print, print_json, waiting_for};
 use super::signals::with_signals;
 use logging::LocalTime;
 use meter::condition::{self, Condition};
@@ -59,10 +59,10 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         Version::Model(model) => Some(model),
         Version::Assumed(_) | Version::Auto | Version::Generic => None,
     };
-    let (meter, mut reader) = asking.reader();
+    let (meter, mut reader, waiting) = asking.reader();
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
-        let mut result = reader.read(&stop).await;
+        let mut result = waiting_for(&waiting, reader.read(&stop)).await;
         let said = !result.identity.models.is_empty();
         // The configured model explains the info code, unless the meter has reported its model.
         let as_configured = configured.map(|model| Identity {

@@ -43,7 +43,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check the configuration; show the effective settings and where each of them comes from
+    /// Check the configuration; with `--online`, also the meters and the broker
     Check(check::Arguments),
     /// Read values once and show them
     Read(read::Arguments),

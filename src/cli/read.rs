@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::ask::{
     MeterJson, MissingJson, Object, Shown, Target, ValueJson, complain, print, print_json,
+    waiting_for,
 };
 use super::signals::with_signals;
 use crate::config::Parameter;
@@ -49,10 +50,10 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         asking.plan.registers = once.iter().map(Parameter::register).collect();
         asking.meter.parameters = once;
     }
-    let (meter, mut reader) = asking.reader();
+    let (meter, mut reader, waiting) = asking.reader();
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
-        let asked = reader.read(&stop).await;
+        let asked = waiting_for(&waiting, reader.read(&stop)).await;
         let shown = Shown::new(&meter.parameters, &asked, meter.units);
         let nothing = shown.values.is_empty();
         if args.target.json {

@@ -16,6 +16,7 @@ use super::signals::with_signals;
 use crate::config::{self, Parameter};
 use crate::units;
 use meter::poll::PollResult;
+use meter::waiting::saying;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) target: Target,
 }
+
+/// So many registers take longer than a meter that does not answer.
+const MANY: u64 = 200;
 
 #[derive(Serialize)]
 struct Json {
@@ -46,24 +50,24 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut asking = args.target.resolve()?;
     asking.plan.registers = (from..=to).map(RegisterId::new).collect();
     let count = asking.plan.registers.len();
-    let (meter, mut reader) = asking.reader();
+    let (meter, mut reader, waiting) = asking.reader();
     let bar = progress_bar(count);
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
-        let scanned = reader
-            .scan(&stop, |progress| {
-                for reading in progress.found {
-                    let Ok(published) = units::publish(reading, meter.units) else { continue };
-                    let label = reading.register.info().map_or("unknown", |info| info.label);
-                    let unit = published.measure.unit.unwrap_or_default();
-                    bar.println(
-                        format!("{:>5}  {label}: {} {unit}", reading.register, published.text)
-                            .trim_end(),
-                    );
-                }
-                bar.set_position(progress.asked.try_into().unwrap_or(u64::MAX));
-            })
-            .await;
+        let scanning = reader.scan(&stop, |progress| {
+            for reading in progress.found {
+                let Ok(published) = units::publish(reading, meter.units) else { continue };
+                let label = reading.register.info().map_or("unknown", |info| info.label);
+                let unit = published.measure.unit.unwrap_or_default();
+                bar.println(
+                    format!("{:>5}  {label}: {} {unit}", reading.register, published.text)
+                        .trim_end(),
+                );
+            }
+            bar.set_position(progress.asked.try_into().unwrap_or(u64::MAX));
+        });
+        let say = || say_what_it_does(&bar, waiting, &meter);
+        let scanned = saying(say, scanning).await;
         bar.finish_and_clear();
         let (complete, last) = (scanned.complete, scanned.to.map(RegisterId::get));
         let found = |register: &RegisterId| Parameter::of(*register);
@@ -128,6 +132,18 @@ fn text(
     }
     text.push_str(&config::parameters_list(present));
     text
+}
+
+/// On standard error, with the progress bar if there is one.
+fn say_what_it_does(bar: &ProgressBar, waiting: String, meter: &config::Meter) {
+    let count = bar.length().unwrap_or_default();
+    let answers = format!("Asking the meter on {} for {count} registers.", meter.endpoint);
+    let mut words = if bar.position() == 0 { waiting } else { answers };
+    if count > MANY {
+        words.push_str(" This many registers take a few minutes.");
+    }
+    // If even this cannot be written, there is nothing left to do.
+    bar.suspend(|| drop(writeln!(io::stderr(), "{words}")));
 }
 
 /// On standard error, and only if that is a terminal.

@@ -89,6 +89,7 @@ pub mod poll;
 pub mod reading;
 mod runs_as;
 pub mod transport;
+pub mod waiting;
 
 pub use tokio_util::sync::CancellationToken;
 

@@ -25,6 +25,7 @@ use crate::duration::words;
 use crate::identity::Exchange;
 use crate::news::News;
 use crate::reading::{Missing, Reading};
+use crate::transport::Open;
 
 /// Turns polls into log lines, and remembers what it has reported.
 #[derive(Debug)]
@@ -100,6 +101,13 @@ impl Journal {
     /// Logs a poll of a meter that may be one of these models.
     pub(super) fn log(&mut self, polled: &Polled, timing: Timing, models: &[Model]) {
         self.entries(polled, timing, models).into_iter().for_each(Entry::log);
+    }
+
+    /// Logs what the first poll waits for.
+    pub(super) fn log_waiting<O: Open>(&self, plan: &Plan<O>) {
+        if matches!(self.state, State::Unknown) {
+            info!("{}", plan.waiting_words());
+        }
     }
 
     /// Logs the summary if it is due. This is called after [`Journal::log`] for each poll.

@@ -9,6 +9,7 @@ use kmp::register::RegisterId;
 use super::explanation::HintContext;
 use crate::RunsAs;
 use crate::client;
+use crate::duration;
 use crate::identity::Version;
 use crate::transport::{Open, Port, PortQueues, SharedPort};
 
@@ -66,5 +67,15 @@ impl<O: Open> Plan<O> {
         let rests = RESPONSE_TIME.saturating_mul(TRIES - 1);
         let sum = self.port.opens_within().saturating_add(requests).saturating_add(rests);
         Duration::from_secs(sum.as_secs().saturating_add(1))
+    }
+
+    /// What to say while the meter has not answered yet.
+    #[must_use]
+    pub fn waiting_words(&self) -> String {
+        format!(
+            "Waiting for the meter on {} to answer; this can take {}.",
+            self.port_name,
+            duration::words(self.longest_silence())
+        )
     }
 }

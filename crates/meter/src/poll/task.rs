@@ -17,6 +17,7 @@ use super::result::PollResult;
 use super::schedule::Schedule;
 use super::timetable::Timetable;
 use crate::transport::Open;
+use crate::waiting::saying;
 
 /// Polls until `stop` is cancelled. A poll under way then ends with the answer that it is waiting
 /// for. A poll that is due during a longer one is skipped.
@@ -141,7 +142,8 @@ impl<'a, O: Open> Task<'a, O> {
         memory.port_contended = memory.last_poll_failed && plan.port.is_shared();
         let began = Instant::now();
         timetable.begin_poll(began);
-        let polled = poll(plan, memory, stop).await?;
+        let say = || journal.log_waiting(plan);
+        let polled = saying(say, poll(plan, memory, stop)).await?;
         drop(turn);
         let (took, ended) = (began.elapsed(), Instant::now());
         let models = memory.identification.known_models();

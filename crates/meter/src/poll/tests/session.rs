@@ -168,6 +168,8 @@ async fn the_longest_silence_is_announced() {
         let (took, announced) = (began.elapsed(), plan.longest_silence());
         assert!(took <= announced && announced < took * 4 / 3, "{took:?}, {announced:?}");
     }
+    let words = plan("energy", Vec::new()).waiting_words();
+    assert_eq!(words, "Waiting for the meter on /dev/ttyUSB0 to answer; this can take 18 s.");
 }
 
 #[tokio::test(start_paused = true)]

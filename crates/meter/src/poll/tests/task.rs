@@ -225,3 +225,31 @@ fn meters_are_polled_at_different_times() {
     assert_eq!(spread(999, 1000, minutes(1)), Duration::from_millis(59_940));
     assert_eq!(spread(9, 10, Duration::from_millis(100)), Duration::from_millis(90));
 }
+
+/// A meter that does not answer is reported after a quarter of a minute. Until then the log must not
+/// be silent.
+#[tokio::test(start_paused = true)]
+async fn the_log_says_within_a_second_what_the_first_poll_waits_for() {
+    let (captured, _logging) = logging::capture::lines();
+    let openings = vec![Opening::Silent, Opening::Silent];
+    let (sender, mut results) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let handle = MeterHandle::default();
+    let task =
+        tokio::spawn(run(plan("energy", openings), midnight(), sender, handle, stop.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let waiting = || -> Vec<String> {
+        captured.take().into_iter().filter(|line| line.contains("Waiting for")).collect()
+    };
+    assert_eq!(
+        waiting(),
+        ["INFO Waiting for the meter on /dev/ttyUSB0 to answer; this can take 18 s."]
+    );
+    // Only the first poll is news.
+    for _ in 0..2 {
+        results.recv().await.unwrap();
+    }
+    assert_eq!(waiting(), [""; 0]);
+    stop.cancel();
+    task.await.unwrap();
+}
