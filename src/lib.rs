@@ -20,6 +20,7 @@ mod neighbour;
 mod payload;
 mod recovery;
 mod resources;
+mod similar;
 mod status;
 mod supervisor;
 mod systemd;

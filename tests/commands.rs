@@ -97,6 +97,9 @@ fn seen(output: &Output, port: &str) -> String {
         };
         let lines = text.lines().filter(|line| !is_wait(line));
         let lines = lines.map(|line| line.find(" WARN ").map_or(line, |at| &line[at..]));
+        // Which serial ports there are depends on the machine.
+        let lines = lines.map(|line| line.split(" The only serial port of ").next().unwrap());
+        let lines = lines.map(|line| line.split(" The serial ports of ").next().unwrap());
         let lines: Vec<_> = lines.collect();
         if !lines.is_empty() {
             write!(seen, "--- {name}\n{}\n", lines.join("\n")).unwrap();
@@ -351,6 +354,8 @@ async fn each_error_has_a_message_and_an_exit_code() {
     std::fs::write(folder.path().join("several.yaml"), several).unwrap();
     std::fs::write(folder.path().join("one.yaml"), "serial_device: { com_port: /dev/a }\n")
         .unwrap();
+    std::fs::write(folder.path().join("names.yaml"), "energi: 5 kWh\n").unwrap();
+    std::fs::write(folder.path().join("units.yaml"), "energy: 5 kwh\n").unwrap();
     let mut told = String::new();
     for arguments in [
         &["read", "--port", &refused][..],
@@ -366,6 +371,18 @@ async fn each_error_has_a_message_and_an_exit_code() {
         &["read", "--config", "several.yaml"],
         &["read", "--config", "several.yaml", "--meter", "garage"],
         &["read", "--config", "one.yaml", "--meter", "garage"],
+        &["read", "--config", "several.yaml", "--meter", "bran"],
+        &["check", "--config", "severla.yaml"],
+        &["read", "--port", "ttyusb0"],
+        &["registers", "--version", "4O3"],
+        &["--listen", "localhost:8099"],
+        &["health", "--listen", "8099"],
+        &["simulate", "--listen", "localhost"],
+        &["simulate", "--fault", "nois=5%"],
+        &["simulate", "--model", "genric"],
+        &["simulate", "--registers", "names.yaml"],
+        &["simulate", "--registers", "units.yaml"],
+        &["check", "--onlien"],
         &["scan", "--port", &refused, "--from", "9", "--to", "8"],
         &["scan", "--port", &refused, "--to", "65536"],
         &["raed"],

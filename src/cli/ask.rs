@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::error::Usage;
 use super::table::Table;
 use crate::config::{self, Loaded, MeterName, Parameter};
+use crate::similar::{self, most_like, question};
 use crate::units::{self, Published, UnitSystem};
 use crate::words::sentence;
 use crate::{PROGRAM, app, payload};
@@ -21,7 +22,7 @@ use meter::RunsAs;
 use meter::identity::Identity;
 use meter::poll::{Explanation, Plan, PollResult, Reader};
 use meter::reading::{Missing, Reading};
-use meter::transport::{Endpoint, Port};
+use meter::transport::{Endpoint, Port, local_ports};
 use meter::waiting::saying;
 
 /// Which meter to ask, and how to show the answer.
@@ -106,7 +107,10 @@ impl Target {
                     }
                     None => "the configuration has several meters".to_owned(),
                 };
-                Usage(format!("{problem}; choose one with `--meter`: {names}"))
+                let known = names.split(", ").filter(|name| !name.is_empty());
+                let meant = self.meter.as_ref().and_then(|wanted| most_like(wanted, known));
+                let meant = question(meant);
+                Usage(format!("{problem}; choose one with `--meter`: {names}{meant}"))
             })
             .map_err(Into::into)
     }
@@ -127,10 +131,19 @@ pub(super) async fn waiting_for<T>(what: &str, work: impl Future<Output = T>) ->
 }
 
 /// Reports what is wrong with the meter or its port, and what to do.
-pub(super) fn complain(complaint: &Explanation) {
+pub(super) fn complain(complaint: &Explanation, meter: &config::Meter) {
     let Explanation { words, hint } = complaint;
+    let ports = other_ports(meter).map(|ports| format!(" {ports}")).unwrap_or_default();
     // If even this cannot be written, there is nothing left to do.
-    let _ = writeln!(io::stderr().lock(), "error: {words}.\nhint: {hint}");
+    let _ = writeln!(io::stderr().lock(), "error: {words}.\nhint: {hint}{ports}");
+}
+
+/// The serial ports that this machine has, if the meter's is missing.
+pub(super) fn other_ports(meter: &config::Meter) -> Option<String> {
+    match &meter.endpoint {
+        Endpoint::Serial { path } if !path.exists() => similar::port(path, &local_ports().ok()?),
+        _ => None,
+    }
 }
 
 /// Writes one JSON object.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::ask::{print, print_json, waiting_for};
+use super::ask::{other_ports, print, print_json, waiting_for};
 use super::health;
 use super::signals::with_signals;
 use super::table::Table;
@@ -267,7 +267,8 @@ async fn try_meter(meter: &Meter, stop: &CancellationToken) -> Trial {
     let works = !result.readings.is_empty() || result.identity.serial.is_some();
     let trouble = result.trouble.as_ref();
     let trouble = trouble.map(|trouble| format!("{}. {}", trouble.words, trouble.hint));
-    if let Some(said) = trouble.clone().filter(|_| !works) {
+    if let Some(mut said) = trouble.clone().filter(|_| !works) {
+        said.extend(other_ports(meter).map(|ports| format!(" {ports}")));
         return Trial { what, works, in_part: false, said };
     }
     let serial = result.identity.serial.map(|serial| format!(", serial number {serial}"));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::error::page_address;
 use crate::config::{self, ConfigError, Variables};
 use crate::{http, web};
 
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The address of the running program's page; overrides the configuration
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = page_address, conflicts_with = "config")]
     listen: Option<SocketAddr>,
 }
 

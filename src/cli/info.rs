@@ -109,7 +109,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             print(&words(&result, &remarks, condition.as_ref(), clock, ahead))?;
         }
         if let Some(trouble) = &result.trouble {
-            complain(trouble);
+            complain(trouble, &meter);
         }
         if is_unknown {
             code = ExitCode::FAILURE;

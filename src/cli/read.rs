@@ -12,6 +12,7 @@ use super::ask::{
 };
 use super::signals::with_signals;
 use crate::config::Parameter;
+use crate::similar::{self, question};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -25,9 +26,11 @@ pub(super) struct Arguments {
 
 fn parameter(text: &str) -> Result<Parameter, String> {
     text.parse().map_err(|_| {
-        "neither the name of a value nor a register number; `kamstrup2mqtt registers` lists the \
-         names"
-            .to_owned()
+        format!(
+            "neither the name of a value nor a register number; `kamstrup2mqtt registers` lists the \
+             names{}",
+            question(similar::parameter(text))
+        )
     })
 }
 
@@ -69,7 +72,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             tracing::warn!("The meter reports {condition}.");
         }
         if let Some(trouble) = &asked.trouble {
-            complain(trouble);
+            complain(trouble, &meter);
         }
         if nothing {
             code = ExitCode::FAILURE;

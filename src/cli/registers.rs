@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::ask::{print, print_json};
 use super::table::Table;
+use crate::similar::{self, question};
 use meter::identity::{Version, model_meant};
 
 #[derive(Debug, Args)]
@@ -36,7 +37,8 @@ impl Arguments {
 fn model(text: &str) -> Result<Model, String> {
     model_meant(text).ok_or_else(|| {
         let numbers: Vec<String> = Model::ALL.map(|model| model.number().to_string()).into();
-        format!("unknown model; the known ones are {}", numbers.join(", "))
+        let meant = question(similar::model(text));
+        format!("unknown model; the known ones are {}{meant}", numbers.join(", "))
     })
 }
 

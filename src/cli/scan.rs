@@ -97,7 +97,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             print(&text(&shown, &present, from, last, complete))?;
         }
         if let Some(trouble) = &scanned.trouble {
-            complain(trouble);
+            complain(trouble, &meter);
             if let Some(next) = last.and_then(|last| last.checked_add(1)) {
                 let _ = writeln!(
                     io::stderr(),

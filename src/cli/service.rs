@@ -13,10 +13,10 @@ use tokio::time::sleep;
 use tracing::{Level, debug, error, info, warn};
 
 use super::environment::variables;
+use super::error::page_address;
 use super::page_address::PageAddress;
 use super::reload::{self, Hangup};
 use super::signals::{with_signals, with_signals_in_app};
-use crate::{APP, PROGRAM};
 use crate::addon::{self, AddOn};
 use crate::app::{self, Services};
 use crate::config::addon_options as options;
@@ -27,6 +27,7 @@ use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, PageState, Visitors};
+use crate::{APP, PROGRAM};
 use history::{Hint, History};
 use logging::{self, LocalTime};
 use meter::RunsAs;
@@ -47,7 +48,7 @@ pub(super) struct RunArgs {
     pub(super) stay: bool,
     /// Serve the status page at this address; overrides `web` in the configuration. With
     /// `--options`, only this machine and Home Assistant can open the page
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = page_address)]
     pub(super) listen: Option<SocketAddr>,
 }
 

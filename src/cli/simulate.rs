@@ -13,12 +13,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Level;
 
-use super::error::Usage;
+use super::error::{Usage, simulator_address};
 use super::signals::with_signals_alone;
 use crate::PROGRAM;
+use crate::similar::{self, most_like, question};
 use kmp::line::Line;
 use logging;
-use simulator::{Behaviour, EnergyUnit, Fault, FaultRate, Faults, Model, Registers, Simulator};
+use simulator::{
+    Behaviour, EnergyUnit, Fault, FaultRate, FaultRateError, Faults, Model, Registers,
+    RegistersError, Simulator,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -26,6 +30,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
+        value_parser = simulator_address,
         default_value = "127.0.0.1:2003",
         conflicts_with = "pty"
     )]
@@ -34,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     pty: bool,
     /// The meter to simulate. Default, without `--registers`: `generic`
-    #[arg(long, value_parser = models())]
+    #[arg(long, value_parser = models(), ignore_case = true)]
     model: Option<Model>,
     /// Registers from a file. They are added to the model's, and replace those with the same number
     #[arg(long, value_name = "FILE", long_help = registers_help())]
@@ -54,7 +59,7 @@ pub(super) struct Arguments {
     echo: bool,
     /// A fault and the share of answers that have it, like `noise=5%` or `all=0.5%`; may be given
     /// more than once
-    #[arg(long = "fault", value_name = "FAULT=RATE", long_help = fault_help())]
+    #[arg(long = "fault", value_name = "FAULT=RATE", value_parser = fault, long_help = fault_help())]
     faults: Vec<FaultRate>,
     /// The seed for random faults: the same seed and the same requests give the same faults.
     /// Default: a random one, which is printed
@@ -63,9 +68,47 @@ pub(super) struct Arguments {
 }
 
 fn models() -> impl TypedValueParser<Value = Model> {
-    let value = |model: Model| PossibleValue::new(model.name()).help(model.about());
-    let known = |name: String| Model::ALL.into_iter().find(|model| model.name() == name);
+    let value = |model: Model| {
+        let others: &[&'static str] = match model {
+            Model::Generic => &[],
+            Model::Multical402 => &["mc402", "multical402"],
+            Model::Multical403 => &["mc403", "multical403"],
+            Model::Multical603 => &["mc603", "multical603"],
+            Model::Multical21 => &["mc21", "multical21"],
+        };
+        PossibleValue::new(model.name()).aliases(others.iter().copied()).help(model.about())
+    };
+    let known = |name: String| {
+        let name = name.to_ascii_lowercase();
+        let name = name.trim_start_matches("multical").trim_start_matches("mc");
+        Model::ALL.into_iter().find(|model| model.name() == name)
+    };
     PossibleValuesParser::new(Model::ALL.map(value)).try_map(move |name| known(name).ok_or(NoSuch))
+}
+
+fn fault(text: &str) -> Result<FaultRate, String> {
+    text.parse().map_err(|error: FaultRateError| {
+        let meant = match &error {
+            FaultRateError::Name { found } => {
+                let known = Fault::every().map(Fault::name).chain(["all"]);
+                most_like(found, known)
+            }
+            _ => None,
+        };
+        format!("{error}{}", question(meant))
+    })
+}
+
+/// What is wrong with a file of registers, with a suggestion for a misspelled name.
+fn registers_error(error: &RegistersError) -> String {
+    let meant = match error {
+        RegistersError::Name { register } => {
+            similar::parameter(register).or(most_like(register, ["GetType", "GetSerialNo"]))
+        }
+        RegistersError::Unit { unit, .. } => similar::unit(unit),
+        _ => None,
+    };
+    format!("{error}{}", question(meant))
 }
 
 fn energy_units() -> impl TypedValueParser<Value = EnergyUnit> {
@@ -127,7 +170,8 @@ fn registers(args: &Arguments) -> anyhow::Result<(Registers, Model)> {
     if let Some(path) = &args.registers {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        registers.replace_from_yaml(&text).with_context(|| format!("{}", path.display()))?;
+        let replaced = registers.replace_from_yaml(&text);
+        replaced.map_err(|error| anyhow!("{}: {}", path.display(), registers_error(&error)))?;
     }
     Ok((registers, model))
 }

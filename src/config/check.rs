@@ -17,6 +17,7 @@ use super::problem::{
 use super::remark::Why;
 use super::setting::{Fallback, Key, Setting};
 use super::settings::{Given, Listed, Raw, Settings};
+use super::value;
 use crate::name::{MeterName, Parameter};
 use crate::topic;
 use kmp::line::RESPONSE_TIME;
@@ -321,7 +322,11 @@ impl<'a> Checker<'a> {
 
     /// Notes an invalid text: a whole setting, or an item of a list.
     fn wrong(&mut self, key: &'static Key, given: &Given, text: &str) {
-        let (remark, reason) = match (key.why)(text) {
+        let why = match (key.why)(text) {
+            Why::Unsaid => value::why_no(key.kind, text),
+            why => why,
+        };
+        let (remark, reason) = match why {
             Why::Unsaid => (None, None),
             Why::Remark(remark) => (Some(remark), None),
             Why::Reason(reason) => (None, Some(reason)),

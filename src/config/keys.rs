@@ -157,6 +157,7 @@ settings! {
         kind: Kind::Whole(0, 2),
         variable: Some("MQTT_QOS"),
         form: FormName::OfMqtt(Field { name: "qos", label: "Quality of service" }),
+        why: value::why_no_qos,
         accepted: "`0`, `1` or `2`",
         default: Value("0"),
         brief: "QoS of the values: 0, 1 or 2",
@@ -458,6 +459,7 @@ settings! {
         kind: Kind::Words(&["standard", "meter"], ""),
         variable: Some("KAMSTRUP_UNITS"),
         form: FormName::Option(Field { name: "units", label: "Units" }),
+        why: value::why_no_unit_system,
         accepted: "`standard` (kWh, W, °C, m³, m³/h) or `meter` (the units that the meter is set \
                    to)",
         default: Value("standard"),
@@ -496,6 +498,7 @@ settings! {
         kind: Kind::Words(&["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], "warn|fatal"),
         variable: Some("LOG_LEVEL"),
         form: FormName::Option(Field { name: "log_level", label: "Log" }),
+        why: value::why_no_level,
         accepted_in_form: Some("`debug`, `info`, `warning` or `error`"),
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
@@ -509,6 +512,7 @@ settings! {
     DESTINATIONS: Destination = value::destination, Key {
         path: "logging.destinations",
         kind: Kind::Words(&["stdout", "file", "syslog"], ""),
+        why: value::why_no_destination,
         accepted: "`stdout`, `file` and `syslog`, separated by commas or as a list",
         default: Value("stdout"),
         list: true,
@@ -519,7 +523,7 @@ settings! {
     };
     LOG_FORMAT: Format = value::exact, Key {
         path: "logging.format",
-        why: value::why_not::<Format>,
+        why: value::why_no_format,
         accepted: FORMAT,
         default: Words("each destination's own default"),
         sample: Hidden,
@@ -538,7 +542,7 @@ settings! {
     };
     STDOUT_FORMAT: Format = value::exact, Key {
         path: "logging.stdout_format",
-        why: value::why_not::<Format>,
+        why: value::why_no_format,
         accepted: "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`, or \
                    `json`",
         default: Words("a format that is easy to read"),
@@ -588,6 +592,7 @@ settings! {
     ROTATE_WHEN: When = value::parse, Key {
         path: "logging.rotate_when",
         kind: Kind::Words(&["s", "m", "h", "d", "midnight"], "w[0-6]"),
+        why: value::why_no_rotation,
         accepted: "`s`, `m`, `h`, `d`, `midnight`, or `w0` (Monday) to `w6` (Sunday)",
         default: Value("midnight"),
         brief: "when a new file begins: s, m, h, d, midnight, or w0 (Monday) to w6 (Sunday)",
@@ -619,7 +624,7 @@ settings! {
     FILE_FORMAT: Format = value::exact, Key {
         path: "logging.file_format",
         instead: Some(Instead::IfSet(&LOG_FORMAT.key, Words("the value of `logging.format`"))),
-        why: value::why_not::<Format>,
+        why: value::why_no_format,
         accepted: FORMAT,
         default: Value(
             "[%(asctime)s %(filename)s %(funcName)s:%(lineno)d] %(levelname)s %(message)s",
@@ -654,7 +659,7 @@ settings! {
     SYSLOG_FACILITY: Facility = value::exact, Key {
         path: "logging.syslog_facility",
         kind: Kind::Text(r"\s*[A-Za-z0-9_-]*"),
-        why: value::why_not::<Facility>,
+        why: value::why_no_facility,
         accepted: "`user`, `daemon`, `local0` to `local7`, or another facility of syslog",
         default: Value("local0"),
         brief: "the syslog facility of its lines",
@@ -663,7 +668,7 @@ settings! {
     };
     SYSLOG_FORMAT: Format = value::exact, Key {
         path: "logging.syslog_format",
-        why: value::why_not::<Format>,
+        why: value::why_no_format,
         accepted: FORMAT,
         default: Words(
             "only the message, because syslog itself adds the program, the process and the level",
@@ -733,6 +738,7 @@ settings! {
         path: "web.listen",
         kind: Kind::Address(r"\s*(\[.*\]|[0-9.]+):[0-9]+\s*"),
         variable: Some("WEB_LISTEN"),
+        why: value::why_no_address,
         accepted: "an address of this machine and a port, like `127.0.0.1:8099`, `0.0.0.0:8099` or \
                    `[::]:8099`",
         default: Value("127.0.0.1:8099"),

@@ -11,6 +11,7 @@ use super::origin::Origin;
 use super::settings::Settings;
 use super::variables::Variables;
 use super::{keys, read};
+use crate::similar::{self, question};
 
 /// Reads the configuration: from `file`, otherwise from the first of the usual paths that exists,
 /// otherwise from `variables` alone.
@@ -24,7 +25,11 @@ fn content(file: Option<&Path>) -> Result<Option<(&Path, String)>, ConfigError> 
     let usual = || USUAL_PATHS.into_iter().map(Path::new).find(|path| path.exists());
     let Some(path) = file.or_else(usual) else { return Ok(None) };
     let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-    Ok(Some((path, read::configuration(path).map_err(unreadable)?)))
+    let with_meant = |reason| match similar::file(path) {
+        Some(meant) if !path.exists() => format!("{reason}{}", question(Some(meant.display()))),
+        _ => reason,
+    };
+    Ok(Some((path, read::configuration(path).map_err(|reason| unreadable(with_meant(reason)))?)))
 }
 
 /// The configuration of a meter at `port`, which comes from the command line. The rest is defaults

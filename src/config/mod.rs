@@ -32,9 +32,10 @@ mod remark;
 mod secret;
 mod setting;
 mod settings;
-mod similar;
 mod snippet;
 mod suggest;
+#[cfg(test)]
+mod suggest_tests;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -251,8 +251,8 @@ pub enum Warning {
     UnknownVariable(String, String),
     /// A variable that Kubernetes and container links set.
     VariableOfLinks(&'static str),
-    /// An unknown option of the form.
-    UnknownOption(String, OptionOwner),
+    /// An unknown option of the form, and the one that was most likely meant.
+    UnknownOption(String, OptionOwner, Meant),
     /// Both options for the port are set.
     BothPortOptions(OptionOwner),
     /// Options of the broker without the option that names it.

@@ -2,7 +2,7 @@
 
 use super::keys::{self, KEYS, METERS, NAME, SECTIONS};
 use super::setting::Key;
-use super::similar::most_like;
+use crate::similar::{most_like, very_like};
 
 /// The meaning of a name.
 enum Target {
@@ -99,7 +99,7 @@ pub(super) fn nearest(path: &str) -> Option<String> {
             "" => SECTIONS.iter().map(|section| section.name).chain([METERS]).collect(),
             _ => KEYS.iter().filter(|key| key.section() == section).map(|key| key.name()).collect(),
         };
-        let like = most_like(name, names.into_iter())?;
+        let like = most_like(name, names)?;
         Some(if section.is_empty() { like.to_owned() } else { format!("{section}.{like}") })
     };
     // Both sections are about the meter, so users confuse them.
@@ -134,13 +134,18 @@ pub(super) fn nearest_variable(name: &str) -> Option<String> {
     let known: Vec<String> =
         KEYS.iter().filter_map(|key| key.variable).map(str::to_owned).chain(files).collect();
     // The sections' names, as the variables have them.
+    let upper = name.to_ascii_uppercase();
     let section =
-        ["MQTT_", "SERIAL_", "KAMSTRUP_", "WEB_"].into_iter().find(|it| name.starts_with(it));
-    if known.iter().any(|known| known == name) || (section.is_none() && !name.starts_with("LOG")) {
+        ["MQTT_", "SERIAL_", "KAMSTRUP_", "WEB_"].into_iter().find(|it| upper.starts_with(it));
+    if known.iter().any(|known| known == name) {
         return None;
     }
+    if section.is_none() && !upper.starts_with("LOG") {
+        // The section itself is misspelled.
+        return very_like(name, known.iter().map(String::as_str)).map(str::to_owned);
+    }
     let other = section.and_then(|section| {
-        let rest = name.strip_prefix(section)?;
+        let rest = upper.strip_prefix(section)?;
         let variable = |of: &Target| of.key().and_then(|key| key.variable);
         let is_here =
             |of: &Target| variable(of).is_some_and(|variable| variable.starts_with(section));

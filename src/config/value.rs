@@ -11,12 +11,14 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use tracing::Level;
 
+use super::kind::Kind;
 use super::model::Qos;
 use super::remark::{Remark, Why};
 use super::secret::Secret;
-use super::similar::most_like;
+use crate::similar::{self, most_like, question};
 use crate::tls;
 use crate::units::UnitSystem;
+use logging::{Facility, Format, FormatError};
 use meter::identity::{Version, model_meant};
 use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
 
@@ -254,9 +256,105 @@ pub(super) fn why_no_endpoint(text: &str) -> Why {
 }
 
 pub(super) fn why_no_parameter(text: &str) -> Why {
-    let keys = kmp::register::REGISTERS.iter().map(|info| info.key);
-    let meant = most_like(text, keys).map(|key| Remark::Meant(key.to_owned()));
+    let meant = similar::parameter(text).map(|key| Remark::Meant(key.to_owned()));
     remark(meant.or_else(|| text.parse::<u64>().ok().map(|_| Remark::TooHigh)))
+}
+
+/// The word of this form that was most likely meant.
+pub(super) fn why_no(kind: Kind, text: &str) -> Why {
+    let words = |words: &[&'static str]| most_like(text, words.iter().copied());
+    let meant = match kind {
+        Kind::Words(known, _) => words(known).map(str::to_owned),
+        Kind::Switch(other) => {
+            let known = ["true", "false", "yes", "no", "on", "off"].into_iter().chain(other);
+            most_like(text, known).map(str::to_owned)
+        }
+        Kind::Model => {
+            let number = similar::model(text).map(|number| number.to_string());
+            number.or_else(|| words(&["auto", "generic"]).map(str::to_owned))
+        }
+        _ => None,
+    };
+    remark(meant.map(Remark::Meant))
+}
+
+/// The word that was most likely meant: one of the form, or a word of other programs.
+fn why_not_word(text: &str, kind: Kind, others: &[(&str, &[&str])]) -> Why {
+    let is_it = |names: &&[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(text.trim()));
+    let meant = others.iter().find(|(_, names)| is_it(names));
+    match meant {
+        Some((word, _)) => remark(Some(Remark::Meant((*word).to_owned()))),
+        None => why_no(kind, text),
+    }
+}
+
+pub(super) fn why_no_level(text: &str) -> Why {
+    let others: [(&str, &[&str]); 3] = [
+        ("DEBUG", &["trace", "verbose", "all", "5", "10"]),
+        ("INFO", &["notice", "information", "default", "normal", "20"]),
+        ("ERROR", &["alert", "emergency", "severe", "40"]),
+    ];
+    why_not_word(text, Kind::Words(&["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], ""), &others)
+}
+
+pub(super) fn why_no_destination(text: &str) -> Why {
+    let others: [(&str, &[&str]); 2] = [
+        ("stdout", &["console", "terminal", "screen", "stderr", "journal", "journald", "stream"]),
+        ("file", &["logfile", "log_file", "disk"]),
+    ];
+    why_not_word(text, Kind::Words(&["stdout", "file", "syslog"], ""), &others)
+}
+
+pub(super) fn why_no_rotation(text: &str) -> Why {
+    let others: [(&str, &[&str]); 11] = [
+        ("midnight", &["daily", "day", "days", "night"]),
+        ("h", &["hour", "hourly", "hours"]),
+        ("m", &["minute", "minutes"]),
+        ("s", &["second", "seconds"]),
+        ("w0", &["monday", "mon", "weekly", "week", "w"]),
+        ("w1", &["tuesday", "tue"]),
+        ("w2", &["wednesday", "wed"]),
+        ("w3", &["thursday", "thu"]),
+        ("w4", &["friday", "fri"]),
+        ("w5", &["saturday", "sat"]),
+        ("w6", &["sunday", "sun", "w7"]),
+    ];
+    why_not_word(text, Kind::Words(&["midnight"], ""), &others)
+}
+
+pub(super) fn why_no_unit_system(text: &str) -> Why {
+    let others: [(&str, &[&str]); 2] =
+        [("standard", &["metric", "default", "normal", "si"]), ("meter", &["raw", "native"])];
+    why_not_word(text, Kind::Words(&["standard", "meter"], ""), &others)
+}
+
+pub(super) fn why_no_qos(text: &str) -> Why {
+    let others: [(&str, &[&str]); 3] = [
+        ("0", &["zero", "at most once"]),
+        ("1", &["one", "at least once"]),
+        ("2", &["two", "exactly once"]),
+    ];
+    why_not_word(text, Kind::Words(&[], ""), &others)
+}
+
+pub(super) fn why_no_facility(text: &str) -> Why {
+    match most_like(text, Facility::names()) {
+        Some(name) => remark(Some(Remark::Meant(name.to_owned()))),
+        None => why_not::<Facility>(text),
+    }
+}
+
+pub(super) fn why_no_format(text: &str) -> Why {
+    let Err(FormatError::Unknown { name }) = text.parse::<Format>() else {
+        return why_not::<Format>(text);
+    };
+    let meant = question(most_like(&name, Format::fields()));
+    Why::Reason(format!("{}{meant}", FormatError::Unknown { name }))
+}
+
+/// The port is that of the page.
+pub(super) fn why_no_address(text: &str) -> Why {
+    remark(similar::address(text, 8099).map(|meant| Remark::Meant(meant.to_string())))
 }
 
 /// A path that begins with `~`, which only a shell expands.

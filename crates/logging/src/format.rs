@@ -17,6 +17,13 @@ pub struct Format {
     text: String,
 }
 
+impl Format {
+    /// The names of all fields.
+    pub fn fields() -> impl Iterator<Item = &'static str> {
+        FIELDS.iter().map(|(name, _)| *name)
+    }
+}
+
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Format").field(&self.text).finish()

@@ -21,12 +21,13 @@ use super::keys::{self, SERIAL_PORT, WRITTEN_PORT};
 use super::loaded::Loaded;
 use super::model::Config;
 use super::origin::{Origin, Place, Whose};
-use super::problem::{About, Accepted, Actual, OptionOwner, Problem, Shape, Warning};
+use super::problem::{About, Accepted, Actual, Meant, OptionOwner, Problem, Shape, Warning};
 use super::secret::Secret;
 use super::setting::{FormName, Key};
 use super::settings::{Given, Listed, Raw, Settings};
 use super::words::labelled;
 use crate::name::MeterName;
+use crate::similar::most_like;
 use meter::RunsAs;
 
 /// The options of a meter, in the list of meters and outside it.
@@ -469,7 +470,8 @@ impl Form {
 
     fn unknown(&mut self, left: &Map<String, Value>, of: &OptionOwner) {
         for option in left.keys() {
-            self.warn(Warning::UnknownOption(option.clone(), of.clone()));
+            let meant = nearest(option, of).map_or(Meant::Nobody, Meant::Key);
+            self.warn(Warning::UnknownOption(option.clone(), of.clone(), meant));
         }
     }
 
@@ -483,6 +485,29 @@ impl Form {
         let Loaded { config, warnings, settings: effective, .. } = loaded;
         Ok(Options { config, warnings, own_broker, effective, settings })
     }
+}
+
+/// The option of the same group that was most likely meant with an unknown one.
+fn nearest(option: &str, of: &OptionOwner) -> Option<String> {
+    let names = |keys: &[&'static Key]| -> Vec<&'static str> {
+        let named = keys.iter().filter_map(|key| match key.form {
+            FormName::Option(option) | FormName::OfMqtt(option) => Some(option.name),
+            FormName::Absent | FormName::Either(..) => None,
+        });
+        named.collect()
+    };
+    let known = match of {
+        OptionOwner::Mqtt => [names(&BROKER), names(&PUBLISHING)].concat(),
+        OptionOwner::Form => {
+            let groups = [MQTT, keys::METERS, SERIAL_PORT.name, WRITTEN_PORT.name];
+            [names(&OF_METER), names(&[&keys::LOG_LEVEL]), groups.to_vec()].concat()
+        }
+        OptionOwner::Meter(_) => {
+            let own = names(&[&keys::DEVICE_NAME, &keys::NAME]);
+            [names(&OF_METER), own, vec![SERIAL_PORT.name, WRITTEN_PORT.name]].concat()
+        }
+    };
+    most_like(option, known).map(str::to_owned)
 }
 
 /// The text of a value that is neither a list nor a set.

@@ -463,8 +463,12 @@ impl Warning {
                 format!("the variable `{name}` is unknown and ignored; did you mean `{meant}`?")
             }
             Self::VariableOfLinks(variable) => variable_of_links(variable),
-            Self::UnknownOption(option, of) => {
-                format!("the option `{option}`{} is unknown and ignored", of.words())
+            Self::UnknownOption(option, of, meant) => {
+                format!(
+                    "the option `{option}`{} is unknown and ignored{}",
+                    of.words(),
+                    meant.words()
+                )
             }
             Self::BothPortOptions(of) => {
                 let [written, chosen] = [WRITTEN_PORT, SERIAL_PORT].map(labelled);

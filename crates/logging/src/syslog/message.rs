@@ -43,6 +43,13 @@ const FACILITIES: [(&str, u8); 24] = [
     ("local7", 23),
 ];
 
+impl Facility {
+    /// The names of all facilities.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FACILITIES.iter().map(|(name, _)| *name)
+    }
+}
+
 impl FromStr for Facility {
     type Err = ParseFacilityError;
 

@@ -59,7 +59,17 @@ impl FromStr for Endpoint {
         match scheme.to_ascii_lowercase().as_str() {
             "socket" | "tcp" => {}
             "rfc2217" => return Err(ParseEndpointError::Rfc2217),
-            _ => return Err(ParseEndpointError::Scheme),
+            // A server of another kind is not a misspelled serial server.
+            "http" | "https" | "ws" | "wss" | "mqtt" | "mqtts" => {
+                return Err(ParseEndpointError::Scheme);
+            }
+            "file" | "serial" => return Err(meant(address)),
+            _ => {
+                return Err(match of_server(address) {
+                    Some(meant) => ParseEndpointError::Meant(meant),
+                    None => ParseEndpointError::Scheme,
+                });
+            }
         }
         let address = address.strip_suffix('/').unwrap_or(address);
         let (host, port) = address.rsplit_once(':').ok_or(ParseEndpointError::Address)?;
@@ -81,15 +91,52 @@ impl FromStr for Endpoint {
 
 /// The error of a text that is neither an address nor a path.
 fn meant(text: &str) -> ParseEndpointError {
-    let address = format!("socket://{text}");
-    let is_name = |c: char| c.is_ascii_alphanumeric();
-    if matches!(address.parse(), Ok(Endpoint::Tcp { .. })) {
-        ParseEndpointError::Meant(address)
-    } else if text.starts_with("tty") && text.chars().all(is_name) {
-        ParseEndpointError::Meant(format!("/dev/{text}"))
-    } else {
-        ParseEndpointError::NotAbsolute
+    let text = text.trim();
+    let rest = ["socket", "tcp"].iter().find_map(|scheme| {
+        let start = text.get(..scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then(|| text.get(scheme.len()..))?
+    });
+    // `socket:/host:2003`, with a slash missing.
+    let rest = rest.map(|rest| rest.trim_start_matches([':', '/']));
+    let server = rest.and_then(of_server).or_else(|| of_server(text));
+    match server.or_else(|| device(text)) {
+        Some(meant) => ParseEndpointError::Meant(meant),
+        None => ParseEndpointError::NotAbsolute,
     }
+}
+
+/// The address of a serial server at this host and port.
+fn of_server(address: &str) -> Option<String> {
+    let address = format!("socket://{address}");
+    matches!(address.parse(), Ok(Endpoint::Tcp { .. })).then_some(address)
+}
+
+/// The device of a path whose beginning is missing, or whose upper and lower case are wrong.
+fn device(text: &str) -> Option<String> {
+    const NAMES: [&str; 6] = ["ttyUSB", "ttyACM", "ttyAMA", "ttyXRUSB", "ttyS", "tty"];
+
+    let path = text.trim_start_matches('/');
+    if let Some(name) = path.strip_prefix("dev/") {
+        let is_path = name.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.:".contains(c));
+        return is_path.then(|| format!("/dev/{name}"));
+    }
+    if path.starts_with("serial/by-") || path.starts_with("by-id/") {
+        let folder = if path.starts_with("by-") { "/dev/serial" } else { "/dev" };
+        return Some(format!("{folder}/{path}"));
+    }
+    // `USB0` is short for `ttyUSB0`.
+    let with_tty = format!("tty{path}");
+    let candidates = [path, with_tty.as_str()];
+    candidates.into_iter().find_map(|text| {
+        NAMES.into_iter().find_map(|name| {
+            let (start, number) = text.split_at_checked(name.len())?;
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_alphanumeric());
+            let is_named = start.eq_ignore_ascii_case(name) && is_number;
+            // Only known names are short.
+            let is_known = text == path || number.bytes().all(|byte| byte.is_ascii_digit());
+            (is_named && is_known).then(|| format!("/dev/{name}{number}"))
+        })
+    })
 }
 
 impl fmt::Display for Endpoint {
@@ -142,6 +189,22 @@ mod tests {
         let meant = |text: &str| ParseEndpointError::Meant(text.to_owned());
         assert_eq!(error("ttyUSB0"), meant("/dev/ttyUSB0"));
         assert_eq!(error("192.168.1.50:2003"), meant("socket://192.168.1.50:2003"));
+        for (text, path) in [
+            ("dev/ttyUSB0", "/dev/ttyUSB0"),
+            ("ttyusb0", "/dev/ttyUSB0"),
+            ("USB0", "/dev/ttyUSB0"),
+            ("acm1", "/dev/ttyACM1"),
+            ("serial/by-id/usb-FTDI-port0", "/dev/serial/by-id/usb-FTDI-port0"),
+            ("by-id/usb-FTDI-port0", "/dev/serial/by-id/usb-FTDI-port0"),
+            ("serial:///dev/ttyUSB0", "/dev/ttyUSB0"),
+            ("socket:/10.0.0.3:2003", "socket://10.0.0.3:2003"),
+            ("socket//10.0.0.3:2003", "socket://10.0.0.3:2003"),
+            ("sokcet://10.0.0.3:2003", "socket://10.0.0.3:2003"),
+            ("telnet://10.0.0.3:23", "socket://10.0.0.3:23"),
+        ] {
+            assert_eq!(error(text), meant(path), "{text}");
+        }
+        assert_eq!(error("http://10.0.0.3:80"), ParseEndpointError::Scheme);
         assert_eq!(error("COM3"), ParseEndpointError::NotAbsolute);
         assert_eq!(error("user:secret@host:2003"), ParseEndpointError::NotAbsolute);
         assert_eq!(error("socket://host"), ParseEndpointError::Address);

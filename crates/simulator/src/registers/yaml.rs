@@ -27,6 +27,23 @@ pub enum RegistersError {
         /// The accepted values.
         expected: String,
     },
+    /// There is no register of this name.
+    #[error(
+        "`{register}`: there is no register of this name; expected the name of a value, a register \
+         number, `GetType` or `GetSerialNo`"
+    )]
+    Name {
+        /// The name, exactly as in the text.
+        register: String,
+    },
+    /// There is no unit with this symbol.
+    #[error("`{register}`: there is no unit `{unit}`; expected {VALUE}")]
+    Unit {
+        /// The name of the register, exactly as in the text.
+        register: String,
+        /// The unit, exactly as in the text.
+        unit: String,
+    },
     /// The text is not YAML, or does not have this structure.
     #[error("line {line}: {message}; expected lines like `energy: 55.006 MWh`")]
     File {
@@ -76,7 +93,10 @@ impl Registers {
                 let problem = format!("register {id} is already set by `{earlier}`");
                 return Err(error(problem, "each register once"));
             }
-            let entry = entry(id, text).ok_or_else(|| wrong(VALUE))?;
+            let entry = entry(id, text).ok_or_else(|| match unknown_unit(text) {
+                Some(unit) => RegistersError::Unit { register: name.clone(), unit },
+                None => wrong(VALUE),
+            })?;
             changed.silencing.remove(&id);
             changed.values.remove(&id);
             match entry {
@@ -143,11 +163,16 @@ fn register_id(name: &str) -> Result<RegisterId, RegistersError> {
     if let Some(register) = Register::by_key(name) {
         return Ok(register.id);
     }
-    name.parse().map_err(|_| RegistersError::Register {
-        register: name.to_owned(),
-        problem: "there is no register of this name".to_owned(),
-        expected: "the name of a value, a register number, `GetType` or `GetSerialNo`".to_owned(),
-    })
+    name.parse().map_err(|_| RegistersError::Name { register: name.to_owned() })
+}
+
+/// The unit of a number, if there is none with this symbol.
+fn unknown_unit(text: &str) -> Option<String> {
+    let (number, unit) = text.trim().split_once(' ')?;
+    let unit = unit.split_once(" in ").map_or(unit, |(unit, _)| unit).trim();
+    let is_number = number.parse::<Decimal>().is_ok();
+    let is_unknown = Unit::from_symbol(unit).is_none() && !unit.starts_with("unit ");
+    (is_number && is_unknown && unit != "ASCII").then(|| unit.to_owned())
 }
 
 /// Parses `0x0403 A2`.
