@@ -26,6 +26,8 @@ COPY --from=build /out/kamstrup2mqtt /usr/bin/kamstrup2mqtt
 RUN install -d -o 1000 -g 20 -m 770 /var/lib/kamstrup2mqtt /var/log/kamstrup2mqtt /app/logs
 ENV STATE_DIRECTORY=/var/lib/kamstrup2mqtt
 ENV LOGS_DIRECTORY=/var/log/kamstrup2mqtt
+# `localhost` is the container itself, and hints say so.
+ENV KAMSTRUP2MQTT_CONTAINER=true
 VOLUME /var/lib/kamstrup2mqtt
 VOLUME /var/log/kamstrup2mqtt
 # The folder of the older program's file: the program looks for its file in the working directory.

@@ -40,9 +40,13 @@ fn nearest<'a>(
     let near: Vec<_> = near.filter(|(distance, known)| *distance <= slips(known)).collect();
     let (least, first) = *near.iter().min_by_key(|(distance, _)| *distance)?;
     // A wrong digit says nothing about the right one.
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digit_wrong = without_digits(&text) == without_digits(&plain(first));
     let others = near.iter().filter(|(distance, _)| *distance == least).count();
-    (!is_number || others == 1 || least == 0).then_some(first)
+    (!is_digit_wrong || others == 1 || least == 0).then_some(first)
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 fn plain(text: &str) -> String {
@@ -196,6 +200,7 @@ mod tests {
             ("vorlauff", "temp1"),
             ("heat_energy", "energy"),
             ("info_code", "infocode"),
+            ("tariff9", ""),
             ("something", ""),
             ("x", ""),
             ("", ""),

@@ -15,7 +15,7 @@ use crate::units::UnitSystem;
 use history::MeterKey;
 pub(crate) use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
-use meter::poll::{Explanation, MeterHandle};
+use meter::poll::{Explanation, MeterHandle, Suspect};
 
 /// Holds the state. Clones share it.
 #[derive(Debug, Clone)]
@@ -295,8 +295,10 @@ pub struct MeterState {
     pub serial: Option<String>,
     /// The last poll.
     pub last: Option<LastPoll>,
-    /// Whether the last poll could open the port, and so sent something.
-    pub port_opens: bool,
+    /// Whether the optical head may be out of place: the last poll failed because of it.
+    pub misplaced: bool,
+    /// Whether the meter has keys, if that is known.
+    pub has_keys: Option<bool>,
     /// When it entered its present state: answering or silent.
     pub since: Option<Instant>,
     /// When the next poll is due; in the past while a poll is under way or waits for the port.
@@ -337,7 +339,8 @@ impl MeterState {
             model: None,
             serial: None,
             last: None,
-            port_opens: false,
+            misplaced: false,
+            has_keys: None,
             since: None,
             next_poll: None,
             values: Vec::new(),
@@ -360,8 +363,12 @@ pub struct LineQuality {
     pub polls: u64,
     /// Polls that failed, in whole or in part.
     pub failed: u64,
+    /// How many of these failed for reasons that have nothing to do with the optical head.
+    pub failed_elsewhere: u64,
     /// Requests that were sent again because there was no answer, or a damaged one.
     pub retries: u64,
+    /// How many of these followed an answer to another request.
+    pub late: u64,
     /// Answers that arrived damaged: with a wrong checksum, or incomplete.
     pub bad_checksums: u64,
     /// Bytes sent to the meter.
@@ -380,11 +387,16 @@ impl LineQuality {
         if self.day == Some(day) { self } else { Self { day: Some(day), ..Self::default() } }
     }
 
-    /// Adds a poll.
+    /// Adds a poll, and which part its trouble was with.
     #[must_use]
-    pub fn with_poll(self, failed: bool) -> Self {
-        let polls = self.polls.saturating_add(1);
-        Self { polls, failed: self.failed.saturating_add(u64::from(failed)), ..self }
+    pub fn with_poll(self, trouble: Option<Suspect>) -> Self {
+        let is_elsewhere = trouble.is_some_and(|suspect| suspect != Suspect::Head);
+        Self {
+            polls: self.polls.saturating_add(1),
+            failed: self.failed.saturating_add(u64::from(trouble.is_some())),
+            failed_elsewhere: self.failed_elsewhere.saturating_add(u64::from(is_elsewhere)),
+            ..self
+        }
     }
 
     /// Adds the traffic on the line.
@@ -392,6 +404,7 @@ impl LineQuality {
     pub fn with_traffic(self, traffic: Traffic) -> Self {
         Self {
             retries: self.retries.saturating_add(traffic.retries),
+            late: self.late.saturating_add(traffic.late),
             bad_checksums: self.bad_checksums.saturating_add(traffic.damaged),
             bytes_sent: self.bytes_sent.saturating_add(traffic.sent),
             bytes_received: self.bytes_received.saturating_add(traffic.received),

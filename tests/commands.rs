@@ -75,6 +75,8 @@ async fn run_in(folder: &Path, arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
         .args(arguments)
         .env_clear()
+        // Hints depend on it, wherever the tests run.
+        .env("KAMSTRUP2MQTT_CONTAINER", "false")
         .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -676,5 +678,30 @@ async fn each_command_says_what_it_waits_for() {
         // The whole wait takes three times as long.
         assert!(began.elapsed() < Duration::from_secs(5), "{arguments:?}: {:?}", began.elapsed());
         child.kill().await.unwrap();
+    }
+}
+
+/// In a container, an address of this machine is that of the container.
+#[tokio::test]
+async fn a_container_explains_an_address_of_its_own() {
+    let [broker, meter] = nobody();
+    let folder = TempDir::new().unwrap();
+    let yaml = format!(
+        "mqtt: {{host: localhost, port: {broker}}}\nserial_device: {{com_port: \
+         'socket://localhost:{meter}'}}\nweb: {{enabled: false}}\n"
+    );
+    std::fs::write(folder.path().join("home.yaml"), yaml).unwrap();
+    for (container, explained) in [("true", 2), ("false", 0)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+            .args(["check", "--online", "--config", "home.yaml"])
+            .env_clear()
+            .env("KAMSTRUP2MQTT_CONTAINER", container)
+            .current_dir(folder.path())
+            .output();
+        let said = tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap();
+        let found =
+            said.matches("runs in a container, and there this address is the container").count();
+        assert_eq!(found, explained, "{said}");
     }
 }

@@ -251,7 +251,7 @@ fn try_all(config: &Config) -> anyhow::Result<Vec<Trial>> {
         for meter in &config.meters {
             found.push(try_meter(meter, &stop).await);
         }
-        found.push(waiting_for(&waiting, try_broker(config, &stop)).await?);
+        found.push(waiting_for(&waiting, Box::pin(try_broker(config, &stop))).await?);
         Ok(())
     })?;
     Ok(found)

@@ -110,7 +110,8 @@ settings! {
         sample: Set("192.168.1.100"),
         brief: "the broker's name or address",
         text: "The name or address of the machine on which the MQTT broker runs. If you use Home \
-               Assistant's Mosquitto app (add-on), this is the machine with Home Assistant.",
+               Assistant's Mosquitto app (add-on), this is the machine with Home Assistant. In a \
+               container, `localhost` is the container itself.",
         ..KEY
     };
     PORT: NonZeroU16 = value::parse, Key {

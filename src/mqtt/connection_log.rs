@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::endings::Endings;
-use super::failure::{self, Stage};
+use super::failure::{self, Facts, Stage};
 use super::trail::{Accepted, Step};
 use crate::advice::{Advice, MadeBy};
 use crate::config::Broker;
@@ -26,12 +26,13 @@ pub(super) struct ConnectionLog {
     name: String,
     board: Board,
     made_by: MadeBy,
+    /// Whether there has been a connection.
+    was_up: bool,
     /// When the connection was lost; `None` while it is up.
     down: Option<Instant>,
     /// Why the connection is down.
     trouble: News<Advice>,
-    /// Whether a user name and a password are set.
-    logs_in: bool,
+    facts: Facts,
     /// When the connection was made; `None` while it is down.
     up: Option<Instant>,
     /// How the last connections that the broker closed have ended.
@@ -74,9 +75,10 @@ impl ConnectionLog {
             name,
             board,
             made_by,
+            was_up: false,
             down: None,
             trouble: News::default(),
-            logs_in: broker.credentials.is_some(),
+            facts: Facts::of(broker, made_by),
             up: None,
             endings: Endings::default(),
             reported: Vec::new(),
@@ -100,12 +102,13 @@ impl ConnectionLog {
         self.will = WillTrial::Unsuspected;
         self.misses_acknowledgements = false;
         let down = self.down.take();
+        let again = if std::mem::replace(&mut self.was_up, true) { " again" } else { "" };
         match down {
             _ if !self.reported.is_empty() => {
                 debug!("Connected to the broker {} again.", self.name);
             }
             Some(since) => info!(
-                "Connected to the broker {} again after {}.",
+                "Connected to the broker {}{again} after {}.",
                 self.name,
                 duration::words(since.elapsed())
             ),
@@ -132,7 +135,7 @@ impl ConnectionLog {
     /// The connection has become stable after short ones.
     pub(super) fn stable(&mut self) {
         self.reported.clear();
-        info!("The connection to the broker {} is stable again.", self.name);
+        info!("The connection to the broker {} is stable now.", self.name);
     }
 
     /// The connection was lost after the program was asked to stop.
@@ -186,7 +189,7 @@ impl ConnectionLog {
         let is_again = again.is_some();
         let advice = again.unwrap_or_else(|| match step.filter(|_| is_hang_up) {
             Some(step) => failure::closed_at(step),
-            None => failure::advice(error, Stage::Connected, self.logs_in),
+            None => failure::advice(error, Stage::Connected, self.facts),
         });
         let Self { name, made_by, reported, .. } = self;
         let words = advice.words(*made_by);
@@ -220,7 +223,7 @@ impl ConnectionLog {
         };
         let advice = match &self.will {
             WillTrial::Accused(advice) => advice.clone(),
-            _ => failure::advice(error, stage, self.logs_in),
+            _ => failure::advice(error, stage, self.facts),
         };
         let words = advice.words(self.made_by);
         if self.trouble.is_new(advice.clone()) {

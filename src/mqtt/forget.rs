@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use super::client::{self, IN_FLIGHT};
-use super::failure::{self, Stage};
+use super::failure::{self, Facts, Stage};
 use super::subscriptions::QOS_OF_RETAINED;
-use crate::advice::Advice;
+use crate::advice::{Advice, MadeBy};
 use crate::config::Broker;
 
 /// After this time without a message, all retained messages have arrived.
@@ -60,7 +60,7 @@ struct Cleaner {
     client: AsyncClient,
     event_loop: EventLoop,
     stage: Stage,
-    logs_in: bool,
+    facts: Facts,
     /// Whether it uses the program's client id.
     is_the_programs: bool,
     until: Instant,
@@ -73,7 +73,7 @@ impl Cleaner {
             client,
             stage: Stage::of(&event_loop),
             event_loop,
-            logs_in: broker.credentials.is_some(),
+            facts: Facts::of(broker, MadeBy::File),
             is_the_programs: false,
             until: Instant::now() + AT_MOST,
         }
@@ -90,7 +90,7 @@ impl Cleaner {
         if self.is_the_programs && self.stage == Stage::Connected && failure::is_hang_up(error) {
             return failure::taken_over();
         }
-        failure::advice(error, self.stage, self.logs_in)
+        failure::advice(error, self.stage, self.facts)
     }
 
     async fn next(&mut self, by: Instant) -> Result<Option<Event>, Advice> {

@@ -233,7 +233,7 @@ async fn an_unwritable_folder_is_logged_and_retried() {
     );
     subscriber.expect_times("kamstrup/energy", "81947", 2).await;
     std::fs::remove_file(folder.path().join("deep")).unwrap();
-    program.says("can be written again").await;
+    program.says("can be written now").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
     assert_eq!(program.log().len(), 2, "nothing else goes there: {:#?}", program.log());
@@ -260,10 +260,10 @@ async fn a_log_server_that_was_down_is_logged_once_and_gets_every_line() {
     subscriber.expect_times("kamstrup/energy", "81947", 3).await;
     assert_eq!(program.count("cannot be reached"), 1);
     let server = UdpSocket::bind(address).await.unwrap();
-    program.says("accepts lines again").await;
+    program.says("accepts lines now").await;
     let mut lines = Vec::new();
     let mut buffer = [0; 2048];
-    while lines.last().is_none_or(|line: &String| !line.ends_with("accepts lines again.")) {
+    while lines.last().is_none_or(|line: &String| !line.ends_with("accepts lines now.")) {
         let length = patiently("a line", server.recv(&mut buffer)).await.unwrap();
         lines.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
     }

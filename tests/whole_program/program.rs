@@ -105,6 +105,8 @@ impl Program {
             .args(arguments)
             .args(page.iter().flatten())
             .env_clear()
+            // Hints depend on it, wherever the tests run.
+            .env("KAMSTRUP2MQTT_CONTAINER", "false")
             .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::piped())

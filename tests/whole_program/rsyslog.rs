@@ -136,7 +136,7 @@ async fn rsyslog_gets_all(address: impl Fn(&Rsyslog) -> String, input: &str) {
     program.says("cannot be reached").await;
     log_lines(&mut program, 4..6).await;
     rsyslog.restart().await;
-    program.says("accepts lines again").await;
+    program.says("accepts lines now").await;
     log_lines(&mut program, 6..8).await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));

@@ -206,7 +206,7 @@ pub(crate) fn report(
                 hint(error)
             );
         } else {
-            info!("Readings are stored again.");
+            info!("Readings are stored now.");
         }
         *old = new.cloned();
         true

@@ -79,6 +79,7 @@ pub mod cause;
 pub mod client;
 pub mod condition;
 mod consistency;
+pub mod container;
 pub mod duration;
 pub mod highres;
 pub mod hosts;

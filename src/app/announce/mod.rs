@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kmp::message::SerialNumber;
+use kmp::model::Model;
 use kmp::register::Kind;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -25,8 +26,8 @@ use crate::topic::Topics;
 use crate::units::{self, Measure, Published};
 use history::{MeterKey, Sample};
 use logging::LocalTime;
-use meter::identity::{Identification, Identity};
-use meter::poll::PollResult;
+use meter::identity::{Certainty, Identification, Identity};
+use meter::poll::{PollResult, Suspect};
 
 /// Turns one meter's results into messages.
 pub(super) struct Announcer {
@@ -163,9 +164,8 @@ impl Announcer {
         let now = LocalTime::now();
         let today = now.date();
         let key = self.keep(result, values, now.timestamp());
-        let counted = |line: LineQuality| {
-            line.with_poll(result.trouble.is_some()).with_traffic(result.traffic)
-        };
+        let counted =
+            |line: LineQuality| line.with_poll(result.suspect).with_traffic(result.traffic);
         self.observers.board.meter(self.number, |meter| {
             meter.key = Some(key);
             meter.line = counted(meter.line.on(today));
@@ -187,7 +187,8 @@ impl Announcer {
             meter.missing = missing;
             meter.fault = fault.map(payload::condition_words);
             meter.last = Some(LastPoll { at, answered, trouble: result.trouble.clone() });
-            meter.port_opens = result.traffic.sent > 0;
+            meter.misplaced = result.suspect == Some(Suspect::Head);
+            meter.has_keys = has_keys(identity);
         });
     }
 
@@ -244,6 +245,20 @@ pub(super) fn expected(meter: &Meter) -> Vec<Option<Measure>> {
     meter.parameters.iter().map(expected).collect()
 }
 
+/// Whether the meter has keys, if that is certain enough.
+fn has_keys(identity: &Identity) -> Option<bool> {
+    let models = match identity.certainty {
+        Certainty::Assumed => &[],
+        Certainty::Certain | Certainty::Likely => identity.models.as_slice(),
+    };
+    let has_keys = |model: &Model| *model != Model::Multical21;
+    match models {
+        [] => identity.is_water_meter.then_some(false),
+        all if all.iter().all(has_keys) => Some(true),
+        all => (!all.iter().any(has_keys)).then_some(false),
+    }
+}
+
 /// The key of a meter's readings in the history.
 fn history_key(meter: &Meter, serial: Option<SerialNumber>) -> MeterKey {
     let name = meter.name.as_ref().map_or("", MeterName::as_str);
@@ -255,7 +270,9 @@ pub(super) fn unread(meter: &Meter) -> MeterState {
     let (title, port) = (meter.device_name.clone(), meter.endpoint.to_string());
     let units = meter.units;
     let key = Some(history_key(meter, None));
-    MeterState { units, key, ..MeterState::new(title, port, meter.poll_interval) }
+    let has_keys = has_keys(&Identification::new(meter.version).identity());
+    let state = MeterState::new(title, port, meter.poll_interval);
+    MeterState { units, key, has_keys, ..state }
 }
 
 /// A value as the history stores it; `None` if it identifies the meter or is one of its settings.

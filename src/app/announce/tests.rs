@@ -143,3 +143,42 @@ fn no_entity_of_any_model_stays_unavailable_forever() {
         }
     }
 }
+
+/// A serial server that refuses the connection says nothing about the head, and neither does another
+/// program that reads the meter.
+#[tokio::test]
+async fn only_trouble_with_the_head_is_counted_against_it() {
+    let announcer = announcer("energy", "topic: kamstrup");
+    let board = announcer.observers.board.clone();
+    board.set_meters(vec![(0, unread(&announcer.meter))]);
+    for (suspect, misplaced, elsewhere) in [
+        (Some(Suspect::Port), false, 1),
+        (Some(Suspect::Timing), false, 2),
+        (Some(Suspect::Head), true, 2),
+        (None, false, 2),
+    ] {
+        let trouble = suspect.map(|_| meter::poll::Explanation {
+            words: "odd".to_owned(),
+            hint: "Fix it.".to_owned(),
+        });
+        let result = PollResult { trouble, suspect, ..poll(Vec::new(), Vec::new()) };
+        announcer.show(&result, &[]);
+        let state = board.meters().remove(0);
+        assert_eq!((state.misplaced, state.line_in_all.failed_elsewhere), (misplaced, elsewhere));
+    }
+}
+
+#[test]
+fn a_water_meter_has_no_keys() {
+    let of = |models: &[Model], certainty, is_water_meter| {
+        let models = models.to_vec();
+        has_keys(&Identity { models, certainty, is_water_meter, ..Identity::default() })
+    };
+    let (water, heat) = (Model::Multical21, Model::Multical403);
+    assert_eq!(of(&[water], Certainty::Certain, true), Some(false));
+    assert_eq!(of(&[heat, Model::Multical302], Certainty::Likely, false), Some(true));
+    assert_eq!(of(&[water, heat], Certainty::Likely, false), None);
+    assert_eq!(of(&[heat], Certainty::Assumed, false), None);
+    assert_eq!(of(&[], Certainty::Certain, true), Some(false));
+    assert_eq!(of(&[], Certainty::Certain, false), None);
+}

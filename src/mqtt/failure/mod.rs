@@ -14,9 +14,10 @@ pub(super) use self::rejection::{
     may_not_subscribe, not_retained, only_the_will, rejected, taken_over, unacknowledged, will,
     will_rejected,
 };
-use crate::advice::{Advice, Sentence, sentence};
-use crate::config::keys;
+use crate::advice::{Advice, MadeBy, Sentence, sentence};
+use crate::config::{Broker, keys};
 use meter::cause::{self, Cause};
+use meter::{RunsAs, container};
 
 /// The stage that the connection had reached when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +40,85 @@ impl Stage {
     }
 }
 
-/// What went wrong at this stage. `logs_in` says whether there is a user name to check.
-pub(super) fn advice(error: &ConnectionError, stage: Stage, logs_in: bool) -> Advice {
+/// What advice depends on besides the error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Whether there is no user name to check.
+    is_anonymous: bool,
+    /// Who reads the advice, if the program runs in a container.
+    container: Option<RunsAs>,
+    /// Whether the host is this machine, or this container.
+    is_loopback: bool,
+    /// Whether most containers cannot resolve the host's name.
+    is_multicast_name: bool,
+}
+
+impl Facts {
+    pub(super) fn of(broker: &Broker, made_by: MadeBy) -> Self {
+        let runs_as = made_by.runs_as();
+        Self {
+            is_anonymous: broker.credentials.is_none(),
+            container: container::is_in(runs_as).then_some(runs_as),
+            is_loopback: container::is_loopback(&broker.host),
+            is_multicast_name: container::is_multicast_name(&broker.host),
+        }
+    }
+
+    /// Adds what a container changes about the meaning of the host.
+    fn in_container(self, advice: Advice, cause: &Cause) -> Advice {
+        let Some(runs_as) = self.container else { return advice };
+        match cause {
+            Cause::Refused if self.is_loopback => match runs_as {
+                RunsAs::Program => advice.then(sentence![
+                    "kamstrup2mqtt runs in a container, and there this address is the container \
+                     itself. Set ",
+                    &keys::HOST,
+                    " to the name of the broker's container if both are in one network, otherwise to \
+                     the address of the machine on which the broker runs, like 192.168.1.10."
+                ]),
+                RunsAs::AddOn => advice.then(sentence![
+                    "Inside the app, this address is the app itself. Leave ",
+                    &keys::HOST,
+                    " empty to use Home Assistant's broker, or set it to the address of your broker, \
+                     like 192.168.1.10; `core-mosquitto` is the Mosquitto app."
+                ]),
+            },
+            Cause::NoAddress | Cause::NotLookedUp if self.is_multicast_name => {
+                advice.then(sentence![
+                    "Names that end in `.local` usually cannot be resolved in a container."
+                ])
+            }
+            _ => advice,
+        }
+    }
+}
+
+/// What went wrong at this stage.
+pub(super) fn advice(error: &ConnectionError, stage: Stage, facts: Facts) -> Advice {
+    let advice = of_error(error, stage, facts);
+    match error {
+        ConnectionError::Io(error) | ConnectionError::Tls(TlsError::Io(error))
+            if tls_error(error).is_none() =>
+        {
+            facts.in_container(advice, &Cause::from(error))
+        }
+        _ => advice,
+    }
+}
+
+fn of_error(error: &ConnectionError, stage: Stage, facts: Facts) -> Advice {
     match error {
         ConnectionError::ConnectionRefused(
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) if !logs_in => Advice::new("it requires a user name and a password, but none is set.")
-            .then(sentence!["Set ", &keys::USERNAME, " and ", &keys::PASSWORD, "."]),
+        ) if facts.is_anonymous => {
+            Advice::new("it requires a user name and a password, but none is set.").then(sentence![
+                "Set ",
+                &keys::USERNAME,
+                " and ",
+                &keys::PASSWORD,
+                "."
+            ])
+        }
         ConnectionError::ConnectionRefused(code) => rejection(*code),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             Advice::new("it does not answer.").then(sentence![
@@ -235,7 +308,6 @@ mod tests {
     use rumqttc::mqttbytes::v4::Packet;
 
     use super::*;
-    use crate::advice::MadeBy;
 
     /// One error of every kind.
     fn every_error() -> Vec<ConnectionError> {
@@ -273,8 +345,8 @@ mod tests {
 
     /// The words for each maker of the settings. Those for the add-on name no setting that its form
     /// lacks, and none at all if Home Assistant made them.
-    fn words(error: &ConnectionError, stage: Stage, logs_in: bool) -> String {
-        let advice = advice(error, stage, logs_in);
+    fn words(error: &ConnectionError, stage: Stage, is_anonymous: bool) -> String {
+        let advice = advice(error, stage, Facts { is_anonymous, ..Facts::default() });
         let file = advice.words(MadeBy::File);
         let [form, home_assistant] = [MadeBy::Form, MadeBy::HomeAssistant].map(|made_by| {
             let words = advice.words(made_by);
@@ -283,6 +355,49 @@ mod tests {
             words
         });
         format!("{file}\n  {form}\n  {home_assistant}")
+    }
+
+    /// In a container, `localhost` is the container itself.
+    #[test]
+    fn a_container_changes_the_meaning_of_a_host() {
+        let refused = || ConnectionError::Io(io::ErrorKind::ConnectionRefused.into());
+        let lookup = || {
+            ConnectionError::Io(io::Error::other("failed to lookup address information: no name"))
+        };
+        let words = |error: &ConnectionError, host: &str, container: Option<RunsAs>| {
+            let facts = Facts {
+                is_anonymous: false,
+                container,
+                is_loopback: container::is_loopback(host),
+                is_multicast_name: container::is_multicast_name(host),
+            };
+            let made_by = match container {
+                Some(RunsAs::AddOn) => MadeBy::Form,
+                _ => MadeBy::File,
+            };
+            advice(error, Stage::Plain, facts).words(made_by)
+        };
+        let in_docker = Some(RunsAs::Program);
+        let in_app = Some(RunsAs::AddOn);
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            for (container, text) in [
+                (in_docker, "the container itself. Set `mqtt.host` to the name of"),
+                (in_app, "the app itself. Leave "),
+            ] {
+                let words = words(&refused(), host, container);
+                assert!(words.contains(text), "{words}");
+            }
+            assert!(!words(&refused(), host, None).contains("itself"));
+            // It is there, but hangs up.
+            let aborted = ConnectionError::MqttState(StateError::ConnectionAborted);
+            assert!(!words(&aborted, host, in_docker).contains("itself"));
+        }
+        assert!(!words(&refused(), "192.168.1.10", in_docker).contains("itself"));
+        for container in [in_docker, in_app] {
+            assert!(words(&lookup(), "homeassistant.local", container).contains("`.local`"));
+            assert!(!words(&lookup(), "broker", container).contains("`.local`"));
+        }
+        assert!(!words(&lookup(), "homeassistant.local", None).contains("`.local`"));
     }
 
     #[test]
@@ -299,14 +414,14 @@ mod tests {
         let mut texts = Vec::new();
         for error in every_error().into_iter().chain(of_tls).chain(others) {
             for stage in [Stage::Plain, Stage::Encrypted, Stage::Connected] {
-                let text = words(&error, stage, true);
+                let text = words(&error, stage, false);
                 if !texts.contains(&text) {
                     texts.push(text);
                 }
             }
         }
         let refused = ConnectionError::ConnectionRefused(Code::NotAuthorized);
-        texts.push(words(&refused, Stage::Plain, false));
+        texts.push(words(&refused, Stage::Plain, true));
         insta::assert_snapshot!(texts.join("\n"));
     }
 }

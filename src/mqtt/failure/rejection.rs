@@ -198,7 +198,7 @@ pub(in crate::mqtt) fn may_not_subscribe(filter: &str) -> Advice {
 /// The connection ended during the rehearsal, while no step was unacknowledged.
 pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
     if !super::is_hang_up(error) {
-        return super::advice(error, super::Stage::Connected, true);
+        return super::advice(error, super::Stage::Connected, super::Facts::default());
     }
     Advice::new(
         "it closed the connection while nothing was sent. Either another program has connected with \

@@ -9,10 +9,10 @@ use rumqttc::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{ACKNOWLEDGED_WITHIN, Retained};
-use crate::advice::Advice;
+use crate::advice::{Advice, MadeBy};
 use crate::config::{Broker, Qos};
 use crate::mqtt::client;
-use crate::mqtt::failure::{self, Stage};
+use crate::mqtt::failure::{self, Facts, Stage};
 use crate::mqtt::link::NOTHING;
 use crate::mqtt::subscriptions::QOS_OF_RETAINED;
 use crate::mqtt::trail::{Step, Trail};
@@ -30,7 +30,7 @@ pub(super) struct StandIn {
     event_loop: EventLoop,
     trail: Trail,
     stage: Stage,
-    logs_in: bool,
+    facts: Facts,
     /// The topics whose retained messages are read back.
     wanted: BTreeSet<String>,
     /// Those received.
@@ -47,7 +47,7 @@ pub(super) struct End {
     stage: Stage,
     /// What the broker had not acknowledged when it closed the connection.
     step: Option<Step>,
-    logs_in: bool,
+    facts: Facts,
 }
 
 /// Why a connection cannot be used any further.
@@ -70,7 +70,7 @@ impl End {
     pub(super) fn advice(&self) -> Advice {
         match self.stage {
             Stage::Connected => failure::closed_in_rehearsal(&self.error),
-            stage => failure::advice(&self.error, stage, self.logs_in),
+            stage => failure::advice(&self.error, stage, self.facts),
         }
     }
 
@@ -91,7 +91,7 @@ impl StandIn {
             stage: Stage::of(&event_loop),
             event_loop,
             trail: Trail::default(),
-            logs_in: broker.credentials.is_some(),
+            facts: Facts::of(broker, MadeBy::File),
             wanted: BTreeSet::new(),
             retained: Retained::new(),
             refuses_subscriptions: false,
@@ -120,7 +120,7 @@ impl StandIn {
                     note(&mut self.trail, &event);
                 }
                 let step = self.trail.pending().cloned();
-                return Err(End { error, stage: self.stage, step, logs_in: self.logs_in });
+                return Err(End { error, stage: self.stage, step, facts: self.facts });
             }
         };
         note(&mut self.trail, &event);

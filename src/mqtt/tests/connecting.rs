@@ -159,7 +159,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     assert_eq!(connection_log.stable_at(), Instant::now().checked_add(stable_after));
     connection_log.stable();
     assert_eq!(connection_log.stable_at(), None);
-    assert_eq!(logged(&log), ["INFO The connection to the broker broker:1883 is stable again."]);
+    assert_eq!(logged(&log), ["INFO The connection to the broker broker:1883 is stable now."]);
     tokio::time::advance(stable_after).await;
     connection_log.lost(&thrown_out, Stage::Connected, None, &Accepted::default());
     assert_eq!(logged(&log).len(), 1);
@@ -169,7 +169,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
 /// the next ping.
 #[tokio::test]
 async fn a_connection_that_is_stable_again_is_reported_in_time() {
-    const STABLE: &str = "is stable again.";
+    const STABLE: &str = "is stable now.";
 
     let (log, _logging) = capture::lines();
     // Longer than a busy machine needs to notice a short connection.
@@ -199,6 +199,35 @@ async fn a_connection_that_is_stable_again_is_reported_in_time() {
     assert_eq!(peer.take(1).await, ["status offline"]);
     ends(running).await;
     assert!(!log.take().iter().any(|line| line.contains(STABLE)));
+}
+
+/// The broker may start after the program.
+#[tokio::test(start_paused = true)]
+async fn again_is_said_only_of_a_broker_that_was_connected_before() {
+    let (log, _logging) = capture::lines();
+    let broker = Broker {
+        host: "broker".to_owned(),
+        port: NonZeroU16::new(1883).unwrap(),
+        client_id: "kamstrup".to_owned(),
+        credentials: None,
+        tls: None,
+    };
+    let mut connection_log =
+        ConnectionLog::new(&broker, Board::default(), MadeBy::File, GOOD_CONNECTION);
+    let refused = ConnectionError::Io(std::io::ErrorKind::ConnectionRefused.into());
+    for _ in 0..2 {
+        connection_log.lost(&refused, Stage::Plain, None, &Accepted::default());
+        tokio::time::advance(Duration::from_secs(30)).await;
+        connection_log.connected();
+    }
+    let lines = log.take().into_iter().filter(|line| line.contains("Connected"));
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "INFO Connected to the broker broker:1883 after 30 s.",
+            "INFO Connected to the broker broker:1883 again after 30 s."
+        ]
+    );
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use super::*;
 use crate::advice::Advice;
 use crate::config;
 use crate::mqtt::client;
-use crate::mqtt::failure::{self, Stage};
+use crate::mqtt::failure::{self, Facts, Stage};
 use crate::mqtt::renewal::Renewal;
 use crate::tls;
 use crate::tls::certificates::{Authority, Certified};
@@ -154,7 +154,7 @@ async fn attempt(broker: &Broker) -> Result<(), Advice> {
     match timeout(PATIENCE, event_loop.poll()).await.unwrap() {
         Ok(Event::Incoming(Incoming::ConnAck(_))) => Ok(()),
         Ok(event) => panic!("{event:?}"),
-        Err(error) => Err(failure::advice(&error, stage, true)),
+        Err(error) => Err(failure::advice(&error, stage, Facts::default())),
     }
 }
 
@@ -175,7 +175,7 @@ async fn attempt_with(
 /// The advice for a TLS error. Its texts are a snapshot in `failure`.
 fn advice(error: rustls::Error) -> Advice {
     let error = ConnectionError::Tls(TlsError::TLS(error));
-    failure::advice(&error, Stage::Encrypted, true)
+    failure::advice(&error, Stage::Encrypted, Facts::default())
 }
 
 fn invalid(error: CertificateError) -> Advice {
@@ -344,13 +344,13 @@ async fn another_protocol_on_the_port_is_recognized() {
     let plain = Broker { tls: None, ..folder.broker(address, Some(&ca.pem), None, &[]) };
     let garbage = StateError::Deserialization(mqttbytes::Error::InvalidProtocol);
     let garbage = ConnectionError::MqttState(garbage);
-    let expected = failure::advice(&garbage, Stage::Plain, true);
+    let expected = failure::advice(&garbage, Stage::Plain, Facts::default());
     assert_eq!(attempt(&plain).await, Err(expected));
     timeout(PATIENCE, serving).await.unwrap().unwrap();
 
     // The program with TLS, and a server that closes the connection, or answers with HTTP or MQTT.
     let hangs_up = ConnectionError::Tls(TlsError::Io(ErrorKind::UnexpectedEof.into()));
-    let hangs_up = failure::advice(&hangs_up, Stage::Encrypted, true);
+    let hangs_up = failure::advice(&hangs_up, Stage::Encrypted, Facts::default());
     let no_tls = advice(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType));
     for (answer, expected) in [
         (&b""[..], hangs_up),
@@ -382,7 +382,7 @@ async fn another_protocol_on_the_port_is_recognized() {
     };
     let (result, ()) = tokio::join!(attempt(&broker), answering);
     let closed = ConnectionError::MqttState(StateError::ConnectionAborted);
-    assert_eq!(result, Err(failure::advice(&closed, Stage::Encrypted, true)));
+    assert_eq!(result, Err(failure::advice(&closed, Stage::Encrypted, Facts::default())));
 }
 
 #[tokio::test]

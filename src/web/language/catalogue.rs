@@ -71,6 +71,12 @@ catalogue! {
         "Seneste forsøg for {time} siden: intet svar.",
         "Senaste försöket för {time} sedan: inget svar.",
         "Letzter Versuch vor {time}: keine Antwort.";
+    not_reached:
+        "Last attempt {time} ago failed.",
+        "De laatste poging, {time} geleden, is mislukt.",
+        "Seneste forsøg for {time} siden mislykkedes.",
+        "Senaste försöket för {time} sedan misslyckades.",
+        "Der letzte Versuch vor {time} ist fehlgeschlagen.";
     since_good:
         "Connected for {time}.",
         "Al {time} verbonden.",
@@ -259,20 +265,43 @@ catalogue! {
         "Ausrichthilfe";
     placement_words:
         "For two minutes, kamstrup2mqtt sends the meter one request a second. Move and turn the \
-         optical head until the meter answers every time. If the meter never answers, press a key \
-         on it. After the two minutes, the normal readings resume.",
+         optical head until the meter answers every time. After the two minutes, the normal readings \
+         resume.",
         "De meter krijgt twee minuten lang elke seconde een verzoek. Verschuif en draai de leeskop \
-         tot de meter elke keer antwoordt. Antwoordt hij nooit, druk dan op een toets van de \
-         meter. Na afloop gaat het uitlezen gewoon verder.",
+         tot de meter elke keer antwoordt. Na afloop gaat het uitlezen gewoon verder.",
         "I to minutter får måleren en forespørgsel i sekundet. Flyt og drej læsehovedet, indtil \
-         måleren svarer hver gang. Svarer den slet ikke, så tryk på en knap på måleren. Bagefter \
-         fortsætter den normale aflæsning.",
+         måleren svarer hver gang. Bagefter fortsætter den normale aflæsning.",
         "Under två minuter får mätaren en förfrågan i sekunden. Flytta och vrid läshuvudet tills \
-         mätaren svarar varje gång. Svarar den inte alls trycker du på en knapp på mätaren. \
-         Därefter fortsätter avläsningen som vanligt.",
+         mätaren svarar varje gång. Därefter fortsätter avläsningen som vanligt.",
         "Zwei Minuten lang wird der Zähler jede Sekunde abgefragt. Den Lesekopf verschieben und \
-         drehen, bis der Zähler jedes Mal antwortet. Antwortet er nie, eine Taste am Zähler \
-         drücken. Danach geht das normale Auslesen weiter.";
+         drehen, bis der Zähler jedes Mal antwortet. Danach geht das normale Auslesen weiter.";
+    placement_key:
+        "If the meter never answers, press a key on it.",
+        "Antwoordt de meter nooit, druk dan op een toets van de meter.",
+        "Svarer måleren slet ikke, så tryk på en knap på måleren.",
+        "Svarar mätaren inte alls trycker du på en knapp på mätaren.",
+        "Antwortet der Zähler nie, eine Taste am Zähler drücken.";
+    placement_lift:
+        "If the meter never answers, lift the head off and put it back: this meter has no keys.",
+        "Antwoordt de meter nooit, neem de leeskop er dan af en zet hem terug: deze meter heeft geen \
+         toetsen.",
+        "Svarer måleren slet ikke, så løft læsehovedet af, og sæt det på igen: denne måler har ingen \
+         knapper.",
+        "Svarar mätaren inte alls lyfter du av läshuvudet och sätter tillbaka det: den här mätaren \
+         har inga knappar.",
+        "Antwortet der Zähler nie, den Lesekopf abnehmen und wieder aufsetzen: Dieser Zähler hat keine \
+         Tasten.";
+    placement_key_or_lift:
+        "If the meter never answers, press a key on it. If it has none, lift the head off and put it \
+         back.",
+        "Antwoordt de meter nooit, druk dan op een toets van de meter. Heeft hij geen toetsen, neem de \
+         leeskop er dan af en zet hem terug.",
+        "Svarer måleren slet ikke, så tryk på en knap på måleren. Har den ingen knapper, så løft \
+         læsehovedet af, og sæt det på igen.",
+        "Svarar mätaren inte alls trycker du på en knapp på mätaren. Har den inga knappar lyfter du \
+         av läshuvudet och sätter tillbaka det.",
+        "Antwortet der Zähler nie, eine Taste am Zähler drücken. Hat er keine, den Lesekopf abnehmen \
+         und wieder aufsetzen.";
     placement_start: "Start placing", "Uitlijnen starten", "Start placeringshjælp",
         "Starta placeringshjälpen", "Ausrichten starten";
     placement_waits:
@@ -343,6 +372,12 @@ catalogue! {
         "Der blev ikke fundet nogen serielle porte. Tilslut læsehovedet, og genindlæs siden.",
         "Inga serieportar hittades. Anslut läshuvudet och ladda om sidan.",
         "Keine seriellen Anschlüsse gefunden. Den Lesekopf einstecken und die Seite neu laden.";
+    ports_none_needed:
+        "This machine has no serial port, and needs none for a serial server.",
+        "Geen seriële poorten gevonden. Voor een seriële server zijn ze ook niet nodig.",
+        "Der blev ikke fundet nogen serielle porte. En seriel server kræver heller ingen.",
+        "Inga serieportar hittades. En serieserver kräver inte heller någon.",
+        "Keine seriellen Anschlüsse gefunden. Ein serieller Server braucht auch keinen.";
     port_unused: "not used by kamstrup2mqtt", "niet in gebruik door kamstrup2mqtt",
         "bruges ikke af kamstrup2mqtt", "används inte av kamstrup2mqtt",
         "von kamstrup2mqtt nicht verwendet";

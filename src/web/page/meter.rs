@@ -29,6 +29,8 @@ pub(super) struct Meter {
     pub(super) trouble: Option<Explanation>,
     /// Whether the optical head may be out of place.
     pub(super) misplaced: bool,
+    /// What to do if the meter never answers.
+    pub(super) wake_words: &'static str,
     /// The meter's fault, with the visitor's words before and after it.
     pub(super) fault: Option<(&'static str, String, &'static str)>,
     pub(super) values: Vec<Value>,
@@ -111,7 +113,8 @@ pub(super) fn meter(
     let name = short_name(&state);
     let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
         state;
-    let MeterState { values, missing, fault, line, placement, scan, port_opens, .. } = state;
+    let MeterState { values, missing, fault, line, placement, scan, misplaced, has_keys, .. } =
+        state;
     let answered = last.as_ref().is_none_or(|last| last.answered);
     let polled = last.as_ref().map(|last| last.at);
     let (state, sentence, trouble) = match last {
@@ -120,7 +123,8 @@ pub(super) fn meter(
             let (state, text) = match (answered, trouble.is_some()) {
                 (true, false) => (Indicator::Good, words.answers),
                 (true, true) => (Indicator::Odd, words.answers_in_part),
-                (false, _) => (Indicator::Bad, words.silent),
+                (false, _) if misplaced => (Indicator::Bad, words.silent),
+                (false, _) => (Indicator::Bad, words.not_reached),
             };
             (state, TimedText::age(text, at, now, &[]), trouble)
         }
@@ -158,7 +162,12 @@ pub(super) fn meter(
         line: sentence,
         since,
         next,
-        misplaced: port_opens && trouble.is_some(),
+        misplaced: misplaced && trouble.is_some(),
+        wake_words: match has_keys {
+            Some(true) => words.placement_key,
+            Some(false) => words.placement_lift,
+            None => words.placement_key_or_lift,
+        },
         trouble,
         fault,
         values,
@@ -206,11 +215,14 @@ pub(super) fn quality(line: &LineQuality, language: Language) -> Vec<(&'static s
 
 /// What today's figures mean; `None` after only a few polls.
 pub(super) fn judge(line: &LineQuality, words: &Words) -> Option<&'static str> {
-    let LineQuality { polls, failed, retries, bad_checksums, .. } = *line;
+    let LineQuality { failed_elsewhere, late, bad_checksums, .. } = *line;
+    // What failed for another reason says nothing about the head.
+    let polls = line.polls.saturating_sub(failed_elsewhere);
     if polls < FEW {
         return None;
     }
-    let odd = failed.max(retries).max(bad_checksums);
+    let failed = line.failed.saturating_sub(failed_elsewhere);
+    let odd = failed.max(line.retries.saturating_sub(late)).max(bad_checksums);
     let is_bad = odd * 100 > polls * NOISY;
     Some(if is_bad { words.line_bad } else { words.line_good })
 }

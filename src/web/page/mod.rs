@@ -70,6 +70,8 @@ struct Parts {
     meters: Vec<Meter>,
     broker: Broker,
     ports: Vec<Port>,
+    /// Whether a meter is at a serial port of this machine, as far as that is known.
+    needs_ports: bool,
     settings: Vec<SettingLine>,
     log: Vec<LogLine>,
     level: Level,
@@ -130,6 +132,8 @@ fn current(board: &Board, input: PageInput) -> Parts {
     let report = report(&meters, &setup);
     let names: Vec<_> =
         meters.iter().map(|state| (state.title.clone(), short_name(state))).collect();
+    let is_served = |state: &MeterState| state.port.starts_with("socket://");
+    let needs_ports = meters.is_empty() || !meters.iter().all(is_served);
     let mut shown = Vec::with_capacity(meters.len());
     for state in meters {
         let charts = charts(&state, &memories, language, &wall);
@@ -157,6 +161,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
         meters: shown,
         broker,
         ports,
+        needs_ports,
         settings,
         log,
         level,

@@ -74,7 +74,7 @@ async fn lived_in() -> Board {
         meter.values = vec![value("energy", "81947", Some("kWh"))];
         let trouble = complaint("The meter is silent: no answer", "Press a key.");
         meter.last = Some(LastPoll { at: Instant::now(), answered: false, trouble: Some(trouble) });
-        meter.port_opens = true;
+        meter.misplaced = true;
         meter.since = Some(Instant::now());
     });
     advance(Duration::from_secs(100)).await;
@@ -219,7 +219,7 @@ async fn the_placement_aid_is_offered_where_it_may_help() {
         section.contains(&link)
     };
     assert_eq!([0, 1, 2].map(is_offered), [false, true, false]);
-    board.meter(1, |meter| meter.port_opens = false);
+    board.meter(1, |meter| meter.misplaced = false);
     assert!(!is_offered(1));
 }
 
@@ -480,6 +480,41 @@ fn a_line_is_judged_by_its_day() {
     for (failed, retries, damaged) in [(6, 0, 0), (0, 6, 0), (0, 0, 6)] {
         assert_eq!(judged(100, failed, retries, damaged), Some(words.line_bad));
     }
+    // The serial server refused the connection, or another program reads the meter too.
+    let elsewhere = |polls| LineQuality {
+        polls,
+        failed: 50,
+        failed_elsewhere: 50,
+        retries: 20,
+        late: 20,
+        ..Default::default()
+    };
+    assert_eq!(judge(&elsewhere(150), words), Some(words.line_good));
+    assert_eq!(judge(&elsewhere(50), words), None);
+}
+
+/// The words about a meter whose port has failed, or that does not answer, and about one without keys.
+#[tokio::test(start_paused = true)]
+async fn a_meter_gets_only_words_that_fit_it() {
+    let board = lived_in().await;
+    let words = Language::English.words();
+    let has = |text: &str| section(&shown(&board, Language::English), "meter-1").contains(text);
+    assert!(has("ago: no answer.") && has(words.placement_key_or_lift));
+    board.meter(1, |meter| {
+        meter.misplaced = false;
+        meter.has_keys = Some(false);
+    });
+    assert!(!has("ago: no answer.") && has(" ago failed."));
+    assert!(has(words.placement_lift) && !has("press a key"));
+    board.meter(1, |meter| meter.has_keys = Some(true));
+    assert!(has(words.placement_key) && !has("lift the head"));
+    // All meters are behind serial servers.
+    assert!(shown(&board, Language::English).contains(words.ports_none));
+    let served =
+        MeterState::new("a".to_owned(), "socket://a:1".to_owned(), Duration::from_secs(300));
+    board.set_meters(vec![(0, served)]);
+    let page = shown(&board, Language::English);
+    assert!(page.contains(words.ports_none_needed) && !page.contains(words.ports_none), "{page}");
 }
 
 /// Text from meters, brokers and forms stays text.

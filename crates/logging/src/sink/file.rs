@@ -50,6 +50,6 @@ impl Sink for FileSink {
     }
 
     fn recovery(&self) -> String {
-        format!("The log file {} can be written again.", self.settings.file.path().display())
+        format!("The log file {} can be written now.", self.settings.file.path().display())
     }
 }

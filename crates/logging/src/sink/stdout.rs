@@ -47,6 +47,6 @@ impl Sink for StdoutSink {
     }
 
     fn recovery(&self) -> String {
-        "Standard output can be written again.".to_owned()
+        "Standard output can be written now.".to_owned()
     }
 }

@@ -69,6 +69,6 @@ impl Sink for SyslogSink {
     }
 
     fn recovery(&self) -> String {
-        format!("The log server {} accepts lines again.", self.settings.address)
+        format!("The log server {} accepts lines now.", self.settings.address)
     }
 }

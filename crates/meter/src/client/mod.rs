@@ -202,6 +202,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 Err(RequestError::NoAnswer(no_answer)) if left > 0 => {
                     debug!("{}: {no_answer}; retrying", C::CID);
                     self.traffic.count_retry();
+                    if matches!(no_answer, NoAnswer::Foreign | NoAnswer::OtherOrder) {
+                        self.traffic.count_late();
+                    }
                 }
                 result => break result,
             }

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 pub struct Traffic {
     /// Requests that were sent again.
     pub retries: u64,
+    /// How many of these followed an answer to another request.
+    pub late: u64,
     /// Damaged answers: incomplete, or with a wrong checksum.
     pub damaged: u64,
     /// Bytes sent to the meter.
@@ -48,6 +50,10 @@ impl Traffic {
 
     pub(super) fn count_retry(&mut self) {
         self.retries = self.retries.saturating_add(1);
+    }
+
+    pub(super) fn count_late(&mut self) {
+        self.late = self.late.saturating_add(1);
     }
 
     pub(super) fn count_damaged(&mut self) {

@@ -7,6 +7,8 @@ use kmp::model::Model;
 use super::outcome::PollError;
 use crate::RunsAs;
 use crate::client::NoAnswer;
+use crate::container;
+use crate::transport::OpenError;
 
 /// What went wrong, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,17 @@ pub struct Explanation {
     pub words: String,
     /// What to do about it.
     pub hint: String,
+}
+
+/// Which part the trouble is with. Only one with the head is a matter of how it is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspect {
+    /// The port, or the serial server and the way to it: the head was not reached, or no longer.
+    Port,
+    /// Another program, or the time that answers take.
+    Timing,
+    /// The optical head, or the meter below it.
+    Head,
 }
 
 /// The facts that a hint depends on.
@@ -27,12 +40,24 @@ pub(super) struct HintContext<'a> {
     /// Whether the meter has ever answered.
     pub(super) has_answered: bool,
     pub(super) runs_as: RunsAs,
+    pub(super) in_container: bool,
 }
 
 impl PollError {
     pub(super) fn explain(&self, context: &HintContext<'_>) -> Explanation {
         let words = self.describe(context.port);
         Explanation { words, hint: self.hint(context) }
+    }
+
+    pub(super) fn suspect(&self) -> Suspect {
+        match self {
+            Self::Port(_) | Self::Broken(_) => Suspect::Port,
+            Self::Meter(NoAnswer::Foreign | NoAnswer::OtherOrder) => Suspect::Timing,
+            Self::Meter(
+                NoAnswer::Nothing | NoAnswer::OwnEcho | NoAnswer::Noise | NoAnswer::Damaged,
+            )
+            | Self::Unrecognized => Suspect::Head,
+        }
     }
 
     /// What happened.
@@ -54,7 +79,10 @@ impl PollError {
     pub(super) fn hint(&self, context: &HintContext<'_>) -> String {
         let is_server = is_server(context.port);
         let hint = match self {
-            Self::Port(error) => error.hint(context.runs_as),
+            Self::Port(error) => {
+                let hint = error.hint(context.runs_as, is_server);
+                return format!("{hint}{}", container_hint(error, context));
+            }
             Self::Broken(_) if is_server => "Check the power and the network of the serial server.",
             Self::Broken(_) => "Check that the optical head is firmly plugged in.",
             Self::Meter(NoAnswer::Nothing) => {
@@ -66,11 +94,14 @@ impl PollError {
                 );
             }
             Self::Meter(NoAnswer::OwnEcho) => {
-                return format!(
+                let echo = if is_server {
+                    "Something echoes the request. If it is the optical head, the head works: move or turn \
+                     it a little. If it is the serial server, switch its echo off."
+                } else {
                     "The optical head works, because it sends back what it receives. Move or turn the \
-                     head a little. {}",
-                    wake_hint(context),
-                );
+                     head a little."
+                };
+                return format!("{echo} {}", wake_hint(context));
             }
             Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) => {
                 return format!(
@@ -92,6 +123,31 @@ impl PollError {
 /// Whether a port is one of a serial server.
 fn is_server(port: &str) -> bool {
     port.starts_with("socket://")
+}
+
+/// In a container, an address may have another meaning.
+fn container_hint(error: &OpenError, context: &HintContext<'_>) -> &'static str {
+    if !context.in_container {
+        return "";
+    }
+    let address = context.port.strip_prefix("socket://").unwrap_or_default();
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    match (error, context.runs_as) {
+        (OpenError::Refused, RunsAs::Program) if container::is_loopback(host) => {
+            " kamstrup2mqtt runs in a container, and there this address is the container itself: use \
+             the address of the machine on which the serial server runs."
+        }
+        (OpenError::Refused, RunsAs::AddOn) if container::is_loopback(host) => {
+            " Inside the app, this address is the app itself: use the address of the machine on \
+             which the serial server runs."
+        }
+        (OpenError::HostNotFound { .. } | OpenError::NotLookedUp { .. }, _)
+            if container::is_multicast_name(host) =>
+        {
+            " Names that end in `.local` usually cannot be resolved in a container."
+        }
+        _ => "",
+    }
 }
 
 /// At such an interval a port that sleeps after 30 minutes may be asleep at each poll.
@@ -185,6 +241,160 @@ fn wake_hint_of(model: Model, interval: Duration) -> &'static str {
 mod tests {
     use super::*;
 
+    fn context_of(port: &str) -> HintContext<'_> {
+        HintContext {
+            port,
+            interval: Duration::from_secs(300),
+            models: &[],
+            has_answered: false,
+            runs_as: RunsAs::Program,
+            in_container: false,
+        }
+    }
+
+    /// Every failure. The compiler counts the kinds below, so a new one must be added.
+    fn every_failure() -> Vec<PollError> {
+        let text = || "odd".to_owned();
+        let host = || "meter.local".to_owned();
+        let all = vec![
+            PollError::Port(OpenError::Missing),
+            PollError::Port(OpenError::NotSerial),
+            PollError::Port(OpenError::Denied),
+            PollError::Port(OpenError::Blocked),
+            PollError::Port(OpenError::Busy),
+            PollError::Port(OpenError::HostNotFound { host: host() }),
+            PollError::Port(OpenError::NotLookedUp { host: host() }),
+            PollError::Port(OpenError::Refused),
+            PollError::Port(OpenError::NoConnection),
+            PollError::Port(OpenError::Unwanted { said: text() }),
+            PollError::Port(OpenError::WebPage),
+            PollError::Port(OpenError::Broker),
+            PollError::Port(OpenError::Shortage { reason: text() }),
+            PollError::Port(OpenError::Other { reason: text() }),
+            PollError::Broken(text()),
+            PollError::Meter(NoAnswer::Nothing),
+            PollError::Meter(NoAnswer::OwnEcho),
+            PollError::Meter(NoAnswer::Noise),
+            PollError::Meter(NoAnswer::Damaged),
+            PollError::Meter(NoAnswer::Foreign),
+            PollError::Meter(NoAnswer::OtherOrder),
+            PollError::Unrecognized,
+        ];
+        for failure in &all {
+            match failure {
+                PollError::Port(
+                    OpenError::Missing
+                    | OpenError::NotSerial
+                    | OpenError::Denied
+                    | OpenError::Blocked
+                    | OpenError::Busy
+                    | OpenError::HostNotFound { .. }
+                    | OpenError::NotLookedUp { .. }
+                    | OpenError::Refused
+                    | OpenError::NoConnection
+                    | OpenError::Unwanted { .. }
+                    | OpenError::WebPage
+                    | OpenError::Broker
+                    | OpenError::Shortage { .. }
+                    | OpenError::Other { .. },
+                )
+                | PollError::Broken(_)
+                | PollError::Meter(
+                    NoAnswer::Nothing
+                    | NoAnswer::OwnEcho
+                    | NoAnswer::Noise
+                    | NoAnswer::Damaged
+                    | NoAnswer::Foreign
+                    | NoAnswer::OtherOrder,
+                )
+                | PollError::Unrecognized => {}
+            }
+        }
+        all
+    }
+
+    /// Whether a failure can happen at this kind of port.
+    fn can_happen(failure: &PollError, is_server: bool) -> bool {
+        match failure {
+            PollError::Port(
+                OpenError::Missing | OpenError::NotSerial | OpenError::Denied | OpenError::Busy,
+            ) => !is_server,
+            PollError::Port(OpenError::Shortage { .. } | OpenError::Other { .. }) => true,
+            PollError::Port(_) => is_server,
+            _ => true,
+        }
+    }
+
+    /// No hint blames something that this failure excludes.
+    #[test]
+    fn every_hint_names_only_causes_that_fit() {
+        const PLACE: [&str; 9] = [
+            "magnet",
+            "ove or turn",
+            "bright light",
+            "key",
+            "lift the head",
+            "asleep",
+            "eye",
+            "batter",
+            "its place",
+        ];
+        const SERVER: [&str; 5] = ["serial server", "network", "router", "firewall", "IP address"];
+        const DEVICE: [&str; 5] = ["plug", "/dev/", "dialout", "`serial_port`", "adapter"];
+        const PROGRAMS: [&str; 1] = ["other program"];
+
+        let names = |hint: &str, words: &[&str]| words.iter().any(|word| hint.contains(word));
+        let mut tried = 0;
+        for (port, is_server) in [
+            ("socket://meter.local:2003", true),
+            ("socket://[::1]:2003", true),
+            ("/dev/ttyUSB0", false),
+        ] {
+            for runs_as in [RunsAs::Program, RunsAs::AddOn] {
+                for in_container in [false, true] {
+                    for model in [&[][..], &[Model::Multical402], &[Model::Multical21]] {
+                        let context = HintContext {
+                            models: model,
+                            runs_as,
+                            in_container,
+                            ..context_of(port)
+                        };
+                        for failure in every_failure() {
+                            if !can_happen(&failure, is_server) {
+                                continue;
+                            }
+                            tried += 1;
+                            let hint = failure.hint(&context);
+                            let about = format!("{failure:?}, {port}, {runs_as:?}: {hint}");
+                            let is_head = failure.suspect() == Suspect::Head;
+                            assert_eq!(names(&hint, &PLACE), is_head, "{about}");
+                            // A head can be plugged in, but a server's head is not ours.
+                            assert!(!is_server || !names(&hint, &DEVICE), "{about}");
+                            assert!(is_server || !names(&hint, &SERVER), "{about}");
+                            let may_be_program = matches!(
+                                failure,
+                                PollError::Port(
+                                    OpenError::Busy
+                                        | OpenError::Refused
+                                        | OpenError::Unwanted { .. }
+                                ) | PollError::Meter(NoAnswer::Foreign | NoAnswer::OtherOrder)
+                            );
+                            assert_eq!(names(&hint, &PROGRAMS), may_be_program, "{about}");
+                            assert_eq!(
+                                hint.contains("container itself") || hint.contains("app itself"),
+                                in_container
+                                    && port.contains("::1")
+                                    && failure == PollError::Port(OpenError::Refused),
+                                "{about}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        assert!(tried > 300, "{tried}");
+    }
+
     /// A hint names neither a plug on a serial server nor a network on a serial port.
     #[test]
     fn hints_fit_the_kind_of_port_and_the_reader() {
@@ -202,8 +412,7 @@ mod tests {
             ("socket://10.0.0.3:2003", RunsAs::AddOn),
             ("/dev/ttyUSB0", RunsAs::AddOn),
         ] {
-            let interval = Duration::from_secs(300);
-            let context = HintContext { port, interval, models: &[], has_answered: false, runs_as };
+            let context = HintContext { runs_as, ..context_of(port) };
             texts.push(format!("{runs_as:?}, {port}"));
             texts.extend(errors.iter().map(|error| {
                 let Explanation { words, hint } = error.explain(&context);

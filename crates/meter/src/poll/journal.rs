@@ -21,6 +21,7 @@ use super::result::PollResult;
 use super::summary::{Summary, last_words};
 use crate::RunsAs;
 use crate::consistency::Relation;
+use crate::container;
 use crate::duration::words;
 use crate::identity::Exchange;
 use crate::news::News;
@@ -295,6 +296,7 @@ impl Journal {
             models,
             has_answered: *has_answered,
             runs_as: *runs_as,
+            in_container: container::is_in(*runs_as),
         }
     }
 

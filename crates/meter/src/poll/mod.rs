@@ -33,7 +33,7 @@ mod summary;
 mod task;
 mod timetable;
 
-pub use self::explanation::Explanation;
+pub use self::explanation::{Explanation, Suspect};
 pub use self::job::{Attempt, Busy, Job, MeterHandle, PLACEMENT, Step};
 pub use self::journal::count_words;
 pub use self::memory::MeterMemories;

@@ -9,6 +9,7 @@ use kmp::register::RegisterId;
 use super::explanation::HintContext;
 use crate::RunsAs;
 use crate::client;
+use crate::container;
 use crate::duration;
 use crate::identity::Version;
 use crate::transport::{Open, Port, PortQueues, SharedPort};
@@ -51,7 +52,14 @@ impl<O> Plan<O> {
         has_answered: bool,
     ) -> HintContext<'a> {
         let Self { port_name: port, interval, runs_as, .. } = self;
-        HintContext { port, interval: *interval, models, has_answered, runs_as: *runs_as }
+        HintContext {
+            port,
+            interval: *interval,
+            models,
+            has_answered,
+            runs_as: *runs_as,
+            in_container: container::is_in(*runs_as),
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kmp::register::RegisterId;
 
-use super::explanation::Explanation;
+use super::explanation::{Explanation, Suspect};
 use super::memory::Memory;
-use super::outcome::Polled;
+use super::outcome::{PollError, Polled};
 use crate::client::Traffic;
 use crate::condition::Condition;
 use crate::identity::{Exchange, Identity};
@@ -30,6 +30,8 @@ pub struct PollResult {
     pub condition: Option<Condition>,
     /// What went wrong, and what to do about it.
     pub trouble: Option<Explanation>,
+    /// Which part that is with.
+    pub suspect: Option<Suspect>,
     /// The time from opening the port to the last byte.
     pub took: Duration,
     /// The traffic on the line since the previous poll, including this one.
@@ -43,6 +45,7 @@ impl PollResult {
         took: Duration,
         memory: &mut Memory,
     ) -> Self {
+        let suspect = polled.trouble.as_ref().map(PollError::suspect);
         let Polled { readings, missing, exchange, condition, .. } = polled;
         Self {
             readings,
@@ -52,6 +55,7 @@ impl PollResult {
             exchange,
             condition,
             trouble,
+            suspect,
             took,
             traffic: memory.line.take_traffic(),
         }

@@ -19,6 +19,9 @@ pub enum OpenError {
     /// The permissions of the device exclude this user.
     #[error("permission denied")]
     Denied,
+    /// This machine does not allow a connection to the serial server.
+    #[error("this machine does not allow the connection")]
+    Blocked,
     /// Another program uses the device.
     #[error("another program is using it")]
     Busy,
@@ -72,7 +75,26 @@ fn quoted(said: &str) -> String {
 }
 
 impl OpenError {
-    pub(super) fn from_io(error: &io::Error) -> Self {
+    /// The error of a connection to a serial server. It has no cause that only a device can have.
+    pub(super) fn of_connection(error: &io::Error) -> Self {
+        match Self::from_io(error) {
+            Self::Denied => Self::Blocked,
+            Self::Missing | Self::Busy => Self::Other { reason: error.to_string() },
+            error => error,
+        }
+    }
+
+    /// The error of a device. It has no cause that only a serial server can have.
+    pub(super) fn of_device(error: &io::Error) -> Self {
+        match Self::from_io(error) {
+            Self::Refused | Self::Unwanted { .. } | Self::NoConnection => {
+                Self::Other { reason: error.to_string() }
+            }
+            error => error,
+        }
+    }
+
+    fn from_io(error: &io::Error) -> Self {
         match Cause::from(error) {
             Cause::Shortage => Self::Shortage { reason: error.to_string() },
             Cause::Missing => Self::Missing,
@@ -86,9 +108,9 @@ impl OpenError {
         }
     }
 
-    /// What the user can do about it.
+    /// What the user can do about it. `is_server` says whether the port is one of a serial server.
     #[must_use]
-    pub fn hint(&self, runs_as: RunsAs) -> &'static str {
+    pub fn hint(&self, runs_as: RunsAs, is_server: bool) -> &'static str {
         match (self, runs_as) {
             (Self::Missing, RunsAs::AddOn) => {
                 "Check that the optical head is plugged in; reading then resumes automatically. If it is \
@@ -113,6 +135,9 @@ impl OpenError {
                 "Add the user that runs this program to the group that owns the device, then log in \
                  again. The command is usually `sudo usermod -aG dialout USER`. A container also \
                  needs `--device`."
+            }
+            (Self::Blocked, _) => {
+                "Check the address of the serial server, and the firewall of this machine."
             }
             (Self::Busy, _) => {
                 "Only one program can use a port. Stop the other program, or give it another port."
@@ -146,8 +171,12 @@ impl OpenError {
                  line. Its web page or its manual shows the number."
             }
             (Self::Shortage { .. }, runs_as) => cause::shortage_hint(runs_as),
+            (Self::Other { .. }, _) if is_server => {
+                "Check the address of the serial server. If it is right, restart the serial server."
+            }
             (Self::Other { .. }, _) => {
-                "Unplug the optical head or the serial server, then plug it in again."
+                "Unplug the adapter of this port, then plug it in again. If that does not help, check \
+                 that this is the right port."
             }
         }
     }
@@ -173,7 +202,7 @@ impl From<tokio_serial::Error> for OpenError {
                 Self::NotSerial
             }
             tokio_serial::ErrorKind::Io(kind) => {
-                Self::from_io(&io::Error::new(kind, error.description))
+                Self::of_device(&io::Error::new(kind, error.description))
             }
             tokio_serial::ErrorKind::InvalidInput | tokio_serial::ErrorKind::Unknown => {
                 Self::Other { reason: error.description }
@@ -207,7 +236,7 @@ mod tests {
             OpenError::Other { reason: said() },
         ];
         for error in all {
-            let hint = error.hint(RunsAs::AddOn);
+            let hint = error.hint(RunsAs::AddOn, false);
             assert!(!hint.contains('`') && !hint.contains("limit"), "{hint}");
         }
     }

@@ -24,7 +24,7 @@ pub(super) async fn open(path: &Path, settings: SerialSettings) -> Result<Serial
 
 fn open_device(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
     // The library reports the same error for a missing file and for one that is not a device.
-    let metadata = std::fs::metadata(path).map_err(|error| OpenError::from_io(&error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| OpenError::of_device(&error))?;
     if !metadata.file_type().is_char_device() {
         return Err(OpenError::NotSerial);
     }

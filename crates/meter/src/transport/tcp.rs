@@ -43,9 +43,9 @@ pub(super) async fn connect(
     let stream = tokio::time::timeout_at(end, TcpStream::connect(&addresses[..]))
         .await
         .map_err(|_| OpenError::NoConnection)?
-        .map_err(|error| OpenError::from_io(&error))?;
+        .map_err(|error| OpenError::of_connection(&error))?;
     // A request is one small packet, and a meter does not accept gaps within it.
-    stream.set_nodelay(true).map_err(|error| OpenError::from_io(&error))?;
+    stream.set_nodelay(true).map_err(|error| OpenError::of_connection(&error))?;
     Ok(Connection {
         stream,
         port: port.get(),
@@ -255,7 +255,7 @@ mod tests {
         }
         // The server may close it before the system reports it as established.
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
-        assert_eq!(OpenError::from_io(&error), said(""));
+        assert_eq!(OpenError::of_connection(&error), said(""));
 
         // An old connection was idle too long. One that ends after an echo or a part of an answer
         // broke.

@@ -134,7 +134,7 @@ fn invalid_registers_are_reported() {
     let shortened = |error: String| error.replace(VALUE, "(a value)");
     insta::assert_snapshot!(errors.map(shortened).join("\n"));
     let error = Registers::from_yaml("energy: 5 kwh").unwrap_err().to_string();
-    assert!(error.starts_with("`energy`: `5 kwh` is invalid; expected a number"), "{error}");
+    assert!(error.starts_with("`energy`: there is no unit `kwh`; expected a number"), "{error}");
 }
 
 #[test]

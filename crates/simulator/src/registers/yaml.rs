@@ -172,7 +172,8 @@ fn unknown_unit(text: &str) -> Option<String> {
     let unit = unit.split_once(" in ").map_or(unit, |(unit, _)| unit).trim();
     let is_number = number.parse::<Decimal>().is_ok();
     let is_unknown = Unit::from_symbol(unit).is_none() && !unit.starts_with("unit ");
-    (is_number && is_unknown && unit != "ASCII").then(|| unit.to_owned())
+    let is_one_word = !unit.is_empty() && !unit.contains(' ');
+    (is_number && is_unknown && is_one_word && unit != "ASCII").then(|| unit.to_owned())
 }
 
 /// Parses `0x0403 A2`.

@@ -159,7 +159,14 @@ async fn the_values_of_a_broken_sensor_are_withheld_and_reported() {
 fn about(models: &[Model]) -> HintContext<'_> {
     let interval = Duration::from_secs(3600);
     let port = "/dev/ttyUSB0";
-    HintContext { port, interval, models, has_answered: true, runs_as: RunsAs::Program }
+    HintContext {
+        port,
+        interval,
+        models,
+        has_answered: true,
+        runs_as: RunsAs::Program,
+        in_container: false,
+    }
 }
 
 #[test]
@@ -172,6 +179,7 @@ fn every_trouble_says_what_to_do() {
         OpenError::HostNotFound { host: "meter.local".to_owned() },
         OpenError::NotLookedUp { host: "meter.local".to_owned() },
         OpenError::Refused,
+        OpenError::Blocked,
         OpenError::NoConnection,
         OpenError::Unwanted { said: String::new() },
         OpenError::Unwanted { said: "Port already in use".to_owned() },
@@ -200,6 +208,7 @@ fn every_trouble_says_what_to_do() {
                     OpenError::HostNotFound { .. }
                         | OpenError::NotLookedUp { .. }
                         | OpenError::Refused
+                        | OpenError::Blocked
                         | OpenError::NoConnection
                         | OpenError::Unwanted { .. }
                         | OpenError::WebPage
@@ -215,7 +224,7 @@ fn every_trouble_says_what_to_do() {
     // Users of the add-on have no command line.
     let add_on = HintContext { runs_as: RunsAs::AddOn, ..about(&[]) };
     let in_add_on = [OpenError::Missing, OpenError::NotSerial, OpenError::Denied]
-        .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as)));
+        .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as, false)));
     insta::assert_snapshot!("what_to_do_in_the_add_on", in_add_on.join("\n"));
     let silent = PollError::Meter(NoAnswer::Nothing);
     let often = HintContext { interval: Duration::from_secs(300), ..about(&[Model::Multical402]) };
