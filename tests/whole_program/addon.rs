@@ -149,6 +149,10 @@ impl AddOn {
         for line in self.program.log() {
             // After `2026-11-23T15:17:23+01:00`.
             let mut line = line[25..].to_owned();
+            // Only a poll that takes long is announced.
+            if line.contains("Waiting for the meter") {
+                continue;
+            }
             for (from, to) in replaced {
                 line = line.replace(from, to);
             }
