@@ -394,9 +394,9 @@ fn the_search_sees_phrases_in_literals_and_across_lines() {
 fn markdown() -> Vec<Text> {
     let mut all = Vec::new();
     for entry in fs::read_dir(root()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".md") {
-            all.push(name);
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            all.push(path.file_name().unwrap().to_str().unwrap().to_owned());
         }
     }
     for folder in ["crates", "docs", "kamstrup2mqtt-addon", "packaging", "src", "tests"] {
