@@ -16,7 +16,7 @@ use crate::payload::Message;
 
 /// How long a step waits for its acknowledgement before the next one is sent, after a connection
 /// that ended at a step.
-const ONE_AT_A_TIME: Duration = Duration::from_secs(2);
+const ONE_AT_A_TIME: Duration = Duration::from_secs(5);
 
 /// No client subscribes to this, so unsubscribing from it has no effect.
 pub(super) const NOTHING: &str = "kamstrup2mqtt/nothing";

@@ -11,12 +11,9 @@
 mod stand_in;
 mod visit;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 
-use self::stand_in::{End, Halt, StandIn};
+use self::stand_in::{ACKNOWLEDGED_WITHIN, End, Halt, Retained, StandIn};
 use self::visit::Visit;
 use super::endings::Pattern;
 use super::failure::{self, RejectionCause as Cause};
@@ -24,9 +21,6 @@ use super::trail::{Accepted as NothingExcluded, Publication, Step};
 use crate::advice::Advice;
 use crate::config::{Broker, Qos};
 use crate::payload::Message;
-
-/// How long the broker may take to acknowledge a step.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the program will do.
 #[derive(Debug)]
@@ -57,9 +51,6 @@ pub(crate) enum Rehearsed {
     Stopped,
 }
 
-/// The retained messages of some topics.
-type Retained = BTreeMap<String, Vec<u8>>;
-
 /// Tries everything, or only the login if the program is running. `is_running` says that it
 /// certainly is; otherwise its status on the broker decides. The error says what the broker rejects,
 /// and what to do about it.
@@ -70,7 +61,7 @@ pub(crate) async fn rehearse(
     stop: &CancellationToken,
 ) -> Result<Rehearsed, Advice> {
     let Rehearsal { will, filters, samples } = rehearsal;
-    let visit = visit::visit(broker, rehearsal, is_running);
+    let visit = visit::visit(broker, will, samples, is_running);
     let before = match stop.run_until_cancelled(visit).await {
         None => return Ok(Rehearsed::Stopped),
         Some(Ok(Visit::Idle { retained })) => retained,

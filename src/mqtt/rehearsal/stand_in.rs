@@ -1,6 +1,6 @@
 //! A connection that does one thing at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rumqttc::{
@@ -8,7 +8,6 @@ use rumqttc::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{ACKNOWLEDGED_WITHIN, Retained};
 use crate::advice::{Advice, MadeBy};
 use crate::config::{Broker, Qos};
 use crate::mqtt::client;
@@ -17,6 +16,12 @@ use crate::mqtt::link::NOTHING;
 use crate::mqtt::subscriptions::QOS_OF_RETAINED;
 use crate::mqtt::trail::{Step, Trail};
 use crate::payload::Message;
+
+/// How long the broker may take to acknowledge a step.
+pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The retained messages of some topics.
+pub(super) type Retained = BTreeMap<String, Vec<u8>>;
 
 /// How long the broker may take to send what is retained.
 const RETAINED_WITHIN: Duration = Duration::from_secs(2);

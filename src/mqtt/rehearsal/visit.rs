@@ -1,10 +1,9 @@
 //! The first connection of the rehearsal, which changes nothing at the broker.
 
-use super::stand_in::{Halt, StandIn};
-use super::{Rehearsal, Retained};
+use super::stand_in::{Halt, Retained, StandIn};
 use crate::config::Broker;
 use crate::mqtt::{client, failure};
-use crate::payload::ONLINE;
+use crate::payload::{Message, ONLINE};
 
 /// What the first connection found.
 pub(super) enum Visit {
@@ -20,7 +19,8 @@ pub(super) enum Visit {
 /// If the broker accepts no other, and the program is not known to be running, with its own.
 pub(super) async fn visit(
     broker: &Broker,
-    Rehearsal { will, samples, .. }: &Rehearsal,
+    will: &Message,
+    samples: &[Message],
     is_running: bool,
 ) -> Result<Visit, Halt> {
     let other = Broker { client_id: client::id_of_command(broker, "check"), ..broker.clone() };
