@@ -1,6 +1,6 @@
 //! `kamstrup2mqtt forget`: removes what the broker keeps from this program.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,11 +10,12 @@ use tracing::{Level, warn};
 
 use super::ask::{print, waiting_for};
 use super::signals::with_signals;
+use crate::PROGRAM;
 use crate::advice::MadeBy;
 use crate::config::{self, Config, Meter};
 use crate::discovery::{self, Claims, Ownership};
+use crate::mqtt::{self, FOUND_AT_MOST, Forgotten};
 use crate::topic::{About, Diagnostic, Topics};
-use crate::{PROGRAM, mqtt};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -49,33 +50,27 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         filters.extend([format!("{}/+", publishing.topic), format!("{}/+/+", publishing.topic)]);
     }
     let runs = Cell::new(false);
-    let listed = RefCell::new(BTreeSet::new());
     let is_to_go = |topic: &str, payload: &[u8]| {
         if topic == of_program && payload == b"online" {
             runs.set(true);
         }
-        let goes = if args.older_program {
-            discovery::is_left_over(topic, payload, &claims)
-        } else {
-            states.contains(topic)
-                || discovery::classify(topic, payload, &claims) == Ownership::Ours
-        };
-        if goes && args.dry_run {
-            listed.borrow_mut().insert(topic.to_owned());
+        if args.older_program {
+            return discovery::is_left_over(topic, payload, &claims);
         }
-        goes && !args.dry_run
+        states.contains(topic) || discovery::classify(topic, payload, &claims) == Ownership::Ours
     };
     let waiting = format!("Asking the broker {} what it keeps.", broker.name());
+    let forgetting = mqtt::forget(&broker, &filters, is_to_go, !args.dry_run);
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let forgotten = tokio::select! {
-            forgotten = waiting_for(&waiting, mqtt::forget(&broker, &filters, is_to_go)) => forgotten,
+            forgotten = waiting_for(&waiting, forgetting) => forgotten,
             () = stop.cancelled() => anyhow::bail!("stopped before everything was removed"),
         };
         match forgotten {
-            Ok(_) if args.dry_run => print(&would_remove(&listed.borrow(), args)),
-            Ok(topics) => {
-                print(&removed(&topics, args))?;
+            Ok(found) if args.dry_run => print(&would_remove(&found, args)),
+            Ok(found) => {
+                print(&removed(&found, args))?;
                 if runs.get() {
                     warn!(
                         "The program is still running: its status is `online`. Stop it, then run \
@@ -106,24 +101,35 @@ fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
     states
 }
 
-fn removed(topics: &BTreeSet<String>, args: &Arguments) -> String {
+fn removed(found: &Forgotten, args: &Arguments) -> String {
+    let Forgotten { topics, is_more } = found;
     if topics.is_empty() {
         return nothing(args);
     }
+    let more = if *is_more {
+        format!(
+            "The broker keeps more than {FOUND_AT_MOST}, or very long ones. Run the command again \
+             to remove the rest.\n"
+        )
+    } else {
+        String::new()
+    };
     let note = if args.older_program {
         "Their entities disappear from Home Assistant.\n"
     } else {
         "A program that is still running publishes them again when it restarts.\n"
     };
-    format!("Removed {} from the broker:\n{}{note}", count(topics), list(topics))
+    format!("Removed {} from the broker:\n{}{note}{more}", count(topics), list(topics))
 }
 
-fn would_remove(topics: &BTreeSet<String>, args: &Arguments) -> String {
+fn would_remove(found: &Forgotten, args: &Arguments) -> String {
+    let Forgotten { topics, is_more } = found;
     if topics.is_empty() {
         return nothing(args);
     }
+    let more = if *is_more { "The broker keeps more. These are the first.\n" } else { "" };
     format!(
-        "Would remove {} from the broker:\n{}Without `--dry-run`, they are removed.\n",
+        "Would remove {} from the broker:\n{}{more}Without `--dry-run`, they are removed.\n",
         count(topics),
         list(topics)
     )

@@ -1,9 +1,10 @@
 //! The desired state of the broker: the messages that should be on it, by source.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::births::Births;
+use super::cleared::Cleared;
 use super::subscriptions::Subscriptions;
 use crate::payload::Message;
 
@@ -21,8 +22,11 @@ pub(crate) enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Desired {
     pub(super) parts: BTreeMap<Source, Part>,
-    /// Topics that must hold no retained message.
-    pub(super) cleared: BTreeSet<String>,
+    /// Topics of this configuration, or of an earlier one in this run, that must hold no retained
+    /// message.
+    pub(super) cleared: Cleared,
+    /// Topics that were found on the broker and must hold no retained message.
+    pub(super) found: Cleared,
     pub(super) subscriptions: Arc<Subscriptions>,
     births: Mutex<Births>,
     /// Numbers the changes of parts, so that each number is unique.
@@ -51,18 +55,24 @@ impl Desired {
         }
         // A retained state replaces the empty message on its topic.
         for message in states.iter().filter(|message| message.retain) {
-            self.cleared.remove(&message.topic);
+            self.keep(&message.topic);
         }
         let (part, change) = self.part(source, discovery);
         part.states = states;
         part.version = change;
     }
 
+    /// No longer clears a topic. Returns whether it was to be cleared.
+    fn keep(&mut self, topic: &str) -> bool {
+        let is_found = self.found.remove(topic);
+        self.cleared.remove(topic) || is_found
+    }
+
     /// Sets a source's discovery messages. Returns its part and the number of this change.
     fn part(&mut self, source: Source, discovery: Vec<Message>) -> (&mut Part, u64) {
         let mut was_cleared = false;
         for message in &discovery {
-            was_cleared |= self.cleared.remove(&message.topic);
+            was_cleared |= self.keep(&message.topic);
         }
         self.changes = self.changes.wrapping_add(1);
         let part = self.parts.entry(source).or_default();

@@ -9,12 +9,18 @@
 //! and at most [`PATIENCE`] after that. Otherwise they are sent at once, and a second time when
 //! Home Assistant has created the entities. A discovery message that only changes an entity starts
 //! no wait, because Home Assistant stays subscribed.
+//!
+//! Topics are cleared in batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of
+//! messages that look like ours. Topics of the configuration are few, and come first: no empty
+//! message may follow a value. Topics that were found on the broker follow the states of entities
+//! that exist, and precede announcements: Home Assistant frees the name of an entity first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cleared::Cleared;
 use super::desired::{Desired, Part, Source};
 use crate::config::Qos;
 use crate::payload::Message;
@@ -28,6 +34,10 @@ pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// reconnects and changes of discovery restart [`SETTLE`], and may recur forever.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How many topics are cleared in [`CLEARED_EVERY`]. Those of three meters are cleared at once.
+pub(super) const CLEARED_AT_ONCE: usize = 100;
+pub(super) const CLEARED_EVERY: Duration = Duration::from_millis(500);
+
 /// The messages sent in this connection and in earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
@@ -37,8 +47,20 @@ pub(super) struct Sent {
     /// Each topic on which something was ever announced, with the payload; `None` if it must be
     /// sent again.
     discovery: BTreeMap<String, Option<String>>,
-    cleared: BTreeSet<String>,
+    clearing: Clearing,
     sources: BTreeMap<Source, Progress>,
+}
+
+/// The topics that were cleared in this connection.
+#[derive(Debug, Default)]
+struct Clearing {
+    /// The number of the last one in [`Desired::cleared`].
+    own: u64,
+    /// The number of the last one in [`Desired::found`].
+    found: u64,
+    /// How many more may be cleared before `next`.
+    room: usize,
+    next: Option<Instant>,
 }
 
 /// The messages of a source that have been sent.
@@ -78,7 +100,7 @@ impl Sent {
     pub(super) fn connected(&mut self, not_before: Option<Instant>) {
         self.online = false;
         self.not_before = not_before;
-        self.cleared.clear();
+        self.clearing = Clearing::default();
         self.forget();
     }
 
@@ -110,14 +132,22 @@ impl Sent {
             due.later(at);
             return due;
         }
-        self.clear(desired, &mut due);
+        let (own, found) = self.clear(desired, all, &mut due);
+        due.messages.extend(own);
+        let mut changed = Vec::new();
         // Otherwise meters that are added and removed would pile up over the years.
         self.sources.retain(|source, _| desired.parts.contains_key(source));
         for (source, part) in &desired.parts {
             let progress = self.sources.entry(*source).or_default();
-            progress.announce(part, &mut self.discovery, &mut due);
-            progress.publish(part, all, &mut due);
+            let announced = progress.announce(part, &mut self.discovery);
+            let is_changed = !announced.is_empty();
+            changed.extend(announced);
+            let states = progress.publish(part, all, &mut due);
+            let messages = if is_changed { &mut changed } else { &mut due.messages };
+            messages.extend(states.iter().cloned());
         }
+        due.messages.extend(found);
+        due.messages.extend(changed);
         due
     }
 
@@ -127,29 +157,50 @@ impl Sent {
         (self.sources.len(), self.discovery.len())
     }
 
-    fn clear(&mut self, desired: &Desired, due: &mut Due) {
-        self.cleared.retain(|topic| desired.cleared.contains(topic));
-        for topic in &desired.cleared {
-            if self.cleared.insert(topic.clone()) {
-                if let Some(payload) = self.discovery.get_mut(topic) {
+    /// The next batch of empty messages: for our own topics, and for those found on the broker.
+    fn clear(
+        &mut self,
+        desired: &Desired,
+        all: bool,
+        due: &mut Due,
+    ) -> (Vec<Message>, Vec<Message>) {
+        let now = Instant::now();
+        let Clearing { own, found, room, next } = &mut self.clearing;
+        if all || next.is_none_or(|next| next <= now) {
+            (*room, *next) = (CLEARED_AT_ONCE, Some(now + CLEARED_EVERY));
+        }
+        let known = &mut self.discovery;
+        let mut batch = |cleared: &Cleared, last: &mut u64| {
+            let mut messages = Vec::new();
+            for (number, topic) in cleared.after(*last).take(*room) {
+                *last = number;
+                if let Some(payload) = known.get_mut(topic) {
                     *payload = None;
                 }
-                due.messages.push(empty(topic));
+                messages.push(empty(topic));
             }
+            *room = room.saturating_sub(messages.len());
+            messages
+        };
+        let batches = (batch(&desired.cleared, own), batch(&desired.found, found));
+        let mut more = desired.cleared.after(*own).chain(desired.found.after(*found));
+        if let Some(at) = next.filter(|_| more.next().is_some()) {
+            due.later(at);
         }
+        batches
     }
 }
 
 impl Progress {
-    /// Makes a part's discovery messages due if they have not been sent yet.
+    /// A part's discovery messages that have not been sent yet.
     fn announce(
         &mut self,
         part: &Part,
         known: &mut BTreeMap<String, Option<String>>,
-        due: &mut Due,
-    ) {
+    ) -> Vec<Message> {
+        let mut announced = Vec::new();
         if self.edition.replace(part.edition) == Some(part.edition) {
-            return;
+            return announced;
         }
         let now = Instant::now();
         for message in &part.discovery {
@@ -163,17 +214,18 @@ impl Progress {
                 if before.replace(payload.clone()).is_none() {
                     self.settled = Some(now + SETTLE);
                 }
-                due.messages.push(message.clone());
+                announced.push(message.clone());
             }
         }
+        announced
     }
 
-    /// Makes a part's states due. New states are due at once, unless the part's first entities are
+    /// A part's states that are due. New states are due at once, unless the part's first entities are
     /// still being created. All states are due when Home Assistant has created the entities.
-    fn publish(&mut self, part: &Part, all: bool, due: &mut Due) {
+    fn publish<'a>(&mut self, part: &'a Part, all: bool, due: &mut Due) -> &'a [Message] {
         let is_sent = self.version == Some(part.version);
         if part.states.is_empty() || (is_sent && (all || !self.too_early)) {
-            return;
+            return &[];
         }
         let now = Instant::now();
         let [settled, patience] =
@@ -184,9 +236,9 @@ impl Progress {
             self.version = Some(part.version);
             self.latest = Some(part.version);
             self.too_early = settled.is_some();
-            due.messages.extend(part.states.iter().cloned());
         }
         wait.or(settled).into_iter().for_each(|at| due.later(at));
+        if wait.is_none() { &part.states } else { &[] }
     }
 }
 

@@ -7,6 +7,7 @@ use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, QoS};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use super::cleared::{Cleared, Found};
 use super::client::{self, IN_FLIGHT};
 use super::failure::{self, Facts, Stage};
 use super::subscriptions::QOS_OF_RETAINED;
@@ -19,20 +20,32 @@ const QUIET: Duration = Duration::from_secs(1);
 /// The time limit for finding and removing together.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// Connects, finds the retained messages under `filters`, removes those for which `is_ours` is true
-/// (called with topic and payload), and disconnects. Returns the removed topics. The error says
-/// what the broker did.
+/// The retained messages that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Forgotten {
+    /// Their topics: at most [`FOUND_AT_MOST`](super::FOUND_AT_MOST).
+    pub topics: BTreeSet<String>,
+    /// Whether the broker has more of them.
+    pub is_more: bool,
+}
+
+/// Connects, finds the retained messages under `filters` for which `is_ours` is true (called with
+/// topic and payload), removes them if `removes` is true, and disconnects. Returns their topics. The
+/// error says what the broker did.
 pub(crate) async fn forget(
     broker: &Broker,
     filters: &[String],
     is_ours: impl Fn(&str, &[u8]) -> bool,
-) -> Result<BTreeSet<String>, Advice> {
+    removes: bool,
+) -> Result<Forgotten, Advice> {
     let mut cleaner = connect(broker).await?;
-    let topics = cleaner.look(filters, is_ours).await?;
-    cleaner.clear(&topics).await?;
+    let forgotten = cleaner.look(filters, is_ours).await?;
+    if removes {
+        cleaner.clear(&forgotten.topics).await?;
+    }
     let _ = cleaner.client.try_disconnect();
     let _ = timeout_at(cleaner.until, cleaner.event_loop.poll()).await;
-    Ok(topics)
+    Ok(forgotten)
 }
 
 /// Connects with a client id of its own: with the program's, that would lose its connection. But a
@@ -101,13 +114,17 @@ impl Cleaner {
         }
     }
 
-    /// Our retained topics.
+    /// Our retained topics, as far as there is room for them.
     async fn look(
         &mut self,
         filters: &[String],
         is_ours: impl Fn(&str, &[u8]) -> bool,
-    ) -> Result<BTreeSet<String>, Advice> {
-        let mut ours = BTreeSet::new();
+    ) -> Result<Forgotten, Advice> {
+        let mut ours = Cleared::default();
+        let forgotten = |ours: &Cleared, is_more| {
+            let topics = ours.after(0).map(|(_, topic)| topic.to_owned()).collect();
+            Forgotten { topics, is_more }
+        };
         let mut by = self.until;
         let mut granted = 0_usize;
         let mut waiting = filters.iter();
@@ -120,7 +137,7 @@ impl Cleaner {
                     .map_err(|error| Advice::new(error.to_string()))?;
             }
             let Some(event) = self.next(by).await? else {
-                return Ok(ours);
+                return Ok(forgotten(&ours, false));
             };
             match event {
                 Event::Incoming(Incoming::SubAck(_)) => {
@@ -132,7 +149,9 @@ impl Cleaner {
                 Event::Incoming(Incoming::Publish(publish)) => {
                     if is_ours(&publish.topic, &publish.payload) {
                         debug!("Found `{}`.", publish.topic);
-                        ours.insert(publish.topic);
+                        if ours.insert_found(&publish.topic) == Found::Full {
+                            return Ok(forgotten(&ours, true));
+                        }
                     }
                 }
                 _ => continue,

@@ -36,6 +36,7 @@
 //!   1000.
 
 mod births;
+mod cleared;
 mod client;
 mod connection;
 mod connection_log;
@@ -61,9 +62,10 @@ mod tests;
 mod trail;
 
 pub(crate) use self::births::{Answer, BIRTHS_ANSWERED};
+pub(crate) use self::cleared::{FOUND_AT_MOST, Found};
 pub(crate) use self::connection::{Brokers, ConnectionSettings, prepare};
 pub(crate) use self::desired::Source;
-pub(crate) use self::forget::forget;
+pub(crate) use self::forget::{Forgotten, forget};
 pub(crate) use self::incoming::Received;
 pub(crate) use self::publisher::Publisher;
 pub(crate) use self::rehearsal::{Rehearsal, Rehearsed, rehearse};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::births::Answer;
+use super::cleared::Found;
 use super::desired::{Desired, Source};
 use super::subscriptions::Subscriptions;
 use crate::payload::Message;
@@ -39,8 +40,19 @@ impl Publisher {
     }
 
     /// Removes the retained message on a topic, until something is announced there again.
-    pub(crate) fn clear(&self, topic: String) {
+    pub(crate) fn clear(&self, topic: &str) {
         self.desired.send_if_modified(|desired| desired.cleared.insert(topic));
+    }
+
+    /// Removes a retained message that was found on the broker, after those of [`Self::clear`].
+    /// Anybody may have published it, so there is a limit.
+    pub(crate) fn clear_found(&self, topic: &str) -> Found {
+        let mut found = Found::Full;
+        self.desired.send_if_modified(|desired| {
+            found = desired.found.insert_found(topic);
+            found == Found::Added
+        });
+        found
     }
 
     /// Sends everything again, because Home Assistant has just started. Returns when.

@@ -100,7 +100,7 @@ impl Announcer {
         while let Some(result) = results.recv().await {
             let states = self.states(&result, &LocalTime::now_text());
             publisher.update(source, self.discovery(), states);
-            self.absent().into_iter().for_each(|topic| publisher.clear(topic));
+            self.absent().into_iter().for_each(|topic| publisher.clear(&topic));
         }
     }
 

@@ -215,7 +215,7 @@ impl Fleet {
         self.replace(meters, stay, leave);
         self.show();
         for topic in before.difference(&self.occupied()) {
-            self.publisher.clear(topic.clone());
+            self.publisher.clear(topic);
         }
         let inbox = self.inbox();
         self.publisher.subscribe(inbox.subscriptions());

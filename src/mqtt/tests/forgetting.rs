@@ -1,7 +1,8 @@
 //! Removing retained messages.
 
 use super::*;
-use crate::mqtt::forget::forget;
+use crate::mqtt::cleared::FOUND_AT_MOST;
+use crate::mqtt::forget::{Forgotten, forget};
 
 #[tokio::test]
 async fn many_messages_are_removed_under_many_filters() {
@@ -9,7 +10,7 @@ async fn many_messages_are_removed_under_many_filters() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&listener);
     let filters: Vec<_> = (0..MUCH).map(|number| format!("f{number}/+")).collect();
-    let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"));
+    let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"), true);
     let (_keep, received) = mpsc::channel(1);
     let brokers = watch::channel(None).0;
     let script = Script { listener, received, brokers, board: Board::default() };
@@ -33,7 +34,7 @@ async fn many_messages_are_removed_under_many_filters() {
     };
     let (forgotten, cleared) = tokio::join!(forgets, hands_out);
     let forgotten: Vec<_> =
-        forgotten.unwrap().into_iter().map(|topic| format!("{topic} ")).collect();
+        forgotten.unwrap().topics.into_iter().map(|topic| format!("{topic} ")).collect();
     assert_eq!(forgotten.len(), MUCH);
     assert_eq!(cleared, forgotten);
 }
@@ -44,7 +45,7 @@ async fn live_messages_do_not_prevent_forgetting() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&listener);
     let filters = ["ours/+".to_owned()];
-    let forgets = forget(&settings, &filters, |_, _| true);
+    let forgets = forget(&settings, &filters, |_, _| true, true);
     let (_keep, received) = mpsc::channel(1);
     let brokers = watch::channel(None).0;
     let script = Script { listener, received, brokers, board: Board::default() };
@@ -66,7 +67,7 @@ async fn live_messages_do_not_prevent_forgetting() {
         assert_eq!(peer.next().await, Some(Packet::Disconnect));
     };
     let (forgotten, ()) = tokio::join!(forgets, speaks);
-    assert_eq!(forgotten.unwrap().into_iter().collect::<Vec<_>>(), ["ours/old"]);
+    assert_eq!(forgotten.unwrap().topics.into_iter().collect::<Vec<_>>(), ["ours/old"]);
 }
 
 /// Reported by a test run: the third of three commands was refused, because the broker was still
@@ -76,7 +77,7 @@ async fn a_broker_that_is_ending_an_earlier_connection_is_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&listener);
     let filters = ["ours/+".to_owned()];
-    let forgets = forget(&settings, &filters, |_, _| true);
+    let forgets = forget(&settings, &filters, |_, _| true, true);
     let (_keep, received) = mpsc::channel(1);
     let brokers = watch::channel(None).0;
     let script = Script { listener, received, brokers, board: Board::default() };
@@ -93,7 +94,7 @@ async fn a_broker_that_is_ending_an_earlier_connection_is_asked_again() {
         assert_eq!(peer.next().await, Some(Packet::Disconnect));
     };
     let (forgotten, ()) = tokio::join!(forgets, serves);
-    assert!(forgotten.unwrap().is_empty());
+    assert!(forgotten.unwrap().topics.is_empty());
 }
 
 /// The running program has the only client id that the broker accepts.
@@ -102,7 +103,7 @@ async fn a_connection_that_the_running_program_takes_over_names_that_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = settings(&listener);
     let filters = ["ours/+".to_owned()];
-    let forgets = forget(&settings, &filters, |_, _| true);
+    let forgets = forget(&settings, &filters, |_, _| true, true);
     let (_keep, received) = mpsc::channel(1);
     let brokers = watch::channel(None).0;
     let script = Script { listener, received, brokers, board: Board::default() };
@@ -117,4 +118,35 @@ async fn a_connection_that_the_running_program_takes_over_names_that_cause() {
     let (forgotten, ()) = tokio::join!(forgets, serves);
     let words = forgotten.unwrap_err().words(MadeBy::File);
     assert!(words.contains("Stop the program"), "{words}");
+}
+
+/// Anybody may have published 100,000 messages that look like ours.
+#[tokio::test]
+async fn a_flood_of_messages_is_removed_in_part_and_the_rest_is_reported() {
+    const MUCH: usize = FOUND_AT_MOST + 1000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&listener);
+    let filters = ["ours/+".to_owned()];
+    let forgets = forget(&settings, &filters, |_, _| true, false);
+    let (_keep, received) = mpsc::channel(1);
+    let brokers = watch::channel(None).0;
+    let script = Script { listener, received, brokers, board: Board::default() };
+    let serves = async {
+        let mut peer = script.welcome().await;
+        let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+        peer.grant(&subscribe).await;
+        let mut bytes = BytesMut::new();
+        for number in 0..MUCH {
+            let mut publish = Publish::new(format!("ours/{number}"), QoS::AtMostOnce, "x");
+            publish.retain = true;
+            Packet::Publish(publish).write(&mut bytes, 65_536).unwrap();
+        }
+        // The program need not read all of it.
+        let _ = peer.stream.write_all(&bytes).await;
+        // A listing removes nothing.
+        assert!(matches!(peer.next().await, Some(Packet::Disconnect) | None));
+    };
+    let (forgotten, ()) = tokio::join!(forgets, serves);
+    let Forgotten { topics, is_more } = forgotten.unwrap();
+    assert_eq!((topics.len(), is_more), (FOUND_AT_MOST, true));
 }

@@ -3,7 +3,8 @@
 use rumqttc::mqttbytes::v4::UnsubAck;
 
 use super::*;
-use crate::mqtt::incoming::{IncomingMessages, ROOM_WITHIN};
+use crate::mqtt::incoming::{IncomingMessages, LONGEST_KEPT, LONGEST_TOPIC, ROOM_WITHIN};
+use logging::capture;
 
 #[tokio::test]
 async fn subscriptions_change_in_the_same_connection() {
@@ -92,7 +93,8 @@ async fn a_flood_from_the_broker_is_bounded_and_delays_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_is_noticed_but_messages_while_stopping_are_no_flood() {
     let birth = || Publish::new("birth", QoS::AtMostOnce, "online");
-    let (inbox, received) = mpsc::channel(1);
+    let (log, _logging) = capture::from(tracing::Level::INFO);
+    let (inbox, mut received) = mpsc::channel(1);
     let mut incoming = IncomingMessages::new(inbox);
     incoming.pass_on(birth()).await;
     assert!(!incoming.is_flooded);
@@ -102,10 +104,41 @@ async fn a_flood_is_noticed_but_messages_while_stopping_are_no_flood() {
     let before = Instant::now();
     incoming.pass_on(birth()).await;
     assert!(before.elapsed() < ROOM_WITHIN, "{:?}", before.elapsed());
-    incoming.is_flooded = false;
+    // The log says how many were dropped, though not each time.
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    for _ in 0..5 {
+        incoming.pass_on(birth()).await;
+    }
+    let flood = "WARN The broker sends messages faster than they can be handled.";
+    let more = format!("{flood} 2 more were dropped.");
+    assert_eq!(log.take(), [format!("{flood} Some are dropped."), more]);
+    // When all are handled, the next ones wait for room again.
+    assert!(received.recv().await.is_some());
+    incoming.pass_on(birth()).await;
+    assert!(!incoming.is_flooded);
     drop(received);
     incoming.pass_on(birth()).await;
     assert!(!incoming.is_flooded);
+}
+
+/// 4096 waiting messages of 1 MiB each would be 4 GiB.
+#[tokio::test(start_paused = true)]
+async fn the_waiting_messages_of_a_hostile_broker_take_little_memory() {
+    let (inbox, mut received) = mpsc::channel(INBOX);
+    let mut incoming = IncomingMessages::new(inbox);
+    let long = "x".repeat(1024 * 1024);
+    for _ in 0..2 * INBOX {
+        incoming.pass_on(Publish::new("birth", QoS::AtMostOnce, long.clone())).await;
+        let topic = "t".repeat(LONGEST_TOPIC + 1);
+        incoming.pass_on(Publish::new(topic, QoS::AtMostOnce, "x")).await;
+    }
+    let mut held = 0;
+    while let Ok(message) = received.try_recv() {
+        assert_eq!(message.topic, "birth");
+        held += message.payload.len();
+    }
+    assert_eq!(held, INBOX * LONGEST_KEPT);
+    assert!(held <= 16 * 1024 * 1024, "{held}");
 }
 
 /// All retained messages may arrive at once, and are handled in the meantime.

@@ -58,7 +58,7 @@ async fn messages_are_passed_on_and_everything_can_be_sent_again() {
     assert_eq!(shown, expected);
     // The program reacts like this to the two messages.
     let born = Instant::now();
-    publisher.clear("config/old".to_owned());
+    publisher.clear("config/old");
     let _ = publisher.repeat();
     assert_eq!(peer.take(3).await, ["config/old ", "config {}", "energy 1"]);
     assert!(born.elapsed() < Duration::from_secs(5), "{:?}", born.elapsed());

@@ -5,14 +5,21 @@
 //! seconds only. The program subscribes to them before it publishes anything, so it sees them
 //! before it replaces them. It removes those of its own that are impossible with this
 //! configuration, and reports another program that uses the same ids.
+//!
+//! Anybody may publish on these topics. So the number of reports of each kind is limited
+//! ([`reports::MOST_REPORTED`]), and that of topics to remove ([`FOUND_AT_MOST`](mqtt::FOUND_AT_MOST)). The log counts
+//! what is beyond a limit.
+
+mod reports;
 
 use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use self::reports::Reported;
 use crate::config::{Meter, Publishing};
 use crate::discovery::{self, Claims, Ownership};
 use crate::mqtt::{Answer, BIRTHS_ANSWERED, Publisher, Received, Subscriptions};
@@ -27,10 +34,6 @@ const BIRTH: &[u8] = b"online";
 /// This many births between two answers are a flood.
 const FLOOD: u32 = 5;
 
-/// At most this many ignored messages are reported, and this many announcements of others. More of
-/// either must be a mistake.
-const MOST_REPORTED: usize = 20;
-
 /// All state topics of these meters.
 #[must_use]
 pub(crate) fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
@@ -44,13 +47,10 @@ pub(crate) struct Inbox {
     births: Births,
     /// Command topics, and the meters that each concerns.
     commands: Vec<(MeterTopics, Vec<MeterHandle>)>,
-    /// Topics whose ignored messages were reported.
-    ignored: BTreeSet<String>,
     claims: Claims,
     /// Every topic on which we may announce something.
     possible: BTreeSet<String>,
-    /// Announcements of others that were reported.
-    owners: BTreeSet<Ownership>,
+    reported: Reported,
     /// Who reads these reports.
     runs_as: RunsAs,
     discovery_prefix: String,
@@ -85,10 +85,9 @@ impl Inbox {
             status_topic: publishing.status_topic.clone(),
             births: Births { first: Instant::now(), count: 0 },
             commands: [all].into_iter().chain(named).collect(),
-            ignored: BTreeSet::new(),
             claims: Claims::new(meters, publishing, topics),
             possible: discovery::all_possible(meters, publishing),
-            owners: BTreeSet::new(),
+            reported: Reported::default(),
             runs_as,
             discovery_prefix: publishing.discovery_prefix.clone(),
             unretained,
@@ -116,13 +115,21 @@ impl Inbox {
         stop: CancellationToken,
     ) {
         loop {
+            let due = self.reported.counts.due();
             let message = tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {
+                    self.reported.log_counts(self.runs_as);
+                    return;
+                }
                 Some(change) = changes.recv() => {
                     // Nothing is reported twice.
-                    let Self { births, ignored, owners, .. } = self;
-                    self = Self { births, ignored, owners, ..change };
+                    let Self { births, reported, .. } = self;
+                    self = Self { births, reported, ..change };
+                    continue;
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.reported.log_counts(self.runs_as);
                     continue;
                 }
                 message = received.recv() => message,
@@ -151,7 +158,7 @@ impl Inbox {
         // It dates from when `retain` was on. Home Assistant would show it as a current value.
         if *retained && self.unretained.contains(topic) {
             debug!("Removing the old retained value on `{topic}`.");
-            publisher.clear(topic.clone());
+            publisher.clear(topic);
             return;
         }
         let command = self
@@ -159,7 +166,7 @@ impl Inbox {
             .iter()
             .find_map(|(topics, handles)| topics.command(topic).map(|command| (command, handles)));
         match command {
-            Some((READ, _)) if *retained => self.report_once(
+            Some((READ, _)) if *retained => self.reported.ignored(
                 topic,
                 "a retained command would run after every connect. Send it without the retain flag",
             ),
@@ -167,7 +174,7 @@ impl Inbox {
                 debug!("Received the command to read now.");
                 handles.iter().for_each(MeterHandle::request_poll);
             }
-            Some(_) => self.report_once(topic, "the only command is `read`"),
+            Some(_) => self.reported.ignored(topic, "the only command is `read`"),
             None => {}
         }
     }
@@ -177,23 +184,9 @@ impl Inbox {
     fn survey(&mut self, topic: &str, payload: &[u8], publisher: &Publisher) {
         match discovery::classify(topic, payload, &self.claims) {
             Ownership::Ours if !self.possible.contains(topic) => {
-                info!("Removed `{topic}` from Home Assistant: it is no longer configured.");
-                publisher.clear(topic.to_owned());
+                self.reported.removed(topic, publisher.clear_found(topic));
             }
-            ownership => {
-                if let Some(advice) = ownership.advice(self.runs_as)
-                    && self.owners.insert(ownership)
-                    && self.owners.len() <= MOST_REPORTED
-                {
-                    warn!("{advice}");
-                }
-            }
-        }
-    }
-
-    fn report_once(&mut self, topic: &str, why: &str) {
-        if self.ignored.len() < MOST_REPORTED && self.ignored.insert(topic.to_owned()) {
-            warn!("Ignored a message on `{topic}`: {why}. This is logged only once.");
+            ownership => self.reported.owned_by_others(&ownership, self.runs_as),
         }
     }
 }
@@ -241,6 +234,7 @@ mod tests {
 
     use tokio::time::timeout;
 
+    use super::reports::MOST_REPORTED;
     use super::*;
     use crate::config::{self, Config};
     use crate::mqtt;
@@ -311,7 +305,7 @@ mod tests {
             inbox.handle(&message(&format!("{topic}/foreign"), "5", true), &publisher);
             inbox.handle(&message(&format!("{topic}/command/read"), "", true), &publisher);
             assert_eq!(sent.take_empty(), [value]);
-            assert_eq!(inbox.ignored.len(), 1, "{topic}");
+            assert_eq!(inbox.reported.ignored.len(), 1, "{topic}");
         }
     }
 
@@ -323,7 +317,94 @@ mod tests {
             inbox.handle(&message(&format!("heat/command/{number}"), "", false), &publisher);
             inbox.handle(&message("heat/command/fly", "", false), &publisher);
         }
-        assert_eq!(inbox.ignored.len(), MOST_REPORTED);
+        assert_eq!(inbox.reported.ignored.len(), MOST_REPORTED);
+    }
+
+    /// How many messages a hostile broker, or anybody on it, has retained.
+    const FORGED: usize = 100_000;
+
+    /// Runs the inbox with these retained messages. Returns the log lines, apart from `DEBUG`.
+    async fn surveyed(
+        messages: impl Iterator<Item = Received>,
+        publisher: Publisher,
+    ) -> Vec<String> {
+        let (log, _logging) = capture::from(tracing::Level::INFO);
+        let (inbox, _) = inbox();
+        let (sender, received) = mpsc::channel(FORGED);
+        let (_changes, changes) = mpsc::channel(1);
+        for message in messages {
+            sender.try_send(message).unwrap();
+        }
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(inbox.run(received, changes, publisher, stop));
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        running.abort();
+        log.take()
+    }
+
+    /// An announcement that looks like one of ours.
+    fn forged(number: usize) -> Received {
+        let payload = format!(
+            "{{\"unique_id\":\"kamstrup_x{number}\",\"availability_topic\":\"heat/status\",\
+             \"origin\":{{\"name\":\"kamstrup2mqtt\"}}}}"
+        );
+        let topic = format!("homeassistant/sensor/kamstrup_x{number}/config");
+        message(&topic, &payload, true)
+    }
+
+    /// 0 of 11 polls were published within 30 s, and the log had 91,000 lines.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_forged_announcements_is_removed_slowly_and_logged_shortly() {
+        let (publisher, mut messages) = mqtt::recorded_publisher();
+        let lines = surveyed((0..FORGED).map(forged), publisher).await;
+        let first = "INFO Removed `homeassistant/sensor/kamstrup_x0/config` from Home Assistant: it \
+                     is no longer configured.";
+        assert_eq!(lines.first().unwrap(), first);
+        let counted: Vec<_> = lines.iter().skip(20).map(|line| &line[..47]).collect();
+        let expected = [
+            "INFO Removed 9980 more entities from Home Assis",
+            "WARN 90000 more messages on the broker look lik",
+        ];
+        assert_eq!(counted, expected);
+        let mut cleared = 0;
+        loop {
+            let batch = messages.take_empty();
+            if batch.is_empty() {
+                break;
+            }
+            assert!(batch.len() <= 100, "{}", batch.len());
+            cleared += batch.len();
+        }
+        assert_eq!(cleared, 10_000);
+    }
+
+    /// On a real broker, these took 59 MB.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_foreign_announcements_takes_little_memory_and_few_lines() {
+        let (mut inbox, _) = inbox();
+        let publisher = mqtt::idle_publisher();
+        let (log, _logging) = capture::from(tracing::Level::INFO);
+        let topic = "homeassistant/sensor/kamstrup_energy/config";
+        for number in 0..FORGED {
+            let taken = format!(
+                "{{\"unique_id\":\"kamstrup_energy\",\"device\":{{\"identifiers\":\"x\",\
+                 \"name\":\"Device {number}\"}}}}"
+            );
+            inbox.handle(&message(topic, &taken, true), &publisher);
+            let moved = format!(
+                "{{\"unique_id\":\"kamstrup_energy\",\"availability_topic\":\"h{number}/status\",\
+                 \"origin\":{{\"name\":\"kamstrup2mqtt\"}},\
+                 \"device\":{{\"identifiers\":\"kamstrup_meter\"}}}}"
+            );
+            inbox.handle(&message(topic, &moved, true), &publisher);
+        }
+        let held = format!("{inbox:?}").len();
+        assert!(held < 50_000, "{held} bytes");
+        let lines = log.take();
+        for kind in ["Device ", "under the topic"] {
+            assert_eq!(lines.iter().filter(|line| line.contains(kind)).count(), 20, "{kind}");
+        }
+        assert_eq!(lines.len(), 40);
     }
 
     /// The log lines, each with its second, while births come `every` so often.
