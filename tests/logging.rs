@@ -168,6 +168,36 @@ fn a_file_that_others_moved_is_opened_again() {
     assert_eq!(lines(&folder.path().join("log")), ["two"]);
 }
 
+#[test]
+#[ignore = "has the log of its process"]
+fn is_flooded() {
+    let section = format!(
+        "destinations: file, directory: '{}', filename: log, format: '%(levelname)s %(message)s'",
+        folder().display()
+    );
+    let _log = logging::start(kamstrup2mqtt::PROGRAM, &settings(&section)).unwrap();
+    for number in 0..91_000 {
+        if number == 50_000 {
+            error!(target: OURS, "something else");
+        }
+        info!(target: OURS, "Home Assistant has started.");
+    }
+}
+
+/// A flood of births wrote 91,000 lines, and those of other messages were missing between them.
+#[test]
+fn a_line_that_is_repeated_is_counted_and_hides_no_other() {
+    let folder = TempDir::new().unwrap();
+    let (said, status) = child("is_flooded", folder.path());
+    assert!(status.success(), "{said}");
+    let written = lines(&folder.path().join("log"));
+    assert_eq!(written[..20], ["INFO Home Assistant has started."; 20]);
+    assert_eq!(
+        written[20..],
+        ["ERROR something else", "INFO Home Assistant has started. (repeated 90,980 more times)",]
+    );
+}
+
 /// What the program shows on a terminal.
 fn shown_on_a_terminal(variables: &[(&str, &str)]) -> String {
     let pty = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();

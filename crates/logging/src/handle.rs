@@ -63,7 +63,7 @@ impl Drop for Running {
 ///
 /// A panic is logged too. It ends the program only after the waiting lines are written.
 pub fn start(program: Program, settings: &Settings) -> Result<Handle, LogError> {
-    let sinks = Arc::new(Sinks::start(program, settings).map_err(LogError::Start)?);
+    let sinks = Sinks::start(program, settings).map_err(LogError::Start)?;
     let lines = Lines::new(program, {
         let sinks = Arc::clone(&sinks);
         move |record| sinks.push(record)

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::record::Record;
 
 /// How many records may wait for a destination: some hours of lines at the usual level, or some
@@ -25,6 +27,8 @@ struct Inner<S> {
     lost: u64,
     /// Whether no more records will be added.
     closed: bool,
+    /// When [`Item::Alarm`] is due.
+    alarm: Option<Instant>,
     state: State,
 }
 
@@ -46,6 +50,8 @@ pub(crate) enum Item<S> {
     Lost(u64),
     /// Use these settings from now on.
     Change(S),
+    /// The time of [`Queue::set_alarm`].
+    Alarm,
 }
 
 impl<S> Item<S> {
@@ -53,7 +59,7 @@ impl<S> Item<S> {
         match self {
             Self::Write(_) => 1,
             Self::Lost(count) => *count,
-            Self::Change(_) => 0,
+            Self::Change(_) | Self::Alarm => 0,
         }
     }
 }
@@ -85,7 +91,8 @@ impl<S> Default for Queue<S> {
 
 impl<S> Queue<S> {
     fn with_capacity(capacity: usize) -> Self {
-        let inner = Inner { waiting: VecDeque::new(), lost: 0, closed: false, state: State::Idle };
+        let waiting = VecDeque::new();
+        let inner = Inner { waiting, lost: 0, closed: false, alarm: None, state: State::Idle };
         Self { inner: Mutex::new(inner), changed: Condvar::new(), capacity }
     }
 
@@ -120,6 +127,13 @@ impl<S> Queue<S> {
         self.changed.notify_all();
     }
 
+    /// Wakes the destination at this time, if it is idle then.
+    pub(crate) fn set_alarm(&self, at: Instant) {
+        if self.lock().alarm.replace(at) != Some(at) {
+            self.changed.notify_all();
+        }
+    }
+
     /// Ends the queue. Waiting records are still written.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -144,7 +158,17 @@ impl<S> Queue<S> {
             if inner.closed {
                 return None;
             }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            let Some(alarm) = inner.alarm else {
+                inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let wait = alarm.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                inner.alarm = None;
+                return Some(Item::Alarm);
+            }
+            let waited = self.changed.wait_timeout(inner, wait);
+            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -227,6 +251,18 @@ mod tests {
         queue.close();
         assert_eq!(queue.take(), Some(Item::Write(record("one"))));
         assert_eq!(queue.take(), Some(Item::Change(7)));
+        assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn an_alarm_rings_once_when_nothing_waits() {
+        let queue: Queue<()> = Queue::with_capacity(2);
+        queue.push(record("one"));
+        queue.set_alarm(Instant::now() + Duration::from_millis(10));
+        assert_eq!(queue.take(), Some(Item::Write(record("one"))));
+        assert_eq!(queue.take(), Some(Item::Alarm));
+        queue.set_alarm(Instant::now() + Duration::from_secs(60));
+        queue.close();
         assert_eq!(queue.take(), None);
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::line_format::LineFormat;
@@ -11,6 +12,7 @@ use crate::program::Program;
 use crate::queue::{Left, Queue};
 use crate::recent::LogLines;
 use crate::record::Record;
+use crate::repeats::Repeats;
 use crate::settings::{FileSettings, Settings, SyslogSettings};
 use crate::sink::{self, FileSink, StdoutSink, SyslogSink};
 
@@ -31,20 +33,31 @@ struct Queues {
     file: Option<Arc<Queue<FileSettings>>>,
     syslog: Option<Arc<Queue<SyslogSettings>>>,
     recent: Option<LogLines>,
+    repeats: Repeats,
 }
 
 impl Sinks {
-    pub(crate) fn start(program: Program, settings: &Settings) -> io::Result<Self> {
+    pub(crate) fn start(program: Program, settings: &Settings) -> io::Result<Arc<Self>> {
         let format = settings.stdout.clone();
-        let sinks = Self(Mutex::new(Queues {
+        let stdout = Arc::new(Queue::default());
+        let sinks = Arc::new(Self(Mutex::new(Queues {
             program,
             all_on_stdout: format.is_some(),
-            stdout: sink::start("stdout", StdoutSink::new(format.unwrap_or_default()))
-                .map_err(|error| program.hints.for_thread(&error))?,
+            stdout: Arc::clone(&stdout),
             file: None,
             syslog: None,
             recent: None,
-        }));
+            repeats: Repeats::default(),
+        })));
+        // This thread always exists, so it also reports repeated lines when nothing else is logged.
+        let of_thread = Arc::downgrade(&sinks);
+        let alarm = move || {
+            if let Some(sinks) = of_thread.upgrade() {
+                sinks.lock().report_repeats(Instant::now());
+            }
+        };
+        sink::start_on(&stdout, "stdout", StdoutSink::new(format.unwrap_or_default()), alarm)
+            .map_err(|error| program.hints.for_thread(&error))?;
         sinks.apply(settings)?;
         Ok(sinks)
     }
@@ -82,34 +95,58 @@ impl Sinks {
         self.lock().recent = Some(lines);
     }
 
-    /// Adds a record to the queue of each destination.
+    /// Adds a record to the queue of each destination, unless it was repeated too often.
     pub(crate) fn push(&self, record: Record) {
-        let record = Arc::new(record);
-        let queues = self.lock();
-        if let Some(recent) = &queues.recent {
-            recent.add(record.to_log_line());
-        }
-        let own_module = queues.program.module(env!("CARGO_CRATE_NAME"));
-        if queues.all_on_stdout || record.target.starts_with(&own_module) {
-            queues.stdout.push(Arc::clone(&record));
-        }
-        if let Some(file) = &queues.file {
-            file.push(Arc::clone(&record));
-        }
-        if let Some(syslog) = &queues.syslog {
-            syslog.push(record);
+        let now = Instant::now();
+        let mut queues = self.lock();
+        queues.report_repeats(now);
+        match queues.repeats.pass(record, now) {
+            Some(record) => queues.write(record),
+            None => queues.set_alarm(),
         }
     }
 
     /// Waits until the waiting records are written, as far as possible.
     pub(crate) fn settle(&self) {
-        let queues = self.lock();
+        let mut queues = self.lock();
+        queues.repeats.take_all().into_iter().for_each(|record| queues.write(record));
         let stdout = Arc::clone(&queues.stdout);
         let file = queues.file.clone();
         let syslog = queues.syslog.clone();
         drop(queues);
         settle(file.as_ref(), syslog.as_ref());
         stdout.settle(GOODBYE);
+    }
+}
+
+impl Queues {
+    fn write(&self, record: Record) {
+        let record = Arc::new(record);
+        if let Some(recent) = &self.recent {
+            recent.add(record.to_log_line());
+        }
+        let own_module = self.program.module(env!("CARGO_CRATE_NAME"));
+        if self.all_on_stdout || record.target.starts_with(&own_module) {
+            self.stdout.push(Arc::clone(&record));
+        }
+        if let Some(file) = &self.file {
+            file.push(Arc::clone(&record));
+        }
+        if let Some(syslog) = &self.syslog {
+            syslog.push(record);
+        }
+    }
+
+    /// Reports how often lines were repeated, where that is due.
+    fn report_repeats(&mut self, now: Instant) {
+        self.repeats.take_due(now).into_iter().for_each(|record| self.write(record));
+        self.set_alarm();
+    }
+
+    fn set_alarm(&self) {
+        if let Some(at) = self.repeats.due() {
+            self.stdout.set_alarm(at);
+        }
     }
 }
 

@@ -10,4 +10,4 @@ mod worker;
 pub(crate) use self::file::FileSink;
 pub(crate) use self::stdout::StdoutSink;
 pub(crate) use self::syslog::SyslogSink;
-pub(crate) use self::worker::start;
+pub(crate) use self::worker::{start, start_on};

@@ -32,10 +32,22 @@ pub(crate) trait Sink: Send + 'static {
 /// Starts the thread of a sink. Returns the queue that it reads.
 pub(crate) fn start<S: Sink>(name: &str, sink: S) -> io::Result<Arc<Queue<S::Settings>>> {
     let queue = Arc::new(Queue::default());
-    let of_thread = Arc::clone(&queue);
-    let thread = thread::Builder::new().name(format!("log: {name}")).stack_size(STACK);
-    thread.spawn(move || serve(&of_thread, sink))?;
+    start_on(&queue, name, sink, || ())?;
     Ok(queue)
+}
+
+/// Starts the thread of a sink that reads this queue, and that calls `alarm` when an alarm of the
+/// queue is due.
+pub(crate) fn start_on<S: Sink>(
+    queue: &Arc<Queue<S::Settings>>,
+    name: &str,
+    sink: S,
+    alarm: impl Fn() + Send + 'static,
+) -> io::Result<()> {
+    let queue = Arc::clone(queue);
+    let thread = thread::Builder::new().name(format!("log: {name}")).stack_size(STACK);
+    thread.spawn(move || serve(&queue, sink, alarm))?;
+    Ok(())
 }
 
 /// Bytes of stack. Lines are short, so this is half of Rust's default.
@@ -49,13 +61,17 @@ fn pauses() -> impl Iterator<Item = Duration> {
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-fn serve<S: Sink>(queue: &Queue<S::Settings>, mut sink: S) {
+fn serve<S: Sink>(queue: &Queue<S::Settings>, mut sink: S, alarm: impl Fn()) {
     while let Some(item) = queue.take() {
         let record = match item {
             Item::Write(record) => record,
             Item::Lost(count) => Arc::new(missing(count)),
             Item::Change(settings) => {
                 sink.change(settings);
+                continue;
+            }
+            Item::Alarm => {
+                alarm();
                 continue;
             }
         };
