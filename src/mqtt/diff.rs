@@ -170,19 +170,22 @@ impl Sent {
             (*room, *next) = (CLEARED_AT_ONCE, Some(now + CLEARED_EVERY));
         }
         let known = &mut self.discovery;
-        let mut batch = |cleared: &Cleared, last: &mut u64| {
+        let mut batch = |cleared: &Cleared, last: &mut u64, qos: Qos| {
             let mut messages = Vec::new();
             for (number, topic) in cleared.after(*last).take(*room) {
                 *last = number;
                 if let Some(payload) = known.get_mut(topic) {
                     *payload = None;
                 }
-                messages.push(empty(topic));
+                messages.push(empty(topic, qos));
             }
             *room = room.saturating_sub(messages.len());
             messages
         };
-        let batches = (batch(&desired.cleared, own), batch(&desired.found, found));
+        // An acknowledgement of many messages would hold up the values behind them. What is lost is
+        // found again by the next run.
+        let own_batch = batch(&desired.cleared, own, Qos::AtLeastOnce);
+        let batches = (own_batch, batch(&desired.found, found, Qos::AtMostOnce));
         let mut more = desired.cleared.after(*own).chain(desired.found.after(*found));
         if let Some(at) = next.filter(|_| more.next().is_some()) {
             due.later(at);
@@ -243,6 +246,6 @@ impl Progress {
 }
 
 /// An empty message, which removes a retained one.
-fn empty(topic: &str) -> Message {
-    Message { topic: topic.to_owned(), payload: String::new(), qos: Qos::AtLeastOnce, retain: true }
+fn empty(topic: &str, qos: Qos) -> Message {
+    Message { topic: topic.to_owned(), payload: String::new(), qos, retain: true }
 }
