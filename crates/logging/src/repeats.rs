@@ -16,7 +16,7 @@ use crate::lines::micros_since;
 use crate::record::{Level, Record};
 
 /// Lines are counted for this long.
-pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// How many same lines are written in that time.
 const WRITTEN: u32 = 20;
@@ -28,8 +28,9 @@ const WRITTEN_AT_DEBUG: u32 = 200;
 const REMEMBERED: usize = 256;
 
 /// The lines of the last minute, by their hash.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Repeats {
+    window: Duration,
     seen: HashMap<u64, Seen>,
     hasher: RandomState,
 }
@@ -49,14 +50,25 @@ struct Beyond {
     first: Record,
 }
 
+impl Default for Repeats {
+    fn default() -> Self {
+        Self::with_window(WINDOW)
+    }
+}
+
 impl Repeats {
+    pub(crate) fn with_window(window: Duration) -> Self {
+        Self { window, seen: HashMap::new(), hasher: RandomState::new() }
+    }
+
     /// Returns the record if it is to be written, and counts it otherwise. Call [`Self::take_due`]
     /// first.
     pub(crate) fn pass(&mut self, record: Record, now: Instant) -> Option<Record> {
         let Record { level, target, about, text, .. } = &record;
         let hash = self.hasher.hash_one((*level as u8, target, about, text));
         let most = if *level == Level::Debug { WRITTEN_AT_DEBUG } else { WRITTEN };
-        if let Some(seen) = self.seen.get_mut(&hash).filter(|seen| !seen.is_over(now)) {
+        if let Some(seen) = self.seen.get_mut(&hash).filter(|seen| !seen.is_over(now, self.window))
+        {
             if seen.written < most {
                 seen.written += 1;
                 return Some(record);
@@ -74,7 +86,7 @@ impl Repeats {
     /// When the next report is due.
     pub(crate) fn due(&self) -> Option<Instant> {
         let counting = self.seen.values().filter(|seen| seen.beyond.is_some());
-        counting.map(|seen| seen.since + WINDOW).min()
+        counting.map(|seen| seen.since + self.window).min()
     }
 
     /// The reports that are due. A line that was repeated to the end is not written in the next
@@ -85,7 +97,7 @@ impl Repeats {
         }
         let mut reports = Vec::new();
         self.seen.retain(|_, seen| {
-            if !seen.is_over(now) {
+            if !seen.is_over(now, self.window) {
                 return true;
             }
             let Some(beyond) = seen.beyond.take() else { return false };
@@ -112,8 +124,8 @@ impl Repeats {
 }
 
 impl Seen {
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= WINDOW
+    fn is_over(&self, now: Instant, window: Duration) -> bool {
+        now.saturating_duration_since(self.since) >= window
     }
 }
 

@@ -194,6 +194,33 @@ fn change<S: Clone>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::Hints;
+    use crate::record::tests::example;
+
+    #[test]
+    fn repeated_lines_are_counted_even_if_nothing_else_is_logged() {
+        let program = Program { name: "test", crates: &[], hints: Hints::default() };
+        let level = tracing::Level::INFO;
+        let settings = Settings { stdout: None, ..Settings::to_stdout(level) };
+        let sinks = Sinks::start(program, &settings).unwrap();
+        let lines = LogLines::default();
+        sinks.keep(lines.clone());
+        sinks.lock().repeats = Repeats::with_window(Duration::from_millis(500));
+        for _ in 0..30 {
+            sinks.push(example());
+        }
+        assert_eq!(lines.of(level).len(), 20);
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        for _ in 0..300 {
+            let _ = never.recv_timeout(Duration::from_millis(100));
+            if let [.., last] = lines.of(level).as_slice()
+                && last.text.ends_with("(repeated 10 more times)")
+            {
+                return;
+            }
+        }
+        panic!("{:?}", lines.of(level));
+    }
 
     #[test]
     fn lines_that_were_not_written_are_reported() {
