@@ -86,13 +86,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let now = time(MINUTES - 1)?;
     let today = start.checked_add(365.days())?.date();
     measure(&mut out, "last 24 hours, 300 points", || {
-        Ok(reader.last_day(&meter, "power", now, 300)?.len())
+        Ok(reader.snapshot()?.last_day(&meter, "power", now, 300)?.len())
     })?;
     measure(&mut out, "a day by hour", || {
-        Ok(reader.used_by_hour(&meter, "energy", today.yesterday()?, now)?.len())
+        Ok(reader.snapshot()?.used_by_hour(&meter, "energy", today.yesterday()?, now)?.len())
     })?;
     measure(&mut out, "a year by day", || {
-        let used = reader.used_by_day(&meter, "energy", today, 366, now)?;
+        let used = reader.snapshot()?.used_by_day(&meter, "energy", today, 366, now)?;
         ensure!(
             used.iter().filter(|used| used.used.is_none()).count() <= 2,
             "the consumption of some days is not known"
@@ -124,7 +124,7 @@ fn values(minute: i64) -> Vec<Sample> {
 /// Waits until the reading of this time is written.
 fn wait_for(reader: &Reader, meter: &MeterKey, time: Timestamp) -> anyhow::Result<()> {
     let range = (time, Timestamp::MAX);
-    while reader.readings(meter, "tempdiff", range)?.is_empty() {
+    while reader.snapshot()?.readings(meter, "tempdiff", range)?.is_empty() {
         thread::yield_now();
     }
     Ok(())

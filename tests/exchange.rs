@@ -264,7 +264,7 @@ async fn live(names: &'static str, faults: Option<Faults>, events: &[Event]) -> 
     for serial in [OLD, NEW, OTHER] {
         let key = House::key(Some(SerialNumber::new(serial)));
         for name in names.split(' ').filter(|name| *name != "89") {
-            for point in reader.readings(&key, name, all).unwrap() {
+            for point in reader.snapshot().unwrap().readings(&key, name, all).unwrap() {
                 let register = RegisterId::new(name.parse().unwrap());
                 let value = Value::Number(point.value);
                 assert!(is_of(serial, register, &value), "{name} {point:?}");

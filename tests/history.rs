@@ -102,7 +102,7 @@ fn note(history: &History, number: i64) {
 fn kept(reader: &Reader) -> Vec<i64> {
     let of = |parameter| {
         let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-        reader.readings(&meter(), parameter, all).unwrap()
+        reader.snapshot().unwrap().readings(&meter(), parameter, all).unwrap()
     };
     let points = of("energy");
     assert_eq!(points, of("power"), "a poll is kept as a whole");
@@ -128,7 +128,8 @@ fn keep(history: &History, number: i64) -> Result<(), HistoryError> {
             return Err(trouble.clone());
         }
         let range = (time(number), time(number + 1));
-        if reader.readings(&meter(), "energy", range).is_ok_and(|points| points.len() == 1) {
+        let points = reader.snapshot().and_then(|all| all.readings(&meter(), "energy", range));
+        if points.is_ok_and(|points| points.len() == 1) {
             return Ok(());
         }
         thread::yield_now();
@@ -151,7 +152,7 @@ fn writer(role: &str, file: &Path) {
         say(&format!(
             "{:?}, read: {:?}",
             kept.err(),
-            reader.series(&meter()).map(|kept| kept.len())
+            reader.snapshot().and_then(|all| all.series(&meter())).map(|kept| kept.len())
         ));
         return;
     }
@@ -286,7 +287,7 @@ fn killed(times: u32, seed: u64) {
     assert!(last <= end && end <= last + 1);
     // Each hour has all its readings, except the first, which begins with reading 0, and the last.
     let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let hours = reader.hours(&meter(), "energy", all).unwrap();
+    let hours = reader.snapshot().unwrap().hours(&meter(), "energy", all).unwrap();
     assert!(hours.len() > usize::try_from(times).unwrap() / 4, "{} hours", hours.len());
     let [(_, first), inner @ .., (_, open)] = &hours[..] else { panic!("{} hours", hours.len()) };
     assert_eq!(first.count, 1);

@@ -66,7 +66,11 @@ impl House {
             let time = Timestamp::from_second(self.now + 1)?;
             history.note(&meter, time, &self.samples()?);
             // The queue of the history is short, and a poll that does not fit is lost.
-            while reader.readings(&meter, "tempdiff", (time, Timestamp::MAX))?.is_empty() {
+            while reader
+                .snapshot()?
+                .readings(&meter, "tempdiff", (time, Timestamp::MAX))?
+                .is_empty()
+            {
                 if let Some(error) = errors.borrow().as_ref() {
                     anyhow::bail!("the simulated readings cannot be stored: {error}");
                 }

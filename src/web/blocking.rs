@@ -1,7 +1,8 @@
 //! Blocking jobs of the page: reading the history from the disk, and listing the serial ports.
 //!
 //! A job that hangs keeps its thread. So only a few run at a time, never more than there are threads
-//! for, and no request waits long for one.
+//! for, and no request waits long for one. A job whose visitor has left, or whose time is over, is
+//! asked to end.
 
 use std::io;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use meter::{RunsAs, cause};
 
 use crate::resources;
+use history::Stop;
 
 /// Far longer than a working disk takes, and shorter than a connection lasts.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,21 +73,33 @@ impl BlockingJobs {
         jobs
     }
 
-    /// Runs a blocking job on another thread.
+    /// Runs a blocking job on another thread. If the result is no longer needed, because this future
+    /// was dropped or takes too long, the job is stopped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce() -> T + Send + 'static,
+        job: impl FnOnce(&Stop) -> T + Send + 'static,
     ) -> Result<T, JobFailed> {
+        let stop = StopOnDrop(Stop::default());
+        let stopped = stop.0.clone();
         let done = async {
             let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| JobFailed::Slow)?;
             let job = spawn_blocking(move || {
-                let done = job();
+                let done = job(&stopped);
                 drop(permit);
                 done
             });
             job.await.map_err(|_| JobFailed::Slow)
         };
         timeout(PATIENCE, done).await.unwrap_or(Err(JobFailed::Slow))
+    }
+}
+
+/// Hyper drops the future of an answer as soon as the visitor closes the connection.
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -103,7 +117,7 @@ mod tests {
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let jobs = jobs.clone();
         let job = tokio::spawn(async move {
-            jobs.run(move || {
+            jobs.run(move |_| {
                 let _ = begun.send(());
                 let _ = received.recv();
             })
@@ -121,15 +135,42 @@ mod tests {
             hanging.push(hang(&jobs).await);
         }
         // A paused clock would stand still while a job is running.
-        let waiting = timeout(Duration::from_millis(20), jobs.run(|| ())).await;
+        let waiting = timeout(Duration::from_millis(20), jobs.run(|_| ())).await;
         assert!(waiting.is_err());
-        assert_eq!(other.run(|| 1).await, Ok(1));
+        assert_eq!(other.run(|_| 1).await, Ok(1));
         // A job keeps its thread until it ends, even if nobody waits for it.
         let (sender, job) = hanging.pop().unwrap();
         job.abort();
-        assert!(timeout(Duration::from_millis(20), jobs.run(|| ())).await.is_err());
+        assert!(timeout(Duration::from_millis(20), jobs.run(|_| ())).await.is_err());
         drop(sender);
-        assert_eq!(jobs.run(|| 2).await, Ok(2));
+        assert_eq!(jobs.run(|_| 2).await, Ok(2));
+    }
+
+    /// Without it, a job went on after its visitor had left, with nobody to read the result.
+    #[tokio::test]
+    async fn a_job_is_stopped_when_nobody_waits_for_it() {
+        let jobs = BlockingJobs::readings();
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let (ended, has_ended) = channel();
+        let job = jobs.run(move |stop| {
+            let _ = begun.send(stop.clone());
+            while !stop.is_stopped() {
+                std::thread::yield_now();
+            }
+            let _ = ended.send(());
+        });
+        let mut job = Box::pin(job);
+        let stop = tokio::select! {
+            stop = has_begun.recv() => stop.unwrap(),
+            done = &mut job => panic!("{done:?}"),
+        };
+        assert!(!stop.is_stopped());
+        drop(job);
+        has_ended.recv_timeout(Duration::from_secs(30)).unwrap();
+        // Its thread is free.
+        for _ in 0..resources::READINGS {
+            assert_eq!(jobs.run(|_| 1).await, Ok(1));
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -137,7 +178,7 @@ mod tests {
         let jobs = BlockingJobs::ports();
         let _permit = Arc::clone(&jobs.0).acquire_owned().await.unwrap();
         let begun = tokio::time::Instant::now();
-        assert_eq!(jobs.run(|| ()).await, Err(JobFailed::Slow));
+        assert_eq!(jobs.run(|_| ()).await, Err(JobFailed::Slow));
         assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

@@ -18,6 +18,7 @@ mod memory;
 mod metrics;
 mod now;
 mod page;
+mod paging;
 mod past;
 mod ports;
 mod response;

@@ -13,7 +13,7 @@ use super::response::HttpRefusal;
 use super::state::PageState;
 use crate::history_file;
 use crate::payload::exact;
-use history::{HistoryError, MeterKey, Point, Reader, Series, Summary};
+use history::{HistoryError, MeterKey, Point, Reader, Series, Stop, Summary};
 
 /// The default start is this long ago.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,7 +83,7 @@ pub(super) async fn answer(
     let reading = {
         let wanted = wanted.clone();
         // The disk may be slow.
-        jobs.run(move || read(&reader, &key, &wanted, (from, to), &now))
+        jobs.run(move |stop| read((&reader, stop), &key, &wanted, (from, to), &now))
     };
     let json = match reading.await {
         Ok(Ok(Some(json))) => json,
@@ -120,12 +120,13 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, HttpRefusal
 
 /// `None` if the history has nothing of that value.
 fn read(
-    reader: &Reader,
+    (reader, stop): (&Reader, &Stop),
     key: &MeterKey,
     wanted: &Wanted,
     range: (Timestamp, Timestamp),
     now: &ZonedDateTime,
 ) -> Result<Option<PastJson>, HistoryError> {
+    let reader = reader.snapshot_of(&[], stop)?;
     let kept = reader.series(key)?;
     let kept = kept.into_iter().find(|kept| kept.parameter == wanted.parameter);
     let Some(Series { parameter, unit, is_counter }) = kept else { return Ok(None) };

@@ -48,7 +48,7 @@ impl Ports {
             return Ok(Arc::clone(found));
         }
         // A file system may hang, and the program has only this thread.
-        let found = Arc::new(self.jobs.run(transport::local_ports).await??);
+        let found = Arc::new(self.jobs.run(|_| transport::local_ports()).await??);
         *known = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)
     }

@@ -19,6 +19,7 @@ use super::language::Language;
 use super::memory::{Cache, Range};
 use super::now::Now;
 use super::page::{self, PageInput};
+use super::paging::PageNumber;
 use super::ports::Ports;
 use super::response::{
     CSS, HTML, JSON, OPEN_METRICS, SCRIPT, STRICT, SVG, TEXT, answered, later, with_headers,
@@ -159,18 +160,20 @@ async fn input(
     headers: &HeaderMap,
 ) -> Result<PageInput, JobFailed> {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
-    let Lines { level, range } = query.map(|Query(lines)| lines).unwrap_or_default();
+    let Lines { level, range, page } = query.map(|Query(lines)| lines).unwrap_or_default();
     let level = level.and_then(|level| level_of(&level));
     let range = range.and_then(|range| Range::by_key(&range)).unwrap_or_default();
+    let page = page.and_then(|page| PageNumber::by_key(&page)).unwrap_or_default();
     let Now { wall, .. } = page_state.now();
     let (ports, memories) = tokio::join!(
         shared.ports.look(&page_state.board),
-        shared.memories.look(page_state, &wall, range)
+        shared.memories.look(page_state, &wall, range, page)
     );
     Ok(PageInput {
         language: Language::accepted(accepted),
         level: level.unwrap_or(Level::TRACE),
         ports: ports?,
+        page,
         memories,
         now: wall,
     })
@@ -213,6 +216,8 @@ fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> R
 struct Lines {
     level: Option<String>,
     range: Option<String>,
+    /// Of many meters.
+    page: Option<String>,
 }
 
 async fn log(

@@ -541,6 +541,34 @@ async fn a_response_that_never_ends_is_cut_off() {
     assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
 }
 
+/// What `blocking` does when the future of an answer is dropped relies on this.
+#[tokio::test]
+async fn the_work_for_a_visitor_who_has_left_ends() {
+    struct Answer(tokio::sync::mpsc::UnboundedSender<&'static str>);
+    impl Drop for Answer {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let router = Router::new().fallback(async move || {
+        let answer = Answer(sender.clone());
+        let _ = answer.0.send("begun");
+        pending::<Response>().await
+    });
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_by(router, listener, Visitors::HomeAssistant));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some("begun"));
+    let left = Instant::now();
+    drop(stream);
+    assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some("dropped"));
+    assert!(left.elapsed() < WHOLE, "long before the connection would be cut off");
+}
+
 #[tokio::test]
 async fn an_endless_request_is_refused() {
     let (address, _serving) = start(empty()).await;

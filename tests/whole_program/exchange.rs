@@ -109,7 +109,8 @@ impl House {
         let all = (Timestamp::MIN, Timestamp::MAX);
         for (serial, energy) in [(OLD, 28_316), (NEW, 12)] {
             let key = MeterKey::new("house", Some(serial));
-            let points = history.reader().readings(&key, "energy", all).unwrap();
+            let points =
+                history.reader().snapshot().unwrap().readings(&key, "energy", all).unwrap();
             assert!(!points.is_empty(), "{serial}");
             assert!(points.iter().all(|point| point.value == Decimal::from(energy)), "{points:?}");
         }

@@ -61,6 +61,9 @@ pub enum HistoryError {
     /// Readings come faster than the disk can write them.
     #[error("Readings are not stored: the disk of {} is too slow", .0.display())]
     Slow(PathBuf),
+    /// Nobody waits for the result any longer.
+    #[error("Reading has ended: nobody waits for the result any longer")]
+    Stopped,
     /// Anything else.
     #[error("Readings are not stored: {} has an error ({reason})", path.display())]
     Other {
@@ -96,6 +99,7 @@ impl HistoryError {
                  restart the program."
             }
             Self::Slow(_) => "Check what else writes to it. A worn SD card also becomes slow.",
+            Self::Stopped => "Try again.",
             Self::Other { .. } => "Check the disk. The system's log (`dmesg`) shows its errors.",
         }
     }
@@ -155,6 +159,7 @@ impl HistoryError {
                 Self::CannotOpen { path, reason }
             }
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Damaged { path, reason },
+            ErrorCode::OperationInterrupted => Self::Stopped,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::InUse(path),
             _ => Self::Other { path, reason },
         }
@@ -189,6 +194,7 @@ mod tests {
             HistoryError::Damaged { path: path(), reason: "file is not a database".to_owned() },
             HistoryError::NoThread("Resource temporarily unavailable".to_owned()),
             HistoryError::Slow(path()),
+            HistoryError::Stopped,
             HistoryError::Other { path: path(), reason: reason() },
         ];
         let words =

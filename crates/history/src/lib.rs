@@ -25,13 +25,15 @@
 //! # Writing
 //!
 //! [`History::note`] hands a poll to a thread and never waits. The thread writes the poll in one
-//! transaction. In the same transaction, the first poll of an hour also summarizes ("folds") the
-//! hour before and its day.
+//! transaction. After the first poll of an hour, it summarizes ("folds") the hour before and its
+//! day in steps of at most 4,000 readings or 100 values, each in a transaction of its own. Polls
+//! are written between two steps, so an hour of hundreds of meters delays none of them. In memory
+//! are only the 4,000 rows and a summary for each value.
 //!
 //! The database is `SQLite` with a write-ahead log and `synchronous = NORMAL`. Therefore:
 //!
 //! - After a kill, each poll is completely in the file or not at all, and no hour is without its
-//!   readings.
+//!   readings. An hour that was not folded completely is folded again.
 //! - A kill loses nothing that was committed. A power cut may lose what the system has not yet
 //!   written to the disk. The file stays intact.
 //! - A lock on a separate file (`history.lock`) keeps a second process out.
@@ -49,7 +51,13 @@
 //! The files may be copied one after the other while readings are written, between [`hold`] and
 //! [`release`]. Otherwise the copy may be damaged.
 //!
-//! [`Reader`] reads the database as it is at one moment, and delays no writing.
+//! # Reading
+//!
+//! A [`Snapshot`] is the database as it is at one moment, and delays no writing. Its work grows with
+//! the rows of the meters that are asked for, not with the number of all meters. The exception is
+//! the last day with each reading: rows of all meters are mixed there, so all of them are passed,
+//! once for each [`Snapshot::last_days`]. A [`Stop`] ends reading when nobody waits for it any
+//! longer.
 //!
 //! # Example
 //!
@@ -81,6 +89,7 @@ mod history;
 mod limits;
 mod reader;
 mod sample;
+mod stop;
 mod store;
 mod summary;
 #[cfg(test)]
@@ -89,7 +98,8 @@ mod writer;
 
 pub use self::error::{Hint, HistoryError};
 pub use self::history::History;
-pub use self::reader::Reader;
+pub use self::reader::{Reader, Snapshot};
 pub use self::sample::{MeterKey, Sample, Series};
+pub use self::stop::Stop;
 pub use self::store::{HoldError, hold, release};
 pub use self::summary::{Consumption, Point, Summary, Total};

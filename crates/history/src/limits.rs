@@ -1,4 +1,4 @@
-//! The limits on how much is kept.
+//! The limits on how much is kept, and on how much is done at a time.
 
 /// The number of hours whose readings are all kept: two days, and the hour before.
 pub(crate) const RECENT_HOURS: u32 = 49;
@@ -9,5 +9,15 @@ pub(crate) const PER_HOUR: usize = 360;
 pub(crate) const HOURS: u32 = 400 * 24;
 /// The number of days that are kept: ten years.
 pub(crate) const DAYS: u32 = 3_653;
-/// The number of months in as many days.
+/// The number of months that can be read: ten years.
 pub(crate) const MONTHS: u32 = 120;
+
+/// The most rows that a step of folding reads or deletes. Polls are written between two steps.
+pub(crate) const ROWS_PER_STEP: usize = 4_000;
+/// The most series that a step of folding writes. Each takes the 25 hours of a day, its own row of
+/// the hour and that of the day.
+pub(crate) const SERIES_PER_STEP: usize = 100;
+
+/// How many instructions of the database pass until a reader looks whether it is still needed:
+/// less than a millisecond.
+pub(crate) const INSTRUCTIONS: i32 = 10_000;

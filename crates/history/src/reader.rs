@@ -1,4 +1,4 @@
-//! The reader of the database.
+//! The readers of the database.
 
 use std::path::Path;
 
@@ -10,17 +10,11 @@ use crate::calendar::{Calendar, HOUR, Millis, Span, timestamp};
 use crate::error::HistoryError;
 use crate::limits::{DAYS, MONTHS};
 use crate::sample::{MeterKey, Series};
+use crate::stop::Stop;
 use crate::store::{Location, Table, View};
 use crate::summary::{Consumption, Point, Summary, Total, thin};
 
-/// Reads the database. Each method opens it, sees it as it is at that moment, and closes it. No
-/// method delays writing. Each waits for the disk, so call it where that is allowed
-/// (`spawn_blocking`).
-///
-/// Lists are empty for a meter or a value without readings, and before the database is created. It
-/// is an error if the file cannot be read, or if [`History::error`] forbids reading it.
-///
-/// [`History::error`]: crate::History::error
+/// Reads the database.
 #[derive(Debug, Clone)]
 pub struct Reader {
     location: Location,
@@ -28,10 +22,25 @@ pub struct Reader {
     error: watch::Receiver<Option<HistoryError>>,
 }
 
-/// The day of [`Reader::last_day`], even if the clock changes.
+/// The database as it is at one moment. Reading does not delay writing, but waits for the disk, so
+/// call it where that is allowed (`spawn_blocking`).
+///
+/// Lists are empty for a meter or a value without readings, and before the database is created. It
+/// is an error if the file cannot be read, or if [`History::error`] forbids reading it.
+///
+/// [`History::error`]: crate::History::error
+#[derive(Debug)]
+pub struct Snapshot {
+    reader: Reader,
+    /// `None` before the database is created.
+    view: Option<View>,
+    stop: Stop,
+}
+
+/// The day of [`Snapshot::last_day`], even if the clock changes.
 const DAY: Millis = 24 * HOUR;
 
-/// The longest time for which [`Reader::total`] reads hours. For longer times, it reads days.
+/// The longest time for which [`Snapshot::total`] reads hours. For longer times, it reads days.
 const LONG: Millis = 62 * DAY;
 
 impl Reader {
@@ -48,6 +57,32 @@ impl Reader {
         self.location.path()
     }
 
+    /// Opens the database.
+    pub fn snapshot(&self) -> Result<Snapshot, HistoryError> {
+        self.snapshot_of(&[], &Stop::default())
+    }
+
+    /// Opens the database to read several values of these meters, which is much faster than to read
+    /// each on its own. Reading ends with an error after `stop`.
+    pub fn snapshot_of(&self, meters: &[MeterKey], stop: &Stop) -> Result<Snapshot, HistoryError> {
+        if let Some(error) = &*self.error.borrow()
+            && error.forbids_reading()
+        {
+            return Err(error.clone());
+        }
+        let view = View::open(&self.location, meters, stop);
+        let view = view.map_err(|error| self.failed(&error))?;
+        Ok(Snapshot { reader: self.clone(), view, stop: stop.clone() })
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> HistoryError {
+        // A known error of writing says more than an error of reading.
+        let known = self.error.borrow().clone();
+        known.unwrap_or_else(|| HistoryError::from_sqlite(error, self.location.path()))
+    }
+}
+
+impl Snapshot {
     /// The values of a meter, sorted by name.
     pub fn series(&self, meter: &MeterKey) -> Result<Vec<Series>, HistoryError> {
         self.view(|view| view.all_series(meter))
@@ -63,10 +98,29 @@ impl Reader {
         now: Timestamp,
         most: usize,
     ) -> Result<Vec<Point>, HistoryError> {
+        let all = self.last_days(&[(meter, parameter)], now, most)?;
+        Ok(all.into_iter().next().unwrap_or_default())
+    }
+
+    /// The same for several values, in their order.
+    pub fn last_days(
+        &self,
+        values: &[(&MeterKey, &str)],
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Vec<Point>>, HistoryError> {
         let end = now.as_millisecond().saturating_add(1);
         let span = Span { start: end.saturating_sub(DAY), end };
-        let points = self.of(meter, parameter, |view, series| view.readings(series, span))?;
-        Ok(thin(&points, most))
+        self.view(|view| {
+            let mut series = Vec::new();
+            for (meter, parameter) in values {
+                series.push(view.series_id(meter, parameter)?);
+            }
+            let wanted: Vec<i64> = series.iter().copied().flatten().collect();
+            let mut all = view.readings(&wanted, span)?;
+            let points = |id: Option<i64>| all.remove(&id?).map(|points| thin(&points, most));
+            Ok(series.into_iter().map(points).map(Option::unwrap_or_default).collect())
+        })
     }
 
     /// The consumption in each hour of a day: 24 of them, or 23 or 25 if the clock changes. Hours
@@ -78,10 +132,10 @@ impl Reader {
         date: Date,
         now: Timestamp,
     ) -> Result<Vec<Consumption>, HistoryError> {
-        let Some(day) = self.calendar.day(date) else {
+        let Some(day) = self.reader.calendar.day(date) else {
             return Ok(Vec::new());
         };
-        let before = self.calendar.hour_before(day.start);
+        let before = self.reader.calendar.hour_before(day.start);
         let spans = std::iter::once(before).chain(Calendar::hours(day));
         self.consumption(Table::Hour, meter, parameter, spans, now)
     }
@@ -99,7 +153,7 @@ impl Reader {
         let dates = last.series(jiff::Span::new().days(-1));
         let count = usize::try_from(days.min(DAYS)).unwrap_or(usize::MAX).saturating_add(1);
         let mut spans: Vec<Span> =
-            dates.take(count).filter_map(|date| self.calendar.day(date)).collect();
+            dates.take(count).filter_map(|date| self.reader.calendar.day(date)).collect();
         spans.reverse();
         self.consumption(Table::Day, meter, parameter, spans, now)
     }
@@ -117,7 +171,7 @@ impl Reader {
         let dates = last.first_of_month().series(jiff::Span::new().months(-1));
         let count = usize::try_from(months.min(MONTHS)).unwrap_or(usize::MAX).saturating_add(1);
         let mut spans: Vec<Span> =
-            dates.take(count).filter_map(|date| self.calendar.month(date)).collect();
+            dates.take(count).filter_map(|date| self.reader.calendar.month(date)).collect();
         spans.reverse();
         self.consumption(Table::Day, meter, parameter, spans, now)
     }
@@ -133,16 +187,16 @@ impl Reader {
         let span = Span { start: from.as_millisecond(), end: to.as_millisecond() };
         let eve = span.start.saturating_sub(1);
         let (table, before) = if span.end.saturating_sub(span.start) <= LONG {
-            (Table::Hour, self.calendar.hour_before(span.start))
+            (Table::Hour, self.reader.calendar.hour_before(span.start))
         } else {
-            let Some(day) = self.calendar.day(self.calendar.date(eve)) else {
+            let Some(day) = self.reader.calendar.day(self.reader.calendar.date(eve)) else {
                 return Ok(Total::Unknown);
             };
             (Table::Day, day)
         };
         let all = Span { start: before.start, end: span.end };
         let summaries = self.of(meter, parameter, |view, series| {
-            let summaries = view.summaries(table, series, all, &self.calendar)?;
+            let summaries = view.summaries(table, series, all, &self.reader.calendar)?;
             Ok(summaries.into_iter().collect())
         })?;
         let own = summaries.partition_point(|(start, _)| *start < span.start);
@@ -163,7 +217,7 @@ impl Reader {
         let now = now.as_millisecond();
         let spans: Vec<Span> = spans.into_iter().take_while(|span| span.start <= now).collect();
         self.of(meter, parameter, |view, series| {
-            view.consumption(table, series, &spans, &self.calendar, now)
+            view.consumption(table, series, &spans, &self.reader.calendar, now)
         })
     }
 
@@ -175,7 +229,9 @@ impl Reader {
         (from, to): (Timestamp, Timestamp),
     ) -> Result<Vec<Point>, HistoryError> {
         let span = Span { start: from.as_millisecond(), end: to.as_millisecond() };
-        self.of(meter, parameter, |view, series| view.readings(series, span))
+        self.of(meter, parameter, |view, series| {
+            Ok(view.readings(&[series], span)?.remove(&series).unwrap_or_default())
+        })
     }
 
     /// The hours that begin in a range, each with its start, oldest first. The last one may not be
@@ -209,7 +265,7 @@ impl Reader {
     ) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
         let span = Span { start: from.as_millisecond(), end: to.as_millisecond() };
         self.of(meter, parameter, |view, series| {
-            let summaries = view.summaries(table, series, span, &self.calendar)?;
+            let summaries = view.summaries(table, series, span, &self.reader.calendar)?;
             let point = |(start, summary)| (timestamp(start), summary);
             Ok(summaries.into_iter().map(point).collect())
         })
@@ -232,19 +288,11 @@ impl Reader {
         &self,
         read: impl FnOnce(&View) -> Result<Vec<T>, rusqlite::Error>,
     ) -> Result<Vec<T>, HistoryError> {
-        if let Some(error) = &*self.error.borrow()
-            && error.forbids_reading()
-        {
-            return Err(error.clone());
+        let Some(view) = &self.view else { return Ok(Vec::new()) };
+        // The database looks only during long queries.
+        if self.stop.is_stopped() {
+            return Err(HistoryError::Stopped);
         }
-        let result = View::open(&self.location).and_then(|view| match view {
-            Some(view) => read(&view),
-            None => Ok(Vec::new()),
-        });
-        // A known error of writing says more than an error of reading.
-        let known = || self.error.borrow().clone();
-        result.map_err(|error| {
-            known().unwrap_or_else(|| HistoryError::from_sqlite(&error, self.location.path()))
-        })
+        read(view).map_err(|error| self.reader.failed(&error))
     }
 }

@@ -206,6 +206,53 @@ pub(crate) fn thin(points: &[Point], most: usize) -> Vec<Point> {
     thinned
 }
 
+/// The same as [`thin`], point by point: for series that are read in parts, and together with
+/// others.
+#[derive(Debug)]
+pub(crate) struct Thinning {
+    /// The number of all points, and of those before the next one.
+    count: usize,
+    seen: usize,
+    /// The number of points in a stretch.
+    length: usize,
+    /// The lowest and the highest point of the stretch.
+    ends: Option<(Point, Point)>,
+}
+
+impl Thinning {
+    /// For `count` points, of which at most `most` remain.
+    pub(crate) fn new(count: usize, most: usize) -> Self {
+        let most = most.max(FEWEST);
+        let stretches = most.saturating_sub(2).checked_div(2).unwrap_or(1).max(1);
+        let length = count.saturating_sub(2).div_ceil(stretches).max(1);
+        Self { count: if count <= most { 0 } else { count }, seen: 0, length, ends: None }
+    }
+
+    /// The point that is left out because of the next one: that one, or an earlier one.
+    pub(crate) fn removes(&mut self, point: Point) -> Option<Point> {
+        let index = self.seen;
+        self.seen = index.saturating_add(1);
+        let is_between = index > 0 && self.seen < self.count;
+        let is_first_of_stretch =
+            index.saturating_sub(1).checked_rem(self.length).is_none_or(|into| into == 0);
+        if !is_between {
+            return None;
+        }
+        let (low, high) = match self.ends {
+            Some(ends) if !is_first_of_stretch => ends,
+            _ => {
+                self.ends = Some((point, point));
+                return None;
+            }
+        };
+        let lowest = if point.value < low.value { point } else { low };
+        let highest = if point.value >= high.value { point } else { high };
+        self.ends = Some((lowest, highest));
+        let is_left_out = |one: &Point| one.time != lowest.time && one.time != highest.time;
+        [low, high, point].into_iter().find(is_left_out)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -365,6 +412,11 @@ mod tests {
                 (values().min(), values().max())
             };
             prop_assert_eq!(extremes(&thinned), extremes(&points));
+            let mut thinning = Thinning::new(points.len(), most);
+            let removed: Vec<_> = points.iter().filter_map(|point| thinning.removes(*point)).collect();
+            let left: Vec<_> =
+                points.iter().copied().filter(|point| !removed.contains(point)).collect();
+            prop_assert_eq!(&left, &thinned, "point by point");
             if points.len() <= most {
                 prop_assert_eq!(thinned, points);
             }

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::*;
-use crate::calendar::{Calendar, HOUR, MINUTE, Millis, timestamp};
-use crate::limits::{DAYS, HOURS, PER_HOUR};
-use crate::store::{Location, Store};
+use crate::calendar::{Calendar, HOUR, MINUTE, Millis, Span, timestamp};
+use crate::limits::{DAYS, HOURS, PER_HOUR, ROWS_PER_STEP, SERIES_PER_STEP};
+use crate::store::{Location, Store, View};
 
 const COPENHAGEN: &str = "Europe/Copenhagen";
 
@@ -80,8 +80,16 @@ impl Bench {
         Self::new(location)
     }
 
-    fn note(&mut self, meter: &MeterKey, time: Timestamp, values: &[Sample]) {
+    fn write(&mut self, meter: &MeterKey, time: Timestamp, values: &[Sample]) {
         self.store.write(meter, time.as_millisecond(), values).unwrap();
+    }
+
+    /// Writes, and folds what is over.
+    fn note(&mut self, meter: &MeterKey, time: Timestamp, values: &[Sample]) {
+        self.write(meter, time, values);
+        while self.store.is_folding() {
+            self.store.step().unwrap();
+        }
     }
 
     /// Notes `energy` every `minutes` between two times, one more each time.
@@ -95,11 +103,19 @@ impl Bench {
     }
 
     fn by_hour(&self, day: &str, now: &str) -> Vec<Consumption> {
-        self.reader.used_by_hour(&unnamed(), "energy", date(day), at(now)).unwrap()
+        self.reader
+            .snapshot()
+            .unwrap()
+            .used_by_hour(&unnamed(), "energy", date(day), at(now))
+            .unwrap()
     }
 
     fn by_day(&self, last: &str, days: u32, now: &str) -> Vec<Consumption> {
-        self.reader.used_by_day(&unnamed(), "energy", date(last), days, at(now)).unwrap()
+        self.reader
+            .snapshot()
+            .unwrap()
+            .used_by_day(&unnamed(), "energy", date(last), days, at(now))
+            .unwrap()
     }
 }
 
@@ -153,7 +169,12 @@ fn months_are_as_long_as_they_are() {
     let now = "2026-11-24T08:30:00Z";
     let used = |months| {
         let last = date("2026-11-24");
-        bench.reader.used_by_month(&unnamed(), "energy", last, months, at(now)).unwrap()
+        bench
+            .reader
+            .snapshot()
+            .unwrap()
+            .used_by_month(&unnamed(), "energy", last, months, at(now))
+            .unwrap()
     };
     let months = used(3);
     assert_eq!(numbers(&months), ["not known", "745", "561"]);
@@ -179,7 +200,8 @@ fn a_month_after_one_in_which_the_counter_fell_is_known() {
         bench.note(&unnamed(), at(&format!("2026-{day}T21:58:00Z")), &[energy(value)]);
     }
     let (last, now) = (date("2026-11-30"), at("2026-12-02T00:00:00Z"));
-    let used = bench.reader.used_by_month(&unnamed(), "energy", last, 3, now).unwrap();
+    let used =
+        bench.reader.snapshot().unwrap().used_by_month(&unnamed(), "energy", last, 3, now).unwrap();
     assert_eq!(numbers(&used), ["100", "not known", "100"]);
 }
 
@@ -198,7 +220,7 @@ fn a_total_is_of_the_time_between_its_ends() {
         bench.count(&format!("{from}:00:02Z"), &format!("{to}:00:02Z"), 60);
     }
     let total = |from: &str, to: &str| {
-        bench.reader.total(&unnamed(), "energy", (at(from), at(to))).unwrap()
+        bench.reader.snapshot().unwrap().total(&unnamed(), "energy", (at(from), at(to))).unwrap()
     };
     let whole = |used: i64| Total::Whole(Decimal::from(used));
     assert_eq!(total("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"), whole(23));
@@ -216,7 +238,7 @@ fn a_total_is_of_the_time_between_its_ends() {
     for time in testing::times() {
         let now = time.timestamp();
         for range in [(Timestamp::MIN, now), (now, Timestamp::MAX), (now, now)] {
-            bench.reader.total(&unnamed(), "energy", range).unwrap();
+            bench.reader.snapshot().unwrap().total(&unnamed(), "energy", range).unwrap();
         }
     }
 }
@@ -232,7 +254,7 @@ fn a_total_is_of_one_meter() {
         bench.note(key, at(&format!("2026-11-24T{hour:02}:55:00Z")), &[energy(value)]);
     }
     let (from, to) = (at("2026-11-24T08:00:00Z"), at("2026-11-24T11:00:00Z"));
-    let total = |key| bench.reader.total(key, "energy", (from, to)).unwrap();
+    let total = |key| bench.reader.snapshot().unwrap().total(key, "energy", (from, to)).unwrap();
     let part = |since: &str, until: &str, used: i64| {
         let [since, until] = [since, until].map(|time| at(&format!("2026-11-24T{time}:00Z")));
         Total::Part { since, until, used: Decimal::from(used) }
@@ -279,7 +301,14 @@ fn another_serial_number_is_another_meter() {
     bench.note(&unknown, at("2026-11-24T11:55:00Z"), &[energy("507")]);
     let used = |key: &MeterKey| {
         let now = at("2026-11-24T11:59:00Z");
-        numbers(&bench.reader.used_by_hour(key, "energy", date("2026-11-24"), now).unwrap())
+        numbers(
+            &bench
+                .reader
+                .snapshot()
+                .unwrap()
+                .used_by_hour(key, "energy", date("2026-11-24"), now)
+                .unwrap(),
+        )
     };
     assert_eq!(used(&old)[10..], ["3", "not known", "not known"]);
     // A meter without a serial number is not one of the known meters.
@@ -290,7 +319,7 @@ fn another_serial_number_is_another_meter() {
     bench.note(&old, at("2026-11-24T12:55:00Z"), &[energy("104")]);
     let points = |key: &MeterKey| {
         let now = at("2026-11-24T13:00:00Z");
-        bench.reader.last_day(key, "energy", now, 100).unwrap().len()
+        bench.reader.snapshot().unwrap().last_day(key, "energy", now, 100).unwrap().len()
     };
     assert_eq!([points(&old), points(&new), points(&unknown)], [3, 1, 3]);
     assert_eq!(points(&meter("garage", 1)), 0);
@@ -305,11 +334,12 @@ fn another_unit_is_another_series() {
     bench.note(&unnamed(), at("2026-11-24T09:00:00Z"), &[gigajoules, power("6400")]);
     let now = at("2026-11-24T09:00:00Z");
     let last_day = |bench: &Bench| {
-        let points = bench.reader.last_day(&unnamed(), "energy", now, 100).unwrap();
+        let points =
+            bench.reader.snapshot().unwrap().last_day(&unnamed(), "energy", now, 100).unwrap();
         points.iter().map(|point| point.value.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(last_day(&bench), ["1.23"]);
-    let kept = bench.reader.series(&unnamed()).unwrap();
+    let kept = bench.reader.snapshot().unwrap().series(&unnamed()).unwrap();
     let shown: Vec<_> =
         kept.iter().map(|kept| (&*kept.parameter, kept.unit.as_deref(), kept.is_counter)).collect();
     assert_eq!(shown, [("energy", Some("GJ"), true), ("power", Some("W"), false)]);
@@ -324,7 +354,8 @@ fn numbers_keep_every_digit() {
     let time = at("2026-11-24T08:55:00Z");
     for value in ["79228162514264337593543950335", "-0.0000000000000000000000000001", "6.90", "0"] {
         bench.note(&unnamed(), time, &[power(value)]);
-        let points = bench.reader.last_day(&unnamed(), "power", time, 4).unwrap();
+        let points =
+            bench.reader.snapshot().unwrap().last_day(&unnamed(), "power", time, 4).unwrap();
         assert_eq!(points.iter().map(|point| point.value.to_string()).collect::<Vec<_>>(), [value]);
     }
 }
@@ -340,21 +371,171 @@ fn an_hour_with_many_readings_is_thinned_when_it_is_over() {
         all += 1;
     }
     let range = (at("2026-11-24T09:00:00Z"), at("2026-11-24T10:00:00Z"));
-    let kept = |bench: &Bench| bench.reader.readings(&unnamed(), "power", range).unwrap();
+    let kept = |bench: &Bench| {
+        bench.reader.snapshot().unwrap().readings(&unnamed(), "power", range).unwrap()
+    };
     assert_eq!(kept(&bench).len(), all);
     bench.note(&unnamed(), at("2026-11-24T10:01:00Z"), &[power("100")]);
     let kept = kept(&bench);
     assert!(kept.len() <= PER_HOUR && kept.len() > PER_HOUR / 3, "{}", kept.len());
     assert!(kept.iter().any(|point| point.value == Decimal::from(9_999)));
-    let hours = bench.reader.hours(&unnamed(), "power", range).unwrap();
+    let hours = bench.reader.snapshot().unwrap().hours(&unnamed(), "power", range).unwrap();
     assert_eq!(hours[0].1.count, 1_200);
     assert_eq!(hours[0].1.mean().unwrap().to_string(), "108.2");
     let last_day = |most| {
         let now = at("2026-11-24T10:02:00Z");
-        bench.reader.last_day(&unnamed(), "power", now, most).unwrap()
+        bench.reader.snapshot().unwrap().last_day(&unnamed(), "power", now, most).unwrap()
     };
     assert!(last_day(50).len() <= 50);
     assert!(last_day(50).iter().any(|point| point.value == Decimal::from(9_999)));
+}
+
+/// 1,200 values of 171 meters, read each two minutes in an hour: 36,000 readings. Then the first
+/// poll of the next hour.
+fn full_hour(bench: &mut Bench) {
+    let values: Vec<_> =
+        (0..7).map(|index| Sample { parameter: index.to_string(), ..power("7") }).collect();
+    let start = at("2026-11-24T09:01:30Z").as_millisecond();
+    for minute in 0..30 {
+        for number in 0..171 {
+            let time = timestamp(start + minute * 2 * MINUTE + number);
+            bench.write(&meter(&number.to_string(), None), time, &values);
+        }
+    }
+    assert!(!bench.store.is_folding());
+    bench.write(&unnamed(), at("2026-11-24T10:01:00Z"), &[energy("1")]);
+}
+
+/// It was folded in one step, in the transaction of the poll that ended it: with 500 meters, all
+/// 210,000 readings of the hour were in memory, and polls waited for seconds.
+#[test]
+fn an_hour_of_many_meters_is_folded_in_bounded_steps() {
+    let folder = TempDir::new().unwrap();
+    let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
+    full_hour(&mut bench);
+    assert_eq!(rows(&bench, "hour"), 0, "the poll that ends an hour does not wait for it");
+    let most = ROWS_PER_STEP.max(SERIES_PER_STEP * 27);
+    let mut steps = Vec::new();
+    while bench.store.is_folding() {
+        let time = at("2026-11-24T10:01:01Z").as_millisecond();
+        let time = timestamp(time + i64::try_from(steps.len()).unwrap());
+        steps.push(bench.store.step().unwrap());
+        // Polls are written meanwhile.
+        bench.write(&unnamed(), time, &[energy("1")]);
+    }
+    assert!(steps.iter().all(|rows| *rows <= most), "{steps:?}");
+    assert!(steps.iter().sum::<usize>() > 171 * 7 * 30, "{steps:?}");
+    assert_eq!(rows(&bench, "hour"), 171 * 7);
+    assert_eq!(rows(&bench, "day"), 171 * 7);
+    let range = (at("2026-11-24T08:00:00Z"), at("2026-11-24T10:00:00Z"));
+    let snapshot = bench.reader.snapshot().unwrap();
+    for number in ["0", "99", "170"] {
+        let hours = snapshot.hours(&meter(number, None), "3", range).unwrap();
+        assert_eq!(hours.iter().map(|(_, hour)| hour.count).collect::<Vec<_>>(), [30]);
+    }
+}
+
+/// Each hour is either folded, or its readings are summed up on reading, whatever step was last.
+#[test]
+fn an_hour_that_was_folded_in_part_is_folded_again() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let mut bench = Bench::new(Location::File(path.clone()));
+    full_hour(&mut bench);
+    let day = (at("2026-11-23T00:00:00Z"), at("2026-11-25T00:00:00Z"));
+    let counts = |bench: &Bench| -> Vec<u32> {
+        let snapshot = bench.reader.snapshot().unwrap();
+        let all = (0..171).step_by(10).flat_map(|number| {
+            let key = meter(&number.to_string(), None);
+            let hours = snapshot.hours(&key, "6", day).unwrap();
+            hours.into_iter().chain(snapshot.days(&key, "6", day).unwrap())
+        });
+        all.map(|(_, summary)| summary.count).collect()
+    };
+    let mut kills = 0;
+    while bench.store.is_folding() {
+        bench.store.step().unwrap();
+        assert_eq!(counts(&bench), [30; 36]);
+        // Each copy is what a kill leaves here.
+        let copy = folder.path().join("copy.db");
+        for suffix in ["", "-wal"] {
+            let name = |path: &Path| format!("{}{suffix}", path.display());
+            fs::copy(name(&path), name(&copy)).unwrap();
+        }
+        let mut killed = Bench::new(Location::File(copy.clone()));
+        killed.note(&unnamed(), at("2026-11-24T10:30:00Z"), &[energy("2")]);
+        assert_eq!(rows(&killed, "hour"), 171 * 7, "after step {kills}");
+        assert_eq!(counts(&killed), [30; 36]);
+        drop(killed);
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", copy.display()));
+        }
+        kills += 1;
+    }
+    assert!(kills > 10, "{kills}");
+}
+
+/// With many meters, polls of the full hour end in another order than they arrive. The hour that
+/// has just begun was then folded at once, and its later readings were missing in the charts.
+#[test]
+fn a_late_poll_does_not_end_the_hour_that_has_begun() {
+    let folder = TempDir::new().unwrap();
+    let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
+    for (time, number) in [("10:00:30", 1), ("10:01:00.2", 1), ("10:00:59.9", 2), ("10:01:02", 3)] {
+        let time = at(&format!("2026-11-24T{time}Z"));
+        bench.note(&meter(&format!("m{number}"), None), time, &[energy("1")]);
+    }
+    bench.note(&meter("m1", None), at("2026-11-24T10:02:00Z"), &[energy("2")]);
+    // Both meters have a row for the hour that is over, and the hour that has begun has none.
+    assert_eq!(rows(&bench, "hour"), 2);
+    let range = (at("2026-11-24T10:00:00Z"), at("2026-11-24T11:00:00Z"));
+    let hours = bench.reader.snapshot().unwrap().hours(&meter("m1", None), "energy", range);
+    assert_eq!(hours.unwrap()[0].1.count, 2);
+}
+
+#[test]
+fn reading_ends_when_nobody_waits_for_it() {
+    let mut bench = Bench::in_memory();
+    bench.count("2026-11-20T06:00:00Z", "2026-11-24T06:00:00Z", 1);
+    let (stop, range) = (Stop::default(), (Timestamp::UNIX_EPOCH, at("2026-11-24T06:00:00Z")));
+    let snapshot = bench.reader.snapshot_of(&[unnamed()], &stop).unwrap();
+    assert!(snapshot.readings(&unnamed(), "energy", range).unwrap().len() > 2_000);
+    let view = View::open(&bench.location, &[], &stop).unwrap().unwrap();
+    stop.stop();
+    // Also in the middle of a query.
+    let all = Span { start: 0, end: Millis::MAX };
+    let interrupted = view.readings(&[1], all).unwrap_err();
+    assert_eq!(interrupted.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+    let now = at("2026-11-24T06:00:00Z");
+    for ended in [
+        snapshot.readings(&unnamed(), "energy", range).map(drop),
+        snapshot.hours(&unnamed(), "energy", range).map(drop),
+        snapshot.last_days(&[(&unnamed(), "energy")], now, 9).map(drop),
+        snapshot.total(&unnamed(), "energy", range).map(drop),
+    ] {
+        assert_eq!(ended, Err(HistoryError::Stopped));
+    }
+    assert_eq!(bench.reader.snapshot().unwrap().series(&unnamed()).unwrap().len(), 1);
+}
+
+/// Values that are read together are the same as each on its own.
+#[test]
+fn values_can_be_read_together() {
+    let mut bench = Bench::in_memory();
+    full_hour(&mut bench);
+    let keys = [meter("3", None), meter("170", None), meter("none", None)];
+    let now = at("2026-11-24T10:05:00Z");
+    let alone = bench.reader.snapshot().unwrap();
+    let together = bench.reader.snapshot_of(&keys, &Stop::default()).unwrap();
+    let values: Vec<_> = keys.iter().flat_map(|key| [(key, "2"), (key, "x"), (key, "5")]).collect();
+    let all = together.last_days(&values, now, 20).unwrap();
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [16, 0, 16, 16, 0, 16, 0, 0, 0]);
+    for ((key, parameter), points) in values.into_iter().zip(all) {
+        assert_eq!(alone.last_day(key, parameter, now, 20).unwrap(), points);
+        let range = (at("2026-11-24T00:00:00Z"), now);
+        let hours = |snapshot: &Snapshot| snapshot.hours(key, parameter, range).unwrap();
+        assert_eq!(hours(&alone), hours(&together));
+    }
 }
 
 fn rows(bench: &Bench, table: &str) -> i64 {
@@ -467,8 +648,8 @@ proptest! {
         dates.extend(first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last));
         let mut hours = BTreeMap::new();
         for date in dates {
-            let by_hour = bench.reader.used_by_hour(&unnamed(), "energy", date, now).unwrap();
-            let by_day = bench.reader.used_by_day(&unnamed(), "energy", date, 1, now).unwrap();
+            let by_hour = bench.reader.snapshot().unwrap().used_by_hour(&unnamed(), "energy", date, now).unwrap();
+            let by_day = bench.reader.snapshot().unwrap().used_by_day(&unnamed(), "energy", date, 1, now).unwrap();
             prop_assert_eq!(by_day.len(), 1);
             for used in by_hour.iter().chain(&by_day) {
                 let (start, end) = (used.start.as_millisecond(), used.end.as_millisecond());
@@ -481,7 +662,7 @@ proptest! {
         }
         let range = (Timestamp::UNIX_EPOCH, now);
         let mut count = 0;
-        for (start, summary) in bench.reader.hours(&unnamed(), "energy", range).unwrap() {
+        for (start, summary) in bench.reader.snapshot().unwrap().hours(&unnamed(), "energy", range).unwrap() {
             let span = (start.as_millisecond() + MINUTE)..(hours[&start].as_millisecond() + MINUTE);
             let own: Vec<i64> =
                 points.iter().filter(|point| span.contains(&point.0)).map(|point| point.1).collect();
@@ -493,7 +674,7 @@ proptest! {
             count += own.len();
         }
         prop_assert_eq!(count, points.len(), "each reading is in exactly one hour");
-        let days = bench.reader.days(&unnamed(), "energy", range).unwrap();
+        let days = bench.reader.snapshot().unwrap().days(&unnamed(), "energy", range).unwrap();
         let all: u32 = days.iter().map(|(_, summary)| summary.count).sum();
         prop_assert_eq!(all as usize, points.len(), "and in exactly one day");
     }
@@ -512,7 +693,7 @@ fn values(path: &Path) -> Vec<String> {
     let (_, error) = watch::channel(None);
     let reader = Reader::new(location, calendar(), error);
     let range = (Timestamp::UNIX_EPOCH, at("2100-01-01T00:00:00Z"));
-    let points = reader.readings(&unnamed(), "energy", range).unwrap();
+    let points = reader.snapshot().unwrap().readings(&unnamed(), "energy", range).unwrap();
     points.iter().map(|point| point.value.to_string()).collect()
 }
 
@@ -550,11 +731,13 @@ fn without_a_directory_readings_are_kept_in_memory() {
     let (one, other) = (History::start(None, &now()), History::start(None, &now()));
     let (reader, time) = (one.reader(), at("2026-11-24T10:00:00Z"));
     one.note(&unnamed(), time, &[energy("100")]);
-    while reader.last_day(&unnamed(), "energy", time, 4).is_ok_and(|points| points.is_empty()) {
+    let points = || reader.snapshot()?.last_day(&unnamed(), "energy", time, 4);
+    while points().is_ok_and(|points| points.is_empty()) {
         std::thread::yield_now();
     }
-    let points =
-        |history: &History| history.reader().last_day(&unnamed(), "energy", time, 4).unwrap().len();
+    let points = |history: &History| {
+        history.reader().snapshot().unwrap().last_day(&unnamed(), "energy", time, 4).unwrap().len()
+    };
     assert_eq!((points(&one), points(&other)), (1, 0));
 }
 
@@ -569,7 +752,7 @@ fn a_file_is_used_by_only_one_process() {
     let in_use = Some(HistoryError::InUse(path.clone()));
     assert_eq!(keep(history, "2026-11-24T10:05:00Z", "101"), in_use);
     assert_eq!(*error.borrow_and_update(), in_use);
-    assert!(matches!(reader.series(&unnamed()), Err(HistoryError::InUse(_))));
+    assert!(matches!(reader.snapshot(), Err(HistoryError::InUse(_))));
     drop(held);
     // Polls wait in memory in the meantime.
     let held = Store::open(&Location::File(path.clone()), calendar()).unwrap();
@@ -691,7 +874,9 @@ fn readings_are_kept_whatever_is_damaged() {
         replaced += usize::from(values(&path).len() == 1);
         for date in [date("2026-11-24"), date("2026-11-23")] {
             // The result does not matter, but it must not panic.
-            let _ = reader.used_by_hour(&unnamed(), "energy", date, now().timestamp());
+            let _ = reader
+                .snapshot()
+                .map(|all| all.used_by_hour(&unnamed(), "energy", date, now().timestamp()));
         }
     }
     assert!(replaced > 100, "{replaced} of 300 were recognized as damaged");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -60,35 +60,77 @@ impl Writer {
         }
     }
 
-    /// Opens the database, then writes polls until all senders are dropped.
+    /// Opens the database, then writes polls until all senders are dropped. Hours that are over are
+    /// folded meanwhile: a step after each write, and more while no poll waits.
     pub(crate) fn run(mut self, polls: &Receiver<Poll>, now: Millis) {
         // An error is logged now, not only with the first poll.
         let opened = self.open(now);
         self.report(&opened);
-        while let Ok(poll) = polls.recv() {
-            let time = poll.time;
-            self.waiting.push_back(poll);
-            // All waiting polls are written together.
-            self.waiting.extend(polls.try_iter().take(WAITING));
-            while self.waiting.len() > WAITING {
-                self.waiting.pop_front();
-            }
-            let is_soon = |failed: Millis| {
-                let since = time.saturating_sub(failed);
-                (0..RETRY_AFTER).contains(&since)
+        let mut last = now;
+        loop {
+            let poll = if self.is_folding() {
+                match polls.try_recv() {
+                    Ok(poll) => Some(poll),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => break,
+                }
+            } else {
+                let Ok(poll) = polls.recv() else { break };
+                Some(poll)
             };
-            if self.failed.is_some_and(is_soon) {
-                continue;
+            if let Some(poll) = poll {
+                last = poll.time;
+                self.take(poll, polls);
             }
-            let written = self.write_all(time);
-            self.failed = written.is_err().then_some(time);
-            self.report(&written);
+            self.fold(last);
         }
         // After an error, the last attempt may be a while ago.
         if let Some(last) = self.waiting.back().map(|poll| poll.time) {
             let written = self.write_all(last);
             self.report(&written);
         }
+        // What a kill leaves here, the next run folds.
+        while self.is_folding() {
+            self.fold(last);
+        }
+    }
+
+    /// Writes a poll, together with all others that wait.
+    fn take(&mut self, poll: Poll, polls: &Receiver<Poll>) {
+        let time = poll.time;
+        self.waiting.push_back(poll);
+        self.waiting.extend(polls.try_iter().take(WAITING));
+        while self.waiting.len() > WAITING {
+            self.waiting.pop_front();
+        }
+        let is_soon = |failed: Millis| {
+            let since = time.saturating_sub(failed);
+            (0..RETRY_AFTER).contains(&since)
+        };
+        if self.failed.is_some_and(is_soon) {
+            return;
+        }
+        let written = self.write_all(time);
+        self.failed = written.is_err().then_some(time);
+        self.report(&written);
+    }
+
+    fn is_folding(&self) -> bool {
+        self.store.as_ref().is_some_and(Store::is_folding)
+    }
+
+    /// Folds hours a step further, if any are over. `time` is that of the last poll.
+    fn fold(&mut self, time: Millis) {
+        let Some(store) = self.store.as_mut().filter(|store| store.is_folding()) else { return };
+        let Err(error) = store.step() else { return };
+        // Some errors damage the state in memory, so the next attempt reopens it.
+        self.store = None;
+        let failed = match HistoryError::from_sqlite(&error, self.location.path()) {
+            HistoryError::Damaged { reason, .. } => self.replace_file(&reason, time),
+            other => Err(other),
+        };
+        self.failed = failed.is_err().then_some(time);
+        self.report(&failed);
     }
 
     fn write_all(&mut self, time: Millis) -> Result<(), HistoryError> {

@@ -47,6 +47,22 @@ catalogue! {
 
     // A meter.
     meters: "Meters", "Meters", "Målere", "Mätare", "Zähler";
+    meters_shown:
+        "{first} to {last} of {count} meters",
+        "{first} tot en met {last} van {count} meters",
+        "{first} til {last} af {count} målere",
+        "{first} till {last} av {count} mätare",
+        "{first} bis {last} von {count} Zählern";
+    meters_all:
+        "All {count} meters",
+        "Alle {count} meters",
+        "Alle {count} målere",
+        "Alla {count} mätare",
+        "Alle {count} Zähler";
+    meters_previous: "Previous meters", "Vorige meters", "Forrige målere", "Föregående mätare",
+        "Vorherige Zähler";
+    meters_next: "Next meters", "Volgende meters", "Næste målere", "Nästa mätare",
+        "Nächste Zähler";
     first:
         "Reading the meter for the first time.",
         "De meter wordt voor het eerst uitgelezen.",

@@ -13,8 +13,11 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::blocking::BlockingJobs;
+use super::paging::{PER_PAGE, PageNumber};
 use super::state::PageState;
-use history::{Consumption, HistoryError, MeterKey, Reader, Series, Summary, Total};
+use history::{
+    Consumption, HistoryError, MeterKey, Point, Reader, Series, Snapshot, Stop, Summary, Total,
+};
 
 pub(super) use self::range::Range;
 
@@ -28,6 +31,10 @@ const COUNTERS: [&str; 7] =
 
 /// How long results from the disk are shared: 100 open pages read them once.
 const FRESH_SECS: i64 = 10;
+
+/// With more meters than a page has, reading takes at most one part in this many of the time, because
+/// there are polls all the time.
+const REST: u32 = 20;
 
 /// A meter's data in a range.
 #[derive(Debug, Default)]
@@ -79,8 +86,14 @@ impl Memories {
     }
 }
 
-/// The last result, and the moment that it belongs to.
-type Known = (Moment, Memories);
+/// The last result, and the moment that it belongs to. With many meters, it is also used a little
+/// later.
+#[derive(Debug)]
+struct Known {
+    moment: Moment,
+    rests_until: Option<Instant>,
+    memories: Memories,
+}
 
 /// The last result for each range.
 #[derive(Debug, Clone)]
@@ -89,10 +102,11 @@ pub(super) struct Cache {
     jobs: BlockingJobs,
 }
 
-/// A result belongs to one moment: at another one there are other readings, or there may be.
+/// A result belongs to one moment: at another one there are other readings, or there may be. It has
+/// the meters of one page.
 #[derive(Debug, PartialEq, Eq)]
 struct Moment {
-    /// When each meter was polled last.
+    /// When each meter of the page was polled last.
     polled: Vec<(usize, Option<Instant>)>,
     /// In steps of [`FRESH_SECS`].
     step: i64,
@@ -105,18 +119,23 @@ impl Cache {
         Self { known: Arc::new(known.collect()), jobs }
     }
 
-    /// The data for charts at this time. A meter has none if its readings cannot be read, which the
-    /// board reports, or not in time.
+    /// The data for the charts of a page of meters at this time. A meter has none if its readings
+    /// cannot be read, which the board reports, or not in time.
     pub(super) async fn look(
         &self,
         site: &PageState,
         now: &ZonedDateTime,
         range: Range,
+        page: PageNumber,
     ) -> Memories {
         let (Some(reader), Some(known)) = (site.history.clone(), self.known.get(&range)) else {
             return Memories::new(range, Vec::new());
         };
-        let meters = site.board.meters();
+        let mut meters = site.board.meters();
+        let are_many = meters.len() > PER_PAGE;
+        let places = page.places(meters.len());
+        meters.truncate(places.end);
+        let meters = meters.split_off(places.start.min(meters.len()));
         let polled = meters.iter().map(|meter| {
             let last = meter.last.as_ref().map(|last| last.at);
             (meter.number, last)
@@ -125,78 +144,104 @@ impl Cache {
         let moment = Moment { polled: polled.collect(), step };
         // Concurrent callers wait instead of reading twice.
         let mut known = known.lock().await;
-        if let Some((of, memories)) = &*known
-            && *of == moment
+        if let Some(known) = &*known
+            && (known.moment == moment || known.rests(&moment))
         {
-            return memories.clone();
+            return known.memories.clone();
         }
         let keys = meters.into_iter().filter_map(|meter| Some((meter.number, meter.key?)));
         let keys: Vec<(usize, MeterKey)> = keys.collect();
         let now = now.clone();
-        let reading = self.jobs.run(move || {
-            let of = |(number, key): &(usize, MeterKey)| match read(&reader, key, range, &now) {
-                Ok(memory) => Some((*number, memory)),
-                Err(trouble) => {
-                    debug!("There are no charts. {trouble}.");
-                    None
-                }
-            };
-            keys.iter().filter_map(of).collect()
-        });
+        let begun = Instant::now();
+        let reading = self.jobs.run(move |stop| read(&reader, &keys, range, &now, stop));
         let read = reading.await.inspect_err(|busy| debug!("There are no charts: {busy}"));
+        let read = read.unwrap_or_else(|_| Ok(Vec::new()));
+        let read = read.inspect_err(|trouble| debug!("There are no charts. {trouble}."));
         // Shared like any other result, so that the next callers do not wait as long.
         let memories = Memories::new(range, read.unwrap_or_default());
-        *known = Some((moment, memories.clone()));
+        let rest = are_many.then(|| begun.elapsed().saturating_mul(REST));
+        let rests_until = rest.and_then(|rest| Instant::now().checked_add(rest));
+        *known = Some(Known { moment, rests_until, memories: memories.clone() });
         memories
     }
 }
 
-fn read(
-    reader: &Reader,
-    key: &MeterKey,
-    range: Range,
-    now: &ZonedDateTime,
-) -> Result<Memory, HistoryError> {
-    let kept = reader.series(key)?;
-    let find = |name: &str| kept.iter().find(|kept| kept.parameter.eq_ignore_ascii_case(name));
-    let curve = |name: &str| {
-        let Some(Series { parameter, unit, .. }) = find(name) else { return Ok(None) };
-        let unit = unit.clone().unwrap_or_default();
-        Ok(Some(Curve { unit, points: points(reader, key, parameter, range, now)? }))
-    };
-    let counters = COUNTERS.iter().filter_map(|name| find(name)).filter(|kept| kept.is_counter);
-    Ok(Memory {
-        power: curve("power")?,
-        flow: curve("flow")?,
-        supply: curve("temp1")?,
-        back: curve("temp2")?,
-        counter: counter(reader, key, counters, range, now)?,
-    })
+impl Known {
+    /// Whether it is used for another moment too.
+    fn rests(&self, moment: &Moment) -> bool {
+        let numbers = |moment: &Moment| -> Vec<usize> {
+            moment.polled.iter().map(|(number, _)| *number).collect()
+        };
+        self.rests_until.is_some_and(|until| Instant::now() < until)
+            && numbers(&self.moment) == numbers(moment)
+    }
 }
 
-/// The points of a curve.
-fn points(
+/// A curve's name among the parameters of a meter.
+const CURVES: [&str; 4] = ["power", "flow", "temp1", "temp2"];
+
+/// The data of some meters, which are read together.
+fn read(
     reader: &Reader,
-    key: &MeterKey,
-    parameter: &str,
+    meters: &[(usize, MeterKey)],
     range: Range,
     now: &ZonedDateTime,
-) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
+    stop: &Stop,
+) -> Result<Vec<(usize, Memory)>, HistoryError> {
+    let keys: Vec<_> = meters.iter().map(|(_, key)| key.clone()).collect();
+    let reader = reader.snapshot_of(&keys, stop)?;
+    let mut kept = Vec::new();
+    for key in &keys {
+        kept.push(reader.series(key)?);
+    }
+    let curves = keys.iter().zip(&kept).flat_map(|(key, kept)| {
+        CURVES.iter().filter_map(move |name| Some((key, find(kept, name)?)))
+    });
+    let curves: Vec<_> = curves.collect();
+    let mut points = points(&reader, &curves, range, now)?.into_iter();
+    let mut memories = Vec::new();
+    for ((number, key), kept) in meters.iter().zip(&kept) {
+        let [power, flow, supply, back] = CURVES.map(|name| {
+            let unit = find(kept, name)?.unit.clone().unwrap_or_default();
+            Some(Curve { unit, points: points.next()? })
+        });
+        let counters = COUNTERS.iter().filter_map(|name| find(kept, name));
+        let counters = counters.filter(|kept| kept.is_counter);
+        let counter = counter(&reader, key, counters, range, now)?;
+        memories.push((*number, Memory { power, flow, supply, back, counter }));
+    }
+    Ok(memories)
+}
+
+fn find<'a>(kept: &'a [Series], name: &str) -> Option<&'a Series> {
+    kept.iter().find(|kept| kept.parameter.eq_ignore_ascii_case(name))
+}
+
+/// The points of each curve.
+fn points(
+    reader: &Snapshot,
+    curves: &[(&MeterKey, &Series)],
+    range: Range,
+    now: &ZonedDateTime,
+) -> Result<Vec<Vec<(Timestamp, Summary)>>, HistoryError> {
     let time = now.timestamp();
+    let curves = curves.iter().map(|(key, series)| (*key, series.parameter.as_str()));
     let (Range::Week | Range::Month | Range::Year, Some(start)) = (range, range.start(now)) else {
-        let points = reader.last_day(key, parameter, time, POINTS)?;
-        return Ok(points.into_iter().map(|point| (point.time, Summary::of(point))).collect());
+        let all = reader.last_days(&curves.collect::<Vec<_>>(), time, POINTS)?;
+        let summed = |point: Point| (point.time, Summary::of(point));
+        return Ok(all.into_iter().map(|all| all.into_iter().map(summed).collect()).collect());
     };
-    match range {
+    let curve = |(key, parameter)| match range {
         Range::Week => reader.hours(key, parameter, (start, time)),
         _ => reader.days(key, parameter, (start, time)),
-    }
+    };
+    curves.map(curve).collect()
 }
 
 /// The first counter that is read now, otherwise the first one that was read in this range. The history
 /// still has readings of a parameter that was removed from the list.
 fn counter<'a>(
-    reader: &Reader,
+    reader: &Snapshot,
     key: &MeterKey,
     counters: impl Iterator<Item = &'a Series>,
     range: Range,
@@ -226,7 +271,7 @@ fn counter<'a>(
 
 /// The hours, days or months of a range, and the current one.
 fn bars(
-    reader: &Reader,
+    reader: &Snapshot,
     key: &MeterKey,
     parameter: &str,
     range: Range,
@@ -249,7 +294,7 @@ fn bars(
 }
 
 fn totals(
-    reader: &Reader,
+    reader: &Snapshot,
     key: &MeterKey,
     series: &Series,
     range: Range,

@@ -17,6 +17,16 @@ fn noted(parameter: &str, value: Decimal, unit: &str, is_counter: bool) -> Sampl
     Sample { parameter, value, unit, is_counter }
 }
 
+fn read_one(
+    reader: &Reader,
+    key: &MeterKey,
+    range: Range,
+    now: &ZonedDateTime,
+) -> Result<Memory, HistoryError> {
+    let mut all = read(reader, &[(0, key.clone())], range, now, &Stop::default())?;
+    Ok(all.pop().unwrap().1)
+}
+
 /// A day and a half of readings every ten minutes.
 const READINGS: i64 = 36 * 6;
 
@@ -40,7 +50,13 @@ fn filled(folder: &std::path::Path, key: &MeterKey) -> Reader {
         );
         if index % 32 == 0 {
             // The queue is bounded; what is written can be read.
-            while reader.last_day(key, "power", time, 4).unwrap().last().map(|point| point.time)
+            while reader
+                .snapshot()
+                .unwrap()
+                .last_day(key, "power", time, 4)
+                .unwrap()
+                .last()
+                .map(|point| point.time)
                 != Some(time)
             {
                 std::thread::yield_now();
@@ -56,7 +72,7 @@ fn what_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let key = MeterKey::new("", None);
     let reader = filled(folder.path(), &key);
-    let memory = read(&reader, &key, Range::Day, &now()).unwrap();
+    let memory = read_one(&reader, &key, Range::Day, &now()).unwrap();
     let power = memory.power.unwrap();
     assert_eq!((power.unit.as_str(), power.points.len()), ("W", 144));
     assert_eq!(power.points.last().unwrap().1.last.value, Decimal::from(3000 + READINGS));
@@ -77,7 +93,7 @@ fn longer_ranges_are_drawn_of_hours_and_days() {
     let key = MeterKey::new("", None);
     let reader = filled(folder.path(), &key);
     let drawn = |range| {
-        let Memory { power, counter, .. } = read(&reader, &key, range, &now()).unwrap();
+        let Memory { power, counter, .. } = read_one(&reader, &key, range, &now()).unwrap();
         let points = power.unwrap().points;
         let bars: Vec<_> = counter.unwrap().bars.iter().map(|bar| bar.used).collect();
         (points.len(), points[1].1.mean().unwrap().to_string(), bars.len(), bars[bars.len() - 2])
@@ -96,7 +112,7 @@ fn totals_are_of_all_that_is_kept() {
     let key = MeterKey::new("", None);
     let reader = filled(folder.path(), &key);
     let totals = |range| {
-        let counter = read(&reader, &key, range, &now()).unwrap().counter.unwrap();
+        let counter = read_one(&reader, &key, range, &now()).unwrap().counter.unwrap();
         (counter.total, counter.before)
     };
     let part = |since: &str, until: &str, used: i64| {
@@ -134,7 +150,7 @@ fn totals_of_weeks_when_the_clock_changes() {
             history.note(&key, time, &[noted("energy", Decimal::from(hour), "kWh", true)]);
         }
         history.close();
-        let counter = read(&reader, &key, Range::Week, &now).unwrap().counter.unwrap();
+        let counter = read_one(&reader, &key, Range::Week, &now).unwrap().counter.unwrap();
         let totals = [counter.total, counter.before];
         assert_eq!(totals, [week, before].map(|used| Total::Whole(Decimal::from(used))), "{now}");
     }
@@ -154,7 +170,7 @@ fn totals_of_a_counter_that_fell() {
         history.note(&key, time, &[noted("energy", value, "kWh", true)]);
     }
     history.close();
-    let counter = read(&reader, &key, Range::Day, &now()).unwrap().counter.unwrap();
+    let counter = read_one(&reader, &key, Range::Day, &now()).unwrap().counter.unwrap();
     assert_eq!((counter.total, counter.before), (Total::Whole(Decimal::from(24)), Total::Fell));
 }
 
@@ -173,7 +189,7 @@ fn a_full_hour_ends_with_its_reading() {
     history.close();
     let total = |seconds: i64| {
         let now = end.checked_add(seconds.seconds()).unwrap();
-        read(&reader, &key, Range::Day, &now).unwrap().counter.unwrap().total
+        read_one(&reader, &key, Range::Day, &now).unwrap().counter.unwrap().total
     };
     assert_eq!(total(1), Total::Whole(Decimal::from(24)));
     assert!(matches!(total(60), Total::Part { .. }));
@@ -196,7 +212,7 @@ fn where_no_energy_is_counted_volume_is_drawn() {
         history.note(&key, time, &[volume, fine(Decimal::ONE)]);
     }
     history.close();
-    let counter = read(&reader, &key, Range::Day, &now()).unwrap().counter.unwrap();
+    let counter = read_one(&reader, &key, Range::Day, &now()).unwrap().counter.unwrap();
     assert_eq!((&*counter.parameter, &*counter.unit), ("volume", "m³"));
     let hours: Vec<_> = counter.bars.iter().filter_map(|hour| hour.used).collect();
     assert_eq!(hours, [3, 5, 1].map(|digits| Decimal::new(digits, 3)));
@@ -224,7 +240,7 @@ fn what_is_counted_now_is_drawn() {
     }
     history.close();
     let drawn = |now: &ZonedDateTime| {
-        let memory = read(&reader, &key, Range::Week, now).unwrap();
+        let memory = read_one(&reader, &key, Range::Week, now).unwrap();
         memory.counter.map(|counter| counter.parameter)
     };
     let at = |ago: i64| now().checked_sub(ago.hours()).unwrap();
@@ -246,7 +262,9 @@ async fn many_pages_read_once() {
     board.meter(0, |meter| meter.key = Some(key));
     let site = PageState { board: board.clone(), history: Some(reader), clock: now, ..empty() };
     let cache = Cache::new(BlockingJobs::readings());
-    let look = async |now: &ZonedDateTime, range| cache.look(&site, now, range).await.meters;
+    let look = async |now: &ZonedDateTime, range| {
+        cache.look(&site, now, range, PageNumber::default()).await.meters
+    };
     let first = look(&now(), Range::Day).await;
     assert_eq!(first.len(), 1);
     assert!(Arc::ptr_eq(&first, &look(&now(), Range::Day).await));
@@ -269,7 +287,7 @@ async fn many_pages_read_once() {
 async fn without_a_history_nothing_is_drawn() {
     let site = PageState { clock: now, ..empty() };
     let cache = Cache::new(BlockingJobs::readings());
-    assert!(cache.look(&site, &now(), Range::Day).await.meters.is_empty());
+    assert!(cache.look(&site, &now(), Range::Day, PageNumber::default()).await.meters.is_empty());
 }
 
 /// Readings are kept, and pages and answers are made of them, whatever time the clock says.
@@ -299,7 +317,7 @@ async fn what_is_drawn_at_the_end_of_the_calendar() {
         }
         // In memory, it is gone with what keeps it.
         loop {
-            let memory = read(&reader, &key, Range::Day, &now).unwrap();
+            let memory = read_one(&reader, &key, Range::Day, &now).unwrap();
             let points = memory.power.as_ref().map(|power| power.points.len());
             if points.is_some() {
                 break;
@@ -317,21 +335,55 @@ async fn what_is_drawn_at_the_end_of_the_calendar() {
         assert!(api::state(&board, Vec::new(), &wall).unwrap().contains("next_poll"));
         metrics::text(&board, &wall).unwrap();
         for range in Range::ALL {
-            let memory = read(&reader, &key, range, &now).unwrap();
+            let memory = read_one(&reader, &key, range, &now).unwrap();
             let look = PageInput {
                 language: Language::accepted(None),
                 level: tracing::Level::TRACE,
                 ports: Vec::new(),
+                page: PageNumber::default(),
                 memories: Memories::new(range, vec![(0, memory)]),
                 now: now.clone(),
             };
             assert!(page::render(&board, look).unwrap().contains("</html>"), "{now}");
         }
         for range in [(Timestamp::MIN, Timestamp::MAX), (now.timestamp(), now.timestamp())] {
-            reader.readings(&key, "power", range).unwrap();
-            reader.hours(&key, "power", range).unwrap();
-            reader.days(&key, "power", range).unwrap();
+            reader.snapshot().unwrap().readings(&key, "power", range).unwrap();
+            reader.snapshot().unwrap().hours(&key, "power", range).unwrap();
+            reader.snapshot().unwrap().days(&key, "power", range).unwrap();
         }
         history.close();
     }
+}
+
+/// All meters were read for each page.
+#[tokio::test]
+async fn only_the_meters_of_the_page_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::start(Some(folder.path().join("history.db")), &now());
+    let (reader, board) = (history.reader(), Board::default());
+    let interval = Duration::from_secs(300);
+    let key = |number: usize| MeterKey::new(&format!("m{number}"), None);
+    let meter = |number| {
+        let meter = MeterState::new("a".to_owned(), "b".to_owned(), interval);
+        (number, MeterState { key: Some(key(number)), ..meter })
+    };
+    board.set_meters((0..30).map(meter).collect());
+    for number in 0..30 {
+        let power = noted("power", Decimal::from(number), "W", false);
+        for ago in [2, 1] {
+            let time = now().checked_sub(ago.minutes()).unwrap().timestamp();
+            history.note(&key(number), time, std::slice::from_ref(&power));
+        }
+    }
+    history.close();
+    let site = PageState { board, history: Some(reader), clock: now, ..empty() };
+    let cache = Cache::new(BlockingJobs::readings());
+    let numbers = async |page: &str| -> Vec<usize> {
+        let page = PageNumber::by_key(page).unwrap();
+        let memories = cache.look(&site, &now(), Range::Day, page).await;
+        memories.meters.iter().map(|(number, _)| *number).collect()
+    };
+    assert_eq!(numbers("1").await, (0..10).collect::<Vec<_>>());
+    assert_eq!(numbers("3").await, (20..30).collect::<Vec<_>>());
+    assert_eq!(numbers("99").await, (20..30).collect::<Vec<_>>());
 }

@@ -102,6 +102,17 @@ pub(super) fn short_name(state: &MeterState) -> String {
     if title.strip_suffix(name).is_some_and(is_made_from_it) { name } else { title }.to_owned()
 }
 
+/// The state of a meter.
+pub(super) fn indicator(state: &MeterState) -> Indicator {
+    let is_faulty = state.fault.is_some() || !state.missing.is_empty();
+    match &state.last {
+        None => Indicator::Starting,
+        Some(last) if !last.answered => Indicator::Bad,
+        Some(last) if last.trouble.is_some() || is_faulty => Indicator::Odd,
+        Some(_) => Indicator::Good,
+    }
+}
+
 pub(super) fn meter(
     state: MeterState,
     charts: Option<Charts>,
@@ -110,27 +121,25 @@ pub(super) fn meter(
     wall: &ZonedDateTime,
 ) -> Meter {
     let words = language.words();
-    let name = short_name(&state);
+    let (name, indicator) = (short_name(&state), indicator(&state));
     let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
         state;
     let MeterState { values, missing, fault, line, placement, scan, misplaced, has_keys, .. } =
         state;
     let answered = last.as_ref().is_none_or(|last| last.answered);
     let polled = last.as_ref().map(|last| last.at);
-    let (state, sentence, trouble) = match last {
-        None => (Indicator::Starting, TimedText::none(words.first, &[]), None),
+    let (sentence, trouble) = match last {
+        None => (TimedText::none(words.first, &[]), None),
         Some(LastPoll { at, answered, trouble }) => {
-            let (state, text) = match (answered, trouble.is_some()) {
-                (true, false) => (Indicator::Good, words.answers),
-                (true, true) => (Indicator::Odd, words.answers_in_part),
-                (false, _) if misplaced => (Indicator::Bad, words.silent),
-                (false, _) => (Indicator::Bad, words.not_reached),
+            let text = match (answered, trouble.is_some()) {
+                (true, false) => words.answers,
+                (true, true) => words.answers_in_part,
+                (false, _) if misplaced => words.silent,
+                (false, _) => words.not_reached,
             };
-            (state, TimedText::age(text, at, now, &[]), trouble)
+            (TimedText::age(text, at, now, &[]), trouble)
         }
     };
-    let is_faulty = fault.is_some() || !missing.is_empty();
-    let state = if state == Indicator::Good && is_faulty { Indicator::Odd } else { state };
     let since_words = if answered { words.since_good } else { words.since_bad };
     let since = since.map(|since| TimedText::age(since_words, since, now, &[]));
     let next = next_poll.map(|next| {
@@ -158,7 +167,7 @@ pub(super) fn meter(
     Meter {
         number,
         name,
-        state,
+        state: indicator,
         line: sentence,
         since,
         next,

@@ -6,6 +6,7 @@ mod charts;
 mod indicator;
 mod meter;
 mod names;
+mod overview;
 #[cfg(test)]
 mod tests;
 mod timed;
@@ -17,10 +18,12 @@ use tracing::Level;
 
 use self::charts::charts;
 use self::indicator::Indicator;
-use self::meter::{Meter, meter, short_name};
+use self::meter::{Meter, indicator, meter, short_name};
+use self::overview::Overview;
 use self::timed::TimedText;
 use super::language::{Language, Words, fill};
 use super::memory::{Memories, Range};
+use super::paging::PageNumber;
 use crate::status::{
     Board, BrokerState, Doubt, LineQuality, LogLine, MeterState, PortInfo, ReportedProblem,
     SettingLine, Setup, SupervisorState,
@@ -43,6 +46,8 @@ pub(super) struct PageInput {
     /// The page shows log lines of this level and worse.
     pub(super) level: Level,
     pub(super) ports: Vec<PortInfo>,
+    /// Of many meters.
+    pub(super) page: PageNumber,
     pub(super) memories: Memories,
     pub(super) now: ZonedDateTime,
 }
@@ -67,6 +72,7 @@ struct Parts {
     refused: Option<ReportedProblem>,
     warnings: Vec<String>,
     memory_trouble: Option<Explanation>,
+    overview: Overview,
     meters: Vec<Meter>,
     broker: Broker,
     ports: Vec<Port>,
@@ -125,7 +131,7 @@ pub(super) fn parts(board: &Board, input: PageInput) -> askama::Result<String> {
 
 fn current(board: &Board, input: PageInput) -> Parts {
     let now = Instant::now();
-    let PageInput { language, level, ports, memories, now: wall } = input;
+    let PageInput { language, level, ports, page, memories, now: wall } = input;
     let words = language.words();
     let setup = board.setup();
     let meters = board.meters();
@@ -134,8 +140,11 @@ fn current(board: &Board, input: PageInput) -> Parts {
         meters.iter().map(|state| (state.title.clone(), short_name(state))).collect();
     let is_served = |state: &MeterState| state.port.starts_with("socket://");
     let needs_ports = meters.is_empty() || !meters.iter().all(is_served);
-    let mut shown = Vec::with_capacity(meters.len());
-    for state in meters {
+    let states: Vec<_> = meters.iter().map(indicator).collect();
+    let overview = Overview::new(&meters, page, words);
+    let places = page.places(meters.len());
+    let mut shown = Vec::with_capacity(places.len());
+    for state in meters.into_iter().take(places.end).skip(places.start) {
         let charts = charts(&state, &memories, language, &wall);
         shown.push(meter(state, charts, language, now, &wall));
     }
@@ -149,8 +158,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
         (None, true) => Indicator::Odd,
         (None, false) => Indicator::Good,
     };
-    let states = shown.iter().map(|meter| meter.state).chain([broker.state]);
-    let worst = states.fold(settings_state, Indicator::max);
+    let worst = states.into_iter().chain([broker.state]).fold(settings_state, Indicator::max);
     Parts {
         words,
         window: Window { title: worst.title(words), icon: worst.icon() },
@@ -158,6 +166,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
         refused,
         warnings,
         memory_trouble: history,
+        overview,
         meters: shown,
         broker,
         ports,

@@ -35,6 +35,7 @@ fn look(language: Language) -> PageInput {
         language,
         level: Level::TRACE,
         ports: Vec::new(),
+        page: PageNumber::default(),
         memories: Memories::default(),
         now,
     }
@@ -587,4 +588,96 @@ async fn everything_is_escaped() {
         name.is_some_and(|name| name.chars().all(|c| c.is_ascii_lowercase()))
     };
     assert!(!page.split(" on").skip(1).any(is_handler), "{page}");
+}
+
+/// The page of this many meters, each with a year of two curves.
+fn crowd(count: usize, page: &str) -> (Board, PageInput) {
+    let board = Board::default();
+    let meter = |number: usize| {
+        let (title, port) = (format!("Kamstrup Meter m{number}"), "/dev/ttyUSB0".to_owned());
+        let key = Some(MeterKey::new(&format!("m{number}"), None));
+        let last = Some(LastPoll { at: Instant::now(), answered: number != 77, trouble: None });
+        let values = vec![value("energy", "81947", Some("kWh"))];
+        (number, MeterState { key, last, values, ..MeterState::new(title, port, Duration::ZERO) })
+    };
+    board.set_meters((0..count).map(meter).collect());
+    let now: ZonedDateTime = "2026-11-24T09:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
+    let curve = || {
+        let point = |day: i64| {
+            let time = now.timestamp() - jiff::SignedDuration::from_hours(24 * (366 - day));
+            (time, Summary::of(Point { time, value: Decimal::from(day % 7) }))
+        };
+        Some(Curve { unit: "W".to_owned(), points: (0..366).map(point).collect() })
+    };
+    let page = PageNumber::by_key(page).unwrap_or_default();
+    let drawn = page.places(count);
+    let memory = |number| (number, Memory { power: curve(), flow: curve(), ..Memory::default() });
+    let memories = Memories::new(Range::Year, drawn.map(memory).collect());
+    (board, PageInput { page, memories, ..look(Language::English) })
+}
+
+fn ids(page: &str) -> Vec<&str> {
+    page.split("<section id=\"meter-").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect()
+}
+
+/// With 500 meters, it had 500 cards with charts: rendering took longer than the 10 s of a
+/// connection.
+#[tokio::test(start_paused = true)]
+async fn the_page_shows_ten_of_many_meters() {
+    let size = |count, page| {
+        let (board, input) = crowd(count, page);
+        let page = render(&board, input).unwrap();
+        assert!(ids(&page).len() <= 10, "{count}");
+        page.len()
+    };
+    // A meter on another page is only in the list of all meters, and in the report about a bug.
+    let [ten, hundred, five_hundred] = [10, 100, 500].map(|count| size(count, "1"));
+    assert!(hundred < ten + 90 * 500, "{ten}, {hundred}");
+    assert!(five_hundred < ten + 490 * 500, "{ten}, {five_hundred}");
+
+    let (board, input) = crowd(100, "8");
+    let page = render(&board, input).unwrap();
+    assert_eq!(ids(&page), ["70", "71", "72", "73", "74", "75", "76", "77", "78", "79"]);
+    let start = page.find("<nav id=\"pages\"").unwrap();
+    let nav = &page[start..page[start..].find("</nav>").unwrap() + start];
+    // The whole list is long: its two ends are enough.
+    let list = nav.find("<details id=\"all-meters\">").unwrap();
+    let (short, list) = nav.split_at(list);
+    assert_eq!(list.matches("<a class=\"badge").count(), 100);
+    assert!(list.contains("href=\"./?page=10&amp;range=12m#meter-99\""), "{list}");
+    insta::assert_snapshot!(short);
+    // Links keep the page.
+    assert!(page.contains("href=\"./?range=7d&amp;page=8#charts-70\""));
+    assert!(page.contains("<input type=\"hidden\" name=\"page\" value=\"8\">"));
+    // The title is about all meters.
+    assert!(page.contains("<title>✕ Trouble – Heat meter – kamstrup2mqtt</title>"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn up_to_ten_meters_are_on_one_page() {
+    for (count, shown, navigation) in [(1, 1, ""), (10, 10, "overview"), (11, 10, "pages")] {
+        let (board, input) = crowd(count, "1");
+        let page = render(&board, input).unwrap();
+        assert_eq!(ids(&page).len(), shown);
+        for id in ["overview", "pages"] {
+            assert_eq!(page.contains(&format!("<nav id=\"{id}\"")), id == navigation, "{count}");
+        }
+        assert_eq!(page.contains("page="), count > 10);
+    }
+    let (board, input) = crowd(11, "3");
+    assert_eq!(ids(&render(&board, input).unwrap()), ["10"], "the last page");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_meters_in_each_language() {
+    let mut all = Vec::new();
+    for language in Language::ALL {
+        let (board, input) = crowd(100, "2");
+        let page = render(&board, PageInput { language, ..input }).unwrap();
+        let start = page.find("<nav id=\"pages\"").unwrap();
+        let nav = &page[start..page[start..].find("</summary>").unwrap() + start];
+        let texts = nav.split('>').skip(1).map(|part| part.split('<').next().unwrap().trim());
+        all.push(texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" | "));
+    }
+    insta::assert_snapshot!(all.join("\n"));
 }

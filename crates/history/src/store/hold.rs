@@ -231,7 +231,7 @@ mod tests {
         let all = (timestamp(0), timestamp(Millis::MAX));
         let mut last = None;
         for number in 0..SAMPLES {
-            let points = reader.readings(&meter(), &format!("p{number}"), all);
+            let points = reader.snapshot().unwrap().readings(&meter(), &format!("p{number}"), all);
             let points = points.map_err(|error| error.to_string())?;
             let polls: Vec<_> = points
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Error, Row, params};
+use rusqlite::{Connection, Error, Row, Statement};
 use rust_decimal::Decimal;
 
 use crate::calendar::{Calendar, Millis, Span, timestamp};
@@ -24,50 +24,63 @@ impl Table {
     }
 }
 
-/// Summaries of the readings that are not folded into an hour yet, by the start of the hour and the
-/// series. This skips folded hours, so the cost depends only on the unfolded readings.
+/// The condition that a row is of one of these series.
+fn of_series(series: &[i64]) -> String {
+    let series: Vec<_> = series.iter().map(i64::to_string).collect();
+    format!("series IN ({})", series.join(", "))
+}
+
+/// Summaries of the readings of some series that are not folded into an hour yet, by series and
+/// start of the hour. This skips folded hours, and reads each other hour once, however many series
+/// are wanted.
 pub(super) fn unfolded(
     connection: &Connection,
     calendar: &Calendar,
-    span: Span,
-    series: Option<i64>,
-) -> Result<BTreeMap<(Millis, i64), Summary>, Error> {
-    let mut summaries = BTreeMap::new();
-    let mut next =
-        connection.prepare("SELECT min(time) FROM reading WHERE time >= ? AND time < ?")?;
-    let mut known = connection
-        .prepare("SELECT 1 FROM hour WHERE start = ? AND series = coalesce(?, series) LIMIT 1")?;
-    let Span { mut start, end } = span.readings();
-    while let Some(time) = next.query_one([start, end], |row| row.get::<_, Option<Millis>>(0))? {
+    series: &[i64],
+) -> Result<BTreeMap<i64, BTreeMap<Millis, Summary>>, Error> {
+    let mut summaries: BTreeMap<i64, BTreeMap<Millis, Summary>> = BTreeMap::new();
+    let mut next = connection.prepare("SELECT min(time) FROM reading WHERE time >= ?")?;
+    let mut known = connection.prepare("SELECT 1 FROM hour WHERE start = ? AND series = ?")?;
+    let mut start = Millis::MIN;
+    while let Some(time) = next.query_one([start], |row| row.get::<_, Option<Millis>>(0))? {
         let hour = calendar.hour_of_reading(time);
-        if !known.exists(params![hour.start, series])? {
-            for (id, point) in readings(connection, hour.readings(), series)? {
-                add(&mut summaries, (hour.start, id), Summary::of(point));
+        let mut wanted = Vec::new();
+        for id in series {
+            if !known.exists([hour.start, *id])? {
+                wanted.push(*id);
             }
         }
+        readings(connection, hour.readings(), &wanted, |id, point| {
+            add(summaries.entry(id).or_default(), hour.start, Summary::of(point));
+        })?;
         start = hour.readings().end.max(start.saturating_add(1));
     }
     Ok(summaries)
 }
 
-/// Readings of `span` with their series, oldest first.
+/// Calls `take` for each reading of `span` and of these series, oldest first.
 pub(super) fn readings(
     connection: &Connection,
     span: Span,
-    series: Option<i64>,
-) -> Result<Vec<(i64, Point)>, Error> {
-    let mut statement = connection.prepare(
-        "SELECT time, value, series FROM reading
-         WHERE time >= ? AND time < ? AND series = coalesce(?, series) ORDER BY time",
-    )?;
-    let mut rows = statement.query(params![span.start, span.end, series])?;
-    let mut readings = Vec::new();
+    series: &[i64],
+    mut take: impl FnMut(i64, Point),
+) -> Result<(), Error> {
+    if series.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT time, value, series FROM reading WHERE time >= ? AND time < ? AND {}
+         ORDER BY time",
+        of_series(series)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([span.start, span.end])?;
     while let Some(row) = rows.next()? {
         if let Some(point) = point(row)? {
-            readings.push((row.get(2)?, point));
+            take(row.get(2)?, point);
         }
     }
-    Ok(readings)
+    Ok(())
 }
 
 /// Adds a summary to the one under `key`, if any.
@@ -76,7 +89,7 @@ pub(super) fn add<K: Ord>(summaries: &mut BTreeMap<K, Summary>, key: K, summary:
 }
 
 /// The time and the value in the first two columns; `None` if the value is damaged.
-fn point(row: &Row<'_>) -> Result<Option<Point>, Error> {
+pub(super) fn point(row: &Row<'_>) -> Result<Option<Point>, Error> {
     let time = timestamp(row.get(0)?);
     Ok(decimal(row, 1)?.map(|value| Point { time, value }))
 }
@@ -85,21 +98,32 @@ fn decimal(row: &Row<'_>, column: usize) -> Result<Option<Decimal>, Error> {
     Ok(row.get_ref(column)?.as_str().ok().and_then(|text| text.parse().ok()))
 }
 
-/// The hours or days that begin in `span`, oldest first, with their start and series. Rows with a
-/// damaged value are left out.
-pub(super) fn summaries_in(
+/// The statement for [`summaries_of`]. Rows are in the order of their start, and a row of another
+/// series is never read: with many meters, the rows of one series are far apart.
+pub(super) fn summaries_statement(
     connection: &Connection,
     table: Table,
-    span: Span,
-    series: Option<i64>,
-) -> Result<Vec<(Millis, i64, Summary)>, Error> {
+) -> Result<Statement<'_>, Error> {
     let sql = format!(
-        "SELECT time, last, low, high, sum, count, start, series FROM {}
-         WHERE start >= ? AND start < ? AND series = coalesce(?, series) ORDER BY start",
+        "WITH RECURSIVE starts(start) AS (
+             SELECT min(start) FROM {0} WHERE start >= ?1 AND start < ?2 UNION ALL
+             SELECT (SELECT min(start) FROM {0} WHERE start > starts.start AND start < ?2)
+             FROM starts WHERE start IS NOT NULL
+         ) SELECT own.time, own.last, own.low, own.high, own.sum, own.count, own.start
+           FROM starts CROSS JOIN {0} AS own ON own.start = starts.start AND own.series = ?3",
         table.name()
     );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params![span.start, span.end, series])?;
+    connection.prepare(&sql)
+}
+
+/// The hours or days of a series that begin in `span`, oldest first, with their start. Rows with a
+/// damaged value are left out.
+pub(super) fn summaries_of(
+    statement: &mut Statement<'_>,
+    series: i64,
+    span: Span,
+) -> Result<Vec<(Millis, Summary)>, Error> {
+    let mut rows = statement.query([span.start, span.end, series])?;
     let mut summaries = Vec::new();
     while let Some(row) = rows.next()? {
         let (Some(last), Some(low), Some(high)) = (point(row)?, decimal(row, 2)?, decimal(row, 3)?)
@@ -107,7 +131,7 @@ pub(super) fn summaries_in(
             continue;
         };
         let summary = Summary { last, low, high, sum: decimal(row, 4)?, count: row.get(5)? };
-        summaries.push((row.get(6)?, row.get(7)?, summary));
+        summaries.push((row.get(6)?, summary));
     }
     Ok(summaries)
 }

@@ -1,36 +1,51 @@
 //! The view of the database for reading.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Error, OpenFlags, OptionalExtension, params};
 
 use super::location::Location;
-use super::rows::{Table, add, readings, summaries_in, unfolded};
+use super::rows::{Table, add, readings, summaries_of, summaries_statement, unfolded};
 use super::schema::tables;
 use crate::calendar::{Calendar, Millis, Span};
+use crate::limits::INSTRUCTIONS;
 use crate::sample::{MeterKey, Series};
+use crate::stop::Stop;
 use crate::summary::{Consumption, Point, Summary};
 
 /// The database as it is at one moment.
 #[derive(Debug)]
 pub(crate) struct View {
     connection: Connection,
+    /// The readings that are not folded yet, of each series that is asked for.
+    unfolded: OnceCell<BTreeMap<i64, BTreeMap<Millis, Summary>>>,
+    /// Reads the unfolded readings of all of these together, because their rows are mixed.
+    together: Vec<MeterKey>,
 }
 
 impl View {
-    /// Opens the database for reading; `None` before it is created.
-    pub(crate) fn open(location: &Location) -> Result<Option<Self>, Error> {
+    /// Opens the database for reading; `None` before it is created. Each query ends with an error
+    /// soon after `stop`.
+    pub(crate) fn open(
+        location: &Location,
+        together: &[MeterKey],
+        stop: &Stop,
+    ) -> Result<Option<Self>, Error> {
         if let Location::File(path) = location
             && !path.exists()
         {
             return Ok(None);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = location.connect(flags)?;
+        let mut connection = location.connect(flags)?;
+        let stop = stop.clone();
+        connection.progress_handler(INSTRUCTIONS, Some(move || stop.is_stopped()))?;
         // All queries of one view see the database as it is at the same moment.
         connection.execute_batch("BEGIN")?;
         let is_created = !tables(&connection)?.is_empty();
-        Ok(is_created.then_some(Self { connection }))
+        let together = together.to_vec();
+        Ok(is_created.then_some(Self { connection, unfolded: OnceCell::new(), together }))
     }
 
     /// The id of a meter by its serial number. Without one, it is the meter that was written last.
@@ -70,10 +85,18 @@ impl View {
         self.connection.query_row(sql, values, |row| row.get(0)).optional()
     }
 
-    /// Readings of `span`, oldest first.
-    pub(crate) fn readings(&self, series: i64, span: Span) -> Result<Vec<Point>, Error> {
-        let readings = readings(&self.connection, span, Some(series))?;
-        Ok(readings.into_iter().map(|(_, point)| point).collect())
+    /// The readings of each of these series in `span`, oldest first. They are read together: with
+    /// many meters, the rows of one series are far apart.
+    pub(crate) fn readings(
+        &self,
+        series: &[i64],
+        span: Span,
+    ) -> Result<BTreeMap<i64, Vec<Point>>, Error> {
+        let mut all: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
+        readings(&self.connection, span, series, |id, point| {
+            all.entry(id).or_default().push(point);
+        })?;
+        Ok(all)
     }
 
     /// The hours or days that begin in `span`, by their start. They include the readings since the
@@ -85,10 +108,10 @@ impl View {
         span: Span,
         calendar: &Calendar,
     ) -> Result<BTreeMap<Millis, Summary>, Error> {
-        let folded = summaries_in(&self.connection, table, span, Some(series))?;
+        let mut statement = summaries_statement(&self.connection, table)?;
         let mut summaries: BTreeMap<_, _> =
-            folded.into_iter().map(|(start, _, summary)| (start, summary)).collect();
-        for ((hour, _), summary) in unfolded(&self.connection, calendar, span, Some(series))? {
+            summaries_of(&mut statement, series, span)?.into_iter().collect();
+        for (hour, summary) in self.unfolded(series, calendar)? {
             let start = match table {
                 Table::Hour => Some(hour),
                 Table::Day => calendar.day(calendar.date(hour)).map(|day| day.start),
@@ -98,6 +121,30 @@ impl View {
             }
         }
         Ok(summaries)
+    }
+
+    /// The hours of a series that are not folded yet.
+    fn unfolded(
+        &self,
+        series: i64,
+        calendar: &Calendar,
+    ) -> Result<BTreeMap<Millis, Summary>, Error> {
+        if self.together.is_empty() {
+            let mut own = unfolded(&self.connection, calendar, &[series])?;
+            return Ok(own.remove(&series).unwrap_or_default());
+        }
+        if self.unfolded.get().is_none() {
+            let mut all = vec![series];
+            let mut statement =
+                self.connection.prepare("SELECT id FROM series WHERE meter = ? AND current = 1")?;
+            for meter in &self.together {
+                let ids = statement.query_map([self.meter(meter)?], |row| row.get(0))?;
+                all.extend(ids.collect::<Result<Vec<i64>, _>>()?);
+            }
+            let all = unfolded(&self.connection, calendar, &all)?;
+            let _ = self.unfolded.set(all);
+        }
+        Ok(self.unfolded.get().and_then(|all| all.get(&series)).cloned().unwrap_or_default())
     }
 
     /// The consumption in each of these successive spans except the first, which only gives the

@@ -1,11 +1,11 @@
 //! Writes polls.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::fold::{all_unfolded, fold, prune};
+use super::fold::{Folding, Step, all_unfolded};
 use super::hold::Hold;
 use super::location::Location;
 use super::schema::{lock, prepare};
@@ -21,8 +21,11 @@ pub(crate) struct Store {
     /// Keeps other processes out as long as the file is open.
     _lock: Option<File>,
     pub(super) hold: Hold,
-    /// The current hour, which is not folded yet.
+    /// The current hour, which is not over yet.
     open: Option<Span>,
+    folding: Folding,
+    /// The time of the last poll.
+    last: Millis,
     /// Ids by meter, parameter and unit, so that polls need not look them up again.
     series: HashMap<(MeterKey, String, String), i64>,
 }
@@ -37,11 +40,13 @@ impl Store {
         let connection = prepare(location)
             .map_err(|error| HistoryError::from_sqlite(&error, location.path()))??;
         let hold = Hold::new(location);
-        Ok(Self { connection, calendar, _lock: lock, hold, open: None, series: HashMap::new() })
+        let (open, series) = (None, HashMap::new());
+        let folding = Folding::default();
+        Ok(Self { connection, calendar, _lock: lock, hold, open, folding, last: 0, series })
     }
 
-    /// Writes the values of a poll, and folds the hour that it ends. Returns the previous meter of
-    /// this name if another one has replaced it.
+    /// Writes the values of a poll. The hour that it ends is folded by [`Self::step`]. Returns the
+    /// previous meter of this name if another one has replaced it.
     pub(crate) fn write(
         &mut self,
         meter: &MeterKey,
@@ -53,18 +58,21 @@ impl Store {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.hold.follow(&transaction, time)?;
-        if self.open != Some(hour) {
-            let mut ended: BTreeSet<Millis> = match self.open {
-                Some(open) => [open.start].into(),
-                // An earlier run may have left hours.
-                None => all_unfolded(&transaction, &self.calendar)?,
-            };
-            ended.remove(&hour.start);
-            for start in &ended {
-                fold(&transaction, &self.calendar, self.calendar.hour(*start))?;
+        self.last = time;
+        let mut ended = Vec::new();
+        match self.open {
+            Some(open) if open == hour => {}
+            // With many meters, polls of the full hour may arrive in another order.
+            Some(open) if open.start == hour.end => ended.push(hour.start),
+            Some(open) => {
+                ended.push(open.start);
+                self.open = Some(hour);
             }
-            if !ended.is_empty() && prune(&transaction)? {
-                self.series.clear();
+            // An earlier run may have left hours.
+            None => {
+                ended.extend(all_unfolded(&transaction, &self.calendar)?);
+                ended.retain(|start| *start != hour.start);
+                self.open = Some(hour);
             }
         }
         let mut before = None;
@@ -97,8 +105,27 @@ impl Store {
             }
         }
         transaction.commit()?;
-        self.open = Some(hour);
+        self.folding.add(ended);
         Ok(before)
+    }
+
+    /// Whether an hour is over and not folded completely.
+    pub(crate) fn is_folding(&self) -> bool {
+        !self.folding.is_done()
+    }
+
+    /// Folds the hours that are over a step further. Returns the number of rows that the step has
+    /// read, written or deleted.
+    pub(crate) fn step(&mut self) -> Result<usize, Error> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.hold.follow(&transaction, self.last)?;
+        let Step { rows, forgot } = self.folding.step(&transaction, &self.calendar)?;
+        transaction.commit()?;
+        if forgot {
+            self.series.clear();
+        }
+        Ok(rows)
     }
 }
 
