@@ -257,6 +257,15 @@ pub struct SettingLine {
     pub origin: String,
 }
 
+impl SettingLine {
+    /// The name of the meter that it belongs to, if it is of one of several.
+    #[must_use]
+    pub fn meter(&self) -> Option<&str> {
+        let (_, name) = self.key.split_once(" of the meter `")?;
+        name.strip_suffix('`')
+    }
+}
+
 impl From<[String; 3]> for SettingLine {
     fn from([key, value, origin]: [String; 3]) -> Self {
         Self { key, value, origin }

@@ -16,10 +16,14 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::api::FoundJson;
+use super::paging::PER_PAGE;
 use crate::status::{Board, MeterState, Placement, ScanState};
 
 /// The shortest time between two `changed` events.
 pub(super) const EACH: Duration = Duration::from_secs(1);
+
+/// The same with more meters than a page shows: one of them changes all the time.
+pub(super) const EACH_OF_MANY: Duration = Duration::from_secs(5);
 
 /// The interval of comments that are sent if nothing happens, so that a closed page is noticed.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -98,7 +102,7 @@ impl Watcher {
                 changed = self.changes.changed(), if self.due.is_none() => {
                     changed.ok()?;
                     let now = Instant::now();
-                    self.due = Some(self.told.map_or(now, |told| now.max(told + EACH)));
+                    self.due = Some(self.told.map_or(now, |told| now.max(told + self.each())));
                 }
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
                     self.due = None;
@@ -109,6 +113,10 @@ impl Watcher {
                 }
             }
         }
+    }
+
+    fn each(&self) -> Duration {
+        if self.meters.borrow().len() > PER_PAGE { EACH_OF_MANY } else { EACH }
     }
 
     /// Queues the new progress of placements and searches.
@@ -151,4 +159,31 @@ fn scan_event(meter: usize, scan: &ScanState, known: usize) -> Option<Event> {
 fn json(name: &str, value: &impl Serialize) -> Option<Event> {
     let text: Box<RawValue> = serde_json::value::to_raw_value(value).ok()?;
     Some(Event::default().event(name).data(text.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Each open page gets its parts again after each event. With 500 meters that are polled once a
+    /// minute, that was once a second.
+    #[tokio::test(start_paused = true)]
+    async fn changes_of_many_meters_are_reported_less_often() {
+        for (count, each) in [(1, EACH), (10, EACH), (11, EACH_OF_MANY), (500, EACH_OF_MANY)] {
+            let board = Board::default();
+            let meter = || MeterState::new("a".to_owned(), "b".to_owned(), EACH);
+            board.set_meters((0..count).map(|number| (number, meter())).collect());
+            let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let mut watcher = Watcher::new(&board, place);
+            assert!(watcher.next().await.is_some());
+            let begun = Instant::now();
+            board.meter(0, |meter| meter.fault = None);
+            assert!(watcher.next().await.is_some());
+            assert_eq!(begun.elapsed(), each, "{count}");
+        }
+    }
 }

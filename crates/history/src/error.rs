@@ -119,6 +119,7 @@ impl HistoryError {
             Self::Foreign(_) => "This must not happen in the app: please report it with its log.",
             Self::Damaged { .. } => "A worn SD card can cause this. Make a backup.",
             Self::NoThread(_) => "Restart the app. If that does not help, restart the machine.",
+            Self::Stopped => "Try again.",
             Self::Slow(_) => "Another app may write a lot to it. A worn SD card also becomes slow.",
             Self::Other { .. } => "The disk may be worn. Make a backup, then restart the machine.",
         }

@@ -133,9 +133,8 @@ fn current(board: &Board, input: PageInput) -> Parts {
     let now = Instant::now();
     let PageInput { language, level, ports, page, memories, now: wall } = input;
     let words = language.words();
-    let setup = board.setup();
+    let mut setup = board.setup();
     let meters = board.meters();
-    let report = report(&meters, &setup);
     let names: Vec<_> =
         meters.iter().map(|state| (state.title.clone(), short_name(state))).collect();
     let is_served = |state: &MeterState| state.port.starts_with("socket://");
@@ -143,8 +142,13 @@ fn current(board: &Board, input: PageInput) -> Parts {
     let states: Vec<_> = meters.iter().map(indicator).collect();
     let overview = Overview::new(&meters, page, words);
     let places = page.places(meters.len());
-    let mut shown = Vec::with_capacity(places.len());
-    for state in meters.into_iter().take(places.end).skip(places.start) {
+    let own: Vec<_> = meters.into_iter().take(places.end).skip(places.start).collect();
+    if overview.pages.is_some() {
+        setup.settings.retain(|line| is_of(line, &own));
+    }
+    let report = report(&own, &setup);
+    let mut shown = Vec::with_capacity(own.len());
+    for state in own {
         let charts = charts(&state, &memories, language, &wall);
         shown.push(meter(state, charts, language, now, &wall));
     }
@@ -179,7 +183,19 @@ fn current(board: &Board, input: PageInput) -> Parts {
     }
 }
 
-/// The head of a bug report: the version, the meters and the settings. The script adds the log.
+/// Whether a setting is that of one of these meters, or of no single meter.
+fn is_of(line: &SettingLine, meters: &[MeterState]) -> bool {
+    line.meter().is_none_or(|name| {
+        meters.iter().any(|meter| match &meter.key {
+            Some(key) => key.name() == name,
+            // It was not polled yet. Its title is made from its name, unless another one is set.
+            None => meter.title.ends_with(name),
+        })
+    })
+}
+
+/// The head of a bug report: the version, the meters of the page and the settings. The script adds
+/// the log.
 fn report(meters: &[MeterState], setup: &Setup) -> String {
     let mut lines = vec![format!("kamstrup2mqtt {VERSION}")];
     for meter in meters {
