@@ -13,7 +13,7 @@ use super::response::HttpRefusal;
 use super::state::PageState;
 use crate::history_file;
 use crate::payload::exact;
-use history::{HistoryError, MeterKey, Point, Reader, Series, Stop, Summary};
+use history::{HistoryError, MeterKey, Point, Series, Snapshot, Summary};
 
 /// The default start is this long ago.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,7 +83,10 @@ pub(super) async fn answer(
     let reading = {
         let wanted = wanted.clone();
         // The disk may be slow.
-        jobs.run(move |stop| read((&reader, stop), &key, &wanted, (from, to), &now))
+        jobs.run(move |stop| {
+            let snapshot = reader.snapshot_of(&[], stop)?;
+            read(&snapshot, &key, &wanted, (from, to), &now)
+        })
     };
     let json = match reading.await {
         Ok(Ok(Some(json))) => json,
@@ -120,13 +123,12 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, HttpRefusal
 
 /// `None` if the history has nothing of that value.
 fn read(
-    (reader, stop): (&Reader, &Stop),
+    reader: &Snapshot,
     key: &MeterKey,
     wanted: &Wanted,
     range: (Timestamp, Timestamp),
     now: &ZonedDateTime,
 ) -> Result<Option<PastJson>, HistoryError> {
-    let reader = reader.snapshot_of(&[], stop)?;
     let kept = reader.series(key)?;
     let kept = kept.into_iter().find(|kept| kept.parameter == wanted.parameter);
     let Some(Series { parameter, unit, is_counter }) = kept else { return Ok(None) };

@@ -53,11 +53,11 @@
 //!
 //! # Reading
 //!
-//! A [`Snapshot`] is the database as it is at one moment, and delays no writing. Its work grows with
-//! the rows of the meters that are asked for, not with the number of all meters. The exception is
-//! the last day with each reading: rows of all meters are mixed there, so all of them are passed,
-//! once for each [`Snapshot::last_days`]. A [`Stop`] ends reading when nobody waits for it any
-//! longer.
+//! A [`Snapshot`] is the database as it is at one moment. It delays no writing, except in memory,
+//! where there is no write-ahead log. Its work grows with the rows of the meters that are asked for,
+//! not with the number of all meters. The exception is the last day with each reading: rows of all
+//! meters are mixed there, so all of them are passed, once for each [`Snapshot::last_days`]. A
+//! [`Stop`] ends reading when nobody waits for it any longer.
 //!
 //! # Example
 //!

@@ -10,6 +10,10 @@ use rusqlite::{Connection, Error, OpenFlags};
 /// How long to wait for another connection that needs the whole database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The same in memory, which has no write-ahead log: writing waits for a reader of many meters. The
+/// page stops those after 5 s.
+const BUSY_TIMEOUT_IN_MEMORY: Duration = Duration::from_secs(6);
+
 /// The location of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
@@ -43,7 +47,10 @@ impl Location {
                 Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
             }
         };
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.busy_timeout(match self {
+            Self::File(_) => BUSY_TIMEOUT,
+            Self::Memory(_) => BUSY_TIMEOUT_IN_MEMORY,
+        })?;
         Ok(connection)
     }
 
