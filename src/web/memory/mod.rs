@@ -6,6 +6,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use tokio::sync::Mutex;
@@ -35,6 +36,9 @@ const FRESH_SECS: i64 = 10;
 /// With more meters than a page has, reading takes at most one part in this many of the time, because
 /// there are polls all the time.
 const REST: u32 = 20;
+
+/// The longest rest, for example after a disk has not responded.
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// A meter's data in a range.
 #[derive(Debug, Default)]
@@ -159,7 +163,7 @@ impl Cache {
         let read = read.inspect_err(|trouble| debug!("There are no charts. {trouble}."));
         // Shared like any other result, so that the next callers do not wait as long.
         let memories = Memories::new(range, read.unwrap_or_default());
-        let rest = are_many.then(|| begun.elapsed().saturating_mul(REST));
+        let rest = are_many.then(|| begun.elapsed().saturating_mul(REST).min(LONGEST_REST));
         let rests_until = rest.and_then(|rest| Instant::now().checked_add(rest));
         *known = Some(Known { moment, rests_until, memories: memories.clone() });
         memories

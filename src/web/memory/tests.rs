@@ -387,3 +387,27 @@ async fn only_the_meters_of_the_page_are_read() {
     assert_eq!(numbers("3").await, (20..30).collect::<Vec<_>>());
     assert_eq!(numbers("99").await, (20..30).collect::<Vec<_>>());
 }
+
+/// One of 500 meters is polled all the time. Their charts would be read again for each page.
+#[tokio::test(start_paused = true)]
+async fn the_charts_of_many_meters_rest() {
+    let start = Instant::now();
+    let moment = |numbers: &[usize], seconds: u64| Moment {
+        polled: numbers
+            .iter()
+            .map(|number| (*number, start.checked_add(Duration::from_secs(seconds))))
+            .collect(),
+        step: 0,
+    };
+    let rests_until = start.checked_add(Duration::from_secs(20));
+    let known = |rests_until| Known {
+        moment: moment(&[0, 1], 0),
+        rests_until,
+        memories: Memories::default(),
+    };
+    assert!(known(rests_until).rests(&moment(&[0, 1], 5)));
+    assert!(!known(rests_until).rests(&moment(&[10, 11], 0)), "another page");
+    assert!(!known(None).rests(&moment(&[0, 1], 5)), "as many as a page has");
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert!(!known(rests_until).rests(&moment(&[0, 1], 5)));
+}
