@@ -342,8 +342,8 @@ settings! {
         accepted: PORT_TEXT,
         default: Words("`com_port` is used"),
         sample: Hidden,
-        text: "Another name for `com_port`, from the older program. If the file has both, this one \
-               is used.",
+        text: "Another name for `com_port`, from the older program. If the file has both, `url` is \
+               used.",
         ..KEY
     };
     BAUDRATE: NonZeroU32 = value::baud, Key {
@@ -697,8 +697,8 @@ settings! {
         default: Value("homeassistant"),
         brief: "where Home Assistant looks for new devices",
         text: "The topic under which Home Assistant looks for new devices. Change it only if you \
-               have changed it in Home Assistant. It must differ from `mqtt.topic`, because others \
-               look for Home Assistant's status directly below it.",
+               have changed it in Home Assistant. It must differ from `mqtt.topic`, because other \
+               programs look for Home Assistant's status directly below this topic.",
         ..KEY
     };
     STATUS_TOPIC: String = value::topic, Key {
@@ -708,8 +708,8 @@ settings! {
         default: Value("homeassistant/status"),
         brief: "where Home Assistant reports that it has started",
         text: "The topic on which Home Assistant reports that it has started (its birth message). \
-               The program then sends everything again. It must be none of the program's own \
-               topics.",
+               The program then sends everything again. It must not be one of the program's \
+               own topics.",
         ..KEY
     };
     ID_PREFIX: String = identifier, Key {
