@@ -6,7 +6,7 @@
 //! runs at the same time, to separate the cost of the meters from the cost of the program itself.
 //!
 //! Fails if a poll is late or missing, if a value is missing, or if the program logs a warning.
-//! `docs/benchmarks.md` says how to read it.
+//! `docs/benchmarks.md` explains the results.
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;

@@ -6,7 +6,7 @@
 //! and, like a browser, requests the page again when an event reports a change.
 //!
 //! Fails if a poll is off its schedule, if a page misses an event, or if a page is not served.
-//! `docs/benchmarks.md` says how to read it.
+//! `docs/benchmarks.md` explains the results.
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;

@@ -2,7 +2,7 @@
 //!
 //! Fails if the program makes more requests than needed, sends or receives more bytes than the
 //! frames have, or takes more than 1.02 times as long as the bytes and the meter's turnaround.
-//! `docs/benchmarks.md` says how to read it.
+//! `docs/benchmarks.md` explains the results.
 
 #[path = "common/ratio.rs"]
 mod ratio;

@@ -1,5 +1,5 @@
-//! What went wrong and what to do about it, as data that refers to settings. The sentences name
-//! the settings as the reader knows them: from a file, from the add-on's form, or not at all.
+//! What went wrong and what to do about it, as data that refers to settings. The sentences name the
+//! settings as the user knows them: from a file, from the add-on's form, or not at all.
 
 use std::borrow::Cow;
 

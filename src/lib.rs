@@ -1,5 +1,5 @@
-//! kamstrup2mqtt reads a Kamstrup MULTICAL heat meter over its optical port, publishes the values to
-//! MQTT, and announces them so that Home Assistant shows them automatically.
+//! kamstrup2mqtt reads a Kamstrup MULTICAL heat meter through its optical eye, publishes the values
+//! to MQTT, and announces them so that Home Assistant shows them automatically.
 //!
 //! `ARCHITECTURE.md` says which module does what, and what each must not know.
 

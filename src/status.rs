@@ -1,6 +1,8 @@
-//! The present state of meters, broker and settings, for the page and for the Supervisor's client.
+//! The status board ([`Board`]): the present state of meters, broker and settings, for the page and
+//! for the Supervisor's client.
 //!
-//! Writers never wait for readers. Nothing is rendered until somebody reads it.
+//! Code that changes the board never waits for code that reads it. Nothing is rendered until
+//! somebody reads it.
 
 use std::path::PathBuf;
 use std::time::Duration;

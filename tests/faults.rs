@@ -1,7 +1,7 @@
 //! Never a wrong value: polls over a line with all kinds of faults, on paused time.
 //!
 //! The meter's values change from poll to poll, so a late value is a wrong one. A serial server in
-//! between passes to a connection what arrived too late for the one before.
+//! between passes to a connection what arrived too late for the previous connection.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test ends with a panic")]
 

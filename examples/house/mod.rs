@@ -1,5 +1,5 @@
-//! A simulated house in winter: its demand for heat follows the hours of the day, and its meter's
-//! counters rise by what the gauges show.
+//! A simulated house in winter: its demand for heat follows the hours of the day. The energy and
+//! volume of its meter rise by the power and flow that the meter shows.
 
 use std::path::Path;
 use std::time::Duration;

@@ -8,8 +8,8 @@
 //!
 //! 1. No new poll starts. A poll under way may finish its current request, for `fleet::LAST_ANSWER`
 //!    at most, but sends no other.
-//! 2. What was read by then is published. A poll that is still not complete is not: a poll is
-//!    published as a whole or not at all.
+//! 2. If the poll is then complete, it is published. Otherwise nothing of it is published: a poll
+//!    is published as a whole or not at all.
 //! 3. `offline` is published and acknowledged, and the connection is closed.
 //!
 //! These steps take less than two seconds, even if the meter or the broker hangs.

@@ -1,4 +1,4 @@
-//! The form of a setting's values in the schema.
+//! How the schema describes the values of a setting.
 
 /// The form of a setting's values in the schema for editors. A form is never narrower than the
 /// setting's parser. It may be wider if a schema cannot know what the parser knows.

@@ -5,8 +5,8 @@
 //!
 //! `keys` is the table of settings. `yaml`, `variables` and `addon_options` read texts with their
 //! places (`settings`), and `check` turns these into values. Problems and warnings are data
-//! (`problem`). Only `words` puts them into words, for a file or for the form, and no other module
-//! edits these.
+//! (`problem`). Only `words` turns them into sentences, for a file or for the form, and no other
+//! module edits the sentences.
 //!
 //! Texts come from the source of the file, so `0123` and `1e5` stay as written. A message quotes only
 //! the invalid value or key, and never a secret.

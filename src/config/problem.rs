@@ -1,5 +1,5 @@
-//! Problems and warnings of a configuration, as data. `config::words` puts them into words, with the
-//! names that the reader knows.
+//! Problems and warnings of a configuration, as data. `config::words` turns them into sentences,
+//! with the names that the user knows.
 
 use super::origin::{Origin, Place, Spot, Whose};
 use super::remark::Remark;

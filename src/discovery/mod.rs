@@ -1,8 +1,8 @@
 //! The messages that announce entities to Home Assistant, by the rules of its MQTT discovery
 //! (2026.9).
 //!
-//! This module is pure: settings and measures in, retained messages out. It also does the reverse
-//! and decides who owns a message that was found on the broker.
+//! This module is pure: settings and measures in, retained messages out. In the other direction, it
+//! decides who owns a message that was found on the broker.
 //!
 //! Each entity is announced in its own message at `PREFIX/COMPONENT/UNIQUE_ID/config`. All entities
 //! are unavailable while the program is not connected. While only the meter is silent, two kinds

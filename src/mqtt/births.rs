@@ -1,5 +1,5 @@
-//! Decides when everything is sent again after Home Assistant's birth message. A birth that waits
-//! for its answer absorbs further births.
+//! Decides when everything is sent again after Home Assistant's birth message. Birth messages that
+//! arrive before that are all answered together.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Reports the connection in the log and on the board: each change of its state once.
+//! Reports the connection in the log and on the status board ([`Board`]): each change of the
+//! connection's state once.
 
 use std::time::Duration;
 

@@ -5,10 +5,11 @@
 //! messages after [`SETTLE`]. A birth of Home Assistant makes everything due again.
 //!
 //! No recurring event may delay the states of a new poll: neither births, nor reconnects, nor
-//! changes of discovery. These states wait only for entities that are announced for the first time,
-//! and at most [`PATIENCE`] after that. Otherwise they are sent at once, and a second time when
-//! Home Assistant has created the entities. A discovery message that only changes an entity starts
-//! no wait, because Home Assistant stays subscribed.
+//! changes of discovery. New states wait only for entities that are announced for the first time,
+//! and at most for [`PATIENCE`] after that announcement. In all other cases they are sent at once.
+//! If Home Assistant may still be creating entities at that time, they are sent a second time after
+//! [`SETTLE`]. A discovery message that only changes an entity starts no wait, because Home
+//! Assistant stays subscribed.
 //!
 //! Topics are cleared in batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of
 //! messages that look like ours. Topics of the configuration are few, and come first: no empty

@@ -1,5 +1,5 @@
-//! The client of the broker. It keeps the desired state of the broker and restores it after every
-//! connect. Nothing else in the program talks to the broker.
+//! The MQTT client. It keeps the desired state of the broker and restores it after every connect.
+//! Nothing else in the program talks to the broker.
 //!
 //! Two loops run side by side. `connection_loop` only polls the connection; `publish_loop`
 //! publishes. The first must never wait for the second, because a full queue empties only while the
@@ -28,8 +28,8 @@
 //!
 //! Each has a test against a scripted broker.
 //!
-//! - The collision state is cleared on every error (rumqtt issue 1056). So are events received
-//!   before the error, because they would count for the next connection.
+//! - On every error, the collision state is cleared (rumqtt issue 1056). Events received before the
+//!   error are discarded too, because they would count for the next connection.
 //! - At most `client::IN_FLIGHT` publishes are in flight: with QoS 2, Mosquitto silently drops the
 //!   twenty-first.
 //! - Subscriptions for retained messages use QoS 0: with any other, Mosquitto drops all beyond

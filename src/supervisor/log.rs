@@ -1,5 +1,6 @@
-//! Reports the Supervisor's errors in the log and on the board, each once. Errors that are normal
-//! while the machine starts are reported a second time, as warnings, if they last.
+//! Reports the Supervisor's errors in the log and on the status board ([`Board`]), each once.
+//! Errors that are normal while the machine starts are reported a second time, as warnings, if they
+//! last.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //!
 //! The Supervisor may not know the broker yet: when the machine starts, the broker registers later
 //! than the program asks. Its answer may also be outdated after the broker was set up again. So the
-//! program asks until the Supervisor knows, and again whenever the board reports that the
-//! connection to the broker is down.
+//! program asks until the Supervisor knows the broker, and again whenever the status board
+//! ([`Board`]) reports that the connection to the broker is down.
 
 mod answer;
 mod error;

@@ -1,5 +1,5 @@
 //! The actions of the buttons. All of them go through the task that polls the meter, because only
-//! that has its port.
+//! that task uses the meter's port.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Server-sent events: something has changed, and the progress of a placement or a search.
 //!
-//! Nothing is queued for a slow page. When it can take an event, it gets one for the current state of
-//! the board.
+//! Nothing is queued for a slow page. When it can take an event, it gets one for the current state
+//! of the status board ([`Board`]).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;

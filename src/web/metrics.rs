@@ -1,4 +1,4 @@
-//! Metrics for Prometheus, written on request from the counts on the board.
+//! Metrics for Prometheus, written on request from the counts on the status board ([`Board`]).
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};

@@ -6,21 +6,23 @@
 //!
 //! | What | How much |
 //! |---|---|
-//! | each reading | the last 49 hours with readings; at most 360 readings of an hour that is over |
+//! | each reading | the last 49 hours with readings; when an hour is over, at most 360 of its readings are kept |
 //! | last, lowest, highest and mean value of each hour | 9,600 hours (400 days) |
 //! | the same of each day | 3,653 days (ten years) |
 //!
 //! The number of rows is bounded, not their age. So a clock that was wrong costs only the rows of
 //! that time. Hours and days are those of the local zone. A meter is identified by its name and its
-//! serial number: another number begins another series. Values are decimals and keep every digit.
+//! serial number: a new serial number begins a new series. Values are decimals and keep every
+//! digit.
 //!
 //! # Consumption
 //!
-//! The consumption of an hour is the difference between the counter at its end and at its start. It
-//! is never a guess. Polls follow the clock, so the reading of the full hour arrives a moment after
-//! it. Therefore a reading in the first minute is the end of the hour before. A reading is valid
-//! for 15 minutes. If there is none near the start or the end, or if the counter fell, the
-//! consumption of that hour or day is not known.
+//! The consumption of an hour is the difference between the counter at its end and at its start.
+//! The consumption is never a guess. Polls follow the clock, so the reading of the full hour
+//! arrives a moment after the full hour. Therefore a reading in the first minute of an hour counts
+//! as the last one of the previous hour. A reading is valid for 15 minutes. If there is no valid
+//! reading at the start or the end, or if the counter fell, the consumption of that hour or day is
+//! not known.
 //!
 //! # Writing
 //!
@@ -32,8 +34,9 @@
 //!
 //! The database is `SQLite` with a write-ahead log and `synchronous = NORMAL`. Therefore:
 //!
-//! - After a kill, each poll is completely in the file or not at all, and no hour is without its
-//!   readings. An hour that was not folded completely is folded again.
+//! - After a kill, each poll is completely in the file or not at all, and the readings of
+//!   an hour are deleted only after it is folded. An hour that was not folded completely is folded
+//!   again.
 //! - A kill loses nothing that was committed. A power cut may lose what the system has not yet
 //!   written to the disk. The file stays intact.
 //! - A lock on a separate file (`history.lock`) keeps a second process out.

@@ -1,4 +1,4 @@
-//! The readers of the database.
+//! Reads the database.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The Kamstrup Meter Protocol (KMP), which MULTICAL heat meters and related meters speak on their
-//! optical port.
+//! The Kamstrup Meter Protocol (KMP), which MULTICAL heat meters and related meters speak through
+//! their optical eye.
 //!
 //! The crate converts bytes to frames, frames to requests and answers, and registers to exact
 //! values. It also converts in the other direction, so it can simulate a meter.

@@ -1,7 +1,7 @@
 //! Units: the meaning of the code before each value.
 //!
 //! The unit depends on the meter's configuration: one meter sends a register in kWh, another one in
-//! GJ. So a value means nothing without the unit that came with it.
+//! GJ. So a value means nothing without the unit that was sent with it.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The only reader of the wall clock.
+//! The only module that reads the wall clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,8 +1,9 @@
 //! The log of a program: one line per event, on standard output, in a file, and to syslog.
 //!
-//! An event of `tracing` becomes a record with the local time and the name that its span is
-//! [`about`]. The record goes into the queue of each destination, and into the list of the last
-//! lines ([`LogLines`]). Each destination has a thread, which formats the records and writes them.
+//! An event of `tracing` becomes a record. The record has the local time, and the name in the span
+//! that [`about`] made around the event, such as the name of a meter. The record goes into the
+//! queue of each destination, and into the list of the last lines ([`LogLines`]). Each destination
+//! has a thread, which formats the records and writes them.
 //!
 //! # Guarantees
 //!
@@ -25,8 +26,8 @@
 //! - Only events of the program's own crates ([`Program::crates`]) are logged. Events of libraries
 //!   may hold secrets.
 //!
-//! The crate knows the program only through [`Program`]. It is also the only reader of the wall
-//! clock ([`LocalTime`]).
+//! The crate knows the program only through [`Program`]. It is also the only crate that reads the
+//! wall clock ([`LocalTime`]).
 
 pub mod capture;
 mod clock;

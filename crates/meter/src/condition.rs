@@ -1,8 +1,8 @@
 //! The faults that the meter reports, and the readings that they make invalid ("spoil").
 //!
 //! The registers of a broken sensor still have values: the meter sends 0.00 or 185.00 °C, and then
-//! also 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code shows
-//! the fault, and it is used only together with such a reading.
+//! also 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code
+//! shows the fault, and the info code is used only together with such a reading.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! Compares readings of one poll that depend on each other. The checksum accepts one in 65,536
-//! answers with a wrong gauge, but such a gauge contradicts the others.
+//! damaged answers. If a gauge in such an answer is wrong (a value that rises and falls, such as a
+//! temperature or the power), it contradicts the other readings.
 //!
 //! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10). It is exact to
 //!   the last digit in every captured answer that has all three.

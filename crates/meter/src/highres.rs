@@ -1,11 +1,11 @@
-//! Completes the energy registers with high resolution: 266 (`e1highres`) and 155
-//! (`highresenergy`), and 267 (`e3highres`), which belongs to the cooling energy E3 (63) as 266
-//! belongs to E1.
+//! Completes the energy registers with high resolution. 266 (`e1highres`) and 155 (`highresenergy`)
+//! belong to the heat energy E1 (register 60). In the same way, 267 (`e3highres`) belongs to the
+//! cooling energy E3 (register 63).
 //!
-//! On some meters these are not running totals. They show the lower digits of the energy register
-//! E1 (60) with more resolution, and wrap to zero: one 403 showed 6,655,807 Wh when E1 was
-//! 16,655,807 Wh (public repository cfeenstra1024/kamstrup-multical-hardware, issue 1), and TD 403
-//! p.127 prints 4,567,890.1 Wh next to 1,234,567.8 kWh. On other meters they are equal to E1. So they
+//! On some meters these are not running totals. They show the lower digits of E1 with more
+//! resolution, and wrap to zero: one 403 showed 6,655,807 Wh when E1 was 16,655,807 Wh (public
+//! repository cfeenstra1024/kamstrup-multical-hardware, issue 1), and TD 403 p.127 prints
+//! 4,567,890.1 Wh next to 1,234,567.8 kWh. On other meters these registers are equal to E1. So they
 //! are compared with E1 of the same poll:
 //!
 //! - If the digits agree, the missing digits are taken from E1, and the value is a total like E1.

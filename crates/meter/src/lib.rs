@@ -1,4 +1,4 @@
-//! Reads Kamstrup MULTICAL heat meters through their optical port: exact readings from any byte
+//! Reads Kamstrup MULTICAL heat meters through their optical eye: exact readings from any byte
 //! stream.
 //!
 //! The crate opens a serial port or a connection to a network serial server, polls the meter's
@@ -17,7 +17,7 @@
 //! | [`identity`] | which model the meter is, and whether another one has taken its place |
 //! | [`condition`] | what the meter's info code means, and which readings a fault makes invalid |
 //! | [`highres`] | completes energy registers that wrap |
-//! | `plausibility`, `consistency` | which readings are doubtful, so that they must be read again |
+//! | `plausibility`, `consistency` | which readings are doubtful, so that the values must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
 //!
 //! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that other crates can use too: they

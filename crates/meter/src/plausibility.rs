@@ -3,11 +3,12 @@
 //!
 //! The last value of each register is remembered. A value is doubtful if its unit, resolution or
 //! length has changed, if it is a counter that fell or rose too fast, or if it is a power, flow or
-//! temperature above what a house can have. It is read again at once, and published only if two readings
-//! agree. A false alarm costs only one request, so the bounds are tight.
+//! temperature above what a house can have. A doubtful value is read again at once, and published
+//! only if two readings agree. A false alarm costs only one request, so the bounds are tight.
 //!
-//! A doubt about the meter takes precedence over one about the line. A counter that fell and may be
-//! late is treated as one that fell: if two readings agree, it is reported.
+//! A doubt about the meter takes precedence over a doubt about the line. For example, a counter
+//! fell, and its answer may be a late answer to an earlier request. Then the doubt is that the
+//! counter fell: if two readings agree, the value is published and the fall is reported.
 
 use std::collections::BTreeMap;
 use std::fmt;

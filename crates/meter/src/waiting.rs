@@ -1,5 +1,5 @@
-//! Says what the program waits for, if it waits. A meter that does not answer keeps it waiting for a
-//! quarter of a minute, and without a word it seems to hang.
+//! Says what the program is waiting for. If a meter does not answer, the program waits for a
+//! quarter of a minute, and would seem to hang without a message.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! Models of meters with their known behaviour, all in the same house.
+//! Models of meters with their known behaviour. All of them measure the same invented house.
 //!
-//! A model has the registers of its technical description. If none is published, it has those in
-//! public code and captures, with the units and lengths of captured frames. Guesses are marked. For
-//! meters newer than the 601, nobody has published the answer to `GetType` and the content of
-//! register 1005. These are invented, like all serial numbers and values.
+//! A model has the registers of its technical description. If none is published, the model has the
+//! registers in public code and captures, with the units and lengths of captured frames. Guesses
+//! are marked. For meters newer than the 601, nobody has published the answer to `GetType` and the
+//! content of register 1005. These are invented, like all serial numbers and values.
 
 use jiff::ToSpan;
 use jiff::civil::{self, DateTime};

@@ -1,5 +1,5 @@
-//! Turns one meter's results into discovery messages and states, and passes them to the board and
-//! the history.
+//! Turns one meter's results into discovery messages and states for the broker. Passes the results
+//! also to the status board ([`Board`](crate::status::Board)) and to the history.
 
 #[cfg(test)]
 mod tests;

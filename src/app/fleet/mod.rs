@@ -1,7 +1,9 @@
-//! The meters that are read: a task for each, and the changes of another configuration.
+//! The meters that are read, each with a task. When a new configuration is loaded, this module
+//! starts, changes and stops these tasks.
 //!
 //! A meter whose settings are unchanged continues undisturbed. A meter whose settings have changed
-//! keeps its number, and with it its place on the broker and on the board.
+//! keeps its number, which identifies it for the MQTT publisher and on the status board
+//! ([`Board`](crate::status::Board)).
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
-//! Words for the problems and warnings of a configuration. They use the names that the reader knows:
-//! those of the file and the variables, or those of the app's form. No other module edits them.
+//! Words for the problems and warnings of a configuration. The sentences use the names that the
+//! user knows: those of the file and the variables, or those of the app's form. No other module
+//! edits the sentences.
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Renders the board as HTML. The templates escape everything.
+//! Renders the status board ([`Board`]) as HTML. The templates escape everything.
 //!
 //! The page is a frame and its parts. The script loads the parts again when something has changed.
 

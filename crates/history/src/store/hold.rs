@@ -5,8 +5,8 @@
 //! neither all of the old pages nor all of the new ones. Without checkpoints the database does not
 //! change at all, and the log only grows, so copies of both are whole in any order.
 //!
-//! A file beside the database asks for this, because the process that asks is another one and ends
-//! before the copy begins. Writing continues.
+//! The request to hold is a file beside the database, because it comes from another process, which
+//! ends before the copy begins. Readings are still written meanwhile.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

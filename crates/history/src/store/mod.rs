@@ -1,8 +1,8 @@
 //! The database: its tables, writing and reading.
 //!
-//! A poll is one transaction, together with the hour and the day that it ends. Values are stored as
-//! text, so that no digit changes. Rows of the same time are neighbours (`time, series`), so a poll
-//! changes one page of the file instead of one page per value.
+//! One transaction writes a poll, and the summaries of the hour and the day that this poll ends.
+//! Values are stored as text, so that no digit changes. Rows of the same time are neighbours
+//! (`time, series`), so a poll changes one page of the file instead of one page per value.
 
 mod fold;
 mod hold;

@@ -1,11 +1,11 @@
 //! Accepts readings, or reads them again if they are doubtful.
 //!
 //! The checksum accepts one in 65,536 damaged frames. So [`crate::plausibility`] doubts unlikely
-//! values, and [`crate::consistency`] doubts values that contradict each other. They are read again
-//! at the end of the poll, and accepted if two readings agree.
+//! values, and [`crate::consistency`] doubts values that contradict each other. These values are
+//! read again at the end of the poll, and accepted if two readings agree.
 //!
-//! One kind of wrong value is not detected: a damaged gauge that keeps its format, looks likely and
-//! is not contradicted by others.
+//! One kind of wrong value is not detected: a damaged gauge (a value that rises and falls, such as
+//! a temperature) that keeps its format, looks likely and is not contradicted by other values.
 
 use std::ops::ControlFlow;
 

@@ -5,8 +5,8 @@
 //! counter that fell or jumped, a second connection or a reload, the serial number is read together
 //! with other registers, because their order reveals a late answer. If the number is different,
 //! everything that was known about the meter is forgotten and the poll starts again. If the meter
-//! does not send it, the readings are withheld ([`crate::reading::Missing::OtherMeter`]) and
-//! forgotten.
+//! does not send the number, the readings are withheld ([`crate::reading::Missing::OtherMeter`])
+//! and forgotten.
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::register::RegisterId;

@@ -1,5 +1,5 @@
-//! Jobs for the polling task, because it alone uses the meter's port: an immediate poll, the
-//! placement aid for the optical head, a scan for registers.
+//! Jobs that other tasks give to the polling task, because only the polling task uses the meter's
+//! port: an immediate poll, the placement aid for the optical head, a scan for registers.
 
 use std::fmt;
 use std::pin::pin;

@@ -3,7 +3,7 @@
 //!
 //! An hour begins with the first reading or the last summary, not by the wall clock. At an interval
 //! of an hour or more, each reading is logged, and there are no summaries. If a meter stays silent,
-//! that is logged again once an hour.
+//! the silence is logged again once an hour.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

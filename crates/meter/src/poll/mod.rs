@@ -5,8 +5,8 @@
 //! was unplugged and plugged in again, or a serial server that restarted. If several meters share a
 //! port, each poll waits for its turn, which does not move the schedule.
 //!
-//! `task` waits for the next poll. `once` makes it over one or two connections. Each of them is a
-//! `session`.
+//! `task` waits for the next poll. `once` makes the poll over one or two connections. Each
+//! connection is a `session`.
 
 mod absences;
 mod confirm;

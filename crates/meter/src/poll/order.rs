@@ -1,26 +1,28 @@
 //! Orders the registers of each request so that a late answer can be detected.
 //!
-//! Polls repeat the same requests, so a late answer to an earlier request looks right: it has the
-//! checksum, command and registers of the new one. Every known meter answers in the order of the
-//! request. So each set of registers is requested in a different order each time. An answer belongs
-//! to another request if its order is wrong, or if it lacks a register that the meter is known to
-//! have. Every second poll reverses all orders. Then two registers are enough to detect a late answer
-//! to the previous poll, even if that poll requested more of them.
+//! Polls repeat the same requests, so a late answer to an earlier request looks right: it has a
+//! valid checksum, and the command and registers of the new answer. Every known meter answers in
+//! the order of the request. So each set of registers is requested in a different order each time.
+//! An answer belongs to another request if its order is wrong, or if it lacks a register that the
+//! meter is known to have. Every second poll reverses all orders. Then two registers are enough to
+//! detect a late answer to the previous poll, even if that poll requested more registers than these
+//! two.
 //!
 //! - An answer can be up to a minute late ([`LATE`]). If polls are less than a minute apart, there
 //!   must be at least as many orders as polls in a minute. That requires a minimum number of
 //!   registers, the quorum. With a poll every 10 s it is three, because three registers have six
 //!   orders.
-//! - A poll of fewer registers also requests others ([`RequestOrder::padding`]): the shortest that
-//!   the meter is known to have. Their values are not published.
+//! - A poll of fewer registers also requests additional registers ([`RequestOrder::padding`]): the
+//!   shortest that the meter is known to have. The values of additional registers are not
+//!   published.
 //! - Only registers that the meter is known to have count towards the quorum. Until there are enough
 //!   of them, each value is read twice ([`RequestOrder::quality`]).
 //!
 //! No document promises that meters keep the order. If a meter does not keep it in two requests in a
 //! row, its answers are accepted in any order, and values that may be late are read twice.
 //!
-//! One kind of late answer is not detected: one that is more than a minute late and arrives alone,
-//! after the line was quiet before a poll.
+//! One kind of late answer is not detected: it is more than a minute late, it is the only late
+//! answer that arrives, and the line was quiet at the beginning of the poll.
 //!
 //! This module decides what to request. [`kmp::message::AnswerOrder`] compares an answer with its
 //! request. [`crate::client::LineState`] remembers across connections whether this meter keeps the

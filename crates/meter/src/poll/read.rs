@@ -6,12 +6,13 @@
 //! - No answer: the meter is asleep, and the poll ends. The next polls follow after 15 s, 30 s and so
 //!   on up to the interval, with two short requests each.
 //! - An answer: one of the registers silences the meter, as some do with a 403
-//!   (`cenobitedk/esphome_multical402` issue 5). So the group is requested in halves until that
-//!   register is alone.
+//!   (`cenobitedk/esphome_multical402` issue 5). So the registers of the request are requested in
+//!   halves, until that register is requested alone.
 //!
-//! If a register silences the meter in two polls, or the meter leaves it out of answers with others
-//! in two polls, it is not requested for a day ([`super::absences`]). An answer without registers
-//! proves nothing, and every poll requests something.
+//! If a register silences the meter in two polls, or the meter leaves it out of answers with other
+//! registers in two polls, it is not requested for a day ([`super::absences`]). An answer without
+//! any registers does not show that a register is missing. If all registers of the poll were left
+//! out of earlier answers, they are requested nevertheless, so that every poll requests something.
 
 use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::RegisterId;

@@ -1,7 +1,7 @@
-//! An open connection to a meter, with what it has answered, the remaining requests and what is known
-//! about it. Other modules implement its steps: they read registers ([`super::read`]), read doubtful
-//! ones again ([`super::confirm`]), identify the meter ([`super::identify`]) and check its faults
-//! ([`super::diagnose`]).
+//! An open connection to a meter, with the meter's answers so far, the remaining requests, and what
+//! is known about the meter. Other modules implement its steps: they read registers
+//! ([`super::read`]), read doubtful registers again ([`super::confirm`]), identify the meter
+//! ([`super::identify`]) and check its faults ([`super::diagnose`]).
 
 use kmp::register::RegisterId;
 use tokio_util::sync::CancellationToken;

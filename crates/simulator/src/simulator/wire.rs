@@ -1,4 +1,4 @@
-//! Bytes on their way to the reader.
+//! Bytes on their way to the program that reads the meter.
 
 use std::collections::BTreeMap;
 
