@@ -62,7 +62,8 @@ impl InvalidConfiguration for ConfigError {
     fn problem(&self) -> ReportedProblem {
         let hint = format!(
             "{}. kamstrup2mqtt reads the file again every {} seconds, and starts when it is valid. If \
-             the error is in a variable, restart kamstrup2mqtt.",
+             the error is in an environment variable, correct the variable, then restart \
+             kamstrup2mqtt.",
             capital(self.hint()),
             LOOK_AT_FILE.as_secs(),
         );

@@ -23,7 +23,8 @@ enum Step {
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The file of readings. Default: the one that the program uses with the same variables
+    /// The file of readings. Default: the file that the program uses if it has the same environment
+    /// variables as this command
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }

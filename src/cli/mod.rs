@@ -55,11 +55,11 @@ enum Command {
     Registers(registers::Arguments),
     /// Remove this program's entities from Home Assistant, and its messages from the broker
     Forget(forget::Arguments),
-    /// Check through the status page whether the program is running; exit code 0 if it is
+    /// Ask the status page whether the program is running; exit code 0 if it is
     Health(health::Arguments),
     /// Make the stored readings safe to copy while the program runs
     Backup(backup::Arguments),
-    /// Simulate a meter that answers KMP over TCP or on a pseudo-terminal
+    /// Simulate a meter, for tests: it answers over TCP or on a simulated serial port
     Simulate(simulate::Arguments),
 }
 

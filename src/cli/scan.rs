@@ -126,7 +126,10 @@ fn text(
     };
     let early = if complete { "" } else { " (stopped early)" };
     let count = present.len();
-    let _ = writeln!(text, "\nOf the registers {from} to {last}{early}, the meter has {count}.");
+    let _ = writeln!(
+        text,
+        "\nAsked for the registers {from} to {last}{early}. The meter has {count} of them."
+    );
     if count > 0 {
         text.push_str("For the configuration:\n\n");
     }

@@ -35,17 +35,18 @@ pub(super) struct Arguments {
         conflicts_with = "pty"
     )]
     listen: SocketAddr,
-    /// Open a pseudo-terminal instead, and print its path
+    /// Open a simulated serial port (a pseudo-terminal) instead, and print its path
     #[arg(long)]
     pty: bool,
     /// The meter to simulate. Default, without `--registers`: `generic`
     #[arg(long, value_parser = models(), ignore_case = true)]
     model: Option<Model>,
-    /// Registers from a file. They are added to the model's, and replace those with the same number
+    /// A file with registers, which the meter has in addition to those of its model. The file takes
+    /// precedence for a register that is in both
     #[arg(long, value_name = "FILE", long_help = registers_help())]
     registers: Option<PathBuf>,
-    /// The unit in which the meter counts energy; the values do not change. Default: kWh, or MWh
-    /// for the models 403 and 603
+    /// The unit in which the meter counts energy. The amount of energy stays the same, for example
+    /// 1.000 MWh instead of 1000 kWh. Default: kWh, or MWh for the models 403 and 603
     #[arg(long, value_name = "UNIT", value_parser = energy_units())]
     energy_unit: Option<EnergyUnit>,
     /// Send at the speed of a serial line, like 1200. Default: answers are sent at once
@@ -135,8 +136,9 @@ struct NoSuch;
 fn registers_help() -> String {
     let example = Registers::YAML_EXAMPLE.lines().map(|line| format!("\n    {line}"));
     format!(
-        "Registers from a file. They are added to the model's, and replace those with the same number. Without \
-         `--model`, the meter has only these. YAML, one line per register, by name or number:\n{}",
+        "A file with registers, which the meter has in addition to those of its model. The file takes \
+         precedence for a register that is in both. Without `--model`, the meter has only the registers \
+         of the file. YAML, one line per register, by name or number:\n{}",
         example.collect::<String>()
     )
 }

@@ -305,7 +305,7 @@ settings! {
         text: "The device's id in Home Assistant. If the meter has a name, the name is added to \
                it, as in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own. The \
                program's own device has the id `kamstrup_bridge`, or `kamstrup_bridge_2` if a meter \
-               has that one.",
+               has that id.",
         ..KEY
     };
     DEVICE_NAME: String = value::text, Key {
@@ -504,10 +504,11 @@ settings! {
         accepted: "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`",
         default: Value("INFO"),
         brief: "DEBUG shows each reading and every frame",
-        text: "How much is logged. With `INFO`, the log has the first reading, each change, and \
-               one summary of the readings an hour. With `WARNING`, it has only problems. With \
-               `DEBUG`, it also has each reading, and everything that the program and the meter \
-               send to each other. `CRITICAL` is treated as `ERROR`.",
+        text: "How much is logged. With `INFO`, the log has the first reading, each change (for \
+               example, the meter stops answering), and one summary of the readings an hour. \
+               With `WARNING`, it has only problems. With `DEBUG`, it also has each reading, and \
+               everything that the program and the meter send to each other. `CRITICAL` is \
+               treated as `ERROR`.",
         ..KEY
     };
     DESTINATIONS: Destination = value::destination, Key {

@@ -537,7 +537,8 @@ impl IdentityReport {
                 format!(
                     "The meter's registers look like a {}, but its type code {code:#06x} {} a \
                      Multical {} ({details}). Set {setting} to the number on the meter's front. \
-                     Until then, its info code is explained only as far as these models agree.",
+                     Until then, its info code is explained only if the info codes of these models \
+                     have the same meanings.",
                     names(likely.models),
                     if *is_documented { "is that of" } else { "suggests" },
                     named.number(),

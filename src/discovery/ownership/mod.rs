@@ -53,7 +53,11 @@ impl Ownership {
                         called(&keys::ID_PREFIX),
                         called(&keys::DEVICE_ID)
                     ),
-                    RunsAs::AddOn => "give the other one different ids".to_owned(),
+                    RunsAs::AddOn => "set `homeassistant.id_prefix` and `mqtt.device_id` in the \
+                                      configuration file of the second one. If the second one is \
+                                      also an app, stop it, and add its meter to this app under \
+                                      \"Several meters\""
+                        .to_owned(),
                 };
                 Some(format!(
                     "This meter's entities were announced to Home Assistant under the topic \
@@ -70,7 +74,9 @@ impl Ownership {
                         called(&keys::ID_PREFIX)
                     ),
                     RunsAs::AddOn => {
-                        "Give the other entities different ids, or remove them.".to_owned()
+                        "Change the unique ids of the other entities in the program that made them, \
+                         or remove these entities."
+                            .to_owned()
                     }
                 };
                 Some(format!(

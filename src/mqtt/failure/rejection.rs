@@ -26,7 +26,10 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
         Pattern::Single => None,
         Pattern::SameStep(step @ Step::Ping) => Some(
             Advice::new(format!("it closes the connection every time it receives {step}."))
-                .then(sentence!["The broker or a proxy before it probably ends idle connections."])
+                .then(sentence![
+                    "The broker probably ends idle connections, or a proxy between kamstrup2mqtt and \
+                     the broker does so."
+                ])
                 .then(broker_log()),
         ),
         Pattern::SameStep(step) => {
@@ -36,8 +39,8 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
         Pattern::Idle => Some(
             Advice::new(
                 "it closes each connection after a short time, while nothing is sent. Either \
-                 another program uses the same client id, or a proxy before the broker ends idle \
-                 connections.",
+                 another program uses the same client id, or a proxy between kamstrup2mqtt and the \
+                 broker ends idle connections.",
             )
             .then(sentence!["Stop that program, or set ", &keys::CLIENT, " to another client id."])
             .then(broker_log()),
@@ -68,8 +71,8 @@ pub(in crate::mqtt) fn will(will: &Message) -> Advice {
 pub(in crate::mqtt) fn only_the_will(will: &Message) -> Advice {
     Advice::new(format!(
         "it rejects the connection because of its last will (the retained message on `{}` that the \
-         broker publishes when the program disappears). It accepts the same message when it is \
-         published.",
+         broker publishes when the program disappears). The broker accepts the same message when the \
+         program publishes it.",
         will.topic
     ))
     .then(sentence!["Allow this user a last will in the broker's settings."])
@@ -144,14 +147,17 @@ impl Cause {
 
     fn remedy(self) -> Sentence {
         match self {
-            Self::Topic => sentence!["Allow it in the broker's access rules."],
-            Self::Retained => sentence!["Allow them in the broker's settings."],
+            Self::Topic => {
+                sentence!["Allow this topic for this user in the broker's access rules."]
+            }
+            Self::Retained => sentence!["Allow retained messages in the broker's settings."],
             // Only values are sent with the QoS of the settings.
             Self::Qos(Qos::ExactlyOnce) => sentence!["Set ", &keys::QOS, " to 1 or 0."],
-            Self::Qos(_) => sentence![
-                "The program needs it for its status and for discovery. Allow it in the broker's \
-                 settings."
-            ],
+            Self::Qos(qos) => sentence![format!(
+                "The program needs QoS {qos} for its status and for discovery. Allow QoS {qos} in \
+                 the broker's settings.",
+                qos = number(qos)
+            )],
             Self::Size(_) => sentence!["Raise the limit in the broker's settings."],
         }
     }
@@ -192,7 +198,7 @@ pub(in crate::mqtt) fn will_rejected(will: &Message, causes: &[Cause]) -> Advice
 /// The broker has refused a subscription.
 pub(in crate::mqtt) fn may_not_subscribe(filter: &str) -> Advice {
     Advice::new(format!("it does not let this user subscribe to `{filter}`."))
-        .then(sentence!["Allow it in the broker's access rules."])
+        .then(sentence!["Allow the subscription in the broker's access rules."])
 }
 
 /// The connection ended during the rehearsal, while no step was unacknowledged.
@@ -223,8 +229,8 @@ pub(in crate::mqtt) fn closed_once(step: &Step) -> Advice {
 /// The running program has taken over the connection of a command with the same client id.
 pub(in crate::mqtt) fn taken_over() -> Advice {
     Advice::new(
-        "it closed the connection. It accepts no client id but the program's, so the program is \
-         probably running and has connected again.",
+        "it closed the connection. The broker accepts only the client id of the program, so the program \
+         is probably running and has connected again.",
     )
     .then(sentence!["Stop the program, then run this command again."])
 }
@@ -234,8 +240,8 @@ pub(in crate::mqtt) fn taken_over() -> Advice {
 fn with_causes(what: &str, step: &Step, accepted: &Accepted) -> Advice {
     let Step::Publish(Publication { qos, retain, bytes, .. }) = step else {
         return Advice::new(what.to_owned()).then(sentence![
-            "This user is probably not allowed to subscribe to it. Allow it in the broker's access \
-             rules."
+            "This user is probably not allowed to subscribe to this topic. Allow the subscription in \
+             the broker's access rules."
         ]);
     };
     let mut causes = vec![Cause::Topic];
@@ -262,8 +268,8 @@ fn with_causes(what: &str, step: &Step, accepted: &Accepted) -> Advice {
 
 fn not_allowed(advice: Advice) -> Advice {
     advice.then(sentence![
-        "This user is probably not allowed to publish to this topic. Allow it in the broker's \
-         access rules."
+        "This user is probably not allowed to publish to this topic. Allow this topic for this user in \
+         the broker's access rules."
     ])
 }
 

@@ -148,7 +148,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
         once,
         "WARN No stable connection to the broker broker:1883: it closes each connection after a \
          short time, while nothing is sent. Either another program uses the same client id, or a \
-         proxy before the broker ends idle connections. Stop that program, or set `mqtt.client` to \
+         proxy between kamstrup2mqtt and the broker ends idle connections. Stop that program, or set `mqtt.client` to \
          another client id. The broker's log may say why. Retrying; nothing more is reported until a \
          connection has lasted 60 s."
     );

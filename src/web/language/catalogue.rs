@@ -94,17 +94,17 @@ catalogue! {
         "Senaste försöket för {time} sedan misslyckades.",
         "Der letzte Versuch vor {time} ist fehlgeschlagen.";
     since_good:
-        "Connected for {time}.",
-        "Al {time} verbonden.",
-        "Forbundet i {time}.",
-        "Ansluten i {time}.",
-        "Verbunden seit {time}.";
+        "The meter has answered for {time}.",
+        "De meter antwoordt al {time}.",
+        "Måleren har svaret i {time}.",
+        "Mätaren har svarat i {time}.",
+        "Der Zähler antwortet seit {time}.";
     since_bad:
-        "Not connected for {time}.",
-        "Al {time} niet verbonden.",
-        "Ingen forbindelse i {time}.",
-        "Ingen anslutning på {time}.",
-        "Keine Verbindung seit {time}.";
+        "The meter has not answered for {time}.",
+        "De meter antwoordt al {time} niet.",
+        "Måleren har ikke svaret i {time}.",
+        "Mätaren har inte svarat på {time}.",
+        "Der Zähler antwortet seit {time} nicht.";
     next_read:
         "Next reading in {time}.",
         "Volgende uitlezing over {time}.",
@@ -500,9 +500,11 @@ catalogue! {
         "Heute bisher";
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
-    total_of_part: "readings before or after are missing",
-        "eerdere of latere uitlezingen ontbreken", "der mangler aflæsninger før eller efter",
-        "avläsningar saknas före eller efter", "davor oder danach fehlen Messwerte";
+    total_of_part: "readings before or after this period are missing",
+        "uitlezingen vóór of na deze periode ontbreken",
+        "der mangler aflæsninger før eller efter denne periode",
+        "avläsningar före eller efter denna period saknas",
+        "vor oder nach diesem Zeitraum fehlen Messwerte";
     total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
         "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
         "unbekannt: Es fehlen Messwerte";
