@@ -2,7 +2,8 @@
 //!
 //! A connection that breaks is reopened once, and the poll continues where it was. A connection that
 //! a serial server closes before the first byte of the meter is not reopened, because most servers
-//! serve one client at a time ([`crate::transport::OpenError::Unwanted`]).
+//! serve one client at a time ([`crate::transport::OpenError::Unwanted`]). If that client is another
+//! meter's poll, the connection is made once that poll has ended ([`Open::was_crowded_out`]).
 
 use std::collections::BTreeSet;
 
@@ -49,7 +50,8 @@ impl<O: Open> Run<'_, O> {
     async fn connect_and_read(&mut self) {
         let count: usize = self.requests.iter().map(|group| group.registers.len()).sum();
         let is_single = count == 1;
-        for is_last in [false, true] {
+        let (mut is_last, mut was_crowded_out) = (false, false);
+        loop {
             self.polled.trouble = None;
             let opened = tokio::select! {
                 biased;
@@ -63,7 +65,12 @@ impl<O: Open> Run<'_, O> {
                 Ok(stream) => self.read_over(stream, is_single, is_last).await,
                 Err(error) => self.polled.trouble = Some(PollError::Port(error)),
             }
-            if !self.polled.is_broken_off() {
+            let is_refused = matches!(self.polled.trouble, Some(PollError::Port(_)));
+            if is_refused && !was_crowded_out && self.plan.port.was_crowded_out() {
+                was_crowded_out = true;
+            } else if self.polled.is_broken_off() && !is_last {
+                is_last = true;
+            } else {
                 return;
             }
         }

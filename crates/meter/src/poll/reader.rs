@@ -141,7 +141,12 @@ pub(super) async fn scan<O: Open>(
     let mut under_way = Requests::new();
     for _ in 0..CONNECTIONS {
         polled.trouble = None;
-        let stream = match plan.port.open().await {
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            opened = plan.port.open() => opened,
+        };
+        let stream = match opened {
             Ok(stream) => stream,
             Err(error) => {
                 polled.trouble = Some(PollError::Port(error));
@@ -156,7 +161,7 @@ pub(super) async fn scan<O: Open>(
             session.memory.learn_identity(&session.polled.readings);
             session.ask_type_and_serial().await;
         }
-        let is_broken_off = session.polled.is_broken_off();
+        let is_broken_off = session.polled.is_broken_off() || plan.port.was_crowded_out();
         session.close();
         if !is_broken_off {
             break;

@@ -9,12 +9,15 @@ mod open;
 mod ports;
 mod queue;
 mod serial;
+mod server;
 mod settings;
+mod stream;
 mod tcp;
 
 pub use self::endpoint::{Endpoint, ParseEndpointError};
 pub use self::error::OpenError;
-pub use self::open::{Open, Port, PortGuard, Stream};
+pub use self::open::{Open, Port, PortGuard};
 pub use self::ports::{LocalPort, local_ports};
 pub use self::queue::{PortQueues, SharedPort};
 pub use self::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
+pub use self::stream::Stream;

@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedMutexGuard;
 
 use super::endpoint::Endpoint;
 use super::error::OpenError;
+use super::server::ServerTurn;
 use super::settings::SerialSettings;
+use super::stream::Stream;
 use super::{serial, tcp};
-
-/// A stream of bytes to the meter and back.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// A port that is opened for each poll, and closed after it.
 pub trait Open: Send + Sync {
@@ -28,7 +24,13 @@ pub trait Open: Send + Sync {
         false
     }
 
-    /// How long opening takes at most.
+    /// Whether a serial server refused or ended the last connection because of another one of this
+    /// program. The next connection is opened when the others have ended.
+    fn was_crowded_out(&self) -> bool {
+        false
+    }
+
+    /// How long opening takes at most, without a wait for other connections.
     fn opens_within(&self) -> Duration {
         Duration::ZERO
     }
@@ -43,12 +45,14 @@ pub trait Open: Send + Sync {
 #[derive(Debug, Default)]
 #[must_use = "the next meter in the queue gets the port when this is dropped"]
 pub struct PortGuard {
-    _guard: Option<OwnedMutexGuard<()>>,
+    // In this order: who waits for the port needs the server next.
+    _server: Option<ServerTurn>,
+    _port: Option<OwnedMutexGuard<()>>,
 }
 
 impl PortGuard {
-    pub(super) fn new(guard: OwnedMutexGuard<()>) -> Self {
-        Self { _guard: Some(guard) }
+    pub(super) fn new(port: OwnedMutexGuard<()>, server: Option<ServerTurn>) -> Self {
+        Self { _server: server, _port: Some(port) }
     }
 }
 

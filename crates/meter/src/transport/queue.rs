@@ -1,27 +1,31 @@
-//! Queues for serial ports and serial servers that several meters share.
+//! Queues for serial ports and ports of serial servers that several meters share.
 //!
-//! Only one program can use a serial port, and many serial servers serve one connection at a time,
-//! whatever the port number. So each poll has the whole server from opening to closing, and the
-//! next poll waits. The queue is first come, first served: a meter waits at most as long as one poll
-//! of each other meter takes.
+//! Only one program can use a serial port, and a serial server serves one connection at each of its
+//! ports. So each poll has the port from opening to closing, and the next poll waits. The queue is
+//! first come, first served: a meter waits at most as long as one poll of each other meter takes.
+//! Other ports of the same server have their own queues, so that a silent meter delays only those on
+//! its own port. `server` recognizes a server that serves one connection at a time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex as FairMutex;
+use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
 
 use super::endpoint::Endpoint;
 use super::error::OpenError;
-use super::open::{Open, Port, PortGuard, Stream};
+use super::open::{Open, Port, PortGuard};
+use super::server::{Place, Server};
+use super::stream::Stream;
 
 /// A resource that one meter can use at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Resource {
     Device(PathBuf),
-    Server(String),
+    Port(String, NonZeroU16),
 }
 
 impl Resource {
@@ -32,27 +36,33 @@ impl Resource {
             Endpoint::Serial { path } => {
                 Self::Device(path.canonicalize().unwrap_or_else(|_| path.clone()))
             }
-            Endpoint::Tcp { host, .. } => match host.parse::<IpAddr>() {
-                Ok(address) => Self::Server(address.to_canonical().to_string()),
-                Err(_) => Self::Server(host.to_ascii_lowercase()),
-            },
+            Endpoint::Tcp { host, port } => Self::Port(server_name(host), *port),
         }
     }
 }
 
-/// The queues of all ports and serial servers. Clones share them.
+/// The same text for all ways to write a host.
+fn server_name(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().to_string(),
+        Err(_) => host.to_ascii_lowercase(),
+    }
+}
+
+/// The queues of all ports, and the serial servers. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct PortQueues(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
     queues: HashMap<Resource, Arc<FairMutex<()>>>,
+    servers: HashMap<String, Arc<Server>>,
     /// One for each meter.
     endpoints: Vec<Endpoint>,
 }
 
 impl PortQueues {
-    /// Puts a meter's port into one queue with all others on the same device or serial server.
+    /// Puts a meter's port into one queue with all others on the same port.
     #[must_use]
     pub fn share(&self, port: Port) -> SharedPort {
         self.share_at(port.endpoint.clone(), port)
@@ -60,8 +70,23 @@ impl PortQueues {
 
     /// [`Self::share`] for any kind of port.
     pub(crate) fn share_at<O>(&self, endpoint: Endpoint, port: O) -> SharedPort<O> {
-        self.lock().endpoints.push(endpoint.clone());
-        SharedPort { endpoint, port, queues: self.clone() }
+        let place = {
+            let Inner { servers, endpoints, .. } = &mut *self.lock();
+            endpoints.push(endpoint.clone());
+            // Removes unused servers.
+            servers.retain(|_, server| Arc::strong_count(server) > 1);
+            match &endpoint {
+                Endpoint::Tcp { host, port } => {
+                    let name = server_name(host);
+                    let server = servers
+                        .entry(name)
+                        .or_insert_with_key(|name| Arc::new(Server::new(name.clone())));
+                    Some(Place::new(Arc::clone(server), *port))
+                }
+                Endpoint::Serial { .. } => None,
+            }
+        };
+        SharedPort { endpoint, place, port, queues: self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -71,7 +96,7 @@ impl PortQueues {
     /// Waits in the queue of an endpoint.
     ///
     /// Cancel safety: dropping the future gives up the place in the queue.
-    async fn acquire(&self, endpoint: &Endpoint) -> PortGuard {
+    async fn acquire(&self, endpoint: &Endpoint) -> OwnedMutexGuard<()> {
         let queue = {
             let resource = Resource::behind(endpoint);
             let queues = &mut self.lock().queues;
@@ -79,14 +104,25 @@ impl PortQueues {
             queues.retain(|_, queue| Arc::strong_count(queue) > 1);
             Arc::clone(queues.entry(resource).or_default())
         };
-        PortGuard::new(queue.lock_owned().await)
+        queue.lock_owned().await
     }
 
-    /// Whether more than one meter uses an endpoint.
+    /// Whether another endpoint is on the same port.
     fn is_shared(&self, endpoint: &Endpoint) -> bool {
         let resource = Resource::behind(endpoint);
-        let inner = self.lock();
-        inner.endpoints.iter().filter(|other| Resource::behind(other) == resource).nth(1).is_some()
+        self.are_several(|other| Resource::behind(other) == resource)
+    }
+
+    /// Whether more than one endpoint is on a server.
+    fn is_server_shared(&self, server: &Server) -> bool {
+        self.are_several(|endpoint| match endpoint {
+            Endpoint::Tcp { host, .. } => server_name(host) == server.name(),
+            Endpoint::Serial { .. } => false,
+        })
+    }
+
+    fn are_several(&self, is_meant: impl Fn(&Endpoint) -> bool) -> bool {
+        self.lock().endpoints.iter().filter(|endpoint| is_meant(endpoint)).nth(1).is_some()
     }
 }
 
@@ -95,6 +131,8 @@ impl PortQueues {
 pub struct SharedPort<O = Port> {
     port: O,
     endpoint: Endpoint,
+    /// `None` for a serial port of this machine.
+    place: Option<Place>,
     queues: PortQueues,
 }
 
@@ -110,11 +148,23 @@ impl<O> Drop for SharedPort<O> {
 
 impl<O: Open> Open for SharedPort<O> {
     async fn acquire(&self) -> PortGuard {
-        self.queues.acquire(&self.endpoint).await
+        let queue = self.queues.acquire(&self.endpoint).await;
+        let server = match &self.place {
+            Some(place) => Some(place.acquire().await),
+            None => None,
+        };
+        PortGuard::new(queue, server)
     }
 
     fn is_shared(&self) -> bool {
+        let server = self.place.as_ref().map(Place::server);
+        let server = server.filter(|server| server.is_one_at_a_time());
         self.queues.is_shared(&self.endpoint)
+            || server.is_some_and(|server| self.queues.is_server_shared(server))
+    }
+
+    fn was_crowded_out(&self) -> bool {
+        self.place.as_ref().is_some_and(Place::is_crowded_out)
     }
 
     fn opens_within(&self) -> Duration {
@@ -122,7 +172,10 @@ impl<O: Open> Open for SharedPort<O> {
     }
 
     async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
-        self.port.open().await
+        match &self.place {
+            Some(place) => place.open(|| self.port.open()).await,
+            None => self.port.open().await,
+        }
     }
 }
 
@@ -137,13 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_of_one_device_or_server_share_a_queue() {
-        let server = |host: &str| Resource::Server(host.to_owned());
-        assert_eq!(resource("socket://10.0.0.3:2003"), server("10.0.0.3"));
-        assert_eq!(resource("socket://10.0.0.3:2004"), server("10.0.0.3"));
-        assert_eq!(resource("socket://[::ffff:10.0.0.3]:1"), server("10.0.0.3"));
-        assert_eq!(resource("socket://[FE80:0::1]:1"), server("fe80::1"));
-        assert_eq!(resource("socket://Meters.local:1"), server("meters.local"));
+    fn endpoints_of_one_device_or_port_share_a_queue() {
+        let port =
+            |host: &str, port| Resource::Port(host.to_owned(), NonZeroU16::new(port).unwrap());
+        assert_eq!(resource("socket://10.0.0.3:2003"), port("10.0.0.3", 2003));
+        assert_eq!(resource("socket://10.0.0.3:2004"), port("10.0.0.3", 2004));
+        assert_eq!(resource("socket://[::ffff:10.0.0.3]:1"), port("10.0.0.3", 1));
+        assert_eq!(resource("socket://[FE80:0::1]:1"), port("fe80::1", 1));
+        assert_eq!(resource("socket://Meters.local:1"), port("meters.local", 1));
 
         let folder = tempfile::TempDir::new().unwrap();
         let device = folder.path().join("ttyUSB0");

@@ -3,6 +3,7 @@
 mod job;
 mod journal;
 mod order;
+mod servers;
 mod session;
 mod sharing;
 mod task;

@@ -14,7 +14,7 @@ impl Clock {
         Self { start: Instant::now(), events: Arc::default() }
     }
 
-    fn note(&self, what: &'static str) {
+    pub(super) fn note(&self, what: &'static str) {
         self.events.lock().unwrap().push((what, self.start.elapsed().as_secs()));
     }
 
@@ -24,7 +24,7 @@ impl Clock {
     }
 }
 
-/// A port that checks that no two ports of its server are open at the same time.
+/// A port that checks that no two of its meters have it open at the same time.
 pub(super) struct Watched {
     name: &'static str,
     clock: Clock,
@@ -94,7 +94,7 @@ impl Open for Watched {
     }
 }
 
-/// Meters on one serial server.
+/// Meters on one port of a serial server.
 pub(super) struct Server {
     host: &'static str,
     queues: PortQueues,
@@ -115,9 +115,7 @@ impl Server {
     }
 
     pub(super) fn plan(&self, port: Watched, interval: u64) -> Plan<SharedPort<Watched>> {
-        // Each meter has its own port number on the server.
-        let number = 2000 + port.name.len();
-        let endpoint = format!("socket://{}:{number}", self.host).parse().unwrap();
+        let endpoint = format!("socket://{}:2003", self.host).parse().unwrap();
         Plan {
             port_name: port.name.to_owned(),
             port: self.queues.share_at(endpoint, port),
@@ -131,7 +129,7 @@ impl Server {
 }
 
 /// Polls for some seconds. Returns the results by meter.
-async fn for_a_while<O: Open + 'static>(
+pub(super) async fn for_a_while<O: Open + 'static>(
     seconds: u64,
     plans: Vec<Plan<O>>,
 ) -> Vec<Vec<(u64, PollResult)>> {
@@ -158,11 +156,11 @@ async fn for_a_while<O: Open + 'static>(
 }
 
 /// At 1200 baud.
-const SLOW: Behaviour =
+pub(super) const SLOW: Behaviour =
     Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 
 #[tokio::test(start_paused = true)]
-async fn meters_on_one_server_take_turns_and_others_do_not_wait() {
+async fn meters_on_one_port_take_turns_and_others_do_not_wait() {
     let (queues, clock) = (PortQueues::default(), Clock::new());
     let (one, other) = (Server::new("one", &queues, &clock), Server::new("other", &queues, &clock));
     // A meter whose answers take 4 s, and two fast ones.
@@ -203,10 +201,10 @@ async fn the_port_is_first_come_first_served() {
     assert!(most <= 1, "{counts:?}");
 }
 
-/// A meter on the same server never answers. The other loses no poll, but is late by the silent
+/// A meter on the same port never answers. The other loses no poll, but is late by the silent
 /// meter's first poll, and sometimes by one short request.
 #[tokio::test(start_paused = true)]
-async fn a_silent_meter_delays_the_others_on_its_server_little() {
+async fn a_silent_meter_delays_the_others_on_its_port_little() {
     for (interval, at_most) in [(60, 3), (5, 3)] {
         let (queues, clock) = (PortQueues::default(), Clock::new());
         let server = Server::new("server", &queues, &clock);
