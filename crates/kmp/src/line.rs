@@ -29,6 +29,12 @@ impl Line {
         Self { baud, bits_per_byte, answer_timeout: RESPONSE_TIME }
     }
 
+    /// The speed.
+    #[must_use]
+    pub const fn baud(self) -> u32 {
+        self.baud
+    }
+
     /// The same line with another time that an answer may take to begin, for example over a slow
     /// serial server. A time below [`RESPONSE_TIME`] is raised to it.
     #[must_use]

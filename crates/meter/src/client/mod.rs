@@ -8,8 +8,10 @@
 //! An answer is accepted only if its checksum is right and its address, command and registers are
 //! those of the request. Everything else is skipped until the deadline: the echo of an optical head,
 //! noise, a late answer to an earlier request. `line_state` explains how late answers are detected.
+//! More bytes than the line can deliver end the connection (`flow`).
 
 mod error;
+mod flow;
 mod line_state;
 mod trace;
 mod traffic;
@@ -31,6 +33,8 @@ use tracing::debug;
 
 use self::error::Rejection;
 pub use self::error::{NoAnswer, RequestError};
+pub use self::flow::Flood;
+use self::flow::Flow;
 pub use self::line_state::LineState;
 use self::trace::{Discarded, Hex, Trace};
 pub use self::traffic::Traffic;
@@ -84,6 +88,7 @@ pub struct Meter<S> {
     /// How many requests got no answer since [`Self::take_silence`].
     silences: u32,
     traffic: Traffic,
+    flow: Flow,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
@@ -102,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             drain_first: false,
             silences: 0,
             traffic: Traffic::default(),
+            flow: Flow::new(),
         }
     }
 
@@ -134,6 +140,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     #[must_use]
     pub fn drain_first(self, drain_first: bool) -> Self {
         Self { drain_first, ..self }
+    }
+
+    /// Counts bytes that were received. It fails if they are more than the line can deliver.
+    fn count_received(&mut self, bytes: usize) -> io::Result<()> {
+        self.traffic.count_received(bytes);
+        self.flow.count(bytes, self.line)
     }
 
     /// Continues the counts of an earlier client.
@@ -255,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             match read? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => {
-                    self.traffic.count_received(count);
+                    self.count_received(count)?;
                     discarded.push(buffer.get(..count).unwrap_or_default());
                 }
             }
@@ -288,7 +300,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         trace.end(&self.decoder);
         match result {
             // "At least one byte time" (5512-447 M1 p.4).
-            Ok(_) => self.line_state.answered(self.line.time_for(1), suspect_before),
+            Ok(_) => {
+                self.flow = Flow::new();
+                self.line_state.answered(self.line.time_for(1), suspect_before);
+            }
             Err(_) => self.line_state.unanswered(),
         }
         result
@@ -319,7 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             if read == 0 {
                 return Err(RequestError::Broken(io::ErrorKind::UnexpectedEof.into()));
             }
-            self.traffic.count_received(read);
+            self.count_received(read).map_err(RequestError::Broken)?;
             let mut noise = false;
             for &byte in buffer.get(..read).unwrap_or_default() {
                 let before = self.decoder.inside();
@@ -396,7 +411,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 None => return Ok(()),
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => {
-                    self.traffic.count_received(count);
+                    self.count_received(count)?;
                     discarded.push(buffer.get(..count).unwrap_or_default());
                 }
             }

@@ -6,7 +6,7 @@ use kmp::model::Model;
 
 use super::outcome::PollError;
 use crate::RunsAs;
-use crate::client::NoAnswer;
+use crate::client::{Flood, NoAnswer};
 use crate::container;
 use crate::transport::OpenError;
 
@@ -51,7 +51,7 @@ impl PollError {
 
     pub(super) fn suspect(&self) -> Suspect {
         match self {
-            Self::Port(_) | Self::Broken(_) => Suspect::Port,
+            Self::Port(_) | Self::Broken(_) | Self::Flood(_) => Suspect::Port,
             Self::Meter(NoAnswer::Foreign | NoAnswer::OtherOrder) => Suspect::Timing,
             Self::Meter(
                 NoAnswer::Nothing | NoAnswer::OwnEcho | NoAnswer::Noise | NoAnswer::Damaged,
@@ -66,6 +66,14 @@ impl PollError {
             Self::Port(error) if is_server(port) => format!("Cannot connect to {port}: {error}"),
             Self::Port(error) => format!("Cannot open {port}: {error}"),
             Self::Broken(error) => format!("The connection to {port} was lost: {error}"),
+            Self::Flood(Flood { baud }) if is_server(port) => format!(
+                "The server at {port} sends more bytes than a line of {baud} baud can deliver, so \
+                 the connection was closed"
+            ),
+            Self::Flood(Flood { baud }) => format!(
+                "The device {port} sends more bytes than a line of {baud} baud can deliver, so it \
+                 was closed"
+            ),
             Self::Meter(NoAnswer::Nothing) => format!("The meter does not answer on {port}"),
             Self::Meter(no_answer) => format!("Cannot read the meter on {port}: {no_answer}"),
             Self::Unrecognized => format!(
@@ -85,6 +93,12 @@ impl PollError {
             }
             Self::Broken(_) if is_server => "Check the power and the network of the serial server.",
             Self::Broken(_) => "Check that the optical head is firmly plugged in.",
+            Self::Flood(_) if is_server => {
+                "Check the port number: another service may use this port, not the serial line. \
+                 Check that the serial server is set to 1200 baud, 8 data bits, no parity and 2 stop \
+                 bits."
+            }
+            Self::Flood(_) => OpenError::NotSerial.hint(context.runs_as, is_server),
             Self::Meter(NoAnswer::Nothing) => {
                 return format!(
                     "Check that the optical head is in its place on the meter, the right way up and \
@@ -272,6 +286,7 @@ mod tests {
             PollError::Port(OpenError::Shortage { reason: text() }),
             PollError::Port(OpenError::Other { reason: text() }),
             PollError::Broken(text()),
+            PollError::Flood(Flood { baud: 1200 }),
             PollError::Meter(NoAnswer::Nothing),
             PollError::Meter(NoAnswer::OwnEcho),
             PollError::Meter(NoAnswer::Noise),
@@ -299,6 +314,7 @@ mod tests {
                     | OpenError::Other { .. },
                 )
                 | PollError::Broken(_)
+                | PollError::Flood(_)
                 | PollError::Meter(
                     NoAnswer::Nothing
                     | NoAnswer::OwnEcho
@@ -400,6 +416,7 @@ mod tests {
     fn hints_fit_the_kind_of_port_and_the_reader() {
         let errors = [
             PollError::Broken("end of file".to_owned()),
+            PollError::Flood(Flood { baud: 1200 }),
             PollError::Meter(NoAnswer::Nothing),
             PollError::Meter(NoAnswer::Noise),
             PollError::Meter(NoAnswer::Foreign),

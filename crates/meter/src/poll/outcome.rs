@@ -4,7 +4,7 @@ use std::io;
 
 use kmp::register::RegisterId;
 
-use crate::client::NoAnswer;
+use crate::client::{Flood, NoAnswer};
 use crate::condition::Condition;
 use crate::consistency::Relation;
 use crate::identity::{Exchange, IdentityReport};
@@ -41,9 +41,10 @@ pub(super) struct Polled {
 }
 
 impl Polled {
-    /// Whether the connection broke during the poll.
+    /// Whether the connection broke during the poll, so that another one may work. A serial server may
+    /// have stored more bytes than a burst may have, and they are gone now.
     pub(super) fn is_broken_off(&self) -> bool {
-        matches!(self.trouble, Some(PollError::Broken(_)))
+        matches!(self.trouble, Some(PollError::Broken(_) | PollError::Flood(_)))
     }
 
     /// Whether a value is doubtful.
@@ -71,6 +72,8 @@ impl Polled {
 pub(super) enum PollError {
     Port(OpenError),
     Broken(String),
+    /// More bytes arrive than the line can deliver.
+    Flood(Flood),
     Meter(NoAnswer),
     /// The meter answers, but it may be another one and does not send its serial number.
     Unrecognized,
@@ -79,9 +82,13 @@ pub(super) enum PollError {
 /// A connection that the serial server rejects is treated like one that cannot be made.
 impl From<io::Error> for PollError {
     fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(unwanted) => Self::Port(OpenError::clone(unwanted)),
-            None => Self::Broken(error.to_string()),
+        let Some(inner) = error.get_ref() else { return Self::Broken(error.to_string()) };
+        if let Some(unwanted) = inner.downcast_ref::<OpenError>() {
+            Self::Port(unwanted.clone())
+        } else if let Some(flood) = inner.downcast_ref::<Flood>() {
+            Self::Flood(*flood)
+        } else {
+            Self::Broken(error.to_string())
         }
     }
 }
@@ -92,6 +99,7 @@ impl PollError {
         match self {
             Self::Port(_)
             | Self::Broken(_)
+            | Self::Flood(_)
             | Self::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho) => true,
             Self::Meter(_) | Self::Unrecognized => false,
         }
@@ -104,6 +112,7 @@ impl PollError {
             // The message of a serial server may contain the time.
             (Self::Port(OpenError::Unwanted { .. }), Self::Port(OpenError::Unwanted { .. }))
             | (Self::Broken(_), Self::Broken(_))
+            | (Self::Flood(_), Self::Flood(_))
             | (Self::Meter(_), Self::Meter(_))
             | (Self::Unrecognized, Self::Unrecognized) => true,
             (Self::Port(this), Self::Port(other)) => this == other,

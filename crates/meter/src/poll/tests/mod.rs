@@ -23,7 +23,9 @@ use kmp::unit::Unit;
 use kmp::value::{RegisterValue, Value};
 use rust_decimal::Decimal;
 use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -38,7 +40,7 @@ use super::order::permutation;
 use super::outcome::{PollError, Polled};
 use super::*;
 use crate::RunsAs;
-use crate::client::NoAnswer;
+use crate::client::{Flood, NoAnswer};
 use crate::identity::{IdentityReport, Version};
 use crate::plausibility;
 use crate::reading::{Missing, Reading};
@@ -62,6 +64,10 @@ enum Opening {
     Each(Vec<Registers>),
     /// Silent after this many requests.
     FallsSilent(Registers, usize),
+    /// Sends a KiB each millisecond, and counts the bytes.
+    Floods(Arc<AtomicUsize>),
+    /// First sends this many bytes that it has stored.
+    Bursts(Registers, usize),
     Meter(Registers),
 }
 
@@ -138,13 +144,31 @@ impl Open for Scripted {
                     }
                 });
             }
-            Opening::Meter(registers) => {
-                let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
-                tokio::spawn(async move { meter.serve(far).await });
-            }
+            Opening::Floods(sent) => flood(far, sent),
+            Opening::Bursts(registers, bytes) => serve(far, registers, bytes),
+            Opening::Meter(registers) => serve(far, registers, 0),
         }
         Ok(Box::new(near))
     }
+}
+
+/// Sends a KiB each millisecond.
+fn flood(mut far: DuplexStream, sent: Arc<AtomicUsize>) {
+    tokio::spawn(async move {
+        while far.write_all(&[0x55; 1024]).await.is_ok() {
+            sent.fetch_add(1024, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+/// Serves a meter, after this many other bytes.
+fn serve(mut far: DuplexStream, registers: Registers, others: usize) {
+    let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+    tokio::spawn(async move {
+        far.write_all(&vec![0x55; others]).await.unwrap();
+        meter.serve(far).await
+    });
 }
 
 fn ids(names: &str) -> Vec<RegisterId> {

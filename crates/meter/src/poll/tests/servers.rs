@@ -47,7 +47,7 @@ struct Socket {
 
 /// A connection; `None` if the server has closed it immediately.
 struct Connected {
-    stream: Option<tokio::io::DuplexStream>,
+    stream: Option<DuplexStream>,
     number: u16,
     server: SerialServer,
 }

@@ -387,3 +387,34 @@ async fn the_meter_is_identified_once() {
     assert_eq!(polled.identity_report, None);
     assert_eq!(plan.port.counted().0, 1, "identification is not repeated");
 }
+
+/// Endless bytes took more than half a core until the requests were given up after 16 s.
+#[tokio::test(start_paused = true)]
+async fn a_flood_ends_the_connection() {
+    let (sent, begun) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+    let flood = || Opening::Floods(Arc::clone(&sent));
+    let plan = plan("energy", vec![flood(), flood()]);
+    let mut memory = Memory::new(plan.version);
+    let polled = poll(&plan, &mut memory, &CancellationToken::new()).await.unwrap();
+    assert_eq!(polled.trouble, Some(PollError::Flood(Flood { baud: 1200 })));
+    // Two connections.
+    let sent = sent.load(Ordering::Relaxed);
+    assert!((16 * 1024..24 * 1024).contains(&sent), "{sent}");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+/// A serial server may have stored more than a burst may have.
+#[tokio::test(start_paused = true)]
+async fn a_poll_continues_after_a_flood_that_ends() {
+    let sent = Arc::default();
+    let (log, polled) = polls("energy", vec![Opening::Floods(sent), meter()]).await;
+    assert_eq!((polled[0].readings.len(), &polled[0].trouble), (1, &None), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_stored_bytes_is_no_flood() {
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let openings = vec![Opening::Bursts(registers, 8_000)];
+    let (log, polled) = polls("energy", openings).await;
+    assert_eq!((polled[0].readings.len(), &polled[0].trouble), (1, &None), "{log}");
+}

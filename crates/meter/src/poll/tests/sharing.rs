@@ -36,7 +36,7 @@ pub(super) struct Watched {
 }
 
 struct WatchedStream {
-    stream: tokio::io::DuplexStream,
+    stream: DuplexStream,
     open: Arc<AtomicUsize>,
 }
 
