@@ -620,7 +620,8 @@ settings! {
         accepted: "a whole number; `0` keeps all",
         default: Value("7"),
         brief: "how many older files to keep; 0: all",
-        text: "How many older files to keep. `0` keeps all of them.",
+        text: "How many older files to keep. `0` keeps all of them. Files with a date in the future, from \
+               before the clock was set back, are counted separately.",
         ..KEY
     };
     FILE_FORMAT: Format = value::exact, Key {

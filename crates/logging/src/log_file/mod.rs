@@ -4,7 +4,7 @@
 //! which period the current file belongs to. There is no other state, so a restart continues the
 //! file. If the name for an earlier file is already in use, the lines are appended to that file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -53,13 +53,9 @@ impl RotatingFile {
     /// Do not call it within a `tokio` runtime: it starts one.
     pub fn probe(&self) -> io::Result<()> {
         let path = self.path();
-        if let Ok(metadata) = path.metadata() {
-            let kind = metadata.file_type();
-            if kind.is_fifo() {
-                return probe_pipe(&path);
-            }
-            if kind.is_socket() || kind.is_block_device() {
-                return Err(io::Error::other("it is a socket or a disk, not a file"));
+        if let Some(metadata) = check_kind(&path)? {
+            if metadata.file_type().is_fifo() {
+                return Ok(());
             }
             OpenOptions::new().append(true).open(&path)?;
             if !metadata.is_file() {
@@ -78,6 +74,20 @@ impl RotatingFile {
         OpenOptions::new().write(true).create_new(true).open(&trial)?;
         fs::remove_file(&trial)
     }
+}
+
+/// Fails if a path is something that cannot hold lines, or that opening would wait for. `None` if
+/// there is nothing yet.
+fn check_kind(path: &Path) -> io::Result<Option<Metadata>> {
+    let Ok(metadata) = path.metadata() else { return Ok(None) };
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        probe_pipe(path)?;
+    }
+    if kind.is_socket() || kind.is_block_device() {
+        return Err(io::Error::other("it is a socket or a disk, not a file"));
+    }
+    Ok(Some(metadata))
 }
 
 /// Opens a pipe without waiting for a reader. `/dev/stdout` may be a pipe too.
@@ -140,7 +150,7 @@ impl LogFile {
         if open.period != now {
             let period = open.period;
             drop(open);
-            self.rotate(period);
+            self.rotate(period, now);
             open = Open { period: now, ..self.open(time, now)? };
         }
         let length = open.file.metadata()?.len();
@@ -155,6 +165,7 @@ impl LogFile {
 
     fn open(&self, time: &ZonedDateTime, now: Period) -> io::Result<Open> {
         fs::create_dir_all(&self.settings.directory)?;
+        check_kind(&self.settings.path())?;
         let file = OpenOptions::new().append(true).create(true).open(self.settings.path())?;
         let metadata = file.metadata()?;
         let mut period = now;
@@ -168,7 +179,7 @@ impl LogFile {
 
     /// Renames the file and deletes the oldest files in excess. A failure is logged, and retried
     /// after the next period.
-    fn rotate(&self, period: Period) {
+    fn rotate(&self, period: Period, now: Period) {
         let path = self.settings.path();
         if let Err(error) = self.rename(period) {
             warn!(
@@ -177,7 +188,7 @@ impl LogFile {
                 path.display()
             );
         }
-        if let Err(error) = self.delete_oldest() {
+        if let Err(error) = self.delete_oldest(now) {
             warn!(
                 "Earlier log files of {} cannot be deleted: {error}. Check that this user is \
                  allowed to write to their folder.",
@@ -210,7 +221,10 @@ impl LogFile {
         self.settings.directory.join(format!("{}.{suffix}", self.settings.filename))
     }
 
-    fn delete_oldest(&self) -> io::Result<()> {
+    /// Files with a date in the future are from before the clock was set back. They are counted
+    /// separately, so that they take no place of an earlier file. Those that are furthest in the future
+    /// are deleted first.
+    fn delete_oldest(&self, now: Period) -> io::Result<()> {
         let keep = self.settings.rotation.keep;
         if keep == 0 {
             return Ok(());
@@ -229,8 +243,12 @@ impl LogFile {
             }
         }
         ours.sort_unstable();
-        let too_many = ours.len().saturating_sub(keep);
-        ours.iter().take(too_many).try_for_each(|suffix| fs::remove_file(self.earlier_path(suffix)))
+        let now = self.settings.rotation.suffix(now);
+        let (future, earlier): (Vec<_>, Vec<_>) =
+            ours.into_iter().partition(|suffix| *suffix > now);
+        let too_many = earlier.len().saturating_sub(keep);
+        let too_old = earlier.iter().take(too_many).chain(future.iter().skip(keep));
+        too_old.map(|suffix| self.earlier_path(suffix)).try_for_each(fs::remove_file)
     }
 }
 

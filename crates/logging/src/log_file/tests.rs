@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::num::NonZeroU32;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -374,4 +375,47 @@ fn a_device_is_never_rotated() {
         file.write(&days.time.checked_add(second.seconds()).unwrap(), "line\n").unwrap();
     }
     assert!(Path::new("/dev/null").exists());
+}
+
+/// Seven files of the year 2037 made each earlier file disappear as soon as it was complete.
+#[test]
+fn files_of_the_future_take_no_place_of_earlier_ones() {
+    let mut days = Days::new("midnight", 1, 7, "2026-11-01T12:00:00[Europe/Copenhagen]");
+    days.line();
+    for day in 1..=9 {
+        let name = format!("meter.log.2037-01-0{day}");
+        fs::write(days.settings.directory.join(name), "from when the clock was wrong\n").unwrap();
+    }
+    days.until("2026-11-24T12:00:00[Europe/Copenhagen]", 6.hours());
+    let mut expected = vec!["meter.log".to_owned()];
+    expected.extend((17..24).map(|day| format!("meter.log.2026-11-{day}")));
+    expected.extend((1..=7).map(|day| format!("meter.log.2037-01-0{day}")));
+    assert_eq!(days.names(), expected);
+}
+
+/// A log file that is a pipe without a reader stopped the thread that writes it.
+#[test]
+fn a_pipe_that_nobody_reads_is_an_error() {
+    let days = Days::new("midnight", 1, 7, "2026-11-24T12:00:00[Europe/Copenhagen]");
+    fs::create_dir_all(&days.settings.directory).unwrap();
+    assert!(Command::new("mkfifo").arg(days.settings.path()).status().unwrap().success());
+    let Days { folder: _folder, mut file, time, settings, .. } = days;
+    let (lines, line) = std::sync::mpsc::channel();
+    let (answers, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in line {
+            let written = file.write(&time, line).map_err(|error| error.to_string());
+            answers.send(written).unwrap();
+        }
+    });
+    let write = |line| {
+        lines.send(line).unwrap();
+        answer.recv_timeout(Duration::from_secs(30)).unwrap()
+    };
+    assert!(write("lost\n").unwrap_err().starts_with("it is a pipe that nobody reads"));
+    let mut reader = OpenOptions::new().read(true).write(true).open(settings.path()).unwrap();
+    assert_eq!(write("read\n"), Ok(()));
+    let mut read = [0; 5];
+    reader.read_exact(&mut read).unwrap();
+    assert_eq!(&read, b"read\n");
 }
