@@ -27,6 +27,9 @@ pub enum HistoryError {
         /// The reason, from the system or the database.
         reason: String,
     },
+    /// Something else has the name of the file: a directory, a pipe, a socket or a device.
+    #[error("Readings cannot be kept: {} is not a file", .0.display())]
+    NotAFile(PathBuf),
     /// Another process uses the file.
     #[error("Readings are not stored: another kamstrup2mqtt is using {}", .0.display())]
     InUse(PathBuf),
@@ -93,6 +96,10 @@ impl HistoryError {
                 "Use the newer version again, or move the file away to start a new one."
             }
             Self::Foreign(_) => "Move that file away.",
+            Self::NotAFile(_) => {
+                "It is a directory, a pipe, a socket or a device. Move it away: kamstrup2mqtt then \
+                 creates the file."
+            }
             Self::Damaged { .. } => "A worn SD card can cause this. Check the disk.",
             Self::NoThread(_) => {
                 "Raise the limit on processes (`ulimit -u`, `TasksMax=`) or on memory, then \
@@ -129,7 +136,11 @@ impl HistoryError {
     pub(crate) fn forbids_reading(&self) -> bool {
         matches!(
             self,
-            Self::InUse(_) | Self::Newer { .. } | Self::Foreign(_) | Self::Damaged { .. }
+            Self::InUse(_)
+                | Self::Newer { .. }
+                | Self::Foreign(_)
+                | Self::NotAFile(_)
+                | Self::Damaged { .. }
         )
     }
 
@@ -190,6 +201,7 @@ mod tests {
             HistoryError::ReadOnly(path()),
             HistoryError::CannotOpen { path: path(), reason: "permission denied".to_owned() },
             HistoryError::InUse(path()),
+            HistoryError::NotAFile(path()),
             HistoryError::Newer { path: path(), found: 2, known: 1 },
             HistoryError::Foreign(path()),
             HistoryError::Damaged { path: path(), reason: "file is not a database".to_owned() },

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -8,8 +10,10 @@ use jiff::{Timestamp, ZonedDateTime};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use rust_decimal::Decimal;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::*;
 use crate::calendar::{Calendar, HOUR, MINUTE, Millis, Span, timestamp};
@@ -733,7 +737,7 @@ fn without_a_directory_readings_are_kept_in_memory() {
     one.note(&unnamed(), time, &[energy("100")]);
     let points = || reader.snapshot()?.last_day(&unnamed(), "energy", time, 4);
     while points().is_ok_and(|points| points.is_empty()) {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let points = |history: &History| {
         history.reader().snapshot().unwrap().last_day(&unnamed(), "energy", time, 4).unwrap().len()
@@ -760,7 +764,7 @@ fn a_file_is_used_by_only_one_process() {
     let mut error = history.error();
     history.note(&unnamed(), at("2026-11-24T10:05:00Z"), &[energy("101")]);
     while error.borrow_and_update().is_none() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     drop(held);
     assert_eq!(keep(history, "2026-11-24T10:10:00Z", "102"), None);
@@ -789,11 +793,8 @@ fn a_path_that_cannot_be_created_is_an_error() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    // A file in place of the directory, a directory in which nothing can be created, and a
-    // directory in place of the file.
-    let directory = folder.path().join("history.db");
-    fs::create_dir(&directory).unwrap();
-    for path in [file.join("history.db"), "/proc/kamstrup2mqtt/history.db".into(), directory] {
+    // A file in place of the directory, and a directory in which nothing can be created.
+    for path in [file.join("history.db"), "/proc/kamstrup2mqtt/history.db".into()] {
         let found = keep(start(&path), "2026-11-24T10:00:00Z", "100");
         assert!(matches!(found, Some(HistoryError::CannotOpen { .. })), "{path:?}: {found:?}");
     }
@@ -880,4 +881,34 @@ fn readings_are_kept_whatever_is_damaged() {
         }
     }
     assert!(replaced > 100, "{replaced} of 300 were recognized as damaged");
+}
+
+/// A pipe named `history.lock` stopped the thread that writes: nothing was kept or logged.
+#[tokio::test]
+async fn what_is_not_a_file_is_reported_and_never_waited_for() {
+    let names = ["history.db", "history.lock", "history.db-wal", "history.db-shm"];
+    for (name, is_pipe) in names.into_iter().flat_map(|name| [(name, true), (name, false)]) {
+        let folder = TempDir::new().unwrap();
+        let (path, other) = (folder.path().join("history.db"), folder.path().join(name));
+        if is_pipe {
+            // A child process would inherit the locks of the other tests.
+            mknodat(CWD, &other, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        } else {
+            fs::create_dir(&other).unwrap();
+        }
+        let history = start(&path);
+        let mut error = history.error();
+        let reported = timeout(Duration::from_secs(30), error.wait_for(Option::is_some)).await;
+        let expected = Some(HistoryError::NotAFile(other.clone()));
+        assert_eq!(*reported.unwrap().unwrap(), expected, "{name}");
+        // Readings wait in memory, and are kept once it is gone.
+        history.note(&unnamed(), at("2026-11-24T10:00:00Z"), &[energy("100")]);
+        if is_pipe {
+            fs::remove_file(&other).unwrap();
+        } else {
+            fs::remove_dir(&other).unwrap();
+        }
+        assert_eq!(keep(history, "2026-11-24T10:05:00Z", "101"), None, "{name}");
+        assert_eq!(values(&path), ["100", "101"]);
+    }
 }

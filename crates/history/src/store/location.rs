@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 use rusqlite::{Connection, Error, OpenFlags};
 
+use crate::error::HistoryError;
+
 /// How long to wait for another connection that needs the whole database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -38,6 +40,20 @@ impl Location {
         }
     }
 
+    /// Fails if something other than a file has the name of the database, or of a file beside it.
+    /// Opening a pipe would wait forever, and a write to a device would change it.
+    pub(super) fn check_kinds(&self) -> Result<(), HistoryError> {
+        let Self::File(path) = self else { return Ok(()) };
+        let beside = ["-wal", "-shm", "-journal"].map(|suffix| sibling(path, suffix));
+        let all = [path.clone(), path.with_extension("lock")].into_iter().chain(beside);
+        for path in all {
+            if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+                return Err(HistoryError::NotAFile(path));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn connect(&self, flags: OpenFlags) -> Result<Connection, Error> {
         let connection = match self {
             Self::File(path) => Connection::open_with_flags(path, flags)?,
@@ -60,11 +76,6 @@ impl Location {
         let Self::File(path) = self else {
             return Err(std::io::ErrorKind::Unsupported.into());
         };
-        let sibling = |suffix: &str| {
-            let mut name = path.file_name().unwrap_or_default().to_owned();
-            name.push(suffix);
-            path.with_file_name(name)
-        };
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".damaged-");
         // One is enough to examine. More would fill the disk.
@@ -75,14 +86,21 @@ impl Location {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        let aside = sibling(&format!(".damaged-{date}"));
+        let aside = sibling(path, &format!(".damaged-{date}"));
         std::fs::rename(path, &aside)?;
         for suffix in ["-wal", "-shm"] {
-            match std::fs::remove_file(sibling(suffix)) {
+            match std::fs::remove_file(sibling(path, suffix)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         Ok(aside)
     }
+}
+
+/// The path of a file beside the database.
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
 }

@@ -33,6 +33,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the database, and creates it if it is missing.
     pub(crate) fn open(location: &Location, calendar: Calendar) -> Result<Self, HistoryError> {
+        location.check_kinds()?;
         let lock = match location {
             Location::File(path) => Some(lock(path)?),
             Location::Memory(_) => None,
