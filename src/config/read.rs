@@ -25,17 +25,22 @@ pub(super) fn configuration(path: &Path) -> Result<String, String> {
     })
 }
 
-/// A secret that is alone in a file, without the line end after it.
+/// A secret that is alone in a file, without the line ends after it. A file of several lines was
+/// named by mistake, or holds more than the secret: no line of it is certainly meant.
 pub(super) fn secret(path: &Path) -> Result<String, String> {
     // Two more for the line end.
     let too_long = || format!("it has more than {LONGEST_SECRET} bytes");
     let bytes = bytes(path, LONGEST_SECRET.saturating_add(2))?.ok_or_else(too_long)?;
     let mut text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
-    if text.ends_with('\n') {
+    while text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
             text.pop();
         }
+    }
+    let lines = text.split('\n').count();
+    if lines > 1 {
+        return Err(format!("it has {lines} lines"));
     }
     match u64::try_from(text.len()) {
         Ok(0) => Err("it is empty".to_owned()),
@@ -51,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_lose_only_one_line_end() {
+    fn secrets_are_one_line_and_lose_its_end() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("secret");
         let read = |bytes: &[u8]| {
@@ -62,10 +67,16 @@ mod tests {
             ("hunter2", "hunter2"),
             ("hunter2\n", "hunter2"),
             ("hunter2\r\n", "hunter2"),
-            ("hunter2\n\n", "hunter2\n"),
+            ("hunter2\n\n", "hunter2"),
+            ("hunter2\r\n\r\n", "hunter2"),
             (" 007 \n", " 007 "),
         ] {
             assert_eq!(read(bytes.as_bytes()).as_deref(), Ok(expected));
+        }
+        for (bytes, lines) in
+            [("user\nhunter2\n", 2), ("hunter2\r\nold\r\n", 2), ("\nhunter2", 2), ("a\n\nb", 3)]
+        {
+            assert_eq!(read(bytes.as_bytes()), Err(format!("it has {lines} lines")));
         }
         let longest = "x".repeat(65_535);
         assert_eq!(read(format!("{longest}\r\n").as_bytes()), Ok(longest.clone()));

@@ -867,7 +867,9 @@ fn files_of_secrets_that_cannot_be_used() {
     std::fs::create_dir(&path).unwrap();
     texts.push(load());
     std::fs::remove_dir(&path).unwrap();
-    for bytes in [&b"\n"[..], b"\xFFhunter2", "x".repeat(70_000).as_bytes(), b"0007\r\n"] {
+    for bytes in
+        [&b"\n"[..], b"\xFFhunter2", b"user\nhunter2\n", "x".repeat(70_000).as_bytes(), b"0007\r\n"]
+    {
         std::fs::write(&path, bytes).unwrap();
         texts.push(load());
     }

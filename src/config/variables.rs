@@ -118,7 +118,7 @@ fn in_a_file(
             findings.problems.push(Problem {
                 about: About::Setting(key, Place::shared(origin)),
                 found: Actual::Unusable(reason),
-                accepted: Accepted::This("a file that contains only the secret"),
+                accepted: Accepted::This("a file that contains only the secret, in one line"),
             });
             None
         }

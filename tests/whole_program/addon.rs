@@ -368,7 +368,7 @@ async fn the_program_keeps_running_with_invalid_options() {
 async fn the_program_keeps_running_without_options() {
     let arguments = ["--options", "/no/such/options.json", "--listen", "127.0.0.1:0"];
     let mut program = Program::start_with(&arguments, &[]);
-    program.says("The options /no/such/options.json cannot be read: No such file").await;
+    program.says("The options /no/such/options.json cannot be read: there is no such file").await;
     program.says("Restart the app").await;
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));

@@ -123,7 +123,9 @@ impl HistoryError {
             Self::CannotOpen { .. } => "Restart the app. If that does not help, report it.",
             Self::InUse(_) => "The app runs twice: restart the machine.",
             Self::Newer { .. } => "Update the app to the version that it had before.",
-            Self::Foreign(_) => "This must not happen in the app: please report it with its log.",
+            Self::Foreign(_) | Self::NotAFile(_) => {
+                "This must not happen in the app: please report it with its log."
+            }
             Self::Damaged { .. } => "A worn SD card can cause this. Make a backup.",
             Self::NoThread(_) => "Restart the app. If that does not help, restart the machine.",
             Self::Stopped => "Try again.",

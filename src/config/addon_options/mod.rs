@@ -5,8 +5,6 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -26,6 +24,7 @@ use super::secret::Secret;
 use super::setting::{FormName, Key};
 use super::settings::{Given, Listed, Raw, Settings};
 use super::words::labelled;
+use crate::file;
 use crate::name::MeterName;
 use crate::similar::most_like;
 use meter::RunsAs;
@@ -193,14 +192,9 @@ impl OptionsError {
 /// Reads the options of a file.
 pub fn load(path: &Path) -> Result<Options, OptionsError> {
     let unreadable = |reason| OptionsError::Unreadable { path: path.to_owned(), reason };
-    let mut bytes = Vec::new();
-    let read = |bytes: &mut Vec<u8>| -> io::Result<()> {
-        File::open(path)?.take(LONGEST.saturating_add(1)).read_to_end(bytes).map(drop)
-    };
-    read(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
-        return Err(unreadable("it is longer than 1 MiB".to_owned()));
-    }
+    let bytes = file::bytes(path, LONGEST)
+        .and_then(|bytes| bytes.ok_or_else(|| "it is longer than 1 MiB".to_owned()))
+        .map_err(unreadable)?;
     check(path, &bytes)
 }
 

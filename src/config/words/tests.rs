@@ -143,7 +143,7 @@ fn other_problems_in_words() {
         (
             at(&keys::PASSWORD, secret()),
             Actual::Unusable("it is empty".to_owned()),
-            Accepted::This("a file that contains only the secret"),
+            Accepted::This("a file that contains only the secret, in one line"),
         ),
         (About::Meter(whose(None), Origin::File(spot())), Actual::Nothing, Accepted::This("keys")),
     ];
