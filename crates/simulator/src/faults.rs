@@ -49,13 +49,17 @@ pub enum Fault {
     Doubled,
     /// A valid answer without registers is sent instead.
     Empty,
+    /// 1 to 20 KiB of other bytes come first, all at once, as if a serial server had stored them.
+    Flood,
+    /// The answer arrives in pieces of up to four bytes, with pauses of up to 20 ms.
+    Fragments,
     /// One value is wrong, but the checksum is valid.
     Forged,
 }
 
 impl Fault {
     /// All faults that a line and a serial server can cause: all except [`Self::Forged`].
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::FlippedBits,
         Self::DroppedByte,
         Self::DoubledByte,
@@ -70,6 +74,8 @@ impl Fault {
         Self::Closed,
         Self::Doubled,
         Self::Empty,
+        Self::Flood,
+        Self::Fragments,
     ];
 
     /// All faults, including [`Self::Forged`].
@@ -95,6 +101,8 @@ impl Fault {
             Self::Closed => "closed",
             Self::Doubled => "doubled",
             Self::Empty => "empty",
+            Self::Flood => "flood",
+            Self::Fragments => "fragments",
             Self::Forged => "forged",
         }
     }
@@ -117,6 +125,8 @@ impl Fault {
             Self::Closed => "The connection (with `--pty` the answer) ends early",
             Self::Doubled => "The whole answer is sent twice",
             Self::Empty => "A valid answer without registers is sent instead",
+            Self::Flood => "1 to 20 KiB of other bytes come first, all at once",
+            Self::Fragments => "The answer arrives in small pieces",
             Self::Forged => "One value is wrong, but the checksum is valid",
         }
     }
@@ -270,17 +280,11 @@ impl Faults {
         let mut bytes = answer.to_vec();
         let mut wait = Duration::ZERO;
         let mut stall = false;
+        let mut in_fragments = false;
         let mut close = false;
         for fault in happens {
             match fault {
-                Fault::FlippedBits => {
-                    for _ in 0..random.usize(1..=20) {
-                        let bit = random.u32(0..8);
-                        if let Some(byte) = pick(random, &mut bytes) {
-                            *byte ^= 1 << bit;
-                        }
-                    }
-                }
+                Fault::FlippedBits => flip_bits(random, &mut bytes),
                 Fault::DroppedByte if !bytes.is_empty() => {
                     bytes.remove(random.usize(0..bytes.len()));
                 }
@@ -291,13 +295,7 @@ impl Faults {
                 }
                 Fault::DroppedByte | Fault::DoubledByte => {}
                 Fault::Truncated => bytes.truncate(random.usize(0..=bytes.len())),
-                Fault::Noise => {
-                    for _ in 0..random.usize(1..40) {
-                        let known = [0x40, 0x0D, 0x80, 0x06, 0x1B, 0x00];
-                        let any = random.u8(..);
-                        before.push(random.choice(known).filter(|_| any & 1 == 0).unwrap_or(any));
-                    }
-                }
+                Fault::Noise => add_noise(random, &mut before),
                 Fault::Silence => bytes.clear(),
                 Fault::Late => wait = Duration::from_millis(random.u64(self.lateness.clone())),
                 Fault::OtherRegister => bytes = other_register(random),
@@ -310,6 +308,12 @@ impl Faults {
                 }
                 Fault::Doubled => bytes.extend_from_within(..),
                 Fault::Empty => bytes = empty(&bytes),
+                Fault::Flood => {
+                    let mut flood = vec![0; random.usize(1024..20 * 1024)];
+                    random.fill(&mut flood);
+                    before.append(&mut flood);
+                }
+                Fault::Fragments => in_fragments = true,
                 Fault::Forged => {
                     let (answer, register) = forged(random, bytes);
                     bytes = answer;
@@ -322,16 +326,51 @@ impl Faults {
                 }
             }
         }
-        before.append(&mut bytes);
-        let mut rest = Vec::new();
-        if stall {
-            rest = before.split_off(random.usize(0..=before.len()));
+        let mut pieces = Vec::new();
+        if in_fragments {
+            let fragments = fragments(random, &mut bytes);
+            pieces.push(Piece { wait, bytes: before, close: false });
+            pieces.extend(fragments);
+        } else {
+            before.append(&mut bytes);
+            pieces.push(Piece { wait, bytes: before, close: false });
         }
-        vec![
-            Piece { wait, bytes: before, close: false },
-            Piece { wait: if stall { STALL } else { Duration::ZERO }, bytes: rest, close },
-        ]
+        let mut rest = Vec::new();
+        if stall && let Some(last) = pieces.last_mut() {
+            rest = last.bytes.split_off(random.usize(0..=last.bytes.len()));
+        }
+        let wait = if stall { STALL } else { Duration::ZERO };
+        pieces.push(Piece { wait, bytes: rest, close });
+        pieces
     }
+}
+
+fn flip_bits(random: &mut Rng, bytes: &mut [u8]) {
+    for _ in 0..random.usize(1..=20) {
+        let bit = random.u32(0..8);
+        if let Some(byte) = pick(random, bytes) {
+            *byte ^= 1 << bit;
+        }
+    }
+}
+
+fn add_noise(random: &mut Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..random.usize(1..40) {
+        let known = [0x40, 0x0D, 0x80, 0x06, 0x1B, 0x00];
+        let any = random.u8(..);
+        bytes.push(random.choice(known).filter(|_| any & 1 == 0).unwrap_or(any));
+    }
+}
+
+/// Small pieces of an answer, with pauses.
+fn fragments(random: &mut Rng, bytes: &mut Vec<u8>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    while !bytes.is_empty() {
+        let rest = bytes.split_off(random.usize(1..=4).min(bytes.len()));
+        let wait = Duration::from_millis(random.u64(0..=20));
+        pieces.push(Piece { wait, bytes: std::mem::replace(bytes, rest), close: false });
+    }
+    pieces
 }
 
 /// A pause that is longer than any answer may take.
@@ -460,7 +499,7 @@ mod tests {
         assert_eq!(of("noise=5% late=0.1%"), Some(vec![(Fault::Noise, 50), (Fault::Late, 1)]));
         assert_eq!(of("noise=5% noise=0%"), None);
         let all = of("noise=5% all=1% echo=100% stall=0%").unwrap();
-        assert_eq!(all.len(), 13);
+        assert_eq!(all.len(), 15);
         assert!(!all.iter().any(|(fault, _)| *fault == Fault::Forged));
         assert_eq!(of("all=0% forged=2%"), Some(vec![(Fault::Forged, 20)]));
         assert!(all.contains(&(Fault::Noise, 10)) && all.contains(&(Fault::Echo, 1000)));
@@ -487,6 +526,24 @@ mod tests {
         let serial = frame(Address::HEAT_METER, Cid::GET_SERIAL_NO, &[0, 0, 0, 1]);
         let pieces = Faults::new(1, vec![(Fault::Empty, 1000)]).distort(&[], &serial);
         assert_eq!(pieces[0].bytes, serial);
+    }
+
+    #[test]
+    fn a_flood_and_fragments_keep_the_answer() {
+        let answer: Vec<u8> = (0..50).collect();
+        let of = |seed, fault| Faults::new(seed, vec![(fault, 1000)]).distort(&[], &answer);
+        let bytes = |pieces: &[Piece]| {
+            pieces.iter().flat_map(|piece| piece.bytes.clone()).collect::<Vec<_>>()
+        };
+        for seed in 0..20 {
+            let flood = bytes(&of(seed, Fault::Flood));
+            assert!((1024..20 * 1024).contains(&(flood.len() - answer.len())), "{}", flood.len());
+            assert!(flood.ends_with(&answer));
+            let fragments = of(seed, Fault::Fragments);
+            assert!(fragments.len() > 12 && fragments.iter().all(|piece| piece.bytes.len() <= 4));
+            assert!(fragments.iter().all(|piece| piece.wait <= Duration::from_millis(20)));
+            assert_eq!(bytes(&fragments), answer);
+        }
     }
 
     #[test]
