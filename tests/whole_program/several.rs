@@ -72,9 +72,10 @@ async fn each_of_three_meters_keeps_its_own_interval() {
     let all = subscriber.all();
     for (topic, interval) in [(slow, SLOW), (fast, FAST)] {
         let beats = u64::try_from(of(&all, topic).len()).unwrap() - 1;
-        // The first poll takes longer than later ones. That, and a busy machine, may cost 3 s.
+        // The first poll takes longer than later ones, and its values wait up to 3 s for new entities.
+        // A busy machine may cost one more.
         let (span, should) = (span(&all, topic), Duration::from_millis(beats * interval));
-        assert!(span.abs_diff(should) < Duration::from_secs(3), "{topic}: {span:?}, {should:?}");
+        assert!(span.abs_diff(should) < Duration::from_secs(4), "{topic}: {span:?}, {should:?}");
     }
     assert!(!all.iter().any(|arrived| arrived.topic.starts_with("kamstrup/silent/e")));
     program.says("WARN silent: The meter does not answer on socket://127.0.0.2").await;

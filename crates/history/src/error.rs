@@ -28,7 +28,7 @@ pub enum HistoryError {
         reason: String,
     },
     /// Something else has the name of the file: a directory, a pipe, a socket or a device.
-    #[error("Readings cannot be kept: {} is not a file", .0.display())]
+    #[error("Readings are not stored: {} is not a file", .0.display())]
     NotAFile(PathBuf),
     /// Another process uses the file.
     #[error("Readings are not stored: another kamstrup2mqtt is using {}", .0.display())]
