@@ -2,7 +2,7 @@
 //! its buttons send requests to a meter.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -63,7 +63,7 @@ pub(super) fn check(
     // Home Assistant sends its own name as the host, and has checked its users.
     let behind_home_assistant =
         visitors == Visitors::HomeAssistant && peer == IpAddr::V4(HOME_ASSISTANT);
-    if !behind_home_assistant && text(headers, HOST.as_str()).is_some_and(|host| !is_near(host)) {
+    if !behind_home_assistant && !has_near_host(headers) {
         return Err(OTHER_NAME);
     }
     if matches!(*method, Method::GET | Method::HEAD) || is_same_site(headers) {
@@ -96,22 +96,47 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Whether the header `Host` is near. Programs that speak HTTP/1.0 may omit it; browsers never do.
+fn has_near_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => true,
+        (Some(host), None) => host.to_str().is_ok_and(is_near),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// Whether a host is an address, or a name that public name servers do not have. The owner of any
 /// other name could point it here, whose pages could then read this one in the browser of somebody
 /// in the house (DNS rebinding).
 fn is_near(host: &str) -> bool {
     const NEAR: [&str; 6] = ["localhost", "local", "lan", "home", "internal", "home.arpa"];
-    if let Some(address) = host.strip_prefix('[') {
-        let address = address.split_once(']').map(|(address, _)| address.parse::<IpAddr>());
-        return matches!(address, Some(Ok(_)));
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(address, port)| {
+            address.parse::<Ipv6Addr>().is_ok()
+                && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        });
     }
-    let name = host.split_once(':').map_or(host, |(name, _port)| name);
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    if !port.is_none_or(is_port) || !name.split('.').all(is_label) {
+        return false;
+    }
     if name.parse::<IpAddr>().is_ok() {
         return true;
     }
     let is_under = |near: &str| name.strip_suffix(near).is_some_and(|rest| rest.ends_with('.'));
-    !name.is_empty() && (!name.contains('.') || NEAR.iter().any(|near| is_under(near)))
+    !name.contains('.') || NEAR.iter().any(|near| is_under(near))
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+/// Whether a text can be a part of a name. Containers may have `_` in theirs.
+fn is_label(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !text.is_empty() && text.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -162,7 +187,33 @@ mod tests {
             "meter.pi.home.arpa",
             "a.localhost",
         ];
-        let far = ["evil.example:8099", "fritz.box", "local.evil", "127.0.0.1.evil", "", "[evil]"];
+        let far = [
+            "evil.example:8099",
+            "fritz.box",
+            "local.evil",
+            "127.0.0.1.evil",
+            "",
+            ".",
+            ":8099",
+            "[evil]",
+            "[::1]x",
+            "[::1]:",
+            "[::1",
+            "[127.0.0.1]",
+            "evil.com#.local",
+            "evil.com/.local",
+            "evil.com\\.local",
+            "me@evil.local",
+            "evil.com .local",
+            "evil..local",
+            "pi.local..",
+            "pi:",
+            "pi:80x",
+            "pi:+80",
+            "pi:65536",
+            "127.0.0.1:8099:1",
+            "zähler.local",
+        ];
         for host in near {
             assert!(is_near(host), "{host}");
         }
@@ -175,6 +226,25 @@ mod tests {
         assert_eq!(get(Visitors::Anybody, INGRESS, "evil.example"), 421);
         assert_eq!(get(Visitors::HomeAssistant, INGRESS, "ha.example"), 200);
         assert_eq!(asked(Visitors::Anybody, HERE, &Method::GET, &[]), 200);
+    }
+
+    /// Such a header was treated as if there was none.
+    #[test]
+    fn a_host_beyond_ascii_and_a_second_host_are_refused() {
+        let with = |hosts: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
+            }
+            check(Visitors::Anybody, HERE, &Method::GET, &headers).map_err(|refusal| refusal.0)
+        };
+        let refused = Err(StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(with(&[b"pi"]), Ok(()));
+        for host in [&b"evil.example\xFF"[..], b"\xE9vil.example", "zähler.local".as_bytes(), b""]
+        {
+            assert_eq!(with(&[host]), refused, "{host:?}");
+        }
+        assert_eq!(with(&[b"pi", b"evil.example"]), refused);
     }
 
     #[test]
