@@ -393,6 +393,7 @@ mod tests {
                 line: of.line,
                 about: None,
                 text: of.message.clone(),
+                kept: true,
             }
         }
     }

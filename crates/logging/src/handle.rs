@@ -42,7 +42,7 @@ impl Handle {
         self.0.sinks.apply(settings).map_err(LogError::Change)
     }
 
-    /// Also adds each line to `lines` from now on.
+    /// Also adds each line to `lines` from now on, except those of events with `kept = false`.
     pub fn keep(&self, lines: LogLines) {
         self.0.sinks.keep(lines);
     }
@@ -115,5 +115,6 @@ fn crash_record(program: Program, crash: &PanicHookInfo<'_>, began: &ZonedDateTi
              before this one.",
             location.map(|location| format!(" ({location})")).unwrap_or_default()
         )),
+        kept: true,
     }
 }

@@ -73,6 +73,7 @@ where
             line: metadata.line().unwrap_or_default(),
             about: names.next(),
             text: record::harmless(&text.0),
+            kept: !text.1,
         });
     }
 }
@@ -81,11 +82,20 @@ pub(crate) fn micros_since(began: &ZonedDateTime, time: &ZonedDateTime) -> i64 {
     time.timestamp().as_microsecond().saturating_sub(began.timestamp().as_microsecond())
 }
 
-/// The message of an event, followed by its other fields.
+/// The message of an event, followed by its other fields; and whether it has `kept = false`, with
+/// which it goes to the destinations of the log only.
 #[derive(Default)]
-struct Text(String);
+struct Text(String, bool);
 
 impl Visit for Text {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if field.name() == "kept" {
+            self.1 = !value;
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}{}", self.0);
@@ -98,10 +108,33 @@ impl Visit for Text {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
     use crate::capture;
+    use crate::program::Hints;
+
+    /// A line for the administrator alone goes to the destinations, and not to the page.
+    #[test]
+    fn an_event_can_be_withheld_from_the_kept_lines() {
+        let program = Program { name: "kamstrup", crates: &[], hints: Hints::default() };
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let lines = Lines::new(program, {
+            let seen = Arc::clone(&seen);
+            move |record: Record| seen.lock().unwrap().push((record.text, record.kept))
+        });
+        capture::beside_other_tests();
+        let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
+        tracing::info!("for all");
+        tracing::info!(kept = false, "for one");
+        tracing::info!(other = false, "for all");
+        let seen = seen.lock().unwrap();
+        let seen: Vec<_> = seen.iter().map(|(text, kept)| (text.as_str(), *kept)).collect();
+        assert_eq!(seen, [("for all", true), ("for one", false), ("for all other=false", true)]);
+    }
 
     #[test]
     fn a_line_names_what_it_is_about() {

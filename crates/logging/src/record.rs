@@ -79,6 +79,8 @@ pub(crate) struct Record {
     pub(crate) about: Option<String>,
     /// The message; see [`harmless`].
     pub(crate) text: String,
+    /// Whether [`LogLines`](crate::LogLines) may have it.
+    pub(crate) kept: bool,
 }
 
 impl Record {
@@ -153,6 +155,7 @@ pub(crate) mod tests {
             line: 78,
             about: Some("garage".to_owned()),
             text: "Read 7 of 7 values in 0.9 s.".to_owned(),
+            kept: true,
         }
     }
 

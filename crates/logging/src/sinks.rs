@@ -122,7 +122,7 @@ impl Sinks {
 impl Queues {
     fn write(&self, record: Record) {
         let record = Arc::new(record);
-        if let Some(recent) = &self.recent {
+        if let Some(recent) = self.recent.as_ref().filter(|_| record.kept) {
             recent.add(record.to_log_line());
         }
         let own_module = self.program.module(env!("CARGO_CRATE_NAME"));

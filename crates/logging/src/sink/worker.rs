@@ -114,5 +114,6 @@ pub(super) fn missing(count: u64) -> Record {
             "{count} {lines} of the log {are} missing here: lines came faster than they could be \
              written."
         ),
+        kept: true,
     }
 }
