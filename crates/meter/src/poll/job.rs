@@ -16,7 +16,7 @@ use super::explanation::Explanation;
 use super::memory::Memory;
 use super::outcome::PollError;
 use super::plan::Plan;
-use super::reader::{self, Progress, Scanned};
+use super::reader::{Progress, Scan, Scanned};
 use crate::client::{Meter, NoAnswer, RequestError, Tries};
 use crate::transport::{Open, Stream};
 
@@ -26,6 +26,32 @@ pub const PLACEMENT: Duration = Duration::from_secs(120);
 /// The time between two requests of the placement aid if the meter answers. Without an answer it is
 /// longer, because the meter has 1.6 s to begin one.
 const PLACEMENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// When a job lets others use the port.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    /// When the meter's next poll is made.
+    pub(super) poll: Instant,
+    /// When other meters on the port have their turn.
+    pub(super) others: Option<Instant>,
+}
+
+impl Share {
+    /// Whether a job must pause now. While the meter does not answer, its own polls would read nothing.
+    fn is_over(self, is_answered: bool) -> bool {
+        let now = Instant::now();
+        (is_answered && now >= self.poll) || self.others.is_some_and(|others| now >= others)
+    }
+}
+
+/// The end of a job's share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The job continues later. Whether the meter has answered its last request.
+    Paused(bool),
+    /// The job is over. Whether the meter answered at its end.
+    Ended(bool),
+}
 
 /// A handle to a polling task. It requests polls and jobs, and knows when the next poll is due.
 /// Clones are handles to the same task.
@@ -56,7 +82,7 @@ pub struct Busy;
 /// A longer task that reports its progress.
 pub struct Job {
     kind: Kind,
-    report: Box<dyn FnMut(Step<'_>) + Send>,
+    report: Report,
 }
 
 impl fmt::Debug for Job {
@@ -134,8 +160,8 @@ impl MeterHandle {
         pin!(self.0.poll.notified()).enable();
     }
 
-    /// Runs a job after the current poll, if any. Polls that are due meanwhile are skipped, and other
-    /// meters on the same port wait. A rejected job reports nothing.
+    /// Runs a job after the current poll, if any. It pauses for polls that are due, and for other meters
+    /// on the same port. A rejected job reports nothing.
     pub fn send(&self, mut job: Job) -> Result<(), Busy> {
         let is_accepted = {
             let mut inner = self.lock();
@@ -196,7 +222,7 @@ impl MeterHandle {
             self.0.job.notified().await;
             let mut inner = self.lock();
             if let (Some(job), Some(cancel)) = (inner.waiting.take(), inner.cancel.clone()) {
-                return RunningJob { job: Some(job), cancel, handle: self };
+                return RunningJob { job: Some(job), cancel, handle: self, begun: None };
             }
         }
     }
@@ -226,6 +252,8 @@ pub(super) struct RunningJob<'a> {
     job: Option<Job>,
     cancel: CancellationToken,
     handle: &'a MeterHandle,
+    /// The progress of a job that has begun.
+    begun: Option<Begun>,
 }
 
 impl Drop for RunningJob<'_> {
@@ -242,61 +270,102 @@ impl RunningJob<'_> {
         self.cancel.clone()
     }
 
-    /// Runs the job. Returns whether the meter answered at its end.
+    /// Runs the job until its share of the time is over.
     pub(super) async fn run<O: Open>(
-        mut self,
+        &mut self,
         plan: &Plan<O>,
         memory: &mut Memory,
         stop: &CancellationToken,
-    ) -> bool {
-        let Some(mut job) = self.job.take() else { return false };
+        share: Share,
+    ) -> Outcome {
+        let Some(mut job) = self.job.take() else { return Outcome::Ended(false) };
+        let begun = self.begun.take().unwrap_or_else(|| Begun::new(&job.kind, plan, memory));
         let both = stop.child_token();
-        let answered = {
-            let mut work = pin!(work(&mut job, plan, memory, &both));
+        let (outcome, begun) = {
+            let mut work = pin!(begun.work(&mut job.report, plan, memory, &both, share));
             tokio::select! {
-                answered = &mut work => answered,
+                done = &mut work => done,
                 () = self.cancel.cancelled() => {
                     both.cancel();
                     work.await
                 }
             }
         };
+        self.begun = begun;
         self.job = Some(job);
-        answered
+        outcome
     }
 }
 
-async fn work<O: Open>(
-    job: &mut Job,
-    plan: &Plan<O>,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-) -> bool {
-    let Job { kind, report } = job;
-    match kind {
-        Kind::Placement => {
-            // The head may be moved to another meter.
-            memory.recognition.lost();
-            let models = memory.identification.known_models();
-            let has_answered = memory.line.has_answered;
-            let explain =
-                |error: PollError| error.explain(&plan.hint_context(&models, has_answered));
-            let end = Instant::now().checked_add(PLACEMENT).unwrap_or_else(Instant::now);
-            let mut placement =
-                Placement { report, explain: &explain, memory, end, stop, is_answered: false };
-            placement.run(plan).await;
-            placement.is_answered
+type Report = Box<dyn FnMut(Step<'_>) + Send>;
+
+/// A job that has begun.
+#[derive(Debug)]
+enum Begun {
+    Placement {
+        end: Instant,
+    },
+    /// A scan neither uses nor changes what polls have learned.
+    Scan(Box<(Scan, Memory)>),
+}
+
+impl Begun {
+    fn new<O>(kind: &Kind, plan: &Plan<O>, memory: &mut Memory) -> Self {
+        match kind {
+            Kind::Placement => {
+                // The head may be moved to another meter.
+                memory.recognition.lost();
+                let now = Instant::now();
+                Self::Placement { end: now.checked_add(PLACEMENT).unwrap_or(now) }
+            }
+            Kind::Scan(registers) => {
+                let mut own = Memory::new(plan.version);
+                let scan = Scan::new(registers.clone(), &mut own);
+                Self::Scan(Box::new((scan, own)))
+            }
         }
-        Kind::Scan(registers) => {
-            // A scan neither uses nor changes what polls have learned.
-            let mut own = Memory::new(plan.version);
-            own.line = memory.line;
-            let progress = |progress: Progress<'_>| report(Step::Scanning(progress));
-            let scanned = reader::scan(plan, registers, &mut own, stop, progress).await;
-            memory.line = own.line;
-            let answered = scanned.trouble.is_none() && !scanned.readings.is_empty();
-            report(Step::Scanned(scanned));
-            answered
+    }
+
+    /// Works until the share is over. Returns what is left of the job, if anything.
+    async fn work<O: Open>(
+        self,
+        report: &mut Report,
+        plan: &Plan<O>,
+        memory: &mut Memory,
+        stop: &CancellationToken,
+        share: Share,
+    ) -> (Outcome, Option<Self>) {
+        match self {
+            Self::Placement { end } => {
+                let models = memory.identification.known_models();
+                let has_answered = memory.line.has_answered;
+                let explain =
+                    |error: PollError| error.explain(&plan.hint_context(&models, has_answered));
+                let is_answered = false;
+                let mut placement =
+                    Placement { report, explain: &explain, memory, end, stop, share, is_answered };
+                placement.run(plan).await;
+                let is_answered = placement.is_answered;
+                if stop.is_cancelled() || Instant::now() >= end {
+                    return (Outcome::Ended(is_answered), None);
+                }
+                (Outcome::Paused(is_answered), Some(Self::Placement { end }))
+            }
+            Self::Scan(mut begun) => {
+                let (scan, own) = &mut *begun;
+                own.line = memory.line;
+                let progress = |progress: Progress<'_>| report(Step::Scanning(progress));
+                let has_ended = scan.run(plan, own, stop, || share.is_over(true), progress).await;
+                memory.line = own.line;
+                if !has_ended {
+                    return (Outcome::Paused(true), Some(Self::Scan(begun)));
+                }
+                let (scan, mut own) = *begun;
+                let scanned = scan.finish(plan, &mut own);
+                let answered = scanned.trouble.is_none() && !scanned.readings.is_empty();
+                report(Step::Scanned(scanned));
+                (Outcome::Ended(answered), None)
+            }
         }
     }
 }
@@ -309,6 +378,7 @@ struct Placement<'a> {
     memory: &'a mut Memory,
     end: Instant,
     stop: &'a CancellationToken,
+    share: Share,
     /// Whether the last request was answered.
     is_answered: bool,
 }
@@ -361,7 +431,9 @@ impl Placement<'_> {
     }
 
     fn is_running(&self) -> bool {
-        Instant::now() < self.end && !self.stop.is_cancelled()
+        Instant::now() < self.end
+            && !self.stop.is_cancelled()
+            && !self.share.is_over(self.is_answered)
     }
 
     fn fail(&mut self, error: PollError) {

@@ -117,7 +117,10 @@ impl<O: Open> Reader<O> {
         stop: &CancellationToken,
         progress: impl FnMut(Progress<'_>),
     ) -> Scanned {
-        scan(&self.plan, &self.plan.registers, &mut self.memory, stop, progress).await
+        let Self { plan, memory } = self;
+        let mut scan = Scan::new(plan.registers.clone(), memory);
+        scan.run(plan, memory, stop, || false, progress).await;
+        scan.finish(plan, memory)
     }
 
     /// The identity of the meter, as far as it is known.
@@ -127,53 +130,73 @@ impl<O: Open> Reader<O> {
     }
 }
 
-/// Requests these registers, as [`Reader::scan`] does.
-pub(super) async fn scan<O: Open>(
-    plan: &Plan<O>,
-    wanted: &[RegisterId],
-    memory: &mut Memory,
-    stop: &CancellationToken,
-    mut progress: impl FnMut(Progress<'_>),
-) -> Scanned {
-    memory.scan_mode = true;
-    let mut scan = Scan::new(wanted, memory);
-    let mut polled = Polled::default();
-    let mut under_way = Requests::new();
-    for _ in 0..CONNECTIONS {
-        polled.trouble = None;
-        let opened = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            opened = plan.port.open() => opened,
-        };
-        let stream = match opened {
-            Ok(stream) => stream,
-            Err(error) => {
-                polled.trouble = Some(PollError::Port(error));
-                break;
-            }
-        };
-        let client = memory.line.client(stream, plan.line);
-        let mut session =
-            Session { client, polled: &mut polled, requests: &mut under_way, memory, stop };
-        scan.read(&mut session, &mut progress).await;
-        if session.polled.trouble.is_none() && !stop.is_cancelled() {
-            session.memory.learn_identity(&session.polled.readings);
-            session.ask_type_and_serial().await;
-        }
-        let is_broken_off = session.polled.is_broken_off() || plan.port.was_crowded_out();
-        session.close();
-        if !is_broken_off {
-            break;
-        }
-    }
-    scan.pending.extend(under_way);
-    scan.finish(polled, plan, memory)
+/// A scan. It can pause between two requests, while the port is used for something else.
+#[derive(Debug)]
+pub(super) struct Scan {
+    groups: Groups,
+    polled: Polled,
+    /// The requests that a broken connection has left.
+    under_way: Requests,
+    /// How many connections broke.
+    broken: u32,
 }
 
-/// A scan in progress.
-struct Scan<'a> {
-    wanted: &'a [RegisterId],
+impl Scan {
+    /// A scan for these registers, with a memory of its own.
+    pub(super) fn new(wanted: Vec<RegisterId>, memory: &mut Memory) -> Self {
+        memory.scan_mode = true;
+        let groups = Groups::new(wanted, memory);
+        Self { groups, polled: Polled::default(), under_way: Requests::new(), broken: 0 }
+    }
+
+    /// Continues until `must_pause`. Returns whether the scan has ended.
+    pub(super) async fn run<O: Open>(
+        &mut self,
+        plan: &Plan<O>,
+        memory: &mut Memory,
+        stop: &CancellationToken,
+        must_pause: impl Fn() -> bool,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> bool {
+        let Self { groups, polled, under_way, broken } = self;
+        while *broken < CONNECTIONS {
+            polled.trouble = None;
+            let stream = match plan.port.open().await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    polled.trouble = Some(PollError::Port(error));
+                    return true;
+                }
+            };
+            let client = memory.line.client(stream, plan.line);
+            let mut session = Session { client, polled, requests: under_way, memory, stop };
+            let is_paused = groups.read(&mut session, &must_pause, &mut progress).await;
+            if !is_paused && session.polled.trouble.is_none() && !stop.is_cancelled() {
+                session.memory.learn_identity(&session.polled.readings);
+                session.ask_type_and_serial().await;
+            }
+            let is_broken_off = session.polled.is_broken_off();
+            session.close();
+            if !is_broken_off {
+                return !is_paused;
+            }
+            *broken = broken.saturating_add(1);
+        }
+        true
+    }
+
+    /// The result of a scan that has ended.
+    pub(super) fn finish<O>(self, plan: &Plan<O>, memory: &mut Memory) -> Scanned {
+        let Self { mut groups, polled, under_way, .. } = self;
+        groups.pending.extend(under_way);
+        groups.finish(polled, plan, memory)
+    }
+}
+
+/// The registers of a scan, in groups.
+#[derive(Debug)]
+struct Groups {
+    wanted: Vec<RegisterId>,
     pending: Requests,
     /// How many registers have been requested.
     asked: usize,
@@ -183,8 +206,8 @@ struct Scan<'a> {
     failures: u32,
 }
 
-impl<'a> Scan<'a> {
-    fn new(wanted: &'a [RegisterId], memory: &Memory) -> Self {
+impl Groups {
+    fn new(wanted: Vec<RegisterId>, memory: &Memory) -> Self {
         // The registers that identify the meter are first, so that its info code can be explained.
         let first: Vec<_> = memory.identification.registers().collect();
         let rest: Vec<_> = wanted.iter().copied().filter(|id| !first.contains(id)).collect();
@@ -193,8 +216,14 @@ impl<'a> Scan<'a> {
         Self { wanted, pending, asked: 0, shown: 0, failures: 0 }
     }
 
-    /// Requests groups over a connection until it breaks or none are left.
-    async fn read(&mut self, session: &mut Session<'_>, progress: &mut impl FnMut(Progress<'_>)) {
+    /// Requests groups over a connection until it breaks, none are left, or `must_pause`. Returns
+    /// whether the scan has paused.
+    async fn read(
+        &mut self,
+        session: &mut Session<'_>,
+        must_pause: &impl Fn() -> bool,
+        progress: &mut impl FnMut(Progress<'_>),
+    ) -> bool {
         while !session.stop.is_cancelled() {
             if session.requests.is_empty() {
                 match self.pending.pop_front() {
@@ -204,7 +233,7 @@ impl<'a> Scan<'a> {
                         self.failures = 0;
                     }
                     // The connection may have broken before the last ones were read twice.
-                    None if session.polled.doubtful.is_empty() => return,
+                    None if session.polled.doubtful.is_empty() => return false,
                     None => {}
                 }
             }
@@ -219,9 +248,13 @@ impl<'a> Scan<'a> {
             }
             self.show(session.polled, progress);
             if !self.may_continue(session.polled) {
-                return;
+                return false;
+            }
+            if session.polled.trouble.is_none() && !self.pending.is_empty() && must_pause() {
+                return true;
             }
         }
+        false
     }
 
     fn show(&mut self, polled: &Polled, progress: &mut impl FnMut(Progress<'_>)) {

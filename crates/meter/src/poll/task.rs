@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::job::{MeterHandle, RunningJob};
+use super::job::{MeterHandle, Outcome, RunningJob, Share};
 use super::journal::{Journal, Timing};
 use super::memory::{Memory, MeterMemories};
 use super::once::poll;
@@ -18,6 +19,13 @@ use super::schedule::Schedule;
 use super::timetable::Timetable;
 use crate::transport::Open;
 use crate::waiting::saying;
+
+/// The shortest time for a job between two polls. It has at least as much as the last poll took, so that
+/// frequent polls leave it half of the time, and it cannot delay a poll for longer.
+const SHORTEST_SHARE: Duration = Duration::from_secs(1);
+
+/// How long a job uses a port while other meters may wait for it.
+const SHARED_PORT: Duration = Duration::from_secs(10);
 
 /// Polls until `stop` is cancelled. A poll under way then ends with the answer that it is waiting
 /// for. A poll that is due during a longer one is skipped.
@@ -57,8 +65,10 @@ pub async fn run_knowing<O: Open>(
         memory: &mut memory,
         handle: &handle,
         stop: &stop,
+        results,
+        last_took: Duration::ZERO,
     };
-    task.run(results).await;
+    task.run().await;
     memories.put_back(&port, memory);
 }
 
@@ -69,6 +79,9 @@ struct Task<'a, O> {
     memory: &'a mut Memory,
     handle: &'a MeterHandle,
     stop: &'a CancellationToken,
+    results: mpsc::Sender<PollResult>,
+    /// How long the last poll took.
+    last_took: Duration,
 }
 
 /// An event that ends the wait for the next poll.
@@ -81,17 +94,14 @@ enum Event<'a> {
 }
 
 impl<'a, O: Open> Task<'a, O> {
-    async fn run(mut self, results: mpsc::Sender<PollResult>) {
+    async fn run(mut self) {
         let _gate = self.handle.open();
         self.handle.set_next(self.timetable.due());
         loop {
             match self.next_event().await {
                 Event::Stopped => return,
                 Event::PollDue => {
-                    let Some(result) = self.poll().await else { return };
-                    self.handle.set_next(self.timetable.due());
-                    // Without a receiver, the program is stopping.
-                    if results.send(result).await.is_err() {
+                    if self.poll_and_send().await.is_break() {
                         return;
                     }
                 }
@@ -128,9 +138,20 @@ impl<'a, O: Open> Task<'a, O> {
         }
     }
 
+    /// Polls, and passes the result on. `Break` means that the program stops.
+    async fn poll_and_send(&mut self) -> ControlFlow<()> {
+        let Some(result) = self.poll().await else { return ControlFlow::Break(()) };
+        self.handle.set_next(self.timetable.due());
+        // Without a receiver, the program is stopping.
+        match self.results.send(result).await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
     /// Waits for the port, then polls. `None` if the program stops.
     async fn poll(&mut self) -> Option<PollResult> {
-        let Self { plan, timetable, journal, memory, handle, stop } = self;
+        let Self { plan, timetable, journal, memory, handle, stop, last_took, .. } = self;
         timetable.poll_is_due();
         // Waiting for other meters is neither part of the poll nor a failure.
         let turn = tokio::select! {
@@ -146,6 +167,7 @@ impl<'a, O: Open> Task<'a, O> {
         let polled = saying(say, poll(plan, memory, stop)).await?;
         drop(turn);
         let (took, ended) = (began.elapsed(), Instant::now());
+        *last_took = took;
         let models = memory.identification.known_models();
         let error = polled.trouble.as_ref();
         let explanation =
@@ -158,21 +180,45 @@ impl<'a, O: Open> Task<'a, O> {
         Some(result)
     }
 
-    /// Waits for the port, then runs a job. `Break` means that the program stops.
-    async fn run_job(&mut self, job: RunningJob<'_>) -> ControlFlow<()> {
+    /// Runs a job. It has the port in turns with the polls that are due and with other meters. `Break`
+    /// means that the program stops.
+    async fn run_job(&mut self, mut job: RunningJob<'_>) -> ControlFlow<()> {
         let cancel = job.cancel();
-        let turn = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return ControlFlow::Break(()),
-            () = cancel.cancelled() => return ControlFlow::Continue(()),
-            turn = self.plan.port.acquire() => turn,
-        };
-        let answered = job.run(&self.plan, self.memory, self.stop).await;
-        drop(turn);
-        // Somebody has placed the head so that the meter answers.
-        if answered && self.memory.last_poll_failed {
-            self.timetable.poll_now();
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return ControlFlow::Break(()),
+                () = cancel.cancelled() => return ControlFlow::Continue(()),
+                turn = self.plan.port.acquire() => turn,
+            };
+            let share = self.share();
+            let outcome = job.run(&self.plan, self.memory, self.stop, share).await;
+            drop(turn);
+            match outcome {
+                Outcome::Paused(is_answered) => {
+                    if is_answered && self.timetable.due() <= Instant::now() {
+                        self.poll_and_send().await?;
+                    }
+                }
+                Outcome::Ended(is_answered) => {
+                    // Somebody has placed the head so that the meter answers.
+                    if is_answered && self.memory.last_poll_failed {
+                        self.timetable.poll_now();
+                    }
+                    return ControlFlow::Continue(());
+                }
+            }
         }
-        ControlFlow::Continue(())
+    }
+
+    /// The share of a job that begins or continues now.
+    fn share(&self) -> Share {
+        let now = Instant::now();
+        let after = |time: Duration| now.checked_add(time).unwrap_or(now);
+        let shortest = self.last_took.max(SHORTEST_SHARE);
+        Share {
+            poll: self.timetable.due().max(after(shortest)),
+            others: self.plan.port.is_shared().then(|| after(SHARED_PORT)),
+        }
     }
 }
