@@ -20,7 +20,7 @@ use crate::recovery::{self, LOOK_AT_OPTIONS, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
-use crate::web::{self, PageState, Visitors};
+use crate::web::{self, PageState, Token, Visitors};
 use history::History;
 use logging::{self, LocalTime};
 use meter::RunsAs;
@@ -59,6 +59,7 @@ pub(crate) async fn run(
         board: board.clone(),
         history: Some(addon.history.reader()),
         visitors: Visitors::HomeAssistant,
+        token: Token::default(),
         clock: LocalTime::now,
         parameters_list,
     };

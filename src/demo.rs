@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Services;
 use crate::config::{self, Loaded};
 use crate::status::SettingLine;
-use crate::web::{self, PageState, Visitors};
+use crate::web::{self, PageState, Token, Visitors};
 use history::History;
 use logging::LocalTime;
 
@@ -27,6 +27,7 @@ pub async fn serve_page(
         board: services.board.clone(),
         history: services.history.as_deref().map(History::reader),
         visitors: Visitors::Anybody,
+        token: Token::default(),
         clock: LocalTime::now,
         parameters_list: config::parameters_list,
     };

@@ -11,6 +11,12 @@ const FILE: &str = "history.db";
 /// Our directory inside those that many programs share.
 const OURS: &str = "kamstrup2mqtt";
 
+/// The folder of the program's state, where the file is.
+#[must_use]
+pub(crate) fn folder(variable: impl Fn(&'static str) -> Option<OsString>) -> Option<PathBuf> {
+    Some(path(None, variable)?.parent()?.to_owned())
+}
+
 /// The path of the file. For an add-on it is in the directory of its options (`/data`). Otherwise it
 /// is in the directory from systemd (`StateDirectory=`) or in the user's; `None` if there is neither.
 ///

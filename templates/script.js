@@ -115,6 +115,10 @@ function keep(old, section) {
     const next = section.querySelector(`#${box.id}`);
     if (next) next.checked = box.checked;
   }
+  for (const field of old.querySelectorAll("input[type=password][id]")) {
+    const next = section.querySelector(`#${field.id}`);
+    if (next) next.value = field.value;
+  }
   const select = old.querySelector("select[id]");
   const next = select && section.querySelector(`#${select.id}`);
   if (next) next.value = select.value;
@@ -319,13 +323,16 @@ document.addEventListener("submit", async (event) => {
     // The answer redirects to this page, which the event stream keeps up to date anyway.
     const answer = await fetch(form.getAttribute("action"), { ...asked, redirect: "manual" });
     const taken = answer.ok || answer.type === "opaqueredirect";
-    say(taken ? body.dataset.asked : await refusal(answer));
+    say(taken ? form.dataset.asked ?? body.dataset.asked : await refusal(answer));
+    if (answer.status === 401) document.getElementById("token")?.focus();
     if (taken) refresh();
   } catch {
     say(body.dataset.failed);
   } finally {
     button.disabled = false;
-    document.getElementById(button.id)?.focus({ preventScroll: true });
+    if (document.activeElement?.id !== "token") {
+      document.getElementById(button.id)?.focus({ preventScroll: true });
+    }
   }
 });
 

@@ -1,28 +1,33 @@
-//! The address of the page. The command line overrides the configuration.
+//! The address of the page and its token. The command line overrides the configured address.
 
 use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
-/// The address of the page, which a new configuration may change.
+use crate::config::Secret;
+use crate::web::Token;
+
+/// The address of the page and its token, which a new configuration may change.
 #[derive(Debug)]
 pub(super) struct PageAddress {
     /// From the command line.
     listen: Option<SocketAddr>,
     address: watch::Sender<Option<SocketAddr>>,
+    token: Token,
 }
 
 impl PageAddress {
-    pub(super) fn new(listen: Option<SocketAddr>, configured: Option<SocketAddr>) -> Self {
-        Self { listen, address: watch::Sender::new(listen.or(configured)) }
+    pub(super) fn new(listen: Option<SocketAddr>, token: Token) -> Self {
+        Self { listen, address: watch::Sender::new(None), token }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Option<SocketAddr>> {
         self.address.subscribe()
     }
 
-    /// Uses the address of a new configuration.
-    pub(super) fn change(&self, configured: Option<SocketAddr>) {
+    /// Uses the address and the token of a new configuration.
+    pub(super) fn change(&self, configured: Option<SocketAddr>, token: Option<&Secret>) {
+        self.token.configure(token.map(Secret::reveal));
         self.address.send_replace(self.listen.or(configured));
     }
 }

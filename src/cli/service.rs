@@ -26,7 +26,7 @@ use crate::recovery::{self, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
-use crate::web::{self, PageState, Visitors};
+use crate::web::{self, PageState, Token, Visitors};
 use crate::{APP, PROGRAM};
 use history::{Hint, History};
 use logging::{self, LocalTime};
@@ -76,19 +76,25 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     }
     let hint = history_file::hint(RunsAs::Program);
     let history = keep_readings(None, &variables, hint);
+    let folder = history_file::folder(|name| variables.get(name).cloned());
+    let token = Token::start(folder.as_deref());
     with_signals(async |stop| {
         let mut tasks = JoinSet::new();
         tasks.spawn(systemd::watchdog(stop.clone()));
         tasks.spawn(app::report_history(history.error(), board.clone(), hint));
-        let configured = match &first {
-            Ok(loaded) => loaded.config.page,
-            Err(_) => config::page(file, &variables),
-        };
-        let page = PageAddress::new(args.listen, configured);
+        let page = PageAddress::new(args.listen, token.clone());
+        match &first {
+            Ok(Loaded { config, .. }) => page.change(config.page, config.page_token.as_ref()),
+            Err(_) => {
+                let (configured, token) = config::page_and_token(file, &variables);
+                page.change(configured, token.as_ref());
+            }
+        }
         let page_state = PageState {
             board: board.clone(),
             history: Some(history.reader()),
             visitors: Visitors::Anybody,
+            token: token.clone(),
             clock: LocalTime::now,
             parameters_list: config::parameters_list,
         };
@@ -110,7 +116,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
                 systemd::status("");
                 log_is_due = !reload::apply(&log, &loaded).await;
                 introduce(&loaded);
-                page.change(loaded.config.page);
+                page.change(loaded.config.page, loaded.config.page_token.as_ref());
                 loaded
             }
         };
@@ -174,7 +180,8 @@ async fn until_fixed(
             Ok(result) => {
                 // Its port may have been in use, and this may be the first error to be fixed.
                 if matches!(result, Err(ConfigError::Problems { .. })) {
-                    page.change(config::page(file, variables));
+                    let (configured, token) = config::page_and_token(file, variables);
+                    page.change(configured, token.as_ref());
                 }
                 return (why, result);
             }

@@ -15,6 +15,7 @@ use super::problem::{
     About, Accepted, Actual, Login, Meant, Problem, Quoted, Shape, Though, Warning,
 };
 use super::remark::Why;
+use super::secret::Secret;
 use super::setting::{Fallback, Key, Setting};
 use super::settings::{Given, Listed, Raw, Settings};
 use super::value;
@@ -91,13 +92,17 @@ impl<'a> Checker<'a> {
         if let Some(meters) = &meters {
             self.broker_for_meter(meters, &broker);
         }
-        let page = self.page();
-        Some(Config { broker, publishing, meters: meters?, logging: logging?, page })
+        let (page, page_token) = (self.page(), self.page_token());
+        Some(Config { broker, publishing, meters: meters?, logging: logging?, page, page_token })
     }
 
     pub(super) fn page(&mut self) -> Option<SocketAddr> {
         let listen = self.value(&keys::WEB_LISTEN);
         self.value(&keys::WEB_ENABLED).filter(|is_enabled| *is_enabled).and(listen)
+    }
+
+    pub(super) fn page_token(&mut self) -> Option<Secret> {
+        self.value(&keys::WEB_TOKEN)
     }
 
     fn credentials(&mut self) -> Option<Credentials> {

@@ -748,9 +748,24 @@ settings! {
         brief: "its address: 127.0.0.1 for this machine only, 0.0.0.0 for everybody who can reach \
                 it",
         text: "The address of the status page. At `127.0.0.1`, only this machine can open it. At \
-               `0.0.0.0`, everybody who can reach this machine can open it. The page has no \
-               password, so use `0.0.0.0` only on a network that you trust. If you run a second \
-               program on the same machine, it needs another port.",
+               `0.0.0.0`, everybody who can reach this machine can open it, so use `0.0.0.0` only on \
+               a network that you trust. On other machines, the buttons of the page then need the \
+               `token`. If you run a second program on the same machine, it needs another port.",
+        ..KEY
+    };
+    WEB_TOKEN: Secret = value::token, Key {
+        path: "web.token",
+        kind: Kind::Text(r"\s*[!-~]([ -~]{6,254})[!-~]\s*"),
+        variable: Some("WEB_TOKEN"),
+        accepted: "8 to 256 letters, digits, signs and spaces of ASCII",
+        default: Words("a random token, which the log shows if others can open the page"),
+        secret: true,
+        sample: Idea("a secret"),
+        brief: "for the buttons of the page on other machines; default: a random one, in the log",
+        text: "The token without which other machines can only look at the page. Enter it on the page \
+               once, or send it as `Authorization: Bearer`. This machine and Home Assistant's users \
+               need none. Without this setting, the program makes a random token, and the log shows \
+               it at each start if others can open the page.",
         ..KEY
     };
 }
@@ -860,7 +875,8 @@ mod tests {
     #[test]
     fn every_password_is_a_secret() {
         for key in KEYS {
-            assert_eq!(key.secret, key.path.contains("password"), "{}", key.path);
+            let is_secret = key.path.contains("password") || key.path.contains("token");
+            assert_eq!(key.secret, is_secret, "{}", key.path);
         }
     }
 }

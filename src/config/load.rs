@@ -8,6 +8,7 @@ use super::error::{ConfigError, USUAL_PATHS};
 use super::findings::Findings;
 use super::loaded::Loaded;
 use super::origin::Origin;
+use super::secret::Secret;
 use super::settings::Settings;
 use super::variables::Variables;
 use super::{keys, read};
@@ -46,6 +47,15 @@ pub fn for_port(port: &str, variables: &Variables) -> Result<Loaded, ConfigError
 /// The address of the page, even if the rest of the configuration is invalid; `None` for no page.
 #[must_use]
 pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
+    page_and_token(file, variables).0
+}
+
+/// The same, with the configured token of the page.
+#[must_use]
+pub fn page_and_token(
+    file: Option<&Path>,
+    variables: &Variables,
+) -> (Option<SocketAddr>, Option<Secret>) {
     let mut settings = Settings::default();
     let mut findings = Findings::default();
     // Without a readable file, the page has its default address.
@@ -59,7 +69,8 @@ pub fn page(file: Option<&Path>, variables: &Variables) -> Option<SocketAddr> {
     let mut variables = variables.clone();
     variables.retain(|name, _| name.starts_with("WEB_"));
     settings.read_variables(&variables, &mut findings);
-    Checker::new(&settings, findings).page()
+    let mut checker = Checker::new(&settings, findings);
+    (checker.page(), checker.page_token())
 }
 
 /// The lines of one section, in a file that is not YAML as a whole.

@@ -48,7 +48,7 @@ mod yaml;
 pub use self::effective::{Effect, Effective, Entry, Label};
 pub use self::encryption::Tls;
 pub use self::error::ConfigError;
-pub use self::load::{check, for_port, load, page};
+pub use self::load::{check, for_port, load, page, page_and_token};
 pub use self::loaded::Loaded;
 pub use self::model::{Broker, Config, Credentials, Meter, Publishing, Qos};
 pub use self::origin::{Origin, Place, Spot, Whose};

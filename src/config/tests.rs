@@ -91,6 +91,7 @@ fn the_older_programs_sample_is_accepted() {
         }],
         logging: logging_of_the_sample(),
         page,
+        page_token: None,
     };
     assert_eq!(loaded.config, expected);
 }
@@ -198,6 +199,7 @@ fn variables_override_the_file() {
         }],
         logging: LogSettings { level: Level::DEBUG, ..logging_of_the_sample() },
         page: defaults.page,
+        page_token: None,
     };
     assert_eq!(loaded.config, expected);
 }
@@ -300,6 +302,45 @@ fn a_log_file_is_in_the_folder_that_is_provided_for_it() {
     assert_eq!(directory(own, "/var/log/kamstrup2mqtt"), "/srv/log");
     let none = check(None, &variables(&[("LOGS_DIRECTORY", "/var/log/kamstrup2mqtt")]));
     assert!(matches!(none, Err(ConfigError::None)));
+}
+
+/// A token that is valid is used even then. Without it, everybody could use a random one.
+#[test]
+fn an_invalid_configuration_still_has_a_token_for_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meter.yaml");
+    let found = |text: &str, variables: &[(&str, &str)]| {
+        std::fs::write(&file, text).unwrap();
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(value));
+        let (_, token) = page_and_token(Some(&file), &variables.iter().map(text).collect());
+        token.map(|token| token.reveal().to_owned())
+    };
+    let token = |text: &str| Some(text.to_owned());
+    assert_eq!(found("mqtt: { qos: 7 }\n", &[]), None);
+    assert_eq!(found("mqtt: { qos: 7 }\nweb: { token: hunter22 }\n", &[]), token("hunter22"));
+    assert_eq!(found("mqtt: { qos: 7 }\n", &[("WEB_TOKEN", " hunter23 ")]), token("hunter23"));
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hunter24\n").unwrap();
+    let secret = secret.to_str().unwrap();
+    assert_eq!(found("mqtt:\n", &[("WEB_TOKEN_FILE", secret)]), token("hunter24"));
+}
+
+#[test]
+fn a_token_must_be_long_enough_and_fit_into_a_header() {
+    let problems = |token: &str| {
+        let yaml =
+            format!("serial_device: {{ com_port: /dev/a }}\nweb: {{ token: \"{token}\" }}\n");
+        from_yaml(&yaml).err().map(|error| error.problems().join("\n")).unwrap_or_default()
+    };
+    let longest = "x".repeat(256);
+    for good in ["12345678", "a b c d e", "~!#$%&/()=?", longest.as_str()] {
+        assert_eq!(problems(good), "", "{good}");
+    }
+    for bad in ["1234567", "grün-grün", "a\\tb-c-d-e-f", "        ", &format!("{longest}x")] {
+        let problems = problems(bad);
+        assert!(problems.contains("`web.token`") && problems.contains("8 to 256"), "{problems}");
+        assert!(!problems.contains(bad), "{problems}");
+    }
 }
 
 #[test]
@@ -797,6 +838,7 @@ fn each_variable_overrides_its_key() {
         "logging.level" => ["ERROR", "DEBUG"],
         "web.enabled" => ["true", "no"],
         "web.listen" => ["127.0.0.1:1", "[::]:2"],
+        "web.token" => ["one token", "other token"],
         _ => ["one", "other"],
     };
     let folder = tempfile::TempDir::new().unwrap();
@@ -848,7 +890,7 @@ fn each_variable_overrides_its_key() {
         }
         count += 1;
     }
-    assert_eq!(count, 31);
+    assert_eq!(count, 32);
 }
 
 #[test]

@@ -53,6 +53,13 @@ pub(super) fn secret(text: &str) -> Option<Secret> {
     long_text(text).map(Secret::new)
 }
 
+/// A text that fits into a header of HTTP.
+pub(super) fn token(text: &str) -> Option<Secret> {
+    let text = text.trim();
+    let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    ((8..=256).contains(&text.len()) && text.bytes().all(fits)).then(|| Secret::new(text))
+}
+
 pub(super) fn path(text: &str) -> Option<PathBuf> {
     text_of(text.trim(), LONGEST_PATH).map(PathBuf::from)
 }

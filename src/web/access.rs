@@ -1,13 +1,17 @@
 //! Who is allowed to open the page and to press its buttons. The page shows how a house is heated, and
 //! its buttons send requests to a meter.
+//!
+//! Everybody who can reach the page can read it. The buttons are for Home Assistant's users, for this
+//! machine, and for visitors who have the [`Token`].
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::response::HttpRefusal;
+use super::token::{Denied, Token};
 use meter::RunsAs;
 
 /// Sends the requests of Home Assistant's users, who have logged in there.
@@ -50,7 +54,10 @@ const OTHER_NAME: HttpRefusal = HttpRefusal(
 
 const OTHER_SITE: HttpRefusal = HttpRefusal(
     StatusCode::FORBIDDEN,
-    Cow::Borrowed("Only the page itself may send this request.\n"),
+    Cow::Borrowed(
+        "Only the page itself may send this request. A program must send the token of the page: \
+         `Authorization: Bearer TOKEN`.\n",
+    ),
 );
 
 /// Whether a request is answered, from an address that was admitted.
@@ -66,11 +73,68 @@ pub(super) fn check(
     if !behind_home_assistant && !has_near_host(headers) {
         return Err(OTHER_NAME);
     }
-    if matches!(*method, Method::GET | Method::HEAD) || is_same_site(headers) {
+    if !changes_something(method) || is_same_site(headers) || is_program(headers) {
         Ok(())
     } else {
         Err(OTHER_SITE)
     }
+}
+
+/// Whether a request may do more than look.
+pub(super) fn changes_something(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a visitor may press buttons without a token in the request: on this machine, through Home
+/// Assistant, or with the cookie of the token.
+pub(super) fn may_act(
+    visitors: Visitors,
+    token: &Token,
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> bool {
+    visitors == Visitors::HomeAssistant || is_here(peer, headers) || token.has_cookie(headers)
+}
+
+/// Whether a request that [`check`] has passed may change something.
+pub(super) fn check_right(
+    visitors: Visitors,
+    token: &Token,
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> Result<(), Denied> {
+    // The token of a program replaces the proof that a page of this server has sent the request.
+    if is_same_site(headers) && may_act(visitors, token, peer, headers) {
+        return Ok(());
+    }
+    token.check(peer, bearer(headers).ok_or(Denied::NoToken)?)
+}
+
+/// Whether a request comes from this machine, and not through a proxy on it.
+fn is_here(peer: IpAddr, headers: &HeaderMap) -> bool {
+    const FORWARDED: [&str; 6] = [
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    ];
+    peer.is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+}
+
+/// The token in `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// Whether a program sends its token. A browser adds `Origin` to such a request, and asks first
+/// whether another site may send it, which this server never allows.
+fn is_program(headers: &HeaderMap) -> bool {
+    bearer(headers).is_some()
+        && !headers.contains_key("sec-fetch-site")
+        && !headers.contains_key(ORIGIN)
 }
 
 /// Whether a page of this server sent the request.
@@ -226,6 +290,63 @@ mod tests {
         assert_eq!(get(Visitors::Anybody, INGRESS, "evil.example"), 421);
         assert_eq!(get(Visitors::HomeAssistant, INGRESS, "ha.example"), 200);
         assert_eq!(asked(Visitors::Anybody, HERE, &Method::GET, &[]), 200);
+    }
+
+    #[test]
+    fn only_this_machine_and_the_token_may_press_buttons() {
+        const LAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 9));
+        let token = Token::default();
+        token.configure(Some("hunter22"));
+        let right = |visitors, peer, headers: &[(&'static str, &str)]| {
+            let value = |(name, text): &(&'static str, &str)| {
+                (name.parse().unwrap(), HeaderValue::try_from(*text).unwrap())
+            };
+            let headers: HeaderMap = headers.iter().map(value).collect();
+            check_right(visitors, &token, peer, &headers)
+        };
+        let anybody =
+            |peer, headers: &[(&'static str, &str)]| right(Visitors::Anybody, peer, headers);
+        let page = ("sec-fetch-site", "same-origin");
+        let cookie = token.cookie().unwrap();
+        let cookie = ("cookie", cookie.to_str().unwrap().split(';').next().unwrap());
+        assert_eq!(anybody(HERE, &[page]), Ok(()));
+        assert_eq!(right(Visitors::HomeAssistant, INGRESS, &[page]), Ok(()));
+        // It was allowed to everybody.
+        assert_eq!(anybody(LAN, &[page]), Err(Denied::NoToken));
+        assert_eq!(anybody(INGRESS, &[page]), Err(Denied::NoToken));
+        assert_eq!(anybody(LAN, &[page, cookie]), Ok(()));
+        assert_eq!(anybody(LAN, &[cookie]), Err(Denied::NoToken));
+        // Others come through a proxy on this machine, and say what they like.
+        for name in ["x-forwarded-for", "forwarded", "x-real-ip", "via"] {
+            assert_eq!(
+                anybody(HERE, &[page, (name, "192.168.1.9")]),
+                Err(Denied::NoToken),
+                "{name}"
+            );
+        }
+        assert_eq!(anybody(LAN, &[page, ("x-forwarded-for", "127.0.0.1")]), Err(Denied::NoToken));
+        // Programs.
+        for bearer in ["Bearer hunter22", "bearer hunter22 ", "BEARER  hunter22"] {
+            assert_eq!(anybody(LAN, &[("authorization", bearer)]), Ok(()), "{bearer}");
+        }
+        assert_eq!(anybody(HERE, &[("authorization", "Bearer hunter2")]), Err(Denied::Wrong));
+        assert_eq!(anybody(LAN, &[("authorization", "Bearer ")]), Err(Denied::Wrong));
+        for other in ["Basic aHVudGVyMjI=", "hunter22", "Bearer"] {
+            assert_eq!(anybody(LAN, &[("authorization", other)]), Err(Denied::NoToken), "{other}");
+        }
+    }
+
+    /// A browser says where a request comes from, and a program need not.
+    #[test]
+    fn a_token_is_proof_enough_unless_another_site_sends_it() {
+        let bearer = ("authorization", "Bearer hunter22");
+        let post = |headers: &[_]| asked(Visitors::Anybody, HERE, &Method::POST, headers);
+        let host = ("host", "pi:8099");
+        assert_eq!(post(&[host, bearer]), 200);
+        assert_eq!(post(&[host, bearer, ("sec-fetch-site", "cross-site")]), 403);
+        assert_eq!(post(&[host, bearer, ("origin", "http://evil.example")]), 403);
+        assert_eq!(post(&[host, ("authorization", "Basic aHVudGVyMjI=")]), 403);
+        assert_eq!(post(&[("host", "evil.example"), bearer]), 421);
     }
 
     /// Such a header was treated as if there was none.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -54,6 +55,13 @@ pub(super) fn answered(
             with_headers(StatusCode::INTERNAL_SERVER_ERROR, TEXT, words)
         }
     }
+}
+
+/// A redirect to the page, by its relative path.
+pub(super) fn to_page(path: &'static str) -> Response {
+    let mut response = with_headers(StatusCode::SEE_OTHER, TEXT, "");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(path));
+    response
 }
 
 /// The headers of every response.

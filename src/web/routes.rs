@@ -1,28 +1,32 @@
 //! The paths, and the handler of each.
 
+use std::borrow::Cow;
+
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Extension, Form, Query, Request, State};
-use axum::http::header::{ACCEPT_LANGUAGE, LOCATION};
+use axum::extract::{DefaultBodyLimit, Extension, Form, FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
+use tokio::time::timeout_at;
 use tracing::Level;
 
-use super::access::{self, Visitors};
+use super::access;
 use super::actions::{self, Action};
 use super::blocking::{BlockingJobs, JobFailed};
 use super::guest::Guest;
-use super::language::Language;
+use super::locked;
 use super::memory::{Cache, Range};
 use super::now::Now;
 use super::page::{self, PageInput};
 use super::paging::PageNumber;
 use super::ports::Ports;
 use super::response::{
-    CSS, HTML, JSON, OPEN_METRICS, SCRIPT, STRICT, SVG, TEXT, answered, later, with_headers,
+    CSS, HTML, HttpRefusal, JSON, OPEN_METRICS, SCRIPT, STRICT, SVG, TEXT, answered, later,
+    to_page, with_headers,
 };
 use super::state::PageState;
 use super::{api, events, metrics, past};
@@ -53,6 +57,9 @@ impl Shared {
         Self { memories: Cache::new(readings.clone()), ports: Ports::new(ports), readings }
     }
 }
+
+/// The path to which a visitor sends the token: a POST.
+pub(super) const TOKEN: &str = "/token";
 
 /// The actions: each is a POST.
 pub(super) const ACTIONS: [(&str, Action); 5] = [
@@ -91,7 +98,7 @@ pub(super) fn router(page_state: &PageState) -> Router {
 }
 
 pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
-    let visitors = page_state.visitors;
+    let checked = page_state.clone();
     let act = |action| {
         post(
             move |State(page_state): State<PageState>, form: Result<Form<_>, FormRejection>| async move {
@@ -100,40 +107,81 @@ pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
         )
     };
     let actions = ACTIONS.into_iter().map(|(path, action)| (path, act(action)));
-    let all = actions.chain(views());
+    let all = actions.chain(views()).chain([(TOKEN, post(locked::unlock))]);
     all.fold(Router::new(), |router, (path, answer)| router.route(path, answer))
         .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "Page not found.\n"))
         .method_not_allowed_fallback(async || {
             with_headers(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method not allowed.\n")
         })
         .layer(middleware::from_fn(move |guest, request, next| {
-            check(visitors, guest, request, next)
+            check(checked.clone(), guest, request, next)
         }))
         .layer(Extension(shared))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(page_state.clone())
 }
 
-/// Passes on the requests that are allowed.
+const TOO_SLOW: HttpRefusal = HttpRefusal(
+    StatusCode::REQUEST_TIMEOUT,
+    Cow::Borrowed("The request was not complete within 3 s. Send it again.\n"),
+);
+
+const TOO_LONG: HttpRefusal = HttpRefusal(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    Cow::Borrowed("The form has more than 1024 bytes. Send only its field.\n"),
+);
+
+/// Passes on the requests that are whole and allowed.
 async fn check(
-    visitors: Visitors,
+    page_state: PageState,
     Extension(guest): Extension<Guest>,
     request: Request,
     next: Next,
 ) -> Response {
-    match access::check(visitors, guest.peer, request.method(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+    let PageState { visitors, token, .. } = &page_state;
+    if let Err(refusal) = access::check(*visitors, guest.peer, request.method(), request.headers())
+    {
+        return refusal.into_response();
+    }
+    if !access::changes_something(request.method()) {
+        guest.seat.note_whole_request();
+        return next.run(request).await;
+    }
+    let request = match whole(request, &guest).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
+    };
+    guest.seat.note_whole_request();
+    // The token itself is in the form there.
+    if request.uri().path() != TOKEN
+        && let Err(denied) = access::check_right(*visitors, token, guest.peer, request.headers())
+    {
+        return locked::refuse(denied, request.uri().path(), request.headers());
+    }
+    next.run(request).await
+}
+
+/// A request with its whole body.
+async fn whole(request: Request, guest: &Guest) -> Result<Request, HttpRefusal> {
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts.clone(), body);
+    match timeout_at(guest.deadline, Bytes::from_request(request, &())).await {
+        Err(_) => Err(TOO_SLOW),
+        Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
+        Ok(Err(rejection)) if rejection.status() == TOO_LONG.0 => Err(TOO_LONG),
+        // The connection broke.
+        Ok(Err(rejection)) => Err(HttpRefusal(rejection.status(), rejection.body_text().into())),
     }
 }
 
 async fn show(
     State(page_state): State<PageState>,
     Extension(shared): Extension<Shared>,
+    Extension(guest): Extension<Guest>,
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    match input(&page_state, &shared, query, &headers).await {
+    match input(&page_state, &shared, &guest, query, &headers).await {
         Ok(input) => answered(HTML, page::render(&page_state.board, input)),
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
@@ -143,10 +191,11 @@ async fn show(
 async fn part(
     State(page_state): State<PageState>,
     Extension(shared): Extension<Shared>,
+    Extension(guest): Extension<Guest>,
     query: Result<Query<Lines>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    match input(&page_state, &shared, query, &headers).await {
+    match input(&page_state, &shared, &guest, query, &headers).await {
         Ok(input) => answered(HTML, page::parts(&page_state.board, input)),
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
@@ -156,10 +205,12 @@ async fn part(
 async fn input(
     page_state: &PageState,
     shared: &Shared,
+    guest: &Guest,
     query: Result<Query<Lines>, QueryRejection>,
     headers: &HeaderMap,
 ) -> Result<PageInput, JobFailed> {
-    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+    let PageState { visitors, token, .. } = page_state;
+    let is_locked = !access::may_act(*visitors, token, guest.peer, headers);
     let Lines { level, range, page } = query.map(|Query(lines)| lines).unwrap_or_default();
     let level = level.and_then(|level| level_of(&level));
     let range = range.and_then(|range| Range::by_key(&range)).unwrap_or_default();
@@ -170,12 +221,13 @@ async fn input(
         shared.memories.look(page_state, &wall, range, page)
     );
     Ok(PageInput {
-        language: Language::accepted(accepted),
+        language: locked::language(headers),
         level: level.unwrap_or(Level::TRACE),
         ports: ports?,
         page,
         memories,
         now: wall,
+        is_locked,
     })
 }
 
@@ -203,13 +255,10 @@ fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> R
     if let Err(refusal) = actions::act(page_state, action, form.meter) {
         return refusal.into_response();
     }
-    let page = match action {
+    to_page(match action {
         Action::Read | Action::Place | Action::Scan => "./",
         Action::StopPlacing | Action::StopScanning => "../",
-    };
-    let mut response = with_headers(StatusCode::SEE_OTHER, TEXT, "");
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static(page));
-    response
+    })
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,12 +17,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::access::Visitors;
 use super::guest::Guest;
+use super::places::{Places, Seat};
 use super::response::{TEXT, with_headers};
 use super::routes::router;
 use super::state::PageState;
@@ -31,15 +32,15 @@ use meter::cause::Cause;
 use meter::news::News;
 use meter::{RunsAs, cause};
 
-/// Connections at a time: of admitted addresses, and of others, which are only refused.
-pub(super) const MOST: usize = 16;
+/// Connections at a time of addresses that are not admitted, which are only refused. `places` has the
+/// number of the others.
 const MOST_STRANGERS: usize = 4;
 
 /// Open pages at a time that receive events.
 pub(super) const MOST_OPEN: usize = 128;
 
-/// The longest time for the head of a request, and for a whole connection without events.
-const HEAD: Duration = Duration::from_secs(5);
+/// The longest time until a request is whole, and for a whole connection without events.
+pub(super) const REQUEST: Duration = Duration::from_secs(3);
 pub(super) const WHOLE: Duration = Duration::from_secs(10);
 
 /// The longest request, in bytes.
@@ -64,6 +65,9 @@ pub(crate) async fn run(
             let serving = async {
                 let Some(address) = now else { return pending().await };
                 let listener = listen(address, page_state.visitors.runs_as()).await;
+                if page_state.visitors == Visitors::Anybody {
+                    page_state.token.note_listening(!address.ip().to_canonical().is_loopback());
+                }
                 serve(listener, &page_state).await;
             };
             tokio::select! {
@@ -148,7 +152,7 @@ pub(super) async fn serve(listener: TcpListener, page_state: &PageState) {
 
 pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Visitors) {
     let mut connections = JoinSet::new();
-    let seats = Arc::new(Semaphore::new(MOST));
+    let mut places = Places::default();
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
     let open = Arc::new(Semaphore::new(MOST_OPEN));
     let mut told = false;
@@ -172,20 +176,31 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
             }
         };
         let peer = peer.ip().to_canonical();
-        let (places, router) =
-            if visitors.admit(peer) { (&seats, router.clone()) } else { (&door, refusing()) };
+        let is_here = peer.is_loopback();
+        let (seat, router) = if visitors.admit(peer) {
+            (places.take(is_here), router.clone())
+        } else {
+            (Arc::clone(&door).try_acquire_owned().ok().map(Seat::new), refusing())
+        };
         // If all places are taken, the connection is closed.
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else { continue };
-        let guest =
-            Guest { peer, seat: Arc::new(Mutex::new(Some(place))), open: Arc::clone(&open) };
-        connections.spawn(answer(stream, router, guest));
+        let Some(seat) = seat else { continue };
+        let now = Instant::now();
+        let deadline = now.checked_add(REQUEST).unwrap_or(now);
+        let guest = Guest { peer, seat: seat.clone(), open: Arc::clone(&open), deadline };
+        let task = connections.spawn(answer(stream, router, guest));
+        if visitors.admit(peer) {
+            places.note(seat, task, is_here);
+        }
     }
 }
 
 /// Answers one request.
 async fn answer(stream: TcpStream, router: Router, guest: Guest) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(LONGEST).keep_alive(false);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(REQUEST)
+        .max_buf_size(LONGEST)
+        .keep_alive(false);
     let router = router.layer(Extension(guest.clone()));
     let answered = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut answered = pin!(answered);

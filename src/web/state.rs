@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::access::Visitors;
 use super::now::Now;
+use super::token::Token;
 use crate::status::Board;
 
 /// What the page needs from the rest of the program.
@@ -15,6 +16,8 @@ pub(crate) struct PageState {
     /// Earlier readings, if they are kept.
     pub history: Option<history::Reader>,
     pub visitors: Visitors,
+    /// The token of those who may press buttons on another machine. Home Assistant's users need none.
+    pub token: Token,
     /// The wall clock.
     pub clock: fn() -> ZonedDateTime,
     /// Writes the registers that a search found as the setting `parameters`. Settings belong to
@@ -38,6 +41,7 @@ pub(super) mod tests {
             board: Board::default(),
             history: None,
             visitors: Visitors::HomeAssistant,
+            token: Token::default(),
             clock: || "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap(),
             parameters_list: |_| String::new(),
         }

@@ -21,9 +21,11 @@ use tracing::Level;
 
 use super::address::{RETRY, find, find_by};
 use super::blocking::{BlockingJobs, JobFailed};
-use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, router_with, views};
+use super::language::Language;
+use super::places::{GRACE, KEPT, MOST};
+use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, router_with, views};
 use super::server::{
-    LONGEST, MOST, MOST_OPEN, WHOLE, listen, run, serve, serve_by, unavailable_words,
+    LONGEST, MOST_OPEN, REQUEST, WHOLE, listen, run, serve, serve_by, unavailable_words,
 };
 use super::state::tests::empty;
 use super::*;
@@ -137,18 +139,25 @@ async fn actions_reach_the_meter() {
     }
     let stopped = post(address, "/placement/stop", "meter=7").await;
     assert!(stopped.contains("\r\nlocation: ../\r\n"), "{stopped}");
+    // It was a 400 about `meter`.
     let long = format!("meter=7&x={}", "x".repeat(LONGEST_FORM));
     let long = post(address, "/read", &long).await;
-    assert!(long.starts_with("HTTP/1.1 400 "), "{long}");
+    assert!(long.starts_with("HTTP/1.1 413 ") && long.contains("1024 bytes"), "{long}");
+    let longest = format!("meter=7&x={}", "x".repeat(LONGEST_FORM - 10));
+    let longest = post(address, "/read", &longest).await;
+    assert!(longest.starts_with("HTTP/1.1 303 "), "{longest}");
     let foreign = b"POST /read HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n";
     assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
 }
+
+const UNFINISHED: &str = "meter=3&unfinished";
 
 /// Sends a request whose response may never end. Returns the status, and the type of the body if there
 /// is one.
 async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<String>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let length = form.len();
+    // The end of this one never arrives.
+    let length = if form == UNFINISHED { 100 } else { form.len() };
     let request = format!(
         "{head}Content-Length: {length}\r\nContent-Type: \
          application/x-www-form-urlencoded\r\n\r\n{form}"
@@ -187,7 +196,8 @@ async fn every_path_and_response_is_described() {
                 let shared = shared
                     .map(|name| description.pointer(name.strip_prefix('#').unwrap()).unwrap());
                 let content = shared.unwrap_or(answer)["content"].as_object();
-                let kind = content.map(|content| content.keys().next().unwrap().clone());
+                // A text for programs is the last one: `text/plain`.
+                let kind = content.map(|content| content.keys().next_back().unwrap().clone());
                 (status.clone(), kind)
             });
             let of = (method.to_ascii_uppercase(), path.clone());
@@ -200,7 +210,8 @@ async fn every_path_and_response_is_described() {
     }
     let views = views().map(|(path, _)| ("GET".to_owned(), path.to_owned()));
     let actions = ACTIONS.map(|(path, _)| ("POST".to_owned(), path.to_owned()));
-    let mut all: Vec<_> = views.into_iter().chain(actions).collect();
+    let unlock = ("POST".to_owned(), TOKEN.to_owned());
+    let mut all: Vec<_> = views.into_iter().chain(actions).chain([unlock]).collect();
     all.sort_unstable();
     assert_eq!(described.keys().cloned().collect::<Vec<_>>(), all);
 
@@ -215,15 +226,25 @@ async fn every_path_and_response_is_described() {
     let (time, text) = ("2026-11-24T10:00:00+01:00".to_owned(), "one".to_owned());
     board.log().add(LogLine { time, level: Level::ERROR, text });
     let (address, _serving) = start(site.clone()).await;
+    site.token.configure(Some("hunter22"));
     let (near, far) = ("Host: x\r\nOrigin: http://x\r\n", "Host: x\r\nOrigin: http://y\r\n");
+    let other = format!("{near}X-Forwarded-For: 192.168.1.9\r\n");
+    let unfinished =
+        all.iter().filter(|(method, _)| method == "POST").map(async |(method, path)| {
+            let head = format!("{method} {path} HTTP/1.1\r\n{near}");
+            ((method.clone(), path.clone()), asked(address, &head, UNFINISHED).await)
+        });
+    let unfinished = futures_util::future::join_all(unfinished).await;
     let mut seen: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     let mut ask = async |at, (method, path): &(String, String), query, headers, form| {
         let head = format!("{method} {path}{query} HTTP/1.1\r\n{headers}");
         let (status, kind) = asked(at, &head, form).await;
         let statuses = seen.entry((method.clone(), path.clone())).or_default();
-        let known = statuses.entry(status).or_insert_with(|| kind.clone());
+        let known = statuses.entry(status.clone()).or_insert_with(|| kind.clone());
         assert_eq!(*known, kind, "{head}");
+        status
     };
+    let long = "x".repeat(LONGEST_FORM + 1);
     for of @ (method, path) in &all {
         ask(address, of, "", "Host: x.example\r\n", "").await;
         if method == "GET" {
@@ -239,14 +260,22 @@ async fn every_path_and_response_is_described() {
         } else {
             // The second time it is busy.
             let meter = if path.starts_with("/scan") { "meter=4" } else { "meter=3" };
-            for form in [meter, meter, "meter=5", "meter=x"] {
+            for form in [meter, meter, "meter=5", "meter=x", "token=hunter22"] {
                 ask(address, of, "", near, form).await;
             }
             ask(address, of, "", far, meter).await;
+            ask(address, of, "", &other, "token=wrong").await;
+            ask(address, of, "", near, &long).await;
         }
         let other = if method == "GET" { "POST" } else { "GET" };
         let (status, _) = asked(address, &format!("{other} {path} HTTP/1.1\r\n{near}"), "").await;
         assert_eq!(status, "405", "{other} {path}");
+    }
+
+    let wrong = format!("{other}Authorization: Bearer wrong\r\n");
+    for of in all.iter().filter(|(method, _)| method == "POST") {
+        // More of them if this takes longer than the first pauses.
+        while ask(address, of, "", &wrong, "token=wrong").await != "429" {}
     }
 
     // Now everything works except the history, and no other page can be opened.
@@ -274,7 +303,108 @@ async fn every_path_and_response_is_described() {
             ask(address, of, "?meter=3&parameter=energy", "Host: x\r\n", "").await;
         }
     }
+    for (of, (status, kind)) in unfinished {
+        seen.entry(of).or_default().insert(status, kind);
+    }
     assert_eq!(seen, described);
+}
+
+/// A request of another machine through a proxy on this one, with more headers.
+async fn far(address: SocketAddr, path: &str, headers: &str, form: Option<&str>) -> String {
+    let method = if form.is_some() { "POST" } else { "GET" };
+    let (form, length) = (form.unwrap_or_default(), form.map_or(0, str::len));
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.168.1.9\r\n{headers}\
+         Content-Length: {length}\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
+    );
+    raw(address, request.as_bytes()).await
+}
+
+/// Everybody on the network could press all buttons.
+#[tokio::test]
+async fn other_machines_may_look_and_need_the_token_for_buttons() {
+    let site = PageState { visitors: Visitors::Anybody, ..empty() };
+    let handle = MeterHandle::default();
+    site.board.set_handles(vec![(7, handle.clone())]);
+    site.board.set_meters(vec![(7, meter("a"))]);
+    site.token.configure(Some("correct horse"));
+    let (address, _serving) = start(site.clone()).await;
+    let page = "Origin: http://x\r\nAccept: text/html\r\nAccept-Language: de\r\n";
+    let script = "Origin: http://x\r\nAccept: */*\r\nAccept-Language: de\r\n";
+    let requested = async || timeout(GRACE, handle.poll_requested()).await.is_ok();
+    for path in ["/", "/part", "/log", "/metrics", "/api/v1/state", "/health"] {
+        let answer = far(address, path, "", None).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
+    assert!(far(address, "/part", page, None).await.contains("name=\"token\""));
+    let near = raw(address, b"GET /part HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(!near.contains("name=\"token\""), "{near}");
+    for (path, _) in ACTIONS {
+        for headers in [page, script, "", "Authorization: Bearer wrong\r\n"] {
+            let answer = far(address, path, headers, Some("meter=7")).await;
+            let status = if headers.is_empty() { "403" } else { "401" };
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            // Nobody is slowed down here.
+            site.token.check([127, 0, 0, 1].into(), b"correct horse").unwrap();
+        }
+    }
+    let unknown = far(address, "/nothing", page, Some("")).await;
+    assert!(unknown.starts_with("HTTP/1.1 401 "), "{unknown}");
+    assert!(!requested().await);
+
+    // The page for browsers without the script.
+    let asks = far(address, "/placement/stop", page, Some("meter=7")).await;
+    assert!(asks.contains("www-authenticate: Bearer realm=\"kamstrup2mqtt\""), "{asks}");
+    assert!(asks.contains("<html lang=\"de\">") && asks.contains("action=\"../token\""), "{asks}");
+    let asks = far(address, "/read", page, Some("meter=7")).await;
+    assert!(asks.contains("action=\"./token\""), "{asks}");
+    let words = Language::German.words();
+    let said = far(address, "/read", script, Some("meter=7")).await;
+    assert!(said.ends_with(&format!("\r\n\r\n{}\n", words.token_needed)), "{said}");
+    let program = far(address, "/read", "Authorization: Bearer x\r\n", Some("meter=7")).await;
+    assert!(program.contains("`web.token`"), "{program}");
+
+    let wrong = far(address, "/token", page, Some("token=correct+house")).await;
+    assert!(wrong.starts_with("HTTP/1.1 401 ") && wrong.contains(words.token_wrong), "{wrong}");
+    assert!(!wrong.contains("set-cookie"), "{wrong}");
+    let right = far(address, "/token", page, Some("token=+correct+horse+")).await;
+    assert!(right.starts_with("HTTP/1.1 303 ") && right.contains("location: ./\r\n"), "{right}");
+    let (_, cookie) = right.split_once("set-cookie: ").unwrap();
+    let (cookie, attributes) = cookie.lines().next().unwrap().split_once(';').unwrap();
+    assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Strict"), "{right}");
+    assert!(!right.contains("horse"), "{right}");
+    let cookie = format!("{page}Cookie: a=b; {cookie}\r\n");
+    assert!(!far(address, "/part", &cookie, None).await.contains("name=\"token\""));
+    let read = far(address, "/read", &cookie, Some("meter=7")).await;
+    assert!(read.starts_with("HTTP/1.1 303 ") && requested().await, "{read}");
+    let foreign = cookie.replace("http://x", "http://y");
+    let foreign = far(address, "/read", &foreign, Some("meter=7")).await;
+    assert!(foreign.starts_with("HTTP/1.1 403 "), "{foreign}");
+    let program = "Authorization: Bearer correct horse\r\n";
+    let read = far(address, "/read", program, Some("meter=7")).await;
+    assert!(read.starts_with("HTTP/1.1 303 ") && requested().await, "{read}");
+    // Another token ends what browsers remember.
+    site.token.configure(Some("correct horse 2"));
+    let read = far(address, "/read", &cookie, Some("meter=7")).await;
+    assert!(read.starts_with("HTTP/1.1 401 "), "{read}");
+}
+
+#[tokio::test]
+async fn repeated_wrong_tokens_are_slowed_down() {
+    let site = PageState { visitors: Visitors::Anybody, ..empty() };
+    site.token.configure(Some("correct horse"));
+    let (address, _serving) = start(site).await;
+    let mut refused = String::new();
+    for number in 0..100 {
+        let guess = format!("Authorization: Bearer guess {number}\r\n");
+        refused = far(address, "/read", &guess, Some("meter=7")).await;
+        if refused.starts_with("HTTP/1.1 429 ") {
+            break;
+        }
+    }
+    assert!(refused.contains("retry-after: ") && refused.contains("Try again in "), "{refused}");
+    let right = far(address, "/token", "Origin: http://x\r\n", Some("token=correct+horse")).await;
+    assert!(right.starts_with("HTTP/1.1 429 "), "{right}");
 }
 
 /// Opens the stream of events.
@@ -510,24 +640,49 @@ async fn the_page_moves_to_a_new_address() {
     timeout(PATIENCE, running).await.unwrap().unwrap();
 }
 
-/// Idle connections keep others out only until they time out.
+/// The container's health check failed as long as others held 16 connections.
 #[tokio::test]
-async fn connections_are_limited_in_number_and_time() {
+async fn half_open_connections_do_not_keep_the_health_check_out() {
     let (address, _serving) = start(empty()).await;
     let mut idle = Vec::new();
-    for _ in 0..MOST {
-        idle.push(TcpStream::connect(address).await.unwrap());
+    for number in 0..24 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let begun: [&[u8]; 3] = [b"", b"GET / HTTP/1.1\r\n", b"POST /read HTTP/1.1\r\nHost: x\r\n            Sec-Fetch-Site: same-origin\r\nContent-Length: 99\r\n\r\nmeter="];
+        // It may have been closed already.
+        let _ = stream.write_all(begun[number % 3]).await;
+        idle.push(stream);
     }
-    // Accepted after these, and closed.
-    let mut one_more = TcpStream::connect(address).await.unwrap();
-    let read = timeout(PATIENCE, one_more.read(&mut [0])).await.unwrap();
-    assert_eq!(read.unwrap_or(0), 0);
-    // Connections without a request are closed.
-    for mut stream in idle {
+    tokio::time::sleep(GRACE).await;
+    let begun = Instant::now();
+    for _ in 0..MOST + KEPT {
+        assert_eq!(status(address, HEALTH).await, 200);
+    }
+    assert!(begun.elapsed() < REQUEST, "{:?}", begun.elapsed());
+}
+
+/// Connections without a whole request are closed.
+#[tokio::test]
+async fn a_request_must_be_whole_within_three_seconds() {
+    let (address, _serving) = start(empty()).await;
+    let head = "Host: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 99\r\n";
+    let requests =
+        ["", "GET", "GET / HTTP/1.1\r\nHost: x\r\n", &format!("POST /read HTTP/1.1\r\n{head}")];
+    let body = format!("POST /read HTTP/1.1\r\n{head}\r\nmeter=7");
+    let begun = Instant::now();
+    let ended = requests.into_iter().chain([body.as_str()]).map(async |request| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+        (begun.elapsed(), String::from_utf8(answer).unwrap())
+    });
+    let ended = futures_util::future::join_all(ended).await;
+    for (took, answer) in &ended {
+        assert!(*took > REQUEST - Duration::from_millis(500), "{took:?}: {answer}");
+        assert!(*took < REQUEST + Duration::from_secs(1), "{took:?}: {answer}");
     }
-    assert_eq!(status(address, HEALTH).await, 200);
+    let (_, answer) = ended.last().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("3 s"), "{answer}");
 }
 
 /// For example because the client does not read.

@@ -276,21 +276,66 @@ catalogue! {
         "Jede Auslesung kostet den Zähler etwas Batterie. Ein längeres Ausleseintervall schont \
          sie.";
 
+    // The token.
+    token: "Token", "Token", "Token", "Token", "Token";
+    token_head: "Unlock the buttons", "Knoppen ontgrendelen", "Lås knapperne op",
+        "Lås upp knapparna", "Tasten entsperren";
+    token_words:
+        "To press buttons on this device, enter the token of kamstrup2mqtt once. It is the value of \
+         web.token in the configuration. Without that setting, kamstrup2mqtt writes a token to its \
+         log at each start. The log on this page does not show it.",
+        "Wil je op dit apparaat knoppen gebruiken, voer dan één keer het token van kamstrup2mqtt in. \
+         Dat is de waarde van web.token in de configuratie. Zonder die instelling schrijft \
+         kamstrup2mqtt bij elke start een token in het logboek. Op deze pagina staat het niet.",
+        "Indtast tokenet fra kamstrup2mqtt én gang for at bruge knapperne på denne enhed. Det er \
+         værdien af web.token i konfigurationen. Uden den indstilling skriver kamstrup2mqtt et token \
+         i loggen ved hver start. Loggen på denne side viser det ikke.",
+        "Ange token för kamstrup2mqtt en gång för att använda knapparna på den här enheten. Det är \
+         värdet av web.token i konfigurationen. Utan den inställningen skriver kamstrup2mqtt en token \
+         i loggen vid varje start. Loggen på den här sidan visar den inte.",
+        "Um auf diesem Gerät Tasten zu benutzen, einmal das Token von kamstrup2mqtt eingeben. Es ist \
+         der Wert von web.token in der Konfiguration. Ohne diese Einstellung schreibt kamstrup2mqtt \
+         bei jedem Start ein Token ins Protokoll. Das Protokoll auf dieser Seite zeigt es nicht.";
+    token_enter: "Unlock", "Ontgrendelen", "Lås op", "Lås upp", "Entsperren";
+    token_needed:
+        "Nothing was done. On this device, enter the token first.",
+        "Er is niets gedaan. Voer op dit apparaat eerst het token in.",
+        "Der er ikke sket noget. Indtast først tokenet på denne enhed.",
+        "Ingenting gjordes. Ange först token på den här enheten.",
+        "Es wurde nichts ausgeführt. Auf diesem Gerät zuerst das Token eingeben.";
+    token_wrong:
+        "This token is wrong. Check it and try again.",
+        "Dit token klopt niet. Controleer het en probeer het nog eens.",
+        "Tokenet er forkert. Kontrollér det, og prøv igen.",
+        "Token är fel. Kontrollera den och försök igen.",
+        "Dieses Token ist falsch. Bitte prüfen und noch einmal versuchen.";
+    token_wait:
+        "Too many wrong tokens. Try again in {left} s.",
+        "Te veel verkeerde tokens. Probeer het over {left} s nog eens.",
+        "For mange forkerte tokens. Prøv igen om {left} s.",
+        "För många felaktiga token. Försök igen om {left} s.",
+        "Zu viele falsche Tokens. In {left} s noch einmal versuchen.";
+    token_taken:
+        "The buttons now work on this device.",
+        "De knoppen werken nu op dit apparaat.",
+        "Knapperne virker nu på denne enhed.",
+        "Knapparna fungerar nu på den här enheten.",
+        "Die Tasten funktionieren jetzt auf diesem Gerät.";
+
     // The placement aid.
     placement: "Placement aid", "Uitlijnhulp", "Placeringshjælp", "Placeringshjälp",
         "Ausrichthilfe";
     placement_words:
         "For two minutes, kamstrup2mqtt sends the meter one request a second. Move and turn the \
-         optical head until the meter answers every time. After the two minutes, the normal readings \
-         resume.",
+         optical head until the meter answers every time. The normal readings continue meanwhile.",
         "De meter krijgt twee minuten lang elke seconde een verzoek. Verschuif en draai de leeskop \
-         tot de meter elke keer antwoordt. Na afloop gaat het uitlezen gewoon verder.",
+         tot de meter elke keer antwoordt. Het uitlezen gaat intussen gewoon door.",
         "I to minutter får måleren en forespørgsel i sekundet. Flyt og drej læsehovedet, indtil \
-         måleren svarer hver gang. Bagefter fortsætter den normale aflæsning.",
+         måleren svarer hver gang. Imens fortsætter den normale aflæsning.",
         "Under två minuter får mätaren en förfrågan i sekunden. Flytta och vrid läshuvudet tills \
-         mätaren svarar varje gång. Därefter fortsätter avläsningen som vanligt.",
+         mätaren svarar varje gång. Under tiden fortsätter avläsningen som vanligt.",
         "Zwei Minuten lang wird der Zähler jede Sekunde abgefragt. Den Lesekopf verschieben und \
-         drehen, bis der Zähler jedes Mal antwortet. Danach geht das normale Auslesen weiter.";
+         drehen, bis der Zähler jedes Mal antwortet. Das normale Auslesen läuft währenddessen weiter.";
     placement_key:
         "If the meter never answers, press a key on it.",
         "Antwoordt de meter nooit, druk dan op een toets van de meter.",
@@ -345,15 +390,15 @@ catalogue! {
         "Sök efter fler värden", "Weitere Werte suchen";
     scan_words:
         "The search asks the meter for every value that it might have. This takes a few minutes and \
-         uses a little of the meter's battery. The normal readings pause until the search ends.",
+         uses a little of the meter's battery. The normal readings continue meanwhile.",
         "Alle waarden die de meter kan hebben, worden opgevraagd. Dat duurt een paar minuten en kost de \
-         meter een beetje batterij. Het uitlezen wordt zolang onderbroken.",
+         meter een beetje batterij. Het uitlezen gaat intussen gewoon door.",
         "Gennemgår alle de værdier, som måleren kan have. Det tager nogle minutter og bruger lidt af målerens \
-         batteri. Imens er den normale aflæsning sat på pause.",
+         batteri. Imens fortsætter den normale aflæsning.",
         "Går igenom alla värden som mätaren kan ha. Det tar några minuter och förbrukar lite av mätarens \
-         batteri. Under tiden pausas avläsningen.",
+         batteri. Under tiden fortsätter avläsningen som vanligt.",
         "Alle Werte, die der Zähler haben kann, werden abgefragt. Das dauert einige Minuten und kostet den \
-         Zähler etwas Batterie. Solange pausiert das normale Auslesen.";
+         Zähler etwas Batterie. Das normale Auslesen läuft währenddessen weiter.";
     scan_start: "Start search", "Zoeken starten", "Start søgning", "Starta sökning", "Suche starten";
     scan_progress:
         "{asked} of {of} registers checked, {found} found",

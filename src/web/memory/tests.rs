@@ -337,6 +337,7 @@ async fn what_is_drawn_at_the_end_of_the_calendar() {
         for range in Range::ALL {
             let memory = read_one(&reader, &key, range, &now).unwrap();
             let look = PageInput {
+                is_locked: false,
                 language: Language::accepted(None),
                 level: tracing::Level::TRACE,
                 ports: Vec::new(),

@@ -50,6 +50,8 @@ pub(super) struct PageInput {
     pub(super) page: PageNumber,
     pub(super) memories: Memories,
     pub(super) now: ZonedDateTime,
+    /// Whether the visitor must enter the token before pressing buttons.
+    pub(super) is_locked: bool,
 }
 
 #[derive(Template)]
@@ -74,6 +76,7 @@ struct Parts {
     memory_trouble: Option<Explanation>,
     overview: Overview,
     meters: Vec<Meter>,
+    is_locked: bool,
     broker: Broker,
     ports: Vec<Port>,
     /// Whether a meter is at a serial port of this machine, as far as that is known.
@@ -83,6 +86,18 @@ struct Parts {
     level: Level,
     range: Range,
     report: String,
+}
+
+/// A page that asks for the token alone. It works without the script.
+#[derive(Template)]
+#[template(path = "token.html")]
+struct AskToken<'a> {
+    words: &'static Words,
+    lang: &'static str,
+    /// The path from the request to the page.
+    base: &'a str,
+    action: &'a str,
+    said: &'a str,
 }
 
 /// The title and the icon of the browser's window, which show trouble from another tab.
@@ -122,6 +137,12 @@ pub(super) fn render(board: &Board, input: PageInput) -> askama::Result<String> 
     Page { words, lang: language.tag(), version: VERSION, time, window, parts }.render()
 }
 
+/// The page that asks for the token, in answer to a request whose path is so far below the page.
+pub(super) fn ask_token(language: Language, base: &str, said: &str) -> askama::Result<String> {
+    let (words, lang) = (language.words(), language.tag());
+    AskToken { words, lang, base, action: &format!("{base}token"), said }.render()
+}
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The parts of the page that change.
@@ -131,7 +152,7 @@ pub(super) fn parts(board: &Board, input: PageInput) -> askama::Result<String> {
 
 fn current(board: &Board, input: PageInput) -> Parts {
     let now = Instant::now();
-    let PageInput { language, level, ports, page, memories, now: wall } = input;
+    let PageInput { language, level, ports, page, memories, now: wall, is_locked } = input;
     let words = language.words();
     let mut setup = board.setup();
     let meters = board.meters();
@@ -172,6 +193,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
         memory_trouble: history,
         overview,
         meters: shown,
+        is_locked,
         broker,
         ports,
         needs_ports,

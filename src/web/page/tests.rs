@@ -32,6 +32,7 @@ fn value(name: &str, text: &str, unit: Option<&'static str>) -> ValueState {
 fn look(language: Language) -> PageInput {
     let now = "2026-11-24T09:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
     PageInput {
+        is_locked: false,
         language,
         level: Level::TRACE,
         ports: Vec::new(),
@@ -43,6 +44,23 @@ fn look(language: Language) -> PageInput {
 
 fn shown(board: &Board, language: Language) -> String {
     render(board, look(language)).unwrap()
+}
+
+/// Without the script and in each language.
+#[test]
+fn a_visitor_without_the_token_is_asked_for_it() {
+    let board = house();
+    let mut asked = Vec::new();
+    for language in Language::ALL {
+        let page = render(&board, PageInput { is_locked: true, ..look(language) }).unwrap();
+        let words = language.words();
+        asked.push(format!("{}\n{}", section(&page, "access"), words.token_needed));
+        let page = ask_token(language, "../", words.token_wrong).unwrap();
+        assert!(page.contains(words.token_wrong) && !page.contains("<script"), "{page}");
+        assert!(!shown(&board, language).contains("name=\"token\""));
+    }
+    asked.push(ask_token(Language::English, "../", "Said.").unwrap());
+    insta::assert_snapshot!(asked.join("\n=====\n"));
 }
 
 fn section(page: &str, id: &str) -> String {

@@ -1,0 +1,140 @@
+//! Wrong tokens by address. After a few, further ones from there must wait, longer each time.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// From the fifth wrong token on, the next one must wait: 1 s, then twice as long each time, 60 s at
+/// most.
+pub(super) const FREE: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Wrong tokens are forgotten this long after the last one.
+const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+
+/// So many addresses are known. With more, the one whose last wrong token is the oldest is forgotten.
+const MOST_ADDRESSES: usize = 256;
+
+/// The wrong tokens of each address.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(HashMap<IpAddr, Wrong>);
+
+#[derive(Debug, Clone, Copy)]
+struct Wrong {
+    count: u32,
+    last: Instant,
+}
+
+impl Wrong {
+    fn pause(self) -> Duration {
+        match self.count.checked_sub(FREE) {
+            None => Duration::ZERO,
+            Some(more) => {
+                let factor = 1_u32.checked_shl(more).unwrap_or(u32::MAX);
+                FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+            }
+        }
+    }
+
+    fn is_forgotten(self) -> bool {
+        self.last.elapsed() >= FORGOTTEN
+    }
+}
+
+impl Attempts {
+    /// How long this address must wait before its next token is looked at; `None` if it need not.
+    pub(super) fn wait(&self, peer: IpAddr) -> Option<Duration> {
+        let wrong = self.0.get(&network(peer)).filter(|wrong| !wrong.is_forgotten())?;
+        let left = wrong.pause().saturating_sub(wrong.last.elapsed());
+        (!left.is_zero()).then_some(left)
+    }
+
+    pub(super) fn note_wrong(&mut self, peer: IpAddr) {
+        self.0.retain(|_, wrong| !wrong.is_forgotten());
+        let network = network(peer);
+        if self.0.len() >= MOST_ADDRESSES
+            && !self.0.contains_key(&network)
+            && let Some(oldest) =
+                self.0.iter().min_by_key(|(_, wrong)| wrong.last).map(|(address, _)| *address)
+        {
+            self.0.remove(&oldest);
+        }
+        let now = Instant::now();
+        let wrong = self.0.entry(network).or_insert(Wrong { count: 0, last: now });
+        *wrong = Wrong { count: wrong.count.saturating_add(1), last: now };
+    }
+
+    pub(super) fn note_right(&mut self, peer: IpAddr) {
+        self.0.remove(&network(peer));
+    }
+}
+
+/// A machine has a whole IPv6 network of 64 bits to choose its address from.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(peer) => {
+            let [a, b, c, d, ..] = peer.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn peer(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repeated_wrong_tokens_wait_longer_and_longer() {
+        let mut attempts = Attempts::default();
+        let one = peer("192.168.1.9");
+        let mut pauses = Vec::new();
+        for _ in 0..13 {
+            attempts.note_wrong(one);
+            let pause = attempts.wait(one);
+            pauses.push(pause.map_or(0, |pause| pause.as_secs()));
+            advance(pause.unwrap_or_default()).await;
+            assert_eq!(attempts.wait(one), None);
+        }
+        assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        // Others need not wait, and neither does this one after the right token.
+        attempts.note_wrong(one);
+        assert_eq!(attempts.wait(peer("192.168.1.8")), None);
+        assert_eq!(attempts.wait(one), Some(LONGEST_PAUSE));
+        attempts.note_right(one);
+        assert_eq!(attempts.wait(one), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wrong_tokens_are_forgotten_after_ten_minutes() {
+        let mut attempts = Attempts::default();
+        let one = peer("192.168.1.9");
+        (0..FREE).for_each(|_| attempts.note_wrong(one));
+        advance(FORGOTTEN).await;
+        attempts.note_wrong(one);
+        assert_eq!((attempts.wait(one), attempts.0.len()), (None, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_of_one_network_count_as_one_and_their_number_is_bounded() {
+        let mut attempts = Attempts::default();
+        for host in 1..=FREE {
+            attempts.note_wrong(peer(&format!("2001:db8::{host}")));
+        }
+        assert_eq!(attempts.wait(peer("2001:db8::ffff")), Some(FIRST_PAUSE));
+        assert_eq!(attempts.wait(peer("2001:db8:1::1")), None);
+        for number in 0..10_000_u32 {
+            attempts.note_wrong(IpAddr::from(number.to_be_bytes()));
+        }
+        assert_eq!(attempts.0.len(), MOST_ADDRESSES);
+    }
+}

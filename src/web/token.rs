@@ -1,0 +1,339 @@
+//! The token without which visitors from other machines can only look: the configured one, or one that
+//! the program has made.
+//!
+//! A browser remembers it by a cookie. The cookie is not the token but depends on it and on the
+//! program's own random token, so nobody can guess it, and another token makes it invalid. Tokens are
+//! compared in constant time, by their HMAC.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use ring::hmac;
+use tracing::{error, info};
+
+use super::attempts::Attempts;
+use super::token_file;
+
+/// How long a browser remembers the token: 400 days, the most that browsers allow.
+const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// The token. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Token(Arc<Inner>);
+
+struct Inner {
+    /// `None` if the system gives no random numbers. Then no token is right.
+    own: Option<Own>,
+    state: Mutex<State>,
+}
+
+/// The program's own token.
+struct Own {
+    text: String,
+    key: hmac::Key,
+    /// Why it cannot be kept until the next start.
+    trouble: Option<Cow<'static, str>>,
+}
+
+struct State {
+    /// The HMAC of the token in effect, and the value of its cookie.
+    known: Option<(hmac::Tag, String)>,
+    is_configured: bool,
+    /// Whether other machines can open the page.
+    is_wide: bool,
+    is_shown: bool,
+    attempts: Attempts,
+}
+
+/// It never shows the token.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// A token in another place, for pages that need none or tests.
+impl Default for Token {
+    fn default() -> Self {
+        Self::start(None)
+    }
+}
+
+/// Why a visitor may only look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// No token was sent.
+    NoToken,
+    /// The token is wrong.
+    Wrong,
+    /// Earlier ones were wrong. Nothing was compared.
+    Wait(Duration),
+}
+
+impl Token {
+    /// The program's own token, from its file in the folder of the state or a new one.
+    pub(crate) fn start(folder: Option<&Path>) -> Self {
+        let kept = folder.and_then(token_file::read);
+        let own = match kept.map_or_else(token_file::random, Ok) {
+            Ok(text) => Some(Own::keep(text, folder)),
+            Err(_) => {
+                error!(
+                    "The system gives no random numbers, so there is no token for the status page. Only \
+                     this machine can press its buttons."
+                );
+                None
+            }
+        };
+        let state = State {
+            known: None,
+            is_configured: false,
+            is_wide: false,
+            is_shown: false,
+            attempts: Attempts::default(),
+        };
+        let token = Self(Arc::new(Inner { own, state: Mutex::new(state) }));
+        token.configure(None);
+        token
+    }
+
+    /// Uses the configured token from now on, or the program's own one if there is none.
+    pub(crate) fn configure(&self, configured: Option<&str>) {
+        let Some(own) = &self.0.own else { return };
+        let text = configured.unwrap_or(&own.text);
+        {
+            let mut state = self.lock();
+            state.known = Some((own.sign("token", text), hex(own.sign("cookie", text).as_ref())));
+            state.is_configured = configured.is_some();
+        }
+        self.show();
+    }
+
+    /// Notes whether other machines can open the page.
+    pub(super) fn note_listening(&self, is_wide: bool) {
+        self.lock().is_wide = is_wide;
+        self.show();
+    }
+
+    /// Logs the program's own token once, if it is in effect and other machines can open the page. The
+    /// page, which shows the log, does not show this line.
+    fn show(&self) {
+        let Some(own) = &self.0.own else { return };
+        {
+            let mut state = self.lock();
+            let is_due = state.is_wide && !state.is_configured && !state.is_shown;
+            if !is_due {
+                return;
+            }
+            state.is_shown = true;
+        }
+        let token = &own.text;
+        let next = match &own.trouble {
+            None => String::new(),
+            Some(trouble) => format!(
+                " It will be another one after a restart, because it cannot be kept: {trouble}. To \
+                 choose your own, set `web.token`."
+            ),
+        };
+        info!(
+            kept = false,
+            "To press buttons on the status page on another machine, enter this token there: {token}.\
+             {next}"
+        );
+    }
+
+    /// Whether a token is the right one.
+    pub(super) fn check(&self, peer: IpAddr, token: &[u8]) -> Result<(), Denied> {
+        let mut state = self.lock();
+        if let Some(wait) = state.attempts.wait(peer) {
+            return Err(Denied::Wait(wait));
+        }
+        let is_right =
+            self.0.own.as_ref().zip(state.known.as_ref()).is_some_and(|(own, (expected, _))| {
+                let message = [b"token\0", token].concat();
+                hmac::verify(&own.key, &message, expected.as_ref()).is_ok()
+            });
+        if is_right {
+            state.attempts.note_right(peer);
+            Ok(())
+        } else {
+            state.attempts.note_wrong(peer);
+            Err(Denied::Wrong)
+        }
+    }
+
+    /// Whether a browser has sent the right cookie.
+    pub(super) fn has_cookie(&self, headers: &HeaderMap) -> bool {
+        let Some(own) = &self.0.own else { return false };
+        let Some((_, expected)) = self.lock().known.clone() else { return false };
+        let expected = own.sign("compared", &expected);
+        let name = own.cookie_name();
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
+        let mut values = cookies
+            .flat_map(|header| header.split(';'))
+            .filter_map(|cookie| cookie.trim().split_once('='))
+            .filter(|(known, _)| *known == name)
+            .map(|(_, value)| [b"compared\0", value.as_bytes()].concat());
+        values.any(|value| hmac::verify(&own.key, &value, expected.as_ref()).is_ok())
+    }
+
+    /// The header that makes a browser remember the token. Scripts cannot read the cookie, and no other
+    /// site can use it.
+    pub(super) fn cookie(&self) -> Option<HeaderValue> {
+        let own = self.0.own.as_ref()?;
+        let (_, value) = self.lock().known.clone()?;
+        let (name, age) = (own.cookie_name(), REMEMBERED.as_secs());
+        let cookie = format!("{name}={value}; Max-Age={age}; HttpOnly; SameSite=Strict");
+        HeaderValue::try_from(cookie).ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Own {
+    /// Keeps a token in the folder of the state.
+    fn keep(text: String, folder: Option<&Path>) -> Self {
+        let is_kept = |folder| token_file::read(folder).as_ref() == Some(&text);
+        let trouble = match folder {
+            None => Some(Cow::Borrowed("there is no folder for the program's state")),
+            Some(folder) if is_kept(folder) => None,
+            Some(folder) => token_file::write(folder, &text).err().map(|reason| {
+                let path = folder.join(token_file::FILE);
+                Cow::Owned(format!("cannot write {}: {reason}", path.display()))
+            }),
+        };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
+        Self { text, key, trouble }
+    }
+
+    fn sign(&self, purpose: &str, text: &str) -> hmac::Tag {
+        hmac::sign(&self.key, format!("{purpose}\0{text}").as_bytes())
+    }
+
+    /// Cookies do not depend on the port, so each program on a machine has its own name.
+    fn cookie_name(&self) -> String {
+        let tag = hex(self.sign("name", "").as_ref());
+        format!("kamstrup2mqtt-{}", tag.get(..8).unwrap_or_default())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use logging::capture;
+
+    use super::super::attempts::FREE;
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 9));
+
+    /// The token that the log shows.
+    fn shown(token: &Token) -> Vec<String> {
+        let (log, _logging) = capture::lines();
+        token.note_listening(true);
+        log.take()
+    }
+
+    fn own(token: &Token) -> &str {
+        &token.0.own.as_ref().unwrap().text
+    }
+
+    fn cookie_of(token: &Token) -> HeaderMap {
+        let cookie = token.cookie().unwrap();
+        let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+        let header = format!("other=1; {pair}; more=2");
+        HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(header).unwrap())])
+    }
+
+    #[test]
+    fn its_own_token_survives_a_restart_and_is_shown_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = Token::start(Some(folder.path()));
+        let (log, logging) = capture::lines();
+        token.note_listening(false);
+        assert_eq!(log.take(), [""; 0]);
+        drop(logging);
+        let lines = shown(&token);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(own(&token)) && !lines[0].contains("restart"), "{lines:?}");
+        assert_eq!(shown(&token), [""; 0]);
+        let again = Token::start(Some(folder.path()));
+        assert_eq!(own(&again), own(&token));
+        assert_eq!(again.check(PEER, own(&token).as_bytes()), Ok(()));
+        assert!(again.has_cookie(&cookie_of(&token)));
+        assert_ne!(own(&Token::default()), own(&token));
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_kept_works_until_the_next_start() {
+        for folder in [None, Some(Path::new("/proc/kamstrup2mqtt"))] {
+            let token = Token::start(folder);
+            let lines = shown(&token).concat();
+            assert!(lines.contains("after a restart") && lines.contains("`web.token`"), "{lines}");
+            assert_eq!(token.check(PEER, own(&token).as_bytes()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_configured_token_replaces_it_and_is_never_shown() {
+        let token = Token::default();
+        token.configure(Some("hunter22"));
+        assert_eq!(shown(&token), [""; 0]);
+        assert!(!format!("{token:?}").contains("hunter22"));
+        let own = own(&token).as_bytes();
+        assert_eq!(token.check(PEER, b"hunter22"), Ok(()));
+        for wrong in [own, b"hunter2", b"hunter222", b""] {
+            assert_eq!(token.check(PEER, wrong), Err(Denied::Wrong));
+            token.check(PEER, b"hunter22").unwrap();
+        }
+        let remembered = cookie_of(&token);
+        assert!(token.has_cookie(&remembered));
+        token.configure(Some("hunter23"));
+        assert!(!token.has_cookie(&remembered));
+        assert_eq!(token.check(PEER, b"hunter22"), Err(Denied::Wrong));
+        let (log, _logging) = capture::lines();
+        token.configure(None);
+        assert_eq!(log.take().len(), 1);
+        assert_eq!(token.check(PEER, own), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_repeated_wrong_tokens_the_right_one_must_wait_too() {
+        let token = Token::default();
+        token.configure(Some("hunter22"));
+        for _ in 0..FREE {
+            assert_eq!(token.check(PEER, b"guess"), Err(Denied::Wrong));
+        }
+        assert!(matches!(token.check(PEER, b"hunter22"), Err(Denied::Wait(_))));
+        assert_eq!(token.check(IpAddr::from([192, 168, 1, 8]), b"hunter22"), Ok(()));
+        // Who has the cookie need not wait.
+        assert!(token.has_cookie(&cookie_of(&token)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(token.check(PEER, b"hunter22"), Ok(()));
+    }
+
+    #[test]
+    fn the_cookie_is_for_this_site_and_this_program_alone() {
+        let token = Token::default();
+        let cookie = token.cookie().unwrap().to_str().unwrap().to_owned();
+        assert!(cookie.ends_with("; Max-Age=34560000; HttpOnly; SameSite=Strict"), "{cookie}");
+        assert!(!cookie.contains(own(&token)), "{cookie}");
+        let other = Token::default();
+        assert!(!other.has_cookie(&cookie_of(&token)));
+        let name = |token: &Token| token.0.own.as_ref().unwrap().cookie_name();
+        assert_ne!(name(&token), name(&other));
+        let forged = format!("{}=0", name(&token));
+        let forged = HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(forged).unwrap())]);
+        assert!(!token.has_cookie(&forged));
+    }
+}
