@@ -1,10 +1,13 @@
 //! The page of the program: its actions are carried out, and their results are shown.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::Value;
 use simulator::{Behaviour, EnergyUnit, Registers};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -201,6 +204,79 @@ async fn other_sites_are_rejected() {
     let rebound = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_owned();
     let answer = running.send(rebound).await;
     assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+}
+
+/// Everybody on the network could press its buttons.
+#[tokio::test]
+async fn on_another_machine_the_buttons_need_the_token() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let state = TempDir::new().unwrap();
+    let own = state.path().join("web-token");
+    let directory = state.path().to_str().unwrap();
+    let yaml = format!(
+        "mqtt: {{ host: 127.0.0.1, port: {} }}\nserial_device: {{ com_port: '{}' }}\n\
+         kamstrup: {{ poll_interval: 1h }}\nlogging: {{ level: DEBUG }}\n\
+         web: {{ listen: '0.0.0.0:0' }}\n",
+        broker.port(),
+        meter.com_port
+    );
+    let start = async |more: &[(&str, &str)]| {
+        let variables = [&[("WEB_ENABLED", "yes"), ("STATE_DIRECTORY", directory)], more].concat();
+        let mut program = Program::start_by(&yaml, &variables);
+        let page = address(&mut program).await;
+        program.says("Read 7 of 7 values").await;
+        Running { program, page }
+    };
+    // Through a proxy on this machine, a request comes from another one.
+    let read = async |running: &Running, header: &str| {
+        let page = running.page;
+        let answer = running.send(format!(
+            "POST /read HTTP/1.1\r\nHost: {page}\r\nX-Forwarded-For: 192.168.1.9\r\n{header}\r\n\
+             Content-Length: 7\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\nmeter=0"
+        ));
+        answer.await
+    };
+    const SHOWN: &str = "enter this token there: ";
+
+    let mut known = None;
+    for _ in 0..2 {
+        let mut running = start(&[]).await;
+        let line = running.program.says(SHOWN).await;
+        let token = line.split(SHOWN).nth(1).unwrap().trim_end_matches('.').to_owned();
+        assert_eq!(token.len(), 24, "{line}");
+        assert_eq!(fs::read_to_string(&own).unwrap().trim(), token);
+        assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o600);
+        // It survives a restart.
+        assert_eq!(known.get_or_insert_with(|| token.clone()), &token);
+        for path in ["/", "/part", "/log", "/metrics", "/api/v1/state", "/health"] {
+            assert!(!running.get(path).await.contains(&token), "{path}");
+        }
+        let refused = read(&running, "Sec-Fetch-Site: same-origin").await;
+        assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+        let refused = read(&running, "Authorization: Bearer other").await;
+        assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+        let taken = read(&running, &format!("Authorization: Bearer {token}")).await;
+        assert!(taken.starts_with("HTTP/1.1 303 "), "{taken}");
+        assert_eq!(running.press("/read").await, "HTTP/1.1 303 See Other");
+        assert_eq!(running.program.count(&token), 1);
+        running.program.terminate().await;
+        running.program.ended().await;
+    }
+
+    let secret = state.path().join("secret");
+    fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    let mut running = start(&[("WEB_TOKEN_FILE", secret.to_str().unwrap())]).await;
+    let refused = read(&running, &format!("Authorization: Bearer {}", known.unwrap())).await;
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    let taken = read(&running, &format!("Authorization: Bearer {SECRET}")).await;
+    assert!(taken.starts_with("HTTP/1.1 303 "), "{taken}");
+    for path in ["/", "/part", "/log", "/metrics", "/api/v1/state"] {
+        assert!(!running.get(path).await.contains(SECRET), "{path}");
+    }
+    running.program.terminate().await;
+    running.program.ended().await;
+    assert_eq!((running.program.count(SHOWN), running.program.count(SECRET)), (0, 0));
 }
 
 /// Two programs on one machine, for example one for each broker. The second one reads its meter,
