@@ -83,13 +83,11 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         tasks.spawn(systemd::watchdog(stop.clone()));
         tasks.spawn(app::report_history(history.error(), board.clone(), hint));
         let page = PageAddress::new(args.listen, token.clone());
-        match &first {
-            Ok(Loaded { config, .. }) => page.change(config.page, config.page_token.as_ref()),
-            Err(_) => {
-                let (configured, token) = config::page_and_token(file, &variables);
-                page.change(configured, token.as_ref());
-            }
-        }
+        let (configured, own_token) = match &first {
+            Ok(Loaded { config, .. }) => (config.page, config.page_token.clone()),
+            Err(_) => config::page_and_token(file, &variables),
+        };
+        page.change(configured, own_token.as_ref());
         let page_state = PageState {
             board: board.clone(),
             history: Some(history.reader()),

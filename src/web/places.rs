@@ -128,7 +128,7 @@ mod tests {
             let held = seat.clone();
             let task = self.tasks.spawn(async move {
                 let _held = held;
-                pending().await
+                pending::<()>().await;
             });
             self.places.note(seat.clone(), task, is_here);
             Some(seat)
@@ -151,9 +151,9 @@ mod tests {
         let seats: Vec<_> = (0..MOST + KEPT).filter_map(|_| house.connect(true)).collect();
         assert_eq!(seats.len(), MOST + KEPT);
         seats[0].note_whole_request();
-        advance(GRACE - Duration::from_millis(1)).await;
+        advance(GRACE / 2).await;
         assert!(house.connect(true).is_none());
-        advance(Duration::from_millis(1)).await;
+        advance(GRACE / 2).await;
         // The oldest one whose request is not whole. Others cannot end those of this machine.
         assert!(house.connect(false).is_none());
         assert!(house.connect(true).is_some());

@@ -176,7 +176,9 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
             }
         };
         let peer = peer.ip().to_canonical();
-        let is_here = peer.is_loopback();
+        // The health check uses the address on which the page listens.
+        let is_own = |own: SocketAddr| own.ip().to_canonical() == peer;
+        let is_here = peer.is_loopback() || stream.local_addr().is_ok_and(is_own);
         let (seat, router) = if visitors.admit(peer) {
             (places.take(is_here), router.clone())
         } else {

@@ -678,7 +678,7 @@ async fn a_request_must_be_whole_within_three_seconds() {
     });
     let ended = futures_util::future::join_all(ended).await;
     for (took, answer) in &ended {
-        assert!(*took > REQUEST - Duration::from_millis(500), "{took:?}: {answer}");
+        assert!(*took > REQUEST / 2, "{took:?}: {answer}");
         assert!(*took < REQUEST + Duration::from_secs(1), "{took:?}: {answer}");
     }
     let (_, answer) = ended.last().unwrap();

@@ -80,16 +80,14 @@ impl Token {
     /// The program's own token, from its file in the folder of the state or a new one.
     pub(crate) fn start(folder: Option<&Path>) -> Self {
         let kept = folder.and_then(token_file::read);
-        let own = match kept.map_or_else(token_file::random, Ok) {
-            Ok(text) => Some(Own::keep(text, folder)),
-            Err(_) => {
-                error!(
-                    "The system gives no random numbers, so there is no token for the status page. Only \
-                     this machine can press its buttons."
-                );
-                None
-            }
-        };
+        let text = kept.or_else(|| token_file::random().ok());
+        if text.is_none() {
+            error!(
+                "The system gives no random numbers, so there is no token for the status page. Only this \
+                 machine can press its buttons."
+            );
+        }
+        let own = text.map(|text| Own::keep(text, folder));
         let state = State {
             known: None,
             is_configured: false,
@@ -225,7 +223,8 @@ impl Own {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
 }
 
 #[cfg(test)]

@@ -399,6 +399,30 @@ def test_without_script(house, visit):
     expect_polls(visit(house.url), before)
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_on_another_machine_the_buttons_need_the_token(house, visit, script):
+    token = (house.folder / "state" / "web-token").read_text().strip()
+    # As if through a proxy on this machine.
+    far = {"X-Forwarded-For": "192.168.1.9"}
+    page = visit(house.url, java_script_enabled=script, extra_http_headers=far)
+    is_read(page)
+    if script:
+        is_live(page)
+        no_serious_fault(page)
+        fits(page)
+    else:
+        page.locator("#read-0").click()
+        expect(page.get_by_text("enter the token first")).to_be_visible()
+    page.locator("#token").fill(token)
+    page.locator("#token-enter").click()
+    expect(page.locator("#meter-0")).to_be_visible()
+    expect(page.locator("#access")).to_have_count(0)
+    before = polls(page)
+    page.locator("#read-0").click()
+    expect_polls(visit(house.url), before)
+    assert house.post("read", **far, **{"Sec-Fetch-Site": "same-origin"}) == 401
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "homeassistant.local"])
 def test_behind_home_assistant(ingress, visit, name):
     """Under a path that the page does not know, in a frame, and over plain HTTP."""

@@ -209,6 +209,7 @@ async fn other_sites_are_rejected() {
 /// Everybody on the network could press its buttons.
 #[tokio::test]
 async fn on_another_machine_the_buttons_need_the_token() {
+    const SHOWN: &str = "enter this token there: ";
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let state = TempDir::new().unwrap();
@@ -237,7 +238,6 @@ async fn on_another_machine_the_buttons_need_the_token() {
         ));
         answer.await
     };
-    const SHOWN: &str = "enter this token there: ";
 
     let mut known = None;
     for _ in 0..2 {
@@ -256,8 +256,8 @@ async fn on_another_machine_the_buttons_need_the_token() {
         assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
         let refused = read(&running, "Authorization: Bearer other").await;
         assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
-        let taken = read(&running, &format!("Authorization: Bearer {token}")).await;
-        assert!(taken.starts_with("HTTP/1.1 303 "), "{taken}");
+        let accepted = read(&running, &format!("Authorization: Bearer {token}")).await;
+        assert!(accepted.starts_with("HTTP/1.1 303 "), "{accepted}");
         assert_eq!(running.press("/read").await, "HTTP/1.1 303 See Other");
         assert_eq!(running.program.count(&token), 1);
         running.program.terminate().await;
@@ -269,8 +269,8 @@ async fn on_another_machine_the_buttons_need_the_token() {
     let mut running = start(&[("WEB_TOKEN_FILE", secret.to_str().unwrap())]).await;
     let refused = read(&running, &format!("Authorization: Bearer {}", known.unwrap())).await;
     assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
-    let taken = read(&running, &format!("Authorization: Bearer {SECRET}")).await;
-    assert!(taken.starts_with("HTTP/1.1 303 "), "{taken}");
+    let accepted = read(&running, &format!("Authorization: Bearer {SECRET}")).await;
+    assert!(accepted.starts_with("HTTP/1.1 303 "), "{accepted}");
     for path in ["/", "/part", "/log", "/metrics", "/api/v1/state"] {
         assert!(!running.get(path).await.contains(SECRET), "{path}");
     }
