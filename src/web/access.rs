@@ -93,7 +93,8 @@ pub(super) fn may_act(
     peer: IpAddr,
     headers: &HeaderMap,
 ) -> bool {
-    visitors == Visitors::HomeAssistant || is_here(peer, headers) || token.has_cookie(headers)
+    let is_here = peer.is_loopback() && (!came_through_proxy(headers) || !token.is_for_proxies());
+    visitors == Visitors::HomeAssistant || is_here || token.has_cookie(headers)
 }
 
 /// Whether a request that [`check`] has passed may change something.
@@ -110,8 +111,8 @@ pub(super) fn check_right(
     token.check(peer, bearer(headers).ok_or(Denied::NoToken)?)
 }
 
-/// Whether a request comes from this machine, and not through a proxy on it.
-fn is_here(peer: IpAddr, headers: &HeaderMap) -> bool {
+/// Whether a proxy says that it has forwarded a request.
+fn came_through_proxy(headers: &HeaderMap) -> bool {
     const FORWARDED: [&str; 6] = [
         "forwarded",
         "via",
@@ -120,7 +121,7 @@ fn is_here(peer: IpAddr, headers: &HeaderMap) -> bool {
         "x-forwarded-proto",
         "x-real-ip",
     ];
-    peer.is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+    FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
 /// The token in `Authorization: Bearer`.
@@ -325,6 +326,17 @@ mod tests {
             );
         }
         assert_eq!(anybody(LAN, &[page, ("x-forwarded-for", "127.0.0.1")]), Err(Denied::NoToken));
+        // If only this machine can open the page, the proxy decides.
+        let alone = Token::default();
+        let headers = [page, ("x-forwarded-for", "192.168.1.9")];
+        let headers: HeaderMap = headers
+            .into_iter()
+            .map(|(name, text)| (name.parse().unwrap(), HeaderValue::from_static(text)))
+            .collect();
+        let proxied = || check_right(Visitors::Anybody, &alone, HERE, &headers);
+        assert_eq!(proxied(), Ok(()));
+        alone.note_listening(true);
+        assert_eq!(proxied(), Err(Denied::NoToken));
         // Programs.
         for bearer in ["Bearer hunter22", "bearer hunter22 ", "BEARER  hunter22"] {
             assert_eq!(anybody(LAN, &[("authorization", bearer)]), Ok(()), "{bearer}");

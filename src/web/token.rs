@@ -118,6 +118,13 @@ impl Token {
         self.show();
     }
 
+    /// Whether visitors need it who come through a proxy on this machine. If only this machine can open
+    /// the page, the proxy decides who may, as long as no token is configured.
+    pub(super) fn is_for_proxies(&self) -> bool {
+        let state = self.lock();
+        state.is_wide || state.is_configured
+    }
+
     /// Logs the program's own token once, if it is in effect and other machines can open the page. The
     /// page, which shows the log, does not show this line.
     fn show(&self) {

@@ -79,16 +79,18 @@ def free_port():
 class House:
     """A meter that is read, or one for each of `names`, and the page at `url`."""
 
-    def __init__(self, folder, options=None, state=None, interval="1h", names=(), values=VALUES):
+    def __init__(
+        self, folder, options=None, state=None, interval="1h", names=(), values=VALUES, token=""
+    ):
         self.folder = folder
         self.processes = []
         try:
-            self._start(options, state, interval, names, values)
+            self._start(options, state, interval, names, values, token)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, options, state, interval, names, values):
+    def _start(self, options, state, interval, names, values, token):
         meters = [
             self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
             for _ in names or [""]
@@ -133,7 +135,7 @@ kamstrup:
             *arguments,
             "--listen",
             "127.0.0.1:0",
-            env={"STATE_DIRECTORY": str(state)},
+            env={"STATE_DIRECTORY": str(state), "WEB_TOKEN": token},
             cwd=self.folder,
         )
         self.url = self.program.wait_for(r"status page is at (http://\S+?)\.?$")[1] + "/"
