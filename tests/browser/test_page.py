@@ -405,6 +405,7 @@ def test_on_another_machine_the_buttons_need_the_token(build, visit, script):
     house = build(token=token)
     # As if through a proxy on this machine.
     far = {"X-Forwarded-For": "192.168.1.9"}
+    is_read(visit(house.url))
     page = visit(house.url, java_script_enabled=script, extra_http_headers=far)
     is_read(page)
     if script:
