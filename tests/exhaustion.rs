@@ -409,7 +409,7 @@ async fn the_program_recovers_when_files_run_out() {
     }
     let page_says = run.says(&["The status page cannot accept connections"]).await.unwrap();
     assert!(page_says.contains("Too many open files"), "{page_says}");
-    let meter_says = run.says(&["out of open files or memory ("]).await.unwrap();
+    let meter_says = run.says(&["the system allows no more open files or memory ("]).await.unwrap();
     assert!(meter_says.contains("Too many open files"), "{meter_says}");
     drop(idle);
     run.says(&["The meter answers again"]).await.unwrap();

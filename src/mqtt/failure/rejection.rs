@@ -108,8 +108,8 @@ pub(in crate::mqtt) fn not_retained(
     let cause = match longest_there {
         None => format!("{access}; or the broker retains no messages"),
         Some(longest) if shortest > longest => format!(
-            "{access}; or the message is too long for the broker (it has {bytes} bytes, and the \
-             longest one that it sent back has {longest})"
+            "{access}; or the message is too long for the broker ({bytes} bytes; the longest \
+             message that the broker sent back has {longest})"
         ),
         Some(_) => access.to_owned(),
     };
@@ -229,10 +229,10 @@ pub(in crate::mqtt) fn closed_once(step: &Step) -> Advice {
 /// The running program has taken over the connection of a command with the same client id.
 pub(in crate::mqtt) fn taken_over() -> Advice {
     Advice::new(
-        "it closed the connection. The broker accepts only the client id of the program, so the program \
-         is probably running and has connected again.",
+        "it closed the connection. kamstrup2mqtt is probably running, and the broker accepts only one \
+         of the two: the running program or this command.",
     )
-    .then(sentence!["Stop the program, then run this command again."])
+    .then(sentence!["Stop the running program, then run this command again."])
 }
 
 /// Adds the causes that are not excluded by what the broker has already accepted. They belong to what

@@ -142,7 +142,7 @@ fn not_for(expected: &str, presented: &[String]) -> Advice {
             "Set ",
             &keys::HOST,
             format!(
-                " to a name in it, or make a certificate with `{expected}` in its `subjectAltName`."
+                " to a name that the certificate contains, or make a certificate with `{expected}` in its `subjectAltName`."
             )
         ],
     )

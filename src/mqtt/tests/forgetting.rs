@@ -117,7 +117,7 @@ async fn a_connection_that_the_running_program_takes_over_names_that_cause() {
     };
     let (forgotten, ()) = tokio::join!(forgets, serves);
     let words = forgotten.unwrap_err().words(MadeBy::File);
-    assert!(words.contains("Stop the program"), "{words}");
+    assert!(words.contains("Stop the running program"), "{words}");
 }
 
 /// Anybody may have published 100,000 messages that look like ours.

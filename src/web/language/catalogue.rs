@@ -545,11 +545,11 @@ catalogue! {
         "Heute bisher";
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
-    total_of_part: "readings before or after this period are missing",
-        "uitlezingen vóór of na deze periode ontbreken",
-        "der mangler aflæsninger før eller efter denne periode",
-        "avläsningar före eller efter denna period saknas",
-        "vor oder nach diesem Zeitraum fehlen Messwerte";
+    total_of_part: "only for this part: the other readings are missing",
+        "alleen voor dit deel: de andere uitlezingen ontbreken",
+        "kun for denne del: de øvrige aflæsninger mangler",
+        "endast för den här delen: övriga avläsningar saknas",
+        "nur für diesen Teil: Die übrigen Messwerte fehlen";
     total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
         "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
         "unbekannt: Es fehlen Messwerte";

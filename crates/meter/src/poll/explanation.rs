@@ -238,14 +238,14 @@ fn wake_hint_of(model: Model, interval: Duration) -> &'static str {
         // pfugl/Kamstrup-602 README, cfeenstra1024/kamstrup-multical-hardware issue 7.
         Model::Multical602 => {
             "Press a key on the meter. A 602 switches its optical eye off after some minutes unless \
-             the magnet is in the right place. If that does not help, turn the head on the meter by half \
-             a turn, because the magnet must be the right way round."
+             the magnet is in the right place. If it still does not answer, turn the head by half a turn: \
+             the magnet works only one way round."
         }
         // TD 21, German edition 5512-898_N1 p.50; esphome/feature-requests issue 1402 (flowIQ).
         Model::Multical21 => {
             "This meter has no keys: lift the head off and put it back. The meter switches its optical \
-             eye on some seconds after it detects a magnet. If that does not help, turn the head on the \
-             meter by half a turn, because the magnet must be the right way round."
+             eye on some seconds after it detects a magnet. If it still does not answer, turn the head by \
+             half a turn: the magnet works only one way round."
         }
         Model::Multical302 | Model::Multical402 | Model::Multical601 | Model::Multical801 => KEY,
     }

@@ -56,7 +56,7 @@ pub enum OpenError {
     #[error("the connection was closed immediately, and the port is that of an MQTT broker")]
     Broker,
     /// The system has no more open files or memory for this program.
-    #[error("out of open files or memory ({reason})")]
+    #[error("the system allows no more open files or memory ({reason})")]
     Shortage {
         /// The system's error message.
         reason: String,
