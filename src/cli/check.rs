@@ -299,7 +299,7 @@ async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result
         None => false,
     };
     let tried = mqtt::rehearse(broker, &app::rehearsal(config), is_running, stop).await;
-    let in_part = matches!(tried, Ok(Rehearsed::Login));
+    let in_part = matches!(tried, Ok(Rehearsed::Login | Rehearsed::Online));
     let (works, said) = match tried {
         Ok(Rehearsed::Everything { subscriptions, messages }) => (
             true,
@@ -312,6 +312,13 @@ async fn try_broker(config: &Config, stop: &CancellationToken) -> anyhow::Result
             true,
             "the login works. The program is running, so nothing else was tried. Stop it to try \
              its last will, its subscriptions and its messages too."
+                .to_owned(),
+        ),
+        Ok(Rehearsed::Online) => (
+            true,
+            "the login works. The program's status at the broker is `online`, so nothing else was \
+             tried: it is running somewhere, or it ended together with the broker. Stop it, or if it \
+             is not running, start and stop it once. Then check again."
                 .to_owned(),
         ),
         Ok(Rehearsed::Nothing) => (

@@ -155,7 +155,8 @@ fn list(topics: &BTreeSet<String>) -> String {
     let mut list = String::new();
     for topic in topics {
         list.push_str("  ");
-        list.push_str(topic);
+        // Anybody can publish on any topic, also one with control characters of a terminal.
+        list.extend(topic.escape_debug());
         list.push('\n');
     }
     list

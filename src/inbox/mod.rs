@@ -7,8 +7,8 @@
 //! configuration, and reports another program that uses the same ids.
 //!
 //! Anybody may publish on these topics. So the number of reports of each kind is limited
-//! ([`reports::MOST_REPORTED`]), and that of topics to remove ([`FOUND_AT_MOST`](mqtt::FOUND_AT_MOST)). The log counts
-//! what is beyond a limit.
+//! ([`reports::MOST_REPORTED`]), and that of topics to remove ([`crate::mqtt::FOUND_AT_MOST`]). The
+//! log counts what is beyond a limit.
 
 mod reports;
 

@@ -40,6 +40,8 @@ pub(super) struct ConnectionLog {
     endings: Endings,
     /// What was reported about them. Nothing more is reported until a connection is stable.
     reported: Vec<Advice>,
+    /// Why the connection before ended.
+    last_end: Option<Advice>,
     will: WillTrial,
     /// Whether it was reported that the broker does not acknowledge.
     misses_acknowledgements: bool,
@@ -83,6 +85,7 @@ impl ConnectionLog {
             up: None,
             endings: Endings::default(),
             reported: Vec::new(),
+            last_end: None,
             will: WillTrial::Unsuspected,
             misses_acknowledgements: false,
             good,
@@ -192,6 +195,9 @@ impl ConnectionLog {
             Some(step) => failure::closed_at(step),
             None => failure::advice(error, Stage::Connected, self.facts),
         });
+        // A failure that is no hang-up needs no pattern: it says what is wrong.
+        let is_again = is_again || (!is_hang_up && self.last_end.as_ref() == Some(&advice));
+        self.last_end = Some(advice.clone());
         let Self { name, made_by, reported, .. } = self;
         let words = advice.words(*made_by);
         let is_known = reported.contains(&advice) || reported.len() >= REPORTED_AT_MOST;

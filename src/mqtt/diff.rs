@@ -171,23 +171,25 @@ impl Sent {
             (*room, *next) = (CLEARED_AT_ONCE, Some(now + CLEARED_EVERY));
         }
         let known = &mut self.discovery;
-        let mut batch = |cleared: &Cleared, last: &mut u64, qos: Qos| {
+        let mut batch = |cleared: &Cleared, last: &mut u64, qos: Qos, room: usize| {
             let mut messages = Vec::new();
-            for (number, topic) in cleared.after(*last).take(*room) {
+            for (number, topic) in cleared.after(*last).take(room) {
                 *last = number;
                 if let Some(payload) = known.get_mut(topic) {
                     *payload = None;
                 }
                 messages.push(empty(topic, qos));
             }
-            *room = room.saturating_sub(messages.len());
             messages
         };
         // An acknowledgement of many messages would hold up the values behind them. What is lost is
         // found again by the next run.
-        let own_batch = batch(&desired.cleared, own, Qos::AtLeastOnce);
-        let batches = (own_batch, batch(&desired.found, found, Qos::AtMostOnce));
-        let mut more = desired.cleared.after(*own).chain(desired.found.after(*found));
+        let found_batch = batch(&desired.found, found, Qos::AtMostOnce, *room);
+        *room = room.saturating_sub(found_batch.len());
+        // Our own topics are bounded by the configuration, and no empty message may follow a value.
+        let own_batch = batch(&desired.cleared, own, Qos::AtLeastOnce, usize::MAX);
+        let batches = (own_batch, found_batch);
+        let mut more = desired.found.after(*found);
         if let Some(at) = next.filter(|_| more.next().is_some()) {
             due.later(at);
         }

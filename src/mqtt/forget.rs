@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, QoS};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, QoS, SubscribeReasonCode};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
@@ -16,6 +16,9 @@ use crate::config::Broker;
 
 /// After this time without a message, all retained messages have arrived.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long the broker may take to acknowledge the next message.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The time limit for finding and removing together.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -129,9 +132,11 @@ impl Cleaner {
         let mut granted = 0_usize;
         let mut waiting = filters.iter();
         let mut next = waiting.next();
+        let mut current = next;
         loop {
             // One subscription at a time, so that the queue never fills.
             if let Some(filter) = next.take() {
+                current = Some(filter);
                 self.client
                     .try_subscribe(filter, QOS_OF_RETAINED)
                     .map_err(|error| Advice::new(error.to_string()))?;
@@ -140,6 +145,12 @@ impl Cleaner {
                 return Ok(forgotten(&ours, false));
             };
             match event {
+                Event::Incoming(Incoming::SubAck(answer))
+                    if answer.return_codes.contains(&SubscribeReasonCode::Failure) =>
+                {
+                    let filter = current.map_or("", String::as_str);
+                    return Err(failure::may_not_subscribe(filter));
+                }
                 Event::Incoming(Incoming::SubAck(_)) => {
                     granted += 1;
                     next = waiting.next();
@@ -176,7 +187,7 @@ impl Cleaner {
                     .map_err(|error| Advice::new(error.to_string()))?;
                 under_way += 1;
             }
-            match self.next(self.until).await? {
+            match self.next(Instant::now() + ACKNOWLEDGED_WITHIN).await? {
                 None => return Err(Advice::new("it does not acknowledge messages.")),
                 Some(Event::Incoming(Incoming::PubAck(_))) => {
                     acknowledged += 1;

@@ -84,6 +84,7 @@ impl Link {
     /// Steps no longer need to be sent one at a time.
     pub(super) fn hurry(&self) {
         self.is_careful.store(false, Ordering::Relaxed);
+        self.progress.notify_waiters();
     }
 
     /// The client library has sent or received something. Returns the step that is acknowledged.
@@ -161,7 +162,8 @@ impl Link {
     /// Waits until the last step is acknowledged, if steps are sent one at a time.
     async fn settle(&self) {
         if self.is_careful() {
-            let _ = timeout(ONE_AT_A_TIME, self.is_settled()).await;
+            let is_met = || self.trail().is_settled() || !self.is_connected() || !self.is_careful();
+            let _ = timeout(ONE_AT_A_TIME, self.wait_until(is_met)).await;
         }
     }
 

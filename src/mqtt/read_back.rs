@@ -95,6 +95,16 @@ impl ReadBack<'_> {
         for topics in topics.chunks(AT_A_TIME) {
             missing.extend(self.missing(topics).await);
         }
+        if !missing.is_empty() {
+            // Some may have been sent only after they were subscribed to.
+            sleep(WITHIN).await;
+            let again: Vec<&String> =
+                topics.iter().copied().filter(|topic| missing.contains(*topic)).collect();
+            missing.clear();
+            for topics in again.chunks(AT_A_TIME) {
+                missing.extend(self.missing(topics).await);
+            }
+        }
         // Messages that were removed meanwhile are not missing.
         let now = self.lengths();
         missing.retain(|topic| now.contains_key(topic));

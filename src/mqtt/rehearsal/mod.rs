@@ -11,6 +11,8 @@
 mod stand_in;
 mod visit;
 
+use std::collections::BTreeSet;
+
 use tokio_util::sync::CancellationToken;
 
 use self::stand_in::{ACKNOWLEDGED_WITHIN, End, Halt, Retained, StandIn};
@@ -45,6 +47,9 @@ pub(crate) enum Rehearsed {
     },
     /// Only the login, because the program is running.
     Login,
+    /// Only the login, because the program's status at the broker is `online`: it is running
+    /// somewhere, or it ended together with the broker.
+    Online,
     /// Nothing, because the program is running, and the broker rejects another client id.
     Nothing,
     /// It was stopped before everything was tried.
@@ -66,9 +71,12 @@ pub(crate) async fn rehearse(
         None => return Ok(Rehearsed::Stopped),
         Some(Ok(Visit::Idle { retained })) => retained,
         Some(Ok(Visit::Running)) => return Ok(Rehearsed::Login),
+        Some(Ok(Visit::Online)) => return Ok(Rehearsed::Online),
         Some(Ok(Visit::Rejected)) => return Ok(Rehearsed::Nothing),
         Some(Err(Halt::Advice(advice))) => return Err(advice),
-        Some(Err(Halt::End(end))) => return Err(why(broker, None, *end, samples, true).await),
+        Some(Err(Halt::End(end))) => {
+            return Err(why(broker, None, *end, samples, &Retained::new()).await);
+        }
     };
     let samples: Vec<_> = samples.iter().filter_map(|it| unchanged(it, &before)).collect();
     let mut stand_in = None;
@@ -80,7 +88,7 @@ pub(crate) async fn rehearse(
         };
         Err(match halt {
             Halt::Advice(advice) => advice,
-            Halt::End(end) => why(broker, Some(will), *end, &samples, false).await,
+            Halt::End(end) => why(broker, Some(will), *end, &samples, &before).await,
         })
     };
     let outcome = stop.run_until_cancelled(all).await;
@@ -150,7 +158,7 @@ async fn why(
     will: Option<&Message>,
     end: End,
     samples: &[Message],
-    is_retained: bool,
+    before: &Retained,
 ) -> Advice {
     let Some(step) = end.step().filter(|_| failure::is_hang_up(end.error())) else {
         return end.advice();
@@ -158,7 +166,10 @@ async fn why(
     let sample_of = |topic: &str| samples.iter().find(|sample| sample.topic == *topic);
     let causes = match step {
         Step::Publish(Publication { topic, .. }) => match sample_of(topic) {
-            Some(sample) => rejects(broker, will, sample, is_retained).await,
+            Some(sample) => {
+                let is_retained = before.contains_key(topic);
+                rejects(broker, will, sample, is_retained).await
+            }
             None => return failure::closed_at(step),
         },
         Step::Subscribe { filter } => {
@@ -250,28 +261,25 @@ fn unchanged(sample: &Message, before: &Retained) -> Option<Message> {
 /// Leaves on each topic what was retained there before. A failure is not reported, because the
 /// program publishes the same messages when it starts.
 async fn restore(broker: &Broker, published: &[Message], before: &Retained) {
-    let retained = published.iter().filter(|message| message.retain);
-    let changed: Vec<_> = retained
-        .filter(|message| {
-            before.get(&message.topic).is_none_or(|payload| payload != message.payload.as_bytes())
-        })
-        .cloned()
-        .collect();
-    if changed.is_empty() {
-        return;
-    }
     let mut stand_in = StandIn::new(broker, None);
     if stand_in.connect().await.is_err() {
         return;
     }
-    // If this user is not allowed to read a topic, nobody knows what was retained there before.
-    if let Ok(readable) = stand_in.retained(&changed).await {
-        for message in changed.iter().filter(|message| readable.contains_key(&message.topic)) {
-            let payload = before.get(&message.topic).cloned().unwrap_or_default();
-            let Ok(payload) = String::from_utf8(payload) else { continue };
+    let retained: Vec<_> = published.iter().filter(|message| message.retain).cloned().collect();
+    if let Ok(now) = stand_in.retained(&retained).await {
+        let topics: BTreeSet<&String> = retained.iter().map(|message| &message.topic).collect();
+        for topic in topics {
+            // If this user is not allowed to read a topic, nobody knows what is retained there.
+            let (before, now) = (before.get(topic), now.get(topic));
+            if before == now {
+                continue;
+            }
+            let Ok(payload) = String::from_utf8(before.cloned().unwrap_or_default()) else {
+                continue;
+            };
             // The broker may not support a higher QoS.
             let qos = Qos::AtMostOnce;
-            stand_in.publish(&Message { payload, qos, ..message.clone() });
+            stand_in.publish(&Message { topic: topic.clone(), payload, qos, retain: true });
             if stand_in.settle(ACKNOWLEDGED_WITHIN).await.is_err() {
                 break;
             }

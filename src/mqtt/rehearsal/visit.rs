@@ -1,5 +1,7 @@
 //! The first connection of the rehearsal, which changes nothing at the broker.
 
+use rumqttc::{ConnectReturnCode, ConnectionError};
+
 use super::stand_in::{Halt, Retained, StandIn};
 use crate::config::Broker;
 use crate::mqtt::{client, failure};
@@ -11,6 +13,8 @@ pub(super) enum Visit {
     Idle { retained: Retained },
     /// The program is running.
     Running,
+    /// The program's status at the broker is `online`.
+    Online,
     /// The program is running, and the broker rejects another client id.
     Rejected,
 }
@@ -28,7 +32,15 @@ pub(super) async fn visit(
     match visitor.connect().await {
         Ok(()) => {}
         Err(end) if !failure::may_be_the_client_id(end.error()) => return Err(end.into()),
-        Err(_) if is_running => return Ok(Visit::Rejected),
+        Err(end) if is_running => {
+            return match end.error() {
+                ConnectionError::ConnectionRefused(ConnectReturnCode::BadClientId) => {
+                    Ok(Visit::Rejected)
+                }
+                // The program may be connected with settings that have changed since.
+                _ => Err(end.into()),
+            };
+        }
         Err(_) => {
             visitor = StandIn::new(broker, None);
             visitor.connect().await?;
@@ -42,5 +54,5 @@ pub(super) async fn visit(
     visitor.leave().await;
     let retained = retained?;
     let is_online = retained.get(&will.topic).is_some_and(|status| status == ONLINE.as_bytes());
-    Ok(if is_online { Visit::Running } else { Visit::Idle { retained } })
+    Ok(if is_online { Visit::Online } else { Visit::Idle { retained } })
 }
