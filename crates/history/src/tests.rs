@@ -593,6 +593,112 @@ fn a_wrong_clock_costs_only_the_rows_of_that_time() {
     assert_eq!(used[8..12], ["12"; 4]);
 }
 
+/// Fills a table with `number` summaries of the future, `every` apart, as if the clock had been wrong.
+fn future(bench: &Bench, table: &str, number: u32, every: Millis) {
+    let Location::File(path) = &bench.location else { panic!("a file") };
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})
+         INSERT INTO {table} SELECT 4070908800000 + i * {every}, 1, 0, '1', '1', '1', '1', 1 FROM n"
+    );
+    Connection::open(path).unwrap().execute_batch(&sql).unwrap();
+}
+
+/// The readings in the hours and in the days of a span.
+fn counted(bench: &Bench, from: &str, to: &str) -> [u32; 2] {
+    let (snapshot, range) = (bench.reader.snapshot().unwrap(), (at(from), at(to)));
+    let count = |all: Vec<(Timestamp, Summary)>| all.iter().map(|(_, one)| one.count).sum();
+    [
+        count(snapshot.hours(&unnamed(), "energy", range).unwrap()),
+        count(snapshot.days(&unnamed(), "energy", range).unwrap()),
+    ]
+}
+
+/// The clock was wrong for two days, and then corrected. From then on, an interval of an hour stored
+/// nothing. With one of 5 minutes, each hour lost its first readings.
+#[test]
+fn no_reading_is_deleted_before_it_is_folded() {
+    for (hours, minutes, left) in [1, 48, 49, 60]
+        .into_iter()
+        .flat_map(|hours| [5, 60].map(|minutes| (hours, minutes)))
+        .flat_map(|(hours, minutes)| [0, 1, 4].map(|left| (hours, minutes, left)))
+    {
+        let what = format!("{hours} hours of the future, every {minutes} min, {left} hours left");
+        let folder = TempDir::new().unwrap();
+        let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
+        let start = at("2026-11-24T20:01:02Z").as_millisecond();
+        bench.note(&unnamed(), timestamp(start), &[energy("0")]);
+        future(&bench, "hour", hours, HOUR);
+        // A run that is killed before it folds `left` hours.
+        let mut number = 0;
+        while number * minutes <= left * 60 {
+            let time = timestamp(start + number * minutes * MINUTE);
+            bench.write(&unnamed(), time, &[energy(&number.to_string())]);
+            number += 1;
+        }
+        bench = bench.reopened();
+        while number * minutes <= 12 * 60 {
+            let time = timestamp(start + number * minutes * MINUTE);
+            bench.note(&unnamed(), time, &[energy(&number.to_string())]);
+            number += 1;
+            let all = u32::try_from(number).unwrap();
+            let found = counted(&bench, "2026-11-23T23:00:00Z", "2026-11-26T00:00:00Z");
+            assert_eq!(found, [all, all], "{what}, at {time}");
+        }
+        let recent = (timestamp(start + 12 * HOUR - MINUTE), timestamp(start + 13 * HOUR));
+        let snapshot = bench.reader.snapshot().unwrap();
+        assert_eq!(snapshot.readings(&unnamed(), "energy", recent).unwrap().len(), 1, "{what}");
+    }
+}
+
+/// The hours of a day must remain until the day is over, and so must the day.
+#[test]
+fn no_hour_or_day_is_deleted_before_its_day_is_over() {
+    for (table, number, every) in [("hour", HOURS, HOUR), ("day", DAYS, 24 * HOUR)] {
+        let folder = TempDir::new().unwrap();
+        let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
+        bench.count("2026-11-24T21:01:02Z", "2026-11-24T21:01:02Z", 60);
+        future(&bench, table, number, every);
+        bench.count("2026-11-24T22:01:02Z", "2026-11-25T08:01:02Z", 60);
+        // Of today: 0:01 to 9:01.
+        let found = counted(&bench, "2026-11-24T23:00:00Z", "2026-11-25T23:00:00Z");
+        assert_eq!(found, [10, 10], "{table}");
+        // The day that is over is one too many.
+        let found = counted(&bench, "2026-11-23T23:00:00Z", "2026-11-24T23:00:00Z");
+        let expected = if table == "hour" { [0, 2] } else { [2, 0] };
+        assert_eq!(found, expected, "{table}");
+    }
+}
+
+/// Polls are written between the steps that delete. They may be late, or the clock may be set back.
+#[test]
+fn a_poll_that_is_written_while_old_rows_are_deleted_is_kept() {
+    for (time, number) in [("10:00:59", 2), ("04:30:00", 1)] {
+        let folder = TempDir::new().unwrap();
+        let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
+        bench.note(&unnamed(), at("2026-11-24T09:55:00Z"), &[energy("1")]);
+        future(&bench, "hour", 60, HOUR);
+        let Location::File(path) = &bench.location else { panic!("a file") };
+        Connection::open(path)
+            .unwrap()
+            .execute_batch(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+                 INSERT INTO reading SELECT 1700000000000 + i * 1000, 1, '1' FROM n;",
+            )
+            .unwrap();
+        bench.write(&unnamed(), at("2026-11-24T10:01:00Z"), &[energy("2")]);
+        while bench.store.step().unwrap() < ROWS_PER_STEP {}
+        bench.note(&unnamed(), at(&format!("2026-11-24T{time}Z")), &[energy("3")]);
+        assert_eq!(rows(&bench, "reading"), 3, "{time}");
+        bench.note(&unnamed(), at("2026-11-24T10:02:00Z"), &[energy("4")]);
+        let hour = at(&format!("2026-11-24T{time}Z")).as_millisecond() - MINUTE;
+        let hour = calendar().hour(hour);
+        let range = (timestamp(hour.start), timestamp(hour.end));
+        let found = bench.reader.snapshot().unwrap().hours(&unnamed(), "energy", range).unwrap();
+        assert_eq!(found[0].1.count, number, "{time}");
+        assert_eq!(found[0].1.last.value, Decimal::from(3), "{time}");
+    }
+}
+
 #[test]
 fn hours_of_an_earlier_run_are_folded() {
     let folder = TempDir::new().unwrap();

@@ -6,7 +6,7 @@
 //! 1. The readings are summed up, oldest first. Only the summary of each series is in memory.
 //! 2. The summaries are written: of a series always the hour and its day together.
 //! 3. Readings are removed if there are more than a chart can show.
-//! 4. The oldest rows are deleted.
+//! 4. The oldest rows are deleted, but none that a later fold needs ([`Needed`]).
 //!
 //! A kill may end this after any step. The series of the first reading is written last, so an hour
 //! is folded completely if that series is (`all_unfolded`). Otherwise it is folded again.
@@ -92,6 +92,26 @@ struct Prune {
     days: bool,
 }
 
+/// The oldest rows that are not folded yet. If the clock was wrong, all rows that are counted as
+/// newer may be of the future.
+#[derive(Debug, Clone, Copy)]
+struct Needed {
+    readings: Millis,
+    /// Each day is computed from all its hours until it is over.
+    summaries: Millis,
+}
+
+impl Needed {
+    /// `next` is the first of the hours that are over and not folded yet. A late poll may still add
+    /// to the hour before the open one, which is then folded again.
+    fn of(calendar: &Calendar, open: Span, next: Option<Millis>) -> Self {
+        let before = calendar.hour_before(open.start).start;
+        let hour = calendar.hour(next.map_or(before, |next| next.min(before)));
+        let day = calendar.day(calendar.date(hour.start)).unwrap_or(hour);
+        Self { readings: hour.readings().start, summaries: day.start }
+    }
+}
+
 /// What a step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -111,11 +131,12 @@ impl Folding {
         self.hours.is_empty() && self.stage.is_none()
     }
 
-    /// Does the next step.
+    /// Does the next step. `open` is the hour that is not over yet.
     pub(super) fn step(
         &mut self,
         transaction: &Transaction<'_>,
         calendar: &Calendar,
+        open: Span,
     ) -> Result<Step, Error> {
         let stage = match self.stage.take() {
             Some(stage) => stage,
@@ -128,7 +149,9 @@ impl Folding {
             Stage::Sum(sums) => sums.step(transaction)?,
             Stage::Write { hour, left, dense } => write(transaction, calendar, hour, left, dense)?,
             Stage::Thin(thin) => thin.step(transaction)?,
-            Stage::Prune(prune) => prune.step(transaction)?,
+            Stage::Prune(prune) => {
+                prune.step(transaction, Needed::of(calendar, open, self.hours.first().copied()))?
+            }
         };
         self.stage = next;
         Ok(step)
@@ -309,10 +332,19 @@ impl Prune {
         Ok(Self { left: left.collect(), days: false })
     }
 
-    fn step(mut self, transaction: &Transaction<'_>) -> Result<(Step, Option<Stage>), Error> {
+    /// `needed` is of this step, because polls are written between the steps.
+    fn step(
+        mut self,
+        transaction: &Transaction<'_>,
+        needed: Needed,
+    ) -> Result<(Step, Option<Stage>), Error> {
         let mut rows = 0;
         while let Some((table, oldest)) = self.left.last().copied() {
-            let time = if table == "reading" { "time" } else { "start" };
+            let (time, needed) = match table {
+                "reading" => ("time", needed.readings),
+                _ => ("start", needed.summaries),
+            };
+            let oldest = oldest.min(needed);
             let most = ROWS_PER_STEP.saturating_sub(rows);
             let sql = format!(
                 "DELETE FROM {table} WHERE ({time}, series) IN (

@@ -118,10 +118,12 @@ impl Store {
     /// Folds the hours that are over a step further. Returns the number of rows that the step has
     /// read, written or deleted.
     pub(crate) fn step(&mut self) -> Result<usize, Error> {
+        // Before the first poll, no hour is known to be over.
+        let Some(open) = self.open else { return Ok(0) };
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         self.hold.follow(&transaction, self.last)?;
-        let Step { rows, forgot } = self.folding.step(&transaction, &self.calendar)?;
+        let Step { rows, forgot } = self.folding.step(&transaction, &self.calendar, open)?;
         transaction.commit()?;
         if forgot {
             self.series.clear();
