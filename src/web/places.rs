@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,40 +19,56 @@ pub(super) const KEPT: usize = 2;
 /// If all places are taken, a connection that has sent no whole request for this long makes room.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
-/// The place of a connection, until it is given up.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Seat {
-    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
-    is_whole: Arc<AtomicBool>,
+/// The place of a connection, until it is given up. It is free again when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Seat(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    is_whole: AtomicBool,
 }
 
 impl Seat {
     pub(super) fn new(place: OwnedSemaphorePermit) -> Self {
-        Self { place: Arc::new(Mutex::new(Some(place))), is_whole: Arc::default() }
+        let place = Mutex::new(Some(place));
+        Self(Arc::new(Held { place, is_whole: AtomicBool::new(false) }))
     }
 
     /// Notes that the whole request has arrived.
     pub(super) fn note_whole_request(&self) {
-        self.is_whole.store(true, Ordering::Relaxed);
+        self.0.is_whole.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn give_up(&self) -> Option<OwnedSemaphorePermit> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn is_given_up(&self) -> bool {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.0.place.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.0.is_whole.load(Ordering::Relaxed)
     }
 }
 
 /// A connection whose request may not have arrived.
 #[derive(Debug)]
 struct HalfOpen {
-    seat: Seat,
+    /// It does not keep the place of a connection that has ended.
+    held: Weak<Held>,
     since: Instant,
     task: AbortHandle,
     /// Whether it comes from this machine.
     is_here: bool,
+}
+
+impl HalfOpen {
+    /// The place that it still holds without a whole request.
+    fn seat(&self) -> Option<Seat> {
+        self.held.upgrade().map(Seat).filter(|seat| !seat.is_whole() && !seat.is_given_up())
+    }
 }
 
 /// The places for connections of admitted addresses.
@@ -75,6 +91,7 @@ impl Places {
     /// A place for a new connection; `None` if there is none. Others cannot end the connections of this
     /// machine.
     pub(super) fn take(&mut self, is_here: bool) -> Option<Seat> {
+        self.half_open.retain(|other| other.seat().is_some());
         let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
         let own = || is_here.then(|| free(&self.kept)).flatten();
         let place = free(&self.shared).or_else(own).or_else(|| self.end_oldest(is_here))?;
@@ -82,24 +99,19 @@ impl Places {
     }
 
     /// Notes the task of a connection that has just got a place.
-    pub(super) fn note(&mut self, seat: Seat, task: AbortHandle, is_here: bool) {
-        self.half_open.retain(|other| {
-            !other.task.is_finished() && !other.seat.is_whole.load(Ordering::Relaxed)
-        });
-        self.half_open.push_back(HalfOpen { seat, since: Instant::now(), task, is_here });
+    pub(super) fn note(&mut self, seat: &Seat, task: AbortHandle, is_here: bool) {
+        let held = Arc::downgrade(&seat.0);
+        self.half_open.push_back(HalfOpen { held, since: Instant::now(), task, is_here });
     }
 
     fn end_oldest(&mut self, is_here: bool) -> Option<OwnedSemaphorePermit> {
-        let may_end = |other: &HalfOpen| {
-            (is_here || !other.is_here)
-                && other.since.elapsed() >= GRACE
-                && !other.seat.is_whole.load(Ordering::Relaxed)
-                && !other.seat.is_given_up()
-        };
+        let may_end =
+            |other: &HalfOpen| (is_here || !other.is_here) && other.since.elapsed() >= GRACE;
         let oldest = self.half_open.iter().position(may_end)?;
         let oldest = self.half_open.remove(oldest)?;
+        let place = oldest.seat()?.give_up();
         oldest.task.abort();
-        oldest.seat.give_up()
+        place
     }
 }
 
@@ -130,7 +142,7 @@ mod tests {
                 let _held = held;
                 pending::<()>().await;
             });
-            self.places.note(seat.clone(), task, is_here);
+            self.places.note(&seat, task, is_here);
             Some(seat)
         }
     }
@@ -166,6 +178,25 @@ mod tests {
         advance(GRACE).await;
         assert!(house.connect(true).is_some());
         assert!(house.connect(true).is_none());
+    }
+
+    /// After 18 connections that had sent a whole request and ended, nobody got a place any more.
+    #[tokio::test(start_paused = true)]
+    async fn ended_connections_leave_their_places() {
+        for (is_here, most) in [(true, MOST + KEPT), (false, MOST)] {
+            let mut house = House::new();
+            let seats: Vec<_> = (0..most).filter_map(|_| house.connect(is_here)).collect();
+            assert_eq!(seats.len(), most);
+            advance(GRACE).await;
+            for seat in &seats {
+                seat.note_whole_request();
+            }
+            assert!(house.connect(is_here).is_none());
+            drop(seats);
+            house.tasks.shutdown().await;
+            let again = (0..most).filter_map(|_| house.connect(is_here)).count();
+            assert_eq!(again, most, "{is_here}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

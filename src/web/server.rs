@@ -191,7 +191,7 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
         let guest = Guest { peer, seat: seat.clone(), open: Arc::clone(&open), deadline };
         let task = connections.spawn(answer(stream, router, guest));
         if visitors.admit(peer) {
-            places.note(seat, task, is_here);
+            places.note(&seat, task, is_here);
         }
     }
 }

@@ -660,6 +660,33 @@ async fn half_open_connections_do_not_keep_the_health_check_out() {
     assert!(begun.elapsed() < REQUEST, "{:?}", begun.elapsed());
 }
 
+/// After 18 connections that had sent a whole request and ended, the page and the health check were
+/// locked out for good.
+#[tokio::test]
+async fn ended_connections_lock_nobody_out() {
+    const GET: &[u8] = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (address, _serving) = start(empty()).await;
+    let mut streams = Vec::new();
+    for _ in 0..MOST + KEPT {
+        streams.push(TcpStream::connect(address).await.unwrap());
+    }
+    tokio::time::sleep(GRACE).await;
+    for stream in &mut streams {
+        stream.write_all(GET).await.unwrap();
+    }
+    for stream in &mut streams {
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    }
+    drop(streams);
+    assert_eq!(status(address, HEALTH).await, 200);
+    for _ in 0..400 {
+        let answer = raw(address, GET).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
 /// Connections without a whole request are closed.
 #[tokio::test]
 async fn a_request_must_be_whole_within_three_seconds() {
