@@ -209,10 +209,21 @@ impl Own {
         let trouble = match folder {
             None => Some(Cow::Borrowed("there is no folder for the program's state")),
             Some(folder) if is_kept(folder) => None,
-            Some(folder) => token_file::write(folder, &text).err().map(|reason| {
+            Some(folder) => {
                 let path = folder.join(token_file::FILE);
-                Cow::Owned(format!("cannot write {}: {reason}", path.display()))
-            }),
+                match token_file::write(folder, &text) {
+                    Err(reason) => {
+                        Some(Cow::Owned(format!("cannot write {}: {reason}", path.display())))
+                    }
+                    Ok(()) if is_kept(folder) => None,
+                    // Some mounts ignore the permissions of a file.
+                    Ok(()) => {
+                        token_file::remove(folder);
+                        let path = path.display();
+                        Some(Cow::Owned(format!("the file {path} cannot be private there")))
+                    }
+                }
+            }
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
         Self { text, key, trouble }
@@ -288,6 +299,18 @@ mod tests {
             assert!(lines.contains("after a restart") && lines.contains("`web.token`"), "{lines}");
             assert_eq!(token.check(PEER, own(&token).as_bytes()), Ok(()));
         }
+    }
+
+    /// Where a mount ignores permissions, the file was written at each start and never read again.
+    #[test]
+    fn a_file_that_is_not_accepted_again_is_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = token_file::random().unwrap();
+        assert_eq!(Own::keep(token, Some(folder.path())).trouble, None);
+        // Like a file that others can read, this one is not accepted.
+        let refused = Own::keep("hunter22".to_owned(), Some(folder.path())).trouble.unwrap();
+        assert!(refused.contains("cannot be private"), "{refused}");
+        assert!(!folder.path().join(token_file::FILE).exists());
     }
 
     #[test]

@@ -67,6 +67,11 @@ fn write_to(folder: &Path, token: &str) -> io::Result<()> {
     std::fs::rename(&new, folder.join(FILE))
 }
 
+/// Removes a file that others can read, if possible.
+pub(super) fn remove(folder: &Path) {
+    let _ = std::fs::remove_file(folder.join(FILE));
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
