@@ -25,13 +25,17 @@ pub(super) fn configuration(path: &Path) -> Result<String, String> {
     })
 }
 
-/// A secret that is alone in a file, without the line ends after it. A file of several lines was
-/// named by mistake, or holds more than the secret: no line of it is certainly meant.
+/// A secret that is alone in a file, without the line ends after it, and without the byte order mark
+/// that editors on Windows put before it. A file of several lines was named by mistake, or holds
+/// more than the secret: no line of it is certainly meant.
 pub(super) fn secret(path: &Path) -> Result<String, String> {
-    // Two more for the line end.
+    // Five more for the byte order mark and the line end.
     let too_long = || format!("it has more than {LONGEST_SECRET} bytes");
-    let bytes = bytes(path, LONGEST_SECRET.saturating_add(2))?.ok_or_else(too_long)?;
+    let bytes = bytes(path, LONGEST_SECRET.saturating_add(5))?.ok_or_else(too_long)?;
     let mut text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    if text.starts_with('\u{FEFF}') {
+        text.remove(0);
+    }
     while text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -70,6 +74,9 @@ mod tests {
             ("hunter2\n\n", "hunter2"),
             ("hunter2\r\n\r\n", "hunter2"),
             (" 007 \n", " 007 "),
+            // Editors on Windows put a byte order mark before the text.
+            ("\u{FEFF}hunter2\r\n", "hunter2"),
+            ("\u{FEFF}\u{FEFF}hunter2", "\u{FEFF}hunter2"),
         ] {
             assert_eq!(read(bytes.as_bytes()).as_deref(), Ok(expected));
         }
@@ -82,8 +89,10 @@ mod tests {
         assert_eq!(read(format!("{longest}\r\n").as_bytes()), Ok(longest.clone()));
         let too_long = Err("it has more than 65535 bytes".to_owned());
         assert_eq!(read(format!("{longest}x").as_bytes()), too_long);
-        assert_eq!(read(format!("{longest}xxxx").as_bytes()), too_long);
-        for nothing in ["", "\n", "\r\n"] {
+        assert_eq!(read(format!("{longest}xxxxxx").as_bytes()), too_long);
+        assert_eq!(read(format!("\u{FEFF}{longest}\r\n").as_bytes()), Ok(longest.clone()));
+        assert_eq!(read(format!("\u{FEFF}{longest}x").as_bytes()), too_long);
+        for nothing in ["", "\n", "\r\n", "\u{FEFF}", "\u{FEFF}\r\n"] {
             assert_eq!(read(nothing.as_bytes()), Err("it is empty".to_owned()));
         }
         assert_eq!(read(b"\xFF"), Err("it is not UTF-8 text".to_owned()));
