@@ -758,14 +758,15 @@ settings! {
         kind: Kind::Text(r"\s*[!-~]([ -~]{6,254})[!-~]\s*"),
         variable: Some("WEB_TOKEN"),
         accepted: "8 to 256 letters, digits, signs and spaces of ASCII",
-        default: Words("a random token, which the log shows if others can open the page"),
+        default: Words("a random token in the file `web-token`"),
         secret: true,
         sample: Idea("a secret"),
-        brief: "for the buttons of the page on other machines; default: a random one, in the log",
+        brief: "for the buttons of the page on other machines; default: a random one, in a file",
         text: "The token without which other machines can only look at the page. Enter it on the page \
                once, or send it as `Authorization: Bearer`. This machine and Home Assistant's users \
-               need none. Without this setting, the program makes a random token, and the log shows \
-               it at each start if others can open the page.",
+               need none. Without this setting, the program makes a random token and keeps it in the \
+               file `web-token`. If others can open the page, the log says at each start how to show \
+               it.",
         ..KEY
     };
 }

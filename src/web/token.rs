@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tracing::{error, info};
 
 use super::attempts::Attempts;
 use super::token_file;
+use meter::container;
 
 /// How long a browser remembers the token: 400 days, the most that browsers allow.
 const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -37,8 +38,8 @@ struct Inner {
 struct Own {
     text: String,
     key: hmac::Key,
-    /// Why it cannot be kept until the next start.
-    trouble: Option<Cow<'static, str>>,
+    /// The file that keeps it, or why it cannot be kept until the next start.
+    file: Result<PathBuf, Cow<'static, str>>,
 }
 
 struct State {
@@ -125,8 +126,9 @@ impl Token {
         state.is_wide || state.is_configured
     }
 
-    /// Logs the program's own token once, if it is in effect and other machines can open the page. The
-    /// page, which shows the log, does not show this line.
+    /// Logs once where the program's own token is, if it is in effect and other machines can open the
+    /// page. People publish logs, so the token itself is logged only if no file has it. The page, which
+    /// shows the log, does not show that line.
     fn show(&self) {
         let Some(own) = &self.0.own else { return };
         {
@@ -138,18 +140,20 @@ impl Token {
             state.is_shown = true;
         }
         let token = &own.text;
-        let next = match &own.trouble {
-            None => String::new(),
-            Some(trouble) => format!(
-                " It will be another one after a restart, because it cannot be kept: {trouble}. To \
-                 choose your own, set `web.token`."
+        match &own.file {
+            Ok(path) => info!(
+                "To press buttons on the status page on another machine, enter the token there that \
+                 {} shows.",
+                command(path, container::is_container())
             ),
-        };
-        info!(
-            kept = false,
-            "To press buttons on the status page on another machine, enter this token there: {token}.\
-             {next}"
-        );
+            Err(trouble) => info!(
+                kept = false,
+                "To press buttons on the status page on another machine, enter this token there: \
+                 {token}. Remove this line from a log that you publish. The token will be another one \
+                 after a restart, because it cannot be kept: {trouble}. To choose your own, set \
+                 `web.token`."
+            ),
+        }
     }
 
     /// Whether a token is the right one.
@@ -206,27 +210,28 @@ impl Own {
     /// Keeps a token in the folder of the state.
     fn keep(text: String, folder: Option<&Path>) -> Self {
         let is_kept = |folder| token_file::read(folder).as_ref() == Some(&text);
-        let trouble = match folder {
-            None => Some(Cow::Borrowed("there is no folder for the program's state")),
-            Some(folder) if is_kept(folder) => None,
+        let file = match folder {
+            None => Err(Cow::Borrowed("there is no folder for the program's state")),
             Some(folder) => {
                 let path = folder.join(token_file::FILE);
-                match token_file::write(folder, &text) {
+                let written =
+                    if is_kept(folder) { Ok(()) } else { token_file::write(folder, &text) };
+                match written {
                     Err(reason) => {
-                        Some(Cow::Owned(format!("cannot write {}: {reason}", path.display())))
+                        Err(Cow::Owned(format!("cannot write {}: {reason}", path.display())))
                     }
-                    Ok(()) if is_kept(folder) => None,
+                    Ok(()) if is_kept(folder) => Ok(path),
                     // Some mounts ignore the permissions of a file.
                     Ok(()) => {
                         token_file::remove(folder);
                         let path = path.display();
-                        Some(Cow::Owned(format!("the file {path} cannot be private there")))
+                        Err(Cow::Owned(format!("the file {path} cannot be private there")))
                     }
                 }
             }
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
-        Self { text, key, trouble }
+        Self { text, key, file }
     }
 
     fn sign(&self, purpose: &str, text: &str) -> hmac::Tag {
@@ -237,6 +242,16 @@ impl Own {
     fn cookie_name(&self) -> String {
         let tag = hex(self.sign("name", "").as_ref());
         format!("kamstrup2mqtt-{}", tag.get(..8).unwrap_or_default())
+    }
+}
+
+/// The command that shows a file, and in a container what to replace in it.
+fn command(path: &Path, is_container: bool) -> String {
+    let path = path.display();
+    if is_container {
+        format!("`docker exec NAME cat {path}` (with the container's name)")
+    } else {
+        format!("`sudo cat {path}`")
     }
 }
 
@@ -254,7 +269,7 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 9));
 
-    /// The token that the log shows.
+    /// What the log says about the token.
     fn shown(token: &Token) -> Vec<String> {
         let (log, _logging) = capture::lines();
         token.note_listening(true);
@@ -273,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_token_survives_a_restart_and_is_shown_once() {
+    fn its_own_token_survives_a_restart_and_is_never_logged() {
         let folder = tempfile::tempdir().unwrap();
         let token = Token::start(Some(folder.path()));
         let (log, logging) = capture::lines();
@@ -282,7 +297,11 @@ mod tests {
         drop(logging);
         let lines = shown(&token);
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains(own(&token)) && !lines[0].contains("restart"), "{lines:?}");
+        // The issue form asks for the whole log, in public.
+        assert!(!lines[0].contains(own(&token)), "{lines:?}");
+        let file = folder.path().join("web-token");
+        assert!(lines[0].contains(&format!("cat {}`", file.display())), "{lines:?}");
+        assert_eq!(std::fs::read_to_string(file).unwrap().trim_end(), own(&token));
         assert_eq!(shown(&token), [""; 0]);
         let again = Token::start(Some(folder.path()));
         assert_eq!(own(&again), own(&token));
@@ -296,7 +315,9 @@ mod tests {
         for folder in [None, Some(Path::new("/proc/kamstrup2mqtt"))] {
             let token = Token::start(folder);
             let lines = shown(&token).concat();
-            assert!(lines.contains("after a restart") && lines.contains("`web.token`"), "{lines}");
+            for words in [own(&token), "Remove this line", "after a restart", "`web.token`"] {
+                assert!(lines.contains(words), "{words}: {lines}");
+            }
             assert_eq!(token.check(PEER, own(&token).as_bytes()), Ok(()));
         }
     }
@@ -306,11 +327,23 @@ mod tests {
     fn a_file_that_is_not_accepted_again_is_trouble() {
         let folder = tempfile::tempdir().unwrap();
         let token = token_file::random().unwrap();
-        assert_eq!(Own::keep(token, Some(folder.path())).trouble, None);
+        let file = folder.path().join(token_file::FILE);
+        assert_eq!(Own::keep(token, Some(folder.path())).file, Ok(file.clone()));
         // Like a file that others can read, this one is not accepted.
-        let refused = Own::keep("hunter22".to_owned(), Some(folder.path())).trouble.unwrap();
+        let refused = Own::keep("hunter22".to_owned(), Some(folder.path())).file.unwrap_err();
         assert!(refused.contains("cannot be private"), "{refused}");
-        assert!(!folder.path().join(token_file::FILE).exists());
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_container_has_another_command() {
+        let path = Path::new("/var/lib/kamstrup2mqtt/web-token");
+        assert_eq!(command(path, false), "`sudo cat /var/lib/kamstrup2mqtt/web-token`");
+        let container = command(path, true);
+        assert!(
+            container.starts_with("`docker exec NAME cat /var/lib/kamstrup2mqtt/web-token`"),
+            "{container}"
+        );
     }
 
     #[test]

@@ -209,7 +209,7 @@ async fn other_sites_are_rejected() {
 /// Everybody on the network could press its buttons.
 #[tokio::test]
 async fn on_another_machine_the_buttons_need_the_token() {
-    const SHOWN: &str = "enter this token there: ";
+    const SHOWN: &str = "enter the token there that ";
     let broker = Broker::start().await;
     let meter = example_meter().await;
     let state = TempDir::new().unwrap();
@@ -243,9 +243,9 @@ async fn on_another_machine_the_buttons_need_the_token() {
     for _ in 0..2 {
         let mut running = start(&[]).await;
         let line = running.program.says(SHOWN).await;
-        let token = line.split(SHOWN).nth(1).unwrap().trim_end_matches('.').to_owned();
-        assert_eq!(token.len(), 24, "{line}");
-        assert_eq!(fs::read_to_string(&own).unwrap().trim(), token);
+        assert!(line.contains(&format!("cat {}`", own.display())), "{line}");
+        let token = fs::read_to_string(&own).unwrap().trim().to_owned();
+        assert_eq!(token.len(), 24, "{token}");
         assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o600);
         // It survives a restart.
         assert_eq!(known.get_or_insert_with(|| token.clone()), &token);
@@ -259,7 +259,8 @@ async fn on_another_machine_the_buttons_need_the_token() {
         let accepted = read(&running, &format!("Authorization: Bearer {token}")).await;
         assert!(accepted.starts_with("HTTP/1.1 303 "), "{accepted}");
         assert_eq!(running.press("/read").await, "HTTP/1.1 303 See Other");
-        assert_eq!(running.program.count(&token), 1);
+        // People publish their logs.
+        assert_eq!(running.program.count(&token), 0);
         running.program.terminate().await;
         running.program.ended().await;
     }

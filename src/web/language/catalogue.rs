@@ -282,20 +282,20 @@ catalogue! {
         "Lås upp knapparna", "Tasten entsperren";
     token_words:
         "To press buttons on this device, enter the token of kamstrup2mqtt once. It is the value of \
-         web.token in the configuration. Without that setting, kamstrup2mqtt writes a token to its \
-         log at each start. The log on this page does not show it.",
+         web.token in the configuration. Without that setting, the log of kamstrup2mqtt says at each \
+         start where the token is.",
         "Wil je op dit apparaat knoppen gebruiken, voer dan één keer het token van kamstrup2mqtt in. \
-         Dat is de waarde van web.token in de configuratie. Zonder die instelling schrijft \
-         kamstrup2mqtt bij elke start een token in het logboek. Op deze pagina staat het niet.",
+         Dat is de waarde van web.token in de configuratie. Zonder die instelling staat \
+         bij elke start in het logboek van kamstrup2mqtt waar het token is.",
         "Indtast tokenet fra kamstrup2mqtt én gang for at bruge knapperne på denne enhed. Det er \
-         værdien af web.token i konfigurationen. Uden den indstilling skriver kamstrup2mqtt et token \
-         i loggen ved hver start. Loggen på denne side viser det ikke.",
+         værdien af web.token i konfigurationen. Uden den indstilling står der ved hver start i loggen \
+         fra kamstrup2mqtt, hvor tokenet er.",
         "Ange token för kamstrup2mqtt en gång för att använda knapparna på den här enheten. Det är \
-         värdet av web.token i konfigurationen. Utan den inställningen skriver kamstrup2mqtt en token \
-         i loggen vid varje start. Loggen på den här sidan visar den inte.",
+         värdet av web.token i konfigurationen. Utan den inställningen står det vid varje start i loggen \
+         för kamstrup2mqtt var token finns.",
         "Um auf diesem Gerät Tasten zu benutzen, einmal das Token von kamstrup2mqtt eingeben. Es ist \
-         der Wert von web.token in der Konfiguration. Ohne diese Einstellung schreibt kamstrup2mqtt \
-         bei jedem Start ein Token ins Protokoll. Das Protokoll auf dieser Seite zeigt es nicht.";
+         der Wert von web.token in der Konfiguration. Ohne diese Einstellung steht bei jedem Start \
+         im Protokoll von kamstrup2mqtt, wo das Token ist.";
     token_enter: "Unlock", "Ontgrendelen", "Lås op", "Lås upp", "Entsperren";
     token_needed:
         "Nothing was done. On this device, enter the token first.",
