@@ -761,10 +761,10 @@ settings! {
         default: Words("a random token in the file `web-token`"),
         secret: true,
         sample: Idea("a secret"),
-        brief: "for the buttons of the page on other machines; default: a random one, in a file",
-        text: "The token without which other machines can only look at the page. Enter it on the page \
-               once, or send it as `Authorization: Bearer`. This machine and Home Assistant's users \
-               need none. Without this setting, the program makes a random token and keeps it in the \
+        brief: "for the buttons of the page; default: a random one, for other machines",
+        text: "The token without which visitors can only look at the page. Enter it on the page once, \
+               or send it as `Authorization: Bearer`. Home Assistant's users need none. Without this \
+               setting, this machine needs none either. For other machines, the program makes a random token and keeps it in the \
                file `web-token`. If others can open the page, the log says at each start how to show \
                it.",
         ..KEY

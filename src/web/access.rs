@@ -85,15 +85,15 @@ pub(super) fn changes_something(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether a visitor may press buttons without a token in the request: on this machine, through Home
-/// Assistant, or with the cookie of the token.
+/// Whether a visitor may press buttons without a token in the request: through Home Assistant, with the
+/// cookie of the token, or on this machine if no token is configured.
 pub(super) fn may_act(
     visitors: Visitors,
     token: &Token,
     peer: IpAddr,
     headers: &HeaderMap,
 ) -> bool {
-    let is_here = peer.is_loopback() && (!came_through_proxy(headers) || !token.is_for_proxies());
+    let is_here = peer.is_loopback() && !token.is_for_this_machine(came_through_proxy(headers));
     visitors == Visitors::HomeAssistant || is_here || token.has_cookie(headers)
 }
 
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_and_the_token_may_press_buttons() {
+    fn a_configured_token_is_for_everybody_and_the_own_one_for_others() {
         const LAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 9));
         let token = Token::default();
         token.configure(Some("hunter22"));
@@ -310,7 +310,9 @@ mod tests {
         let page = ("sec-fetch-site", "same-origin");
         let cookie = token.cookie().unwrap();
         let cookie = ("cookie", cookie.to_str().unwrap().split(';').next().unwrap());
-        assert_eq!(anybody(HERE, &[page]), Ok(()));
+        // The visitors of a proxy on this machine that sends no header could press all buttons.
+        assert_eq!(anybody(HERE, &[page]), Err(Denied::NoToken));
+        assert_eq!(anybody(HERE, &[page, cookie]), Ok(()));
         assert_eq!(right(Visitors::HomeAssistant, INGRESS, &[page]), Ok(()));
         // It was allowed to everybody.
         assert_eq!(anybody(LAN, &[page]), Err(Denied::NoToken));
@@ -337,6 +339,14 @@ mod tests {
         assert_eq!(proxied(), Ok(()));
         alone.note_listening(true);
         assert_eq!(proxied(), Err(Denied::NoToken));
+        let here = HeaderMap::from_iter([(
+            "sec-fetch-site".parse().unwrap(),
+            HeaderValue::from_static("same-origin"),
+        )]);
+        let here = || check_right(Visitors::Anybody, &alone, HERE, &here);
+        assert_eq!(here(), Ok(()));
+        alone.configure(Some("hunter22"));
+        assert_eq!(here(), Err(Denied::NoToken));
         // Programs.
         for bearer in ["Bearer hunter22", "bearer hunter22 ", "BEARER  hunter22"] {
             assert_eq!(anybody(LAN, &[("authorization", bearer)]), Ok(()), "{bearer}");

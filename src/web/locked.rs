@@ -85,14 +85,16 @@ pub(super) fn refuse(denied: Denied, path: &str, headers: &HeaderMap) -> Respons
 /// The same for programs, which send no language.
 fn for_programs(denied: Denied, seconds: &str) -> String {
     match denied {
-        Denied::NoToken => "This needs the token of the page, because it changes something and is \
-                            not from this machine. Send `Authorization: Bearer TOKEN`. The token is \
+        Denied::NoToken => "This needs the token of the page, because it changes something. \
+                            Send `Authorization: Bearer TOKEN`. The token is \
                             the value of `web.token`. Without that setting, the log says at \
                             each start where the token is.\n"
             .to_owned(),
-        Denied::Wrong => "This token is wrong. Use the value of `web.token`. Without that setting, \
+        Denied::Wrong => {
+            "This token is wrong. Use the value of `web.token`. Without that setting, \
                           the log says at each start where the token is.\n"
-            .to_owned(),
+                .to_owned()
+        }
         Denied::Wait(_) => format!("Too many wrong tokens. Try again in {seconds} s.\n"),
     }
 }

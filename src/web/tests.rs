@@ -227,8 +227,11 @@ async fn every_path_and_response_is_described() {
     board.log().add(LogLine { time, level: Level::ERROR, text });
     let (address, _serving) = start(site.clone()).await;
     site.token.configure(Some("hunter22"));
-    let (near, far) = ("Host: x\r\nOrigin: http://x\r\n", "Host: x\r\nOrigin: http://y\r\n");
-    let other = format!("{near}X-Forwarded-For: 192.168.1.9\r\n");
+    let far = "Host: x\r\nOrigin: http://y\r\n";
+    let other = "Host: x\r\nOrigin: http://x\r\nX-Forwarded-For: 192.168.1.9\r\n";
+    let cookie = site.token.cookie().unwrap();
+    let near = format!("Host: x\r\nOrigin: http://x\r\nCookie: {}\r\n", cookie.to_str().unwrap());
+    let near = near.as_str();
     let unfinished =
         all.iter().filter(|(method, _)| method == "POST").map(async |(method, path)| {
             let head = format!("{method} {path} HTTP/1.1\r\n{near}");
@@ -264,7 +267,7 @@ async fn every_path_and_response_is_described() {
                 ask(address, of, "", near, form).await;
             }
             ask(address, of, "", far, meter).await;
-            ask(address, of, "", &other, "token=wrong").await;
+            ask(address, of, "", other, "token=wrong").await;
             ask(address, of, "", near, &long).await;
         }
         let other = if method == "GET" { "POST" } else { "GET" };
@@ -338,7 +341,10 @@ async fn other_machines_may_look_and_need_the_token_for_buttons() {
     }
     assert!(far(address, "/part", page, None).await.contains("name=\"token\""));
     let near = raw(address, b"GET /part HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(!near.contains("name=\"token\""), "{near}");
+    assert!(near.contains("name=\"token\""), "{near}");
+    assert_eq!(status(address, HEALTH).await, 200);
+    let pressed = post(address, "/read", "meter=7").await;
+    assert!(pressed.starts_with("HTTP/1.1 401 "), "{pressed}");
     for (path, _) in ACTIONS {
         for headers in [page, script, "", "Authorization: Bearer wrong\r\n"] {
             let answer = far(address, path, headers, Some("meter=7")).await;

@@ -1,5 +1,5 @@
-//! The token without which visitors from other machines can only look: the configured one, or one that
-//! the program has made.
+//! The token without which visitors can only look: the configured one, or one that the program has made
+//! for visitors from other machines.
 //!
 //! A browser remembers it by a cookie. The cookie is not the token but depends on it and on the
 //! program's own random token, so nobody can guess it, and another token makes it invalid. Tokens are
@@ -119,11 +119,12 @@ impl Token {
         self.show();
     }
 
-    /// Whether visitors need it who come through a proxy on this machine. If only this machine can open
-    /// the page, the proxy decides who may, as long as no token is configured.
-    pub(super) fn is_for_proxies(&self) -> bool {
+    /// Whether visitors from this machine need it: all of them if it is configured, because a proxy may
+    /// not say that it forwards a request. Otherwise those of a proxy, if other machines can open the
+    /// page. If they cannot, the proxy decides who may press buttons.
+    pub(super) fn is_for_this_machine(&self, came_through_proxy: bool) -> bool {
         let state = self.lock();
-        state.is_wide || state.is_configured
+        state.is_configured || (state.is_wide && came_through_proxy)
     }
 
     /// Logs once where the program's own token is, if it is in effect and other machines can open the
