@@ -279,7 +279,7 @@ impl RunningJob<'_> {
         share: Share,
     ) -> Outcome {
         let Some(mut job) = self.job.take() else { return Outcome::Ended(false) };
-        let begun = self.begun.take().unwrap_or_else(|| Begun::new(&job.kind, plan, memory));
+        let begun = self.begun.take().unwrap_or_else(|| Begun::new(&job.kind, plan));
         let both = stop.child_token();
         let (outcome, begun) = {
             let mut work = pin!(begun.work(&mut job.report, plan, memory, &both, share));
@@ -310,11 +310,9 @@ enum Begun {
 }
 
 impl Begun {
-    fn new<O>(kind: &Kind, plan: &Plan<O>, memory: &mut Memory) -> Self {
+    fn new<O>(kind: &Kind, plan: &Plan<O>) -> Self {
         match kind {
             Kind::Placement => {
-                // The head may be moved to another meter.
-                memory.recognition.lost();
                 let now = Instant::now();
                 Self::Placement { end: now.checked_add(PLACEMENT).unwrap_or(now) }
             }
@@ -345,6 +343,9 @@ impl Begun {
                 let mut placement =
                     Placement { report, explain: &explain, memory, end, stop, share, is_answered };
                 placement.run(plan).await;
+                // The head may be moved to another meter. A poll during a pause may have recognized
+                // the one before.
+                memory.recognition.lost();
                 let is_answered = placement.is_answered;
                 if stop.is_cancelled() || Instant::now() >= end {
                     return (Outcome::Ended(is_answered), None);

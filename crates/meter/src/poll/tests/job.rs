@@ -1,6 +1,8 @@
 //! The placement aid and scans through the polling task.
 
-use super::sharing::{Clock, Server};
+use kmp::message::SerialNumber;
+
+use super::sharing::{Clock, SLOW, Server};
 use super::*;
 
 /// The steps that a job reported, with the seconds since the start.
@@ -213,6 +215,41 @@ async fn repeated_placements_do_not_starve_polls() {
         let counts = polls_during_placements(&["one", "other"], each).await;
         assert!(counts.iter().all(|count| *count >= 15), "{each:?}: {counts:?}");
     }
+}
+
+/// The head was moved to the neighbour's meter after a poll during a placement. The next poll published
+/// the neighbour's values.
+#[tokio::test(start_paused = true)]
+async fn each_poll_during_a_placement_finds_out_which_meter_it_reads() {
+    let meter = |serial: i64, minutes| {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, minutes);
+        registers.serial = SerialNumber::new(u32::try_from(serial).unwrap());
+        set(&mut registers, &[(1001, Unit::NUMBER, serial, 0, 4)]);
+        registers
+    };
+    let (sender, registers) = watch::channel(meter(11_111_111, 0));
+    let wire = Wire::new(registers.borrow().clone(), Behaviour::default());
+    let mut polling = Polling::start(Plan {
+        port: Wire { meter: Simulator::new(registers, Behaviour::default()), ..wire },
+        port_name: "/dev/ttyUSB0".to_owned(),
+        line: Line::new(1200),
+        registers: ids("energy volume"),
+        version: Version::Generic,
+        interval: Duration::from_secs(40),
+        runs_as: RunsAs::Program,
+    });
+    let serial = |result: &PollResult| result.identity.serial.map(SerialNumber::number);
+    assert_eq!(serial(&polling.next().await.1), Some(11_111_111));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    polling.handle.send(Job::placement(|_| {})).unwrap();
+    let (at, second) = polling.next().await;
+    assert_eq!((at, serial(&second)), (40, Some(11_111_111)));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    sender.send_replace(meter(22_222_222, 1));
+    let (at, third) = polling.next().await;
+    assert_eq!((at, serial(&third)), (80, Some(22_222_222)), "{third:?}");
+    assert!(third.exchange.is_some(), "{third:?}");
+    polling.ended().await;
 }
 
 /// All polls were skipped until the scan was over.
