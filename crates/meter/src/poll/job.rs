@@ -270,6 +270,14 @@ impl RunningJob<'_> {
         self.cancel.clone()
     }
 
+    /// Ends a job that has paused. A scan reports what it has found.
+    pub(super) fn end<O: Open>(mut self, plan: &Plan<O>) {
+        if let (Some(job), Some(Begun::Scan(begun))) = (&mut self.job, self.begun.take()) {
+            let (scan, mut own) = *begun;
+            (job.report)(Step::Scanned(scan.finish(plan, &mut own)));
+        }
+    }
+
     /// Runs the job until its share of the time is over.
     pub(super) async fn run<O: Open>(
         &mut self,

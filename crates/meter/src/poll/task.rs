@@ -188,7 +188,10 @@ impl<'a, O: Open> Task<'a, O> {
             let turn = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return ControlFlow::Break(()),
-                () = cancel.cancelled() => return ControlFlow::Continue(()),
+                () = cancel.cancelled() => {
+                    job.end(&self.plan);
+                    return ControlFlow::Continue(());
+                }
                 turn = self.plan.port.acquire() => turn,
             };
             let share = self.share();

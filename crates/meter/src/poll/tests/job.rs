@@ -279,6 +279,27 @@ async fn a_scan_pauses_for_polls_and_finds_the_same() {
     polling.ended().await;
 }
 
+/// What it had found was lost.
+#[tokio::test(start_paused = true)]
+async fn a_scan_that_is_stopped_while_it_pauses_reports_what_it_has_found() {
+    let (queues, clock) = (PortQueues::default(), Clock::new());
+    let server = Server::new("server", &queues, &clock);
+    let mut polling = Polling::start(server.plan(server.port("one", Some(SLOW)), 600));
+    let other = server.plan(server.port("other", Some(SLOW)), 600);
+    polling.next().await;
+    let (steps, record) = recorder();
+    polling.handle.send(Job::scan((1..=1400).map(RegisterId::new).collect(), record)).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let _turn = other.port.acquire().await;
+    polling.handle.cancel();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let words: Vec<String> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    let [.., asked, scanned, ended] = &*words else { panic!("{words:?}") };
+    assert!(asked.ends_with("asked") && scanned.ends_with("found, false"), "{words:?}");
+    assert!(!scanned.starts_with("0 ") && ended == "ended", "{words:?}");
+    polling.ended().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_ends_when_its_meter_is_no_longer_polled() {
     let polling = Polling::start(plan("energy", vec![meter(), Opening::Silent]));
