@@ -343,6 +343,9 @@ impl Begun {
     ) -> (Outcome, Option<Self>) {
         match self {
             Self::Placement { end } => {
+                // The head may be moved to another meter. A poll during a pause may have recognized
+                // the one before.
+                memory.recognition.lost();
                 let models = memory.identification.known_models();
                 let has_answered = memory.line.has_answered;
                 let explain =
@@ -351,9 +354,6 @@ impl Begun {
                 let mut placement =
                     Placement { report, explain: &explain, memory, end, stop, share, is_answered };
                 placement.run(plan).await;
-                // The head may be moved to another meter. A poll during a pause may have recognized
-                // the one before.
-                memory.recognition.lost();
                 let is_answered = placement.is_answered;
                 if stop.is_cancelled() || Instant::now() >= end {
                     return (Outcome::Ended(is_answered), None);
@@ -404,7 +404,7 @@ impl Placement<'_> {
             match opened {
                 Ok(stream) => {
                     let mut client = self.memory.line.client(stream, plan.line);
-                    self.ask(&mut client).await;
+                    self.ask(plan, &mut client).await;
                     self.memory.line.keep(&client);
                 }
                 Err(error) => {
@@ -416,7 +416,7 @@ impl Placement<'_> {
     }
 
     /// Makes requests over a connection until it breaks.
-    async fn ask(&mut self, client: &mut Meter<Box<dyn Stream>>) {
+    async fn ask<O: Open>(&mut self, plan: &Plan<O>, client: &mut Meter<Box<dyn Stream>>) {
         while self.is_running() {
             let asked = Instant::now();
             match client.request(&GetSerialNo, Tries::One, self.stop).await {
@@ -429,7 +429,10 @@ impl Placement<'_> {
                     client.rest_from_last_byte();
                 }
                 Err(RequestError::Broken(error)) => {
-                    self.fail(PollError::from(error));
+                    // If another meter's connection was the reason, the next one waits for its end.
+                    if !plan.port.was_crowded_out() {
+                        self.fail(PollError::from(error));
+                    }
                     self.rest(asked).await;
                     return;
                 }

@@ -137,7 +137,7 @@ pub(super) struct Scan {
     polled: Polled,
     /// The requests that a broken connection has left.
     under_way: Requests,
-    /// How many connections broke.
+    /// How many connections broke, or were crowded out by those of other meters.
     broken: u32,
 }
 
@@ -161,10 +161,19 @@ impl Scan {
         let Self { groups, polled, under_way, broken } = self;
         while *broken < CONNECTIONS {
             polled.trouble = None;
-            let stream = match plan.port.open().await {
+            let opened = tokio::select! {
+                biased;
+                () = stop.cancelled() => return true,
+                opened = plan.port.open() => opened,
+            };
+            let stream = match opened {
                 Ok(stream) => stream,
                 Err(error) => {
                     polled.trouble = Some(PollError::Port(error));
+                    if plan.port.was_crowded_out() {
+                        *broken = broken.saturating_add(1);
+                        continue;
+                    }
                     return true;
                 }
             };
@@ -175,9 +184,12 @@ impl Scan {
                 session.memory.learn_identity(&session.polled.readings);
                 session.ask_type_and_serial().await;
             }
+            let is_refused = matches!(session.polled.trouble, Some(PollError::Port(_)));
             let is_broken_off = session.polled.is_broken_off();
             session.close();
-            if !is_broken_off {
+            // A connection that another meter's has crowded out is opened when that one has ended.
+            let is_interrupted = is_broken_off || (is_refused && plan.port.was_crowded_out());
+            if !is_interrupted {
                 return !is_paused;
             }
             *broken = broken.saturating_add(1);

@@ -6,9 +6,9 @@ use super::sharing::{Clock, SLOW, Server};
 use super::*;
 
 /// The steps that a job reported, with the seconds since the start.
-type Steps = Arc<Mutex<Vec<(u64, String)>>>;
+pub(super) type Steps = Arc<Mutex<Vec<(u64, String)>>>;
 
-fn recorder() -> (Steps, impl FnMut(Step<'_>) + Send + 'static) {
+pub(super) fn recorder() -> (Steps, impl FnMut(Step<'_>) + Send + 'static) {
     let (steps, start) = (Steps::default(), Instant::now());
     let record = {
         let steps = Arc::clone(&steps);
@@ -30,14 +30,14 @@ fn recorder() -> (Steps, impl FnMut(Step<'_>) + Send + 'static) {
     (steps, record)
 }
 
-fn all_of(steps: &Steps, words: &str) -> Vec<u64> {
+pub(super) fn all_of(steps: &Steps, words: &str) -> Vec<u64> {
     let steps = steps.lock().unwrap();
     steps.iter().filter(|(_, steps)| steps == words).map(|(at, _)| *at).collect()
 }
 
 /// A polling task whose results come with the seconds since the start.
-struct Polling {
-    handle: MeterHandle,
+pub(super) struct Polling {
+    pub(super) handle: MeterHandle,
     stop: CancellationToken,
     results: mpsc::Receiver<PollResult>,
     start: Instant,
@@ -45,7 +45,7 @@ struct Polling {
 }
 
 impl Polling {
-    fn start<O: Open + 'static>(plan: Plan<O>) -> Self {
+    pub(super) fn start<O: Open + 'static>(plan: Plan<O>) -> Self {
         let (sender, results) = mpsc::channel(8);
         let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
         let task = run(plan, midnight(), sender, handle.clone(), stop.clone());
@@ -53,12 +53,12 @@ impl Polling {
         Self { handle, stop, results, start: Instant::now(), task }
     }
 
-    async fn next(&mut self) -> (u64, PollResult) {
+    pub(super) async fn next(&mut self) -> (u64, PollResult) {
         let result = self.results.recv().await.unwrap();
         (self.start.elapsed().as_secs(), result)
     }
 
-    async fn ended(mut self) {
+    pub(super) async fn ended(mut self) {
         self.stop.cancel();
         (&mut self.task).await.unwrap();
     }

@@ -1,5 +1,6 @@
 //! Meters on several ports of one serial server.
 
+use super::job::{Polling, all_of, recorder};
 use super::sharing::{Clock, SLOW, for_a_while};
 use super::*;
 
@@ -342,4 +343,41 @@ async fn a_connection_without_a_turn_is_only_refused() {
     let third = plan(2003);
     let _turn = tokio::time::timeout(Duration::from_secs(1), third.acquire()).await.unwrap();
     assert!(second.open().await.is_ok());
+}
+
+/// A job was blamed on another program if another meter of this one used the server.
+#[tokio::test(start_paused = true)]
+async fn a_job_waits_for_the_other_meters_of_a_server_with_one_connection() {
+    for second in [Second::IsRefused, Second::IsClosed, Second::Replaces] {
+        for is_scan in [true, false] {
+            let server = SerialServer::new(second, 0);
+            let good = server.plan("good", 2001, 300, Behind::Meter(SLOW));
+            let mut good = Polling::start(good);
+            good.next().await;
+            let silent = Polling::start(server.plan("silent", 2002, 300, Behind::Silence));
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let (steps, record) = recorder();
+            let job = if is_scan {
+                Job::scan((1..=300).map(RegisterId::new).collect(), record)
+            } else {
+                Job::placement(record)
+            };
+            good.handle.send(job).unwrap();
+            tokio::time::sleep(Duration::from_secs(200)).await;
+            let words: Vec<String> =
+                steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+            assert_eq!(words.last().unwrap(), "ended", "{second:?}");
+            let is_wrong = |words: &&String| words.contains("server") || words.contains("closed");
+            let wrong: Vec<_> = words.iter().filter(is_wrong).collect();
+            assert_eq!(wrong, [""; 0], "{second:?}");
+            if is_scan {
+                let scanned = &words[words.len() - 2];
+                assert!(scanned.ends_with("found, true"), "{second:?} {words:?}");
+            } else {
+                assert!(all_of(&steps, "hit").len() >= 50, "{second:?} {words:?}");
+            }
+            good.ended().await;
+            silent.ended().await;
+        }
+    }
 }
