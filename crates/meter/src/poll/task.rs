@@ -221,7 +221,7 @@ impl<'a, O: Open> Task<'a, O> {
         let shortest = self.last_took.max(SHORTEST_SHARE);
         Share {
             poll: self.timetable.due().max(after(shortest)),
-            others: self.plan.port.is_shared().then(|| after(SHARED_PORT)),
+            others: self.plan.port.has_neighbours().then(|| after(SHARED_PORT)),
         }
     }
 }

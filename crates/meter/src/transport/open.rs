@@ -24,6 +24,13 @@ pub trait Open: Send + Sync {
         false
     }
 
+    /// Whether other meters are on the port, or on other ports of its serial server. Even if the server
+    /// serves several connections at a time, one of these meters may wait until it has the server for
+    /// itself, and then the others wait for that one.
+    fn has_neighbours(&self) -> bool {
+        self.is_shared()
+    }
+
     /// Whether a serial server refused or ended the last connection because of another one of this
     /// program. The next connection is opened when the others have ended.
     fn was_crowded_out(&self) -> bool {

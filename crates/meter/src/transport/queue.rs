@@ -163,6 +163,12 @@ impl<O: Open> Open for SharedPort<O> {
             || server.is_some_and(|server| self.queues.is_server_shared(server))
     }
 
+    fn has_neighbours(&self) -> bool {
+        let server = self.place.as_ref().map(Place::server);
+        self.queues.is_shared(&self.endpoint)
+            || server.is_some_and(|server| self.queues.is_server_shared(server))
+    }
+
     fn was_crowded_out(&self) -> bool {
         self.place.as_ref().is_some_and(Place::is_crowded_out)
     }

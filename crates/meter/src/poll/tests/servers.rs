@@ -381,3 +381,22 @@ async fn a_job_waits_for_the_other_meters_of_a_server_with_one_connection() {
         }
     }
 }
+
+/// A meter on a third port waited for the end of the job.
+#[tokio::test(start_paused = true)]
+async fn a_job_and_a_refused_port_block_no_other_port() {
+    let server = SerialServer::new(Second::IsServed, 0);
+    let mut placed = Polling::start(server.plan("placed", 2001, 300, Behind::Meter(SLOW)));
+    let other = Polling::start(server.plan("other", 2002, 20, Behind::Meter(SLOW)));
+    placed.next().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    placed.handle.send(Job::placement(|_| {})).unwrap();
+    let taken = Polling::start(server.plan("taken", 2003, 300, Behind::OtherProgram));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let begun = server.clock.of("other");
+    assert!(begun.len() >= 6, "{begun:?}");
+    assert!(begun.windows(2).all(|pair| pair[1] - pair[0] <= 35), "{begun:?}");
+    for polling in [placed, other, taken] {
+        polling.ended().await;
+    }
+}
