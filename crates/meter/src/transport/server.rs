@@ -5,8 +5,8 @@
 //! connection, close it immediately, or close the first one. No document says which server does
 //! what, so this is found out: a connection that is refused or closed *while another one of this
 //! program is open on another port* was *crowded out*. It is opened again when the others have ended,
-//! and alone. If it then lasts, the server is known to serve one connection at a time, and all its
-//! meters take turns for [`KNOWN_FOR`].
+//! and alone. If it then lasts (a byte arrives, or more than 5 s pass), the server is known to serve
+//! one connection at a time, and all its meters take turns for [`KNOWN_FOR`].
 //!
 //! If it is refused alone too, there is another reason, such as another program on this port. That
 //! port does not get the server for itself again until a connection to it lasts. So a port that
@@ -40,6 +40,10 @@ const SETTLES: Duration = Duration::from_secs(1);
 /// A server that closes a connection for a newer one does so immediately. The client sees it at its
 /// next read, which may follow a rest of the line.
 const CLOSED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a connection without a byte must last to show that the server serves it. A connection
+/// that ends sooner may not have been read, so nobody has seen whether the server closed it.
+const LASTS: Duration = Duration::from_secs(5);
 
 /// A serial server, with the connections of this program to it.
 #[derive(Debug)]
@@ -257,7 +261,10 @@ struct Connection {
     place: Place,
     /// Whether it shows if the server serves one connection at a time.
     is_trial: bool,
-    is_established: bool,
+    /// When it was established.
+    established: Option<Instant>,
+    /// Whether a byte was received.
+    has_received: bool,
     company: Company,
     /// How many connections had been opened before.
     opened_before: u64,
@@ -274,7 +281,8 @@ impl Connection {
         let connection = Self {
             place: place.clone(),
             is_trial,
-            is_established: false,
+            established: None,
+            has_received: false,
             company: match state.open {
                 0 if state.opening == 0 && !just_ended => Company::None,
                 0 => Company::Possible,
@@ -292,9 +300,10 @@ impl Connection {
         state.opening = state.opening.saturating_sub(1);
         state.open = state.open.saturating_add(1);
         state.opened = state.opened.saturating_add(1);
-        state.last_opened = Some(Instant::now());
+        let now = Instant::now();
+        state.last_opened = Some(now);
         self.opened_before = state.opened;
-        self.is_established = true;
+        self.established = Some(now);
     }
 
     /// Notes that the server refused the connection, if that is what the error means.
@@ -341,16 +350,17 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        {
+        let has_lasted = {
             let state = &mut self.place.0.server.state();
-            if !self.is_established {
+            let Some(established) = self.established else {
                 state.opening = state.opening.saturating_sub(1);
                 return;
-            }
+            };
             state.open = state.open.saturating_sub(1);
             state.ended.insert(self.place.0.port, Instant::now());
-        }
-        if self.has_ended {
+            self.has_received || established.elapsed() > LASTS
+        };
+        if self.has_ended || !has_lasted {
             return;
         }
         self.place.0.is_refused_alone.store(false, Ordering::Relaxed);
@@ -377,6 +387,7 @@ impl AsyncRead for Tracked {
         if read.is_err() || (before > 0 && buffer.remaining() == before) {
             self.connection.was_ended(read.as_ref().err());
         }
+        self.connection.has_received |= buffer.remaining() < before;
         Poll::Ready(read)
     }
 }

@@ -400,3 +400,25 @@ async fn a_job_and_a_refused_port_block_no_other_port() {
         polling.ended().await;
     }
 }
+
+/// Nothing is known about the server if a connection was dropped before the server could close it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_not_used_shows_nothing() {
+    for (lasts, is_known) in [(0, false), (4, false), (6, true)] {
+        let server = SerialServer::new(Second::IsRefused, 0);
+        let plan = |number| server.plan("meter", number, 60, Behind::Silence).port;
+        let (first, second) = (plan(2001), plan(2002));
+        let turn = first.acquire().await;
+        let open = first.open().await.unwrap();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop((open, turn));
+        });
+        let _turn = second.acquire().await;
+        let alone = second.open().await.unwrap();
+        assert_eq!(server.refused(), 1);
+        tokio::time::sleep(Duration::from_secs(lasts)).await;
+        drop(alone);
+        assert_eq!(second.is_shared(), is_known, "{lasts}");
+    }
+}
