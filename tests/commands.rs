@@ -700,8 +700,7 @@ async fn a_container_explains_an_address_of_its_own() {
             .output();
         let said = tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap().stdout;
         let said = String::from_utf8(said).unwrap();
-        let found =
-            said.matches("runs in a container, and there this address is the container").count();
+        let found = said.matches("There, this address is the container itself, unless").count();
         assert_eq!(found, explained, "{said}");
     }
 }

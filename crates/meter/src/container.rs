@@ -41,8 +41,10 @@ pub fn is_loopback(host: &str) -> bool {
     let name = host.to_ascii_lowercase();
     let is_name = name == "localhost"
         || name.ends_with(".localhost")
-        || matches!(&*name, "localhost.localdomain" | "ip6-localhost" | "ip6-loopback" | "0.0.0.0");
-    is_name || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_loopback())
+        || matches!(&*name, "localhost.localdomain" | "ip6-localhost" | "ip6-loopback");
+    // A connection to `0.0.0.0` or `::` leads to this machine.
+    let leads_back = |ip: std::net::IpAddr| ip.is_loopback() || ip.is_unspecified();
+    is_name || host.parse().is_ok_and(|ip: std::net::IpAddr| leads_back(ip.to_canonical()))
 }
 
 /// Whether a name is one that only multicast DNS knows, which most containers lack.
@@ -79,6 +81,9 @@ mod tests {
             "::1",
             "[::1]",
             "::ffff:127.0.0.1",
+            "0.0.0.0",
+            "::",
+            "[::]",
         ] {
             assert!(is_loopback(host), "{host}");
         }

@@ -70,8 +70,8 @@ impl Facts {
         match cause {
             Cause::Refused if self.is_loopback => match runs_as {
                 RunsAs::Program => advice.then(sentence![
-                    "kamstrup2mqtt runs in a container, and there this address is the container \
-                     itself. Set ",
+                    "kamstrup2mqtt runs in a container. There, this address is the container itself, \
+                     unless the container uses the network of its host. Set ",
                     &keys::HOST,
                     " to the name of the broker's container if both are in one network, otherwise to \
                      the address of the machine on which the broker runs, like 192.168.1.10."
@@ -381,7 +381,10 @@ mod tests {
         let in_app = Some(RunsAs::AddOn);
         for host in ["localhost", "127.0.0.1", "::1"] {
             for (container, text) in [
-                (in_docker, "the container itself. Set `mqtt.host` to the name of"),
+                (
+                    in_docker,
+                    "the container itself, unless the container uses the network of its host. Set `mqtt.host` to",
+                ),
                 (in_app, "the app itself. Leave "),
             ] {
                 let words = words(&refused(), host, container);

@@ -148,8 +148,9 @@ fn container_hint(error: &OpenError, context: &HintContext<'_>) -> &'static str 
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     match (error, context.runs_as) {
         (OpenError::Refused, RunsAs::Program) if container::is_loopback(host) => {
-            " kamstrup2mqtt runs in a container, and there this address is the container itself: use \
-             the address of the machine on which the serial server runs."
+            " kamstrup2mqtt runs in a container. There, this address is the container itself, unless the \
+             container uses the network of its host. Use the address of the machine on which the \
+             serial server runs."
         }
         (OpenError::Refused, RunsAs::AddOn) if container::is_loopback(host) => {
             " Inside the app, this address is the app itself: use the address of the machine on \
