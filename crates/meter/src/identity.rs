@@ -537,8 +537,8 @@ impl IdentityReport {
                 format!(
                     "The meter's registers look like a {}, but its type code {code:#06x} {} a \
                      Multical {} ({details}). Set {setting} to the number on the meter's front. \
-                     Until then, its info code is explained only if the info codes of these models \
-                     have the same meanings.",
+                     Until then, the meter's info code is explained only if it means the same on all \
+                     of these models.",
                     names(likely.models),
                     if *is_documented { "is that of" } else { "suggests" },
                     named.number(),

@@ -60,7 +60,7 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
 pub(in crate::mqtt) fn will(will: &Message) -> Advice {
     let Message { topic, .. } = will;
     let what = format!(
-        "it rejects the connection because of its last will (the retained message on `{topic}` that \
+        "it rejects the connection because of the program's last will (the retained message on `{topic}` that \
          the broker publishes when the program disappears). Without the last will, it accepts the \
          connection."
     );
@@ -70,7 +70,7 @@ pub(in crate::mqtt) fn will(will: &Message) -> Advice {
 /// The broker rejects this last will, and accepts the same message when it is published.
 pub(in crate::mqtt) fn only_the_will(will: &Message) -> Advice {
     Advice::new(format!(
-        "it rejects the connection because of its last will (the retained message on `{}` that the \
+        "it rejects the connection because of the program's last will (the retained message on `{}` that the \
          broker publishes when the program disappears). The broker accepts the same message when the \
          program publishes it.",
         will.topic
@@ -184,7 +184,7 @@ pub(in crate::mqtt) fn will_rejected(will: &Message, causes: &[Cause]) -> Advice
     let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
     let label = if causes.len() == 1 { "Cause" } else { "Possible causes" };
     let advice = Advice::new(format!(
-        "it rejects the connection because of its last will (the retained message on `{}` that the \
+        "it rejects the connection because of the program's last will (the retained message on `{}` that the \
          broker publishes when the program disappears). {label}: {}.",
         will.topic,
         listed(&words)
