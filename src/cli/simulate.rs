@@ -149,7 +149,7 @@ fn fault_help() -> String {
     format!(
         "A fault and the share of answers that have it: `0%` to `100%` in steps of `0.1%`. May be \
          given more than once; for each fault, the last one is used:\n{}\n    \
-         all            Each of these except `forged`, alone and together",
+         all            All of these except `forged`, each at this rate",
         faults.collect::<String>()
     )
 }

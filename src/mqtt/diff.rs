@@ -1,20 +1,21 @@
 //! The difference between the desired state of the broker and the messages sent so far, and when
 //! each message is due.
 //!
-//! `online` comes first, then discovery messages. The states of a meter follow its discovery
-//! messages after [`SETTLE`]. A birth of Home Assistant makes everything due again.
+//! `online` comes first, then discovery messages. After the first announcement of an entity, the
+//! states of its meter wait for [`SETTLE`]. A birth of Home Assistant makes everything due again.
 //!
 //! No recurring event may delay the states of a new poll: neither births, nor reconnects, nor
-//! changes of discovery. New states wait only for entities that are announced for the first time,
-//! and at most for [`PATIENCE`] after that announcement. In all other cases they are sent at once.
+//! changes of discovery. Such an event may restart the wait, but the wait ends [`PATIENCE`] after the
+//! announcement at the latest. In all other cases new states are sent at once.
 //! If Home Assistant may still be creating entities at that time, they are sent a second time after
 //! [`SETTLE`]. A discovery message that only changes an entity starts no wait, because Home
 //! Assistant stays subscribed.
 //!
 //! Topics are cleared in batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of
-//! messages that look like ours. Topics of the configuration are few, and come first: no empty
-//! message may follow a value. Topics that were found on the broker follow the states of entities
-//! that exist, and precede announcements: Home Assistant frees the name of an entity first.
+//! messages that look like ours. Topics of configured values are few, and are
+//! cleared first, before a value is sent there: an empty message after a value would erase it. Topics that were found on the broker follow the states of entities
+//! that exist, and precede announcements: Home Assistant must remove
+//! an old entity before a new one can have its name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! its buttons send requests to a meter.
 //!
 //! Everybody who can reach the page can read it. The buttons are for Home Assistant's users, for this
-//! machine, and for visitors who have the [`Token`].
+//! machine if no token is configured, and for visitors who have the [`Token`].
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

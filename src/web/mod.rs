@@ -3,7 +3,7 @@
 //!
 //! It changes nothing except through its buttons, and those go through the tasks that poll (`actions`).
 //! Others can reach its port, so `access` decides who is answered, and who may press the buttons: this
-//! machine, Home Assistant, and those who have the `token`. `server` limits connections, requests and
+//! machine if no token is configured, Home Assistant, and those who have the `token`. `server` limits connections, requests and
 //! times, so that nobody can keep it busy.
 
 mod access;

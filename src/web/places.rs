@@ -1,5 +1,5 @@
-//! The places for connections. Half-open connections can take neither those that are kept for this
-//! machine, nor the others for long.
+//! The places for connections. Half-open connections cannot take the places
+//! that are kept for this machine, and cannot hold the other places for long.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

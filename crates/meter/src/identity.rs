@@ -2,8 +2,8 @@
 //! taken its place.
 //!
 //! With `version: auto`, eight more registers are requested to distinguish models
-//! ([`Model::guess`]). The result is the most likely model: a register that the meter has counts
-//! more than one that it lacks. Type codes are documented only for the 601. Other codes may spell
+//! ([`Model::guess`]). The result is the most likely model: a present register is
+//! stronger evidence than a missing one. Type codes are documented only for the 601. Other codes may spell
 //! the number of a model, like 0x0603. That does not prove the model. But if the registers suggest
 //! other models, the info code is explained only as far as that model and those models agree
 //! (`kmp::info::InfoCodes::shared`).

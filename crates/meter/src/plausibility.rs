@@ -3,7 +3,7 @@
 //!
 //! The last value of each register is remembered. A value is doubtful if its unit, resolution or
 //! length has changed, if it is a counter that fell or rose too fast, or if it is a power, flow or
-//! temperature above what a house can have. A doubtful value is read again at once, and published
+//! temperature above what a house can have. A doubtful value is read again at the end of the poll, and published
 //! only if two readings agree. A false alarm costs only one request, so the bounds are tight.
 //!
 //! A doubt about the meter takes precedence over a doubt about the line. For example, a counter

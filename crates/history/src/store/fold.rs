@@ -4,12 +4,14 @@
 //! steps, each a transaction of its own, and polls are written between them:
 //!
 //! 1. The readings are summed up, oldest first. Only the summary of each series is in memory.
-//! 2. The summaries are written: of a series always the hour and its day together.
+//! 2. The summaries are written. For each series, those of the hour and of its day are written
+//!    together.
 //! 3. Readings are removed if there are more than a chart can show.
 //! 4. The oldest rows are deleted, but none that a later fold needs ([`Needed`]).
 //!
-//! A kill may end this after any step. The series of the first reading is written last, so an hour
-//! is folded completely if that series is (`all_unfolded`). Otherwise it is folded again.
+//! A kill may end this after any step. The series of the first reading is written last, so an hour has
+//! been folded completely if that series has its summary (`all_unfolded`). Otherwise it is folded
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

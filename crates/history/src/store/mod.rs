@@ -1,6 +1,6 @@
 //! The database: its tables, writing and reading.
 //!
-//! One transaction writes a poll, and the summaries of the hour and the day that this poll ends.
+//! One transaction writes a poll. The summaries of hours and days are written in steps (`fold`).
 //! Values are stored as text, so that no digit changes. Rows of the same time are neighbours
 //! (`time, series`), so a poll changes one page of the file instead of one page per value.
 

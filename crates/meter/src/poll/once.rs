@@ -2,8 +2,9 @@
 //!
 //! A connection that breaks is reopened once, and the poll continues where it was. A connection that
 //! a serial server closes before the first byte of the meter is not reopened, because most servers
-//! serve one client at a time ([`crate::transport::OpenError::Unwanted`]). If that client is another
-//! meter's poll, the connection is made once that poll has ended ([`Open::was_crowded_out`]).
+//! serve one client at a time, and probably serve another one now
+//! ([`crate::transport::OpenError::Unwanted`]). If that other client is a poll of another meter, the
+//! connection is made when that poll has ended ([`Open::was_crowded_out`]).
 
 use std::collections::BTreeSet;
 

@@ -5,8 +5,7 @@
 //! the order of the request. So each set of registers is requested in a different order each time.
 //! An answer belongs to another request if its order is wrong, or if it lacks a register that the
 //! meter is known to have. Every second poll reverses all orders. Then two registers are enough to
-//! detect a late answer to the previous poll, even if that poll requested more registers than these
-//! two.
+//! detect a late answer to the previous poll, even if the previous poll also requested other registers.
 //!
 //! - An answer can be up to a minute late ([`LATE`]). If polls are less than a minute apart, there
 //!   must be at least as many orders as polls in a minute. That requires a minimum number of

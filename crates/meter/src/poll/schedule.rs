@@ -1,6 +1,6 @@
 //! Schedules polls at multiples of the interval by the wall clock. A five-minute poll is made at :00,
-//! :05 and so on, and an hourly one on the hour. It does not matter when the program was started or
-//! how the clock is set.
+//! :05 and so on, and an hourly one on the hour. It does not matter when the program was started or whether the clock has
+//! been changed since.
 
 use std::fmt;
 use std::time::Duration;

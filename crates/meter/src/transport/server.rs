@@ -8,8 +8,8 @@
 //! and alone. If it then lasts (a byte arrives, or more than 5 s pass), the server is known to serve
 //! one connection at a time, and all its meters take turns for [`KNOWN_FOR`].
 //!
-//! If it is refused alone too, there is another reason, such as another program on this port. That
-//! port does not get the server for itself again until a connection to it lasts. So a port that
+//! If it is refused alone too, there is another reason, such as another program on this port. The program does not try that port
+//! alone again until a connection to it has lasted. So a port that
 //! never works costs the others one wait.
 
 use std::collections::BTreeMap;
