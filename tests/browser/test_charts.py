@@ -99,7 +99,7 @@ def test_the_switch_keeps_the_focus(house, visit):
     page.keyboard.press("Enter")
     expect(page.locator("#range-7d-0")).to_have_attribute("aria-current", "true")
     expect(page.locator("#range-7d-0")).to_be_focused()
-    expect(chart(page, "used").locator(".totals")).to_contain_text("The 7 days before")
+    expect(chart(page, "used").locator(".totals")).to_contain_text("The previous 7 days")
     expect(chart(page, "used").locator(".totals")).to_contain_text("Today so far")
     # What comes later is of the same range, and so is another filter of the log.
     with page.expect_response("**/part?range=7d"):
@@ -217,7 +217,7 @@ def test_an_hour_fills_the_chart(tmp_path, build, visit):
     places = [int(x) for x in re.findall(r"[ML](\d+) ", path)]
     assert places[0] == 0 and places[-1] > 9_000, path
     totals = chart(page, "used").locator(".totals dd")
-    expect(totals.nth(0)).to_contain_text("readings before or after this period are missing")
+    expect(totals.nth(0)).to_contain_text("only for this part: the other readings are missing")
     expect(totals.nth(1)).to_have_text("not known: readings are missing")
     picture(page, "charts-first-hours-360-light")
     page.locator("#range-12m-0").click()
