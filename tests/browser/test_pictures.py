@@ -33,10 +33,11 @@ TROUBLE = {
 
 def still(page, ages):
     """Stops all updates, and replaces what differs from run to run."""
+    page.evaluate("() => { source.close(); refresh = () => {}; }")
+    # An update under way would replace the elements once more.
+    page.wait_for_timeout(1_000)
     page.evaluate(
         """ages => {
-            source.close();
-            refresh = () => {};
             for (const [selector, texts] of Object.entries(ages)) {
                 for (const [index, span] of document.querySelectorAll(selector).entries()) {
                     for (const name of ["data-age", "data-left"]) span.removeAttribute(name);
