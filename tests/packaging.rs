@@ -866,8 +866,10 @@ fn base_images_are_pinned_by_digest() {
     run("sh", &["-c", write, "sh", script, copy.join("docker").to_str().unwrap()]);
     let path = format!("{}:{}", copy.display(), std::env::var("PATH").unwrap());
     let pins = |arguments: &[&str]| {
-        let mut command = Command::new(copy.join("packaging/pins"));
-        command.args(arguments).env("PATH", &path).output().unwrap()
+        // Not started itself: another test may be starting a process while this one writes the copy.
+        let mut command = Command::new("python3");
+        command.arg(copy.join("packaging/pins")).args(arguments).env("PATH", &path);
+        command.output().unwrap()
     };
     for _ in 0..2 {
         let output = pins(&[]);
