@@ -4,16 +4,20 @@ use super::*;
 use crate::mqtt::cleared::FOUND_AT_MOST;
 use crate::mqtt::forget::{Forgotten, forget};
 
+/// A broker for commands, and its settings.
+async fn scripted() -> (Script, Broker) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&listener);
+    let (received, brokers) = (mpsc::channel(1).1, watch::channel(None).0);
+    (Script { listener, received, brokers, board: Board::default() }, settings)
+}
+
 #[tokio::test]
 async fn many_messages_are_removed_under_many_filters() {
     const MUCH: usize = 3 * QUEUE;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = settings(&listener);
+    let (script, settings) = scripted().await;
     let filters: Vec<_> = (0..MUCH).map(|number| format!("f{number}/+")).collect();
     let forgets = forget(&settings, &filters, |topic, _| topic.starts_with("ours"), true);
-    let (_keep, received) = mpsc::channel(1);
-    let brokers = watch::channel(None).0;
-    let script = Script { listener, received, brokers, board: Board::default() };
     let hands_out = async {
         let mut peer = script.welcome().await;
         for number in 0..MUCH {
@@ -42,13 +46,9 @@ async fn many_messages_are_removed_under_many_filters() {
 /// This program, or another one with the same topics, is running.
 #[tokio::test]
 async fn live_messages_do_not_prevent_forgetting() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = settings(&listener);
+    let (script, settings) = scripted().await;
     let filters = ["ours/+".to_owned()];
     let forgets = forget(&settings, &filters, |_, _| true, true);
-    let (_keep, received) = mpsc::channel(1);
-    let brokers = watch::channel(None).0;
-    let script = Script { listener, received, brokers, board: Board::default() };
     let speaks = async {
         let mut peer = script.welcome().await;
         let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
@@ -74,13 +74,9 @@ async fn live_messages_do_not_prevent_forgetting() {
 /// ending the connection of the second one.
 #[tokio::test]
 async fn a_broker_that_is_ending_an_earlier_connection_is_asked_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = settings(&listener);
+    let (script, settings) = scripted().await;
     let filters = ["ours/+".to_owned()];
     let forgets = forget(&settings, &filters, |_, _| true, true);
-    let (_keep, received) = mpsc::channel(1);
-    let brokers = watch::channel(None).0;
-    let script = Script { listener, received, brokers, board: Board::default() };
     let serves = async {
         let (peer, first) = script.accept().await;
         drop(peer);
@@ -100,13 +96,9 @@ async fn a_broker_that_is_ending_an_earlier_connection_is_asked_again() {
 /// The running program has the only client id that the broker accepts.
 #[tokio::test]
 async fn a_connection_that_the_running_program_takes_over_names_that_cause() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = settings(&listener);
+    let (script, settings) = scripted().await;
     let filters = ["ours/+".to_owned()];
     let forgets = forget(&settings, &filters, |_, _| true, true);
-    let (_keep, received) = mpsc::channel(1);
-    let brokers = watch::channel(None).0;
-    let script = Script { listener, received, brokers, board: Board::default() };
     let serves = async {
         let (mut peer, _) = script.accept().await;
         peer.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::BadClientId, false))).await;
@@ -124,13 +116,9 @@ async fn a_connection_that_the_running_program_takes_over_names_that_cause() {
 #[tokio::test]
 async fn a_flood_of_messages_is_removed_in_part_and_the_rest_is_reported() {
     const MUCH: usize = FOUND_AT_MOST + 1000;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = settings(&listener);
+    let (script, settings) = scripted().await;
     let filters = ["ours/+".to_owned()];
     let forgets = forget(&settings, &filters, |_, _| true, false);
-    let (_keep, received) = mpsc::channel(1);
-    let brokers = watch::channel(None).0;
-    let script = Script { listener, received, brokers, board: Board::default() };
     let serves = async {
         let mut peer = script.welcome().await;
         let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
