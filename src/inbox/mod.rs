@@ -210,8 +210,8 @@ impl Births {
                 "Home Assistant has reported its start {FLOOD} times within {} (`online` on \
                  `{topic}`). The program sends everything again at most once in {}, and publishes \
                  new values as usual. Check which automation or program publishes this message, and \
-                 whether Home Assistant keeps losing its connection to the broker. This is reported \
-                 only once.",
+                 whether Home Assistant keeps losing its connection to the broker. While this \
+                 continues, it is not reported again.",
                 duration::words(self.first.elapsed()),
                 duration::words(BIRTHS_ANSWERED),
             ),
