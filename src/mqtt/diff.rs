@@ -5,17 +5,17 @@
 //! states of its meter wait for [`SETTLE`]. A birth of Home Assistant makes everything due again.
 //!
 //! No recurring event may delay the states of a new poll: neither births, nor reconnects, nor
-//! changes of discovery. Such an event may restart the wait, but the wait ends [`PATIENCE`] after the
-//! announcement at the latest. In all other cases new states are sent at once.
-//! If Home Assistant may still be creating entities at that time, they are sent a second time after
+//! changes of discovery. Such an event may restart the wait, but the wait ends [`PATIENCE`] after
+//! the announcement at the latest. In all other cases new states are sent at once. If Home
+//! Assistant may still be creating entities at that time, the states are sent a second time after
 //! [`SETTLE`]. A discovery message that only changes an entity starts no wait, because Home
 //! Assistant stays subscribed.
 //!
 //! Topics are cleared in batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of
-//! messages that look like ours. Topics of configured values are few, and are
-//! cleared first, before a value is sent there: an empty message after a value would erase it. Topics that were found on the broker follow the states of entities
-//! that exist, and precede announcements: Home Assistant must remove
-//! an old entity before a new one can have its name.
+//! messages that look like ours. Topics of configured values are few, and are cleared first, before
+//! a value is sent there: an empty message after a value would erase it. Topics that were found on
+//! the broker follow the states of entities that exist, and precede announcements: Home Assistant
+//! must remove an old entity before a new one can have its name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Says what the program is waiting for. If a meter does not answer, the program waits for a
-//! quarter of a minute, and would seem to hang without a message.
+//! Says what the program is waiting for. If a meter does not answer, the program waits for up
+//! to 18 s, and would seem to hang without a message.
 
 use std::pin::pin;
 use std::time::Duration;
