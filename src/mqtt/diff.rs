@@ -11,10 +11,10 @@
 //! [`SETTLE`]. A discovery message that only changes an entity starts no wait, because Home
 //! Assistant stays subscribed.
 //!
-//! Topics are cleared in batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of
-//! messages that look like ours. Topics of configured values are few, and are cleared first, before
-//! a value is sent there: an empty message after a value would erase it. Topics that were found on
-//! the broker follow the states of entities that exist, and precede announcements: Home Assistant
+//! Topics that the program has used itself are cleared at once, before values are sent: an empty
+//! message after a value would erase it. Topics that were found on the broker are cleared in
+//! batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of messages that look like
+//! ours. They follow the states of entities that exist, and precede announcements: Home Assistant
 //! must remove an old entity before a new one can have its name.
 
 use std::collections::BTreeMap;
