@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, own_port};
 use crate::ports::full;
 use crate::program::{Program, binary};
 use crate::subscriber::Subscriber;
@@ -28,7 +28,7 @@ const TOKEN: &str = "the-token-of-the-add-on";
 const SECRET: &str = "hunter2-secret";
 
 /// How long stopping may take. Home Assistant's base images kill the program after three seconds.
-const LEAVE: Duration = Duration::from_secs(4);
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// A stand-in for the Supervisor that gives the answers of the test.
 struct Supervisor {
@@ -40,7 +40,7 @@ struct Supervisor {
 impl Supervisor {
     /// A Supervisor that is not running yet.
     async fn absent() -> Self {
-        let (_, address) = reserve().await;
+        let address = unused().await;
         Self { address, says: watch::Sender::default(), serving: JoinSet::new() }
     }
 
@@ -100,7 +100,12 @@ fn registered(port: u16, password: &str) -> String {
     )
 }
 
-/// A free port on which the caller may listen.
+/// An address at which nothing listens yet. Nothing else here will.
+async fn unused() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await))
+}
+
+/// A free port on which the caller listens.
 async fn reserve() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -539,7 +544,7 @@ async fn stops_in_time_while_the_broker_and_the_meter_hang() {
 async fn the_page_works_without_home_assistant() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
-    let (_, address) = reserve().await;
+    let address = unused().await;
     let listen = address.to_string();
     // Nothing is listening yet.
     assert!(!is_healthy(&listen).await);

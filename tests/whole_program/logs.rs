@@ -3,6 +3,7 @@
 
 use std::fs::Permissions;
 use std::io::{PipeReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -15,7 +16,7 @@ use tokio::net::{UdpSocket, UnixDatagram};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, own_port};
 use crate::program::{Program, binary};
 use crate::subscriber::Subscriber;
 use crate::{Meter, config, example_meter, patiently, sample};
@@ -247,9 +248,7 @@ async fn an_unwritable_folder_is_logged_and_retried() {
 async fn a_log_server_that_was_down_is_logged_once_and_gets_every_line() {
     let broker = Broker::start().await;
     let meter = example_meter().await;
-    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = server.local_addr().unwrap();
-    drop(server);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
     let mut subscriber = Subscriber::connect(broker.port()).await;
     let logging = format!("destinations: [stdout, syslog], syslog_address: '{address}'");
     let mut program = Program::start(&logging_to(&broker, &meter, &logging));

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_serial::SerialStream;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, own_port};
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 use crate::{OPTICAL, config, patiently};
@@ -271,7 +271,9 @@ async fn reading_resumes_after_the_head_was_unplugged_in_mid_answer() {
 async fn restarted(reset: bool) {
     let broker = Broker::start().await;
     let mut subscriber = Subscriber::connect(broker.port()).await;
-    let (listener, address) = listen().await;
+    // It listens again later, so the system must not give its port to another connection meanwhile.
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, own_port().await));
+    let listener = TcpListener::bind(address).await.unwrap();
     let going = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let _ = simulator(OPTICAL).serve(stream).await;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, own_port};
 use crate::program::Program;
 use crate::subscriber::Subscriber;
 use crate::{config, example_meter, patiently};
@@ -26,7 +26,7 @@ struct Rsyslog {
 impl Rsyslog {
     async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = own_port().await;
         let path = folder.path().display();
         let settings = format!(
             "global(workDirectory=\"{path}\")\n\
