@@ -4,12 +4,12 @@
 //! (`queue`). Some serve one connection at a time, whatever the port number. They refuse a second
 //! connection, close it immediately, or close the first one. No document says which server does
 //! what, so this is found out: a connection that is refused or closed *while another one of this
-//! program is open on another port* was *crowded out*. It is opened again when the others have ended,
-//! and alone. If it then lasts (a byte arrives, or more than 5 s pass), the server is known to serve
-//! one connection at a time, and all its meters take turns for [`KNOWN_FOR`].
+//! program is open on another port* was *crowded out*. It is opened again when the others have
+//! ended, and alone. If it then lasts (a byte arrives, or more than 5 s pass), the server is known
+//! to serve one connection at a time, and all its meters take turns for [`KNOWN_FOR`].
 //!
-//! If it is refused alone too, there is another reason, such as another program on this port. The program does not try that port
-//! alone again until a connection to it has lasted. So a port that
+//! If it is refused alone too, there is another reason, such as another program on this port. The
+//! program does not try that port alone again until a connection to it has lasted. So a port that
 //! never works costs the others one wait.
 
 use std::collections::BTreeMap;
@@ -133,8 +133,8 @@ impl Server {
         };
         if is_new {
             info!(
-                "The serial server {} serves one connection at a time, so its meters are read one \
-                 after another.",
+                "The serial server {} refused or closed a connection while another one was open, so \
+                 its meters are read one after another.",
                 self.name
             );
         }

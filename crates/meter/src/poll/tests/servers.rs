@@ -234,7 +234,7 @@ async fn a_server_with_one_connection_is_shared() {
                 assert_eq!(meter.len(), 100, "{second:?} {keeps}");
             }
             let said = log.take();
-            let recognized = said.iter().filter(|line| line.contains("one connection at a time"));
+            let recognized = said.iter().filter(|line| line.contains("one after another"));
             // A connection that is only delayed is no refusal, so it is not always recognized.
             let (times, at_least) = (recognized.count(), usize::from(second != Second::IsIgnored));
             assert!((at_least..=1).contains(&times), "{second:?}: {times}");
@@ -284,7 +284,7 @@ async fn a_port_that_is_always_refused_delays_the_others_once() {
         assert!(late <= 1, "{second:?}: {begun:?}");
         assert!(begun.len() >= 29, "{second:?}: {begun:?}");
         let said = log.take();
-        assert!(!said.iter().any(|line| line.contains("one connection at a time")));
+        assert!(!said.iter().any(|line| line.contains("one after another")));
     }
 }
 
