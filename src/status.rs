@@ -537,8 +537,8 @@ mod tests {
         board.meter(1, |meter| meter.serial = Some("2".to_owned()));
         board.meter(2, |_| panic!("there is none"));
         assert_eq!(serials(), ["a Some(\"1\")", "b Some(\"2\")"]);
-        // Another configuration removes a meter, adds one and renames one. Its numbers may start at 0
-        // again.
+        // Another configuration removes a meter, adds one and renames one. Its numbers may start at
+        // 0 again.
         board.set_meters(vec![(0, meter("d", "/dev/ttyUSB1")), (1, meter("c", "/dev/ttyUSB2"))]);
         assert_eq!(serials(), ["d Some(\"2\")", "c None"]);
         board.meter(0, |meter| meter.serial = Some("3".to_owned()));

@@ -1,5 +1,5 @@
-//! The language of everything that users read: no word or phrase that CONTRIBUTING.md ("How we write")
-//! says to avoid, and no sentence that is too long.
+//! The language of everything that users read: no word or phrase that CONTRIBUTING.md ("How we
+//! write") says to avoid, and no sentence that is too long.
 
 #![expect(
     clippy::indexing_slicing,
@@ -93,7 +93,8 @@ const QUOTED: &[(&str, &str)] = &[
     ),
 ];
 
-/// The most words in a sentence for users. CONTRIBUTING.md asks for 25, and a list may have a few more.
+/// The most words in a sentence for users. CONTRIBUTING.md asks for 25, and a list may have a few
+/// more.
 const LONGEST: usize = 28;
 
 /// A text that somebody reads, and the line of the file in which it begins.
@@ -405,10 +406,11 @@ fn markdown() -> Vec<Text> {
     all.iter().map(|file| whole(file)).collect()
 }
 
-/// The lines of a document's tables that are not a whole row: a row must be on one line, indented as
-/// the row above it, with as many cells.
+/// The lines of a document's tables that are not a whole row: a row must be on one line, indented
+/// as the row above it, with as many cells.
 fn broken_rows(document: &Text) -> Vec<(usize, String)> {
-    // A row's indentation and number of cells. GitHub counts a `|` in code too, unless it is escaped.
+    // A row's indentation and number of cells. GitHub counts a `|` in code too, unless it is
+    // escaped.
     let row = |line: &str| {
         let text = line.trim();
         let is_whole = text.len() > 1 && text.starts_with('|') && text.ends_with('|');

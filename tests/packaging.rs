@@ -317,8 +317,8 @@ fn options_that_do_not_fit_are_detected() {
     }
 }
 
-/// YAML makes numbers of texts like `60` without quotes, as the documentation writes them. They were
-/// rejected with "expected str".
+/// YAML makes numbers of texts like `60` without quotes, as the documentation writes them. They
+/// were rejected with "expected str".
 #[test]
 fn numbers_need_no_quotes_in_yaml() {
     let configuration = configuration();
@@ -866,7 +866,8 @@ fn base_images_are_pinned_by_digest() {
     run("sh", &["-c", write, "sh", script, copy.join("docker").to_str().unwrap()]);
     let path = format!("{}:{}", copy.display(), std::env::var("PATH").unwrap());
     let pins = |arguments: &[&str]| {
-        // Not started itself: another test may be starting a process while this one writes the copy.
+        // Not started itself: another test may be starting a process while this one writes the
+        // copy.
         let mut command = Command::new("python3");
         command.arg(copy.join("packaging/pins")).args(arguments).env("PATH", &path);
         command.output().unwrap()
@@ -1020,7 +1021,8 @@ fn a_folder_for_home_assistant_builds_without_a_registry() {
         "made twice"
     );
 
-    // Whatever the Dockerfile needs from its context is there, and its bases are the published ones.
+    // Whatever the Dockerfile needs from its context is there, and its bases are the published
+    // ones.
     let dockerfile = fs::read_to_string(app.join("Dockerfile")).unwrap();
     assert_eq!(argument(&dockerfile, "BASE"), argument(&dockerfile, "TOOLCHAIN"));
     assert_eq!(argument(&dockerfile, "BASE"), string(&yaml("build.yaml")["base"]["addon"]));

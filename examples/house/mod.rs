@@ -14,7 +14,8 @@ use kmp::value::RegisterValue;
 use rust_decimal::Decimal;
 use simulator::{EnergyUnit, Registers};
 
-/// The demand in W at each full hour: little at night, a peak in the morning and one in the evening.
+/// The demand in W at each full hour: little at night, a peak in the morning and one in the
+/// evening.
 const DEMAND: [i64; 24] = [
     2_600, 2_400, 2_300, 2_300, 2_500, 3_900, 7_200, 7_800, 6_100, 4_700, 4_100, 3_800, 3_600,
     3_500, 3_600, 3_900, 4_600, 5_800, 6_600, 6_400, 5_600, 4_700, 3_600, 2_900,
@@ -120,7 +121,8 @@ impl House {
         (self.now.rem_euclid(period) - period / 2).abs() * 240 / period - 60
     }
 
-    /// What the meter answers: kWh with two decimal places, and every other register of the example.
+    /// What the meter answers: kWh with two decimal places, and every other register of the
+    /// example.
     pub(crate) fn registers(&self) -> anyhow::Result<Registers> {
         let Gauges { power, flow, supply, back } = self.gauges()?;
         let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);

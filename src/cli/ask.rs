@@ -1,4 +1,5 @@
-//! Shared by the commands that ask a meter: which meter, how to reach it, and how to show its answers.
+//! Shared by the commands that ask a meter: which meter, how to reach it, and how to show its
+//! answers.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -14,8 +14,8 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Step {
-    /// Run this before the copy. It makes the file safe to copy until `backup end`, but for an hour at
-    /// most. Readings continue
+    /// Run this before the copy. It makes the file safe to copy until `backup end`, but for an hour
+    /// at most. Readings continue
     Begin(Place),
     /// Run this after the copy
     End(Place),

@@ -1,5 +1,5 @@
-//! `kamstrup2mqtt check`: checks the configuration, and on request meters and broker. Its last words
-//! are the verdict.
+//! `kamstrup2mqtt check`: checks the configuration, and on request meters and broker. Its last
+//! words are the verdict.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -19,8 +19,8 @@ use crate::topic::{About, Diagnostic, Topics};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The configuration file, which names the broker and the topics. Default: the one that the program
-    /// uses
+    /// The configuration file, which names the broker and the topics. Default: the one that the
+    /// program uses
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Remove only the entities that the older Python program announced and that the configuration

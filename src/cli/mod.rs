@@ -102,8 +102,8 @@ pub fn run() -> ExitCode {
 }
 
 impl Cli {
-    /// Accepts `--config` before the command too. The other options there are only for a run without a
-    /// command.
+    /// Accepts `--config` before the command too. The other options there are only for a run
+    /// without a command.
     fn with_config_in_front(mut self) -> Result<Self, Usage> {
         let Some(command) = &mut self.command else { return Ok(self) };
         for (option, is_there) in [
@@ -142,8 +142,8 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Prints the error and a hint. The exit code is 2 for errors in the configuration or on the command
-/// line, otherwise 1.
+/// Prints the error and a hint. The exit code is 2 for errors in the configuration or on the
+/// command line, otherwise 1.
 fn report(error: &anyhow::Error, runs_as: RunsAs) -> ExitCode {
     // `head` closes the pipe when it has enough lines.
     let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;

@@ -189,8 +189,8 @@ async fn until_fixed(
     recovery::settle(Err(error), look, board).await
 }
 
-/// Starts to keep readings. Its thread starts before those of the runtime, because the runtime can do
-/// with fewer threads.
+/// Starts to keep readings. Its thread starts before those of the runtime, because the runtime can
+/// do with fewer threads.
 fn keep_readings(options: Option<&Path>, variables: &Variables, hint: Hint) -> Arc<History> {
     let file = history_file::path(options, |name| variables.get(name).cloned());
     Arc::new(History::start_with(file, &LocalTime::now(), hint))

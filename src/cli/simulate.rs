@@ -283,8 +283,8 @@ mod tests {
         assert!(error.contains("counts no energy"), "{error}");
     }
 
-    /// A terminal must not wrap the tables. It may be 80 columns wide, and the help indents its texts
-    /// by 10.
+    /// A terminal must not wrap the tables. It may be 80 columns wide, and the help indents its
+    /// texts by 10.
     #[test]
     fn tables_of_the_help_fit() {
         for text in [registers_help(), fault_help()] {

@@ -156,8 +156,8 @@ impl<'a> Checker<'a> {
         Some(meter)
     }
 
-    /// A text about the device. The name of the meter is added to it, after `joint`, unless the meter
-    /// has a text of its own.
+    /// A text about the device. The name of the meter is added to it, after `joint`, unless the
+    /// meter has a text of its own.
     pub(super) fn device_text(
         &mut self,
         setting: &'static Setting<String>,
@@ -227,8 +227,8 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// The older program waited this long for every byte. Here it is the time until an answer begins,
-    /// which must not be shorter than a meter may take.
+    /// The older program waited this long for every byte. Here it is the time until an answer
+    /// begins, which must not be shorter than a meter may take.
     fn timeout(&mut self) -> Option<Duration> {
         let timeout = self.value(&keys::TIMEOUT)?;
         if timeout < RESPONSE_TIME {
@@ -280,8 +280,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A setting's checked value. If it is not set, or is invalid and noted, its default; `None` if it
-    /// has none.
+    /// A setting's checked value. If it is not set, or is invalid and noted, its default; `None` if
+    /// it has none.
     pub(super) fn value<T>(&mut self, setting: &'static Setting<T>) -> Option<T> {
         let given = self.given(setting).and_then(|given| self.one(setting, given));
         given.or_else(|| self.default(setting))

@@ -98,8 +98,8 @@ impl Checker<'_> {
         taken
     }
 
-    /// Notes names with which two entities would have the same unique id. For example `diff_energy` of
-    /// the meter `a` and `energy` of the meter `a_diff`.
+    /// Notes names with which two entities would have the same unique id. For example `diff_energy`
+    /// of the meter `a` and `energy` of the meter `a_diff`.
     fn entities(&mut self, meters: &[Option<Meter>], id_prefix: &str) {
         let mut known: BTreeMap<String, (&Whose, &str)> = BTreeMap::new();
         for (meter, listed) in meters.iter().zip(self.settings.meters()) {
@@ -125,8 +125,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Warns about meters with the same port. An optical head reads one meter, so usually a `com_port`
-    /// was forgotten, and one meter's values would be published as the other's.
+    /// Warns about meters with the same port. An optical head reads one meter, so usually a
+    /// `com_port` was forgotten, and one meter's values would be published as the other's.
     fn ports(&mut self, meters: &[Option<Meter>]) {
         let mut first: BTreeMap<String, &Whose> = BTreeMap::new();
         for (meter, listed) in meters.iter().zip(self.settings.meters()) {

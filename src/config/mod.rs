@@ -1,15 +1,15 @@
 //! From a YAML file and environment variables, or the app's form, to a checked [`Config`].
 //!
-//! All checks are here: the program can run with any [`Config`]. All problems are reported together,
-//! each with its place, what was found and what is accepted.
+//! All checks are here: the program can run with any [`Config`]. All problems are reported
+//! together, each with its place, what was found and what is accepted.
 //!
 //! `keys` is the table of settings. `yaml`, `variables` and `addon_options` read texts with their
 //! places (`settings`), and `check` turns these into values. Problems and warnings are data
 //! (`problem`). Only `words` turns them into sentences, for a file or for the form, and no other
 //! module edits the sentences.
 //!
-//! Texts come from the source of the file, so `0123` and `1e5` stay as written. A message quotes only
-//! the invalid value or key, and never a secret.
+//! Texts come from the source of the file, so `0123` and `1e5` stay as written. A message quotes
+//! only the invalid value or key, and never a secret.
 
 pub mod addon_options;
 mod check;

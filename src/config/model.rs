@@ -22,8 +22,8 @@ pub struct Config {
     pub meters: Vec<Meter>,
     /// What is logged, and where.
     pub logging: logging::Settings,
-    /// The address of the status page, if there is one. The app's page is where Home Assistant looks
-    /// for it.
+    /// The address of the status page, if there is one. The app's page is where Home Assistant
+    /// looks for it.
     pub page: Option<SocketAddr>,
     /// The token of its buttons on other machines, if it is not the program's own.
     pub page_token: Option<Secret>,

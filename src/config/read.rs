@@ -25,9 +25,9 @@ pub(super) fn configuration(path: &Path) -> Result<String, String> {
     })
 }
 
-/// A secret that is alone in a file, without the line ends after it, and without the byte order mark
-/// that editors on Windows put before it. A file of several lines was named by mistake, or holds
-/// more than the secret: no line of it is certainly meant.
+/// A secret that is alone in a file, without the line ends after it, and without the byte order
+/// mark that editors on Windows put before it. A file of several lines was named by mistake, or
+/// holds more than the secret: no line of it is certainly meant.
 pub(super) fn secret(path: &Path) -> Result<String, String> {
     // Five more for the byte order mark and the line end.
     let too_long = || format!("it has more than {LONGEST_SECRET} bytes");

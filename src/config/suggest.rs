@@ -127,8 +127,8 @@ pub(super) fn nearest_of_meter(name: &str) -> Option<String> {
     other.or_else(|| most_like(name, of_meters.chain([NAME.path]))).map(str::to_owned)
 }
 
-/// The variable that a user most likely meant with an unknown one. It must be very similar to one of
-/// ours, because other programs have variables too.
+/// The variable that a user most likely meant with an unknown one. It must be very similar to one
+/// of ours, because other programs have variables too.
 pub(super) fn nearest_variable(name: &str) -> Option<String> {
     let files = KEYS.iter().filter_map(|key| key.file_variable());
     let known: Vec<String> =

@@ -8,7 +8,8 @@
 //! are unavailable while the program is not connected. While only the meter is silent, two kinds
 //! behave differently:
 //!
-//! - *Values* expire after three poll intervals and half a minute, so that an old value does not look current.
+//! - *Values* expire after three poll intervals and half a minute, so that an old value does not
+//!   look current.
 //! - *Diagnostics* do not expire. The connection must show `OFF` at that very moment. The last
 //!   successful read and its duration show their own age. Failed reads are the program's own count.
 //!   A fault that the meter reported stays until the meter reports something else, so that the

@@ -39,8 +39,8 @@ fn bracketed(host: &str) -> String {
 }
 
 /// The client id of a command, while the program may be connected with its own. A broker may accept
-/// only ids that begin like the program's. The rest is random, because any fixed id could be that of
-/// another program, whose connection would end.
+/// only ids that begin like the program's. The rest is random, because any fixed id could be that
+/// of another program, whose connection would end.
 #[must_use]
 pub(super) fn id_of_command(broker: &Broker, command: &str) -> String {
     format!("{}-{command}-{:08x}", broker.client_id, fastrand::u32(..))

@@ -49,8 +49,8 @@ pub(super) struct ConnectionLog {
     good: Duration,
 }
 
-/// How many times longer than a good connection a stable one lasts. Brokers and proxies that end idle
-/// connections do so after up to half a minute, or not at all because of the pings.
+/// How many times longer than a good connection a stable one lasts. Brokers and proxies that end
+/// idle connections do so after up to half a minute, or not at all because of the pings.
 const STABLE_AFTER: u32 = 6;
 
 /// How many different things are reported about connections that do not become stable.

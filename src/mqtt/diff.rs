@@ -227,8 +227,8 @@ impl Progress {
         announced
     }
 
-    /// A part's states that are due. New states are due at once, unless the part's first entities are
-    /// still being created. All states are due when Home Assistant has created the entities.
+    /// A part's states that are due. New states are due at once, unless the part's first entities
+    /// are still being created. All states are due when Home Assistant has created the entities.
     fn publish<'a>(&mut self, part: &'a Part, all: bool, due: &mut Due) -> &'a [Message] {
         let is_sent = self.version == Some(part.version);
         if part.states.is_empty() || (is_sent && (all || !self.too_early)) {

@@ -2,9 +2,9 @@
 //!
 //! A broker closes a connection without a reason: because it rejects what it was sent last, because
 //! another program has connected with the same client id, or because it stops. One such end says
-//! nothing. If two of three connections end at the same step, the broker rejects that step. If three
-//! connections in a row end while nothing is being sent, another program takes them over, or a proxy
-//! ends idle connections.
+//! nothing. If two of three connections end at the same step, the broker rejects that step. If
+//! three connections in a row end while nothing is being sent, another program takes them over, or
+//! a proxy ends idle connections.
 
 use std::collections::VecDeque;
 use std::time::Duration;

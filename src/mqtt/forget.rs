@@ -33,8 +33,8 @@ pub(crate) struct Forgotten {
 }
 
 /// Connects, finds the retained messages under `filters` for which `is_ours` is true (called with
-/// topic and payload), removes them if `removes` is true, and disconnects. Returns their topics. The
-/// error says what the broker did.
+/// topic and payload), removes them if `removes` is true, and disconnects. Returns their topics.
+/// The error says what the broker did.
 pub(crate) async fn forget(
     broker: &Broker,
     filters: &[String],

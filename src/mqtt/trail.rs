@@ -5,9 +5,9 @@
 //! order in which they were sent, so the oldest step without an acknowledgement is the one that was
 //! rejected.
 //!
-//! A message with QoS 0 has no acknowledgement. It counts as accepted when the broker acknowledges a
-//! later step, or answers a later ping. A broker that rejects it closes the connection at once, so
-//! after [`REJECTED_WITHIN`] the message is forgotten.
+//! A message with QoS 0 has no acknowledgement. It counts as accepted when the broker acknowledges
+//! a later step, or answers a later ping. A broker that rejects it closes the connection at once,
+//! so after [`REJECTED_WITHIN`] the message is forgotten.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,8 +1,8 @@
-//! Who is allowed to open the page and to press its buttons. The page shows how a house is heated, and
-//! its buttons send requests to a meter.
+//! Who is allowed to open the page and to press its buttons. The page shows how a house is heated,
+//! and its buttons send requests to a meter.
 //!
-//! Everybody who can reach the page can read it. The buttons are for Home Assistant's users, for this
-//! machine if no token is configured, and for visitors who have the [`Token`].
+//! Everybody who can reach the page can read it. The buttons are for Home Assistant's users, for
+//! this machine if no token is configured, and for visitors who have the [`Token`].
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -85,8 +85,8 @@ pub(super) fn changes_something(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether a visitor may press buttons without a token in the request: through Home Assistant, with the
-/// cookie of the token, or on this machine if no token is configured.
+/// Whether a visitor may press buttons without a token in the request: through Home Assistant, with
+/// the cookie of the token, or on this machine if no token is configured.
 pub(super) fn may_act(
     visitors: Visitors,
     token: &Token,
@@ -140,8 +140,8 @@ fn is_program(headers: &HeaderMap) -> bool {
 
 /// Whether a page of this server sent the request.
 ///
-/// Browsers send `Sec-Fetch-Site`, but only over TLS or on the same machine. Otherwise the `Origin` must
-/// be the host. Behind Home Assistant, that is the name under which the user sees it.
+/// Browsers send `Sec-Fetch-Site`, but only over TLS or on the same machine. Otherwise the `Origin`
+/// must be the host. Behind Home Assistant, that is the name under which the user sees it.
 fn is_same_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";

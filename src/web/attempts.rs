@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// From the fifth wrong token on, the next one must wait: 1 s, then twice as long each time, 60 s at
-/// most.
+/// From the fifth wrong token on, the next one must wait: 1 s, then twice as long each time, 60 s
+/// at most.
 pub(super) const FREE: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -15,7 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Wrong tokens are forgotten this long after the last one.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
-/// So many addresses are known. With more, the one whose last wrong token is the oldest is forgotten.
+/// So many addresses are known. With more, the one whose last wrong token is the oldest is
+/// forgotten.
 const MOST_ADDRESSES: usize = 256;
 
 /// The wrong tokens of each address.

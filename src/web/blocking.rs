@@ -1,8 +1,8 @@
 //! Blocking jobs of the page: reading the history from the disk, and listing the serial ports.
 //!
-//! A job that hangs keeps its thread. So only a few run at a time, never more than there are threads
-//! for, and no request waits long for one. A job whose visitor has left, or whose time is over, is
-//! asked to end.
+//! A job that hangs keeps its thread. So only a few run at a time, never more than there are
+//! threads for, and no request waits long for one. A job whose visitor has left, or whose time is
+//! over, is asked to end.
 
 use std::io;
 use std::sync::Arc;
@@ -73,8 +73,8 @@ impl BlockingJobs {
         jobs
     }
 
-    /// Runs a blocking job on another thread. If the result is no longer needed, because this future
-    /// was dropped or takes too long, the job is stopped.
+    /// Runs a blocking job on another thread. If the result is no longer needed, because this
+    /// future was dropped or takes too long, the job is stopped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Stop) -> T + Send + 'static,

@@ -42,8 +42,8 @@ pub(super) async fn unlock(
     }
 }
 
-/// Says why a visitor may only look, and what to do: a page with a form for browsers, a text for the
-/// page's script and for programs.
+/// Says why a visitor may only look, and what to do: a page with a form for browsers, a text for
+/// the page's script and for programs.
 pub(super) fn refuse(denied: Denied, path: &str, headers: &HeaderMap) -> Response {
     let seconds = match denied {
         Denied::Wait(left) => left.as_millis().div_ceil(1000).to_string(),

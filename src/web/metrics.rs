@@ -84,8 +84,8 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// Each meter with its label: its title. Several meters may have one title. All but the first of these
-/// then have their name too, because two of one label would be one meter.
+/// Each meter with its label: its title. Several meters may have one title. All but the first of
+/// these then have their name too, because two of one label would be one meter.
 fn labelled(meters: Vec<MeterState>) -> Vec<(String, MeterState)> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let titles: BTreeSet<String> = meters.iter().map(|meter| meter.title.clone()).collect();

@@ -1,10 +1,10 @@
-//! The status page, in Home Assistant's sidebar or at the machine's own address, and the same data for
-//! programs.
+//! The status page, in Home Assistant's sidebar or at the machine's own address, and the same data
+//! for programs.
 //!
-//! It changes nothing except through its buttons, and those go through the tasks that poll (`actions`).
-//! Others can reach its port, so `access` decides who is answered, and who may press the buttons: this
-//! machine if no token is configured, Home Assistant, and those who have the `token`. `server` limits connections, requests and
-//! times, so that nobody can keep it busy.
+//! It changes nothing except through its buttons, and those go through the tasks that poll
+//! (`actions`). Others can reach its port, so `access` decides who is answered, and who may press
+//! the buttons: this machine if no token is configured, Home Assistant, and those who have the
+//! `token`. `server` limits connections, requests and times, so that nobody can keep it busy.
 
 mod access;
 mod actions;

@@ -19,7 +19,8 @@ pub(super) const KEPT: usize = 2;
 /// If all places are taken, a connection that has sent no whole request for this long makes room.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
-/// The place of a connection, until it is given up. It is free again when the last clone is dropped.
+/// The place of a connection, until it is given up. It is free again when the last clone is
+/// dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Seat(Arc<Held>);
 
@@ -88,8 +89,8 @@ impl Default for Places {
 }
 
 impl Places {
-    /// A place for a new connection; `None` if there is none. Others cannot end the connections of this
-    /// machine.
+    /// A place for a new connection; `None` if there is none. Others cannot end the connections of
+    /// this machine.
     pub(super) fn take(&mut self, is_here: bool) -> Option<Seat> {
         self.half_open.retain(|other| other.seat().is_some());
         let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();

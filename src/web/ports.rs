@@ -14,9 +14,9 @@ use super::events;
 use crate::status::{Board, PortInfo};
 use meter::transport::{self, LocalPort};
 
-/// A list is shared for this long. Which files are open on this machine is in a thousand places, and
-/// after a change all open pages ask for it at once. It is no longer, because a page shows what it got
-/// until the next change.
+/// A list is shared for this long. Which files are open on this machine is in a thousand places,
+/// and after a change all open pages ask for it at once. It is no longer, because a page shows what
+/// it got until the next change.
 const FRESH: Duration = events::EACH;
 
 type LocalPorts = Arc<Vec<LocalPort>>;

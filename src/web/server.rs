@@ -1,5 +1,5 @@
-//! The HTTP server. It limits the number of connections, and the size and duration of requests, so that
-//! nobody can keep the program busy.
+//! The HTTP server. It limits the number of connections, and the size and duration of requests, so
+//! that nobody can keep the program busy.
 
 use std::future::pending;
 use std::io;
@@ -32,8 +32,8 @@ use meter::cause::Cause;
 use meter::news::News;
 use meter::{RunsAs, cause};
 
-/// Connections at a time of addresses that are not admitted, which are only refused. `places` has the
-/// number of the others.
+/// Connections at a time of addresses that are not admitted, which are only refused. `places` has
+/// the number of the others.
 const MOST_STRANGERS: usize = 4;
 
 /// Open pages at a time that receive events.
@@ -52,8 +52,8 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The wait after a connection could not be accepted, for example without free file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Serves the page at the current address, or nowhere if there is none, until `stop` is cancelled. If it
-/// cannot listen, it reports that once and keeps trying.
+/// Serves the page at the current address, or nowhere if there is none, until `stop` is cancelled.
+/// If it cannot listen, it reports that once and keeps trying.
 pub(crate) async fn run(
     mut address: watch::Receiver<Option<SocketAddr>>,
     page_state: PageState,

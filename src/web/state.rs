@@ -16,7 +16,8 @@ pub(crate) struct PageState {
     /// Earlier readings, if they are kept.
     pub history: Option<history::Reader>,
     pub visitors: Visitors,
-    /// The token of those who may press buttons on another machine. Home Assistant's users need none.
+    /// The token of those who may press buttons on another machine. Home Assistant's users need
+    /// none.
     pub token: Token,
     /// The wall clock.
     pub clock: fn() -> ZonedDateTime,

@@ -152,8 +152,8 @@ async fn actions_reach_the_meter() {
 
 const UNFINISHED: &str = "meter=3&unfinished";
 
-/// Sends a request whose response may never end. Returns the status, and the type of the body if there
-/// is one.
+/// Sends a request whose response may never end. Returns the status, and the type of the body if
+/// there is one.
 async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<String>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The end of this one never arrives.
@@ -485,8 +485,8 @@ async fn listeners_receive_events() {
     assert!(data.contains(r#""register":3"#), "{data}");
 }
 
-/// Pages may stay open longer than a request, and keep nobody else out. Their number is limited too,
-/// and a page that is closed makes room.
+/// Pages may stay open longer than a request, and keep nobody else out. Their number is limited
+/// too, and a page that is closed makes room.
 #[tokio::test]
 async fn open_pages_have_their_own_limit() {
     let site = empty();

@@ -1,9 +1,9 @@
-//! The token without which visitors can only look: the configured one, or one that the program has made
-//! for visitors from other machines.
+//! The token without which visitors can only look: the configured one, or one that the program has
+//! made for visitors from other machines.
 //!
 //! A browser remembers it by a cookie. The cookie is not the token but depends on it and on the
-//! program's own random token, so nobody can guess it, and another token makes it invalid. Tokens are
-//! compared in constant time, by their HMAC.
+//! program's own random token, so nobody can guess it, and another token makes it invalid. Tokens
+//! are compared in constant time, by their HMAC.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -119,17 +119,17 @@ impl Token {
         self.show();
     }
 
-    /// Whether visitors from this machine need it: all of them if it is configured, because a proxy may
-    /// not say that it forwards a request. Otherwise those of a proxy, if other machines can open the
-    /// page. If they cannot, the proxy decides who may press buttons.
+    /// Whether visitors from this machine need it: all of them if it is configured, because a proxy
+    /// may not say that it forwards a request. Otherwise those of a proxy, if other machines can
+    /// open the page. If they cannot, the proxy decides who may press buttons.
     pub(super) fn is_for_this_machine(&self, came_through_proxy: bool) -> bool {
         let state = self.lock();
         state.is_configured || (state.is_wide && came_through_proxy)
     }
 
-    /// Logs once where the program's own token is, if it is in effect and other machines can open the
-    /// page. People publish logs, so the token itself is logged only if no file has it. The page, which
-    /// shows the log, does not show that line.
+    /// Logs once where the program's own token is, if it is in effect and other machines can open
+    /// the page. People publish logs, so the token itself is logged only if no file has it. The
+    /// page, which shows the log, does not show that line.
     fn show(&self) {
         let Some(own) = &self.0.own else { return };
         {
@@ -192,8 +192,8 @@ impl Token {
         values.any(|value| hmac::verify(&own.key, &value, expected.as_ref()).is_ok())
     }
 
-    /// The header that makes a browser remember the token. Scripts cannot read the cookie, and no other
-    /// site can use it.
+    /// The header that makes a browser remember the token. Scripts cannot read the cookie, and no
+    /// other site can use it.
     pub(super) fn cookie(&self) -> Option<HeaderValue> {
         let own = self.0.own.as_ref()?;
         let (_, value) = self.lock().known.clone()?;

@@ -1,9 +1,9 @@
 //! Brokers that accept only some of what the program does, and what it says of each: in its log,
 //! and as `check --online`.
 //!
-//! MQTT 3.1.1 has no way to reject a message, so brokers close the connection or drop it in silence.
-//! Each behaviour is that of a real broker: `RabbitMQ`, `HiveMQ`, `VerneMQ`, EMQX, AWS `IoT`, and
-//! Mosquitto 2.0 (`handle__connect` and `handle__publish` in its source).
+//! MQTT 3.1.1 has no way to reject a message, so brokers close the connection or drop it in
+//! silence. Each behaviour is that of a real broker: `RabbitMQ`, `HiveMQ`, `VerneMQ`, EMQX, AWS
+//! `IoT`, and Mosquitto 2.0 (`handle__connect` and `handle__publish` in its source).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

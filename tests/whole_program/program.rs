@@ -48,8 +48,8 @@ impl Program {
         Self::launch_unprivileged(TempDir::new().unwrap(), &[], variables)
     }
 
-    /// Runs as a service does: unprivileged, in a folder that it may not write to, with `--stay` and
-    /// a file of this content and these permissions, or a missing one.
+    /// Runs as a service does: unprivileged, in a folder that it may not write to, with `--stay`
+    /// and a file of this content and these permissions, or a missing one.
     pub(crate) fn start_service(file: Option<(&str, u32)>, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("config.yaml");

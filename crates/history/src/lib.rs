@@ -10,10 +10,10 @@
 //! | last, lowest, highest and mean value of each hour | 9,600 hours (400 days) |
 //! | the same of each day | 3,653 days (ten years) |
 //!
-//! The number of rows is bounded, not their age. So if the clock was wrong
-//! for a while, only the rows of that time are lost or misplaced. Hours and days are those of the local zone. A meter is identified by its name and its
-//! serial number: a new serial number begins a new series. Values are decimals and keep every
-//! digit.
+//! The number of rows is bounded, not their age. So if the clock was wrong for a while, only the
+//! rows of that time are lost or misplaced. Hours and days are those of the local zone. A meter is
+//! identified by its name and its serial number: a new serial number begins a new series. Values
+//! are decimals and keep every digit.
 //!
 //! # Consumption
 //!
@@ -57,11 +57,10 @@
 //! # Reading
 //!
 //! A [`Snapshot`] is the database as it is at one moment. It delays no writing, except in memory,
-//! where there is no write-ahead log. Its work grows with the rows of the meters that are asked for,
-//! not with the number of all meters. The exception is the last day, for which
-//! single readings are read: rows of all
-//! meters are mixed there, so all of them are passed, once for each [`Snapshot::last_days`]. A
-//! [`Stop`] ends reading when nobody waits for it any longer.
+//! where there is no write-ahead log. Its work grows with the rows of the meters that are asked
+//! for, not with the number of all meters. The exception is the last day, for which single readings
+//! are read: rows of all meters are mixed there, so all of them are passed, once for each
+//! [`Snapshot::last_days`]. A [`Stop`] ends reading when nobody waits for it any longer.
 //!
 //! # Example
 //!

@@ -176,8 +176,8 @@ impl Snapshot {
         self.consumption(Table::Day, meter, parameter, spans, now)
     }
 
-    /// The consumption from `from` until `to`. Both must be full hours; beyond 62 days, both must be
-    /// starts of days.
+    /// The consumption from `from` until `to`. Both must be full hours; beyond 62 days, both must
+    /// be starts of days.
     pub fn total(
         &self,
         meter: &MeterKey,

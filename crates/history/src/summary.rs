@@ -64,7 +64,8 @@ impl Summary {
         summaries.into_iter().reduce(Self::and)
     }
 
-    /// The summary of successive readings of a counter; `None` if it fell, or if there are no readings.
+    /// The summary of successive readings of a counter; `None` if it fell, or if there are no
+    /// readings.
     pub(crate) fn rising(summaries: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut summaries = summaries.into_iter();
         let first = summaries.next().filter(Self::rises)?;

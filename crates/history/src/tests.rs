@@ -394,8 +394,8 @@ fn an_hour_with_many_readings_is_thinned_when_it_is_over() {
     assert!(last_day(50).iter().any(|point| point.value == Decimal::from(9_999)));
 }
 
-/// 1,197 values of 171 meters, each read so often in an hour, every two minutes. Then the first poll
-/// of the next hour.
+/// 1,197 values of 171 meters, each read so often in an hour, every two minutes. Then the first
+/// poll of the next hour.
 fn full_hour(bench: &mut Bench, readings: i64) {
     let values: Vec<_> =
         (0..7).map(|index| Sample { parameter: index.to_string(), ..power("7") }).collect();
@@ -593,7 +593,8 @@ fn a_wrong_clock_costs_only_the_rows_of_that_time() {
     assert_eq!(used[8..12], ["12"; 4]);
 }
 
-/// Fills a table with `number` summaries of the future, `every` apart, as if the clock had been wrong.
+/// Fills a table with `number` summaries of the future, `every` apart, as if the clock had been
+/// wrong.
 fn future(bench: &Bench, table: &str, number: u32, every: Millis) {
     let Location::File(path) = &bench.location else { panic!("a file") };
     let sql = format!(
@@ -613,8 +614,8 @@ fn counted(bench: &Bench, from: &str, to: &str) -> [u32; 2] {
     ]
 }
 
-/// The clock was wrong for two days, and then corrected. From then on, an interval of an hour stored
-/// nothing. With one of 5 minutes, each hour lost its first readings.
+/// The clock was wrong for two days, and then corrected. From then on, an interval of an hour
+/// stored nothing. With one of 5 minutes, each hour lost its first readings.
 #[test]
 fn no_reading_is_deleted_before_it_is_folded() {
     for (hours, minutes, left) in [1, 48, 49, 60]

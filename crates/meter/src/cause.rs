@@ -74,8 +74,8 @@ impl From<&io::Error> for Cause {
 }
 
 impl Cause {
-    /// The cause of a failed lookup. It has no error kind, so this compares messages: Rust's own, and
-    /// those of glibc and musl for `EAI_AGAIN`.
+    /// The cause of a failed lookup. It has no error kind, so this compares messages: Rust's own,
+    /// and those of glibc and musl for `EAI_AGAIN`.
     fn of_lookup(error: &io::Error) -> Option<Self> {
         const NO_SERVER: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
         let words = error.to_string();

@@ -24,8 +24,8 @@ pub struct Condition {
     pub code: u32,
     /// The meanings; `None` if the model is not certain enough.
     pub meanings: Option<Vec<Meaning>>,
-    /// If no table is known to be the right one: the faulty sensors by the tables of all models that
-    /// the meter may be.
+    /// If no table is known to be the right one: the faulty sensors by the tables of all models
+    /// that the meter may be.
     suspects: Vec<Sensor>,
 }
 
@@ -68,8 +68,8 @@ impl Condition {
     ///
     /// It is not enough that the code names a sensor: for many models its bits are known only from
     /// other models, and a sound value must not be withheld. The reading must also look like the
-    /// fault: 0.00 or 185.00 °C, a value that the meter calculates from such a temperature, or a flow
-    /// of zero.
+    /// fault: 0.00 or 185.00 °C, a value that the meter calculates from such a temperature, or a
+    /// flow of zero.
     #[must_use]
     pub fn spoilt(&self, readings: &[Reading]) -> Vec<(RegisterId, String)> {
         if self.code == 0 {
@@ -161,8 +161,8 @@ impl Condition {
 
     /// The fault behind a temperature that looks like one.
     fn fault_of_temperature(&self, sensor: Sensor, reading: &Reading) -> Option<String> {
-        // Without a table, the code may mean this sensor. With one, the configured model may be wrong:
-        // no sensor measures the value of a broken wire, whatever the code is.
+        // Without a table, the code may mean this sensor. With one, the configured model may be
+        // wrong: no sensor measures the value of a broken wire, whatever the code is.
         let is_impossible = self.meanings.is_none() || is_broken_wire(reading);
         self.possible_fault(sensor).or_else(|| is_impossible.then(|| self.looks_broken()))
     }
@@ -188,7 +188,8 @@ impl Condition {
 }
 
 impl Condition {
-    /// The code and its meaning: `8: supply temperature sensor t1 above its range, or disconnected`.
+    /// The code and its meaning: `8: supply temperature sensor t1 above its range, or
+    /// disconnected`.
     #[must_use]
     pub fn describe(&self) -> String {
         let code = self.code;
@@ -432,8 +433,8 @@ mod tests {
         assert_eq!(spoilt(&fine, &[celsius(86, 0)]), [0; 0]);
     }
 
-    /// The 603's bits are known only from other meters, so measured values are published whatever the
-    /// code names.
+    /// The 603's bits are known only from other meters, so measured values are published whatever
+    /// the code names.
     #[test]
     fn a_code_alone_withholds_no_sound_value() {
         let measured = [

@@ -4,9 +4,9 @@
 //!
 //! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10). It is exact to
 //!   the last digit in every captured answer that has all three.
-//! - The power follows from flow and difference: 1.16 kWh for each cubic metre and kelvin. The three
-//!   are averages, measured at different moments. So only a power that is several times too high or
-//!   too low is a contradiction.
+//! - The power follows from flow and difference: 1.16 kWh for each cubic metre and kelvin. The
+//!   three are averages, measured at different moments. So only a power that is several times too
+//!   high or too low is a contradiction.
 //!
 //! Readings that contradict each other are read again in one request. If the meter sends the same
 //! values again, they are published and reported once. The relation is then not checked for a day.
@@ -89,7 +89,8 @@ impl Relation {
     }
 
     /// Whether two sets of readings contradict it in the same way, so that the contradiction is the
-    /// meter's own. Flow and power may lag behind each other for a while, so a contradiction between them is never the meter's own.
+    /// meter's own. Flow and power may lag behind each other for a while, so a contradiction
+    /// between them is never the meter's own.
     #[must_use]
     pub(crate) fn is_as_before(self, before: &[Reading], now: &[Reading]) -> bool {
         let is_same_deviation = || {

@@ -1,5 +1,5 @@
-//! Whether the program runs in a container. There, `localhost` is the container itself, and names that
-//! end in `.local` usually have no address.
+//! Whether the program runs in a container. There, `localhost` is the container itself, and names
+//! that end in `.local` usually have no address.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -23,8 +23,8 @@ pub fn is_in(runs_as: RunsAs) -> bool {
     runs_as == RunsAs::AddOn || is_container()
 }
 
-/// Docker and Podman each leave a file. Podman and systemd set `container`, Kubernetes sets the address
-/// of its API.
+/// Docker and Podman each leave a file. Podman and systemd set `container`, Kubernetes sets the
+/// address of its API.
 fn detect(root: &Path, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
     if let Some(value) = variable(VARIABLE).filter(|value| !value.is_empty()) {

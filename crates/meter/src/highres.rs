@@ -9,8 +9,8 @@
 //! are compared with E1 of the same poll:
 //!
 //! - If the digits agree, the missing digits are taken from E1, and the value is a total like E1.
-//! - If they do not agree, or `energy` is not among the parameters, the value is published as it is:
-//!   a plain measurement, which no energy dashboard adds up.
+//! - If they do not agree, or `energy` is not among the parameters, the value is published as it
+//!   is: a plain measurement, which no energy dashboard adds up.
 //!
 //! The result of the first polls is kept until the program restarts, so that the kind of the entity
 //! does not change. A total is withheld if it no longer agrees with E1, or if it fell and E1 did
@@ -229,8 +229,8 @@ mod tests {
         Reading::try_from(&value).unwrap()
     }
 
-    /// The results for register 266 in consecutive polls, from E1 in kWh and its own value in Wh. An
-    /// empty text is a value that was not read.
+    /// The results for register 266 in consecutive polls, from E1 in kWh and its own value in Wh.
+    /// An empty text is a value that was not read.
     fn polls(polls: &[(&str, &str)]) -> Vec<String> {
         let mut high = HighResolution::default();
         let shown = polls.iter().map(|(e1, part)| {

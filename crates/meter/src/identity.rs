@@ -2,10 +2,10 @@
 //! taken its place.
 //!
 //! With `version: auto`, eight more registers are requested to distinguish models
-//! ([`Model::guess`]). The result is the most likely model: a present register is
-//! stronger evidence than a missing one. Type codes are documented only for the 601. Other codes may spell
-//! the number of a model, like 0x0603. That does not prove the model. But if the registers suggest
-//! other models, the info code is explained only if it means the same on all of them
+//! ([`Model::guess`]). The result is the most likely model: a present register is stronger evidence
+//! than a missing one. Type codes are documented only for the 601. Other codes may spell the number
+//! of a model, like 0x0603. That does not prove the model. But if the registers suggest other
+//! models, the info code is explained only if it means the same on all of them
 //! (`kmp::info::InfoCodes::shared`).
 
 use std::collections::BTreeMap;

@@ -20,16 +20,16 @@
 //! | `plausibility`, `consistency` | which readings are doubtful, so that the values must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
 //!
-//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that other crates can use too: they
-//! look up host names, classify the system's errors, time retries and report only changes.
+//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that other crates can use too:
+//! they look up host names, classify the system's errors, time retries and report only changes.
 //!
 //! # Cancel safety
 //!
 //! Each future may be dropped. [`transport::Open::open`] then leaves nothing open, and
 //! [`transport::Open::acquire`] gives up its place in the queue. [`client::Meter::request`] loses
 //! the answer, and the next request cannot mistake it for its own. To stop gracefully, cancel the
-//! [`CancellationToken`] that these functions take: they wait for the answer to the current request,
-//! and send no other.
+//! [`CancellationToken`] that these functions take: they wait for the answer to the current
+//! request, and send no other.
 //!
 //! # Log
 //!

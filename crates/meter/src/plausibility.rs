@@ -3,8 +3,9 @@
 //!
 //! The last value of each register is remembered. A value is doubtful if its unit, resolution or
 //! length has changed, if it is a counter that fell or rose too fast, or if it is a power, flow or
-//! temperature above what a house can have. A doubtful value is read again at the end of the poll, and published
-//! only if two readings agree. A false alarm costs only one request, so the bounds are tight.
+//! temperature above what a house can have. A doubtful value is read again at the end of the poll,
+//! and published only if two readings agree. A false alarm costs only one request, so the bounds
+//! are tight.
 //!
 //! A doubt about the meter takes precedence over a doubt about the line. For example, a counter
 //! fell, and its answer may be a late answer to an earlier request. Then the doubt is that the
@@ -34,9 +35,9 @@ struct Known {
     is_certain: bool,
     reading: Reading,
     at: Instant,
-    /// For a counter, the fastest rise so far, in its unit per hour. For a gauge, its greatest distance
-    /// from zero. Only values that were read twice are used: otherwise each value that is a bit too
-    /// high would let a higher one pass.
+    /// For a counter, the fastest rise so far, in its unit per hour. For a gauge, its greatest
+    /// distance from zero. Only values that were read twice are used: otherwise each value that is
+    /// a bit too high would let a higher one pass.
     most: Decimal,
 }
 
@@ -173,8 +174,8 @@ impl Plausibility {
         self.shortest().into_iter().filter(|register| !others.contains(register))
     }
 
-    /// Notes that the meter left a register out of its answer. Its value is kept, to detect a counter
-    /// that fell.
+    /// Notes that the meter left a register out of its answer. Its value is kept, to detect a
+    /// counter that fell.
     pub(crate) fn left_out(&mut self, register: RegisterId) {
         if let Some(known) = self.known.get_mut(&register) {
             known.is_certain = false;

@@ -47,8 +47,8 @@ pub(super) struct Announcer {
 /// Whether the meter has a parameter, by what it has answered since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Presence {
-    /// It was not read yet. An earlier run's announcement of it stays on the broker, because a meter
-    /// may be silent for days.
+    /// It was not read yet. An earlier run's announcement of it stays on the broker, because a
+    /// meter may be silent for days.
     #[default]
     Unknown,
     /// It had a value.
@@ -217,7 +217,8 @@ impl Announcer {
         }
     }
 
-    /// Remembers that the meter has a parameter, and what its value measures according to the frame.
+    /// Remembers that the meter has a parameter, and what its value measures according to the
+    /// frame.
     fn learn(&mut self, index: usize, measure: Measure) {
         if let Some(presence) = self.presence.get_mut(index) {
             *presence = Presence::Present;

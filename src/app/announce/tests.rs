@@ -144,8 +144,8 @@ fn no_entity_of_any_model_stays_unavailable_forever() {
     }
 }
 
-/// A serial server that refuses the connection says nothing about the head, and neither does another
-/// program that reads the meter.
+/// A serial server that refuses the connection says nothing about the head, and neither does
+/// another program that reads the meter.
 #[tokio::test]
 async fn only_trouble_with_the_head_is_counted_against_it() {
     let announcer = announcer("energy", "topic: kamstrup");

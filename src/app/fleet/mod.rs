@@ -124,8 +124,8 @@ impl Fleet {
         discovery::program(&self.publishing, &self.topics, page.as_deref())
     }
 
-    /// Announces the program's device again, because the address of the page has changed. The meters'
-    /// devices get it with their next poll.
+    /// Announces the program's device again, because the address of the page has changed. The
+    /// meters' devices get it with their next poll.
     pub(super) fn page_has_changed(&self) {
         self.publisher.announce(Source::Program, self.discovery_of_program());
     }

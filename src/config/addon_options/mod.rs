@@ -1,5 +1,5 @@
-//! The options of the app (add-on), which Home Assistant writes to `/data/options.json`. They are the
-//! same settings with the same checks, under the names of the app's form.
+//! The options of the app (add-on), which Home Assistant writes to `/data/options.json`. They are
+//! the same settings with the same checks, under the names of the app's form.
 
 #[cfg(test)]
 mod tests;
@@ -217,9 +217,9 @@ pub fn check(path: &Path, bytes: &[u8]) -> Result<Options, OptionsError> {
 }
 
 impl Options {
-    /// The effective options for users, under the names of the form: each option, its value, and where
-    /// it comes from. Settings that the form does not have keep their defaults and are left out, and so
-    /// is the broker if Home Assistant provides it.
+    /// The effective options for users, under the names of the form: each option, its value, and
+    /// where it comes from. Settings that the form does not have keep their defaults and are left
+    /// out, and so is the broker if Home Assistant provides it.
     pub fn lines(&self) -> impl Iterator<Item = [String; 3]> {
         self.lines_of(&self.effective)
     }
@@ -248,8 +248,8 @@ impl Options {
         })
     }
 
-    /// The configuration with the broker that Home Assistant provides, and the effective options like
-    /// [`lines`]. An error describes what is wrong with this broker.
+    /// The configuration with the broker that Home Assistant provides, and the effective options
+    /// like [`lines`]. An error describes what is wrong with this broker.
     ///
     /// [`lines`]: Self::lines
     pub fn with_broker(

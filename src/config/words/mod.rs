@@ -287,8 +287,8 @@ impl HomeAssistants {
     }
 }
 
-/// ` (`mqtt.topic`)`, unless this setting is the subject of the sentence or the reader does not have
-/// it.
+/// ` (`mqtt.topic`)`, unless this setting is the subject of the sentence or the reader does not
+/// have it.
 fn by_setting(key: &Key, about: &About, runs_as: RunsAs) -> String {
     let is_subject = matches!(about, About::Setting(subject, _) if **subject == *key);
     if is_subject || (runs_as == RunsAs::AddOn && !key.is_on_form()) {

@@ -177,8 +177,8 @@ pub(in crate::mqtt) fn rejected(step: &Step, causes: &[Cause]) -> Advice {
     }
 }
 
-/// The broker rejects this last will, and the same message when it is published. It accepted variants
-/// of the message that each lacked one of the `causes`.
+/// The broker rejects this last will, and the same message when it is published. It accepted
+/// variants of the message that each lacked one of the `causes`.
 pub(in crate::mqtt) fn will_rejected(will: &Message, causes: &[Cause]) -> Advice {
     let causes = if causes.is_empty() { &[Cause::Topic] } else { causes };
     let words: Vec<_> = causes.iter().map(|cause| cause.words()).collect();
@@ -235,8 +235,8 @@ pub(in crate::mqtt) fn taken_over() -> Advice {
     .then(sentence!["Stop the running program, then run this command again."])
 }
 
-/// Adds the causes that are not excluded by what the broker has already accepted. They belong to what
-/// happened, so that readers without these settings see them too.
+/// Adds the causes that are not excluded by what the broker has already accepted. They belong to
+/// what happened, so that readers without these settings see them too.
 fn with_causes(what: &str, step: &Step, accepted: &Accepted) -> Advice {
     let Step::Publish(Publication { qos, retain, bytes, .. }) = step else {
         return Advice::new(what.to_owned()).then(sentence![

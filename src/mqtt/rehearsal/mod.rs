@@ -1,9 +1,9 @@
 //! Tries everything that the program does at the broker, and finds out what the broker rejects.
 //!
 //! It first looks, with another client id and without a last will, whether the program is running
-//! and what is retained. Only if the program is not running, it uses the program's own client id and
-//! last will, makes its subscriptions, publishes one message of each kind, and reads back those that
-//! should be retained. Last, it leaves the broker as it was, also when it is stopped.
+//! and what is retained. Only if the program is not running, it uses the program's own client id
+//! and last will, makes its subscriptions, publishes one message of each kind, and reads back those
+//! that should be retained. Last, it leaves the broker as it was, also when it is stopped.
 //!
 //! When the broker closes the connection at a step, the same step is tried again: a connection may
 //! also end because the broker is restarted. Variants of a message show what the broker rejects.
@@ -57,8 +57,8 @@ pub(crate) enum Rehearsed {
 }
 
 /// Tries everything, or only the login if the program is running. `is_running` says that it
-/// certainly is; otherwise its status on the broker decides. The error says what the broker rejects,
-/// and what to do about it.
+/// certainly is; otherwise its status on the broker decides. The error says what the broker
+/// rejects, and what to do about it.
 pub(crate) async fn rehearse(
     broker: &Broker,
     rehearsal: &Rehearsal,

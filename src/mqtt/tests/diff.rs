@@ -167,8 +167,8 @@ async fn values_do_not_wait_for_a_flood_of_topics_to_clear() {
     assert_eq!(broker.desired.borrow().found.size().0, FOUND_AT_MOST);
 }
 
-/// After a reload without `retain`, the empty messages of more than a hundred topics followed values
-/// that were published meanwhile.
+/// After a reload without `retain`, the empty messages of more than a hundred topics followed
+/// values that were published meanwhile.
 #[tokio::test(start_paused = true)]
 async fn own_topics_are_cleared_at_once_however_many_there_are() {
     let (publisher, mut broker) = Broker::start();

@@ -1,6 +1,6 @@
-//! The texts of the page: English, Dutch, Danish, Swedish, German. A sentence ends with a full stop in
-//! all of them, and names in braces stay as they are. Each language is written on its own: the words are
-//! those of Kamstrup's manuals and of Home Assistant, not those of the English text.
+//! The texts of the page: English, Dutch, Danish, Swedish, German. A sentence ends with a full stop
+//! in all of them, and names in braces stay as they are. Each language is written on its own: the
+//! words are those of Kamstrup's manuals and of Home Assistant, not those of the English text.
 
 catalogue! {
     // The frame of the page.

@@ -17,8 +17,8 @@ impl Language {
     pub(super) const ALL: [Self; 5] =
         [Self::English, Self::Dutch, Self::Danish, Self::Swedish, Self::German];
 
-    /// The best of the visitor's languages, by the header `Accept-Language`; English if the page has
-    /// none of them.
+    /// The best of the visitor's languages, by the header `Accept-Language`; English if the page
+    /// has none of them.
     pub(super) fn accepted(header: Option<&str>) -> Self {
         let mut best = (0, Self::English);
         for wish in header.unwrap_or_default().split(',').take(MOST_WISHES) {

@@ -25,16 +25,16 @@ pub(super) use self::range::Range;
 /// The most readings of a curve: more than a phone has pixels. Summaries are fewer.
 const POINTS: usize = 480;
 
-/// The counters whose consumption is drawn, in order of preference: energy first, then volume, which
-/// water meters count. The first one with data is used. The finest come first.
+/// The counters whose consumption is drawn, in order of preference: energy first, then volume,
+/// which water meters count. The first one with data is used. The finest come first.
 const COUNTERS: [&str; 7] =
     ["e1highres", "highresenergy", "energy", "e3highres", "energy3", "volume_extradigit", "volume"];
 
 /// How long results from the disk are shared: 100 open pages read them once.
 const FRESH_SECS: i64 = 10;
 
-/// With more meters than a page has, reading takes at most one part in this many of the time, because
-/// there are polls all the time.
+/// With more meters than a page has, reading takes at most one part in this many of the time,
+/// because there are polls all the time.
 const REST: u32 = 20;
 
 /// The longest rest, for example after a disk has not responded.
@@ -242,8 +242,8 @@ fn points(
     curves.map(curve).collect()
 }
 
-/// The first counter that is read now, otherwise the first one that was read in this range. The history
-/// still has readings of a parameter that was removed from the list.
+/// The first counter that is read now, otherwise the first one that was read in this range. The
+/// history still has readings of a parameter that was removed from the list.
 fn counter<'a>(
     reader: &Snapshot,
     key: &MeterKey,

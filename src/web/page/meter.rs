@@ -12,8 +12,8 @@ use crate::web::language::{Language, Words, fill};
 use history::MeterKey;
 use meter::poll::Explanation;
 
-/// With more failed polls, repeated requests or damaged answers than this in a hundred polls, the page
-/// says that the head may be out of place.
+/// With more failed polls, repeated requests or damaged answers than this in a hundred polls, the
+/// page says that the head may be out of place.
 const NOISY: u64 = 5;
 
 /// The page does not judge the line before this many polls.
@@ -55,8 +55,8 @@ pub(super) struct Value {
 }
 
 impl Value {
-    /// Digits stay together, in smaller type if there are many. A tile has no room for more than 12:
-    /// those are wrapped like text.
+    /// Digits stay together, in smaller type if there are many. A tile has no room for more than
+    /// 12: those are wrapped like text.
     pub(super) fn class(&self) -> &'static str {
         match self.text.len() {
             ..=9 if self.is_number => "",

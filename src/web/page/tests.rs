@@ -512,7 +512,8 @@ fn a_line_is_judged_by_its_day() {
     assert_eq!(judge(&elsewhere(50), words), None);
 }
 
-/// The words about a meter whose port has failed, or that does not answer, and about one without keys.
+/// The words about a meter whose port has failed, or that does not answer, and about one without
+/// keys.
 #[tokio::test(start_paused = true)]
 async fn a_meter_gets_only_words_that_fit_it() {
     let board = lived_in().await;

@@ -9,9 +9,9 @@
 //! 3. Readings are removed if there are more than a chart can show.
 //! 4. The oldest rows are deleted, but none that a later fold needs ([`Needed`]).
 //!
-//! A kill may end this after any step. The series of the first reading is written last, so an hour has
-//! been folded completely if that series has its summary (`all_unfolded`). Otherwise it is folded
-//! again.
+//! A kill may end this after any step. The series of the first reading is written last, so an hour
+//! has been folded completely if that series has its summary (`all_unfolded`). Otherwise it is
+//! folded again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

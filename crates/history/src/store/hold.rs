@@ -49,8 +49,8 @@ pub enum HoldError {
     Busy(PathBuf),
 }
 
-/// Holds a database still until [`release`], for an hour at most. The process that writes continues.
-/// If there is no database, there is nothing to do.
+/// Holds a database still until [`release`], for an hour at most. The process that writes
+/// continues. If there is no database, there is nothing to do.
 pub fn hold(database: &Path) -> Result<(), HoldError> {
     if !database.exists() {
         return Ok(());
@@ -173,8 +173,8 @@ mod tests {
             fs::metadata(self.folder.path().join("history.lock")).unwrap().modified().unwrap()
         }
 
-        /// Writes polls at times of this hour, like those of a running program. Readings of an hour that
-        /// is over are thinned out.
+        /// Writes polls at times of this hour, like those of a running program. Readings of an hour
+        /// that is over are thinned out.
         fn write(&mut self, polls: i64) {
             let now = self.started().duration_since(UNIX_EPOCH).unwrap().as_millis();
             let now = Millis::try_from(now).unwrap();

@@ -222,8 +222,8 @@ impl LogFile {
     }
 
     /// Files with a date in the future are from before the clock was set back. They are counted
-    /// separately, so that they take no place of an earlier file. Those that are furthest in the future
-    /// are deleted first.
+    /// separately, so that they take no place of an earlier file. Those that are furthest in the
+    /// future are deleted first.
     fn delete_oldest(&self, now: Period) -> io::Result<()> {
         let keep = self.settings.rotation.keep;
         if keep == 0 {

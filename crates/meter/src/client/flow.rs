@@ -1,5 +1,5 @@
-//! Ends a connection that delivers more bytes than its line can. Such a flood costs half a core, and
-//! no meter is behind it.
+//! Ends a connection that delivers more bytes than its line can. Such a flood costs half a core,
+//! and no meter is behind it.
 
 use std::io;
 use std::time::Duration;

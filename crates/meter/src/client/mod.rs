@@ -6,9 +6,9 @@
 //! ignores a request that is sent earlier.
 //!
 //! An answer is accepted only if its checksum is right and its address, command and registers are
-//! those of the request. Everything else is skipped until the deadline: the echo of an optical head,
-//! noise, a late answer to an earlier request. `line_state` explains how late answers are detected.
-//! More bytes than the line can deliver end the connection (`flow`).
+//! those of the request. Everything else is skipped until the deadline: the echo of an optical
+//! head, noise, a late answer to an earlier request. `line_state` explains how late answers are
+//! detected. More bytes than the line can deliver end the connection (`flow`).
 
 mod error;
 mod flow;
@@ -128,15 +128,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.line_state
     }
 
-    /// Whether nothing damaged or foreign arrived between the last request and its answer. A checksum
-    /// proves less on a noisy line.
+    /// Whether nothing damaged or foreign arrived between the last request and its answer. A
+    /// checksum proves less on a noisy line.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.last.clean
     }
 
-    /// Drains the stream before the first request even if the line is not suspect. Used for requests
-    /// whose answers have no order.
+    /// Drains the stream before the first request even if the line is not suspect. Used for
+    /// requests whose answers have no order.
     #[must_use]
     pub fn drain_first(self, drain_first: bool) -> Self {
         Self { drain_first, ..self }
@@ -160,8 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.traffic
     }
 
-    /// After a request without an answer, rests from the last byte on instead of from now. Used for a
-    /// request that is repeated as long as a user wants, so that no single answer matters.
+    /// After a request without an answer, rests from the last byte on instead of from now. Used for
+    /// a request that is repeated as long as a user wants, so that no single answer matters.
     pub fn rest_from_last_byte(&mut self) {
         self.line_state.set_rest_until(self.traffic.awake_until());
     }
@@ -173,8 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.opened_suspect && !self.last.order_confirmed
     }
 
-    /// Whether the order of its registers shows that the last answer belongs to the last request. This
-    /// is reliable only if the registers have at least as many orders as there were requests.
+    /// Whether the order of its registers shows that the last answer belongs to the last request.
+    /// This is reliable only if the registers have at least as many orders as there were requests.
     #[must_use]
     pub fn order_confirmed(&self) -> bool {
         self.last.order_confirmed
@@ -286,8 +286,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.line_state.begin_request(answer_begins);
         debug!("to the meter: {}: {}", Hex(&request), trace::request_meaning(&request));
         self.traffic.count_request(request.len(), request_takes);
-        // One write, because a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3). No
-        // flush, because on a serial port it blocks the thread until the last byte is sent.
+        // One write, because a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
+        // No flush, because on a serial port it blocks the thread until the last byte is sent.
         self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
 
         let begins_by = deadline(answer_begins);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use kmp::line::RESPONSE_TIME;
 use tokio::time::Instant;
 
-/// The traffic on the line. It shows how good the line is, and what reading cost the meter's battery.
+/// The traffic on the line. It shows how good the line is, and what reading cost the meter's
+/// battery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Requests that were sent again.
@@ -26,7 +27,8 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Returns the counts and starts again at zero. Time awake that was counted is not counted again.
+    /// Returns the counts and starts again at zero. Time awake that was counted is not counted
+    /// again.
     #[must_use]
     pub fn take(&mut self) -> Self {
         let awake_until = self.awake_until;

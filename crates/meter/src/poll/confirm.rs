@@ -121,7 +121,8 @@ impl Session<'_> {
         self.polled.readings.push(again);
     }
 
-    /// Reads readings that contradict each other again, and accepts them if they are the same again.
+    /// Reads readings that contradict each other again, and accepts them if they are the same
+    /// again.
     pub(super) async fn reconcile(&mut self) {
         for _ in 0..CONFIRMATIONS {
             self.memory.consistency.update(&self.polled.readings);

@@ -206,8 +206,8 @@ fn late_hint(context: &HintContext<'_>) -> &'static str {
     }
 }
 
-/// How to wake the meter's optical eye. If the meter may be one of several models, it says only what
-/// is true of all of them.
+/// How to wake the meter's optical eye. If the meter may be one of several models, it says only
+/// what is true of all of them.
 fn wake_hint(context: &HintContext<'_>) -> &'static str {
     let mut each = context.models.iter().map(|model| wake_hint_of(*model, context.interval));
     match each.next() {

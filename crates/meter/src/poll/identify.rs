@@ -62,9 +62,9 @@ impl Session<'_> {
         Ownership::Other(Exchange { from: known, last, to: serial })
     }
 
-    /// Requests the serial number as reliably as possible: together with other registers, whose order
-    /// reveals a late answer, or by its own command if the meter does not send the register. The error
-    /// means that the connection broke.
+    /// Requests the serial number as reliably as possible: together with other registers, whose
+    /// order reveals a late answer, or by its own command if the meter does not send the register.
+    /// The error means that the connection broke.
     async fn ask_serial(&mut self) -> Result<Option<SerialNumber>, PollError> {
         let has_register = self.memory.absences.reason(SERIAL).is_none()
             && self.memory.identification.serials().by_register.is_some();
@@ -114,8 +114,9 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Requests the registers that identify the meter, until it is known. A request that silences the
-    /// meter is split, and its halves follow in later polls. So silence costs each poll one request.
+    /// Requests the registers that identify the meter, until it is known. A request that silences
+    /// the meter is split, and its halves follow in later polls. So silence costs each poll one
+    /// request.
     pub(super) async fn ask_identity(&mut self, configured: &[RegisterId]) {
         self.memory.learn_identity(&self.polled.readings);
         if !self.is_answering() {
@@ -220,8 +221,8 @@ impl Session<'_> {
         self.polled.trouble.is_none() && !self.polled.readings.is_empty()
     }
 
-    /// Requests an answer that is neither damaged nor late. If it may be, two answers must be the same.
-    /// `None` if the meter does not answer this command.
+    /// Requests an answer that is neither damaged nor late. If it may be, two answers must be the
+    /// same. `None` if the meter does not answer this command.
     async fn ask_reliably<C: Command<Answer: PartialEq>>(
         &mut self,
         command: &C,

@@ -37,7 +37,8 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Whether a job must pause now. While the meter does not answer, its own polls would read nothing.
+    /// Whether a job must pause now. While the meter does not answer, its own polls would read
+    /// nothing.
     fn is_over(self, is_answered: bool) -> bool {
         let now = Instant::now();
         (is_answered && now >= self.poll) || self.others.is_some_and(|others| now >= others)
@@ -160,8 +161,8 @@ impl MeterHandle {
         pin!(self.0.poll.notified()).enable();
     }
 
-    /// Runs a job after the current poll, if any. It pauses for polls that are due, and for other meters
-    /// on the same port. A rejected job reports nothing.
+    /// Runs a job after the current poll, if any. It pauses for polls that are due, and for other
+    /// meters on the same port. A rejected job reports nothing.
     pub fn send(&self, mut job: Job) -> Result<(), Busy> {
         let is_accepted = {
             let mut inner = self.lock();

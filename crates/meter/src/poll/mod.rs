@@ -1,9 +1,9 @@
 //! Polls meters: one task per meter requests all its registers once per interval and sends a
 //! [`PollResult`].
 //!
-//! The port is opened for each poll and closed after it. So the next poll finds an optical head that
-//! was unplugged and plugged in again, or a serial server that restarted. If several meters share a
-//! port, each poll waits for its turn, which does not move the schedule.
+//! The port is opened for each poll and closed after it. So the next poll finds an optical head
+//! that was unplugged and plugged in again, or a serial server that restarted. If several meters
+//! share a port, each poll waits for its turn, which does not move the schedule.
 //!
 //! `task` waits for the next poll. `once` makes the poll over one or two connections. Each
 //! connection is a `session`.

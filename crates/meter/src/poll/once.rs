@@ -1,10 +1,10 @@
 //! Makes one poll, from opening the port to the accepted readings, over one or two connections.
 //!
-//! A connection that breaks is reopened once, and the poll continues where it was. A connection that
-//! a serial server closes before the first byte of the meter is not reopened, because most servers
-//! serve one client at a time, and probably serve another one now
-//! ([`crate::transport::OpenError::Unwanted`]). If that other client is a poll of another meter, the
-//! connection is made when that poll has ended ([`Open::was_crowded_out`]).
+//! A connection that breaks is reopened once, and the poll continues where it was. A connection
+//! that a serial server closes before the first byte of the meter is not reopened, because most
+//! servers serve one client at a time, and probably serve another one now
+//! ([`crate::transport::OpenError::Unwanted`]). If that other client is a poll of another meter,
+//! the connection is made when that poll has ended ([`Open::was_crowded_out`]).
 
 use std::collections::BTreeSet;
 
@@ -77,8 +77,8 @@ impl<O: Open> Run<'_, O> {
         }
     }
 
-    /// Another meter may be at the end of the second connection. So the serial number is also read, if
-    /// a request has room for it.
+    /// Another meter may be at the end of the second connection. So the serial number is also read,
+    /// if a request has room for it.
     fn prepare_second_connection(&mut self) {
         let is_complete = self.requests.is_empty() && self.polled.doubtful.is_empty();
         if is_complete && !self.polled.suspect {

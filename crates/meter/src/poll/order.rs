@@ -5,7 +5,8 @@
 //! the order of the request. So each set of registers is requested in a different order each time.
 //! An answer belongs to another request if its order is wrong, or if it lacks a register that the
 //! meter is known to have. Every second poll reverses all orders. Then two registers are enough to
-//! detect a late answer to the previous poll, even if the previous poll also requested other registers.
+//! detect a late answer to the previous poll, even if the previous poll also requested other
+//! registers.
 //!
 //! - An answer can be up to a minute late ([`LATE`]). If polls are less than a minute apart, there
 //!   must be at least as many orders as polls in a minute. That requires a minimum number of
@@ -14,11 +15,11 @@
 //! - A poll of fewer registers also requests additional registers ([`RequestOrder::padding`]): the
 //!   shortest that the meter is known to have. The values of additional registers are not
 //!   published.
-//! - Only registers that the meter is known to have count towards the quorum. Until there are enough
-//!   of them, each value is read twice ([`RequestOrder::quality`]).
+//! - Only registers that the meter is known to have count towards the quorum. Until there are
+//!   enough of them, each value is read twice ([`RequestOrder::quality`]).
 //!
-//! No document promises that meters keep the order. If a meter does not keep it in two requests in a
-//! row, its answers are accepted in any order, and values that may be late are read twice.
+//! No document promises that meters keep the order. If a meter does not keep it in two requests in
+//! a row, its answers are accepted in any order, and values that may be late are read twice.
 //!
 //! One kind of late answer is not detected: it is more than a minute late, it is the only late
 //! answer that arrives, and the line was quiet at the beginning of the poll.
@@ -47,7 +48,8 @@ const MOST_SETS: usize = 256;
 /// A request includes this many registers that the meter has, to show which others it lacks.
 pub(super) const ANCHORS: usize = 2;
 
-/// Registers that most meters have. They are the padding if hardly anything is known about the meter.
+/// Registers that most meters have. They are the padding if hardly anything is known about the
+/// meter.
 const COMMON: [u16; 5] = [60, 68, 1004, 74, 80];
 
 /// In which order to request registers next.
@@ -76,8 +78,8 @@ impl Default for RequestOrder {
 }
 
 impl RequestOrder {
-    /// Works out the quorum of a poll that begins this long after the previous one. Each poll of the
-    /// last minute must have had a different order.
+    /// Works out the quorum of a poll that begins this long after the previous one. Each poll of
+    /// the last minute must have had a different order.
     pub(super) fn begin_poll(&mut self, poll: u64, since_last: Option<Duration>) {
         self.poll = poll;
         let polls =
@@ -90,8 +92,8 @@ impl RequestOrder {
         self.quorum
     }
 
-    /// The additional registers that make the order conclusive: the shortest that the meter is known to
-    /// have, or else those that most meters have.
+    /// The additional registers that make the order conclusive: the shortest that the meter is
+    /// known to have, or else those that most meters have.
     pub(super) fn padding(
         &self,
         wanted: &[RegisterId],
@@ -107,8 +109,8 @@ impl RequestOrder {
         plausibility.shortest().into_iter().chain(unknown).filter(is_new).take(lacking).collect()
     }
 
-    /// A request for registers in a different order from the last one. `None` if there are no registers,
-    /// or more than fit into a request.
+    /// A request for registers in a different order from the last one. `None` if there are no
+    /// registers, or more than fit into a request.
     pub(super) fn request(
         &mut self,
         registers: &[RegisterId],

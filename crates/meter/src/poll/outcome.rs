@@ -41,8 +41,8 @@ pub(super) struct Polled {
 }
 
 impl Polled {
-    /// Whether the connection broke during the poll, so that another one may work. A serial server may
-    /// have stored more bytes than a burst may have, and they are gone now.
+    /// Whether the connection broke during the poll, so that another one may work. A serial server
+    /// may have stored more bytes than a burst may have, and they are gone now.
     pub(super) fn is_broken_off(&self) -> bool {
         matches!(self.trouble, Some(PollError::Broken(_) | PollError::Flood(_)))
     }
@@ -57,8 +57,8 @@ impl Polled {
         self.readings.iter().map(|reading| reading.register).collect()
     }
 
-    /// Notes that the meter fell silent. Must be called before later answers are added, because they
-    /// may be another meter's.
+    /// Notes that the meter fell silent. Must be called before later answers are added, because
+    /// they may be another meter's.
     pub(super) fn note_silence(&mut self) {
         self.suspect = true;
         if self.before_silence.is_none() {
@@ -105,8 +105,8 @@ impl PollError {
         }
     }
 
-    /// Whether both are the same state for the log. What an optical head receives when it is off the
-    /// meter changes with the light in the room.
+    /// Whether both are the same state for the log. What an optical head receives when it is off
+    /// the meter changes with the light in the room.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             // The message of a serial server may contain the time.

@@ -27,8 +27,8 @@ pub struct Plan<O> {
     pub registers: Vec<RegisterId>,
     /// The model that the user has configured.
     pub version: Version,
-    /// The time from the start of one poll to the start of the next. Polls start at multiples of the
-    /// interval by the wall clock.
+    /// The time from the start of one poll to the start of the next. Polls start at multiples of
+    /// the interval by the wall clock.
     pub interval: Duration,
     /// Whether hints are for the user of a standalone program or of an app.
     pub runs_as: RunsAs,

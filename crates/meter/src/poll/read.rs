@@ -1,10 +1,10 @@
 //! Reads registers, and finds those that the meter does not have.
 //!
-//! A request without an answer is repeated twice. If it still fails, the serial number is requested,
-//! which every meter has:
+//! A request without an answer is repeated twice. If it still fails, the serial number is
+//! requested, which every meter has:
 //!
-//! - No answer: the meter is asleep, and the poll ends. The next polls follow after 15 s, 30 s and so
-//!   on up to the interval, with two short requests each.
+//! - No answer: the meter is asleep, and the poll ends. The next polls follow after 15 s, 30 s and
+//!   so on up to the interval, with two short requests each.
 //! - An answer: one of the registers silences the meter, as some do with a 403
 //!   (`cenobitedk/esphome_multical402` issue 5). So the registers of the request are requested in
 //!   halves, until that register is requested alone.
@@ -63,9 +63,9 @@ impl Session<'_> {
         }
     }
 
-    /// Requests the serial number from a meter that was silent in the last poll. It is usually still
-    /// silent, and this request is short. A register is not requested first, because one may have
-    /// silenced the meter. Returns whether the poll continues.
+    /// Requests the serial number from a meter that was silent in the last poll. It is usually
+    /// still silent, and this request is short. A register is not requested first, because one may
+    /// have silenced the meter. Returns whether the poll continues.
     async fn try_silent_meter(&mut self) -> bool {
         match self.client.request(&GetSerialNo, Tries::One, self.stop).await {
             Ok(serial) => {
@@ -82,8 +82,8 @@ impl Session<'_> {
         }
     }
 
-    /// Finds out whether a meter that did not answer is asleep, or was silenced by a register. Returns
-    /// whether the poll continues.
+    /// Finds out whether a meter that did not answer is asleep, or was silenced by a register.
+    /// Returns whether the poll continues.
     async fn handle_silence(&mut self, group: Group, heard: NoAnswer) -> bool {
         let probed = if self.memory.last_poll_failed {
             Err(RequestError::NoAnswer(heard))
@@ -108,8 +108,8 @@ impl Session<'_> {
         false
     }
 
-    /// Adds an answer to the readings. Returns the registers that must be requested again before they
-    /// count as left out.
+    /// Adds an answer to the readings. Returns the registers that must be requested again before
+    /// they count as left out.
     fn take_answer(
         &mut self,
         group: Group,
@@ -117,8 +117,8 @@ impl Session<'_> {
         quality: ReadingQuality,
     ) -> Option<Group> {
         let mut unsure = Vec::new();
-        // A late answer lacks the registers that its request did not have, and one without registers may
-        // belong to any request.
+        // A late answer lacks the registers that its request did not have, and one without
+        // registers may belong to any request.
         let proves_little = quality.may_be_late || answer.is_empty();
         for register in group.registers {
             let value = answer.iter().find(|value| value.register == register);

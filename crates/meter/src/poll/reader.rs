@@ -109,9 +109,9 @@ impl<O: Open> Reader<O> {
         self.read(stop).await
     }
 
-    /// Requests the plan's registers, eight at a time over one connection, to find out which of them
-    /// the meter has. It ends early if `stop` is cancelled or the meter no longer answers, and returns
-    /// what it has found.
+    /// Requests the plan's registers, eight at a time over one connection, to find out which of
+    /// them the meter has. It ends early if `stop` is cancelled or the meter no longer answers, and
+    /// returns what it has found.
     pub async fn scan(
         &mut self,
         stop: &CancellationToken,

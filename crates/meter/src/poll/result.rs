@@ -21,8 +21,8 @@ pub struct PollResult {
     pub missing: Vec<(RegisterId, Missing)>,
     /// The identity of the meter, as far as it is known.
     pub identity: Identity,
-    /// Whether the serial number is known, or that the meter does not send one. Otherwise the readings
-    /// must not be stored with those of the previous meter.
+    /// Whether the serial number is known, or that the meter does not send one. Otherwise the
+    /// readings must not be stored with those of the previous meter.
     pub is_recognized: bool,
     /// Another meter has taken the place of the known one since the poll before.
     pub exchange: Option<Exchange>,

@@ -1,6 +1,6 @@
-//! Schedules polls at multiples of the interval by the wall clock. A five-minute poll is made at :00,
-//! :05 and so on, and an hourly one on the hour. It does not matter when the program was started or whether the clock has
-//! been changed since.
+//! Schedules polls at multiples of the interval by the wall clock. A five-minute poll is made at
+//! :00, :05 and so on, and an hourly one on the hour. It does not matter when the program was
+//! started or whether the clock has been changed since.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,8 +23,8 @@ impl fmt::Debug for Schedule {
 /// How far the wall clock and the monotonic clock may drift apart between two polls.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_millis(250);
 
-/// How much later than scheduled a meter is polled, so that several meters are not polled at the same
-/// time. The first meter is polled on schedule.
+/// How much later than scheduled a meter is polled, so that several meters are not polled at the
+/// same time. The first meter is polled on schedule.
 #[must_use]
 pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
     let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
@@ -36,8 +36,8 @@ pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
 const STEP: Duration = Duration::from_millis(100);
 
 impl Schedule {
-    /// A schedule by this clock. All its polls are later by the offset, so that each meter can have its
-    /// own.
+    /// A schedule by this clock. All its polls are later by the offset, so that each meter can have
+    /// its own.
     #[must_use]
     pub fn new(
         clock: impl Fn() -> ZonedDateTime + Send + Sync + 'static,
@@ -68,8 +68,8 @@ impl Schedule {
         self.after(Instant::now(), Duration::ZERO, interval)
     }
 
-    /// When the next poll is due, at least `rest` after the last one. The rest is at most a quarter of
-    /// the interval.
+    /// When the next poll is due, at least `rest` after the last one. The rest is at most a quarter
+    /// of the interval.
     pub(super) fn after(&self, last: Instant, rest: Duration, interval: Duration) -> Instant {
         let now = Instant::now();
         let rest = rest.min(interval.checked_div(4).unwrap_or_default());
@@ -84,8 +84,8 @@ impl Schedule {
 
 /// The time until the next multiple of the interval by the local clock, plus `offset`.
 ///
-/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight. An interval
-/// that divides a day has its multiples at the same times each day.
+/// Multiples are counted without a break, so that 7 minutes stay 7 minutes over midnight. An
+/// interval that divides a day has its multiples at the same times each day.
 fn until_next(now: &ZonedDateTime, interval: Duration, offset: Duration) -> Duration {
     let zone = now.time_zone();
     let at = |time: Timestamp| into(time, zone.to_offset(time).seconds(), interval, offset);
@@ -124,7 +124,8 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// The local times of the next polls after a start like `2026-10-25T01:58+02:00[Europe/Berlin]`.
+    /// The local times of the next polls after a start like
+    /// `2026-10-25T01:58+02:00[Europe/Berlin]`.
     fn polls<const N: usize>(start: &str, interval: Duration) -> [String; N] {
         let mut now: ZonedDateTime = start.parse().unwrap();
         std::array::from_fn(|_| {

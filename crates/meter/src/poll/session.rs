@@ -26,8 +26,8 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Makes a poll's requests. If the connection breaks and is not the last one, the rest is left to
-    /// the next one.
+    /// Makes a poll's requests. If the connection breaks and is not the last one, the rest is left
+    /// to the next one.
     pub(super) async fn run(mut self, registers: &[RegisterId], is_last: bool) {
         self.read(registers, is_last).await;
         self.diagnose().await;
@@ -38,7 +38,8 @@ impl Session<'_> {
 
     /// Reads the registers of the known meter, or of the one that has taken its place.
     async fn read(&mut self, registers: &[RegisterId], is_last: bool) {
-        // Up to three times: again for another meter, and again for requests that a doubt interrupted.
+        // Up to three times: again for another meter, and again for requests that a doubt
+        // interrupted.
         for _ in 0..3 {
             self.read_all().await;
             self.confirm().await;

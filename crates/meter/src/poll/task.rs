@@ -20,8 +20,8 @@ use super::timetable::Timetable;
 use crate::transport::Open;
 use crate::waiting::saying;
 
-/// The shortest time for a job between two polls. It has at least as much as the last poll took, so that
-/// frequent polls leave it half of the time, and it cannot delay a poll for longer.
+/// The shortest time for a job between two polls. It has at least as much as the last poll took, so
+/// that frequent polls leave it half of the time, and it cannot delay a poll for longer.
 const SHORTEST_SHARE: Duration = Duration::from_secs(1);
 
 /// How long a job uses a port while other meters may wait for it.
@@ -180,8 +180,8 @@ impl<'a, O: Open> Task<'a, O> {
         Some(result)
     }
 
-    /// Runs a job. It has the port in turns with the polls that are due and with other meters. `Break`
-    /// means that the program stops.
+    /// Runs a job. It has the port in turns with the polls that are due and with other meters.
+    /// `Break` means that the program stops.
     async fn run_job(&mut self, mut job: RunningJob<'_>) -> ControlFlow<()> {
         let cancel = job.cancel();
         loop {

@@ -24,9 +24,9 @@ pub trait Open: Send + Sync {
         false
     }
 
-    /// Whether other meters are on the port, or on other ports of its serial server. Even if the server
-    /// serves several connections at a time, one of these meters may wait until it has the server for
-    /// itself, and then the others wait for that one.
+    /// Whether other meters are on the port, or on other ports of its serial server. Even if the
+    /// server serves several connections at a time, one of these meters may wait until it has the
+    /// server for itself, and then the others wait for that one.
     fn has_neighbours(&self) -> bool {
         self.is_shared()
     }

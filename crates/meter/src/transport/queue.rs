@@ -3,8 +3,8 @@
 //! Only one program can use a serial port, and a serial server serves one connection at each of its
 //! ports. So each poll has the port from opening to closing, and the next poll waits. The queue is
 //! first come, first served: a meter waits at most as long as one poll of each other meter takes.
-//! Other ports of the same server have their own queues, so that a silent meter delays only those on
-//! its own port. `server` recognizes a server that serves one connection at a time.
+//! Other ports of the same server have their own queues, so that a silent meter delays only those
+//! on its own port. `server` recognizes a server that serves one connection at a time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

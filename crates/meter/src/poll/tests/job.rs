@@ -173,8 +173,8 @@ async fn other_meters_on_the_port_have_their_turns_during_a_job() {
     other.ended().await;
 }
 
-/// How many polls of each meter there are in ten minutes while somebody starts the placement aid of all
-/// of them again and again. Each try is stopped after `each`, if that is not the end.
+/// How many polls of each meter there are in ten minutes while somebody starts the placement aid of
+/// all of them again and again. Each try is stopped after `each`, if that is not the end.
 async fn polls_during_placements(names: &[&'static str], each: Duration) -> Vec<usize> {
     const TEN_MINUTES: Duration = Duration::from_secs(600);
     let (queues, clock) = (PortQueues::default(), Clock::new());
@@ -217,8 +217,8 @@ async fn repeated_placements_do_not_starve_polls() {
     }
 }
 
-/// The head was moved to the neighbour's meter after a poll during a placement. The next poll published
-/// the neighbour's values.
+/// The head was moved to the neighbour's meter after a poll during a placement. The next poll
+/// published the neighbour's values.
 #[tokio::test(start_paused = true)]
 async fn each_poll_during_a_placement_finds_out_which_meter_it_reads() {
     let meter = |serial: i64, minutes| {

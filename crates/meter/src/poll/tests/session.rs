@@ -203,7 +203,8 @@ async fn registers_that_silence_the_meter_lose_no_others_and_are_requested_once_
     assert!(took[3] > Duration::from_secs(10), "a day has passed: {took:?}");
 }
 
-/// As few requests as possible, and hardly more time than the bytes and the meter's turnaround take.
+/// As few requests as possible, and hardly more time than the bytes and the meter's turnaround
+/// take.
 #[tokio::test(start_paused = true)]
 async fn a_poll_takes_no_more_bytes_and_time_than_necessary() {
     let seven = "energy volume power flow temp1 temp2 tempdiff".to_owned();
@@ -223,8 +224,8 @@ async fn a_poll_takes_no_more_bytes_and_time_than_necessary() {
             runs_as: RunsAs::Program,
         };
         let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
-        // The first poll waits until the line is quiet, and the second one requests once more what this
-        // meter does not have.
+        // The first poll waits until the line is quiet, and the second one requests once more what
+        // this meter does not have.
         for _ in 0..2 {
             poll(&plan, &mut memory, &stop).await.unwrap();
         }
@@ -274,8 +275,8 @@ async fn a_connection_that_breaks_once_loses_nothing() {
     assert!(matches!(polled.trouble, Some(PollError::Broken(_))), "{:?}", polled.trouble);
 }
 
-/// An answer without registers (`40 3F 10 07 9A 0D`) may belong to any request. Here several arrive in
-/// a row.
+/// An answer without registers (`40 3F 10 07 9A 0D`) may belong to any request. Here several arrive
+/// in a row.
 #[tokio::test(start_paused = true)]
 async fn answers_without_registers_prove_nothing() {
     let registers = || Registers::example(EnergyUnit::KilowattHour, 0);

@@ -226,8 +226,8 @@ fn meters_are_polled_at_different_times() {
     assert_eq!(spread(9, 10, Duration::from_millis(100)), Duration::from_millis(90));
 }
 
-/// A meter that does not answer is reported after a quarter of a minute. Until then the log must not
-/// be silent.
+/// A meter that does not answer is reported after a quarter of a minute. Until then the log must
+/// not be silent.
 #[tokio::test(start_paused = true)]
 async fn the_log_says_within_a_second_what_the_first_poll_waits_for() {
     let (captured, _logging) = logging::capture::lines();
