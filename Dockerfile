@@ -1,8 +1,11 @@
 # The image for use without Home Assistant's Supervisor, whose app has kamstrup2mqtt-addon/Dockerfile:
 #
 #   docker build -t kamstrup2mqtt:latest .
-#   docker run --rm --mount "type=bind,source=$PWD/my.yaml,target=/app/config.yaml,readonly" \
-#     -v kamstrup2mqtt:/var/lib/kamstrup2mqtt --device /dev/ttyUSB0 kamstrup2mqtt:latest
+#   docker run --rm -p 127.0.0.1:8099:8099 -v kamstrup2mqtt:/var/lib/kamstrup2mqtt \
+#     --device /dev/ttyUSB0 kamstrup2mqtt:latest
+#
+# The page at http://127.0.0.1:8099 sets it up. With a configuration of your own, add
+# `--mount "type=bind,source=$PWD/my.yaml,target=/app/config.yaml,readonly"`.
 #
 # TOOLCHAIN and BASE can be other images. With BINARY, a path in the repository, nothing is compiled,
 # and TOOLCHAIN can be any image with a shell.
@@ -21,8 +24,9 @@ FROM ${BASE}
 RUN if command -v apk >/dev/null; then apk add --no-cache ca-certificates tzdata; fi \
     && test -d /usr/share/zoneinfo && test -d /etc/ssl/certs
 COPY --from=build /out/kamstrup2mqtt /usr/bin/kamstrup2mqtt
-# The folders of readings and of log files, which are writable even if everything else is read-only. A
-# new volume inherits their owner. The older program's log files are in /app/logs.
+# The folders of readings and of log files, which are writable even if everything else is read-only.
+# The setup page writes its file beside the readings. A new volume inherits their owner. The older
+# program's log files are in /app/logs.
 RUN install -d -o 1000 -g 20 -m 770 /var/lib/kamstrup2mqtt /var/log/kamstrup2mqtt /app/logs
 ENV STATE_DIRECTORY=/var/lib/kamstrup2mqtt
 ENV LOGS_DIRECTORY=/var/log/kamstrup2mqtt
@@ -37,12 +41,12 @@ WORKDIR /app
 USER 1000:20
 # Checks whether the process is running, never whether meter and broker work. The page answers. Nobody
 # outside the container can reach it unless WEB_LISTEN or `web.listen` in the file allows that; `health`
-# uses the same settings.
+# uses the same settings. The setup page listens on all addresses, and so does the file that it writes.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=20s \
     CMD ["/usr/bin/kamstrup2mqtt", "health"]
 ENTRYPOINT ["/usr/bin/kamstrup2mqtt"]
-# With an invalid or missing configuration, the program keeps running and its page shows the errors. The
-# engine would restart it again and again otherwise. A command replaces this option.
+# With an invalid configuration, the program keeps running and its page shows the errors. The engine would
+# restart it again and again otherwise. A command replaces this option.
 CMD ["--stay"]
 
 ARG BUILD_VERSION

@@ -1,17 +1,19 @@
-//! The page of 500 meters with a year of history, beside that of ten: what a request costs, how
-//! large its answer is, and whether the work for a visitor who has left ends.
+//! Compares the page of 500 meters with a year of history with the page of ten: what a request
+//! costs, how large its answer is, and whether the work ends when the visitor leaves.
 //!
-//! Two programs run, each with its own meters on lines of 1200 baud and its own database. It was
-//! filled with a summary of each day for a year, of each hour for 30 days, and with readings each
-//! five minutes for a day. Only the programs are measured.
+//! Two programs run. Each has its own meters, on lines of 1200 baud, and its own database. A
+//! database contains a summary of each day of a year, a summary of each hour of 30 days, and a
+//! reading for every five minutes of a day. Only the programs are measured.
 //!
-//! Fails if an answer is not whole, or if the program works on for a visitor who has left.
-//! `docs/benchmarks.md` says how to read it.
+//! Fails if an answer is incomplete, or if the program continues to work for a visitor who has
+//! left. `docs/benchmarks.md` explains the results.
 
 #![expect(clippy::disallowed_methods, reason = "the database ends now")]
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
+#[path = "common/paged.rs"]
+mod paged;
 #[expect(dead_code, reason = "it does not watch the schedule")]
 #[path = "common/program.rs"]
 mod program;
@@ -22,7 +24,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -33,13 +35,13 @@ use rusqlite::Connection;
 use rust_decimal::Decimal;
 use simulator::{EnergyUnit, Registers};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::paged::Paged;
 use self::ratio::ratio;
 
 const MANY: u16 = 500;
@@ -124,10 +126,7 @@ struct Cost {
 
 /// The running program.
 struct Program {
-    _process: Child,
-    id: u32,
-    page: SocketAddr,
-    _folder: TempDir,
+    paged: Paged,
 }
 
 impl Program {
@@ -157,28 +156,8 @@ impl Program {
              meters:\n{meters}",
             broker.port(),
         );
-        let file = folder.path().join("meters.yaml");
-        std::fs::write(&file, yaml)?;
-        let mut process = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
-            .arg("--config")
-            .arg(&file)
-            .env_clear()
-            .env("STATE_DIRECTORY", folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let id = process.id().context("a running process")?;
-        let mut lines =
-            BufReader::new(process.stdout.take().context("the output of the program")?).lines();
-        let page = loop {
-            let line = lines.next_line().await?.context("the address of the page in the log")?;
-            if let Some((_, page)) = line.split_once("The status page is at http://") {
-                break page.trim_end_matches('.').parse()?;
-            }
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let program = Self { _process: process, id, page, _folder: folder };
+        let (paged, _log) = Paged::start(&yaml, folder).await?;
+        let program = Self { paged };
         let all_read = async {
             loop {
                 let metrics = program.request("/metrics").await?;
@@ -194,7 +173,7 @@ impl Program {
     }
 
     async fn request(&self, path: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.page).await?;
+        let mut stream = TcpStream::connect(self.paged.page).await?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await?;
         let mut answer = Vec::new();
         // A connection that was cut may end with an error.
@@ -215,7 +194,7 @@ impl Program {
     async fn leave(&self, path: &str) -> anyhow::Result<Duration> {
         // The results of the last request are no longer fresh.
         sleep(Duration::from_secs(11)).await;
-        let mut stream = TcpStream::connect(self.page).await?;
+        let mut stream = TcpStream::connect(self.paged.page).await?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await?;
         sleep(STAY).await;
         drop(stream);
@@ -225,11 +204,11 @@ impl Program {
     }
 
     fn processor_time(&self) -> anyhow::Result<Duration> {
-        program::processor_time(self.id)
+        self.paged.processor_time()
     }
 
     fn memory(&self, figure: &str) -> anyhow::Result<u64> {
-        program::memory(self.id, figure)
+        self.paged.memory(figure)
     }
 }
 

@@ -10,26 +10,28 @@
 
 #[path = "../examples/embedded/mod.rs"]
 mod embedded;
+#[path = "common/paged.rs"]
+mod paged;
 #[path = "common/program.rs"]
 mod program;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use simulator::{EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use self::paged::Paged;
 use self::program::{IN_TIME, Polled};
 
 const PAGES: usize = 100;
@@ -43,7 +45,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     embedded::start(broker).await?;
     let mut serving = JoinSet::new();
     let (meter, polled) = serve(&mut serving).await?;
-    let program = Program::start(broker, meter).await?;
+    let program = start(broker, meter).await?;
     // The first polls take longer, because they also identify the meter.
     sleep(INTERVAL * 3).await;
     let alone = Part::of(&program, &polled).await?;
@@ -156,57 +158,17 @@ async fn got(at: SocketAddr) -> anyhow::Result<bool> {
     Ok(asked.is_ok() && read.is_ok() && page.starts_with("HTTP/1.1 200 "))
 }
 
-/// The running program.
-struct Program {
-    _process: Child,
-    id: u32,
-    page: SocketAddr,
-    _folder: TempDir,
-}
-
-impl Program {
-    async fn start(broker: SocketAddr, meter: SocketAddr) -> anyhow::Result<Self> {
-        let yaml = format!(
-            "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
-             serial_device: {{ com_port: 'socket://{meter}' }}\n\
-             kamstrup: {{ poll_interval: {}s }}\n\
-             web: {{ listen: '127.0.0.1:0' }}\n",
-            broker.port(),
-            INTERVAL.as_secs()
-        );
-        let folder = TempDir::new()?;
-        let file = folder.path().join("meter.yaml");
-        std::fs::write(&file, yaml)?;
-        let mut process = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
-            .arg("--config")
-            .arg(&file)
-            .env_clear()
-            .env("STATE_DIRECTORY", folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let id = process.id().context("a running process")?;
-        let mut lines =
-            BufReader::new(process.stdout.take().context("the output of the program")?).lines();
-        let page = loop {
-            let line = lines.next_line().await?.context("the address of the page in the log")?;
-            if let Some((_, page)) = line.split_once("The status page is at http://") {
-                break page.trim_end_matches('.').parse()?;
-            }
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { _process: process, id, page, _folder: folder })
-    }
-
-    fn processor_time(&self) -> anyhow::Result<Duration> {
-        program::processor_time(self.id)
-    }
-
-    /// The memory of the program, in KiB.
-    fn memory(&self) -> anyhow::Result<u64> {
-        program::memory(self.id, "VmRSS")
-    }
+/// Starts the program with the meter.
+async fn start(broker: SocketAddr, meter: SocketAddr) -> anyhow::Result<Paged> {
+    let yaml = format!(
+        "mqtt: {{ host: 127.0.0.1, port: {} }}\n\
+         serial_device: {{ com_port: 'socket://{meter}' }}\n\
+         kamstrup: {{ poll_interval: {}s }}\n\
+         web: {{ listen: '127.0.0.1:0' }}\n",
+        broker.port(),
+        INTERVAL.as_secs()
+    );
+    Ok(Paged::start(&yaml, TempDir::new()?).await?.0)
 }
 
 /// The polls and the cost of the program in one part.
@@ -219,11 +181,11 @@ struct Part {
 }
 
 impl Part {
-    async fn of(program: &Program, polled: &Polled) -> anyhow::Result<Self> {
+    async fn of(program: &Paged, polled: &Polled) -> anyhow::Result<Self> {
         let (before, processor) = (polled.times().len(), program.processor_time()?);
         sleep(PART).await;
         let processor = program.processor_time()?.saturating_sub(processor);
-        let memory = program.memory()?;
+        let memory = program.memory("VmRSS")?;
         let times = polled.times();
         let begun = times.get(before..).unwrap_or_default();
         ensure!(begun.len() > 1, "polls are missing");

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use jiff::SignedDuration;
 use kmp::frame;
 use kmp::line::Line;
 use kmp::message::{GetRegister, GetSerialNo};
@@ -178,11 +179,12 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
         registers: registers.to_vec(),
         version: Version::Generic,
         interval: Duration::from_secs(1),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let (sender, mut results) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let schedule = Schedule::new(LocalTime::now, Duration::ZERO);
+    let schedule = Schedule::new(LocalTime::now, Duration::ZERO, SignedDuration::ZERO);
     let polling =
         tokio::spawn(poll::run(plan, schedule, sender, MeterHandle::default(), stop.clone()));
     let mut slowest = None::<Cost>;

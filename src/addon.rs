@@ -1,9 +1,10 @@
-//! The program as an app (add-on) of Home Assistant. A process that has exited cannot explain what
-//! is wrong, and nothing restarts it. So it stays up, reports what is wrong and what to do, and
-//! resumes automatically when that is fixed.
+//! The program as an app (add-on) of Home Assistant. If something is wrong, the process does not
+//! exit: a process that has exited cannot explain what is wrong, and nothing restarts it. It
+//! reports what is wrong and what to do, and resumes automatically when that is fixed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,16 +16,21 @@ use tracing::{error, info, warn};
 
 use crate::app::{self, Services};
 use crate::config::addon_options::{self as options, Options, OptionsError};
-use crate::config::{parameters_list, warning_words};
-use crate::recovery::{self, LOOK_AT_OPTIONS, Why};
+use crate::config::{parameters_list, serial_port_lines, warning_words};
+use crate::finder::Finder;
+use crate::machine;
+use crate::options_change::ChangeRequest;
+use crate::recovery::{self, InvalidConfiguration, LOOK_AT_OPTIONS, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
 use crate::systemd;
 use crate::web::{self, PageState, Token, Visitors};
+use crate::words::sentence;
 use history::History;
 use logging::{self, LocalTime};
 use meter::RunsAs;
 use meter::poll::Explanation;
+use meter::transport::PortQueues;
 
 /// How long to wait before a restart, after a task has ended unexpectedly.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -55,14 +61,28 @@ pub(crate) async fn run(
 ) {
     let board = addon.board.clone();
     let mut around = JoinSet::new();
+    let queues = PortQueues::default();
+    let (changes, requests) = mpsc::channel(1);
     let page_state = PageState {
         board: board.clone(),
         history: Some(addon.history.reader()),
         visitors: Visitors::HomeAssistant,
         token: Token::default(),
         clock: LocalTime::now,
+        setup: None,
         parameters_list,
+        port_lines: serial_port_lines,
+        finder: Finder::new(machine::root(), queues.clone()),
+        changes: addon.supervisor.is_some().then_some(changes),
     };
+    let (sender, mut newer) = mpsc::channel(1);
+    if let Some(supervisor) = addon.supervisor.clone() {
+        let (file, stop) = (addon.options.clone(), stop.clone());
+        around.spawn(async move {
+            let changing = change_options(&supervisor, &file, requests, sender);
+            stop.run_until_cancelled(changing).await;
+        });
+    }
     let (found, page) = watch::channel(None);
     if let Some(supervisor) = addon.supervisor.clone() {
         let stop = stop.clone();
@@ -75,45 +95,146 @@ pub(crate) async fn run(
     around.spawn(web::run(address, page_state, stop.clone()));
     // Even with invalid options, the program does all that it can.
     systemd::ready();
-    let settled = stop.run_until_cancelled(settle(&addon.options, first, &board)).await;
+    let settling = settle(&addon.options, first, &mut newer, &board);
+    let settled = stop.run_until_cancelled(settling).await;
     let Some(options) = settled else {
         info!("Stopped.");
         return;
     };
-    if let Err(error) = addon.log.apply(&options.config.logging).map_err(anyhow::Error::from) {
-        error!("{error:#}.");
-    }
     info!("The options are in {}.", addon.options.display());
-    recovery::log_warnings::<OptionsError>(&options.warnings);
-    board.set_up(|setup| {
-        setup.warnings = warning_words(&options.warnings, RunsAs::AddOn);
-        setup.settings = options.lines().map(SettingLine::from).collect();
-    });
-    let options = Arc::new(options);
-    while !stop.is_cancelled() {
-        if let Err(error) = read(&options, &addon, &board, &page, &stop).await {
-            error!("{error:#}. Restarting in {} s.", PAUSE.as_secs());
-            stop.run_until_cancelled(sleep(PAUSE)).await;
-        }
+    let mut next = Some(options);
+    while let Some(options) = next {
+        introduce(&options, &addon);
+        let services = Services {
+            board: board.clone(),
+            runs_as: RunsAs::AddOn,
+            history: Some(Arc::clone(&addon.history)),
+            page: page.clone(),
+            queues: queues.clone(),
+            ..Services::default()
+        };
+        next = read_until_changed(options, &addon, services, &mut newer, &stop).await;
     }
 }
 
-/// Waits until the options are valid.
-async fn settle(file: &Path, first: Result<Options, OptionsError>, board: &Board) -> Options {
+/// Applies the level of the log, and shows the options and their warnings.
+fn introduce(options: &Options, addon: &AddOn) {
+    if let Err(error) = addon.log.apply(&options.config.logging).map_err(anyhow::Error::from) {
+        error!("{error:#}.");
+    }
+    recovery::log_warnings::<OptionsError>(&options.warnings);
+    addon.board.set_up(|setup| {
+        setup.warnings = warning_words(&options.warnings, RunsAs::AddOn);
+        setup.settings = options.lines().map(SettingLine::from).collect();
+        setup.refused = None;
+    });
+}
+
+/// The options after a change on the page.
+type Newer = mpsc::Receiver<Result<Options, OptionsError>>;
+
+/// Makes the changes that visitors of the page ask for, and passes the new options on.
+async fn change_options(
+    supervisor: &Supervisor,
+    file: &Path,
+    mut requests: mpsc::Receiver<ChangeRequest>,
+    newer: mpsc::Sender<Result<Options, OptionsError>>,
+) {
+    while let Some(ChangeRequest { change, done }) = requests.recv().await {
+        let answer = match supervisor.change_options(&change).await {
+            Ok(bytes) => {
+                info!("Changed the options, as requested on the page.");
+                let checked = options::check(file, &bytes);
+                let invalid = checked.as_ref().err().map(|error| Explanation {
+                    words: format!("The options were saved, but are not used: {error}"),
+                    hint: error.hint().to_owned(),
+                });
+                let sent = newer.send(checked).await.map_err(|_| {
+                    let words = "The options were saved, but the app is stopping".to_owned();
+                    Explanation { words, hint: "Start the app again.".to_owned() }
+                });
+                sent.and_then(|()| invalid.map_or(Ok(()), Err))
+            }
+            Err(error) => {
+                warn!("Cannot change the options as requested on the page: {error}.");
+                Err(error.explanation())
+            }
+        };
+        // The visitor may have left.
+        let _ = done.send(answer);
+    }
+}
+
+/// Waits until the options are valid. Home Assistant writes the file when the app starts, so
+/// options that were changed on the page are newer than it.
+async fn settle(
+    file: &Path,
+    first: Result<Options, OptionsError>,
+    newer: &mut Newer,
+    board: &Board,
+) -> Options {
+    let mut changed = None;
     let look = async || {
-        sleep(LOOK_AT_OPTIONS).await;
-        (Why::Time, options::load(file))
+        tokio::select! {
+            Some(result) = newer.recv() => {
+                changed = result.as_ref().err().cloned();
+                (Why::Asked, result)
+            }
+            () = sleep(LOOK_AT_OPTIONS) => {
+                (Why::Time, changed.clone().map_or_else(|| options::load(file), Err))
+            }
+        }
     };
     recovery::settle(first, look, board).await
+}
+
+/// Reads and publishes until the options have changed; `None` when `stop` is cancelled. Valid
+/// options stay in use until others are valid.
+async fn read_until_changed(
+    options: Options,
+    addon: &AddOn,
+    services: Services,
+    newer: &mut Newer,
+    stop: &CancellationToken,
+) -> Option<Options> {
+    let options = Arc::new(options);
+    let run = stop.child_token();
+    let reading = async {
+        while !run.is_cancelled() {
+            if let Err(error) = read(&options, addon, services.clone(), &run).await {
+                error!("{error:#}. Restarting in {} s.", PAUSE.as_secs());
+                run.run_until_cancelled(sleep(PAUSE)).await;
+            }
+        }
+    };
+    let mut reading = pin!(reading);
+    loop {
+        tokio::select! {
+            () = &mut reading => return None,
+            Some(result) = newer.recv() => match result {
+                Ok(options) => {
+                    info!("The options have changed. Starting again with the new ones.");
+                    run.cancel();
+                    reading.await;
+                    return Some(options).filter(|_| !stop.is_cancelled());
+                }
+                Err(invalid) => {
+                    let problem = invalid.problem();
+                    error!("{}", sentence(&problem.words));
+                    addon.board.set_up(|setup| setup.refused = Some(problem));
+                }
+            },
+        }
+    }
 }
 
 async fn read(
     options: &Arc<Options>,
     addon: &AddOn,
-    board: &Board,
-    page: &watch::Receiver<Option<String>>,
+    services: Services,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let board = &services.board;
     let config = options.config.clone();
     let (sender, brokers) = watch::channel(None);
     let mut asking = JoinSet::new();
@@ -129,15 +250,8 @@ async fn read(
         None => report_no_supervisor(board),
     }
     let brokers = (!options.own_broker).then_some(brokers);
-    let history = Some(Arc::clone(&addon.history));
-    let services = Services {
-        brokers,
-        board: board.clone(),
-        runs_as: RunsAs::AddOn,
-        history,
-        page: page.clone(),
-    };
-    // Home Assistant restarts the add-on when its options have changed.
+    let services = Services { brokers, ..services };
+    // New options start it again.
     let (_, changes) = mpsc::channel(1);
     app::run_changing(config, services, changes, stop.clone()).await
 }
@@ -188,7 +302,8 @@ mod tests {
         let file = folder.path().join("options.json");
         let board = Board::default();
         let first = options::load(&file);
-        let mut settling = std::pin::pin!(settle(&file, first, &board));
+        let (sender, mut newer) = mpsc::channel(1);
+        let mut settling = pin!(settle(&file, first, &mut newer, &board));
         let mut wait = async |time| tokio::time::timeout(time, &mut settling).await.ok();
 
         let half_a_look = LOOK_AT_OPTIONS / 2;
@@ -205,8 +320,15 @@ mod tests {
         assert!(setup.problem.unwrap().details[0].contains("`COM3`"));
         assert_eq!(setup.warnings.len(), 1);
 
-        std::fs::write(&file, r#"{"port": "/dev/ttyUSB0"}"#).unwrap();
-        let options = wait(LOOK_AT_OPTIONS).await.unwrap();
+        // Options that were changed on the page are newer than the file, and invalid too.
+        let check = |json: &str| options::check(&file, json.as_bytes());
+        sender.send(check(r#"{"parameters": ["enregy"]}"#)).await.unwrap();
+        assert!(wait(Duration::from_secs(1)).await.is_none());
+        assert_eq!(count("`enregy`"), 1);
+        std::fs::write(&file, r#"{"port": "/dev/ttyUSB1"}"#).unwrap();
+        assert!(wait(LOOK_AT_OPTIONS * 2).await.is_none());
+        sender.send(check(r#"{"head": {"port": "/dev/ttyUSB0"}}"#)).await.unwrap();
+        let options = wait(Duration::from_secs(1)).await.unwrap();
         assert_eq!(options.config.meters[0].endpoint.to_string(), "/dev/ttyUSB0");
         assert_eq!(board.setup().problem, None);
     }

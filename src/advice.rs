@@ -1,5 +1,6 @@
-//! What went wrong and what to do about it, as data that refers to settings. The sentences name the
-//! settings as the user knows them: from a file, from the add-on's form, or not at all.
+//! What went wrong and what to do about it, as data that refers to settings. When the data becomes
+//! a sentence, it names the settings as the user knows them: from a file, or from the add-on's
+//! form. If Home Assistant has made the settings, sentences about them are left out.
 
 use std::borrow::Cow;
 
@@ -106,16 +107,18 @@ impl Sentence {
         })
     }
 
-    /// Of several settings in one group of the form, the last names the group.
-    fn words(&self, runs_as: RunsAs) -> String {
+    /// Of several settings in one group of the form, the last names the group. A setting with a
+    /// label of its own is called by that.
+    fn words(&self, runs_as: RunsAs, label: impl Fn(&Key) -> Option<String>) -> String {
         let last = self.settings().last();
         let words = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Setting(key) => match last {
-                Some(last) if *last != **key && last.is_beside(key) => {
+            Part::Setting(key) => match (label(key), last) {
+                (Some(label), _) => format!("\"{label}\"").into(),
+                (None, Some(last)) if *last != **key && last.is_beside(key) => {
                     key.called_briefly(runs_as).into()
                 }
-                _ => key.called(runs_as).into(),
+                (None, _) => key.called(runs_as).into(),
             },
         });
         words.collect()
@@ -136,15 +139,19 @@ impl Advice {
         self
     }
 
+    /// Adds a sentence that only these readers need.
+    #[must_use]
+    pub fn then_for(mut self, reader: RunsAs, step: Sentence) -> Self {
+        self.steps.push(Step { only_for: Some(reader), sentence: step });
+        self
+    }
+
     /// Adds a sentence that depends on what its reader can do.
     #[must_use]
-    pub fn then_by_reader(mut self, words: impl Fn(RunsAs) -> &'static str) -> Self {
-        let step = |reader| Step {
-            only_for: Some(reader),
-            sentence: Sentence::new(vec![words(reader).into()]),
-        };
-        self.steps.extend([RunsAs::Program, RunsAs::AddOn].map(step));
-        self
+    pub fn then_by_reader(self, words: impl Fn(RunsAs) -> &'static str) -> Self {
+        [RunsAs::Program, RunsAs::AddOn].into_iter().fold(self, |advice, reader| {
+            advice.then_for(reader, Sentence::new(vec![words(reader).into()]))
+        })
     }
 
     /// The sentences that help whoever made the settings. None names a setting that the form lacks.
@@ -166,13 +173,25 @@ impl Advice {
         std::iter::once(what.to_string()).chain(steps).collect::<Vec<_>>().join(" ")
     }
 
+    /// The same for a user who fills in fields with labels. A setting without a field is called as in
+    /// the file.
+    #[must_use]
+    pub(crate) fn words_at_fields(&self, label: impl Fn(&Key) -> Option<String>) -> String {
+        let steps = self.sentences(RunsAs::Program).map(|it| it.words(RunsAs::Program, &label));
+        std::iter::once(self.what.to_string()).chain(steps).collect::<Vec<_>>().join(" ")
+    }
+
     /// The sentences that name only `allowed` settings.
     fn steps(&self, runs_as: RunsAs, allowed: impl Fn(&Key) -> bool) -> Vec<String> {
+        let kept = self.sentences(runs_as).filter(|sentence| sentence.settings().all(&allowed));
+        kept.map(|sentence| sentence.words(runs_as, |_| None)).collect()
+    }
+
+    /// The sentences for these readers.
+    fn sentences(&self, runs_as: RunsAs) -> impl Iterator<Item = &Sentence> {
         let of_reader =
-            self.steps.iter().filter(|step| step.only_for.is_none_or(|only| only == runs_as));
-        let sentences = of_reader.map(|step| &step.sentence);
-        let kept = sentences.filter(|sentence| sentence.settings().all(&allowed));
-        kept.map(|sentence| sentence.words(runs_as)).collect()
+            self.steps.iter().filter(move |step| step.only_for.is_none_or(|only| only == runs_as));
+        of_reader.map(|step| &step.sentence)
     }
 }
 

@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Services;
 use crate::config::{self, Loaded};
+use crate::finder::Finder;
+use crate::machine;
 use crate::status::SettingLine;
 use crate::web::{self, PageState, Token, Visitors};
 use history::History;
@@ -29,7 +31,11 @@ pub async fn serve_page(
         visitors: Visitors::Anybody,
         token: Token::default(),
         clock: LocalTime::now,
+        setup: None,
         parameters_list: config::parameters_list,
+        port_lines: config::serial_port_lines,
+        finder: Finder::new(machine::root(), services.queues.clone()),
+        changes: None,
     };
     web::run(watch::channel(Some(address)).1, page_state, stop).await;
 }

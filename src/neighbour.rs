@@ -1,10 +1,13 @@
-//! Another kamstrup2mqtt on this machine. Two programs for two meters need settings of their own.
+//! Notices another kamstrup2mqtt on this machine that publishes under the same topic. Two programs
+//! for two meters need settings of their own.
 //!
-//! The broker shows when two programs have the same client id (`mqtt::endings`) or the same ids
-//! under different topics (`discovery::ownership`). Nothing at the broker shows that two publish
-//! under the same topic, because a program cannot distinguish the other's messages from its own. So
-//! each program binds a socket whose name is made of the broker and the topic. The name is abstract
-//! (`unix(7)`): it is no file, needs no permission, and ends with the process.
+//! The broker shows when two programs have the same client id (`mqtt::endings`), or the same ids
+//! under different topics (`discovery::ownership`). It does not show when two programs publish
+//! under the same topic, because neither can distinguish the other's messages from its own.
+//!
+//! So each program binds a socket whose name is made of the broker and the topic. If the name is in
+//! use, another program publishes there. The name is abstract (`unix(7)`): it is no file, needs no
+//! permission, and ends with the process.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};

@@ -1,5 +1,5 @@
-//! Reports an invalid configuration in the log and on the page, and reads it again until it is
-//! fixed. This is for a program that does not exit because of it.
+//! For a program that does not exit because of an invalid configuration: reports the errors in the
+//! log and on the page, and reads the configuration again until they are fixed.
 
 use std::time::Duration;
 

@@ -1,16 +1,17 @@
 //! Checks that the machine has enough memory, files and threads.
 //!
-//! Libraries panic when one of these runs out, and a panic ends the program. tokio panics when a
+//! If one of these runs out, libraries may panic, which ends the program. tokio panics when a
 //! blocking job needs a thread and none can be started, and when the pipe for signals cannot be
-//! opened. Rust aborts when memory runs out. So all three are tried at the start, when a shortage
-//! can still be reported as an error with an exit code. Threads that are needed later are also
-//! started then, and stay.
+//! opened. Rust aborts when memory runs out. So all three are tried at the start. A shortage can
+//! then still be reported as an error with an exit code. Threads that are needed later are also
+//! started then, and they stay.
 //!
 //! # Blocking threads
 //!
-//! The runtime has [`THREADS`] of them. No later job starts a thread, so no job can fail for lack
-//! of one. Jobs may hang: a silent name server blocks a thread for half a minute, a broken disk
-//! forever. So each kind of job has its own threads, and waits only for jobs of its kind:
+//! The runtime has [`THREADS`] of them, and all are started at the start. So no later job can fail
+//! for lack of a thread. But a job may hang: a silent name server blocks a thread for half a
+//! minute, and a broken disk blocks it forever. So each kind of job has its own threads, and waits
+//! only for jobs of its kind:
 //!
 //! | jobs | threads | bounded by |
 //! |---|---|---|

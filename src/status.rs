@@ -1,8 +1,8 @@
-//! The status board ([`Board`]): the present state of meters, broker and settings, for the page and
-//! for the Supervisor's client.
+//! The status board ([`Board`]): the present state of meters, broker and settings. The page and the
+//! Supervisor's client read it.
 //!
 //! Code that changes the board never waits for code that reads it. Nothing is rendered until
-//! somebody reads it.
+//! somebody reads the board.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::advice::{Advice, MadeBy};
+use crate::options_change::Changed;
 use crate::units::UnitSystem;
 use history::MeterKey;
 pub(crate) use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
+use meter::find::{Candidate, Searched};
 use meter::poll::{Explanation, MeterHandle, Suspect};
 
 /// Holds the state. Clones share it.
@@ -27,6 +29,10 @@ pub struct Board {
     setup: watch::Sender<Setup>,
     /// How often the state has changed, without the progress of placements and scans.
     changes: watch::Sender<u64>,
+    /// The search for the optical head.
+    head: watch::Sender<Option<HeadSearch>>,
+    /// The last change of the app's options on the page.
+    changed: watch::Sender<Option<Changed>>,
     /// Handles to ask each meter, by its number.
     handles: watch::Sender<Vec<(usize, MeterHandle)>>,
     log: LogLines,
@@ -40,6 +46,8 @@ impl Default for Board {
             broker: watch::Sender::new(BrokerState::Unknown),
             setup: watch::Sender::new(Setup::default()),
             changes: watch::Sender::new(0),
+            head: watch::Sender::new(None),
+            changed: watch::Sender::new(None),
             handles: watch::Sender::new(Vec::new()),
             log: LogLines::default(),
             started: Instant::now(),
@@ -141,6 +149,30 @@ impl Board {
     #[must_use]
     pub fn broker(&self) -> watch::Receiver<BrokerState> {
         self.broker.subscribe()
+    }
+
+    /// Changes the search for the optical head.
+    pub(crate) fn head_search(&self, change: impl FnOnce(&mut Option<HeadSearch>)) {
+        self.head.send_modify(change);
+        self.changed();
+    }
+
+    /// The search for the optical head, once its ports were listed.
+    #[must_use]
+    pub(crate) fn head(&self) -> Option<HeadSearch> {
+        self.head.borrow().clone()
+    }
+
+    /// Sets the last change of the app's options.
+    pub(crate) fn set_changed(&self, changed: Changed) {
+        self.changed.send_replace(Some(changed));
+        self.changed();
+    }
+
+    /// The last change of the app's options on the page.
+    #[must_use]
+    pub(crate) fn last_change(&self) -> Option<Changed> {
+        self.changed.borrow().clone()
     }
 
     /// Changes what is reported about the settings.
@@ -290,8 +322,12 @@ pub struct ReportedProblem {
 pub struct MeterState {
     /// Identifies it on the board. A meter keeps its number as long as the program runs.
     pub number: usize,
+    /// Its name in the list of meters; `None` for an only meter.
+    pub name: Option<String>,
     /// Its name in Home Assistant.
     pub title: String,
+    /// The name that it would have in English, for what other programs read.
+    pub label: String,
     /// The port that it is connected to.
     pub port: String,
     /// The time between two polls.
@@ -342,6 +378,8 @@ impl MeterState {
     pub fn new(title: String, port: String, interval: Duration) -> Self {
         Self {
             number: 0,
+            name: None,
+            label: title.clone(),
             title,
             port,
             interval,
@@ -459,6 +497,8 @@ pub struct ScanState {
     pub complete: bool,
     /// At the end, the registers as a list for the configuration, with a comment for each.
     pub parameters: Option<String>,
+    /// The registers that somebody has ticked since; `None` if nobody has.
+    pub chosen: Option<Vec<RegisterId>>,
     /// Why it ended early.
     pub trouble: Option<Explanation>,
 }
@@ -502,6 +542,23 @@ pub struct ValueState {
     pub is_number: bool,
     /// When it was read.
     pub at: Instant,
+}
+
+/// The search for the optical head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HeadSearch {
+    /// The serial ports, and which of them will be asked.
+    pub listed: Vec<Candidate>,
+    /// Whether it is running.
+    pub running: bool,
+    /// Whether it was started and has ended.
+    pub ended: bool,
+    /// Whether it was stopped before each port was asked.
+    pub stopped: bool,
+    /// The port that is asked now.
+    pub asking: Option<PathBuf>,
+    /// The ports that were asked, and what was found there.
+    pub found: Vec<Searched>,
 }
 
 /// A serial port of this machine.

@@ -1,5 +1,5 @@
-//! Notifies systemd of the state of the service, if `NOTIFY_SOCKET` and `WATCHDOG_USEC` are set.
-//! Otherwise nothing happens. See `sd_notify(3)`.
+//! Notifies systemd of the state of the service if `NOTIFY_SOCKET` is set, and regularly that the
+//! program is running if `WATCHDOG_USEC` is set too. Otherwise nothing happens. See `sd_notify(3)`.
 
 use std::time::Duration;
 

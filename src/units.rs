@@ -1,7 +1,8 @@
 //! The units of published values, and exact conversion to them.
 //!
-//! The unit of a value comes from the frame, not from the register's name. (The only exception is
-//! below.) The value is converted to the unit in this table, whatever the meter is set to:
+//! The unit of a value is the one in the frame, not one that belongs to the register. (There is one
+//! exception, below.) The value is converted to the unit in this table, whatever unit the meter is
+//! set to:
 //!
 //! | quantity | published in |
 //! |---|---|
@@ -13,14 +14,17 @@
 //! | operating hours | h |
 //!
 //! A conversion by a power of ten is exact. GJ and Gcal need a factor: 1 GJ is 1000 / 3.6 kWh, and
-//! 1 Gcal is 1163 kWh. That is the International Table calorie of 4.1868 J, which Kamstrup uses (TD
-//! 602 5512-931_N1 p.31 prints 1163.1, which is not exact). A result that needs such a factor is
-//! rounded one digit finer than the meter's resolution: 0.01 GJ is 2.8 kWh, so the result has one
-//! decimal place. Halves are rounded away from zero.
+//! 1 Gcal is 1163 kWh. That is the International Table calorie of 4.1868 J, which Kamstrup uses.
+//! (TD 602 5512-931_N1 p.31 prints 1163.1, which is not exact.) A result that needs such a factor
+//! is rounded one digit finer than the meter's resolution. For example, the resolution 0.01 GJ is
+//! 2.8 kWh, so the result has one decimal place. Halves are rounded away from zero.
 //!
-//! A value whose unit the table cannot convert is published unchanged. The exception: some meters
-//! send their hour counters as a plain number (captured from a MULTICAL 21). Only these get their
-//! unit, h, from the register. The module knows no floats and no topics.
+//! A value whose unit the table cannot convert is published unchanged.
+//!
+//! The exception: some meters send their hour counters as a plain number (captured from a MULTICAL
+//! 21). Only these counters get their unit, h, from the register.
+//!
+//! The module knows no floats and no topics.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -21,13 +23,34 @@ use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_serial::SerialStream;
 
 /// The deadline of every wait, far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process inherits what is open while it starts. It would seem to use a pseudo-terminal that
+/// another test opens at that moment.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn start(command: &mut Command) -> Child {
+    let _alone = STARTING.lock().unwrap();
+    command.kill_on_drop(true).spawn().unwrap()
+}
+
+fn open_pty() -> (PathBuf, SerialStream) {
+    let _alone = STARTING.lock().unwrap();
+    Simulator::open_pty().unwrap()
+}
+
+/// What a command prints.
+async fn output_of(command: &mut Command, patience: Duration) -> Output {
+    let child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    tokio::time::timeout(patience, child.wait_with_output()).await.unwrap().unwrap()
+}
 
 struct Meter {
     port: String,
@@ -72,16 +95,15 @@ fn troubled() -> Registers {
 }
 
 async fn run_in(folder: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
+    command
         .args(arguments)
         .env_clear()
         // Hints depend on it, wherever the tests run.
         .env("KAMSTRUP2MQTT_CONTAINER", "false")
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap()
+        .stdin(Stdio::null());
+    output_of(&mut command, PATIENCE).await
 }
 
 async fn run(arguments: &[&str]) -> Output {
@@ -126,6 +148,61 @@ async fn read_shows_values_and_what_is_missing() {
     // None of the requested values.
     let nothing = run(&["read", "4001", "--port", &meter.port]).await;
     insta::assert_snapshot!("read_nothing", seen(&nothing, &meter.port));
+}
+
+/// A serial server in front of a meter that counts the requests.
+async fn counting(meter: &Meter) -> (String, Arc<Mutex<usize>>, JoinSet<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = format!("socket://{}", listener.local_addr().unwrap());
+    let address = meter.port.strip_prefix("socket://").unwrap().to_owned();
+    let requests = Arc::new(Mutex::new(0));
+    let (counted, mut serving) = (Arc::clone(&requests), JoinSet::new());
+    serving.spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let behind = TcpStream::connect(&address).await.unwrap();
+            let ((mut from_client, mut to_client), (mut from_meter, mut to_meter)) =
+                (client.into_split(), behind.into_split());
+            let answers = tokio::spawn(async move {
+                let _ = tokio::io::copy(&mut from_meter, &mut to_client).await;
+            });
+            // Each request is written at once.
+            let mut request = [0; 256];
+            while let Ok(count @ 1..) = from_client.read(&mut request).await {
+                *counted.lock().unwrap() += 1;
+                let request = request.get(..count).unwrap_or_default();
+                to_meter.write_all(request).await.unwrap();
+            }
+            answers.abort();
+        }
+    });
+    (port, requests, serving)
+}
+
+#[tokio::test]
+async fn read_requests_no_more_than_it_prints() {
+    let meter = meter(troubled(), Behaviour::default()).await;
+    let (port, requests, _serving) = counting(&meter).await;
+    for (arguments, expected) in [
+        (&["energy"][..], 1),
+        (&["energy", "volume"], 1),
+        (&["--json", "energy"], 1),
+        (&["--json", "energy", "volume"], 1),
+    ] {
+        let output = run(&[&["read", "--port", &port], arguments].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(std::mem::take(&mut *requests.lock().unwrap()), expected, "{arguments:?}");
+        if arguments[0] == "--json" {
+            let meter = json(&output)["meter"].clone();
+            assert_eq!(meter["serial_number"], "12345678");
+            assert_eq!((&meter["model"], &meter["type"]), (&().into(), &().into()));
+        }
+    }
+    // This meter reports a fault, whose meaning depends on the model.
+    let output = run(&["read", "infocode", "--port", &port]).await;
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("info code 16: return temperature sensor t2"), "{log}");
+    assert!(*requests.lock().unwrap() > 1);
 }
 
 #[tokio::test]
@@ -227,15 +304,14 @@ async fn a_stopped_scan_prints_what_it_found() {
     // At the speed of the line, 1400 registers take minutes.
     let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
     let meter = meter(troubled(), behaviour).await;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
-        .args(["scan", "--json", "--from", "60", "--port", &meter.port])
-        .env_clear()
-        .env("LOG_LEVEL", "DEBUG")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut child = start(
+        Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+            .args(["scan", "--json", "--from", "60", "--port", &meter.port])
+            .env_clear()
+            .env("LOG_LEVEL", "DEBUG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
     // The first answers have arrived.
     let mut log = child.stderr.take().unwrap();
     let (mut seen, mut buffer) = (String::new(), [0; 1024]);
@@ -247,7 +323,8 @@ async fn a_stopped_scan_prints_what_it_found() {
         seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
     let pid = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+    let mut kill = start(Command::new("kill").args(["-INT", &pid]));
+    assert!(kill.wait().await.unwrap().success());
     let _drained = tokio::spawn(async move { log.read_to_string(&mut String::new()).await });
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -395,6 +472,43 @@ async fn each_error_has_a_message_and_an_exit_code() {
         write!(told, "$ kamstrup2mqtt {command}\n{seen}\n").unwrap();
     }
     insta::assert_snapshot!("mistakes", told);
+}
+
+/// Wherever the address of a node is given, right or wrong.
+#[tokio::test]
+async fn no_command_shows_the_key_of_a_node() {
+    let key = "hunter2".repeat(7).get(..43).unwrap().to_owned();
+    let folder = TempDir::new().unwrap();
+    for address in [
+        format!("esphome://127.0.0.1:1/?key={key}"),
+        format!("esphome://127.0.0.1:0/?key={key}"),
+        format!("esphome://127.0.0.1:1/?kye={key}"),
+        format!("esphom://127.0.0.1:1/?key={key}"),
+        format!("esphome-hass://127.0.0.1:1/?key={key}"),
+    ] {
+        let with_equals = format!("--prot={address}");
+        for arguments in [
+            &["find", &address][..],
+            &["find", "--json", &address],
+            &["read", "--port", &address],
+            &["read", "--json", "--port", &address],
+            &["read", "--port", "/dev/no-such-port", &address],
+            &["info", "--port", &address],
+            &["info", &address],
+            &["scan", &with_equals],
+            &["check", "--config", &address],
+            &["--config", &address],
+            &["--listen", &address],
+            &["simulate", "--registers", &address],
+            &[&address],
+        ] {
+            let output = run_in(folder.path(), arguments).await;
+            let all = [&output.stdout[..], &output.stderr].concat();
+            let all = String::from_utf8_lossy(&all);
+            assert!(!output.status.success() && !all.is_empty(), "{arguments:?}");
+            assert!(!all.contains("hunter2"), "{arguments:?}: {all}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -568,7 +682,8 @@ async fn check_online_tries_meters_and_broker() {
     let file = folder.path().join("home.yaml");
     let check = async |broker: &str, meters: &str, more: &[&str]| {
         let yaml = format!(
-            "mqtt: {{host: 127.0.0.1, port: {broker}, username: me, password: hunter2}}\n{meters}"
+            "mqtt: {{host: 127.0.0.1, port: {broker}, username: me, password: hunter2}}\nweb: \
+             {{enabled: false}}\n{meters}"
         );
         std::fs::write(&file, yaml).unwrap();
         let arguments = ["check", "--config", "home.yaml", "--online"];
@@ -661,15 +776,14 @@ async fn each_command_says_what_it_waits_for() {
         (&["check", "--online", "--config", "silent.yaml"], &meter),
         (&["check", "--online", "--config", "no-meter.yaml"], &broker),
     ] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
-            .args(arguments)
-            .env_clear()
-            .current_dir(folder.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = start(
+            Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+                .args(arguments)
+                .env_clear()
+                .current_dir(folder.path())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        );
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let began = Instant::now();
         let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
@@ -692,15 +806,154 @@ async fn a_container_explains_an_address_of_its_own() {
     );
     std::fs::write(folder.path().join("home.yaml"), yaml).unwrap();
     for (container, explained) in [("true", 2), ("false", 0)] {
-        let output = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
+        command
             .args(["check", "--online", "--config", "home.yaml"])
             .env_clear()
             .env("KAMSTRUP2MQTT_CONTAINER", container)
-            .current_dir(folder.path())
-            .output();
-        let said = tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap().stdout;
+            .current_dir(folder.path());
+        let said = output_of(&mut command, PATIENCE).await.stdout;
         let said = String::from_utf8(said).unwrap();
         let found = said.matches("There, this address is the container itself, unless").count();
         assert_eq!(found, explained, "{said}");
     }
+}
+
+/// The far side of a pseudo-terminal. It records what it receives, and answers as told.
+struct Far {
+    port: PathBuf,
+    received: Arc<Mutex<Vec<u8>>>,
+    _serving: JoinSet<()>,
+}
+
+impl Far {
+    fn new(answer: &'static [u8]) -> Self {
+        let (port, mut pty) = open_pty();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let mut serving = JoinSet::new();
+        let kept = Arc::clone(&received);
+        serving.spawn(async move {
+            let mut buffer = [0; 64];
+            loop {
+                // Reading fails while nobody has the other end open.
+                match pty.read(&mut buffer).await {
+                    Ok(count) if count > 0 => {
+                        kept.lock().unwrap().extend_from_slice(buffer.get(..count).unwrap());
+                        let _ = pty.write_all(answer).await;
+                    }
+                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+        Self { port, received, _serving: serving }
+    }
+
+    fn received(&self) -> Vec<u8> {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+/// A made-up USB stick at a port: its terminal, its ids, its maker and its name.
+fn plug_in(root: &Path, port: &Path, (tty, ids, maker, name): (&str, [&str; 2], &str, &str)) {
+    let usb = root.join(format!("sys/devices/usb1/{tty}-usb"));
+    let device = usb.join("1:1.0").join(tty);
+    for folder in [&device, &root.join("sys/bus/usb-serial"), &root.join("dev/serial/by-id")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::create_dir_all(root.join("sys/class/tty").join(tty)).unwrap();
+    let [vendor, product] = ids;
+    let files = [("idVendor", vendor), ("idProduct", product)];
+    for (file, text) in files.into_iter().chain([("manufacturer", maker), ("product", name)]) {
+        std::fs::write(usb.join(file), format!("{text}\n")).unwrap();
+    }
+    symlink(root.join("sys/bus/usb-serial"), device.join("subsystem")).unwrap();
+    symlink(device, root.join("sys/class/tty").join(tty).join("device")).unwrap();
+    symlink(port, root.join("dev").join(tty)).unwrap();
+    let by_id = format!("usb-{}-if00-port0", name.replace(' ', "_"));
+    symlink(port, root.join("dev/serial/by-id").join(by_id)).unwrap();
+}
+
+/// A meter, silence and noise are told apart. Nothing is written to a port that another process
+/// has open, to that of a configured meter, or to a Zigbee stick.
+#[tokio::test]
+async fn find_asks_only_ports_that_may_have_a_head() {
+    let (meter, pty) = open_pty();
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let (_sender, registers) = watch::channel(registers);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        Simulator::new(registers, Behaviour::default()).serve_pty(pty).await;
+    });
+    let [silent, held, stick, configured] = [(); 4].map(|()| Far::new(b""));
+    let noisy = Far::new(&[0xF8, 0x00, 0x78, 0xF8]);
+    // This process is another one than the command.
+    let _holder = std::fs::File::open(&held.port).unwrap();
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let cp2102 = ["10c4", "ea60"];
+    for (port, device) in [
+        (&meter, ("ttyUSB0", cp2102, "Silicon Labs", "CP2102 USB to UART Bridge Controller")),
+        (&silent.port, ("ttyUSB1", ["1a86", "7523"], "QinHeng", "USB Serial")),
+        (&noisy.port, ("ttyUSB2", ["0403", "6001"], "FTDI", "FT232R USB UART")),
+        (&held.port, ("ttyUSB3", ["0403", "6001"], "FTDI", "TTL232R-3V3")),
+        (&stick.port, ("ttyUSB4", cp2102, "ITead", "Sonoff Zigbee 3.0 USB Dongle Plus")),
+        (&configured.port, ("ttyUSB5", ["067b", "2303"], "Prolific", "USB-Serial Controller")),
+    ] {
+        plug_in(&root, port, device);
+    }
+    symlink("/proc", root.join("proc")).unwrap();
+    let config = root.join("config.yaml");
+    let port = root.join("dev/ttyUSB5");
+    std::fs::write(&config, format!("serial_device: {{com_port: {}}}\n", port.display())).unwrap();
+    let find = async |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
+        command
+            .arg("find")
+            .args(arguments)
+            .env_clear()
+            .env("KAMSTRUP2MQTT_ROOT", &root)
+            .current_dir(&root)
+            .stdin(Stdio::null());
+        let output = output_of(&mut command, PATIENCE * 2).await;
+        // The widths of columns depend on the length of the path.
+        let words = seen(&output, root.to_str().unwrap());
+        let words = words.lines().map(|line| line.split("  ").filter(|it| !it.is_empty()));
+        let words: Vec<_> = words.map(|cells| cells.map(str::trim).collect::<Vec<_>>()).collect();
+        let words: Vec<_> = words.iter().map(|cells| cells.join(" | ")).collect();
+        (words.join("\n").replace("PORT", "ROOT"), output)
+    };
+
+    // Nobody has confirmed it.
+    let (refused, _) = find(&[]).await;
+    insta::assert_snapshot!("find_unconfirmed", refused);
+    let listed = json(&find(&["--json"]).await.1);
+    assert_eq!(listed["ports"].as_array().unwrap().len(), 6);
+    for port in listed["ports"].as_array().unwrap() {
+        assert_eq!(port["found"], serde_json::Value::Null, "{port}");
+    }
+    for far in [&silent, &noisy, &held, &stick, &configured] {
+        assert!(far.received().is_empty(), "{}: {:?}", far.port.display(), far.received());
+    }
+
+    let (found, _) = find(&["--yes"]).await;
+    insta::assert_snapshot!("find", found);
+    for far in [&held, &stick, &configured] {
+        assert!(far.received().is_empty(), "{}: {:?}", far.port.display(), far.received());
+    }
+    // `GetSerialNo` (5512-447 M1 p.17).
+    let request = [0x80, 0x3F, 0x02, 0x35, 0xE9, 0x0D];
+    for far in [&silent, &noisy] {
+        assert!(far.received().starts_with(&request), "{:?}", far.received());
+    }
+
+    // A user may name a port that is known as something else, but not one that is in use.
+    let named = [&meter, &held.port].map(|port| port.to_str().unwrap());
+    let json = json(&find(&[&["--yes", "--json"][..], &named].concat()).await.1);
+    let [first, second] = [0, 1].map(|number| &json["ports"][number]);
+    assert_eq!(first["found"]["result"], "meter", "{json}");
+    assert_eq!(first["left_out"], serde_json::Value::Null);
+    assert_eq!(second["left_out"], "another program is using it");
+    assert!(held.received().is_empty(), "{:?}", held.received());
+    let (refused, _) = find(&["--yes", "socket://10.0.0.3:2003"]).await;
+    insta::assert_snapshot!("find_server", refused);
 }

@@ -295,6 +295,8 @@ fn the_schema_marks_errors() {
         "kamstrup: {version: MC404}",
         "kamstrup: {poll_interval: 0}",
         "kamstrup: {poll_interval: often}",
+        "kamstrup: {poll_interval: poll}",
+        "kamstrup: {slow_interval: never}",
         "kamstrup: {units: metric}",
         "kamstrup: {parameters: 'energy, energie'}",
         "kamstrup: {parameters: [energy, 65536]}",
@@ -326,7 +328,9 @@ fn the_schema_never_marks_what_is_accepted() {
         ENERGY|standard|Meter|midnight|W6|D|s|local0|LOG_USER|solaris-cron|/dev/log|host|host:514|\
         tcp://host:601|unix:///run/log|/dev/ttyUSB0|socket://a:1|TCP://[fe80::1%eth0]:1/|\
         ' /dev/ttyS0 '|::1|'[::1]'|broker.local|127.0.0.1:80|'[::]:8099'|heat/house|a b|json|\
-        '%(message)s'|'%Y'|logs|../logs|'a#b'|''|' '|~|null|\"a\\n\"|house|a-b_C|1e5|0x1F";
+        '%(message)s'|'%Y'|logs|../logs|'a#b'|''|' '|~|null|\"a\\n\"|house|a-b_C|1e5|0x1F|en|DA|de|' nl '|sv|\
+        -30s|poll|' Poll'|+2m|'-1m 30s'|-0|+0.0|\
+        YW4gZXhhbXBsZTogMzIgYnl0ZXMgYXMgYmFzZTY0Li4=|esphome://node";
     let properties = &schema()["properties"];
     let definitions = schema()["definitions"].clone();
     let schema = jsonschema::validator_for(&schema()).unwrap();
@@ -341,6 +345,9 @@ fn the_schema_never_marks_what_is_accepted() {
                 "meters" => format!("{port}meters: [{{{key}: {value}}}]\n"),
                 "serial_device" if ["com_port", "url"].contains(&key) => {
                     format!("{section}:\n  {key}: {value}\n")
+                }
+                "serial_device" if key == "key" => {
+                    format!("{section}:\n  com_port: esphome://node\n  {key}: {value}\n")
                 }
                 "serial_device" => {
                     format!("{section}:\n  com_port: /dev/ttyUSB9\n  {key}: {value}\n")

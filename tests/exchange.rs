@@ -1,5 +1,5 @@
-//! Which meter readings belong to: a meter is exchanged in every possible way, on paused time. No
-//! reading of one meter is ever stored under the serial number of another.
+//! A meter is exchanged in every possible way, on paused time. No reading of one meter is ever
+//! stored under the serial number of another.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 
@@ -126,7 +126,7 @@ struct House {
 
 /// The side of the running program.
 struct Polling {
-    results: mpsc::Receiver<PollResult>,
+    results: mpsc::Receiver<Box<PollResult>>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -160,6 +160,7 @@ impl House {
             registers: registers.collect(),
             version: Version::Auto,
             interval: FIVE_MINUTES,
+            slow_interval: None,
             runs_as: RunsAs::Program,
         };
         let (sender, results) = mpsc::channel(1);

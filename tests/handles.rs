@@ -1,4 +1,4 @@
-//! No handle leaks: a port is opened and closed for every poll, for years.
+//! A port is opened and closed for every poll, for years. It must not leak file descriptors.
 //!
 //! This test binary has one test, because it counts the open files of its process.
 

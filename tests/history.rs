@@ -1,8 +1,9 @@
-//! The history when things go wrong: the process is killed while it writes, the disk is full or
-//! read-only.
+//! The history when something goes wrong: the process is killed while it writes, or the disk is
+//! full or read-only.
 //!
-//! This binary is also that process ([`writer`]). It prints what is certainly stored. `cargo test`
-//! kills it a hundred times, `cargo test --test history -- --ignored killed` a thousand times.
+//! The process that is killed runs this same binary ([`writer`]). It prints what is certainly
+//! stored. `cargo test` kills it a hundred times, `cargo test --test history -- --ignored killed` a
+//! thousand times.
 
 #![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
 #![expect(clippy::print_stdout, reason = "how the process that writes tells what it did")]

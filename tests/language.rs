@@ -82,7 +82,7 @@ const QUOTED: &[(&str, &str)] = &[
     ("CONTRIBUTING.md", "| automatically | by itself |"),
     (
         "CONTRIBUTING.md",
-        "| a noun: the values that, the person who | no noun at the start of a sentence: what, who, that which |",
+        "| \"The values that …\", \"The person who …\" | \"What …\", \"Who …\", \"That which …\" as the subject of a sentence |",
     ),
     ("CONTRIBUTING.md", "| whose, or two sentences | of which, whom |"),
     ("CONTRIBUTING.md", "| as long as, while; without effect | for so long; in vain |"),

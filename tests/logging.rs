@@ -1,4 +1,4 @@
-//! The log of a process: the last lines before a crash, changes while it runs, colours.
+//! The log of a process: its last lines before a crash, changes while it runs, and colours.
 //!
 //! A process has one log, so each test runs a test of this file in its own process.
 

@@ -46,7 +46,7 @@ impl Open for Port {
 /// A meter on a 1200 baud line that is polled every five minutes for these registers.
 struct Polled {
     registers: watch::Sender<Registers>,
-    results: mpsc::Receiver<PollResult>,
+    results: mpsc::Receiver<Box<PollResult>>,
     _tasks: JoinSet<()>,
 }
 
@@ -78,6 +78,7 @@ impl Polled {
             registers: wanted,
             version: Version::Auto,
             interval: Duration::from_secs(300),
+            slow_interval: None,
             runs_as: RunsAs::Program,
         };
         let (sender, results) = mpsc::channel(1);
@@ -92,7 +93,7 @@ impl Polled {
     }
 
     async fn next(&mut self) -> PollResult {
-        self.results.recv().await.unwrap()
+        *self.results.recv().await.unwrap()
     }
 }
 

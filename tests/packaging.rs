@@ -14,6 +14,11 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
+#[path = "rules/supervisor.rs"]
+mod rules;
+
+use rules::{fits, merged, misfits};
+
 use kamstrup2mqtt::config::{self, addon_options};
 use serde_json::Value;
 
@@ -181,76 +186,6 @@ fn the_profile_has_a_name_that_the_supervisor_can_replace() {
 
 // ---- Options
 
-/// Whether the Supervisor accepts a value for a type of the schema (`_single_validate` in its
-/// `options.py`). It does not look for devices.
-fn fits(kind: &str, value: &Value) -> bool {
-    let kind = kind.strip_suffix('?').unwrap_or(kind);
-    let (name, argument) = match kind.split_once('(') {
-        Some((name, rest)) => (name, rest.strip_suffix(')').unwrap()),
-        None => (kind, ""),
-    };
-    match name {
-        "str" | "password" | "device" => value.is_string(),
-        "bool" => value.is_boolean(),
-        "port" => value.as_u64().is_some_and(|port| (1..=65535).contains(&port)),
-        // It turns the values of these two into texts.
-        "list" => {
-            let word = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            argument.split('|').any(|one| one == word)
-        }
-        // The JSON schema library understands regular expressions.
-        "match" => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let schema = serde_json::json!({ "type": "string", "pattern": argument });
-            jsonschema::is_valid(&schema, &text.into())
-        }
-        other => panic!("a type that nobody asked for: {other}"),
-    }
-}
-
-/// What the Supervisor rejects about options (its `AppOptions`), with the path of each.
-fn misfits(schema: &Value, options: &Value, path: &str, errors: &mut Vec<String>) {
-    for (key, value) in options.as_object().unwrap() {
-        let path = format!("{path}{key}");
-        match &schema[key] {
-            Value::Null => errors.push(format!("{path}: not in the schema")),
-            Value::String(kind) if fits(kind, value) => {}
-            Value::String(kind) => errors.push(format!("{path}: {value} is no {kind}")),
-            Value::Array(kinds) => {
-                for (number, item) in value.as_array().unwrap().iter().enumerate() {
-                    let path = format!("{path}.{number}");
-                    match &kinds[0] {
-                        Value::String(kind) if fits(kind, item) => {}
-                        Value::String(kind) => errors.push(format!("{path}: {item} is no {kind}")),
-                        fields => misfits(fields, item, &format!("{path}."), errors),
-                    }
-                }
-            }
-            fields => misfits(fields, value, &format!("{path}."), errors),
-        }
-    }
-    for (key, kind) in schema.as_object().unwrap() {
-        let is_optional = kind.as_str().is_some_and(|kind| kind.ends_with('?'));
-        if !is_optional && options.get(key).is_none() {
-            errors.push(format!("{path}{key}: missing"));
-        }
-    }
-}
-
-/// Merges saved options into the defaults as the Supervisor does: dictionaries level by level,
-/// lists as a whole.
-fn merged(defaults: &Value, saved: &Value) -> Value {
-    let (Value::Object(defaults), Value::Object(saved)) = (defaults, saved) else {
-        return saved.clone();
-    };
-    let mut all = defaults.clone();
-    for (key, value) in saved {
-        let value = defaults.get(key).map_or_else(|| value.clone(), |old| merged(old, value));
-        all.insert(key.clone(), value);
-    }
-    Value::Object(all)
-}
-
 #[test]
 fn a_fresh_install_starts() {
     let configuration = configuration();
@@ -282,6 +217,7 @@ fn options_only_grow() {
     let newest = json(&format!("tests/data/addon/options-{}.json", env!("CARGO_PKG_VERSION")));
     let schema = &configuration["schema"];
     assert_eq!(keys(&newest), keys(schema));
+    assert_eq!(keys(&newest["head"]), keys(&schema["head"]));
     assert_eq!(keys(&newest["mqtt"]), keys(&schema["mqtt"]));
     assert_eq!(keys(&newest["meters"][1]).len(), keys(&schema["meters"][0]).len() - 1);
 }
@@ -291,9 +227,10 @@ fn options_that_do_not_fit_are_detected() {
     let schema = &configuration()["schema"];
     let options = serde_json::json!({
         "meter": "66", "parameters": ["energy", 5], "port": 5, "poll_interval": "5 min", "units": "standard",
+        "head": { "port": "/dev/ttyUSB0", "serial_ports": "x" },
         "meters": [{ "meter": "403", "units": "imperial" }],
         "mqtt": { "port": 70000, "retain": "yes", "client": "x" },
-        "log_level": "loud",
+        "log_level": "loud", "language": "dansk", "poll_offset": "20",
     });
     let mut errors = Vec::new();
     misfits(schema, &options, "", &mut errors);
@@ -301,6 +238,8 @@ fn options_that_do_not_fit_are_detected() {
     assert_eq!(
         errors.iter().map(|error| error.split(':').next().unwrap()).collect::<Vec<_>>(),
         [
+            "head.serial_ports",
+            "language",
             "log_level",
             "meter",
             "meters.0.name",
@@ -309,11 +248,15 @@ fn options_that_do_not_fit_are_detected() {
             "mqtt.port",
             "mqtt.retain",
             "poll_interval",
+            "poll_offset",
             "port",
         ]
     );
-    for interval in ["5", "0.5", "90s", "5m", "1h"] {
+    for interval in ["5", "0.5", "90s", "5m", "1h", "1d", "7d"] {
         assert!(fits(string(&schema["poll_interval"]), &interval.into()), "{interval}");
+    }
+    for offset in ["", "0", "-30s", "+2m", "2m", "-1.5m", "+6h"] {
+        assert!(fits(string(&schema["poll_offset"]), &offset.into()), "{offset}");
     }
 }
 
@@ -344,6 +287,57 @@ fn numbers_need_no_quotes_in_yaml() {
     }
 }
 
+/// Home Assistant shows an option if it is required, or if the saved options or the defaults have it.
+/// The other ones are behind a switch (home-assistant/frontend,
+/// src/panels/config/apps/app-view/config/supervisor-app-config.ts, `_filteredSchema`). All fields
+/// of a group that is shown are shown.
+#[test]
+fn a_fresh_form_shows_where_the_port_goes() {
+    let configuration = configuration();
+    let (schema, defaults) = (&configuration["schema"], &configuration["options"]);
+    let is_required = |key: &str| schema[key].as_str().is_some_and(|kind| !kind.ends_with('?'));
+    let is_shown = |options: &Value, key: &str| options.get(key).is_some() || is_required(key);
+    let hidden = |options: &Value| -> Vec<String> {
+        let all = keys(schema);
+        all.into_iter().filter(|key| !is_shown(options, key)).map(str::to_owned).collect()
+    };
+    // Those of the earlier form, and one that few users need, and only if they have no value.
+    assert_eq!(hidden(defaults), ["poll_offset", "port", "serial_port"]);
+    assert_eq!(keys(&schema["head"]), BTreeSet::from(["key", "port", "serial_port"]));
+    let saved = merged(defaults, &serde_json::json!({ "serial_port": "/dev/ttyUSB0" }));
+    assert_eq!(hidden(&saved), ["poll_offset", "port"]);
+}
+
+/// Also from before the form had the group `head`.
+#[test]
+fn every_saved_form_of_the_port_is_valid_and_used() {
+    let configuration = configuration();
+    for (saved, expected) in [
+        (serde_json::json!({}), None),
+        (serde_json::json!({ "port": "" }), None),
+        (serde_json::json!({ "serial_port": "/dev/ttyUSB0" }), Some("/dev/ttyUSB0")),
+        (serde_json::json!({ "port": "socket://a:1" }), Some("socket://a:1")),
+        (
+            serde_json::json!({ "port": "/dev/ttyUSB1", "serial_port": "/dev/a" }),
+            Some("/dev/ttyUSB1"),
+        ),
+        (serde_json::json!({ "head": { "serial_port": "/dev/ttyUSB0" } }), Some("/dev/ttyUSB0")),
+        (serde_json::json!({ "head": { "port": "socket://a:1" } }), Some("socket://a:1")),
+        (
+            serde_json::json!({ "port": "/dev/ttyUSB1", "head": { "serial_port": "/dev/ttyUSB0" } }),
+            Some("/dev/ttyUSB0"),
+        ),
+    ] {
+        let options = merged(&configuration["options"], &saved);
+        let mut errors = Vec::new();
+        misfits(&configuration["schema"], &options, "", &mut errors);
+        assert_eq!(errors, Vec::<String>::new(), "{saved}");
+        let read = addon_options::check(Path::new("options.json"), options.to_string().as_bytes());
+        let used = read.ok().map(|read| read.config.meters[0].endpoint.to_string());
+        assert_eq!(used.as_deref(), expected, "{saved}");
+    }
+}
+
 /// The app does not start if a dictionary or a list of dictionaries has no default.
 #[test]
 fn every_option_with_fields_has_a_default() {
@@ -353,7 +347,8 @@ fn every_option_with_fields_has_a_default() {
             assert!(configuration["options"].get(key).is_some(), "{key}");
         }
     }
-    for fields in [&configuration["schema"]["meters"][0], &configuration["schema"]["mqtt"]] {
+    let schema = &configuration["schema"];
+    for fields in [&schema["meters"][0], &schema["mqtt"], &schema["head"]] {
         for (key, kind) in fields.as_object().unwrap() {
             // The Supervisor gives lists no defaults.
             assert!(key == "name" || string(kind).ends_with('?'), "{key}");
@@ -1160,9 +1155,16 @@ fn units_stay_up_and_can_write_their_log() {
         assert!(start.ends_with("kamstrup2mqtt --stay --config /etc/kamstrup2mqtt/config.yaml"));
         assert_eq!(one["[Service]StateDirectory"], "kamstrup2mqtt");
         assert_eq!(one["[Service]LogsDirectory"], "kamstrup2mqtt");
+        // Without a file, the setup page writes it to the folder of the state, because the folder
+        // of `--config` cannot be written.
+        assert_eq!(one["[Service]ProtectSystem"], "strict");
+        assert!(!one.contains_key("[Service]ReadWritePaths"));
         // A relative `directory` works too, like that of the older program.
         assert_eq!(one["[Service]WorkingDirectory"], "/var/log/kamstrup2mqtt");
     }
+    // An example there would keep the setup page away.
+    let shipped = in_the_debian_package();
+    assert!(!shipped.contains_key(Path::new("etc/kamstrup2mqtt/config.yaml")));
     // systemd does not start a program whose credential is missing, unless there is a default.
     for file in ["packaging/debian/password.conf", "docs/configuration.md"] {
         let text = text(file);
@@ -1213,7 +1215,7 @@ fn a_second_program_has_its_own_file_and_folders() {
 fn the_documentation_names_the_labels_of_the_page() {
     let docs = text(&format!("{ADDON}/DOCS.md"));
     let section = docs.split_once("\n## The page\n").unwrap().1.split_once("\n## ").unwrap().0;
-    let page = text("src/web/language/catalogue.rs");
+    let page = text("src/language/catalogue.rs");
     let plain = section.replace("**", "").replace('\n', " ");
     let labels: Vec<&str> = plain.split('*').skip(1).step_by(2).collect();
     assert!(labels.len() > 10, "{labels:?}");
@@ -1380,9 +1382,15 @@ fn no_link_of_a_shipped_document_is_broken() {
         dangling(&less),
         [
             "README.md: docs/values.md#what-is-read-again",
+            "README.md: docs/values.md#how-often-values-are-read",
             "README.md: docs/values.md#the-water-meter-multical-21",
             "README.md: docs/values.md",
+            "docs/benchmarks.md: values.md#how-often-values-are-read",
             "docs/home-assistant.md: values.md#which-model-it-is",
+            "docs/home-assistant.md: values.md#how-often-values-are-read",
+            "docs/logging.md: values.md#how-often-values-are-read",
+            "docs/topics.md: values.md#how-often-values-are-read",
+            "docs/topics.md: values.md#how-often-values-are-read",
         ]
     );
 }

@@ -8,8 +8,7 @@
 //!
 //! 1. No new poll starts. A poll under way may finish its current request, for `fleet::LAST_ANSWER`
 //!    at most, but sends no other.
-//! 2. If the poll is then complete, it is published. Otherwise nothing of it is published: a poll
-//!    is published as a whole or not at all.
+//! 2. If the poll is then complete, it is published. Otherwise nothing of it is published.
 //! 3. `offline` is published and acknowledged, and the connection is closed.
 //!
 //! These steps take less than two seconds, even if the meter or the broker hangs.
@@ -58,7 +57,7 @@ pub async fn run_changing(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let program =
-        ProgramState { started: LocalTime::now_text(), memories: MeterMemories::default() };
+        ProgramState { started: LocalTime::now_text(), memories: MeterMemories::of_new_process() };
     let mut next = Some(config);
     while let Some(config) = next {
         next = serve(config, &services, &mut changes, &program, &stop).await?;

@@ -1,4 +1,4 @@
-//! What the tasks need from outside, and who else receives the results of polls.
+//! What the tasks need from outside, and the receivers of poll results other than the broker.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::status::Board;
 use history::{Hint, History, HistoryError};
 use meter::RunsAs;
 use meter::poll::Explanation;
+use meter::transport::PortQueues;
 
 /// What the tasks need from outside.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Services {
     pub history: Option<Arc<History>>,
     /// The address of the page for other machines, once it is known.
     pub page: watch::Receiver<Option<String>>,
+    /// The queues of the ports, which polls share with the search for the optical head.
+    pub queues: PortQueues,
 }
 
 impl Default for Services {
@@ -33,6 +36,7 @@ impl Default for Services {
             runs_as: RunsAs::default(),
             history: None,
             page: watch::channel(None).1,
+            queues: PortQueues::default(),
         }
     }
 }
@@ -44,12 +48,13 @@ pub(super) struct Observers {
     pub(super) runs_as: RunsAs,
     pub(super) history: Option<Arc<History>>,
     pub(super) page: watch::Receiver<Option<String>>,
+    pub(super) queues: PortQueues,
 }
 
 impl Observers {
     pub(super) fn of(services: &Services) -> Self {
-        let Services { board, runs_as, history, page, .. } = services.clone();
-        Self { board, runs_as, history, page }
+        let Services { board, runs_as, history, page, queues, .. } = services.clone();
+        Self { board, runs_as, history, page, queues }
     }
 }
 

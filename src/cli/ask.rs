@@ -1,7 +1,7 @@
 //! Shared by the commands that ask a meter: which meter, how to reach it, and how to show its
 //! answers.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -27,10 +27,11 @@ use meter::transport::{Endpoint, Port, local_ports};
 use meter::waiting::saying;
 
 /// Which meter to ask, and how to show the answer.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Target {
     /// Ask the meter in this configuration file. Default: the first of
-    /// config.yaml, ../config.yaml and /etc/kamstrup2mqtt/config.yaml
+    /// config.yaml, ../config.yaml, /etc/kamstrup2mqtt/config.yaml and
+    /// /var/lib/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask the meter at this port, without a configuration: a device like /dev/ttyUSB0, or
@@ -43,6 +44,19 @@ pub(super) struct Target {
     /// Print JSON, for programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// The port may contain the key of a node.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config: file, port, meter, json } = self;
+        f.debug_struct("Target")
+            .field("config", file)
+            .field("port", &port.as_deref().map(config::without_secrets))
+            .field("meter", meter)
+            .field("json", json)
+            .finish()
+    }
 }
 
 /// A meter that can be asked.
@@ -64,7 +78,9 @@ impl Target {
         let loaded = match &self.port {
             Some(port) => {
                 let endpoint = port.parse::<Endpoint>();
-                endpoint.map_err(|reason| Usage(format!("--port {port}: {reason}")))?;
+                endpoint.map_err(|reason| {
+                    Usage(format!("--port {}: {reason}", config::without_secrets(port)))
+                })?;
                 config::for_port(port, &variables)?
             }
             None => config::load(self.config.as_deref(), &variables)?,
@@ -165,7 +181,8 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 /// A meter's identity in JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct MeterJson {
-    model: String,
+    /// `None` if it is unknown, perhaps because the meter was not asked.
+    model: Option<String>,
     serial_number: Option<String>,
     customer_number: Option<String>,
     #[serde(rename = "type")]
@@ -177,7 +194,7 @@ pub(super) struct MeterJson {
 impl MeterJson {
     pub(super) fn new(identity: &Identity, meter: &config::Meter) -> Self {
         Self {
-            model: identity.model_words(),
+            model: (!identity.models.is_empty()).then(|| identity.model_words()),
             serial_number: identity.serial.map(|serial| serial.to_string()),
             customer_number: identity.customer.map(|number| number.to_string()),
             meter_type: identity.meter_type.map(|of| format!("{:#06x}", of.code)),

@@ -1,5 +1,5 @@
-//! `kamstrup2mqtt check`: checks the configuration, and on request meters and broker. Its last
-//! words are the verdict.
+//! `kamstrup2mqtt check`: checks the configuration, and on request the meters and the broker. The
+//! last line of its output is the verdict.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ use crate::{PROGRAM, app, mqtt};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration file. Default: the first of config.yaml,
-    /// ../config.yaml and /etc/kamstrup2mqtt/config.yaml
+    /// ../config.yaml, /etc/kamstrup2mqtt/config.yaml and /var/lib/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Also read each meter once and try the broker; stop the running program first
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     /// Also show the effective settings, and where each of them comes from
     #[arg(long)]
     settings: bool,
-    /// Print JSON, for programs; it always has the settings
+    /// Print JSON, for programs; it always includes what --settings shows
     #[arg(long)]
     json: bool,
 }

@@ -14,7 +14,7 @@ use crate::PROGRAM;
 use crate::advice::MadeBy;
 use crate::config::{self, Config, Meter};
 use crate::discovery::{self, Claims, Ownership};
-use crate::mqtt::{self, FOUND_AT_MOST, Forgotten};
+use crate::mqtt::{self, FOUND_AT_MOST, Forgotten, Rest};
 use crate::topic::{About, Diagnostic, Topics};
 
 #[derive(Debug, Args)]
@@ -23,8 +23,8 @@ pub(super) struct Arguments {
     /// program uses
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Remove only the entities that the older Python program announced and that the configuration
-    /// does not list. You need not stop kamstrup2mqtt for this
+    /// Remove only entities of the older Python program, and of those only the ones that are not in
+    /// the configuration. You need not stop kamstrup2mqtt for this
     #[arg(long)]
     pub(super) older_program: bool,
     /// List what would be removed, and remove nothing
@@ -102,17 +102,19 @@ fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
 }
 
 fn removed(found: &Forgotten, args: &Arguments) -> String {
-    let Forgotten { topics, is_more } = found;
+    let Forgotten { topics, rest } = found;
     if topics.is_empty() {
-        return nothing(args);
+        return nothing(*rest, args);
     }
-    let more = if *is_more {
-        format!(
+    let more = match rest {
+        Rest::Nothing => String::new(),
+        Rest::TooMany => format!(
             "The broker keeps more than {FOUND_AT_MOST}, or very long ones. Run the command again \
              to remove the rest.\n"
-        )
-    } else {
-        String::new()
+        ),
+        Rest::Unknown => {
+            format!("{} Run the command again to remove the rest.\n", still_sending())
+        }
     };
     let note = if args.older_program {
         "Their entities disappear from Home Assistant.\n"
@@ -123,11 +125,15 @@ fn removed(found: &Forgotten, args: &Arguments) -> String {
 }
 
 fn would_remove(found: &Forgotten, args: &Arguments) -> String {
-    let Forgotten { topics, is_more } = found;
+    let Forgotten { topics, rest } = found;
     if topics.is_empty() {
-        return nothing(args);
+        return nothing(*rest, args);
     }
-    let more = if *is_more { "The broker keeps more. These are the first.\n" } else { "" };
+    let more = match rest {
+        Rest::Nothing => String::new(),
+        Rest::TooMany => "The broker keeps more. These are the first.\n".to_owned(),
+        Rest::Unknown => format!("{}\n", still_sending()),
+    };
     format!(
         "Would remove {} from the broker:\n{}{more}Without `--dry-run`, they are removed.\n",
         count(topics),
@@ -135,13 +141,22 @@ fn would_remove(found: &Forgotten, args: &Arguments) -> String {
     )
 }
 
-fn nothing(args: &Arguments) -> String {
-    if args.older_program {
-        "The broker keeps no entity of the older program that the configuration does not list.\n"
-            .to_owned()
+fn nothing(rest: Rest, args: &Arguments) -> String {
+    let what = if args.older_program {
+        "no entity of the older program that the configuration does not list"
     } else {
-        "The broker keeps nothing from this program.\n".to_owned()
+        "nothing from this program"
+    };
+    match rest {
+        Rest::Unknown => format!("Found {what}.\n{}\n", still_sending()),
+        Rest::Nothing | Rest::TooMany => format!("The broker keeps {what}.\n"),
     }
+}
+
+/// The broker may keep more than was found.
+fn still_sending() -> String {
+    let seconds = mqtt::FORGET_WITHIN.as_secs();
+    format!("The broker was still sending messages after {seconds} s, so it may keep more.")
 }
 
 fn count(topics: &BTreeSet<String>) -> String {

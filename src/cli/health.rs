@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration file of the running program, which has the address of its page. Default:
-    /// the first of config.yaml, ../config.yaml and /etc/kamstrup2mqtt/config.yaml
+    /// the first of config.yaml, ../config.yaml, /etc/kamstrup2mqtt/config.yaml and
+    /// /var/lib/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The address of the running program's page; overrides the configuration

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod environment;
 mod error;
+mod find;
 mod forget;
 mod health;
 mod info;
@@ -14,10 +15,12 @@ mod registers;
 mod reload;
 mod scan;
 mod service;
+mod set_up;
 mod signals;
 mod simulate;
 mod table;
 
+use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -25,7 +28,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::error::Usage;
 use self::service::RunArgs;
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError};
 use crate::resources::{self, Shortage};
 use meter::RunsAs;
 
@@ -49,6 +52,8 @@ enum Command {
     Read(read::Arguments),
     /// Show the meter's model, serial number, software, clock and faults
     Info(info::Arguments),
+    /// Find the serial port with the optical head, by asking each port for a meter
+    Find(find::Arguments),
     /// Find out which values (registers) the meter has; this takes a few minutes
     Scan(scan::Arguments),
     /// List the known registers
@@ -57,7 +62,7 @@ enum Command {
     Forget(forget::Arguments),
     /// Ask the status page whether the program is running; exit code 0 if it is
     Health(health::Arguments),
-    /// Make the stored readings safe to copy while the program runs
+    /// Pause or resume writing the stored readings, so that you can back them up
     Backup(backup::Arguments),
     /// Simulate a meter, for tests: it answers over TCP or on a simulated serial port
     Simulate(simulate::Arguments),
@@ -71,7 +76,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output, errors to standard error.
-            let _ = error.print();
+            let words = error.to_string();
+            let shown = without_given_secrets(&words);
+            let _ = if shown == words { error.print() } else { write!(io::stderr(), "{shown}") };
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
@@ -91,6 +98,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Read(args)) => read::run(args),
         Some(Command::Info(args)) => info::run(args),
+        Some(Command::Find(args)) => find::run(args),
         Some(Command::Scan(args)) => scan::run(args),
         Some(Command::Registers(args)) => registers::run(args),
         Some(Command::Forget(args)) => forget::run(args),
@@ -109,6 +117,7 @@ impl Cli {
         for (option, is_there) in [
             ("--options", self.run.options.is_some()),
             ("--stay", self.run.stay),
+            ("--no-setup", self.run.no_setup),
             ("--listen", self.run.listen.is_some()),
         ] {
             if is_there {
@@ -120,6 +129,7 @@ impl Cli {
             Command::Check(args) => (&mut args.config, None),
             Command::Read(args) => args.target.config(),
             Command::Info(args) => args.target.config(),
+            Command::Find(args) => (&mut args.config, None),
             Command::Scan(args) => args.target.config(),
             Command::Forget(args) => (&mut args.config, None),
             Command::Health(args) => (&mut args.config, None),
@@ -142,6 +152,22 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
+/// A message without the secrets of the command line: an address that is in the wrong place may
+/// contain the key of a node.
+fn without_given_secrets(words: &str) -> String {
+    let given = env::args_os().map(|word| word.to_string_lossy().into_owned());
+    hide_secrets_of(given, words)
+}
+
+fn hide_secrets_of(given: impl Iterator<Item = String>, words: &str) -> String {
+    given.fold(words.to_owned(), |words, word| {
+        // `--option=address`
+        let address = word.find("://").and_then(|end| word.get(..end)?.rfind('='));
+        let word = address.and_then(|at| word.get(at.saturating_add(1)..)).unwrap_or(&word);
+        words.replace(word, &config::without_secrets(word))
+    })
+}
+
 /// Prints the error and a hint. The exit code is 2 for errors in the configuration or on the
 /// command line, otherwise 1.
 fn report(error: &anyhow::Error, runs_as: RunsAs) -> ExitCode {
@@ -156,7 +182,7 @@ fn report(error: &anyhow::Error, runs_as: RunsAs) -> ExitCode {
         Some(shortage) => shortage.words(runs_as),
         None => format!("{error:#}"),
     };
-    let _ = writeln!(stderr, "error: {words}");
+    let _ = writeln!(stderr, "error: {}", without_given_secrets(&words));
     if let Some(config) = error.downcast_ref::<ConfigError>() {
         let _ = writeln!(stderr, "hint: {}", config.hint());
         ExitCode::from(2)

@@ -13,6 +13,7 @@ use super::ask::{
 use super::signals::with_signals;
 use crate::config::Parameter;
 use crate::similar::{self, question};
+use meter::poll::Extent;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -53,7 +54,9 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         asking.plan.registers = once.iter().map(Parameter::register).collect();
         asking.meter.parameters = once;
     }
-    let (meter, mut reader, waiting) = asking.reader();
+    let (meter, reader, waiting) = asking.reader();
+    let extent = if args.target.json { Extent::SerialNumber } else { Extent::Values };
+    let mut reader = reader.finding_out(extent);
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let asked = waiting_for(&waiting, reader.read(&stop)).await;

@@ -13,15 +13,18 @@ use tokio::time::sleep;
 use tracing::{Level, debug, error, info, warn};
 
 use super::environment::variables;
-use super::error::page_address;
+use super::error::{Usage, page_address};
 use super::page_address::PageAddress;
 use super::reload::{self, Hangup};
+use super::set_up::{self, Offer};
 use super::signals::{with_signals, with_signals_in_app};
 use crate::addon::{self, AddOn};
 use crate::app::{self, Services};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
+use crate::finder::Finder;
 use crate::history_file;
+use crate::machine;
 use crate::recovery::{self, Why};
 use crate::status::{Board, SettingLine};
 use crate::supervisor::{self, Supervisor};
@@ -31,11 +34,13 @@ use crate::{APP, PROGRAM};
 use history::{Hint, History};
 use logging::{self, LocalTime};
 use meter::RunsAs;
+use meter::transport::PortQueues;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The configuration file. Default: the first of config.yaml, ../config.yaml and
-    /// /etc/kamstrup2mqtt/config.yaml. Environment variables override it
+    /// The configuration file. Environment variables override it. Default: the first of config.yaml,
+    /// ../config.yaml, /etc/kamstrup2mqtt/config.yaml and /var/lib/kamstrup2mqtt/config.yaml. If
+    /// none of these files exists, a setup page writes one
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Run as a Home Assistant app (add-on) with these options, which Home Assistant writes to
@@ -46,6 +51,10 @@ pub(super) struct RunArgs {
     /// they are fixed. Without `--stay`, the program exits with code 2
     #[arg(long, conflicts_with = "options")]
     pub(super) stay: bool,
+    /// Treat a missing configuration as an error, and serve no setup page. The program then exits
+    /// with code 2. With `--stay`, it keeps running and shows the error
+    #[arg(long, conflicts_with = "options")]
+    pub(super) no_setup: bool,
     /// Serve the status page at this address; overrides `web` in the configuration. With
     /// `--options`, only this machine and Home Assistant can open the page
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = page_address)]
@@ -61,10 +70,14 @@ pub(super) fn start(args: &RunArgs) -> anyhow::Result<()> {
 
 fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     let (file, variables) = (args.config.as_deref(), variables());
+    reject_an_address(file)?;
+    let setup = if args.no_setup { None } else { set_up::offered(file, args.listen, &variables) };
     let first = match config::load(file, &variables) {
-        Err(error) if !args.stay => return Err(error.into()),
+        Err(error) if !args.stay && setup.is_none() => return Err(error.into()),
         first => first,
     };
+    // The file may have been written meanwhile.
+    let setup = setup.filter(|_| first.is_err());
     let log = match &first {
         Ok(loaded) => logging::start(PROGRAM, &loaded.config.logging)?,
         Err(_) => logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?,
@@ -87,36 +100,30 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             Ok(Loaded { config, .. }) => (config.page, config.page_token.clone()),
             Err(_) => config::page_and_token(file, &variables),
         };
-        page.change(configured, own_token.as_ref());
+        let listen = setup.as_ref().map_or(configured, |offer| Some(offer.listen));
+        page.change(listen, own_token.as_ref());
+        let queues = PortQueues::default();
         let page_state = PageState {
             board: board.clone(),
             history: Some(history.reader()),
             visitors: Visitors::Anybody,
             token: token.clone(),
             clock: LocalTime::now,
+            setup: setup.as_ref().map(|offer| offer.page(own_token.as_ref())),
             parameters_list: config::parameters_list,
+            port_lines: config::serial_port_lines,
+            finder: Finder::new(machine::root(), queues.clone()),
+            changes: None,
         };
         tasks.spawn(web::run(page.watch(), page_state, stop.clone()));
         let mut hangup = Hangup::new(stop.clone())?;
-        let mut log_is_due = false;
-        let loaded = match first {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                // With an invalid configuration, the program is still ready: it shows the errors.
-                systemd::ready();
-                systemd::status("The configuration is invalid. The log and the page say why.");
-                let fixed = until_fixed(error, file, &variables, &mut hangup, &board, &page);
-                let Some(loaded) = stop.run_until_cancelled(fixed).await else {
-                    info!("Stopped.");
-                    close(history).await;
-                    return Ok(());
-                };
-                systemd::status("");
-                log_is_due = !reload::apply(&log, &loaded).await;
-                introduce(&loaded);
-                page.change(loaded.config.page, loaded.config.page_token.as_ref());
-                loaded
-            }
+        let waiting =
+            Waiting { file, variables: &variables, log: &log, board: &board, page: &page };
+        let found = waiting.configuration(first, setup.as_ref(), &mut hangup);
+        let Some((loaded, log_is_due)) = stop.run_until_cancelled(found).await else {
+            info!("Stopped.");
+            close(history).await;
+            return Ok(());
         };
         board.set_up(|setup| {
             setup.warnings = warning_words(&loaded.warnings, RunsAs::Program);
@@ -130,6 +137,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             board: board.clone(),
             history: Some(Arc::clone(&history)),
             page: seen,
+            queues,
             ..Services::default()
         };
         let targets = reload::ReloadTargets { log: log.clone(), log_is_due, board, page };
@@ -143,6 +151,17 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     })
 }
 
+/// The address of a meter is no path. It may contain a key, which an error must not show.
+fn reject_an_address(file: Option<&Path>) -> Result<(), Usage> {
+    let Some(text) = file.map(Path::to_string_lossy).filter(|text| text.contains("://")) else {
+        return Ok(());
+    };
+    let shown = config::without_secrets(&text);
+    let words =
+        "this is an address, not a file; write it into the file, as `serial_device.com_port`";
+    Err(Usage(format!("--config {shown}: {words}")))
+}
+
 /// Logs which configuration is used, and its warnings.
 fn introduce(loaded: &Loaded) {
     if let Some(file) = &loaded.file {
@@ -153,40 +172,77 @@ fn introduce(loaded: &Loaded) {
     recovery::log_warnings::<ConfigError>(&loaded.warnings);
 }
 
-/// Waits until the configuration is valid. Reads it every few seconds, and immediately on SIGHUP.
-async fn until_fixed(
-    error: ConfigError,
-    file: Option<&Path>,
-    variables: &Variables,
-    hangup: &mut Hangup,
-    board: &Board,
-    page: &PageAddress,
-) -> Loaded {
-    let look = async || loop {
-        let why = tokio::select! {
-            () = sleep(recovery::LOOK_AT_FILE) => Why::Time,
-            () = hangup.come() => Why::Asked,
+/// A start that may have to wait for a valid configuration.
+struct Waiting<'a> {
+    file: Option<&'a Path>,
+    variables: &'a Variables,
+    log: &'a logging::Handle,
+    board: &'a Board,
+    page: &'a PageAddress,
+}
+
+impl Waiting<'_> {
+    /// Waits until there is a valid configuration. Returns whether the log does not follow it yet.
+    async fn configuration(
+        &self,
+        first: Result<Loaded, ConfigError>,
+        setup: Option<&Offer>,
+        hangup: &mut Hangup,
+    ) -> (Loaded, bool) {
+        let error = match (first, setup) {
+            (Ok(loaded), _) => return (loaded, false),
+            (Err(error), None) => error,
+            (Err(_), Some(offer)) => match offer.wait(self.file, self.variables, hangup).await {
+                Ok(loaded) => return self.begin(loaded).await,
+                Err(error) => error,
+            },
         };
-        if why == Why::Asked {
-            systemd::reloading();
-        }
-        let read = reload::read(file, variables).await;
-        if why == Why::Asked {
-            systemd::ready();
-        }
-        match read {
-            Ok(result) => {
-                // Its port may have been in use, and this may be the first error to be fixed.
-                if matches!(result, Err(ConfigError::Problems { .. })) {
-                    let (configured, token) = config::page_and_token(file, variables);
-                    page.change(configured, token.as_ref());
-                }
-                return (why, result);
+        // With an invalid configuration, the program is still ready: it shows the errors.
+        systemd::ready();
+        systemd::status("The configuration is invalid. The log and the page say why.");
+        let loaded = self.until_fixed(error, hangup).await;
+        systemd::status("");
+        self.begin(loaded).await
+    }
+
+    /// Uses a configuration for which the start has waited.
+    async fn begin(&self, loaded: Loaded) -> (Loaded, bool) {
+        let log_is_due = !reload::apply(self.log, &loaded).await;
+        introduce(&loaded);
+        self.page.change(loaded.config.page, loaded.config.page_token.as_ref());
+        (loaded, log_is_due)
+    }
+
+    /// Waits until the configuration is valid. Reads it every few seconds, and immediately on
+    /// SIGHUP.
+    async fn until_fixed(&self, error: ConfigError, hangup: &mut Hangup) -> Loaded {
+        let Self { file, variables, page, .. } = self;
+        let look = async || loop {
+            let why = tokio::select! {
+                () = sleep(recovery::LOOK_AT_FILE) => Why::Time,
+                () = hangup.come() => Why::Asked,
+            };
+            if why == Why::Asked {
+                systemd::reloading();
             }
-            Err(failed) => error!("Cannot read the configuration: {failed}."),
-        }
-    };
-    recovery::settle(Err(error), look, board).await
+            let read = reload::read(*file, variables).await;
+            if why == Why::Asked {
+                systemd::ready();
+            }
+            match read {
+                Ok(result) => {
+                    // Its port may have been in use, and this may be the first error to be fixed.
+                    if matches!(result, Err(ConfigError::Problems { .. })) {
+                        let (configured, token) = config::page_and_token(*file, variables);
+                        page.change(configured, token.as_ref());
+                    }
+                    return (why, result);
+                }
+                Err(failed) => error!("Cannot read the configuration: {failed}."),
+            }
+        };
+        recovery::settle(Err(error), look, self.board).await
+    }
 }
 
 /// Starts to keep readings. Its thread starts before those of the runtime, because the runtime can
@@ -231,7 +287,7 @@ fn run_as_app(options: &Path, listen: SocketAddr) -> anyhow::Result<()> {
         let addon = AddOn { options, listen, supervisor, log, board, history: keeper };
         // The app does not reload its options, but SIGHUP must not end it either.
         let _hangup = signal(SignalKind::hangup())?;
-        addon::run(addon, first, stop).await;
+        Box::pin(addon::run(addon, first, stop)).await;
         close(history).await;
         Ok(())
     })

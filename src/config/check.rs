@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::effective::Effective;
 use super::error::ConfigError;
 use super::findings::Findings;
@@ -19,6 +21,7 @@ use super::secret::Secret;
 use super::setting::{Fallback, Key, Setting};
 use super::settings::{Given, Listed, Raw, Settings};
 use super::value;
+use crate::language::Language;
 use crate::name::{MeterName, Parameter};
 use crate::topic;
 use kmp::line::RESPONSE_TIME;
@@ -73,6 +76,7 @@ impl<'a> Checker<'a> {
         let retain = self.value(&keys::RETAIN)?;
         let discovery_prefix = self.value(&keys::DISCOVERY_PREFIX)?;
         let status_topic = self.value(&keys::STATUS_TOPIC)?;
+        let language = self.value(&keys::LANGUAGE)?;
         let id_prefix = self.value(&keys::ID_PREFIX)?;
         let logging = self.logging();
         let meters = self.meters(&id_prefix);
@@ -85,6 +89,7 @@ impl<'a> Checker<'a> {
             retain,
             discovery_prefix,
             status_topic,
+            language,
             id_prefix,
             program_id,
         };
@@ -103,6 +108,22 @@ impl<'a> Checker<'a> {
 
     pub(super) fn page_token(&mut self) -> Option<Secret> {
         self.value(&keys::WEB_TOKEN)
+    }
+
+    /// The value of one setting, which must be set.
+    pub(super) fn only<T>(mut self, setting: &'static Setting<T>) -> Result<T, Box<Problem>> {
+        let Some(given) = self.given(setting) else {
+            let about = About::Setting(setting, Place::shared(Origin::Default));
+            let (found, accepted) = (Actual::Nothing, Accepted::Usual);
+            return Err(Box::new(Problem { about, found, accepted }));
+        };
+        let value = self.one(setting, given);
+        let problem = self.findings.problems.pop();
+        value.ok_or_else(|| {
+            let about = About::Setting(setting, given.place.clone());
+            let unsaid = || Problem { about, found: Actual::Hidden, accepted: Accepted::Usual };
+            Box::new(problem.unwrap_or_else(unsaid))
+        })
     }
 
     fn credentials(&mut self) -> Option<Credentials> {
@@ -141,15 +162,22 @@ impl<'a> Checker<'a> {
 
     pub(super) fn meter(&mut self, name: Option<MeterName>, device_id: String) -> Option<Meter> {
         let endpoint = self.endpoint();
+        let (serial, timeout) = (self.serial()?, self.timeout()?);
+        let parameters = self.parameters();
+        let poll_interval = self.value(&keys::POLL_INTERVAL)?;
+        let language = self.value(&keys::LANGUAGE)?;
         let meter = Meter {
-            serial: self.serial()?,
-            timeout: self.timeout()?,
-            parameters: self.parameters(),
-            poll_interval: self.value(&keys::POLL_INTERVAL)?,
+            serial,
+            timeout,
+            parameters,
+            poll_interval,
+            poll_offset: self.offset(poll_interval)?,
+            slow_interval: self.value(&keys::SLOW_INTERVAL)?.time(),
             version: self.version()?,
             units: self.value(&keys::UNITS)?,
             device_id,
-            device_name: self.device_text(&keys::DEVICE_NAME, ' ', name.as_ref())?,
+            device_name: self.device_name(language, name.as_ref())?,
+            english_name: self.device_name(Language::English, name.as_ref())?,
             name,
             endpoint: endpoint?,
         };
@@ -165,10 +193,51 @@ impl<'a> Checker<'a> {
         name: Option<&MeterName>,
     ) -> Option<String> {
         let text = self.value(setting)?;
-        Some(match name {
+        Some(self.with_name(setting, text, joint, name))
+    }
+
+    /// The device's name in Home Assistant. Only the default depends on the language.
+    fn device_name(&mut self, language: Language, name: Option<&MeterName>) -> Option<String> {
+        let text = match self.given(&keys::DEVICE_NAME) {
+            Some(_) => self.value(&keys::DEVICE_NAME)?,
+            None => language.names().meter.to_owned(),
+        };
+        Some(self.with_name(&keys::DEVICE_NAME, text, ' ', name))
+    }
+
+    fn with_name(
+        &self,
+        setting: &'static Setting<String>,
+        text: String,
+        joint: char,
+        name: Option<&MeterName>,
+    ) -> String {
+        match name {
             Some(name) if !self.is_own(setting) => format!("{text}{joint}{name}"),
             _ => text,
-        })
+        }
+    }
+
+    /// The offset of polls. It must be shorter than the interval, perhaps that of a listed meter.
+    fn offset(&mut self, interval: Duration) -> Option<SignedDuration> {
+        let Some(given) = self.given(&keys::POLL_OFFSET) else {
+            return Some(value::usual_offset(interval));
+        };
+        let offset = self.one(&keys::POLL_OFFSET, given)?;
+        if offset.unsigned_abs() < interval {
+            return Some(offset);
+        }
+        let text = given.raw.items().collect::<Vec<_>>().join(", ");
+        self.problem(Problem {
+            about: About::Setting(&keys::POLL_OFFSET, given.place.clone()),
+            found: Actual::Text(Quoted::new(&text), None),
+            accepted: Accepted::ShorterThan(
+                &keys::POLL_INTERVAL,
+                self.whose(&keys::POLL_INTERVAL),
+                interval,
+            ),
+        });
+        None
     }
 
     fn version(&mut self) -> Option<Version> {
@@ -192,7 +261,8 @@ impl<'a> Checker<'a> {
         }
         let setting = if is_url { &keys::URL } else { &keys::COM_PORT };
         if let Some(given) = self.given(setting) {
-            return self.one(setting, given);
+            let endpoint = self.one(setting, given)?;
+            return self.with_key(endpoint, setting);
         }
         let place = self.listed.map_or_else(|| Place::shared(Origin::Default), Listed::place);
         self.problem(Problem {
@@ -201,6 +271,48 @@ impl<'a> Checker<'a> {
             accepted: Accepted::Usual,
         });
         None
+    }
+
+    /// The port with the key of its node, if that is a setting of its own. A key for all meters is
+    /// only used for nodes, and a key in the address of a listed meter overrides it.
+    fn with_key(
+        &mut self,
+        endpoint: Endpoint,
+        port: &'static Setting<Endpoint>,
+    ) -> Option<Endpoint> {
+        let Some(given) = self.given(&keys::NODE_KEY) else { return Some(endpoint) };
+        let key = self.one(&keys::NODE_KEY, given)?;
+        let is_shared = self.listed.is_some() && !self.is_own(&keys::NODE_KEY);
+        let overrides = is_shared && self.is_own(port);
+        let found = match endpoint {
+            Endpoint::Node(node) if overrides && node.key().is_some() => {
+                return Some(Endpoint::Node(node));
+            }
+            Endpoint::Node(node) => match node.with_key(key) {
+                Ok(node) => return Some(Endpoint::Node(node)),
+                Err(_) => Actual::OtherKey(port),
+            },
+            other if is_shared => return Some(other),
+            other => Actual::NotForPort(other),
+        };
+        let about = About::Setting(&keys::NODE_KEY, given.place.clone());
+        self.problem(Problem { about, found, accepted: Accepted::Usual });
+        None
+    }
+
+    /// Notes a key for all meters of which none is read through a node.
+    pub(super) fn key_of_no_node(&mut self, meters: &[Option<Meter>]) {
+        let is_of_node =
+            |meter: &Option<Meter>| !matches!(meter, Some(meter) if !meter.endpoint.is_of_node());
+        let Some(given) = self.given(&keys::NODE_KEY) else { return };
+        let other = meters.iter().flatten().next().map(|meter| meter.endpoint.clone());
+        if !meters.iter().any(is_of_node)
+            && let Some(other) = other
+        {
+            let about = About::Setting(&keys::NODE_KEY, given.place.clone());
+            let found = Actual::NotForPort(other);
+            self.problem(Problem { about, found, accepted: Accepted::Usual });
+        }
     }
 
     /// Nothing, or an unknown key that is most likely a misspelling.
@@ -348,7 +460,10 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn problem(&mut self, problem: Problem) {
-        self.findings.problems.push(problem);
+        // Several values may depend on the setting that is wrong.
+        if !self.findings.problems.contains(&problem) {
+            self.findings.problems.push(problem);
+        }
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {

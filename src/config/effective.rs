@@ -5,10 +5,11 @@ use std::fmt;
 use super::keys::{self, KEYS};
 use super::model::{Config, Meter};
 use super::origin::Origin;
-use super::problem::without_login;
+use super::problem::without_secrets;
 use super::secret::Secret;
 use super::setting::{Fallback, Key};
 use super::settings::{Given, Listed, Raw, Settings};
+use super::value;
 use crate::name::MeterName;
 use kmp::line::RESPONSE_TIME;
 
@@ -41,6 +42,8 @@ pub enum Effect {
     Text(String),
     /// A value that must not be shown.
     Secret(Secret),
+    /// The part of a value that may be shown, and the whole value.
+    Partly(String, Secret),
     /// Nothing is set.
     Nothing,
 }
@@ -49,7 +52,7 @@ pub enum Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Text(text) => text,
+            Self::Text(text) | Self::Partly(text, _) => text,
             Self::Secret(_) => "***",
             Self::Nothing => "-",
         })
@@ -188,7 +191,14 @@ fn entry(
     let value = match meter.and_then(|meter| of_meter(key, meter)).or(text) {
         None => Effect::Nothing,
         Some(text) if key.secret => Effect::Secret(Secret::new(text)),
-        Some(text) => Effect::Text(without_login(text.trim())),
+        Some(text) => {
+            let shown = without_secrets(text.trim());
+            if shown == text.trim() {
+                Effect::Text(shown)
+            } else {
+                Effect::Partly(shown, Secret::new(text))
+            }
+        }
     };
     let origin = setting.map_or(Origin::Default, |given| given.place.origin.clone());
     Some(Entry { setting: key, key: name, value, origin })
@@ -202,6 +212,8 @@ fn of_meter(key: &Key, meter: &Meter) -> Option<String> {
         Some(meter.device_name.clone())
     } else if *key == *keys::TIMEOUT && meter.timeout == RESPONSE_TIME {
         Some("1.6".to_owned())
+    } else if *key == *keys::POLL_OFFSET {
+        Some(value::offset_text(meter.poll_offset))
     } else {
         None
     }
@@ -227,6 +239,12 @@ mod tests {
         let changes = |from: &str, to: &str| settings(to).changes(&settings(from)).join(", ");
         assert_eq!(changes(single, unnamed), "");
         assert_eq!(changes(unnamed, single), "");
+        // A new key in an address is a change, although it is not shown.
+        let with_key = |digit: &str| {
+            let key = format!("{digit}{}", "A".repeat(42));
+            format!("mqtt: {{host: a}}\nserial_device: {{com_port: 'esphome://a/?key={key}'}}\n")
+        };
+        assert_eq!(changes(&with_key("A"), &with_key("B")), "`serial_device.com_port`");
         let other = unnamed.replace("/dev/a", "/dev/b");
         assert_eq!(changes(single, &other), "`com_port` of the meter without a name");
         assert_eq!(

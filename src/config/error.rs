@@ -11,11 +11,14 @@ use meter::RunsAs;
 pub(super) const USUAL_PATHS: [&str; 3] =
     ["config.yaml", "../config.yaml", "/etc/kamstrup2mqtt/config.yaml"];
 
+/// The path after those: there, the setup page of a service or a container has written it.
+pub(super) const PATH_OF_SERVICE: &str = "/var/lib/kamstrup2mqtt/config.yaml";
+
 /// Why there is no valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// Neither a file nor a variable.
-    #[error("no configuration found: none of the files {} exists, and no variable like `SERIAL_COM_PORT` is set", USUAL_PATHS.join(", "))]
+    #[error("no configuration found: none of the files {}, {PATH_OF_SERVICE} exists, and no variable like `SERIAL_COM_PORT` is set", USUAL_PATHS.join(", "))]
     None,
     /// The file cannot be read.
     #[error("the configuration {} cannot be read: {reason}", path.display())]
@@ -100,7 +103,8 @@ impl ConfigError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::None => {
-                "copy kamstrup2mqtt.example.yaml to config.yaml, and set `host` and `com_port` in it"
+                "start `kamstrup2mqtt` and set it up on its page; or copy kamstrup2mqtt.example.yaml to \
+                 config.yaml, and set `host` and `com_port` in it"
             }
             Self::Unreadable { .. } => {
                 "check the path (`--config` sets another one), and that this user is allowed to read the file"

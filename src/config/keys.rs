@@ -9,6 +9,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tracing::Level;
 
 use Fallback::{Value, Words};
@@ -19,20 +20,21 @@ use super::model::Qos;
 use super::secret::Secret;
 use super::setting::{Fallback, Field, FormName, Instead, KEY, Key, Sample, Setting};
 use super::value::{self, Destination};
+use crate::language::Language;
 use crate::name::{MeterName, Parameter, identifier};
 use crate::tls;
 use crate::units::UnitSystem;
 use logging::{Address, DateFormat, Facility, Format, When};
 use meter::identity::Version;
-use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
+use meter::transport::{ApiKey, DataBits, Endpoint, ModemLine, Parity, StopBits};
 
 const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
 const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
 const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` or control characters, \
                           and without `$` at its start";
-const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial server in \
-                    raw TCP mode";
+const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw \
+                    TCP mode, or `esphome://host` for a node of ESPHome";
 const A_FILE: &str = "the path of a file";
 const FORMAT: &str = "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
 const DATE_FORMAT: &str = "a strftime format like `%Y-%m-%d %H:%M:%S`";
@@ -40,7 +42,8 @@ const DATE_FORMAT: &str = "a strftime format like `%Y-%m-%d %H:%M:%S`";
 /// A host has no colon or, as an IPv6 address, at least two.
 const HOST_FORM: &str = r"\s*([\w.%\[\]-]+|[\w.%\[\]-]*(:[\w.%\[\]-]*){2,})\s*";
 const TOPIC_FORM: &str = "[^+#]*";
-const PORT_FORM: &str = r"\s*(/|([Ss][Oo][Cc][Kk][Ee][Tt]|[Tt][Cc][Pp])://)[\s\S]*";
+const PORT_FORM: &str =
+    r"\s*(/|([Ss][Oo][Cc][Kk][Ee][Tt]|[Tt][Cc][Pp]|[Ee][Ss][Pp][Hh][Oo][Mm][Ee])://)[\s\S]*";
 /// The names of Python's `ssl`.
 const OLDER_TLS: &str = "(ssl[._])?(protocol[._])?(tlsv)?(1[._][23]|tls|tls[._]client|sslv23)";
 
@@ -49,6 +52,7 @@ pub(super) const SERIAL_PORT: Field = Field { name: "serial_port", label: "Optic
 pub(super) const WRITTEN_PORT: Field = Field { name: "port", label: "Port" };
 
 /// The groups of the form.
+pub(super) const HEAD_GROUP: Field = Field { name: "head", label: "Connection to the meter" };
 pub(super) const MQTT_GROUP: Field = Field { name: "mqtt", label: "Own MQTT broker" };
 pub(super) const METERS_GROUP: Field = Field { name: METERS, label: "Several meters" };
 
@@ -147,10 +151,10 @@ settings! {
         default: Value("kamstrup"),
         brief: "values go to kamstrup/energy, kamstrup/power ...",
         text: "The first part of every topic. With `heat`, the values have the topics \
-               `heat/energy`, `heat/power` and so on. Topics that Home Assistant uses are \
-               rejected, such as `homeassistant`: the program's status would be on \
-               `homeassistant/status`, so Home Assistant would seem to have stopped whenever the \
-               program stops.",
+               `heat/energy`, `heat/power` and so on. The program rejects topics that Home \
+               Assistant uses, such as `homeassistant`. With this topic, the program's status \
+               would be on `homeassistant/status`. So whenever the program stops, Home Assistant \
+               would seem to have stopped.",
         ..KEY
     };
     QOS: Qos = value::qos, Key {
@@ -293,8 +297,8 @@ settings! {
         default: Value("1.2"),
         brief: "the lowest version to use: 1.2 or 1.3",
         text: "The lowest TLS version to use. The older program's spellings are also accepted: \
-               `PROTOCOL_TLSv1_2` and `ssl.PROTOCOL_TLSv1_2` mean 1.2, `PROTOCOL_TLS` means any \
-               secure version. Versions below 1.2 are no longer secure and are rejected.",
+               `PROTOCOL_TLSv1_2` and `ssl.PROTOCOL_TLSv1_2` mean 1.2, and `PROTOCOL_TLS` means \
+               any secure version. Versions below 1.2 are no longer secure and are rejected.",
         ..KEY
     };
     DEVICE_ID: String = value::text, Key {
@@ -302,10 +306,10 @@ settings! {
         accepted: TEXT,
         default: Value("kamstrup_meter"),
         brief: "the device's id in Home Assistant",
-        text: "The device's id in Home Assistant. If the meter has a name, the name is added to \
-               it, as in `kamstrup_meter_garage`, unless the meter has a `device_id` of its own. The \
-               program's own device has the id `kamstrup_bridge`, or `kamstrup_bridge_2` if a meter \
-               has that id.",
+        text: "The device's id in Home Assistant. If a meter has a name, its device's id ends with \
+               this name, as in `kamstrup_meter_garage`. This does not apply to a meter that has a \
+               `device_id` of its own. The program's own device has the id `kamstrup_bridge`, or \
+               `kamstrup_bridge_2` if a meter has that id.",
         ..KEY
     };
     DEVICE_NAME: String = value::text, Key {
@@ -314,8 +318,10 @@ settings! {
         accepted: TEXT,
         default: Value("Kamstrup Meter"),
         brief: "the device's name in Home Assistant",
-        text: "The device's name in Home Assistant. If the meter has a name, the name is added to \
-               it, as in `Kamstrup Meter garage`, unless the meter has a `device_name` of its own.",
+        text: "The device's name in Home Assistant. The default is in the language of \
+               `homeassistant.language`. If a meter has a name, its device's name ends with this \
+               name, as in `Kamstrup Meter garage`. This does not apply to a meter that has a \
+               `device_name` of its own.",
         ..KEY
     };
     COM_PORT: Endpoint = value::parse, Key {
@@ -328,11 +334,15 @@ settings! {
         default: Words("none; you must set a port"),
         sample: Set("/dev/ttyUSB0"),
         brief: "the port of the optical head, preferably its name in /dev/serial/by-id/; or \
-                socket://host:port for a serial server on the network",
+                socket://host:port for a serial server, esphome://host for a node of ESPHome",
         text: "The port of the optical head. For a head on USB, use its name in \
                `/dev/serial/by-id/`, which stays the same when you plug in another device. For a \
                serial server on the network, use `socket://host:port`. Set the serial server to \
-               raw TCP (TCP server mode), 1200 baud, 8 data bits, no parity, 2 stop bits.",
+               raw TCP (TCP server mode), 1200 baud, 8 data bits, no parity, 2 stop bits. For a \
+               head on a node of ESPHome with `serial_proxy:`, use `esphome://host` and `key`. The \
+               usual port of its API, 6053, may be left out. If the node has several serial ports, \
+               add `/?port=1` for the second one. The key may also be in the address: \
+               `esphome://host:6053/?key=...&port=0`.",
         ..KEY
     };
     URL: Endpoint = value::parse, Key {
@@ -344,6 +354,19 @@ settings! {
         sample: Hidden,
         text: "Another name for `com_port`, from the older program. If the file has both, `url` is \
                used.",
+        ..KEY
+    };
+    NODE_KEY: ApiKey = value::parse, Key {
+        path: "serial_device.key",
+        variable: Some("SERIAL_KEY"),
+        form: FormName::Option(Field { name: "key", label: "Key of the ESPHome node" }),
+        accepted: "a key of ESPHome: 32 bytes in base64, which are 44 characters",
+        default: Words("none; the API of the node is not encrypted"),
+        secret: true,
+        sample: Idea("YW4gZXhhbXBsZTogMzIgYnl0ZXMgYXMgYmFzZTY0Li4="),
+        brief: "only for esphome://: the key under `api:`, `encryption:` in the node's YAML",
+        text: "The key that encrypts the API of an ESPHome node: the one under `api:`, \
+               `encryption:` in the node's YAML. Only a port with `esphome://` may have one.",
         ..KEY
     };
     BAUDRATE: NonZeroU32 = value::baud, Key {
@@ -433,26 +456,69 @@ settings! {
         text: "The MULTICAL model: the number on the meter's front, also written as `MC403` or \
                `Multical 403`. `auto` finds the model out from the meter's answers, which does not \
                always work. `generic` assumes no particular model. The program needs the model to \
-               explain the info code, and reports it to Home Assistant. Without this setting, the \
-               program assumes a 402 and does not explain the info code.",
+               explain the info code. It also reports the model to Home Assistant. Without this \
+               setting, the program assumes a 402 and does not explain the info code.",
         ..KEY
     };
     POLL_INTERVAL: Duration = value::interval, Key {
         path: "kamstrup.poll_interval",
-        kind: Kind::Interval,
+        kind: Kind::Interval(None),
         variable: Some("KAMSTRUP_POLL_INTERVAL"),
         form: FormName::Option(Field { name: "poll_interval", label: "Time between readings" }),
-        accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m` or `1h`; at least 1.2 s, \
-                   at most a week",
+        accepted: "minutes like `5` or `0.5`, or a time like `90s`, `5m`, `1h` or `1d`; at least \
+                   1.2 s, at most a week (`7d`)",
         default: Value("5"),
-        brief: "minutes, or a time like 90s, 5m or 1h; each reading uses a little of the meter's \
-                battery, and many meters fall asleep after 30 minutes without one",
+        brief: "minutes, or a time like 90s, 5m, 1h or 1d; each reading uses a little of the \
+                meter's battery, and many meters fall asleep after 30 minutes without one",
         text: "The time from one reading to the next: a number of minutes, or a time like `90s`, \
-               `5m` or `1h`. Readings follow the clock: with `5` they are at 12:00, 12:05, 12:10 \
-               and so on, with `1h` on the hour. The program also reads the meter when it starts. \
-               If a reading is still running when the next one is due, the next one is skipped. \
-               Each reading uses a little of the meter's battery. But many meters switch their \
-               optical eye off after 30 minutes without a reading.",
+               `5m`, `1h` or `1d`. Readings follow the local clock. With `5`, they are at 12:00, \
+               12:05, 12:10 and so on. With `1h`, they are on the hour, with `1d` at midnight, and \
+               with `7d` at midnight before Monday. `poll_offset` shifts them. By default, it \
+               makes them 20 s earlier if the interval is 15 minutes or more. The program also \
+               reads the meter when it starts. If a reading is still running when the next one is \
+               due, the next one is skipped. Each reading uses a little of the meter's battery. \
+               But many meters switch their optical eye off after 30 minutes without a reading.",
+        ..KEY
+    };
+    POLL_OFFSET: SignedDuration = value::offset, Key {
+        path: "kamstrup.poll_offset",
+        kind: Kind::Offset,
+        variable: Some("KAMSTRUP_POLL_OFFSET"),
+        form: FormName::Option(Field { name: "poll_offset", label: "Offset from the clock" }),
+        why: value::why_no_offset,
+        accepted: "a time like `-30s` or `+2m`, or `0`; it must be shorter than the interval",
+        default: Words("`-20s` if `poll_interval` is 15 minutes or more, otherwise `0`"),
+        sample: Idea("-20s"),
+        brief: "shifts the readings: -30s is earlier, +2m later; default: -20s if poll_interval is \
+                15 minutes or more, otherwise 0",
+        text: "How much later (`+2m`) or earlier (`-30s`) than on the full steps of the clock the \
+               meter is read. With `poll_interval: 1h` and `-20s`, readings are at 11:59:40, \
+               12:59:40 and so on. A reading at 12:00 would contain the energy used from 11:00 to \
+               12:00. If it arrives just after 12:00, Home Assistant shows that energy under 12:00 \
+               to 13:00. That is why the default is `-20s` if the interval is 15 minutes or more: \
+               a reading takes a few seconds, so it ends before the full hour. Several meters on \
+               one port, or on a serial server that serves one connection at a time, are read one \
+               after another. Then begin earlier, for example with `-1m`, so that the last reading \
+               ends before the full hour. With `poll_interval: 1d` and `+6h`, the meter is read at \
+               6 o'clock every day.",
+        ..KEY
+    };
+    SLOW_INTERVAL: value::SlowInterval = value::slow_interval, Key {
+        path: "kamstrup.slow_interval",
+        kind: Kind::Interval(Some("poll")),
+        variable: Some("KAMSTRUP_SLOW_INTERVAL"),
+        accepted: "minutes like `60`, or a time like `1h` or `1d`, at least 1.2 s and at most a week \
+                   (`7d`); or `poll`",
+        default: Value("1h"),
+        brief: "how often values that change slowly are read, such as maxpower_y: a time, or poll: \
+                in each reading",
+        text: "How often values that change slowly are read: averages, highest and lowest values of \
+               a month or a year, dates, operating hours, info events, settings and numbers of the \
+               meter, and volume times temperature. The program reads them when it starts. After \
+               that, with `1h`, they are in the last reading before each full hour. That spares \
+               the meter's battery. With `poll`, they are in each reading. The same applies if \
+               `poll_interval` is not shorter, or if you read no other values of the meter. *Read \
+               now* always reads all values.",
         ..KEY
     };
     UNITS: UnitSystem = value::unit_system, Key {
@@ -520,7 +586,7 @@ settings! {
         list: true,
         brief: "one or more of stdout, file and syslog",
         text: "Where the log goes. `stdout` is standard output, which systemd and containers store \
-               for you; `file` is a log file; `syslog` is the system's log or a log server.",
+               for you. `file` is a log file. `syslog` is the system's log or a log server.",
         ..KEY
     };
     LOG_FORMAT: Format = value::exact, Key {
@@ -575,9 +641,9 @@ settings! {
                 their own default, in /var/log",
         text: "The folder of the log files. If it is missing, the program creates it. A path that \
                does not begin with `/` is relative to the folder in which the program was started. \
-               `~` is not supported. A service and the container have their own default, \
-               `/var/log/kamstrup2mqtt`: the variable `LOGS_DIRECTORY` names it. A service may \
-               write its log nowhere else.",
+               `~` is not supported. In a service and in the container, the default is \
+               `/var/log/kamstrup2mqtt`, which the variable `LOGS_DIRECTORY` names. A service is \
+               not allowed to write its log to another folder.",
         ..KEY
     };
     LOG_FILENAME: String = value::filename, Key {
@@ -610,8 +676,9 @@ settings! {
         accepted: "a whole number of at least 1",
         default: Value("1"),
         brief: "how many of these units a file covers",
-        text: "How many seconds, minutes, hours, days or weeks a file covers, counted from 1970: \
-               with `6` and `h` a file begins at 0, 6, 12 and 18 o'clock.",
+        text: "How many seconds, minutes, hours, days or weeks a file covers. With `6` and \
+               `rotate_when: h`, a new file begins at 0, 6, 12 and 18 o'clock. These periods are \
+               counted from 1970.",
         ..KEY
     };
     BACKUP_COUNT: usize = value::count, Key {
@@ -620,8 +687,8 @@ settings! {
         accepted: "a whole number; `0` keeps all",
         default: Value("7"),
         brief: "how many older files to keep; 0: all",
-        text: "How many older files to keep. `0` keeps all of them. Files with a date in the future, from \
-               before the clock was set back, are counted separately.",
+        text: "How many older files to keep. `0` keeps all of them. If the clock was set back, \
+               there may be files with a date in the future. They are counted separately.",
         ..KEY
     };
     FILE_FORMAT: Format = value::exact, Key {
@@ -652,11 +719,12 @@ settings! {
                    (UDP), or `tcp://host:601`",
         default: Value("/dev/log"),
         brief: "the system's log, or a log server: host:514 (UDP), tcp://host:601",
-        text: "The address of the system's log: a socket, or a log server over UDP (`host:514`) or \
-               TCP (`tcp://host:601`). Lines are sent in the format of RFC 5424. Over TCP, each \
-               line has its length before it (RFC 6587). On `/dev/log`, lines have the older \
-               format that journald and others expect there. On `unix:///dev/log`, they have the \
-               format of RFC 5424. While a server cannot be reached, up to 1024 lines wait for it.",
+        text: "The address of the system's log: a socket, or a log server over UDP \
+               (`host:514`) or TCP (`tcp://host:601`). On `/dev/log`, lines have the older \
+               format that journald and others expect there. If you write `unix:///dev/log`, \
+               the same socket gets the format of RFC 5424, as all log servers do. Over TCP, \
+               each line has its length before it (RFC 6587). While a server cannot be \
+               reached, up to 1024 lines wait for it.",
         ..KEY
     };
     SYSLOG_FACILITY: Facility = value::exact, Key {
@@ -700,7 +768,7 @@ settings! {
         brief: "where Home Assistant looks for new devices",
         text: "The topic under which Home Assistant looks for new devices. Change it only if you \
                have changed it in Home Assistant. It must differ from `mqtt.topic`, because other \
-               programs look for Home Assistant's status directly below this topic.",
+               programs look for Home Assistant's status directly below the discovery prefix.",
         ..KEY
     };
     STATUS_TOPIC: String = value::topic, Key {
@@ -712,6 +780,21 @@ settings! {
         text: "The topic on which Home Assistant reports that it has started (its birth message). \
                The program then sends everything again. It must not be one of the program's \
                own topics.",
+        ..KEY
+    };
+    LANGUAGE: Language = value::language, Key {
+        path: "homeassistant.language",
+        kind: Kind::Words(&["en", "da", "de", "nl", "sv"], ""),
+        form: FormName::Option(Field { name: "language", label: "Language of the names" }),
+        why: value::why_no_language,
+        accepted: "`en` (English), `da` (Danish), `de` (German), `nl` (Dutch) or `sv` (Swedish)",
+        default: Value("en"),
+        brief: "language of the names in Home Assistant: en, da, de, nl or sv; entity ids stay \
+                English",
+        text: "The language of the names of entities and devices in Home Assistant. If you change \
+               it, the names change. The entity ids, topics, unique ids and states stay as they \
+               are, and so do the statistics. Entity ids are made from the English names. A name \
+               that you have changed in Home Assistant stays too.",
         ..KEY
     };
     ID_PREFIX: String = identifier, Key {
@@ -762,11 +845,12 @@ settings! {
         secret: true,
         sample: Idea("a secret"),
         brief: "for the buttons of the page; default: a random one, for other machines",
-        text: "The token without which visitors can only look at the page. Enter it on the page once, \
-               or send it as `Authorization: Bearer`. Home Assistant's users need none. Without this \
-               setting, this machine needs none either. For other machines, the program makes a random token and keeps it in the \
-               file `web-token`. If others can open the page, the log says at each start how to show \
-               it.",
+        text: "With this token, visitors can press the buttons of the page. Without it, they can \
+               only look at the page. Enter the token on the page once, or send it as \
+               `Authorization: Bearer`. Home Assistant's users need no token. If you do not set \
+               one, visitors from this machine need none either. For visitors from other machines, \
+               the program makes a random token and keeps it in the file `web-token`. If others \
+               can open the page, the log says at each start how to show this token.",
         ..KEY
     };
 }
@@ -783,8 +867,8 @@ pub(super) static NAME: Setting<MeterName> = Setting {
         path: "name",
         kind: Kind::Text(r"\s*[A-Za-z0-9_-]{1,32}\s*"),
         form: FormName::Option(Field { name: "name", label: "Name" }),
-        accepted: "1 to 32 letters, digits, `_` and `-`; not the name of a value (`energy`) or a \
-                   topic (`status`)",
+        accepted: "a word of 1 to 32 letters, digits, `_` and `-`; not the name of a value \
+                   (`energy`) or a topic (`status`)",
         default: Words("none; required if there are several meters"),
         brief: "letters, digits, `_` and `-`",
         text: "The meter's name in topics, unique ids and the log.",
@@ -876,7 +960,9 @@ mod tests {
     #[test]
     fn every_password_is_a_secret() {
         for key in KEYS {
-            let is_secret = key.path.contains("password") || key.path.contains("token");
+            let is_secret = key.path.contains("password")
+                || key.path.contains("token")
+                || key.path == "serial_device.key";
             assert_eq!(key.secret, is_secret, "{}", key.path);
         }
     }

@@ -17,8 +17,10 @@ pub(super) enum Kind {
     Whole(u32, u32),
     /// Seconds from 0 to this number.
     Seconds(u32),
-    /// Minutes, or a time with its units.
-    Interval,
+    /// Minutes, a time with its units, or this word.
+    Interval(Option<&'static str>),
+    /// A time with its units and perhaps a sign, or 0.
+    Offset,
     /// One of these words, or a text that matches this pattern in lower case. Upper and lower case
     /// are the same.
     Words(&'static [&'static str], &'static str),

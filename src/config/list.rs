@@ -51,6 +51,7 @@ impl Checker<'_> {
             self.entities(&meters, id_prefix);
         }
         self.ports(&meters);
+        self.key_of_no_node(&meters);
         meters.into_iter().collect()
     }
 

@@ -5,10 +5,10 @@
 //!
 //! `keys` is the table of settings. `yaml`, `variables` and `addon_options` read texts with their
 //! places (`settings`), and `check` turns these into values. Problems and warnings are data
-//! (`problem`). Only `words` turns them into sentences, for a file or for the form, and no other
-//! module edits the sentences.
+//! (`problem`). Only `words` turns them into sentences, for a file or for the form. No other module
+//! edits the sentences.
 //!
-//! Texts come from the source of the file, so `0123` and `1e5` stay as written. A message quotes
+//! Texts are taken as they are in the file, so `0123` and `1e5` stay as written. A message quotes
 //! only the invalid value or key, and never a secret.
 
 pub mod addon_options;
@@ -48,10 +48,12 @@ mod yaml;
 pub use self::effective::{Effect, Effective, Entry, Label};
 pub use self::encryption::Tls;
 pub use self::error::ConfigError;
-pub use self::load::{check, for_port, load, page, page_and_token};
+pub use self::load::{check, for_port, is_unconfigured, load, page, page_and_token};
+pub(crate) use self::load::{check_text, default_parameters};
 pub use self::loaded::Loaded;
 pub use self::model::{Broker, Config, Credentials, Meter, Publishing, Qos};
 pub use self::origin::{Origin, Place, Spot, Whose};
+pub(crate) use self::problem::without_secrets;
 pub use self::problem::{
     About, Accepted, Actual, HomeAssistants, Login, Meant, OptionOwner, Ours, Problem, Quoted,
     Shape, ShownKey, Though, Warning,
@@ -60,7 +62,8 @@ pub use self::remark::Remark;
 pub use self::secret::Secret;
 pub use self::setting::Key;
 pub(crate) use self::setting::Setting;
-pub use self::snippet::parameters_list;
+pub(crate) use self::snippet::is_worth_following;
+pub use self::snippet::{parameters_list, serial_port_lines};
 pub use self::variables::Variables;
 pub use self::words::{file_words, warning_words};
 pub use crate::name::{MeterName, Parameter};

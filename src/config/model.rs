@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::encryption::Tls;
 use super::secret::Secret;
+use crate::language::Language;
 use crate::name::{MeterName, Parameter};
 use crate::units::UnitSystem;
 use meter::identity::Version;
+use meter::poll::Paces;
 use meter::transport::{Endpoint, SerialSettings};
 
 /// A checked configuration, with which the program can run.
@@ -66,6 +70,8 @@ pub struct Publishing {
     pub discovery_prefix: String,
     /// The topic of Home Assistant's birth message.
     pub status_topic: String,
+    /// The language of names in Home Assistant.
+    pub language: Language,
     /// The start of the unique ids of all entities.
     pub id_prefix: String,
     /// Home Assistant's identifier of the program's own device. No meter has it.
@@ -98,6 +104,10 @@ pub struct Meter {
     pub parameters: Vec<Parameter>,
     /// From the start of one poll to the start of the next.
     pub poll_interval: Duration,
+    /// How much later than at multiples of the interval it is polled. Shorter than the interval.
+    pub poll_offset: SignedDuration,
+    /// How often registers that change slowly are read. `None`: in each poll.
+    pub slow_interval: Option<Duration>,
     /// The MULTICAL model.
     pub version: Version,
     /// The units of the published values.
@@ -106,4 +116,15 @@ pub struct Meter {
     pub device_id: String,
     /// The device's name in Home Assistant.
     pub device_name: String,
+    /// The name that it would have in English. Entity ids are made from it.
+    pub english_name: String,
+}
+
+impl Meter {
+    /// How often each register is read.
+    #[must_use]
+    pub fn paces(&self) -> Paces {
+        let registers: Vec<_> = self.parameters.iter().map(Parameter::register).collect();
+        Paces::new(self.poll_interval, self.slow_interval, &registers)
+    }
 }

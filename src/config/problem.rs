@@ -1,11 +1,14 @@
 //! Problems and warnings of a configuration, as data. `config::words` turns them into sentences,
 //! with the names that the user knows.
 
+use std::time::Duration;
+
 use super::origin::{Origin, Place, Spot, Whose};
 use super::remark::Remark;
 use super::setting::Key;
 use crate::name::MeterName;
 use crate::tls::FileError;
+use meter::shown::is_harmless;
 use meter::transport::Endpoint;
 
 /// Something that is missing or invalid. The program does not use such a configuration.
@@ -96,6 +99,10 @@ pub enum Actual {
     },
     /// A host for which no certificate can be valid.
     Uncertifiable(String),
+    /// Another key than the one in the address that this setting contains.
+    OtherKey(&'static Key),
+    /// A key for a port that has none.
+    NotForPort(Endpoint),
     /// Two variables of which only one may be set.
     Both,
     /// Bytes that are not text.
@@ -139,6 +146,9 @@ pub enum Accepted {
     UsualBut(String),
     /// This.
     This(&'static str),
+    /// What the table says, and shorter than this other setting, perhaps of a listed meter, whose
+    /// value is this.
+    ShorterThan(&'static Key, Option<Whose>, Duration),
     /// A user name, or no login.
     UserName,
     /// A name that a certificate can have, because TLS is on.
@@ -190,7 +200,7 @@ impl Quoted {
     #[must_use]
     pub fn new(text: &str) -> Self {
         const LONGEST: usize = 198;
-        let text = without_any_login(text).replace(char::is_control, " ");
+        let text = without_key(&without_any_login(text)).replace(|c| !is_harmless(c), " ");
         if text.chars().count() <= LONGEST {
             return Self(text);
         }
@@ -204,6 +214,40 @@ impl Quoted {
     }
 }
 
+/// A text without a login and without the key of a node, so that it may be shown.
+pub(crate) fn without_secrets(text: &str) -> String {
+    without_key(&without_login(text))
+}
+
+/// A key has 44 characters. One that is shorter by mistake is still a secret.
+const SHORTEST_KEY: usize = 20;
+
+/// `esphome://host/?key=secret&port=1` as `esphome://host/?key=***&port=1`. In an address, even the
+/// name of the key may be misspelled, so only what names the port is shown.
+fn without_key(text: &str) -> String {
+    let query = text.split_once('?').filter(|(address, _)| address.contains("://"));
+    let Some((address, query)) = query else { return without_named_key(text) };
+    let shown = |part: &str| match part.split_once('=') {
+        Some(("port" | "port_name", value)) if value.len() < SHORTEST_KEY => part.to_owned(),
+        Some((name, _)) if name.eq_ignore_ascii_case("key") => format!("{name}=***"),
+        _ if part.is_empty() => String::new(),
+        _ => "***".to_owned(),
+    };
+    let parts: Vec<_> = query.split('&').map(shown).collect();
+    format!("{}?{}", without_named_key(address), parts.join("&"))
+}
+
+/// Hides what follows `key=`.
+fn without_named_key(text: &str) -> String {
+    const KEY: &str = "key=";
+    let ends_key = |c: char| c == '&' || c.is_whitespace();
+
+    let Some(start) = text.to_ascii_lowercase().find(KEY) else { return text.to_owned() };
+    let (before, after) = text.split_at(start.saturating_add(KEY.len()));
+    let rest = after.find(ends_key).map_or("", |end| after.split_at(end).1);
+    format!("{before}***{}", without_named_key(rest))
+}
+
 /// Also hides the login in `user:password@host`, which has no scheme.
 fn without_any_login(text: &str) -> String {
     match text.rsplit_once('@') {
@@ -215,7 +259,7 @@ fn without_any_login(text: &str) -> String {
 }
 
 /// `mqtt://user:password@host` as `mqtt://***@host`.
-pub(super) fn without_login(text: &str) -> String {
+fn without_login(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, rest)), Some((_, host))) if rest.contains('@') => {
             format!("{scheme}://***@{host}")
@@ -255,6 +299,8 @@ pub enum Warning {
     UnknownOption(String, OptionOwner, Meant),
     /// Both options for the port are set.
     BothPortOptions(OptionOwner),
+    /// The port is set in the group `head`, and also outside it, as in an earlier form.
+    EarlierPortOption,
     /// Options of the broker without the option that names it.
     NoBrokerFor(Vec<&'static Key>),
     /// Both names of the port are set, perhaps by a listed meter.
@@ -304,6 +350,8 @@ impl Warning {
 pub enum OptionOwner {
     /// The form itself.
     Form,
+    /// The group `head`.
+    Head,
     /// The group `mqtt`.
     Mqtt,
     /// A meter of the list.
@@ -361,6 +409,29 @@ mod tests {
             (&long[..198], long[..198].to_owned()),
             (&long, format!("{}...", &long[..199])),
         ] {
+            assert_eq!(Quoted::new(text).as_str(), shown);
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_node_is_hidden_however_it_is_written() {
+        for (text, shown) in [
+            ("esphome://a:6053/?port=1", "esphome://a:6053/?port=1"),
+            ("esphome://a/?key=hunter2&port=1", "esphome://a/?key=***&port=1"),
+            ("ESPHome://a?port=1&KEY=hunter2=", "ESPHome://a?port=1&KEY=***"),
+            ("esphome://a/?key=hunter 2", "esphome://a/?key=***"),
+            ("esphome://a/?kye=hunter2", "esphome://a/?***"),
+            ("esphome://a/?hunter2=", "esphome://a/?***"),
+            ("esphome://a/?hunter2", "esphome://a/?***"),
+            ("esphome://a/?port=first", "esphome://a/?port=first"),
+            ("esphome://a/?port=hunter2hunter2hunter2", "esphome://a/?***"),
+            ("esphome://hunter2@a/?key=", "esphome://***@a/?key=***"),
+            ("esphome://a/key=hunter2", "esphome://a/key=***"),
+            ("a/?key=hunter2", "a/?key=***"),
+            ("/dev/ttyUSB0", "/dev/ttyUSB0"),
+            ("socket://10.0.0.1:2003", "socket://10.0.0.1:2003"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
             assert_eq!(Quoted::new(text).as_str(), shown);
         }
     }

@@ -31,8 +31,19 @@ pub fn parameters_list(registers: &[RegisterId]) -> String {
     text
 }
 
+/// This port as `serial_device`, to copy into a file. `baud` is set unless it is the default.
+#[must_use]
+pub fn serial_port_lines(port: &str, baud: Option<u32>) -> String {
+    let mut text = format!("serial_device:\n  com_port: {port}\n");
+    if let Some(baud) = baud {
+        let _ = writeln!(text, "  baudrate: {baud}");
+    }
+    text
+}
+
 /// Whether a register's value is worth following. The others need to be known only once.
-fn is_worth_following(register: RegisterId) -> bool {
+#[must_use]
+pub(crate) fn is_worth_following(register: RegisterId) -> bool {
     let kind = register.info().map(|info| info.kind);
     !matches!(kind, Some(Kind::Identity | Kind::Setting | Kind::Clock))
 }

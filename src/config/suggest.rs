@@ -58,6 +58,7 @@ static OTHER_NAMES: &[(Target, &[&str])] = &[
     (Target::Setting(&keys::DISCOVERY_PREFIX.key), &["prefix", "discovery_topic", "ha_prefix"]),
     (Target::Setting(&keys::STATUS_TOPIC.key), &["birth_topic"]),
     (Target::Setting(&keys::ID_PREFIX.key), &["unique_id_prefix"]),
+    (Target::Setting(&keys::LANGUAGE.key), &["lang", "locale"]),
     (Target::Section("homeassistant"), &["hass", "ha"]),
     (Target::Section("serial_device"), &["serial", "serial_port", "serialport", "tty"]),
     (Target::Setting(&keys::COM_PORT.key), &["port", "device", "path", "serial_port", "serial", "tty", "address", "host"]),
@@ -69,6 +70,10 @@ static OTHER_NAMES: &[(Target, &[&str])] = &[
         "interval", "polling_interval", "scan_interval", "update_interval", "read_interval",
         "refresh_interval", "poll", "period",
     ]),
+    (Target::Setting(&keys::POLL_OFFSET.key), &[
+        "offset", "shift", "delay", "interval_offset", "poll_shift", "poll_delay", "phase",
+    ]),
+    (Target::Setting(&keys::SLOW_INTERVAL.key), &["slow", "slow_poll_interval", "slow_polling"]),
     (Target::Setting(&keys::VERSION.key), &["model", "type", "meter", "meter_type", "meter_model"]),
     (Target::Setting(&keys::PARAMETERS.key), &["registers", "values", "sensors", "params"]),
     (Target::Section("logging"), &["log", "logger"]),

@@ -1,4 +1,4 @@
-//! Whatever has a name can be misspelled, and gets a suggestion.
+//! Everything that has a name gets a suggestion if the name is misspelled.
 
 use std::path::Path;
 

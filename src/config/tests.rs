@@ -12,8 +12,9 @@ use ::logging::Settings as LogSettings;
 use ::logging::{FileSettings, LineFormat, RotatingFile, Rotation, Style, When};
 use kmp::line::RESPONSE_TIME;
 use kmp::model::Model;
+use meter::RunsAs;
 use meter::identity::Version;
-use meter::transport::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
+use meter::transport::{DataBits, Endpoint, ModemLine, Parity, SerialSettings, StopBits};
 use tracing::Level;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
@@ -127,6 +128,11 @@ fn each_sample_of_the_example_is_valid() {
         let mut lines: Vec<&str> = example.lines().collect();
         let indented = format!("  {sample}");
         lines[index] = &indented;
+        if sample.starts_with("key:") {
+            // As its text says, only a node may have a key.
+            let port = lines.iter().position(|line| line.starts_with("  com_port: ")).unwrap();
+            lines[port] = "  com_port: esphome://node.local";
+        }
         // Some lead to a warning without others, but none to an error.
         from_yaml(&lines.join("\n")).unwrap_or_else(|error| panic!("{sample}: {error}"));
     }
@@ -535,11 +541,14 @@ fn a_listed_meter_inherits_the_settings_that_it_does_not_have() {
         ("serial_device.rts", "off", "leave"),
         ("kamstrup.parameters", "energy", "power"),
         ("kamstrup.poll_interval", "7", "8"),
+        ("kamstrup.poll_offset", "-7s", "8s"),
+        ("kamstrup.slow_interval", "2h", "poll"),
         ("kamstrup.version", "603", "403"),
         ("kamstrup.units", "meter", "standard"),
     ];
-    // Another name of the first one, and two texts to which the meter's name is added.
-    let others = ["serial_device.url", "mqtt.device_id", "mqtt.device_name"];
+    // Another name of the first one, a key that only nodes have (it has a test of its own), and two
+    // texts to which the meter's name is added.
+    let others = ["serial_device.url", "serial_device.key", "mqtt.device_id", "mqtt.device_name"];
     assert_eq!(
         keys::KEYS.iter().filter(|key| key.is_of_meter()).count(),
         said.len() + others.len()
@@ -660,6 +669,73 @@ fn a_variable_that_is_not_text_is_a_problem() {
 }
 
 #[test]
+fn slow_registers_are_read_once_an_hour_unless_set_otherwise() {
+    let slow = |yaml: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/ttyUSB0}}\nkamstrup: {{{yaml}}}\n");
+        let meters = from_yaml(&yaml).map(|loaded| loaded.config.meters);
+        meters.map(|meters| meters[0].slow_interval.map(|slow| slow.as_secs()))
+    };
+    for (yaml, expected) in [
+        ("", Some(3600)),
+        ("slow_interval: 30", Some(1800)),
+        ("slow_interval: 6h", Some(6 * 3600)),
+        ("slow_interval: poll", None),
+        ("slow_interval: ' Poll '", None),
+    ] {
+        assert_eq!(slow(yaml).unwrap(), expected, "{yaml}");
+    }
+    insta::assert_snapshot!(slow("slow_interval: never").unwrap_err());
+}
+
+#[test]
+fn a_meter_is_polled_a_little_early_if_the_interval_is_long() {
+    let offset = |yaml: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/ttyUSB0}}\nkamstrup: {{{yaml}}}\n");
+        from_yaml(&yaml).unwrap().config.meters[0].poll_offset.as_millis()
+    };
+    for (yaml, expected) in [
+        ("", 0),
+        ("poll_interval: 14m 59s", 0),
+        ("poll_interval: 15", -20_000),
+        ("poll_interval: 1h", -20_000),
+        ("poll_interval: 7d", -20_000),
+        ("poll_interval: 1h, poll_offset: 0", 0),
+        ("poll_interval: 1h, poll_offset: -0", 0),
+        ("poll_offset: -30s", -30_000),
+        ("poll_offset: +2m", 120_000),
+        ("poll_offset: 2m 30s", 150_000),
+        ("poll_offset: -1.5s", -1_500),
+        ("poll_interval: 1d, poll_offset: +6h", 6 * 3_600_000),
+        ("poll_interval: 7d, poll_offset: -1d", -24 * 3_600_000),
+        ("poll_interval: 7d, poll_offset: 6d 23h", 167 * 3_600_000),
+    ] {
+        assert_eq!(offset(yaml), expected, "{yaml}");
+    }
+}
+
+/// Each meter of a list has its own interval, so an offset for all may be too long for one.
+#[test]
+fn wrong_offsets_of_polls() {
+    let words = |yaml: &str| from_yaml(yaml).unwrap_err().to_string();
+    let of = |settings: &str| {
+        words(&format!("serial_device: {{com_port: /dev/x}}\nkamstrup: {{{settings}}}\n"))
+    };
+    let texts = [
+        of("poll_offset: 30"),
+        of("poll_offset: soon"),
+        of("poll_offset: 5m"),
+        of("poll_interval: 1h, poll_offset: -1h"),
+        of("poll_interval: 1h, poll_offset: [1m]"),
+        words(
+            "kamstrup: {poll_interval: 1h, poll_offset: -2m}\nmeters:\n  \
+             - {name: a, com_port: /dev/a}\n  - {name: b, com_port: /dev/b, poll_interval: 1}\n  \
+             - {name: c, com_port: /dev/c, poll_interval: 1, poll_offset: +30s}\n",
+        ),
+    ];
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
 fn poll_intervals() {
     let interval = |text: &str| {
         with("KAMSTRUP_POLL_INTERVAL", text).ok().map(|l| l.config.meters[0].poll_interval)
@@ -680,7 +756,14 @@ fn poll_intervals() {
         ("1h30m", 5400),
         ("1.5h", 5400),
         ("2 minutes", 120),
-        ("7d", 0),
+        ("1d", 86_400),
+        ("1d 12h", 129_600),
+        ("7d", 604_800),
+        ("1w", 604_800),
+        ("P1D", 86_400),
+        ("7d 1s", 0),
+        ("8d", 0),
+        ("1mo", 0),
         ("5 M", 0),
         ("1s", 0),
         ("-5m", 0),
@@ -751,6 +834,7 @@ fn misspelled_and_foreign_names_get_a_suggestion() {
         ("mqtt.pass", "mqtt.password"),
         ("mqtt.discovery_topic", "homeassistant.discovery_prefix"),
         ("mqtt.interval", "kamstrup.poll_interval"),
+        ("kamstrup.offset", "kamstrup.poll_offset"),
         ("serial_device.port", "serial_device.com_port"),
         ("serial_device.baud", "serial_device.baudrate"),
         ("serial_device.interval", "kamstrup.poll_interval"),
@@ -827,12 +911,18 @@ fn each_variable_overrides_its_key() {
         "mqtt.tls_enabled" => ["false", "off"],
         "mqtt.tls_version" => ["1.2", "1.3"],
         "serial_device.com_port" => ["/dev/a", "/dev/b"],
+        "serial_device.key" => [
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
+        ],
         "serial_device.parity" => ["EVEN", "ODD"],
         "serial_device.bytesize" => ["7", "8"],
         "serial_device.timeout" => ["2", "3"],
         "serial_device.dtr" | "serial_device.rts" => ["off", "leave"],
         "kamstrup.parameters" => ["energy", "power"],
         "kamstrup.poll_interval" => ["10m", "1h"],
+        "kamstrup.poll_offset" => ["-7s", "8s"],
+        "kamstrup.slow_interval" => ["2h", "poll"],
         "kamstrup.version" => ["403", "603"],
         "kamstrup.units" => ["meter", "standard"],
         "logging.level" => ["ERROR", "DEBUG"],
@@ -855,6 +945,9 @@ fn each_variable_overrides_its_key() {
         }
         let port = if key.path == "serial_device.com_port" { "SERIAL_RTS" } else { PORT.0 };
         let port = (port, if port == PORT.0 { PORT.1 } else { "on" });
+        // Only a node has a key.
+        let of_node = key.path == "serial_device.key";
+        let port = if of_node { (PORT.0, "esphome://a") } else { port };
         let load = |variables: &Variables| {
             let loaded = check(Some((Path::new("x"), &yaml)), variables).unwrap();
             let entry = loaded.settings.sections.into_iter().find(|it| it.key == key.path);
@@ -890,7 +983,7 @@ fn each_variable_overrides_its_key() {
         }
         count += 1;
     }
-    assert_eq!(count, 32);
+    assert_eq!(count, 35);
 }
 
 #[test]
@@ -954,6 +1047,64 @@ fn a_meter_at_the_brokers_address_is_a_warning() {
     assert_eq!(from_yaml(&yaml.replace(":1883", ":2003")).unwrap().warnings, []);
 }
 
+/// A key may be in the address or a setting of its own, also of each meter. It is never shown.
+#[test]
+fn a_key_is_only_for_nodes_and_must_not_contradict_the_address() {
+    const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+    const OTHER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let encoded = KEY.replace('=', "%3D");
+    let with_key = |address: &str, key: &str| {
+        from_yaml(&format!("serial_device: {{com_port: '{address}', key: '{key}'}}\n"))
+    };
+    let ports = |loaded: Result<Loaded, ConfigError>| -> Vec<Endpoint> {
+        loaded.unwrap().config.meters.into_iter().map(|meter| meter.endpoint).collect()
+    };
+    let expected: Endpoint = format!("esphome://a/?key={KEY}").parse().unwrap();
+    for loaded in [
+        with_key("esphome://a", KEY),
+        with_key(&format!("esphome://a:6053/?port=0&key={encoded}"), KEY),
+        from_yaml(&format!("serial_device: {{com_port: 'esphome://a?key={KEY}'}}\n")),
+        check(None, &variables(&[("SERIAL_COM_PORT", "esphome://a"), ("SERIAL_KEY", KEY)])),
+    ] {
+        assert_eq!(ports(loaded), std::slice::from_ref(&expected));
+    }
+    // Of a list: a key for all of them is used for nodes only, and a meter's own key overrides it.
+    let list = |meters: &str| from_yaml(&format!("serial_device: {{key: '{KEY}'}}\n{meters}"));
+    let loaded = list(&format!(
+        "meters:\n- {{name: a, com_port: 'esphome://a'}}\n- {{name: b, com_port: /dev/b}}\n\
+         - {{name: c, com_port: 'esphome://c', key: '{OTHER}'}}\n\
+         - {{name: d, com_port: 'esphome://d?key={OTHER}'}}\n"
+    ));
+    let of = |host: &str| format!("esphome://{host}/?key={OTHER}").parse().unwrap();
+    let device = "/dev/b".parse().unwrap();
+    assert_eq!(ports(loaded), [expected, device, of("c"), of("d")]);
+
+    let mut texts = Vec::new();
+    for error in [
+        with_key("esphome://a", "secret"),
+        with_key(&format!("esphome://a/?key={OTHER}"), KEY),
+        with_key("/dev/ttyUSB0", KEY),
+        with_key("socket://a:1", KEY),
+        list("meters:\n- {name: a, com_port: /dev/a}\n"),
+        from_yaml("serial_device: {com_port: 'esphome://a/?key=hunter2&port=1'}\n"),
+        from_yaml("serial_device: {com_port: 'esphom://a/?port=1&KEY=hunter2'}\n"),
+        from_yaml("serial_device: {com_port: 'esphome://a/?port=first'}\n"),
+        from_yaml("serial_device: {com_port: 'esphome-hass://esphome/01/?port_name=head'}\n"),
+    ] {
+        let error = error.unwrap_err();
+        for runs_as in [RunsAs::Program, RunsAs::AddOn] {
+            let ConfigError::Problems { problems, .. } = &error else { panic!("{error}") };
+            let words: Vec<_> = problems.iter().map(|problem| problem.words(runs_as)).collect();
+            texts.push(words.join("\n"));
+        }
+        let shown = format!("{error} {error:?}");
+        let secrets = [&KEY[..20], &OTHER[..20], "hunter2"];
+        assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
+    }
+    texts.dedup();
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
 #[test]
 fn a_user_name_that_is_not_used_is_a_warning() {
     let yaml = "mqtt: {username: me, password: x, authentication: false}\n\
@@ -973,4 +1124,20 @@ fn a_missing_space_after_a_colon_is_a_problem() {
 fn a_named_file_must_exist() {
     let error = load(Some(Path::new("/no/such/file.yaml")), &BTreeMap::new()).unwrap_err();
     assert!(error.to_string().starts_with("the configuration /no/such/file.yaml cannot be read: "));
+}
+
+/// As the folder of a service is for everybody but root: the file was taken for a missing one.
+#[test]
+fn a_file_that_cannot_be_looked_at_is_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file that is used as a folder cannot be opened, not even by root.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let state = variables(&[("STATE_DIRECTORY", file.to_str().unwrap())]);
+    let named = file.join("config.yaml");
+    for (named, variables) in [(None, &state), (Some(named.as_path()), &variables(&[]))] {
+        let error = load(named, variables).unwrap_err();
+        assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+        assert!(!is_unconfigured(named, variables), "the setup page would write another file");
+    }
 }

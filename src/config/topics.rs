@@ -1,9 +1,9 @@
-//! The check that the program's topics are not Home Assistant's.
+//! Checks that the program's topics are not Home Assistant's.
 //!
-//! Other programs see on Home Assistant's status topic whether Home Assistant is running. Our
-//! `offline` there would mean to all of them that Home Assistant has stopped, and our `online`
-//! would make them send everything again. A topic below the discovery prefix is harmless unless
-//! Home Assistant uses it.
+//! Other programs see on Home Assistant's status topic whether Home Assistant is running. If the
+//! program published `offline` there, Home Assistant would seem to have stopped. If it published
+//! `online`, the others would send everything again. A topic below the discovery prefix is harmless
+//! unless Home Assistant uses it.
 
 use super::check::Checker;
 use super::keys;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use tracing::Level;
@@ -15,6 +15,7 @@ use super::kind::Kind;
 use super::model::Qos;
 use super::remark::{Remark, Why};
 use super::secret::Secret;
+use crate::language::Language;
 use crate::similar::{self, most_like, question};
 use crate::tls;
 use crate::units::UnitSystem;
@@ -190,9 +191,75 @@ pub(super) fn interval(text: &str) -> Option<Duration> {
             let milliseconds = minutes.checked_mul(Decimal::from(60_000))?;
             Duration::from_millis(milliseconds.trunc().to_u64()?)
         }
-        None => Duration::try_from(parse::<SignedDuration>(text)?).ok()?,
+        None => Duration::try_from(time(text)?).ok()?,
     };
     allowed.contains(&interval).then_some(interval)
+}
+
+/// How often slow registers are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SlowInterval {
+    EachPoll,
+    Every(Duration),
+}
+
+impl SlowInterval {
+    /// The interval; `None` if it is that of polls.
+    pub(super) fn time(self) -> Option<Duration> {
+        match self {
+            Self::EachPoll => None,
+            Self::Every(time) => Some(time),
+        }
+    }
+}
+
+pub(super) fn slow_interval(text: &str) -> Option<SlowInterval> {
+    if text.trim().eq_ignore_ascii_case("poll") {
+        return Some(SlowInterval::EachPoll);
+    }
+    interval(text).map(SlowInterval::Every)
+}
+
+/// A time with units. A day has 24 hours.
+fn time(text: &str) -> Option<SignedDuration> {
+    let days = || parse::<Span>(text)?.to_duration(SpanRelativeTo::days_are_24_hours()).ok();
+    parse(text).or_else(days)
+}
+
+/// The intervals from which on a meter is polled a little early, so that the reading at the end of
+/// an hour is not counted in the next one.
+const EARLY_FROM: Duration = Duration::from_secs(15 * 60);
+
+/// How much earlier. A poll with all registers and some retries takes less.
+const EARLY: SignedDuration = SignedDuration::from_secs(-20);
+
+/// The offset of polls if nobody sets it.
+pub(super) fn usual_offset(interval: Duration) -> SignedDuration {
+    if interval >= EARLY_FROM { EARLY } else { SignedDuration::ZERO }
+}
+
+/// A time with units and perhaps a sign. A number without a unit would be minutes here, as for the
+/// interval, but many users would mean seconds: only 0 is accepted.
+pub(super) fn offset(text: &str) -> Option<SignedDuration> {
+    match parse::<Decimal>(text) {
+        Some(number) => number.is_zero().then_some(SignedDuration::ZERO),
+        None => time(text),
+    }
+}
+
+/// A number without a unit.
+pub(super) fn why_no_offset(text: &str) -> Why {
+    let number: Option<Decimal> = parse(text);
+    number.map_or(Why::Unsaid, |_| Why::Reason("a number needs a unit".to_owned()))
+}
+
+/// `-20s`, `2m`, `0`
+pub(super) fn offset_text(offset: SignedDuration) -> String {
+    let sign = if offset.is_negative() { "-" } else { "" };
+    match offset.abs() {
+        SignedDuration::ZERO => "0".to_owned(),
+        length => format!("{sign}{length:#}").replace(' ', ""),
+    }
 }
 
 pub(super) fn seconds(text: &str) -> Option<Duration> {
@@ -217,6 +284,21 @@ pub(super) fn unit_system(text: &str) -> Option<UnitSystem> {
         "meter" => Some(UnitSystem::Meter),
         _ => None,
     }
+}
+
+pub(super) fn language(text: &str) -> Option<Language> {
+    Language::by_tag(text.trim())
+}
+
+pub(super) fn why_no_language(text: &str) -> Why {
+    let others: [(&str, &[&str]); 5] = [
+        ("en", &["english", "en-gb", "en-us", "en_gb", "en_us"]),
+        ("da", &["danish", "dansk", "dk", "da-dk", "da_dk"]),
+        ("de", &["german", "deutsch", "at", "de-de", "de_de", "de-at", "de-ch"]),
+        ("nl", &["dutch", "nederlands", "be", "nl-nl", "nl_nl", "nl-be"]),
+        ("sv", &["swedish", "svenska", "se", "sv-se", "sv_se"]),
+    ];
+    why_not_word(text, Kind::Words(&[], ""), &others)
 }
 
 /// The older program used the names of Python's `ssl`, which mean exactly or at most that version.
@@ -406,6 +488,15 @@ mod tests {
         ] {
             assert_eq!(why_no_host(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_offset_is_written_as_it_is_read() {
+        for text in ["0", "-20s", "2m", "-1h30m", "-1s500ms", "26h"] {
+            assert_eq!(offset_text(offset(text).unwrap()), text);
+        }
+        assert_eq!(offset_text(offset("-0").unwrap()), "0");
+        assert_eq!(offset_text(offset("+1d 2h").unwrap()), "26h");
     }
 
     #[test]

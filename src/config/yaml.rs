@@ -54,12 +54,12 @@ impl Settings {
             Node::Null => return,
             Node::Map(entries) => entries,
             Node::Text(text) if text.contains(':') => {
-                let accepted = "keys like `host: 192.168.1.100`, one per line";
+                let accepted = "settings like `host: 192.168.1.100`, one per line";
                 file.wrong_section(section, name, Shape::NoSpace, accepted);
                 return;
             }
             Node::Text(_) | Node::Other | Node::List(_) => {
-                let accepted = "keys, one per line, indented below it";
+                let accepted = "settings, one per line, indented below it";
                 file.wrong_section(section, name, Shape::NoKeys, accepted);
                 return;
             }
@@ -80,8 +80,8 @@ impl Settings {
     }
 
     fn read_meters(&mut self, file: &mut File<'_>, name: &Spanned<String>, node: Spanned<Node>) {
-        const LIST: &str = "a list of meters: each begins with `- name:`, and its other keys are \
-                            indented as far as `name`";
+        const LIST: &str = "a list of meters: each begins with `- name:`, and its other settings \
+                            are indented as far as `name`";
         let items = match node.value {
             Node::Null => return,
             Node::List(items) => items,
@@ -106,7 +106,7 @@ impl Settings {
             file.findings.problems.push(Problem {
                 about: About::Meter(whose, origin),
                 found,
-                accepted: Accepted::This("keys like `name` and `com_port`, one per line"),
+                accepted: Accepted::This("settings like `name` and `com_port`, one per line"),
             });
         }
     }

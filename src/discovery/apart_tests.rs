@@ -1,5 +1,4 @@
-//! Everything that the program derives differs from everything that users choose: ids, names and
-//! topics.
+//! Ids, names and topics that the program derives never equal those that users choose.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

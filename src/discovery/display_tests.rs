@@ -1,4 +1,4 @@
-//! What Home Assistant's user sees of all values side by side: names, icons, units, decimal places.
+//! How Home Assistant shows all values to its user: names, icons, units, decimal places.
 
 use std::collections::{BTreeMap, BTreeSet};
 

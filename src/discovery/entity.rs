@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::naming::{Label, entity_id};
 use crate::config::{Publishing, Qos};
+use crate::language::Language;
 use crate::payload::{Message, OFFLINE, ONLINE};
 
 /// The kind of an entity; Home Assistant calls it the component.
@@ -58,8 +60,8 @@ impl Channel {
 
 /// The properties that differ between the entities of a device.
 #[derive(Debug)]
-pub(super) struct Entity {
-    pub(super) name: String,
+pub(super) struct Entity<'a> {
+    pub(super) label: Label<'a>,
     pub(super) unique_id: String,
     pub(super) channel: Channel,
     pub(super) unit_of_measurement: Option<&'static str>,
@@ -72,10 +74,10 @@ pub(super) struct Entity {
     pub(super) expire_after: Option<u64>,
 }
 
-impl Entity {
-    pub(super) fn new(name: &str, unique_id: String, channel: Channel) -> Self {
+impl<'a> Entity<'a> {
+    pub(super) fn new(label: Label<'a>, unique_id: String, channel: Channel) -> Self {
         Self {
-            name: name.to_owned(),
+            label,
             unique_id,
             channel,
             unit_of_measurement: None,
@@ -96,6 +98,8 @@ pub(super) struct Shared<'a> {
     pub(super) publishing: &'a Publishing,
     pub(super) availability_topic: String,
     pub(super) device: Device,
+    /// The name that the device has in English.
+    pub(super) english_device: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,11 +123,16 @@ pub(super) struct Device {
 
 impl Shared<'_> {
     /// The message that announces an entity. (It is never `None`: strings always become JSON.)
-    pub(super) fn message(&self, entity: &Entity) -> Option<Message> {
+    pub(super) fn message(&self, entity: &Entity<'_>) -> Option<Message> {
         let component = entity.channel.component();
+        let language = self.publishing.language;
+        let in_english = || entity.label.words(Language::English);
+        let english_id = || entity_id(component.key(), &self.english_device, &in_english());
         let announcement = Announcement {
-            name: &entity.name,
+            name: entity.label.words(language),
             unique_id: &entity.unique_id,
+            // Home Assistant makes the same one from English names.
+            default_entity_id: (language != Language::English).then(english_id),
             channel: &entity.channel,
             availability_topic: &self.availability_topic,
             payload_available: ONLINE,
@@ -164,8 +173,10 @@ fn number(qos: Qos) -> u8 {
 /// An entity in Home Assistant's format.
 #[derive(Serialize)]
 struct Announcement<'a> {
-    name: &'a str,
+    name: String,
     unique_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_entity_id: Option<String>,
     #[serde(flatten)]
     channel: &'a Channel,
     availability_topic: &'a str,

@@ -1,27 +1,45 @@
 //! The messages that announce entities to Home Assistant, by the rules of its MQTT discovery
 //! (2026.9).
 //!
-//! This module is pure: settings and measures in, retained messages out. In the other direction, it
-//! decides who owns a message that was found on the broker.
+//! This module is pure: it makes retained messages from settings and measures. It also decides who
+//! owns a discovery message that was found on the broker.
 //!
 //! Each entity is announced in its own message at `PREFIX/COMPONENT/UNIQUE_ID/config`. All entities
-//! are unavailable while the program is not connected. While only the meter is silent, two kinds
-//! behave differently:
+//! are unavailable while the program is not connected.
 //!
-//! - *Values* expire after three poll intervals and half a minute, so that an old value does not
-//!   look current.
-//! - *Diagnostics* do not expire. The connection must show `OFF` at that very moment. The last
-//!   successful read and its duration show their own age. Failed reads are the program's own count.
-//!   A fault that the meter reported stays until the meter reports something else, so that the
-//!   warning outlasts a failing meter. (Also, not every poll requests the info code.)
+//! # While only the meter is silent
 //!
-//! Home Assistant 2026.9 makes an expiring entity unavailable when its announcement *changes*, for
-//! example because a serial number became known. It stays unavailable until its next value arrives.
-//! (Tested with 2026.9: an unchanged announcement has no effect, and entities that do not expire
-//! keep their state.) So values must follow each change.
+//! *Values* expire after three intervals and half a minute, so that an old value does not look
+//! current. The interval is that of polls, or the slow interval for values that change slowly
+//! ([`Paces`](meter::poll::Paces)). If it is longer than an hour, they expire an hour later, because
+//! the night in which summer time ends is longer.
+//!
+//! *Diagnostics* do not expire, each for its own reason:
+//!
+//! - The connection must show `OFF` at that very moment.
+//! - The last successful read and its duration show their own age.
+//! - The program itself counts the failed reads.
+//! - A fault that the meter reported stays until the meter reports something else. So the warning
+//!   does not disappear when a failing meter falls silent. Another reason is that not every poll
+//!   requests the info code.
+//!
+//! # Names in the user's language
+//!
+//! Home Assistant makes a new entity's id from the names of its device and of the entity. Entity ids
+//! must not depend on the language, so an announcement in another language than English has a
+//! `default_entity_id`, with the English names. An announcement in English has none: if a deleted
+//! entity returns, Home Assistant would replace an id that the user has chosen by the default one.
+//!
+//! # After an announcement has changed
+//!
+//! An announcement may change, for example because a serial number became known. Home Assistant
+//! 2026.9 then makes an expiring entity unavailable until its next value arrives. So values must
+//! follow each change. (Tested with 2026.9: an unchanged announcement has no effect, and entities
+//! that do not expire keep their state.)
 
 mod classes;
 mod entity;
+mod naming;
 mod older;
 mod ownership;
 mod possible;
@@ -32,11 +50,13 @@ use self::classes::{
     device_class, display_precision, icon, is_consumed_water, is_diagnostic, state_class,
 };
 use self::entity::{Channel, Device, Entity, Shared};
+use self::naming::{Label, model_words};
 pub(crate) use self::older::is_left_over;
 pub(crate) use self::ownership::{Claims, Ownership, classify};
 use self::possible::is_binary;
 pub(crate) use self::possible::{all_possible, filters, place};
 use crate::config::{Meter, Parameter, Publishing};
+use crate::language::Names;
 use crate::payload::Message;
 use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
 use crate::units::Measure;
@@ -75,13 +95,14 @@ pub(crate) fn meter(
         identifiers: [meter.device_id.clone()],
         name: meter.device_name.clone(),
         manufacturer: Some("Kamstrup"),
-        model: identity.model_words(),
+        model: model_words(identity, publishing.language),
         serial_number: identity.serial.map(|serial| serial.to_string()),
         sw_version: identity.meter_type.map(|found| found.revision.to_string()),
         configuration_url: page.map(str::to_owned),
         via: Some(publishing.program_id.clone()),
     };
-    let shared = Shared { publishing, availability_topic: topics.status(), device };
+    let english_device = meter.english_name.clone();
+    let shared = Shared { publishing, availability_topic: topics.status(), device, english_device };
     let topics = topics.meter(meter.name.as_ref());
     let values = meter.parameters.iter().zip(measures).filter_map(|(parameter, measure)| {
         Some(value(parameter, (*measure)?, described, &ids, &topics))
@@ -93,7 +114,11 @@ pub(crate) fn meter(
     let button = Entity {
         is_diagnostic: true,
         icon: Some("mdi:refresh"),
-        ..Entity::new("Read now", ids.with(READ), Channel::Command(topics.read_command()))
+        ..Entity::new(
+            Label::Of(|names| names.read_now),
+            ids.with(READ),
+            Channel::Command(topics.read_command()),
+        )
     };
     let entities = values.chain(diagnostics).chain([button]);
     entities.filter_map(|entity| shared.message(&entity)).collect()
@@ -117,17 +142,18 @@ pub(crate) fn program(
             prefix => format!("{program} ({prefix})"),
         },
         manufacturer: Some(env!("CARGO_PKG_NAME")),
-        model: "Meter reader".to_owned(),
+        model: publishing.language.names().reader.to_owned(),
         serial_number: None,
         sw_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         configuration_url: page.map(str::to_owned),
         via: None,
     };
-    let shared = Shared { publishing, availability_topic: topics.status(), device };
+    let english_device = device.name.clone();
+    let shared = Shared { publishing, availability_topic: topics.status(), device, english_device };
     let entities = About::ALL.into_iter().map(|about| {
-        let (name, device_class, icon) = match about {
-            About::Version => ("Version", None, Some("mdi:package-variant")),
-            About::Started => ("Running since", Some("timestamp"), None),
+        let (label, device_class, icon): (fn(&'static Names) -> &'static str, _, _) = match about {
+            About::Version => (|names| names.version, None, Some("mdi:package-variant")),
+            About::Started => (|names| names.running_since, Some("timestamp"), None),
         };
         let channel = Channel::Sensor(topics.about(about));
         let is_diagnostic = true;
@@ -135,28 +161,21 @@ pub(crate) fn program(
             device_class,
             icon,
             is_diagnostic,
-            ..Entity::new(name, ids.with(about.key()), channel)
+            ..Entity::new(Label::Of(label), ids.with(about.key()), channel)
         }
     });
     entities.filter_map(|entity| shared.message(&entity)).collect()
 }
 
-fn value(
-    parameter: &Parameter,
+fn value<'a>(
+    parameter: &'a Parameter,
     measure: Measure,
     described: Described<'_>,
     ids: &Ids,
     topics: &MeterTopics,
-) -> Entity {
+) -> Entity<'a> {
     let Described { meter, identity, .. } = described;
     let register = parameter.register().info();
-    // A parameter that is configured by number shows the number: the same register may also be
-    // configured by name.
-    let name = match register {
-        Some(register) if register.key == parameter.name() => register.label.to_owned(),
-        Some(register) => format!("{} ({})", register.label, parameter.name()),
-        None => format!("Register {}", parameter.register()),
-    };
     let device_class = device_class(measure);
     let is_water = is_consumed_water(parameter.register(), identity);
     let of_water = device_class.filter(|_| is_water).map(|_| "water");
@@ -167,33 +186,44 @@ fn value(
         suggested_display_precision: display_precision(parameter.register(), measure, identity),
         icon: icon(measure, device_class),
         is_diagnostic: register.is_some_and(is_diagnostic),
-        expire_after: Some(expire_after(meter.poll_interval)),
-        ..Entity::new(&name, ids.parameter(parameter), Channel::Sensor(topics.value(parameter)))
+        expire_after: Some(expire_after(meter.paces().of(parameter.register()))),
+        ..Entity::new(
+            Label::Value(parameter),
+            ids.parameter(parameter),
+            Channel::Sensor(topics.value(parameter)),
+        )
     }
 }
 
 /// How much longer a poll with retries may take.
 const ROOM: Duration = Duration::from_secs(30);
 
-/// In whole seconds. Two polls may fail, and the third may be slow.
-fn expire_after(poll_interval: Duration) -> u64 {
-    let expires = poll_interval.saturating_mul(3).saturating_add(ROOM);
+/// How much longer such an interval may be once, in the night when summer time ends. Polls follow
+/// the local clock.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// In whole seconds. Two readings may fail, and the third may be slow.
+fn expire_after(interval: Duration) -> u64 {
+    let longer = if interval > HOUR { HOUR } else { Duration::ZERO };
+    let expires = interval.saturating_mul(3).saturating_add(ROOM).saturating_add(longer);
     expires.as_secs().saturating_add(u64::from(expires.subsec_nanos() > 0))
 }
 
-fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity {
+fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity<'static> {
     let topic = topics.diagnostic(diagnostic);
     let channel = if is_binary(diagnostic) { Channel::BinarySensor } else { Channel::Sensor };
     let channel = channel(topic);
-    let entity = |name| Entity {
+    let entity = |label: fn(&'static Names) -> &'static str| Entity {
         is_diagnostic: true,
-        ..Entity::new(name, ids.with(diagnostic.key()), channel)
+        ..Entity::new(Label::Of(label), ids.with(diagnostic.key()), channel)
     };
     match diagnostic {
         Diagnostic::Connection => {
-            Entity { device_class: Some("connectivity"), ..entity("Connection") }
+            Entity { device_class: Some("connectivity"), ..entity(|names| names.connection) }
         }
-        Diagnostic::LastRead => Entity { device_class: Some("timestamp"), ..entity("Last read") },
+        Diagnostic::LastRead => {
+            Entity { device_class: Some("timestamp"), ..entity(|names| names.last_read) }
+        }
         Diagnostic::ReadDuration => Entity {
             unit_of_measurement: Some("s"),
             device_class: Some("duration"),
@@ -201,17 +231,19 @@ fn diagnostic(diagnostic: Diagnostic, ids: &Ids, topics: &MeterTopics) -> Entity
             suggested_display_precision: Some(1),
             // It helps only to find a fault on the line.
             is_enabled: false,
-            ..entity("Read duration")
+            ..entity(|names| names.read_duration)
         },
         Diagnostic::FailedReads => Entity {
             state_class: Some("total_increasing"),
             icon: Some("mdi:alert-circle-outline"),
-            ..entity("Failed reads")
+            ..entity(|names| names.failed_reads)
         },
         Diagnostic::Info => {
-            Entity { icon: Some("mdi:information-outline"), ..entity("Info code in words") }
+            Entity { icon: Some("mdi:information-outline"), ..entity(|names| names.info_in_words) }
         }
-        Diagnostic::Problem => Entity { device_class: Some("problem"), ..entity("Problem") },
+        Diagnostic::Problem => {
+            Entity { device_class: Some("problem"), ..entity(|names| names.problem) }
+        }
     }
 }
 

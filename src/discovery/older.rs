@@ -1,8 +1,9 @@
 //! The discovery messages of the older Python program of the same name.
 //!
-//! They have no `origin`, so their shape is the only proof. Its `publish_ha_discovery`
-//! (`WobwobRt/kamstrup2mqtt`, `src/kamstrup2mqtt/mqtt.py`, the same in all published versions) writes
-//! these keys and constants, and no others. Everything that differs is somebody else's.
+//! They have no `origin`, so only their shape shows where they come from. The function
+//! `publish_ha_discovery` of that program (`WobwobRt/kamstrup2mqtt`, `src/kamstrup2mqtt/mqtt.py`,
+//! the same in all published versions) writes certain keys and constants, and no others. A message
+//! with anything else belongs to another program.
 
 use serde_json::{Map, Value};
 
@@ -43,6 +44,8 @@ pub(crate) fn is_left_over(topic: &str, payload: &[u8], claims: &Claims) -> bool
 /// `Some` if the message is the older program's.
 fn is_older(object: &str, message: &Map<String, Value>, status: &str) -> Option<()> {
     let parameter = object.strip_prefix(ID_PREFIX).filter(|it| !it.is_empty())?;
+    // Nothing can be sent on a topic with a wildcard or a control character.
+    parameter.chars().all(|c| !c.is_control() && !matches!(c, '#' | '+')).then_some(())?;
     let topic = status.strip_suffix("status")?;
     let text = |key: &str| message.get(key)?.as_str();
     let has = |key: &str, value: &str| (text(key) == Some(value)).then_some(());
@@ -193,6 +196,13 @@ mod tests {
             "kamstrup/volume",
         ] {
             assert!(!is_left(elsewhere, &real, &claims), "{elsewhere}");
+        }
+        for parameter in ["a#", "+", "a\nb", "\u{85}"] {
+            let mut message = real.clone();
+            message["unique_id"] = json!(format!("kamstrup_{parameter}"));
+            message["state_topic"] = json!(format!("kamstrup/{parameter}"));
+            let topic = format!("homeassistant/sensor/kamstrup_{parameter}/config");
+            assert!(!is_left(&topic, &message, &claims), "{parameter:?}");
         }
         let long = format!("{payload}{}", " ".repeat(LONGEST_PAYLOAD));
         assert!(!is_left_over(topic, long.as_bytes(), &claims));

@@ -1,4 +1,4 @@
-//! Topics and ids that are possible with these settings, whether or not they are announced yet.
+//! All topics and ids that these settings allow, whether or not they are announced yet.
 
 use std::collections::BTreeSet;
 

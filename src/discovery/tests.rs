@@ -18,7 +18,7 @@ use simulator::{self, EnergyUnit, Registers};
 
 /// A meter with these parameters, and settings like `topic: heat, id_prefix: heat`.
 pub(super) fn loaded(parameters: &str, settings: &str) -> (Meter, Publishing) {
-    let is_home_assistants = |it: &&str| it.contains("_prefix:");
+    let is_home_assistants = |it: &&str| it.contains("_prefix:") || it.starts_with("language:");
     let (home_assistant, mqtt): (Vec<_>, Vec<_>) =
         settings.split(", ").partition(is_home_assistants);
     let yaml = format!(
@@ -235,6 +235,90 @@ fn all_names_are_announced_by_the_rules_of_home_assistant() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+/// Everything by which Home Assistant or an automation recognizes an entity stays.
+#[test]
+fn the_language_changes_only_names() {
+    let parameters = format!("{},4000,60", all_names());
+    let of = |tag: &str| described_fully(&parameters, &format!("language: {tag}"));
+    let english = of("en");
+    for tag in ["da", "de", "nl", "sv"] {
+        let own = of(tag);
+        assert_eq!(own.len(), english.len());
+        let mut translated = 0;
+        for (own, english) in own.iter().zip(&english) {
+            check(own, &home_assistant());
+            assert_eq!((&own.topic, own.qos, own.retain), (&english.topic, english.qos, true));
+            let [mut own, mut english] = [own, english]
+                .map(|message| serde_json::from_str::<Value>(&message.payload).unwrap());
+            translated += usize::from(own["name"] != english["name"]);
+            // As Home Assistant makes it, if nobody says otherwise.
+            let named = format!("{} {}", english["device"]["name"], english["name"]);
+            let letters = named.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), " ");
+            let id = letters.split_whitespace().collect::<Vec<_>>().join("_");
+            let given = own.as_object_mut().unwrap().remove("default_entity_id").unwrap();
+            let component = if english["command_topic"].is_string() {
+                "button"
+            } else if english["unique_id"] == "kamstrup_connection"
+                || english["unique_id"] == "kamstrup_problem"
+            {
+                "binary_sensor"
+            } else {
+                "sensor"
+            };
+            assert_eq!(given, format!("{component}.{id}"));
+            for entity in [&mut own, &mut english] {
+                entity["name"] = Value::Null;
+                entity["device"]["name"] = Value::Null;
+                entity["device"]["model"] = Value::Null;
+            }
+            assert_eq!(own, english);
+        }
+        // Some words are the same, like `Type` and `Volume` in Dutch.
+        assert!(translated * 10 > english.len() * 9, "{tag}: {translated} of {}", english.len());
+    }
+}
+
+#[test]
+fn names_in_each_language() {
+    let shown = ["da", "de", "nl", "sv"].map(|tag| {
+        let settings = format!("language: {tag}");
+        let entities = parsed(&described_fully("energy,60,4000,maxpowerdate_y", &settings));
+        let lines = entities.iter().map(|entity| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            [
+                text(&entity["name"]),
+                text(&entity["default_entity_id"]),
+                text(&entity["device"]["name"]),
+                text(&entity["device"]["model"]),
+            ]
+            .join(" | ")
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+/// A name that the user has chosen is not translated.
+#[test]
+fn a_chosen_name_of_a_device_stays() {
+    let names = |yaml: &str| {
+        let yaml = format!("homeassistant: {{language: da}}\n{yaml}");
+        let loaded = config::check(Some((Path::new("x"), &yaml)), &BTreeMap::new()).unwrap();
+        let name = |meter: &Meter| [meter.device_name.clone(), meter.english_name.clone()];
+        loaded.config.meters.iter().map(name).collect::<Vec<_>>()
+    };
+    let single = "serial_device: {com_port: /dev/a}\n";
+    assert_eq!(names(single), [["Kamstrup-måler", "Kamstrup Meter"]]);
+    let chosen = format!("{single}mqtt: {{device_name: Heat}}\n");
+    assert_eq!(names(&chosen), [["Heat", "Heat"]]);
+    let list = "meters:\n- {name: a, com_port: /dev/a}\n\
+                - {name: b, com_port: /dev/b, device_name: Barn}\n";
+    let expected = [["Kamstrup-måler a", "Kamstrup Meter a"], ["Barn", "Barn"]];
+    assert_eq!(names(list), expected);
+    let chosen = format!("mqtt: {{device_name: Heat}}\n{list}");
+    assert_eq!(names(&chosen), [["Heat a", "Heat a"], ["Barn", "Barn"]]);
+}
+
 #[test]
 fn home_assistant_accepts_every_unit_of_every_register() {
     let parameters = format!("{},4000", all_names());
@@ -341,7 +425,25 @@ fn only_values_expire_and_only_after_three_intervals() {
     meter.poll_interval = Duration::from_millis(1_200);
     assert_eq!(expires(&meter), 34, "3.6 s and 30 s, rounded up");
     meter.poll_interval = Duration::from_secs(10_080 * 60);
-    assert_eq!(expires(&meter), 3 * 10_080 * 60 + 30);
+    let hour = 3600;
+    assert_eq!(expires(&meter), 3 * 10_080 * 60 + 30 + hour, "a day may have 25 hours");
+    meter.poll_interval = Duration::from_secs(hour);
+    assert_eq!(expires(&meter), 3 * hour + 30);
+}
+
+/// A slow value is published once an hour, so it must not expire after three polls.
+#[test]
+fn values_that_change_slowly_expire_after_three_of_their_own_intervals() {
+    let (mut meter, publishing) = loaded("energy,maxpower_y", "");
+    let expires = |meter: &Meter| {
+        let entities = parsed(&announced(meter, &expected(meter), &publishing, true));
+        [0, 1].map(|index| entities[index]["expire_after"].as_u64().unwrap())
+    };
+    assert_eq!(expires(&meter), [3 * 300 + 30, 3 * 3600 + 30]);
+    meter.slow_interval = None;
+    assert_eq!(expires(&meter), [3 * 300 + 30; 2]);
+    meter.slow_interval = Some(Duration::from_secs(7200));
+    assert_eq!(expires(&meter), [3 * 300 + 30, 3 * 7200 + 30 + 3600]);
 }
 
 /// Messages of ours that are not among the possible ones are removed from the broker.

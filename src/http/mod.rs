@@ -1,5 +1,5 @@
-//! An HTTP client: GET requests with limits on time and size. It follows no redirects and uses no
-//! proxy: the token must never go to another server, whatever an answer or a variable says.
+//! An HTTP client: requests with limits on time and size. It follows no redirects and uses no
+//! proxy. So an answer or an environment variable cannot send the token to another server.
 
 #[cfg(test)]
 mod tests;
@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONNECTION, CONTENT_TYPE};
-use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
 use thiserror::Error;
 
 use crate::config::Secret;
 use meter::hosts;
 
-/// The size limit of an answer. No answer to our requests comes near it.
+/// The usual size limit of an answer. Few answers to our requests come near it.
 const LONGEST: usize = 64 * 1024;
 
 /// An answer, whatever its status.
@@ -44,8 +44,8 @@ pub(crate) enum HttpError {
     #[error("{0}")]
     Broken(String),
     /// The answer exceeds the size limit.
-    #[error("the answer is longer than {} KiB", LONGEST / 1024)]
-    TooLong,
+    #[error("the answer is longer than {} KiB", .0 / 1024)]
+    TooLong(usize),
 }
 
 /// Sends a GET and reads the answer. Dropping the future closes the connection.
@@ -54,12 +54,44 @@ pub(crate) async fn get(
     token: Option<&Secret>,
     patience: Duration,
 ) -> Result<Answer, HttpError> {
+    get_up_to(url, token, patience, LONGEST).await
+}
+
+/// The same with another size limit, in bytes.
+pub(crate) async fn get_up_to(
+    url: Url,
+    token: Option<&Secret>,
+    patience: Duration,
+    longest: usize,
+) -> Result<Answer, HttpError> {
     let failed = |error| classify(error, patience);
     let answer = request(url, token, patience).map_err(failed)?.send().await.map_err(failed)?;
-    read(answer, failed).await
+    read(answer, longest, failed).await
+}
+
+/// Sends JSON in a POST and reads the answer. Dropping the future closes the connection.
+pub(crate) async fn post_json(
+    url: Url,
+    token: Option<&Secret>,
+    body: String,
+    patience: Duration,
+) -> Result<Answer, HttpError> {
+    let failed = |error| classify(error, patience);
+    let request = request_by(Method::POST, url, token, patience).map_err(failed)?;
+    let request = request.header(CONTENT_TYPE, "application/json").body(body);
+    read(request.send().await.map_err(failed)?, LONGEST, failed).await
 }
 
 fn request(
+    url: Url,
+    token: Option<&Secret>,
+    patience: Duration,
+) -> reqwest::Result<RequestBuilder> {
+    request_by(Method::GET, url, token, patience)
+}
+
+fn request_by(
+    method: Method,
     url: Url,
     token: Option<&Secret>,
     patience: Duration,
@@ -72,7 +104,7 @@ fn request(
         // One request needs no pool of connections.
         .pool_max_idle_per_host(0)
         .build()?;
-    let request = client.get(url).header(CONNECTION, "close");
+    let request = client.request(method, url).header(CONNECTION, "close");
     // This marks the header as secret.
     Ok(if let Some(token) = token { request.bearer_auth(token.reveal()) } else { request })
 }
@@ -91,6 +123,7 @@ impl Resolve for Hosts {
 
 async fn read(
     mut answer: Response,
+    longest: usize,
     failed: impl Fn(reqwest::Error) -> HttpError,
 ) -> Result<Answer, HttpError> {
     let status = answer.status().as_u16();
@@ -100,8 +133,8 @@ async fn read(
         .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(&failed)? {
-        if body.len() + chunk.len() > LONGEST {
-            return Err(HttpError::TooLong);
+        if body.len() + chunk.len() > longest {
+            return Err(HttpError::TooLong(longest));
         }
         body.extend_from_slice(&chunk);
     }

@@ -122,7 +122,7 @@ async fn an_answer_is_bounded_in_size() {
         let answer = get(url, None, PATIENCE).await;
         match answer {
             Ok(answer) => assert!(is_accepted && answer.body.len() == length, "{head}{length}"),
-            Err(HttpError::TooLong) => assert!(!is_accepted, "{head}{length}"),
+            Err(HttpError::TooLong(_)) => assert!(!is_accepted, "{head}{length}"),
             Err(error) => panic!("{head}{length}: {error}"),
         }
     }

@@ -1,14 +1,16 @@
 //! Handles the messages from the broker: Home Assistant's birth messages, commands, and retained
 //! messages of earlier runs.
 //!
-//! Commands ask a meter's [`MeterHandle`] for a poll. Retained messages are examined in the first
-//! seconds only. The program subscribes to them before it publishes anything, so it sees them
-//! before it replaces them. It removes those of its own that are impossible with this
-//! configuration, and reports another program that uses the same ids.
+//! A command asks a meter's [`MeterHandle`] for a poll.
 //!
-//! Anybody may publish on these topics. So the number of reports of each kind is limited
-//! ([`reports::MOST_REPORTED`]), and that of topics to remove ([`crate::mqtt::FOUND_AT_MOST`]). The
-//! log counts what is beyond a limit.
+//! Retained messages are examined in the first seconds only. The program subscribes to them before
+//! it publishes anything, so it sees them before it replaces them. Of its own retained messages, it
+//! removes those that this configuration cannot produce. It reports another program that uses the
+//! same ids.
+//!
+//! Anybody may publish on these topics. So two numbers are limited: the reports of each kind
+//! ([`reports::MOST_REPORTED`]), and the topics to remove ([`crate::mqtt::FOUND_AT_MOST`]). The log
+//! says how many are beyond a limit.
 
 mod reports;
 

@@ -1,5 +1,6 @@
-//! Reports about messages from the broker: each once, and few of each kind, because anybody can
-//! send any number of them. Those beyond are counted, and the count is logged.
+//! Limits the reports about messages from the broker, because anybody can send any number of
+//! messages. Each report is logged once, and only a few of each kind. Further ones are counted, and
+//! the count is logged.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -144,7 +145,8 @@ impl Reported {
             };
             warn!(
                 "{count} more messages on the broker look like entities that kamstrup2mqtt has \
-                 announced earlier. At most {FOUND_AT_MOST} are removed in one run. {fix} more. \
+                 announced earlier. At most {FOUND_AT_MOST} are removed in one run, and fewer if \
+                 their topics are very long. {fix} more. \
                  Check which program publishes them."
             );
         }

@@ -1,5 +1,5 @@
-//! Decides when everything is sent again after Home Assistant's birth message. Birth messages that
-//! arrive before that are all answered together.
+//! Decides when everything is sent again after Home Assistant's birth message. All birth messages
+//! that arrive until then have one answer.
 
 use std::time::Duration;
 

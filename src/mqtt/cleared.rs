@@ -65,6 +65,11 @@ impl Cleared {
         true
     }
 
+    /// The number of a topic.
+    pub(super) fn number(&self, topic: &str) -> Option<u64> {
+        self.numbers.get(topic).copied()
+    }
+
     /// The topics that were added after this number, with their own numbers, oldest first.
     pub(super) fn after(&self, number: u64) -> impl Iterator<Item = (u64, &str)> {
         let range = self.topics.range((Bound::Excluded(number), Bound::Unbounded));

@@ -1,5 +1,5 @@
-//! Reports the connection in the log and on the status board ([`Board`]): each change of the
-//! connection's state once.
+//! Reports each change of the connection's state once, in the log and on the status board
+//! ([`Board`]).
 
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub(super) struct ConnectionLog {
     reported: Vec<Advice>,
     /// Why the connection before ended.
     last_end: Option<Advice>,
+    /// How many connections in a row were short, and ended otherwise than by being closed.
+    failures: u32,
     will: WillTrial,
     /// Whether it was reported that the broker does not acknowledge.
     misses_acknowledgements: bool,
@@ -86,6 +88,7 @@ impl ConnectionLog {
             endings: Endings::default(),
             reported: Vec::new(),
             last_end: None,
+            failures: 0,
             will: WillTrial::Unsuspected,
             misses_acknowledgements: false,
             good,
@@ -192,11 +195,16 @@ impl ConnectionLog {
         let again = failure::closed_again(self.endings.pattern(), accepted);
         let is_again = again.is_some();
         let advice = again.unwrap_or_else(|| match step.filter(|_| is_hang_up) {
-            Some(step) => failure::closed_at(step),
+            Some(step) if step.is_acknowledged() => failure::closed_at(step),
+            Some(step) => failure::closed_after(step),
             None => failure::advice(error, Stage::Connected, self.facts),
         });
-        // A failure that is no hang-up needs no pattern: it says what is wrong.
-        let is_again = is_again || (!is_hang_up && self.last_end.as_ref() == Some(&advice));
+        let is_failure = !is_hang_up && lasted < stable_after;
+        self.failures = if is_failure { self.failures.saturating_add(1) } else { 0 };
+        // A failure that is no hang-up needs no pattern: it says what is wrong. It may differ each
+        // time, because some contain a number that the broker has sent.
+        let is_the_same = !is_hang_up && self.last_end.as_ref() == Some(&advice);
+        let is_again = is_again || is_the_same || self.failures > 1;
         self.last_end = Some(advice.clone());
         let Self { name, made_by, reported, .. } = self;
         let words = advice.words(*made_by);
@@ -206,8 +214,8 @@ impl ConnectionLog {
         } else if is_again && lasted < stable_after {
             let stable_after = duration::words(stable_after);
             warn!(
-                "No stable connection to the broker {name}: {words} Retrying; nothing more is \
-                 reported until a connection has lasted {stable_after}."
+                "No stable connection to the broker {name}: {words} Retrying; this is not \
+                 reported again until a connection has lasted {stable_after}."
             );
             reported.push(advice.clone());
         } else {

@@ -22,13 +22,15 @@ use super::trail::Step;
 use crate::config::Broker;
 use crate::payload::Message;
 use meter::back_off::BackOff;
+use meter::duration;
 
 /// The shortest and the longest pause between two attempts to connect.
 pub(super) const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 
-/// How long the goodbye may take, including the disconnect.
-pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the goodbye may take, including the disconnect. Home Assistant kills an app after three
+/// seconds, and a poll under way also takes its time.
+pub(super) const GOODBYE: Duration = Duration::from_millis(700);
 
 /// A step that is not acknowledged within this time is reported.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -117,7 +119,8 @@ impl ConnectionLoop<'_> {
 
     async fn next(&mut self) -> Happening {
         let Self { link, event_loop, log, shutdown, progress, .. } = self;
-        let unacknowledged = link.unacknowledged().filter(|_| !log.misses_acknowledgements());
+        let is_missing = link.is_connected() && !log.misses_acknowledgements();
+        let unacknowledged = link.unacknowledged().filter(|_| is_missing);
         let good_at = log.good_at().filter(|_| link.is_careful());
         // A stable connection is reported in time, even if nothing else happens.
         let polling = async {
@@ -224,9 +227,9 @@ impl ConnectionLoop<'_> {
     fn begin_or_end_goodbye(&mut self) -> ControlFlow<()> {
         if self.progress.goodbye_by.is_some() {
             warn!(
-                "The broker did not acknowledge the last messages within {} s. Closing the \
+                "The broker did not acknowledge the last messages within {}. Closing the \
                  connection anyway.",
-                GOODBYE.as_secs()
+                duration::words(GOODBYE)
             );
             return ControlFlow::Break(());
         }

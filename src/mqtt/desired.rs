@@ -47,18 +47,28 @@ impl Desired {
         self.part(source, discovery);
     }
 
-    /// Sets a source's discovery messages and states; without either, removes the source.
-    pub(super) fn update(&mut self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+    /// Sets a source's discovery messages, its states, and those of earlier polls that are still
+    /// current; without discovery messages and states, removes the source.
+    pub(super) fn update(
+        &mut self,
+        source: Source,
+        discovery: Vec<Message>,
+        states: Vec<Message>,
+        current: Option<Vec<Message>>,
+    ) {
         if discovery.is_empty() && states.is_empty() {
             self.parts.remove(&source);
             return;
         }
         // A retained state replaces the empty message on its topic.
-        for message in states.iter().filter(|message| message.retain) {
+        for message in
+            states.iter().chain(current.iter().flatten()).filter(|message| message.retain)
+        {
             self.keep(&message.topic);
         }
         let (part, change) = self.part(source, discovery);
         part.states = states;
+        part.current = current;
         part.version = change;
     }
 
@@ -92,6 +102,9 @@ pub(super) struct Part {
     /// The number of the change that set `discovery`.
     pub(super) edition: u64,
     pub(super) states: Vec<Message>,
+    /// States of earlier polls that are still current. They are sent only if everything is sent
+    /// again, or if discovery messages have changed. `None` if it is not known which of them are.
+    pub(super) current: Option<Vec<Message>>,
     /// The number of the change that set `states`.
     pub(super) version: u64,
 }

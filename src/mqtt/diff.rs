@@ -1,23 +1,37 @@
 //! The difference between the desired state of the broker and the messages sent so far, and when
 //! each message is due.
 //!
-//! `online` comes first, then discovery messages. After the first announcement of an entity, the
-//! states of its meter wait for [`SETTLE`]. A birth of Home Assistant makes everything due again.
+//! # When values are sent
 //!
-//! No recurring event may delay the states of a new poll: neither births, nor reconnects, nor
-//! changes of discovery. Such an event may restart the wait, but the wait ends [`PATIENCE`] after
-//! the announcement at the latest. In all other cases new states are sent at once. If Home
-//! Assistant may still be creating entities at that time, the states are sent a second time after
-//! [`SETTLE`]. A discovery message that only changes an entity starts no wait, because Home
-//! Assistant stays subscribed.
+//! `online` is sent first, then discovery messages. After the first announcement of an entity, the
+//! states of its meter wait for [`SETTLE`], until Home Assistant has created the entity. A birth
+//! message of Home Assistant makes everything due again.
+//!
+//! No recurring event may delay the states of a new poll: no birth message, no reconnect, no change
+//! of discovery. Such an event may restart the wait, but cannot extend it beyond [`PATIENCE`] after
+//! the first announcement. Outside this wait, new states are sent at once. If Home Assistant may
+//! still be creating entities at that moment, the states are sent a second time after [`SETTLE`]. A
+//! discovery message that only changes an entity starts no wait, because Home Assistant stays
+//! subscribed.
+//!
+//! States of earlier polls that are still current ([`Part::current`]) are sent together with the
+//! others after such an event. Without one, they are not sent again.
+//!
+//! # When topics are cleared
 //!
 //! Topics that the program has used itself are cleared at once, before values are sent: an empty
-//! message after a value would erase it. Topics that were found on the broker are cleared in
-//! batches of [`CLEARED_AT_ONCE`], because a broker may hold any number of messages that look like
-//! ours. They follow the states of entities that exist, and precede announcements: Home Assistant
-//! must remove an old entity before a new one can have its name.
+//! message after a value would erase the value.
+//!
+//! Topics that were found on the broker are cleared in batches of [`CLEARED_AT_ONCE`], because a
+//! broker may hold any number of messages that look like ours. They are cleared after the states of
+//! existing entities are sent, and before new entities are announced. Home Assistant must remove an
+//! old entity before a new one can have its name.
+//!
+//! Each topic is cleared once. A later connection clears it again only if the broker may not have
+//! received the empty message. By then, another program may have announced an entity there, for
+//! example because a meter was moved to that program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -53,13 +67,15 @@ pub(super) struct Sent {
     sources: BTreeMap<Source, Progress>,
 }
 
-/// The topics that were cleared in this connection.
+/// The topics that were cleared, including earlier connections.
 #[derive(Debug, Default)]
 struct Clearing {
     /// The number of the last one in [`Desired::cleared`].
     own: u64,
     /// The number of the last one in [`Desired::found`].
     found: u64,
+    /// Topics up to these numbers that may not have been cleared, because the connection was lost.
+    again: BTreeSet<String>,
     /// How many more may be cleared before `next`.
     room: usize,
     next: Option<Instant>,
@@ -77,6 +93,8 @@ struct Progress {
     too_early: bool,
     /// The version that was sent last, including earlier connections.
     latest: Option<u64>,
+    /// Whether Home Assistant has the states of earlier polls that are still current.
+    has_current: bool,
     /// When Home Assistant has created the announced entities.
     settled: Option<Instant>,
     /// The latest time until which new states wait for that.
@@ -98,11 +116,12 @@ impl Due {
 
 impl Sent {
     /// Makes everything due for a new connection. All messages but `online` wait until
-    /// `not_before`.
-    pub(super) fn connected(&mut self, not_before: Option<Instant>) {
+    /// `not_before`. Earlier connections may not have cleared the topics in `not_cleared`.
+    pub(super) fn connected(&mut self, not_before: Option<Instant>, not_cleared: BTreeSet<String>) {
         self.online = false;
         self.not_before = not_before;
-        self.clearing = Clearing::default();
+        self.clearing.again.extend(not_cleared);
+        self.clearing.next = None;
         self.forget();
     }
 
@@ -111,6 +130,7 @@ impl Sent {
         for progress in self.sources.values_mut() {
             progress.edition = None;
             progress.version = None;
+            progress.has_current = false;
         }
     }
 
@@ -146,7 +166,7 @@ impl Sent {
             changed.extend(announced);
             let states = progress.publish(part, all, &mut due);
             let messages = if is_changed { &mut changed } else { &mut due.messages };
-            messages.extend(states.iter().cloned());
+            messages.extend(states.cloned());
         }
         due.messages.extend(found);
         due.messages.extend(changed);
@@ -167,21 +187,26 @@ impl Sent {
         due: &mut Due,
     ) -> (Vec<Message>, Vec<Message>) {
         let now = Instant::now();
-        let Clearing { own, found, room, next } = &mut self.clearing;
+        let Clearing { own, found, again, room, next } = &mut self.clearing;
         if all || next.is_none_or(|next| next <= now) {
             (*room, *next) = (CLEARED_AT_ONCE, Some(now + CLEARED_EVERY));
         }
         let known = &mut self.discovery;
         let mut batch = |cleared: &Cleared, last: &mut u64, qos: Qos, room: usize| {
-            let mut messages = Vec::new();
-            for (number, topic) in cleared.after(*last).take(room) {
+            let is_sent = |topic: &str| cleared.number(topic).is_some_and(|number| number <= *last);
+            let repeated = again.iter().filter(|topic| is_sent(topic)).take(room);
+            let mut topics: Vec<String> = repeated.cloned().collect();
+            again.retain(|topic| !topics.contains(topic));
+            for (number, topic) in cleared.after(*last).take(room.saturating_sub(topics.len())) {
                 *last = number;
+                topics.push(topic.to_owned());
+            }
+            for topic in &topics {
                 if let Some(payload) = known.get_mut(topic) {
                     *payload = None;
                 }
-                messages.push(empty(topic, qos));
             }
-            messages
+            topics.iter().map(|topic| empty(topic, qos)).collect::<Vec<_>>()
         };
         // An acknowledgement of many messages would hold up the values behind them. What is lost is
         // found again by the next run.
@@ -190,8 +215,10 @@ impl Sent {
         // Our own topics are bounded by the configuration, and no empty message may follow a value.
         let own_batch = batch(&desired.cleared, own, Qos::AtLeastOnce, usize::MAX);
         let batches = (own_batch, found_batch);
+        // The others were announced again.
+        again.retain(|topic| desired.found.number(topic).is_some());
         let mut more = desired.found.after(*found);
-        if let Some(at) = next.filter(|_| more.next().is_some()) {
+        if let Some(at) = next.filter(|_| more.next().is_some() || !again.is_empty()) {
             due.later(at);
         }
         batches
@@ -222,6 +249,7 @@ impl Progress {
                     self.settled = Some(now + SETTLE);
                 }
                 announced.push(message.clone());
+                self.has_current = false;
             }
         }
         announced
@@ -229,10 +257,27 @@ impl Progress {
 
     /// A part's states that are due. New states are due at once, unless the part's first entities
     /// are still being created. All states are due when Home Assistant has created the entities.
-    fn publish<'a>(&mut self, part: &'a Part, all: bool, due: &mut Due) -> &'a [Message] {
+    fn publish<'a>(
+        &mut self,
+        part: &'a Part,
+        all: bool,
+        due: &mut Due,
+    ) -> impl Iterator<Item = &'a Message> + use<'a> {
+        let none: (&[Message], &[Message]) = (&[], &[]);
+        let (current, states) = self.due_states(part, all, due).unwrap_or(none);
+        current.iter().chain(states)
+    }
+
+    /// The states of earlier polls and those of the last one, if they are due.
+    fn due_states<'a>(
+        &mut self,
+        part: &'a Part,
+        all: bool,
+        due: &mut Due,
+    ) -> Option<(&'a [Message], &'a [Message])> {
         let is_sent = self.version == Some(part.version);
         if part.states.is_empty() || (is_sent && (all || !self.too_early)) {
-            return &[];
+            return None;
         }
         let now = Instant::now();
         let [settled, patience] =
@@ -245,7 +290,14 @@ impl Progress {
             self.too_early = settled.is_some();
         }
         wait.or(settled).into_iter().for_each(|at| due.later(at));
-        if wait.is_none() { &part.states } else { &[] }
+        if wait.is_some() {
+            return None;
+        }
+        let current = part.current.as_deref().map_or(&[][..], |current| {
+            let has_current = std::mem::replace(&mut self.has_current, !self.too_early);
+            if has_current { &[] } else { current }
+        });
+        Some((current, &part.states))
     }
 }
 

@@ -1,10 +1,13 @@
-//! How the last connections that the broker closed have ended, and what that says about the cause.
+//! Remembers how the last connections that the broker closed have ended, and finds the pattern in
+//! them.
 //!
-//! A broker closes a connection without a reason: because it rejects what it was sent last, because
-//! another program has connected with the same client id, or because it stops. One such end says
-//! nothing. If two of three connections end at the same step, the broker rejects that step. If
-//! three connections in a row end while nothing is being sent, another program takes them over, or
-//! a proxy ends idle connections.
+//! A broker closes a connection without a reason. It may reject the step that was sent last (a
+//! publish or a subscription). It may stop. Or another program has connected with the same client
+//! id. So one such end shows nothing:
+//!
+//! - If two of three connections end at the same step, the broker rejects that step.
+//! - If three connections in a row end while nothing is being sent, another program takes them
+//!   over, or a proxy ends idle connections.
 
 use std::collections::VecDeque;
 use std::time::Duration;

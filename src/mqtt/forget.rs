@@ -11,6 +11,7 @@ use super::cleared::{Cleared, Found};
 use super::client::{self, IN_FLIGHT};
 use super::failure::{self, Facts, Stage};
 use super::subscriptions::QOS_OF_RETAINED;
+use super::trail::Step;
 use crate::advice::{Advice, MadeBy};
 use crate::config::Broker;
 
@@ -21,15 +22,27 @@ const QUIET: Duration = Duration::from_secs(1);
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The time limit for finding and removing together.
-const AT_MOST: Duration = Duration::from_secs(60);
+pub(crate) const FORGET_WITHIN: Duration = Duration::from_secs(60);
 
 /// The retained messages that were found.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
     /// Their topics: at most [`FOUND_AT_MOST`](super::FOUND_AT_MOST).
     pub topics: BTreeSet<String>,
-    /// Whether the broker has more of them.
-    pub is_more: bool,
+    /// What else the broker keeps.
+    pub rest: Rest,
+}
+
+/// What the broker keeps and was not found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// More than can be removed at a time.
+    TooMany,
+    /// It was still sending messages when the time was over.
+    Unknown,
 }
 
 /// Connects, finds the retained messages under `filters` for which `is_ours` is true (called with
@@ -41,7 +54,18 @@ pub(crate) async fn forget(
     is_ours: impl Fn(&str, &[u8]) -> bool,
     removes: bool,
 ) -> Result<Forgotten, Advice> {
-    let mut cleaner = connect(broker).await?;
+    forget_within(FORGET_WITHIN, broker, filters, is_ours, removes).await
+}
+
+/// The same with another time limit.
+pub(super) async fn forget_within(
+    limit: Duration,
+    broker: &Broker,
+    filters: &[String],
+    is_ours: impl Fn(&str, &[u8]) -> bool,
+    removes: bool,
+) -> Result<Forgotten, Advice> {
+    let mut cleaner = connect(broker, limit).await?;
     let forgotten = cleaner.look(filters, is_ours).await?;
     if removes {
         cleaner.clear(&forgotten.topics).await?;
@@ -53,18 +77,18 @@ pub(crate) async fn forget(
 
 /// Connects with a client id of its own: with the program's, that would lose its connection. But a
 /// broker may accept no other.
-async fn connect(broker: &Broker) -> Result<Cleaner, Advice> {
+async fn connect(broker: &Broker, limit: Duration) -> Result<Cleaner, Advice> {
     let other = client::id_of_command(broker, "forget");
-    let mut cleaner = Cleaner::new(broker, &other);
+    let mut cleaner = Cleaner::new(broker, &other, limit);
     let mut result = cleaner.connect().await;
     if result.as_ref().is_err_and(failure::is_hang_up) {
         // A broker may still be ending the connection of an earlier command with this client id.
         sleep(QUIET).await;
-        cleaner = Cleaner::new(broker, &other);
+        cleaner = Cleaner::new(broker, &other, limit);
         result = cleaner.connect().await;
     }
     if result.as_ref().is_err_and(failure::may_be_the_client_id) {
-        cleaner = Cleaner::new(broker, &broker.client_id);
+        cleaner = Cleaner::new(broker, &broker.client_id, limit);
         cleaner.is_the_programs = true;
         result = cleaner.connect().await;
     }
@@ -79,11 +103,12 @@ struct Cleaner {
     facts: Facts,
     /// Whether it uses the program's client id.
     is_the_programs: bool,
+    limit: Duration,
     until: Instant,
 }
 
 impl Cleaner {
-    fn new(broker: &Broker, id: &str) -> Self {
+    fn new(broker: &Broker, id: &str, limit: Duration) -> Self {
         let (client, event_loop) = client::new(broker, id, None);
         Self {
             client,
@@ -91,7 +116,8 @@ impl Cleaner {
             event_loop,
             facts: Facts::of(broker, MadeBy::File),
             is_the_programs: false,
-            until: Instant::now() + AT_MOST,
+            limit,
+            until: Instant::now() + limit,
         }
     }
 
@@ -124,9 +150,9 @@ impl Cleaner {
         is_ours: impl Fn(&str, &[u8]) -> bool,
     ) -> Result<Forgotten, Advice> {
         let mut ours = Cleared::default();
-        let forgotten = |ours: &Cleared, is_more| {
+        let forgotten = |ours: &Cleared, rest| {
             let topics = ours.after(0).map(|(_, topic)| topic.to_owned()).collect();
-            Forgotten { topics, is_more }
+            Forgotten { topics, rest }
         };
         let mut by = self.until;
         let mut granted = 0_usize;
@@ -142,7 +168,12 @@ impl Cleaner {
                     .map_err(|error| Advice::new(error.to_string()))?;
             }
             let Some(event) = self.next(by).await? else {
-                return Ok(forgotten(&ours, false));
+                if granted < filters.len() {
+                    let filter = current.cloned().unwrap_or_default();
+                    return Err(failure::unacknowledged(&Step::Subscribe { filter }, self.limit));
+                }
+                let is_quiet = Instant::now() < self.until;
+                return Ok(forgotten(&ours, if is_quiet { Rest::Nothing } else { Rest::Unknown }));
             };
             match event {
                 Event::Incoming(Incoming::SubAck(answer))
@@ -161,7 +192,7 @@ impl Cleaner {
                     if is_ours(&publish.topic, &publish.payload) {
                         debug!("Found `{}`.", publish.topic);
                         if ours.insert_found(&publish.topic) == Found::Full {
-                            return Ok(forgotten(&ours, true));
+                            return Ok(forgotten(&ours, Rest::TooMany));
                         }
                     }
                 }

@@ -68,7 +68,8 @@ impl IncomingMessages {
     pub(super) async fn pass_on(&mut self, publish: Publish) {
         let Publish { topic, payload, retain, .. } = publish;
         if topic.len() > LONGEST_TOPIC {
-            debug!("Ignored a message on a topic of {} bytes: it cannot be for us.", topic.len());
+            // Without the length: a line for each would be a flood.
+            debug!("Ignored a message on a topic of more than {LONGEST_TOPIC} bytes.");
             return;
         }
         let kept = payload.get(..LONGEST_KEPT).unwrap_or(&payload).to_vec();
@@ -109,8 +110,9 @@ impl IncomingMessages {
                 _ => "all necessary topics".to_owned(),
             };
             warn!(
-                "The broker does not let this user subscribe to {filter}. Commands and restarts of \
-                 Home Assistant may go unnoticed. Check the user's permissions on the broker."
+                "The broker does not let this user subscribe to {filter}. Messages there go unnoticed: \
+                 commands, restarts of Home Assistant, or entities that are no longer configured. \
+                 Check the user's permissions on the broker."
             );
         }
     }

@@ -32,6 +32,9 @@ pub(super) struct Link {
     /// Whether each step is acknowledged before the next one is sent.
     is_careful: AtomicBool,
     reading_back: Mutex<Option<ReadingBack>>,
+    /// Topics whose retained message may still be there, because the connection was lost before the
+    /// broker had acknowledged its removal.
+    not_cleared: Mutex<BTreeSet<String>>,
 }
 
 /// The topics that are subscribed to in order to read back what is retained there.
@@ -49,6 +52,7 @@ impl Link {
             progress: Notify::new(),
             is_careful: AtomicBool::new(false),
             reading_back: Mutex::default(),
+            not_cleared: Mutex::default(),
         }
     }
 
@@ -74,11 +78,24 @@ impl Link {
     pub(super) fn lost(&self) -> Option<Step> {
         let was_connected = self.connection.send_replace(None).is_some();
         self.progress.notify_waiters();
+        if was_connected {
+            let trail = self.trail();
+            self.not_cleared().extend(trail.unconfirmed_clearings().map(str::to_owned));
+        }
         let step = self.trail().pending().filter(|_| was_connected).cloned();
         if step.is_some() {
             self.is_careful.store(true, Ordering::Relaxed);
         }
         step
+    }
+
+    fn not_cleared(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.not_cleared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The topics that earlier connections may not have cleared, since the last call.
+    pub(super) fn take_not_cleared(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.not_cleared())
     }
 
     /// Steps no longer need to be sent one at a time.
@@ -150,8 +167,11 @@ impl Link {
         tokio::select! {
             biased;
             _ = connection.changed() => {}
-            // It fails only if the connection loop has ended because the program is stopping.
-            _ = request => {}
+            // The client library rejects a topic with a wildcard. Otherwise, a request fails only if
+            // the connection loop has ended because the program is stopping.
+            result = request => if result.is_err() {
+                self.trail().unqueue();
+            },
         }
     }
 

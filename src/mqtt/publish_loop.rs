@@ -1,6 +1,7 @@
 //! The loop that publishes. It compares the desired state with the messages sent in this connection
 //! and sends the difference.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) async fn publish(
     let mut sent = Sent::default();
     let mut filters = Filters::default();
     let mut survey_ends = None;
+    // Topics whose removal was due and could not be sent.
+    let mut not_cleared = BTreeSet::new();
     'connection: loop {
         let current = *connection.borrow_and_update();
         let mut next = None;
@@ -44,7 +47,9 @@ pub(super) async fn publish(
                 number = current;
                 filters.forget();
                 let surveys = filters.are_to_be_surveyed(&desired.borrow().subscriptions);
-                sent.connected(surveys.then(|| Instant::now() + HEARD));
+                not_cleared.extend(link.take_not_cleared());
+                let not_before = surveys.then(|| Instant::now() + HEARD);
+                sent.connected(not_before, std::mem::take(&mut not_cleared));
             }
             if survey_ends.is_some_and(|at| at <= Instant::now()) {
                 filters.are_surveyed(&desired.borrow().subscriptions);
@@ -57,12 +62,17 @@ pub(super) async fn publish(
             }
             let is_stopping = stop.is_cancelled();
             let due = sent.diff(&online, &desired.borrow_and_update(), is_stopping);
-            for message in due.messages {
+            for (index, message) in due.messages.iter().enumerate() {
                 tokio::select! {
                     biased;
                     // The rest is sent after the next connect.
-                    _ = connection.changed() => continue 'connection,
-                    () = link.send(&client, &message) => {}
+                    _ = connection.changed() => {
+                        let rest = due.messages.iter().skip(index);
+                        let empty = rest.filter(|message| message.payload.is_empty());
+                        not_cleared.extend(empty.map(|message| message.topic.clone()));
+                        continue 'connection;
+                    }
+                    () = link.send(&client, message) => {}
                 }
             }
             if is_stopping {

@@ -31,7 +31,20 @@ impl Publisher {
     /// forgotten, so that values of an earlier poll are never sent again as if they were current.
     /// If both are empty, the source is removed.
     pub(crate) fn update(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
-        self.desired.send_modify(|desired| desired.update(source, discovery, states));
+        self.update_all(source, discovery, states, Some(Vec::new()));
+    }
+
+    /// The same with states of earlier polls that are still current, because these values are not
+    /// read in each poll. They are sent only if everything is sent again. `None` if it is not known
+    /// which of them are, because the last poll read nothing: then they are sent later.
+    pub(crate) fn update_all(
+        &self,
+        source: Source,
+        discovery: Vec<Message>,
+        states: Vec<Message>,
+        current: Option<Vec<Message>>,
+    ) {
+        self.desired.send_modify(|desired| desired.update(source, discovery, states, current));
     }
 
     /// Subscribes to these topic filters, and to no others.

@@ -1,9 +1,10 @@
 //! Reads back what should be retained on the broker.
 //!
-//! A broker may acknowledge a message and drop it: because this user may not publish there (an
-//! access list of Mosquitto), because it is too long (`message_size_limit`), or because the broker
-//! retains no messages. MQTT 3.1.1 has no way to say so. A new subscription makes a broker send
-//! what it has retained, so the program subscribes to its own topics once after it has connected.
+//! A broker may acknowledge a message and drop it. Possible reasons are that this user may not
+//! publish there (an access list of Mosquitto), that the message is too long
+//! (`message_size_limit`), or that the broker retains no messages. In MQTT 3.1.1, a broker cannot
+//! report this. But after a new subscription, it sends what it has retained. So the program
+//! subscribes to its own topics once after it has connected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;

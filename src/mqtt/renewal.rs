@@ -1,6 +1,6 @@
 //! Uses certificates that are renewed while the program is running. The files are read with the
-//! configuration, so that invalid files are reported at the start. Before each later connection
-//! they are checked for changes.
+//! configuration, so that invalid files are reported at the start. Before each later connection,
+//! the program checks whether the files have changed.
 
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tracing::{info, warn};

@@ -1,13 +1,15 @@
-//! What was sent to the broker and is not acknowledged yet.
+//! The trail of a connection: the steps (publishes and subscriptions) that were sent to the broker
+//! and are not acknowledged yet.
 //!
-//! MQTT 3.1.1 has no way to reject a message: a broker that does not accept a topic, a retained
+//! MQTT 3.1.1 has no way to reject a message. A broker that does not accept a topic, a retained
 //! message, a quality of service or a size closes the connection. Brokers handle packets in the
-//! order in which they were sent, so the oldest step without an acknowledgement is the one that was
-//! rejected.
+//! order in which they were sent. So the broker has rejected the oldest step that it has not
+//! acknowledged.
 //!
 //! A message with QoS 0 has no acknowledgement. It counts as accepted when the broker acknowledges
 //! a later step, or answers a later ping. A broker that rejects it closes the connection at once,
-//! so after [`REJECTED_WITHIN`] the message is forgotten.
+//! so after [`REJECTED_WITHIN`] the message is forgotten. An empty retained message is not: until
+//! the broker has shown that it works, the retained message may still be there.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -120,9 +122,19 @@ impl Sent {
     fn may_be_rejected(&self) -> bool {
         self.id != 0 || self.at.elapsed() < REJECTED_WITHIN
     }
+
+    /// Whether it was to remove a retained message.
+    fn is_clearing(&self) -> bool {
+        matches!(self.step, Step::Publish(Publication { retain: true, bytes: 0, .. }))
+    }
 }
 
 impl Step {
+    /// Whether the broker acknowledges this step.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        !matches!(self, Self::Publish(Publication { qos: Qos::AtMostOnce, .. }))
+    }
+
     /// Whether the client library has sent this step as this packet.
     fn is(&self, packet: &Outgoing) -> bool {
         matches!(
@@ -147,13 +159,28 @@ impl Trail {
         self.queued.push_back(step);
     }
 
+    /// The client library has rejected the step that was queued last.
+    pub(super) fn unqueue(&mut self) {
+        self.queued.pop_back();
+    }
+
+    /// The topics whose retained message was to be removed, and may still be there: the empty
+    /// message was not sent, or is not acknowledged.
+    pub(super) fn unconfirmed_clearings(&self) -> impl Iterator<Item = &str> {
+        let steps = self.queued.iter().chain(self.sent.iter().map(|sent| &sent.step));
+        steps.filter_map(|step| match step {
+            Step::Publish(Publication { topic, retain: true, bytes: 0, .. }) => Some(&**topic),
+            _ => None,
+        })
+    }
+
     pub(super) fn is_queue_empty(&self) -> bool {
         self.queued.is_empty()
     }
 
     /// Whether all that was queued is sent and acknowledged.
     pub(super) fn is_settled(&self) -> bool {
-        self.queued.is_empty() && self.sent.is_empty()
+        self.queued.is_empty() && !self.sent.iter().any(Sent::may_be_rejected)
     }
 
     pub(super) fn accepted(&self) -> &Accepted {
@@ -162,7 +189,7 @@ impl Trail {
 
     /// The client library has sent a packet.
     pub(super) fn note_sent(&mut self, packet: &Outgoing) {
-        self.retain(|_, sent| sent.may_be_rejected());
+        self.retain(|_, sent| sent.may_be_rejected() || sent.is_clearing());
         let id = match packet {
             Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id) => *id,
             Outgoing::PingReq => {
@@ -365,6 +392,24 @@ mod tests {
         }
         assert_eq!(trail.sent.len(), 1);
         assert_eq!(trail.pending(), None);
+    }
+
+    /// Nothing has acknowledged it, so the retained message may still be there.
+    #[tokio::test(start_paused = true)]
+    async fn a_clearing_with_qos_0_is_unconfirmed_until_the_broker_has_answered_something_later() {
+        let mut trail = Trail::default();
+        trail.queue(publication("a", Qos::AtMostOnce, true, 0));
+        trail.note_sent(&Outgoing::Publish(0));
+        tokio::time::advance(2 * REJECTED_WITHIN).await;
+        trail.queue(value("b"));
+        trail.note_sent(&Outgoing::Publish(0));
+        assert_eq!(trail.unconfirmed_clearings().collect::<Vec<_>>(), ["a"]);
+        tokio::time::advance(2 * REJECTED_WITHIN).await;
+        assert!(trail.is_settled());
+        assert_eq!(trail.pending(), None);
+        trail.note_sent(&Outgoing::PingReq);
+        trail.note_received(&Incoming::PingResp);
+        assert_eq!(trail.unconfirmed_clearings().count(), 0);
     }
 
     /// As a proxy does that ends idle connections.

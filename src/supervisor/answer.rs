@@ -7,6 +7,7 @@ use super::error::SupervisorError;
 use crate::config::Secret;
 use crate::config::addon_options::Supplied;
 use crate::http::Answer;
+use meter::shown::is_harmless;
 
 /// The common structure of all JSON answers.
 #[derive(Deserialize)]
@@ -39,10 +40,50 @@ pub(super) fn supplied(answer: &Answer) -> Result<Supplied, SupervisorError> {
     }
 }
 
+fn envelope(answer: &Answer) -> Option<Envelope> {
+    serde_json::from_slice(&answer.body).ok().filter(|_| answer.is_json)
+}
+
+/// Whether the Supervisor did what it was asked for.
+pub(super) fn is_ok(answer: &Answer) -> bool {
+    answer.status == 200
+        && envelope(answer).is_some_and(|answer| answer.result.as_deref() == Some("ok"))
+}
+
+/// The message of an error.
+pub(super) fn message(answer: &Answer) -> Option<String> {
+    let message = envelope(answer)?.message.map(|text| printable(&text));
+    message.filter(|message| !message.is_empty())
+}
+
+/// Whether a message says that the Supervisor is starting or stopping.
+pub(super) fn is_starting(message: &str) -> bool {
+    message.starts_with("System is not ready")
+}
+
+/// The data of an answer.
+pub(super) fn data(answer: &Answer) -> Result<Value, SupervisorError> {
+    if !is_ok(answer) {
+        return Err(refusal(answer));
+    }
+    let data = envelope(answer).and_then(|answer| answer.data);
+    data.ok_or_else(|| SupervisorError::Invalid("it contains no data".to_owned()))
+}
+
+/// Why the Supervisor refused a request about the app itself.
+pub(super) fn refusal(answer: &Answer) -> SupervisorError {
+    match (answer.status, message(answer)) {
+        (_, Some(message)) if is_starting(&message) => SupervisorError::Starting,
+        (401 | 403, None) => SupervisorError::UnknownToken,
+        (_, Some(message)) => SupervisorError::Refused(message),
+        (status, None) => SupervisorError::Invalid(format!("HTTP status {status}")),
+    }
+}
+
 /// The beginning of a foreign text, without control characters.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 200;
-    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    text.chars().filter(|c| is_harmless(*c)).take(LONGEST).collect()
 }
 
 /// The broker in the data of an answer.
@@ -56,10 +97,16 @@ fn broker(data: Option<&Value>) -> Result<Supplied, SupervisorError> {
         _ => None,
     };
     let filled = |name: &str| text(name).filter(|text| !text.is_empty());
+    let tls = match data.get("ssl") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(tls)) => *tls,
+        // Without TLS, the password would be readable on the network.
+        Some(_) => return Err(invalid("its `ssl` is neither true nor false")),
+    };
     Ok(Supplied {
         host: text("host").ok_or_else(|| invalid("it contains no `host`"))?,
         port: text("port").ok_or_else(|| invalid("it contains no `port`"))?,
-        tls: data.get("ssl").and_then(Value::as_bool).unwrap_or(false),
+        tls,
         username: filled("username"),
         password: filled("password").map(Secret::new),
     })

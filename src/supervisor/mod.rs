@@ -1,13 +1,14 @@
-//! Asks Home Assistant's Supervisor for the broker and the login.
+//! Asks Home Assistant's Supervisor for the broker and the login, and changes the app's options.
 //!
-//! The Supervisor may not know the broker yet: when the machine starts, the broker registers later
-//! than the program asks. Its answer may also be outdated after the broker was set up again. So the
-//! program asks until the Supervisor knows the broker, and again whenever the status board
+//! The Supervisor may not know the broker yet: when the machine starts, the program asks before the
+//! broker has registered. Its answer may also be outdated after the broker was set up again. So the
+//! program asks until the Supervisor knows the broker. It asks again whenever the status board
 //! ([`Board`]) reports that the connection to the broker is down.
 
 mod answer;
 mod error;
 mod log;
+mod options;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use reqwest::Url;
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -42,6 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pauses between two requests.
 const PAUSES: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(60));
+
+/// A broker that was connected this long could be used.
+const USED: Duration = Duration::from_secs(60);
 
 /// The address of a Supervisor: `http://` with a host and an optional port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,13 +91,22 @@ impl Supervisor {
         http::get(url, Some(&self.token), PATIENCE).await
     }
 
+    /// Asks for what the Supervisor knows about the app, or for its options. The first has the
+    /// texts of the form in all languages.
+    async fn get_info(&self, path: &str) -> Result<Answer, HttpError> {
+        const LONGEST: usize = 1024 * 1024;
+        let mut url = self.server.0.clone();
+        url.set_path(path);
+        http::get_up_to(url, Some(&self.token), PATIENCE, LONGEST).await
+    }
+
     /// The address of the add-on's page within Home Assistant, which begins with
     /// `homeassistant://`. Asks until it is known. Errors are only logged at DEBUG: the request for
     /// the broker reports them too, and the page's address matters less.
     pub(crate) async fn page(&self) -> String {
         let mut pauses = PAUSES;
         loop {
-            match self.get("/addons/self/info").await {
+            match self.get_info("/addons/self/info").await {
                 Ok(answer) => {
                     if let Some(page) = page(&answer) {
                         return page;
@@ -117,15 +130,18 @@ impl Ask for Supervisor {
     async fn ask(&self) -> Result<Supplied, SupervisorError> {
         match self.get("/services/mqtt").await {
             Ok(answer) => supplied(&answer),
-            Err(HttpError::Connect(error)) => {
-                Err(SupervisorError::Unreachable(cause::of_connection(&error)))
-            }
-            Err(HttpError::Slow(patience)) => Err(SupervisorError::Slow(patience)),
-            Err(HttpError::Broken(_)) => {
-                Err(SupervisorError::Invalid("the connection ended early".into()))
-            }
-            Err(error @ HttpError::TooLong) => Err(SupervisorError::Invalid(error.to_string())),
+            Err(error) => Err(failed(error)),
         }
+    }
+}
+
+/// Why a request got no answer.
+fn failed(error: HttpError) -> SupervisorError {
+    match error {
+        HttpError::Connect(error) => SupervisorError::Unreachable(cause::of_connection(&error)),
+        HttpError::Slow(patience) => SupervisorError::Slow(patience),
+        HttpError::Broken(_) => SupervisorError::Invalid("the connection ended early".into()),
+        error @ HttpError::TooLong(_) => SupervisorError::Invalid(error.to_string()),
     }
 }
 
@@ -142,17 +158,21 @@ pub(crate) async fn run(
     board.set_up(|setup| setup.supervisor = SupervisorState::Asked);
     let asking = async {
         let mut known = None;
+        // If each answer is another broker that cannot be used, the next request waits.
+        let mut pauses = PAUSES;
         loop {
+            let mut is_another = false;
             let other = find(&supervisor, options, known.as_ref(), &mut log, &mut broker).await;
             if let Some((supplied, found, lines)) = other {
                 board.set_up(|setup| {
                     setup.settings = lines.into_iter().map(SettingLine::from).collect();
                 });
                 let name = found.name();
-                if known.replace(supplied).is_none() {
-                    info!("Home Assistant's MQTT broker is {name}.");
-                } else {
+                is_another = known.replace(supplied).is_some();
+                if is_another {
                     info!("Home Assistant reports new settings for its MQTT broker {name}.");
+                } else {
+                    info!("Home Assistant's MQTT broker is {name}.");
                 }
                 // The new broker is tried before the next request. Any change of its state counts:
                 // it may have rejected the login before this code sees it.
@@ -162,8 +182,17 @@ pub(crate) async fn run(
                     return;
                 }
             }
+            let begun = Instant::now();
             if broker.wait_for(is_down).await.is_err() {
                 return;
+            }
+            if begun.elapsed() >= USED {
+                pauses.reset();
+            } else if is_another {
+                sleep(pauses.pause()).await;
+                if broker.wait_for(is_down).await.is_err() {
+                    return;
+                }
             }
             debug!("Asking Home Assistant whether its MQTT broker has changed.");
         }

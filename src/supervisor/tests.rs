@@ -7,9 +7,11 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::answer::page;
+use super::options::NotChanged;
 use super::*;
 use crate::advice::{Advice, MadeBy};
 use crate::config::addon_options as options;
+use crate::options_change::OptionsChange;
 use logging::capture;
 
 const GOOD: &str = r#"{"result":"ok","data":{"host":"core-mosquitto","port":1883,"ssl":false,
@@ -114,6 +116,9 @@ async fn every_answer_has_its_own_words() {
         ("no data", "200 OK", JSON, r#"{"result":"ok"}"#.to_owned()),
         ("an error with status 200", "200 OK", JSON, GOOD.replace("ok", "error")),
         ("no host", "200 OK", JSON, data(r#"{"port":1883,"password":"hunter2"}"#)),
+        // Without TLS, the password would be readable on the network.
+        ("TLS as a text", "200 OK", JSON, data(r#"{"host":"a","port":1883,"ssl":"true"}"#)),
+        ("TLS as null", "200 OK", JSON, data(r#"{"host":"a","port":1883,"ssl":null}"#)),
         ("no port", "200 OK", JSON, data(r#"{"host":"a","password":"hunter2"}"#)),
         ("too long", "200 OK", JSON, " ".repeat(100_000)),
     ];
@@ -142,6 +147,42 @@ async fn a_supervisor_that_hangs_is_given_up_after_the_timeout() {
     let answer = "Home Assistant's Supervisor does not answer within 10 s. If this lasts, restart \
                   the machine.";
     assert_eq!(words(&hangs), answer);
+}
+
+/// Whether the options were saved is not known if the answer to that request does not arrive.
+#[tokio::test]
+async fn a_change_without_an_answer_may_have_been_made() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let supervisor = supervisor(listener.local_addr().unwrap().port());
+    let serving = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        let body = r#"{"result":"ok","data":{"options":{"head":{}}}}"#;
+        let length = body.len();
+        let answers = [
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Length: {length}\r\n\r\n{body}"
+            ),
+            String::new(),
+        ];
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            asked.push(String::from_utf8(request).unwrap());
+        }
+        asked
+    });
+    let change = OptionsChange::Port("/dev/ttyUSB0".to_owned());
+    let error = supervisor.change_options(&change).await.unwrap_err();
+    let asked = serving.await.unwrap();
+    assert!(asked[0].starts_with("GET /addons/self/info ") && asked.len() == 2, "{asked:?}");
+    assert!(asked[1].starts_with("POST /addons/self/options "), "{asked:?}");
+    assert!(matches!(error, NotChanged::Unconfirmed(_)), "{error:?}");
+    let hint = error.explanation().hint;
+    assert!(hint.starts_with("They may have been saved."), "{hint}");
 }
 
 /// Answers from a list, and the second of each request.
@@ -200,15 +241,15 @@ async fn runs(
     events: &[(u64, BrokerState)],
     seconds: u64,
 ) -> (Vec<u64>, Vec<(u64, String)>) {
-    runs_with(answers, events, seconds, None).await
+    runs_refusing(answers, events, seconds, |_| false).await
 }
 
-/// The same with a broker that rejects this password.
-async fn runs_with(
+/// The same with a broker that rejects these passwords.
+async fn runs_refusing(
     answers: Vec<Result<Supplied, SupervisorError>>,
     events: &[(u64, BrokerState)],
     seconds: u64,
-    refused: Option<&str>,
+    refused: impl Fn(&str) -> bool,
 ) -> (Vec<u64>, Vec<(u64, String)>) {
     let begun = Instant::now();
     let script =
@@ -237,7 +278,7 @@ async fn runs_with(
             assert_eq!([&*host.value, &*host.origin], ["core-mosquitto", "Home Assistant"]);
             came.push((begun.elapsed().as_secs(), password.reveal().to_owned()));
             board.set_broker(BrokerState::Connecting { name: String::new() });
-            if refused == Some(password.reveal()) {
+            if refused(password.reveal()) {
                 board.set_broker(down());
             }
         }
@@ -294,9 +335,25 @@ async fn it_asks_again_when_the_connection_is_lost() {
 #[tokio::test(start_paused = true)]
 async fn it_asks_again_after_an_immediate_rejection() {
     let answers = vec![Ok(good("old")), Ok(good("old")), Ok(good("new"))];
-    let (asked, came) = runs_with(answers, &[(5, up())], 1000, Some("old")).await;
+    let (asked, came) = runs_refusing(answers, &[(5, up())], 1000, |it| it == "old").await;
     assert_eq!(asked, [0, 0, 1]);
     assert_eq!(came, [(0, "old".to_owned()), (1, "new".to_owned())]);
+}
+
+/// Without a pause, it asked 290 times a second.
+#[tokio::test(start_paused = true)]
+async fn it_asks_less_and_less_often_if_each_answer_is_another_broker_that_cannot_be_used() {
+    let answers = (0..1_000).map(|number| Ok(good(&format!("x{number}")))).collect();
+    let (asked, came) = runs_refusing(answers, &[], 300, |_| true).await;
+    assert_eq!(asked[..8], [0, 0, 1, 3, 7, 15, 31, 63]);
+    assert_eq!((asked.len(), came.len()), (11, 11));
+    // A broker that is used for a while ends this.
+    let answers = vec![Ok(good("x")), Ok(good("x1")), Ok(good("x2")), Ok(good("a")), Ok(good("b"))];
+    let events = [(4, up()), (1000, down())];
+    let refused = |password: &str| password.starts_with('x');
+    let (asked, came) = runs_refusing(answers, &events, 2000, refused).await;
+    assert_eq!(asked, [0, 0, 1, 3, 1000]);
+    assert_eq!(came.last().unwrap(), &(1000, "b".to_owned()));
 }
 
 /// A broker that accepts the old login again needs no new one.

@@ -1,5 +1,5 @@
-//! Who is allowed to open the page and to press its buttons. The page shows how a house is heated,
-//! and its buttons send requests to a meter.
+//! Decides who is allowed to open the page and to press its buttons. The page shows how a house is
+//! heated, and its buttons send requests to a meter.
 //!
 //! Everybody who can reach the page can read it. The buttons are for Home Assistant's users, for
 //! this machine if no token is configured, and for visitors who have the [`Token`].
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use super::response::HttpRefusal;
 use super::token::{Denied, Token};
@@ -80,6 +80,11 @@ pub(super) fn check(
     }
 }
 
+/// Whether a page of this server has sent a request. No token replaces that.
+pub(super) fn check_site(headers: &HeaderMap) -> Result<(), HttpRefusal> {
+    if is_same_site(headers) { Ok(()) } else { Err(OTHER_SITE) }
+}
+
 /// Whether a request may do more than look.
 pub(super) fn changes_something(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
@@ -95,6 +100,13 @@ pub(super) fn may_act(
 ) -> bool {
     let is_here = peer.is_loopback() && !token.is_for_this_machine(came_through_proxy(headers));
     visitors == Visitors::HomeAssistant || is_here || token.has_cookie(headers)
+}
+
+/// Whether a visitor may set the program up: on this machine and not through a proxy, or with the
+/// code. If a token is configured, it replaces the code, and is for this machine too.
+pub(super) fn may_set_up(code: &Token, peer: IpAddr, headers: &HeaderMap) -> bool {
+    let is_here = peer.is_loopback() && !came_through_proxy(headers) && !code.is_configured();
+    is_here || code.has_cookie(headers)
 }
 
 /// Whether a request that [`check`] has passed may change something.
@@ -143,18 +155,25 @@ fn is_program(headers: &HeaderMap) -> bool {
 /// Browsers send `Sec-Fetch-Site`, but only over TLS or on the same machine. Otherwise the `Origin`
 /// must be the host. Behind Home Assistant, that is the name under which the user sees it.
 fn is_same_site(headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "same-origin";
+    const SITE: &str = "sec-fetch-site";
+    if headers.contains_key(SITE) {
+        return single(headers, SITE).is_some_and(|site| site == "same-origin");
     }
-    let Some(origin) = text(headers, ORIGIN.as_str()).and_then(|origin| origin.parse::<Uri>().ok())
-    else {
-        return false;
-    };
-    let Some(origin) = origin.authority() else { return false };
+    let origin = single(headers, ORIGIN.as_str()).and_then(|origin| origin.to_str().ok());
+    // A page in a sandbox has the origin `null`, which could be a host too.
+    let is_url = |origin: &&str| ["http://", "https://"].iter().any(|it| origin.starts_with(it));
+    let origin = origin.filter(is_url).and_then(|origin| origin.parse::<Uri>().ok());
+    let Some(origin) = origin.as_ref().and_then(Uri::authority) else { return false };
     let here = [HOST.as_str(), "x-forwarded-host"];
     here.iter().any(|name| {
         text(headers, name).is_some_and(|host| origin.as_str().eq_ignore_ascii_case(host))
     })
+}
+
+/// A header that was sent once.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -206,8 +225,6 @@ fn is_label(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -409,5 +426,30 @@ mod tests {
         let forwarded = ("x-forwarded-host", "homeassistant.local:8123");
         assert_eq!(post(&[host, forwarded, ("origin", "http://homeassistant.local:8123")]), 200);
         assert_eq!(post(&[host, forwarded, ("origin", "https://evil.example")]), 403);
+    }
+
+    /// A page in a sandbox has the origin `null`, which looked like the host of that name. Of two
+    /// headers, the first one was used.
+    #[test]
+    fn an_origin_is_the_url_of_a_site_and_there_is_only_one() {
+        let post = |headers: &[(&'static str, &'static str)]| {
+            let mut all = HeaderMap::new();
+            for (name, text) in headers {
+                all.append(*name, HeaderValue::from_static(text));
+            }
+            check(Visitors::Anybody, HERE, &Method::POST, &all).map_err(|refusal| refusal.0)
+        };
+        let refused = Err(StatusCode::FORBIDDEN);
+        let (host, origin) = (("host", "pi:8099"), ("origin", "http://pi:8099"));
+        assert_eq!(post(&[host, origin]), Ok(()));
+        assert_eq!(post(&[("host", "null"), ("origin", "null")]), refused);
+        for other in ["pi:8099", "ftp://pi:8099", "//pi:8099"] {
+            assert_eq!(post(&[host, ("origin", other)]), refused, "{other}");
+        }
+        assert_eq!(post(&[host, origin, ("origin", "http://evil.example")]), refused);
+        let [same, cross] = ["same-origin", "cross-site"].map(|site| ("sec-fetch-site", site));
+        assert_eq!(post(&[host, same]), Ok(()));
+        assert_eq!(post(&[host, same, cross]), refused);
+        assert_eq!(post(&[host, same, cross, origin]), refused);
     }
 }

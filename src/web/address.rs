@@ -81,7 +81,7 @@ pub(super) async fn find_by<S: Future<Output = io::Result<IpAddr>>>(
 }
 
 /// This machine's address on the route to another one. Sends nothing.
-async fn seen_at((host, port): &(String, u16)) -> io::Result<IpAddr> {
+pub(super) async fn seen_at((host, port): &(String, u16)) -> io::Result<IpAddr> {
     let there = hosts::look_up(host, *port).await.map_err(io::Error::other)?;
     let there = *there.first().ok_or(io::ErrorKind::NotFound)?;
     let any = match there.ip() {

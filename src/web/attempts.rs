@@ -1,7 +1,8 @@
-//! Wrong tokens by address. After a few, further ones from there must wait, longer each time.
+//! Counts wrong tokens by address. After a few of them, the address must wait before its next token
+//! is checked, longer each time.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -76,6 +77,8 @@ impl Attempts {
 /// A machine has a whole IPv6 network of 64 bits to choose its address from.
 fn network(peer: IpAddr) -> IpAddr {
     match peer {
+        // This machine has many addresses.
+        _ if peer.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V4(_) => peer,
         IpAddr::V6(peer) => {
             let [a, b, c, d, ..] = peer.segments();
@@ -92,6 +95,13 @@ mod tests {
 
     fn peer(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn this_machine_has_one_address() {
+        for address in ["127.0.0.2", "127.1.2.3", "::1"] {
+            assert_eq!(network(peer(address)), peer("127.0.0.1"));
+        }
     }
 
     #[tokio::test(start_paused = true)]

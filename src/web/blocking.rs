@@ -1,8 +1,8 @@
 //! Blocking jobs of the page: reading the history from the disk, and listing the serial ports.
 //!
-//! A job that hangs keeps its thread. So only a few run at a time, never more than there are
-//! threads for, and no request waits long for one. A job whose visitor has left, or whose time is
-//! over, is asked to end.
+//! A job that hangs keeps its thread. So there are never more jobs at a time than threads for them,
+//! and a request waits only a limited time for its job. A job is asked to end when its visitor has
+//! left, or when its time is over.
 
 use std::io;
 use std::sync::Arc;

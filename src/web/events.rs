@@ -1,7 +1,8 @@
-//! Server-sent events: something has changed, and the progress of a placement or a search.
+//! Server-sent events for open pages: something has changed, or a placement aid or a search has
+//! made progress.
 //!
-//! Nothing is queued for a slow page. When it can take an event, it gets one for the current state
-//! of the status board ([`Board`]).
+//! Nothing is queued for a slow page. When it can receive an event, it gets one for the current
+//! state of the status board ([`Board`]).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! The peer of a connection, and which of the limited places the connection holds.
+//! The peer of a connection, and which of the limited places the connection has.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The answers to visitors who have no token, and the form that accepts one.
+//! The answers to visitors who need the token: the form in which they enter it, and what the page
+//! says if they have none, a wrong one, or must wait.
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Extension, Form, State};
@@ -8,11 +9,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::guest::Guest;
-use super::language::{Language, fill};
 use super::page;
 use super::response::{HTML, TEXT, answered, to_page, with_headers};
 use super::state::PageState;
 use super::token::Denied;
+use crate::language::{Language, fill};
 
 /// The form with the token.
 #[derive(Deserialize)]
@@ -28,7 +29,8 @@ pub(super) async fn unlock(
     headers: HeaderMap,
     form: Result<Form<Entered>, FormRejection>,
 ) -> Response {
-    const WORDS: &str = "`token` is missing. Send the token of the page.\n";
+    const WORDS: &str = "`token` is missing or invalid. Send the token of the page, as a form \
+                         (`application/x-www-form-urlencoded`).\n";
     let Ok(Form(Entered { token })) = form else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };

@@ -84,15 +84,15 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// Each meter with its label: its title. Several meters may have one title. All but the first of
-/// these then have their name too, because two of one label would be one meter.
+/// Each meter with its label, which no two meters have. Of several with one name in Home Assistant,
+/// all but the first have their name in the list of meters too.
 fn labelled(meters: Vec<MeterState>) -> Vec<(String, MeterState)> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
-    let titles: BTreeSet<String> = meters.iter().map(|meter| meter.title.clone()).collect();
+    let labels: BTreeSet<String> = meters.iter().map(|meter| meter.label.clone()).collect();
     let with_label = |meter: MeterState| {
-        let mut label = meter.title.clone();
+        let mut label = meter.label.clone();
         let name = meter.key.as_ref().map_or("", MeterKey::name);
-        while taken.contains(&label) || (label != meter.title && titles.contains(&label)) {
+        while taken.contains(&label) || (label != meter.label && labels.contains(&label)) {
             label = format!("{label} ({name})");
         }
         taken.insert(label.clone());
@@ -131,8 +131,8 @@ fn readings(text: &mut String, meters: &[(String, MeterState)]) -> fmt::Result {
             writeln!(text, "# UNIT {name} {suffix}")?;
         }
         for (label, value) in values().filter(|(_, value)| value.is_number && value.unit == unit) {
-            let [title, parameter] = [label, &value.name].map(|text| escaped(text));
-            writeln!(text, "{name}{{meter=\"{title}\",parameter=\"{parameter}\"}} {}", value.text)?;
+            let [meter, parameter] = [label, &value.name].map(|text| escaped(text));
+            writeln!(text, "{name}{{meter=\"{meter}\",parameter=\"{parameter}\"}} {}", value.text)?;
         }
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! The status page, in Home Assistant's sidebar or at the machine's own address, and the same data
 //! for programs.
 //!
-//! It changes nothing except through its buttons, and those go through the tasks that poll
-//! (`actions`). Others can reach its port, so `access` decides who is answered, and who may press
-//! the buttons: this machine if no token is configured, Home Assistant, and those who have the
-//! `token`. `server` limits connections, requests and times, so that nobody can keep it busy.
+//! The page changes nothing except through its buttons. They use the tasks that poll the meters
+//! (`actions`). Others can reach the page's port, so `access` decides who is answered, and who may
+//! press the buttons: Home Assistant's users, visitors who have the `token`, and this machine if no
+//! token is configured. `server` limits connections, requests and times, so that nobody can keep
+//! the program busy.
 
 mod access;
 mod actions;
@@ -15,7 +16,7 @@ mod blocking;
 mod chart;
 mod events;
 mod guest;
-mod language;
+mod head;
 mod locked;
 mod memory;
 mod metrics;
@@ -28,15 +29,18 @@ mod ports;
 mod response;
 mod routes;
 mod server;
+mod setup;
 mod state;
 #[cfg(test)]
 mod tests;
 mod token;
 mod token_file;
+mod turns;
 
 pub(crate) use self::access::Visitors;
 pub(crate) use self::address::{IN_ADD_ON, find};
 pub(crate) use self::routes::{HEALTH, HEALTHY};
 pub(crate) use self::server::run;
+pub(crate) use self::setup::SetupPage;
 pub(crate) use self::state::PageState;
 pub(crate) use self::token::Token;

@@ -1,4 +1,4 @@
-//! The time of a request, on the wall clock and on the monotonic clock.
+//! The time of a request, by the wall clock and by the monotonic clock.
 
 use jiff::ZonedDateTime;
 use tokio::time::Instant;

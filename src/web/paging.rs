@@ -1,4 +1,5 @@
-//! Which of many meters a page shows: ten, so that its work does not grow with their number.
+//! Divides many meters into pages of ten, so that the work for a page does not grow with the number
+//! of meters.
 
 use std::ops::Range;
 

@@ -85,7 +85,9 @@ pub(super) async fn answer(
         // The disk may be slow.
         jobs.run(move |stop| {
             let snapshot = reader.snapshot_of(&[], stop)?;
-            read(&snapshot, &key, &wanted, (from, to), &now)
+            let json = read(&snapshot, &key, &wanted, (from, to), &now)?;
+            // It has up to 3 MB.
+            Ok::<_, HistoryError>(json.map(|json| serde_json::to_string(&json)))
         })
     };
     let json = match reading.await {
@@ -98,7 +100,7 @@ pub(super) async fn answer(
         }
         Err(busy) => return Err(unavailable(&busy.words(site.visitors.runs_as()))),
     };
-    serde_json::to_string(&json).map_err(|error| unavailable(&error.to_string()))
+    json.map_err(|error| unavailable(&error.to_string()))
 }
 
 fn not_found(words: &str) -> HttpRefusal {

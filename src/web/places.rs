@@ -1,5 +1,6 @@
-//! The places for connections. Half-open connections cannot take the places
-//! that are kept for this machine, and cannot hold the other places for long.
+//! The places for connections: each connection needs one. A connection is half-open until its whole
+//! request has arrived. Connections from elsewhere cannot take the places that are kept for
+//! this machine, and half-open connections cannot hold a place for long.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,7 @@
 //! The serial ports of this machine, listed on request.
 //!
-//! `meter::transport` lists them without opening any, so the page has no access to a meter.
+//! `meter::transport` lists them without opening any, so the list gives the page no access to a
+//! meter.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use tokio::time::Instant;
 
 use super::blocking::{BlockingJobs, JobFailed};
 use super::events;
+use super::state::PageState;
 use crate::status::{Board, PortInfo};
+use meter::find::Candidate;
 use meter::transport::{self, LocalPort};
 
 /// A list is shared for this long. Which files are open on this machine is in a thousand places,
@@ -39,6 +42,13 @@ impl Ports {
         Ok(used(&found, board))
     }
 
+    /// The ports that a search for the optical head can ask. Not shared: which ports are in use
+    /// must be up to date.
+    pub(super) async fn candidates(&self, page: &PageState) -> Result<Vec<Candidate>, JobFailed> {
+        let (finder, board) = (page.finder.clone(), page.board.clone());
+        Ok(self.jobs.run(move |_| finder.list(&board)).await??)
+    }
+
     async fn found(&self) -> Result<LocalPorts, JobFailed> {
         // Requests that come meanwhile wait for the same list.
         let mut known = self.known.lock().await;
@@ -57,16 +67,13 @@ impl Ports {
 fn used(found: &[LocalPort], board: &Board) -> Vec<PortInfo> {
     let meters = board.meters();
     let info = |port: &LocalPort| {
-        let LocalPort { path, by_id, is_held } = port.clone();
-        let is_here = |port: &str| {
-            let port = Path::new(port);
-            port == path || by_id.as_deref() == Some(port) || same(port, &path)
-        };
+        let is_here = |name: &str| port.is_named(name) || same(Path::new(name), &port.path);
         let used_by: Vec<String> = meters
             .iter()
             .filter(|meter| is_here(&meter.port))
             .map(|meter| meter.title.clone())
             .collect();
+        let LocalPort { path, by_id, is_held } = port.clone();
         PortInfo { path, by_id, used_by, busy: is_held }
     };
     found.iter().map(info).collect()

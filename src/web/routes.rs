@@ -18,6 +18,7 @@ use super::access;
 use super::actions::{self, Action};
 use super::blocking::{BlockingJobs, JobFailed};
 use super::guest::Guest;
+use super::head;
 use super::locked;
 use super::memory::{Cache, Range};
 use super::now::Now;
@@ -29,7 +30,9 @@ use super::response::{
     to_page, with_headers,
 };
 use super::state::PageState;
+use super::turns::Turns;
 use super::{api, events, metrics, past};
+use meter::{RunsAs, container};
 
 /// The path that says whether the program is running.
 pub(crate) const HEALTH: &str = "/health";
@@ -38,7 +41,7 @@ pub(crate) const HEALTH: &str = "/health";
 pub(crate) const HEALTHY: &str = "ok";
 
 /// The longest form in a request, in bytes.
-pub(super) const LONGEST_FORM: usize = 1024;
+pub(super) const LONGEST_FORM: usize = 4096;
 
 /// Shared by all requests.
 #[derive(Debug, Clone)]
@@ -46,6 +49,7 @@ pub(super) struct Shared {
     memories: Cache,
     ports: Ports,
     readings: BlockingJobs,
+    turns: Turns,
 }
 
 impl Shared {
@@ -54,7 +58,8 @@ impl Shared {
     }
 
     pub(super) fn by(readings: BlockingJobs, ports: BlockingJobs) -> Self {
-        Self { memories: Cache::new(readings.clone()), ports: Ports::new(ports), readings }
+        let (memories, ports) = (Cache::new(readings.clone()), Ports::new(ports));
+        Self { memories, ports, readings, turns: Turns::default() }
     }
 }
 
@@ -70,8 +75,19 @@ pub(super) const ACTIONS: [(&str, Action); 5] = [
     ("/scan/stop", Action::StopScanning),
 ];
 
-/// The views: each is a GET. The router consists of these two lists, and `openapi.json` describes
-/// both.
+/// The buttons that find the optical head, and those that take what was found: each is a POST.
+pub(super) fn finding() -> [(&'static str, MethodRouter<PageState>); 5] {
+    [
+        ("/find", post(head::list)),
+        ("/find/start", post(head::start)),
+        ("/find/stop", post(head::stop)),
+        ("/find/use", post(head::use_port)),
+        ("/scan/use", post(head::use_values)),
+    ]
+}
+
+/// The views: each is a GET. The router consists of these lists, and `openapi.json` describes
+/// them.
 pub(super) fn views() -> [(&'static str, MethodRouter<PageState>); 15] {
     let fixed = |kind, body| get(async move || with_headers(StatusCode::OK, kind, body));
     [
@@ -107,7 +123,7 @@ pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
         )
     };
     let actions = ACTIONS.into_iter().map(|(path, action)| (path, act(action)));
-    let all = actions.chain(views()).chain([(TOKEN, post(locked::unlock))]);
+    let all = actions.chain(finding()).chain(views()).chain([(TOKEN, post(locked::unlock))]);
     all.fold(Router::new(), |router, (path, answer)| router.route(path, answer))
         .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "Page not found.\n"))
         .method_not_allowed_fallback(async || {
@@ -116,6 +132,7 @@ pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
         .layer(middleware::from_fn(move |guest, request, next| {
             check(checked.clone(), guest, request, next)
         }))
+        .layer(Extension(shared.ports.clone()))
         .layer(Extension(shared))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(page_state.clone())
@@ -126,10 +143,11 @@ const TOO_SLOW: HttpRefusal = HttpRefusal(
     Cow::Borrowed("The request was not complete within 3 s. Send it again.\n"),
 );
 
-const TOO_LONG: HttpRefusal = HttpRefusal(
-    StatusCode::PAYLOAD_TOO_LARGE,
-    Cow::Borrowed("The form has more than 1024 bytes. Send only its field.\n"),
-);
+/// A form with more bytes than this.
+fn too_long(longest: usize) -> HttpRefusal {
+    let words = format!("The form has more than {longest} bytes. Send only its fields.\n");
+    HttpRefusal(StatusCode::PAYLOAD_TOO_LARGE, words.into())
+}
 
 /// Passes on the requests that are whole and allowed.
 async fn check(
@@ -147,7 +165,7 @@ async fn check(
         guest.seat.note_whole_request();
         return next.run(request).await;
     }
-    let request = match whole(request, &guest).await {
+    let request = match whole(request, &guest, LONGEST_FORM).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
@@ -162,13 +180,19 @@ async fn check(
 }
 
 /// A request with its whole body.
-async fn whole(request: Request, guest: &Guest) -> Result<Request, HttpRefusal> {
+pub(super) async fn whole(
+    request: Request,
+    guest: &Guest,
+    longest: usize,
+) -> Result<Request, HttpRefusal> {
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts.clone(), body);
     match timeout_at(guest.deadline, Bytes::from_request(request, &())).await {
         Err(_) => Err(TOO_SLOW),
         Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
-        Ok(Err(rejection)) if rejection.status() == TOO_LONG.0 => Err(TOO_LONG),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(too_long(longest))
+        }
         // The connection broke.
         Ok(Err(rejection)) => Err(HttpRefusal(rejection.status(), rejection.body_text().into())),
     }
@@ -182,7 +206,10 @@ async fn show(
     headers: HeaderMap,
 ) -> Response {
     match input(&page_state, &shared, &guest, query, &headers).await {
-        Ok(input) => answered(HTML, page::render(&page_state.board, input)),
+        Ok(input) => {
+            let page = shared.turns.make(|| page::render(&page_state.board, input)).await;
+            answered(HTML, page)
+        }
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }
@@ -196,7 +223,10 @@ async fn part(
     headers: HeaderMap,
 ) -> Response {
     match input(&page_state, &shared, &guest, query, &headers).await {
-        Ok(input) => answered(HTML, page::parts(&page_state.board, input)),
+        Ok(input) => {
+            let parts = shared.turns.make(|| page::parts(&page_state.board, input)).await;
+            answered(HTML, parts)
+        }
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }
@@ -228,6 +258,8 @@ async fn input(
         memories,
         now: wall,
         is_locked,
+        in_container: page_state.visitors.runs_as() == RunsAs::Program && container::is_container(),
+        port_lines: page_state.changes.is_none().then_some(page_state.port_lines),
     })
 }
 
@@ -248,7 +280,8 @@ async fn events(
 
 /// Does an action, and redirects to the page.
 fn act(page_state: &PageState, action: Action, form: Option<actions::Form>) -> Response {
-    const WORDS: &str = "`meter` is missing or invalid. Send the number of a meter.\n";
+    const WORDS: &str = "`meter` is missing or invalid. Send the number of a meter, as a form \
+                         (`application/x-www-form-urlencoded`).\n";
     let Some(form) = form else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::Extension;
 use axum::http::StatusCode;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +27,7 @@ use super::guest::Guest;
 use super::places::{Places, Seat};
 use super::response::{TEXT, with_headers};
 use super::routes::router;
+use super::setup::{self, SetupPage};
 use super::state::PageState;
 use crate::neighbour::advice;
 use meter::cause::Cause;
@@ -64,11 +66,12 @@ pub(crate) async fn run(
             let now = *address.borrow_and_update();
             let serving = async {
                 let Some(address) = now else { return pending().await };
-                let listener = listen(address, page_state.visitors.runs_as()).await;
-                if page_state.visitors == Visitors::Anybody {
-                    page_state.token.note_listening(!address.ip().to_canonical().is_loopback());
+                let listener = listen(address, || AddressSetting::of(&page_state)).await;
+                let address = listener.local_addr().unwrap_or(address);
+                tokio::select! {
+                    () = introduce(address, &page_state) => {}
+                    () = serve(listener, &page_state) => {}
                 }
-                serve(listener, &page_state).await;
             };
             tokio::select! {
                 () = serving => {}
@@ -79,6 +82,19 @@ pub(crate) async fn run(
     stop.run_until_cancelled(serving).await;
 }
 
+/// Logs who can open the page and what they need: first for setting up, and then for the buttons.
+/// Never ends.
+async fn introduce(address: SocketAddr, page_state: &PageState) {
+    if let Some(page) = page_state.setup.as_ref().filter(|page| page.is_open()) {
+        page.announce(address).await;
+        page.closed().await;
+    }
+    if page_state.visitors == Visitors::Anybody {
+        page_state.token.note_listening(!address.ip().to_canonical().is_loopback());
+    }
+    pending::<()>().await;
+}
+
 /// Waits until the address has changed; forever if nothing can change it any more.
 async fn changed(address: &mut watch::Receiver<Option<SocketAddr>>, before: Option<SocketAddr>) {
     if address.wait_for(|now| *now != before).await.is_err() {
@@ -86,9 +102,14 @@ async fn changed(address: &mut watch::Receiver<Option<SocketAddr>>, before: Opti
     }
 }
 
-pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener {
+/// Listens on an address, once that is possible. `setting` says where the user sets it now.
+pub(super) async fn listen(
+    address: SocketAddr,
+    setting: impl Fn() -> AddressSetting,
+) -> TcpListener {
     let mut news = News::default();
     loop {
+        let setting = setting();
         match TcpListener::bind(address).await {
             Ok(listener) => {
                 // Port 0 means any free port.
@@ -96,14 +117,14 @@ pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener 
                 info!("The status page is at http://{address}.");
                 return listener;
             }
-            Err(error) if !news.is_new(()) => {
+            Err(error) if !news.is_new(setting) => {
                 debug!("The status page cannot listen on {address}: {error}.");
             }
             Err(error) => {
                 warn!(
                     "The status page cannot listen on {address}: {}. Retrying until it works; this is \
                      logged only once.",
-                    unavailable_words(&error, runs_as)
+                    unavailable_words(&error, setting)
                 );
             }
         }
@@ -111,34 +132,79 @@ pub(super) async fn listen(address: SocketAddr, runs_as: RunsAs) -> TcpListener 
     }
 }
 
-/// Why the page cannot listen on an address, and what to do. An app (add-on) has no setting for it.
-pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
-    let words = match (Cause::from(error), runs_as) {
-        (Cause::AddressInUse, RunsAs::Program) => {
+/// Where the user sets the address of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AddressSetting {
+    /// In the configuration.
+    File,
+    /// Where the program is started, because there is no configuration yet.
+    Start,
+    /// Nowhere: an app (add-on) has no setting for it.
+    Fixed,
+}
+
+impl AddressSetting {
+    fn of(page_state: &PageState) -> Self {
+        match page_state.visitors.runs_as() {
+            RunsAs::AddOn => Self::Fixed,
+            RunsAs::Program if page_state.setup.as_ref().is_some_and(SetupPage::is_open) => {
+                Self::Start
+            }
+            RunsAs::Program => Self::File,
+        }
+    }
+
+    fn runs_as(self) -> RunsAs {
+        match self {
+            Self::File | Self::Start => RunsAs::Program,
+            Self::Fixed => RunsAs::AddOn,
+        }
+    }
+}
+
+/// Why the page cannot listen on an address, and what to do.
+pub(super) fn unavailable_words(error: &io::Error, setting: AddressSetting) -> String {
+    use AddressSetting::{File, Fixed, Start};
+
+    let words = match (Cause::from(error), setting) {
+        (Cause::AddressInUse, File) => {
             concat!(
                 "another program uses this port. Set `web.listen` to another one, such as \
                  `127.0.0.1:8100`. The other program may be a kamstrup2mqtt. ",
                 advice!()
             )
         }
+        (Cause::AddressInUse, Start) => {
+            "another program uses this port, possibly a kamstrup2mqtt that is already running. Stop it, \
+             or start this one with another address. The option `--listen` or the variable `WEB_LISTEN` \
+             sets it, such as `127.0.0.1:8100`"
+        }
         // Its container has only the app (add-on).
-        (Cause::AddressInUse, RunsAs::AddOn) => {
+        (Cause::AddressInUse, Fixed) => {
             "another process of the app still uses this port. Restart the app"
         }
-        (Cause::AddressElsewhere, RunsAs::Program) => {
+        (Cause::AddressElsewhere, File) => {
             "this machine does not have this address. Set `web.listen` to one of its addresses, or to \
              `0.0.0.0:8099` for all of them"
         }
-        (Cause::Denied, RunsAs::Program) => {
+        (Cause::AddressElsewhere, Start) => {
+            "this machine does not have this address. Set one of its addresses with the option \
+             `--listen` or the variable `WEB_LISTEN`, or `0.0.0.0:8099` for all of them"
+        }
+        (Cause::Denied, File) => {
             "this user may not use this port. Set `web.listen` to a port from 1024 on"
         }
-        (Cause::AddressElsewhere | Cause::Denied, RunsAs::AddOn) => {
+        (Cause::Denied, Start) => {
+            "this user may not use this port. Set a port from 1024 on with the option `--listen` or the \
+             variable `WEB_LISTEN`"
+        }
+        (Cause::AddressElsewhere | Cause::Denied, Fixed) => {
             return format!(
                 "{error}. This must not happen in the app: please report it with its log"
             );
         }
-        (Cause::Shortage, runs_as) => {
-            return format!("{error}. {}", cause::shortage_hint(runs_as));
+        (Cause::Shortage, setting) => {
+            return format!("{error}. {}", cause::shortage_hint(setting.runs_as()));
         }
         _ => return error.to_string(),
     };
@@ -147,10 +213,28 @@ pub(super) fn unavailable_words(error: &io::Error, runs_as: RunsAs) -> String {
 
 /// Serves those who are admitted, and refuses others. Dropping the future closes all connections.
 pub(super) async fn serve(listener: TcpListener, page_state: &PageState) {
-    serve_by(router(page_state), listener, page_state.visitors).await;
+    let status = router(page_state);
+    let setup = page_state.setup.as_ref();
+    let setup = setup.map(|page| (page.clone(), setup::router(page_state, page)));
+    let router = move || match &setup {
+        Some((page, setup)) if page.is_open() => setup.clone(),
+        _ => status.clone(),
+    };
+    serve_each_by(Arc::new(router), listener, page_state.visitors).await;
 }
 
+/// The same with one router for all connections.
+#[cfg(test)]
 pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Visitors) {
+    serve_each_by(Arc::new(move || router.clone()), listener, visitors).await;
+}
+
+/// Each request gets the router of the moment when it arrives. A browser may open a connection long
+/// before it has a request.
+type PresentRouter = Arc<dyn Fn() -> Router + Send + Sync>;
+
+/// Serves each request with the router of its moment.
+async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: Visitors) {
     let mut connections = JoinSet::new();
     let mut places = Places::default();
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
@@ -180,9 +264,10 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
         let is_own = |own: SocketAddr| own.ip().to_canonical() == peer;
         let is_here = peer.is_loopback() || stream.local_addr().is_ok_and(is_own);
         let (seat, router) = if visitors.admit(peer) {
-            (places.take(is_here), router.clone())
+            (places.take(is_here), Arc::clone(&router))
         } else {
-            (Arc::clone(&door).try_acquire_owned().ok().map(Seat::new), refusing())
+            let refusing: PresentRouter = Arc::new(refusing);
+            (Arc::clone(&door).try_acquire_owned().ok().map(Seat::new), refusing)
         };
         // If all places are taken, the connection is closed.
         let Some(seat) = seat else { continue };
@@ -197,14 +282,16 @@ pub(super) async fn serve_by(router: Router, listener: TcpListener, visitors: Vi
 }
 
 /// Answers one request.
-async fn answer(stream: TcpStream, router: Router, guest: Guest) {
+async fn answer(stream: TcpStream, router: PresentRouter, guest: Guest) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(REQUEST)
         .max_buf_size(LONGEST)
         .keep_alive(false);
-    let router = router.layer(Extension(guest.clone()));
-    let answered = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let service = service_fn(|request| {
+        TowerToHyperService::new(router().layer(Extension(guest.clone()))).call(request)
+    });
+    let answered = http.serve_connection(TokioIo::new(stream), service);
     let mut answered = pin!(answered);
     let result = match timeout(WHOLE, &mut answered).await {
         Err(_) if guest.stays() => answered.await,

@@ -6,7 +6,10 @@ use tokio::time::Instant;
 
 use super::access::Visitors;
 use super::now::Now;
+use super::setup::SetupPage;
 use super::token::Token;
+use crate::finder::Finder;
+use crate::options_change::ChangeSender;
 use crate::status::Board;
 
 /// What the page needs from the rest of the program.
@@ -21,9 +24,17 @@ pub(crate) struct PageState {
     pub token: Token,
     /// The wall clock.
     pub clock: fn() -> ZonedDateTime,
+    /// Setting up, if the program was started without a configuration.
+    pub setup: Option<SetupPage>,
     /// Writes the registers that a search found as the setting `parameters`. Settings belong to
     /// `config`, which the page does not use.
     pub parameters_list: fn(&[RegisterId]) -> String,
+    /// The same for a port, with its speed if that is not the default.
+    pub port_lines: fn(&str, Option<u32>) -> String,
+    /// Finds the port of the optical head.
+    pub finder: Finder,
+    /// Changes the app's options; `None` outside of the app.
+    pub changes: Option<ChangeSender>,
 }
 
 impl PageState {
@@ -35,6 +46,7 @@ impl PageState {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use meter::transport::PortQueues;
 
     /// The page of a program that has just started.
     pub(in super::super) fn empty() -> PageState {
@@ -44,7 +56,11 @@ pub(super) mod tests {
             visitors: Visitors::HomeAssistant,
             token: Token::default(),
             clock: || "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap(),
+            setup: None,
             parameters_list: |_| String::new(),
+            port_lines: |_, _| String::new(),
+            finder: Finder::new("/nothing".into(), PortQueues::default()),
+            changes: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kmp::message::SerialNumber;
 use kmp::register::RegisterId;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -8,12 +9,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,18 +23,25 @@ use tracing::Level;
 
 use super::address::{RETRY, find, find_by};
 use super::blocking::{BlockingJobs, JobFailed};
-use super::language::Language;
 use super::places::{GRACE, KEPT, MOST};
-use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, router_with, views};
+use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, finding, router_with, views};
 use super::server::{
-    LONGEST, MOST_OPEN, REQUEST, WHOLE, listen, run, serve, serve_by, unavailable_words,
+    AddressSetting, LONGEST, MOST_OPEN, REQUEST, WHOLE, listen, run, serve, serve_by,
+    unavailable_words,
 };
 use super::state::tests::empty;
 use super::*;
+use crate::finder::Finder;
 use crate::http;
-use crate::status::{BrokerState, Found, LastPoll, LogLine, MeterState, Placement, ScanState};
+use crate::language::Language;
+use crate::options_change::{ChangeRequest, ChangeSender, Changed, OptionsChange};
+use crate::status::{
+    BrokerState, Found, HeadSearch, LastPoll, LogLine, MeterState, Placement, ScanState,
+};
 use meter::RunsAs;
-use meter::poll::MeterHandle;
+use meter::find::{Candidate, Plan, Searched};
+use meter::poll::{Explanation, MeterHandle};
+use meter::transport::{LocalPort, OpenError, PortQueues};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -142,10 +151,20 @@ async fn actions_reach_the_meter() {
     // It was a 400 about `meter`.
     let long = format!("meter=7&x={}", "x".repeat(LONGEST_FORM));
     let long = post(address, "/read", &long).await;
-    assert!(long.starts_with("HTTP/1.1 413 ") && long.contains("1024 bytes"), "{long}");
+    assert!(long.starts_with("HTTP/1.1 413 ") && long.contains("4096 bytes"), "{long}");
     let longest = format!("meter=7&x={}", "x".repeat(LONGEST_FORM - 10));
     let longest = post(address, "/read", &longest).await;
     assert!(longest.starts_with("HTTP/1.1 303 "), "{longest}");
+    // The answer said only that `meter` is missing.
+    for path in ["/read", "/token"] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Type: text/plain\r\n\
+             Content-Length: 7\r\n\r\nmeter=7"
+        );
+        let text = raw(address, request.as_bytes()).await;
+        assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+        assert!(text.contains("application/x-www-form-urlencoded"), "{text}");
+    }
     let foreign = b"POST /read HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n";
     assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
 }
@@ -182,6 +201,158 @@ async fn asked(address: SocketAddr, head: &str, form: &str) -> (String, Option<S
 const NEVER: [(&str, &str); 4] =
     [("/", "500"), ("/part", "500"), ("/metrics", "500"), ("/api/v1/state", "500")];
 
+/// An app that changes its options, unless the port is `/dev/refused`.
+fn app_with_options() -> (ChangeSender, JoinSet<()>) {
+    let (sender, mut requests) = mpsc::channel::<ChangeRequest>(1);
+    let mut changing = JoinSet::new();
+    changing.spawn(async move {
+        while let Some(ChangeRequest { change, done }) = requests.recv().await {
+            let refused = OptionsChange::Port("/dev/refused".to_owned());
+            let trouble = Explanation { words: "No".to_owned(), hint: "Fix it.".to_owned() };
+            done.send(if change == refused { Err(trouble) } else { Ok(()) }).unwrap();
+        }
+    });
+    (sender, changing)
+}
+
+/// A machine with a USB adapter that is a plain file, so that it cannot be opened as a port.
+fn machine_with_a_port(folder: &Path) -> PathBuf {
+    let root = folder.join("machine");
+    for path in ["sys/class/tty/ttyUSB0/device", "sys/bus/usb", "dev"] {
+        std::fs::create_dir_all(root.join(path)).unwrap();
+    }
+    let bus = root.join("sys/class/tty/ttyUSB0/device/subsystem");
+    std::os::unix::fs::symlink(root.join("sys/bus/usb"), bus).unwrap();
+    std::fs::write(root.join("dev/ttyUSB0"), "").unwrap();
+    root
+}
+
+/// A search that has found meters at two ports.
+fn two_meters() -> HeadSearch {
+    let searched = |path: &str| Searched {
+        port: LocalPort { path: path.into(), by_id: None, is_held: false },
+        found: meter::find::Found::Meter {
+            model: "Multical 403".to_owned(),
+            serial_number: SerialNumber::new(12_345_678),
+        },
+    };
+    let found = ["/dev/a", "/dev/refused"].map(searched).to_vec();
+    let candidate =
+        |searched: &Searched| Candidate { port: searched.port.clone(), usb: None, plan: Plan::Ask };
+    let listed = found.iter().map(candidate).collect();
+    HeadSearch { listed, found, ended: true, ..HeadSearch::default() }
+}
+
+fn found(register: u16) -> Found {
+    let register = RegisterId::new(register);
+    let name = crate::name::Parameter::of(register).name().to_owned();
+    Found { register, name, label: None, text: Some("1".to_owned()), unit: None }
+}
+
+/// A search may open only ports that a visitor has seen in the list.
+#[tokio::test]
+async fn a_port_is_asked_only_after_it_was_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let finder = Finder::new(machine_with_a_port(folder.path()), PortQueues::default());
+    let site = PageState { visitors: Visitors::Anybody, finder, ..empty() };
+    let board = site.board.clone();
+    let (address, _serving) = start(site).await;
+    let press = async |path: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n");
+        asked(address, &head, "").await.0
+    };
+    assert_eq!(press("/find/start").await, "409");
+    assert!(board.head().is_none());
+    assert_eq!(press("/find").await, "303");
+    let listed = board.head().unwrap();
+    assert_eq!((listed.listed.len(), listed.running, listed.found.len()), (1, false, 0));
+    assert_eq!(press("/find/start").await, "303");
+    let ended = async {
+        let mut changes = board.changing();
+        while !board.head().unwrap().ended {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, ended).await.unwrap();
+    let search = board.head().unwrap();
+    let expected = meter::find::Found::CannotOpen(OpenError::NotSerial);
+    assert_eq!(search.found.iter().map(|one| &one.found).collect::<Vec<_>>(), [&expected]);
+    // Another search needs another list, because other devices may be plugged in.
+    assert_eq!(press("/find/start").await, "409");
+    // A port that nobody has seen yet is not asked.
+    assert_eq!(press("/find").await, "303");
+    board.head_search(|search| search.as_mut().unwrap().listed.clear());
+    assert_eq!(press("/find/start").await, "409");
+    assert!(board.head().unwrap().found.is_empty());
+}
+
+/// Outside of the app, the ticked values are shown as lines for the file.
+#[tokio::test]
+async fn ticked_values_become_lines_for_the_file_or_options() {
+    let board_of = |changes| {
+        let parameters_list = crate::config::parameters_list;
+        let site = PageState { visitors: Visitors::Anybody, changes, parameters_list, ..empty() };
+        let meter = MeterState::new("a".to_owned(), "b".to_owned(), Duration::from_secs(60));
+        let scan = ScanState { found: vec![found(60), found(80)], ..ScanState::default() };
+        let name = Some("house".to_owned());
+        site.board.set_meters(vec![(3, MeterState { name, scan: Some(scan), ..meter })]);
+        site
+    };
+    let press = async |address, form: &str| {
+        let head = "POST /scan/use HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n";
+        asked(address, head, form).await.0
+    };
+    let site = board_of(None);
+    let board = site.board.clone();
+    let (address, _serving) = start(site).await;
+    // The meter has no register 99.
+    assert_eq!(press(address, "meter=3&r=80&r=99").await, "303");
+    let scan = board.meters()[0].scan.clone().unwrap();
+    let lines = scan.parameters.unwrap();
+    assert!(lines.contains("- power") && !lines.contains("energy"), "{lines}");
+    assert_eq!(scan.chosen, Some(vec![RegisterId::new(80)]));
+    for (form, status) in [("meter=3&r=99", "409"), ("meter=4&r=80", "404"), ("meter=3&r=x", "400")]
+    {
+        assert_eq!(press(address, form).await, status, "{form}");
+    }
+
+    let (changes, _changing) = app_with_options();
+    let site = board_of(Some(changes));
+    let board = site.board.clone();
+    let (address, _serving) = start(site).await;
+    assert_eq!(press(address, "meter=3&r=80&r=60").await, "303");
+    let names = ["energy", "power"].map(str::to_owned).to_vec();
+    let change = OptionsChange::Values { meter: Some("house".to_owned()), names };
+    assert_eq!(board.last_change(), Some(Changed { change, trouble: None }));
+}
+
+/// The options are changed, and the page says so, even if the visitor has left in the meantime.
+#[tokio::test]
+async fn a_change_is_noted_when_its_visitor_has_left() {
+    let (sender, mut requests) = mpsc::channel::<ChangeRequest>(1);
+    let finder = Finder::new(PathBuf::from("/none"), PortQueues::default());
+    let site = PageState { visitors: Visitors::Anybody, finder, changes: Some(sender), ..empty() };
+    let board = site.board.clone();
+    board.head_search(|search| *search = Some(two_meters()));
+    let (address, _serving) = start(site).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let form = "port=/dev/a";
+    let request = format!(
+        "POST /find/use HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Type: \
+         application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let ChangeRequest { change, mut done } = requests.recv().await.unwrap();
+    drop(stream);
+    // The server ends the request soon, but somebody still waits for the answer.
+    assert!(timeout(Duration::from_millis(100), done.closed()).await.is_err());
+    let mut changes = board.changing();
+    assert_eq!(done.send(Ok(())), Ok(()));
+    changes.changed().await.unwrap();
+    assert_eq!(board.last_change(), Some(Changed { change, trouble: None }));
+}
+
 /// The description has all paths and nothing else, each with its responses and refusals.
 #[expect(clippy::too_many_lines, reason = "each answer of the description, once")]
 #[tokio::test]
@@ -210,14 +381,19 @@ async fn every_path_and_response_is_described() {
     }
     let views = views().map(|(path, _)| ("GET".to_owned(), path.to_owned()));
     let actions = ACTIONS.map(|(path, _)| ("POST".to_owned(), path.to_owned()));
+    let finding = finding().map(|(path, _)| ("POST".to_owned(), path.to_owned()));
     let unlock = ("POST".to_owned(), TOKEN.to_owned());
-    let mut all: Vec<_> = views.into_iter().chain(actions).chain([unlock]).collect();
+    let mut all: Vec<_> = views.into_iter().chain(actions).chain(finding).chain([unlock]).collect();
     all.sort_unstable();
     assert_eq!(described.keys().cloned().collect::<Vec<_>>(), all);
 
     let folder = tempfile::tempdir().unwrap();
-    let site = past::tests::site(folder.path());
+    let (changes, _changing) = app_with_options();
+    let finder = Finder::new(machine_with_a_port(folder.path()), PortQueues::default());
+    let site = PageState { finder, changes: Some(changes), ..past::tests::site(folder.path()) };
     let board = site.board.clone();
+    let found = [found(60)].to_vec();
+    board.meter(3, |meter| meter.scan = Some(ScanState { found, ..ScanState::default() }));
     let handles = [3, 4].map(|number| (number, MeterHandle::default()));
     for (_, handle) in &handles {
         handle.accept_jobs();
@@ -263,7 +439,16 @@ async fn every_path_and_response_is_described() {
         } else {
             // The second time it is busy.
             let meter = if path.starts_with("/scan") { "meter=4" } else { "meter=3" };
-            for form in [meter, meter, "meter=5", "meter=x", "token=hunter22"] {
+            let others: &[&str] = match path.as_str() {
+                "/find/use" => {
+                    board.head_search(|search| *search = Some(two_meters()));
+                    &["port=/dev/a", "port=/dev/refused", "port=/dev/none"]
+                }
+                "/scan/use" => &["meter=3&r=60", "meter=3"],
+                _ => &[],
+            };
+            let forms = [meter, meter, "meter=5", "meter=x", "token=hunter22"];
+            for form in forms.iter().chain(others) {
                 ask(address, of, "", near, form).await;
             }
             ask(address, of, "", far, meter).await;
@@ -306,6 +491,9 @@ async fn every_path_and_response_is_described() {
             ask(address, of, "?meter=3&parameter=energy", "Host: x\r\n", "").await;
         }
     }
+    for path in ["/find", "/find/start"] {
+        ask(busy, &("POST".to_owned(), path.to_owned()), "", near, "").await;
+    }
     for (of, (status, kind)) in unfinished {
         seen.entry(of).or_default().insert(status, kind);
     }
@@ -345,7 +533,8 @@ async fn other_machines_may_look_and_need_the_token_for_buttons() {
     assert_eq!(status(address, HEALTH).await, 200);
     let pressed = post(address, "/read", "meter=7").await;
     assert!(pressed.starts_with("HTTP/1.1 401 "), "{pressed}");
-    for (path, _) in ACTIONS {
+    let finding = finding().map(|(path, _)| path);
+    for path in ACTIONS.map(|(path, _)| path).into_iter().chain(finding) {
         for headers in [page, script, "", "Authorization: Bearer wrong\r\n"] {
             let answer = far(address, path, headers, Some("meter=7")).await;
             let status = if headers.is_empty() { "403" } else { "401" };
@@ -732,7 +921,7 @@ async fn a_response_that_never_ends_is_cut_off() {
 /// What `blocking` does when the future of an answer is dropped relies on this.
 #[tokio::test]
 async fn the_work_for_a_visitor_who_has_left_ends() {
-    struct Answer(tokio::sync::mpsc::UnboundedSender<&'static str>);
+    struct Answer(mpsc::UnboundedSender<&'static str>);
     impl Drop for Answer {
         fn drop(&mut self) {
             let _ = self.0.send("dropped");
@@ -740,7 +929,7 @@ async fn the_work_for_a_visitor_who_has_left_ends() {
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut events) = mpsc::unbounded_channel();
     let router = Router::new().fallback(async move || {
         let answer = Answer(sender.clone());
         let _ = answer.0.send("begun");
@@ -770,8 +959,9 @@ async fn an_endless_request_is_refused() {
 async fn a_port_in_use_is_tried_again() {
     let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = holder.local_addr().unwrap();
-    let waiting =
-        tokio::spawn(async move { listen(address, RunsAs::Program).await.local_addr().unwrap() });
+    let waiting = tokio::spawn(async move {
+        listen(address, || AddressSetting::File).await.local_addr().unwrap()
+    });
     tokio::task::yield_now().await;
     drop(holder);
     assert_eq!(timeout(PATIENCE, waiting).await.unwrap().unwrap(), address);
@@ -782,9 +972,13 @@ async fn a_port_in_use_is_tried_again() {
 fn only_a_program_is_advised_to_raise_its_limits() {
     let too_many = || io::Error::from_raw_os_error(24);
     let job = JobFailed::from(too_many());
-    let words = |runs_as| [unavailable_words(&too_many(), runs_as), job.words(runs_as)];
-    assert!(words(RunsAs::Program).iter().all(|words| words.contains("`ulimit -n`")));
-    for words in words(RunsAs::AddOn) {
+    let words = |setting, runs_as| [unavailable_words(&too_many(), setting), job.words(runs_as)];
+    assert!(
+        words(AddressSetting::File, RunsAs::Program)
+            .iter()
+            .all(|words| words.contains("`ulimit -n`"))
+    );
+    for words in words(AddressSetting::Fixed, RunsAs::AddOn) {
         assert!(words.contains("Restart the machine") && !words.contains("imit"), "{words}");
     }
 }
@@ -799,10 +993,14 @@ fn only_a_program_is_pointed_to_the_setting_of_the_address() {
     ];
     let mut all = String::new();
     for kind in kinds {
-        let program = unavailable_words(&kind.into(), RunsAs::Program);
-        let add_on = unavailable_words(&kind.into(), RunsAs::AddOn);
+        let program = unavailable_words(&kind.into(), AddressSetting::File);
+        let without_file = unavailable_words(&kind.into(), AddressSetting::Start);
+        let add_on = unavailable_words(&kind.into(), AddressSetting::Fixed);
         assert!(program.contains("`web.listen`") && !add_on.contains('`'), "{program} / {add_on}");
-        all.extend([program, "\n".to_owned(), add_on, "\n".to_owned()]);
+        let at_start = ["`--listen`", "`WEB_LISTEN`"];
+        assert!(at_start.iter().all(|name| without_file.contains(name)), "{without_file}");
+        assert!(!without_file.contains("web.listen"), "{without_file}");
+        all.extend([program, without_file, add_on].map(|words| words + "\n"));
     }
     insta::assert_snapshot!(all);
 }

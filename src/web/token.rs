@@ -1,9 +1,9 @@
-//! The token without which visitors can only look: the configured one, or one that the program has
+//! The token that visitors need to press buttons: the configured one, or one that the program has
 //! made for visitors from other machines.
 //!
-//! A browser remembers it by a cookie. The cookie is not the token but depends on it and on the
-//! program's own random token, so nobody can guess it, and another token makes it invalid. Tokens
-//! are compared in constant time, by their HMAC.
+//! A browser keeps a cookie, not the token. The value of the cookie is computed from the token and
+//! from the program's own random token. So nobody can guess it, and it becomes invalid if the token
+//! changes. Tokens are compared in constant time, by their HMAC.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -88,6 +88,10 @@ impl Token {
                  machine can press its buttons."
             );
         }
+        Self::with(text, folder)
+    }
+
+    fn with(text: Option<String>, folder: Option<&Path>) -> Self {
         let own = text.map(|text| Own::keep(text, folder));
         let state = State {
             known: None,
@@ -99,6 +103,11 @@ impl Token {
         let token = Self(Arc::new(Inner { own, state: Mutex::new(state) }));
         token.configure(None);
         token
+    }
+
+    /// A code for setting up: it is in no file, and valid until the program stops.
+    pub(crate) fn code() -> Self {
+        Self::with(token_file::random_code().ok(), None)
     }
 
     /// Uses the configured token from now on, or the program's own one if there is none.
@@ -157,6 +166,39 @@ impl Token {
         }
     }
 
+    /// Logs the code for setting up, once. The page does not show that line.
+    pub(super) fn show_code(&self) {
+        let is_configured = {
+            let mut state = self.lock();
+            if std::mem::replace(&mut state.is_shown, true) {
+                return;
+            }
+            state.is_configured
+        };
+        match &self.0.own {
+            Some(_) if is_configured => info!(
+                "To open the setup page from another machine, or through a proxy, enter the value of \
+                 the environment variable `WEB_TOKEN`. It is set where kamstrup2mqtt is started, for \
+                 example in compose.yaml."
+            ),
+            Some(own) => info!(
+                kept = false,
+                "To open the setup page from another machine, or through a proxy, enter this code: {}. \
+                 It is valid until kamstrup2mqtt stops.",
+                own.text
+            ),
+            None => error!(
+                "The system gives no random numbers, so there is no code for the setup page. Only \
+                 this machine can use it."
+            ),
+        }
+    }
+
+    /// Whether the token is a configured one.
+    pub(super) fn is_configured(&self) -> bool {
+        self.lock().is_configured
+    }
+
     /// Whether a token is the right one.
     pub(super) fn check(&self, peer: IpAddr, token: &[u8]) -> Result<(), Denied> {
         let mut state = self.lock();
@@ -195,10 +237,18 @@ impl Token {
     /// The header that makes a browser remember the token. Scripts cannot read the cookie, and no
     /// other site can use it.
     pub(super) fn cookie(&self) -> Option<HeaderValue> {
+        self.cookie_with(&format!("; Max-Age={}", REMEMBERED.as_secs()))
+    }
+
+    /// The same, until the browser is closed.
+    pub(super) fn brief_cookie(&self) -> Option<HeaderValue> {
+        self.cookie_with("")
+    }
+
+    fn cookie_with(&self, age: &str) -> Option<HeaderValue> {
         let own = self.0.own.as_ref()?;
         let (_, value) = self.lock().known.clone()?;
-        let (name, age) = (own.cookie_name(), REMEMBERED.as_secs());
-        let cookie = format!("{name}={value}; Max-Age={age}; HttpOnly; SameSite=Strict");
+        let cookie = format!("{}={value}{age}; HttpOnly; SameSite=Strict", own.cookie_name());
         HeaderValue::try_from(cookie).ok()
     }
 
@@ -231,7 +281,11 @@ impl Own {
                 }
             }
         };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
+        // A cookie may be tried as often as one likes, so a short code must not be its key. Only the
+        // cookies of a token that is kept are valid after a restart.
+        let random = if file.is_err() { token_file::random().ok() } else { None };
+        let key = random.as_ref().unwrap_or(&text).as_bytes();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
         Self { text, key, file }
     }
 
@@ -324,6 +378,18 @@ mod tests {
     }
 
     /// Where a mount ignores permissions, the file was written at each start and never read again.
+    /// Cookies may be tried without a wait. Who guesses the code could try cookies instead.
+    #[test]
+    fn a_cookie_cannot_be_made_from_the_code() {
+        let token = Token::code();
+        let own_token = token.0.own.as_ref().unwrap();
+        let from_code = hmac::Key::new(hmac::HMAC_SHA256, own_token.text.as_bytes());
+        let guessed = hmac::sign(&from_code, format!("cookie\0{}", own_token.text).as_bytes());
+        let cookie = token.cookie().unwrap();
+        assert!(!cookie.to_str().unwrap().contains(&hex(guessed.as_ref())), "{cookie:?}");
+        assert!(token.has_cookie(&cookie_of(&token)));
+    }
+
     #[test]
     fn a_file_that_is_not_accepted_again_is_trouble() {
         let folder = tempfile::tempdir().unwrap();

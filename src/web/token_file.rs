@@ -1,4 +1,4 @@
-//! The program's own token: random, and in a private file so that it survives restarts.
+//! The program's own token. It is random, and is in a private file so that it survives restarts.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};
@@ -26,7 +26,16 @@ const LONGEST: u64 = 64;
 
 /// A new token.
 pub(super) fn random() -> Result<String, Unspecified> {
-    let mut bytes = [0; GROUPS * GROUP];
+    random_of([0; GROUPS * GROUP])
+}
+
+/// A code that is valid for one start. With 40 bits, and a wait after a few wrong ones, nobody
+/// guesses it meanwhile.
+pub(super) fn random_code() -> Result<String, Unspecified> {
+    random_of([0; 2 * GROUP])
+}
+
+fn random_of<const N: usize>(mut bytes: [u8; N]) -> Result<String, Unspecified> {
     SystemRandom::new().fill(&mut bytes)?;
     let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).copied().map(char::from);
     let groups = bytes.chunks(GROUP).map(|group| group.iter().filter_map(letter).collect());

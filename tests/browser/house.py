@@ -50,6 +50,16 @@ class Process:
                 return match
         raise AssertionError(f"{self.process.args} ended:\n{''.join(self.lines)}")
 
+    def seen(self, pattern):
+        """The same for a line that may have come already."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for line in list(self.lines):
+                if match := re.search(pattern, line):
+                    return match
+            time.sleep(0.05)
+        raise AssertionError(f"no line has {pattern}:\n{''.join(self.lines)}")
+
     def _drain(self):
         for line in self.process.stdout:
             self.lines.append(line)
@@ -71,6 +81,18 @@ class Process:
             raise
 
 
+def plug_in(root, tty, port):
+    """Adds a serial port to a machine whose `/sys` and `/dev` are below `root`. Returns its path."""
+    device = root / "sys/class/tty" / tty / "device"
+    device.mkdir(parents=True)
+    (root / "sys/bus/usb").mkdir(parents=True, exist_ok=True)
+    (device / "subsystem").symlink_to(root / "sys/bus/usb")
+    (root / "dev").mkdir(exist_ok=True)
+    path = root / "dev" / tty
+    path.symlink_to(port)
+    return path
+
+
 def free_port():
     with http.server.socketserver.TCPServer(("127.0.0.1", 0), None) as listener:
         return listener.server_address[1]
@@ -80,17 +102,18 @@ class House:
     """A meter that is read, or one for each of `names`, and the page at `url`."""
 
     def __init__(
-        self, folder, options=None, state=None, interval="1h", names=(), values=VALUES, token=""
+        self, folder, options=None, state=None, interval="1h", names=(), values=VALUES, token="",
+        root="/",
     ):
         self.folder = folder
         self.processes = []
         try:
-            self._start(options, state, interval, names, values, token)
+            self._start(options, state, interval, names, values, token, root)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, options, state, interval, names, values, token):
+    def _start(self, options, state, interval, names, values, token, root):
         meters = [
             self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
             for _ in names or [""]
@@ -135,7 +158,11 @@ kamstrup:
             *arguments,
             "--listen",
             "127.0.0.1:0",
-            env={"STATE_DIRECTORY": str(state), "WEB_TOKEN": token},
+            env={
+                "STATE_DIRECTORY": str(state),
+                "WEB_TOKEN": token,
+                "KAMSTRUP2MQTT_ROOT": str(root),
+            },
             cwd=self.folder,
         )
         self.url = self.program.wait_for(r"status page is at (http://\S+?)\.?$")[1] + "/"

@@ -10,6 +10,7 @@ target/browser/pictures for people to look at. Every wait is for something that 
 KAMSTRUP2MQTT and KAMSTRUP2MQTT_BROKER name other binaries.
 """
 
+import os
 import re
 
 import pytest
@@ -17,7 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from conftest import SOON
-from house import PLANTED, PREFIX, ROOT, House, Ingress
+from house import PLANTED, PREFIX, PROGRAM, ROOT, House, Ingress, Process, plug_in
 
 PICTURES = ROOT / "target/browser/pictures"
 SIZES = [360, 768, 1440]
@@ -342,6 +343,61 @@ def test_search_for_registers(house, visit):
     expect(page.locator("#said")).to_have_text("Copied.")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert re.search(r"^ *parameters:\n *- energy ", copied, re.MULTILINE), copied
+
+
+@pytest.fixture
+def plugged_in(tmp_path):
+    """A machine with a head that has a meter, and another one without. They outlive the page."""
+    meter = Process(PROGRAM, "simulate", "--model", "403", "--pty")
+    root = tmp_path / "machine"
+    port = plug_in(root, "ttyUSB0", meter.wait_for(r"(/dev/pts/\d+)")[1])
+    near, far = os.openpty()
+    silent = plug_in(root, "ttyUSB1", os.ttyname(far))
+    yield root, port, silent
+    os.close(near)
+    os.close(far)
+    meter.end()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_find_my_meter(plugged_in, build, visit, script):
+    root, port, silent = plugged_in
+    page = visit(build(root=root).url, java_script_enabled=script)
+    page.locator("#ports-head").click()
+    if script:
+        is_live(page)
+        page.locator("#find").click()
+    else:
+        page.locator("#find").click()
+    rows = page.locator("#find-ports > li")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text(str(port))
+    expect(rows.nth(0)).to_contain_text("will be asked")
+    if script:
+        no_serious_fault(page)
+        fits(page)
+        picture(page, "find-768-light")
+    page.locator("#find-start").click()
+
+    def expect_words(locator, words):
+        """Without the script, the visitor reloads the page."""
+        for _ in range(SOON // 250):
+            if script or words in (locator.text_content() or ""):
+                break
+            page.wait_for_timeout(250)
+            page.reload()
+        expect(locator).to_contain_text(words)
+
+    expect_words(rows.nth(0), ", serial number ")
+    expect(page.locator("#port-lines-0")).to_contain_text(f"com_port: {port}")
+    # Stopped, the search says nothing about a port that it did not ask.
+    page.locator("#find-stop").click()
+    expect_words(rows.nth(1), "was not asked")
+    expect(page.locator("#find")).to_have_text("List the ports again")
+    expect(page.locator("#setup")).not_to_contain_text("No meter answered")
+    if script:
+        no_serious_fault(page)
+        picture(page, "find-stopped-768-light")
 
 
 def test_log_filter(house, visit):

@@ -1,5 +1,5 @@
-//! What the program does on messages from Home Assistant and the broker, and with messages that
-//! earlier runs left retained.
+//! How the program handles messages from Home Assistant and the broker, and messages that earlier
+//! runs left retained.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Brokers that accept only some of what the program does, and what it says of each: in its log,
-//! and as `check --online`.
+//! Brokers that accept only some of what the program does. The tests check what the program says
+//! about each of them, in its log and in `check --online`.
 //!
-//! MQTT 3.1.1 has no way to reject a message, so brokers close the connection or drop it in
-//! silence. Each behaviour is that of a real broker: `RabbitMQ`, `HiveMQ`, `VerneMQ`, EMQX, AWS
+//! MQTT 3.1.1 has no way to reject a message, so a broker closes the connection or silently drops
+//! the message. Each behaviour is that of a real broker: `RabbitMQ`, `HiveMQ`, `VerneMQ`, EMQX, AWS
 //! `IoT`, and Mosquitto 2.0 (`handle__connect` and `handle__publish` in its source).
 
 use std::collections::BTreeMap;
@@ -289,13 +289,13 @@ fn all() -> Vec<(&'static str, Limits, &'static str, &'static str)> {
         (
             "drops payloads above 400 bytes",
             Limits { longest_payload: Some(400), ..none() },
-            "does not send back",
+            "has not kept",
             "",
         ),
         (
             "drops discovery",
             Limits { drops_under: Some("homeassistant/"), ..none() },
-            "does not send back",
+            "has not kept",
             "",
         ),
         (

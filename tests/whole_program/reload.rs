@@ -7,6 +7,7 @@ use serde_json::Value;
 use simulator::{Behaviour, EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::addon::{ask, page_of};
 use crate::broker::Broker;
@@ -37,7 +38,9 @@ async fn an_interval_and_parameters_change_in_the_same_connection() {
     let often = config(&broker, &meter.com_port, "energy,volume");
     program.reload(&often).await;
     let line = program.says("Reloaded the configuration. Changed: ").await;
-    assert!(line.ends_with(" `kamstrup.poll_interval`, `kamstrup.parameters`."), "{line}");
+    // Polls so seldom are a little early by default.
+    let changed = " `kamstrup.poll_interval`, `kamstrup.poll_offset`, `kamstrup.parameters`.";
+    assert!(line.ends_with(changed), "{line}");
     program.says("Reading energy, volume from the meter").await;
     subscriber.expect_times("kamstrup/volume", "1917.57", 3).await;
     // The entity of the removed value disappears, and a new one appears.
@@ -246,7 +249,6 @@ async fn a_service_stays_up_and_shows_every_kind_of_broken_file() {
         (Some(("mqtt: { qos: 7 }\n", 0o644)), "the configuration has"),
         // Not "is empty", because the variable is set.
         (Some(("", 0o644)), "`serial_device.com_port`"),
-        (None, "there is no such file"),
         (Some(("mqtt: { host: x }\n", 0o000)), "permission denied"),
     ];
     for (file, words) in files {
@@ -441,8 +443,16 @@ async fn closing_the_terminal_stops_the_program() {
     subscriber.expect_times("kamstrup/energy", "81947", 3).await;
     assert!(process.try_wait().unwrap().is_none());
     drop(master);
-    hangup(&process).await;
-    let ended = patiently("the program ends", process.wait()).await.unwrap();
+    // A child of another test may have the terminal open for a moment, until it runs its program.
+    let ended = async {
+        loop {
+            hangup(&process).await;
+            if let Ok(ended) = timeout(std::time::Duration::from_secs(2), process.wait()).await {
+                break ended;
+            }
+        }
+    };
+    let ended = patiently("the program ends", ended).await.unwrap();
     assert_eq!(ended.code(), Some(0));
     subscriber.expect("kamstrup/status", "offline").await;
 }

@@ -1,5 +1,5 @@
-//! What the full hour costs with 500 meters that are polled once a minute: memory, and how long a
-//! poll waits until it is written.
+//! Measures what happens at the full hour with 500 meters that are polled once a minute: the
+//! memory, and how long a poll waits until it is written.
 //!
 //! ```sh
 //! cargo run --release -p kamstrup2mqtt-history --example full_hour

@@ -122,15 +122,24 @@ impl HistoryError {
             }
             Self::CannotOpen { .. } => "Restart the app. If that does not help, report it.",
             Self::InUse(_) => "The app runs twice: restart the machine.",
-            Self::Newer { .. } => "Update the app to the version that it had before.",
+            Self::Newer { .. } => "Install the newer version of the app again.",
             Self::Foreign(_) | Self::NotAFile(_) => {
                 "This must not happen in the app: please report it with its log."
             }
-            Self::Damaged { .. } => "A worn SD card can cause this. Make a backup.",
+            Self::Damaged { .. } => {
+                "A worn SD card can cause this. Make a backup. If it happens again, replace the \
+                 card."
+            }
             Self::NoThread(_) => "Restart the app. If that does not help, restart the machine.",
             Self::Stopped => "Try again.",
-            Self::Slow(_) => "Another app may write a lot to it. A worn SD card also becomes slow.",
-            Self::Other { .. } => "The disk may be worn. Make a backup, then restart the machine.",
+            Self::Slow(_) => {
+                "Another app may write a lot to it: wait until it is done, or stop it. A worn SD \
+                 card also becomes slow: make a backup, then replace the card."
+            }
+            Self::Other { .. } => {
+                "The disk or SD card may be failing. Make a backup, then restart the machine. If \
+                 it happens again, replace the disk or card."
+            }
         }
     }
 

@@ -827,6 +827,44 @@ fn readings_survive_a_restart() {
     assert_eq!(values(&path), ["100", "101"]);
 }
 
+/// Somebody deletes the file to start anew, or puts an older copy in its place.
+#[tokio::test]
+async fn a_file_that_is_removed_or_replaced_is_opened_again() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let copy = folder.path().join("copy.db");
+    assert_eq!(keep(start(&path), "2026-11-23T10:00:00Z", "99"), None);
+    fs::copy(&path, &copy).unwrap();
+    let history = start(&path);
+    // If a reader is in the way, a later poll tries again. Not before the one before was certainly
+    // written: otherwise it is written to the next file.
+    let stored = async |day: &str, value: &str| {
+        let mut time = at(&format!("2026-11-{day}T10:00:00Z"));
+        let begun = tokio::time::Instant::now();
+        while values(&path).last().is_none_or(|last| last != value) {
+            let error = history.error();
+            assert!(begun.elapsed() < Duration::from_secs(60), "{value}: {:?}", error.borrow());
+            history.note(&unnamed(), time, &[energy(value)]);
+            time += Duration::from_secs(60);
+            for _ in 0..100 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if values(&path).last().is_some_and(|last| last == value) {
+                    break;
+                }
+            }
+        }
+        values(&path)[0].clone()
+    };
+    assert_eq!(stored("24", "100").await, "99");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(stored("25", "101").await, "101");
+    fs::rename(&copy, &path).unwrap();
+    assert_eq!(stored("26", "102").await, "99");
+    history.closed().await;
+    let left = values(&path);
+    assert!(!left.iter().any(|value| ["100", "101"].contains(&&**value)), "{left:?}");
+}
+
 #[tokio::test]
 async fn the_last_poll_is_written_before_the_history_is_closed() {
     let folder = TempDir::new().unwrap();

@@ -162,10 +162,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens the database, unless it is open.
+    /// Opens the database, unless it is open. A file that is no longer there is closed.
     fn open(&mut self, time: Millis) -> Result<(), HistoryError> {
-        if self.store.is_some() {
-            return Ok(());
+        match self.store.take() {
+            Some(store) if store.is_displaced() => {
+                let path = self.location.path().display();
+                warn!(
+                    "The file of readings {path} was removed or replaced while it was open. Readings \
+                     are stored in the file that is there now, or in a new one."
+                );
+                store.leave();
+            }
+            Some(store) => {
+                self.store = Some(store);
+                return Ok(());
+            }
+            None => {}
         }
         match Store::open(&self.location, self.calendar.clone()) {
             Ok(store) => self.store = Some(store),

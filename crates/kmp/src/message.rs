@@ -31,6 +31,11 @@ pub trait Command {
         AnswerOrder::Undecidable
     }
 
+    /// The registers of the answer, in its order.
+    fn answered(_answer: &Self::Answer) -> Vec<RegisterId> {
+        Vec::new()
+    }
+
     /// The largest number of data bytes in an answer. The time that an answer may take follows from
     /// it.
     fn max_answer_data(&self) -> usize;
@@ -304,6 +309,10 @@ impl Command for GetRegister {
         } else {
             AnswerOrder::Reordered
         }
+    }
+
+    fn answered(answer: &Vec<RegisterValue>) -> Vec<RegisterId> {
+        answer.iter().map(|value| value.register).collect()
     }
 
     fn emit_data(&self, out: &mut Vec<u8>) {

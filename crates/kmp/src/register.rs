@@ -30,6 +30,12 @@ impl RegisterId {
         let index = REGISTERS.binary_search_by_key(&self, |register| register.id).ok()?;
         REGISTERS.get(index)
     }
+
+    /// How often the value changes. An unknown register may count something.
+    #[must_use]
+    pub fn pace(self) -> Pace {
+        self.info().map_or(Pace::Counting, |register| register.pace)
+    }
 }
 
 impl fmt::Display for RegisterId {
@@ -81,6 +87,18 @@ pub enum Kind {
     Setting,
 }
 
+/// How often a register's value changes, so that a reader need not ask for each value every time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Pace {
+    /// The value of this moment, such as power, flow or a temperature.
+    Instant,
+    /// Counts what was used, such as energy or volume.
+    Counting,
+    /// Changes rarely, or matters only over a long time: extremes and averages of a month or a year,
+    /// dates, counters of hours and of events, settings, and what identifies the meter.
+    Slow,
+}
+
 /// A known register.
 #[derive(Debug, Clone, Copy)]
 pub struct Register {
@@ -94,6 +112,8 @@ pub struct Register {
     pub kind: Kind,
     /// The quantity that it measures. The unit is in each answer and depends on the meter.
     pub quantity: Quantity,
+    /// How often the value changes.
+    pub pace: Pace,
     /// Where this is documented.
     pub source: &'static str,
 }
@@ -114,7 +134,17 @@ const fn row(
     quantity: Quantity,
     source: &'static str,
 ) -> Register {
-    Register { id: RegisterId(id), key, label, kind, quantity, source }
+    let pace = match kind {
+        Kind::Counter | Kind::WrappingCounter => Pace::Counting,
+        Kind::Gauge | Kind::Clock | Kind::Code => Pace::Instant,
+        Kind::Date | Kind::Identity | Kind::Setting => Pace::Slow,
+    };
+    Register { id: RegisterId(id), key, label, kind, quantity, pace, source }
+}
+
+/// A register that changes more slowly than others of its kind.
+const fn slow(register: Register) -> Register {
+    Register { pace: Pace::Slow, ..register }
 }
 
 /// The registers that have names, sorted by number.
@@ -122,6 +152,9 @@ const fn row(
 /// Which of them a meter has depends on its model; it omits the others from its answers. Registers
 /// above 175 are known from public code and captures rather than from Kamstrup. If a source only
 /// guesses, the label or the source says so.
+///
+/// Volume times temperature (97 and 110) is slow although it counts: it only serves to calculate
+/// the mean temperatures of a long time, so a value once an hour is enough.
 #[rustfmt::skip]
 pub const REGISTERS: &[Register] = {
     use Kind::{Clock, Code, Counter, Date, Gauge, Identity, Setting, WrappingCounter};
@@ -157,35 +190,35 @@ pub const REGISTERS: &[Register] = {
         row(94, "energy2", "Control energy E2", Counter, Q::Energy, "5512-447 M1 (2009) p.10"),
         row(95, "energy6", "Tap water energy E6", Counter, Q::Energy, "5512-447 M1 (2009) p.10"),
         row(96, "energy7", "Energy E7", Counter, Q::Energy, "5512-447 M1 (2009) p.10; jktjkt/PyKMP commit cea1aad (603/303)"),
-        row(97, "temp1xm3", "Supply volume times temperature", Counter, Q::VolumeTemperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.10"),
+        slow(row(97, "temp1xm3", "Supply volume times temperature", Counter, Q::VolumeTemperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.10")),
         row(98, "targetdate", "Yearly reading date", Setting, Q::MonthDay, "TD 302 5512-1334_F1 p.68 (printed twice, as LogDaySetUp and Xday); TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(99, "infocode", "Info code", Code, Q::Number, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(104, "meterno_vb", "Number of the meter at input B", Identity, Q::Number, "5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82"),
-        row(110, "temp2xm3", "Return volume times temperature", Counter, Q::VolumeTemperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.10"),
+        slow(row(110, "temp2xm3", "Return volume times temperature", Counter, Q::VolumeTemperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.10")),
         row(112, "meternumber_high", "Customer number, upper digits", Identity, Q::Number, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(113, "infoevent", "Info events", Counter, Q::Number, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82"),
+        slow(row(113, "infoevent", "Info events", Counter, Q::Number, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82")),
         row(114, "meterno_va", "Number of the meter at input A", Identity, Q::Number, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82"),
         row(122, "temp4", "Temperature t4", Gauge, Q::Temperature, "5512-447 M1 (2009) p.11"),
         row(123, "maxflowdate_y", "Date of highest flow this year", Date, Q::Date, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(124, "maxflow_y", "Highest flow this year", Gauge, Q::Flow, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
+        slow(row(124, "maxflow_y", "Highest flow this year", Gauge, Q::Flow, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
         row(125, "minflowdate_y", "Date of lowest flow this year", Date, Q::Date, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(126, "minflow_y", "Lowest flow this year", Gauge, Q::Flow, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
+        slow(row(126, "minflow_y", "Lowest flow this year", Gauge, Q::Flow, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
         row(127, "maxpowerdate_y", "Date of highest power this year", Date, Q::Date, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11"),
-        row(128, "maxpower_y", "Highest power this year", Gauge, Q::Power, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
+        slow(row(128, "maxpower_y", "Highest power this year", Gauge, Q::Power, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
         row(129, "minpowerdate_y", "Date of lowest power this year", Date, Q::Date, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(130, "minpower_y", "Lowest power this year", Gauge, Q::Power, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
+        slow(row(130, "minpower_y", "Lowest power this year", Gauge, Q::Power, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
         row(138, "maxflowDate_m", "Date of highest flow this month", Date, Q::Date, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11 (5512-447 misprints the period as 'this year')"),
-        row(139, "maxflow_m", "Highest flow this month", Gauge, Q::Flow, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11 (5512-447 misprints the period as 'this year')"),
+        slow(row(139, "maxflow_m", "Highest flow this month", Gauge, Q::Flow, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11 (5512-447 misprints the period as 'this year')")),
         row(140, "minflowDate_m", "Date of lowest flow this month", Date, Q::Date, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(141, "minflow_m", "Lowest flow this month", Gauge, Q::Flow, "5512-447 M1 (2009) p.11"),
+        slow(row(141, "minflow_m", "Lowest flow this month", Gauge, Q::Flow, "5512-447 M1 (2009) p.11")),
         row(142, "maxpowerdate_m", "Date of highest power this month", Date, Q::Date, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(143, "maxpower_m", "Highest power this month", Gauge, Q::Power, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11"),
+        slow(row(143, "maxpower_m", "Highest power this month", Gauge, Q::Power, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11")),
         row(144, "minpowerdate_m", "Date of lowest power this month", Date, Q::Date, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(145, "minpower_m", "Lowest power this month", Gauge, Q::Power, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(146, "avgtemp1_y", "Average supply temperature this year", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(147, "avgtemp2_y", "Average return temperature this year", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(149, "avgtemp1_m", "Average supply temperature this month", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
-        row(150, "avgtemp2_m", "Average return temperature this month", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
+        slow(row(145, "minpower_m", "Lowest power this month", Gauge, Q::Power, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
+        slow(row(146, "avgtemp1_y", "Average supply temperature this year", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
+        slow(row(147, "avgtemp2_y", "Average return temperature this year", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
+        slow(row(149, "avgtemp1_m", "Average supply temperature this month", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
+        slow(row(150, "avgtemp2_m", "Average return temperature this month", Gauge, Q::Temperature, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
         row(152, "progno", "Programme number", Setting, Q::Number, "TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82"),
         row(153, "confno1", "Configuration number 1", Setting, Q::Number, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(154, "checksum", "Software checksum", Identity, Q::Number, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82"),
@@ -195,7 +228,7 @@ pub const REGISTERS: &[Register] = {
         row(168, "confno2", "Configuration number 2", Setting, Q::Number, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(171, "botmodule_id2", "Base module 2 number", Identity, Q::Number, "5512-447 M1 (2009) p.13 (801)"),
         row(172, "extmodule_id", "External module number", Identity, Q::Number, "5512-447 M1 (2009) p.13 (801)"),
-        row(175, "errorhourcounter", "Hours with an info code", Counter, Q::Duration, "5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82; for 302 a public dict that copies its list has Infohour after CheckSum"),
+        slow(row(175, "errorhourcounter", "Hours with an info code", Counter, Q::Duration, "5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82; for 302 a public dict that copies its list has Infohour after CheckSum")),
         row(178, "diff_energy", "Differential energy dE", Gauge, Q::Energy, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(179, "control_energy", "Control energy cE", Counter, Q::Energy, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(180, "diff_volume", "Differential volume dV", Gauge, Q::Volume, "jktjkt/PyKMP commit cea1aad (603/303)"),
@@ -207,7 +240,7 @@ pub const REGISTERS: &[Register] = {
         row(219, "mbus_secondary_mod2", "M-Bus secondary address, module 2", Setting, Q::Number, "5512-447 M1 (2009) p.13 (801); jktjkt/PyKMP commit cea1aad (603/303)"),
         row(220, "mbus_primary_ext", "M-Bus primary address, external module", Setting, Q::Number, "5512-447 M1 (2009) p.13 (801)"),
         row(221, "mbus_secondary_ext", "M-Bus secondary address, external module", Setting, Q::Number, "5512-447 M1 (2009) p.13 (801)"),
-        row(222, "configevents", "Configuration changes", Counter, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
+        slow(row(222, "configevents", "Configuration changes", Counter, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)")),
         row(223, "highresvolume", "Volume with more digits", WrappingCounter, Q::Volume, "TD 402 5512-742_M1 p.83"),
         row(224, "input_a2", "Pulse input A2", Counter, Q::Other, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(225, "input_b2", "Pulse input B2", Counter, Q::Other, "jktjkt/PyKMP commit cea1aad (603/303)"),
@@ -230,16 +263,16 @@ pub const REGISTERS: &[Register] = {
         row(268, "qp_averaging", "Averaging time used for min/max flow and power", Setting, Q::Duration, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(279, "din_meter_id", "ID in the DIN 43863-5 form", Identity, Q::Text, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(292, "water_temp", "Water temperature", Gauge, Q::Temperature, "bsdphk/PyKamstrup pull 6; Google Groups sonoffusers aYmxherLsOU; jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
-        row(293, "water_temp_min_m", "Lowest water temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter) (order of 293-295 uncertain by its author)"),
-        row(294, "water_temp_max_m", "Highest water temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter) (order of 293-295 uncertain by its author)"),
-        row(295, "water_temp_avg_m", "Average water temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter) (order of 293-295 uncertain by its author)"),
+        slow(row(293, "water_temp_min_m", "Lowest water temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter) (order of 293-295 uncertain by its author)")),
+        slow(row(294, "water_temp_max_m", "Highest water temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter) (order of 293-295 uncertain by its author)")),
+        slow(row(295, "water_temp_avg_m", "Average water temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter) (order of 293-295 uncertain by its author)")),
         row(296, "water_temp_min_d", "Lowest water temperature of the day", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(297, "water_temp_max_d", "Highest water temperature of the day", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(298, "water_temp_avg_d", "Average water temperature of the day", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(299, "meter_temp", "Temperature of the meter", Gauge, Q::Temperature, "bsdphk/PyKamstrup pull 6; Google Groups sonoffusers aYmxherLsOU; jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
-        row(300, "meter_temp_min_m", "Lowest meter temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
-        row(301, "meter_temp_max_m", "Highest meter temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
-        row(302, "meter_temp_avg_m", "Average meter temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
+        slow(row(300, "meter_temp_min_m", "Lowest meter temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)")),
+        slow(row(301, "meter_temp_max_m", "Highest meter temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)")),
+        slow(row(302, "meter_temp_avg_m", "Average meter temperature of the month", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)")),
         row(303, "meter_temp_min_d", "Lowest meter temperature of the day", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(304, "meter_temp_max_d", "Highest meter temperature of the day", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(305, "meter_temp_avg_d", "Average meter temperature of the day", Gauge, Q::Temperature, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
@@ -249,12 +282,12 @@ pub const REGISTERS: &[Register] = {
         row(346, "module_sw_rev", "Software revision of the module", Identity, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(347, "customer_no", "Customer number in one register", Identity, Q::Text, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(348, "datetime", "Clock date and time", Clock, Q::DateTime, "jktjkt/PyKMP commit cea1aad (603/303); commit a82690e"),
-        row(355, "cop_y", "Coefficient of performance this year", Gauge, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
+        slow(row(355, "cop_y", "Coefficient of performance this year", Gauge, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)")),
         row(362, "tariff4", "Tariff register TA4", Counter, Q::Other, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(364, "energy_a1", "Heat energy A1", Counter, Q::Energy, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(365, "energy_a2", "Heat energy A2", Counter, Q::Energy, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(366, "t5_limit", "Temperature limit t5", Setting, Q::Temperature, "jktjkt/PyKMP commit cea1aad (603/303)"),
-        row(367, "cop_m", "Coefficient of performance this month", Gauge, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
+        slow(row(367, "cop_m", "Coefficient of performance this month", Gauge, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)")),
         row(368, "confno4", "Configuration number 4", Setting, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303); commit 8786735"),
         row(369, "info_bits", "Info code as bits", Code, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(371, "cop", "Coefficient of performance", Gauge, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
@@ -276,7 +309,7 @@ pub const REGISTERS: &[Register] = {
         row(399, "temp2_1dec", "Return temperature, one decimal", Gauge, Q::Temperature, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(400, "tempdiff_1dec", "Temperature difference, one decimal", Gauge, Q::TemperatureDifference, "jktjkt/PyKMP commit cea1aad (603/303) (an educated guess by its author, later kept in jktjkt/PyKMP commit 4bcc1a4)"),
         row(404, "metertype_no", "Type number", Identity, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
-        row(409, "info_hours", "Info hour counter", Code, Q::Number, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
+        slow(row(409, "info_hours", "Info hour counter", Code, Q::Number, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)")),
         row(440, "maxflow_h", "Highest flow of the hour", Gauge, Q::Flow, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(445, "maxflowdate_d", "Date/time of the day's highest flow", Date, Q::Date, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(446, "minflowdate_d", "Date/time of the day's lowest flow", Date, Q::Date, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
@@ -290,7 +323,7 @@ pub const REGISTERS: &[Register] = {
         row(507, "pressure1_avg_h", "Supply pressure, mean of the hour", Gauge, Q::Pressure, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(508, "pressure2_avg_h", "Return pressure, mean of the hour", Gauge, Q::Pressure, "jktjkt/PyKMP commit cea1aad (603/303)"),
         row(515, "unknown_515", "Undocumented register", Code, Q::Other, "jktjkt/PyKMP tests/test_commands.py (commit 77f2b75)"),
-        row(582, "battery_days_left", "Battery days left", Gauge, Q::Duration, "flowIQ 3200 EU data sheet (name and ID); esphome/feature-requests 1402 (read on a flowIQ 2200); jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
+        slow(row(582, "battery_days_left", "Battery days left", Gauge, Q::Duration, "flowIQ 3200 EU data sheet (name and ID); esphome/feature-requests 1402 (read on a flowIQ 2200); jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)")),
         row(583, "acoustic_noise_d", "Acoustic noise of the last day", Gauge, Q::Number, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
         row(622, "volume_extradigit", "Volume with one more digit", Counter, Q::Volume, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter); TD 403 p.127 describes the extra-digit registers"),
         row(640, "metertype_text", "Type in words", Identity, Q::Text, "jktjkt/PyKMP commits 205b823 + 35b0cb2 (KWM2231 water meter)"),
@@ -324,12 +357,12 @@ pub const REGISTERS: &[Register] = {
         row(1001, "serialnumber", "Serial number", Identity, Q::Number, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(1002, "clock", "Clock time", Clock, Q::TimeOfDay, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(1003, "date", "Clock date", Clock, Q::Date, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.10"),
-        row(1004, "hourcounter", "Operating hours", Counter, Q::Duration, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
+        slow(row(1004, "hourcounter", "Operating hours", Counter, Q::Duration, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11")),
         row(1005, "metertype", "Type", Identity, Q::Number, "TD 302 5512-1334_F1 p.68; 5512-447 M1 (2009) p.11; TD 62 5512-1036_D1 p.82"),
         row(1010, "meternumber_low", "Customer number, lower digits", Identity, Q::Number, "TD 302 5512-1334_F1 p.68; TD 402 5512-742_M1 p.83; 5512-447 M1 (2009) p.11"),
         row(1023, "power_in", "Imported active power", Gauge, Q::Power, "jktjkt/PyKMP commit f3a9eff; bsdphk/PyKamstrup kamstrup.py (electricity meters 382/685)"),
         row(1024, "power_out", "Exported active power", Gauge, Q::Power, "jktjkt/PyKMP commit f3a9eff; bsdphk/PyKamstrup kamstrup.py (electricity meters 382/685)"),
-        row(1032, "operation_mode", "Operation mode", Code, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)"),
+        slow(row(1032, "operation_mode", "Operation mode", Code, Q::Number, "jktjkt/PyKMP commit cea1aad (603/303)")),
         row(1054, "voltage_l1", "Voltage of phase 1", Gauge, Q::Other, "jktjkt/PyKMP commit f3a9eff; bsdphk/PyKamstrup kamstrup.py (electricity meters 382/685)"),
         row(1055, "voltage_l2", "Voltage of phase 2", Gauge, Q::Other, "jktjkt/PyKMP commit f3a9eff; bsdphk/PyKamstrup kamstrup.py (electricity meters 382/685)"),
         row(1056, "voltage_l3", "Voltage of phase 3", Gauge, Q::Other, "jktjkt/PyKMP commit f3a9eff; bsdphk/PyKamstrup kamstrup.py (electricity meters 382/685)"),
@@ -380,6 +413,32 @@ mod tests {
         for pair in labels.windows(2) {
             assert_ne!(pair[0], pair[1]);
         }
+    }
+
+    #[test]
+    fn what_is_of_a_period_is_slow_and_what_is_used_counts() {
+        let of = |pace: Pace| {
+            let registers = REGISTERS.iter().filter(move |register| register.pace == pace);
+            registers.map(|register| register.key).collect::<Vec<_>>()
+        };
+        let (instant, slow) = (of(Pace::Instant), of(Pace::Slow));
+        for key in ["power", "flow", "temp1", "temp2", "tempdiff", "infocode", "clock", "cop"] {
+            assert!(instant.contains(&key), "{key}");
+        }
+        for key in ["energy", "volume", "e1highres", "input_a", "mass1", "tariff2", "energy_in"] {
+            assert!(of(Pace::Counting).contains(&key), "{key}");
+        }
+        for key in ["temp1xm3", "hourcounter", "infoevent", "serialnumber", "targetdate"] {
+            assert!(slow.contains(&key), "{key}");
+        }
+        // Names end with their period: hour, day, month or year. What belongs to an hour or a day
+        // changes more often than a slow register is read.
+        for Register { key, kind, pace, .. } in REGISTERS {
+            let ends = |ends: [&str; 2]| ends.iter().any(|end| key.ends_with(end));
+            assert!(!ends(["_m", "_y"]) || *pace == Pace::Slow, "{key}");
+            assert!(!ends(["_h", "_d"]) || *kind == Kind::Date || *pace == Pace::Instant, "{key}");
+        }
+        assert_eq!(RegisterId::new(9_999).pace(), Pace::Counting);
     }
 
     #[test]

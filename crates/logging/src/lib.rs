@@ -10,8 +10,8 @@
 //! - Logging never blocks the program: not on a full disk, a silent log server, or a pipe that
 //!   nobody reads. A queue holds 1024 records. Records for a full queue are dropped and counted,
 //!   and a line reports in their place how many are missing.
-//! - The same line is written 20 times a minute at most, at `DEBUG` 200 times. The first ones are
-//!   written at once. Those beyond are counted, and one line a minute says how many there were.
+//! - The same line is written 20 times a minute at most (200 times at `DEBUG`). The first ones are
+//!   written at once. Further ones are counted, and one line a minute says how many there were.
 //!   Lines that differ are never counted together.
 //! - A line that cannot be written is reported once. It stays at the head of its queue and is
 //!   retried after 1 s, doubling to 60 s.

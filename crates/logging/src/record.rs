@@ -119,7 +119,8 @@ impl Record {
     }
 }
 
-/// Escapes control characters, except line feeds and tabs, and indents each line but the first.
+/// Escapes control characters, except line feeds and tabs, and characters that change the order of
+/// others, and indents each line but the first.
 ///
 /// A name that others chose, like that of a topic, must neither control the terminal nor look like
 /// a line of the log.
@@ -130,7 +131,7 @@ pub(crate) fn harmless(text: &str) -> String {
         if before == Some('\n') && !matches!(character, ' ' | '\t') {
             harmless.push_str("  ");
         }
-        if character.is_control() && !matches!(character, '\n' | '\t') {
+        if (character.is_control() && !matches!(character, '\n' | '\t')) || reorders(character) {
             harmless.extend(character.escape_default());
         } else {
             harmless.push(character);
@@ -138,6 +139,14 @@ pub(crate) fn harmless(text: &str) -> String {
         before = Some(character);
     }
     harmless
+}
+
+/// Whether a terminal shows the characters after this one in another order, or on another line.
+fn reorders(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -174,6 +183,8 @@ pub(crate) mod tests {
     #[test]
     fn text_cannot_control_the_terminal_or_look_like_a_line() {
         assert_eq!(harmless("a\u{1b}[2Jb\rc\u{0}\u{9b}"), "a\\u{1b}[2Jb\\rc\\u{0}\\u{9b}");
+        let reordered = harmless("a\u{202e}b\u{2066}c\u{2028}d");
+        assert_eq!(reordered, "a\\u{202e}b\\u{2066}c\\u{2028}d");
         assert_eq!(harmless("°C\nand\tso on\n"), "°C\n  and\tso on\n");
         assert_eq!(harmless("two:\n - one\n\tother\n\nend"), "two:\n - one\n\tother\n  \n  end");
     }

@@ -1,8 +1,8 @@
-//! The same line many times. The first ones are written at once; those beyond are counted, and one
-//! line a minute reports how many there were.
+//! Limits lines that are repeated. The first ones are written at once. Further ones are counted,
+//! and one line a minute reports how many there were.
 //!
-//! Lines are the same if their level, module, name and text are. Different lines are never counted
-//! together, and never wait.
+//! Two lines are the same if their level, module, name and text are the same. Different lines are
+//! never counted together, and never wait.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

@@ -103,6 +103,7 @@ pub fn of_connection(error: &io::Error) -> String {
         Cause::Refused => "the connection was refused".to_owned(),
         Cause::NoAddress => "the host was not found".to_owned(),
         Cause::NotLookedUp => "no name server answered".to_owned(),
+        Cause::Broken | Cause::Ended => "the other end is gone".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -149,6 +150,8 @@ mod tests {
         assert_eq!(of_file(&of(ErrorKind::NotFound)), "there is no such file");
         assert_eq!(of_file(&of(ErrorKind::PermissionDenied)), "permission denied");
         assert_eq!(of_connection(&of(ErrorKind::ConnectionRefused)), "the connection was refused");
+        assert_eq!(of_connection(&of(ErrorKind::UnexpectedEof)), "the other end is gone");
+        assert_eq!(of_connection(&of(ErrorKind::ConnectionReset)), "the other end is gone");
         assert_eq!(of_file(&of(ErrorKind::TimedOut)), of_connection(&of(ErrorKind::TimedOut)));
     }
 }

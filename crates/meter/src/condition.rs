@@ -1,8 +1,9 @@
 //! The faults that the meter reports, and the readings that they make invalid ("spoil").
 //!
-//! The registers of a broken sensor still have values: the meter sends 0.00 or 185.00 °C, and then
-//! also 0.00 K, 0.0 kW and 0 l/h (TD 403 p.94, TD 603 p.107, TD 803 p.121). Only the info code
-//! shows the fault, and the info code is used only together with such a reading.
+//! The registers of a broken sensor still have values: the meter sends 0.00 or 185.00 °C for a
+//! temperature. Then the difference is 0.00 K, the power 0.0 kW and the flow 0 l/h (TD 403 p.94, TD
+//! 603 p.107, TD 803 p.121). Only the info code shows the fault. It is used only together with such
+//! a reading.
 
 use std::fmt;
 
@@ -232,6 +233,13 @@ const TEMPERATURES: [(RegisterId, Sensor); 4] = [
 /// A short-circuited sensor reads 0.00 °C, a broken wire 185.00 °C.
 const BROKEN_WIRE: Decimal = Decimal::from_parts(185, 0, 0, false, 0);
 
+/// Whether a fault may make readings of this register invalid.
+#[must_use]
+pub fn may_be_spoilt(register: RegisterId) -> bool {
+    let is_temperature = TEMPERATURES.iter().any(|(known, _)| *known == register);
+    is_temperature || [DIFFERENCE, POWER, FLOW, FLOW_2].contains(&register)
+}
+
 /// Whether a reading looks like that of a broken sensor, so that the info code must be read.
 #[must_use]
 pub fn is_suspicious(reading: &Reading, readings: &[Reading]) -> bool {
@@ -245,6 +253,12 @@ pub fn is_suspicious(reading: &Reading, readings: &[Reading]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a fault may be the reason for a reading of zero, such as a power.
+#[must_use]
+pub fn may_hide_a_fault(reading: &Reading) -> bool {
+    may_be_spoilt(reading.register) && is_zero(reading)
 }
 
 fn is_broken_temperature(reading: &Reading) -> bool {

@@ -1,15 +1,18 @@
-//! Compares readings of one poll that depend on each other. The checksum accepts one in 65,536
-//! damaged answers. If a gauge in such an answer is wrong (a value that rises and falls, such as a
-//! temperature or the power), it contradicts the other readings.
+//! Finds readings of one poll that contradict each other.
 //!
-//! - The difference of the temperatures is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10). It is exact to
-//!   the last digit in every captured answer that has all three.
-//! - The power follows from flow and difference: 1.16 kWh for each cubic metre and kelvin. The
-//!   three are averages, measured at different moments. So only a power that is several times too
-//!   high or too low is a contradiction.
+//! The checksum accepts one in 65,536 damaged answers. Most damaged counters differ too much from
+//! the value of the last poll (`plausibility`). A gauge (a temperature, the flow or the power) may
+//! rise and fall, so a damaged value may look right. But it contradicts the other readings:
+//!
+//! - The temperature difference is t1 - t2 (89 = 86 - 87; 5512-447 M1 p.10). This is exact to the
+//!   last digit in every captured answer that has all three.
+//! - The power follows from the flow and the temperature difference: 1.16 kWh for each cubic metre
+//!   and kelvin. The three are averages, measured at different moments. So they contradict each
+//!   other only if the power is several times too high or too low.
 //!
 //! Readings that contradict each other are read again in one request. If the meter sends the same
-//! values again, they are published and reported once. The relation is then not checked for a day.
+//! values again, they are published, and the contradiction is reported once. For a day, these
+//! readings are then not compared with each other.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -153,7 +156,7 @@ fn cubic_metres_per_hour(reading: &Reading) -> Option<Decimal> {
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Difference => "contradict each other: `tempdiff` is not `temp1` - `temp2`",
+            Self::Difference => "contradict each other: `tempdiff` is not `temp1` minus `temp2`",
             Self::Power => "contradict each other: `power` does not follow from the other two",
         })
     }

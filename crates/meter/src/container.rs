@@ -1,7 +1,8 @@
-//! Whether the program runs in a container. There, `localhost` is the container itself, and names
-//! that end in `.local` usually have no address.
+//! Finds out whether the program runs in a container. In a container, `localhost` is the container
+//! itself, and names that end in `.local` usually have no address.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -32,6 +33,43 @@ fn detect(root: &Path, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     }
     [".dockerenv", "run/.containerenv"].iter().any(|file| root.join(file).exists())
         || ["container", "KUBERNETES_SERVICE_HOST"].into_iter().any(is_set)
+}
+
+/// Whether the container certainly has a network of its own, behind the machine that runs it, so that
+/// this machine decides who can reach it. `root` is `/`, except in tests.
+///
+/// The engine gives such a container one end of a pair of interfaces (`veth`), or a `tun` that a
+/// process serves. In the machine's network (`--network host`), there is an interface with a device,
+/// or a bridge. With `macvlan` and `ipvlan`, the container is in the network around the machine; their
+/// interfaces have a type (Linux, `Documentation/ABI/testing/sysfs-class-net`; `DEVTYPE` in
+/// `drivers/net/macvlan.c` and `drivers/net/ipvlan/ipvlan_main.c`). A machine that is itself a container,
+/// such as one of LXC, may also have nothing but the end of a pair.
+#[must_use]
+pub fn has_own_network(root: &Path) -> bool {
+    let Ok(interfaces) = fs::read_dir(root.join("sys/class/net")) else { return false };
+    let mut own = false;
+    for interface in interfaces {
+        let Ok(interface) = interface.map(|entry| entry.path()) else { return false };
+        // A plain file there belongs to no interface: `bonding_masters`.
+        if interface.ends_with("lo") || !interface.is_dir() {
+            continue;
+        }
+        if !is_behind_the_machine(&interface) {
+            return false;
+        }
+        own = true;
+    }
+    own
+}
+
+/// Whether the other end of an interface is outside of this network.
+fn is_behind_the_machine(interface: &Path) -> bool {
+    let text = |file| fs::read_to_string(interface.join(file)).unwrap_or_default();
+    let number = |file| text(file).trim().parse::<u32>().ok();
+    let has_type = text("uevent").lines().any(|line| line.starts_with("DEVTYPE="));
+    let is_pair = number("iflink").is_some() && number("iflink") != number("ifindex");
+    let is_tun = interface.join("tun_flags").exists();
+    !interface.join("device").exists() && !has_type && (is_pair || is_tun)
 }
 
 /// Whether a host is this machine, or this container.
@@ -66,8 +104,48 @@ mod tests {
         assert!(!with("HOME", "/root"));
         assert!(with("container", "podman") && with("KUBERNETES_SERVICE_HOST", "10.0.0.1"));
         assert!(with(VARIABLE, "true") && !with(VARIABLE, "false") && !with("container", ""));
-        std::fs::write(folder.path().join(".dockerenv"), "").unwrap();
+        fs::write(folder.path().join(".dockerenv"), "").unwrap();
         assert!(with("HOME", "/root") && !with(VARIABLE, "false"));
+    }
+
+    /// Interfaces as in Linux 6.1: in Docker, in rootless Podman, and on machines.
+    #[test]
+    fn only_a_network_behind_the_machine_is_the_containers_own() {
+        type Interface = (&'static str, &'static [(&'static str, &'static str)]);
+        const LO: Interface = ("lo", &[("ifindex", "1"), ("iflink", "1")]);
+        const VETH: Interface =
+            ("eth0", &[("ifindex", "2"), ("iflink", "14"), ("uevent", "IFINDEX=2")]);
+        const TAP: Interface =
+            ("tap0", &[("ifindex", "2"), ("iflink", "2"), ("tun_flags", "0x1002")]);
+        const CARD: Interface = ("eth0", &[("ifindex", "2"), ("iflink", "2"), ("device", "")]);
+        const BRIDGE: Interface =
+            ("docker0", &[("ifindex", "3"), ("iflink", "3"), ("uevent", "DEVTYPE=bridge\n")]);
+        const MACVLAN: Interface =
+            ("eth0", &[("ifindex", "5"), ("iflink", "2"), ("uevent", "DEVTYPE=macvlan\n")]);
+        // Each network gets one once the module is loaded.
+        const TUNNEL: Interface = ("tunl0", &[("ifindex", "3"), ("iflink", "0")]);
+        let is_own = |interfaces: &[Interface]| {
+            let root = tempfile::tempdir().unwrap();
+            let class = root.path().join("sys/class/net");
+            for (name, files) in interfaces {
+                fs::create_dir_all(class.join(name)).unwrap();
+                for (file, text) in *files {
+                    fs::write(class.join(name).join(file), text).unwrap();
+                }
+            }
+            if !interfaces.is_empty() {
+                fs::write(class.join("bonding_masters"), "").unwrap();
+            }
+            has_own_network(root.path())
+        };
+        for own in [&[LO, VETH][..], &[LO, TAP], &[LO, VETH, TUNNEL]] {
+            assert!(is_own(own), "{own:?}");
+        }
+        for other in
+            [&[][..], &[LO], &[LO, CARD], &[LO, CARD, BRIDGE], &[LO, VETH, BRIDGE], &[LO, MACVLAN]]
+        {
+            assert!(!is_own(other), "{other:?}");
+        }
     }
 
     #[test]

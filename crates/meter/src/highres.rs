@@ -1,20 +1,20 @@
-//! Completes the energy registers with high resolution. 266 (`e1highres`) and 155 (`highresenergy`)
-//! belong to the heat energy E1 (register 60). In the same way, 267 (`e3highres`) belongs to the
-//! cooling energy E3 (register 63).
+//! Completes the energy registers with high resolution. Registers 266 (`e1highres`) and 155
+//! (`highresenergy`) belong to the heat energy E1 (register 60). In the same way, 267 (`e3highres`)
+//! belongs to the cooling energy E3 (register 63).
 //!
-//! On some meters these are not running totals. They show the lower digits of E1 with more
-//! resolution, and wrap to zero: one 403 showed 6,655,807 Wh when E1 was 16,655,807 Wh (public
-//! repository cfeenstra1024/kamstrup-multical-hardware, issue 1), and TD 403 p.127 prints
-//! 4,567,890.1 Wh next to 1,234,567.8 kWh. On other meters these registers are equal to E1. So they
-//! are compared with E1 of the same poll:
+//! On some meters, these registers are not running totals. They show the lower digits of E1 with
+//! more resolution, and wrap to zero. One 403 showed 6,655,807 Wh when E1 was 16,655,807 Wh (public
+//! repository cfeenstra1024/kamstrup-multical-hardware, issue 1). TD 403 p.127 prints 4,567,890.1
+//! Wh next to 1,234,567.8 kWh. On other meters, these registers are equal to E1. So they are
+//! compared with the E1 of the same poll (267 with E3):
 //!
-//! - If the digits agree, the missing digits are taken from E1, and the value is a total like E1.
-//! - If they do not agree, or `energy` is not among the parameters, the value is published as it
-//!   is: a plain measurement, which no energy dashboard adds up.
+//! - If the digits agree, the missing digits are taken from E1. The value is then a total like E1.
+//! - If the digits do not agree, or if E1 (`energy`) is not among the parameters, the value is
+//!   published as it is. It is then a plain measurement, which no energy dashboard adds up.
 //!
 //! The result of the first polls is kept until the program restarts, so that the kind of the entity
-//! does not change. A total is withheld if it no longer agrees with E1, or if it fell and E1 did
-//! not.
+//! does not change. Later, a total is withheld if it no longer agrees with E1. It is also withheld
+//! if it fell although E1 did not.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,12 @@
 //! Looks up the addresses of host names.
 //!
 //! The system's lookup blocks a thread for half a minute if no name server answers. It continues
-//! after its caller has given up, so another lookup of the same name would block another thread.
+//! even if its caller has given up. Another lookup of the same name would block another thread.
 //! Therefore all callers share one lookup for each name, and at most [`AT_A_TIME`] names are looked
-//! up at a time. A host that does not resolve delays no other, however many meters are behind it.
+//! up at a time. A host that does not resolve delays no other host, even if many meters need it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,7 +54,18 @@ type Answer = Result<Vec<SocketAddr>, HostError>;
 
 /// Asks the system's resolver, which blocks.
 fn ask(host: &str) -> Answer {
-    (host, 0).to_socket_addrs().map(Iterator::collect).map_err(|error| HostError::from(&error))
+    let found = (host, 0).to_socket_addrs().map(Iterator::collect);
+    found.map_err(|error| match HostError::from(&error) {
+        // If glibc can open neither `/etc/hosts` nor a socket, it says that there is no such name.
+        HostError::NotFound(words) => missing_file().unwrap_or(HostError::NotFound(words)),
+        other => other,
+    })
+}
+
+/// The error of a system that lets this program open no file.
+fn missing_file() -> Option<HostError> {
+    let error = File::open("/").err().filter(is_shortage)?;
+    Some(HostError::Shortage(error.to_string()))
 }
 
 impl From<&io::Error> for HostError {

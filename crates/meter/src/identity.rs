@@ -2,11 +2,13 @@
 //! taken its place.
 //!
 //! With `version: auto`, eight more registers are requested to distinguish models
-//! ([`Model::guess`]). The result is the most likely model: a present register is stronger evidence
-//! than a missing one. Type codes are documented only for the 601. Other codes may spell the number
-//! of a model, like 0x0603. That does not prove the model. But if the registers suggest other
-//! models, the info code is explained only if it means the same on all of them
-//! (`kmp::info::InfoCodes::shared`).
+//! ([`Model::guess`]). The result is the most likely model. A register that the meter has is
+//! stronger evidence than one that it lacks.
+//!
+//! The meter also sends a type code. Type codes are documented only for the 601. Other codes may
+//! contain the number of a model, like 0x0603, but that does not prove the model. If the code and
+//! the registers suggest different models, an info code is explained only if it means the same on
+//! all of them (`kmp::info::InfoCodes::shared`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -537,8 +539,8 @@ impl IdentityReport {
                 format!(
                     "The meter's registers look like a {}, but its type code {code:#06x} {} a \
                      Multical {} ({details}). Set {setting} to the number on the meter's front. \
-                     Until then, the meter's info code is explained only if it means the same on all \
-                     of these models.",
+                     Until then, the meter's info code may be shown only as a number, because one \
+                     code can mean different faults on these models.",
                     names(likely.models),
                     if *is_documented { "is that of" } else { "suggests" },
                     named.number(),

@@ -19,17 +19,22 @@
 //! | [`highres`] | completes energy registers that wrap |
 //! | `plausibility`, `consistency` | which readings are doubtful, so that the values must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
+//! | [`find`] | finds the serial port with the optical head, by asking each port for a serial number |
 //!
-//! [`hosts`], [`cause`], [`back_off`] and [`news`] are small tools that other crates can use too:
-//! they look up host names, classify the system's errors, time retries and report only changes.
+//! Other crates can use four small tools too: [`hosts`] looks up host names, [`cause`] classifies
+//! the system's errors, [`back_off`] times retries, and [`news`] reports only changes.
 //!
 //! # Cancel safety
 //!
-//! Each future may be dropped. [`transport::Open::open`] then leaves nothing open, and
-//! [`transport::Open::acquire`] gives up its place in the queue. [`client::Meter::request`] loses
-//! the answer, and the next request cannot mistake it for its own. To stop gracefully, cancel the
-//! [`CancellationToken`] that these functions take: they wait for the answer to the current
-//! request, and send no other.
+//! Each future may be dropped:
+//!
+//! - [`transport::Open::open`] then leaves nothing open.
+//! - [`transport::Open::acquire`] gives up its place in the queue.
+//! - [`client::Meter::request`] loses its answer. The next request cannot mistake that answer for
+//!   its own.
+//!
+//! To stop gracefully, cancel the [`CancellationToken`] that these functions take: they wait for
+//! the answer to the current request, and send no other.
 //!
 //! # Log
 //!
@@ -62,6 +67,7 @@
 //!     registers: vec![RegisterId::new(60), RegisterId::new(80)],
 //!     version: Version::Auto,
 //!     interval: Duration::from_secs(60),
+//!     slow_interval: None,
 //!     runs_as: RunsAs::Program,
 //! };
 //! let result = Reader::new(plan).read(&CancellationToken::new()).await;
@@ -81,6 +87,7 @@ pub mod condition;
 mod consistency;
 pub mod container;
 pub mod duration;
+pub mod find;
 pub mod highres;
 pub mod hosts;
 pub mod identity;
@@ -89,6 +96,7 @@ mod plausibility;
 pub mod poll;
 pub mod reading;
 mod runs_as;
+pub mod shown;
 pub mod transport;
 pub mod waiting;
 

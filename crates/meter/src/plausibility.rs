@@ -1,15 +1,21 @@
-//! Doubts values that look wrong although the checksum is right: the checksum accepts one of 65,536
-//! damaged frames.
+//! Doubts values that may be wrong although the checksum is right: the checksum accepts one in
+//! 65,536 damaged frames.
 //!
-//! The last value of each register is remembered. A value is doubtful if its unit, resolution or
-//! length has changed, if it is a counter that fell or rose too fast, or if it is a power, flow or
-//! temperature above what a house can have. A doubtful value is read again at the end of the poll,
-//! and published only if two readings agree. A false alarm costs only one request, so the bounds
-//! are tight.
+//! The last value of each register is remembered. A value is doubtful in these cases:
 //!
-//! A doubt about the meter takes precedence over a doubt about the line. For example, a counter
-//! fell, and its answer may be a late answer to an earlier request. Then the doubt is that the
-//! counter fell: if two readings agree, the value is published and the fall is reported.
+//! - Its unit, resolution or length has changed.
+//! - It is a counter that fell or rose too fast.
+//! - It is a power, flow or temperature above what a house can have.
+//! - It is a date, code or setting that has changed.
+//! - It may be a late answer to an earlier request.
+//! - It is the first value of its register, and the line was noisy.
+//!
+//! A doubtful value is read again at the end of the poll, and published only if two readings agree.
+//! A false alarm costs only one request, so the bounds are tight.
+//!
+//! Two doubts may apply to one value. A doubt about the meter (a counter fell) then takes
+//! precedence over a doubt about the line (a late answer). So if two readings agree, the value is
+//! published, and the fall is reported.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -157,6 +163,12 @@ impl Plausibility {
         self.known.get(&register).is_some_and(|known| known.is_certain)
     }
 
+    /// The bytes of a register in the last answer.
+    #[must_use]
+    pub(crate) fn bytes(&self, register: RegisterId) -> Option<&[u8]> {
+        self.known.get(&register).map(|known| known.reading.raw.as_slice())
+    }
+
     /// The registers that have been read, those with the shortest values first.
     #[must_use]
     pub(crate) fn shortest(&self) -> Vec<RegisterId> {
@@ -205,7 +217,11 @@ impl Plausibility {
             let words = |shape: Shape| {
                 let Shape { unit, exponent, length } = shape;
                 let bytes = if length == 1 { "byte" } else { "bytes" };
-                format!("{length} {bytes} in {unit} with exponent {exponent}")
+                let unit = match unit.to_string() {
+                    none if none.is_empty() => "without a unit".to_owned(),
+                    symbol => format!("in {symbol}"),
+                };
+                format!("{length} {bytes} {unit} with exponent {exponent}")
             };
             return Some(Doubt::Shape { was: words(before), is: words(shape) });
         }
@@ -275,6 +291,19 @@ pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
         Doubt::Unlikely { .. } => are_near(first, second),
         Doubt::Differs { .. } => first.value == second.value,
         _ => are_within(first, second, steps(second)),
+    }
+}
+
+/// Whether a counter is lower in the second of two consecutive readings. Then one of them is wrong,
+/// or the second is a late answer.
+#[must_use]
+pub(crate) fn has_counter_fallen(first: &Reading, second: &Reading) -> bool {
+    let is_counter = second.register.info().is_some_and(|info| info.kind == Kind::Counter);
+    match (&first.value, &second.value) {
+        (Value::Number(before), Value::Number(after)) if is_counter => {
+            Shape::of(first) == Shape::of(second) && after < before
+        }
+        _ => false,
     }
 }
 
@@ -463,6 +492,11 @@ mod tests {
             "changed its format from 2 bytes in °C with exponent -2 to 2 bytes in °C with exponent -1"
         );
         assert_ne!(words(&plausibility, &reading(86, Unit::KELVIN, -2, &[0, 1])), "");
+        assert_eq!(
+            words(&plausibility, &reading(86, Unit::NONE, -2, &[0, 1])),
+            "changed its format from 2 bytes in °C with exponent -2 to 2 bytes without a unit with \
+             exponent -2"
+        );
         assert_ne!(words(&plausibility, &reading(86, Unit::CELSIUS, -2, &[0, 0, 0, 1])), "");
     }
 

@@ -67,6 +67,9 @@ pub enum Missing {
     /// not have.
     #[error("this meter does not have it, and does not answer when asked for it")]
     Silences,
+    /// The line cuts its answer, although it was requested alone.
+    #[error("its answer is longer than the line carries")]
+    TooLong,
     /// The meter did not answer the request.
     #[error("no valid answer")]
     NoAnswer,
@@ -95,6 +98,7 @@ impl Missing {
         match self {
             Self::LeftOut | Self::Silences => true,
             Self::Omitted
+            | Self::TooLong
             | Self::NoAnswer
             | Self::Doubtful
             | Self::OtherMeter

@@ -1,4 +1,4 @@
-//! How the program runs: hints depend on it.
+//! How the program runs, on which hints to the user depend.
 
 /// How the program that uses this crate runs.
 ///

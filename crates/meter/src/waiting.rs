@@ -1,5 +1,5 @@
-//! Says what the program is waiting for. If a meter does not answer, the program waits for up
-//! to 18 s, and would seem to hang without a message.
+//! Says what the program is waiting for. If a meter does not answer, the program waits for up to 18
+//! s. Without a message, it would seem to hang.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -2,10 +2,10 @@
 //!
 //! A [`Simulator`] answers requests over TCP, a pseudo-terminal, or any stream. Its [`Registers`]
 //! are an example, one of the [`Model`]s, or a YAML file. [`Behaviour`] gives it the speed of a
-//! line, and [`Faults`] distort its answers, repeatably by a seed.
+//! line. [`Faults`] distort its answers. The same seed gives the same faults.
 //!
-//! It encodes answers with the `kmp` crate, which also decodes them in the program. So the same
-//! mistake could hide on both sides. To prevent that, tests compare both sides with captured frames
+//! It encodes answers with the `kmp` crate, which also decodes them in the program. So a mistake in
+//! `kmp` could stay unnoticed. To prevent that, tests compare both directions with captured frames
 //! of real meters. The crate does not use the program's own client.
 
 mod encode;

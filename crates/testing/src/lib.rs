@@ -1,6 +1,8 @@
-//! Data that tests of several crates share.
+//! What tests of several crates share.
 
 #![expect(clippy::unwrap_used, reason = "a test without data fails")]
+
+pub mod esphome;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use kmp::message::SerialNumber;
 use kmp::model::Model;
 use kmp::register::Kind;
+use kmp::unit::Quantity;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
@@ -40,6 +41,8 @@ pub(super) struct Announcer {
     /// What each parameter measures, as far as it is certain.
     measures: Vec<Option<Measure>>,
     presence: Vec<Presence>,
+    /// The last message of each parameter that is still current.
+    last: Vec<Option<Message>>,
     status: ReadingStatus,
     observers: Observers,
 }
@@ -67,9 +70,21 @@ impl Announcer {
     ) -> Self {
         let measures = expected(&meter);
         let presence = vec![Presence::default(); meter.parameters.len()];
+        let last = vec![None; meter.parameters.len()];
         let identity = Identification::new(meter.version).identity();
         let status = ReadingStatus::default();
-        Self { number, meter, publishing, topics, identity, measures, presence, status, observers }
+        Self {
+            number,
+            meter,
+            publishing,
+            topics,
+            identity,
+            measures,
+            presence,
+            last,
+            status,
+            observers,
+        }
     }
 
     /// The discovery messages. A value that the meter may not have is not announced, because Home
@@ -92,14 +107,14 @@ impl Announcer {
 
     pub(super) async fn run(
         mut self,
-        mut results: mpsc::Receiver<PollResult>,
+        mut results: mpsc::Receiver<Box<PollResult>>,
         publisher: Publisher,
     ) {
         let source = Source::Meter(self.number);
         publisher.announce(source, self.discovery());
         while let Some(result) = results.recv().await {
             let states = self.states(&result, &LocalTime::now_text());
-            publisher.update(source, self.discovery(), states);
+            publisher.update_all(source, self.discovery(), states, self.current(&result));
             self.absent().into_iter().for_each(|topic| publisher.clear(&topic));
         }
     }
@@ -126,6 +141,7 @@ impl Announcer {
             // This was about the meter before.
             self.status.condition = None;
             self.measures = expected(&self.meter);
+            self.last.fill(None);
         }
         self.status.record(result, time);
         let topics = self.topics.meter(self.meter.name.as_ref());
@@ -137,8 +153,36 @@ impl Announcer {
         self.show(result, &values);
         let (meter, publishing) = (&self.meter, &self.publishing);
         let mut states = payload::value_messages(&values, result, time, meter, publishing, &topics);
-        states.extend(self.status.messages(publishing, &topics));
+        self.note_messages(result, &values, &states);
+        states.extend(self.status.messages(&self.publishing, &topics));
         states
+    }
+
+    /// Remembers the messages of the values that were read. Those that were due and not read are no
+    /// longer current.
+    fn note_messages(&mut self, result: &PollResult, values: &[Valued], states: &[Message]) {
+        let topics = self.topics.meter(self.meter.name.as_ref());
+        let parameters = self.meter.parameters.iter().enumerate();
+        for ((index, parameter), last) in parameters.zip(&mut self.last) {
+            let is_due = is_due(result, parameter);
+            if is_due {
+                let topic = topics.value(parameter);
+                let is_read = values.iter().any(|value| value.index == index);
+                let message = states.iter().find(|message| is_read && message.topic == topic);
+                *last = message.cloned();
+            }
+        }
+    }
+
+    /// The messages of earlier polls whose values are still current, because they were not due.
+    /// `None` if the meter did not answer: then it is not known what is current.
+    fn current(&self, result: &PollResult) -> Option<Vec<Message>> {
+        if result.readings.is_empty() && result.trouble.is_some() {
+            return None;
+        }
+        let parameters = self.meter.parameters.iter().zip(&self.last);
+        let current = parameters.filter(|(parameter, _)| !is_due(result, parameter));
+        Some(current.filter_map(|(_, last)| last.clone()).collect())
     }
 
     /// Puts the result of a poll on the board. Values that were not read stay there, with their
@@ -226,17 +270,35 @@ impl Announcer {
         let Some(known) = self.measures.get_mut(index) else {
             return;
         };
-        if let Some(expected) = known.filter(|known| *known != measure)
+        if let Some(expected) = known.map(form).filter(|known| *known != form(measure))
             && let Some(parameter) = self.meter.parameters.get(index)
         {
             warn!(
-                "The meter sends `{}` in {}, not in {}. It is published unchanged.",
+                "The meter sends `{}` in {}, not in {expected}. It is published unchanged.",
                 parameter.name(),
-                measure.unit.unwrap_or("plain numbers"),
-                expected.unit.unwrap_or("plain numbers"),
+                form(measure),
             );
         }
         *known = Some(measure);
+    }
+}
+
+/// Whether a poll should have read a parameter: it has a value, or a reason why it has none.
+fn is_due(result: &PollResult, parameter: &Parameter) -> bool {
+    let register = parameter.register();
+    result.readings.iter().any(|reading| reading.register == register)
+        || result.missing.iter().any(|(missing, _)| *missing == register)
+}
+
+/// In which unit or form a value is sent, in words.
+fn form(measure: Measure) -> &'static str {
+    match (measure.unit, measure.quantity) {
+        (Some(unit), _) => unit,
+        (None, Quantity::Other) => "an unknown unit",
+        (None, Quantity::Text) => "text",
+        (None, Quantity::Date | Quantity::MonthDay | Quantity::DateTime) => "dates",
+        (None, Quantity::TimeOfDay) => "times of day",
+        (None, _) => "plain numbers",
     }
 }
 
@@ -273,7 +335,9 @@ pub(super) fn unread(meter: &Meter) -> MeterState {
     let key = Some(history_key(meter, None));
     let has_keys = has_keys(&Identification::new(meter.version).identity());
     let state = MeterState::new(title, port, meter.poll_interval);
-    MeterState { units, key, has_keys, ..state }
+    let name = meter.name.as_ref().map(ToString::to_string);
+    let label = meter.english_name.clone();
+    MeterState { name, label, units, key, has_keys, ..state }
 }
 
 /// A value as the history stores it; `None` if it identifies the meter or is one of its settings.

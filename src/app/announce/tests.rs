@@ -9,6 +9,7 @@ use super::*;
 use crate::app::services::Services;
 use crate::config::{self, Config};
 use meter::highres::HighResolution;
+use meter::identity::Exchange;
 use meter::reading::{Missing, Reading};
 use simulator::{self, EnergyUnit, Registers};
 
@@ -181,4 +182,46 @@ fn a_water_meter_has_no_keys() {
     assert_eq!(of(&[heat], Certainty::Assumed, false), None);
     assert_eq!(of(&[], Certainty::Certain, true), Some(false));
     assert_eq!(of(&[], Certainty::Certain, false), None);
+}
+
+/// A slow value is published when it was read, and stays current until it should be read again.
+#[tokio::test]
+async fn a_slow_value_stays_current_until_its_next_reading() {
+    const SLOW: RegisterId = RegisterId::new(128);
+    let mut announcer = announcer("energy,maxpower_y", "topic: kamstrup");
+    let energy = || reading("energy: 81947 kWh");
+    let slow = || reading("maxpower_y: 9.2 kW");
+    let mut after = |result: PollResult| {
+        let states = announcer.states(&result, TIME);
+        let values = states.iter().filter(|message| message.topic != "kamstrup/reading");
+        let words = |message: &Message| message.topic.trim_start_matches("kamstrup/").to_owned();
+        let values = values.map(words).filter(|topic| ["energy", "maxpower_y"].contains(&&**topic));
+        let sent = values.collect::<Vec<_>>().join(" ");
+        let current = announcer.current(&result);
+        let current = current.map_or("unknown".to_owned(), |current| {
+            current.iter().map(words).collect::<Vec<_>>().join(" ")
+        });
+        format!("{sent} | {current}")
+    };
+    let both = || poll(vec![energy(), slow()], vec![]);
+    let fast = || poll(vec![energy()], vec![]);
+    assert_eq!(after(both()), "energy maxpower_y | ");
+    assert_eq!(after(fast()), "energy | maxpower_y");
+    // A silent meter may have changed.
+    let trouble =
+        Some(meter::poll::Explanation { words: "No answer".to_owned(), hint: "Look.".to_owned() });
+    let silent = poll(vec![], vec![(RegisterId::new(60), Missing::NoAnswer)]);
+    assert_eq!(after(PollResult { trouble, ..silent }), " | unknown");
+    assert_eq!(after(fast()), "energy | maxpower_y");
+    // One whose other values are those of a broken sensor has answered.
+    let broken = (RegisterId::new(60), Missing::Fault("a fault".to_owned()));
+    assert_eq!(after(poll(vec![], vec![broken])), " | maxpower_y");
+    assert_eq!(after(fast()), "energy | maxpower_y");
+    assert_eq!(after(poll(vec![energy()], vec![(SLOW, Missing::NoAnswer)])), "energy | ");
+    assert_eq!(after(fast()), "energy | ");
+    // Another meter has other values.
+    after(both());
+    let exchange =
+        Some(Exchange { from: SerialNumber::new(1), last: Vec::new(), to: SerialNumber::new(2) });
+    assert_eq!(after(PollResult { exchange, ..fast() }), "energy | ");
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kmp::frame::START_FROM_METER;
 use kmp::line::Line;
 use tokio::sync::mpsc;
@@ -94,7 +95,7 @@ impl Fleet {
             publishing: Arc::new(publishing),
             topics,
             program,
-            queues: PortQueues::default(),
+            queues: observers.queues.clone(),
             members: Vec::new(),
             tasks: JoinSet::new(),
             count: 0,
@@ -134,10 +135,10 @@ impl Fleet {
     pub(super) fn start(&mut self, meters: Vec<(Meter, MeterHandle)>) {
         let count = meters.len();
         for (index, (meter, handle)) in meters.into_iter().enumerate() {
-            let offset = poll::spread(index, count, meter.poll_interval);
+            let schedule = schedule(&meter, index, count);
             let number = self.count;
             self.count += 1;
-            self.add(meter, handle, number, Schedule::new(LocalTime::now, offset));
+            self.add(meter, handle, number, schedule);
         }
         self.show();
     }
@@ -239,8 +240,7 @@ impl Fleet {
                 None => self.count,
             };
             self.count += 1;
-            let offset = poll::spread(index, count, meter.poll_interval);
-            let schedule = Schedule::new(LocalTime::now, offset);
+            let schedule = schedule(&meter, index, count);
             self.add(meter, MeterHandle::default(), number, schedule);
         }
     }
@@ -298,11 +298,40 @@ fn log_start(meter: &Meter) {
     let names: Vec<&str> = meter.parameters.iter().map(Parameter::name).collect();
     let name = meter.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
     info!(
-        "Reading {} from the meter{name} at {}, every {}.",
+        "Reading {} from the meter{name} at {}, every {}{}{}.",
         names.join(", "),
         meter.endpoint,
-        duration::words(meter.poll_interval)
+        duration::exact_words(meter.poll_interval),
+        offset_words(meter.poll_offset),
+        slow_words(meter),
     );
+}
+
+/// `, and values that change slowly every 60 min`
+fn slow_words(meter: &Meter) -> String {
+    let registers: Vec<_> = meter.parameters.iter().map(Parameter::register).collect();
+    let slow = meter.paces().slow_for(&registers);
+    slow.map_or_else(String::new, |slow| {
+        format!(", and values that change slowly every {}", duration::exact_words(slow))
+    })
+}
+
+/// `, 20 s before each full step of the clock`
+fn offset_words(offset: SignedDuration) -> String {
+    let length = duration::exact_words(offset.unsigned_abs());
+    let side = match offset.signum() {
+        0 => return String::new(),
+        ..=-1 => "before",
+        1.. => "after",
+    };
+    format!(", {length} {side} each full step of the clock (`poll_offset`)")
+}
+
+/// When one of `count` meters is polled.
+fn schedule(meter: &Meter, index: usize, count: usize) -> Schedule {
+    let delay = poll::spread(index, count, meter.poll_interval);
+    let shift = poll::shift(index, count, meter.poll_interval, meter.poll_offset);
+    Schedule::new(LocalTime::now, delay, shift)
 }
 
 /// How a configured meter is read.
@@ -317,6 +346,7 @@ pub fn plan(meter: &Meter, runs_as: RunsAs) -> Plan<Port> {
         registers: meter.parameters.iter().map(Parameter::register).collect(),
         version: meter.version,
         interval: meter.poll_interval,
+        slow_interval: meter.slow_interval,
         runs_as,
     }
 }

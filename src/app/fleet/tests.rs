@@ -127,3 +127,11 @@ async fn a_fleet_ends_with_its_tasks() {
     fleet.shut_down(&CancellationToken::new()).await;
     assert!(fleet.next_ended().await.is_none());
 }
+
+#[test]
+fn the_log_says_how_readings_are_shifted() {
+    let words = |seconds| offset_words(SignedDuration::from_secs(seconds));
+    assert_eq!(words(0), "");
+    assert_eq!(words(-20), ", 20 s before each full step of the clock (`poll_offset`)");
+    assert_eq!(words(120), ", 2 min after each full step of the clock (`poll_offset`)");
+}

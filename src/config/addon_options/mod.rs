@@ -30,8 +30,19 @@ use crate::similar::most_like;
 use meter::RunsAs;
 
 /// The options of a meter, in the list of meters and outside it.
-static OF_METER: [&Key; 4] =
-    [&keys::VERSION.key, &keys::PARAMETERS.key, &keys::POLL_INTERVAL.key, &keys::UNITS.key];
+static OF_METER: [&Key; 5] = [
+    &keys::VERSION.key,
+    &keys::PARAMETERS.key,
+    &keys::POLL_INTERVAL.key,
+    &keys::POLL_OFFSET.key,
+    &keys::UNITS.key,
+];
+
+/// The other options outside all groups.
+static OF_FORM: [&Key; 2] = [&keys::LANGUAGE.key, &keys::LOG_LEVEL.key];
+
+/// The option of a port, in the list of meters and in the group of the port.
+static OF_PORT: [&Key; 1] = [&keys::NODE_KEY.key];
 
 /// The options of `mqtt` that are used with any broker.
 static PUBLISHING: [&Key; 4] =
@@ -58,6 +69,15 @@ static FILES: [&Key; 3] = [&keys::TLS_CA_CERT.key, &keys::TLS_CERT.key, &keys::T
 const FILES_FOLDER: &str = "/ssl";
 
 const MQTT: &str = "mqtt";
+
+/// The group of options for the port.
+pub const HEAD: &str = keys::HEAD_GROUP.name;
+
+/// The list of meters.
+pub const METERS: &str = keys::METERS;
+
+/// The option with the values to read, here and in the list of meters.
+pub const PARAMETERS: &str = "parameters";
 
 /// In bytes; far more than any options need.
 const LONGEST: u64 = 1024 * 1024;
@@ -152,17 +172,17 @@ impl OptionsError {
                  it."
             }
             Self::Broken { .. } => {
-                "Save the options again under Configuration on the app's page in Home Assistant, then \
+                "Save the options again on the tab \"Configuration\" of the app in Home Assistant, then \
                  restart the app."
             }
             // The state right after the installation.
             Self::Problems { problems, .. } if matches!(problems.as_slice(), [only] if is_no_port(only)) => {
-                "Open Configuration on the app's page in Home Assistant, and switch on \"Show unused \
-                 optional configuration options\". Choose the head under \"Optical head\". Then save, \
-                 and let Home Assistant restart the app."
+                "Press \"Find my meter\" on the app's web page. Or open the tab \"Configuration\" of \
+                 the app in Home Assistant, and choose the head under \"Connection to the meter\". \
+                 Then save, and let Home Assistant restart the app."
             }
             Self::Problems { .. } => {
-                "Fix this under Configuration on the app's page in Home Assistant. Then save, and let \
+                "Fix this on the tab \"Configuration\" of the app in Home Assistant. Then save, and let \
                  Home Assistant restart the app."
             }
         }
@@ -302,10 +322,10 @@ impl Form {
     fn read(&mut self, mut options: Map<String, Value>) {
         // The default of the form.
         self.settings.set_text(&keys::VERSION, "auto", Origin::Default);
-        if let Some((option, raw)) = self.port(&mut options, &OptionOwner::Form) {
+        if let Some((option, raw)) = self.port_of_form(&mut options) {
             self.settings.set(&keys::COM_PORT, raw, Origin::Form(Some(option)));
         }
-        for key in OF_METER.into_iter().chain([&keys::LOG_LEVEL.key]) {
+        for key in OF_METER.into_iter().chain(OF_FORM) {
             if let Some(raw) = self.take(&mut options, key, &OptionOwner::Form) {
                 self.settings.set(key, raw, Origin::Form(None));
             }
@@ -377,7 +397,7 @@ impl Form {
             if let Some((option, raw)) = self.port(&mut options, &of) {
                 settings.insert(keys::COM_PORT.path, given(raw, Some(option)));
             }
-            for key in OF_METER.into_iter().chain([&keys::DEVICE_NAME.key]) {
+            for key in OF_PORT.into_iter().chain(OF_METER).chain([&keys::DEVICE_NAME.key]) {
                 if let Some(raw) = self.take(&mut options, key, &of) {
                     settings.insert(key.path, given(raw, None));
                 }
@@ -387,6 +407,31 @@ impl Form {
             let origin = Origin::Form(None);
             self.settings.add_meter(Listed { whose, origin, name, settings });
         }
+    }
+
+    /// The port in its group overrides the one outside it, where an earlier form had it.
+    fn port_of_form(&mut self, options: &mut Map<String, Value>) -> Option<(&'static str, Raw)> {
+        let in_group = match options.remove(HEAD) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(mut head)) => {
+                let port = self.port(&mut head, &OptionOwner::Head);
+                if let Some(raw) = self.take(&mut head, &keys::NODE_KEY.key, &OptionOwner::Head) {
+                    self.settings.set(&keys::NODE_KEY.key, raw, Origin::Form(None));
+                }
+                self.unknown(&head, &OptionOwner::Head);
+                port
+            }
+            Some(_) => {
+                let about = About::Section(HEAD, Origin::Form(None));
+                self.wrong_shape(about, Accepted::This("options like `port`"));
+                None
+            }
+        };
+        let outside = self.port(options, &OptionOwner::Form);
+        if in_group.is_some() && outside.is_some() {
+            self.warn(Warning::EarlierPortOption);
+        }
+        in_group.or(outside)
     }
 
     /// The port that was typed in overrides the one that was chosen from the list.
@@ -447,7 +492,7 @@ impl Form {
         };
         let whose = match of {
             OptionOwner::Meter(whose) => Some(whose.clone()),
-            OptionOwner::Form | OptionOwner::Mqtt => None,
+            OptionOwner::Form | OptionOwner::Head | OptionOwner::Mqtt => None,
         };
         let either = matches!(key.form, FormName::Either(..)).then_some(option);
         self.findings.problems.push(Problem {
@@ -492,13 +537,15 @@ fn nearest(option: &str, of: &OptionOwner) -> Option<String> {
     };
     let known = match of {
         OptionOwner::Mqtt => [names(&BROKER), names(&PUBLISHING)].concat(),
+        OptionOwner::Head => [names(&OF_PORT), vec![SERIAL_PORT.name, WRITTEN_PORT.name]].concat(),
         OptionOwner::Form => {
-            let groups = [MQTT, keys::METERS, SERIAL_PORT.name, WRITTEN_PORT.name];
-            [names(&OF_METER), names(&[&keys::LOG_LEVEL]), groups.to_vec()].concat()
+            let groups = [HEAD, MQTT, keys::METERS, SERIAL_PORT.name, WRITTEN_PORT.name];
+            [names(&OF_METER), names(&OF_FORM), groups.to_vec()].concat()
         }
         OptionOwner::Meter(_) => {
             let own = names(&[&keys::DEVICE_NAME, &keys::NAME]);
-            [names(&OF_METER), own, vec![SERIAL_PORT.name, WRITTEN_PORT.name]].concat()
+            [names(&OF_PORT), names(&OF_METER), own, vec![SERIAL_PORT.name, WRITTEN_PORT.name]]
+                .concat()
         }
     };
     most_like(option, known).map(str::to_owned)

@@ -157,8 +157,8 @@ fn values_are_quoted_as_written() {
         (
             r#"{"port": "level"}"#.to_owned(),
             "\"Port\" (`port`): found `level` (the path of a device begins with `/`, usually with `/dev/`), \
-             accepted: a device path like `/dev/ttyUSB0`, or `socket://host:port` for a serial \
-             server in raw TCP mode",
+             accepted: a device path like `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw \
+             TCP mode, or `esphome://host` for a node of ESPHome",
         ),
         (
             format!(r#"{{{port}, "units": "com_port", "mqtt": {{"host": "broker"}}}}"#),
@@ -169,7 +169,8 @@ fn values_are_quoted_as_written() {
             r#"{"meters": [{"name": "a", "port": "version"}]}"#.to_owned(),
             "\"Port\" (`port`) of entry 1 (`a`) of \"Several meters\": found `version` (the path of a \
              device begins with `/`, usually with `/dev/`), accepted: a device path like \
-             `/dev/ttyUSB0`, or `socket://host:port` for a serial server in raw TCP mode",
+             `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw TCP mode, or \
+             `esphome://host` for a node of ESPHome",
         ),
     ] {
         assert_eq!(from(&json).unwrap_err().problems(), [expected]);
@@ -178,8 +179,14 @@ fn values_are_quoted_as_written() {
 
 #[test]
 fn exactly_the_options_of_the_form_are_read() {
-    let port = [&keys::COM_PORT.key, &keys::LOG_LEVEL.key, &keys::DEVICE_NAME.key];
-    let read = OF_METER.iter().chain(&PUBLISHING).chain(&BROKER).chain(&port);
+    let port = [&keys::COM_PORT.key, &keys::DEVICE_NAME.key];
+    let read = OF_PORT
+        .iter()
+        .chain(&OF_METER)
+        .chain(&OF_FORM)
+        .chain(&PUBLISHING)
+        .chain(&BROKER)
+        .chain(&port);
     let read: Vec<&Key> = read.copied().collect();
     for key in keys::KEYS {
         assert_eq!(read.contains(key), key.is_on_form(), "{key:?}");

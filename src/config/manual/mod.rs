@@ -1,6 +1,6 @@
-//! Texts about the settings for users: the commented example file, the reference page, and the schema
-//! for editors. They come from the table of settings. `cargo run --example manual` writes them, and a
-//! test fails if they differ.
+//! Texts about the settings for users: the commented example file, the reference page, and the
+//! schema for editors. They are made from the table of settings. `cargo run --example manual`
+//! writes them, and a test fails if they differ.
 
 mod schema;
 
@@ -19,7 +19,7 @@ const VARIABLE: usize = 84;
 /// `kamstrup2mqtt.example.yaml`.
 #[must_use]
 pub fn example() -> String {
-    let mut page = format!("# yaml-language-server: $schema={}\n", schema::address());
+    let mut page = schema_line();
     page.push_str(include_str!("example-head.yaml"));
     for section in SECTIONS {
         let _ = write!(page, "\n{}:\n", section.name);
@@ -29,6 +29,12 @@ pub fn example() -> String {
     page.push('\n');
     page.push_str(include_str!("example-meters.yaml"));
     page
+}
+
+/// The first line of a file, from which editors know its settings.
+#[must_use]
+pub fn schema_line() -> String {
+    format!("# yaml-language-server: $schema={}\n", schema::address())
 }
 
 /// A setting of the example file, with its comment.

@@ -1,9 +1,11 @@
 //! The JSON schema of the file, with which editors complete and check it.
 //!
 //! It is draft-07, which yaml-language-server supports best. An editor must not mark a value that
-//! the program accepts without a warning, in any spelling. So a setting may also be empty, and
-//! numbers may be in quotes. One thing is stricter: the program does not check `tls_` settings while
-//! TLS is off, but the schema always does.
+//! the program accepts without a warning, however the value is written. So the schema also accepts
+//! settings without a value, and numbers in quotes.
+//!
+//! The schema is stricter than the program in one case. While TLS is off, the program does not
+//! check the `tls_` settings. The schema always checks them.
 
 use kmp::model::Model;
 use kmp::register::REGISTERS;
@@ -116,10 +118,17 @@ fn forms(kind: Kind, list: bool) -> Vec<Value> {
         Kind::Seconds(to) => {
             vec![range("number", 0.into(), to), text(&spaced(r"[+-]?[0-9._]+"))]
         }
-        Kind::Interval => vec![
+        Kind::Interval(word) => {
             // 1.2 seconds to a week.
-            range("number", scalar("0.02"), 7 * 24 * 60),
+            let mut forms = vec![range("number", scalar("0.02"), 7 * 24 * 60)];
             // As in `5m`, `1 h 30 min` and `PT5M`.
+            forms.push(text(r"[\s+-]*[PpTt.]*[0-9][\s\S]*"));
+            forms.extend(word.map(|word| text(&spaced(&any_case(word)))));
+            forms
+        }
+        Kind::Offset => vec![
+            json!({ "const": 0 }),
+            // As in `-30s`, `+1 m 30 s` and `-PT2M`; and `0`.
             text(r"[\s+-]*[PpTt.]*[0-9][\s\S]*"),
         ],
         Kind::Words(words, others) => {

@@ -1,5 +1,5 @@
-//! The checks of the settings for TLS. They read the files, so that the program reports a broken file
-//! when it starts.
+//! The checks of the settings for TLS. They also read the files, so that the program reports a
+//! broken file when it starts.
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{self, METERS_GROUP, MQTT_GROUP, SERIAL_PORT, WRITTEN_PORT};
+use super::keys::{self, HEAD_GROUP, METERS_GROUP, MQTT_GROUP, SERIAL_PORT, WRITTEN_PORT};
 use super::origin::{Origin, Place, Whose};
 use super::problem::{
     About, Accepted, Actual, HomeAssistants, Login, Meant, OptionOwner, Ours, Problem, Quoted,
@@ -18,6 +18,7 @@ use super::remark::Remark;
 use super::setting::{Field, FormName, Key};
 use crate::tls::{Fault, FileError, Role};
 use meter::RunsAs;
+use meter::duration;
 use meter::transport::Endpoint;
 
 /// The words that the form shows next to an option, in quotes.
@@ -120,13 +121,25 @@ impl Whose {
 }
 
 impl Problem {
+    /// The same without its subject, for a form that shows it at the field.
+    #[must_use]
+    pub fn words_at_field(&self) -> String {
+        let Self { about, found, accepted } = self;
+        // Who fills in a form may not know the keys of the file or the commands.
+        let words = accepted.words(about, RunsAs::AddOn);
+        match found.wrong_value(RunsAs::AddOn) {
+            Some(found) => format!("found {found}. Enter {words}"),
+            None => format!("this is missing: enter {words}"),
+        }
+    }
+
     /// What is wrong, then what to do about it, without the last full stop.
     #[must_use]
     pub fn words(&self, runs_as: RunsAs) -> String {
         let Self { about, found, accepted } = self;
         let subject = about.words(runs_as);
         let words = accepted.words(about, runs_as);
-        if let Some(found) = found.wrong_value(about, runs_as) {
+        if let Some(found) = found.wrong_value(runs_as) {
             return format!("{subject}: found {found}, accepted: {words}");
         }
         let comma = if self.line().is_some() { "," } else { "" };
@@ -147,8 +160,8 @@ impl Problem {
                 format!("{subject}: `{text}` is already used by {by}{line}. Use {words}")
             }
             Actual::SameId { name, key, other_key, other } => format!(
-                "{subject}: with the name `{name}`, `{key}` would have the same unique id as \
-                 `{other_key}` of {}. Use {words}",
+                "{subject}: with `{name}`, Home Assistant could not distinguish `{key}` of this \
+                 meter from `{other_key}` of {}. Use {words}",
                 other.called(runs_as)
             ),
             Actual::SharedTopic { value, topic, ours, theirs } => {
@@ -161,6 +174,18 @@ impl Problem {
             }
             Actual::Uncertifiable(host) => {
                 format!("{subject}: no certificate can be valid for `{host}`. Use {words}")
+            }
+            Actual::OtherKey(port) => format!(
+                "{subject} differs from the key in {}. Use only one of them",
+                port.called(runs_as)
+            ),
+            Actual::NotForPort(port) => format!(
+                "{subject} is set, but {port} is not a node of ESPHome. Remove it, or set {} to \
+                 `esphome://host`",
+                keys::COM_PORT.called(runs_as)
+            ),
+            Actual::Nothing if matches!(about, About::Meter(..)) => {
+                format!("{subject}: this entry is empty. Write {words} there, or remove it")
             }
             Actual::Both => format!("{subject} are both set. Use only {words}"),
             Actual::Unusable(reason) => format!("{subject} cannot be used: {reason}. Use {words}"),
@@ -183,7 +208,7 @@ impl About {
         match self {
             Self::Setting(key, place) => setting(key, place, runs_as),
             Self::Section(name, Origin::Form(_)) => {
-                let groups = [MQTT_GROUP, METERS_GROUP].into_iter();
+                let groups = [HEAD_GROUP, MQTT_GROUP, METERS_GROUP].into_iter();
                 let group = groups.into_iter().find(|group| group.name == *name);
                 group.map_or_else(|| format!("`{name}`"), labelled_fully)
             }
@@ -217,7 +242,7 @@ fn secret_file(path: &Path, variable: &str) -> String {
 
 impl Actual {
     /// The value that is not accepted; `None` if something else is wrong.
-    fn wrong_value(&self, about: &About, runs_as: RunsAs) -> Option<String> {
+    fn wrong_value(&self, runs_as: RunsAs) -> Option<String> {
         Some(match self {
             Self::Text(text, remark) => {
                 let remark = remark.as_ref().map(|remark| remark.words(runs_as));
@@ -225,7 +250,6 @@ impl Actual {
             }
             Self::Hidden => "a value that is not shown".to_owned(),
             Self::Shape(shape) => shape.words().to_owned(),
-            Self::Nothing if !matches!(about, About::Setting(..)) => "nothing".to_owned(),
             Self::NotUtf8 => "bytes that are not UTF-8".to_owned(),
             _ => return None,
         })
@@ -245,11 +269,11 @@ impl Shape {
             Self::MixedList => "a list that contains something other than texts",
             Self::Text => "a text",
             Self::NoSpace => "no space after a colon",
-            Self::Keys => "keys",
-            Self::KeysUnder => "keys below it",
-            Self::NoKeys => "no keys",
+            Self::Keys => "settings",
+            Self::KeysUnder => "settings below it",
+            Self::NoKeys => "no settings",
             Self::Options => "a set of options",
-            Self::Else => "something else",
+            Self::Else => "another kind of value",
         }
     }
 }
@@ -339,6 +363,11 @@ impl Accepted {
             Self::Usual => usual.to_owned(),
             Self::UsualBut(reason) => format!("{usual} ({reason})"),
             Self::This(words) => (*words).to_owned(),
+            Self::ShorterThan(other, whose, value) => {
+                let other = key_of(other, whose.as_ref(), runs_as);
+                let value = duration::exact_words(*value);
+                format!("a time shorter than {other}, which is {value}; like `-30s`, `+2m` or `0`")
+            }
             Self::UserName => {
                 format!("the user name for the broker, or `{}: false`", keys::AUTHENTICATION.name())
             }
@@ -475,6 +504,12 @@ impl Warning {
                 let [written, chosen] = [WRITTEN_PORT, SERIAL_PORT].map(labelled);
                 format!("{written} and {chosen}{} are both set, so {written} is used", of.words())
             }
+            Self::EarlierPortOption => {
+                let group = labelled(HEAD_GROUP);
+                format!(
+                    "a port is set under {group} and another one outside it, so the one under {group} is used"
+                )
+            }
             Self::NoBrokerFor(keys) => no_broker_for(keys),
             Self::BothPortKeys { url, com_port } => format!(
                 "{} and {} are two names of the same setting, so `url` is used",
@@ -594,6 +629,7 @@ impl OptionOwner {
     fn words(&self) -> String {
         match self {
             Self::Form => String::new(),
+            Self::Head => format!(" under {}", labelled(HEAD_GROUP)),
             Self::Mqtt => under_mqtt(),
             Self::Meter(whose) => format!(" of {}", whose.called(RunsAs::AddOn)),
         }
@@ -605,7 +641,7 @@ impl Meant {
         match self {
             Self::Nobody => String::new(),
             Self::Key(key) => format!("; did you mean `{key}`?"),
-            Self::Section => ". Put its keys directly under the meter".to_owned(),
+            Self::Section => ". Write its settings directly in the entry of this meter".to_owned(),
         }
     }
 }

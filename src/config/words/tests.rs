@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::super::origin::Spot;
 use super::super::problem::{Login, ShownKey};
@@ -135,6 +136,20 @@ fn other_problems_in_words() {
             Accepted::This("another name"),
         ),
         (
+            of_garage(&keys::POLL_OFFSET),
+            Actual::Text(Quoted::new("-5m"), None),
+            Accepted::ShorterThan(&keys::POLL_INTERVAL, None, Duration::from_secs(300)),
+        ),
+        (
+            of_garage(&keys::POLL_OFFSET),
+            Actual::Text(Quoted::new("-5m"), None),
+            Accepted::ShorterThan(
+                &keys::POLL_INTERVAL,
+                Some(whose(Some("garage"))),
+                Duration::from_secs(150),
+            ),
+        ),
+        (
             in_form(&keys::HOST),
             Actual::Uncertifiable("fe80::1%eth0".to_owned()),
             Accepted::Certifiable,
@@ -145,7 +160,11 @@ fn other_problems_in_words() {
             Actual::Unusable("it is empty".to_owned()),
             Accepted::This("a file that contains only the secret, in one line"),
         ),
-        (About::Meter(whose(None), Origin::File(spot())), Actual::Nothing, Accepted::This("keys")),
+        (
+            About::Meter(whose(None), Origin::File(spot())),
+            Actual::Nothing,
+            Accepted::This("settings"),
+        ),
     ];
     let texts = problems.map(|(about, found, accepted)| {
         let problem = Problem { about, found, accepted };
@@ -210,6 +229,8 @@ fn warnings_in_words() {
         Warning::UnknownOption("hots".to_owned(), OptionOwner::Mqtt, Meant::Key("host".to_owned())),
         Warning::UnknownOption("x".to_owned(), OptionOwner::Meter(whose(None)), Meant::Nobody),
         Warning::BothPortOptions(OptionOwner::Form),
+        Warning::BothPortOptions(OptionOwner::Head),
+        Warning::EarlierPortOption,
         Warning::NoBrokerFor(vec![&keys::USERNAME, &keys::PASSWORD]),
         Warning::BothPortKeys { url: None, com_port: None },
         Warning::BothPortKeys { url: garage(), com_port: garage() },

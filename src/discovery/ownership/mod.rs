@@ -73,11 +73,10 @@ impl Ownership {
                         "Set {} to another word, such as `heating`, then restart kamstrup2mqtt.",
                         called(&keys::ID_PREFIX)
                     ),
-                    RunsAs::AddOn => {
+                    RunsAs::AddOn => format!(
                         "Change the unique ids of the other entities in the program that made them, \
-                         or remove these entities."
-                            .to_owned()
-                    }
+                         or remove the entities of {by}."
+                    ),
                 };
                 Some(format!(
                     "The ids of this meter's entities in Home Assistant are also used by {by}. The \
@@ -166,7 +165,8 @@ fn classified(topic: &str, payload: &[u8], claims: &Claims) -> Option<Ownership>
     let is_under_our_topic = retained.availability().contains(&claims.status);
     let in_its_place = retained.unique_id() == Some(object)
         && object.starts_with(&claims.id_prefix)
-        && !object.contains('/');
+        // Our ids have no other characters. Nothing can be sent on a topic with a wildcard.
+        && object.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if is_this_program && is_under_our_topic && in_its_place {
         return Some(Ownership::Ours);
     }

@@ -228,6 +228,34 @@ fn topic() -> impl Strategy<Value = String> {
     ]
 }
 
+/// No setting allows such an id. The client library cannot send anything on a topic with a
+/// wildcard, and some brokers close the connection because of a control character.
+#[test]
+fn a_message_on_a_topic_that_we_never_use_is_not_ours() {
+    let message = |id: &str| {
+        json!({
+            "unique_id": id, "availability_topic": "kamstrup/status",
+            "origin": {"name": "kamstrup2mqtt"},
+        })
+    };
+    let claims = claims("");
+    for (id, is_ours) in [
+        ("kamstrup_old", true),
+        ("kamstrup_Garage-2_60", true),
+        ("kamstrup_0x3c", true),
+        ("kamstrup_#", false),
+        ("kamstrup_+", false),
+        ("kamstrup_a b", false),
+        ("kamstrup_\0", false),
+        ("kamstrup_\u{202e}x", false),
+        ("kamstrup_é", false),
+    ] {
+        let topic = format!("homeassistant/sensor/{id}/config");
+        let ownership = said(&topic, &message(id), &claims);
+        assert_eq!(ownership == Ownership::Ours, is_ours, "{id:?}: {ownership:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn random_bytes_belong_to_nobody(topic in topic(), payload: Vec<u8>) {

@@ -10,9 +10,9 @@ use rumqttc::{
 };
 
 pub(super) use self::rejection::{
-    Cause as RejectionCause, closed_again, closed_at, closed_in_rehearsal, closed_once,
-    may_not_subscribe, not_retained, only_the_will, rejected, taken_over, unacknowledged, will,
-    will_rejected,
+    Cause as RejectionCause, closed_after, closed_again, closed_at, closed_in_rehearsal,
+    closed_once, may_not_subscribe, not_retained, only_the_will, rejected, taken_over,
+    unacknowledged, will, will_rejected,
 };
 use crate::advice::{Advice, MadeBy, Sentence, sentence};
 use crate::config::{Broker, keys};
@@ -162,6 +162,7 @@ fn of_error(error: &ConnectionError, stage: Stage, facts: Facts) -> Advice {
         }
         ConnectionError::MqttState(error) => {
             Advice::new(format!("the connection ended with a protocol error ({error})."))
+                .then(sentence!["If this happens often, report it."])
         }
         ConnectionError::RequestsDone => Advice::new("the program is stopping."),
     }
@@ -194,7 +195,19 @@ fn rejection(code: ConnectReturnCode) -> Advice {
             ])
         }
         ConnectReturnCode::BadClientId => Advice::new("it rejected the client id.")
-            .then(sentence!["Set ", &keys::CLIENT, " to another one."]),
+            .then_for(
+                RunsAs::Program,
+                sentence![
+                    "Allow this client id in the broker's settings, or set ",
+                    &keys::CLIENT,
+                    " to another one."
+                ],
+            )
+            // The form has no such option.
+            .then_for(
+                RunsAs::AddOn,
+                sentence!["Allow the client id `kamstrup` in the broker's settings."],
+            ),
         ConnectReturnCode::RefusedProtocolVersion => Advice::new("it does not accept MQTT 3.1.1.")
             .then(sentence!["Allow this version in the broker's settings."]),
         ConnectReturnCode::ServiceUnavailable => {

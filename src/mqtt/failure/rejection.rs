@@ -20,6 +20,15 @@ pub(in crate::mqtt) fn closed_at(step: &Step) -> Advice {
     Advice::new(format!("it closed the connection when it received {step}.")).then(broker_log())
 }
 
+/// The broker has closed the connection soon after this step, which it does not acknowledge. It may
+/// have done so for another reason.
+pub(in crate::mqtt) fn closed_after(step: &Step) -> Advice {
+    Advice::new(format!(
+        "it closed the connection shortly after {step}. That message may not be the reason."
+    ))
+    .then(broker_log())
+}
+
 /// The broker has closed the last connections, which have this in common.
 pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -> Option<Advice> {
     match pattern {
@@ -42,7 +51,11 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
                  another program uses the same client id, or a proxy between kamstrup2mqtt and the \
                  broker ends idle connections.",
             )
-            .then(sentence!["Stop that program, or set ", &keys::CLIENT, " to another client id."])
+            .then(sentence![
+                "If it is another program, stop it, or set ",
+                &keys::CLIENT,
+                " to another client id."
+            ])
             .then(broker_log()),
         ),
         Pattern::Various => Some(
@@ -50,7 +63,11 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
                 "it closes each connection after a short time. Either another program uses the \
                  same client id, or the broker limits how much a client is allowed to send.",
             )
-            .then(sentence!["Stop that program, or set ", &keys::CLIENT, " to another client id."])
+            .then(sentence![
+                "If it is another program, stop it, or set ",
+                &keys::CLIENT,
+                " to another client id."
+            ])
             .then(broker_log()),
         ),
     }
@@ -100,22 +117,30 @@ pub(in crate::mqtt) fn not_retained(
         1 => " and another one".to_owned(),
         others => format!(" and {others} others"),
     };
-    let what = format!("it does not send back the retained message on `{topic}`{others}.");
-    let advice = Advice::new(what);
+    let (them, these_topics, size) = match missing.len() {
+        1 => ("it", "this topic", "the message is too long. It has"),
+        _ => ("them", "these topics", "the messages are too long. The first one has"),
+    };
+    let advice = Advice::new(format!(
+        "it has not kept the retained message on `{topic}`{others}, or does not let this user read \
+         {them}."
+    ));
     let longest_there = there.iter().map(|(_, bytes)| *bytes).max();
     let shortest = missing.iter().map(|(_, bytes)| *bytes).min().unwrap_or(*bytes);
-    let access = "this user is not allowed to publish to this topic or to read it";
+    let access = format!("this user is not allowed to publish to {these_topics} or to read {them}");
     let cause = match longest_there {
-        None => format!("{access}; or the broker retains no messages"),
+        None => format!("Possible causes: {access}; or the broker retains no messages."),
         Some(longest) if shortest > longest => format!(
-            "{access}; or the message is too long for the broker ({bytes} bytes; the longest \
-             message that the broker sent back has {longest})"
+            "Possible causes: {access}; or {size} {bytes} bytes. The broker has returned only \
+             messages of up to {longest} bytes."
         ),
-        Some(_) => access.to_owned(),
+        Some(_) => format!(
+            "This user is probably not allowed to publish to {these_topics} or to read {them}."
+        ),
     };
     Some(
         advice
-            .then(sentence![format!("Possible causes: {cause}.")])
+            .then(sentence![cause])
             .then(sentence!["Until this is fixed, entities may be missing in Home Assistant."])
             .then(broker_log()),
     )
@@ -210,7 +235,7 @@ pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
         "it closed the connection while nothing was sent. Either another program has connected with \
          the same client id, or the broker was stopped.",
     )
-    .then(sentence!["Check again."])
+    .then(sentence!["Run the check again."])
     .then(broker_log())
 }
 
@@ -218,11 +243,11 @@ pub(in crate::mqtt) fn closed_in_rehearsal(error: &ConnectionError) -> Advice {
 /// next connection.
 pub(in crate::mqtt) fn closed_once(step: &Step) -> Advice {
     Advice::new(format!(
-        "it closed the connection when it received {step}, and accepted the same in the next \
-         connection. Either another program has connected with the same client id, or the broker \
-         was restarted."
+        "it closed the connection when it received {step}, but accepted the same message when \
+         kamstrup2mqtt had connected again. Either another program has connected with the same \
+         client id, or the broker was restarted."
     ))
-    .then(sentence!["Check again."])
+    .then(sentence!["Run the check again."])
     .then(broker_log())
 }
 
@@ -324,6 +349,7 @@ mod tests {
         };
         let texts = [
             words(&closed_at(&config)),
+            words(&closed_after(&value)),
             again(&config, &none),
             again(&config, &status),
             again(&config, &all),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 use crate::advice::{Advice, sentence};
 use crate::config::keys;
@@ -33,6 +33,12 @@ pub(super) fn advice(error: &Error) -> Advice {
         }
         Error::NoCertificatesPresented => Advice::new("it sent no certificate.")
             .then(sentence!["Check the broker's TLS settings."]),
+        Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
+        ) => Advice::new("it sent a TLS message of more than 64 KiB.").then(sentence![
+            "It probably sends too many certificates. It should send only its own certificate and \
+             the intermediate certificates between it and your CA."
+        ]),
         // The answer is not TLS.
         Error::InvalidMessage(_) => Advice::new("the server at this address does not use TLS.")
             .then(sentence![
@@ -62,11 +68,15 @@ fn certificate(error: &CertificateError) -> Advice {
         CertificateError::BadSignature => {
             Advice::new("the signature of its certificate is invalid.")
                 .then(sentence![
-                    "Either another CA of the same name signed it: set ",
+                    "There are two possible causes. Another CA of the same name may have signed it. \
+                     In that case, set ",
                     &keys::TLS_CA_CERT,
                     " to the certificate of that CA."
                 ])
-                .then(sentence!["Or a key is too short: RSA needs 2048 bits."])
+                .then(sentence![
+                    "Or the key of the certificate or of the CA is too short. An RSA key needs at \
+                     least 2048 bits."
+                ])
         }
         CertificateError::UnknownIssuer => {
             Advice::new("its certificate is signed by a CA that is not trusted.")
@@ -75,7 +85,7 @@ fn certificate(error: &CertificateError) -> Advice {
                     &keys::TLS_CA_CERT,
                     " to the certificate of the CA that signed it."
                 ])
-                .then(sentence!["(If you have done so, this is another CA or another broker.)"])
+                .then(sentence!["(If you have already done so, that file belongs to another CA, or this is not your broker.)"])
         }
         CertificateError::ExpiredContext { not_after, .. } => Advice::new(format!(
             "its certificate expired on {}.",
@@ -130,8 +140,8 @@ fn not_for(expected: &str, presented: &[String]) -> Advice {
     let names: Vec<String> = presented.iter().filter_map(|name| shown(name)).collect();
     if names.is_empty() {
         return Advice::new("its certificate contains no valid names.").then(sentence![format!(
-            "Make one with `{expected}` in its `subjectAltName`. A name in `CN` alone is not \
-             enough."
+            "Make one with `{expected}` in its `subjectAltName`. A name only in the old \
+             field `CN` (common name) is not enough."
         )]);
     }
     let more = if names.len() > NAMES { " and others" } else { "" };
@@ -231,7 +241,7 @@ fn refused(alert: AlertDescription) -> Advice {
 #[cfg(test)]
 pub(super) mod tests {
     use rustls::pki_types::ServerName;
-    use rustls::{InvalidMessage, OtherError, PeerIncompatible};
+    use rustls::{OtherError, PeerIncompatible};
 
     use super::*;
 
@@ -276,6 +286,7 @@ pub(super) mod tests {
             Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
             Error::NoCertificatesPresented,
             Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge),
             Error::General("one. And another".to_owned()),
         ];
         let certificates = certificates.map(Error::InvalidCertificate).into_iter();

@@ -1,12 +1,17 @@
-//! Tries everything that the program does at the broker, and finds out what the broker rejects.
+//! The rehearsal for `check --online`: tries everything that the program will do at the broker, and
+//! finds out what the broker rejects.
 //!
-//! It first looks, with another client id and without a last will, whether the program is running
-//! and what is retained. Only if the program is not running, it uses the program's own client id
-//! and last will, makes its subscriptions, publishes one message of each kind, and reads back those
-//! that should be retained. Last, it leaves the broker as it was, also when it is stopped.
+//! 1. A first connection finds out whether the program is running, and which messages are retained.
+//!    It has another client id and no last will, so that it does not disturb a running program. If
+//!    the program is running, the rehearsal ends here.
+//! 2. A second connection has the program's own client id and last will. It makes the program's
+//!    subscriptions, publishes one message of each kind, and reads back those that should be
+//!    retained.
+//! 3. At the end, the broker is left as it was, also if the rehearsal is stopped.
 //!
-//! When the broker closes the connection at a step, the same step is tried again: a connection may
-//! also end because the broker is restarted. Variants of a message show what the broker rejects.
+//! If the broker closes the connection at a step, the same step is tried again, because the broker
+//! may only have been restarted. If it is rejected again, variants of the message show what the
+//! broker rejects.
 
 mod stand_in;
 mod visit;

@@ -1,4 +1,4 @@
-//! A connection that does one thing at a time.
+//! The connection of the rehearsal to the broker. It does one thing at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::mqtt::client::{self, LONGEST};
 use crate::mqtt::connection_log::{ConnectionLog, SHORT_ONES};
 use crate::mqtt::connection_loop::FIRST_BACK_OFF;
 use crate::mqtt::failure::Stage;
-use crate::mqtt::trail::Accepted;
+use crate::mqtt::trail::{Accepted, Step};
 use logging::capture;
 
 #[tokio::test]
@@ -148,9 +148,9 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
         once,
         "WARN No stable connection to the broker broker:1883: it closes each connection after a \
          short time, while nothing is sent. Either another program uses the same client id, or a \
-         proxy between kamstrup2mqtt and the broker ends idle connections. Stop that program, or set `mqtt.client` to \
-         another client id. The broker's log may say why. Retrying; nothing more is reported until a \
-         connection has lasted 60 s."
+         proxy between kamstrup2mqtt and the broker ends idle connections. If it is another \
+         program, stop it, or set `mqtt.client` to another client id. The broker's log may say why. \
+         Retrying; this is not reported again until a connection has lasted 60 s."
     );
     // The other program is stopped.
     connection_log.connected();
@@ -163,6 +163,53 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     tokio::time::advance(stable_after).await;
     connection_log.lost(&thrown_out, Stage::Connected, None, &Accepted::default());
     assert_eq!(logged(&log).len(), 1);
+}
+
+/// Each had another number, so each was reported: two lines every 11 s.
+#[tokio::test(start_paused = true)]
+async fn protocol_errors_that_differ_are_reported_three_times_until_a_connection_is_stable() {
+    let (log, _logging) = capture::from(tracing::Level::INFO);
+    let (board, good) = (Board::default(), GOOD_CONNECTION);
+    let mut connection_log = ConnectionLog::new(&unconnected(), board, MadeBy::File, good);
+    let mut loses = async |number: u16, lasted| {
+        connection_log.connected();
+        tokio::time::advance(lasted).await;
+        let error = ConnectionError::MqttState(StateError::Unsolicited(number));
+        connection_log.lost(&error, Stage::Connected, None, &Accepted::default());
+        log.take().iter().filter(|line| line.starts_with("WARN")).count()
+    };
+    let mut warnings = 0;
+    for number in 0..100 {
+        warnings += loses(number, GOOD_CONNECTION + Duration::from_millis(500)).await;
+    }
+    assert_eq!(warnings, 4);
+    // The connection was stable meanwhile.
+    assert_eq!(loses(100, Duration::from_secs(600)).await, 1);
+    assert_eq!(loses(101, Duration::from_secs(600)).await, 1);
+}
+
+/// A broker that was stopped three seconds after a reading seemed to reject the reading.
+#[tokio::test(start_paused = true)]
+async fn a_message_without_acknowledgement_is_not_named_as_the_reason() {
+    let (log, _logging) = capture::from(tracing::Level::INFO);
+    let (board, good) = (Board::default(), GOOD_CONNECTION);
+    let mut connection_log = ConnectionLog::new(&unconnected(), board, MadeBy::File, good);
+    connection_log.connected();
+    let step = Step::from(&message("energy", "1", Qos::AtMostOnce));
+    let hang_up = ConnectionError::MqttState(StateError::ConnectionAborted);
+    connection_log.lost(&hang_up, Stage::Connected, Some(&step), &Accepted::default());
+    let lines = log.take();
+    assert!(lines[1].contains("That message may not be the reason."), "{lines:#?}");
+}
+
+fn unconnected() -> Broker {
+    Broker {
+        host: "broker".to_owned(),
+        port: NonZeroU16::new(1883).unwrap(),
+        client_id: "kamstrup".to_owned(),
+        credentials: None,
+        tls: None,
+    }
 }
 
 /// A stable connection after short ones is reported in time, although nothing is sent in it before

@@ -1,4 +1,4 @@
-//! Tests with a broker that uses TLS, or should.
+//! Tests with brokers that use TLS, and with brokers that should use it but do not.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mqtt::cleared::FOUND_AT_MOST;
-use crate::mqtt::forget::{Forgotten, forget};
+use crate::mqtt::forget::{Forgotten, Rest, forget, forget_within};
 
 /// A broker for commands, and its settings.
 async fn scripted() -> (Script, Broker) {
@@ -135,6 +135,53 @@ async fn a_flood_of_messages_is_removed_in_part_and_the_rest_is_reported() {
         assert!(matches!(peer.next().await, Some(Packet::Disconnect) | None));
     };
     let (forgotten, ()) = tokio::join!(forgets, serves);
-    let Forgotten { topics, is_more } = forgotten.unwrap();
-    assert_eq!((topics.len(), is_more), (FOUND_AT_MOST, true));
+    let Forgotten { topics, rest } = forgotten.unwrap();
+    assert_eq!((topics.len(), rest), (FOUND_AT_MOST, Rest::TooMany));
+}
+
+/// Enough for a busy machine, and short for a test.
+const LIMIT: Duration = Duration::from_secs(4);
+
+/// It said that the broker keeps nothing.
+#[tokio::test]
+async fn a_broker_that_does_not_acknowledge_a_subscription_is_reported() {
+    let (script, settings) = scripted().await;
+    let filters = ["ours/+".to_owned(), "others/+".to_owned()];
+    let forgets = forget_within(LIMIT, &settings, &filters, |_, _| true, true);
+    let serves = async {
+        let mut peer = script.welcome().await;
+        let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+        peer.grant(&subscribe).await;
+        let Some(Packet::Subscribe(_)) = peer.next().await else { panic!() };
+        peer
+    };
+    let (forgotten, _peer) = tokio::join!(forgets, serves);
+    let words = forgotten.unwrap_err().words(MadeBy::File);
+    assert!(words.contains("the subscription to `others/+` for 4.0 s"), "{words}");
+}
+
+/// It said that the broker keeps nothing, or nothing else.
+#[tokio::test]
+async fn a_broker_that_never_stops_sending_may_keep_more() {
+    let (script, settings) = scripted().await;
+    let filters = ["ours/+".to_owned()];
+    for wanted in ["ours/old", "none"] {
+        let is_ours = |topic: &str, _: &[u8]| topic == wanted;
+        let forgets = forget_within(LIMIT, &settings, &filters, is_ours, false);
+        let serves = async {
+            let mut peer = script.welcome().await;
+            let Some(Packet::Subscribe(subscribe)) = peer.next().await else { panic!() };
+            peer.grant(&subscribe).await;
+            loop {
+                peer.says("ours/old", "x", true).await;
+                match timeout(Duration::from_millis(50), peer.next()).await {
+                    Err(_) => {}
+                    Ok(ended) => break assert!(matches!(ended, Some(Packet::Disconnect) | None)),
+                }
+            }
+        };
+        let (forgotten, ()) = tokio::join!(forgets, serves);
+        let Forgotten { topics, rest } = forgotten.unwrap();
+        assert_eq!((topics.contains("ours/old"), rest), (wanted == "ours/old", Rest::Unknown));
+    }
 }

@@ -141,6 +141,20 @@ async fn the_waiting_messages_of_a_hostile_broker_take_little_memory() {
     assert!(held <= 16 * 1024 * 1024, "{held}");
 }
 
+/// Each length had a line of its own: 94,000 lines in 10 s.
+#[tokio::test(start_paused = true)]
+async fn messages_on_long_topics_have_one_line_in_the_log() {
+    let (log, _logging) = capture::lines();
+    let (inbox, _received) = mpsc::channel(1);
+    let mut incoming = IncomingMessages::new(inbox);
+    for more in 1..100 {
+        let topic = "t".repeat(LONGEST_TOPIC + more);
+        incoming.pass_on(Publish::new(topic, QoS::AtMostOnce, "x")).await;
+    }
+    let lines: std::collections::BTreeSet<_> = log.take().into_iter().collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}
+
 /// All retained messages may arrive at once, and are handled in the meantime.
 #[tokio::test]
 async fn no_message_is_lost_while_many_are_handled() {

@@ -14,9 +14,10 @@ use serde_json::value::RawValue;
 use super::now::Now;
 use crate::payload::exact;
 use crate::status::{
-    Board, BrokerState, Doubt, Found, LastPoll, LineQuality, MeterState, Placement, PortInfo,
-    ReportedProblem, ScanState,
+    Board, BrokerState, Doubt, Found, HeadSearch, LastPoll, LineQuality, MeterState, Placement,
+    PortInfo, ReportedProblem, ScanState,
 };
+use meter::find::{Candidate, Plan};
 use meter::poll::Explanation;
 
 /// The `OpenAPI` 3.1 description of all responses.
@@ -31,6 +32,26 @@ struct StateJson {
     settings: SettingsJson,
     meters: Vec<MeterJson>,
     ports: Vec<PortJson>,
+    search: Option<SearchJson>,
+}
+
+/// The search for the optical head.
+#[derive(Serialize)]
+struct SearchJson {
+    running: bool,
+    ended: bool,
+    ports: Vec<SearchedPortJson>,
+}
+
+#[derive(Serialize)]
+struct SearchedPortJson {
+    port: String,
+    path: String,
+    device: Option<String>,
+    left_out: Option<String>,
+    result: Option<&'static str>,
+    words: Option<String>,
+    serial_number: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -163,6 +184,7 @@ pub(super) fn state(board: &Board, ports: Vec<PortInfo>, now: &Now) -> serde_jso
         },
         meters: board.meters().into_iter().map(|state| meter(state, now)).collect(),
         ports: ports.into_iter().map(port).collect(),
+        search: board.head().map(search),
     };
     serde_json::to_string(&state)
 }
@@ -171,6 +193,29 @@ fn port(port: PortInfo) -> PortJson {
     let PortInfo { path, by_id, used_by, busy } = port;
     let by_id = by_id.map(|name| name.display().to_string());
     PortJson { path: path.display().to_string(), by_id, used_by, busy }
+}
+
+fn search(search: HeadSearch) -> SearchJson {
+    let HeadSearch { listed, running, ended, found, stopped: _, asking: _ } = search;
+    let port = |Candidate { port, usb, plan }: Candidate| {
+        let searched = found.iter().find(|searched| searched.port == port);
+        let found = searched.map(|searched| &searched.found);
+        let serial_number = found.and_then(meter::find::Found::serial_number);
+        let name = port.best_name();
+        SearchedPortJson {
+            port: name.display().to_string(),
+            path: port.path.display().to_string(),
+            device: usb.map(|usb| usb.to_string()),
+            left_out: match plan {
+                Plan::Ask => None,
+                Plan::LeaveOut(reason) => Some(reason.to_string()),
+            },
+            result: found.map(meter::find::Found::key),
+            words: found.map(ToString::to_string),
+            serial_number: serial_number.map(|serial| serial.to_string()),
+        }
+    };
+    SearchJson { running, ended, ports: listed.into_iter().map(port).collect() }
 }
 
 fn broker(state: &BrokerState, now: &Now) -> BrokerJson {
@@ -199,7 +244,7 @@ fn complaint(complaint: Explanation) -> ExplanationJson {
 }
 
 fn meter(state: MeterState, now: &Now) -> MeterJson {
-    let MeterState { number, title, port, interval, model, serial, .. } = state;
+    let MeterState { number, label, port, interval, model, serial, .. } = state;
     let time = |at| now.time(at);
     let (answers, last_poll, trouble) = match state.last {
         None => (None, None, None),
@@ -214,7 +259,7 @@ fn meter(state: MeterState, now: &Now) -> MeterJson {
     };
     MeterJson {
         meter: number,
-        title,
+        title: label,
         port,
         interval_seconds: interval.as_secs(),
         model,
@@ -285,12 +330,12 @@ pub(super) fn ready(board: &Board) -> Result<(), String> {
     if meters.is_empty() {
         wrong.push("No meter is being read.".to_owned());
     }
-    for MeterState { title, last, .. } in meters {
+    for MeterState { label, last, .. } in meters {
         match last {
-            None => wrong.push(format!("{title} has not been read yet.")),
+            None => wrong.push(format!("{label} has not been read yet.")),
             Some(LastPoll { answered: false, trouble, .. }) => {
                 let words = trouble.map(|trouble| format!(": {}", trouble.words));
-                wrong.push(format!("{title} does not answer{}.", words.unwrap_or_default()));
+                wrong.push(format!("{label} does not answer{}.", words.unwrap_or_default()));
             }
             Some(LastPoll { answered: true, .. }) => {}
         }

@@ -1,8 +1,8 @@
-//! The hours, days and months that parts of a chart stand for.
+//! The hours, days and months that the parts of a chart show.
 
 use jiff::ZonedDateTime;
 
-use crate::web::language::{Language, fill};
+use crate::language::{Language, fill};
 
 /// At most this many bars have a label.
 const MARKED: usize = 7;

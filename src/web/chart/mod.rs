@@ -1,11 +1,11 @@
-//! Charts as SVG, each with a table for those who cannot see it.
+//! Charts as SVG, each with a table for visitors who cannot see it.
 //!
-//! What a template draws is worked out here in whole numbers, from decimals: no value passes through
-//! a float. Horizontal places are parts of the width, so that a chart is as wide as the page while
-//! its letters stay as large as the page's.
+//! This module computes the positions that a template draws. They are whole numbers made from
+//! decimals: no value passes through a float. Horizontal positions are parts of the width. So a
+//! chart is as wide as the page, while its letters have the size of the page's letters.
 //!
-//! A chart also lists its points in words ([`Points`]). `chart.js` shows them when somebody points
-//! at the chart, touches it or uses the arrow keys.
+//! A chart also has its points in words ([`Points`]). `chart.js` shows them when somebody points at
+//! the chart, touches it or uses the arrow keys.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -28,7 +28,7 @@ use self::scale::Scale;
 pub(super) use self::shape::NamedTotal;
 use self::shape::{Block, Curve, EDGE, Level, Mark, Points, Share, Table, WIDTH};
 pub(super) use self::window::Window;
-use super::language::{Language, fill};
+use crate::language::{Language, fill};
 use history::{Consumption, Summary};
 
 /// The share of the width that bars leave free between them: one in this many.

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::shape::{HEIGHT, Level, TALL, TOP};
-use crate::web::language::Language;
+use crate::language::Language;
 
 /// A scale has at most this many steps.
 const STEPS: i64 = 4;
@@ -56,7 +56,8 @@ impl Scale {
                 let y = place.saturating_add(TOP);
                 levels.push(Level { y, text_y: y.saturating_add(4), text });
             }
-            value = now.checked_add(self.step);
+            // With too many digits, the sum is rounded, and can be the same number again.
+            value = now.checked_add(self.step).filter(|next| *next > now);
         }
         levels
     }

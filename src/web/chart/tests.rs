@@ -353,6 +353,16 @@ proptest! {
         prop_assert!((2..=7).contains(&levels), "{}", levels);
     }
 
+    /// Two values that differ in their last digits, which may be more than those of a step.
+    #[test]
+    fn every_scale_ends(low in 0_i128..1 << 96, more in 0_i128..20, places in 0_u32..=28) {
+        let value = |mantissa| Decimal::try_from_i128_with_scale(mantissa, places).ok();
+        let ends = value(low).zip(value(low + more));
+        let scale = ends.and_then(|(low, high)| Scale::new(low, high, false));
+        let levels = scale.map(|scale| scale.levels(Language::English)).unwrap_or_default();
+        prop_assert!(levels.len() <= 7, "{}", levels.len());
+    }
+
     /// No value panics, however many digits it has.
     #[test]
     fn no_value_is_too_much(low: i64, mantissa: i64, scale in 0_u32..28) {
@@ -361,5 +371,20 @@ proptest! {
         if let Some(scale) = Scale::new(low, high, false) {
             prop_assert!((0..=HEIGHT).contains(&scale.place(low).unwrap()));
         }
+    }
+}
+
+/// A meter may send 16 bytes. One step of this scale is less than the last digit of its numbers, so
+/// the next line was the same as the one before, without an end.
+#[test]
+fn a_scale_whose_steps_are_too_small_for_its_numbers_ends() {
+    for (low, high) in [
+        ("100000000000000000000000.00000", "100000000000000000000000.00001"),
+        ("-100000000000000000000000.00001", "-100000000000000000000000.00000"),
+        ("7000000000000000000000000000.0", "7000000000000000000000000000.1"),
+    ] {
+        let scale = Scale::new(low.parse().unwrap(), high.parse().unwrap(), false);
+        let levels = scale.map(|scale| scale.levels(Language::English)).unwrap_or_default();
+        assert!(levels.len() <= 7, "{low}");
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::each::Each;
 use super::shape::{EDGE, Mark, Share, WIDTH};
-use crate::web::language::Language;
+use crate::language::Language;
 
 /// A time axis is at least this long, so that two readings in a row are not its two ends.
 const LEAST: SignedDuration = SignedDuration::from_mins(10);

@@ -59,7 +59,8 @@ fn filled(folder: &std::path::Path, key: &MeterKey) -> Reader {
                 .map(|point| point.time)
                 != Some(time)
             {
-                std::thread::yield_now();
+                // Without a pause, the database would never be free for the writer.
+                std::thread::park_timeout(Duration::from_millis(1));
             }
         }
     }
@@ -293,8 +294,8 @@ async fn without_a_history_nothing_is_drawn() {
 /// Readings are kept, and pages and answers are made of them, whatever time the clock says.
 #[tokio::test]
 async fn what_is_drawn_at_the_end_of_the_calendar() {
+    use crate::language::Language;
     use crate::status::{LastPoll, LineQuality, MeterState};
-    use crate::web::language::Language;
     use crate::web::now::Now;
     use crate::web::page::{self, PageInput};
     use crate::web::{api, metrics};
@@ -338,6 +339,8 @@ async fn what_is_drawn_at_the_end_of_the_calendar() {
             let memory = read_one(&reader, &key, range, &now).unwrap();
             let look = PageInput {
                 is_locked: false,
+                in_container: false,
+                port_lines: None,
                 language: Language::accepted(None),
                 level: tracing::Level::TRACE,
                 ports: Vec::new(),

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use kmp::register::RegisterId;
 use rust_decimal::Decimal;
 
 use super::names::{Name, finer};
+use crate::language::{Language, Words, fill};
 use crate::status::MeterState;
 use crate::web::chart::{self, Chart, Each, Frame, Heading, NamedTotal, Series, Window};
-use crate::web::language::{Language, Words, fill};
 use crate::web::memory::{Counter, Curve, Memories, Memory, Range};
 use history::Total;
+
+const FLOW: RegisterId = RegisterId::new(74);
+const POWER: RegisterId = RegisterId::new(80);
 
 /// The charts of a meter, and the switch between their ranges.
 pub(super) struct Charts {
@@ -131,10 +135,12 @@ impl Drawing<'_> {
             let series = curves.iter().map(|(name, Curve { points, .. })| Series { name, points });
             chart::curves(heading, &series.collect::<Vec<_>>(), from_zero, frame)
         };
+        let name = |register| self.language.register(register).unwrap_or_default();
+        let (power_name, flow_name) = (name(POWER), name(FLOW));
         let temperatures = [(words.supply_short, supply), (words.back_short, back)];
         let charts = [
-            draw("power", words.power, true, &[(words.power, power)]),
-            draw("flow", words.flow, true, &[(words.flow, flow)]),
+            draw("power", power_name, true, &[(power_name, power)]),
+            draw("flow", flow_name, true, &[(flow_name, flow)]),
             draw("temperatures", words.temperatures, false, &temperatures),
         ];
         charts.into_iter().flatten().collect()
@@ -144,8 +150,8 @@ impl Drawing<'_> {
         let words = self.language.words();
         let Counter { parameter, unit, bars, .. } = counter;
         // There is only one counter here.
-        let plain = finer(&parameter.to_ascii_lowercase(), words).map(str::to_owned);
-        let name = plain.unwrap_or_else(|| Name::new(parameter, words).text);
+        let plain = finer(&parameter.to_ascii_lowercase(), self.language).map(str::to_owned);
+        let name = plain.unwrap_or_else(|| Name::new(parameter, self.language).text);
         let heading = self.heading("used", texts(self.range, words).per, &name, unit);
         let zone = self.wall.time_zone().clone();
         let chart = chart::bars(heading, (&name, bars), self.each(), zone)?;

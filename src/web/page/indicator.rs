@@ -1,6 +1,6 @@
 //! The state of something, as a colour, a sign and a word.
 
-use crate::web::language::Words;
+use crate::language::Words;
 
 /// The state of something; the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

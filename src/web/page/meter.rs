@@ -7,8 +7,8 @@ use super::charts::Charts;
 use super::indicator::Indicator;
 use super::names::Name;
 use super::timed::{TimedText, length};
+use crate::language::{Language, Words, fill};
 use crate::status::{Found, LastPoll, LineQuality, MeterState, Placement, ScanState, ValueState};
-use crate::web::language::{Language, Words, fill};
 use history::MeterKey;
 use meter::poll::Explanation;
 
@@ -89,6 +89,8 @@ pub(super) struct Scan {
 
 pub(super) struct Finding {
     pub(super) register: String,
+    /// Whether its box is ticked.
+    pub(super) is_chosen: bool,
     pub(super) name: Name,
     pub(super) text: String,
 }
@@ -126,6 +128,8 @@ pub(super) fn meter(
         state;
     let MeterState { values, missing, fault, line, placement, scan, misplaced, has_keys, .. } =
         state;
+    let read = values.iter().map(|value| &value.name).chain(missing.iter().map(|(name, _)| name));
+    let read: Vec<String> = read.cloned().collect();
     let answered = last.as_ref().is_none_or(|last| last.answered);
     let polled = last.as_ref().map(|last| last.at);
     let (sentence, trouble) = match last {
@@ -158,7 +162,7 @@ pub(super) fn meter(
     let values_age = at.map(|at| TimedText::age(words.values_age, at, now, &[]));
     let polled = polled.filter(|_| at.is_none());
     let values = values.into_iter().map(|state| value(state, polled, language, now)).collect();
-    let missing = missing.into_iter().map(|(key, why)| (Name::new(&key, words), why)).collect();
+    let missing = missing.into_iter().map(|(key, why)| (Name::new(&key, language), why)).collect();
     let line = line.on(wall.date());
     let title = (title != name).then_some(title);
     let facts = [(words.in_home_assistant, title), (words.model, model), (words.serial, serial)];
@@ -186,7 +190,7 @@ pub(super) fn meter(
         quality: quality(&line, language),
         quality_words: judge(&line, words),
         placement: placing(placement, words),
-        scan: scanned(scan, language),
+        scan: scanned(scan, &read, language),
         facts: facts.collect(),
     }
 }
@@ -203,7 +207,7 @@ pub(super) fn value(
     let text = if is_number { language.number(&text) } else { text };
     let is_older = polled.is_some_and(|polled| at < polled);
     let age = is_older.then(|| TimedText::age(words.ago, at, now, &[]));
-    let name = Name::new(&name, words);
+    let name = Name::new(&name, language);
     Value { name, text, unit, is_number, age }
 }
 
@@ -254,26 +258,31 @@ pub(super) fn placing(placement: Option<Placement>, words: &'static Words) -> Pl
     Placing { running, class, sign, words: said, count, heard, trouble }
 }
 
-pub(super) fn scanned(scan: Option<ScanState>, language: Language) -> Scan {
+/// `read` has the names of the values that the meter is read for.
+pub(super) fn scanned(scan: Option<ScanState>, read: &[String], language: Language) -> Scan {
     let words = language.words();
     let Some(scan) = scan else {
         let (words, found) = (None, Vec::new());
         let (parameters, trouble) = (None, None);
         return Scan { running: false, asked: 0, of: 0, words, found, parameters, trouble };
     };
-    let ScanState { running, asked, of, found, parameters, trouble, .. } = scan;
+    let ScanState { running, asked, of, found, parameters, chosen, trouble, .. } = scan;
     let numbers = [asked.to_string(), of.to_string(), found.len().to_string()];
     let [asked_text, of_text, found_text] = &numbers;
     let progress = [("asked", &**asked_text), ("of", of_text), ("found", found_text)];
     let progress = Some(fill(words.scan_progress, &progress));
     let finding = |found: Found| {
         let Found { register, name, text, unit, .. } = found;
+        let is_chosen = match &chosen {
+            Some(chosen) => chosen.contains(&register),
+            None => read.contains(&name),
+        };
         let text = text.map(|text| match unit {
             Some(unit) => format!("{} {unit}", language.number(&text)),
             None => text,
         });
-        let (register, name) = (register.to_string(), Name::new(&name, words));
-        Finding { register, name, text: text.unwrap_or_else(|| "–".to_owned()) }
+        let (register, name) = (register.to_string(), Name::new(&name, language));
+        Finding { register, is_chosen, name, text: text.unwrap_or_else(|| "–".to_owned()) }
     };
     let found = found.into_iter().map(finding).collect();
     Scan { running, asked, of, words: progress, found, parameters, trouble }

@@ -1,11 +1,13 @@
 //! Renders the status board ([`Board`]) as HTML. The templates escape everything.
 //!
-//! The page is a frame and its parts. The script loads the parts again when something has changed.
+//! The page consists of a frame and parts in it. The script loads the parts again when something
+//! has changed.
 
 mod charts;
+mod head;
 mod indicator;
 mod meter;
-mod names;
+pub(super) mod names;
 mod overview;
 #[cfg(test)]
 mod tests;
@@ -17,13 +19,15 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use self::charts::charts;
+use self::head::{ChangedView, Head, changed, head};
+pub(in crate::web) use self::head::{found_words, plan_words};
 use self::indicator::Indicator;
 use self::meter::{Meter, indicator, meter, short_name};
 use self::overview::Overview;
 use self::timed::TimedText;
-use super::language::{Language, Words, fill};
 use super::memory::{Memories, Range};
 use super::paging::PageNumber;
+use crate::language::{Language, Words, fill};
 use crate::status::{
     Board, BrokerState, Doubt, LineQuality, LogLine, MeterState, PortInfo, ReportedProblem,
     SettingLine, Setup, SupervisorState,
@@ -52,6 +56,10 @@ pub(super) struct PageInput {
     pub(super) now: ZonedDateTime,
     /// Whether the visitor must enter the token before pressing buttons.
     pub(super) is_locked: bool,
+    /// Whether the program runs in a container that its user starts.
+    pub(super) in_container: bool,
+    /// Writes a port for the configuration file; `None` in the app, which changes its own options.
+    pub(super) port_lines: Option<fn(&str, Option<u32>) -> String>,
 }
 
 #[derive(Template)]
@@ -79,8 +87,13 @@ struct Parts {
     is_locked: bool,
     broker: Broker,
     ports: Vec<Port>,
-    /// Whether a meter is at a serial port of this machine, as far as that is known.
-    needs_ports: bool,
+    /// What to say if there are no ports.
+    no_ports: &'static str,
+    /// The search for the optical head, once its ports were listed.
+    head: Option<Head>,
+    changed: Option<ChangedView>,
+    /// Whether the page can change the app's options.
+    is_app: bool,
     settings: Vec<SettingLine>,
     log: Vec<LogLine>,
     level: Level,
@@ -152,14 +165,20 @@ pub(super) fn parts(board: &Board, input: PageInput) -> askama::Result<String> {
 
 fn current(board: &Board, input: PageInput) -> Parts {
     let now = Instant::now();
-    let PageInput { language, level, ports, page, memories, now: wall, is_locked } = input;
+    let PageInput { language, level, ports, page, memories, now: wall, .. } = input;
+    let (is_locked, port_lines) = (input.is_locked, input.port_lines);
     let words = language.words();
     let mut setup = board.setup();
     let meters = board.meters();
     let names: Vec<_> =
         meters.iter().map(|state| (state.title.clone(), short_name(state))).collect();
-    let is_served = |state: &MeterState| state.port.starts_with("socket://");
-    let needs_ports = meters.is_empty() || !meters.iter().all(is_served);
+    let is_served = |state: &MeterState| ::meter::transport::PortKind::of(&state.port).is_remote();
+    let needs_none = !meters.is_empty() && meters.iter().all(is_served);
+    let no_ports = match (needs_none, input.in_container) {
+        (true, _) => words.ports_none_needed,
+        (false, true) => words.ports_none_container,
+        (false, false) => words.ports_none,
+    };
     let states: Vec<_> = meters.iter().map(indicator).collect();
     let overview = Overview::new(&meters, page, words);
     let places = page.places(meters.len());
@@ -175,6 +194,8 @@ fn current(board: &Board, input: PageInput) -> Parts {
     }
     let broker = broker(&board.broker().borrow(), &setup, words, now);
     let ports = ports.into_iter().map(|info| port(info, &names, words)).collect();
+    let head = board.head().map(|search| head(search, &names, port_lines, words));
+    let changed = board.last_change().map(|change| changed(change, words));
     let log = board.log().of(level);
     let Setup { problem, refused, warnings, settings, history, .. } = setup;
     let is_odd = refused.is_some() || !warnings.is_empty() || history.is_some();
@@ -196,7 +217,10 @@ fn current(board: &Board, input: PageInput) -> Parts {
         is_locked,
         broker,
         ports,
-        needs_ports,
+        no_ports,
+        head,
+        changed,
+        is_app: port_lines.is_none(),
         settings,
         log,
         level,

@@ -1,9 +1,9 @@
-//! All meters in short. If there are more than a page has, it leads to the others.
+//! All meters in short. If there are more meters than a page shows, it links to the other pages.
 
 use super::indicator::Indicator;
 use super::meter::{indicator, short_name};
+use crate::language::{Words, fill};
 use crate::status::MeterState;
-use crate::web::language::{Words, fill};
 use crate::web::paging::{PER_PAGE, PageNumber};
 
 /// The most meters with trouble that are listed apart from all others.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kmp::message::SerialNumber;
 use kmp::register::RegisterId;
 use rust_decimal::Decimal;
 use tokio::time::advance;
@@ -10,9 +11,14 @@ use super::names::Name;
 use super::timed::length;
 use super::*;
 use crate::advice::{Advice, MadeBy};
-use crate::status::{Found, LastPoll, Placement, ScanState, ValueState};
+use crate::options_change::{Changed, OptionsChange};
+use crate::status::{Found, HeadSearch, LastPoll, Placement, ScanState, ValueState};
 use crate::web::memory::{Counter, Curve, Memory, Range};
 use ::meter::client::NoAnswer;
+use ::meter::find::{
+    Candidate, Found as FoundThere, Kind, Plan as FindPlan, Reason, Searched, UsbDevice,
+};
+use ::meter::transport::{LocalPort, OpenError};
 use history::{Consumption, MeterKey, Point, Summary, Total};
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -33,6 +39,8 @@ fn look(language: Language) -> PageInput {
     let now = "2026-11-24T09:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
     PageInput {
         is_locked: false,
+        in_container: false,
+        port_lines: None,
         language,
         level: Level::TRACE,
         ports: Vec::new(),
@@ -206,7 +214,7 @@ async fn only_an_older_value_shows_its_age() {
 
 #[test]
 fn no_two_values_of_a_meter_share_a_name() {
-    let name = |key: &str| Name::new(key, Language::German.words()).text;
+    let name = |key: &str| Name::new(key, Language::German).text;
     assert_eq!(name("energy"), "Energie");
     assert_eq!(name("E1HighRes"), "Energie, hohe Auflösung");
     assert_eq!(name("e3highres"), "Kälteenergie, hohe Auflösung");
@@ -371,6 +379,108 @@ async fn setup_and_log() {
     insta::assert_snapshot!(both.join("\n=====\n"));
 }
 
+/// A port that was listed.
+fn candidate(path: &str, by_id: Option<&str>, plan: FindPlan) -> Candidate {
+    Candidate {
+        port: LocalPort { path: path.into(), by_id: by_id.map(PathBuf::from), is_held: false },
+        usb: Some(UsbDevice {
+            vendor_id: 0x10C4,
+            product_id: 0xEA60,
+            manufacturer: None,
+            product: Some("CP2102 <USB>".to_owned()),
+        }),
+        plan,
+    }
+}
+
+/// Searches for the head: listed, running, ended, without an answer, stopped, and without a port.
+fn searches() -> Vec<HeadSearch> {
+    let left_out = |reason| FindPlan::LeaveOut(reason);
+    let meter = "Kamstrup Meter house".to_owned();
+    let listed = vec![
+        candidate("/dev/ttyUSB0", Some("/dev/serial/by-id/usb-A-if00-port0"), FindPlan::Ask),
+        candidate("/dev/ttyUSB1", None, FindPlan::Ask),
+        candidate("/dev/ttyUSB2", None, FindPlan::Ask),
+        candidate("/dev/ttyUSB3", None, left_out(Reason::InUse)),
+        candidate("/dev/ttyUSB4", None, left_out(Reason::Configured { meter })),
+        candidate("/dev/ttyUSB5", None, left_out(Reason::KnownAs(Kind::Zigbee))),
+    ];
+    let serial_number = SerialNumber::new(12_345_678);
+    let all_found = [
+        FoundThere::Meter { model: "Multical 403 (most likely)".to_owned(), serial_number },
+        FoundThere::OtherBaudRate { baud: 2400, serial_number },
+        FoundThere::OlderLanguage,
+        FoundThere::Noise,
+        FoundThere::EchoOnly,
+        FoundThere::Silence,
+        FoundThere::CannotOpen(OpenError::Busy),
+        FoundThere::Broken("it was unplugged".to_owned()),
+    ];
+    let searched = |(candidate, found): (&Candidate, &FoundThere)| Searched {
+        port: candidate.port.clone(),
+        found: found.clone(),
+    };
+    let many = all_found
+        .iter()
+        .enumerate()
+        .map(|(number, _)| candidate(&format!("/dev/ttyUSB{number}"), None, FindPlan::Ask));
+    let many: Vec<_> = many.collect();
+    vec![
+        HeadSearch { listed: listed.clone(), ..HeadSearch::default() },
+        HeadSearch {
+            found: listed.iter().zip(&all_found[5..6]).map(searched).collect(),
+            listed: listed.clone(),
+            running: true,
+            asking: Some("/dev/ttyUSB1".into()),
+            ..HeadSearch::default()
+        },
+        HeadSearch {
+            found: many.iter().zip(&all_found).map(searched).collect(),
+            listed: many,
+            ended: true,
+            ..HeadSearch::default()
+        },
+        HeadSearch {
+            found: listed[1..2].iter().zip(&all_found[5..6]).map(searched).collect(),
+            listed: listed[1..2].to_vec(),
+            ended: true,
+            ..HeadSearch::default()
+        },
+        HeadSearch {
+            ended: true,
+            stopped: true,
+            listed: listed[1..2].to_vec(),
+            ..HeadSearch::default()
+        },
+        HeadSearch { listed: listed[3..].to_vec(), ..HeadSearch::default() },
+    ]
+}
+
+/// In the app and outside of it, before the search, while it runs and after it.
+#[tokio::test(start_paused = true)]
+async fn finding_the_head() {
+    let board = house();
+    let lines: fn(&str, Option<u32>) -> String = crate::config::serial_port_lines;
+    let mut seen = Vec::new();
+    for (language, port_lines) in [(Language::English, None), (Language::German, Some(lines))] {
+        for state in searches() {
+            board.head_search(|search| *search = Some(state));
+            let page = render(&board, PageInput { port_lines, ..look(language) }).unwrap();
+            let setup = section(&page, "setup");
+            seen.push(setup[setup.find("<details id=\"ports\"").unwrap()..].to_owned());
+        }
+    }
+    for trouble in [None, Some(complaint("Home Assistant rejected it", "Fix it."))] {
+        let change = OptionsChange::Port("/dev/ttyUSB0".to_owned());
+        board.set_changed(Changed { change, trouble });
+        let setup = section(&shown(&board, Language::Danish), "setup");
+        seen.push(
+            setup[setup.find("<div class=\"row\">\n<form").map_or(0, |end| end - 400)..].to_owned(),
+        );
+    }
+    insta::assert_snapshot!(seen.join("\n=====\n"));
+}
+
 /// Each of the four charts is there, with the meter's number in its id.
 #[tokio::test(start_paused = true)]
 async fn charts_of_what_is_remembered() {
@@ -530,6 +640,9 @@ async fn a_meter_gets_only_words_that_fit_it() {
     assert!(has(words.placement_key) && !has("lift the head"));
     // All meters are behind serial servers.
     assert!(shown(&board, Language::English).contains(words.ports_none));
+    let input = PageInput { in_container: true, ..look(Language::English) };
+    let page = render(&board, input).unwrap();
+    assert!(page.contains(words.ports_none_container) && page.contains("--device"), "{page}");
     let served =
         MeterState::new("a".to_owned(), "socket://a:1".to_owned(), Duration::from_secs(300));
     board.set_meters(vec![(0, served)]);

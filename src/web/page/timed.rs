@@ -1,10 +1,10 @@
-//! Sentences with a duration, which the script keeps counting.
+//! Sentences with a duration. The script in the page keeps the duration up to date.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::web::language::fill;
+use crate::language::fill;
 
 /// A sentence with a duration, which the script keeps counting.
 #[derive(Debug, PartialEq, Eq)]

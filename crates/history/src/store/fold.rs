@@ -1,17 +1,18 @@
-//! Folds readings into hours and hours into days, and deletes the oldest rows.
+//! Folds hours that are over: summarizes the readings of an hour, and the hours of its day. Deletes
+//! the oldest rows.
 //!
 //! With many meters, an hour has hundreds of thousands of readings. So each hour is folded in
-//! steps, each a transaction of its own, and polls are written between them:
+//! steps. Each step is a transaction of its own, and polls are written between the steps:
 //!
-//! 1. The readings are summed up, oldest first. Only the summary of each series is in memory.
-//! 2. The summaries are written. For each series, those of the hour and of its day are written
-//!    together.
-//! 3. Readings are removed if there are more than a chart can show.
-//! 4. The oldest rows are deleted, but none that a later fold needs ([`Needed`]).
+//! 1. Read the readings of the hour, oldest first, and add them to a summary of each series. Only
+//!    these summaries are in memory.
+//! 2. Write the summaries. The hour and the day of a series are written together.
+//! 3. Delete readings of the hour if there are more than a chart can show.
+//! 4. Delete the oldest rows, but none that a later fold needs ([`Needed`]).
 //!
-//! A kill may end this after any step. The series of the first reading is written last, so an hour
-//! has been folded completely if that series has its summary (`all_unfolded`). Otherwise it is
-//! folded again.
+//! A kill may end this after any step. The series that had the first reading of the hour is written
+//! last. So if this series has a summary of the hour, the hour has been folded completely.
+//! Otherwise the hour is folded again (`all_unfolded`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,12 @@
-//! Holds the database still, so that a copy of its files is whole.
+//! Holds the database still while a backup copies its files, so that the copy is not damaged.
 //!
 //! A backup copies the database and its write-ahead log one after the other, while the program
-//! writes. A checkpoint in between moves pages from the log into the database: the copy then has
-//! neither all of the old pages nor all of the new ones. Without checkpoints the database does not
-//! change at all, and the log only grows, so copies of both are whole in any order.
+//! writes. A checkpoint moves pages from the log into the database. If a checkpoint happens between
+//! the two copies, pages may be in neither of them. Without checkpoints, the database does not
+//! change at all, and the log only grows. Then the copies fit each other, whichever was made first.
 //!
-//! The request to hold is a file beside the database, because it comes from another process, which
-//! ends before the copy begins. Readings are still written meanwhile.
+//! The request to hold is a file beside the database, because another process makes it. That
+//! process ends before the copy begins. Readings are still written meanwhile.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

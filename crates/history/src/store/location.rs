@@ -1,5 +1,8 @@
 //! The location of the database.
 
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,6 +28,29 @@ pub(crate) enum Location {
     Memory(String),
 }
 
+/// What is added to the name of the database for its log, and for the index of the log.
+const WAL: [&str; 2] = ["-wal", "-shm"];
+
+/// A database and the files beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    pub(super) database: Option<FileNumber>,
+    beside: [Option<FileNumber>; WAL.len()],
+}
+
+/// The system's number of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileNumber {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&Metadata> for FileNumber {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
 impl Location {
     /// A new location in memory.
     pub(crate) fn memory() -> Self {
@@ -37,6 +63,36 @@ impl Location {
         match self {
             Self::File(path) => path,
             Self::Memory(_) => Path::new("memory"),
+        }
+    }
+
+    /// What distinguishes the database, its log and its index of the log that are there now from
+    /// others with these names.
+    pub(super) fn files(&self) -> Files {
+        let Self::File(path) = self else { return Files::default() };
+        let number = |path: &Path| path.metadata().ok().as_ref().map(FileNumber::from);
+        Files { database: number(path), beside: WAL.map(|suffix| number(&sibling(path, suffix))) }
+    }
+
+    /// Whether another file has the name of this database now, or none. An error other than that is
+    /// no sign of it.
+    pub(super) fn is_displaced(&self, database: Option<FileNumber>) -> bool {
+        let Self::File(path) = self else { return false };
+        match path.metadata() {
+            Ok(metadata) => database != Some(FileNumber::from(&metadata)),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
+    /// Deletes the log that belonged to these files, if it is still there. It must not be merged
+    /// into another database.
+    pub(super) fn remove_log_of(&self, files: Files) {
+        let Self::File(path) = self else { return };
+        for ((suffix, now), ours) in WAL.into_iter().zip(self.files().beside).zip(files.beside) {
+            if now.is_some() && now == ours {
+                // If that fails, the other database looks damaged and is set aside.
+                let _ = std::fs::remove_file(sibling(path, suffix));
+            }
         }
     }
 
@@ -74,7 +130,7 @@ impl Location {
     /// today.
     pub(crate) fn set_aside(&self, date: Date) -> std::io::Result<PathBuf> {
         let Self::File(path) = self else {
-            return Err(std::io::ErrorKind::Unsupported.into());
+            return Err(ErrorKind::Unsupported.into());
         };
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".damaged-");
@@ -88,9 +144,9 @@ impl Location {
         }
         let aside = sibling(path, &format!(".damaged-{date}"));
         std::fs::rename(path, &aside)?;
-        for suffix in ["-wal", "-shm"] {
+        for suffix in WAL {
             match std::fs::remove_file(sibling(path, suffix)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }

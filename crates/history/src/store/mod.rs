@@ -1,8 +1,9 @@
 //! The database: its tables, writing and reading.
 //!
-//! One transaction writes a poll. The summaries of hours and days are written in steps (`fold`).
-//! Values are stored as text, so that no digit changes. Rows of the same time are neighbours
-//! (`time, series`), so a poll changes one page of the file instead of one page per value.
+//! A poll is written in one transaction. The summaries of hours and days are written in steps
+//! (`fold`). Values are stored as text, so that no digit changes. Rows of the same time are
+//! neighbours (`time, series`), so a poll changes one page of the file, not one page for each
+//! value.
 
 mod fold;
 mod hold;

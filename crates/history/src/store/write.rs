@@ -7,7 +7,7 @@ use rusqlite::{Connection, Error, OptionalExtension, Transaction, TransactionBeh
 
 use super::fold::{Folding, Step, all_unfolded};
 use super::hold::Hold;
-use super::location::Location;
+use super::location::{Files, Location};
 use super::schema::{lock, prepare};
 use crate::calendar::{Calendar, Millis, Span};
 use crate::error::HistoryError;
@@ -17,6 +17,9 @@ use crate::sample::{MeterKey, Sample};
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
+    location: Location,
+    /// The files that are open.
+    files: Files,
     calendar: Calendar,
     /// Keeps other processes out as long as the file is open.
     _lock: Option<File>,
@@ -40,10 +43,36 @@ impl Store {
         };
         let connection = prepare(location)
             .map_err(|error| HistoryError::from_sqlite(&error, location.path()))??;
-        let hold = Hold::new(location);
+        let (hold, files) = (Hold::new(location), location.files());
+        let location = location.clone();
         let (open, series) = (None, HashMap::new());
         let folding = Folding::default();
-        Ok(Self { connection, calendar, _lock: lock, hold, open, folding, last: 0, series })
+        let last = 0;
+        Ok(Self {
+            connection,
+            location,
+            files,
+            calendar,
+            _lock: lock,
+            hold,
+            open,
+            folding,
+            last,
+            series,
+        })
+    }
+
+    /// Whether the file was removed, or replaced by another file, after it was opened. What is
+    /// written would be lost, because nobody can open it again.
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.location.is_displaced(self.files.database)
+    }
+
+    /// Closes a database that is displaced.
+    pub(crate) fn leave(self) {
+        let Self { connection, location, files, .. } = self;
+        drop(connection);
+        location.remove_log_of(files);
     }
 
     /// Writes the values of a poll. The hour that it ends is folded by [`Self::step`]. Returns the
@@ -107,6 +136,10 @@ impl Store {
         }
         transaction.commit()?;
         self.folding.add(ended);
+        // The log is created by the first write, and when a backup has emptied it.
+        if !self.is_displaced() {
+            self.files = self.location.files();
+        }
         Ok(before)
     }
 

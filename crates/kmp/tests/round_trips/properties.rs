@@ -1,9 +1,9 @@
 //! Properties that hold for any bytes: accepted input is encoded again to the same bytes, rejected
 //! input is rejected for the right reason, and nothing panics.
 //!
-//! The fuzz targets and `cargo test` both call this module. It computes the expected result of each
-//! parser a second time, in the simplest way. So it finds wrong results, not only inconsistent
-//! ones.
+//! The fuzz targets and `cargo test` both use this module. It computes the expected result of each
+//! parser a second time, in the simplest way. So it also finds results that are consistent but
+//! wrong.
 
 #![expect(
     clippy::indexing_slicing,

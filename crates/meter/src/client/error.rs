@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use kmp::datalink::{Address, Cid, PacketError};
 use kmp::frame::Damage;
 use kmp::message::AnswerError;
 use thiserror::Error;
+
+use crate::duration;
 
 /// Why a request got no answer.
 #[derive(Debug, Error)]
@@ -22,6 +25,11 @@ pub enum RequestError {
     Stopping,
 }
 
+/// The port did not accept a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("it accepts no bytes")]
+pub(super) struct Stuck;
+
 /// What arrived instead of an answer. Of several things, the last in this order is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoAnswer {
@@ -33,6 +41,10 @@ pub enum NoAnswer {
     Noise,
     /// A frame with a wrong checksum, or an incomplete one.
     Damaged,
+    /// A request that this program has not sent.
+    OtherRequest,
+    /// Answers to its own requests that began this long after the request, at most.
+    Late(Duration),
     /// An answer to another request.
     Foreign,
     /// An answer with the same registers in another order.
@@ -46,6 +58,14 @@ impl fmt::Display for NoAnswer {
             Self::OwnEcho => "no answer, only the echo of the request",
             Self::Noise => "no answer, only noise",
             Self::Damaged => "a damaged answer",
+            Self::OtherRequest => "no answer, only a request that kamstrup2mqtt did not send",
+            Self::Late(after) => {
+                let after = duration::words(*after);
+                return write!(
+                    f,
+                    "an answer that began {after} after its request, which is too late"
+                );
+            }
             Self::Foreign => "an answer to another request",
             Self::OtherOrder => "an answer to an earlier request",
         })
@@ -57,6 +77,10 @@ impl fmt::Display for NoAnswer {
 pub(super) enum Rejection {
     #[error("the request's own echo")]
     Echo,
+    #[error("a request that kamstrup2mqtt did not send")]
+    OtherRequest,
+    #[error("not a request that was sent")]
+    NoRequest,
     #[error("a single acknowledgement byte")]
     Ack,
     #[error("a damaged frame: {0}")]
@@ -73,6 +97,8 @@ pub(super) enum Rejection {
     OtherOrder,
     #[error("an answer without a register that this meter has")]
     Incomplete,
+    #[error("an answer to an earlier request, {} after it", duration::words(*.0))]
+    Late(Duration),
 }
 
 impl Rejection {
@@ -80,7 +106,9 @@ impl Rejection {
     pub(super) fn no_answer(&self) -> NoAnswer {
         match self {
             Self::Echo => NoAnswer::OwnEcho,
-            Self::Ack => NoAnswer::Noise,
+            Self::Ack | Self::NoRequest => NoAnswer::Noise,
+            Self::OtherRequest => NoAnswer::OtherRequest,
+            Self::Late(after) => NoAnswer::Late(*after),
             Self::Damaged(_) | Self::Packet(_) => NoAnswer::Damaged,
             Self::OtherAddress(_)
             | Self::OtherCommand(_)

@@ -1,5 +1,5 @@
 //! Ends a connection that delivers more bytes than its line can. Such a flood costs half a core,
-//! and no meter is behind it.
+//! and no meter can be its source.
 
 use std::io;
 use std::time::Duration;

@@ -1,31 +1,35 @@
 //! The state of the line between requests: when it has rested, whether a late answer may arrive,
 //! and in which order the meter answers.
 //!
-//! **Rest.** After silence or a bad answer the line must rest for 1.6 s, because the meter ignores
-//! a request that is sent earlier (5512-447 M1 p.3-4). After an answer one byte time is enough.
+//! **Rest.** After silence or a bad answer, the line must rest for 1.6 s, because the meter ignores
+//! a request that is sent earlier (5512-447 M1 p.3-4). After an answer, one byte time is enough.
 //!
-//! **Late answers.** A request without an answer makes the line *suspect*: its answer may still
-//! arrive. A serial server may even keep it and send it to the next connection. So the state
-//! outlives the stream, and a client on a new stream first drains a suspect line. Within one stream
-//! everything that arrives is read, so resting is enough.
+//! **Late answers.** If a request gets no answer in time, its answer may still arrive. The line is
+//! then *suspect*. A serial server may even keep the late answer, and send it to the next
+//! connection. So the state outlives the stream: a client on a new stream first drains a suspect
+//! line. On the same stream, it is enough that the line rests, because everything that arrives is
+//! read.
 //!
-//! **Order.** Polls repeat the same requests, so a late answer can hold the right registers. The
-//! caller therefore requests them in a different order each time (`poll` does). Once the meter has
-//! answered in the order of a request, an answer in another order belongs to an earlier request and
-//! is rejected. No document promises that meters keep the order. If [`OWN_ORDER`] requests in a row
-//! are answered only in another order, the meter has its own order. Its answers are then accepted in
-//! any order.
+//! **Order.** Polls repeat the same requests, so a late answer can have the right registers.
+//! Therefore the caller (`poll`) asks for them in a different order each time. An answer in another
+//! order belongs to an earlier request, and is rejected.
+//!
+//! No document promises that meters keep the order. If [`OWN_ORDER`] requests in a row are answered
+//! only in another order, and these answers have the same order, the meter has an order of its own.
+//! Its answers are then accepted in any order. A line that delays all answers is not mistaken for
+//! such a meter, because late answers have the orders of different requests.
 
 use std::time::Duration;
 
 use kmp::line::RESPONSE_TIME;
-use kmp::message::AnswerOrder;
+use kmp::message::{AnswerOrder, GetRegister};
+use kmp::register::RegisterId;
 use tokio::time::Instant;
 
 use super::error::Rejection;
 
-/// After this many misordered requests in a row the meter has its own order. Late answers do not
-/// arrive to that many requests in a row.
+/// After this many misordered requests in a row the meter has its own order, if their answers have
+/// the same order.
 const OWN_ORDER: u8 = 2;
 
 /// The state of the line between requests. It outlives the stream, because a serial server may send
@@ -39,6 +43,33 @@ pub struct LineState {
     order: MeterOrder,
     /// How many requests in a row were answered only in the wrong order.
     misordered: u8,
+    /// The order of the last answer that was in the wrong order.
+    last_misordered: Sequence,
+    /// Whether all answers to these requests may have the same order.
+    is_steady: bool,
+}
+
+/// The registers of an answer, in their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sequence([Option<RegisterId>; GetRegister::MAX]);
+
+impl Sequence {
+    fn of(registers: &[RegisterId]) -> Self {
+        let mut sequence = Self::default();
+        for (place, register) in sequence.0.iter_mut().zip(registers) {
+            *place = Some(*register);
+        }
+        sequence
+    }
+
+    fn common(self, other: Self) -> impl Iterator<Item = RegisterId> {
+        self.0.into_iter().flatten().filter(move |register| other.0.contains(&Some(*register)))
+    }
+
+    /// Whether the registers that both have are at least two, and in the same order.
+    fn agrees(self, other: Self) -> bool {
+        self.common(other).count() > 1 && self.common(other).eq(other.common(self))
+    }
 }
 
 /// In which order a meter answers.
@@ -61,8 +92,14 @@ impl Default for LineState {
 
 impl LineState {
     /// The state of a line on which nothing was sent.
-    pub(super) const CLEAN: Self =
-        Self { rest_until: None, suspect: false, order: MeterOrder::Unknown, misordered: 0 };
+    pub(super) const CLEAN: Self = Self {
+        rest_until: None,
+        suspect: false,
+        order: MeterOrder::Unknown,
+        misordered: 0,
+        last_misordered: Sequence([None; GetRegister::MAX]),
+        is_steady: true,
+    };
 
     pub(super) fn is_suspect(&self) -> bool {
         self.suspect
@@ -93,6 +130,12 @@ impl LineState {
         self.suspect = suspect_before;
     }
 
+    /// Notes that the answer to the request broke off. It has been sent, so it cannot arrive late.
+    pub(super) fn broke_off(&mut self, suspect_before: bool) {
+        self.unanswered();
+        self.suspect = suspect_before;
+    }
+
     /// Notes that the request was not answered.
     pub(super) fn unanswered(&mut self) {
         self.rest_until = Instant::now().checked_add(RESPONSE_TIME);
@@ -106,15 +149,24 @@ impl LineState {
     /// Forgets in which order the meter answers.
     pub(super) fn forget_order(&mut self) {
         self.order = MeterOrder::Unknown;
-        self.misordered = 0;
+        self.confirm_order();
     }
 
-    /// Accepts or rejects an answer by its order. `true` means that the order confirms that it
-    /// belongs to the last request.
-    pub(super) fn check_order(&mut self, answer: AnswerOrder) -> Result<bool, Rejection> {
+    /// Accepts or rejects an answer with these registers by its order. `true` means that the order
+    /// confirms that it belongs to the last request.
+    pub(super) fn check_order(
+        &mut self,
+        answer: AnswerOrder,
+        registers: &[RegisterId],
+    ) -> Result<bool, Rejection> {
         match (answer, self.order) {
             (AnswerOrder::Incomplete, _) => return Err(Rejection::Incomplete),
-            (AnswerOrder::Reordered, MeterOrder::Followed) => return Err(Rejection::OtherOrder),
+            (AnswerOrder::Reordered, MeterOrder::Unknown | MeterOrder::Followed) => {
+                let (before, now) = (self.last_misordered, Sequence::of(registers));
+                self.is_steady &= before == Sequence::default() || before.agrees(now);
+                self.last_misordered = now;
+                return Err(Rejection::OtherOrder);
+            }
             (AnswerOrder::InOrder, MeterOrder::Unknown) => self.order = MeterOrder::Followed,
             (AnswerOrder::InOrder | AnswerOrder::Undecidable | AnswerOrder::Reordered, _) => {}
         }
@@ -123,7 +175,8 @@ impl LineState {
 
     /// Notes that each try of a request was answered in the wrong order.
     pub(super) fn count_misordered(&mut self) {
-        self.misordered = self.misordered.saturating_add(1);
+        self.misordered = if self.is_steady { self.misordered.saturating_add(1) } else { 1 };
+        self.is_steady = true;
         if self.misordered >= OWN_ORDER {
             self.order = MeterOrder::Own;
         }
@@ -132,5 +185,7 @@ impl LineState {
     /// Notes that an answer had the order of its request.
     pub(super) fn confirm_order(&mut self) {
         self.misordered = 0;
+        self.last_misordered = Sequence::default();
+        self.is_steady = true;
     }
 }

@@ -7,12 +7,16 @@
 //!
 //! An answer is accepted only if its checksum is right and its address, command and registers are
 //! those of the request. Everything else is skipped until the deadline: the echo of an optical
-//! head, noise, a late answer to an earlier request. `line_state` explains how late answers are
-//! detected. More bytes than the line can deliver end the connection (`flow`).
+//! head, noise, and late answers to earlier requests. `line_state` explains how late answers are
+//! detected, and `sent` measures how late they are. `telnet` recognizes a server that changes bytes.
+//! If more bytes arrive than the line can deliver, the connection ends (`flow`).
 
 mod error;
 mod flow;
+mod incoming;
 mod line_state;
+mod sent;
+mod telnet;
 mod trace;
 mod traffic;
 
@@ -22,21 +26,24 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use kmp::datalink::{self, Address};
-use kmp::frame::{Decoder, Direction, Event};
+use kmp::datalink::{self, Address, Cid};
+use kmp::frame::{Direction, Event};
 use kmp::line::Line;
-use kmp::message::{self, Command};
+use kmp::message::{self, Command, Request};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use self::error::Rejection;
 pub use self::error::{NoAnswer, RequestError};
+use self::error::{Rejection, Stuck};
 pub use self::flow::Flood;
 use self::flow::Flow;
+use self::incoming::{Arrived, Incoming};
 pub use self::line_state::LineState;
-use self::trace::{Discarded, Hex, Trace};
+use self::sent::{Late, SentRequests};
+use self::telnet::Greeting;
+use self::trace::{Hex, Trace};
 pub use self::traffic::Traffic;
 
 /// The delay that a serial server, a USB adapter or a busy machine may add.
@@ -58,6 +65,12 @@ const QUIET: Duration = Duration::from_millis(250);
 /// Draining ends after this time even if bytes keep arriving.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(2);
 
+/// A line that cuts answers has delivered all of one when nothing has arrived for this long.
+const CUT_OFF: Duration = Duration::from_millis(500);
+
+/// Two answers that were cut by the same line have about the same number of bytes.
+const SAME_CUT: usize = 2;
+
 /// Bytes around the data of a frame: start, address, command, two of CRC, stop.
 const FRAME_OVERHEAD: usize = 6;
 
@@ -70,25 +83,65 @@ struct LastAnswer {
     order_confirmed: bool,
 }
 
+/// Late answers to own requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// How many there were.
+    pub answers: u32,
+    /// The longest time from a request to the start of its answer.
+    pub longest: Duration,
+}
+
+impl Lateness {
+    fn count(&mut self, Late { after }: Late) {
+        self.add(Self { answers: 1, longest: after });
+    }
+
+    /// Adds the late answers of another connection.
+    pub fn add(&mut self, other: Self) {
+        self.answers = self.answers.saturating_add(other.answers);
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+/// Whether a new stream is drained before its first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Draining {
+    /// If a late answer may arrive.
+    IfSuspect,
+    Always,
+    /// It was drained, or did not need it. From then on everything that arrives is read, so resting
+    /// is enough.
+    Done,
+}
+
 /// A meter at the other end of a stream.
 #[derive(Debug)]
 pub struct Meter<S> {
     stream: S,
     line: Line,
     address: Address,
-    decoder: Decoder,
+    incoming: Incoming,
     line_state: LineState,
-    /// Whether the stream was drained, or did not need it. From then on everything that arrives is
-    /// read, so resting is enough.
-    drained: bool,
+    draining: Draining,
     last: LastAnswer,
     /// Whether the line was suspect when the stream was opened.
     opened_suspect: bool,
-    drain_first: bool,
+    /// Whether bytes arrived that no request waited for, or a request got no answer.
+    may_hold_late: bool,
     /// How many requests got no answer since [`Self::take_silence`].
     silences: u32,
     traffic: Traffic,
     flow: Flow,
+    sent: SentRequests,
+    /// Late answers since [`Self::take_lateness`], and those since the last request began.
+    late: Lateness,
+    late_now: Lateness,
+    greeting: Greeting,
+    /// The number of bytes of an answer that the line is known to carry.
+    expected_cut: Option<usize>,
+    /// After how many bytes each answer to the last request broke off.
+    broke_off: Vec<usize>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
@@ -99,16 +152,70 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             stream,
             line,
             address: Address::HEAT_METER,
-            decoder: Decoder::new(),
+            incoming: Incoming::new(),
             line_state,
-            drained: false,
+            draining: Draining::IfSuspect,
             last: LastAnswer { clean: true, order_confirmed: false },
             opened_suspect: line_state.is_suspect(),
-            drain_first: false,
+            may_hold_late: false,
             silences: 0,
             traffic: Traffic::default(),
             flow: Flow::new(),
+            sent: SentRequests::default(),
+            late: Lateness::default(),
+            late_now: Lateness::default(),
+            greeting: Greeting::default(),
+            expected_cut: None,
+            broke_off: Vec::new(),
         }
+    }
+
+    /// The late answers since the last call.
+    pub fn take_lateness(&mut self) -> Lateness {
+        std::mem::take(&mut self.late)
+    }
+
+    /// Whether there were late answers since the last call of [`Self::take_lateness`].
+    #[must_use]
+    pub fn has_late_answers(&self) -> bool {
+        self.late.answers > 0
+    }
+
+    /// Whether the other end has sent telnet commands. It then also changes answers.
+    #[must_use]
+    pub fn is_telnet(&self) -> bool {
+        self.greeting.is_recognized()
+    }
+
+    /// Sets the number of bytes of an answer that the line is known to carry. An answer that breaks
+    /// off there is not requested again.
+    pub fn expect_cut(&mut self, bytes: Option<usize>) {
+        self.expected_cut = bytes;
+    }
+
+    /// After how many bytes the line cut the answers to the last request, if it did: no try was
+    /// answered, and two answers broke off at the same place, or one where it was expected.
+    #[must_use]
+    pub fn cut(&self) -> Option<usize> {
+        let mut sorted = self.broke_off.clone();
+        sorted.sort_unstable();
+        let expected = sorted.iter().find(|bytes| self.is_expected_cut(**bytes));
+        let mut pairs = sorted.windows(2);
+        let same = pairs.find_map(|pair| match pair {
+            [less, more] if more.saturating_sub(*less) <= SAME_CUT => Some(*less),
+            _ => None,
+        });
+        expected.copied().or(same)
+    }
+
+    /// After how many bytes an answer to the last request broke off, at most.
+    #[must_use]
+    pub fn longest_cut(&self) -> Option<usize> {
+        self.broke_off.iter().max().copied()
+    }
+
+    fn is_expected_cut(&self, bytes: usize) -> bool {
+        self.expected_cut.is_some_and(|cut| bytes.abs_diff(cut) <= SAME_CUT)
     }
 
     /// Whether a request got no answer since the last call, even if the next try did. The head may
@@ -136,16 +243,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     }
 
     /// Drains the stream before the first request even if the line is not suspect. Used for
-    /// requests whose answers have no order.
+    /// requests whose answers have no order, or only two.
     #[must_use]
     pub fn drain_first(self, drain_first: bool) -> Self {
-        Self { drain_first, ..self }
+        let draining = if drain_first { Draining::Always } else { self.draining };
+        Self { draining, ..self }
     }
 
     /// Counts bytes that were received. It fails if they are more than the line can deliver.
-    fn count_received(&mut self, bytes: usize) -> io::Result<()> {
-        self.traffic.count_received(bytes);
-        self.flow.count(bytes, self.line)
+    fn count_received(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.greeting.push(bytes);
+        self.traffic.count_received(bytes.len());
+        self.flow.count(bytes.len(), self.line)
     }
 
     /// Continues the counts of an earlier client.
@@ -171,6 +280,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     #[must_use]
     pub fn may_be_late(&self) -> bool {
         self.opened_suspect && !self.last.order_confirmed
+    }
+
+    /// Whether nothing suggests that the last answer is a late one: the stream was drained or was
+    /// not suspect, nothing arrived before the first request, and each request was answered.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        self.draining == Draining::Done && !self.may_hold_late
     }
 
     /// Whether the order of its registers shows that the last answer belongs to the last request.
@@ -201,10 +317,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let mut left = tries.count();
         let mut always_misordered = true;
         self.last = LastAnswer { clean: true, order_confirmed: false };
+        self.late_now = Lateness::default();
+        self.broke_off.clear();
         let result = loop {
             self.rest(stop).await?;
             left = left.saturating_sub(1);
             let result = self.exchange(command).await;
+            if self.broke_off.last().is_some_and(|bytes| self.is_expected_cut(*bytes)) {
+                left = 0;
+            }
             always_misordered &=
                 matches!(result, Err(RequestError::NoAnswer(NoAnswer::OtherOrder)));
             if let Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho)) = result {
@@ -214,9 +335,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 Err(RequestError::NoAnswer(no_answer)) if left > 0 => {
                     debug!("{}: {no_answer}; retrying", C::CID);
                     self.traffic.count_retry();
-                    if matches!(no_answer, NoAnswer::Foreign | NoAnswer::OtherOrder) {
+                    if matches!(
+                        no_answer,
+                        NoAnswer::Late(_) | NoAnswer::Foreign | NoAnswer::OtherOrder
+                    ) {
                         self.traffic.count_late();
                     }
+                }
+                // A late answer may have arrived while the line rested.
+                Err(RequestError::NoAnswer(no_answer)) if self.late_now.answers > 0 => {
+                    let late = NoAnswer::Late(self.late_now.longest);
+                    break Err(RequestError::NoAnswer(no_answer.max(late)));
                 }
                 result => break result,
             }
@@ -238,47 +367,109 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(RequestError::Stopping),
-            () = tokio::time::sleep_until(until) => {}
+            rested = self.rest_until(until) => rested.map_err(RequestError::Broken)?,
         }
-        if self.drained {
+        if self.draining == Draining::Done {
             return Ok(());
         }
-        if self.drain_first || self.line_state.is_suspect() || self.line_state.has_own_order() {
+        if self.draining == Draining::Always
+            || self.line_state.is_suspect()
+            || self.line_state.has_own_order()
+        {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(RequestError::Stopping),
                 drained = self.drain() => drained.map_err(RequestError::Broken)?,
             }
         }
-        self.drained = true;
+        self.draining = Draining::Done;
         self.line_state.set_suspect(false);
         Ok(())
+    }
+
+    /// Reads and discards until this time, and until an answer that is arriving has ended.
+    async fn rest_until(&mut self, until: Instant) -> io::Result<()> {
+        let mut buffer = [0; 256];
+        let mut trace = Trace::new("discarded");
+        let result = loop {
+            let quiet = self.incoming.last().checked_add(QUIET).unwrap_or(until);
+            let deadline = match self.incoming.inside() {
+                Some(Direction::FromMeter) => {
+                    let latest = until.checked_add(DRAIN_AT_MOST).unwrap_or(until);
+                    quiet.clamp(until, latest)
+                }
+                _ => until,
+            };
+            match timeout_at(deadline, self.stream.read(&mut buffer)).await {
+                Err(_) => break Ok(()),
+                // The next request reports it.
+                Ok(Ok(0) | Err(_)) => {
+                    sleep_until(until).await;
+                    break Ok(());
+                }
+                Ok(Ok(count)) => {
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    if let Err(error) = self.discard(bytes, &mut trace) {
+                        break Err(error);
+                    }
+                }
+            }
+        };
+        trace.end(self.incoming.decoder());
+        result
     }
 
     /// Reads and discards until nothing arrives for [`QUIET`].
     async fn drain(&mut self) -> io::Result<()> {
         let begun = Instant::now();
         let mut buffer = [0; 256];
-        let mut discarded = Discarded::new();
+        let mut trace = Trace::new("discarded");
         while begun.elapsed() < DRAIN_AT_MOST {
             let Ok(read) = timeout(QUIET, self.stream.read(&mut buffer)).await else {
                 break;
             };
             match read? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => {
-                    self.count_received(count)?;
-                    discarded.push(buffer.get(..count).unwrap_or_default());
-                }
+                count => self.discard(buffer.get(..count).unwrap_or_default(), &mut trace)?,
+            }
+        }
+        trace.end(self.incoming.decoder());
+        Ok(())
+    }
+
+    /// Discards bytes that no request waits for, but notes late answers among them.
+    fn discard(&mut self, bytes: &[u8], trace: &mut Trace) -> io::Result<()> {
+        self.count_received(bytes)?;
+        self.may_hold_late = true;
+        for &byte in bytes {
+            let before = self.incoming.inside();
+            let arrived = self.incoming.push(byte);
+            trace.push(byte, before, self.incoming.decoder());
+            if let Some(arrived) = arrived {
+                self.note_late(&arrived);
+                let meaning = trace::discarded_meaning(&arrived.event);
+                trace.show_event(self.incoming.decoder(), meaning);
             }
         }
         Ok(())
     }
 
+    /// Notes an answer to an earlier request that arrived too late.
+    fn note_late(&mut self, arrived: &Arrived) -> Option<Late> {
+        let Event::Frame { direction: Direction::FromMeter, body } = &arrived.event else {
+            return None;
+        };
+        let packet = datalink::parse(body).ok().filter(|it| it.address == self.address)?;
+        let late = self.sent.late(packet, arrived.began)?;
+        self.late.count(late);
+        self.late_now.count(late);
+        Some(late)
+    }
+
     /// Sends a request once and returns its answer.
     async fn exchange<C: Command>(&mut self, command: &C) -> Result<C::Answer, RequestError> {
         self.discard_unread().await.map_err(RequestError::Broken)?;
-        self.decoder.reset();
+        self.incoming.reset();
         let request = message::emit_request(self.address, command);
         let request_takes = self.line.time_for(request.len());
         let answer_begins = request_takes.saturating_add(self.line.answer_timeout());
@@ -288,21 +479,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         self.traffic.count_request(request.len(), request_takes);
         // One write, because a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
         // No flush, because on a serial port it blocks the thread until the last byte is sent.
-        self.stream.write_all(&request).await.map_err(RequestError::Broken)?;
-
         let begins_by = deadline(answer_begins);
+        self.sent.push(&request, request_takes, begins_by);
+        match timeout_at(begins_by, self.stream.write_all(&request)).await {
+            Ok(written) => written.map_err(RequestError::Broken)?,
+            // Such as a terminal that XOFF has stopped. It may not be, once it is opened again.
+            Err(_) => return Err(RequestError::Broken(io::Error::other(Stuck))),
+        }
         // Stuffing can double every byte.
         let longest = command.max_answer_data().saturating_add(FRAME_OVERHEAD).saturating_mul(2);
         let ends_by = begins_by.checked_add(self.line.time_for(longest)).unwrap_or(begins_by);
 
+        let broken_off = self.broke_off.len();
         let mut trace = Trace::new("from the meter");
         let result = self.listen(command, begins_by, ends_by, &mut trace).await;
-        trace.end(&self.decoder);
+        trace.end(self.incoming.decoder());
+        self.may_hold_late |= result.is_err();
         match result {
             // "At least one byte time" (5512-447 M1 p.4).
             Ok(_) => {
+                self.broke_off.clear();
+                self.sent.answered();
                 self.flow = Flow::new();
                 self.line_state.answered(self.line.time_for(1), suspect_before);
+            }
+            Err(_) if self.broke_off.len() > broken_off => {
+                self.line_state.broke_off(suspect_before);
             }
             Err(_) => self.line_state.unanswered(),
         }
@@ -320,40 +522,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let mut no_answer = NoAnswer::Nothing;
         let mut buffer = [0; 256];
         loop {
-            let begun = self.decoder.inside() == Some(Direction::FromMeter);
-            let deadline = if begun { ends_by } else { begins_by };
-            let read = match timeout_at(deadline, self.stream.read(&mut buffer)).await {
-                Ok(read) => read.map_err(RequestError::Broken)?,
-                Err(_) if begun => {
-                    // An incomplete answer is not silence.
-                    self.traffic.count_damaged();
-                    return Err(RequestError::NoAnswer(no_answer.max(NoAnswer::Damaged)));
+            let begun = self.incoming.inside() == Some(Direction::FromMeter);
+            let deadline = if begun { self.ends_by(ends_by) } else { begins_by };
+            let Ok(read) = timeout_at(deadline, self.stream.read(&mut buffer)).await else {
+                // The greeting of a server says nothing about the meter.
+                if no_answer == NoAnswer::Noise && self.greeting.is_alone() {
+                    no_answer = NoAnswer::Nothing;
                 }
-                Err(_) => return Err(RequestError::NoAnswer(no_answer)),
+                return Err(RequestError::NoAnswer(no_answer.max(self.unfinished(C::CID))));
             };
+            let read = read.map_err(RequestError::Broken)?;
             if read == 0 {
                 return Err(RequestError::Broken(io::ErrorKind::UnexpectedEof.into()));
             }
-            self.count_received(read).map_err(RequestError::Broken)?;
+            let bytes = buffer.get(..read).unwrap_or_default();
+            self.count_received(bytes).map_err(RequestError::Broken)?;
             let mut noise = false;
-            for &byte in buffer.get(..read).unwrap_or_default() {
-                let before = self.decoder.inside();
-                let event = self.decoder.push(byte);
-                trace.push(byte, before, &self.decoder);
-                let Some(event) = event else {
+            for &byte in bytes {
+                let before = self.incoming.inside();
+                let arrived = self.incoming.push(byte);
+                trace.push(byte, before, self.incoming.decoder());
+                let Some(arrived) = arrived else {
                     // A meter may send a 0x00 at any time (5512-447 M1 p.3).
-                    noise |= before.is_none() && self.decoder.inside().is_none() && byte != 0;
+                    noise |= before.is_none() && self.incoming.inside().is_none() && byte != 0;
                     continue;
                 };
-                match self.classify(command, &event) {
+                match self.classify(command, &arrived) {
                     Ok(answer) => {
-                        trace.show_event(&self.decoder, trace::meaning(&event, None));
+                        let meaning = trace::meaning(&arrived.event, None);
+                        trace.show_event(self.incoming.decoder(), meaning);
                         self.last.clean &= !noise && no_answer < NoAnswer::Noise;
                         return Ok(answer);
                     }
                     Err(rejection) => {
-                        let meaning = trace::meaning(&event, Some(&rejection));
-                        trace.show_event(&self.decoder, meaning);
+                        let meaning = trace::meaning(&arrived.event, Some(&rejection));
+                        trace.show_event(self.incoming.decoder(), meaning);
                         if rejection.no_answer() == NoAnswer::Damaged {
                             self.traffic.count_damaged();
                         }
@@ -368,12 +571,75 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         }
     }
 
+    /// When an answer that has begun must have ended. A line that is known to cut answers delivers
+    /// no more of one.
+    fn ends_by(&self, ends_by: Instant) -> Instant {
+        let is_cut = self.is_expected_cut(self.incoming.bytes().len());
+        let quiet = self.incoming.last().checked_add(CUT_OFF).filter(|_| is_cut);
+        quiet.map_or(ends_by, |quiet| quiet.min(ends_by))
+    }
+
+    /// What has arrived if the deadline passes inside a frame.
+    fn unfinished(&mut self, command: Cid) -> NoAnswer {
+        let bytes = self.incoming.bytes();
+        match self.incoming.inside() {
+            // An incomplete answer is not silence.
+            Some(Direction::FromMeter) => {
+                let start = [Direction::FromMeter.start_byte(), self.address.get(), command.get()];
+                if bytes.starts_with(&start) {
+                    self.broke_off.push(bytes.len());
+                }
+                self.traffic.count_damaged();
+                NoAnswer::Damaged
+            }
+            Some(Direction::ToMeter) if self.sent.is_echo(bytes) => NoAnswer::OwnEcho,
+            Some(Direction::ToMeter) => NoAnswer::Noise,
+            None => NoAnswer::Nothing,
+        }
+    }
+
     /// Accepts the answer to `command`, and rejects everything else.
-    fn classify<C: Command>(&mut self, command: &C, event: &Event) -> Result<C::Answer, Rejection> {
-        let body = match event {
+    fn classify<C: Command>(
+        &mut self,
+        command: &C,
+        arrived: &Arrived,
+    ) -> Result<C::Answer, Rejection> {
+        let result = self.check(command, arrived);
+        match result {
+            Err(
+                Rejection::OtherCommand(_)
+                | Rejection::OtherAnswer(_)
+                | Rejection::OtherOrder
+                | Rejection::Incomplete,
+            ) => match self.note_late(arrived) {
+                Some(Late { after }) => Err(Rejection::Late(after)),
+                None => result,
+            },
+            result => result,
+        }
+    }
+
+    fn check<C: Command>(
+        &mut self,
+        command: &C,
+        arrived: &Arrived,
+    ) -> Result<C::Answer, Rejection> {
+        let body = match &arrived.event {
             Event::Frame { direction: Direction::FromMeter, body } => body,
             Event::Frame { direction: Direction::ToMeter, .. }
-            | Event::Damaged { direction: Direction::ToMeter, .. } => return Err(Rejection::Echo),
+            | Event::Damaged { direction: Direction::ToMeter, .. }
+                if self.sent.is_echo(&arrived.bytes) =>
+            {
+                return Err(Rejection::Echo);
+            }
+            Event::Frame { direction: Direction::ToMeter, body } => {
+                let packet = datalink::parse(body).ok();
+                let request = packet.and_then(|packet| Request::parse(packet).ok());
+                return Err(request.map_or(Rejection::NoRequest, |_| Rejection::OtherRequest));
+            }
+            Event::Damaged { direction: Direction::ToMeter, .. } => {
+                return Err(Rejection::NoRequest);
+            }
             Event::Damaged { direction: Direction::FromMeter, damage } => {
                 return Err(Rejection::Damaged(*damage));
             }
@@ -387,14 +653,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             return Err(Rejection::OtherCommand(packet.cid));
         }
         let answer = command.parse_answer(packet.data)?;
-        self.last.order_confirmed = self.line_state.check_order(command.answer_order(&answer))?;
+        let (order, registers) = (command.answer_order(&answer), C::answered(&answer));
+        self.last.order_confirmed = self.line_state.check_order(order, &registers)?;
         Ok(answer)
     }
 
     /// Discards unread bytes. They cannot be the answer to a request that has not been sent yet.
     async fn discard_unread(&mut self) -> io::Result<()> {
         let mut buffer = [0; 256];
-        let mut discarded = Discarded::new();
+        let mut trace = Trace::new("discarded");
         loop {
             let stream = &mut self.stream;
             let count = poll_fn(|context| {
@@ -408,14 +675,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             })
             .await?;
             match count {
-                None => return Ok(()),
+                None => break,
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Some(count) => {
-                    self.count_received(count)?;
-                    discarded.push(buffer.get(..count).unwrap_or_default());
+                    self.discard(buffer.get(..count).unwrap_or_default(), &mut trace)?;
                 }
             }
         }
+        trace.end(self.incoming.decoder());
+        Ok(())
     }
 }
 

@@ -166,7 +166,7 @@ async fn the_log_of_bad_answers() {
             &damaged,
             &[0x40, 0x3F],
             &[0x40, 0x1B, 0x0D],
-            // Bytes that are treated as an echo.
+            // Bytes that begin like a request, but are none that was sent.
             &[0x80, 0x3F, 0x0D, 0x80, 0x06],
             &[0x40, 0x3F, 0x10],
         ];
@@ -195,7 +195,9 @@ async fn the_log_of_bad_answers() {
 #[tokio::test(start_paused = true)]
 async fn an_echo_is_not_noise() {
     let echo = message::emit_request(Address::HEAT_METER, &ask(60));
-    for (before, clean) in [(echo, true), (vec![0x00], true), (vec![0x55], false)] {
+    let other = message::emit_request(Address::HEAT_METER, &ask(61));
+    let all = [(echo, true), (other, false), (vec![0x80], false), (vec![0x00], true)];
+    for (before, clean) in all.into_iter().chain([(vec![0x55], false)]) {
         let (mut meter, mut far) = pair();
         let server = async {
             requested(&mut far).await;
@@ -233,11 +235,96 @@ async fn silence_costs_three_tries_with_rests_between() {
 async fn the_error_says_what_arrived_instead() {
     let echo = message::emit_request(Address::HEAT_METER, &ask(60));
     let all = |bytes: Vec<u8>| vec![vec![(0, bytes)]; 3];
+    let other = message::emit_request(Address::HEAT_METER, &ask(61));
+    let mut damaged = echo.clone();
+    damaged[5] ^= 1;
+    assert_eq!(scripted(all(other)).await, (Err(NoAnswer::OtherRequest), 3));
+    // Bytes that begin like a request are no echo.
+    for noise in [vec![0x80], vec![0x80, 0x3F, 0x0D], vec![0x80, 0x12, 0xF0, 0x0D], damaged] {
+        assert_eq!(scripted(all(noise.clone())).await, (Err(NoAnswer::Noise), 3), "{noise:02X?}");
+    }
+    assert_eq!(scripted(all(echo[..6].to_vec())).await, (Err(NoAnswer::OwnEcho), 3), "it is cut");
     assert_eq!(scripted(all(echo)).await, (Err(NoAnswer::OwnEcho), 3));
     assert_eq!(scripted(all(vec![0x00])).await, (Err(NoAnswer::Nothing), 3));
     assert_eq!(scripted(all(vec![0x55])).await, (Err(NoAnswer::Noise), 3));
     assert_eq!(scripted(all(vec![0x40, 0x06])).await, (Err(NoAnswer::Damaged), 3));
     assert_eq!(scripted(all(answer(68, 1))).await, (Err(NoAnswer::Foreign), 3));
+}
+
+/// It was reported as silence, because it arrives while the line rests.
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_always_late_are_no_silence() {
+    let request = LINE.time_for(message::emit_request(Address::HEAT_METER, &ask(60)).len());
+    for delay in [2_000, 2_500, 3_000] {
+        let late = vec![(delay, answer(60, 7))];
+        let (result, _) = scripted(vec![late; 2]).await;
+        let after = Duration::from_millis(delay).checked_sub(request).unwrap();
+        assert_eq!(result, Err(NoAnswer::Late(after)));
+    }
+    // An answer that belongs to no request is not a late one.
+    let (result, _) = scripted(vec![vec![(2_500, answer(61, 7))]; 2]).await;
+    assert_eq!(result, Err(NoAnswer::Nothing));
+}
+
+/// Nothing is sent while a late answer arrives.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_received_to_its_end() {
+    let whole = answer(60, 7);
+    let (first, second) = whole.split_at(6);
+    let late = vec![(3_400, first.to_vec()), (200, second.to_vec())];
+    let (result, _) = scripted(vec![late; 2]).await;
+    assert!(matches!(result, Err(NoAnswer::Late(_))), "{result:?}");
+}
+
+/// The place where answers break off is known after two of them, or at once if it was expected.
+#[tokio::test(start_paused = true)]
+async fn the_place_of_a_cut_is_noted() {
+    let whole = answer(60, 7);
+    for (lengths, expected, requests, cut) in [
+        ([8, 8, 8], None, 3, Some(8)),
+        ([6, 8, 7], None, 3, Some(6)),
+        ([4, 7, 10], None, 3, None),
+        ([8, 8, 8], Some(9), 1, Some(8)),
+        ([2, 2, 2], None, 3, None),
+        ([8, 8, 13], None, 3, None),
+    ] {
+        let (mut meter, mut far) = pair();
+        meter.expect_cut(expected);
+        let parts = lengths.map(|length| whole[..length.min(whole.len())].to_vec());
+        let server = tokio::spawn(async move {
+            let mut count = 0;
+            for part in parts {
+                requested(&mut far).await;
+                count += 1;
+                far.write_all(&part).await.unwrap();
+                if count == requests {
+                    break;
+                }
+            }
+            far
+        });
+        let stop = CancellationToken::new();
+        let result = meter.request(&ask(60), Tries::Three, &stop).await;
+        assert_eq!(result.is_ok(), lengths[2] == 13);
+        assert_eq!(meter.cut(), cut, "{lengths:?}");
+        drop(server.await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_of_telnet_is_recognized() {
+    for (before, is_telnet) in [(&[0xFF, 0xFB, 0x01, 0xFF, 0xFD, 0x03][..], true), (&[], false)] {
+        let (mut meter, mut far) = pair();
+        far.write_all(before).await.unwrap();
+        let server = async {
+            requested(&mut far).await;
+            far.write_all(&answer(60, 7)).await.unwrap();
+        };
+        let (stop, command) = (CancellationToken::new(), ask(60));
+        let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
+        assert!(result.is_ok());
+        assert_eq!(meter.is_telnet(), is_telnet);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -462,14 +549,14 @@ async fn an_answer_in_the_order_of_an_earlier_request_is_rejected() {
     };
     let (mut meter, mut far) = pair();
     let stop = CancellationToken::new();
-    // Any order is accepted while nothing is known of the meter.
-    let (command, unknown) = (ask(60, 68), both((68, 1), (60, 1)));
+    // Also while nothing is known of the meter: an earlier run of the program may have asked.
+    let (command, late) = (ask(60, 68), both((68, 1), (60, 1)));
     let server = async {
         requested(&mut far).await;
-        far.write_all(&unknown).await.unwrap();
+        far.write_all(&late).await.unwrap();
     };
     let (result, ()) = tokio::join!(meter.request(&command, Tries::One, &stop), server);
-    assert_eq!(result.unwrap().len(), 2);
+    assert!(matches!(result, Err(RequestError::NoAnswer(NoAnswer::OtherOrder))), "{result:?}");
     for (command, late, good) in [
         (ask(60, 68), None, both((60, 2), (68, 2))),
         (ask(68, 60), Some(both((60, 2), (68, 2))), both((68, 3), (60, 3))),
@@ -518,6 +605,36 @@ async fn a_meter_with_its_own_register_order_can_be_read() {
     }
     // The first was in order by chance. Two requests show that.
     assert_eq!(read, [true, false, false, true, true]);
+}
+
+/// A serial server that delivers each answer when the next request waits for its own. The orders
+/// of these answers differ, so they are not mistaken for the meter's own order.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_delays_every_answer_is_not_a_meter_with_its_own_order() {
+    let (mut meter, mut far) = pair();
+    tokio::spawn(async move {
+        let mut late = Vec::new();
+        loop {
+            let request = requested(&mut far).await;
+            far.write_all(&std::mem::take(&mut late)).await.unwrap();
+            let ids = request[4..10].as_chunks::<2>().0.iter().map(|id| u16::from_be_bytes(*id));
+            let exponent = SignExponent::from_byte(0);
+            let values: Vec<_> = ids
+                .map(|id| {
+                    let id = RegisterId::new(id);
+                    RegisterValue::new(id, Unit::NUMBER, exponent, vec![1]).unwrap()
+                })
+                .collect();
+            late = packet(0x3F, 0x10, &GetRegister::emit_answer(&values));
+        }
+    });
+    let stop = CancellationToken::new();
+    let orders = [[60, 68, 74], [68, 60, 74], [74, 60, 68], [68, 74, 60]];
+    for order in orders.iter().cycle().take(20) {
+        let command = GetRegister::new(&order.map(RegisterId::new)).unwrap();
+        let answer = meter.request(&command, Tries::One, &stop).await;
+        assert!(answer.is_err(), "{order:?}: {answer:?}");
+    }
 }
 
 /// Endless bytes must not prevent a poll.
@@ -588,6 +705,20 @@ async fn a_closed_stream_is_not_silence() {
     let stop = CancellationToken::new();
     let result = meter.request(&ask(60), Tries::Three, &stop).await;
     assert!(matches!(result, Err(RequestError::Broken(_))), "{result:?}");
+}
+
+/// Another program may have stopped the output of a terminal. Waiting for it would never end.
+#[tokio::test(start_paused = true)]
+async fn a_port_that_accepts_no_bytes_is_broken() {
+    let (near, _far) = duplex(4);
+    let mut meter = Meter::new(near, LINE, LineState::CLEAN);
+    let stop = CancellationToken::new();
+    let command = ask(60);
+    let asking = meter.request(&command, Tries::Three, &stop);
+    let result = timeout(Duration::from_secs(3), asking).await.unwrap();
+    let Err(RequestError::Broken(error)) = result else { panic!("{result:?}") };
+    assert_eq!(error.to_string(), "it accepts no bytes");
+    assert!(meter.line_state().is_suspect(), "a part of the request may have been sent");
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,36 +75,6 @@ impl Trace {
     }
 }
 
-/// Describes bytes that no request waits for.
-#[derive(Debug)]
-pub(super) struct Discarded {
-    trace: Trace,
-    decoder: Decoder,
-}
-
-impl Discarded {
-    pub(super) fn new() -> Self {
-        Self { trace: Trace::new("discarded"), decoder: Decoder::new() }
-    }
-
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            let before = self.decoder.inside();
-            let event = self.decoder.push(byte);
-            self.trace.push(byte, before, &self.decoder);
-            if let Some(event) = event {
-                self.trace.show_event(&self.decoder, discarded_meaning(&event));
-            }
-        }
-    }
-}
-
-impl Drop for Discarded {
-    fn drop(&mut self) {
-        self.trace.end(&self.decoder);
-    }
-}
-
 /// The meaning of an event, and the reason if it is not the answer. Empty if it is not logged.
 pub(super) fn meaning(event: &Event, rejection: Option<&dyn fmt::Display>) -> String {
     if !enabled!(Level::DEBUG) {
@@ -126,7 +96,7 @@ pub(super) fn meaning(event: &Event, rejection: Option<&dyn fmt::Display>) -> St
 }
 
 /// The meaning of an event that no request waits for.
-fn discarded_meaning(event: &Event) -> String {
+pub(super) fn discarded_meaning(event: &Event) -> String {
     let nothing = match event {
         Event::Frame { body, .. } => datalink::parse(body).err().map(|error| error.to_string()),
         Event::Ack => Some("a single acknowledgement byte".to_owned()),

@@ -1,4 +1,4 @@
-//! Counts the bytes on the line, and the time for which they kept the meter awake.
+//! Counts the bytes on the line, and the time during which they kept the meter awake.
 
 use std::time::Duration;
 

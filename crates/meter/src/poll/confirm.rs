@@ -4,17 +4,18 @@
 //! values, and [`crate::consistency`] doubts values that contradict each other. These values are
 //! read again at the end of the poll, and accepted if two readings agree.
 //!
-//! One kind of wrong value is not detected: a damaged gauge (a value that rises and falls, such as
-//! a temperature) that keeps its format, looks likely and is not contradicted by other values.
+//! Some wrong values are not detected, above all damaged gauges (values that rise and fall, such as
+//! a temperature): those that keep their format, look likely and contradict no other value. The
+//! table in `docs/benchmarks.md` says how many remain.
 
 use std::ops::ControlFlow;
 
-use kmp::message::GetRegister;
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
 use tracing::debug;
 
 use super::memory::Memory;
+use super::order::CONFIRMATIONS;
 use super::outcome::Polled;
 use super::requests::Group;
 use super::session::Session;
@@ -23,9 +24,6 @@ use crate::condition::is_suspicious;
 use crate::consistency::Relation;
 use crate::plausibility::{self, Doubt, ReadingQuality};
 use crate::reading::{Missing, Reading};
-
-/// How many times a doubtful reading is read again.
-pub(super) const CONFIRMATIONS: u32 = 2;
 
 impl Polled {
     /// Accepts a reading, or adds it to those that must be read again.
@@ -57,23 +55,35 @@ impl Session<'_> {
         }
         for _ in 0..CONFIRMATIONS {
             let mut doubtful = std::mem::take(&mut self.polled.doubtful);
+            let mut at_most = usize::MAX;
             while !doubtful.is_empty() {
-                let rest = doubtful.split_off(doubtful.len().min(GetRegister::MAX));
-                let group = std::mem::replace(&mut doubtful, rest);
-                if self.confirm_group(group).await.is_break() {
-                    // They are read again over the next connection.
-                    self.polled.doubtful.extend(doubtful);
-                    return;
+                let registers: Vec<_> =
+                    doubtful.iter().map(|(reading, _)| reading.register).collect();
+                let rest = doubtful.split_off(self.memory.fitting(&registers).min(at_most));
+                let mut group = std::mem::replace(&mut doubtful, rest);
+                match self.confirm_group(&mut group).await {
+                    ControlFlow::Continue(()) => {
+                        // The line cuts the answer.
+                        at_most = if group.is_empty() { at_most } else { group.len() / 2 };
+                        group.append(&mut doubtful);
+                        doubtful = group;
+                    }
+                    ControlFlow::Break(()) => {
+                        // They are read again over the next connection.
+                        self.polled.doubtful.extend(doubtful);
+                        return;
+                    }
                 }
             }
         }
     }
 
-    /// Reads a group of doubtful readings again. `Break` means that the connection is broken.
-    async fn confirm_group(&mut self, group: Vec<(Reading, Doubt)>) -> ControlFlow<()> {
+    /// Reads a group of doubtful readings again. Readings stay in the group if the line cuts their
+    /// answer. `Break` means that the connection is broken.
+    async fn confirm_group(&mut self, group: &mut Vec<(Reading, Doubt)>) -> ControlFlow<()> {
         let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
         let Some(request) = self.memory.request(&registers) else {
-            self.polled.doubtful.extend(group);
+            self.polled.doubtful.append(group);
             return ControlFlow::Continue(());
         };
         let result = self.client.request(&request, Tries::Three, self.stop).await;
@@ -82,13 +92,16 @@ impl Session<'_> {
             Ok(answer) => answer,
             Err(RequestError::Broken(error)) => {
                 self.polled.trouble = Some(error.into());
-                self.polled.doubtful.extend(group);
+                self.polled.doubtful.append(group);
                 return ControlFlow::Break(());
+            }
+            Err(RequestError::NoAnswer(_)) if registers.len() > 1 && self.is_cut() => {
+                return ControlFlow::Continue(());
             }
             Err(_) => Vec::new(),
         };
-        let quality = self.quality(&registers);
-        for (earlier, doubt) in group {
+        let quality = self.quality(answer.len(), registers.len());
+        for (earlier, doubt) in group.drain(..) {
             self.compare(earlier, doubt, &answer, quality);
         }
         ControlFlow::Continue(())
@@ -108,7 +121,8 @@ impl Session<'_> {
             return;
         };
         let still = self.memory.plausibility.doubt(&again, quality);
-        if still.is_some() && !plausibility::agree(&earlier, &again, &doubt) {
+        let has_fallen = plausibility::has_counter_fallen(&earlier, &again);
+        if has_fallen || still.is_some() && !plausibility::agree(&earlier, &again, &doubt) {
             debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
             self.client.mark_suspect();
             self.polled.doubtful.push((again, doubt));

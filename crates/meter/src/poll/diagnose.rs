@@ -1,7 +1,8 @@
-//! Reads the info code, and withholds the readings that a fault spoils.
+//! Reads the info code, and withholds the readings that a fault makes invalid.
 //!
-//! The info code is read once an hour, and in each poll while a sensor is broken. It is also read at
-//! once after a temperature of 0.00 or 185.00 °C, or a difference of 0.00 K.
+//! The info code is read once an hour, and in each poll while a sensor is broken. It is also read
+//! immediately after a suspicious reading: a temperature of 0.00 or 185.00 °C, or a difference of
+//! 0.00 K.
 
 use kmp::register::RegisterId;
 

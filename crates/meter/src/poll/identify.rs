@@ -1,26 +1,46 @@
 //! Identifies the meter after the values of the first poll, and whenever another one may have taken
 //! its place.
 //!
-//! Readings are published only if it is certain which meter they belong to. After a silence, a
-//! counter that fell or jumped, a second connection or a reload, the serial number is read together
-//! with other registers, because their order reveals a late answer. If the number is different,
-//! everything that was known about the meter is forgotten and the poll starts again. If the meter
-//! does not send the number, the readings are withheld ([`crate::reading::Missing::OtherMeter`])
-//! and forgotten.
+//! Readings are published only if it is certain which meter they belong to. Another meter may have
+//! taken its place after a silence or a reload, after a counter fell or jumped, or if the poll
+//! needed a second connection. Then the serial number is read again. Other registers are in the
+//! same request, because their order reveals a late answer.
+//!
+//! - If the number is the known one, the readings are published.
+//! - If the number is different, everything that was known about the meter is forgotten, and the
+//!   poll starts again.
+//! - If the meter does not send the number, the readings are withheld
+//!   ([`crate::reading::Missing::OtherMeter`]) and forgotten.
+
+use std::collections::BTreeSet;
 
 use kmp::message::{Command, GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
 
-use super::confirm::CONFIRMATIONS;
+use super::extent::Extent;
 use super::memory::Question;
-use super::order::ANCHORS;
+use super::order::{ANCHORS, CONFIRMATIONS};
 use super::outcome::PollError;
 use super::ownership::{Ownership, is_certainly_known};
 use super::session::Session;
 use crate::client::{NoAnswer, RequestError, Tries};
-use crate::identity::{Exchange, SERIAL, serial_number};
+use crate::condition::{Condition, is_suspicious, may_hide_a_fault};
+use crate::identity::{Exchange, SERIAL, Version, serial_number};
+use crate::plausibility::ReadingQuality;
 use crate::reading::Reading;
+
+/// What the register of the serial number shows.
+enum Asked {
+    Answered(SerialNumber),
+    /// The meter with the known number has other values than those of this poll.
+    Contradicted,
+    Unanswered,
+}
+
+/// How many changed values are read again together with the serial number, at most. There is also
+/// room for the registers that make the order conclusive.
+const MOST_CHANGED: usize = 2;
 
 impl Session<'_> {
     /// Finds out whether this is still the same meter, and asks it if that is in doubt.
@@ -68,8 +88,12 @@ impl Session<'_> {
     async fn ask_serial(&mut self) -> Result<Option<SerialNumber>, PollError> {
         let has_register = self.memory.absences.reason(SERIAL).is_none()
             && self.memory.identification.serials().by_register.is_some();
-        if has_register && let Some(serial) = self.ask_serial_register().await? {
-            return Ok(Some(serial));
+        if has_register {
+            match self.ask_serial_register().await? {
+                Asked::Answered(serial) => return Ok(Some(serial)),
+                Asked::Contradicted => return Ok(None),
+                Asked::Unanswered => {}
+            }
         }
         // Another meter may lack the registers that this one had.
         let mut earlier = None;
@@ -88,11 +112,17 @@ impl Session<'_> {
     }
 
     /// Requests the register of the serial number. Accepts the known number, or another one twice.
-    async fn ask_serial_register(&mut self) -> Result<Option<SerialNumber>, PollError> {
+    async fn ask_serial_register(&mut self) -> Result<Asked, PollError> {
         let known = self.memory.identification.serials().register();
         let others = self.memory.order_quorum().saturating_sub(1).max(2);
-        let others = self.memory.plausibility.shortest_except(&[SERIAL]).take(others);
-        let registers: Vec<_> = [SERIAL].into_iter().chain(others).collect();
+        // Which meter sent the values that changed is certain only if the same answer has both.
+        let changed = self.polled.changes.iter().map(|(register, _)| *register);
+        let changed: BTreeSet<_> = changed.filter(|register| *register != SERIAL).collect();
+        let changed = changed.into_iter().take(MOST_CHANGED);
+        let first: Vec<_> = [SERIAL].into_iter().chain(changed).collect();
+        let others = self.memory.plausibility.shortest_except(&first).take(others);
+        let mut registers: Vec<_> = first.iter().copied().chain(others).collect();
+        registers.truncate(self.memory.fitting(&registers));
         let mut earlier = None;
         for _ in 0..=CONFIRMATIONS {
             let Some(request) = self.memory.request(&registers) else { break };
@@ -101,23 +131,40 @@ impl Session<'_> {
                 Err(RequestError::Broken(error)) => return Err(error.into()),
                 Err(_) => break,
             };
-            let quality = self.quality(&registers);
+            let quality = self.quality(answer.len(), answer.len());
             let value = answer.iter().find(|value| value.register == SERIAL);
             let serial = value.and_then(|value| serial_number(&value.value().ok()?));
             let Some(serial) = serial else { break };
             let is_known = Some(serial) == known && quality.is_good();
             if is_known || earlier == Some(serial) {
-                return Ok(Some(serial));
+                let is_of_another = Some(serial) == known && self.is_contradicted(&answer);
+                return Ok(if is_of_another {
+                    Asked::Contradicted
+                } else {
+                    Asked::Answered(serial)
+                });
             }
             earlier = Some(serial);
         }
-        Ok(None)
+        Ok(Asked::Unanswered)
+    }
+
+    /// Whether an answer contradicts a changed value that was accepted. Then two meters answer.
+    fn is_contradicted(&self, answer: &[RegisterValue]) -> bool {
+        let is_changed =
+            |register| self.polled.changes.iter().any(|(changed, _)| *changed == register);
+        let again = answer.iter().filter(|value| is_changed(value.register));
+        again.filter_map(|value| Reading::try_from(value).ok()).any(|reading| {
+            let quality = ReadingQuality { clean: true, may_be_late: false };
+            let doubt = self.memory.plausibility.doubt(&reading, quality);
+            doubt.is_some_and(|doubt| doubt.is_change())
+        })
     }
 
     /// Requests the registers that identify the meter, until it is known. A request that silences
     /// the meter is split, and its halves follow in later polls. So silence costs each poll one
     /// request.
-    pub(super) async fn ask_identity(&mut self, configured: &[RegisterId]) {
+    pub(super) async fn ask_identity(&mut self, due: &[RegisterId]) {
         self.memory.learn_identity(&self.polled.readings);
         if !self.is_answering() {
             return;
@@ -125,24 +172,28 @@ impl Session<'_> {
         // Only an answer with other registers shows whether the meter has a register.
         let anchors = self.memory.order_quorum().clamp(ANCHORS, 4);
         if self.memory.questions.is_empty() {
-            let mut open: Vec<_> = self.memory.identification.registers().collect();
-            open.retain(|register| !configured.contains(register));
+            let mut open = self.memory.identity_registers();
+            open.retain(|register| !due.contains(register));
             let size = GetRegister::MAX.saturating_sub(anchors).max(1);
             self.memory.questions.extend(open.chunks(size).map(Question::new));
         }
         let mut later = Vec::new();
         while let Some(mut question) = self.memory.questions.pop_front() {
-            let open: Vec<_> = self.memory.identification.registers().collect();
+            let open = self.memory.identity_registers();
             question.registers.retain(|register| open.contains(register));
             if question.registers.is_empty() {
                 continue;
             }
-            let known = self.memory.plausibility.shortest_except(&question.registers);
-            let asked: Vec<_> =
-                question.registers.iter().copied().chain(known.take(anchors)).collect();
+            let asked = self.fit_question(&mut question, anchors);
             let Some(request) = self.memory.request(&asked) else { continue };
-            match self.client.request(&request, Tries::One, self.stop).await {
+            let mut result = self.client.request(&request, Tries::One, self.stop).await;
+            if result.is_err() && self.client.longest_cut().is_some() && !self.is_cut() {
+                // A second answer that breaks off shows whether the line cuts it.
+                result = self.client.request(&request, Tries::Two, self.stop).await;
+            }
+            match result {
                 Ok(answer) => later.extend(self.take_identity(question, &asked, &answer)),
+                Err(RequestError::NoAnswer(_)) if self.is_cut() => self.split_question(&question),
                 Err(error) => {
                     self.postpone(question, &error);
                     break;
@@ -154,6 +205,42 @@ impl Session<'_> {
         self.memory.learn_identity(&self.polled.readings);
     }
 
+    /// The registers of a question, and others that the meter is known to have. The line may not carry
+    /// an answer with all of them: then the rest of the question is asked next.
+    fn fit_question(&mut self, question: &mut Question, anchors: usize) -> Vec<RegisterId> {
+        let known = self.memory.plausibility.shortest_except(&question.registers);
+        let known: Vec<_> = known.take(anchors).collect();
+        for count in (0..=known.len()).rev() {
+            let known = known.get(..count).unwrap_or_default();
+            let fitting = self.memory.fitting(&[known, &question.registers].concat());
+            let fitting = fitting.saturating_sub(count);
+            // One other register is enough to show that one is missing.
+            let is_enough = fitting > 0 && count <= ANCHORS;
+            if fitting == question.registers.len() || is_enough {
+                let rest = question.registers.split_off(fitting);
+                if !rest.is_empty() {
+                    self.memory.questions.push_front(Question::new(&rest));
+                }
+                return [question.registers.as_slice(), known].concat();
+            }
+        }
+        question.registers.clone()
+    }
+
+    /// Asks the halves of a question whose answer was cut. A register whose answer is too long for
+    /// the line is not asked for again.
+    fn split_question(&mut self, question: &Question) {
+        match question.registers.as_slice() {
+            [register] => self.memory.identification.silent(*register),
+            registers => {
+                let (first, second) = registers.split_at(registers.len() / 2);
+                for half in [second, first] {
+                    self.memory.questions.push_front(Question::new(half));
+                }
+            }
+        }
+    }
+
     /// Adds an answer about the meter's identity. Returns the registers that are still open.
     fn take_identity(
         &mut self,
@@ -161,8 +248,9 @@ impl Session<'_> {
         asked: &[RegisterId],
         answer: &[RegisterValue],
     ) -> Option<Question> {
-        let quality = self.quality(asked);
+        let quality = self.quality(answer.len(), answer.len());
         let shows_absence = !answer.is_empty() && quality.is_good();
+        let is_alone = asked.len() == 1;
         let mut open = Vec::new();
         for register in question.registers {
             let value = answer.iter().find(|value| value.register == register);
@@ -170,10 +258,15 @@ impl Session<'_> {
                 Some(Ok(reading)) => self.polled.accept_or_doubt(reading, quality, self.memory),
                 Some(Err(_)) => self.memory.identification.unreadable(register),
                 None if shows_absence => self.memory.identification.left_out(register),
+                // The line has no room for another register in the answer.
+                None if is_alone && question.is_silent => {
+                    self.memory.identification.silent(register);
+                }
                 None => open.push(register),
             }
         }
-        (!open.is_empty()).then(|| Question::new(&open))
+        let is_silent = is_alone && answer.is_empty();
+        (!open.is_empty()).then(|| Question { is_silent, ..Question::new(&open) })
     }
 
     /// Postpones an unanswered question to the next poll, in halves if it silenced the meter.
@@ -214,6 +307,42 @@ impl Session<'_> {
             }
         }
         self.polled.identity_report = self.memory.identification.report();
+    }
+
+    /// Finds out of the meter's identity only what a reading on demand needs.
+    pub(super) async fn identify_in_part(&mut self, configured: &[RegisterId]) {
+        self.memory.learn_identity(&self.polled.readings);
+        let wants_model = self.wants_model();
+        if wants_model {
+            self.ask_identity(configured).await;
+        }
+        let wants_serial = self.memory.extent == Extent::SerialNumber
+            && self.memory.identification.serials().by_register.is_none();
+        if !(wants_model || wants_serial)
+            || !self.is_answering()
+            || !self.memory.identification.wants_commands()
+        {
+            return;
+        }
+        let meter_type = if wants_model { self.ask_reliably(&GetType).await } else { Ok(None) };
+        let serial = match meter_type {
+            Ok(_) if wants_serial => self.ask_reliably(&GetSerialNo).await,
+            _ => Ok(None),
+        };
+        if let (Ok(meter_type), Ok(serial)) = (meter_type, serial) {
+            self.memory.identification.commands(meter_type, serial);
+        }
+    }
+
+    /// Whether a fault must be explained, and its meaning depends on a model that is not configured.
+    /// Some models report it in another register, so a zero that a fault may cause is enough.
+    fn wants_model(&self) -> bool {
+        let readings = &self.polled.readings;
+        let identity = self.memory.identification.identity();
+        let has_fault = || Condition::of(readings, &identity).is_some_and(|it| it.code != 0);
+        matches!(self.memory.identification.version(), Version::Auto | Version::Assumed(_))
+            && (readings.iter().any(|it| is_suspicious(it, readings) || may_hide_a_fault(it))
+                || has_fault())
     }
 
     /// Whether values were read and nothing is wrong.

@@ -1,5 +1,6 @@
-//! Jobs that other tasks give to the polling task, because only the polling task uses the meter's
-//! port: an immediate poll, the placement aid for the optical head, a scan for registers.
+//! Jobs for the polling task: an immediate poll, the placement aid for the optical head, and a scan
+//! for registers. Other tasks hand these jobs to the polling task, because only the polling task
+//! uses the meter's port.
 
 use std::fmt;
 use std::pin::pin;
@@ -156,9 +157,10 @@ impl MeterHandle {
         self.0.poll.notified().await;
     }
 
-    /// Drops an earlier request for a poll, because the poll that begins answers it.
-    pub(super) fn forget(&self) {
-        pin!(self.0.poll.notified()).enable();
+    /// Drops an earlier request for a poll, because the poll that begins answers it. Returns whether
+    /// there was one.
+    pub(super) fn forget(&self) -> bool {
+        pin!(self.0.poll.notified()).enable()
     }
 
     /// Runs a job after the current poll, if any. It pauses for polls that are due, and for other
@@ -314,7 +316,7 @@ enum Begun {
     Placement {
         end: Instant,
     },
-    /// A scan neither uses nor changes what polls have learned.
+    /// A scan neither uses nor changes what polls have learned about the meter.
     Scan(Box<(Scan, Memory)>),
 }
 
@@ -364,8 +366,10 @@ impl Begun {
             Self::Scan(mut begun) => {
                 let (scan, own) = &mut *begun;
                 own.line = memory.line;
+                memory.exchange_orders(own);
                 let progress = |progress: Progress<'_>| report(Step::Scanning(progress));
                 let has_ended = scan.run(plan, own, stop, || share.is_over(true), progress).await;
+                memory.exchange_orders(own);
                 memory.line = own.line;
                 if !has_ended {
                     return (Outcome::Paused(true), Some(Self::Scan(begun)));

@@ -13,13 +13,15 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::explanation::HintContext;
+use super::capacity::CapacityReport;
+use super::explanation::{HintContext, is_server};
 use super::names::{listed, register_words, unread_words};
 use super::outcome::{PollError, Polled};
 use super::plan::Plan;
 use super::result::PollResult;
 use super::summary::{Summary, last_words};
 use crate::RunsAs;
+use crate::client::NoAnswer;
 use crate::consistency::Relation;
 use crate::container;
 use crate::duration::words;
@@ -33,6 +35,7 @@ use crate::transport::Open;
 pub(super) struct Journal {
     port: String,
     interval: Duration,
+    timeout: Duration,
     runs_as: RunsAs,
     state: State,
     /// Whether the meter has ever answered.
@@ -49,6 +52,10 @@ pub(super) struct Journal {
     /// The reported contradictions between readings.
     contradictions: BTreeSet<Relation>,
     info_code: News<u32>,
+    /// Whether it was reported that the serial server is in telnet mode.
+    is_telnet: bool,
+    /// Whether it was reported that answers are late.
+    is_late: bool,
 }
 
 /// After this many complete polls, the error of an incomplete one is reported again.
@@ -86,6 +93,7 @@ impl Journal {
         Self {
             port: plan.port_name.clone(),
             interval: plan.interval,
+            timeout: plan.line.answer_timeout(),
             runs_as: plan.runs_as,
             state: State::Unknown,
             has_answered: false,
@@ -96,6 +104,8 @@ impl Journal {
             partial: None,
             contradictions: BTreeSet::new(),
             info_code: News::known(NO_FAULT),
+            is_telnet: false,
+            is_late: false,
         }
     }
 
@@ -135,6 +145,8 @@ impl Journal {
             let text = report.describe(self.runs_as);
             if report.is_warning() { Entry::Warn(text) } else { Entry::Info(text) }
         }));
+        entries.extend(polled.line.capacity.map(|report| self.capacity(report)));
+        entries.extend(self.hidden_trouble(polled, models));
         match trouble {
             Some(trouble) if readings.is_empty() => {
                 entries.push(self.failure(trouble, timing.ended, models));
@@ -279,6 +291,50 @@ impl Journal {
         )))
     }
 
+    /// Returns the entry of trouble that did not prevent this poll: the next one may fail.
+    fn hidden_trouble(&mut self, polled: &Polled, models: &[Model]) -> Option<Entry> {
+        let telnet = PollError::Telnet;
+        self.is_telnet |= polled.trouble.as_ref().is_some_and(|trouble| trouble.is_like(&telnet));
+        if polled.line.is_telnet && !std::mem::replace(&mut self.is_telnet, true) {
+            let (happened, hint) =
+                (telnet.describe(&self.port), telnet.hint(&self.hint_context(models)));
+            return Some(Entry::Warn(format!("{happened}. {hint}")));
+        }
+        let late = PollError::Meter(NoAnswer::Late(polled.line.lateness.longest));
+        self.is_late |= polled.trouble.as_ref().is_some_and(|trouble| trouble.is_like(&late));
+        if polled.is_late()
+            && polled.trouble.is_none()
+            && !std::mem::replace(&mut self.is_late, true)
+        {
+            let (happened, hint) =
+                (late.describe(&self.port), late.hint(&self.hint_context(models)));
+            return Some(Entry::Warn(format!("{happened}, and must be requested again. {hint}")));
+        }
+        None
+    }
+
+    /// Returns the entry of a change of the length of answers that the line carries.
+    fn capacity(&self, report: CapacityReport) -> Entry {
+        Entry::Info(match report {
+            CapacityReport::Limited(bytes) => {
+                let cause = if is_server(&self.port) {
+                    "A small buffer in the serial server or weak light at the optical head can cause \
+                     this."
+                } else {
+                    "Weak light at the optical head can cause this: move or turn the head a little."
+                };
+                format!(
+                    "The line of {} does not carry answers of more than {bytes} bytes, so values are \
+                     requested in smaller groups. {cause} A longer answer is tried again once a day.",
+                    self.port
+                )
+            }
+            CapacityReport::Unlimited => {
+                format!("The line of {} carries long answers again.", self.port)
+            }
+        })
+    }
+
     fn note_complete(&mut self) {
         if let Some((_, complete)) = &mut self.partial {
             *complete = complete.saturating_add(1);
@@ -289,12 +345,13 @@ impl Journal {
     }
 
     fn hint_context<'a>(&'a self, models: &'a [Model]) -> HintContext<'a> {
-        let Self { port, interval, runs_as, has_answered, .. } = self;
+        let Self { port, interval, timeout, runs_as, has_answered, .. } = self;
         HintContext {
             port,
             interval: *interval,
             models,
             has_answered: *has_answered,
+            timeout: *timeout,
             runs_as: *runs_as,
             in_container: container::is_in(*runs_as),
         }

@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kmp::frame;
 use kmp::line::Line;
 use kmp::message::{GetRegister, SerialNumber};
+use kmp::model::Model;
 use kmp::register::RegisterId;
 use tokio::time::Instant;
 
 use super::absences::Absences;
-use super::order::RequestOrder;
+use super::capacity::Capacity;
+use super::extent::Extent;
+use super::order::{FirstOrder, RequestOrder};
+use super::pace::SlowReadings;
 use super::recognition::Recognition;
-use crate::client::{LineState, Meter, Traffic};
+use crate::client::{Lateness, LineState, Meter, Traffic};
 use crate::condition::{self, Condition};
 use crate::consistency::Consistency;
 use crate::highres::HighResolution;
@@ -25,6 +30,17 @@ use crate::transport::Stream;
 /// bytes.
 const DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
 
+/// How long a late answer explains that later polls get none. A short poll ends before a very late
+/// answer arrives.
+const LATE_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// The bytes around the registers of an answer: start, address, command, two of checksum, stop.
+pub(super) const AROUND: usize = 6;
+
+/// The bytes of a register whose value is not yet known: its number, unit, length and exponent, and
+/// a value of 4 bytes.
+const USUAL_LENGTH: usize = 9;
+
 /// What a poll knows from earlier polls.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -35,6 +51,8 @@ pub(super) struct Memory {
     pub(super) line: LineMemory,
     order: RequestOrder,
     pub(super) absences: Absences,
+    /// When registers that change slowly were read.
+    pub(super) slow: SlowReadings,
     pub(super) plausibility: Plausibility,
     /// Absences and plausibility as they were when the poll began.
     checkpoint: (Absences, Plausibility),
@@ -51,6 +69,8 @@ pub(super) struct Memory {
     pub(super) port_contended: bool,
     /// A register that silences the meter gets fewer tries, because a scan may find many of them.
     pub(super) scan_mode: bool,
+    /// How much polls find out about the meter.
+    pub(super) extent: Extent,
 }
 
 /// Registers that are requested together to identify the meter.
@@ -80,6 +100,12 @@ pub(super) struct LineMemory {
     pub(super) state: LineState,
     /// Whether the meter has ever answered.
     pub(super) has_answered: bool,
+    /// Whether further polls follow, so that finding out what they need is worth a request.
+    pub(super) is_repeated: bool,
+    /// How long an answer may be.
+    pub(super) capacity: Capacity,
+    /// When an answer arrived too late, and how long after its request.
+    late: Option<(Instant, Duration)>,
     /// The traffic that has not been reported yet.
     traffic: Traffic,
 }
@@ -87,13 +113,32 @@ pub(super) struct LineMemory {
 impl LineMemory {
     /// A client for a stream that has just been opened.
     pub(super) fn client(&self, stream: Box<dyn Stream>, line: Line) -> Meter<Box<dyn Stream>> {
-        Meter::new(stream, line, self.state).counting(self.traffic)
+        let mut client = Meter::new(stream, line, self.state).counting(self.traffic);
+        client.expect_cut(self.capacity.cut());
+        client
     }
 
     /// Keeps the state for the next connection.
     pub(super) fn keep(&mut self, client: &Meter<Box<dyn Stream>>) {
         self.state = client.line_state();
         self.traffic = client.traffic();
+    }
+
+    /// Notes the late answers of a connection.
+    pub(super) fn note_lateness(&mut self, lateness: Lateness) {
+        if lateness.answers > 0 {
+            self.late = Some((Instant::now(), lateness.longest));
+        }
+    }
+
+    /// How late answers were, if that still explains why there are none.
+    pub(super) fn lateness(&self) -> Option<Duration> {
+        self.late.filter(|(at, _)| at.elapsed() < LATE_FOR).map(|(_, after)| after)
+    }
+
+    /// Notes that answers are in time.
+    pub(super) fn forget_lateness(&mut self) {
+        self.late = None;
     }
 
     pub(super) fn take_traffic(&mut self) -> Traffic {
@@ -103,13 +148,19 @@ impl LineMemory {
 
 impl Memory {
     pub(super) fn new(version: Version) -> Self {
+        Self::beginning_at(FirstOrder::default(), version)
+    }
+
+    /// What is known of a meter before its first poll in this run.
+    pub(super) fn beginning_at(first: FirstOrder, version: Version) -> Self {
         Self {
             identification: Identification::new(version),
             questions: VecDeque::new(),
             recognition: Recognition::default(),
             line: LineMemory::default(),
-            order: RequestOrder::default(),
+            order: RequestOrder::new(first),
             absences: Absences::default(),
+            slow: SlowReadings::default(),
             plausibility: Plausibility::default(),
             checkpoint: Default::default(),
             consistency: Consistency::default(),
@@ -120,17 +171,22 @@ impl Memory {
             last_poll_failed: false,
             port_contended: false,
             scan_mode: false,
+            extent: Extent::default(),
         }
     }
 
     /// Prepares it for another task that polls the same meter. The configured model may have changed.
-    /// The meter is identified again, and the registers that it did not have are requested again.
+    /// The meter is identified again, and all registers are requested again, with those that it did
+    /// not have. The settings of the line may have changed too.
     fn handed_over(mut self, version: Version) -> Self {
         self.recognition.lost();
+        self.line.capacity = Capacity::default();
+        self.line.forget_lateness();
         Self {
             identification: self.identification.with_version(version),
             questions: VecDeque::new(),
             absences: Absences::default(),
+            slow: SlowReadings::default(),
             diagnosis: None,
             ..self
         }
@@ -140,19 +196,23 @@ impl Memory {
     /// may still arrive, so the line and the orders are kept.
     pub(super) fn begin_anew(&mut self) {
         let version = self.identification.version();
-        let Self { line, order, polls, begun, scan_mode, .. } =
+        let Self { line, order, polls, begun, scan_mode, extent, .. } =
             std::mem::replace(self, Self::new(version));
-        *self = Self { line, order, polls, begun, scan_mode, ..Self::new(version) };
+        *self = Self { line, order, polls, begun, scan_mode, extent, ..Self::new(version) };
+        self.line.capacity = Capacity::default();
+        self.absences.begin_poll(self.polls);
     }
 
     pub(super) fn begin_poll(&mut self) {
         self.polls = self.polls.wrapping_add(1);
+        self.absences.begin_poll(self.polls);
         self.checkpoint = (self.absences.clone(), self.plausibility.clone());
         let now = Instant::now();
         let since_last = self.begun.map(|begun| now.saturating_duration_since(begun));
         self.begun = Some(now);
         self.recognition.begin_poll(since_last);
         self.order.begin_poll(self.polls, since_last);
+        self.line.capacity.begin_poll();
     }
 
     /// Forgets the values that were read in this poll.
@@ -171,6 +231,11 @@ impl Memory {
         self.identification.serials().command().is_some_and(|known| known != serial)
     }
 
+    /// Whether an answer to `GetSerialNo` is the known number.
+    pub(super) fn is_own(&self, serial: SerialNumber) -> bool {
+        self.identification.serials().command() == Some(serial)
+    }
+
     /// Whether the serial number must be read in a poll of these registers.
     pub(super) fn must_recognize(&self, registers: &[RegisterId]) -> bool {
         self.recognition.is_required(registers, &self.plausibility)
@@ -183,10 +248,15 @@ impl Memory {
         }
         for (register, why) in self.absences.certain() {
             match why {
-                Missing::Silences => self.identification.silent(register),
+                Missing::Silences | Missing::TooLong => self.identification.silent(register),
                 _ => self.identification.left_out(register),
             }
         }
+    }
+
+    /// Exchanges the orders of earlier requests with the memory of a scan.
+    pub(super) fn exchange_orders(&mut self, scan: &mut Self) {
+        self.order.exchange_known(&mut scan.order);
     }
 
     /// Makes a request for registers in their next order.
@@ -199,9 +269,37 @@ impl Memory {
         self.order.padding(wanted, &self.plausibility, &self.absences)
     }
 
-    /// How many registers of a request must be known for their order to be conclusive.
+    /// How many registers an answer must have for their order to be conclusive.
     pub(super) fn order_quorum(&self) -> usize {
         self.order.quorum()
+    }
+
+    /// How many bytes an answer with these registers has.
+    pub(super) fn answer_length(&self, registers: &[RegisterId]) -> usize {
+        let registers = registers.iter().map(|register| self.register_length(*register));
+        registers.fold(AROUND, usize::saturating_add)
+    }
+
+    fn register_length(&self, register: RegisterId) -> usize {
+        match self.plausibility.bytes(register) {
+            Some(bytes) => escaped_length(bytes),
+            // It was left out of an answer.
+            None if self.absences.is_suspected(register) => 0,
+            None => USUAL_LENGTH,
+        }
+    }
+
+    /// Whether a request for these registers can be answered over this line. A single register is
+    /// always requested.
+    pub(super) fn fits(&self, registers: &[RegisterId]) -> bool {
+        let (count, bytes) = (registers.len(), self.answer_length(registers));
+        count <= 1 || (count <= GetRegister::MAX && self.line.capacity.carries(bytes, count))
+    }
+
+    /// How many of these registers, from the first on, fit into one request: at least one.
+    pub(super) fn fitting(&self, registers: &[RegisterId]) -> usize {
+        let fits = |count: &usize| registers.get(..*count).is_some_and(|some| self.fits(some));
+        (2..=registers.len()).take_while(fits).last().unwrap_or(1).min(registers.len())
     }
 
     /// Notes that the meter answers.
@@ -210,13 +308,22 @@ impl Memory {
         self.line.has_answered = true;
     }
 
-    /// How far the last answer, to a request for these registers, can be trusted.
+    /// How far the last answer can be trusted, with the numbers of registers that it has and that
+    /// were requested. In the first reading of a program, an answer without some of them may be that
+    /// to another program.
     pub(super) fn quality(
         &self,
         client: &Meter<Box<dyn Stream>>,
-        registers: &[RegisterId],
+        answered: usize,
+        requested: usize,
     ) -> ReadingQuality {
-        self.order.quality(client, registers, &self.plausibility)
+        let quality = self.order.quality(client, answered);
+        if self.extent == Extent::Identity {
+            return quality;
+        }
+        let lacks_some = answered < requested;
+        let may_be_late = quality.may_be_late && !client.is_prompt();
+        ReadingQuality { may_be_late: lacks_some || may_be_late, ..quality }
     }
 
     /// Notes that the meter seems not to have a register. Returns the reason to report. A register that
@@ -226,12 +333,39 @@ impl Memory {
             self.plausibility.left_out(register);
             return Missing::NoAnswer;
         }
-        self.absences.note(register, why, self.polls)
+        self.absences.note(register, why)
     }
 
-    /// The registers of the info code, if they are due. While a sensor is broken, each poll reads
-    /// them.
-    pub(super) fn codes_due(&self) -> &'static [RegisterId] {
+    /// Notes an answer without any registers to a request for this one.
+    pub(super) fn note_empty(&mut self, register: RegisterId) {
+        self.absences.note_empty(register);
+    }
+
+    /// The registers that must still be requested to identify the meter, or only its model.
+    pub(super) fn identity_registers(&self) -> Vec<RegisterId> {
+        let open = self.identification.registers();
+        let is_wanted = |register: &RegisterId| {
+            self.extent == Extent::Identity || Model::DISTINGUISHING.contains(register)
+        };
+        open.filter(is_wanted).collect()
+    }
+
+    /// Whether the serial number is read together with these registers in any case.
+    pub(super) fn wants_serial(&self, registers: &[RegisterId]) -> bool {
+        match self.extent {
+            Extent::Identity => self.must_recognize(registers),
+            Extent::SerialNumber => self.identification.serials().by_register.is_none(),
+            Extent::Values => false,
+        }
+    }
+
+    /// The registers of the info code, if they are due in a poll of these registers. While a sensor
+    /// is broken, each poll reads them.
+    pub(super) fn codes_due(&self, registers: &[RegisterId]) -> &'static [RegisterId] {
+        let may_be_spoilt = || registers.iter().any(|it| condition::may_be_spoilt(*it));
+        if self.extent != Extent::Identity && !may_be_spoilt() {
+            return &[];
+        }
         let is_recent = |diagnosis: Diagnosis| {
             !diagnosis.concerns_sensors && diagnosis.at.elapsed() < DIAGNOSIS
         };
@@ -247,19 +381,40 @@ impl Memory {
     }
 }
 
+/// How many bytes these are on the line.
+pub(super) fn escaped_length(bytes: &[u8]) -> usize {
+    let escaped = bytes.iter().filter(|byte| frame::is_reserved(**byte)).count();
+    bytes.len().saturating_add(escaped)
+}
+
 /// The memories of meters whose tasks have ended, by port. Another task may continue to poll them,
 /// and its requests must not look like earlier ones. Clones share the same memories.
 #[derive(Debug, Clone, Default)]
-pub struct MeterMemories(Arc<Mutex<BTreeMap<String, Memory>>>);
+pub struct MeterMemories {
+    by_port: Arc<Mutex<BTreeMap<String, Memory>>>,
+    first: FirstOrder,
+}
 
 impl MeterMemories {
+    /// Those of a process that has just started. Its requests differ from those of an earlier one,
+    /// whose answers may still arrive. [`Self::default`] always begins with the same requests, for
+    /// tests.
+    #[must_use]
+    pub fn of_new_process() -> Self {
+        Self { first: FirstOrder::random(), ..Self::default() }
+    }
+
     /// The memory of the meter at a port, or an empty one.
     pub(super) fn take(&self, port: &str, version: Version) -> Memory {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(port);
-        known.map_or_else(|| Memory::new(version), |memory| memory.handed_over(version))
+        let known = self.by_port.lock().unwrap_or_else(PoisonError::into_inner).remove(port);
+        known.map_or_else(
+            || Memory::beginning_at(self.first, version),
+            |memory| memory.handed_over(version),
+        )
     }
 
     pub(super) fn put_back(&self, port: &str, memory: Memory) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(port.to_owned(), memory);
+        let mut by_port = self.by_port.lock().unwrap_or_else(PoisonError::into_inner);
+        by_port.insert(port.to_owned(), memory);
     }
 }

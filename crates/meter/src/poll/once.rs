@@ -1,10 +1,10 @@
 //! Makes one poll, from opening the port to the accepted readings, over one or two connections.
 //!
-//! A connection that breaks is reopened once, and the poll continues where it was. A connection
-//! that a serial server closes before the first byte of the meter is not reopened, because most
-//! servers serve one client at a time, and probably serve another one now
-//! ([`crate::transport::OpenError::Unwanted`]). If that other client is a poll of another meter,
-//! the connection is made when that poll has ended ([`Open::was_crowded_out`]).
+//! If a connection breaks, it is opened once more, and the poll continues where it was. It is not
+//! opened again if a serial server has closed it before the first byte of the meter. Most servers
+//! serve one client at a time, so this server probably serves another client now
+//! ([`crate::transport::OpenError::Unwanted`]). But if that other client is a poll of another
+//! meter, the connection is opened again when that poll has ended ([`Open::was_crowded_out`]).
 
 use std::collections::BTreeSet;
 
@@ -13,26 +13,44 @@ use kmp::register::RegisterId;
 use tokio_util::sync::CancellationToken;
 
 use super::diagnose::withhold_spoilt;
+use super::explanation::is_server;
 use super::memory::Memory;
 use super::outcome::{PollError, Polled};
 use super::ownership::is_certainly_known;
+use super::pace::Round;
 use super::plan::Plan;
 use super::requests::{self, Group, Requests};
 use super::session::Session;
+use crate::client::NoAnswer;
 use crate::identity::SERIAL;
 use crate::reading::Missing;
 use crate::transport::{Open, Stream};
 
-/// Polls once. `None` if the program stops before anything was read.
+/// Reads all registers once. `None` if the program stops before anything was read.
 pub(super) async fn poll<O: Open>(
     plan: &Plan<O>,
     memory: &mut Memory,
     stop: &CancellationToken,
 ) -> Option<Polled> {
+    poll_round(plan, memory, Round::FULL, stop).await
+}
+
+/// Reads the registers that are due. `None` if the program stops before anything was read.
+pub(super) async fn poll_round<O: Open>(
+    plan: &Plan<O>,
+    memory: &mut Memory,
+    round: Round,
+    stop: &CancellationToken,
+) -> Option<Polled> {
     memory.begin_poll();
+    let mut due = memory.slow.due(&plan.registers, &plan.paces(), round);
+    // A meter that has only slow registers is read for them.
+    if due.iter().all(|register| memory.absences.reason(*register).is_some()) {
+        due.clone_from(&plan.registers);
+    }
     let mut polled = Polled::default();
-    let requests = requests::of_poll(&plan.registers, &mut polled, memory);
-    let mut run = Run { plan, polled, requests, memory, stop };
+    let requests = requests::of_poll(&due, &mut polled, memory);
+    let mut run = Run { plan, round, due, polled, requests, memory, stop };
     run.connect_and_read().await;
     run.finish()
 }
@@ -40,6 +58,9 @@ pub(super) async fn poll<O: Open>(
 /// A poll in progress.
 struct Run<'a, O> {
     plan: &'a Plan<O>,
+    round: Round,
+    /// The registers to read.
+    due: Vec<RegisterId>,
     polled: Polled,
     requests: Requests,
     memory: &'a mut Memory,
@@ -49,8 +70,6 @@ struct Run<'a, O> {
 impl<O: Open> Run<'_, O> {
     /// Makes the requests over a connection, and the remaining ones over a second one if it breaks.
     async fn connect_and_read(&mut self) {
-        let count: usize = self.requests.iter().map(|group| group.registers.len()).sum();
-        let is_single = count == 1;
         let (mut is_last, mut was_crowded_out) = (false, false);
         loop {
             self.polled.trouble = None;
@@ -63,7 +82,7 @@ impl<O: Open> Run<'_, O> {
                 self.prepare_second_connection();
             }
             match opened {
-                Ok(stream) => self.read_over(stream, is_single, is_last).await,
+                Ok(stream) => self.read_over(stream, is_last).await,
                 Err(error) => self.polled.trouble = Some(PollError::Port(error)),
             }
             let is_refused = matches!(self.polled.trouble, Some(PollError::Port(_)));
@@ -95,8 +114,11 @@ impl<O: Open> Run<'_, O> {
         }
     }
 
-    async fn read_over(&mut self, stream: Box<dyn Stream>, is_single: bool, is_last: bool) {
-        let client = self.memory.line.client(stream, self.plan.line).drain_first(is_single);
+    async fn read_over(&mut self, stream: Box<dyn Stream>, is_last: bool) {
+        // What a server has kept arrives while the first request waits for its answer. Two registers
+        // have only two orders, so the order may not show that it is another answer.
+        let has_few_orders = self.requests.front().is_some_and(|group| group.registers.len() < 3);
+        let client = self.memory.line.client(stream, self.plan.line).drain_first(has_few_orders);
         let session = Session {
             client,
             polled: &mut self.polled,
@@ -104,11 +126,14 @@ impl<O: Open> Run<'_, O> {
             memory: self.memory,
             stop: self.stop,
         };
-        session.run(&self.plan.registers, is_last).await;
+        session.run(&self.due, &self.plan.registers, is_last).await;
     }
 
     fn finish(self) -> Option<Polled> {
-        let Self { plan, mut polled, requests, memory, stop } = self;
+        let Self { plan, round, mut due, mut polled, requests, memory, stop } = self;
+        if polled.exchange.is_some() {
+            due.clone_from(&plan.registers);
+        }
         if polled.is_owner_open && !is_certainly_known(&mut polled, memory) {
             polled.withhold_foreign(memory);
         }
@@ -118,16 +143,26 @@ impl<O: Open> Run<'_, O> {
         polled.has_answered = memory.line.has_answered;
         polled.give_up(requests);
         withhold_spoilt(&mut polled, memory);
-        polled.keep_only(&plan.registers);
+        polled.keep_only(&due);
+        memory.slow.note(&polled, &due, round.step);
         if polled.is_good() {
             polled.trouble = None;
         }
+        if polled.is_cut_everywhere() {
+            polled.trouble.get_or_insert(PollError::Meter(NoAnswer::Damaged));
+        }
+        let is_server = is_server(&plan.port_name);
+        polled.line.is_telnet &= is_server;
+        polled.name_line_trouble(memory);
+        polled.line.capacity = memory.line.capacity.report();
         // After a silence, another meter may have taken its place.
         if polled.readings.is_empty() && polled.trouble.is_some() {
             memory.recognition.lost();
         }
         memory.recognition.remember_counters(&polled.readings);
         memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
+        let missing = memory.slow.without_value(&due).into_iter();
+        polled.missing.extend(missing.filter(|(register, _)| plan.registers.contains(register)));
         Some(polled)
     }
 }
@@ -152,6 +187,30 @@ impl Polled {
         self.missing.retain(|(register, _)| seen.insert(*register));
         let place = |register| registers.iter().position(|known| *known == register);
         self.missing.sort_by_key(|(register, _)| place(*register));
+    }
+
+    /// Replaces the trouble with the meter's answers by the cause that the line has shown.
+    fn name_line_trouble(&mut self, memory: &mut Memory) {
+        match &self.trouble {
+            // Telnet changes and adds bytes. It neither silences the meter nor delays its answers.
+            Some(PollError::Meter(NoAnswer::Noise | NoAnswer::Damaged)) if self.line.is_telnet => {
+                self.trouble = Some(PollError::Telnet);
+            }
+            Some(PollError::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho)) => {
+                if let Some(after) = memory.line.lateness() {
+                    self.trouble = Some(PollError::Meter(NoAnswer::Late(after)));
+                }
+            }
+            None if self.line.lateness.answers == 0 => memory.line.forget_lateness(),
+            _ => {}
+        }
+    }
+
+    /// Whether nothing was read because the line cuts the answers.
+    fn is_cut_everywhere(&self) -> bool {
+        let mut reasons = self.missing.iter().map(|(_, why)| why);
+        let is_nothing = self.readings.is_empty() && !self.missing.is_empty();
+        is_nothing && reasons.all(|why| *why == Missing::TooLong)
     }
 
     /// Whether something was read, and no register that the meter has is missing.

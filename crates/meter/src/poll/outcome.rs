@@ -4,13 +4,18 @@ use std::io;
 
 use kmp::register::RegisterId;
 
-use crate::client::{Flood, NoAnswer};
+use super::capacity::CapacityReport;
+use crate::cause;
+use crate::client::{Flood, Lateness, NoAnswer};
 use crate::condition::Condition;
 use crate::consistency::Relation;
 use crate::identity::{Exchange, IdentityReport};
 use crate::plausibility::Doubt;
 use crate::reading::{Missing, Reading};
 use crate::transport::OpenError;
+
+/// A poll that has this many late answers was not late by chance.
+const LATE_ANSWERS: u32 = 2;
 
 /// The outcome of a poll.
 #[derive(Debug, Default)]
@@ -37,7 +42,21 @@ pub(super) struct Polled {
     pub(super) before_silence: Option<Vec<RegisterId>>,
     /// Whether it is still unknown which meter the readings belong to.
     pub(super) is_owner_open: bool,
+    pub(super) line: LineFindings,
     pub(super) trouble: Option<PollError>,
+}
+
+/// What a poll has found out about the line and the serial server.
+#[derive(Debug, Default)]
+pub(super) struct LineFindings {
+    /// The registers of a request that failed although the meter was awake.
+    pub(super) failed_whole: Option<Vec<RegisterId>>,
+    /// The answers that arrived too late.
+    pub(super) lateness: Lateness,
+    /// Whether the serial server has sent telnet commands.
+    pub(super) is_telnet: bool,
+    /// A change of the length of answers that the line carries.
+    pub(super) capacity: Option<CapacityReport>,
 }
 
 impl Polled {
@@ -45,6 +64,11 @@ impl Polled {
     /// may have stored more bytes than a burst may have, and they are gone now.
     pub(super) fn is_broken_off(&self) -> bool {
         matches!(self.trouble, Some(PollError::Broken(_) | PollError::Flood(_)))
+    }
+
+    /// Whether answers were too late, and not by chance.
+    pub(super) fn is_late(&self) -> bool {
+        self.line.lateness.answers >= LATE_ANSWERS
     }
 
     /// Whether a value is doubtful.
@@ -75,6 +99,8 @@ pub(super) enum PollError {
     /// More bytes arrive than the line can deliver.
     Flood(Flood),
     Meter(NoAnswer),
+    /// The serial server is in telnet mode, and not every answer was valid.
+    Telnet,
     /// The meter answers, but it may be another one and does not send its serial number.
     Unrecognized,
 }
@@ -82,7 +108,9 @@ pub(super) enum PollError {
 /// A connection that the serial server rejects is treated like one that cannot be made.
 impl From<io::Error> for PollError {
     fn from(error: io::Error) -> Self {
-        let Some(inner) = error.get_ref() else { return Self::Broken(error.to_string()) };
+        let Some(inner) = error.get_ref() else {
+            return Self::Broken(cause::of_connection(&error));
+        };
         if let Some(unwanted) = inner.downcast_ref::<OpenError>() {
             Self::Port(unwanted.clone())
         } else if let Some(flood) = inner.downcast_ref::<Flood>() {
@@ -101,7 +129,7 @@ impl PollError {
             | Self::Broken(_)
             | Self::Flood(_)
             | Self::Meter(NoAnswer::Nothing | NoAnswer::OwnEcho) => true,
-            Self::Meter(_) | Self::Unrecognized => false,
+            Self::Meter(_) | Self::Telnet | Self::Unrecognized => false,
         }
     }
 
@@ -113,10 +141,14 @@ impl PollError {
             (Self::Port(OpenError::Unwanted { .. }), Self::Port(OpenError::Unwanted { .. }))
             | (Self::Broken(_), Self::Broken(_))
             | (Self::Flood(_), Self::Flood(_))
-            | (Self::Meter(_), Self::Meter(_))
+            | (Self::Telnet, Self::Telnet)
             | (Self::Unrecognized, Self::Unrecognized) => true,
             (Self::Port(this), Self::Port(other)) => this == other,
-
+            // Only a late answer has a remedy of its own.
+            (Self::Meter(this), Self::Meter(other)) => {
+                let is_late = |no_answer: &NoAnswer| matches!(no_answer, NoAnswer::Late(_));
+                is_late(this) == is_late(other)
+            }
             _ => false,
         }
     }

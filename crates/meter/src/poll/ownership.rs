@@ -1,4 +1,5 @@
-//! Decides which meter the readings of a poll belong to, as far as possible without asking it.
+//! Decides which meter the readings of a poll belong to. As far as possible, it decides without a
+//! request to the meter.
 
 use kmp::message::SerialNumber;
 

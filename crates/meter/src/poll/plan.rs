@@ -7,6 +7,7 @@ use kmp::model::Model;
 use kmp::register::RegisterId;
 
 use super::explanation::HintContext;
+use super::pace::Paces;
 use crate::RunsAs;
 use crate::client;
 use crate::container;
@@ -30,6 +31,8 @@ pub struct Plan<O> {
     /// The time from the start of one poll to the start of the next. Polls start at multiples of
     /// the interval by the wall clock.
     pub interval: Duration,
+    /// How often registers that change slowly are read ([`Paces`]). `None`: in each poll.
+    pub slow_interval: Option<Duration>,
     /// Whether hints are for the user of a standalone program or of an app.
     pub runs_as: RunsAs,
 }
@@ -38,25 +41,33 @@ impl Plan<Port> {
     /// The same plan with a port that is shared with other meters.
     #[must_use]
     pub fn sharing_ports(self, queues: &PortQueues) -> Plan<SharedPort> {
-        let Self { port, port_name, line, registers, version, interval, runs_as } = self;
+        let Self { port, port_name, line, registers, version, interval, .. } = self;
+        let Self { slow_interval, runs_as, .. } = self;
         let port = queues.share(port);
-        Plan { port, port_name, line, registers, version, interval, runs_as }
+        Plan { port, port_name, line, registers, version, interval, slow_interval, runs_as }
     }
 }
 
 impl<O> Plan<O> {
+    /// How often each register is read.
+    #[must_use]
+    pub fn paces(&self) -> Paces {
+        Paces::new(self.interval, self.slow_interval, &self.registers)
+    }
+
     /// The facts that hints depend on, for a meter that may be one of these models.
     pub(super) fn hint_context<'a>(
         &'a self,
         models: &'a [Model],
         has_answered: bool,
     ) -> HintContext<'a> {
-        let Self { port_name: port, interval, runs_as, .. } = self;
+        let Self { port_name: port, interval, runs_as, line, .. } = self;
         HintContext {
             port,
             interval: *interval,
             models,
             has_answered,
+            timeout: line.answer_timeout(),
             runs_as: *runs_as,
             in_container: container::is_in(*runs_as),
         }

@@ -1,31 +1,39 @@
 //! Reads registers, and finds those that the meter does not have.
 //!
-//! A request without an answer is repeated twice. If it still fails, the serial number is
+//! If a request gets no answer, it is repeated twice. If it still gets none, the serial number is
 //! requested, which every meter has:
 //!
-//! - No answer: the meter is asleep, and the poll ends. The next polls follow after 15 s, 30 s and
-//!   so on up to the interval, with two short requests each.
-//! - An answer: one of the registers silences the meter, as some do with a 403
-//!   (`cenobitedk/esphome_multical402` issue 5). So the registers of the request are requested in
-//!   halves, until that register is requested alone.
+//! - If the meter does not answer, it is asleep, and the poll ends. The next polls follow after 15
+//!   s, 30 s and so on up to the interval, with two short requests each.
+//! - If the meter answers, one of the registers has silenced it, as some registers of a MULTICAL
+//!   403 do (`cenobitedk/esphome_multical402` issue 5). So the registers of the request are
+//!   requested in halves, until that register is requested alone.
 //!
-//! If a register silences the meter in two polls, or the meter leaves it out of answers with other
-//! registers in two polls, it is not requested for a day ([`super::absences`]). An answer without
-//! any registers does not show that a register is missing. If all registers of the poll were left
-//! out of earlier answers, they are requested nevertheless, so that every poll requests something.
+//! A register is not requested for a day ([`super::absences`]) after it has silenced the meter in
+//! two polls. The same applies after two polls in which the meter has left it out of answers with
+//! other registers. An answer without any registers does not show that a register is missing. If
+//! all registers of a poll were left out of earlier answers, they are requested nevertheless, so
+//! that every poll requests something.
+//!
+//! If the line cuts the answer, the registers are requested in groups whose answers it carries
+//! ([`super::capacity`]). Before that, at least one answer must have arrived whole.
 
 use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
 use tracing::info;
 
+use super::memory::AROUND;
 use super::order::ANCHORS;
 use super::outcome::PollError;
-use super::requests::Group;
+use super::requests::{Group, divide};
 use super::session::Session;
 use crate::client::{NoAnswer, RequestError, Tries};
 use crate::plausibility::ReadingQuality;
 use crate::reading::{Missing, Reading};
+
+/// The bytes of an answer to [`GetSerialNo`], without those that are escaped.
+const SERIAL_ANSWER: usize = AROUND + 4;
 
 impl Session<'_> {
     /// Makes the requests until none are left, or until the meter no longer answers.
@@ -33,22 +41,32 @@ impl Session<'_> {
         if self.memory.last_poll_failed && !self.try_silent_meter().await {
             return;
         }
-        while let Some(group) = self.requests.pop_front() {
+        while let Some(group) = self.next_group().await {
             let Some(request) = self.memory.request(&group.registers) else { continue };
             // If a part fails by chance, it is only split once more.
             let is_small = group.is_part && (self.memory.scan_mode || group.registers.len() > 1);
-            let once = self.memory.last_poll_failed || is_small;
+            let is_trial = self.is_trial(&group);
+            let once = self.memory.last_poll_failed || is_small || is_trial;
             let tries = if once { Tries::One } else { Tries::Three };
             let result = self.client.request(&request, tries, self.stop).await;
             self.note_silence();
+            if is_trial && !matches!(result, Err(RequestError::Broken(_) | RequestError::Stopping))
+            {
+                self.end_trial(result.is_ok());
+            }
             match result {
                 Ok(answer) => {
                     self.memory.note_answer();
-                    let quality = self.quality(&group.registers);
+                    self.note_arrived(&answer);
+                    let quality = self.quality(answer.len(), group.registers.len());
                     if let Some(unsure) = self.take_answer(group, &answer, quality) {
                         self.requests.push_front(unsure);
                     }
                 }
+                Err(RequestError::NoAnswer(_)) if is_trial => {
+                    self.requests.push_front(group);
+                }
+                Err(RequestError::NoAnswer(_)) if self.is_cut() => self.handle_cut(group),
                 Err(RequestError::NoAnswer(heard)) => {
                     if !self.handle_silence(group, heard).await {
                         return;
@@ -63,13 +81,90 @@ impl Session<'_> {
         }
     }
 
+    /// The next group, with an answer that the line carries. Before that, a request that has failed
+    /// is followed up once all its parts have been made.
+    async fn next_group(&mut self) -> Option<Group> {
+        if self.requests.front().is_none_or(|group| !group.is_part) {
+            let is_open = self.measure_line().await;
+            if !is_open {
+                return None;
+            }
+        }
+        let group = self.requests.pop_front()?;
+        if group.is_sized || self.memory.fits(&group.registers) || self.is_trial(&group) {
+            return Some(group);
+        }
+        let parts = divide(&group, self.memory);
+        parts.into_iter().rev().for_each(|part| self.requests.push_front(part));
+        self.requests.pop_front()
+    }
+
+    /// Whether a group is requested to find out whether the line carries longer answers again.
+    fn is_trial(&self, group: &Group) -> bool {
+        let is_on_trial = self.memory.line.capacity.is_on_trial();
+        is_on_trial && !group.is_sized && !self.memory.fits(&group.registers)
+    }
+
+    fn end_trial(&mut self, has_arrived: bool) {
+        let cut = self.client.longest_cut();
+        self.memory.line.capacity.end_trial(has_arrived, cut);
+        if has_arrived {
+            self.memory.absences.forget_too_long();
+        }
+        self.client.expect_cut(self.memory.line.capacity.cut());
+    }
+
+    /// Whether the line has cut the answer to the last request. From then on, the limit is known.
+    pub(super) fn is_cut(&mut self) -> bool {
+        self.client.cut().is_some_and(|bytes| self.note_cut(bytes))
+    }
+
+    /// Notes that answers break off after this many bytes. Returns whether that is a limit.
+    fn note_cut(&mut self, bytes: usize) -> bool {
+        let capacity = &mut self.memory.line.capacity;
+        let is_limit = capacity.note_cut(bytes);
+        self.client.expect_cut(capacity.cut());
+        is_limit
+    }
+
+    /// Notes that the meter has sent its serial number.
+    fn note_serial_answer(&mut self) {
+        self.memory.note_answer();
+        self.memory.line.capacity.note_arrived(SERIAL_ANSWER);
+    }
+
+    /// Divides a group whose answer was cut. A register that was requested alone is not readable
+    /// over this line.
+    fn handle_cut(&mut self, group: Group) {
+        match group.registers.as_slice() {
+            // A scan has no second poll that would make it certain.
+            [register] if self.memory.scan_mode => {
+                self.memory.note_absence(*register, Missing::TooLong);
+                self.polled.missing.push((*register, Missing::TooLong));
+            }
+            [register] => {
+                self.note_absence(*register, Missing::TooLong);
+                let is_certain = self.memory.absences.reason(*register).is_some();
+                if !is_certain {
+                    self.polled.trouble.get_or_insert(PollError::Meter(NoAnswer::Damaged));
+                }
+            }
+            // The answer was longer than expected, because more of its bytes were escaped.
+            registers if self.memory.fits(registers) => {
+                let halves = group.halves();
+                halves.into_iter().rev().for_each(|half| self.requests.push_front(half));
+            }
+            _ => self.requests.push_front(Group { is_sized: false, ..group }),
+        }
+    }
+
     /// Requests the serial number from a meter that was silent in the last poll. It is usually
     /// still silent, and this request is short. A register is not requested first, because one may
     /// have silenced the meter. Returns whether the poll continues.
     async fn try_silent_meter(&mut self) -> bool {
         match self.client.request(&GetSerialNo, Tries::One, self.stop).await {
             Ok(serial) => {
-                self.memory.note_answer();
+                self.note_serial_answer();
                 let is_foreign = self.memory.is_foreign(serial);
                 self.polled.suspect |= is_foreign;
                 !is_foreign
@@ -85,6 +180,7 @@ impl Session<'_> {
     /// Finds out whether a meter that did not answer is asleep, or was silenced by a register.
     /// Returns whether the poll continues.
     async fn handle_silence(&mut self, group: Group, heard: NoAnswer) -> bool {
+        let cut = self.client.cut();
         let probed = if self.memory.last_poll_failed {
             Err(RequestError::NoAnswer(heard))
         } else {
@@ -93,7 +189,15 @@ impl Session<'_> {
         match probed {
             Ok(serial) if self.memory.is_foreign(serial) => self.polled.suspect = true,
             Ok(_) => {
-                self.memory.note_answer();
+                self.note_serial_answer();
+                // Only now it is known that the line carries answers at all.
+                if cut.is_some_and(|bytes| self.note_cut(bytes)) {
+                    self.handle_cut(group);
+                    return true;
+                }
+                if !group.is_part && group.registers.len() > 1 && !self.client.has_late_answers() {
+                    self.polled.line.failed_whole = Some(group.registers.clone());
+                }
                 for group in self.narrow_down(group, heard) {
                     self.requests.push_front(group);
                 }
@@ -132,6 +236,7 @@ impl Session<'_> {
                 None if proves_little && !group.is_repeated => unsure.push(register),
                 None if answer.is_empty() => {
                     self.memory.plausibility.left_out(register);
+                    self.memory.note_empty(register);
                     let known = self.memory.absences.reason(register).cloned();
                     self.polled.missing.push((register, known.unwrap_or(Missing::Omitted)));
                 }
@@ -144,7 +249,8 @@ impl Session<'_> {
         // Only an answer with other registers shows that one is missing.
         let room = GetRegister::MAX.saturating_sub(unsure.len()).min(ANCHORS);
         unsure.extend(answer.iter().map(|value| value.register).take(room));
-        Some(Group { registers: unsure, is_repeated: true, ..group })
+        // They were left out, so the answer is shorter than this one.
+        Some(Group { registers: unsure, is_repeated: true, is_sized: true, ..group })
     }
 
     /// Splits a group that the meter did not answer although it is awake. The last one returned is
@@ -170,6 +276,7 @@ impl Session<'_> {
                 // It was requested alone, three times, from a meter that answers `GetSerialNo`.
                 self.note_absence(register, Missing::Silences);
             } else {
+                self.memory.absences.note_other_loss(register);
                 self.polled.trouble.get_or_insert(PollError::Meter(heard));
                 self.polled.missing.push((register, Missing::NoAnswer));
             }

@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::diagnose::withhold_spoilt;
 use super::explanation::Explanation;
+use super::extent::Extent;
 use super::memory::Memory;
 use super::once::poll;
+use super::order::FirstOrder;
 use super::outcome::{PollError, Polled};
 use super::plan::Plan;
 use super::requests::{Group, Requests};
@@ -49,7 +51,8 @@ pub struct Progress<'a> {
 pub struct Scanned {
     /// The registers that the meter has, by number.
     pub readings: Vec<Reading>,
-    /// The registers that the meter has but whose values are not valid, and those that silence it.
+    /// The registers that the meter has but whose values are not valid or too long for the line, and
+    /// those that silence it.
     pub odd: Vec<(RegisterId, Missing)>,
     /// All registers up to this one were requested; `None` if none were.
     pub to: Option<RegisterId>,
@@ -64,9 +67,11 @@ impl Scanned {
     #[must_use]
     pub fn present(&self) -> Vec<RegisterId> {
         let odd = self.odd.iter().filter_map(|(register, reason)| match reason {
-            Missing::Fault(_) | Missing::NoValue(_) | Missing::Doubtful | Missing::WithoutE1 => {
-                Some(*register)
-            }
+            Missing::Fault(_)
+            | Missing::NoValue(_)
+            | Missing::Doubtful
+            | Missing::WithoutE1
+            | Missing::TooLong => Some(*register),
             Missing::Omitted
             | Missing::LeftOut
             | Missing::Silences
@@ -83,11 +88,19 @@ impl<O: Open> Reader<O> {
     /// A reader that knows nothing about the meter yet.
     #[must_use]
     pub fn new(plan: Plan<O>) -> Self {
-        let memory = Memory::new(plan.version);
+        let memory = Memory::beginning_at(FirstOrder::random(), plan.version);
         Self { plan, memory }
     }
 
-    /// Reads the plan's registers. The first time, it also identifies the meter.
+    /// Finds out this much about the meter, apart from the values. Default: which meter it is.
+    #[must_use]
+    pub fn finding_out(mut self, extent: Extent) -> Self {
+        self.memory.extent = extent;
+        self
+    }
+
+    /// Reads the plan's registers. The first time, it also identifies the meter, unless
+    /// [`Self::finding_out`] says otherwise.
     pub async fn read(&mut self, stop: &CancellationToken) -> PollResult {
         let started = Instant::now();
         let registers = self.plan.registers.iter();

@@ -1,5 +1,5 @@
-//! Decides whether the meter is still the known one, as far as possible without asking it, and when
-//! it must be asked.
+//! Decides whether the meter is still the known one, as far as possible without a request to it.
+//! Decides when the meter must be asked for its serial number.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use kmp::message::GetRegister;
 use kmp::register::RegisterId;
 
+use super::extent::Extent;
 use super::memory::Memory;
 use super::order::ANCHORS;
 use super::outcome::Polled;
@@ -25,11 +26,13 @@ pub(super) struct Group {
     /// Whether this is its second chance. The meter did not answer it but was awake, perhaps only since
     /// then. Or the registers were left out of an answer that may be late.
     pub(super) is_repeated: bool,
+    /// Whether its size was chosen for this line.
+    pub(super) is_sized: bool,
 }
 
 impl Group {
     pub(super) fn whole(registers: &[RegisterId]) -> Self {
-        Self { registers: registers.to_vec(), is_part: false, is_repeated: false }
+        Self { registers: registers.to_vec(), is_part: false, is_repeated: false, is_sized: false }
     }
 
     /// The two halves of a group of at least two registers.
@@ -47,16 +50,22 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
         registers.iter().copied().filter(|register| absent(register).is_none()).collect();
     // Each poll requests something, because the meter may have these registers after all.
     if wanted.is_empty() {
-        let left_out = |register: &RegisterId| absent(register) == Some(Missing::LeftOut);
+        let left_out = |register: &RegisterId| {
+            matches!(absent(register), Some(Missing::LeftOut | Missing::TooLong))
+        };
         wanted.extend(registers.iter().copied().filter(left_out));
     }
     let missing = registers.iter().filter(|register| !wanted.contains(register));
     polled.missing.extend(missing.filter_map(|register| Some((*register, absent(register)?))));
-    let codes = memory.codes_due().iter().copied();
+    let codes = memory.codes_due(registers).iter().copied();
     wanted.extend(codes.filter(|code| !registers.contains(code) && absent(code).is_none()));
     if !wanted.contains(&SERIAL) && absent(&SERIAL).is_none() {
-        let has_room = wanted.len().checked_rem(GetRegister::MAX) != Some(0);
-        if memory.must_recognize(registers) || (has_room && memory.recognition.is_due()) {
+        let has_room = || {
+            let with_serial = [&[SERIAL], wanted.as_slice()].concat();
+            distribute(&with_serial, memory).len() == distribute(&wanted, memory).len()
+        };
+        let is_due = memory.extent == Extent::Identity && memory.recognition.is_due();
+        if memory.wants_serial(registers) || (is_due && has_room()) {
             wanted.insert(0, SERIAL);
         }
     }
@@ -65,24 +74,37 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
     if !wanted.iter().any(|register| memory.plausibility.knows(*register)) {
         wanted.extend(memory.plausibility.shortest_except(&[SERIAL]).take(ANCHORS));
     }
-    // A register that may silence the meter is requested last, and alone.
-    let (silencing, wanted): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|register| memory.absences.has_silenced(*register));
-    let alone = silencing.chunks(1).map(|register| Group {
+    // A register that may silence the meter, or be too long for the line, is requested last, and
+    // alone.
+    let (failing, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|register| {
+        memory.absences.has_silenced(*register) || memory.absences.is_too_long(*register)
+    });
+    let alone = failing.chunks(1).map(|register| Group {
         is_part: true,
         is_repeated: true,
         ..Group::whole(register)
     });
-    distribute(&wanted, memory).chain(alone).collect()
+    let together = distribute(&wanted, memory).into_iter().map(|group| Group::whole(&group));
+    together.chain(alone).collect()
+}
+
+/// The registers of the longest answer that polls of these registers have, apart from registers that
+/// are read seldom.
+pub(super) fn longest(registers: &[RegisterId], memory: &Memory) -> Option<Vec<RegisterId>> {
+    let is_read = |register: &RegisterId| memory.plausibility.knows(*register);
+    let wanted: Vec<_> = registers.iter().copied().filter(is_read).collect();
+    let groups = distribute(&wanted, memory).into_iter();
+    groups.max_by_key(|group| memory.answer_length(group))
 }
 
 /// Distributes registers over as few requests as possible, all of about the same size: a single
 /// register has no order that would reveal a late answer. If there are enough, each request gets a
 /// counter, because counters distinguish two meters. It also gets a register that the meter is known
 /// to have, because only next to it is the absence of another certain.
-fn distribute(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Group> + use<> {
-    let count = wanted.len().div_ceil(GetRegister::MAX);
-    let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];
+///
+/// A line that carries only short answers needs more requests, except in a poll that tries a longer
+/// one again.
+fn distribute(wanted: &[RegisterId], memory: &Memory) -> Vec<Vec<RegisterId>> {
     let rank = |register: &RegisterId| match memory.plausibility.knows(*register) {
         true if is_counter(*register) => 0,
         _ if RELATED.contains(register) => 1,
@@ -92,17 +114,52 @@ fn distribute(wanted: &[RegisterId], memory: &Memory) -> impl Iterator<Item = Gr
     let mut ordered = wanted.to_vec();
     let place = |register: &RegisterId| RELATED.iter().position(|related| related == register);
     ordered.sort_by_key(|register| (rank(register), place(register)));
+    let is_tried = memory.line.capacity.is_on_trial();
+    let fits = |group: &[RegisterId]| {
+        let has_room = group.len() <= GetRegister::MAX;
+        has_room && (is_tried || memory.fits(group))
+    };
+    let fewest = ordered.len().div_ceil(GetRegister::MAX);
+    let mut counts = fewest..=ordered.len();
+    counts.find_map(|count| fill(&ordered, count, memory, fits)).unwrap_or_default()
+}
+
+/// Distributes registers over this many requests; `None` if they do not fit.
+fn fill(
+    ordered: &[RegisterId],
+    count: usize,
+    memory: &Memory,
+    fits: impl Fn(&[RegisterId]) -> bool,
+) -> Option<Vec<Vec<RegisterId>>> {
+    let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];
+    let is_limited = memory.line.capacity.is_limited();
+    // On a line that needs more requests, none of them may have only one register.
+    let most = if is_limited { ordered.len().div_ceil(count.max(1)) } else { GetRegister::MAX };
     for register in ordered {
-        let is_related = RELATED.contains(&register) && !is_counter(register);
-        let has_room = |group: &Vec<_>| group.len() < GetRegister::MAX;
-        let first = groups.first_mut().filter(|group| is_related && has_room(group));
-        let group = match first {
-            Some(first) => Some(first),
-            None => groups.iter_mut().min_by_key(|group| group.len()),
+        let is_related = RELATED.contains(register) && !is_counter(*register);
+        let has_room = |group: &[RegisterId]| fits(&[group, &[*register]].concat());
+        let first = groups.first_mut().filter(|group| is_related && group.len() < most);
+        let first = first.filter(|group| has_room(group));
+        let group = if let Some(first) = first {
+            first
+        } else {
+            let with_room = groups.iter_mut().filter(|group| has_room(group));
+            with_room.min_by_key(|group| {
+                let bytes = if is_limited { memory.answer_length(group) } else { 0 };
+                (bytes, group.len())
+            })?
         };
-        if let Some(group) = group {
-            group.push(register);
-        }
+        group.push(*register);
     }
-    groups.into_iter().map(|group| Group::whole(&group))
+    Some(groups)
+}
+
+/// Divides a group whose answer is longer than the line carries.
+pub(super) fn divide(group: &Group, memory: &Memory) -> Vec<Group> {
+    let Group { registers, is_part, is_repeated, .. } = group;
+    let (is_part, is_repeated) = (*is_part, *is_repeated);
+    let mut counts = 2..=registers.len();
+    let parts = counts.find_map(|count| fill(registers, count, memory, |it| memory.fits(it)));
+    let parts = parts.unwrap_or_default().into_iter();
+    parts.map(|registers| Group { registers, is_part, is_repeated, is_sized: true }).collect()
 }

@@ -12,7 +12,9 @@ use crate::condition::Condition;
 use crate::identity::{Exchange, Identity};
 use crate::reading::{Missing, Reading};
 
-/// The result of a poll. Each register of the plan is in exactly one of the two lists.
+/// The result of a poll. Each register of the plan that was due is in exactly one of the two lists. A
+/// register that changes slowly and was not due is in neither, unless the meter has no value for it:
+/// then it stays among the missing ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PollResult {
     /// The readings, in no particular order.

@@ -1,11 +1,14 @@
 //! An open connection to a meter, with the meter's answers so far, the remaining requests, and what
-//! is known about the meter. Other modules implement its steps: they read registers
-//! ([`super::read`]), read doubtful registers again ([`super::confirm`]), identify the meter
-//! ([`super::identify`]) and check its faults ([`super::diagnose`]).
+//! is known about the meter.
+//!
+//! Other modules implement its steps: they read registers ([`super::read`]), read doubtful
+//! registers again ([`super::confirm`]), identify the meter ([`super::identify`]) and check its
+//! faults ([`super::diagnose`]).
 
 use kmp::register::RegisterId;
 use tokio_util::sync::CancellationToken;
 
+use super::extent::Extent;
 use super::memory::Memory;
 use super::outcome::{PollError, Polled};
 use super::ownership::Ownership;
@@ -27,17 +30,29 @@ pub(super) struct Session<'a> {
 
 impl Session<'_> {
     /// Makes a poll's requests. If the connection breaks and is not the last one, the rest is left
-    /// to the next one.
-    pub(super) async fn run(mut self, registers: &[RegisterId], is_last: bool) {
-        self.read(registers, is_last).await;
-        self.diagnose().await;
-        self.ask_identity(registers).await;
-        self.ask_type_and_serial().await;
+    /// to the next one. `due` are the registers that this poll reads, of all the configured ones.
+    pub(super) async fn run(
+        mut self,
+        due: &[RegisterId],
+        configured: &[RegisterId],
+        is_last: bool,
+    ) {
+        self.read(configured, is_last).await;
+        if self.memory.extent == Extent::Identity {
+            self.diagnose().await;
+            self.ask_identity(due).await;
+            self.ask_type_and_serial().await;
+        } else {
+            // The registers of the info code depend on the model.
+            self.identify_in_part(due).await;
+            self.diagnose().await;
+        }
+        self.rehearse(configured).await;
         self.close();
     }
 
-    /// Reads the registers of the known meter, or of the one that has taken its place.
-    async fn read(&mut self, registers: &[RegisterId], is_last: bool) {
+    /// Reads the registers of the known meter, or all those of the one that has taken its place.
+    async fn read(&mut self, configured: &[RegisterId], is_last: bool) {
         // Up to three times: again for another meter, and again for requests that a doubt
         // interrupted.
         for _ in 0..3 {
@@ -65,8 +80,9 @@ impl Session<'_> {
                 Ownership::Other(exchange) if self.polled.exchange.is_none() => {
                     self.memory.begin_anew();
                     self.client.forget_order();
+                    self.client.expect_cut(None);
                     *self.polled = Polled { exchange: Some(exchange), ..Polled::default() };
-                    *self.requests = requests::of_poll(registers, self.polled, self.memory);
+                    *self.requests = requests::of_poll(configured, self.polled, self.memory);
                 }
                 Ownership::Other(_) | Ownership::Unknown => {
                     self.polled.withhold_foreign(self.memory);
@@ -85,6 +101,15 @@ impl Session<'_> {
         if self.client.take_silence() {
             self.memory.recognition.lost();
         }
+        // Of a scan, which pauses, only what is new says something about the present.
+        let lateness = self.client.take_lateness();
+        self.polled.line.lateness.add(lateness);
+        let is_telling = self.polled.is_late() || self.polled.readings.is_empty();
+        if lateness.answers > 0 && is_telling {
+            self.memory.line.note_lateness(self.polled.line.lateness);
+        }
+        // The trouble of a poll is that of its last connection.
+        self.polled.line.is_telnet = self.client.is_telnet();
         self.memory.line.keep(&self.client);
     }
 
@@ -104,8 +129,8 @@ impl Session<'_> {
         }
     }
 
-    /// How far the last answer, to a request for these registers, can be trusted.
-    pub(super) fn quality(&self, registers: &[RegisterId]) -> ReadingQuality {
-        self.memory.quality(&self.client, registers)
+    /// How far the last answer can be trusted: see [`Memory::quality`].
+    pub(super) fn quality(&self, answered: usize, requested: usize) -> ReadingQuality {
+        self.memory.quality(&self.client, answered, requested)
     }
 }

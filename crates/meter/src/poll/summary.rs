@@ -20,8 +20,9 @@ pub(super) struct Summary {
     readings: u32,
     /// The readings without any missing value.
     complete: u32,
-    /// How many values the last reading had, and how many it should have had.
-    values: usize,
+    /// The fewest and the most values that a reading should have had. Values that change slowly are
+    /// not in each reading.
+    values: Option<(usize, usize)>,
     /// How many readings had no value for a register.
     missing: BTreeMap<RegisterId, u32>,
     retries: u64,
@@ -54,7 +55,9 @@ impl Summary {
         }
         self.readings = self.readings.saturating_add(1);
         self.complete = self.complete.saturating_add(u32::from(result.missing.is_empty()));
-        self.values = result.readings.len().saturating_add(result.missing.len());
+        let values = result.readings.len().saturating_add(result.missing.len());
+        let (least, most) = self.values.unwrap_or((values, values));
+        self.values = Some((least.min(values), most.max(values)));
         for (register, _) in &result.missing {
             let count = self.missing.entry(*register).or_default();
             *count = count.saturating_add(1);
@@ -87,7 +90,12 @@ impl Summary {
     /// `7 values each`
     fn describe_values(&self) -> String {
         let Self { readings, complete, values, missing, .. } = self;
-        let word = if *values == 1 { "value" } else { "values" };
+        let (least, most) = values.unwrap_or_default();
+        let word = if most == 1 { "value" } else { "values" };
+        if least != most {
+            return self.describe_range(least, most);
+        }
+        let values = most;
         if missing.is_empty() {
             format!("{values} {word} each")
         } else if missing.values().all(|count| count == readings) {
@@ -98,5 +106,18 @@ impl Summary {
             let names = short_list(missing.keys().copied());
             format!("{complete} times with all {values} {word}; {names} {were} missing at times")
         }
+    }
+
+    /// `7 to 32 values each`
+    fn describe_range(&self, least: usize, most: usize) -> String {
+        let missing = &self.missing;
+        if missing.values().all(|count| *count == self.readings) {
+            let [least, most] = [least, most].map(|count| count.saturating_sub(missing.len()));
+            let without = unread_words(missing.keys().copied());
+            return format!("{least} to {most} values each{without}");
+        }
+        let were = if missing.len() == 1 { "was" } else { "were" };
+        let names = short_list(missing.keys().copied());
+        format!("{least} to {most} values each; {names} {were} missing at times")
     }
 }

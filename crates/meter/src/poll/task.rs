@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::job::{MeterHandle, Outcome, RunningJob, Share};
 use super::journal::{Journal, Timing};
 use super::memory::{Memory, MeterMemories};
-use super::once::poll;
+use super::once::poll_round;
+use super::pace::Round;
 use super::plan::Plan;
 use super::result::PollResult;
 use super::schedule::Schedule;
@@ -35,10 +36,12 @@ const SHARED_PORT: Duration = Duration::from_secs(10);
 /// After a poll that read nothing, the next one is sooner, because somebody may be moving the head
 /// or pressing keys. The pauses double up to the interval. If other meters wait for the same port,
 /// such a poll delays them by one short request, every 15 s at most.
+///
+/// Results are boxed: a channel takes memory for 32 of them at once.
 pub async fn run<O: Open>(
     plan: Plan<O>,
     schedule: Schedule,
-    results: mpsc::Sender<PollResult>,
+    results: mpsc::Sender<Box<PollResult>>,
     handle: MeterHandle,
     stop: CancellationToken,
 ) {
@@ -50,7 +53,7 @@ pub async fn run_knowing<O: Open>(
     memories: MeterMemories,
     mut plan: Plan<O>,
     schedule: Schedule,
-    results: mpsc::Sender<PollResult>,
+    results: mpsc::Sender<Box<PollResult>>,
     handle: MeterHandle,
     stop: CancellationToken,
 ) {
@@ -58,6 +61,7 @@ pub async fn run_knowing<O: Open>(
     plan.registers.retain(|register| seen.insert(*register));
     let port = plan.port_name.clone();
     let mut memory = memories.take(&port, plan.version);
+    memory.line.is_repeated = true;
     let task = Task {
         journal: Journal::new(&plan),
         timetable: Timetable::new(schedule, plan.interval),
@@ -79,7 +83,7 @@ struct Task<'a, O> {
     memory: &'a mut Memory,
     handle: &'a MeterHandle,
     stop: &'a CancellationToken,
-    results: mpsc::Sender<PollResult>,
+    results: mpsc::Sender<Box<PollResult>>,
     /// How long the last poll took.
     last_took: Duration,
 }
@@ -143,7 +147,7 @@ impl<'a, O: Open> Task<'a, O> {
         let Some(result) = self.poll().await else { return ControlFlow::Break(()) };
         self.handle.set_next(self.timetable.due());
         // Without a receiver, the program is stopping.
-        match self.results.send(result).await {
+        match self.results.send(Box::new(result)).await {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -152,6 +156,7 @@ impl<'a, O: Open> Task<'a, O> {
     /// Waits for the port, then polls. `None` if the program stops.
     async fn poll(&mut self) -> Option<PollResult> {
         let Self { plan, timetable, journal, memory, handle, stop, last_took, .. } = self;
+        let is_requested = timetable.is_hurried();
         timetable.poll_is_due();
         // Waiting for other meters is neither part of the poll nor a failure.
         let turn = tokio::select! {
@@ -159,12 +164,13 @@ impl<'a, O: Open> Task<'a, O> {
             () = stop.cancelled() => return None,
             turn = plan.port.acquire() => turn,
         };
-        handle.forget();
+        let is_full = handle.forget() || is_requested;
         memory.port_contended = memory.last_poll_failed && plan.port.is_shared();
         let began = Instant::now();
         timetable.begin_poll(began);
+        let step = plan.slow_interval.map(|slow| timetable.step(slow)).unwrap_or_default();
         let say = || journal.log_waiting(plan);
-        let polled = saying(say, poll(plan, memory, stop)).await?;
+        let polled = saying(say, poll_round(plan, memory, Round { step, is_full }, stop)).await?;
         drop(turn);
         let (took, ended) = (began.elapsed(), Instant::now());
         *last_took = took;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pace::Step;
 use super::schedule::{CLOCK_SKEW, Schedule};
 use crate::back_off::BackOff;
 
@@ -41,7 +42,7 @@ pub(super) struct Timetable {
 impl Timetable {
     pub(super) fn new(schedule: Schedule, interval: Duration) -> Self {
         let start = Instant::now();
-        let due = start.checked_add(schedule.offset()).unwrap_or(start);
+        let due = start.checked_add(schedule.delay()).unwrap_or(start);
         Self {
             schedule,
             interval,
@@ -96,6 +97,14 @@ impl Timetable {
     pub(super) fn poll_is_due(&mut self) {
         self.is_hurried = false;
         self.was_on_schedule = self.due == self.on_schedule && self.begun.is_some();
+    }
+
+    /// The step of the slow interval that a poll opens or belongs to that begins now: that of the
+    /// next poll, so that the last poll before the clock reaches a step opens it. It tolerates a
+    /// clock that is set back a little.
+    pub(super) fn step(&self, slow_interval: Duration) -> Step {
+        let early = RECOVERY.min(self.interval.checked_div(4).unwrap_or_default());
+        Step(self.schedule.step_after(self.interval.saturating_add(early), slow_interval))
     }
 
     /// Notes that a poll begins.

@@ -1,4 +1,4 @@
-//! Addresses of ports: `/dev/ttyUSB0` or `socket://host:port`.
+//! Addresses of ports: `/dev/ttyUSB0`, `socket://host:port` or `esphome://host`.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
+
+use super::esphome::{NodePort, ParseNodeError, SCHEME};
+use super::host::host_and_port;
 
 /// Where the meter is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,11 +20,42 @@ pub enum Endpoint {
         /// TCP port.
         port: NonZeroU16,
     },
+    /// A serial port of an ESPHome node.
+    Node(NodePort),
     /// A serial port of this machine.
     Serial {
         /// The device.
         path: PathBuf,
     },
+}
+
+/// The kind of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortKind {
+    /// A port of a network serial server.
+    Server,
+    /// A serial port of an ESPHome node.
+    Node,
+    /// A serial port of this machine.
+    Device,
+}
+
+impl PortKind {
+    /// The kind of the port with this name: an [`Endpoint`] as text.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match name.split_once("://") {
+            Some((SCHEME, _)) => Self::Node,
+            Some(_) => Self::Server,
+            None => Self::Device,
+        }
+    }
+
+    /// Whether the port is reached over the network.
+    #[must_use]
+    pub fn is_remote(self) -> bool {
+        self != Self::Device
+    }
 }
 
 /// Why a text is not an endpoint.
@@ -35,8 +69,16 @@ pub enum ParseEndpointError {
         "RFC 2217 is not supported; set the serial server to raw TCP and use `socket://host:port`"
     )]
     Rfc2217,
+    /// An invalid address of an ESPHome node.
+    #[error("{0}")]
+    Node(#[from] ParseNodeError),
+    /// An address that only Home Assistant understands.
+    #[error(
+        "only Home Assistant understands such addresses; use `esphome://host` and the node's key"
+    )]
+    HomeAssistant,
     /// An unsupported scheme.
-    #[error("unsupported address; use `socket://host:port`")]
+    #[error("unsupported address; use `socket://host:port` or `esphome://host`")]
     Scheme,
     /// The host or the port is missing or invalid.
     #[error("`socket://` needs a host and a port from 1 to 65535")]
@@ -44,6 +86,14 @@ pub enum ParseEndpointError {
     /// Neither an address nor an absolute path.
     #[error("the path of a device begins with `/`, usually with `/dev/`")]
     NotAbsolute,
+}
+
+impl Endpoint {
+    /// Whether it is a port of an ESPHome node.
+    #[must_use]
+    pub fn is_of_node(&self) -> bool {
+        matches!(self, Self::Node(_))
+    }
 }
 
 impl FromStr for Endpoint {
@@ -58,6 +108,8 @@ impl FromStr for Endpoint {
         };
         match scheme.to_ascii_lowercase().as_str() {
             "socket" | "tcp" => {}
+            SCHEME => return Ok(Self::Node(NodePort::parse(address)?)),
+            "esphome-hass" => return Err(ParseEndpointError::HomeAssistant),
             "rfc2217" => return Err(ParseEndpointError::Rfc2217),
             // A server of another kind is not a misspelled serial server.
             "http" | "https" | "ws" | "wss" | "mqtt" | "mqtts" => {
@@ -72,19 +124,9 @@ impl FromStr for Endpoint {
             }
         }
         let address = address.strip_suffix('/').unwrap_or(address);
-        let (host, port) = address.rsplit_once(':').ok_or(ParseEndpointError::Address)?;
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        // An IPv6 address may have a zone: `fe80::1%eth0`.
-        let is_address = |c: char| is_host(c) || ":%".contains(c);
-        let valid = match bracketed {
-            Some(inner) => !inner.is_empty() && inner.chars().all(is_address),
-            None => !host.is_empty() && host.chars().all(is_host),
-        };
-        if !valid {
+        let (host, Some(port)) = host_and_port(address).ok_or(ParseEndpointError::Address)? else {
             return Err(ParseEndpointError::Address);
-        }
-        let host = bracketed.unwrap_or(host).to_owned();
+        };
         Ok(Self::Tcp { host, port: port.parse().map_err(|_| ParseEndpointError::Address)? })
     }
 }
@@ -144,6 +186,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "socket://[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "socket://{host}:{port}"),
+            Self::Node(node) => node.fmt(f),
             Self::Serial { path } => path.display().fmt(f),
         }
     }
@@ -165,6 +208,8 @@ mod tests {
             "socket://192.168.1.50:2003",
             "socket://meter.local:2003",
             "socket://[fe80::1%eth0]:2003",
+            "esphome://head.local:6053",
+            "esphome://[fe80::1%eth0]:6053/?port=1",
         ] {
             assert_eq!(endpoint(text), text);
         }
@@ -208,6 +253,13 @@ mod tests {
         assert_eq!(error("COM3"), ParseEndpointError::NotAbsolute);
         assert_eq!(error("user:secret@host:2003"), ParseEndpointError::NotAbsolute);
         assert_eq!(error("socket://host"), ParseEndpointError::Address);
+        assert_eq!(endpoint("ESPHome://host/"), "esphome://host:6053");
+        assert_eq!(error("esphome://"), ParseEndpointError::Node(ParseNodeError::Address));
+        assert_eq!(error("esphome://a/?key=secret"), ParseEndpointError::Node(ParseNodeError::Key));
+        let of_home_assistant = "esphome-hass://esphome/0123?port_name=head";
+        assert_eq!(error(of_home_assistant), ParseEndpointError::HomeAssistant);
+        // A misspelled scheme is not guessed, because the address may contain a key.
+        assert_eq!(error("esphom://a/?key=secret"), ParseEndpointError::Scheme);
         assert_eq!(error("loop://"), ParseEndpointError::Scheme);
         assert_eq!(error("RFC2217://host:2003"), ParseEndpointError::Rfc2217);
     }

@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use super::endpoint::PortKind;
+use super::esphome::NodeError;
 use crate::RunsAs;
 use crate::cause::{self, Cause};
 
@@ -55,6 +57,9 @@ pub enum OpenError {
     /// The connection was closed immediately, and the port is the usual one of an MQTT broker.
     #[error("the connection was closed immediately, and the port is that of an MQTT broker")]
     Broker,
+    /// The ESPHome node does not give its serial port.
+    #[error("{0}")]
+    Node(#[from] NodeError),
     /// The system has no more open files or memory for this program.
     #[error("the system allows no more open files or memory ({reason})")]
     Shortage {
@@ -108,10 +113,15 @@ impl OpenError {
         }
     }
 
-    /// What the user can do about it. `is_server` says whether the port is one of a serial server.
+    /// What the user can do about it at a port of this kind.
     #[must_use]
-    pub fn hint(&self, runs_as: RunsAs, is_server: bool) -> &'static str {
+    pub fn hint(&self, runs_as: RunsAs, kind: PortKind) -> &'static str {
+        let of_node = if kind == PortKind::Node { self.hint_of_node() } else { None };
+        if let Some(hint) = of_node {
+            return hint;
+        }
         match (self, runs_as) {
+            (Self::Node(error), runs_as) => error.hint(runs_as),
             (Self::Missing, RunsAs::AddOn) => {
                 "Check that the optical head is plugged in; reading then resumes automatically. If it is \
                  plugged in, its path may have changed: choose it again under \"Optical head\" in \
@@ -171,7 +181,7 @@ impl OpenError {
                  line. Its web page or its manual shows the number."
             }
             (Self::Shortage { .. }, runs_as) => cause::shortage_hint(runs_as),
-            (Self::Other { .. }, _) if is_server => {
+            (Self::Other { .. }, _) if kind.is_remote() => {
                 "Check the address of the serial server. If it is right, restart the serial server."
             }
             (Self::Other { .. }, _) => {
@@ -179,6 +189,33 @@ impl OpenError {
                  that this is the right port."
             }
         }
+    }
+
+    /// The same at an ESPHome node, if it differs from that at a serial server.
+    fn hint_of_node(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Blocked => {
+                "Check the address of the ESPHome node, and the firewall of this machine."
+            }
+            Self::HostNotFound { .. } => {
+                "Check the name, or use the IP address of the ESPHome node."
+            }
+            Self::NotLookedUp { .. } => {
+                "Check the network and the router. Or use the IP address of the ESPHome node, like \
+                 192.168.1.50, instead of its name."
+            }
+            Self::Refused => {
+                "The node may be restarting. If not, check the address and the port number, which is \
+                 usually 6053, and that the node's YAML contains `api:`."
+            }
+            Self::NoConnection => {
+                "Check the power, the network and the address of the ESPHome node."
+            }
+            Self::Other { .. } => {
+                "Check the address of the ESPHome node. If it is right, restart the node."
+            }
+            _ => return None,
+        })
     }
 }
 
@@ -215,9 +252,11 @@ impl From<tokio_serial::Error> for OpenError {
 mod tests {
     use super::*;
 
-    /// A user of the app cannot change limits.
+    /// A user of the app cannot change limits. In backticks, hints may name only what is in the YAML
+    /// or the address of a node.
     #[test]
     fn no_hint_for_the_app_names_a_command() {
+        let of_nodes = ["api:", "encryption:", "serial_proxy:", "serial_proxy", "port="];
         let reason = "Too many open files (os error 24)".to_owned();
         let said = || "x".to_owned();
         let all = [
@@ -235,9 +274,14 @@ mod tests {
             OpenError::Shortage { reason },
             OpenError::Other { reason: said() },
         ];
-        for error in all {
-            let hint = error.hint(RunsAs::AddOn, false);
-            assert!(!hint.contains('`') && !hint.contains("limit"), "{hint}");
+        let nodes = NodeError::each().map(OpenError::from);
+        for error in all.into_iter().chain(nodes) {
+            for kind in [PortKind::Device, PortKind::Server, PortKind::Node] {
+                let hint = error.hint(RunsAs::AddOn, kind);
+                let mut quoted = hint.split('`').skip(1).step_by(2);
+                assert!(quoted.all(|text| of_nodes.contains(&text)), "{hint}");
+                assert!(!hint.contains("limit"), "{hint}");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! The trait of ports that can be opened, and the port that implements it.
+//! The trait of ports that can be opened, and the type of port that implements it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::error::OpenError;
 use super::server::ServerTurn;
 use super::settings::SerialSettings;
 use super::stream::Stream;
-use super::{serial, tcp};
+use super::{esphome, serial, tcp};
 
 /// A port that is opened for each poll, and closed after it.
 pub trait Open: Send + Sync {
@@ -66,7 +66,7 @@ impl PortGuard {
 /// An endpoint with the settings of its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// The device or the network serial server.
+    /// The device, the network serial server or the ESPHome node.
     pub endpoint: Endpoint,
     /// The settings of the serial line.
     pub settings: SerialSettings,
@@ -79,6 +79,7 @@ impl Open for Port {
     fn opens_within(&self) -> Duration {
         match &self.endpoint {
             Endpoint::Tcp { .. } => tcp::CONNECT_TIMEOUT,
+            Endpoint::Node(_) => esphome::OPENS_WITHIN,
             Endpoint::Serial { .. } => serial::POWER_UP,
         }
     }
@@ -88,6 +89,7 @@ impl Open for Port {
             Endpoint::Tcp { host, port } => {
                 Ok(Box::new(tcp::connect(host, *port, self.answer_start).await?))
             }
+            Endpoint::Node(node) => Ok(Box::new(esphome::connect(node, self.settings).await?)),
             Endpoint::Serial { path } => Ok(Box::new(serial::open(path, self.settings).await?)),
         }
     }

@@ -20,14 +20,29 @@ pub struct LocalPort {
     pub is_held: bool,
 }
 
+impl LocalPort {
+    /// The path to configure: the persistent one, if there is one.
+    #[must_use]
+    pub fn best_name(&self) -> &Path {
+        self.by_id.as_ref().unwrap_or(&self.path)
+    }
+
+    /// Whether a text is one of its paths.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        let name = Path::new(name);
+        self.path == name || self.by_id.as_deref() == Some(name)
+    }
+}
+
 /// Lists the serial ports, sorted by path. This blocks: it reads files in `/sys`, `/dev` and
 /// `/proc`. It fails only if no more files can be opened.
 pub fn local_ports() -> io::Result<Vec<LocalPort>> {
-    list(Path::new("/"))
+    local_ports_under(Path::new("/"))
 }
 
 /// [`local_ports`] of a system whose root is elsewhere, for tests.
-fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
+pub fn local_ports_under(root: &Path) -> io::Result<Vec<LocalPort>> {
     let mut ports: Vec<PathBuf> = entries(&root.join("sys/class/tty"))?
         .into_iter()
         .filter(|tty| has_hardware(tty))
@@ -38,14 +53,20 @@ fn list(root: &Path) -> io::Result<Vec<LocalPort>> {
     if ports.is_empty() {
         return Ok(Vec::new());
     }
+    described(root, ports)
+}
+
+/// Finds out the persistent path of each of these devices, and whether it is held. This blocks.
+pub(crate) fn described(root: &Path, devices: Vec<PathBuf>) -> io::Result<Vec<LocalPort>> {
     let names = entries(&root.join("dev/serial/by-id"))?;
     let held = held(&root.join("proc"))?;
     let port = |path: PathBuf| {
-        let leads_here = |name: &&PathBuf| name.canonicalize().is_ok_and(|found| found == path);
+        let device = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let leads_here = |name: &&PathBuf| name.canonicalize().is_ok_and(|found| found == device);
         let by_id = names.iter().find(leads_here).cloned();
-        LocalPort { is_held: held.contains(&path), path, by_id }
+        LocalPort { is_held: held.contains(&device), path, by_id }
     };
-    Ok(ports.into_iter().map(port).collect())
+    Ok(devices.into_iter().map(port).collect())
 }
 
 /// Whether a terminal has hardware. Linux also creates devices for ports that a computer might
@@ -94,7 +115,7 @@ mod tests {
     fn ports_are_found_without_being_opened() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        assert_eq!(list(&root).unwrap(), []);
+        assert_eq!(local_ports_under(&root).unwrap(), []);
         let make = |path: &str| fs::create_dir_all(root.join(path)).unwrap();
         let link = |to: &str, name: &str| symlink(root.join(to), root.join(name)).unwrap();
         make("dev/serial/by-id");
@@ -129,6 +150,6 @@ mod tests {
             port("ttyUSB0", None, true),
             port("ttyUSB1", Some("serial/by-id/usb-FTDI-if00-port0"), false),
         ];
-        assert_eq!(list(&root).unwrap(), expected);
+        assert_eq!(local_ports_under(&root).unwrap(), expected);
     }
 }

@@ -1,10 +1,16 @@
-//! Queues for serial ports and ports of serial servers that several meters share.
+//! Queues for ports that several meters share: serial ports, and ports of serial servers.
 //!
 //! Only one program can use a serial port, and a serial server serves one connection at each of its
-//! ports. So each poll has the port from opening to closing, and the next poll waits. The queue is
-//! first come, first served: a meter waits at most as long as one poll of each other meter takes.
-//! Other ports of the same server have their own queues, so that a silent meter delays only those
-//! on its own port. `server` recognizes a server that serves one connection at a time.
+//! ports. So each poll has its port alone, from opening to closing, and the next poll waits. The
+//! queue is first come, first served: a meter waits at most as long as one poll of each other meter
+//! takes.
+//!
+//! Other ports of the same server have queues of their own. So a silent meter delays only the
+//! meters on its own port. Some servers serve only one connection at a time, whatever the port.
+//! `server` recognizes them.
+//!
+//! A node of ESPHome has several serial ports, each of which serves one client at a time, behind one
+//! API that serves several clients. So it is like a server with several ports.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,6 +32,8 @@ use super::stream::Stream;
 enum Resource {
     Device(PathBuf),
     Port(String, NonZeroU16),
+    /// The serial port with this number of the node at this address.
+    OfNode(String, NonZeroU16, u32),
 }
 
 impl Resource {
@@ -37,6 +45,9 @@ impl Resource {
                 Self::Device(path.canonicalize().unwrap_or_else(|_| path.clone()))
             }
             Endpoint::Tcp { host, port } => Self::Port(server_name(host), *port),
+            Endpoint::Node(node) => {
+                Self::OfNode(server_name(node.host()), node.port(), node.instance())
+            }
         }
     }
 }
@@ -83,7 +94,8 @@ impl PortQueues {
                         .or_insert_with_key(|name| Arc::new(Server::new(name.clone())));
                     Some(Place::new(Arc::clone(server), *port))
                 }
-                Endpoint::Serial { .. } => None,
+                // A node serves several clients of its API at a time.
+                Endpoint::Node(_) | Endpoint::Serial { .. } => None,
             }
         };
         SharedPort { endpoint, place, port, queues: self.clone() }
@@ -117,7 +129,7 @@ impl PortQueues {
     fn is_server_shared(&self, server: &Server) -> bool {
         self.are_several(|endpoint| match endpoint {
             Endpoint::Tcp { host, .. } => server_name(host) == server.name(),
-            Endpoint::Serial { .. } => false,
+            Endpoint::Node(_) | Endpoint::Serial { .. } => false,
         })
     }
 
@@ -131,7 +143,7 @@ impl PortQueues {
 pub struct SharedPort<O = Port> {
     port: O,
     endpoint: Endpoint,
-    /// `None` for a serial port of this machine.
+    /// `None` for a serial port of a node or of this machine.
     place: Option<Place>,
     queues: PortQueues,
 }
@@ -204,6 +216,14 @@ mod tests {
         assert_eq!(resource("socket://[::ffff:10.0.0.3]:1"), port("10.0.0.3", 1));
         assert_eq!(resource("socket://[FE80:0::1]:1"), port("fe80::1", 1));
         assert_eq!(resource("socket://Meters.local:1"), port("meters.local", 1));
+
+        // Each serial port of a node has its own queue. The key does not matter.
+        let of_node = |instance| resource(&format!("esphome://head/?port={instance}"));
+        assert_eq!(of_node(0), resource("esphome://HEAD:6053"));
+        assert_eq!(of_node(0), resource(&format!("esphome://head/?key={}", "A".repeat(43))));
+        assert_ne!(of_node(0), of_node(1));
+        assert_ne!(of_node(0), resource("esphome://head:6054"));
+        assert_ne!(of_node(0), resource("socket://head:6053"));
 
         let folder = tempfile::TempDir::new().unwrap();
         let device = folder.path().join("ttyUSB0");

@@ -16,7 +16,7 @@ use super::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
 pub(super) const POWER_UP: Duration = Duration::from_millis(200);
 
 /// Opens the device and sets its modem lines.
-pub(super) async fn open(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
+pub(crate) async fn open(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
     let mut port = open_device(path, settings)?;
     set_modem_lines(&mut port, settings).await;
     Ok(port)

@@ -1,16 +1,20 @@
 //! Recognizes serial servers that serve one connection at a time.
 //!
-//! Most serial servers serve each of their ports separately, so each port has its own turns
-//! (`queue`). Some serve one connection at a time, whatever the port number. They refuse a second
+//! Most serial servers serve each of their ports separately, so the meters on each port take turns
+//! (`queue`). Some servers serve one connection at a time, whatever the port. They refuse a second
 //! connection, close it immediately, or close the first one. No document says which server does
-//! what, so this is found out: a connection that is refused or closed *while another one of this
-//! program is open on another port* was *crowded out*. It is opened again when the others have
-//! ended, and alone. If it then lasts (a byte arrives, or more than 5 s pass), the server is known
-//! to serve one connection at a time, and all its meters take turns for [`KNOWN_FOR`].
+//! what, so the program finds out:
 //!
-//! If it is refused alone too, there is another reason, such as another program on this port. The
-//! program does not try that port alone again until a connection to it has lasted. So a port that
-//! never works costs the others one wait.
+//! 1. A connection is refused or closed while this program has another connection open, on another
+//!    port of the server. Then the connection that was refused or closed is *crowded out*.
+//! 2. When the other connections have ended, the connection is opened again, alone.
+//! 3. If it lasts this time, the server serves one connection at a time. (A connection lasts if a
+//!    byte arrives, or if it is open for more than 5 s.) For [`KNOWN_FOR`], all meters of the
+//!    server then take turns.
+//!
+//! If the connection is refused even when no other one is open, there is another reason, such as
+//! another program that uses this port. The program does not try that port alone again until a
+//! connection to it has lasted. So a port that never works makes the other meters wait only once.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -37,6 +37,18 @@ pub(super) async fn connect(
     port: NonZeroU16,
     answer_start: u8,
 ) -> Result<Connection, OpenError> {
+    let stream = connect_stream(host, port).await?;
+    Ok(Connection {
+        stream,
+        port: port.get(),
+        answer_start,
+        opened: Instant::now(),
+        message: Some(Vec::new()),
+    })
+}
+
+/// Connects to a host within [`CONNECT_TIMEOUT`].
+pub(super) async fn connect_stream(host: &str, port: NonZeroU16) -> Result<TcpStream, OpenError> {
     let begun = Instant::now();
     let end = begun.checked_add(CONNECT_TIMEOUT).unwrap_or(begun);
     let addresses = within(end, host, hosts::look_up(host, port.get())).await?;
@@ -46,13 +58,7 @@ pub(super) async fn connect(
         .map_err(|error| OpenError::of_connection(&error))?;
     // A request is one small packet, and a meter does not accept gaps within it.
     stream.set_nodelay(true).map_err(|error| OpenError::of_connection(&error))?;
-    Ok(Connection {
-        stream,
-        port: port.get(),
-        answer_start,
-        opened: Instant::now(),
-        message: Some(Vec::new()),
-    })
+    Ok(stream)
 }
 
 /// The addresses of a host. A name server that is silent until `end` is a different error from a

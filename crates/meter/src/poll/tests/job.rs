@@ -39,21 +39,25 @@ pub(super) fn all_of(steps: &Steps, words: &str) -> Vec<u64> {
 pub(super) struct Polling {
     pub(super) handle: MeterHandle,
     stop: CancellationToken,
-    results: mpsc::Receiver<PollResult>,
+    results: mpsc::Receiver<Box<PollResult>>,
     start: Instant,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Polling {
     pub(super) fn start<O: Open + 'static>(plan: Plan<O>) -> Self {
+        Self::on(midnight(), plan)
+    }
+
+    pub(super) fn on<O: Open + 'static>(schedule: Schedule, plan: Plan<O>) -> Self {
         let (sender, results) = mpsc::channel(8);
         let (handle, stop) = (MeterHandle::default(), CancellationToken::new());
-        let task = run(plan, midnight(), sender, handle.clone(), stop.clone());
+        let task = run(plan, schedule, sender, handle.clone(), stop.clone());
         let task = tokio::spawn(task);
         Self { handle, stop, results, start: Instant::now(), task }
     }
 
-    pub(super) async fn next(&mut self) -> (u64, PollResult) {
+    pub(super) async fn next(&mut self) -> (u64, Box<PollResult>) {
         let result = self.results.recv().await.unwrap();
         (self.start.elapsed().as_secs(), result)
     }
@@ -142,6 +146,43 @@ async fn a_scan_runs_in_the_polling_task() {
     // The next poll contains only its traffic.
     assert_eq!((second.readings, second.missing), (first.readings, vec![]));
     assert!(second.traffic.sent > first.traffic.sent * 10);
+    polling.ended().await;
+}
+
+/// A late answer to the first scan fitted the requests of the second.
+#[tokio::test(start_paused = true)]
+async fn a_scan_makes_no_request_of_an_earlier_one_again() {
+    let port = Wire::new(Registers::example(EnergyUnit::KilowattHour, 0), Behaviour::default());
+    let requests = Arc::clone(&port.requests);
+    let Plan { port_name, line, registers, version, interval, slow_interval, runs_as, .. } =
+        plan("energy", vec![]);
+    let mut polling = Polling::start(Plan {
+        port,
+        port_name,
+        line,
+        registers,
+        version,
+        interval,
+        slow_interval,
+        runs_as,
+    });
+    polling.next().await;
+    let mut seen = BTreeSet::new();
+    for number in 1..=3 {
+        requests.lock().unwrap().clear();
+        let (steps, record) = recorder();
+        polling.handle.send(Job::scan((57..=72).map(RegisterId::new).collect(), record)).unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(steps.lock().unwrap().last().unwrap().1, "ended");
+        // Only several registers have an order.
+        let several = |request: &Vec<u8>| request[2] == 0x10 && request[3] > 1;
+        let made: Vec<_> =
+            requests.lock().unwrap().iter().filter(|it| several(it)).cloned().collect();
+        assert!(made.len() >= 2, "{made:?}");
+        for request in made {
+            assert!(seen.insert(request.clone()), "again in scan {number}: {request:02X?}");
+        }
+    }
     polling.ended().await;
 }
 
@@ -236,6 +277,7 @@ async fn each_poll_during_a_placement_finds_out_which_meter_it_reads() {
         registers: ids("energy volume"),
         version: Version::Generic,
         interval: Duration::from_secs(40),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     });
     let serial = |result: &PollResult| result.identity.serial.map(SerialNumber::number);

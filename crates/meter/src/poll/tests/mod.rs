@@ -1,8 +1,11 @@
 //! Polls of simulated meters, with paused time.
 
+mod gateways;
 mod job;
 mod journal;
+mod on_demand;
 mod order;
+mod pace;
 mod servers;
 mod session;
 mod sharing;
@@ -11,7 +14,7 @@ mod task;
 use std::collections::BTreeSet;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -209,6 +212,7 @@ fn plan(names: &str, openings: Vec<Opening>) -> Plan<Scripted> {
         registers: ids(names),
         version: Version::Generic,
         interval: Duration::from_secs(300),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     }
 }
@@ -229,6 +233,7 @@ async fn polls_of(version: Version, names: &str, openings: Vec<Opening>) -> (Str
         registers: ids(names),
         version,
         interval: Duration::from_secs(300),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let mut journal = Journal::new(&plan);
@@ -260,12 +265,13 @@ fn line(entry: &Entry) -> String {
 struct Wire {
     meter: Simulator,
     counts: Arc<Mutex<(usize, usize, usize)>>,
+    requests: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Wire {
     fn new(registers: Registers, behaviour: Behaviour) -> Self {
         let meter = Simulator::new(watch::channel(registers).1, behaviour);
-        Self { meter, counts: Arc::default() }
+        Self { meter, counts: Arc::default(), requests: Arc::default() }
     }
 
     fn reset(&self) {
@@ -290,7 +296,7 @@ impl Open for Wire {
         let (mut ours, theirs) = duplex(1024);
         let meter = self.meter.clone();
         tokio::spawn(async move { meter.serve(theirs).await });
-        let counts = Arc::clone(&self.counts);
+        let (counts, requests) = (Arc::clone(&self.counts), Arc::clone(&self.requests));
         tokio::spawn(async move {
             let mut far = far;
             let (mut request, mut answer) = ([0; 256], [0; 256]);
@@ -298,6 +304,7 @@ impl Open for Wire {
                 tokio::select! {
                     Ok(count @ 1..) = far.read(&mut request) => {
                         count_request(&counts, count);
+                        requests.lock().unwrap().push(request[..count].to_vec());
                         ours.write_all(&request[..count]).await.unwrap();
                     }
                     Ok(count @ 1..) = ours.read(&mut answer) => {

@@ -1,5 +1,6 @@
 //! Late answers, and the order of registers that reveals them.
 
+use super::super::order::FirstOrder;
 use super::*;
 
 /// A serial server may keep answers to earlier requests, and send them one by one over several
@@ -16,6 +17,23 @@ async fn a_value_that_may_be_late_must_be_confirmed_after_a_reconnect_too() {
     assert_eq!(polled.missing, [(ids("energy")[0], Missing::Doubtful)]);
 }
 
+/// A late answer may also be the second of two readings. A counter does not fall between them.
+#[tokio::test(start_paused = true)]
+async fn an_older_value_does_not_confirm_a_counter() {
+    let holding = |energy| {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(&mut registers, &[(60, Unit::KILOWATT_HOUR, energy, 0, 4)]);
+        registers
+    };
+    let now = [81_947, 81_946, 81_947, 81_947].map(holding);
+    let openings = vec![Opening::Each(vec![holding(81_946)]), Opening::Each(now.into())];
+    let mut memory = Memory::new(Version::Generic);
+    let polled = poll(&plan("energy", openings), &mut memory, &CancellationToken::new()).await;
+    let polled = polled.unwrap();
+    let read: Vec<_> = polled.readings.iter().map(|reading| &reading.value).collect();
+    assert_eq!(read, [&Value::Number(Decimal::from(81_947))], "{polled:?}");
+}
+
 /// A single register has no order that would reveal a late answer. If an answer may belong to an
 /// earlier poll, other registers are requested with it, but not published.
 #[tokio::test(start_paused = true)]
@@ -28,13 +46,14 @@ async fn a_register_is_padded_only_if_its_answer_may_be_late() {
         registers: ids("energy"),
         version: Version::Generic,
         interval: Duration::from_secs(300),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
     let mut begun = Instant::now();
     poll(&plan, &mut memory, &stop).await.unwrap();
     // The time between two polls, and how many registers the second one requests.
-    let needed = [(300, 1), (60, 1), (59, 2), (30, 2), (29, 3), (10, 3), (9, 4), (2, 5), (60, 1)];
+    let needed = [(300, 1), (60, 1), (59, 3), (30, 3), (29, 4), (10, 4), (9, 4), (2, 5), (60, 1)];
     for (seconds, registers) in needed {
         // The first time it may learn which registers the meter has.
         for settled in [false, true] {
@@ -114,6 +133,7 @@ async fn a_late_answer_is_not_accepted_by_the_next_task() {
         registers: ids("energy volume"),
         version: Version::Generic,
         interval: Duration::from_secs(300),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
@@ -129,6 +149,38 @@ async fn a_late_answer_is_not_accepted_by_the_next_task() {
     assert!(plan.port.kept.lock().unwrap().is_empty(), "the late answer was sent");
     // Nothing is known of another port.
     assert!(memories.take("other", Version::Auto).begun.is_none());
+}
+
+/// The late answer to an earlier run of the program must not look like that to this one.
+#[test]
+fn each_run_begins_with_other_orders() {
+    let set = ids("energy volume flow power temp1 temp2 tempdiff hourcounter");
+    let first = |first| {
+        let mut memory = Memory::beginning_at(first, Version::Auto);
+        memory.begin_poll();
+        memory.request(&set).unwrap().registers().to_vec()
+    };
+    let runs: BTreeSet<_> = (0..50).map(|_| first(FirstOrder::random())).collect();
+    assert!(runs.len() > 45, "{} of 40,320", runs.len());
+    assert_eq!(first(FirstOrder::default()), first(FirstOrder::default()), "in tests");
+}
+
+/// When a scan had requested many sets, the next poll could repeat a request of the last one.
+#[test]
+fn many_sets_do_not_forget_the_last_requests() {
+    let mut memory = Memory::new(Version::Auto);
+    memory.begin_poll();
+    let mut numbers = 1_u16..;
+    let mut last = Vec::new();
+    let set = ids("energy volume flow");
+    for _ in 0..6 {
+        for number in numbers.by_ref().take(200) {
+            memory.request(&[RegisterId::new(2_000), RegisterId::new(2_000 + number)]).unwrap();
+        }
+        let order = memory.request(&set).unwrap().registers().to_vec();
+        assert!(!last.contains(&order), "{last:?}");
+        last.push(order);
+    }
 }
 
 #[test]

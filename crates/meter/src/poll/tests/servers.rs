@@ -187,6 +187,7 @@ impl SerialServer {
             registers: ids("energy volume power flow temp1 temp2 tempdiff"),
             version: Version::Generic,
             interval: Duration::from_secs(interval),
+            slow_interval: None,
             runs_as: RunsAs::Program,
         }
     }

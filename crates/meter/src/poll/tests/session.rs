@@ -1,5 +1,7 @@
 //! What a poll reads, what it gives up, and how much it sends over the line.
 
+use kmp::message::SerialNumber;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -221,6 +223,7 @@ async fn a_poll_takes_no_more_bytes_and_time_than_necessary() {
             registers: plan.registers,
             version: plan.version,
             interval: plan.interval,
+            slow_interval: None,
             runs_as: RunsAs::Program,
         };
         let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
@@ -325,6 +328,7 @@ async fn the_info_code_is_read_once_an_hour() {
         registers: seven,
         version: Version::Model(Model::Multical403),
         interval: Duration::from_secs(300),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(plan.version));
@@ -364,6 +368,7 @@ async fn the_meter_is_identified_once() {
         registers: ids("energy volume power flow temp1 temp2 tempdiff"),
         version: Version::Auto,
         interval: Duration::from_secs(300),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Auto));
@@ -418,4 +423,32 @@ async fn a_burst_of_stored_bytes_is_no_flood() {
     let openings = vec![Opening::Bursts(registers, 8_000)];
     let (log, polled) = polls("energy", openings).await;
     assert_eq!((polled[0].readings.len(), &polled[0].trouble), (1, &None), "{log}");
+}
+
+/// Two meters answer in turns on one line. Their values and the serial number must not be mixed.
+#[tokio::test(start_paused = true)]
+async fn a_changed_value_belongs_to_the_meter_that_sends_it_with_its_serial_number() {
+    let of = |serial: u32, thousands: i64| {
+        let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+        set(
+            &mut registers,
+            &[
+                (60, Unit::KILOWATT_HOUR, 1000 * thousands, 0, 4),
+                (68, Unit::CUBIC_METRE, 1000 * thousands, 0, 4),
+                (1001, Unit::NUMBER, serial.into(), 0, 4),
+            ],
+        );
+        registers.serial = SerialNumber::new(serial);
+        registers
+    };
+    let (ours, other) = (|| of(1111, 5), || of(2222, 3));
+    let openings = vec![
+        Opening::Meter(ours()),
+        Opening::Each(vec![other(), other(), ours(), ours(), ours()]),
+        Opening::Meter(ours()),
+    ];
+    let (log, all) = polls("energy volume flow power", openings).await;
+    let counts: Vec<_> = all.iter().map(|polled| polled.readings.len()).collect();
+    assert_eq!(counts, [4, 0, 4], "{log}");
+    assert!(all[1].missing.iter().all(|(_, why)| *why == Missing::OtherMeter), "{log}");
 }

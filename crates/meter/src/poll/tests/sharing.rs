@@ -123,6 +123,7 @@ impl Server {
             registers: ids("energy volume power flow temp1 temp2 tempdiff"),
             version: Version::Generic,
             interval: Duration::from_secs(interval),
+            slow_interval: None,
             runs_as: RunsAs::Program,
         }
     }
@@ -132,7 +133,7 @@ impl Server {
 pub(super) async fn for_a_while<O: Open + 'static>(
     seconds: u64,
     plans: Vec<Plan<O>>,
-) -> Vec<Vec<(u64, PollResult)>> {
+) -> Vec<Vec<(u64, Box<PollResult>)>> {
     let (stop, start) = (CancellationToken::new(), Instant::now());
     let mut tasks = Vec::new();
     for plan in plans {

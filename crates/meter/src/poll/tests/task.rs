@@ -39,6 +39,7 @@ async fn polls_keep_the_interval_and_stop_when_cancelled() {
         registers: ids("energy energy volume"),
         version: Version::Generic,
         interval: Duration::from_secs(60),
+        slow_interval: None,
         runs_as: RunsAs::Program,
     };
     let (sender, mut results) = mpsc::channel(1);
@@ -75,6 +76,18 @@ async fn ends_of_polls_by(
     openings: Vec<Opening>,
     set: Vec<(u64, i64)>,
 ) -> Vec<u64> {
+    ends_of_shifted_polls(handle, offset, interval, openings, set, 0).await
+}
+
+/// The same with an offset of the schedule in seconds.
+async fn ends_of_shifted_polls(
+    handle: &MeterHandle,
+    offset: u64,
+    interval: u64,
+    openings: Vec<Opening>,
+    set: Vec<(u64, i64)>,
+    shift: i64,
+) -> Vec<u64> {
     let count = openings.len();
     let midnight: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
     let start = Instant::now();
@@ -87,7 +100,8 @@ async fn ends_of_polls_by(
     };
     let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", openings) };
     let (sender, mut results) = mpsc::channel(1);
-    let schedule = Schedule::new(clock, Duration::ZERO);
+    let shift = jiff::SignedDuration::from_secs(shift);
+    let schedule = Schedule::new(clock, Duration::ZERO, shift);
     let task = tokio::spawn(run(plan, schedule, sender, handle.clone(), CancellationToken::new()));
     let mut ends = Vec::new();
     for _ in 0..count {
@@ -123,6 +137,24 @@ async fn setting_the_clock_moves_the_schedule() {
     for (number, end) in ends.iter().enumerate() {
         assert!(end.abs_diff(u64::try_from(number).unwrap() * 60) <= 1, "{ends:?}");
     }
+}
+
+/// With an hour between them, polls are 20 s before the full hour, also after the clock was set.
+#[tokio::test(start_paused = true)]
+async fn an_offset_shifts_all_polls_but_the_first() {
+    let ends = async |offset, set, shift| {
+        let handle = MeterHandle::default();
+        ends_of_shifted_polls(&handle, offset, 3600, meters(4), set, shift).await
+    };
+    // From 00:02:03.
+    assert_eq!(ends(123, vec![], -20).await, [0, 3457, 7057, 10_657]);
+    assert_eq!(ends(123, vec![], 120).await, [0, 3597, 7197, 10_797]);
+    // From 00:59:41, which is a second too late for the last one.
+    assert_eq!(ends(3581, vec![], -20).await, [0, 3599, 7199, 10_799]);
+    // From 00:00:10 to 00:58:10 after half a minute: 00:59:40 is 90 s later.
+    assert_eq!(ends(10, vec![(30, 58 * 60)], -20).await, [0, 90, 3690, 7290]);
+    // A second poll is not made if the clock is set back by some seconds during one.
+    assert_eq!(ends(0, vec![(3580, -5)], -20).await, [0, 3580, 7185, 10_785]);
 }
 
 /// Somebody presses a button on the page repeatedly.

@@ -1,6 +1,8 @@
-//! The texts of the page: English, Dutch, Danish, Swedish, German. A sentence ends with a full stop
-//! in all of them, and names in braces stay as they are. Each language is written on its own: the
-//! words are those of Kamstrup's manuals and of Home Assistant, not those of the English text.
+//! The texts of the page: English, Dutch, Danish, Swedish, German.
+//!
+//! In all languages, a sentence ends with a full stop, and names in braces stay as they are. No
+//! text is translated word by word from English: the words are those of Kamstrup's manuals and of
+//! Home Assistant in that language.
 
 catalogue! {
     // The frame of the page.
@@ -143,45 +145,6 @@ catalogue! {
     port: "Port", "Poort", "Port", "Port", "Anschluss";
     interval: "Time between readings", "Uitleesinterval", "Aflæsningsinterval",
         "Avläsningsintervall", "Ausleseintervall";
-
-    // Names of the common values; all others are English.
-    energy: "Energy", "Energie", "Energi", "Energi", "Energie";
-    cooling: "Cooling energy", "Koude-energie", "Køleenergi", "Kylenergi", "Kälteenergie";
-    volume: "Volume", "Volume", "Volumen", "Volym", "Volumen";
-    high_resolution:
-        "{name}, high resolution", "{name}, hoge resolutie", "{name}, høj opløsning",
-        "{name}, hög upplösning", "{name}, hohe Auflösung";
-    power: "Power", "Vermogen", "Effekt", "Effekt", "Leistung";
-    flow: "Flow", "Debiet", "Flow", "Flöde", "Durchfluss";
-    supply:
-        "Supply temperature", "Aanvoertemperatuur", "Fremløbstemperatur", "Framledningstemperatur",
-        "Vorlauftemperatur";
-    back:
-        "Return temperature", "Retourtemperatuur", "Returtemperatur", "Returtemperatur",
-        "Rücklauftemperatur";
-    difference:
-        "Temperature difference", "Temperatuurverschil", "Temperaturdifferens",
-        "Temperaturdifferens", "Temperaturdifferenz";
-    hours: "Operating hours", "Bedrijfsuren", "Driftstimer", "Drifttimmar", "Betriebsstunden";
-    info_code: "Info code", "Infocode", "Infokode", "Infokod", "Infocode";
-    highest_power_month:
-        "Peak power this month", "Piekvermogen deze maand", "Maks. effekt denne måned",
-        "Maxeffekt denna månad", "Max. Leistung diesen Monat";
-    highest_power_year:
-        "Peak power this year", "Piekvermogen dit jaar", "Maks. effekt i år", "Maxeffekt i år",
-        "Max. Leistung dieses Jahr";
-    highest_flow_month:
-        "Peak flow this month", "Piekdebiet deze maand", "Maks. flow denne måned",
-        "Maxflöde denna månad", "Max. Durchfluss diesen Monat";
-    highest_flow_year:
-        "Peak flow this year", "Piekdebiet dit jaar", "Maks. flow i år", "Maxflöde i år",
-        "Max. Durchfluss dieses Jahr";
-    water_temperature:
-        "Water temperature", "Watertemperatuur", "Vandtemperatur", "Vattentemperatur",
-        "Wassertemperatur";
-    meter_temperature:
-        "Meter temperature", "Metertemperatuur", "Målertemperatur", "Mätartemperatur",
-        "Zählertemperatur";
 
     // Charts.
     charts: "Charts", "Grafieken", "Grafer", "Diagram", "Diagramme";
@@ -408,6 +371,20 @@ catalogue! {
         "{asked} von {of} Registern abgefragt, {found} gefunden";
     scan_list: "Names for the configuration", "Voor de configuratie", "Til konfigurationen",
         "Till konfigurationen", "Für die Konfiguration";
+    use_values_words:
+        "Tick the values that kamstrup2mqtt is to read.",
+        "Vink de waarden aan die kamstrup2mqtt moet uitlezen.",
+        "Sæt flueben ved de værdier, som kamstrup2mqtt skal aflæse.",
+        "Markera de värden som kamstrup2mqtt ska läsa av.",
+        "Die Werte ankreuzen, die kamstrup2mqtt auslesen soll.";
+    use_values: "Use these values", "Deze waarden gebruiken", "Brug disse værdier",
+        "Använd dessa värden", "Diese Werte verwenden";
+    values_taken:
+        "kamstrup2mqtt now reads these values: {values}.",
+        "kamstrup2mqtt leest nu deze waarden uit: {values}.",
+        "kamstrup2mqtt aflæser nu disse værdier: {values}.",
+        "kamstrup2mqtt läser nu av dessa värden: {values}.",
+        "kamstrup2mqtt liest jetzt diese Werte aus: {values}.";
     register: "Register", "Register", "Register", "Register", "Register";
     copy: "Copy", "Kopiëren", "Kopiér", "Kopiera", "Kopieren";
     copied: "Copied.", "Gekopieerd.", "Kopieret.", "Kopierat.", "Kopiert.";
@@ -429,16 +406,28 @@ catalogue! {
         "Serielle Anschlüsse";
     ports_none:
         "This machine has no serial port. Plug in the optical head, then reload the page.",
-        "Geen seriële poorten gevonden. Sluit de leeskop aan en laad de pagina opnieuw.",
-        "Der blev ikke fundet nogen serielle porte. Tilslut læsehovedet, og genindlæs siden.",
-        "Inga serieportar hittades. Anslut läshuvudet och ladda om sidan.",
-        "Keine seriellen Anschlüsse gefunden. Den Lesekopf einstecken und die Seite neu laden.";
+        "Deze machine heeft geen seriële poort. Sluit de leeskop aan en laad de pagina opnieuw.",
+        "Denne maskine har ingen seriel port. Tilslut læsehovedet, og genindlæs siden.",
+        "Den här maskinen har ingen serieport. Anslut läshuvudet och ladda om sidan.",
+        "Dieser Rechner hat keinen seriellen Anschluss. Den Lesekopf einstecken und die Seite neu \
+         laden.";
+    ports_none_container:
+        "This container has no serial port. Plug in the optical head, and start the container \
+         with its device, for example with `--device /dev/ttyUSB0`.",
+        "Deze container heeft geen seriële poort. Sluit de leeskop aan en start de container met \
+         dit apparaat, bijvoorbeeld met `--device /dev/ttyUSB0`.",
+        "Denne container har ingen seriel port. Tilslut læsehovedet, og start containeren med \
+         enheden, for eksempel med `--device /dev/ttyUSB0`.",
+        "Den här containern har ingen serieport. Anslut läshuvudet och starta containern med \
+         enheten, till exempel med `--device /dev/ttyUSB0`.",
+        "Dieser Container hat keinen seriellen Anschluss. Den Lesekopf einstecken und den \
+         Container mit diesem Gerät starten, zum Beispiel mit `--device /dev/ttyUSB0`.";
     ports_none_needed:
-        "This machine has no serial port, and needs none for a serial server.",
-        "Geen seriële poorten gevonden. Voor een seriële server zijn ze ook niet nodig.",
-        "Der blev ikke fundet nogen serielle porte. En seriel server kræver heller ingen.",
-        "Inga serieportar hittades. En serieserver kräver inte heller någon.",
-        "Keine seriellen Anschlüsse gefunden. Ein serieller Server braucht auch keinen.";
+        "This machine has no serial port. It needs none, because the optical head is on the network.",
+        "Deze machine heeft geen seriële poort. Die is ook niet nodig, want de leeskop zit op het netwerk.",
+        "Denne maskine har ingen seriel port. Den behøver heller ingen, fordi læsehovedet er på netværket.",
+        "Den här maskinen har ingen serieport. Den behöver inte heller någon, eftersom läshuvudet är på nätverket.",
+        "Dieser Rechner hat keinen seriellen Anschluss. Er braucht auch keinen, weil der Lesekopf im Netzwerk ist.";
     port_unused: "not used by kamstrup2mqtt", "niet in gebruik door kamstrup2mqtt",
         "bruges ikke af kamstrup2mqtt", "används inte av kamstrup2mqtt",
         "von kamstrup2mqtt nicht verwendet";
@@ -447,6 +436,108 @@ catalogue! {
         "von einem anderen Programm belegt";
     port_of: "used for {meter}", "gebruikt voor {meter}", "bruges til {meter}",
         "används för {meter}", "verwendet für {meter}";
+
+    // The search for the optical head.
+    find: "Find my meter", "Mijn meter zoeken", "Find min måler", "Hitta min mätare",
+        "Meinen Zähler finden";
+    find_words:
+        "kamstrup2mqtt asks the serial ports for the serial number of a meter. It first lists the \
+         ports, and opens none before you start the search.",
+        "kamstrup2mqtt vraagt op de seriële poorten naar het serienummer van een meter. Eerst \
+         verschijnt een lijst van de poorten. Er wordt geen poort geopend voordat je het zoeken start.",
+        "kamstrup2mqtt spørger på de serielle porte efter en målers serienummer. Først vises en liste \
+         over portene. Ingen port åbnes, før du starter søgningen.",
+        "kamstrup2mqtt frågar på serieportarna efter en mätares serienummer. Först visas en lista \
+         över portarna. Ingen port öppnas innan du startar sökningen.",
+        "kamstrup2mqtt fragt an den seriellen Anschlüssen nach der Seriennummer eines Zählers. Zuerst \
+         erscheint eine Liste der Anschlüsse. Vor dem Start der Suche wird keiner geöffnet.";
+    find_will:
+        "The search takes up to 15 s for each port. A device other than an optical head may \
+         misunderstand the request.",
+        "Het zoeken duurt tot 15 s per poort. Een ander apparaat dan een leeskop kan het verzoek \
+         verkeerd begrijpen.",
+        "Søgningen tager op til 15 s pr. port. Andre enheder end et læsehoved kan misforstå \
+         forespørgslen.",
+        "Sökningen tar upp till 15 s per port. Andra enheter än ett läshuvud kan missförstå \
+         förfrågan.",
+        "Die Suche dauert bis zu 15 s je Anschluss. Ein anderes Gerät als ein Lesekopf kann die Anfrage \
+         missverstehen.";
+    find_start: "Ask these ports", "Deze poorten bevragen", "Spørg disse porte",
+        "Fråga dessa portar", "Diese Anschlüsse abfragen";
+    find_again: "List the ports again", "Poorten opnieuw tonen", "Vis portene igen",
+        "Visa portarna igen", "Anschlüsse neu auflisten";
+    find_none:
+        "There is no port to ask. Plug in the optical head, then list the ports again.",
+        "Er is geen poort om te bevragen. Sluit de leeskop aan en toon de poorten opnieuw.",
+        "Der er ingen port at spørge. Tilslut læsehovedet, og vis portene igen.",
+        "Det finns ingen port att fråga. Anslut läshuvudet och visa portarna igen.",
+        "Es gibt keinen Anschluss zum Abfragen. Den Lesekopf einstecken und die Anschlüsse neu auflisten.";
+    find_nothing:
+        "No meter answered. Place the optical head exactly on the meter's optical eye and press a key \
+         on the meter, if it has one. Then list the ports again.",
+        "Geen enkele meter heeft geantwoord. Zet de leeskop precies op het optische oog van de meter en \
+         druk op een toets van de meter, als die er een heeft. Toon daarna de poorten opnieuw.",
+        "Ingen måler svarede. Placér læsehovedet præcist på målerens optiske øje, og tryk på en knap på \
+         måleren, hvis den har en. Vis derefter portene igen.",
+        "Ingen mätare svarade. Placera läshuvudet exakt på mätarens optiska öga och tryck på en knapp på \
+         mätaren, om den har en. Visa sedan portarna igen.",
+        "Kein Zähler hat geantwortet. Den Lesekopf genau auf das optische Auge des Zählers setzen und eine \
+         Taste am Zähler drücken, falls er eine hat. Dann die Anschlüsse neu auflisten.";
+    find_ask: "will be asked", "wordt bevraagd", "bliver spurgt", "kommer att frågas",
+        "wird abgefragt";
+    find_asking: "is being asked", "wordt nu bevraagd", "bliver spurgt nu", "frågas nu",
+        "wird gerade abgefragt";
+    find_not_asked: "was not asked", "is niet bevraagd", "blev ikke spurgt", "frågades inte",
+        "wurde nicht abgefragt";
+    find_left_out: "left out: {reason}", "overgeslagen: {reason}", "udeladt: {reason}",
+        "utelämnas: {reason}", "ausgelassen: {reason}";
+    find_zigbee: "a Zigbee stick", "een Zigbee-stick", "en Zigbee-stick", "en Zigbee-sticka",
+        "ein Zigbee-Stick";
+    find_zwave: "a Z-Wave stick", "een Z-Wave-stick", "en Z-Wave-stick", "en Z-Wave-sticka",
+        "ein Z-Wave-Stick";
+    find_modem: "a modem", "een modem", "et modem", "ett modem", "ein Modem";
+    find_gps: "a GPS receiver", "een gps-ontvanger", "en GPS-modtager", "en GPS-mottagare",
+        "ein GPS-Empfänger";
+    found_meter: "{model}, serial number {serial}", "{model}, serienummer {serial}",
+        "{model}, serienummer {serial}", "{model}, serienummer {serial}",
+        "{model}, Seriennummer {serial}";
+    found_speed:
+        "a meter at {baud} baud instead of 1200, serial number {serial}",
+        "een meter op {baud} baud in plaats van 1200, serienummer {serial}",
+        "en måler ved {baud} baud i stedet for 1200, serienummer {serial}",
+        "en mätare på {baud} baud i stället för 1200, serienummer {serial}",
+        "ein Zähler mit {baud} Baud statt 1200, Seriennummer {serial}";
+    found_older:
+        "an answer like that of an older meter (MULTICAL 66C or 401), which kamstrup2mqtt cannot \
+         read",
+        "een antwoord als van een oudere meter (MULTICAL 66C of 401), die kamstrup2mqtt niet kan \
+         uitlezen",
+        "et svar som fra en ældre måler (MULTICAL 66C eller 401), som kamstrup2mqtt ikke kan \
+         aflæse",
+        "ett svar som från en äldre mätare (MULTICAL 66C eller 401), som kamstrup2mqtt inte kan \
+         läsa av",
+        "eine Antwort wie die eines älteren Zählers (MULTICAL 66C oder 401), den kamstrup2mqtt \
+         nicht auslesen kann";
+    found_noise: "bytes, but no valid answer", "bytes, maar geen geldig antwoord",
+        "byte, men intet gyldigt svar", "byte, men inget giltigt svar",
+        "Bytes, aber keine gültige Antwort";
+    found_echo:
+        "no answer, only the echo of the request", "geen antwoord, alleen de echo van het verzoek",
+        "intet svar, kun ekkoet af forespørgslen", "inget svar, bara ekot av förfrågan",
+        "keine Antwort, nur das Echo der Anfrage";
+    found_silence: "no answer", "geen antwoord", "intet svar", "inget svar", "keine Antwort";
+    found_failed: "cannot be used: {reason}", "niet bruikbaar: {reason}", "kan ikke bruges: {reason}",
+        "kan inte användas: {reason}", "nicht verwendbar: {reason}";
+    find_use: "Use this port", "Deze poort gebruiken", "Brug denne port", "Använd den här porten",
+        "Diesen Anschluss verwenden";
+    port_taken:
+        "kamstrup2mqtt now uses the port {port}.",
+        "kamstrup2mqtt gebruikt nu de poort {port}.",
+        "kamstrup2mqtt bruger nu porten {port}.",
+        "kamstrup2mqtt använder nu porten {port}.",
+        "kamstrup2mqtt verwendet jetzt den Anschluss {port}.";
+    for_configuration: "For the configuration", "Voor de configuratie", "Til konfigurationen",
+        "Till konfigurationen", "Für die Konfiguration";
     configuration: "Effective settings", "Actieve instellingen", "Aktive indstillinger",
         "Aktiva inställningar", "Aktive Einstellungen";
     masked:
@@ -545,11 +636,11 @@ catalogue! {
         "Heute bisher";
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
-    total_of_part: "only for this part: the other readings are missing",
-        "alleen voor dit deel: de andere uitlezingen ontbreken",
-        "kun for denne del: de øvrige aflæsninger mangler",
-        "endast för den här delen: övriga avläsningar saknas",
-        "nur für diesen Teil: Die übrigen Messwerte fehlen";
+    total_of_part: "only for this period; readings before or after it are missing",
+        "alleen voor deze periode; uitlezingen ervoor of erna ontbreken",
+        "kun for dette tidsrum; der mangler aflæsninger før eller efter det",
+        "endast för den här perioden; avläsningar före eller efter den saknas",
+        "nur für diesen Zeitraum; davor oder danach fehlen Messwerte";
     total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
         "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
         "unbekannt: Es fehlen Messwerte";

@@ -1,11 +1,12 @@
-//! The texts of the page in each of its languages, and the choice of a visitor's language.
+//! The texts of the page and the names in Home Assistant in five languages, and the choice of a
+//! visitor's language.
 //!
-//! One table has a row for each text. A row without one of the languages does not compile. The
-//! program's own error messages are English, here as in the log.
+//! Each table has a row for each text. A row without one of the languages does not compile. The
+//! program's own error messages are English, on the page as in the log.
 
-/// A language of the page.
+/// A language of the page and of the names in Home Assistant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
+pub enum Language {
     English,
     Dutch,
     Danish,
@@ -14,12 +15,12 @@ pub(super) enum Language {
 }
 
 impl Language {
-    pub(super) const ALL: [Self; 5] =
+    pub(crate) const ALL: [Self; 5] =
         [Self::English, Self::Dutch, Self::Danish, Self::Swedish, Self::German];
 
     /// The best of the visitor's languages, by the header `Accept-Language`; English if the page
     /// has none of them.
-    pub(super) fn accepted(header: Option<&str>) -> Self {
+    pub(crate) fn accepted(header: Option<&str>) -> Self {
         let mut best = (0, Self::English);
         for wish in header.unwrap_or_default().split(',').take(MOST_WISHES) {
             let (tag, weight) = wish.split_once(';').unwrap_or((wish, "q=1"));
@@ -33,14 +34,18 @@ impl Language {
         best.1
     }
 
+    /// `de` is German.
+    pub(crate) fn by_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag))
+    }
+
     /// `de` and `de-CH` are German.
     fn of_tag(tag: &str) -> Option<Self> {
-        let primary = tag.split('-').next()?;
-        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
+        Self::by_tag(tag.split('-').next()?)
     }
 
     /// Its BCP 47 tag.
-    pub(super) fn tag(self) -> &'static str {
+    pub(crate) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Dutch => "nl",
@@ -51,7 +56,7 @@ impl Language {
     }
 
     /// The texts in this language.
-    pub(super) fn words(self) -> &'static Words {
+    pub(crate) fn words(self) -> &'static Words {
         match self {
             Self::English => &Words::ENGLISH,
             Self::Dutch => &Words::DUTCH,
@@ -61,8 +66,30 @@ impl Language {
         }
     }
 
+    /// The names in Home Assistant in this language.
+    pub(crate) fn names(self) -> &'static Names {
+        match self {
+            Self::English => &Names::ENGLISH,
+            Self::Dutch => &Names::DUTCH,
+            Self::Danish => &Names::DANISH,
+            Self::Swedish => &Names::SWEDISH,
+            Self::German => &Names::GERMAN,
+        }
+    }
+
+    /// The texts of the setup page in this language.
+    pub(crate) fn setup_words(self) -> &'static SetupWords {
+        match self {
+            Self::English => &SetupWords::ENGLISH,
+            Self::Dutch => &SetupWords::DUTCH,
+            Self::Danish => &SetupWords::DANISH,
+            Self::Swedish => &SetupWords::SWEDISH,
+            Self::German => &SetupWords::GERMAN,
+        }
+    }
+
     /// A number as people write it: all but English have a decimal comma.
-    pub(super) fn number(self, text: &str) -> String {
+    pub(crate) fn number(self, text: &str) -> String {
         let is_number = text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c))
             && text.matches('.').count() <= 1
             && text.trim_start_matches('-').find('-').is_none();
@@ -85,7 +112,7 @@ fn thousandths(parameter: &str) -> Option<u16> {
 }
 
 /// `text` with each `{name}` in it replaced.
-pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, name, after)) = placeholder(rest) {
@@ -99,30 +126,30 @@ pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// The text before the first `{name}`, the name, and the text after it.
-pub(super) fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
     Some((before, name, after))
 }
 
-/// The texts of the page, one language each.
+/// A table of texts, as one struct for each language.
 macro_rules! catalogue {
     ($($key:ident: $english:literal, $dutch:literal, $danish:literal, $swedish:literal, $german:literal;)*) => {
-        /// The texts of the page in one language.
+        /// The texts of this table in one language.
         #[derive(Debug)]
-        pub(in crate::web) struct Words {
-            $(pub(in crate::web) $key: &'static str,)*
+        pub(crate) struct Words {
+            $(pub(crate) $key: &'static str,)*
         }
 
         impl Words {
-            pub(super) const ENGLISH: Self = Self { $($key: $english,)* };
-            pub(super) const DUTCH: Self = Self { $($key: $dutch,)* };
-            pub(super) const DANISH: Self = Self { $($key: $danish,)* };
-            pub(super) const SWEDISH: Self = Self { $($key: $swedish,)* };
-            pub(super) const GERMAN: Self = Self { $($key: $german,)* };
+            pub(crate) const ENGLISH: Self = Self { $($key: $english,)* };
+            pub(crate) const DUTCH: Self = Self { $($key: $dutch,)* };
+            pub(crate) const DANISH: Self = Self { $($key: $danish,)* };
+            pub(crate) const SWEDISH: Self = Self { $($key: $swedish,)* };
+            pub(crate) const GERMAN: Self = Self { $($key: $german,)* };
 
             #[cfg(test)]
-            pub(super) fn all(&self) -> Vec<(&'static str, &'static str)> {
+            pub(crate) fn all(&self) -> Vec<(&'static str, &'static str)> {
                 vec![$((stringify!($key), self.$key),)*]
             }
         }
@@ -130,8 +157,13 @@ macro_rules! catalogue {
 }
 
 mod catalogue;
+mod names;
+mod registers;
+mod setup;
 
-pub(super) use self::catalogue::Words;
+pub(crate) use self::catalogue::Words;
+pub(crate) use self::names::Words as Names;
+pub(crate) use self::setup::Words as SetupWords;
 
 #[cfg(test)]
 mod tests {
@@ -149,12 +181,18 @@ mod tests {
         names
     }
 
+    /// Those of all tables, each with its name.
+    fn texts(language: Language) -> Vec<(&'static str, &'static str)> {
+        let names = language.names().all();
+        [language.words().all(), language.setup_words().all(), names].concat()
+    }
+
     #[test]
     fn every_language_has_every_text_with_the_same_placeholders() {
-        let english = Words::ENGLISH.all();
+        let english = texts(Language::English);
         assert!(english.len() > 100, "{}", english.len());
         for language in Language::ALL {
-            for ((key, english), (_, own)) in english.iter().zip(language.words().all()) {
+            for ((key, english), (_, own)) in english.iter().zip(texts(language)) {
                 assert!(!own.trim().is_empty(), "{key} in {language:?}");
                 assert_eq!(own.trim(), own, "{key} in {language:?}");
                 assert_eq!(placeholders(own), placeholders(english), "{key} in {language:?}");
@@ -171,10 +209,10 @@ mod tests {
     /// No sentence is left in English by mistake.
     #[test]
     fn sentences_are_translated() {
-        let english = Words::ENGLISH.all();
+        let english = texts(Language::English);
         for language in Language::ALL.into_iter().filter(|language| *language != Language::English)
         {
-            for ((key, english), (_, own)) in english.iter().zip(language.words().all()) {
+            for ((key, english), (_, own)) in english.iter().zip(texts(language)) {
                 assert!(!english.ends_with('.') || own != *english, "{key} in {language:?}");
             }
         }
@@ -213,7 +251,7 @@ mod tests {
         ];
         let is_letter = |c: char| c.is_alphabetic() || c == ' ';
         for language in Language::ALL {
-            for (name, text) in language.words().all() {
+            for (name, text) in texts(language) {
                 let plain = format!(" {} ", text.to_lowercase().replace(|c| !is_letter(c), " "));
                 let place = words.iter().find(|place| plain.contains(&format!(" {place} ")));
                 assert_eq!(place, None, "{name}, {language:?}: {text}");
