@@ -142,6 +142,8 @@ pub struct Meter<S> {
     expected_cut: Option<usize>,
     /// After how many bytes each answer to the last request broke off.
     broke_off: Vec<usize>,
+    /// The bytes of the longest answer that has arrived whole, also too late or to another request.
+    longest_whole: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
@@ -167,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             greeting: Greeting::default(),
             expected_cut: None,
             broke_off: Vec::new(),
+            longest_whole: 0,
         }
     }
 
@@ -212,6 +215,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     #[must_use]
     pub fn longest_cut(&self) -> Option<usize> {
         self.broke_off.iter().max().copied()
+    }
+
+    /// The bytes of the longest answer that has arrived whole over this stream. An answer that is too
+    /// late, or belongs to another request, also shows what the line carries.
+    #[must_use]
+    pub fn longest_whole(&self) -> usize {
+        self.longest_whole
     }
 
     fn is_expected_cut(&self, bytes: usize) -> bool {
@@ -446,12 +456,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             let arrived = self.incoming.push(byte);
             trace.push(byte, before, self.incoming.decoder());
             if let Some(arrived) = arrived {
+                self.note_whole(&arrived);
                 self.note_late(&arrived);
                 let meaning = trace::discarded_meaning(&arrived.event);
                 trace.show_event(self.incoming.decoder(), meaning);
             }
         }
         Ok(())
+    }
+
+    /// Notes the length of an answer that has arrived whole.
+    fn note_whole(&mut self, arrived: &Arrived) {
+        if let Event::Frame { direction: Direction::FromMeter, .. } = arrived.event {
+            self.longest_whole = self.longest_whole.max(arrived.bytes.len());
+        }
     }
 
     /// Notes an answer to an earlier request that arrived too late.
@@ -547,6 +565,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                     noise |= before.is_none() && self.incoming.inside().is_none() && byte != 0;
                     continue;
                 };
+                self.note_whole(&arrived);
                 match self.classify(command, &arrived) {
                     Ok(answer) => {
                         let meaning = trace::meaning(&arrived.event, None);

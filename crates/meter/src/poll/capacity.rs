@@ -9,8 +9,13 @@
 //!   longest that arrives.
 //!
 //! After a day, one longer answer is requested again. The limit is also corrected if a longer answer
-//! arrives: a register that is requested alone may be longer than the limit. The limit is forgotten if another meter
-//! answers, and if the meter's settings change.
+//! arrives: a register that is requested alone may be longer than the limit, and a late answer shows
+//! that it was not lost. The limit is forgotten if another meter answers, and if the meter's settings
+//! change.
+//!
+//! Answers that are late or silent by chance look like lost ones. Requests of a single register would
+//! then follow, whose late answers cannot be recognized ([`super::order`]). So if the line has carried
+//! longer answers before, two measurements in a row must find a limit.
 
 use std::time::Duration;
 
@@ -38,8 +43,10 @@ pub(super) struct Capacity {
     is_on_trial: bool,
     /// The last limit that was reported; `None` if none was, or that there is none any longer.
     reported: Option<usize>,
-    /// The longest answer that was expected and has arrived.
+    /// The longest answer that has arrived.
     longest: usize,
+    /// The shortest answer that was lost in a measurement, if one as long had arrived before.
+    suspected: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +89,7 @@ impl Capacity {
     /// Notes that an answer of this length has arrived. Returns whether the limit was wrong: faults
     /// that come by chance look like one.
     pub(super) fn note_arrived(&mut self, bytes: usize) -> bool {
+        self.suspected = self.suspected.filter(|lost| bytes < *lost);
         self.longest = self.longest.max(bytes);
         let Some(limit) = self.limit.as_mut().filter(|limit| bytes > limit.bytes) else {
             return false;
@@ -138,12 +146,18 @@ impl Capacity {
         true
     }
 
-    /// Notes that answers of this length arrive, but not longer ones.
-    pub(super) fn note_longest(&mut self, bytes: usize) {
-        self.set(bytes, false);
+    /// Notes that in a measurement, answers of up to `bytes` have arrived, and those of at least
+    /// `lost` have not.
+    pub(super) fn note_longest(&mut self, bytes: usize, lost: usize) {
+        if self.longest < lost || self.suspected.is_some() {
+            self.set(bytes, false);
+        } else {
+            self.suspected = Some(lost);
+        }
     }
 
     fn set(&mut self, bytes: usize, is_exact: bool) {
+        self.suspected = None;
         self.limit = Some(Limit { bytes, is_exact, since: Instant::now() });
     }
 
@@ -190,7 +204,7 @@ mod tests {
     async fn only_the_first_limit_is_reported() {
         let mut capacity = Capacity::default();
         capacity.note_arrived(24);
-        capacity.note_longest(24);
+        capacity.note_longest(24, 30);
         assert!(capacity.carries(24, 8) && !capacity.carries(25, 1));
         assert_eq!((capacity.report(), capacity.cut()), (Some(CapacityReport::Limited(24)), None));
         assert!(capacity.note_cut(20));
@@ -212,7 +226,10 @@ mod tests {
         assert_eq!(capacity.cut(), Some(15));
         assert!(capacity.note_arrived(18));
         assert!(!capacity.is_limited());
-        capacity.note_longest(24);
+        // An answer of 60 bytes had arrived before.
+        capacity.note_longest(24, 30);
+        assert!(!capacity.is_limited());
+        capacity.note_longest(24, 30);
         assert!(capacity.note_arrived(30));
         assert!(capacity.carries(30, 2) && !capacity.carries(31, 2));
     }

@@ -51,8 +51,13 @@ impl Session<'_> {
         }
         if carried > 0 && carried < whole.len() {
             let longest = whole.get(..carried).unwrap_or_default();
-            let bytes = self.memory.answer_length(longest);
-            self.memory.line.capacity.note_longest(bytes);
+            let shortest_lost = whole.get(..lost).unwrap_or(&whole);
+            let [bytes, lost] =
+                [longest, shortest_lost].map(|registers| self.memory.answer_length(registers));
+            // An answer that was late, or was one to another request, has arrived whole too.
+            if self.client.longest_whole() < lost {
+                self.memory.line.capacity.note_longest(bytes, lost);
+            }
         }
         true
     }
@@ -60,11 +65,23 @@ impl Session<'_> {
     /// Notes the length of an answer that has arrived.
     pub(super) fn note_arrived(&mut self, answer: &[RegisterValue]) {
         let values = answer.iter().map(|value| escaped_length(&value.to_bytes()));
-        let bytes = values.fold(AROUND, usize::saturating_add);
+        self.note_carried(values.fold(AROUND, usize::saturating_add));
+    }
+
+    /// Notes that the line has carried an answer of this length.
+    fn note_carried(&mut self, bytes: usize) {
         let capacity = &mut self.memory.line.capacity;
         if capacity.note_arrived(bytes) {
             self.client.expect_cut(capacity.cut());
             self.memory.absences.forget_too_long();
+        }
+    }
+
+    /// Notes the longest answer that has arrived whole, even if it was discarded: long answers that
+    /// are only late look like a line that carries only short ones.
+    pub(super) fn note_whole(&mut self) {
+        if self.memory.line.capacity.is_limited() {
+            self.note_carried(self.client.longest_whole());
         }
     }
 

@@ -101,6 +101,7 @@ impl Session<'_> {
         if self.client.take_silence() {
             self.memory.recognition.lost();
         }
+        self.note_whole();
         // Of a scan, which pauses, only what is new says something about the present.
         let lateness = self.client.take_lateness();
         self.polled.line.lateness.add(lateness);

@@ -599,6 +599,50 @@ async fn a_line_that_is_good_again_carries_every_value() {
     assert_eq!(unread, []);
 }
 
+/// A line that loses all long answers for a while has not become one that carries only short ones.
+/// Requests of a single register would follow for a day, and their late answers cannot be recognized:
+/// four of 10,000 values were those of an earlier poll.
+#[tokio::test(start_paused = true)]
+async fn long_answers_that_are_lost_by_chance_set_no_limit() {
+    let limit = Arc::new(AtomicUsize::new(0));
+    let mut polls = Polls::new(SEVEN, Gateway::cutting(example(), &limit, Cut::Everything));
+    for _ in 0..3 {
+        polls.poll().await;
+    }
+    for _ in 0..2 {
+        limit.store(20, Ordering::Relaxed);
+        polls.poll().await;
+        assert!(!polls.memory.line.capacity.is_limited(), "{:#?}", polls.log);
+        limit.store(0, Ordering::Relaxed);
+        assert_eq!(polls.poll().await.requests, 1);
+    }
+    limit.store(20, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(polls.poll().await.polled.readings.len(), 7);
+    }
+    assert!(polls.memory.line.capacity.is_limited(), "{:#?}", polls.log);
+}
+
+/// A long answer that is late was not lost, whichever request it belongs to.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_lifts_the_limit() {
+    let limit = Arc::new(AtomicUsize::new(20));
+    let mut polls = Polls::new(SEVEN, Gateway::cutting(example(), &limit, Cut::Everything));
+    for _ in 0..2 {
+        polls.poll().await;
+    }
+    assert!(polls.memory.line.capacity.is_limited(), "{:#?}", polls.log);
+    let values: Vec<_> = ids(SEVEN).iter().map(|id| example().values[id].clone()).collect();
+    let data = GetRegister::emit_answer(&values);
+    let packet = Packet { address: Address::HEAT_METER, cid: Cid::GET_REGISTER, data: &data };
+    let kept = datalink::emit(Direction::FromMeter, packet);
+    polls.plan.port.greeting = kept.leak();
+    limit.store(0, Ordering::Relaxed);
+    polls.poll().await;
+    polls.plan.port.greeting = &[];
+    assert_eq!(polls.poll().await.requests, 1, "{:#?}", polls.log);
+}
+
 /// Several meters that one program polls, with lines that differ.
 #[tokio::test(start_paused = true)]
 async fn each_meter_has_a_limit_of_its_own() {
