@@ -14,10 +14,11 @@
 //! Therefore the caller (`poll`) asks for them in a different order each time. An answer in another
 //! order belongs to an earlier request, and is rejected.
 //!
-//! No document promises that meters keep the order. If [`OWN_ORDER`] requests in a row are answered
-//! only in another order, and these answers have the same order, the meter has an order of its own.
-//! Its answers are then accepted in any order. A line that delays all answers is not mistaken for
-//! such a meter, because late answers have the orders of different requests.
+//! No document promises that meters keep the order. If [`OWN_ORDER`] requests in a row for different
+//! registers are answered only in another order, and these answers have the same order, the meter has
+//! an order of its own. Its answers are then accepted in any order. Two other causes are not mistaken
+//! for such a meter: late answers have the orders of different requests, and a serial server that
+//! repeats an answer repeats its registers too.
 
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ use tokio::time::Instant;
 
 use super::error::Rejection;
 
-/// After this many misordered requests in a row the meter has its own order, if their answers have
-/// the same order.
+/// After this many misordered requests for different registers the meter has its own order, if their
+/// answers have the same order.
 const OWN_ORDER: u8 = 2;
 
 /// The state of the line between requests. It outlives the stream, because a serial server may send
@@ -45,6 +46,8 @@ pub struct LineState {
     misordered: u8,
     /// The order of the last answer that was in the wrong order.
     last_misordered: Sequence,
+    /// The registers of the last request that was counted, sorted.
+    counted: Sequence,
     /// Whether all answers to these requests may have the same order.
     is_steady: bool,
 }
@@ -60,6 +63,11 @@ impl Sequence {
             *place = Some(*register);
         }
         sequence
+    }
+
+    fn sorted(mut self) -> Self {
+        self.0.sort_unstable();
+        self
     }
 
     fn common(self, other: Self) -> impl Iterator<Item = RegisterId> {
@@ -98,6 +106,7 @@ impl LineState {
         order: MeterOrder::Unknown,
         misordered: 0,
         last_misordered: Sequence([None; GetRegister::MAX]),
+        counted: Sequence([None; GetRegister::MAX]),
         is_steady: true,
     };
 
@@ -175,7 +184,14 @@ impl LineState {
 
     /// Notes that each try of a request was answered in the wrong order.
     pub(super) fn count_misordered(&mut self) {
-        self.misordered = if self.is_steady { self.misordered.saturating_add(1) } else { 1 };
+        let registers = self.last_misordered.sorted();
+        let is_repeated = self.counted == registers;
+        self.misordered = match self.is_steady {
+            true if is_repeated => self.misordered.max(1),
+            true => self.misordered.saturating_add(1),
+            false => 1,
+        };
+        self.counted = registers;
         self.is_steady = true;
         if self.misordered >= OWN_ORDER {
             self.order = MeterOrder::Own;
@@ -186,6 +202,7 @@ impl LineState {
     pub(super) fn confirm_order(&mut self) {
         self.misordered = 0;
         self.last_misordered = Sequence::default();
+        self.counted = Sequence::default();
         self.is_steady = true;
     }
 }
