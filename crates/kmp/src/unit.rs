@@ -118,6 +118,8 @@ impl Unit {
     pub const CUBIC_METRE_CELSIUS: Self = Self(43);
     /// Tonne (ton).
     pub const TONNE: Self = Self(44);
+    /// Tonne per hour (ton/h).
+    pub const TONNE_PER_HOUR: Self = Self(45);
     /// Hour (h).
     pub const HOUR: Self = Self(46);
     /// Time of day, decimal-coded integer hhmmss (hh:mm:ss).
@@ -136,6 +138,8 @@ impl Unit {
     pub const ASCII: Self = Self(54);
     /// Tens of cubic metres (m³×10).
     pub const TEN_CUBIC_METRES: Self = Self(55);
+    /// Tens of tonnes (ton×10).
+    pub const TEN_TONNES: Self = Self(56);
     /// Tens of gigajoules (GJ×10).
     pub const TEN_GIGAJOULES: Self = Self(57);
     /// Minutes (min).

@@ -284,13 +284,19 @@ impl Plausibility {
     }
 }
 
-/// Whether two consecutive readings of a register agree, if one of them had this doubt.
+/// Whether two consecutive readings of a register agree, if one of them had this doubt. `between` is
+/// the time between them, in which a counter with a fine resolution may rise by many steps.
 #[must_use]
-pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
+pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt, between: Duration) -> bool {
     match doubt {
         Doubt::Unlikely { .. } => are_near(first, second),
         Doubt::Differs { .. } => first.value == second.value,
-        _ => are_within(first, second, steps(second)),
+        _ => {
+            // A large house may have twice the usual power.
+            let between = between.saturating_mul(2);
+            let risen = is_counter(second).then(|| most_risen(second, Decimal::ZERO, between));
+            are_within(first, second, risen.flatten().or_else(|| steps(second)))
+        }
     }
 }
 
@@ -298,13 +304,16 @@ pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt) -> bool {
 /// or the second is a late answer.
 #[must_use]
 pub(crate) fn has_counter_fallen(first: &Reading, second: &Reading) -> bool {
-    let is_counter = second.register.info().is_some_and(|info| info.kind == Kind::Counter);
     match (&first.value, &second.value) {
-        (Value::Number(before), Value::Number(after)) if is_counter => {
+        (Value::Number(before), Value::Number(after)) if is_counter(second) => {
             Shape::of(first) == Shape::of(second) && after < before
         }
         _ => false,
     }
+}
+
+fn is_counter(reading: &Reading) -> bool {
+    reading.register.info().is_some_and(|info| info.kind == Kind::Counter)
 }
 
 /// Whether two consecutive readings of a gauge are about the same. A greater value may change by
@@ -344,8 +353,8 @@ fn most_risen(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<
 
 /// Whether a gauge in this unit has bounds in a house: a power, a flow or a temperature.
 fn is_bounded(unit: Unit) -> bool {
-    use Quantity::{Flow, Power, Temperature, TemperatureDifference};
-    matches!(unit.quantity(), Flow | Power | Temperature | TemperatureDifference)
+    use Quantity::{Flow, MassFlow, Power, Temperature, TemperatureDifference};
+    matches!(unit.quantity(), Flow | MassFlow | Power | Temperature | TemperatureDifference)
 }
 
 /// The most that any house reaches, or a multiple of the most that this meter has had.
@@ -356,23 +365,41 @@ fn most(unit: Unit, seen: Decimal) -> Option<Decimal> {
 /// The most that a house usually reaches: 100 kW, 10 m³/h, 200 °C; for a counter the same in its
 /// unit per hour, and one hour per hour.
 fn usual(unit: Unit) -> Option<Decimal> {
+    // A kilowatt-hour is 3.6 MJ, and 860 kcal.
     const KILOWATTS: i64 = 100;
+    const MEGAJOULES: i64 = 360;
+    const KILOCALORIES: i64 = 86_000;
     const CUBIC_METRES: i64 = 10;
     const DEGREES: i64 = 200;
+    const MILLION: i64 = 1_000_000;
     let number = match unit {
         Unit::WATT_HOUR | Unit::WATT => Decimal::from(KILOWATTS.checked_mul(1000)?),
         Unit::KILOWATT_HOUR | Unit::KILOWATT => Decimal::from(KILOWATTS),
         Unit::MEGAWATT_HOUR | Unit::MEGAWATT => Decimal::new(KILOWATTS, 3),
-        // 100 kWh is 0.36 GJ.
-        Unit::GIGAJOULE => Decimal::new(36, 2),
-        Unit::GIGACALORIE => Decimal::new(86, 3),
+        Unit::GIGAWATT_HOUR | Unit::GIGAWATT => Decimal::new(KILOWATTS, 6),
+        Unit::JOULE => Decimal::from(MEGAJOULES.checked_mul(MILLION)?),
+        Unit::KILOJOULE => Decimal::from(MEGAJOULES.checked_mul(1000)?),
+        Unit::MEGAJOULE => Decimal::from(MEGAJOULES),
+        Unit::GIGAJOULE => Decimal::new(MEGAJOULES, 3),
+        Unit::TEN_GIGAJOULES => Decimal::new(MEGAJOULES, 4),
+        Unit::CALORIE => Decimal::from(KILOCALORIES.checked_mul(1000)?),
+        Unit::KILOCALORIE => Decimal::from(KILOCALORIES),
+        Unit::MEGACALORIE => Decimal::new(KILOCALORIES, 3),
+        Unit::GIGACALORIE => Decimal::new(KILOCALORIES, 6),
         // A tonne of water is a cubic metre.
-        Unit::CUBIC_METRE | Unit::TONNE | Unit::CUBIC_METRE_PER_HOUR => Decimal::from(CUBIC_METRES),
+        Unit::CUBIC_METRE | Unit::TONNE | Unit::CUBIC_METRE_PER_HOUR | Unit::TONNE_PER_HOUR => {
+            Decimal::from(CUBIC_METRES)
+        }
+        Unit::TEN_CUBIC_METRES | Unit::TEN_TONNES => Decimal::new(CUBIC_METRES, 1),
         Unit::LITRE | Unit::LITRE_PER_HOUR => Decimal::from(CUBIC_METRES.checked_mul(1000)?),
         Unit::CUBIC_METRE_CELSIUS => Decimal::from(CUBIC_METRES.checked_mul(DEGREES)?),
         // The sensors measure up to 185 °C (TD 403 p.94).
         Unit::CELSIUS | Unit::KELVIN => Decimal::from(DEGREES),
+        Unit::DAY => Decimal::new(42, 3),
         Unit::HOUR => Decimal::ONE,
+        Unit::MINUTE => Decimal::from(60),
+        Unit::SECOND => Decimal::from(3600),
+        Unit::MILLISECOND => Decimal::from(3_600_000),
         // More than one event a minute is unusual.
         unit if unit.quantity() == Quantity::Number => Decimal::from(60),
         _ => return None,
@@ -413,6 +440,7 @@ mod tests {
     const GOOD: ReadingQuality = ReadingQuality { clean: true, may_be_late: false };
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const AT_ONCE: Duration = Duration::ZERO;
 
     fn words(plausibility: &Plausibility, reading: &Reading) -> String {
         plausibility.doubt(reading, GOOD).map_or_else(String::new, |doubt| doubt.to_string())
@@ -535,14 +563,63 @@ mod tests {
         assert_eq!(words(&plausibility, &date(260_102)), "changed from 2026-01-01 to 2026-01-02");
         let doubt = plausibility.doubt(&code(8), GOOD).unwrap();
         assert!(!doubt.is_change());
-        assert!(agree(&code(8), &code(8), &doubt) && !agree(&code(8), &code(9), &doubt));
+        assert!(
+            agree(&code(8), &code(8), &doubt, AT_ONCE)
+                && !agree(&code(8), &code(9), &doubt, AT_ONCE)
+        );
     }
 
     const FELL: Doubt = Doubt::Fell { was: Decimal::TEN, is: Decimal::ONE };
 
+    /// At 150 kW, a counter of watt-hours rises by 42 of its steps each second. No two readings of it
+    /// agreed, so a value that was doubtful once was never published.
+    #[test]
+    fn a_fine_counter_may_rise_by_many_steps_between_two_readings() {
+        let energy = |watt_hours: u32| reading(60, Unit::WATT_HOUR, 0, &watt_hours.to_be_bytes());
+        let after = |seconds, watt_hours| {
+            let between = Duration::from_secs(seconds);
+            agree(&energy(1_000_000), &energy(watt_hours), &Doubt::MayBeLate, between)
+        };
+        assert!(after(2, 1_000_083) && after(10, 1_000_417));
+        assert!(!after(2, 1_000_417) && !after(0, 1_000_083));
+        // A gauge is no counter.
+        let power = |watts: u32| reading(80, Unit::WATT, 0, &watts.to_be_bytes());
+        let between = Duration::from_secs(10);
+        assert!(!agree(&power(1_000), &power(1_083), &Doubt::MayBeLate, between));
+    }
+
+    /// Counters in these units could rise by anything.
+    #[tokio::test(start_paused = true)]
+    async fn a_counter_in_any_unit_has_a_bound() {
+        let (energy, volume, mass, hours) = (60, 68, 72, 1004);
+        let units = [
+            (energy, Unit::GIGAWATT_HOUR, -9),
+            (energy, Unit::JOULE, 5),
+            (energy, Unit::KILOJOULE, 2),
+            (energy, Unit::MEGAJOULE, 0),
+            (energy, Unit::TEN_GIGAJOULES, -4),
+            (energy, Unit::CALORIE, 5),
+            (energy, Unit::KILOCALORIE, 2),
+            (energy, Unit::MEGACALORIE, 0),
+            (volume, Unit::TEN_CUBIC_METRES, -3),
+            (mass, Unit::TEN_TONNES, -3),
+            (hours, Unit::MINUTE, 0),
+            (hours, Unit::SECOND, 0),
+            (hours, Unit::DAY, -4),
+        ];
+        for (register, unit, exponent) in units {
+            let at = |mantissa: u32| reading(register, unit, exponent, &mantissa.to_be_bytes());
+            let mut plausibility = Plausibility::default();
+            plausibility.accept(&at(1_000_000));
+            tokio::time::advance(HOUR / 60).await;
+            assert_eq!(words(&plausibility, &at(1_000_002)), "", "{unit}");
+            assert!(words(&plausibility, &at(1_050_000)).starts_with("rose from"), "{unit}");
+        }
+    }
+
     #[test]
     fn two_readings_agree_if_they_are_nearly_the_same() {
-        let agree = |first: &Reading, second: &Reading| agree(first, second, &FELL);
+        let agree = |first: &Reading, second: &Reading| agree(first, second, &FELL, AT_ONCE);
         assert!(agree(&energy(1000), &energy(1000)));
         assert!(agree(&energy(1000), &energy(1002)));
         assert!(!agree(&energy(1000), &energy(1003)));
@@ -556,8 +633,8 @@ mod tests {
         let power = |tenths: u32| reading(80, Unit::KILOWATT, -1, &tenths.to_be_bytes());
         let unlikely = Doubt::Unlikely { is: Decimal::from(500) };
         assert!(!agree(&power(5_000), &power(5_600)));
-        assert!(super::agree(&power(5_000), &power(5_600), &unlikely));
-        assert!(!super::agree(&power(5_000), &power(5_800), &unlikely));
+        assert!(super::agree(&power(5_000), &power(5_600), &unlikely, AT_ONCE));
+        assert!(!super::agree(&power(5_000), &power(5_800), &unlikely, AT_ONCE));
         assert!(!agree(&date(260_101), &date(260_102)));
     }
 }

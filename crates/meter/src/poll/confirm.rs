@@ -12,11 +12,12 @@ use std::ops::ControlFlow;
 
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::memory::Memory;
 use super::order::CONFIRMATIONS;
-use super::outcome::Polled;
+use super::outcome::{Doubtful, Polled};
 use super::requests::Group;
 use super::session::Session;
 use crate::client::{RequestError, Tries};
@@ -36,10 +37,10 @@ impl Polled {
         memory.absences.remove(reading.register);
         self.readings.retain(|earlier| earlier.register != reading.register);
         // The next reading must agree with the last one.
-        self.doubtful.retain(|(earlier, _)| earlier.register != reading.register);
+        self.doubtful.retain(|earlier| earlier.reading.register != reading.register);
         if let Some(doubt) = memory.plausibility.doubt(&reading, quality) {
             debug!("register {}: {doubt}", reading.register);
-            self.doubtful.push((reading, doubt));
+            self.doubtful.push(Doubtful { reading, doubt, at: Instant::now() });
         } else {
             memory.plausibility.accept(&reading);
             self.readings.push(reading);
@@ -57,8 +58,7 @@ impl Session<'_> {
             let mut doubtful = std::mem::take(&mut self.polled.doubtful);
             let mut at_most = usize::MAX;
             while !doubtful.is_empty() {
-                let registers: Vec<_> =
-                    doubtful.iter().map(|(reading, _)| reading.register).collect();
+                let registers: Vec<_> = doubtful.iter().map(|it| it.reading.register).collect();
                 let rest = doubtful.split_off(self.memory.fitting(&registers).min(at_most));
                 let mut group = std::mem::replace(&mut doubtful, rest);
                 match self.confirm_group(&mut group).await {
@@ -80,8 +80,8 @@ impl Session<'_> {
 
     /// Reads a group of doubtful readings again. Readings stay in the group if the line cuts their
     /// answer. `Break` means that the connection is broken.
-    async fn confirm_group(&mut self, group: &mut Vec<(Reading, Doubt)>) -> ControlFlow<()> {
-        let registers: Vec<_> = group.iter().map(|(reading, _)| reading.register).collect();
+    async fn confirm_group(&mut self, group: &mut Vec<Doubtful>) -> ControlFlow<()> {
+        let registers: Vec<_> = group.iter().map(|it| it.reading.register).collect();
         let Some(request) = self.memory.request(&registers) else {
             self.polled.doubtful.append(group);
             return ControlFlow::Continue(());
@@ -101,31 +101,28 @@ impl Session<'_> {
             Err(_) => Vec::new(),
         };
         let quality = self.quality(answer.len(), registers.len());
-        for (earlier, doubt) in group.drain(..) {
-            self.compare(earlier, doubt, &answer, quality);
+        for earlier in group.drain(..) {
+            self.compare(earlier, &answer, quality);
         }
         ControlFlow::Continue(())
     }
 
     /// Compares a doubtful reading with the answer to a second request.
-    fn compare(
-        &mut self,
-        earlier: Reading,
-        doubt: Doubt,
-        answer: &[RegisterValue],
-        quality: ReadingQuality,
-    ) {
-        let again = answer.iter().find(|value| value.register == earlier.register);
+    fn compare(&mut self, earlier: Doubtful, answer: &[RegisterValue], quality: ReadingQuality) {
+        let again = answer.iter().find(|value| value.register == earlier.reading.register);
         let Some(Ok(again)) = again.map(Reading::try_from) else {
-            self.polled.doubtful.push((earlier, doubt));
+            self.polled.doubtful.push(earlier);
             return;
         };
+        let Doubtful { reading: earlier, doubt, at } = earlier;
         let still = self.memory.plausibility.doubt(&again, quality);
         let has_fallen = plausibility::has_counter_fallen(&earlier, &again);
-        if has_fallen || still.is_some() && !plausibility::agree(&earlier, &again, &doubt) {
+        if has_fallen
+            || still.is_some() && !plausibility::agree(&earlier, &again, &doubt, at.elapsed())
+        {
             debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
             self.client.mark_suspect();
-            self.polled.doubtful.push((again, doubt));
+            self.polled.doubtful.push(Doubtful { reading: again, doubt, at: Instant::now() });
             return;
         }
         if let Some(doubt) = still.filter(Doubt::is_change) {

@@ -174,7 +174,7 @@ impl Polled {
         self.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
         // Readings can disagree only if there was a second one.
         let why = if self.trouble.is_some() { Missing::NoAnswer } else { Missing::Doubtful };
-        let doubtful = self.doubtful.drain(..).map(|(reading, _)| reading.register);
+        let doubtful = self.doubtful.drain(..).map(|it| it.reading.register);
         self.missing.extend(doubtful.map(|register| (register, why.clone())));
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use kmp::register::RegisterId;
+use tokio::time::Instant;
 
 use super::capacity::CapacityReport;
 use crate::cause;
@@ -14,6 +15,15 @@ use crate::plausibility::Doubt;
 use crate::reading::{Missing, Reading};
 use crate::transport::OpenError;
 
+/// A reading that must be read again before it counts.
+#[derive(Debug)]
+pub(super) struct Doubtful {
+    pub(super) reading: Reading,
+    pub(super) doubt: Doubt,
+    /// When it was read.
+    pub(super) at: Instant,
+}
+
 /// A poll that has this many late answers was not late by chance.
 const LATE_ANSWERS: u32 = 2;
 
@@ -23,7 +33,7 @@ pub(super) struct Polled {
     pub(super) readings: Vec<Reading>,
     pub(super) missing: Vec<(RegisterId, Missing)>,
     /// Readings that must be read again before they count.
-    pub(super) doubtful: Vec<(Reading, Doubt)>,
+    pub(super) doubtful: Vec<Doubtful>,
     /// Confirmed doubts: something happened to the meter.
     pub(super) changes: Vec<(RegisterId, Doubt)>,
     /// The faults that the meter reports, if its info code was read.
@@ -73,7 +83,7 @@ impl Polled {
 
     /// Whether a value is doubtful.
     pub(super) fn is_doubtful(&self, register: RegisterId) -> bool {
-        self.doubtful.iter().any(|(reading, _)| reading.register == register)
+        self.doubtful.iter().any(|it| it.reading.register == register)
     }
 
     /// The registers that were read.

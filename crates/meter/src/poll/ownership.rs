@@ -26,7 +26,7 @@ pub(super) fn is_certainly_known(polled: &mut Polled, memory: &mut Memory) -> bo
         reading.register == SERIAL && known.is_some() && serial_number(&reading.value) != known
     };
     polled.suspect |=
-        polled.has_changes() || polled.doubtful.iter().any(|(reading, _)| is_foreign(reading));
+        polled.has_changes() || polled.doubtful.iter().any(|it| is_foreign(&it.reading));
     if polled.readings.is_empty() && polled.doubtful.is_empty() {
         // The meter may have sent another serial number, and can be asked for it.
         let can_be_asked = polled.suspect && polled.trouble.is_none();
@@ -79,7 +79,7 @@ impl Polled {
         }
         self.readings = kept;
         self.changes.clear();
-        let doubtful = self.doubtful.drain(..).map(|(reading, _)| reading);
+        let doubtful = self.doubtful.drain(..).map(|it| it.reading);
         let foreign = foreign.into_iter().chain(doubtful);
         self.missing.extend(foreign.map(|reading| (reading.register, Missing::OtherMeter)));
         self.trouble.get_or_insert(PollError::Unrecognized);
@@ -87,6 +87,6 @@ impl Polled {
 
     /// Whether a change of a value suggests another meter.
     fn has_changes(&self) -> bool {
-        !self.changes.is_empty() || self.doubtful.iter().any(|(_, doubt)| doubt.is_change())
+        !self.changes.is_empty() || self.doubtful.iter().any(|it| it.doubt.is_change())
     }
 }

@@ -268,7 +268,7 @@ impl Groups {
             // Registers with three different readings are reported, and no longer requested.
             if !session.polled.is_broken_off() {
                 let doubtful = session.polled.doubtful.drain(..);
-                let doubtful = doubtful.map(|(reading, _)| (reading.register, Missing::Doubtful));
+                let doubtful = doubtful.map(|it| (it.reading.register, Missing::Doubtful));
                 session.polled.missing.extend(doubtful);
             }
             self.show(session.polled, progress);
@@ -312,7 +312,7 @@ impl Groups {
         let complete = pending.is_empty() && polled.doubtful.is_empty();
         // Nothing is certain about a group that was not finished.
         let unread = pending.iter().flat_map(|group| &group.registers);
-        let doubtful = polled.doubtful.iter().map(|(reading, _)| &reading.register);
+        let doubtful = polled.doubtful.iter().map(|it| &it.reading.register);
         let first_open = unread.chain(doubtful).filter(|id| wanted.contains(id)).min();
         let to = match first_open {
             None => wanted.last().copied(),

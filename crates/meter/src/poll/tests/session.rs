@@ -100,7 +100,7 @@ fn a_register_is_doubtful_once() {
     for value in [1, 2] {
         polled.accept_or_doubt(reading(value), late, &mut memory);
     }
-    let doubtful: Vec<_> = polled.doubtful.iter().map(|(reading, _)| reading.clone()).collect();
+    let doubtful: Vec<_> = polled.doubtful.iter().map(|it| it.reading.clone()).collect();
     assert_eq!((doubtful, polled.readings.len()), (vec![reading(2)], 0));
     let in_time = plausibility::ReadingQuality { may_be_late: false, ..late };
     polled.accept_or_doubt(reading(2), in_time, &mut memory);
