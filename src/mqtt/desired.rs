@@ -69,7 +69,7 @@ impl Desired {
         let (part, change) = self.part(source, discovery);
         part.states = states;
         part.current = current;
-        part.version = change;
+        (part.before, part.version) = (part.version, change);
     }
 
     /// No longer clears a topic. Returns whether it was to be cleared.
@@ -107,4 +107,6 @@ pub(super) struct Part {
     pub(super) current: Option<Vec<Message>>,
     /// The number of the change that set `states`.
     pub(super) version: u64,
+    /// The number of the one before it.
+    pub(super) before: u64,
 }

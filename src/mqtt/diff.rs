@@ -285,6 +285,9 @@ impl Progress {
         let is_new = self.latest != Some(part.version);
         let wait = if is_new { settled.min(patience) } else { settled };
         if wait.is_none() {
+            let follows = |latest| [part.before, part.version].contains(&latest);
+            // The states of a version that was never sent may be among those of earlier polls.
+            self.has_current &= self.latest.is_some_and(follows);
             self.version = Some(part.version);
             self.latest = Some(part.version);
             self.too_early = settled.is_some();

@@ -156,6 +156,24 @@ async fn current_values_of_earlier_polls_are_sent_only_when_everything_is() {
     assert_eq!(broker.gets(), "fast=7");
 }
 
+/// A slow value was lost until its next reading if the next poll ended before it was sent.
+#[tokio::test(start_paused = true)]
+async fn current_values_of_a_poll_that_was_never_sent_are_not_lost() {
+    let (publisher, mut broker) = Broker::start();
+    let config = || vec![message("config", "{}")];
+    let both = |value: &str| vec![message("fast", value), message("slow", value)];
+    publisher.update(METER, config(), both("1"));
+    broker.gets();
+    broker.waits().await;
+    assert_eq!(broker.gets(), "fast=1 slow=1");
+    publisher.update(METER, config(), both("2"));
+    let slow = Some(vec![message("slow", "2")]);
+    publisher.update_all(METER, config(), vec![message("fast", "3")], slow.clone());
+    assert_eq!(broker.gets(), "slow=2 fast=3");
+    publisher.update_all(METER, config(), vec![message("fast", "4")], slow);
+    assert_eq!(broker.gets(), "fast=4");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_birth_repeats_everything_but_no_old_values() {
     let (publisher, mut broker) = Broker::start();
