@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::births::Births;
 use super::cleared::Cleared;
 use super::subscriptions::Subscriptions;
+use super::suspension::SuspendedTime;
 use crate::payload::Message;
 
 /// The source of a message. The program's own messages come first, because its device is the parent
@@ -29,6 +31,7 @@ pub(super) struct Desired {
     pub(super) found: Cleared,
     pub(super) subscriptions: Arc<Subscriptions>,
     births: Mutex<Births>,
+    pub(super) suspended: SuspendedTime,
     /// Numbers the changes of parts, so that each number is unique.
     changes: u64,
 }
@@ -66,7 +69,9 @@ impl Desired {
         {
             self.keep(&message.topic);
         }
+        let suspended = self.suspended.total();
         let (part, change) = self.part(source, discovery);
+        part.suspended = suspended;
         part.states = states;
         part.current = current;
         (part.before, part.version) = (part.version, change);
@@ -109,4 +114,6 @@ pub(super) struct Part {
     pub(super) version: u64,
     /// The number of the one before it.
     pub(super) before: u64,
+    /// How long the machine had been suspended until then.
+    pub(super) suspended: Duration,
 }

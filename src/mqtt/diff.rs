@@ -14,6 +14,9 @@
 //! discovery message that only changes an entity starts no wait, because Home Assistant stays
 //! subscribed.
 //!
+//! States from before the machine was suspended are never sent: they may be hours old. The next poll
+//! replaces them.
+//!
 //! States of earlier polls that are still current ([`Part::current`]) are sent together with the
 //! others after such an event. Without one, they are not sent again.
 //!
@@ -160,10 +163,15 @@ impl Sent {
         // Otherwise meters that are added and removed would pile up over the years.
         self.sources.retain(|source, _| desired.parts.contains_key(source));
         for (source, part) in &desired.parts {
+            let is_meter = matches!(source, Source::Meter(_));
+            let is_old = is_meter && desired.suspended.was_suspended_since(part.suspended);
             let progress = self.sources.entry(*source).or_default();
             let announced = progress.announce(part, &mut self.discovery);
             let is_changed = !announced.is_empty();
             changed.extend(announced);
+            if is_old {
+                continue;
+            }
             let states = progress.publish(part, all, &mut due);
             let messages = if is_changed { &mut changed } else { &mut due.messages };
             messages.extend(states.cloned());

@@ -61,6 +61,7 @@ mod read_back;
 mod rehearsal;
 mod renewal;
 mod subscriptions;
+mod suspension;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

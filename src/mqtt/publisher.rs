@@ -22,6 +22,12 @@ impl Publisher {
         (Self { desired: Arc::new(sender) }, desired)
     }
 
+    /// Replaces the measurement of how long the machine has been suspended.
+    #[cfg(test)]
+    pub(super) fn measure_suspended_by(&self, suspended: super::suspension::SuspendedTime) {
+        self.desired.send_modify(|desired| desired.suspended = suspended);
+    }
+
     /// Sets a source's discovery messages.
     pub(crate) fn announce(&self, source: Source, discovery: Vec<Message>) {
         self.desired.send_modify(|desired| desired.announce(source, discovery));

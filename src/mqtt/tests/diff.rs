@@ -1,10 +1,14 @@
 //! The difference between the desired and the sent messages, over time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::mqtt::births::{Answer, BIRTHS_ANSWERED, SPREAD};
 use crate::mqtt::cleared::{FOUND_AT_MOST, Found};
 use crate::mqtt::desired::Desired;
 use crate::mqtt::diff::{CLEARED_AT_ONCE, CLEARED_EVERY, SETTLE, Sent};
+use crate::mqtt::suspension::SuspendedTime;
 
 fn message(topic: &str, payload: &str) -> Message {
     Message {
@@ -172,6 +176,31 @@ async fn current_values_of_a_poll_that_was_never_sent_are_not_lost() {
     assert_eq!(broker.gets(), "slow=2 fast=3");
     publisher.update_all(METER, config(), vec![message("fast", "4")], slow);
     assert_eq!(broker.gets(), "fast=4");
+}
+
+/// A laptop that was closed for a night sent the values of the evening as those of the morning.
+#[tokio::test(start_paused = true)]
+async fn values_from_before_the_machine_was_suspended_are_not_sent_again() {
+    let (publisher, mut broker) = Broker::start();
+    let slept = Arc::new(AtomicU64::new(0));
+    let total = Arc::clone(&slept);
+    let read = move || Duration::from_secs(total.load(Ordering::Relaxed));
+    publisher.measure_suspended_by(SuspendedTime::new(read));
+    let config = || vec![message("config", "{}")];
+    let slow = || Some(vec![message("slow", "1")]);
+    publisher.update(Source::Program, vec![message("p", "{}")], vec![message("version", "1")]);
+    publisher.update_all(METER, config(), vec![message("fast", "1")], slow());
+    broker.gets();
+    broker.waits().await;
+    assert_eq!(broker.gets(), "version=1 slow=1 fast=1");
+    slept.store(8 * 60 * 60, Ordering::Relaxed);
+    broker.connects();
+    assert_eq!(broker.gets(), "status=online p={} config={}");
+    broker.waits().await;
+    assert_eq!(broker.gets(), "version=1");
+    // The next poll has read only fast values.
+    publisher.update_all(METER, config(), vec![message("fast", "2")], Some(Vec::new()));
+    assert_eq!(broker.gets(), "fast=2");
 }
 
 #[tokio::test(start_paused = true)]
