@@ -4,6 +4,7 @@
 //! Code that changes the board never waits for code that reads it. Nothing is rendered until
 //! somebody reads the board.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,10 +104,24 @@ impl Board {
     #[must_use]
     pub fn meters(&self) -> Vec<MeterState> {
         let mut meters = self.meters.borrow().clone();
+        let handles = self.handles.borrow();
+        let handles: BTreeMap<_, _> = handles.iter().map(|(number, it)| (number, it)).collect();
         for meter in &mut meters {
-            meter.next_poll = self.handle(meter.number).and_then(|handle| handle.next());
+            meter.next_poll = handles.get(&meter.number).and_then(|handle| handle.next());
         }
         meters
+    }
+
+    /// The state of one meter, without that of all others. Its next poll is not included.
+    #[must_use]
+    pub fn one_meter(&self, number: usize) -> Option<MeterState> {
+        self.with_meters(|meters| meters.iter().find(|meter| meter.number == number).cloned())
+    }
+
+    /// Looks at the state of the meters, without the next polls. Unlike [`Board::meters`], this
+    /// copies nothing.
+    pub fn with_meters<T>(&self, look: impl FnOnce(&[MeterState]) -> T) -> T {
+        look(&self.meters.borrow())
     }
 
     /// Each change of the meters' state, with the progress of placements and scans.

@@ -49,7 +49,7 @@ const BUSY: HttpRefusal = HttpRefusal(
 pub(super) fn act(page: &PageState, action: Action, number: usize) -> Result<(), HttpRefusal> {
     let board = &page.board;
     let handle = board.handle(number).ok_or(NO_METER)?;
-    let state = || board.meters().into_iter().find(|meter| meter.number == number).ok_or(NO_METER);
+    let state = || board.one_meter(number).ok_or(NO_METER);
     match action {
         Action::Read => handle.request_poll(),
         Action::Place => place(board, &handle, number)?,

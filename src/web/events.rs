@@ -124,6 +124,11 @@ impl Watcher {
     fn look(&mut self) {
         let meters = self.meters.borrow_and_update();
         for meter in meters.iter() {
+            // With 500 meters and 128 pages, anything else would take too long at each change.
+            if meter.placement.is_none() && meter.scan.is_none() {
+                self.progress.remove(&meter.number);
+                continue;
+            }
             let known = self.progress.entry(meter.number).or_default();
             let placed = meter.placement.as_ref().filter(|placement| placement.running);
             let asked = placed.map_or(0, |placement| placement.asked);

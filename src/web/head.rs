@@ -124,8 +124,7 @@ async fn take_values(page: &PageState, fields: Fields) -> Result<(), HttpRefusal
         }
     }
     let number = number.ok_or(NO_FIELD)?;
-    let meter = page.board.meters().into_iter().find(|meter| meter.number == number);
-    let meter = meter.ok_or(NO_RESULT)?;
+    let meter = page.board.one_meter(number).ok_or(NO_RESULT)?;
     let scan = meter.scan.filter(|scan| !scan.running).ok_or(NO_RESULT)?;
     // In the order of the table, and nothing that the meter does not have.
     let found = scan.found.iter().map(|found| found.register);

@@ -71,8 +71,7 @@ pub(super) async fn answer(
     wanted: Wanted,
 ) -> Result<String, HttpRefusal> {
     let now = (site.clock)();
-    let meters = site.board.meters();
-    let meter = meters.into_iter().find(|meter| meter.number == wanted.meter);
+    let meter = site.board.one_meter(wanted.meter);
     let key = meter.ok_or_else(|| not_found("There is no such meter."))?.key;
     let (Some(key), Some(reader)) = (key, site.history.clone()) else {
         return Err(not_found("No readings are stored."));

@@ -22,7 +22,7 @@ use meter::transport::{self, LocalPort};
 /// it got until the next change.
 const FRESH: Duration = events::EACH;
 
-type LocalPorts = Arc<Vec<LocalPort>>;
+pub(super) type LocalPorts = Arc<Vec<LocalPort>>;
 
 /// The last list, and its time.
 #[derive(Debug, Clone)]
@@ -36,12 +36,6 @@ impl Ports {
         Self { known: Arc::default(), jobs }
     }
 
-    /// The existing ports, and the use of each.
-    pub(super) async fn look(&self, board: &Board) -> Result<Vec<PortInfo>, JobFailed> {
-        let found = self.found().await?;
-        Ok(used(&found, board))
-    }
-
     /// The ports that a search for the optical head can ask. Not shared: which ports are in use
     /// must be up to date.
     pub(super) async fn candidates(&self, page: &PageState) -> Result<Vec<Candidate>, JobFailed> {
@@ -49,7 +43,8 @@ impl Ports {
         Ok(self.jobs.run(move |_| finder.list(&board)).await??)
     }
 
-    async fn found(&self) -> Result<LocalPorts, JobFailed> {
+    /// The existing ports.
+    pub(super) async fn found(&self) -> Result<LocalPorts, JobFailed> {
         // Requests that come meanwhile wait for the same list.
         let mut known = self.known.lock().await;
         if let Some((at, found)) = &*known
@@ -64,7 +59,8 @@ impl Ports {
     }
 }
 
-fn used(found: &[LocalPort], board: &Board) -> Vec<PortInfo> {
+/// The use of each port. The more meters there are, the longer this takes.
+pub(super) fn used(found: &[LocalPort], board: &Board) -> Vec<PortInfo> {
     let meters = board.meters();
     let info = |port: &LocalPort| {
         let is_here = |name: &str| port.is_named(name) || same(Path::new(name), &port.path);

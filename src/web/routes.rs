@@ -24,7 +24,7 @@ use super::memory::{Cache, Range};
 use super::now::Now;
 use super::page::{self, PageInput};
 use super::paging::PageNumber;
-use super::ports::Ports;
+use super::ports::{LocalPorts, Ports, used};
 use super::response::{
     CSS, HTML, HttpRefusal, JSON, OPEN_METRICS, SCRIPT, STRICT, SVG, TEXT, answered, later,
     to_page, with_headers,
@@ -49,7 +49,8 @@ pub(super) struct Shared {
     memories: Cache,
     ports: Ports,
     readings: BlockingJobs,
-    turns: Turns,
+    /// Whose cost grows with the number of meters.
+    pub(super) turns: Turns,
 }
 
 impl Shared {
@@ -206,9 +207,10 @@ async fn show(
     headers: HeaderMap,
 ) -> Response {
     match input(&page_state, &shared, &guest, query, &headers).await {
-        Ok(input) => {
-            let page = shared.turns.make(|| page::render(&page_state.board, input)).await;
-            answered(HTML, page)
+        Ok((found, input)) => {
+            let board = &page_state.board;
+            let page = || page::render(board, PageInput { ports: used(&found, board), ..input });
+            answered(HTML, shared.turns.make(page).await)
         }
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
@@ -223,22 +225,24 @@ async fn part(
     headers: HeaderMap,
 ) -> Response {
     match input(&page_state, &shared, &guest, query, &headers).await {
-        Ok(input) => {
-            let parts = shared.turns.make(|| page::parts(&page_state.board, input)).await;
-            answered(HTML, parts)
+        Ok((found, input)) => {
+            let board = &page_state.board;
+            let parts = || page::parts(board, PageInput { ports: used(&found, board), ..input });
+            answered(HTML, shared.turns.make(parts).await)
         }
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }
 
-/// The visitor's language and wishes. With an unknown level, the page shows all lines.
+/// The ports, and the visitor's language and wishes. With an unknown level, the page shows all
+/// lines.
 async fn input(
     page_state: &PageState,
     shared: &Shared,
     guest: &Guest,
     query: Result<Query<Lines>, QueryRejection>,
     headers: &HeaderMap,
-) -> Result<PageInput, JobFailed> {
+) -> Result<(LocalPorts, PageInput), JobFailed> {
     let PageState { visitors, token, .. } = page_state;
     let is_locked = !access::may_act(*visitors, token, guest.peer, headers);
     let Lines { level, range, page } = query.map(|Query(lines)| lines).unwrap_or_default();
@@ -246,21 +250,20 @@ async fn input(
     let range = range.and_then(|range| Range::by_key(&range)).unwrap_or_default();
     let page = page.and_then(|page| PageNumber::by_key(&page)).unwrap_or_default();
     let Now { wall, .. } = page_state.now();
-    let (ports, memories) = tokio::join!(
-        shared.ports.look(&page_state.board),
-        shared.memories.look(page_state, &wall, range, page)
-    );
-    Ok(PageInput {
+    let (ports, memories) =
+        tokio::join!(shared.ports.found(), shared.memories.look(page_state, &wall, range, page));
+    let input = PageInput {
         language: locked::language(headers),
         level: level.unwrap_or(Level::TRACE),
-        ports: ports?,
+        ports: Vec::new(),
         page,
         memories,
         now: wall,
         is_locked,
         in_container: page_state.visitors.runs_as() == RunsAs::Program && container::is_container(),
         port_lines: page_state.changes.is_none().then_some(page_state.port_lines),
-    })
+    };
+    Ok((ports?, input))
 }
 
 /// Server-sent events.
@@ -331,23 +334,34 @@ fn level_of(text: &str) -> Option<Level> {
     }
 }
 
-async fn ready(State(page_state): State<PageState>) -> Response {
-    match api::ready(&page_state.board) {
+async fn ready(
+    State(page_state): State<PageState>,
+    Extension(shared): Extension<Shared>,
+) -> Response {
+    match shared.turns.make(|| api::ready(&page_state.board)).await {
         Ok(()) => with_headers(StatusCode::OK, TEXT, "ready\n"),
         Err(words) => with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, words),
     }
 }
 
-async fn metrics(State(page_state): State<PageState>) -> Response {
-    answered(OPEN_METRICS, metrics::text(&page_state.board, &page_state.now()))
+async fn metrics(
+    State(page_state): State<PageState>,
+    Extension(shared): Extension<Shared>,
+) -> Response {
+    let text = || metrics::text(&page_state.board, &page_state.now());
+    answered(OPEN_METRICS, shared.turns.make(text).await)
 }
 
 async fn state(
     State(page_state): State<PageState>,
     Extension(shared): Extension<Shared>,
 ) -> Response {
-    match shared.ports.look(&page_state.board).await {
-        Ok(ports) => answered(JSON, api::state(&page_state.board, ports, &page_state.now())),
+    match shared.ports.found().await {
+        Ok(found) => {
+            let board = &page_state.board;
+            let state = || api::state(board, used(&found, board), &page_state.now());
+            answered(JSON, shared.turns.make(state).await)
+        }
         Err(busy) => later(&busy, page_state.visitors.runs_as()),
     }
 }

@@ -718,6 +718,50 @@ async fn open_pages_have_their_own_limit() {
     }
 }
 
+/// With 500 meters, sixteen visitors who requested `/metrics` in a loop stopped polls and publishes.
+#[tokio::test]
+async fn answers_that_grow_with_the_meters_take_turns() {
+    const MANY: usize = 40;
+    let shared = Shared::by(BlockingJobs::readings(), BlockingJobs::ports());
+    let site_of = |count| {
+        let site = empty();
+        let numbered = |number: usize| (number, meter(&format!("meter {number}")));
+        site.board.set_meters((0..count).map(numbered).collect());
+        site
+    };
+    let get = async |address, path: &str| {
+        let answer = raw(address, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        answer.await.len()
+    };
+    let (few, _serving) = start(site_of(1)).await;
+    let (many, _serving_too) = start_by(router_with(&site_of(MANY), shared.clone())).await;
+    let (mut growing, mut others) = (Vec::new(), Vec::new());
+    for path in views().map(|(path, _)| path).into_iter().filter(|path| *path != "/events") {
+        let is_growing = get(many, path).await > get(few, path).await + MANY;
+        if is_growing { &mut growing } else { &mut others }.push(path);
+    }
+    assert_eq!(growing, ["/", "/part", "/ready", "/metrics", "/api/v1/state"]);
+    assert!(others.contains(&HEALTH));
+
+    let held = shared.turns.hold().await;
+    let waiting = growing.iter().cycle().take(MOST).map(|path| get(many, path));
+    let mut waiting = Box::pin(futures_util::future::join_all(waiting));
+    assert!(timeout(GRACE, &mut waiting).await.is_err());
+    // This machine's health check has a place and needs no turn.
+    assert_eq!(timeout(PATIENCE, status(many, HEALTH)).await.unwrap(), 200);
+    assert!(timeout(GRACE, &mut waiting).await.is_err());
+    drop(held);
+    assert!(timeout(PATIENCE, waiting).await.unwrap().into_iter().all(|length| length > 0));
+    // Each of them waits, and none of the others does.
+    let _held = shared.turns.hold().await;
+    for path in others {
+        timeout(PATIENCE, get(many, path)).await.unwrap();
+    }
+    for path in growing {
+        assert!(timeout(GRACE, get(many, path)).await.is_err(), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn the_url_is_published_only_if_others_can_reach_it() {
     let (sender, address) = watch::channel(None);

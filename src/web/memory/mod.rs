@@ -135,11 +135,10 @@ impl Cache {
         let (Some(reader), Some(known)) = (site.history.clone(), self.known.get(&range)) else {
             return Memories::new(range, Vec::new());
         };
-        let mut meters = site.board.meters();
-        let are_many = meters.len() > PER_PAGE;
-        let places = page.places(meters.len());
-        meters.truncate(places.end);
-        let meters = meters.split_off(places.start.min(meters.len()));
+        let (are_many, meters) = site.board.with_meters(|all| {
+            let shown = all.get(page.places(all.len())).unwrap_or_default();
+            (all.len() > PER_PAGE, shown.to_vec())
+        });
         let polled = meters.iter().map(|meter| {
             let last = meter.last.as_ref().map(|last| last.at);
             (meter.number, last)
