@@ -235,13 +235,19 @@ function listen() {
   source = new EventSource("events");
   source.addEventListener("open", () => {
     live.hidden = false;
-    if (said.textContent === body.dataset.gone) say("");
+    if ([body.dataset.gone, body.dataset.full].includes(said.textContent)) say("");
     // Something may have changed before the stream was open.
     refresh();
   });
   source.addEventListener("changed", refresh);
   source.addEventListener("placement", placed);
   source.addEventListener("scan", scanned);
+  // Another page has the place of this one. Listening again would end that one, and so on.
+  source.addEventListener("full", () => {
+    source.close();
+    live.hidden = true;
+    say(body.dataset.full, true);
+  });
   source.addEventListener("error", () => {
     live.hidden = true;
     say(body.dataset.gone, true);

@@ -18,6 +18,17 @@ catalogue! {
         "Ingen forbindelse til kamstrup2mqtt. Prøver at oprette forbindelse igen.",
         "Ingen anslutning till kamstrup2mqtt. Försöker återansluta.",
         "Keine Verbindung zu kamstrup2mqtt. Die Seite versucht es weiter.";
+    live_full:
+        "This page no longer updates itself, because too many pages are open. Reload it for newer \
+         values.",
+        "Deze pagina werkt zichzelf niet meer bij, omdat er te veel pagina's open zijn. Laad haar \
+         opnieuw voor nieuwere waarden.",
+        "Denne side opdaterer ikke længere sig selv, fordi for mange sider er åbne. Genindlæs den \
+         for at se nyere værdier.",
+        "Den här sidan uppdateras inte längre av sig själv, eftersom för många sidor är öppna. \
+         Ladda om den för att se nyare värden.",
+        "Diese Seite aktualisiert sich nicht mehr, weil zu viele Seiten geöffnet sind. Für neuere \
+         Werte die Seite neu laden.";
     not_live:
         "Loaded at {time}. Reload the page for newer values.",
         "Geladen om {time}. Laad de pagina opnieuw voor nieuwere waarden.",

@@ -75,7 +75,7 @@ impl Attempts {
 }
 
 /// A machine has a whole IPv6 network of 64 bits to choose its address from.
-fn network(peer: IpAddr) -> IpAddr {
+pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer {
         // This machine has many addresses.
         _ if peer.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),

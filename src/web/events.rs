@@ -13,11 +13,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::api::FoundJson;
 use super::paging::PER_PAGE;
+use super::streams::Stream;
 use crate::status::{Board, MeterState, Placement, ScanState};
 
 /// The shortest time between two `changed` events.
@@ -49,8 +50,8 @@ struct ScanJson {
     found: Vec<FoundJson>,
 }
 
-/// Sends events until the page is closed. Until then it holds its place.
-pub(super) fn tell(board: &Board, place: OwnedSemaphorePermit) -> impl IntoResponse + use<> {
+/// Sends events until the page is closed, or must give up its place for another one.
+pub(super) fn tell(board: &Board, place: Stream) -> impl IntoResponse + use<> {
     let watcher = Watcher::new(board, place);
     let events = stream::unfold(watcher, |mut watcher| async {
         let event = watcher.next().await?;
@@ -69,7 +70,9 @@ struct Watcher {
     /// The progress that was sent of each meter's placement and search.
     progress: BTreeMap<usize, Progress>,
     waiting: VecDeque<Event>,
-    _place: OwnedSemaphorePermit,
+    place: Stream,
+    /// Whether the last event was sent.
+    is_over: bool,
 }
 
 #[derive(Default, PartialEq, Eq, Clone, Copy)]
@@ -80,22 +83,29 @@ struct Progress {
 }
 
 impl Watcher {
-    fn new(board: &Board, place: OwnedSemaphorePermit) -> Self {
+    fn new(board: &Board, place: Stream) -> Self {
         let (mut meters, changes) = (board.meters_changing(), board.changing());
         meters.mark_changed();
         // Something may have changed since the page was rendered.
         let due = Some(Instant::now());
         let (progress, waiting) = (BTreeMap::new(), VecDeque::new());
-        Self { meters, changes, due, told: None, progress, waiting, _place: place }
+        Self { meters, changes, due, told: None, progress, waiting, place, is_over: false }
     }
 
-    /// The next event; `None` when the board is gone.
+    /// The next event; `None` after the last one, or when the board is gone.
     async fn next(&mut self) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
             tokio::select! {
+                () = self.place.ended() => {
+                    self.is_over = true;
+                    return Some(empty("full"));
+                }
                 changed = self.meters.changed() => {
                     changed.ok()?;
                     self.look();
@@ -109,8 +119,7 @@ impl Watcher {
                     self.due = None;
                     self.told = Some(Instant::now());
                     self.changes.mark_unchanged();
-                    // Browsers ignore events without data.
-                    return Some(Event::default().event("changed").data("{}"));
+                    return Some(empty("changed"));
                 }
             }
         }
@@ -150,6 +159,11 @@ impl Watcher {
     }
 }
 
+fn empty(name: &str) -> Event {
+    // Browsers ignore events without data.
+    Event::default().event(name).data("{}")
+}
+
 fn placement_event(meter: usize, placement: &Placement) -> Option<Event> {
     let Placement { asked, hits, .. } = *placement;
     let (hit, left) = (placement.hit.unwrap_or(false), placement.left.as_secs());
@@ -169,10 +183,11 @@ fn json(name: &str, value: &impl Serialize) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::net::Ipv4Addr;
 
-    use tokio::sync::Semaphore;
+    use tokio_util::sync::CancellationToken;
 
+    use super::super::streams::Streams;
     use super::*;
 
     /// Each open page gets its parts again after each event. With 500 meters that are polled once a
@@ -183,7 +198,8 @@ mod tests {
             let board = Board::default();
             let meter = || MeterState::new("a".to_owned(), "b".to_owned(), EACH);
             board.set_meters((0..count).map(|number| (number, meter())).collect());
-            let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let here = Ipv4Addr::LOCALHOST.into();
+            let place = Streams::default().take(here, CancellationToken::new()).await;
             let mut watcher = Watcher::new(&board, place);
             assert!(watcher.next().await.is_some());
             let begun = Instant::now();

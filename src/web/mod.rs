@@ -31,6 +31,7 @@ mod routes;
 mod server;
 mod setup;
 mod state;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod token;

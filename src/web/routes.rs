@@ -271,11 +271,8 @@ async fn events(
     State(page_state): State<PageState>,
     Extension(guest): Extension<Guest>,
 ) -> Response {
-    const WORDS: &str = "Too many open pages.\n";
-    let Some(place) = guest.stay() else {
-        return with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, WORDS);
-    };
-    let mut response = events::tell(&page_state.board, place).into_response();
+    let stream = guest.stay().await;
+    let mut response = events::tell(&page_state.board, stream).into_response();
     let headers = response.headers_mut();
     headers.extend(STRICT.map(|(name, value)| (name, HeaderValue::from_static(value))));
     response

@@ -29,6 +29,7 @@ use super::response::{TEXT, with_headers};
 use super::routes::router;
 use super::setup::{self, SetupPage};
 use super::state::PageState;
+use super::streams::Streams;
 use crate::neighbour::advice;
 use meter::cause::Cause;
 use meter::news::News;
@@ -37,9 +38,6 @@ use meter::{RunsAs, cause};
 /// Connections at a time of addresses that are not admitted, which are only refused. `places` has
 /// the number of the others.
 const MOST_STRANGERS: usize = 4;
-
-/// Open pages at a time that receive events.
-pub(super) const MOST_OPEN: usize = 128;
 
 /// The longest time until a request is whole, and for a whole connection without events.
 pub(super) const REQUEST: Duration = Duration::from_secs(3);
@@ -238,7 +236,7 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
     let mut connections = JoinSet::new();
     let mut places = Places::default();
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
-    let open = Arc::new(Semaphore::new(MOST_OPEN));
+    let streams = Streams::default();
     let mut told = false;
     loop {
         while connections.try_join_next().is_some() {}
@@ -273,7 +271,8 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
         let Some(seat) = seat else { continue };
         let now = Instant::now();
         let deadline = now.checked_add(REQUEST).unwrap_or(now);
-        let guest = Guest { peer, seat: seat.clone(), open: Arc::clone(&open), deadline };
+        let (streams, end) = (streams.clone(), CancellationToken::new());
+        let guest = Guest { peer, seat: seat.clone(), streams, end, deadline };
         let task = connections.spawn(answer(stream, router, guest));
         if visitors.admit(peer) {
             places.note(&seat, task, is_here);
@@ -293,13 +292,23 @@ async fn answer(stream: TcpStream, router: PresentRouter, guest: Guest) {
     });
     let answered = http.serve_connection(TokioIo::new(stream), service);
     let mut answered = pin!(answered);
-    let result = match timeout(WHOLE, &mut answered).await {
-        Err(_) if guest.stays() => answered.await,
-        Err(_) => {
-            debug!("A request for the status page was too slow.");
+    let answered = async {
+        match timeout(WHOLE, &mut answered).await {
+            Err(_) if guest.stays() => Some(answered.await),
+            Err(_) => None,
+            Ok(result) => Some(result),
+        }
+    };
+    let result = tokio::select! {
+        result = answered => result,
+        () = guest.ended() => {
+            debug!("An open page did not receive its last event.");
             return;
         }
-        Ok(result) => result,
+    };
+    let Some(result) = result else {
+        debug!("A request for the status page was too slow.");
+        return;
     };
     if let Err(error) = result {
         debug!("A request for the status page failed: {error}.");

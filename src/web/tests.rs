@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kmp::message::SerialNumber;
@@ -26,10 +26,10 @@ use super::blocking::{BlockingJobs, JobFailed};
 use super::places::{GRACE, KEPT, MOST};
 use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, finding, router_with, views};
 use super::server::{
-    AddressSetting, LONGEST, MOST_OPEN, REQUEST, WHOLE, listen, run, serve, serve_by,
-    unavailable_words,
+    AddressSetting, LONGEST, REQUEST, WHOLE, listen, run, serve, serve_by, unavailable_words,
 };
 use super::state::tests::empty;
+use super::streams::MOST_OPEN;
 use super::*;
 use crate::finder::Finder;
 use crate::http;
@@ -466,7 +466,7 @@ async fn every_path_and_response_is_described() {
         while ask(address, of, "", &wrong, "token=wrong").await != "429" {}
     }
 
-    // Now everything works except the history, and no other page can be opened.
+    // Now everything works except the history.
     let name = "broker:1883".to_owned();
     board.set_broker(BrokerState::Connected { name, since: Instant::now(), doubt: None });
     for number in [3, 4] {
@@ -475,14 +475,6 @@ async fn every_path_and_response_is_described() {
         });
     }
     std::fs::write(folder.path().join("history.db"), "no database").unwrap();
-    let mut open = Vec::new();
-    loop {
-        let mut stream = listening(address).await;
-        if line_with(&mut stream, "HTTP").await != "HTTP/1.1 200 OK" {
-            break;
-        }
-        open.push(stream);
-    }
     // And if all lookups fail.
     let shared = Shared::by(BlockingJobs::closed(), BlockingJobs::closed());
     let (busy, _serving_too) = start_by(router_with(&site, shared)).await;
@@ -675,46 +667,56 @@ async fn listeners_receive_events() {
 }
 
 /// Pages may stay open longer than a request, and keep nobody else out. Their number is limited
-/// too, and a page that is closed makes room.
+/// too. The next page showed "No connection": now the oldest one makes room, and learns why.
 #[tokio::test]
 async fn open_pages_have_their_own_limit() {
     let site = empty();
     let board = site.board.clone();
     let (address, _serving) = start(site).await;
-    let mut open = Vec::new();
+    let mut open = VecDeque::new();
     for _ in 0..MOST_OPEN {
         let mut stream = listening(address).await;
         line_with(&mut stream, "event: changed").await;
-        open.push(stream);
+        open.push_back(stream);
     }
     let begun = Instant::now();
-    let mut refused = listening(address).await;
-    assert_eq!(line_with(&mut refused, "HTTP").await, "HTTP/1.1 503 Service Unavailable");
+    for _ in 0..3 {
+        let mut stream = listening(address).await;
+        assert_eq!(line_with(&mut stream, "HTTP").await, "HTTP/1.1 200 OK");
+        open.push_back(stream);
+        let mut oldest = open.pop_front().unwrap();
+        line_with(&mut oldest, "event: full").await;
+        let mut rest = Vec::new();
+        timeout(PATIENCE, oldest.read_to_end(&mut rest)).await.unwrap().unwrap();
+        assert_eq!(String::from_utf8(rest).unwrap().matches("event").count(), 0);
+    }
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
     assert_eq!(status(address, HEALTH).await, 200);
-    open.pop();
-    // The place is free when the next event cannot be delivered.
-    let freed = async {
-        loop {
-            board.set_up(|_| {});
-            let mut stream = listening(address).await;
-            if line_with(&mut stream, "HTTP").await == "HTTP/1.1 200 OK" {
-                return;
-            }
-        }
-    };
-    timeout(PATIENCE, freed).await.unwrap();
-    let (first, rest) = open.split_first_mut().unwrap();
     // A comment comes every 15 s, long after every other connection has timed out.
-    line_with(first, ":").await;
+    let mut first = open.pop_front().unwrap();
+    line_with(&mut first, ":").await;
     let alive = async {
         while begun.elapsed() < WHOLE + Duration::from_secs(1) {
-            line_with(first, ":").await;
+            line_with(&mut first, ":").await;
         }
     };
     timeout(PATIENCE, alive).await.unwrap();
     board.set_up(|_| {});
-    for stream in rest {
+    for stream in &mut open {
         line_with(stream, "event: changed").await;
+    }
+}
+
+/// A page that is closed, or that no longer reads, makes room too.
+#[tokio::test]
+async fn pages_that_do_not_read_make_room() {
+    let (address, _serving) = start(empty()).await;
+    let mut open = Vec::new();
+    for _ in 0..2 * MOST_OPEN {
+        open.push(listening(address).await);
+        if open.len() > MOST_OPEN {
+            line_with(open.last_mut().unwrap(), "event: changed").await;
+        }
     }
 }
 
@@ -730,8 +732,8 @@ async fn answers_that_grow_with_the_meters_take_turns() {
         site
     };
     let get = async |address, path: &str| {
-        let answer = raw(address, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
-        answer.await.len()
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        raw(address, request.as_bytes()).await.len()
     };
     let (few, _serving) = start(site_of(1)).await;
     let (many, _serving_too) = start_by(router_with(&site_of(MANY), shared.clone())).await;
