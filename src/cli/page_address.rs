@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
-use crate::config::Secret;
+use crate::config::{PageSettings, PageToken};
 use crate::web::Token;
 
 /// The address of the page and its token, which a new configuration may change.
@@ -26,8 +26,12 @@ impl PageAddress {
     }
 
     /// Uses the address and the token of a new configuration.
-    pub(super) fn change(&self, configured: Option<SocketAddr>, token: Option<&Secret>) {
-        self.token.configure(token.map(Secret::reveal));
-        self.address.send_replace(self.listen.or(configured));
+    pub(super) fn change(&self, configured: &PageSettings) {
+        match &configured.token {
+            PageToken::None => self.token.configure(None),
+            PageToken::Valid(token) => self.token.configure(Some(token.reveal())),
+            PageToken::Unknown => self.token.configure_unknown(),
+        }
+        self.address.send_replace(self.listen.or(configured.listen));
     }
 }

@@ -125,7 +125,7 @@ async fn reload(
             // A closed channel means that the program is about to stop.
             let _ = changes.send(new.config.clone()).await;
         }
-        page.change(new.config.page, new.config.page_token.as_ref());
+        page.change(&new.config.page_settings());
         board.set_up(|setup| {
             setup.refused = None;
             setup.warnings = warning_words(&new.warnings, RunsAs::Program);

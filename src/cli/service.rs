@@ -71,16 +71,22 @@ pub(super) fn start(args: &RunArgs) -> anyhow::Result<()> {
 fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     let (file, variables) = (args.config.as_deref(), variables());
     reject_an_address(file)?;
-    let setup = if args.no_setup { None } else { set_up::offered(file, args.listen, &variables) };
-    let first = match config::load(file, &variables) {
+    let offered =
+        if args.no_setup { Ok(None) } else { set_up::offered(file, args.listen, &variables) };
+    let (setup, first) = match offered {
+        Ok(setup) => (setup, config::load(file, &variables)),
+        Err(error) => (None, Err(error)),
+    };
+    let first = match first {
         Err(error) if !args.stay && setup.is_none() => return Err(error.into()),
         first => first,
     };
     // The file may have been written meanwhile.
     let setup = setup.filter(|_| first.is_err());
-    let log = match &first {
-        Ok(loaded) => logging::start(PROGRAM, &loaded.config.logging)?,
-        Err(_) => logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?,
+    let log = match (&first, &setup) {
+        (Ok(loaded), _) => logging::start(PROGRAM, &loaded.config.logging)?,
+        (Err(_), Some(offer)) => logging::start(PROGRAM, &offer.beginning.logging)?,
+        (Err(_), None) => logging::start(PROGRAM, &logging::Settings::to_stdout(Level::INFO))?,
     };
     let board = Board::default();
     log.keep(board.log().clone());
@@ -96,12 +102,11 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         tasks.spawn(systemd::watchdog(stop.clone()));
         tasks.spawn(app::report_history(history.error(), board.clone(), hint));
         let page = PageAddress::new(args.listen, token.clone());
-        let (configured, own_token) = match &first {
-            Ok(Loaded { config, .. }) => (config.page, config.page_token.clone()),
-            Err(_) => config::page_and_token(file, &variables),
-        };
-        let listen = setup.as_ref().map_or(configured, |offer| Some(offer.listen));
-        page.change(listen, own_token.as_ref());
+        page.change(&match (&first, &setup) {
+            (Ok(Loaded { config, .. }), _) => config.page_settings(),
+            (Err(_), Some(offer)) => offer.page_settings(),
+            (Err(_), None) => config::page_settings(file, &variables),
+        });
         let queues = PortQueues::default();
         let page_state = PageState {
             board: board.clone(),
@@ -109,7 +114,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             visitors: Visitors::Anybody,
             token: token.clone(),
             clock: LocalTime::now,
-            setup: setup.as_ref().map(|offer| offer.page(own_token.as_ref())),
+            setup: setup.as_ref().map(Offer::page),
             parameters_list: config::parameters_list,
             port_lines: config::serial_port_lines,
             finder: Finder::new(machine::root(), queues.clone()),
@@ -117,8 +122,14 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         };
         tasks.spawn(web::run(page.watch(), page_state, stop.clone()));
         let mut hangup = Hangup::new(stop.clone())?;
-        let waiting =
-            Waiting { file, variables: &variables, log: &log, board: &board, page: &page };
+        let waiting = Waiting {
+            file,
+            variables: &variables,
+            may_set_up: !args.no_setup,
+            log: &log,
+            board: &board,
+            page: &page,
+        };
         let found = waiting.configuration(first, setup.as_ref(), &mut hangup);
         let Some((loaded, log_is_due)) = stop.run_until_cancelled(found).await else {
             info!("Stopped.");
@@ -176,6 +187,8 @@ fn introduce(loaded: &Loaded) {
 struct Waiting<'a> {
     file: Option<&'a Path>,
     variables: &'a Variables,
+    /// Whether there is a setup page if nothing is configured.
+    may_set_up: bool,
     log: &'a logging::Handle,
     board: &'a Board,
     page: &'a PageAddress,
@@ -209,14 +222,14 @@ impl Waiting<'_> {
     async fn begin(&self, loaded: Loaded) -> (Loaded, bool) {
         let log_is_due = !reload::apply(self.log, &loaded).await;
         introduce(&loaded);
-        self.page.change(loaded.config.page, loaded.config.page_token.as_ref());
+        self.page.change(&loaded.config.page_settings());
         (loaded, log_is_due)
     }
 
     /// Waits until the configuration is valid. Reads it every few seconds, and immediately on
     /// SIGHUP.
     async fn until_fixed(&self, error: ConfigError, hangup: &mut Hangup) -> Loaded {
-        let Self { file, variables, page, .. } = self;
+        let Self { file, variables, page, may_set_up, .. } = self;
         let look = async || loop {
             let why = tokio::select! {
                 () = sleep(recovery::LOOK_AT_FILE) => Why::Time,
@@ -231,10 +244,13 @@ impl Waiting<'_> {
             }
             match read {
                 Ok(result) => {
+                    // Without them, there is only a page without errors to fix.
+                    let refused =
+                        if *may_set_up { set_up::refused(*file, variables) } else { None };
+                    let result = result.map_err(|error| refused.unwrap_or(error));
                     // Its port may have been in use, and this may be the first error to be fixed.
                     if matches!(result, Err(ConfigError::Problems { .. })) {
-                        let (configured, token) = config::page_and_token(*file, variables);
-                        page.change(configured, token.as_ref());
+                        page.change(&config::page_settings(*file, variables));
                     }
                     return (why, result);
                 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::reload::{self, Hangup};
-use crate::config::{self, ConfigError, Loaded, Secret, Variables};
+use crate::config::{self, Beginning, ConfigError, Loaded, PageSettings, Secret, Variables};
 use crate::history_file;
 use crate::machine;
 use crate::recovery;
@@ -24,22 +24,25 @@ use meter::container;
 pub(super) struct Offer {
     setup: Setup,
     /// Where the page listens.
-    pub(super) listen: SocketAddr,
+    listen: SocketAddr,
+    /// What the variables say about the page and the log.
+    pub(super) beginning: Beginning,
     /// The file that the user has named, and that does not exist.
     missing: Option<PathBuf>,
 }
 
-/// The setup page, if nothing is configured and the page is on.
+/// The setup page, if nothing is configured and the page is on. Variables about the page and the log
+/// may be set. An error in them is one even then: without its token, the setup page would be open.
 pub(super) fn offered(
     file: Option<&Path>,
     listen: Option<SocketAddr>,
     variables: &Variables,
-) -> Option<Offer> {
+) -> Result<Option<Offer>, ConfigError> {
     if !config::is_unconfigured(file, variables) {
-        return None;
+        return Ok(None);
     }
-    let configured = config::page(file, variables);
-    let usual = listen.or(configured)?;
+    let beginning = config::beginning(variables)?;
+    let Some(usual) = listen.or(beginning.listen) else { return Ok(None) };
     let is_said = listen.is_some() || is_set(variables, "WEB_LISTEN");
     // Nobody but the container itself could open the usual address. In the machine's network, all
     // addresses would be the machine's own.
@@ -51,11 +54,18 @@ pub(super) fn offered(
         |name: &str| variables.get(name).filter(|_| name == "STATE_DIRECTORY").cloned();
     let state = history_file::folder(of_service);
     let target = Target::choose(file, state.as_deref());
-    Some(Offer {
+    Ok(Some(Offer {
         setup: Setup::new(target, in_container),
         listen: in_container.unwrap_or(usual),
+        beginning,
         missing: file.map(Path::to_owned),
-    })
+    }))
+}
+
+/// The errors because of which there is no setup page.
+pub(super) fn refused(file: Option<&Path>, variables: &Variables) -> Option<ConfigError> {
+    let is_unconfigured = config::is_unconfigured(file, variables);
+    is_unconfigured.then(|| config::beginning(variables).err()).flatten()
 }
 
 fn is_set(variables: &Variables, name: &str) -> bool {
@@ -63,9 +73,15 @@ fn is_set(variables: &Variables, name: &str) -> bool {
 }
 
 impl Offer {
-    /// The page. `token` is the one that a variable sets.
-    pub(super) fn page(&self, token: Option<&Secret>) -> SetupPage {
-        SetupPage::new(self.setup.clone(), token.map(Secret::reveal))
+    /// The page.
+    pub(super) fn page(&self) -> SetupPage {
+        let token = self.beginning.token.as_ref().map(Secret::reveal);
+        SetupPage::new(self.setup.clone(), token)
+    }
+
+    /// Its address and token.
+    pub(super) fn page_settings(&self) -> PageSettings {
+        PageSettings { listen: Some(self.listen), token: self.beginning.token.clone().into() }
     }
 
     /// Waits until there is a file: written by the page, or by somebody else. Returns what it says.
@@ -130,6 +146,7 @@ impl Offer {
 
     /// Logs which file is missing, and whether it can be written. The page logs its address.
     fn report(&self) {
+        recovery::log_warnings::<ConfigError>(&self.beginning.warnings);
         let path = self.setup.path().display();
         if let Some(missing) = &self.missing {
             let meant = similar::file(missing).map(|meant| meant.display().to_string());
@@ -163,7 +180,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let setup = Setup::new(Target::choose(None, Some(folder.path())), None);
         let listen = "127.0.0.1:8099".parse().unwrap();
-        let offer = Offer { setup: setup.clone(), listen, missing: None };
+        let beginning = config::beginning(&Variables::new()).unwrap();
+        let offer = Offer { setup: setup.clone(), listen, beginning, missing: None };
         setup.close();
         let mut attempts = Vec::new();
         let failing = async || {

@@ -26,6 +26,7 @@ mod logging;
 pub mod manual;
 mod model;
 mod origin;
+mod page;
 mod problem;
 mod read;
 mod remark;
@@ -48,11 +49,14 @@ mod yaml;
 pub use self::effective::{Effect, Effective, Entry, Label};
 pub use self::encryption::Tls;
 pub use self::error::ConfigError;
-pub use self::load::{check, for_port, is_unconfigured, load, page, page_and_token};
+pub use self::load::{check, for_port, load};
 pub(crate) use self::load::{check_text, default_parameters};
 pub use self::loaded::Loaded;
 pub use self::model::{Broker, Config, Credentials, Meter, Publishing, Qos};
 pub use self::origin::{Origin, Place, Spot, Whose};
+pub use self::page::{
+    Beginning, PageSettings, PageToken, beginning, is_unconfigured, page, page_settings,
+};
 pub(crate) use self::problem::without_secrets;
 pub use self::problem::{
     About, Accepted, Actual, HomeAssistants, Login, Meant, OptionOwner, Ours, Problem, Quoted,

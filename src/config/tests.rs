@@ -318,17 +318,88 @@ fn an_invalid_configuration_still_has_a_token_for_the_page() {
     let found = |text: &str, variables: &[(&str, &str)]| {
         std::fs::write(&file, text).unwrap();
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(value));
-        let (_, token) = page_and_token(Some(&file), &variables.iter().map(text).collect());
-        token.map(|token| token.reveal().to_owned())
+        page_settings(Some(&file), &variables.iter().map(text).collect()).token
     };
-    let token = |text: &str| Some(text.to_owned());
-    assert_eq!(found("mqtt: { qos: 7 }\n", &[]), None);
+    let token = |text: &str| PageToken::Valid(Secret::new(text));
+    assert_eq!(found("mqtt: { qos: 7 }\n", &[]), PageToken::None);
     assert_eq!(found("mqtt: { qos: 7 }\nweb: { token: hunter22 }\n", &[]), token("hunter22"));
     assert_eq!(found("mqtt: { qos: 7 }\n", &[("WEB_TOKEN", " hunter23 ")]), token("hunter23"));
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "hunter24\n").unwrap();
     let secret = secret.to_str().unwrap();
     assert_eq!(found("mqtt:\n", &[("WEB_TOKEN_FILE", secret)]), token("hunter24"));
+}
+
+/// It counted as none, so this machine, and everybody behind a proxy on it, could press buttons.
+#[test]
+fn an_invalid_token_is_not_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meter.yaml");
+    let found = |text: &str, given: &[(&str, &str)]| {
+        std::fs::write(&file, text).unwrap();
+        page_settings(Some(&file), &variables(given)).token
+    };
+    let (none, secret) = (folder.path().join("none"), folder.path().join("secret"));
+    std::fs::write(&secret, "short\n").unwrap();
+    for (text, variables) in [
+        ("web: { token: short }\n", vec![]),
+        ("web: { token: [hunter22] }\n", vec![]),
+        ("web: { token: { is: hunter22 } }\n", vec![]),
+        ("web: hunter22\n", vec![]),
+        ("web: [{ token: hunter22 }]\n", vec![]),
+        // The file is not YAML.
+        ("web: { token: short }\nmqtt: [\n", vec![]),
+        ("mqtt: [\n\"web\": { token: hunter22 }\n", vec![]),
+        ("web: {\n token: hunter22\n", vec![]),
+        ("token: hunter22", vec![("WEB_TOKEN", "short")]),
+        ("web: { token: hunter22 }\n", vec![("WEB_TOKEN", "short")]),
+        ("web: { token: hunter22 }\n", vec![("WEB_TOKEN_FILE", none.to_str().unwrap())]),
+        ("mqtt:\n", vec![("WEB_TOKEN_FILE", secret.to_str().unwrap())]),
+        ("mqtt:\n", vec![("WEB_TOKEN_FILE", "/proc/none"), ("WEB_TOKEN", "hunter22")]),
+    ] {
+        assert_eq!(found(text, &variables), PageToken::Unknown, "{text} {variables:?}");
+    }
+    let valid = PageToken::Valid(Secret::new("hunter22"));
+    let variable = [("WEB_TOKEN", "hunter22")];
+    for text in ["web: { token: short }\n", "mqtt: [\ntoken: short\n", "web: hunter\n"] {
+        assert_eq!(found(text, &variable), valid, "{text}");
+    }
+    for text in ["mqtt: [\n", "", "web:\n", "web: { token: '' }\n", "mqtt: { qos: 7 }\n"] {
+        assert_eq!(found(text, &[]), PageToken::None, "{text}");
+    }
+    // A file that cannot be read may have one. A missing file has none.
+    assert_eq!(page_settings(Some(folder.path()), &variables(&[])).token, PageToken::Unknown);
+    assert_eq!(page_settings(Some(&none), &variables(&[])).token, PageToken::None);
+    std::os::unix::fs::symlink(&none, folder.path().join("link")).unwrap();
+    let link = folder.path().join("link");
+    assert_eq!(page_settings(Some(&link), &variables(&[])).token, PageToken::Unknown);
+}
+
+/// The setup page ignored an invalid token, and was open to this machine.
+#[test]
+fn variables_of_the_page_and_the_log_are_checked_while_nothing_else_is_set() {
+    let problems = |given: &[(&str, &str)]| {
+        assert!(is_unconfigured(None, &variables(given)), "{given:?}");
+        beginning(&variables(given)).map_or_else(|error| error.problems(), |_| Vec::new())
+    };
+    for (name, value) in [
+        ("WEB_TOKEN", "short"),
+        ("WEB_TOKEN_FILE", "/proc/none"),
+        ("WEB_ENABLED", "maybe"),
+        ("WEB_LISTEN", "here"),
+        ("LOG_LEVEL", "LOUD"),
+    ] {
+        let found = problems(&[(name, value)]);
+        assert!(found.len() == 1 && found[0].contains(name), "{found:?}");
+        assert_eq!(problems(&[(name, "")]), [""; 0]);
+    }
+    assert_eq!(problems(&[("WEB_TOKEN", "short"), ("LOG_LEVEL", "LOUD")]).len(), 2);
+    let given = [("WEB_TOKEN", "hunter22"), ("LOG_LEVEL", "DEBUG"), ("WEB_LISTN", "0.0.0.0:1")];
+    let all = beginning(&variables(&given)).unwrap();
+    assert_eq!(all.token, Some(Secret::new("hunter22")));
+    assert_eq!(all.logging, ::logging::Settings::to_stdout(Level::DEBUG));
+    assert_eq!(all.listen, Some("127.0.0.1:8099".parse().unwrap()));
+    assert!(matches!(all.warnings.as_slice(), [Warning::UnknownVariable(..)]));
 }
 
 #[test]

@@ -43,7 +43,7 @@ struct Own {
 }
 
 struct State {
-    /// The HMAC of the token in effect, and the value of its cookie.
+    /// The HMAC of the token in effect, and the value of its cookie. Without it, no token is right.
     known: Option<(hmac::Tag, String)>,
     is_configured: bool,
     /// Whether other machines can open the page.
@@ -120,6 +120,13 @@ impl Token {
             state.is_configured = configured.is_some();
         }
         self.show();
+    }
+
+    /// From now on, no token is right, also on this machine: one is configured, but is invalid or
+    /// cannot be read.
+    pub(crate) fn configure_unknown(&self) {
+        let mut state = self.lock();
+        (state.known, state.is_configured) = (None, true);
     }
 
     /// Notes whether other machines can open the page.
@@ -434,6 +441,23 @@ mod tests {
         token.configure(None);
         assert_eq!(log.take().len(), 1);
         assert_eq!(token.check(PEER, own), Ok(()));
+    }
+
+    /// It counted as none, so that this machine could press all buttons.
+    #[test]
+    fn nobody_has_an_unknown_token() {
+        let token = Token::default();
+        let remembered = cookie_of(&token);
+        token.configure_unknown();
+        assert_eq!(shown(&token), [""; 0]);
+        assert!(token.is_for_this_machine(false) && token.is_configured());
+        assert!(!token.has_cookie(&remembered) && token.cookie().is_none());
+        let own = own(&token).as_bytes();
+        for guess in [own, b""] {
+            assert_eq!(token.check(PEER, guess), Err(Denied::Wrong));
+        }
+        token.configure(Some("hunter22"));
+        assert_eq!(token.check(PEER, b"hunter22"), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -296,6 +296,26 @@ async fn only_without_any_configuration_is_there_a_setup_page() {
         assert_eq!(program.ended().await.code(), Some(2), "{arguments:?} {variables:?}");
         program.says("error: ").await;
     }
+    // Without its token, the setup page would be open to this machine.
+    for (name, value) in
+        [("WEB_TOKEN", "short"), ("WEB_TOKEN_FILE", "/proc/none"), ("LOG_LEVEL", "LOUD")]
+    {
+        for arguments in [vec![], vec!["--config", missing]] {
+            let mut program = Program::start_with(&arguments, &[(name, value)]);
+            assert_eq!(program.ended().await.code(), Some(2), "{name}");
+            program.says(&format!("`{name}`")).await;
+            assert_eq!(program.count("com_port"), 0, "{:#?}", program.log());
+        }
+        let arguments = ["--stay", "--config", missing, "--listen", "127.0.0.1:0"];
+        let mut program = Program::start_with(&arguments, &[(name, value)]);
+        let page = address(&mut program).await;
+        program.says("No meter is read until the configuration is fixed").await;
+        let shown = Visitor::default().get(page).await;
+        assert!(shown.contains(name) && !shown.contains("/setup"), "{shown}");
+        let is_locked = name.starts_with("WEB_TOKEN");
+        let pressed = Visitor::default().post(page, "/find/stop", "").await;
+        assert_eq!(pressed, if is_locked { 401 } else { 303 }, "{name}");
+    }
     // A misspelled path is reported, and what it may have meant.
     let arguments = ["--config", missing, "--listen", "127.0.0.1:0"];
     let variables =
