@@ -1,5 +1,6 @@
 //! The paths of the setup page, and the handler of each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,16 +12,17 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use super::fields::Fields;
 use super::screen::{self, Code, Screen};
 use super::session::{Right, SetupPage};
 use crate::config::Secret;
-use crate::setup::{Step, TypedBroker};
+use crate::setup::{Step, TypedBroker, WriteError};
 use crate::status::Board;
 use crate::web::access;
-use crate::web::blocking::BlockingJobs;
+use crate::web::blocking::{BlockingJobs, JobFailed};
 use crate::web::guest::Guest;
 use crate::web::locked::language;
 use crate::web::page;
@@ -39,12 +41,38 @@ pub(super) const LONGEST_FORM: usize = 8 * 1024;
 /// How long the answer waits for the status page to have the meter.
 const STARTED: Duration = Duration::from_secs(3);
 
+/// How long it is known whether the file can be written. To find out, a file is written to the disk.
+const PROBED: Duration = Duration::from_secs(10);
+
 /// Shared by all requests.
 #[derive(Debug, Clone)]
-struct SetupState {
+pub(super) struct SetupState {
     page: SetupPage,
     board: Board,
     jobs: BlockingJobs,
+    /// Why the file cannot be written, and since when this is known.
+    probed: Arc<Mutex<Option<(Instant, Option<WriteError>)>>>,
+}
+
+impl SetupState {
+    pub(super) fn new(page: SetupPage, board: Board) -> Self {
+        Self { page, board, jobs: BlockingJobs::ports(), probed: Arc::default() }
+    }
+
+    /// Why the file cannot be written. Visitors who only look must not wear out the disk.
+    pub(super) async fn trouble(&self) -> Result<Option<WriteError>, JobFailed> {
+        // Requests that come meanwhile wait for the same result.
+        let mut probed = self.probed.lock().await;
+        if let Some((at, trouble)) = &*probed
+            && at.elapsed() < PROBED
+        {
+            return Ok(trouble.clone());
+        }
+        let setup = self.page.setup.clone();
+        let trouble = self.jobs.run(move |_| setup.probe().err()).await?;
+        *probed = Some((Instant::now(), trouble.clone()));
+        Ok(trouble)
+    }
 }
 
 /// What the owner of the session does.
@@ -73,11 +101,7 @@ const ACTIONS: [(&str, Action); 8] = [
 
 /// The paths of the setup page.
 pub(in crate::web) fn router(page_state: &PageState, page: &SetupPage) -> Router {
-    let state = SetupState {
-        page: page.clone(),
-        board: page_state.board.clone(),
-        jobs: BlockingJobs::ports(),
-    };
+    let state = SetupState::new(page.clone(), page_state.board.clone());
     let fixed = |kind, body| get(async move || with_headers(StatusCode::OK, kind, body));
     let act = |action| {
         post(async move |State(state): State<SetupState>, form: Filled| {
@@ -221,23 +245,24 @@ struct Wanted {
 
 /// The screen of the present step, or of an earlier one on request.
 async fn show(
-    State(SetupState { page, jobs, .. }): State<SetupState>,
+    State(state): State<SetupState>,
     Extension(guest): Extension<Guest>,
     query: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
     let language = language(&headers);
     let answer = |screen: &Screen| answered(HTML, screen::whole(language, "./", screen));
+    let SetupState { page, jobs, .. } = &state;
     let setup = page.setup.clone();
     match page.right(guest.peer, &headers) {
         Right::Stranger => {
             page.code.show_code();
-            return answer(&Screen::Code(ask(&page, None)));
+            return answer(&Screen::Code(ask(page, None)));
         }
         Right::Taken => return answer(&Screen::Taken),
         Right::Free => {
-            return match jobs.run(move |_| (setup.path().to_owned(), setup.probe().err())).await {
-                Ok((path, trouble)) => answer(&Screen::Welcome { path, trouble }),
+            return match state.trouble().await {
+                Ok(trouble) => answer(&Screen::Welcome { path: setup.path().to_owned(), trouble }),
                 Err(busy) => later(&busy, RunsAs::Program),
             };
         }
@@ -271,7 +296,7 @@ async fn show(
 
 /// Does what a button says, and leads back to the page.
 async fn act(state: &SetupState, action: Action, fields: &Fields) -> Response {
-    let SetupState { page: SetupPage { setup, .. }, board, jobs } = state;
+    let SetupState { page: SetupPage { setup, .. }, board, jobs, .. } = state;
     match action {
         Action::Search => {
             let lister = setup.clone();

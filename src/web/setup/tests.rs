@@ -1,15 +1,18 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::time::advance;
 
+use super::routes::SetupState;
 use super::screen::{Code, Screen, no_ports, whole};
 use super::session::{HELD, Right};
 use super::*;
 use crate::language::Language;
 use crate::setup::{Setup, Step, Target, WriteError};
+use crate::status::Board;
 
 const HERE: &str = "127.0.0.1";
 const FAR: &str = "192.168.1.9";
@@ -61,6 +64,25 @@ async fn one_browser_at_a_time_sets_up() {
     assert_eq!(right(&page, HERE, &first), Right::Taken);
     // What the first one has typed is not for the second one.
     assert_eq!(page.setup.view().step, Step::Head);
+}
+
+/// Each request for the first screen wrote a file to the disk, and removed it.
+#[tokio::test(start_paused = true)]
+async fn visitors_who_only_look_do_not_write_to_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state/config.yaml");
+    let state = file.parent().unwrap();
+    std::fs::create_dir(state).unwrap();
+    let setup = Setup::new(Target::choose(Some(&file), None), None);
+    let looking = SetupState::new(SetupPage::new(setup, None), Board::default());
+    assert_eq!(looking.trouble().await, Ok(None));
+    std::fs::remove_dir(state).unwrap();
+    for _ in 0..9 {
+        assert_eq!(looking.trouble().await, Ok(None));
+        advance(Duration::from_secs(1)).await;
+    }
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(looking.trouble().await, Ok(Some(WriteError::NoFolder(state.to_owned()))));
 }
 
 #[tokio::test]
