@@ -145,6 +145,31 @@ impl View {
         self.invalid.clear();
     }
 
+    /// Forgets what the last attempt at a step has said, because another one begins. An error that is
+    /// over must not be shown together with a new one.
+    fn clear_at(&mut self, step: Step) {
+        self.clear();
+        match step {
+            Step::Head => {
+                if matches!(self.head, Trial::Ended(Err(_))) {
+                    self.head = Trial::Untried;
+                }
+                self.search = self.search.take().filter(|search| !search.has_found_none());
+            }
+            Step::Broker => {
+                if matches!(self.broker, Trial::Ended(Err(_))) {
+                    self.broker = Trial::Untried;
+                }
+            }
+            Step::Values => {
+                if let Some(values) = &mut self.values {
+                    values.trouble = None;
+                }
+            }
+            Step::File => {}
+        }
+    }
+
     /// What was not accepted in a field.
     pub(crate) fn invalid_at(&self, field: Field) -> Option<String> {
         let mut all = self.invalid.iter().filter(|invalid| invalid.field == field);
@@ -339,7 +364,12 @@ impl Setup {
     /// `now`.
     pub(crate) fn search_seen(&self, now: &[Candidate]) {
         let ports = finder::still_askable(&self.lock().listed, now);
-        if !ports.is_empty() {
+        if ports.is_empty() {
+            // The page shows the ports that there are now.
+            let (mut view, _) = self.begin();
+            view.step = Step::Head;
+            view.clear_at(Step::Head);
+        } else {
             self.search_head(ports);
         }
     }
@@ -349,11 +379,7 @@ impl Setup {
         let stop = {
             let (mut view, stop) = self.begin();
             view.step = Step::Head;
-            view.clear();
-            // It says nothing of what the search finds.
-            if matches!(view.head, Trial::Ended(Err(_))) {
-                view.head = Trial::Untried;
-            }
+            view.clear_at(Step::Head);
             view.search = Some(Search { running: true, count: ports.len(), ..Search::default() });
             stop
         };
@@ -387,7 +413,7 @@ impl Setup {
             let (mut view, stop) = self.begin();
             let typed = view.with_secrets(typed);
             view.step = Step::Head;
-            view.clear();
+            view.clear_at(Step::Head);
             match draft::check_port(&typed) {
                 Ok(port) => view.choose_port(port),
                 Err(invalid) => {
@@ -451,7 +477,7 @@ impl Setup {
         let stop = {
             let (mut view, stop) = self.begin();
             view.step = Step::Broker;
-            view.clear();
+            view.clear_at(Step::Broker);
             view.is_guess = false;
             match draft::check_broker(typed.clone(), &view.draft.broker) {
                 Ok(broker) => view.draft.broker = broker,
@@ -482,6 +508,7 @@ impl Setup {
     pub(crate) fn search_values(&self) {
         let (stop, number) = {
             let (mut view, stop) = self.begin();
+            view.clear_at(Step::Values);
             view.forget_values();
             view.values = Some(Values { running: true, ..Values::default() });
             (stop, view.searches)
@@ -505,7 +532,7 @@ impl Setup {
     pub(crate) fn choose_values(&self, version: &str, names: &[String]) {
         let mut view = self.lock();
         view.step = Step::Values;
-        view.clear();
+        view.clear_at(Step::Values);
         match draft::check_values(version, names) {
             Ok((version, parameters)) => {
                 (view.draft.version, view.draft.parameters) = (version, parameters);
@@ -521,6 +548,7 @@ impl Setup {
             // Only a request that was made by hand asks for it.
             return Ok(());
         }
+        self.lock().clear_at(Step::File);
         if let Err(Explanation { words, .. }) = self.config_of_all() {
             let refused = WriteError::Invalid(words);
             self.lock().not_written = Some(refused.clone());
@@ -781,6 +809,65 @@ mod tests {
         assert_eq!(view.step, Step::File);
         assert!(view.text.contains("username: \"me\"") && !view.text.contains("hunter2"));
         assert!(!format!("{view:?}").contains("hunter2"));
+    }
+
+    /// An early return kept what the last attempt had said, and the page showed both.
+    #[tokio::test]
+    async fn each_attempt_forgets_what_the_last_one_has_said() {
+        let (_folder, setup) = in_folder();
+        let trouble = || Explanation { words: "No".to_owned(), hint: "Fix it.".to_owned() };
+        let broker = |port: &str| TypedBroker {
+            host: "127.0.0.1".to_owned(),
+            port: port.to_owned(),
+            ..TypedBroker::default()
+        };
+        // All that an attempt at a step can say.
+        let said = |setup: &Setup, step| {
+            let view = setup.view();
+            let of_step = match step {
+                Step::Head => {
+                    let search = view.search.as_ref().is_some_and(Search::has_found_none);
+                    usize::from(matches!(view.head, Trial::Ended(Err(_)))) + usize::from(search)
+                }
+                Step::Broker => usize::from(matches!(view.broker, Trial::Ended(Err(_)))),
+                Step::Values => usize::from(view.values.is_some_and(|it| it.trouble.is_some())),
+                Step::File => 0,
+            };
+            of_step + view.invalid.len() + usize::from(view.not_written.is_some())
+        };
+        let fail = |setup: &Setup| {
+            setup.stop();
+            let mut view = setup.lock();
+            view.head = Trial::Ended(Err(trouble()));
+            view.search = Some(Search::default());
+            view.broker = Trial::Ended(Err("No".to_owned()));
+            view.values = Some(Values { trouble: Some(trouble()), ..Values::default() });
+            view.invalid = draft::check_broker(broker("x"), &BrokerDraft::default()).unwrap_err();
+            view.not_written = Some(WriteError::NoFolder("/none".into()));
+        };
+        type Attempt = fn(&Setup, TypedBroker);
+        let attempts: [(Step, Attempt, &str, usize); 8] = [
+            (Step::Head, |setup, _| setup.choose_head("serial:x"), "", 1),
+            (Step::Head, |setup, _| setup.choose_head("/dev/no-such-port"), "", 0),
+            (Step::Head, |setup, _| setup.search_seen(&[]), "", 0),
+            (Step::Broker, Setup::choose_broker, "x", 1),
+            (Step::Broker, Setup::choose_broker, "1", 0),
+            (Step::Values, |setup, _| setup.choose_values("auto", &[]), "", 1),
+            (Step::Values, |setup, _| setup.search_values(), "", 0),
+            (Step::Values, |setup, _| setup.choose_values("x", &["energy".to_owned()]), "", 1),
+        ];
+        for (number, (step, attempt, port, expected)) in attempts.into_iter().enumerate() {
+            fail(&setup);
+            attempt(&setup, broker(port));
+            assert_eq!(said(&setup, step), expected, "{number}: {:?}", setup.view());
+            setup.stop();
+        }
+        setup.reset();
+        to_file(&setup);
+        fail(&setup);
+        setup.lock().draft.port = "x://y".to_owned();
+        assert!(matches!(setup.write().await, Err(WriteError::Invalid(_))));
+        assert_eq!(said(&setup, Step::File), 1);
     }
 
     #[tokio::test]
