@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use ring::error::Unspecified;
@@ -44,9 +44,21 @@ fn random_of<const N: usize>(mut bytes: [u8; N]) -> Result<String, Unspecified> 
 
 /// The token in the folder, if it is one that this program has written and nobody else could.
 pub(super) fn read(folder: &Path) -> Option<String> {
+    read_of(folder, own_user())
+}
+
+/// The user that runs the program, if the system says which.
+fn own_user() -> Option<u32> {
+    Path::new("/proc/self").metadata().ok().map(|process| process.uid())
+}
+
+/// The same for a user. The owner of a file knows what is in it, and can make it private.
+fn read_of(folder: &Path, user: Option<u32>) -> Option<String> {
     let path = folder.join(FILE);
     let metadata = path.symlink_metadata().ok()?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o077 != 0 {
+    let is_private = metadata.permissions().mode() & 0o077 == 0;
+    let is_own = user.is_none_or(|user| metadata.uid() == user);
+    if !metadata.is_file() || !is_private || !is_own {
         return None;
     }
     let text = String::from_utf8(file::bytes(&path, LONGEST).ok()??).ok()?;
@@ -112,6 +124,25 @@ mod tests {
         let other = random().unwrap();
         write(&below, &other).unwrap();
         assert_eq!(read(&below), Some(other));
+    }
+
+    /// Whoever owns it has written it, and knows the token.
+    #[test]
+    fn a_file_of_another_user_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, path) = (folder.path(), folder.path().join(FILE));
+        let token = random().unwrap();
+        write(folder, &token).unwrap();
+        let owner = path.metadata().unwrap().uid();
+        assert_eq!(own_user(), Some(owner));
+        assert_eq!(read_of(folder, Some(owner)).as_ref(), Some(&token));
+        assert_eq!(read_of(folder, Some(owner + 1)), None);
+        // Only root can give a file to another user.
+        if std::os::unix::fs::chown(&path, Some(owner + 1), None).is_ok() {
+            assert_eq!(read(folder), None);
+            write(folder, &token).unwrap();
+            assert_eq!(read(folder), Some(token));
+        }
     }
 
     /// Others may know it or may have written it.
