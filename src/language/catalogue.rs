@@ -283,6 +283,14 @@ catalogue! {
         "Tokenet er forkert. Kontrollér det, og prøv igen.",
         "Token är fel. Kontrollera den och försök igen.",
         "Dieses Token ist falsch. Bitte prüfen und noch einmal versuchen.";
+    token_unknown:
+        "The token in the configuration is invalid, so no token is accepted. Fix the configuration.",
+        "Het token in de configuratie is ongeldig, dus wordt geen token geaccepteerd. Corrigeer de \
+         configuratie.",
+        "Tokenet i konfigurationen er ugyldigt, så intet token accepteres. Ret konfigurationen.",
+        "Token i konfigurationen är ogiltig, så ingen token godtas. Rätta konfigurationen.",
+        "Das Token in der Konfiguration ist ungültig, daher wird kein Token angenommen. Bitte die \
+         Konfiguration korrigieren.";
     token_wait:
         "Too many wrong tokens. Try again in {left} s.",
         "Te veel verkeerde tokens. Probeer het over {left} s nog eens.",

@@ -120,7 +120,7 @@ pub(super) fn check_right(
     if is_same_site(headers) && may_act(visitors, token, peer, headers) {
         return Ok(());
     }
-    token.check(peer, bearer(headers).ok_or(Denied::NoToken)?)
+    token.check(peer, bearer(headers).ok_or_else(|| token.without_one())?)
 }
 
 /// Whether a proxy says that it has forwarded a request.

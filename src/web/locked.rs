@@ -49,13 +49,14 @@ pub(super) async fn unlock(
 pub(super) fn refuse(denied: Denied, path: &str, headers: &HeaderMap) -> Response {
     let seconds = match denied {
         Denied::Wait(left) => left.as_millis().div_ceil(1000).to_string(),
-        Denied::NoToken | Denied::Wrong => String::new(),
+        Denied::NoToken | Denied::Wrong | Denied::Unknown => String::new(),
     };
     let language = language(headers);
     let words = language.words();
     let said = match denied {
         Denied::NoToken => words.token_needed,
         Denied::Wrong => words.token_wrong,
+        Denied::Unknown => words.token_unknown,
         Denied::Wait(_) => words.token_wait,
     };
     let said = fill(said, &[("left", &seconds)]);
@@ -69,7 +70,7 @@ pub(super) fn refuse(denied: Denied, path: &str, headers: &HeaderMap) -> Respons
     };
     if response.status() == StatusCode::OK {
         let challenge = match denied {
-            Denied::NoToken => "Bearer realm=\"kamstrup2mqtt\"",
+            Denied::NoToken | Denied::Unknown => "Bearer realm=\"kamstrup2mqtt\"",
             Denied::Wrong => "Bearer realm=\"kamstrup2mqtt\", error=\"invalid_token\"",
             Denied::Wait(_) => {
                 *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -95,6 +96,11 @@ fn for_programs(denied: Denied, seconds: &str) -> String {
         Denied::Wrong => {
             "This token is wrong. Use the value of `web.token`. Without that setting, \
                           the log says at each start where the token is.\n"
+                .to_owned()
+        }
+        Denied::Unknown => {
+            "`web.token` is invalid or cannot be read, so no token is accepted. The log \
+                            says what is wrong with the configuration. Fix that first.\n"
                 .to_owned()
         }
         Denied::Wait(_) => format!("Too many wrong tokens. Try again in {seconds} s.\n"),

@@ -576,6 +576,26 @@ async fn other_machines_may_look_and_need_the_token_for_buttons() {
     assert!(read.starts_with("HTTP/1.1 401 "), "{read}");
 }
 
+/// The answer named `web.token`, whose value is not accepted.
+#[tokio::test]
+async fn visitors_learn_that_the_configured_token_is_invalid() {
+    let site = PageState { visitors: Visitors::Anybody, ..empty() };
+    site.token.configure_unknown();
+    let (address, _serving) = start(site).await;
+    let page = "Origin: http://x\r\nAccept: text/html\r\nAccept-Language: de\r\n";
+    let words = Language::German.words().token_unknown;
+    for answer in [
+        far(address, "/token", page, Some("token=correct+horse")).await,
+        far(address, "/read", page, Some("meter=7")).await,
+        far(address, "/read", "Authorization: Bearer x\r\n", Some("meter=7")).await,
+        post(address, "/read", "meter=7").await,
+    ] {
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        let is_said = answer.contains(words) || answer.contains("`web.token` is invalid");
+        assert!(is_said, "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn repeated_wrong_tokens_are_slowed_down() {
     let site = PageState { visitors: Visitors::Anybody, ..empty() };

@@ -73,6 +73,8 @@ pub(super) enum Denied {
     NoToken,
     /// The token is wrong.
     Wrong,
+    /// The configured one is invalid, so none is right.
+    Unknown,
     /// Earlier ones were wrong. Nothing was compared.
     Wait(Duration),
 }
@@ -209,6 +211,9 @@ impl Token {
     /// Whether a token is the right one.
     pub(super) fn check(&self, peer: IpAddr, token: &[u8]) -> Result<(), Denied> {
         let mut state = self.lock();
+        if state.is_unknown() {
+            return Err(Denied::Unknown);
+        }
         if let Some(wait) = state.attempts.wait(peer) {
             return Err(Denied::Wait(wait));
         }
@@ -224,6 +229,11 @@ impl Token {
             state.attempts.note_wrong(peer);
             Err(Denied::Wrong)
         }
+    }
+
+    /// Why a visitor without a token is denied.
+    pub(super) fn without_one(&self) -> Denied {
+        if self.lock().is_unknown() { Denied::Unknown } else { Denied::NoToken }
     }
 
     /// Whether a browser has sent the right cookie.
@@ -261,6 +271,13 @@ impl Token {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether a token is configured that nobody can have.
+    fn is_unknown(&self) -> bool {
+        self.is_configured && self.known.is_none()
     }
 }
 
@@ -454,9 +471,11 @@ mod tests {
         assert!(!token.has_cookie(&remembered) && token.cookie().is_none());
         let own = own(&token).as_bytes();
         for guess in [own, b""] {
-            assert_eq!(token.check(PEER, guess), Err(Denied::Wrong));
+            assert_eq!(token.check(PEER, guess), Err(Denied::Unknown));
         }
+        assert_eq!(token.without_one(), Denied::Unknown);
         token.configure(Some("hunter22"));
+        assert_eq!(token.without_one(), Denied::NoToken);
         assert_eq!(token.check(PEER, b"hunter22"), Ok(()));
     }
 

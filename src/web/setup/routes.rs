@@ -217,7 +217,7 @@ async fn unlock(
             if response.status() == StatusCode::OK {
                 *response.status_mut() = match denied {
                     Denied::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
-                    Denied::NoToken | Denied::Wrong => StatusCode::UNAUTHORIZED,
+                    Denied::NoToken | Denied::Wrong | Denied::Unknown => StatusCode::UNAUTHORIZED,
                 };
             }
             response

@@ -251,7 +251,7 @@ pub(super) fn whole(language: Language, base: &str, screen: &Screen) -> askama::
     let ((key, title, is_waiting), main) = match screen {
         Screen::Code(Code { denied, is_configured }) => {
             let said = denied.map(|denied| match denied {
-                Denied::NoToken | Denied::Wrong => words.code_wrong.to_owned(),
+                Denied::NoToken | Denied::Wrong | Denied::Unknown => words.code_wrong.to_owned(),
                 Denied::Wait(left) => {
                     let seconds = left.as_millis().div_ceil(1000).to_string();
                     fill(words.code_wait, &[("left", &seconds)])
