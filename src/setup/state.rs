@@ -17,6 +17,7 @@ use super::trial::{self, BrokerTried, FoundValue, HeadTried, Search, Trial, Valu
 use crate::config::{self, Config, ConfigError, Secret, Variables};
 use crate::words::sentence;
 use crate::{finder, machine};
+use meter::cause::Cause;
 use meter::find::{self, Askable, Candidate, Found, Step as SearchStep};
 use meter::poll::Explanation;
 use meter::transport::PortQueues;
@@ -559,7 +560,11 @@ impl Setup {
         let written = spawn_blocking(move || target.write(&text)).await;
         let written = written.unwrap_or_else(|error| {
             let folder = self.path().parent().unwrap_or(Path::new("/")).to_owned();
-            Err(WriteError::Folder { folder, reason: error.to_string() })
+            Err(WriteError::Folder {
+                folder,
+                reason: error.to_string(),
+                cause: Cause::Other(String::new()),
+            })
         });
         if written.is_ok() {
             info!("The setup page has written the configuration {}.", self.path().display());

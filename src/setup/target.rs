@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use meter::cause;
+use crate::words::capital;
+use meter::RunsAs;
+use meter::cause::{self, Cause};
 
 /// The name of the file.
 const FILE: &str = "config.yaml";
@@ -40,6 +42,8 @@ pub(crate) enum WriteError {
         folder: PathBuf,
         /// A clause in words.
         reason: String,
+        /// What to do depends on it.
+        cause: Cause,
     },
     /// What was chosen is no configuration, for these reasons.
     #[error("the file was not written, because the configuration is invalid: {_0}")]
@@ -65,13 +69,24 @@ impl WriteError {
                  kamstrup2mqtt with `--config` and a path in another folder.",
                 folder.display()
             ),
-            Self::Folder { .. } => "Let the user that runs kamstrup2mqtt write to this folder. Or \
-                                    restart kamstrup2mqtt with `--config` and a path in another \
-                                    folder. In a container, mount a volume or a writable folder \
-                                    there."
-                .to_owned(),
+            Self::Folder { cause, .. } => folder_hint(cause),
             Self::Invalid(_) => CHANGE_IT.to_owned(),
         }
+    }
+}
+
+/// What to do about a folder that cannot be written to.
+fn folder_hint(cause: &Cause) -> String {
+    const ELSEWHERE: &str = "restart kamstrup2mqtt with `--config` and a path in another folder.";
+    const VOLUME: &str = "In a container, mount a volume or a writable folder there.";
+    match cause {
+        Cause::Shortage => cause::shortage_hint(RunsAs::Program).to_owned(),
+        Cause::Full => "Free some space on that disk, then try again.".to_owned(),
+        Cause::Denied => format!(
+            "Let the user that runs kamstrup2mqtt write to this folder. Or {ELSEWHERE} {VOLUME}"
+        ),
+        Cause::ReadOnly => format!("{} {VOLUME}", capital(ELSEWHERE)),
+        _ => format!("Check this path and its disk. Or {ELSEWHERE}"),
     }
 }
 
@@ -176,10 +191,16 @@ fn probe(folder: &Path) -> io::Result<()> {
 }
 
 fn failed(folder: &Path, error: &io::Error) -> WriteError {
-    if error.kind() == io::ErrorKind::NotFound {
+    let cause = Cause::from(error);
+    // The folder may exist without accepting files, or may be a link to nowhere.
+    if cause == Cause::Missing && folder.symlink_metadata().is_err() {
         return WriteError::NoFolder(folder.to_owned());
     }
-    WriteError::Folder { folder: folder.to_owned(), reason: cause::of_file(error) }
+    let reason = match cause {
+        Cause::Missing => "no file can be created there".to_owned(),
+        _ => cause::of_file(error),
+    };
+    WriteError::Folder { folder: folder.to_owned(), reason, cause }
 }
 
 #[cfg(test)]
@@ -251,6 +272,10 @@ mod tests {
             at(&file.join("config.yaml")).write("x").unwrap_err(),
             at(Path::new("/proc/config.yaml")).write("x").unwrap_err(),
             WriteError::Exists("/etc/kamstrup2mqtt/config.yaml".into()),
+            failed(&file, &io::ErrorKind::PermissionDenied.into()),
+            failed(&file, &io::ErrorKind::StorageFull.into()),
+            failed(&file, &io::ErrorKind::ReadOnlyFilesystem.into()),
+            failed(&file, &io::Error::from_raw_os_error(24)),
         ];
         let words = errors.map(|error| format!("{error}. {}", error.hint()));
         let shown = words.join("\n").replace(folder.path().to_str().unwrap(), "FOLDER");

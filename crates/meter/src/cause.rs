@@ -28,6 +28,10 @@ pub enum Cause {
     Missing,
     /// This user has no permission.
     Denied,
+    /// No space is left on the disk, or for this user.
+    Full,
+    /// The disk can only be read.
+    ReadOnly,
     /// Another program uses it.
     Busy,
     /// No program listens there.
@@ -59,6 +63,8 @@ impl From<&io::Error> for Cause {
             _ if is_shortage(error) => Self::Shortage,
             ErrorKind::NotFound => Self::Missing,
             ErrorKind::PermissionDenied => Self::Denied,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             ErrorKind::ResourceBusy | ErrorKind::WouldBlock => Self::Busy,
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Self::Ended,
@@ -86,12 +92,14 @@ impl Cause {
     }
 }
 
-/// Says why a file cannot be read.
+/// Says why a file cannot be read or written.
 #[must_use]
 pub fn of_file(error: &io::Error) -> String {
     match Cause::from(error) {
         Cause::Missing => "there is no such file".to_owned(),
         Cause::Denied => "permission denied".to_owned(),
+        Cause::Full => "no space is left on the disk".to_owned(),
+        Cause::ReadOnly => "the disk is read-only".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -149,6 +157,10 @@ mod tests {
         let of = |kind: ErrorKind| io::Error::from(kind);
         assert_eq!(of_file(&of(ErrorKind::NotFound)), "there is no such file");
         assert_eq!(of_file(&of(ErrorKind::PermissionDenied)), "permission denied");
+        for full in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            assert_eq!(of_file(&of(full)), "no space is left on the disk");
+        }
+        assert_eq!(of_file(&of(ErrorKind::ReadOnlyFilesystem)), "the disk is read-only");
         assert_eq!(of_connection(&of(ErrorKind::ConnectionRefused)), "the connection was refused");
         assert_eq!(of_connection(&of(ErrorKind::UnexpectedEof)), "the other end is gone");
         assert_eq!(of_connection(&of(ErrorKind::ConnectionReset)), "the other end is gone");
