@@ -142,12 +142,14 @@ pub(crate) fn address(text: &str, port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// The file in the same folder whose name is most similar.
+/// The other file in the same folder whose name is most similar. A link to nowhere is none.
 pub(crate) fn file(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
-    let names: Vec<_> =
-        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let others = entries.filter_map(Result::ok);
+    let others = others.filter(|entry| Some(&*entry.file_name()) != path.file_name());
+    let others = others.filter(|entry| entry.path().exists());
+    let names: Vec<_> = others.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let meant = most_like(path.file_name()?.to_str()?, names.iter().map(String::as_str))?;
     Some(path.with_file_name(meant))
 }

@@ -1197,6 +1197,23 @@ fn a_named_file_must_exist() {
     assert!(error.to_string().starts_with("the configuration /no/such/file.yaml cannot be read: "));
 }
 
+/// The suggestion was the link itself.
+#[test]
+fn a_link_to_nowhere_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink(path("nothing"), path("meter.yaml")).unwrap();
+    let said = || load(Some(&path("meter.yaml")), &BTreeMap::new()).unwrap_err().to_string();
+    let link = format!("it is a link to {}, which does not exist", path("nothing").display());
+    assert!(said().ends_with(&link), "{}", said());
+    // Another link to nowhere is no better.
+    std::os::unix::fs::symlink(path("nothing"), path("metre.yaml")).unwrap();
+    assert!(said().ends_with(&link), "{}", said());
+    std::fs::write(path("meter.yml"), "").unwrap();
+    let meant = format!("{link}; did you mean `{}`?", path("meter.yml").display());
+    assert!(said().ends_with(&meant), "{}", said());
+}
+
 /// As the folder of a service is for everybody but root: the file was taken for a missing one.
 #[test]
 fn a_file_that_cannot_be_looked_at_is_not_missing() {
