@@ -18,22 +18,50 @@ use history::{HistoryError, MeterKey, Point, Series, Snapshot, Summary};
 /// The default start is this long ago.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The query.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Wanted {
-    meter: usize,
-    parameter: String,
+/// The query, as it was sent.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    meter: Option<String>,
+    parameter: Option<String>,
     from: Option<String>,
     to: Option<String>,
-    #[serde(default)]
+    step: Option<String>,
+}
+
+/// What a visitor wants to know.
+#[derive(Debug, Clone)]
+struct Wanted {
+    meter: usize,
+    parameter: String,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
     step: Resolution,
 }
 
+impl Wanted {
+    /// The error names what is wrong, and what is accepted.
+    fn new(query: Query) -> Result<Self, HttpRefusal> {
+        let Query { meter, parameter, from, to, step } = query;
+        let meter = meter.and_then(|text| text.parse().ok()).ok_or_else(|| {
+            invalid("`meter` is missing or invalid. It is the number of a meter, such as 0.")
+        })?;
+        let no_name = || invalid("`parameter` is missing. It is a name, such as `energy`.");
+        let parameter = parameter.filter(|name| !name.is_empty()).ok_or_else(no_name)?;
+        let step = match step.as_deref() {
+            None | Some("reading") => Resolution::Reading,
+            Some("hour") => Resolution::Hour,
+            Some("day") => Resolution::Day,
+            Some(_) => return Err(invalid("`step` must be `reading`, `hour` or `day`.")),
+        };
+        let (from, to) = (time("from", from.as_deref())?, time("to", to.as_deref())?);
+        Ok(Self { meter, parameter, from, to, step })
+    }
+}
+
 /// Each reading, or a summary of each hour or day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Resolution {
-    #[default]
     Reading,
     Hour,
     Day,
@@ -68,19 +96,18 @@ struct PointJson {
 pub(super) async fn answer(
     site: &PageState,
     jobs: &BlockingJobs,
-    wanted: Wanted,
+    query: Query,
 ) -> Result<String, HttpRefusal> {
+    let wanted = Wanted::new(query)?;
     let now = (site.clock)();
     let meter = site.board.one_meter(wanted.meter);
     let key = meter.ok_or_else(|| not_found("There is no such meter."))?.key;
     let (Some(key), Some(reader)) = (key, site.history.clone()) else {
         return Err(not_found("No readings are stored."));
     };
-    let to = time("to", wanted.to.as_deref())?.unwrap_or_else(|| now.timestamp());
-    let from = time("from", wanted.from.as_deref())?;
-    let from = from.unwrap_or_else(|| to.saturating_sub(DAY).unwrap_or(to));
+    let to = wanted.to.unwrap_or_else(|| now.timestamp());
+    let from = wanted.from.unwrap_or_else(|| to.saturating_sub(DAY).unwrap_or(to));
     let reading = {
-        let wanted = wanted.clone();
         // The disk may be slow.
         jobs.run(move |stop| {
             let snapshot = reader.snapshot_of(&[], stop)?;
@@ -106,6 +133,10 @@ fn not_found(words: &str) -> HttpRefusal {
     HttpRefusal(StatusCode::NOT_FOUND, format!("{words}\n").into())
 }
 
+fn invalid(words: &str) -> HttpRefusal {
+    HttpRefusal(StatusCode::BAD_REQUEST, format!("{words}\n").into())
+}
+
 fn unavailable(words: &str) -> HttpRefusal {
     HttpRefusal(StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n").into())
 }
@@ -113,11 +144,10 @@ fn unavailable(words: &str) -> HttpRefusal {
 /// Parses a time with its zone.
 fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, HttpRefusal> {
     let wrong = || {
-        let words = format!(
-            "`{name}` is a time like 2026-11-24T10:00:00Z or 2026-11-24T11:00:00%2B01:00 (a `+` \
-             in an address is written %2B).\n"
-        );
-        HttpRefusal(StatusCode::BAD_REQUEST, words.into())
+        invalid(&format!(
+            "`{name}` must be a time like 2026-11-24T10:00:00Z or 2026-11-24T11:00:00%2B01:00 (a \
+             `+` in an address is written %2B)."
+        ))
     };
     text.map(|text| text.parse().map_err(|_| wrong())).transpose()
 }
@@ -222,8 +252,38 @@ pub(super) mod tests {
         }
     }
 
-    fn wanted(meter: usize, parameter: &str, step: Resolution) -> Wanted {
-        Wanted { meter, parameter: parameter.to_owned(), from: None, to: None, step }
+    fn wanted(meter: usize, parameter: &str, step: Resolution) -> Query {
+        let step = match step {
+            Resolution::Reading => "reading",
+            Resolution::Hour => "hour",
+            Resolution::Day => "day",
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let (meter, parameter, step) = (text(&meter.to_string()), text(parameter), text(step));
+        Query { meter, parameter, step, ..Query::default() }
+    }
+
+    /// Of a wrong `step`, the answer said that `meter` or `parameter` is wrong.
+    #[tokio::test]
+    async fn the_answer_names_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = site(folder.path());
+        let text = |text: &str| Some(text.to_owned());
+        let right = || wanted(3, "temp1", Resolution::Day);
+        for (name, query) in [
+            ("meter", Query { meter: None, ..right() }),
+            ("meter", Query { meter: text("x"), ..right() }),
+            ("meter", Query { meter: text("-1"), ..right() }),
+            ("parameter", Query { parameter: None, ..right() }),
+            ("step", Query { step: text("year"), ..right() }),
+            ("step", Query { step: text(""), ..right() }),
+            ("from", Query { from: text("today"), ..right() }),
+            ("to", Query { to: text("today"), ..right() }),
+        ] {
+            let refused = answer(&site, &BlockingJobs::readings(), query).await.unwrap_err();
+            assert_eq!(refused.0, StatusCode::BAD_REQUEST);
+            assert!(refused.1.starts_with(&format!("`{name}` ")), "{name}: {}", refused.1);
+        }
     }
 
     #[tokio::test]
@@ -237,7 +297,7 @@ pub(super) mod tests {
             assert_eq!(faults("History", &json), [""; 0], "{json}");
             shown.push(json.replace("},", "},\n"));
         }
-        let some = Wanted {
+        let some = Query {
             from: Some("2026-11-24T09:10:00+01:00".to_owned()),
             to: Some("2026-11-24T08:15:00Z".to_owned()),
             ..wanted(3, "temp1", Resolution::Reading)
@@ -261,7 +321,7 @@ pub(super) mod tests {
         assert_eq!(status(&site, wanted(3, "temp2", Resolution::Reading)).await, 404);
         assert_eq!(status(&site, wanted(4, "temp1", Resolution::Reading)).await, 404);
         assert_eq!(status(&site, wanted(5, "temp1", Resolution::Reading)).await, 404);
-        let odd = Wanted { from: Some("today".to_owned()), ..wanted(3, "temp1", Resolution::Hour) };
+        let odd = Query { from: Some("today".to_owned()), ..wanted(3, "temp1", Resolution::Hour) };
         assert_eq!(status(&site, odd).await, 400);
         let none = PageState { history: None, ..site };
         assert_eq!(status(&none, wanted(3, "temp1", Resolution::Reading)).await, 404);
@@ -276,9 +336,9 @@ pub(super) mod tests {
         for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             for step in [Resolution::Reading, Resolution::Hour, Resolution::Day] {
                 let (from, to) = (Some(times[from].clone()), Some(times[to].clone()));
-                let all = Wanted { from, to: to.clone(), ..wanted(3, "energy", step) };
+                let all = Query { from, to: to.clone(), ..wanted(3, "energy", step) };
                 answer(&site, &BlockingJobs::readings(), all).await.unwrap();
-                let day = Wanted { to, ..wanted(3, "energy", step) };
+                let day = Query { to, ..wanted(3, "energy", step) };
                 answer(&site, &BlockingJobs::readings(), day).await.unwrap();
             }
         }

@@ -366,9 +366,9 @@ async fn state(
 async fn past(
     State(page_state): State<PageState>,
     Extension(shared): Extension<Shared>,
-    query: Result<Query<past::Wanted>, QueryRejection>,
+    query: Result<Query<past::Query>, QueryRejection>,
 ) -> Response {
-    const WORDS: &str = "`meter` (a number) or `parameter` (a name) is missing or invalid.\n";
+    const WORDS: &str = "The query is invalid. Send each of its parts once.\n";
     let Ok(Query(wanted)) = query else {
         return with_headers(StatusCode::BAD_REQUEST, TEXT, WORDS);
     };
