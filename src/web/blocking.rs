@@ -35,6 +35,9 @@ pub(super) enum JobFailed {
     Slow,
     #[error("This is unavailable now: {_0}.")]
     Shortage(String),
+    /// The system refuses it for another reason, such as a missing permission.
+    #[error("This is unavailable now: {_0}.")]
+    Refused(String),
 }
 
 impl JobFailed {
@@ -42,7 +45,7 @@ impl JobFailed {
     #[must_use]
     pub(super) fn words(&self, runs_as: RunsAs) -> String {
         match self {
-            Self::Slow => self.to_string(),
+            Self::Slow | Self::Refused(_) => self.to_string(),
             Self::Shortage(_) => format!("{self} {}", cause::shortage_hint(runs_as)),
         }
     }
@@ -50,7 +53,11 @@ impl JobFailed {
 
 impl From<io::Error> for JobFailed {
     fn from(error: io::Error) -> Self {
-        Self::Shortage(error.to_string())
+        if cause::is_shortage(&error) {
+            Self::Shortage(error.to_string())
+        } else {
+            Self::Refused(cause::of_file(&error))
+        }
     }
 }
 

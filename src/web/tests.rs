@@ -1049,6 +1049,15 @@ fn only_a_program_is_advised_to_raise_its_limits() {
     }
 }
 
+/// Without the right to list `/dev`, the page advised to raise limits.
+#[test]
+fn limits_are_blamed_only_if_one_is_reached() {
+    let words = |error: io::Error| JobFailed::from(error).words(RunsAs::Program);
+    assert!(words(io::Error::from_raw_os_error(24)).contains("`ulimit -n`"));
+    let denied = words(io::ErrorKind::PermissionDenied.into());
+    assert_eq!(denied, "This is unavailable now: permission denied.");
+}
+
 /// The app's (add-on's) form has no setting for the address.
 #[test]
 fn only_a_program_is_pointed_to_the_setting_of_the_address() {
