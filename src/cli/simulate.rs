@@ -19,6 +19,8 @@ use crate::PROGRAM;
 use crate::similar::{self, most_like, question};
 use kmp::line::Line;
 use logging;
+use meter::RunsAs;
+use meter::cause::{Cause, shortage_hint};
 use simulator::{
     Behaviour, EnergyUnit, Fault, FaultRate, FaultRateError, Faults, Model, Registers,
     RegistersError, Simulator,
@@ -202,11 +204,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
                 meter.serve_pty(pty).await;
             } else {
                 let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-                    anyhow!(
-                        "cannot listen on {}: {error}. Choose another port with `--listen`; port 0 \
-                         means any free port",
-                        args.listen
-                    )
+                    anyhow!("cannot listen on {}: {}", args.listen, unavailable(&error))
                 })?;
                 announce(&format!("socket://{}", listener.local_addr()?))?;
                 meter.serve_tcp(listener).await?;
@@ -218,6 +216,20 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
             () = stop.cancelled() => Ok(()),
         }
     })
+}
+
+/// Why the simulator cannot listen, and what to do.
+fn unavailable(error: &io::Error) -> String {
+    let hint = match Cause::from(error) {
+        Cause::AddressInUse => {
+            "Choose another port with `--listen`; port 0 means any free port".to_owned()
+        }
+        Cause::AddressElsewhere => "Choose an address of this machine with `--listen`".to_owned(),
+        Cause::Denied => "Choose a port from 1024 on with `--listen`".to_owned(),
+        Cause::Shortage => shortage_hint(RunsAs::Program).trim_end_matches('.').to_owned(),
+        _ => return error.to_string(),
+    };
+    format!("{error}. {hint}")
 }
 
 /// Prints the port to set as `com_port`.
@@ -250,6 +262,16 @@ mod tests {
 
     fn simulated(line: &str) -> Result<(Registers, Model), String> {
         registers(&parse(line)?).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Of an address that is not this machine's, it said that another port helps.
+    #[test]
+    fn what_to_do_depends_on_why_it_cannot_listen() {
+        let words = |kind: io::ErrorKind| unavailable(&kind.into());
+        assert!(words(io::ErrorKind::AddrInUse).contains("another port"));
+        assert!(words(io::ErrorKind::AddrNotAvailable).contains("an address of this machine"));
+        assert!(words(io::ErrorKind::PermissionDenied).contains("from 1024 on"));
+        assert!(!words(io::ErrorKind::OutOfMemory).contains("port"));
     }
 
     #[test]
