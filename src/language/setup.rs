@@ -61,16 +61,16 @@ catalogue! {
         "Auf diesem Gerät braucht die Einrichtung den Code, der im Protokoll von kamstrup2mqtt steht. \
          Er gilt, bis kamstrup2mqtt beendet wird.";
     code_configured:
-        "On this device, setting up needs the value of the environment variable WEB_TOKEN. It is set \
-         where kamstrup2mqtt is started, for example in compose.yaml.",
-        "Op dit apparaat is voor het instellen de waarde van de omgevingsvariabele WEB_TOKEN nodig. \
-         Die staat waar kamstrup2mqtt wordt gestart, bijvoorbeeld in compose.yaml.",
-        "På denne enhed kræver opsætningen værdien af miljøvariablen WEB_TOKEN. Den er angivet der, \
-         hvor kamstrup2mqtt startes, for eksempel i compose.yaml.",
-        "På den här enheten kräver inställningen värdet av miljövariabeln WEB_TOKEN. Den anges där \
-         kamstrup2mqtt startas, till exempel i compose.yaml.",
-        "Auf diesem Gerät braucht die Einrichtung den Wert der Umgebungsvariablen WEB_TOKEN. Sie ist \
-         dort gesetzt, wo kamstrup2mqtt gestartet wird, zum Beispiel in compose.yaml.";
+        "Setting up needs the token that the environment variable WEB_TOKEN or WEB_TOKEN_FILE sets. \
+         The variable is set where kamstrup2mqtt is started, for example in compose.yaml.",
+        "Voor het instellen is het token nodig dat de omgevingsvariabele WEB_TOKEN of WEB_TOKEN_FILE \
+         instelt. Die variabele staat waar kamstrup2mqtt wordt gestart, bijvoorbeeld in compose.yaml.",
+        "Opsætningen kræver det token, som miljøvariablen WEB_TOKEN eller WEB_TOKEN_FILE angiver. \
+         Variablen er angivet der, hvor kamstrup2mqtt startes, for eksempel i compose.yaml.",
+        "Inställningen kräver den token som miljövariabeln WEB_TOKEN eller WEB_TOKEN_FILE anger. \
+         Variabeln anges där kamstrup2mqtt startas, till exempel i compose.yaml.",
+        "Die Einrichtung braucht das Token, das die Umgebungsvariable WEB_TOKEN oder WEB_TOKEN_FILE \
+         festlegt. Sie ist dort gesetzt, wo kamstrup2mqtt gestartet wird, zum Beispiel in compose.yaml.";
     code_enter: "Continue", "Doorgaan", "Fortsæt", "Fortsätt", "Weiter";
     code_wrong:
         "This code is wrong. Check it and try again.",

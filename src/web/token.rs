@@ -186,9 +186,9 @@ impl Token {
         };
         match &self.0.own {
             Some(_) if is_configured => info!(
-                "To open the setup page from another machine, or through a proxy, enter the value of \
-                 the environment variable `WEB_TOKEN`. It is set where kamstrup2mqtt is started, for \
-                 example in compose.yaml."
+                "To open the setup page, enter the token that the environment variable `WEB_TOKEN` or \
+                 `WEB_TOKEN_FILE` sets. The variable is set where kamstrup2mqtt is started, for example \
+                 in compose.yaml."
             ),
             Some(own) => info!(
                 kept = false,
