@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{self, KEEP_ALIVE};
 use super::connection_log::ConnectionLog;
-use super::connection_loop::{ConnectionLoop, Progress, Shutdown};
+use super::connection_loop::{ACKNOWLEDGED_WITHIN, ConnectionLoop, Progress, Shutdown};
 use super::desired::Desired;
 use super::incoming::{INBOX, IncomingMessages, Received};
 use super::link::Link;
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     pub(super) good: Duration,
     /// How long after the connect retained messages are read back.
     pub(super) read_back_after: Duration,
+    /// How long the broker may keep the client from sending, because it does not acknowledge.
+    pub(super) acknowledged_within: Duration,
 }
 
 /// Prepares the connection. It publishes `online` after each connect and `offline` when the program
@@ -75,6 +77,7 @@ pub(crate) fn prepare(
         keep_alive: KEEP_ALIVE,
         good: GOOD_CONNECTION,
         read_back_after: read_back::AFTER,
+        acknowledged_within: ACKNOWLEDGED_WITHIN,
     };
     (publisher, connection, received)
 }
@@ -149,6 +152,7 @@ impl Connection {
             log: ConnectionLog::new(broker, board.clone(), *made_by, self.good),
             shutdown: Shutdown { stop, queued: queued.clone() },
             progress: Progress::new(),
+            acknowledged_within: self.acknowledged_within,
         };
         tokio::select! {
             () = connection_loop.drive() => {}

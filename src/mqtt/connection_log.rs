@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::endings::Endings;
 use super::failure::{self, Facts, Stage};
-use super::trail::{Accepted, Step};
+use super::trail::{Accepted, Stall, Step};
 use crate::advice::{Advice, MadeBy};
 use crate::config::Broker;
 use crate::payload::Message;
@@ -47,6 +47,11 @@ pub(super) struct ConnectionLog {
     will: WillTrial,
     /// Whether it was reported that the broker does not acknowledge.
     misses_acknowledgements: bool,
+    /// When a connection last ended because the broker did not acknowledge.
+    stalled: Option<Instant>,
+    /// Whether the last connection ended for a reason that is logged only at DEBUG, so that the
+    /// next one is as well.
+    ended_quietly: bool,
     /// After a connection that lasted this long, the back-off starts again.
     good: Duration,
 }
@@ -57,6 +62,11 @@ const STABLE_AFTER: u32 = 6;
 
 /// How many different things are reported about connections that do not become stable.
 const REPORTED_AT_MOST: usize = 3;
+
+/// If connections end because the broker does not acknowledge, and each less than this time after
+/// the one before it, they are one trouble, and only the first is reported. A broker that loses
+/// some acknowledgements may need many readings to lose as many as may be in flight.
+const SAME_TROUBLE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Whether the broker rejects the connection because of the last will.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +101,8 @@ impl ConnectionLog {
             failures: 0,
             will: WillTrial::Unsuspected,
             misses_acknowledgements: false,
+            stalled: None,
+            ended_quietly: false,
             good,
         }
     }
@@ -111,7 +123,7 @@ impl ConnectionLog {
         let down = self.down.take();
         let again = if std::mem::replace(&mut self.was_up, true) { " again" } else { "" };
         match down {
-            _ if !self.reported.is_empty() => {
+            _ if !self.reported.is_empty() || self.ended_quietly => {
                 debug!("Connected to the broker {} again.", self.name);
             }
             Some(since) => info!(
@@ -165,6 +177,7 @@ impl ConnectionLog {
         accepted: &Accepted,
     ) {
         let since = *self.down.get_or_insert_with(Instant::now);
+        self.ended_quietly = false;
         let advice = if stage == Stage::Connected {
             let lasted = self.up.take().map(|up| up.elapsed()).unwrap_or_default();
             self.ended(error, lasted, step, accepted)
@@ -172,6 +185,35 @@ impl ConnectionLog {
             self.rejected(error, stage)
         };
         self.set_down(since, advice);
+    }
+
+    /// The connection was ended because the broker does not acknowledge.
+    pub(super) fn stalled(&mut self, stall: Stall) {
+        let since = *self.down.get_or_insert_with(Instant::now);
+        let is_known = self.is_stalling();
+        self.stalled = Some(since);
+        self.up = None;
+        self.endings.forget();
+        self.failures = 0;
+        let advice = failure::stalled(stall);
+        self.last_end = Some(advice.clone());
+        let Self { name, made_by, .. } = self;
+        let words = advice.words(*made_by);
+        self.ended_quietly = is_known;
+        if is_known {
+            debug!("Ended the connection to the broker {name} again: {words}");
+        } else {
+            warn!("Ended the connection to the broker {name}: {words} Reconnecting.");
+            self.reported.push(advice.clone());
+        }
+        self.trouble = News::known(advice.clone());
+        self.set_down(since, advice);
+    }
+
+    /// Whether connections have ended because the broker does not acknowledge, the last one not
+    /// long ago.
+    fn is_stalling(&self) -> bool {
+        self.stalled.is_some_and(|at| at.elapsed() < SAME_TROUBLE)
     }
 
     /// Logs that a connection has ended, and returns why.
@@ -275,12 +317,19 @@ impl ConnectionLog {
         self.misses_acknowledgements
     }
 
-    /// The broker has not acknowledged this step for a long time.
-    pub(super) fn unacknowledged(&mut self, step: &Step, after: Duration) {
+    /// The broker has not acknowledged this step for a long time. If the connection `ends_soon`
+    /// because of that, its end is reported.
+    pub(super) fn unacknowledged(&mut self, step: &Step, after: Duration, ends_soon: bool) {
         self.misses_acknowledgements = true;
+        let is_quiet = ends_soon || self.is_stalling();
         let Self { name, made_by, board, .. } = self;
         let advice = failure::unacknowledged(step, after);
-        warn!("Connected to the broker {name}, but {}", advice.words(*made_by));
+        let words = advice.words(*made_by);
+        if is_quiet {
+            debug!("Connected to the broker {name}, but {words}");
+        } else {
+            warn!("Connected to the broker {name}, but {words}");
+        }
         board.doubt_broker(advice, *made_by);
     }
 }

@@ -6,19 +6,21 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, Outgoing, Transport};
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, Incoming, Outgoing, StateError, Transport,
+};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::client;
+use super::client::{self, IN_FLIGHT};
 use super::connection_log::ConnectionLog;
 use super::failure::Stage;
 use super::incoming::IncomingMessages;
 use super::jitter::jittered;
 use super::link::Link;
 use super::renewal::Renewal;
-use super::trail::Step;
+use super::trail::{Stall, Step};
 use crate::config::Broker;
 use crate::payload::Message;
 use meter::back_off::BackOff;
@@ -34,6 +36,12 @@ pub(super) const GOODBYE: Duration = Duration::from_millis(700);
 
 /// A step that is not acknowledged within this time is reported.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// If the client must not send anything before the broker acknowledges a message, and the broker
+/// has not done so within this time, the connection ends. Otherwise nothing more would be published
+/// as long as the broker answers pings. And if the broker acknowledges later, values that waited
+/// all the time would be published as new.
+pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(45);
 
 /// The signals that end the connection.
 #[derive(Debug)]
@@ -56,6 +64,16 @@ pub(super) struct ConnectionLoop<'a> {
     pub(super) log: ConnectionLog,
     pub(super) shutdown: Shutdown,
     pub(super) progress: Progress,
+    /// Usually [`ACKNOWLEDGED_WITHIN`].
+    pub(super) acknowledged_within: Duration,
+}
+
+/// Why a connection has ended.
+enum Loss {
+    /// The client library has reported an error.
+    Error(ConnectionError),
+    /// The broker does not acknowledge.
+    Stall(Stall),
 }
 
 /// The state of the connection and of its shutdown.
@@ -86,6 +104,8 @@ impl Progress {
 enum Happening {
     /// The client library reports something.
     Client(Result<Event, ConnectionError>),
+    /// The broker does not acknowledge.
+    Stall,
     /// The program must stop, or the goodbye has taken too long.
     Deadline,
     /// All messages are queued.
@@ -102,7 +122,16 @@ impl ConnectionLoop<'_> {
     async fn step(&mut self) -> ControlFlow<()> {
         match self.next().await {
             Happening::Client(Ok(event)) => self.handle(event).await?,
-            Happening::Client(Err(error)) => self.recover(&error).await?,
+            Happening::Client(Err(error)) => {
+                let stall = self.stall().filter(|_| is_caused_by_a_stall(&error));
+                self.recover(stall.map_or(Loss::Error(error), Loss::Stall)).await?;
+            }
+            Happening::Stall => {
+                if let Some(stall) = self.stall() {
+                    self.event_loop.clean();
+                    self.recover(Loss::Stall(stall)).await?;
+                }
+            }
             Happening::Deadline => return self.begin_or_end_goodbye(),
             Happening::Queued => {
                 self.progress.all_queued = true;
@@ -117,10 +146,29 @@ impl ConnectionLoop<'_> {
         ControlFlow::Continue(())
     }
 
+    /// The messages that the broker has not acknowledged, if there are any.
+    fn stall(&self) -> Option<Stall> {
+        let (messages, at) = self.link.unacknowledged_messages()?;
+        Some(Stall { messages, waited: at.elapsed() })
+    }
+
+    /// When the connection ends if the broker does not acknowledge a message. `None` as long as the
+    /// client may send more.
+    fn stalls_at(&self) -> Option<Instant> {
+        let state = &self.event_loop.state;
+        // The client library also waits if a message has the number of an unacknowledged one.
+        let is_blocked = state.inflight() >= IN_FLIGHT || state.collision.is_some();
+        let oldest = self.link.unacknowledged_messages().map(|(_, at)| at);
+        oldest.filter(|_| is_blocked).map(|at| at + self.acknowledged_within)
+    }
+
     async fn next(&mut self) -> Happening {
+        let stalls_at = self.stalls_at();
         let Self { link, event_loop, log, shutdown, progress, .. } = self;
         let is_missing = link.is_connected() && !log.misses_acknowledgements();
         let unacknowledged = link.unacknowledged().filter(|_| is_missing);
+        // A connection in which nothing can be sent is not stable.
+        let stable_at = log.stable_at().filter(|_| stalls_at.is_none());
         let good_at = log.good_at().filter(|_| link.is_careful());
         // A stable connection is reported in time, even if nothing else happens.
         let polling = async {
@@ -131,12 +179,12 @@ impl ConnectionLoop<'_> {
                     link.hurry();
                     polling.await
                 }
-                () = sleep_until_or_forever(log.stable_at()) => {
+                () = sleep_until_or_forever(stable_at) => {
                     log.stable();
                     polling.await
                 }
                 step = unacknowledged_for_long(unacknowledged) => {
-                    log.unacknowledged(&step, PATIENCE);
+                    log.unacknowledged(&step, PATIENCE, stalls_at.is_some());
                     polling.await
                 }
             }
@@ -151,6 +199,7 @@ impl ConnectionLoop<'_> {
         tokio::select! {
             event = polling => Happening::Client(event),
             () = deadline => Happening::Deadline,
+            () = sleep_until_or_forever(stalls_at), if !says_goodbye => Happening::Stall,
             () = shutdown.queued.cancelled(), if says_goodbye && !progress.all_queued => {
                 Happening::Queued
             }
@@ -180,7 +229,7 @@ impl ConnectionLoop<'_> {
     }
 
     /// Prepares the next attempt to connect and waits until it is due.
-    async fn recover(&mut self, error: &ConnectionError) -> ControlFlow<()> {
+    async fn recover(&mut self, loss: Loss) -> ControlFlow<()> {
         let Self { broker, will, link, event_loop, renewal, log, shutdown, progress, .. } = self;
         // Without this line, the client never publishes again after an out-of-order acknowledgement
         // and a lost session (rumqtt issue 1056).
@@ -202,7 +251,14 @@ impl ConnectionLoop<'_> {
             log.lost_while_stopping(stage);
             return ControlFlow::Break(());
         }
-        log.lost(error, stage, rejected.as_ref(), &link.accepted());
+        match &loss {
+            Loss::Error(error) => log.lost(error, stage, rejected.as_ref(), &link.accepted()),
+            Loss::Stall(stall) => {
+                log.stalled(*stall);
+                // The broker has rejected no step.
+                link.hurry();
+            }
+        }
         if progress.connected_at.take().is_some_and(|at| log.is_good(at.elapsed())) {
             progress.back_off.reset();
             link.hurry();
@@ -268,6 +324,11 @@ async fn unacknowledged_for_long(step: Option<(Step, Instant)>) -> Step {
         }
         None => pending().await,
     }
+}
+
+/// Whether the client library has ended the connection because it waited for an acknowledgement.
+fn is_caused_by_a_stall(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::MqttState(StateError::CollisionTimeout))
 }
 
 /// Whether the broker accepts a connection without the last will.

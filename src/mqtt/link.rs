@@ -131,6 +131,16 @@ impl Link {
         self.trail().unacknowledged().map(|(step, at)| (step.clone(), at))
     }
 
+    /// How many messages should have been acknowledged, and when the oldest of them was sent.
+    pub(super) fn unacknowledged_messages(&self) -> Option<(usize, Instant)> {
+        self.trail().unacknowledged_messages()
+    }
+
+    /// Waits until nothing waits to be sent, or the connection is lost.
+    pub(super) async fn has_sent_all(&self) {
+        self.wait_until(|| self.is_queue_empty() || !self.is_connected()).await;
+    }
+
     /// Publishes a message. Waits for room in the queue. Does nothing while disconnected, because
     /// everything is sent again after the next connect.
     pub(super) async fn send(&self, client: &AsyncClient, message: &Message) {

@@ -25,6 +25,13 @@
 //! - `rehearsal` tries everything for `check --online`.
 //! - `failure::rejection` names the causes.
 //!
+//! # Missing acknowledgements
+//!
+//! A broker may answer pings and acknowledge nothing. As soon as that keeps the client from sending,
+//! the publish loop hands over no more messages, and after
+//! `connection_loop::ACKNOWLEDGED_WITHIN` the connection ends. So no value waits for minutes in the
+//! client's queue and is then published as new.
+//!
 //! # Stopping
 //!
 //! The publish loop queues the remaining messages and then `offline`. The connection loop waits

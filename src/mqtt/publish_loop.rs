@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use rumqttc::AsyncClient;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::connection_loop::ACKNOWLEDGED_WITHIN;
 use super::desired::Desired;
 use super::diff::Sent;
 use super::link::Link;
@@ -59,6 +60,12 @@ pub(super) async fn publish(
             let subscriptions = Arc::clone(&desired.borrow().subscriptions);
             if filters.adjust(link, &client, subscriptions).await {
                 survey_ends = Some(Instant::now() + SURVEY);
+            }
+            // What waits for a broker that does not acknowledge grows old. So no more is added: the
+            // values of later polls replace each other in the desired state.
+            let _ = timeout(ACKNOWLEDGED_WITHIN, link.has_sent_all()).await;
+            if *connection.borrow() != current {
+                continue;
             }
             let is_stopping = stop.is_cancelled();
             let due = sent.diff(&online, &desired.borrow_and_update(), is_stopping);

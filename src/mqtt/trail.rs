@@ -76,6 +76,15 @@ impl fmt::Display for Step {
     }
 }
 
+/// The broker has not acknowledged messages, so that no others can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stall {
+    /// How many messages.
+    pub(super) messages: usize,
+    /// How long the oldest of them has waited.
+    pub(super) waited: Duration,
+}
+
 /// What the broker has accepted so far. It cannot be why a later step is rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Accepted {
@@ -260,6 +269,13 @@ impl Trail {
         let sent = self.sent.iter().find(|sent| sent.id != 0)?;
         Some((&sent.step, sent.at))
     }
+
+    /// How many messages should have been acknowledged, and when the oldest of them was sent.
+    pub(super) fn unacknowledged_messages(&self) -> Option<(usize, Instant)> {
+        let is_message = |sent: &&Sent| sent.id != 0 && matches!(sent.step, Step::Publish(_));
+        let oldest = self.sent.iter().find(is_message)?;
+        Some((self.sent.iter().filter(is_message).count(), oldest.at))
+    }
 }
 
 #[cfg(test)]
@@ -334,6 +350,7 @@ mod tests {
         trail.note_received(&puback(1));
         assert_eq!(trail.pending(), Some(&value("d")));
         assert_eq!(trail.unacknowledged(), None);
+        assert_eq!(trail.unacknowledged_messages(), None);
     }
 
     /// The client library numbers both with one counter, which wraps after ten.
@@ -355,6 +372,23 @@ mod tests {
         trail.note_received(&Incoming::PubComp(PubComp::new(1)));
         assert!(trail.is_settled());
         assert_eq!(trail.accepted().qos, Some(Qos::ExactlyOnce));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_messages_with_an_acknowledgement_count_as_unacknowledged_messages() {
+        let mut trail = sent(&[(filter("a"), 1), (value("b"), 0)]);
+        assert_eq!(trail.unacknowledged_messages(), None);
+        let begun = Instant::now();
+        for id in [2, 3] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            trail.queue(config("c"));
+            trail.note_sent(&Outgoing::Publish(id));
+        }
+        let expected = Some((2, begun + Duration::from_secs(1)));
+        assert_eq!(trail.unacknowledged_messages(), expected);
+        trail.note_received(&puback(2));
+        let expected = Some((1, begun + Duration::from_secs(2)));
+        assert_eq!(trail.unacknowledged_messages(), expected);
     }
 
     #[test]

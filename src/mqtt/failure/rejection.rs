@@ -8,7 +8,7 @@ use rumqttc::ConnectionError;
 use crate::advice::{Advice, Sentence, sentence};
 use crate::config::{Qos, keys};
 use crate::mqtt::endings::Pattern;
-use crate::mqtt::trail::{Accepted, Publication, Step};
+use crate::mqtt::trail::{Accepted, Publication, Stall, Step};
 use crate::payload::Message;
 use meter::duration;
 
@@ -102,6 +102,23 @@ pub(in crate::mqtt) fn unacknowledged(step: &Step, after: Duration) -> Advice {
     Advice::new(format!("it has not acknowledged {step} for {after}.")).then(sentence![
         "The broker may have lost this message, and may lose later ones. Check the broker's log, \
          then restart the broker."
+    ])
+}
+
+/// The connection was ended because the broker has not acknowledged messages, so that no others can
+/// be sent.
+pub(in crate::mqtt) fn stalled(Stall { messages, waited }: Stall) -> Advice {
+    let them = match messages {
+        1 => "1 message".to_owned(),
+        messages => format!("{messages} messages"),
+    };
+    let waited = duration::words(waited);
+    Advice::new(format!(
+        "it has not acknowledged {them} for {waited}, so no more can be sent in this connection."
+    ))
+    .then(sentence![
+        "The broker is overloaded or does not work correctly. Check the broker's log, then restart \
+         the broker."
     ])
 }
 
@@ -364,6 +381,8 @@ mod tests {
             words(&closed_once(&config)),
             words(&taken_over()),
             words(&unacknowledged(&config, Duration::from_secs(30))),
+            words(&stalled(Stall { messages: 10, waited: Duration::from_secs(45) })),
+            words(&stalled(Stall { messages: 1, waited: Duration::from_secs(59) })),
             words(&will_rejected(&last_will, &[])),
             words(&will_rejected(&last_will, &[Cause::Retained])),
             words(&rejected(&config, &[])),

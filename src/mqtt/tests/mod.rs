@@ -7,6 +7,7 @@ mod forgetting;
 mod incoming;
 mod publishing;
 mod rejecting;
+mod stalling;
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{KEEP_ALIVE, QUEUE};
-use super::connection::{ConnectionSettings, GOOD_CONNECTION, prepare};
+use super::connection::{Connection, ConnectionSettings, GOOD_CONNECTION, prepare};
 use super::desired::Source;
 use super::incoming::{INBOX, Received};
 use super::publisher::Publisher;
@@ -83,6 +84,17 @@ impl Script {
         good: Duration,
         read_back_after: Duration,
     ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
+        Self::start_adjusted(|connection| {
+            connection.keep_alive = keep_alive;
+            connection.good = good;
+            connection.read_back_after = read_back_after;
+        })
+        .await
+    }
+
+    async fn start_adjusted(
+        adjust: impl FnOnce(&mut Connection),
+    ) -> (Self, Publisher, CancellationToken, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let broker = settings(&listener);
         let status = |payload| message("status", payload, Qos::AtLeastOnce);
@@ -96,9 +108,7 @@ impl Script {
         let (publisher, mut connection, received) =
             prepare(settings, status("online"), status("offline"), subscriptions);
         assert!(!format!("{connection:?}").contains("hunter2"));
-        connection.keep_alive = keep_alive;
-        connection.good = good;
-        connection.read_back_after = read_back_after;
+        adjust(&mut connection);
         let stop = CancellationToken::new();
         let running = tokio::spawn(connection.run(stop.clone()));
         (Self { listener, received, brokers: sender, board }, publisher, stop, running)
