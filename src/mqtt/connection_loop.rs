@@ -217,7 +217,7 @@ impl ConnectionLoop<'_> {
             }
             Event::Incoming(Incoming::Publish(publish)) if self.link.reads_back(&publish) => {}
             Event::Incoming(Incoming::SubAck(answer)) => {
-                if !self.link.rejects_to_read_back(acknowledged.as_ref(), &answer) {
+                if !self.link.answers_to_read_back(acknowledged.as_ref(), &answer) {
                     self.incoming.subscribed(acknowledged.as_ref(), &answer);
                 }
             }

@@ -1,6 +1,6 @@
 //! The state that the two loops share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,11 +37,23 @@ pub(super) struct Link {
     not_cleared: Mutex<BTreeSet<String>>,
 }
 
-/// The topics that are subscribed to in order to read back what is retained there.
-#[derive(Debug)]
-struct ReadingBack {
-    topics: BTreeSet<String>,
-    missing: BTreeSet<String>,
+/// The topics that are subscribed to in order to read back what is retained there. Each has the
+/// payload that should be there.
+type ReadingBack = BTreeMap<String, (String, Returned)>;
+
+/// What the broker has returned after a subscription that reads a message back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Returned {
+    /// It has not answered the subscription.
+    Unchecked,
+    /// This user is not allowed to read the topic.
+    Unreadable,
+    /// No retained message.
+    Nothing,
+    /// Another retained message, such as one of an earlier run.
+    Other,
+    /// The message that was sent.
+    Expected,
 }
 
 impl Link {
@@ -216,9 +228,11 @@ impl Link {
         self.reading_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on, messages on these topics are read back, and not handed on.
-    pub(super) fn begin_to_read_back(&self, topics: BTreeSet<String>) {
-        *self.reading_back() = Some(ReadingBack { missing: topics.clone(), topics });
+    /// From now on, messages on these topics are read back, and not handed on. Each topic has the
+    /// payload that should be retained there.
+    pub(super) fn begin_to_read_back(&self, expected: BTreeMap<String, String>) {
+        let waiting = |(topic, payload)| (topic, (payload, Returned::Unchecked));
+        *self.reading_back() = Some(expected.into_iter().map(waiting).collect());
     }
 
     pub(super) fn is_reading_back(&self) -> bool {
@@ -227,39 +241,47 @@ impl Link {
 
     /// Waits until there was a retained message on each of these topics.
     pub(super) async fn all_are_read_back(&self) {
-        let is_met = || self.reading_back().as_ref().is_none_or(|it| it.missing.is_empty());
+        let is_waiting =
+            |returned: &Returned| matches!(returned, Returned::Unchecked | Returned::Nothing);
+        let is_met = || {
+            let topics = self.reading_back();
+            !topics.iter().flat_map(BTreeMap::values).any(|(_, returned)| is_waiting(returned))
+        };
         self.wait_until(is_met).await;
     }
 
-    /// Returns the topics without a retained message.
-    pub(super) fn end_to_read_back(&self) -> BTreeSet<String> {
-        self.reading_back().take().map(|it| it.missing).unwrap_or_default()
+    /// What the broker has returned on each topic.
+    pub(super) fn end_to_read_back(&self) -> BTreeMap<String, Returned> {
+        let topics = self.reading_back().take().unwrap_or_default();
+        topics.into_iter().map(|(topic, (_, returned))| (topic, returned)).collect()
     }
 
-    /// Whether the broker has rejected a subscription that reads a message back. Its topic is not
-    /// missing then: this user is only not allowed to read it.
-    pub(super) fn rejects_to_read_back(&self, step: Option<&Step>, answer: &SubAck) -> bool {
+    /// Whether the broker has answered a subscription that reads a message back.
+    pub(super) fn answers_to_read_back(&self, step: Option<&Step>, answer: &SubAck) -> bool {
         let mut reading_back = self.reading_back();
-        let (Some(reading_back), Some(Step::Subscribe { filter })) = (reading_back.as_mut(), step)
-        else {
+        let (Some(topics), Some(Step::Subscribe { filter })) = (reading_back.as_mut(), step) else {
             return false;
         };
-        let is_rejected = answer.return_codes.contains(&SubscribeReasonCode::Failure);
-        if is_rejected && reading_back.topics.contains(filter) {
-            reading_back.missing.remove(filter);
-            self.progress.notify_waiters();
-            return true;
+        let Some((_, returned)) = topics.get_mut(filter) else { return false };
+        if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+            *returned = Returned::Unreadable;
+        } else if *returned == Returned::Unchecked {
+            *returned = Returned::Nothing;
         }
-        false
+        self.progress.notify_waiters();
+        true
     }
 
     /// Whether a message is one that is being read back.
     pub(super) fn reads_back(&self, publish: &Publish) -> bool {
         let mut reading_back = self.reading_back();
-        let Some(ReadingBack { topics, missing }) = reading_back.as_mut() else { return false };
-        if publish.retain && missing.remove(&publish.topic) {
+        let Some(topics) = reading_back.as_mut() else { return false };
+        let Some((payload, returned)) = topics.get_mut(&publish.topic) else { return false };
+        if publish.retain {
+            let is_expected = publish.payload == payload.as_bytes();
+            *returned = if is_expected { Returned::Expected } else { Returned::Other };
             self.progress.notify_waiters();
         }
-        topics.contains(&publish.topic)
+        true
     }
 }

@@ -21,7 +21,7 @@
 //! - `endings` records at which step recent connections ended.
 //! - `link` sends one step at a time after a connection has ended at a step. So the next loss
 //!   identifies the step.
-//! - `read_back` checks once whether the broker returns retained messages.
+//! - `read_back` checks once whether the broker returns the retained messages that were sent.
 //! - `rehearsal` tries everything for `check --online`.
 //! - `failure::rejection` names the causes.
 //!

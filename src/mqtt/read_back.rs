@@ -6,7 +6,7 @@
 //! report this. But after a new subscription, it sends what it has retained. So the program
 //! subscribes to its own topics once after it has connected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use super::desired::Desired;
 use super::failure;
-use super::link::Link;
+use super::link::{Link, Returned};
 use super::subscriptions::QOS_OF_RETAINED;
 use crate::advice::{Advice, MadeBy};
 use crate::payload::Message;
@@ -52,6 +52,15 @@ pub(super) struct ReadBack<'a> {
     pub(super) after: Duration,
 }
 
+/// What was found out in a connection.
+enum Outcome {
+    /// Nothing is missing.
+    Good,
+    Advice(Advice),
+    /// The broker has not answered.
+    Unknown,
+}
+
 impl ReadBack<'_> {
     /// Reads back in each connection until nothing is missing. Reports missing messages.
     pub(super) async fn run(self) {
@@ -65,15 +74,16 @@ impl ReadBack<'_> {
             let lost = async { connection.wait_for(|now| *now != number).await.is_ok() };
             tokio::select! {
                 is_lost = lost => if !is_lost { return pending().await },
-                advice = self.look() => match advice {
-                    Some(advice) => {
+                outcome = self.look() => match outcome {
+                    Outcome::Advice(advice) => {
                         let words = advice.words(self.made_by);
                         if news.is_new(advice.clone()) {
                             warn!("Connected to the broker {}, but {words}", self.name);
                         }
                         self.board.doubt_broker(advice, self.made_by);
                     }
-                    None => return pending().await,
+                    Outcome::Good => return pending().await,
+                    Outcome::Unknown => {}
                 },
             }
             // A broker that closes the connection because of this is not asked again.
@@ -86,41 +96,83 @@ impl ReadBack<'_> {
         }
     }
 
-    async fn look(&self) -> Option<Advice> {
+    async fn look(&self) -> Outcome {
         sleep(self.after).await;
-        let lengths = self.lengths();
-        let mut topics: Vec<&String> = lengths.keys().collect();
-        topics.sort_by_key(|topic| std::cmp::Reverse(lengths.get(*topic)));
+        let mut sent = self.retained();
+        let mut topics: Vec<String> = sent.keys().cloned().collect();
+        topics.sort_by_key(|topic| std::cmp::Reverse(sent.get(topic).map(String::len)));
         topics.truncate(AT_MOST);
-        let mut missing = BTreeSet::new();
-        for topics in topics.chunks(AT_A_TIME) {
-            missing.extend(self.missing(topics).await);
-        }
-        if !missing.is_empty() {
+        let mut returned = self.returned(&topics, &sent).await;
+        let is_good =
+            |returned: &Returned| matches!(returned, Returned::Expected | Returned::Unreadable);
+        returned.retain(|_, returned| !is_good(returned));
+        if !returned.is_empty() {
+            if returned.get(&self.online.topic) == Some(&Returned::Other) {
+                // Probably the last will of an earlier run, which the broker has published late.
+                self.link.send(&self.client, self.online).await;
+            }
             // Some may have been sent only after they were subscribed to.
             sleep(WITHIN).await;
-            let again: Vec<&String> =
-                topics.iter().copied().filter(|topic| missing.contains(*topic)).collect();
-            missing.clear();
-            for topics in again.chunks(AT_A_TIME) {
-                missing.extend(self.missing(topics).await);
-            }
+            sent.extend(self.retained());
+            let again: Vec<String> =
+                topics.iter().filter(|topic| returned.contains_key(*topic)).cloned().collect();
+            returned = self.returned(&again, &sent).await;
+            returned.retain(|_, returned| !is_good(returned));
         }
-        // Messages that were removed meanwhile are not missing.
-        let now = self.lengths();
-        missing.retain(|topic| now.contains_key(topic));
-        debug!("Read back {} retained messages: {} are missing.", topics.len(), missing.len());
-        let (missing, there): (Vec<_>, Vec<_>) = topics
-            .into_iter()
-            .filter_map(|topic| Some((topic.as_str(), *lengths.get(topic)?)))
-            .partition(|(topic, _)| missing.contains(*topic));
-        failure::not_retained(&missing, &there)
+        let now = self.retained();
+        returned.retain(|topic, returned| match now.get(topic) {
+            // It was removed meanwhile.
+            None => false,
+            // It was sent again meanwhile, with another payload.
+            Some(payload) => *returned != Returned::Other || sent.get(topic) == Some(payload),
+        });
+        debug!("Read back {} retained messages: {} are missing.", topics.len(), returned.len());
+        let length = |topic: &String| sent.get(topic).map_or(0, String::len);
+        let of = |kind: Returned| {
+            let topics = topics.iter().filter(|topic| returned.get(*topic) == Some(&kind));
+            topics.map(|topic| (topic.as_str(), length(topic))).collect::<Vec<_>>()
+        };
+        let good = topics.iter().filter(|topic| !returned.contains_key(*topic));
+        let there: Vec<_> = good.map(|topic| (topic.as_str(), length(topic))).collect();
+        let advice = failure::not_retained(&of(Returned::Nothing), &of(Returned::Other), &there);
+        match (advice, of(Returned::Unchecked).first()) {
+            (Some(advice), _) => Outcome::Advice(advice),
+            // Nobody knows whether the subscription was sent. The missing acknowledgements are
+            // reported elsewhere.
+            (None, Some(_)) if self.waits_for_acknowledgements() => Outcome::Unknown,
+            (None, Some((topic, _))) => Outcome::Advice(failure::not_read_back(topic)),
+            (None, None) => Outcome::Good,
+        }
     }
 
-    /// Which of these topics have no retained message.
-    async fn missing(&self, topics: &[&String]) -> BTreeSet<String> {
+    /// Whether the broker takes long to acknowledge messages.
+    fn waits_for_acknowledgements(&self) -> bool {
+        self.link.unacknowledged_messages().is_some_and(|(_, at)| at.elapsed() > WITHIN)
+    }
+
+    /// What the broker returns on these topics.
+    async fn returned(
+        &self,
+        topics: &[String],
+        sent: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, Returned> {
+        let mut returned = BTreeMap::new();
+        for topics in topics.chunks(AT_A_TIME) {
+            returned.extend(self.returned_at_once(topics, sent).await);
+        }
+        returned
+    }
+
+    async fn returned_at_once(
+        &self,
+        topics: &[String],
+        sent: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, Returned> {
         let Self { link, client, .. } = self;
-        link.begin_to_read_back(topics.iter().map(|topic| (*topic).clone()).collect());
+        let payload = |topic: &String| sent.get(topic).cloned().unwrap_or_default();
+        link.begin_to_read_back(
+            topics.iter().map(|topic| (topic.clone(), payload(topic))).collect(),
+        );
         for topic in topics {
             link.subscribe(client, topic, QOS_OF_RETAINED).await;
         }
@@ -133,13 +185,13 @@ impl ReadBack<'_> {
         link.end_to_read_back()
     }
 
-    /// The topics that should have a retained message, and the length of each.
-    fn lengths(&self) -> BTreeMap<String, usize> {
+    /// The messages that should be retained: the payload of each topic.
+    fn retained(&self) -> BTreeMap<String, String> {
         let desired = self.desired.borrow();
         let parts = desired.parts.values();
         let messages = parts.flat_map(|part| part.discovery.iter().chain(&part.states));
         let retained = messages.filter(|message| message.retain && !message.payload.is_empty());
         let retained = retained.chain([self.online]);
-        retained.map(|message| (message.topic.clone(), message.payload.len())).collect()
+        retained.map(|message| (message.topic.clone(), message.payload.clone())).collect()
     }
 }

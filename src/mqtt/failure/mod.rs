@@ -11,8 +11,8 @@ use rumqttc::{
 
 pub(super) use self::rejection::{
     Cause as RejectionCause, closed_after, closed_again, closed_at, closed_in_rehearsal,
-    closed_once, may_not_subscribe, not_retained, only_the_will, rejected, stalled, taken_over,
-    unacknowledged, will, will_rejected,
+    closed_once, may_not_subscribe, not_read_back, not_retained, only_the_will, rejected, stalled,
+    taken_over, unacknowledged, will, will_rejected,
 };
 use crate::advice::{Advice, MadeBy, Sentence, sentence};
 use crate::config::{Broker, keys};

@@ -122,12 +122,27 @@ pub(in crate::mqtt) fn stalled(Stall { messages, waited }: Stall) -> Advice {
     ])
 }
 
+/// The broker has not answered the subscription to a topic that was to be read back.
+pub(in crate::mqtt) fn not_read_back(topic: &str) -> Advice {
+    Advice::new(format!(
+        "it has not acknowledged the subscription to `{topic}`, so it could not be checked whether it \
+         keeps retained messages."
+    ))
+    .then(sentence!["Check the broker's log, then restart the broker."])
+}
+
 /// Of the messages that should be retained, the broker has sent back only those that are `there`.
-/// Each entry is a topic and the length of its message.
+/// It has sent nothing for those that are `missing`, and an earlier or foreign message for those
+/// that are `replaced`. Each entry is a topic and the length of its message.
 pub(in crate::mqtt) fn not_retained(
     missing: &[(&str, usize)],
+    replaced: &[(&str, usize)],
     there: &[(&str, usize)],
 ) -> Option<Advice> {
+    if missing.is_empty() {
+        return not_replaced(replaced, there);
+    }
+    let missing = [missing, replaced].concat();
     let (topic, bytes) = missing.first()?;
     let others = match missing.len() - 1 {
         0 => String::new(),
@@ -159,6 +174,34 @@ pub(in crate::mqtt) fn not_retained(
         advice
             .then(sentence![cause])
             .then(sentence!["Until this is fixed, entities may be missing in Home Assistant."])
+            .then(broker_log()),
+    )
+}
+
+/// The broker has sent back other messages than those that were sent.
+fn not_replaced(others: &[(&str, usize)], there: &[(&str, usize)]) -> Option<Advice> {
+    let (topic, bytes) = others.first()?;
+    let more = match others.len() - 1 {
+        0 => String::new(),
+        1 => ". The same is true of another topic".to_owned(),
+        more => format!(". The same is true of {more} other topics"),
+    };
+    let longest_there = there.iter().map(|(_, bytes)| *bytes).max();
+    let is_long = longest_there.is_none_or(|longest| *bytes > longest) && *bytes > SHORT;
+    let size = if is_long {
+        format!("; or a message of {bytes} bytes is too long for the broker")
+    } else {
+        String::new()
+    };
+    let advice = Advice::new(format!(
+        "on `{topic}`, it keeps another retained message than the one that kamstrup2mqtt has sent{more}."
+    ));
+    Some(
+        advice
+            .then(sentence![format!(
+                "Possible causes: this user is not allowed to publish there; or another program \
+                 publishes there too{size}."
+            )])
             .then(broker_log()),
     )
 }
@@ -395,11 +438,16 @@ mod tests {
             words(&closed_in_rehearsal(&ConnectionError::MqttState(
                 rumqttc::StateError::ConnectionAborted,
             ))),
-            words(&not_retained(&[("a/config", 612), ("b/config", 610)], &[("s", 6)]).unwrap()),
-            words(&not_retained(&[("a/config", 612)], &[("b/config", 620)]).unwrap()),
-            words(&not_retained(&[("a", 612), ("b", 3), ("c", 2)], &[]).unwrap()),
+            words(
+                &not_retained(&[("a/config", 612), ("b/config", 610)], &[], &[("s", 6)]).unwrap(),
+            ),
+            words(&not_retained(&[("a/config", 612)], &[], &[("b/config", 620)]).unwrap()),
+            words(&not_retained(&[("a", 612), ("b", 3)], &[("c", 2)], &[]).unwrap()),
+            words(&not_retained(&[], &[("a", 612)], &[("s", 6)]).unwrap()),
+            words(&not_retained(&[], &[("a", 12), ("b", 3), ("c", 2)], &[]).unwrap()),
+            words(&not_read_back("kamstrup/status")),
         ];
-        assert_eq!(not_retained(&[], &[("a", 6)]), None);
+        assert_eq!(not_retained(&[], &[], &[("a", 6)]), None);
         assert_eq!(closed_again(Pattern::Single, &all), None);
         insta::assert_snapshot!(texts.join("\n"));
     }

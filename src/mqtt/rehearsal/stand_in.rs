@@ -225,10 +225,26 @@ impl StandIn {
         let there = self.retained(&expected).await?;
         // The program can do without reading its own messages.
         let readable = expected.iter().filter(|it| !self.unreadable.contains(&it.topic));
-        let lengths = readable.map(|it| (it.topic.as_str(), it.payload.len()));
-        let (there, missing): (Vec<_>, Vec<_>) =
-            lengths.partition(|(topic, _)| there.contains_key(*topic));
-        failure::not_retained(&missing, &there).map_or(Ok(()), |advice| Err(Halt::Advice(advice)))
+        let (mut missing, mut replaced, mut good) = (Vec::new(), Vec::new(), Vec::new());
+        for Message { topic, payload, .. } in readable {
+            let kind = match there.get(topic) {
+                None => &mut missing,
+                Some(returned) if returned == payload.as_bytes() => &mut good,
+                // An earlier message, which shows nothing about this one.
+                Some(_) => &mut replaced,
+            };
+            kind.push((topic.as_str(), payload.len()));
+        }
+        let advice = failure::not_retained(&missing, &replaced, &good);
+        advice.map_or(Ok(()), |advice| Err(Halt::Advice(advice)))
+    }
+
+    /// Whether the broker has removed the retained messages on the topics of these empty messages.
+    pub(super) async fn is_cleared(&mut self, messages: &[Message]) -> Result<(), Halt> {
+        let there = self.retained(messages).await?;
+        let kept: Vec<_> = there.keys().map(|topic| (topic.as_str(), 0)).collect();
+        let advice = failure::not_retained(&[], &kept, &[]);
+        advice.map_or(Ok(()), |advice| Err(Halt::Advice(advice)))
     }
 
     /// Disconnects cleanly, so that the broker does not publish the last will.

@@ -6,6 +6,7 @@ mod encrypted;
 mod forgetting;
 mod incoming;
 mod publishing;
+mod reading_back;
 mod rejecting;
 mod stalling;
 

@@ -140,7 +140,7 @@ async fn a_broker_that_does_not_acknowledge_is_reported_once() {
     let stall = Stall { messages: 10, waited: Duration::from_secs(45) };
     let step = Step::from(&message("energy", "1", Qos::AtLeastOnce));
     connection_log.connected();
-    log.take();
+    assert_eq!(log.take().len(), 1);
     connection_log.unacknowledged(&step, PATIENCE, true);
     connection_log.stalled(stall);
     assert_eq!(log.take().len(), 1);
