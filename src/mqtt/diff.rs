@@ -20,6 +20,12 @@
 //! States of earlier polls that are still current ([`Part::current`]) are sent together with the
 //! others after such an event. Without one, they are not sent again.
 //!
+//! # When `online` is sent
+//!
+//! It is sent first in each connection, and with the answer to each birth message. It is also sent
+//! once more [`ONLINE_AGAIN`] after the connect. Until then, the broker may publish the last will of
+//! an earlier run, which replaces the status.
+//!
 //! # When topics are cleared
 //!
 //! Topics that the program has used itself are cleared at once, before values are sent: an empty
@@ -40,6 +46,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cleared::Cleared;
+use super::client;
 use super::desired::{Desired, Part, Source};
 use crate::config::Qos;
 use crate::payload::Message;
@@ -53,6 +60,13 @@ pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// reconnects and changes of discovery restart [`SETTLE`], and may recur forever.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// `online` is sent once more after this time. A broker notices the end of a connection without a
+/// word, as after a power cut, 1.5 times its keep-alive after the last packet: 90 s for the older
+/// Python program. Then it publishes that connection's last will. If the new run has the same
+/// client id, the broker does so before it accepts the new connection.
+pub(super) const ONLINE_AGAIN: Duration =
+    Duration::from_secs(60 + client::KEEP_ALIVE.as_secs() * 3 / 2);
+
 /// How many topics are cleared in [`CLEARED_EVERY`]. Those of three meters are cleared at once.
 pub(super) const CLEARED_AT_ONCE: usize = 100;
 pub(super) const CLEARED_EVERY: Duration = Duration::from_millis(500);
@@ -61,6 +75,8 @@ pub(super) const CLEARED_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     online: bool,
+    /// When `online` is sent once more in this connection.
+    online_again: Option<Instant>,
     /// Before this time, only `online` is sent.
     not_before: Option<Instant>,
     /// Each topic on which something was ever announced, with the payload; `None` if it must be
@@ -144,11 +160,20 @@ impl Sent {
         let mut due = Due::default();
         if !self.online {
             self.online = true;
+            self.online_again = Some(now + ONLINE_AGAIN);
             due.messages.push(online.clone());
             desired.births().forget();
         }
-        if desired.births().take_due(now) {
+        let answers_a_birth = desired.births().take_due(now);
+        if answers_a_birth {
             self.forget();
+        }
+        if !all {
+            let is_due = self.online_again.take_if(|at| *at <= now).is_some();
+            if answers_a_birth || is_due {
+                due.messages.push(online.clone());
+            }
+            self.online_again.into_iter().for_each(|at| due.later(at));
         }
         if let Some(at) = desired.births().due() {
             due.later(at);

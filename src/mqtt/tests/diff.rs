@@ -7,7 +7,7 @@ use super::*;
 use crate::mqtt::births::{Answer, BIRTHS_ANSWERED, SPREAD};
 use crate::mqtt::cleared::{FOUND_AT_MOST, Found};
 use crate::mqtt::desired::Desired;
-use crate::mqtt::diff::{CLEARED_AT_ONCE, CLEARED_EVERY, SETTLE, Sent};
+use crate::mqtt::diff::{CLEARED_AT_ONCE, CLEARED_EVERY, ONLINE_AGAIN, SETTLE, Sent};
 use crate::mqtt::suspension::SuspendedTime;
 
 fn message(topic: &str, payload: &str) -> Message {
@@ -69,6 +69,12 @@ impl Broker {
         self.sent.connected(None, topics.iter().map(|topic| (*topic).to_owned()).collect());
     }
 
+    /// Checks that nothing is due later but the status.
+    fn waits_for_nothing(&self) {
+        let soon = Instant::now() + ONLINE_AGAIN / 3;
+        assert!(self.next.is_none_or(|next| next > soon), "{:?}", self.next);
+    }
+
     /// Waits until something is due.
     async fn waits(&self) -> Duration {
         let at = self.next.expect("something is due later");
@@ -76,6 +82,29 @@ impl Broker {
         tokio::time::sleep_until(at).await;
         wait
     }
+}
+
+/// After a power cut and with another client id, the last will of the earlier run came last.
+#[tokio::test(start_paused = true)]
+async fn the_status_is_sent_again_when_an_earlier_last_will_may_have_replaced_it() {
+    let (publisher, mut broker) = Broker::start();
+    publisher.update(METER, Vec::new(), vec![message("energy", "1")]);
+    for _ in 0..2 {
+        let begun = Instant::now();
+        broker.connects();
+        let hour = Duration::from_secs(3600);
+        let sent = broker.gets_until(begun + hour).await;
+        let sent: Vec<_> = sent.iter().map(|(at, sent)| (*at - begun, sent.as_str())).collect();
+        let first = (Duration::ZERO, "status=online energy=1");
+        assert_eq!(sent, [first, (ONLINE_AGAIN, "status=online")]);
+        assert!(ONLINE_AGAIN > Duration::from_secs(100));
+    }
+    // Home Assistant starts.
+    let _ = publisher.repeat();
+    assert_eq!(broker.gets(), "");
+    broker.waits().await;
+    assert_eq!(broker.gets(), "status=online energy=1");
+    assert_eq!(broker.next, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +165,7 @@ async fn current_values_of_earlier_polls_are_sent_only_when_everything_is() {
     let _ = publisher.repeat();
     broker.gets();
     broker.waits().await;
-    assert_eq!(broker.gets(), "config={}");
+    assert_eq!(broker.gets(), "status=online config={}");
     broker.waits().await;
     assert_eq!(broker.gets(), "slow=1 fast=3");
     // A changed entity is unavailable until its next value.
@@ -215,7 +244,7 @@ async fn a_birth_repeats_everything_but_no_old_values() {
     assert_eq!(broker.gets(), "");
     let wait = broker.waits().await;
     assert!(wait >= SPREAD * 3 / 4 && wait < SPREAD * 5 / 4, "{wait:?}");
-    assert_eq!(broker.gets(), "p={} config={}");
+    assert_eq!(broker.gets(), "status=online p={} config={}");
     broker.waits().await;
     assert_eq!(broker.gets(), "version=1 e=1");
     // The last poll read nothing, so no old value is sent again.
@@ -224,7 +253,7 @@ async fn a_birth_repeats_everything_but_no_old_values() {
     let _ = publisher.repeat();
     broker.gets();
     broker.waits().await;
-    assert_eq!(broker.gets(), "p={} config={}");
+    assert_eq!(broker.gets(), "status=online p={} config={}");
     broker.waits().await;
     assert_eq!(broker.gets(), "version=1");
 }
@@ -299,7 +328,8 @@ async fn own_topics_are_cleared_at_once_however_many_there_are() {
     let shown = broker.gets();
     assert_eq!(shown.matches("= ").count(), 3 * CLEARED_AT_ONCE, "{shown}");
     assert!(shown.ends_with(" e=1"), "{shown}");
-    assert_eq!((broker.gets(), broker.next), (String::new(), None));
+    assert_eq!(broker.gets(), "");
+    broker.waits_for_nothing();
 }
 
 /// Home Assistant frees the names of entities before it creates others.
@@ -485,21 +515,23 @@ async fn a_waiting_birth_absorbs_later_ones_and_delays_no_poll() {
     poll("2");
     assert_eq!(broker.gets(), "e=2");
     assert!(broker.waits().await < SPREAD * 5 / 4);
-    assert_eq!(broker.gets(), "config={}");
+    assert_eq!(broker.gets(), "status=online config={}");
     // At once, and a second time when Home Assistant has certainly subscribed.
     poll("3");
     assert_eq!(broker.gets(), "e=3");
     assert!(broker.waits().await <= SETTLE);
     assert_eq!(broker.gets(), "e=3");
-    assert_eq!(broker.next, None);
+    broker.waits_for_nothing();
 
     tokio::time::sleep(Duration::from_secs(10)).await;
     let Answer::Later(wait) = publisher.repeat() else { panic!("too soon") };
     assert_eq!(publisher.repeat(), Answer::WithAnother);
     let born = Instant::now();
     let got = broker.gets_until(born + 3 * BIRTHS_ANSWERED).await;
-    let got: Vec<_> = got.into_iter().map(|(at, messages)| (at - born, messages)).collect();
-    assert_eq!(got, [(wait, "config={}".to_owned()), (wait + SETTLE, "e=3".to_owned())]);
+    let got = got.into_iter().filter(|(_, messages)| messages != "status=online");
+    let got: Vec<_> = got.map(|(at, messages)| (at - born, messages)).collect();
+    let online = "status=online config={}".to_owned();
+    assert_eq!(got, [(wait, online), (wait + SETTLE, "e=3".to_owned())]);
 
     // A new connection answers the waiting births, but none that come after it.
     assert_eq!(publisher.repeat(), Answer::Soon);
@@ -507,7 +539,7 @@ async fn a_waiting_birth_absorbs_later_ones_and_delays_no_poll() {
     assert_eq!(broker.gets(), "status=online config={}");
     assert_eq!(broker.waits().await, SETTLE);
     assert_eq!(broker.gets(), "e=3");
-    assert_eq!(broker.next, None);
+    broker.waits_for_nothing();
     assert_eq!(publisher.repeat(), Answer::Soon);
 }
 
