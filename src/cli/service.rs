@@ -71,18 +71,7 @@ pub(super) fn start(args: &RunArgs) -> anyhow::Result<()> {
 fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
     let (file, variables) = (args.config.as_deref(), variables());
     reject_an_address(file)?;
-    let offered =
-        if args.no_setup { Ok(None) } else { set_up::offered(file, args.listen, &variables) };
-    let (setup, first) = match offered {
-        Ok(setup) => (setup, config::load(file, &variables)),
-        Err(error) => (None, Err(error)),
-    };
-    let first = match first {
-        Err(error) if !args.stay && setup.is_none() => return Err(error.into()),
-        first => first,
-    };
-    // The file may have been written meanwhile.
-    let setup = setup.filter(|_| first.is_err());
+    let (first, setup) = configured(args, &variables)?;
     let log = match (&first, &setup) {
         (Ok(loaded), _) => logging::start(PROGRAM, &loaded.config.logging)?,
         (Err(_), Some(offer)) => logging::start(PROGRAM, &offer.beginning.logging)?,
@@ -160,6 +149,26 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         close(history).await;
         result
     })
+}
+
+/// The configuration, and the setup page if there is none. The error ends the program.
+fn configured(
+    args: &RunArgs,
+    variables: &Variables,
+) -> Result<(Result<Loaded, ConfigError>, Option<Offer>), ConfigError> {
+    let file = args.config.as_deref();
+    let offered =
+        if args.no_setup { Ok(None) } else { set_up::offered(file, args.listen, variables) };
+    let (first, setup) = match offered {
+        Ok(setup) => (config::load(file, variables), setup),
+        Err(error) => (Err(error), None),
+    };
+    match first {
+        Err(error) if !args.stay && setup.is_none() => Err(error),
+        // The file may have been written meanwhile.
+        Ok(_) => Ok((first, None)),
+        Err(_) => Ok((first, setup)),
+    }
 }
 
 /// The address of a meter is no path. It may contain a key, which an error must not show.

@@ -816,6 +816,8 @@ mod tests {
         assert!(!format!("{view:?}").contains("hunter2"));
     }
 
+    type Attempt = fn(&Setup, TypedBroker);
+
     /// An early return kept what the last attempt had said, and the page showed both.
     #[tokio::test]
     async fn each_attempt_forgets_what_the_last_one_has_said() {
@@ -850,7 +852,6 @@ mod tests {
             view.invalid = draft::check_broker(broker("x"), &BrokerDraft::default()).unwrap_err();
             view.not_written = Some(WriteError::NoFolder("/none".into()));
         };
-        type Attempt = fn(&Setup, TypedBroker);
         let attempts: [(Step, Attempt, &str, usize); 8] = [
             (Step::Head, |setup, _| setup.choose_head("serial:x"), "", 1),
             (Step::Head, |setup, _| setup.choose_head("/dev/no-such-port"), "", 0),

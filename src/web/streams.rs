@@ -54,13 +54,12 @@ impl Streams {
     pub(super) async fn take(&self, peer: IpAddr, end: CancellationToken) -> Stream {
         let from = network(peer);
         let free = Arc::clone(&self.places).try_acquire_owned().ok();
-        let place = match free {
-            Some(place) => Some(place),
-            None => {
-                self.end_one_for(from);
-                // Nobody closes the semaphore.
-                Arc::clone(&self.places).acquire_owned().await.ok()
-            }
+        let place = if free.is_some() {
+            free
+        } else {
+            self.end_one_for(from);
+            // Nobody closes the semaphore.
+            Arc::clone(&self.places).acquire_owned().await.ok()
         };
         let open = Arc::new(Open { from, end });
         let mut all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,12 +111,11 @@ mod tests {
         let end = CancellationToken::new();
         let taking = streams.take(from, end);
         tokio::pin!(taking);
-        let stream = match timeout(Duration::ZERO, &mut taking).await {
-            Ok(stream) => stream,
-            Err(_) => {
-                all.retain(|stream| !stream.open.end.is_cancelled());
-                taking.await
-            }
+        let stream = if let Ok(stream) = timeout(Duration::ZERO, &mut taking).await {
+            stream
+        } else {
+            all.retain(|stream| !stream.open.end.is_cancelled());
+            taking.await
         };
         all.push(stream);
     }

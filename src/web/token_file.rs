@@ -56,9 +56,9 @@ fn own_user() -> Option<u32> {
 fn read_of(folder: &Path, user: Option<u32>) -> Option<String> {
     let path = folder.join(FILE);
     let metadata = path.symlink_metadata().ok()?;
-    let is_private = metadata.permissions().mode() & 0o077 == 0;
+    let is_open = metadata.permissions().mode() & 0o077 != 0;
     let is_own = user.is_none_or(|user| metadata.uid() == user);
-    if !metadata.is_file() || !is_private || !is_own {
+    if !metadata.is_file() || is_open || !is_own {
         return None;
     }
     let text = String::from_utf8(file::bytes(&path, LONGEST).ok()??).ok()?;

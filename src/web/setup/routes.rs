@@ -50,8 +50,14 @@ pub(super) struct SetupState {
     page: SetupPage,
     board: Board,
     jobs: BlockingJobs,
-    /// Why the file cannot be written, and since when this is known.
-    probed: Arc<Mutex<Option<(Instant, Option<WriteError>)>>>,
+    probed: Arc<Mutex<Option<Probed>>>,
+}
+
+/// Why the file cannot be written, and since when this is known.
+#[derive(Debug)]
+struct Probed {
+    at: Instant,
+    trouble: Option<WriteError>,
 }
 
 impl SetupState {
@@ -63,14 +69,14 @@ impl SetupState {
     pub(super) async fn trouble(&self) -> Result<Option<WriteError>, JobFailed> {
         // Requests that come meanwhile wait for the same result.
         let mut probed = self.probed.lock().await;
-        if let Some((at, trouble)) = &*probed
+        if let Some(Probed { at, trouble }) = &*probed
             && at.elapsed() < PROBED
         {
             return Ok(trouble.clone());
         }
         let setup = self.page.setup.clone();
         let trouble = self.jobs.run(move |_| setup.probe().err()).await?;
-        *probed = Some((Instant::now(), trouble.clone()));
+        *probed = Some(Probed { at: Instant::now(), trouble: trouble.clone() });
         Ok(trouble)
     }
 }
