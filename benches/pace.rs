@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::ratio::ratio;
 
-/// The line of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits.
+/// The line of the optical eye: 1200 baud, 8 data bits, no parity, 2 stop bits.
 const LINE: Line = Line::new(1200);
 const TURNAROUND: Duration = Duration::from_millis(50);
 const INTERVAL: Duration = Duration::from_secs(5 * 60);

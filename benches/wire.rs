@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::ratio::ratio;
 
-/// The line of the optical port: 1200 baud, 8 data bits, no parity, 2 stop bits.
+/// The line of the optical eye: 1200 baud, 8 data bits, no parity, 2 stop bits.
 const LINE: Line = Line::new(1200);
 /// The time from the last byte of a request to the first byte of its answer.
 const TURNAROUND: Duration = Duration::from_millis(50);

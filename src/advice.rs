@@ -1,5 +1,5 @@
 //! What went wrong and what to do about it, as data that refers to settings. When the data becomes
-//! a sentence, it names the settings as the user knows them: from a file, or from the add-on's
+//! a sentence, it names the settings as the user knows them: from a file, or from the app's
 //! form. If Home Assistant has made the settings, sentences about them are left out.
 
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ pub enum MadeBy {
     /// A user who wrote a file or set variables.
     #[default]
     File,
-    /// A user who filled in the add-on's form.
+    /// A user who filled in the app's form.
     Form,
     /// Home Assistant. Nobody can change them here, so advice about them is left out.
     HomeAssistant,

@@ -17,7 +17,7 @@ pub(crate) fn folder(variable: impl Fn(&'static str) -> Option<OsString>) -> Opt
     Some(path(None, variable)?.parent()?.to_owned())
 }
 
-/// The path of the file. For an add-on it is in the directory of its options (`/data`). Otherwise
+/// The path of the file. For an app it is in the directory of its options (`/data`). Otherwise
 /// it is in the directory from systemd (`StateDirectory=`) or in the user's; `None` if there is
 /// neither.
 ///

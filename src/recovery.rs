@@ -13,7 +13,7 @@ use crate::words::{capital, sentence};
 use meter::RunsAs;
 use meter::news::News;
 
-/// How often invalid options are read again. Home Assistant writes them when the add-on starts, so
+/// How often invalid options are read again. Home Assistant writes them when the app starts, so
 /// they rarely change later.
 pub(crate) const LOOK_AT_OPTIONS: Duration = Duration::from_secs(60);
 

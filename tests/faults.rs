@@ -84,7 +84,7 @@ const TEMPERATURES: [RegisterId; 3] =
 enum Between {
     /// A serial server.
     Server,
-    /// A node of ESPHome.
+    /// An ESPHome node.
     Node(Cipher),
 }
 
@@ -339,7 +339,7 @@ async fn a_single_kind_of_fault_leaves_most_polls_complete() {
     }
 }
 
-/// The same through a node of ESPHome, plain and encrypted: no wrong value, and as many complete
+/// The same through an ESPHome node, plain and encrypted: no wrong value, and as many complete
 /// polls as through a serial server, apart from chance. A fault that closes the connection restarts
 /// the node.
 #[tokio::test(start_paused = true)]

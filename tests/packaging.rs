@@ -597,7 +597,7 @@ fn the_other_files_agree_with_build_yaml() {
     let archs: BTreeSet<_> = architectures.iter().map(|one| string(&one["arch"])).collect();
     let wanted: BTreeSet<_> =
         configuration["arch"].as_array().unwrap().iter().map(string).collect();
-    assert_eq!(archs, wanted, "arch in the add-on's configuration");
+    assert_eq!(archs, wanted, "arch in the app's configuration");
     for one in architectures {
         let processor = match string(&one["arch"]) {
             "amd64" => "x86_64",
@@ -629,7 +629,7 @@ fn the_other_files_agree_with_build_yaml() {
     }
     for key in ["name", "description", "url"] {
         let label = format!("io.hass.{key}=\"{}\"", string(&configuration[key]));
-        assert!(addon.contains(&label), "the add-on's Dockerfile has no label {label}");
+        assert!(addon.contains(&label), "the app's Dockerfile has no label {label}");
     }
 
     // The workflows take architectures, runners and bases from the file, and name none of them.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// A poll that begins more than this off its schedule is late or early.
 pub(crate) const IN_TIME: Duration = Duration::from_millis(500);
 
-/// The behaviour of the optical port.
+/// The behaviour of the optical eye.
 const BEHAVIOUR: Behaviour =
     Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 

@@ -32,7 +32,7 @@ const BETWEEN: usize = 20;
 const APART: Duration = Duration::from_millis(50);
 const YEARS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The behaviour of the optical port.
+/// The behaviour of the optical eye.
 const BEHAVIOUR: Behaviour =
     Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 

@@ -70,7 +70,8 @@ impl Checker<'_> {
         None
     }
 
-    /// Notes texts that an earlier meter has too. Returns which meters have one.
+    /// Reports each meter whose text for `key` is the same as that of an earlier meter. Returns the
+    /// indices of these meters.
     fn unique(
         &mut self,
         key: &'static Key,

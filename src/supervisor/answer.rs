@@ -112,7 +112,7 @@ fn broker(data: Option<&Value>) -> Result<Supplied, SupervisorError> {
     })
 }
 
-/// The address of the add-on's page, from its full name in an answer.
+/// The address of the app's page, from its full name in an answer.
 pub(super) fn page(answer: &Answer) -> Option<String> {
     let envelope: Envelope = serde_json::from_slice(&answer.body).ok()?;
     let data = envelope.data.filter(|_| answer.status == 200 && answer.is_json)?;

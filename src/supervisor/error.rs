@@ -22,7 +22,7 @@ pub(crate) enum SupervisorError {
     /// The add-on has no permission to ask.
     #[error("Home Assistant does not let this app ask for the MQTT broker")]
     NotGranted,
-    /// The Supervisor rejected the add-on's token.
+    /// The Supervisor rejected the app's token.
     #[error("Home Assistant rejected this app's token")]
     UnknownToken,
     /// The Supervisor has no MQTT service.

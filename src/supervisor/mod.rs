@@ -32,7 +32,7 @@ use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
 use meter::back_off::BackOff;
 use meter::cause;
 
-/// The Supervisor's address inside the add-on.
+/// The Supervisor's address inside the app.
 pub(crate) const ADDRESS: &str = "http://supervisor";
 
 /// The variable that sets another address, for tests.
@@ -79,7 +79,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// With the token that the add-on received.
+    /// With the token that the app received.
     #[must_use]
     pub(crate) fn new(server: Server, token: Secret) -> Self {
         Self { server, token }
@@ -100,7 +100,7 @@ impl Supervisor {
         http::get_up_to(url, Some(&self.token), PATIENCE, LONGEST).await
     }
 
-    /// The address of the add-on's page within Home Assistant, which begins with
+    /// The address of the app's page within Home Assistant, which begins with
     /// `homeassistant://`. Asks until it is known. Errors are only logged at DEBUG: the request for
     /// the broker reports them too, and the page's address matters less.
     pub(crate) async fn page(&self) -> String {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges the test node of ESPHome (crates/testing) with ESPHome's own client, aioesphomeapi.
+"""Judges the ESPHome test node (crates/testing) with ESPHome's own client, aioesphomeapi.
 
     tests/python/esphome_node.py PATH    the path of the compiled example `esphome_node`
 """

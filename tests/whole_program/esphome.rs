@@ -1,4 +1,4 @@
-//! A meter whose optical head is on a node of ESPHome.
+//! A meter whose optical head is on an ESPHome node.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

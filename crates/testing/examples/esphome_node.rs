@@ -1,4 +1,4 @@
-//! Serves the test node of ESPHome on this machine, for `tests/python/esphome_node.py`.
+//! Serves the ESPHome test node on this machine, for `tests/python/esphome_node.py`.
 //!
 //! `esphome_node [--key BYTE] [--api MINOR]` prints its TCP port. It has two serial ports, which send
 //! back what they receive, and ends when its standard input does.

@@ -9,8 +9,8 @@ use crate::machine;
 use crate::web::address::seen_at;
 use meter::container;
 
-/// An address outside of every local network (RFC 5737), which is never sent to: the route to it
-/// has the address of this machine in its network.
+/// An address outside every local network (RFC 5737). Nothing is sent to it. The route to it shows
+/// this machine's own address in its network.
 const OUTSIDE: (&str, u16) = ("192.0.2.1", 9);
 
 impl SetupPage {

@@ -15,8 +15,8 @@ use crate::error::HistoryError;
 /// How long to wait for another connection that needs the whole database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The same in memory, which has no write-ahead log: writing waits for a reader of many meters. The
-/// page stops those after 5 s.
+/// The same for a database in memory. It has no write-ahead log, so a writer waits for long reads.
+/// The page stops such reads after 5 s.
 const BUSY_TIMEOUT_IN_MEMORY: Duration = Duration::from_secs(6);
 
 /// The location of the database.
@@ -66,16 +66,16 @@ impl Location {
         }
     }
 
-    /// What distinguishes the database, its log and its index of the log that are there now from
-    /// others with these names.
+    /// The identities of the database, its log and the log's index as they exist now. Later files
+    /// with the same names differ.
     pub(super) fn files(&self) -> Files {
         let Self::File(path) = self else { return Files::default() };
         let number = |path: &Path| path.metadata().ok().as_ref().map(FileNumber::from);
         Files { database: number(path), beside: WAL.map(|suffix| number(&sibling(path, suffix))) }
     }
 
-    /// Whether another file has the name of this database now, or none. An error other than that is
-    /// no sign of it.
+    /// Whether the path of this database now leads to another file, or to no file. Any error other
+    /// than "not found" does not count.
     pub(super) fn is_displaced(&self, database: Option<FileNumber>) -> bool {
         let Self::File(path) = self else { return false };
         match path.metadata() {

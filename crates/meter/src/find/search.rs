@@ -28,7 +28,8 @@ const OTHER_SPEEDS: [u32; 2] = [2400, 4800];
 /// meter.
 const TRIES: u32 = 2;
 
-/// Counters that tell models apart only together with others: energy, volume, flow.
+/// Registers that help to identify the model only in combination with other registers: energy,
+/// volume, flow.
 const USUAL: [u16; 3] = [60, 68, 74];
 
 /// What was found at a port.

@@ -189,7 +189,8 @@ impl Polled {
         self.missing.sort_by_key(|(register, _)| place(*register));
     }
 
-    /// Replaces the trouble with the meter's answers by the cause that the line has shown.
+    /// If the line has shown why the answers failed (telnet mode or late answers), reports that cause
+    /// instead.
     fn name_line_trouble(&mut self, memory: &mut Memory) {
         match &self.trouble {
             // Telnet changes and adds bytes. It neither silences the meter nor delays its answers.

@@ -30,8 +30,8 @@ impl fmt::Debug for Schedule {
 /// How far the wall clock and the monotonic clock may drift apart between two polls.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_millis(250);
 
-/// How much later than the first of several meters another one is polled, so that they are not
-/// polled at the same time.
+/// How much later than that of the first of several meters the poll of another one starts, so that
+/// their polls do not all start at the same moment. On different ports, polls may overlap.
 #[must_use]
 pub fn spread(index: usize, count: usize, interval: Duration) -> Duration {
     let [index, count] = [index, count].map(|number| u32::try_from(number).unwrap_or(u32::MAX));

@@ -9,7 +9,7 @@
 //! meters on its own port. Some servers serve only one connection at a time, whatever the port.
 //! `server` recognizes them.
 //!
-//! A node of ESPHome has several serial ports, each of which serves one client at a time, behind one
+//! An ESPHome node has several serial ports, each of which serves one client at a time, behind one
 //! API that serves several clients. So it is like a server with several ports.
 
 use std::collections::HashMap;

@@ -40,7 +40,8 @@ impl Registers {
         }
     }
 
-    /// A house in winter, `minutes` after a Monday morning, with every value of the older program.
+    /// A house in winter, with every value of the older program. Its counters have grown for
+    /// `minutes` minutes since their start values.
     #[must_use]
     pub fn example(energy: EnergyUnit, minutes: u32) -> Self {
         let mut registers = Self::empty();

@@ -1,4 +1,4 @@
-//! A node of ESPHome with serial ports, for tests.
+//! An ESPHome node with serial ports, for tests.
 //!
 //! It behaves like ESPHome 2026.6.5 (`api_connection.cpp`, `serial_proxy.cpp`), or with a newer
 //! [`Setup::api_minor`] like ESPHome 2026.9, which answers subscriptions. Its messages and frames are

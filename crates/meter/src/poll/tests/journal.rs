@@ -226,7 +226,7 @@ fn every_trouble_says_what_to_do() {
         })
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
-    // Users of the add-on have no command line.
+    // Users of the app have no command line.
     let add_on = HintContext { runs_as: RunsAs::AddOn, ..about(&[]) };
     let in_add_on = [OpenError::Missing, OpenError::NotSerial, OpenError::Denied]
         .map(|error| format!("{error}.\n  {}", error.hint(add_on.runs_as, PortKind::Device)));

@@ -20,7 +20,7 @@ const API_PORT: NonZeroU16 = NonZeroU16::new(6053).expect("not zero");
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiKey([u8; ApiKey::LENGTH]);
 
-/// A text is not a key. It does not quote the text.
+/// The error for a text that is not a key. It does not quote the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a key is 32 bytes in base64, which are 44 characters")]
 pub struct ParseKeyError;
