@@ -35,7 +35,7 @@ use meter::transport::PortQueues;
 /// How long to wait before a restart, after a task has ended unexpectedly.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What the program needs to know to be an add-on.
+/// What the program needs to know to be an app.
 #[derive(Debug)]
 pub(crate) struct AddOn {
     /// The file that Home Assistant writes.
@@ -259,7 +259,7 @@ async fn read(
 /// Reports that no broker is configured and there is no Supervisor to ask for one.
 fn report_no_supervisor(board: &Board) {
     let words = "No MQTT broker is configured, and Home Assistant cannot be asked for one: this is \
-                 not an add-on of Home Assistant, or it has no token";
+                 not an app (add-on) of Home Assistant, or it has no token";
     let hint = "Set \"Broker\" under \"Own MQTT broker\" in the options.";
     warn!("{words}. {hint}");
     let complaint = Explanation { words: words.to_owned(), hint: hint.to_owned() };

@@ -32,7 +32,8 @@ pub(super) struct Arguments {
     /// ../config.yaml, /etc/kamstrup2mqtt/config.yaml and /var/lib/kamstrup2mqtt/config.yaml
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Also read each meter once and try the broker; stop the running program first
+    /// Also read each meter once and try the broker. Before you use this, stop the running program
+    /// yourself
     #[arg(long)]
     online: bool,
     /// Also show the effective settings, and where each of them comes from

@@ -175,8 +175,8 @@ fn confirmed(count: usize) -> anyhow::Result<bool> {
     let mut stderr = io::stderr().lock();
     write!(
         stderr,
-        "\nAsk {ports} for the serial number of a meter, for up to 15 s each? Other devices may \
-         misunderstand the request. [y/N] "
+        "\nAsk {ports} for the serial number of a meter, for up to 15 s each? Another device may \
+         react to the request. [y/N] "
     )?;
     stderr.flush()?;
     let mut answer = String::new();

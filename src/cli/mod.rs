@@ -60,7 +60,7 @@ enum Command {
     Registers(registers::Arguments),
     /// Remove this program's entities from Home Assistant, and its messages from the broker
     Forget(forget::Arguments),
-    /// Ask the status page whether the program is running; exit code 0 if it is
+    /// For scripts: ask the status page whether the program is running. Exit code 0 means yes
     Health(health::Arguments),
     /// Pause or resume writing the stored readings, so that you can back them up
     Backup(backup::Arguments),

@@ -17,7 +17,7 @@ use meter::identity::{Version, model_meant};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Only registers that this model may have: 21, 302, 303, 402, 403, 601, 602, 603, 801 or 803
-    #[arg(long, value_name = "MODEL", value_parser = model)]
+    #[arg(long, visible_alias = "model", value_name = "MODEL", value_parser = model)]
     version: Option<Model>,
     /// Only registers that the model in this configuration file may have
     #[arg(long, short, value_name = "FILE", conflicts_with = "version")]

@@ -38,13 +38,14 @@ use meter::transport::PortQueues;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The configuration file. Environment variables override it. Default: the first of config.yaml,
-    /// ../config.yaml, /etc/kamstrup2mqtt/config.yaml and /var/lib/kamstrup2mqtt/config.yaml. If
-    /// none of these files exists, a setup page writes one
+    /// The configuration file. Settings that you pass to the program as environment variables, such
+    /// as `MQTT_HOST`, override it. Default: the first of config.yaml, ../config.yaml,
+    /// /etc/kamstrup2mqtt/config.yaml and /var/lib/kamstrup2mqtt/config.yaml. If none of these files
+    /// exists, a setup page writes one
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Run as a Home Assistant app (add-on) with these options, which Home Assistant writes to
-    /// /data/options.json; keeps running even with errors
+    /// Only for the Home Assistant app (add-on): read the options from this file. (Home Assistant
+    /// writes /data/options.json.) The program keeps running even if the options are invalid
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(super) options: Option<PathBuf>,
     /// With an invalid configuration, keep running and show the errors on the status page until

@@ -117,7 +117,8 @@ impl ConfigError {
                 "see kamstrup2mqtt.example.yaml for an example"
             }
             Self::Problems { .. } => {
-                "fix each error above; kamstrup2mqtt.example.yaml shows every setting"
+                "fix each error above; kamstrup2mqtt.example.yaml shows every setting (it is in \
+                 /usr/share/doc/kamstrup2mqtt, or in the folder of the release)"
             }
         }
     }

@@ -34,7 +34,7 @@ const ON_OFF_LEAVE: &str = "`on`, `off` or `leave` (as the system sets it)";
 const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` or control characters, \
                           and without `$` at its start";
 const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw \
-                    TCP mode, or `esphome://host` for a node of ESPHome";
+                    TCP mode, or `esphome://host` for an ESPHome node";
 const A_FILE: &str = "the path of a file";
 const FORMAT: &str = "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
 const DATE_FORMAT: &str = "a strftime format like `%Y-%m-%d %H:%M:%S`";
@@ -334,14 +334,14 @@ settings! {
         default: Words("none; you must set a port"),
         sample: Set("/dev/ttyUSB0"),
         brief: "the port of the optical head, preferably its name in /dev/serial/by-id/; or \
-                socket://host:port for a serial server, esphome://host for a node of ESPHome",
+                socket://host:port for a serial server, esphome://host for an ESPHome node",
         text: "The port of the optical head. For a head on USB, use its name in \
                `/dev/serial/by-id/`, which stays the same when you plug in another device. For a \
                serial server on the network, use `socket://host:port`. Set the serial server to \
                raw TCP (TCP server mode), 1200 baud, 8 data bits, no parity, 2 stop bits. For a \
-               head on a node of ESPHome with `serial_proxy:`, use `esphome://host` and `key`. The \
+               head on an ESPHome node with `serial_proxy:`, use `esphome://host` and `key`. The \
                usual port of its API, 6053, may be left out. If the node has several serial ports, \
-               add `/?port=1` for the second one. The key may also be in the address: \
+               add `/?port=1` for the second one. You can also write the key into the address: \
                `esphome://host:6053/?key=...&port=0`.",
         ..KEY
     };

@@ -107,7 +107,7 @@ catalogue! {
         "Senaste försöket för {time} sedan misslyckades.",
         "Der letzte Versuch vor {time} ist fehlgeschlagen.";
     since_good:
-        "The meter has answered for {time}.",
+        "The meter has been answering for {time}.",
         "De meter antwoordt al {time}.",
         "Måleren har svaret i {time}.",
         "Mätaren har svarat i {time}.",
@@ -255,21 +255,25 @@ catalogue! {
     token_head: "Unlock the buttons", "Knoppen ontgrendelen", "Lås knapperne op",
         "Lås upp knapparna", "Tasten entsperren";
     token_words:
-        "To press buttons on this device, enter the token of kamstrup2mqtt once. It is the value of \
-         web.token in the configuration. Without that setting, the log of kamstrup2mqtt says at each \
-         start where the token is.",
-        "Wil je op dit apparaat knoppen gebruiken, voer dan één keer het token van kamstrup2mqtt in. \
-         Dat is de waarde van web.token in de configuratie. Zonder die instelling staat \
-         bij elke start in het logboek van kamstrup2mqtt waar het token is.",
-        "Indtast tokenet fra kamstrup2mqtt én gang for at bruge knapperne på denne enhed. Det er \
-         værdien af web.token i konfigurationen. Uden den indstilling står der ved hver start i loggen \
-         fra kamstrup2mqtt, hvor tokenet er.",
-        "Ange token för kamstrup2mqtt en gång för att använda knapparna på den här enheten. Det är \
-         värdet av web.token i konfigurationen. Utan den inställningen står det vid varje start i loggen \
-         för kamstrup2mqtt var token finns.",
-        "Um auf diesem Gerät Tasten zu benutzen, einmal das Token von kamstrup2mqtt eingeben. Es ist \
-         der Wert von web.token in der Konfiguration. Ohne diese Einstellung steht bei jedem Start \
-         im Protokoll von kamstrup2mqtt, wo das Token ist.";
+        "To press buttons on this device, enter the token of kamstrup2mqtt once. The token is a \
+         password for these buttons. In the configuration, it is `token` under `web`. \
+         Without that setting, the log of kamstrup2mqtt says at each start where the token is.",
+        "Wil je op dit apparaat knoppen gebruiken, voer dan één keer het token van kamstrup2mqtt \
+         in. Het token is een wachtwoord voor deze knoppen. In de configuratie is het \
+         `token` onder `web`. Zonder die instelling staat bij elke start in het \
+         logboek van kamstrup2mqtt waar het token is.",
+        "Indtast tokenet fra kamstrup2mqtt én gang for at bruge knapperne på denne enhed. \
+         Tokenet er en adgangskode til disse knapper. I konfigurationen er det `token` \
+         under `web`. Uden den indstilling står der ved hver start i loggen fra \
+         kamstrup2mqtt, hvor tokenet er.",
+        "Ange token för kamstrup2mqtt en gång för att använda knapparna på den här enheten. \
+         Token är ett lösenord för de här knapparna. I konfigurationen är det `token` \
+         under `web`. Utan den inställningen står det vid varje start i loggen för \
+         kamstrup2mqtt var token finns.",
+        "Um auf diesem Gerät Tasten zu benutzen, einmal das Token von kamstrup2mqtt eingeben. \
+         Das Token ist ein Passwort für diese Tasten. In der Konfiguration ist es \
+         `token` unter `web`. Ohne diese Einstellung steht bei jedem Start im \
+         Protokoll von kamstrup2mqtt, wo das Token ist.";
     token_enter: "Unlock", "Ontgrendelen", "Lås op", "Lås upp", "Entsperren";
     token_needed:
         "Nothing was done. On this device, enter the token first.",
@@ -309,15 +313,20 @@ catalogue! {
         "Ausrichthilfe";
     placement_words:
         "For two minutes, kamstrup2mqtt sends the meter one request a second. Move and turn the \
-         optical head until the meter answers every time. The normal readings continue meanwhile.",
-        "De meter krijgt twee minuten lang elke seconde een verzoek. Verschuif en draai de leeskop \
-         tot de meter elke keer antwoordt. Het uitlezen gaat intussen gewoon door.",
+         optical head until the meter answers every time. As long as the meter answers, the \
+         normal readings continue meanwhile.",
+        "De meter krijgt twee minuten lang elke seconde een verzoek. Verschuif en draai de \
+         leeskop tot de meter elke keer antwoordt. Zolang de meter antwoordt, gaat het uitlezen \
+         intussen gewoon door.",
         "I to minutter får måleren en forespørgsel i sekundet. Flyt og drej læsehovedet, indtil \
-         måleren svarer hver gang. Imens fortsætter den normale aflæsning.",
+         måleren svarer hver gang. Så længe måleren svarer, fortsætter den normale aflæsning \
+         imens.",
         "Under två minuter får mätaren en förfrågan i sekunden. Flytta och vrid läshuvudet tills \
-         mätaren svarar varje gång. Under tiden fortsätter avläsningen som vanligt.",
+         mätaren svarar varje gång. Så länge mätaren svarar fortsätter avläsningen som vanligt \
+         under tiden.",
         "Zwei Minuten lang wird der Zähler jede Sekunde abgefragt. Den Lesekopf verschieben und \
-         drehen, bis der Zähler jedes Mal antwortet. Das normale Auslesen läuft währenddessen weiter.";
+         drehen, bis der Zähler jedes Mal antwortet. Solange der Zähler antwortet, läuft das \
+         normale Auslesen währenddessen weiter.";
     placement_key:
         "If the meter never answers, press a key on it.",
         "Antwoordt de meter nooit, druk dan op een toets van de meter.",
@@ -371,16 +380,21 @@ catalogue! {
     scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier",
         "Sök efter fler värden", "Weitere Werte suchen";
     scan_words:
-        "The search asks the meter for every value that it might have. This takes a few minutes and \
-         uses a little of the meter's battery. The normal readings continue meanwhile.",
-        "Alle waarden die de meter kan hebben, worden opgevraagd. Dat duurt een paar minuten en kost de \
-         meter een beetje batterij. Het uitlezen gaat intussen gewoon door.",
-        "Gennemgår alle de værdier, som måleren kan have. Det tager nogle minutter og bruger lidt af målerens \
-         batteri. Imens fortsætter den normale aflæsning.",
-        "Går igenom alla värden som mätaren kan ha. Det tar några minuter och förbrukar lite av mätarens \
-         batteri. Under tiden fortsätter avläsningen som vanligt.",
-        "Alle Werte, die der Zähler haben kann, werden abgefragt. Das dauert einige Minuten und kostet den \
-         Zähler etwas Batterie. Das normale Auslesen läuft währenddessen weiter.";
+        "The search asks the meter for every value that it might have. This takes a few minutes \
+         and uses a little of the meter's battery. As long as the meter answers, the normal \
+         readings continue meanwhile.",
+        "Alle waarden die de meter kan hebben, worden opgevraagd. Dat duurt een paar minuten en \
+         kost de meter een beetje batterij. Zolang de meter antwoordt, gaat het uitlezen \
+         intussen gewoon door.",
+        "Gennemgår alle de værdier, som måleren kan have. Det tager nogle minutter og bruger \
+         lidt af målerens batteri. Så længe måleren svarer, fortsætter den normale aflæsning \
+         imens.",
+        "Går igenom alla värden som mätaren kan ha. Det tar några minuter och förbrukar lite av \
+         mätarens batteri. Så länge mätaren svarar fortsätter avläsningen som vanligt under \
+         tiden.",
+        "Alle Werte, die der Zähler haben kann, werden abgefragt. Das dauert einige Minuten und \
+         kostet den Zähler etwas Batterie. Solange der Zähler antwortet, läuft das normale \
+         Auslesen währenddessen weiter.";
     scan_start: "Start search", "Zoeken starten", "Start søgning", "Starta sökning", "Suche starten";
     scan_progress:
         "{asked} of {of} registers checked, {found} found",
@@ -471,16 +485,16 @@ catalogue! {
         "kamstrup2mqtt fragt an den seriellen Anschlüssen nach der Seriennummer eines Zählers. Zuerst \
          erscheint eine Liste der Anschlüsse. Vor dem Start der Suche wird keiner geöffnet.";
     find_will:
-        "The search takes up to 15 s for each port. A device other than an optical head may \
-         misunderstand the request.",
-        "Het zoeken duurt tot 15 s per poort. Een ander apparaat dan een leeskop kan het verzoek \
-         verkeerd begrijpen.",
-        "Søgningen tager op til 15 s pr. port. Andre enheder end et læsehoved kan misforstå \
-         forespørgslen.",
-        "Sökningen tar upp till 15 s per port. Andra enheter än ett läshuvud kan missförstå \
-         förfrågan.",
-        "Die Suche dauert bis zu 15 s je Anschluss. Ein anderes Gerät als ein Lesekopf kann die Anfrage \
-         missverstehen.";
+        "The search takes up to 15 s for each port. Another device may react to the request. If \
+         that could do harm, unplug the device first.",
+        "Het zoeken duurt tot 15 s per poort. Een ander apparaat kan op het verzoek reageren. \
+         Als dat kwaad kan, koppel dat apparaat dan eerst los.",
+        "Søgningen tager op til 15 s pr. port. En anden enhed kan reagere på forespørgslen. Hvis \
+         det kan gøre skade, så frakobl først enheden.",
+        "Sökningen tar upp till 15 s per port. En annan enhet kan reagera på förfrågan. Om det \
+         kan göra skada kopplar du först ur enheten.",
+        "Die Suche dauert bis zu 15 s je Anschluss. Ein anderes Gerät kann auf die Anfrage \
+         reagieren. Wenn das Schaden anrichten könnte, das Gerät vorher ausstecken.";
     find_start: "Ask these ports", "Deze poorten bevragen", "Spørg disse porte",
         "Fråga dessa portar", "Diese Anschlüsse abfragen";
     find_again: "List the ports again", "Poorten opnieuw tonen", "Vis portene igen",
@@ -655,11 +669,12 @@ catalogue! {
         "Heute bisher";
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
-    total_of_part: "only for this period; readings before or after it are missing",
-        "alleen voor deze periode; uitlezingen ervoor of erna ontbreken",
-        "kun for dette tidsrum; der mangler aflæsninger før eller efter det",
-        "endast för den här perioden; avläsningar före eller efter den saknas",
-        "nur für diesen Zeitraum; davor oder danach fehlen Messwerte";
+    total_of_part:
+        "only this period: outside it, readings are missing",
+        "alleen deze periode: daarbuiten ontbreken uitlezingen",
+        "kun dette tidsrum: uden for det mangler der aflæsninger",
+        "endast den här perioden: utanför den saknas avläsningar",
+        "nur dieser Zeitraum: außerhalb fehlen Messwerte";
     total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
         "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
         "unbekannt: Es fehlen Messwerte";

@@ -50,27 +50,37 @@ catalogue! {
     code_head: "Enter the code", "Voer de code in", "Indtast koden", "Ange koden",
         "Den Code eingeben";
     code_words:
-        "On this device, setting up needs the code that is in the log of kamstrup2mqtt. It is valid \
-         until kamstrup2mqtt stops.",
-        "Op dit apparaat is voor het instellen de code nodig die in het logboek van kamstrup2mqtt \
-         staat. Die geldt tot kamstrup2mqtt stopt.",
-        "På denne enhed kræver opsætningen den kode, der står i loggen fra kamstrup2mqtt. Den gælder, \
-         indtil kamstrup2mqtt stopper.",
-        "På den här enheten kräver inställningen den kod som står i loggen för kamstrup2mqtt. Den \
-         gäller tills kamstrup2mqtt stoppar.",
-        "Auf diesem Gerät braucht die Einrichtung den Code, der im Protokoll von kamstrup2mqtt steht. \
-         Er gilt, bis kamstrup2mqtt beendet wird.";
+        "On this device, setting up needs the code that is in the log of kamstrup2mqtt. For a \
+         service, `journalctl -u kamstrup2mqtt` shows the log; for a container, `docker logs \
+         kamstrup2mqtt`. The code is valid until kamstrup2mqtt stops.",
+        "Op dit apparaat is voor het instellen de code nodig die in het logboek van \
+         kamstrup2mqtt staat. Bij een service toont `journalctl -u kamstrup2mqtt` het logboek, \
+         bij een container `docker logs kamstrup2mqtt`. De code geldt tot kamstrup2mqtt stopt.",
+        "På denne enhed kræver opsætningen den kode, der står i loggen fra kamstrup2mqtt. For en \
+         tjeneste vises loggen med `journalctl -u kamstrup2mqtt`, for en container med `docker \
+         logs kamstrup2mqtt`. Koden gælder, indtil kamstrup2mqtt stopper.",
+        "På den här enheten kräver inställningen den kod som står i loggen för kamstrup2mqtt. \
+         För en tjänst visas loggen med `journalctl -u kamstrup2mqtt`, för en container med \
+         `docker logs kamstrup2mqtt`. Koden gäller tills kamstrup2mqtt stoppar.",
+        "Auf diesem Gerät braucht die Einrichtung den Code, der im Protokoll von kamstrup2mqtt \
+         steht. Bei einem Dienst zeigt `journalctl -u kamstrup2mqtt` das Protokoll, bei einem \
+         Container `docker logs kamstrup2mqtt`. Der Code gilt, bis kamstrup2mqtt beendet wird.";
     code_configured:
-        "Setting up needs the token that the environment variable WEB_TOKEN or WEB_TOKEN_FILE sets. \
-         The variable is set where kamstrup2mqtt is started, for example in compose.yaml.",
-        "Voor het instellen is het token nodig dat de omgevingsvariabele WEB_TOKEN of WEB_TOKEN_FILE \
-         instelt. Die variabele staat waar kamstrup2mqtt wordt gestart, bijvoorbeeld in compose.yaml.",
-        "Opsætningen kræver det token, som miljøvariablen WEB_TOKEN eller WEB_TOKEN_FILE angiver. \
-         Variablen er angivet der, hvor kamstrup2mqtt startes, for eksempel i compose.yaml.",
+        "Setting up needs the token that the environment variable WEB_TOKEN or WEB_TOKEN_FILE \
+         sets. An environment variable is a setting that kamstrup2mqtt gets when it starts, for \
+         example from compose.yaml.",
+        "Voor het instellen is het token nodig dat de omgevingsvariabele WEB_TOKEN of \
+         WEB_TOKEN_FILE instelt. Een omgevingsvariabele is een instelling die kamstrup2mqtt bij \
+         het starten krijgt, bijvoorbeeld uit compose.yaml.",
+        "Opsætningen kræver det token, som miljøvariablen WEB_TOKEN eller WEB_TOKEN_FILE \
+         angiver. En miljøvariabel er en indstilling, som kamstrup2mqtt får ved starten, for \
+         eksempel fra compose.yaml.",
         "Inställningen kräver den token som miljövariabeln WEB_TOKEN eller WEB_TOKEN_FILE anger. \
-         Variabeln anges där kamstrup2mqtt startas, till exempel i compose.yaml.",
-        "Die Einrichtung braucht das Token, das die Umgebungsvariable WEB_TOKEN oder WEB_TOKEN_FILE \
-         festlegt. Sie ist dort gesetzt, wo kamstrup2mqtt gestartet wird, zum Beispiel in compose.yaml.";
+         En miljövariabel är en inställning som kamstrup2mqtt får vid starten, till exempel från \
+         compose.yaml.",
+        "Die Einrichtung braucht das Token, das die Umgebungsvariable WEB_TOKEN oder \
+         WEB_TOKEN_FILE festlegt. Eine Umgebungsvariable ist eine Einstellung, die kamstrup2mqtt \
+         beim Start bekommt, zum Beispiel aus compose.yaml.";
     code_enter: "Continue", "Doorgaan", "Fortsæt", "Fortsätt", "Weiter";
     code_wrong:
         "This code is wrong. Check it and try again.",
@@ -143,19 +153,20 @@ catalogue! {
     address: "Address of the head", "Adres van de leeskop", "Læsehovedets adresse",
         "Läshuvudets adress", "Adresse des Lesekopfs";
     address_words:
-        "A serial server in raw TCP mode: socket://192.168.1.50:2003. A node of ESPHome, with its \
-         encryption key: esphome://192.168.1.51/?key=… A device of this machine: /dev/ttyUSB0.",
+        "A serial server in raw TCP mode: socket://192.168.1.50:2003. An ESPHome node (a device \
+         with ESPHome), with its encryption key: esphome://192.168.1.51/?key=… A device of this \
+         machine: /dev/ttyUSB0.",
         "Een seriële server in de modus raw TCP: socket://192.168.1.50:2003. Een \
          ESPHome-apparaat met zijn sleutel: esphome://192.168.1.51/?key=… Een apparaat van deze \
          machine: /dev/ttyUSB0.",
-        "En seriel server i tilstanden raw TCP: socket://192.168.1.50:2003. En ESPHome-enhed \
-         med dens nøgle: esphome://192.168.1.51/?key=… En enhed på denne maskine: /dev/ttyUSB0.",
-        "En serieserver i läget raw TCP: socket://192.168.1.50:2003. En ESPHome-nod med dess \
+        "En seriel server i tilstanden raw TCP: socket://192.168.1.50:2003. En ESPHome-enhed med \
+         dens nøgle: esphome://192.168.1.51/?key=… En enhed på denne maskine: /dev/ttyUSB0.",
+        "En serieserver i läget raw TCP: socket://192.168.1.50:2003. En ESPHome-enhet med dess \
          krypteringsnyckel: esphome://192.168.1.51/?key=… En enhet på den här maskinen: \
          /dev/ttyUSB0.",
-        "Ein serieller Server im Modus raw TCP: socket://192.168.1.50:2003. Ein \
-         ESPHome-Gerät mit seinem Schlüssel: esphome://192.168.1.51/?key=… Ein Gerät dieses \
-         Rechners: /dev/ttyUSB0.";
+        "Ein serieller Server im Modus raw TCP: socket://192.168.1.50:2003. Ein ESPHome-Gerät \
+         mit seinem Schlüssel: esphome://192.168.1.51/?key=… Ein Gerät dieses Rechners: \
+         /dev/ttyUSB0.";
     ask: "Read the meter there", "Meter daar uitlezen", "Aflæs måleren der",
         "Läs av mätaren där", "Zähler dort auslesen";
     search_words:
@@ -293,9 +304,12 @@ catalogue! {
     which_values: "Which values do you want to read?", "Welke waarden uitlezen?",
         "Hvilke værdier skal aflæses?", "Vilka värden ska läsas av?",
         "Welche Werte sollen ausgelesen werden?";
-    more_values: "Values that identify the meter", "Waarden die de meter aanduiden",
-        "Værdier, der identificerer måleren", "Värden som identifierar mätaren",
-        "Werte, die den Zähler bezeichnen";
+    more_values:
+        "Serial numbers, settings and clock (usually not needed)",
+        "Serienummers, instellingen en klok (meestal niet nodig)",
+        "Serienumre, indstillinger og ur (normalt ikke nødvendige)",
+        "Serienummer, inställningar och klocka (behövs oftast inte)",
+        "Seriennummern, Einstellungen und Uhr (meist nicht nötig)";
     scan: "Search for more values", "Meer waarden zoeken", "Find flere værdier",
         "Sök efter fler värden", "Weitere Werte suchen";
     scan_words:

@@ -92,7 +92,7 @@ fn folder_hint(cause: &Cause) -> String {
 
 impl Target {
     /// Chooses the file: the one that the user has named, or one in the folder of a service's
-    /// state, which is for a service that may write nowhere else. A program that was started by
+    /// state, which is for a service: it can write nowhere else. A program that was started by
     /// hand writes it to the working directory, where it looks for it.
     pub(crate) fn choose(named: Option<&Path>, state: Option<&Path>) -> Self {
         let of_state = state.map(|folder| folder.join(FILE));

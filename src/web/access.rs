@@ -17,7 +17,7 @@ use meter::RunsAs;
 /// Sends the requests of Home Assistant's users, who have logged in there.
 const HOME_ASSISTANT: Ipv4Addr = Ipv4Addr::new(172, 30, 32, 2);
 
-/// Who may open the page.
+/// Who is allowed to open the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Visitors {
     /// Home Assistant and this machine. All other apps (add-ons) can reach the page too.
@@ -90,8 +90,8 @@ pub(super) fn changes_something(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether a visitor may press buttons without a token in the request: through Home Assistant, with
-/// the cookie of the token, or on this machine if no token is configured.
+/// Whether a visitor is allowed to press buttons without a token in the request: through Home
+/// Assistant, with the cookie of the token, or on this machine if no token is configured.
 pub(super) fn may_act(
     visitors: Visitors,
     token: &Token,

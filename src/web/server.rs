@@ -190,11 +190,12 @@ pub(super) fn unavailable_words(error: &io::Error, setting: AddressSetting) -> S
              `--listen` or the variable `WEB_LISTEN`, or `0.0.0.0:8099` for all of them"
         }
         (Cause::Denied, File) => {
-            "this user may not use this port. Set `web.listen` to a port from 1024 on"
+            "this user is not allowed to use this port. Choose a port of 1024 or more in `web.listen`, such \
+             as `127.0.0.1:8099`"
         }
         (Cause::Denied, Start) => {
-            "this user may not use this port. Set a port from 1024 on with the option `--listen` or the \
-             variable `WEB_LISTEN`"
+            "this user is not allowed to use this port. With the option `--listen` or the variable \
+             `WEB_LISTEN`, set a port of 1024 or more"
         }
         (Cause::AddressElsewhere | Cause::Denied, Fixed) => {
             return format!(
@@ -316,6 +317,6 @@ async fn answer(stream: TcpStream, router: PresentRouter, guest: Guest) {
 }
 
 fn refusing() -> Router {
-    const WORDS: &str = "Only Home Assistant and this machine may open this page.\n";
+    const WORDS: &str = "Only Home Assistant and this machine are allowed to open this page.\n";
     Router::new().fallback(async || with_headers(StatusCode::FORBIDDEN, TEXT, WORDS))
 }

@@ -19,7 +19,7 @@ pub(crate) struct PageState {
     /// Earlier readings, if they are kept.
     pub history: Option<history::Reader>,
     pub visitors: Visitors,
-    /// The token of those who may press buttons on another machine. Home Assistant's users need
+    /// The token with which visitors press buttons on another machine. Home Assistant's users need
     /// none.
     pub token: Token,
     /// The wall clock.

@@ -289,13 +289,13 @@ fn all() -> Vec<(&'static str, Limits, &'static str, &'static str)> {
         (
             "drops payloads above 400 bytes",
             Limits { longest_payload: Some(400), ..none() },
-            "has not kept",
+            "has not returned",
             "",
         ),
         (
             "drops discovery",
             Limits { drops_under: Some("homeassistant/"), ..none() },
-            "has not kept",
+            "has not returned",
             "",
         ),
         (

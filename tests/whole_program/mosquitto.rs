@@ -501,8 +501,8 @@ async fn each_limit_of_mosquitto_gets_its_true_cause() {
         ("retain_available false\n", open, "last will"),
         ("", "allow_anonymous true\nmax_qos 0\n", "last will"),
         ("max_packet_size 400\n", open, "No stable connection"),
-        ("message_size_limit 400\n", open, "has not kept"),
-        ("", listed, "has not kept"),
+        ("message_size_limit 400\n", open, "has not returned"),
+        ("", listed, "has not returned"),
     ];
     let mut texts = Vec::new();
     for (global, listener, expected) in limits {

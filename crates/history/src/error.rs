@@ -133,7 +133,7 @@ impl HistoryError {
             Self::NoThread(_) => "Restart the app. If that does not help, restart the machine.",
             Self::Stopped => "Try again.",
             Self::Slow(_) => {
-                "Another app may write a lot to it: wait until it is done, or stop it. A worn SD \
+                "Another app may be writing a lot to it: wait until it is done, or stop it. A worn SD \
                  card also becomes slow: make a backup, then replace the card."
             }
             Self::Other { .. } => {

@@ -20,7 +20,7 @@ pub struct Program {
 /// settings. They have no full stop at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hints {
-    /// This user may not write the log file.
+    /// This user is not allowed to write the log file.
     pub file_forbidden: &'static str,
     /// The path of the log file cannot be that of a file.
     pub file_path: &'static str,

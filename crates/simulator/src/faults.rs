@@ -117,7 +117,7 @@ impl Fault {
             Self::Truncated => "The end is missing",
             Self::Noise => "Other bytes come first, even start and stop bytes",
             Self::Silence => "The answer is not sent",
-            Self::Late => "It arrives 2 to 20 s late, maybe in the next poll",
+            Self::Late => "2 to 20 s late, possibly during the next reading",
             Self::OtherRegister => "The answer is for another register",
             Self::OtherAddress => "The answer is from another address",
             Self::Echo => "The echo of the request comes first",

@@ -158,7 +158,7 @@ fn values_are_quoted_as_written() {
             r#"{"port": "level"}"#.to_owned(),
             "\"Port\" (`port`): found `level` (the path of a device begins with `/`, usually with `/dev/`), \
              accepted: a device path like `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw \
-             TCP mode, or `esphome://host` for a node of ESPHome",
+             TCP mode, or `esphome://host` for an ESPHome node",
         ),
         (
             format!(r#"{{{port}, "units": "com_port", "mqtt": {{"host": "broker"}}}}"#),
@@ -170,7 +170,7 @@ fn values_are_quoted_as_written() {
             "\"Port\" (`port`) of entry 1 (`a`) of \"Several meters\": found `version` (the path of a \
              device begins with `/`, usually with `/dev/`), accepted: a device path like \
              `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw TCP mode, or \
-             `esphome://host` for a node of ESPHome",
+             `esphome://host` for an ESPHome node",
         ),
     ] {
         assert_eq!(from(&json).unwrap_err().problems(), [expected]);

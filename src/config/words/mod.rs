@@ -165,12 +165,23 @@ impl Problem {
                 other.called(runs_as)
             ),
             Actual::SharedTopic { value, topic, ours, theirs } => {
-                let parties =
-                    [ours.words(about, runs_as), theirs.words(about, runs_as)].join(" and ");
-                let with = if value == topic { "" } else { &format!("with {value}, ") };
-                format!(
-                    "{subject}: {with}{topic} would be the topic of both {parties}. Use {words}"
-                )
+                let ours = ours.words(about, runs_as);
+                let theirs = theirs.words(about, runs_as);
+                let reason = match about {
+                    About::Setting(key, _) if **key == *keys::DISCOVERY_PREFIX => format!(
+                        "{value} is not accepted, because it must differ from {}",
+                        keys::TOPIC.called(runs_as)
+                    ),
+                    About::Setting(key, _) if **key == *keys::STATUS_TOPIC => {
+                        format!("{topic} is already the topic of {ours}")
+                    }
+                    _ if value == topic => format!("{topic} is already the topic of {theirs}"),
+                    _ => format!(
+                        "{value} is not accepted. With it, {ours} would have the topic {topic}. This \
+                         is already the topic of {theirs}"
+                    ),
+                };
+                format!("{subject}: {reason}. Use {words}")
             }
             Actual::Uncertifiable(host) => {
                 format!("{subject}: no certificate can be valid for `{host}`. Use {words}")
@@ -180,7 +191,7 @@ impl Problem {
                 port.called(runs_as)
             ),
             Actual::NotForPort(port) => format!(
-                "{subject} is set, but {port} is not a node of ESPHome. Remove it, or set {} to \
+                "{subject} is set, but {port} is not an ESPHome node. Remove it, or set {} to \
                  `esphome://host`",
                 keys::COM_PORT.called(runs_as)
             ),
@@ -189,7 +200,10 @@ impl Problem {
             }
             Actual::Both => format!("{subject} are both set. Use only {words}"),
             Actual::Unusable(reason) => format!("{subject} cannot be used: {reason}. Use {words}"),
-            Actual::File(error) => tls_file(&subject, comma, error, runs_as),
+            Actual::File(error) => {
+                let is_yaml = runs_as == RunsAs::Program && about.variable().is_none();
+                tls_file(&subject, comma, error, runs_as, is_yaml)
+            }
             _ => format!("{subject}{comma} is missing: {set}"),
         }
     }
@@ -204,6 +218,17 @@ fn in_file(origin: &Origin) -> String {
 }
 
 impl About {
+    /// The variable that sets it.
+    fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Setting(_, Place { origin: Origin::Variable(name), .. }) => Some(name),
+            Self::Setting(_, Place { origin: Origin::SecretFile { variable, .. }, .. }) => {
+                Some(variable)
+            }
+            _ => None,
+        }
+    }
+
     fn words(&self, runs_as: RunsAs) -> String {
         match self {
             Self::Setting(key, place) => setting(key, place, runs_as),
@@ -375,7 +400,7 @@ impl Accepted {
                 "the name or the address in the broker's certificate, because {} is on",
                 keys::TLS_ENABLED.called(runs_as)
             ),
-            Self::InsteadOf(error) => what_to_do(error, runs_as),
+            Self::InsteadOf(error) => what_to_do(error, runs_as, runs_as == RunsAs::Program),
         }
     }
 }
@@ -394,11 +419,19 @@ pub(super) fn setting_of(role: Role) -> &'static Key {
 /// full stop.
 #[must_use]
 pub fn file_words(error: &FileError, runs_as: RunsAs) -> String {
-    tls_file(&setting_of(error.role).called(runs_as), "", error, runs_as)
+    let is_yaml = runs_as == RunsAs::Program;
+    tls_file(&setting_of(error.role).called(runs_as), "", error, runs_as, is_yaml)
 }
 
-/// The same for a setting by its place. `comma` separates the place from a verb.
-fn tls_file(subject: &str, comma: &str, error: &FileError, runs_as: RunsAs) -> String {
+/// The same for a setting by its place. `comma` separates the place from a verb. `is_yaml` says that
+/// the reader writes the setting in YAML.
+fn tls_file(
+    subject: &str,
+    comma: &str,
+    error: &FileError,
+    runs_as: RunsAs,
+    is_yaml: bool,
+) -> String {
     let key = keys::TLS_KEY.called(runs_as);
     let is_missing = format!("{subject}{comma} is missing");
     let path = error.path.as_deref().unwrap_or(Path::new("")).display();
@@ -427,10 +460,10 @@ fn tls_file(subject: &str, comma: &str, error: &FileError, runs_as: RunsAs) -> S
             file(&format!("is not the key of the certificate in {certificate}"))
         }
     };
-    format!("{found}. {}", what_to_do(error, runs_as))
+    format!("{found}. {}", what_to_do(error, runs_as, is_yaml))
 }
 
-fn what_to_do(error: &FileError, runs_as: RunsAs) -> String {
+fn what_to_do(error: &FileError, runs_as: RunsAs, is_yaml: bool) -> String {
     let certificate = keys::TLS_CERT.called(runs_as);
     let words = match (&error.fault, error.role) {
         (Fault::NoSystemRoots, _) if runs_as == RunsAs::AddOn => {
@@ -440,11 +473,11 @@ fn what_to_do(error: &FileError, runs_as: RunsAs) -> String {
             "Set it to the certificate of the CA that signed the broker's certificate, or install \
              the package `ca-certificates`"
         }
-        (Fault::NoPassword | Fault::WrongPassword, _) if runs_as == RunsAs::AddOn => {
-            "Set it to the password with which the key was encrypted"
+        (Fault::NoPassword | Fault::WrongPassword, _) if is_yaml => {
+            "Set it to the password with which the key was encrypted. In the file, put it in quotes"
         }
         (Fault::NoPassword | Fault::WrongPassword, _) => {
-            "Set it to the password with which the key was encrypted, in quotes"
+            "Set it to the password with which the key was encrypted"
         }
         (Fault::OldEncryption | Fault::UnknownEncryption, _) => {
             "Use a key that is not encrypted, or one in PKCS#8 with AES: `openssl pkcs8 -topk8 -v2 \

@@ -356,7 +356,7 @@ mod tests {
             .collect()
     }
 
-    /// The words for each maker of the settings. Those for the add-on name no setting that its form
+    /// The words for each maker of the settings. Those for the app name no setting that its form
     /// lacks, and none at all if Home Assistant made them.
     fn words(error: &ConnectionError, stage: Stage, is_anonymous: bool) -> String {
         let advice = advice(error, stage, Facts { is_anonymous, ..Facts::default() });

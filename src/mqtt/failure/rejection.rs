@@ -144,27 +144,28 @@ pub(in crate::mqtt) fn not_retained(
     }
     let missing = [missing, replaced].concat();
     let (topic, bytes) = missing.first()?;
-    let others = match missing.len() - 1 {
-        0 => String::new(),
-        1 => " and another one".to_owned(),
-        others => format!(" and {others} others"),
+    let (them, these_topics, are_too_long) = match missing.len() {
+        1 => ("it", "this topic", "the message is too long"),
+        _ => ("them", "these topics", "the messages are too long"),
     };
-    let (them, these_topics, size) = match missing.len() {
-        1 => ("it", "this topic", "the message is too long. It has"),
-        _ => ("them", "these topics", "the messages are too long. The first one has"),
-    };
-    let advice = Advice::new(format!(
-        "it has not kept the retained message on `{topic}`{others}, or does not let this user read \
-         {them}."
-    ));
+    let advice = Advice::new(match missing.len() {
+        1 => format!(
+            "it has not returned the retained message on `{topic}` ({bytes} bytes), which the program \
+             has published."
+        ),
+        count => format!(
+            "it has not returned {count} retained messages that the program has published. The first \
+             one is on `{topic}` ({bytes} bytes)."
+        ),
+    });
     let longest_there = there.iter().map(|(_, bytes)| *bytes).max();
     let shortest = missing.iter().map(|(_, bytes)| *bytes).min().unwrap_or(*bytes);
     let access = format!("this user is not allowed to publish to {these_topics} or to read {them}");
     let cause = match longest_there {
         None => format!("Possible causes: {access}; or the broker retains no messages."),
         Some(longest) if shortest > longest => format!(
-            "Possible causes: {access}; or {size} {bytes} bytes. The broker has returned only \
-             messages of up to {longest} bytes."
+            "Possible causes: {access}; or {are_too_long}. The broker has returned only messages of \
+             up to {longest} bytes."
         ),
         Some(_) => format!(
             "This user is probably not allowed to publish to {these_topics} or to read {them}."

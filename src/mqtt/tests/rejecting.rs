@@ -276,9 +276,9 @@ async fn a_retained_message_that_does_not_come_back_is_named() {
     };
     let line = tokio::select! {
         () = serve => unreachable!(),
-        line = logged(&log, "has not kept") => line,
+        line = logged(&log, "has not returned") => line,
     };
-    assert!(line.contains("the retained message on `config`, or"), "{line}");
+    assert!(line.contains("the retained message on `config` ("), "{line}");
     let state = broker.board.broker().borrow().clone();
     let BrokerState::Connected { doubt: Some(doubt), .. } = state else { panic!("{state:?}") };
     assert!(doubt.words().contains("`config`"), "{doubt:?}");

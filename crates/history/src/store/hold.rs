@@ -168,7 +168,7 @@ mod tests {
             self.folder.path().join("history.db")
         }
 
-        /// When the lock was made: a moment ago. This crate may not read the clock.
+        /// When the lock was made: a moment ago. This crate must not read the clock.
         fn started(&self) -> SystemTime {
             fs::metadata(self.folder.path().join("history.lock")).unwrap().modified().unwrap()
         }

@@ -96,7 +96,7 @@ fn held(proc: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(held)
 }
 
-/// The entries of a directory; none if it is missing or may not be read.
+/// The entries of a directory; none if it is missing or cannot be read.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
