@@ -1,6 +1,9 @@
 //! The places for connections: each connection needs one. A connection is half-open until its whole
 //! request has arrived. Connections from elsewhere cannot take the places that are kept for
 //! this machine, and half-open connections cannot hold a place for long.
+//!
+//! Visitors of a proxy on this machine may take all of these places, and wait there for their turns.
+//! So this machine has spare places, where only the health check is answered.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +19,9 @@ pub(super) const MOST: usize = 16;
 
 /// Further ones of this machine alone. The container's health check needs one.
 pub(super) const KEPT: usize = 2;
+
+/// Spare ones of this machine, where only the health check is answered.
+const SPARE: usize = 4;
 
 /// If all places are taken, a connection that has sent no whole request for this long makes room.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
@@ -84,12 +90,21 @@ pub(super) struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        let [shared, kept] = [MOST, KEPT].map(|count| Arc::new(Semaphore::new(count)));
-        Self { shared, kept, half_open: VecDeque::new() }
+        Self::new(MOST, KEPT)
     }
 }
 
 impl Places {
+    fn new(shared: usize, kept: usize) -> Self {
+        let [shared, kept] = [shared, kept].map(|count| Arc::new(Semaphore::new(count)));
+        Self { shared, kept, half_open: VecDeque::new() }
+    }
+
+    /// The spare places of this machine.
+    pub(super) fn spare() -> Self {
+        Self::new(0, SPARE)
+    }
+
     /// A place for a new connection; `None` if there is none. Others cannot end the connections of
     /// this machine.
     pub(super) fn take(&mut self, is_here: bool) -> Option<Seat> {

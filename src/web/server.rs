@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::http::StatusCode;
+use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,7 +27,7 @@ use super::access::Visitors;
 use super::guest::Guest;
 use super::places::{Places, Seat};
 use super::response::{TEXT, with_headers};
-use super::routes::router;
+use super::routes::{HEALTH, HEALTHY, router};
 use super::setup::{self, SetupPage};
 use super::state::PageState;
 use super::streams::Streams;
@@ -235,7 +236,7 @@ type PresentRouter = Arc<dyn Fn() -> Router + Send + Sync>;
 /// Serves each request with the router of its moment.
 async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: Visitors) {
     let mut connections = JoinSet::new();
-    let mut places = Places::default();
+    let (mut places, mut spare) = (Places::default(), Places::spare());
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
     let streams = Streams::default();
     let mut told = false;
@@ -262,11 +263,14 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
         // The health check uses the address on which the page listens.
         let is_own = |own: SocketAddr| own.ip().to_canonical() == peer;
         let is_here = peer.is_loopback() || stream.local_addr().is_ok_and(is_own);
-        let (seat, router) = if visitors.admit(peer) {
-            (places.take(is_here), Arc::clone(&router))
-        } else {
+        let (seat, router, places) = if !visitors.admit(peer) {
             let refusing: PresentRouter = Arc::new(refusing);
-            (Arc::clone(&door).try_acquire_owned().ok().map(Seat::new), refusing)
+            (Arc::clone(&door).try_acquire_owned().ok().map(Seat::new), refusing, None)
+        } else if let Some(seat) = places.take(is_here) {
+            (Some(seat), Arc::clone(&router), Some(&mut places))
+        } else {
+            let busy: PresentRouter = Arc::new(busy);
+            (spare.take(is_here), busy, Some(&mut spare))
         };
         // If all places are taken, the connection is closed.
         let Some(seat) = seat else { continue };
@@ -275,7 +279,7 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
         let (streams, end) = (streams.clone(), CancellationToken::new());
         let guest = Guest { peer, seat: seat.clone(), streams, end, deadline };
         let task = connections.spawn(answer(stream, router, guest));
-        if visitors.admit(peer) {
+        if let Some(places) = places {
             places.note(&seat, task, is_here);
         }
     }
@@ -314,6 +318,14 @@ async fn answer(stream: TcpStream, router: PresentRouter, guest: Guest) {
     if let Err(error) = result {
         debug!("A request for the status page failed: {error}.");
     }
+}
+
+/// For this machine, while visitors have all places: only the health check is answered.
+fn busy() -> Router {
+    const WORDS: &str = "Too many visitors at a time. Try again later.\n";
+    Router::new()
+        .route(HEALTH, get(async || with_headers(StatusCode::OK, TEXT, HEALTHY)))
+        .fallback(async || with_headers(StatusCode::SERVICE_UNAVAILABLE, TEXT, WORDS))
 }
 
 fn refusing() -> Router {

@@ -784,6 +784,24 @@ async fn answers_that_grow_with_the_meters_take_turns() {
     }
 }
 
+/// The visitors of a proxy on this machine wait for their turns at all places of this machine.
+#[tokio::test]
+async fn visitors_of_a_proxy_do_not_keep_the_health_check_out() {
+    let shared = Shared::by(BlockingJobs::readings(), BlockingJobs::ports());
+    let (address, _serving) = start_by(router_with(&empty(), shared.clone())).await;
+    let held = shared.turns.hold().await;
+    let get = async |_| raw(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut waiting = Box::pin(futures_util::future::join_all((0..MOST + KEPT).map(get)));
+    assert!(timeout(GRACE, &mut waiting).await.is_err());
+    for _ in 0..40 {
+        assert_eq!(status(address, HEALTH).await, 200);
+        assert_eq!(status(address, "/metrics").await, 503);
+    }
+    drop(held);
+    let answers = timeout(PATIENCE, waiting).await.unwrap();
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200 ")), "{answers:?}");
+}
+
 #[tokio::test]
 async fn the_url_is_published_only_if_others_can_reach_it() {
     let (sender, address) = watch::channel(None);
