@@ -270,7 +270,9 @@ impl ConnectionLog {
     /// Logs that no connection could be made, and returns why.
     fn rejected(&mut self, error: &ConnectionError, stage: Stage) -> Advice {
         let may_be_the_will = failure::may_be_the_will(error);
-        if !failure::is_hang_up(error) {
+        if failure::is_hang_up(error) {
+            self.endings.forget_idle();
+        } else {
             self.endings.forget();
         }
         self.will = match std::mem::replace(&mut self.will, WillTrial::Unsuspected) {

@@ -7,7 +7,9 @@
 //!
 //! - If two of three connections end at the same step, the broker rejects that step.
 //! - If three connections in a row end while nothing is being sent, another program takes them
-//!   over, or a proxy ends idle connections.
+//!   over, or a proxy ends idle connections. MQTT 3.1.1 has no packet that says so: in each case,
+//!   the broker closes the connection. But a broker that is being restarted also accepts no new
+//!   connection for a moment. If that was seen in between, it was not another program.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -53,6 +55,12 @@ impl Endings {
     /// A connection ended for another reason, or the broker could not be reached: it was restarted.
     pub(super) fn forget(&mut self) {
         self.last.clear();
+    }
+
+    /// The broker, or a proxy in front of it, has closed a connection before it was accepted. It
+    /// may reject a client for some time after a step, but not because of another program.
+    pub(super) fn forget_idle(&mut self) {
+        self.last.retain(Option::is_some);
     }
 
     pub(super) fn pattern(&self) -> Pattern<'_> {
@@ -105,6 +113,20 @@ mod tests {
         assert_eq!(endings(&[None, None]).pattern(), Pattern::Single);
         assert_eq!(endings(&[None, None, None]).pattern(), Pattern::Idle);
         assert_eq!(endings(&[Some("a"), None, None, None]).pattern(), Pattern::Idle);
+    }
+
+    #[test]
+    fn a_broker_that_is_unavailable_in_between_was_restarted() {
+        let mut endings = endings(&[None, None]);
+        endings.forget_idle();
+        endings.add(None, SHORT);
+        assert_eq!(endings.pattern(), Pattern::Single);
+        // A step may still be rejected.
+        let a = step("a");
+        endings.add(Some(&a), SHORT);
+        endings.forget_idle();
+        endings.add(Some(&a), SHORT);
+        assert_eq!(endings.pattern(), Pattern::SameStep(&a));
     }
 
     #[test]

@@ -47,9 +47,10 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
         }
         Pattern::Idle => Some(
             Advice::new(
-                "it closes each connection after a short time, while nothing is sent. Either \
-                 another program uses the same client id, or a proxy between kamstrup2mqtt and the \
-                 broker ends idle connections.",
+                "it closes each connection after a short time, while nothing is sent, and gives no \
+                 reason. Possible causes: another program uses the same client id; a proxy between \
+                 kamstrup2mqtt and the broker ends idle connections; or the broker was restarted \
+                 several times.",
             )
             .then(sentence![
                 "If it is another program, stop it, or set ",
@@ -60,8 +61,9 @@ pub(in crate::mqtt) fn closed_again(pattern: Pattern<'_>, accepted: &Accepted) -
         ),
         Pattern::Various => Some(
             Advice::new(
-                "it closes each connection after a short time. Either another program uses the \
-                 same client id, or the broker limits how much a client is allowed to send.",
+                "it closes each connection after a short time, and gives no reason. Possible \
+                 causes: another program uses the same client id; the broker limits how much a \
+                 client is allowed to send; or the broker was restarted several times.",
             )
             .then(sentence![
                 "If it is another program, stop it, or set ",

@@ -147,8 +147,9 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     assert_eq!(
         once,
         "WARN No stable connection to the broker broker:1883: it closes each connection after a \
-         short time, while nothing is sent. Either another program uses the same client id, or a \
-         proxy between kamstrup2mqtt and the broker ends idle connections. If it is another \
+         short time, while nothing is sent, and gives no reason. Possible causes: another program \
+         uses the same client id; a proxy between kamstrup2mqtt and the broker ends idle \
+         connections; or the broker was restarted several times. If it is another \
          program, stop it, or set `mqtt.client` to another client id. The broker's log may say why. \
          Retrying; this is not reported again until a connection has lasted 60 s."
     );
@@ -163,6 +164,29 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
     tokio::time::advance(stable_after).await;
     connection_log.lost(&thrown_out, Stage::Connected, None, &Accepted::default());
     assert_eq!(logged(&log).len(), 1);
+}
+
+/// A broker that was restarted three times looked like another program with the same client id. Such
+/// a program takes over connections, but it does not keep the broker from accepting new ones.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_unavailable_in_between_has_not_given_the_connection_to_another() {
+    let (log, _logging) = capture::from(tracing::Level::INFO);
+    let (board, good) = (Board::default(), GOOD_CONNECTION);
+    let mut connection_log = ConnectionLog::new(&unconnected(), board, MadeBy::File, good);
+    let closed = || ConnectionError::MqttState(StateError::ConnectionAborted);
+    let refused = || ConnectionError::Io(std::io::ErrorKind::ConnectionRefused.into());
+    // A proxy in front of the broker accepts the connection and then closes it.
+    for failure in [refused, closed] {
+        for _ in 0..10 {
+            connection_log.connected();
+            tokio::time::advance(Duration::from_secs(20)).await;
+            let accepted = Accepted::default();
+            connection_log.lost(&closed(), Stage::Connected, None, &accepted);
+            connection_log.lost(&failure(), Stage::Plain, None, &accepted);
+        }
+    }
+    let lines = log.take();
+    assert!(!lines.iter().any(|line| line.contains("client id")), "{lines:#?}");
 }
 
 /// Each had another number, so each was reported: two lines every 11 s.
