@@ -18,6 +18,8 @@ mod fleet;
 mod rehearsal;
 mod services;
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -58,23 +60,30 @@ pub async fn run_changing(
 ) -> anyhow::Result<()> {
     let program =
         ProgramState { started: LocalTime::now_text(), memories: MeterMemories::of_new_process() };
-    let mut next = Some(config);
-    while let Some(config) = next {
-        next = serve(config, &services, &mut changes, &program, &stop).await?;
+    let mut next = Some(Next { config, left: BTreeSet::new() });
+    while let Some(now) = next {
+        next = serve(now, &services, &mut changes, &program, &stop).await?;
     }
     info!("Stopped.");
     Ok(())
 }
 
+/// A configuration that needs a connection of its own.
+struct Next {
+    config: Config,
+    /// The topics of the configuration before, if it had the same broker.
+    left: BTreeSet<String>,
+}
+
 /// Runs with one connection to the broker. Returns the next configuration if it needs another
 /// connection.
 async fn serve(
-    config: Config,
+    Next { config, left }: Next,
     services: &Services,
     changes: &mut mpsc::Receiver<Config>,
     program: &ProgramState,
     stop: &CancellationToken,
-) -> anyhow::Result<Option<Config>> {
+) -> anyhow::Result<Option<Next>> {
     let Config { broker, publishing, meters, .. } = config;
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
@@ -104,6 +113,7 @@ async fn serve(
     let mut fleet =
         Fleet::new(publisher, publishing, topics, program.clone(), observers, stop.child_token());
     fleet.start(meters.into_iter().zip(handles).collect());
+    fleet.clear_left(&left);
     systemd::ready();
     let mut next = None;
     let unexpected = loop {
@@ -117,7 +127,8 @@ async fn serve(
                 // The last will belongs to the connection and contains the topic.
                 if config.broker != broker || config.publishing.topic != fleet.publishing().topic {
                     info!("The broker or the topic has changed. Reconnecting.");
-                    next = Some(config);
+                    let left = if config.broker == broker { fleet.topics() } else { BTreeSet::new() };
+                    next = Some(Next { config, left });
                     break None;
                 }
                 let (inbox, ended) = fleet.change(config).await;

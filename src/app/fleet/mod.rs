@@ -245,6 +245,20 @@ impl Fleet {
         }
     }
 
+    /// The topics on which a message of this program may be retained.
+    pub(super) fn topics(&self) -> BTreeSet<String> {
+        let mut topics = self.occupied();
+        topics.insert(self.topics.status());
+        topics
+    }
+
+    /// Removes the messages of an earlier configuration that had these topics.
+    pub(super) fn clear_left(&self, left: &BTreeSet<String>) {
+        for topic in left.difference(&self.topics()) {
+            self.publisher.clear(topic);
+        }
+    }
+
     /// The topics on which a message of these meters may be retained.
     fn occupied(&self) -> BTreeSet<String> {
         let meters = self.meters();

@@ -84,6 +84,25 @@ async fn changed_settings_of_the_broker_restart_every_task() {
 }
 
 #[tokio::test]
+async fn topics_of_the_configuration_before_are_emptied_in_the_next_connection() {
+    let before = config(&[("attic", 1), ("cellar", 2)], ", retain: true");
+    let mut after = config(&[("attic", 1)], ", retain: true");
+    after.publishing.topic = "warm".to_owned();
+    let left = fleet(before).0.topics();
+    let (fleet, mut sent) = fleet(after);
+    sent.take();
+    fleet.clear_left(&left);
+    let emptied = sent.take_empty();
+    for topic in ["heat/status", "heat/attic/energy", "heat/version"] {
+        assert!(emptied.contains(&topic.to_owned()), "{topic}: {emptied:?}");
+    }
+    let announced = |name| format!("homeassistant/sensor/kamstrup_{name}_energy/config");
+    assert!(emptied.contains(&announced("cellar")), "{emptied:?}");
+    assert!(!emptied.contains(&announced("attic")), "{emptied:?}");
+    assert!(!emptied.iter().any(|topic| topic.starts_with("warm/")), "{emptied:?}");
+}
+
+#[tokio::test]
 async fn topics_that_are_no_longer_configured_are_emptied() {
     let (mut fleet, mut sent) = fleet(config(&[("attic", 1), ("cellar", 2)], ", retain: true"));
     sent.take();
