@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kmp::info::Meaning;
 use kmp::value::Value;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::config::{Meter, Publishing, Qos};
@@ -140,6 +140,31 @@ fn reading(values: &[Valued], result: &PollResult, time: &str, meter: &Meter) ->
     let values = values.iter().filter_map(json).collect();
     let serial_number = result.identity.serial.map(|serial| serial.to_string());
     serde_json::to_string(&ReadingJson { time, serial_number, values }).ok()
+}
+
+/// The names of the values in a message with a whole poll, in the order of the alphabet. `None` if
+/// it is another message: nothing else has these keys, and no other.
+#[must_use]
+pub(crate) fn names_in_reading(payload: &[u8]) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Reading {
+        #[serde(rename = "time")]
+        _time: String,
+        #[serde(rename = "serial_number")]
+        _serial_number: Option<String>,
+        values: BTreeMap<String, Value>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Value {
+        #[serde(rename = "value")]
+        _value: Box<RawValue>,
+        #[serde(rename = "unit")]
+        _unit: Option<String>,
+    }
+    let Reading { values, .. } = serde_json::from_slice(payload).ok()?;
+    Some(values.into_keys().collect())
 }
 
 /// A number with all its digits, or a text, in JSON.

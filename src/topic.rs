@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::name::{MeterName, Parameter};
+use crate::name::{self, MeterName, Parameter};
 
 /// The topics of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,41 @@ impl MeterTopics {
         let command = topic.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(COMMAND)?;
         command.strip_prefix('/').filter(|command| !command.contains('/'))
     }
+}
+
+/// Whether a topic may be that of a state of any meter under this topic. Nothing else has such
+/// names: no status, no command and no wildcard.
+#[must_use]
+pub(crate) fn is_state_below(base: &str, topic: &str) -> bool {
+    let Some(rest) = topic.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')) else {
+        return false;
+    };
+    let parts: Vec<&str> = rest.split('/').collect();
+    let is_name = |part: &&str| name::identifier(part).as_deref() == Some(*part);
+    parts.len() <= 2
+        && parts.iter().all(is_name)
+        && rest != "status"
+        && parts.first() != Some(&COMMAND)
+}
+
+/// The topic of a meter's whole polls, from that of one of its states.
+#[must_use]
+pub(crate) fn reading_beside(state: &str) -> Option<String> {
+    Some(format!("{}/{READING}", state.rsplit_once('/')?.0))
+}
+
+/// The topics of a meter's diagnostics and of these values, from that of its whole polls. `None` if
+/// this is another topic.
+#[must_use]
+pub(crate) fn states_beside<'a>(
+    reading: &str,
+    values: impl Iterator<Item = &'a str>,
+) -> Option<Vec<String>> {
+    let base = reading.strip_suffix(READING)?.strip_suffix('/')?;
+    let topics = MeterTopics { base: base.to_owned() };
+    let diagnostics = Diagnostic::ALL.map(|diagnostic| topics.diagnostic(diagnostic));
+    let values = values.map(|name| format!("{base}/{}", name.to_ascii_lowercase()));
+    Some(values.chain(diagnostics).collect())
 }
 
 const READING: &str = "reading";

@@ -14,8 +14,9 @@ use crate::PROGRAM;
 use crate::advice::MadeBy;
 use crate::config::{self, Config, Meter};
 use crate::discovery::{self, Claims, Ownership};
-use crate::mqtt::{self, FOUND_AT_MOST, Forgotten, Rest};
-use crate::topic::{About, Diagnostic, Topics};
+use crate::mqtt::{self, FOUND_AT_MOST, Forgotten, Owner, Rest};
+use crate::payload;
+use crate::topic::{self, About, Diagnostic, Topics};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,17 +51,23 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         filters.extend([format!("{}/+", publishing.topic), format!("{}/+/+", publishing.topic)]);
     }
     let runs = Cell::new(false);
-    let is_to_go = |topic: &str, payload: &[u8]| {
+    let owner = |topic: &str, payload: &[u8]| {
         if topic == of_program && payload == b"online" {
             runs.set(true);
         }
         if args.older_program {
-            return discovery::is_left_over(topic, payload, &claims);
+            return discovery::is_left_over(topic, payload, &claims).into();
         }
-        states.contains(topic) || discovery::classify(topic, payload, &claims) == Ownership::Ours
+        if states.contains(topic) {
+            return true.into();
+        }
+        if discovery::classify(topic, payload, &claims) == Ownership::Ours {
+            return Owner::Ours { others: discovery::states_of(payload, &claims) };
+        }
+        of_earlier_meter(topic, payload, &publishing.topic)
     };
     let waiting = format!("Asking the broker {} what it keeps.", broker.name());
-    let forgetting = mqtt::forget(&broker, &filters, is_to_go, !args.dry_run);
+    let forgetting = mqtt::forget(&broker, &filters, owner, !args.dry_run);
     let mut code = ExitCode::SUCCESS;
     with_signals(async |stop| {
         let forgotten = tokio::select! {
@@ -86,6 +93,18 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(code)
+}
+
+/// Whether a message may be a state of a meter that is no longer configured. Only whole polls are
+/// certainly ours. They name the others.
+fn of_earlier_meter(topic: &str, payload: &[u8], base: &str) -> Owner {
+    if !topic::is_state_below(base, topic) {
+        return Owner::Other;
+    }
+    let names = payload::names_in_reading(payload);
+    let others =
+        names.and_then(|names| topic::states_beside(topic, names.iter().map(String::as_str)));
+    others.map_or(Owner::PerhapsOurs, |others| Owner::Ours { others })
 }
 
 /// The topics of all states with these settings.

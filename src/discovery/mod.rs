@@ -52,7 +52,7 @@ use self::classes::{
 use self::entity::{Channel, Device, Entity, Shared};
 use self::naming::{Label, model_words};
 pub(crate) use self::older::is_left_over;
-pub(crate) use self::ownership::{Claims, Ownership, classify};
+pub(crate) use self::ownership::{Claims, Ownership, classify, states_of};
 use self::possible::is_binary;
 pub(crate) use self::possible::{all_possible, filters, place};
 use crate::config::{Meter, Parameter, Publishing};

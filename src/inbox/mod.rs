@@ -5,8 +5,9 @@
 //!
 //! Retained messages are examined in the first seconds only. The program subscribes to them before
 //! it publishes anything, so it sees them before it replaces them. Of its own retained messages, it
-//! removes those that this configuration cannot produce. It reports another program that uses the
-//! same ids.
+//! removes those that this configuration cannot produce. Values have no mark that says who has
+//! published them. So of an earlier configuration's values, it removes those whose topics are in its
+//! own announcements. It reports another program that uses the same ids.
 //!
 //! Anybody may publish on these topics. So two numbers are limited: the reports of each kind
 //! ([`reports::MOST_REPORTED`]), and the topics to remove ([`crate::mqtt::FOUND_AT_MOST`]). The log
@@ -24,7 +25,7 @@ use tracing::{debug, info, warn};
 use self::reports::Reported;
 use crate::config::{Meter, Publishing};
 use crate::discovery::{self, Claims, Ownership};
-use crate::mqtt::{Answer, BIRTHS_ANSWERED, Publisher, Received, Subscriptions};
+use crate::mqtt::{Answer, BIRTHS_ANSWERED, Found, Publisher, Received, Subscriptions};
 use crate::topic::{MeterTopics, READ, Topics};
 use meter::RunsAs;
 use meter::duration;
@@ -59,6 +60,13 @@ pub(crate) struct Inbox {
     /// Our topics that must hold no retained message, and the filters for them.
     unretained: BTreeSet<String>,
     unretained_filters: Vec<String>,
+    /// All our state topics, and that of the program's status.
+    states: BTreeSet<String>,
+    /// Whether values are retained.
+    retains: bool,
+    /// State topics of entities that were removed. There are at most as many as such entities, and
+    /// their number is limited.
+    removed_states: BTreeSet<String>,
 }
 
 impl Inbox {
@@ -81,6 +89,8 @@ impl Inbox {
             let has_names = meters.iter().any(|meter| meter.name.is_some());
             (states(meters, topics), topics.state_filters(has_names))
         };
+        let mut all_states = states(meters, topics);
+        all_states.insert(topics.status());
         // A command without a meter's name concerns all meters.
         let all = (topics.meter(None), handles.to_vec());
         Self {
@@ -94,6 +104,9 @@ impl Inbox {
             discovery_prefix: publishing.discovery_prefix.clone(),
             unretained,
             unretained_filters,
+            states: all_states,
+            retains: publishing.retain,
+            removed_states: BTreeSet::new(),
         }
     }
 
@@ -163,6 +176,11 @@ impl Inbox {
             publisher.clear(topic);
             return;
         }
+        if *retained && self.removed_states.contains(topic) {
+            debug!("Removing the retained value on `{topic}`: it is no longer configured.");
+            let _ = publisher.clear_found(topic);
+            return;
+        }
         let command = self
             .commands
             .iter()
@@ -186,9 +204,31 @@ impl Inbox {
     fn survey(&mut self, topic: &str, payload: &[u8], publisher: &Publisher) {
         match discovery::classify(topic, payload, &self.claims) {
             Ownership::Ours if !self.possible.contains(topic) => {
-                self.reported.removed(topic, publisher.clear_found(topic));
+                let found = publisher.clear_found(topic);
+                self.reported.removed(topic, found);
+                if found == Found::Added {
+                    self.remove_states(discovery::states_of(payload, &self.claims), publisher);
+                }
             }
             ownership => self.reported.owned_by_others(&ownership, self.runs_as),
+        }
+    }
+}
+
+impl Inbox {
+    /// Removes the values of an entity that was removed. If values are not retained now, but were
+    /// before, the broker sends those that it has.
+    fn remove_states(&mut self, states: Vec<String>, publisher: &Publisher) {
+        for state in states {
+            if self.states.contains(&state) {
+                continue;
+            }
+            if self.retains {
+                debug!("Removing the value that may be retained on `{state}`.");
+                let _ = publisher.clear_found(&state);
+            } else {
+                self.removed_states.insert(state);
+            }
         }
     }
 }
@@ -308,6 +348,51 @@ mod tests {
             inbox.handle(&message(&format!("{topic}/command/read"), "", true), &publisher);
             assert_eq!(sent.take_empty(), [value]);
             assert_eq!(inbox.reported.ignored.len(), 1, "{topic}");
+        }
+    }
+
+    /// The values of a meter that was removed while the program was stopped stayed for ever.
+    #[test]
+    fn values_of_an_entity_that_is_no_longer_configured_are_removed() {
+        let announced = |id: &str, state: &str| {
+            let payload = format!(
+                "{{\"unique_id\":\"kamstrup_{id}\",\"availability_topic\":\"heat/status\",\
+                 \"state_topic\":\"{state}\",\"origin\":{{\"name\":\"kamstrup2mqtt\"}}}}"
+            );
+            message(&format!("homeassistant/sensor/kamstrup_{id}/config"), &payload, true)
+        };
+        let config = "homeassistant/sensor/kamstrup_garage_flow/config";
+        let flow = || announced("garage_flow", "heat/garage/flow");
+        // If values are not retained, only those that the broker has.
+        let (mut unretaining, _) = inbox();
+        let (publisher, mut sent) = mqtt::recorded_publisher();
+        unretaining.handle(&flow(), &publisher);
+        unretaining.handle(&message("heat/garage/flow", "5", true), &publisher);
+        unretaining.handle(&message("heat/garage/reading", "5", false), &publisher);
+        unretaining.handle(&message("heat/garage/soil", "5", true), &publisher);
+        assert_eq!(sent.take_empty(), [config, "heat/garage/flow"]);
+        let (mut inbox, _) = inbox();
+        inbox.retains = true;
+        let (publisher, mut sent) = mqtt::recorded_publisher();
+        inbox.handle(&flow(), &publisher);
+        assert_eq!(sent.take_empty(), [config, "heat/garage/flow", "heat/garage/reading"]);
+        // Anybody may have published such an announcement.
+        let foreign = [
+            "heat/status",
+            "heat/reading",
+            "heat/command/read",
+            "heat/energy",
+            "heat/a/b/c",
+            "heat/+",
+            "heat/#",
+            "heat",
+            "heat/",
+            "heater/flow",
+            "other/flow",
+        ];
+        for (number, topic) in foreign.into_iter().enumerate() {
+            inbox.handle(&announced(&format!("x{number}"), topic), &publisher);
+            assert_eq!(sent.take_empty().len(), 1, "{topic}");
         }
     }
 

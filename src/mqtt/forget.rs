@@ -45,28 +45,49 @@ pub(crate) enum Rest {
     Unknown,
 }
 
-/// Connects, finds the retained messages under `filters` for which `is_ours` is true (called with
-/// topic and payload), removes them if `removes` is true, and disconnects. Returns their topics.
-/// The error says what the broker did.
-pub(crate) async fn forget(
+/// What a retained message shows about its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Nothing, or that it is not ours.
+    Other,
+    /// It is ours if another message says so.
+    PerhapsOurs,
+    /// It is ours, and so are the messages on these topics.
+    Ours {
+        /// Other topics.
+        others: Vec<String>,
+    },
+}
+
+/// Without any other topics.
+impl From<bool> for Owner {
+    fn from(is_ours: bool) -> Self {
+        if is_ours { Self::Ours { others: Vec::new() } } else { Self::Other }
+    }
+}
+
+/// Connects, finds the retained messages under `filters` that are ours according to `owner` (called
+/// with topic and payload), removes them if `removes` is true, and disconnects. Returns their
+/// topics. The error says what the broker did.
+pub(crate) async fn forget<O: Into<Owner>>(
     broker: &Broker,
     filters: &[String],
-    is_ours: impl Fn(&str, &[u8]) -> bool,
+    owner: impl Fn(&str, &[u8]) -> O,
     removes: bool,
 ) -> Result<Forgotten, Advice> {
-    forget_within(FORGET_WITHIN, broker, filters, is_ours, removes).await
+    forget_within(FORGET_WITHIN, broker, filters, owner, removes).await
 }
 
 /// The same with another time limit.
-pub(super) async fn forget_within(
+pub(super) async fn forget_within<O: Into<Owner>>(
     limit: Duration,
     broker: &Broker,
     filters: &[String],
-    is_ours: impl Fn(&str, &[u8]) -> bool,
+    owner: impl Fn(&str, &[u8]) -> O,
     removes: bool,
 ) -> Result<Forgotten, Advice> {
     let mut cleaner = connect(broker, limit).await?;
-    let forgotten = cleaner.look(filters, is_ours).await?;
+    let forgotten = cleaner.look(filters, owner).await?;
     if removes {
         cleaner.clear(&forgotten.topics).await?;
     }
@@ -94,6 +115,41 @@ async fn connect(broker: &Broker, limit: Duration) -> Result<Cleaner, Advice> {
     }
     result.map_err(|error| cleaner.advice(&error))?;
     Ok(cleaner)
+}
+
+/// What was found on the broker, as far as there is room for it.
+#[derive(Debug, Default)]
+struct Finds {
+    ours: Cleared,
+    /// Topics with a retained message that may be ours.
+    perhaps: Cleared,
+    /// Topics that are ours if they have a retained message.
+    named: Cleared,
+}
+
+impl Finds {
+    fn add(&mut self, topic: &str, owner: Owner) -> Found {
+        match owner {
+            Owner::Other => Found::Known,
+            Owner::PerhapsOurs => {
+                self.perhaps.insert_found(topic);
+                Found::Known
+            }
+            Owner::Ours { others } => {
+                debug!("Found `{topic}`.");
+                for other in others {
+                    self.named.insert_found(&other);
+                }
+                self.ours.insert_found(topic)
+            }
+        }
+    }
+
+    fn forgotten(&self, rest: Rest) -> Forgotten {
+        let named = self.perhaps.after(0).filter(|(_, topic)| self.named.number(topic).is_some());
+        let topics = self.ours.after(0).chain(named).map(|(_, topic)| topic.to_owned()).collect();
+        Forgotten { topics, rest }
+    }
 }
 
 struct Cleaner {
@@ -144,16 +200,12 @@ impl Cleaner {
     }
 
     /// Our retained topics, as far as there is room for them.
-    async fn look(
+    async fn look<O: Into<Owner>>(
         &mut self,
         filters: &[String],
-        is_ours: impl Fn(&str, &[u8]) -> bool,
+        owner: impl Fn(&str, &[u8]) -> O,
     ) -> Result<Forgotten, Advice> {
-        let mut ours = Cleared::default();
-        let forgotten = |ours: &Cleared, rest| {
-            let topics = ours.after(0).map(|(_, topic)| topic.to_owned()).collect();
-            Forgotten { topics, rest }
-        };
+        let mut finds = Finds::default();
         let mut by = self.until;
         let mut granted = 0_usize;
         let mut waiting = filters.iter();
@@ -173,7 +225,7 @@ impl Cleaner {
                     return Err(failure::unacknowledged(&Step::Subscribe { filter }, self.limit));
                 }
                 let is_quiet = Instant::now() < self.until;
-                return Ok(forgotten(&ours, if is_quiet { Rest::Nothing } else { Rest::Unknown }));
+                return Ok(finds.forgotten(if is_quiet { Rest::Nothing } else { Rest::Unknown }));
             };
             match event {
                 Event::Incoming(Incoming::SubAck(answer))
@@ -189,11 +241,9 @@ impl Cleaner {
                 // Live messages may never end, and are not retained.
                 Event::Incoming(Incoming::Publish(publish)) if !publish.retain => continue,
                 Event::Incoming(Incoming::Publish(publish)) => {
-                    if is_ours(&publish.topic, &publish.payload) {
-                        debug!("Found `{}`.", publish.topic);
-                        if ours.insert_found(&publish.topic) == Found::Full {
-                            return Ok(forgotten(&ours, Rest::TooMany));
-                        }
+                    let owner = owner(&publish.topic, &publish.payload).into();
+                    if finds.add(&publish.topic, owner) == Found::Full {
+                        return Ok(finds.forgotten(Rest::TooMany));
                     }
                 }
                 _ => continue,

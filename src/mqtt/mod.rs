@@ -79,7 +79,7 @@ pub(crate) use self::births::{Answer, BIRTHS_ANSWERED};
 pub(crate) use self::cleared::{FOUND_AT_MOST, Found};
 pub(crate) use self::connection::{Brokers, ConnectionSettings, prepare};
 pub(crate) use self::desired::Source;
-pub(crate) use self::forget::{FORGET_WITHIN, Forgotten, Rest, forget};
+pub(crate) use self::forget::{FORGET_WITHIN, Forgotten, Owner, Rest, forget};
 pub(crate) use self::incoming::Received;
 pub(crate) use self::publisher::Publisher;
 pub(crate) use self::rehearsal::{Rehearsal, Rehearsed, rehearse};

@@ -151,6 +151,89 @@ async fn a_removed_value_disappears_and_forget_removes_the_rest() {
     assert_eq!(retained(&broker).await, [FOREIGN_TOPIC]);
 }
 
+/// The old entities stayed.
+#[tokio::test]
+async fn a_reload_with_another_topic_and_other_ids_removes_the_old_entities() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let before = config(&broker, &meter.com_port, "energy");
+    let mut program = Program::start(&before);
+    subscriber.expect(ENERGY, "81947").await;
+    let after = before.replacen("mqtt:", "homeassistant: {id_prefix: heating}\nmqtt:", 1);
+    let after = after.replacen("mqtt: {", "mqtt: {topic: cellar, ", 1);
+    let after = after.replacen("mqtt:\n", "mqtt:\n  topic: cellar\n", 1);
+    program.reload(&after).await;
+    subscriber.expect("cellar/energy", "81947").await;
+    subscriber.expect(ENERGY_CONFIG, "").await;
+    subscriber.expect("kamstrup/status", "").await;
+    let kept = retained(&broker).await;
+    let is_old = |topic: &&String| topic.contains("kamstrup");
+    assert_eq!(kept.iter().filter(is_old).count(), 0, "{kept:?}");
+    assert!(kept.contains(&"homeassistant/sensor/heating_energy/config".to_owned()), "{kept:?}");
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+}
+
+/// The values of a meter that was removed from the file while the program was stopped stayed for
+/// ever, and `forget` did not find them.
+#[tokio::test]
+async fn retained_values_of_a_removed_meter_are_removed_too() {
+    let (broker, meter) = (Broker::start().await, example_meter().await);
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let yaml = |names: &[&str]| {
+        let meters = names.iter().map(|name| {
+            format!("  - {{name: {name}, com_port: \"{}\", parameters: energy}}\n", meter.com_port)
+        });
+        format!(
+            "mqtt: {{host: 127.0.0.1, port: {}, retain: true}}\nkamstrup: {{poll_interval: 0.02}}\n\
+             meters:\n{}",
+            broker.port(),
+            meters.collect::<String>()
+        )
+    };
+    let both = yaml(&["garage", "house"]);
+    let mut program = Program::start(&both);
+    subscriber.expect("kamstrup/garage/energy", "81947").await;
+    subscriber.expect("kamstrup/house/energy", "81947").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    let of = |topics: Vec<String>, name: &str| {
+        topics.into_iter().filter(|topic| topic.contains(name)).collect::<Vec<_>>()
+    };
+    let garage = of(retained(&broker).await, "garage");
+    assert!(garage.contains(&"kamstrup/garage/reading".to_owned()), "{garage:?}");
+
+    // The program.
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    subscriber.publish("kamstrup/garden/soil", "5", true).await;
+    let house = yaml(&["house"]);
+    let mut program = Program::start(&house);
+    for topic in &garage {
+        subscriber.expect(topic, "").await;
+    }
+    subscriber.expect_times("kamstrup/house/energy", "81947", 2).await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    assert_eq!(of(retained(&broker).await, "garage"), [""; 0]);
+
+    // `forget`, for a meter whose entities were removed before.
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let mut program = Program::start(&both);
+    subscriber.expect("kamstrup/garage/energy", "81947").await;
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+    for topic in garage.iter().filter(|topic| topic.starts_with("homeassistant/")) {
+        subscriber.publish(topic, "", true).await;
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, &house).unwrap();
+    let mut forget = Program::start_with(&["forget", "--config", file.to_str().unwrap()], &[]);
+    forget.says("from the broker:").await;
+    assert_eq!(forget.ended().await.code(), Some(0));
+    assert_eq!(retained(&broker).await, ["kamstrup/garden/soil"]);
+}
+
 /// As the older Python program announces a parameter.
 fn older(parameter: &str, name: &str) -> (String, String) {
     let payload = format!(

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::entity::{Component, ORIGIN};
 use super::possible::{possible_ids, possible_ids_of_program};
 use crate::config::{Key, Meter, Publishing, keys};
-use crate::topic::Topics;
+use crate::topic::{Topics, is_state_below, reading_beside};
 use meter::RunsAs;
 
 /// In bytes. A longer message is ignored; ours have about 1000.
@@ -199,6 +199,22 @@ fn classified(topic: &str, payload: &[u8], claims: &Claims) -> Option<Ownership>
             Ownership::Taken { by: device.unwrap_or_else(|| "a device without a name".to_owned()) }
         }
     })
+}
+
+/// The state topics of the meter whose entity is announced in a message of ours: that of the
+/// entity, and that of all values. They may be retained there.
+#[must_use]
+pub(crate) fn states_of(payload: &[u8], claims: &Claims) -> Vec<String> {
+    let state = || {
+        let message: Map<String, Value> = serde_json::from_slice(payload).ok()?;
+        let state = text(&message, "state_topic", "stat_t")?;
+        let base = claims.status.strip_suffix("/status")?;
+        is_state_below(base, state).then(|| state.to_owned())
+    };
+    let state =
+        Some(payload).filter(|payload| payload.len() <= LONGEST_PAYLOAD).and_then(|_| state());
+    let reading = state.as_deref().and_then(reading_beside);
+    state.into_iter().chain(reading).collect()
 }
 
 /// The part of a foreign text that fits into a log line.
