@@ -670,11 +670,11 @@ catalogue! {
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
     total_of_part:
-        "only this period: outside it, readings are missing",
-        "alleen deze periode: daarbuiten ontbreken uitlezingen",
-        "kun dette tidsrum: uden for det mangler der aflæsninger",
-        "endast den här perioden: utanför den saknas avläsningar",
-        "nur dieser Zeitraum: außerhalb fehlen Messwerte";
+        "readings before or after this time are missing",
+        "ervoor of erna ontbreken uitlezingen",
+        "før eller efter dette tidsrum mangler der aflæsninger",
+        "före eller efter den här perioden saknas avläsningar",
+        "davor oder danach fehlen Messwerte";
     total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
         "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
         "unbekannt: Es fehlen Messwerte";

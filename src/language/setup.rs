@@ -270,15 +270,17 @@ catalogue! {
         "Der Broker {broker} nimmt die Anmeldung und die Nachrichten an.";
     broker_partly:
         "The broker {broker} accepts the login. Another kamstrup2mqtt seems to use this \
-         broker already, so only the login was tried.",
+         broker already, so only the login was tried. If that one reads the same meter, stop it.",
         "De broker {broker} accepteert de aanmelding. Een andere kamstrup2mqtt lijkt deze broker al \
-         te gebruiken, dus alleen de aanmelding is geprobeerd.",
+         te gebruiken, dus alleen de aanmelding is geprobeerd. Als die dezelfde meter uitleest, stop die \
+         dan.",
         "Brokeren {broker} accepterer login. En anden kamstrup2mqtt ser allerede ud til at bruge \
-         brokeren, så kun login blev prøvet.",
+         brokeren, så kun login blev prøvet. Hvis den aflæser den samme måler, så stop den.",
         "Brokern {broker} godtar inloggningen. En annan kamstrup2mqtt verkar redan använda brokern, \
-         så bara inloggningen provades.",
+         så bara inloggningen provades. Om den läser av samma mätare, stoppa den.",
         "Der Broker {broker} nimmt die Anmeldung an. Ein anderes kamstrup2mqtt scheint ihn schon zu \
-         benutzen, darum wurde nur die Anmeldung probiert.";
+         benutzen, darum wurde nur die Anmeldung probiert. Falls es denselben Zähler ausliest, \
+         muss es zuerst gestoppt werden.";
     broker_failed: "The broker {broker} does not work yet", "De broker {broker} werkt nog niet",
         "Brokeren {broker} virker ikke endnu", "Brokern {broker} fungerar inte än",
         "Der Broker {broker} funktioniert noch nicht";

@@ -160,8 +160,8 @@ impl Problem {
                 format!("{subject}: `{text}` is already used by {by}{line}. Use {words}")
             }
             Actual::SameId { name, key, other_key, other } => format!(
-                "{subject}: with `{name}`, Home Assistant could not distinguish `{key}` of this \
-                 meter from `{other_key}` of {}. Use {words}",
+                "{subject}: with the name `{name}`, `{key}` of this meter would have the same id as \
+                 `{other_key}` of {}. Use {words}",
                 other.called(runs_as)
             ),
             Actual::SharedTopic { value, topic, ours, theirs } => {
@@ -480,8 +480,8 @@ fn what_to_do(error: &FileError, runs_as: RunsAs, is_yaml: bool) -> String {
             "Set it to the password with which the key was encrypted"
         }
         (Fault::OldEncryption | Fault::UnknownEncryption, _) => {
-            "Use a key that is not encrypted, or one in PKCS#8 with AES: `openssl pkcs8 -topk8 -v2 \
-             aes-256-cbc -in old.key -out new.key` converts the old one"
+            "Use a key that is not encrypted, or convert this one to PKCS#8 with AES on any \
+             computer: `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.key -out new.key`"
         }
         (Fault::BadKey, _) => "Use RSA with 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519",
         (Fault::Misfit, _) => {

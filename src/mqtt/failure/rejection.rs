@@ -127,8 +127,8 @@ pub(in crate::mqtt) fn stalled(Stall { messages, waited }: Stall) -> Advice {
 /// The broker has not answered the subscription to a topic that was to be read back.
 pub(in crate::mqtt) fn not_read_back(topic: &str) -> Advice {
     Advice::new(format!(
-        "it has not acknowledged the subscription to `{topic}`, so it could not be checked whether it \
-         keeps retained messages."
+        "it has not acknowledged the subscription to `{topic}`, so kamstrup2mqtt cannot check \
+         whether the broker keeps retained messages."
     ))
     .then(sentence!["Check the broker's log, then restart the broker."])
 }
@@ -349,7 +349,7 @@ fn with_causes(what: &str, step: &Step, accepted: &Accepted) -> Advice {
     let advice = Advice::new(format!("{what} Possible causes: {}.", listed(&words)));
     let advice = match qos {
         Qos::ExactlyOnce => advice.then(Cause::Qos(*qos).remedy()),
-        _ => advice,
+        _ => advice.then(sentence!["In the broker's settings, allow this user such messages."]),
     };
     advice.then(broker_log())
 }

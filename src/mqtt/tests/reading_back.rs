@@ -137,7 +137,7 @@ async fn without_an_answer_to_the_subscription_it_is_not_known_what_is_retained(
     let ignores = &["status", "config", "energy"];
     let keeper = Keeper { ignores, drops: false, ..Keeper::new(&[]) };
     let (line, _) = logged(keeper, "WARN").await;
-    assert!(line.contains("so it could not be checked whether it keeps"), "{line}");
+    assert!(line.contains("so kamstrup2mqtt cannot check whether the broker keeps"), "{line}");
 }
 
 /// The broker publishes the last will of an earlier run late.
