@@ -201,7 +201,7 @@ impl Problem {
             Actual::Both => format!("{subject} are both set. Use only {words}"),
             Actual::Unusable(reason) => format!("{subject} cannot be used: {reason}. Use {words}"),
             Actual::File(error) => {
-                let is_yaml = runs_as == RunsAs::Program && about.variable().is_none();
+                let is_yaml = runs_as == RunsAs::Program && !about.is_variable();
                 tls_file(&subject, comma, error, runs_as, is_yaml)
             }
             _ => format!("{subject}{comma} is missing: {set}"),
@@ -218,15 +218,10 @@ fn in_file(origin: &Origin) -> String {
 }
 
 impl About {
-    /// The variable that sets it.
-    fn variable(&self) -> Option<&str> {
-        match self {
-            Self::Setting(_, Place { origin: Origin::Variable(name), .. }) => Some(name),
-            Self::Setting(_, Place { origin: Origin::SecretFile { variable, .. }, .. }) => {
-                Some(variable)
-            }
-            _ => None,
-        }
+    /// Whether a variable sets it, or a file that a variable names.
+    fn is_variable(&self) -> bool {
+        let Self::Setting(_, Place { origin, .. }) = self else { return false };
+        matches!(origin, Origin::Variable(_) | Origin::SecretFile { .. })
     }
 
     fn words(&self, runs_as: RunsAs) -> String {

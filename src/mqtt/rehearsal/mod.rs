@@ -260,9 +260,10 @@ async fn is_accepted(
     }
 }
 
-/// What is retained on the topic already is published again, so that nobody sees a change. JSON
-/// gets the length of the new message, because a broker may limit it, or one byte more, so that it
-/// is another message. `None` if it is not text: it is not ours.
+/// The message that is already retained on the topic, to publish it again, so that nobody sees a
+/// change. JSON that is shorter is padded to the length of the new message, because a broker may
+/// limit the length. If that changes nothing, it gets one byte more, so that it is another message.
+/// `None` if the retained message is not text, because then another program has published it.
 fn unchanged(sample: &Message, before: &Retained) -> Option<Message> {
     let Some(bytes) = before.get(&sample.topic) else { return Some(sample.clone()) };
     let mut payload = String::from_utf8(bytes.clone()).ok()?;
