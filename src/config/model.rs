@@ -26,10 +26,11 @@ pub struct Config {
     pub meters: Vec<Meter>,
     /// What is logged, and where.
     pub logging: logging::Settings,
-    /// The address of the status page, if there is one. The app's page is where Home Assistant
-    /// looks for it.
+    /// The address of the status page, if there is one. For the app, it is the fixed address that
+    /// Home Assistant expects.
     pub page: Option<SocketAddr>,
-    /// The token of its buttons on other machines, if it is not the program's own.
+    /// The configured token, which other machines need to press the page's buttons. `None`: the
+    /// program makes one itself.
     pub page_token: Option<Secret>,
 }
 

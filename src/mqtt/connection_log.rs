@@ -38,7 +38,8 @@ pub(super) struct ConnectionLog {
     up: Option<Instant>,
     /// How the last connections that the broker closed have ended.
     endings: Endings,
-    /// What was reported about them. Nothing more is reported until a connection is stable.
+    /// What was reported about them. Until a connection is stable, each thing is reported once, and
+    /// at most [`REPORTED_AT_MOST`] in total.
     reported: Vec<Advice>,
     /// Why the connection before ended.
     last_end: Option<Advice>,
@@ -57,15 +58,15 @@ pub(super) struct ConnectionLog {
 }
 
 /// How many times longer than a good connection a stable one lasts. Brokers and proxies that end
-/// idle connections do so after up to half a minute, or not at all because of the pings.
+/// idle connections do so within half a minute. If they allow more, the pings prevent it.
 const STABLE_AFTER: u32 = 6;
 
 /// How many different things are reported about connections that do not become stable.
 const REPORTED_AT_MOST: usize = 3;
 
 /// If connections end because the broker does not acknowledge, and each less than this time after
-/// the one before it, they are one trouble, and only the first is reported. A broker that loses
-/// some acknowledgements may need many readings to lose as many as may be in flight.
+/// the one before it, they are one trouble, and only the first is reported. If a broker loses only
+/// some acknowledgements, many readings may pass until as many are lost as may be in flight.
 const SAME_TROUBLE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Whether the broker rejects the connection because of the last will.

@@ -23,7 +23,7 @@ use meter::poll::Explanation;
 /// The options that name the port: one from a list of devices, one that is typed in.
 const CHOSEN_PORT: &str = "serial_port";
 const WRITTEN_PORT: &str = "port";
-/// The key of a node, which no other port may have.
+/// The key of an ESPHome node. Only a port of such a node may have one.
 const KEY: &str = "key";
 
 /// Why the options were not changed.
@@ -55,7 +55,7 @@ pub(crate) enum NotChanged {
     NotReturned,
 }
 
-/// The words of some errors are about the broker.
+/// Some texts of [`SupervisorError`] are about the broker, so those errors have variants of their own.
 impl From<SupervisorError> for NotChanged {
     fn from(error: SupervisorError) -> Self {
         match error {

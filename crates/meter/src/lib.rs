@@ -7,7 +7,8 @@
 //!
 //! # Layers
 //!
-//! Each layer uses only the ones above it in this table, and the protocol crate [`kmp`].
+//! Each layer uses only the ones above it in this table, the small tools below it, and the protocol
+//! crate [`kmp`].
 //!
 //! | module | what it does |
 //! |---|---|
@@ -21,8 +22,10 @@
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
 //! | [`find`] | finds the serial port with the optical head, by asking each port for a serial number |
 //!
-//! Other crates can use four small tools too: [`hosts`] looks up host names, [`cause`] classifies
-//! the system's errors, [`back_off`] times retries, and [`news`] reports only changes.
+//! Other crates can use the small tools too: [`hosts`] looks up host names, [`cause`] classifies the
+//! system's errors, [`container`] recognizes a container, [`back_off`] times retries, [`waiting`]
+//! says what is waited for, [`duration`] and [`shown`] turn durations and foreign texts into words,
+//! and [`news`] reports only changes.
 //!
 //! # Cancel safety
 //!
@@ -33,8 +36,9 @@
 //! - [`client::Meter::request`] loses its answer. The next request cannot mistake that answer for
 //!   its own.
 //!
-//! To stop gracefully, cancel the [`CancellationToken`] that these functions take: they wait for
-//! the answer to the current request, and send no other.
+//! To stop gracefully, cancel the [`CancellationToken`] that [`client::Meter::request`] and the
+//! functions of [`poll::Reader`] take. They wait for the answer to the current request, and send no
+//! other.
 //!
 //! # Log
 //!

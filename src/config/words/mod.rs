@@ -482,7 +482,7 @@ fn what_to_do(error: &FileError, runs_as: RunsAs, is_yaml: bool) -> String {
         (Fault::Misfit, _) => {
             return format!(
                 "Use the private key that belongs to the certificate. In {certificate}, the \
-                 program's own certificate must be the first"
+                 program's own certificate must come first"
             );
         }
         (Fault::Unreadable(_), _) if runs_as == RunsAs::AddOn => {

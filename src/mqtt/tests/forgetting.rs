@@ -142,7 +142,7 @@ async fn a_flood_of_messages_is_removed_in_part_and_the_rest_is_reported() {
 /// Enough for a busy machine, and short for a test.
 const LIMIT: Duration = Duration::from_secs(4);
 
-/// It said that the broker keeps nothing.
+/// A fault: `forget` said that the broker keeps nothing.
 #[tokio::test]
 async fn a_broker_that_does_not_acknowledge_a_subscription_is_reported() {
     let (script, settings) = scripted().await;
@@ -160,7 +160,7 @@ async fn a_broker_that_does_not_acknowledge_a_subscription_is_reported() {
     assert!(words.contains("the subscription to `others/+` for 4.0 s"), "{words}");
 }
 
-/// It said that the broker keeps nothing, or nothing else.
+/// A fault: `forget` said that the broker keeps nothing, or nothing else.
 #[tokio::test]
 async fn a_broker_that_never_stops_sending_may_keep_more() {
     let (script, settings) = scripted().await;

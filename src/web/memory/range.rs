@@ -43,7 +43,8 @@ impl Range {
         }
     }
 
-    /// The start of the range whose last day or month contains this time, or 24 hours before it.
+    /// The start of the range that ends with the day or the month of `now`; 24 hours before `now` for
+    /// [`Self::Day`].
     pub(in crate::web) fn start(self, now: &ZonedDateTime) -> Option<Timestamp> {
         match self {
             Self::Year => self.before(&now.first_of_month().ok()?),

@@ -1,4 +1,5 @@
-//! Who may set up: this machine, those who have the code, and of these one browser at a time.
+//! Decides who may set up: browsers on this machine, and visitors with the code. Only one browser at
+//! a time may.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -23,7 +23,7 @@ pub struct PollResult {
     pub missing: Vec<(RegisterId, Missing)>,
     /// The identity of the meter, as far as it is known.
     pub identity: Identity,
-    /// Whether the serial number is known, or that the meter does not send one. Otherwise the
+    /// Whether it is known which serial number the meter has, or that it sends none. Otherwise the
     /// readings must not be stored with those of the previous meter.
     pub is_recognized: bool,
     /// Another meter has taken the place of the known one since the poll before.
@@ -32,7 +32,7 @@ pub struct PollResult {
     pub condition: Option<Condition>,
     /// What went wrong, and what to do about it.
     pub trouble: Option<Explanation>,
-    /// Which part that is with.
+    /// Where the cause of the trouble may be.
     pub suspect: Option<Suspect>,
     /// The time from opening the port to the last byte.
     pub took: Duration,

@@ -5,10 +5,11 @@
 //! one, and sends the settings of the line. Then a [`connection::Connection`] is a stream of the
 //! line's bytes.
 //!
-//! A node serves each of its serial ports to one client at a time, but up to several clients at its
-//! API. Until ESPHome 2026.6 it does not answer a subscription, whether it worked or not; from API
-//! version 1.16 on it does. Both are accepted: a request that every node answers follows, and
-//! answers keep the order of requests.
+//! A node's API accepts several clients, but each serial port serves only one client at a time.
+//! Until ESPHome 2026.6, a node does not answer a subscription, whether it worked or not. From API
+//! version 1.16 on, it does. Both kinds of node work: after the subscription, the client sends a
+//! request that every node answers. Answers arrive in order, so this answer shows that the node has
+//! handled the subscription.
 
 mod address;
 mod connection;
