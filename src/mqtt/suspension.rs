@@ -43,7 +43,7 @@ impl SuspendedTime {
 }
 
 /// Of these two clocks of Linux, only the first goes on while the machine is suspended
-/// (clock_gettime(2)).
+/// (`clock_gettime(2)`).
 fn of_this_machine() -> Duration {
     let [with, without] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| {
         let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);

@@ -72,8 +72,8 @@ async fn rehearsed(keeper: &mut Keeper) -> Result<Rehearsed, String> {
     let rehearsal = Rehearsal { will, filters: Vec::new(), samples };
     let stop = CancellationToken::new();
     tokio::select! {
-        () = keeper.serve(&script) => unreachable!(),
-        rehearsed = rehearse(&settings, &rehearsal, false, &stop) => {
+        () = Box::pin(keeper.serve(&script)) => unreachable!(),
+        rehearsed = Box::pin(rehearse(&settings, &rehearsal, false, &stop)) => {
             rehearsed.map_err(|advice| advice.words(MadeBy::File))
         }
     }

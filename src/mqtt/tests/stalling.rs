@@ -55,9 +55,9 @@ async fn a_broker_that_loses_all_acknowledgements_gets_the_present_values_again(
     let begun = Instant::now();
     for connection in 0..3 {
         let mut peer = broker.welcome().await;
-        let published = serve(&mut peer, |_| false).await;
-        assert_eq!(published.len(), usize::from(IN_FLIGHT), "{connection}: {published:?}");
-        assert_eq!(published[0], "status online");
+        let arrived = serve(&mut peer, |_| false).await;
+        assert_eq!(arrived.len(), usize::from(IN_FLIGHT), "{connection}: {arrived:?}");
+        assert_eq!(arrived[0], "status online");
         publisher.update(METER, many(0..20), values(&format!("new {connection}")));
     }
     // The broker works again. It gets nothing that waited while it did not.
@@ -88,8 +88,8 @@ async fn a_broker_that_loses_one_acknowledgement_gets_the_present_values_again()
         .await;
         publisher.update(METER, many(0..20), values("old"));
         let mut peer = broker.welcome().await;
-        let published = serve(&mut peer, |publish| publish.topic != "t1").await;
-        assert!(published.len() < 20, "{published:?}");
+        let arrived = serve(&mut peer, |publish| publish.topic != "t1").await;
+        assert!(arrived.len() < 20, "{arrived:?}");
         publisher.update(METER, many(0..20), values("new"));
         let mut peer = broker.welcome().await;
         let taken = peer.take(22).await;
