@@ -34,7 +34,7 @@ impl Arguments {
         }
         // Without this, a wrong path would mean the default address, where another program may be.
         if let Some(file) = &self.config
-            && let Err(error @ ConfigError::Unreadable { .. }) =
+            && let Err(error @ (ConfigError::Unreadable { .. } | ConfigError::NotText { .. })) =
                 config::load(Some(file), &Variables::new())
         {
             return Err(error.into());

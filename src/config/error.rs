@@ -28,6 +28,14 @@ pub enum ConfigError {
         /// The system's error.
         reason: String,
     },
+    /// The file can be read, but is no text that could be a configuration.
+    #[error("the configuration {} cannot be used: {reason}", path.display())]
+    NotText {
+        /// Which file.
+        path: PathBuf,
+        /// Why not, and perhaps what to do.
+        reason: String,
+    },
     /// The file is not YAML.
     #[error("{}{} is not valid YAML: {reason}", path.display(), place_words(*place))]
     NotYaml {
@@ -109,6 +117,9 @@ impl ConfigError {
             Self::Unreadable { .. } => {
                 "check the path (`--config` sets another one), and that this user is allowed to read the file"
             }
+            Self::NotText { .. } => {
+                "check that this file is the configuration; `--config` sets another one"
+            }
             Self::NotYaml { .. } => {
                 "indent with spaces, never with tabs, and put a space after each colon; a text that \
                  contains `:`, `#` or quotes needs quotes around it"
@@ -172,6 +183,7 @@ mod tests {
         let errors = [
             ConfigError::None,
             ConfigError::Unreadable { path: path(), reason: "there is no such file".to_owned() },
+            ConfigError::NotText { path: path(), reason: "it is UTF-16 text".to_owned() },
             ConfigError::NotYaml { path: path(), place: None, reason: "a tab".to_owned() },
             ConfigError::NotYaml { path: path(), place: Some((3, 5)), reason: "a tab".to_owned() },
             ConfigError::Empty { path: path() },

@@ -78,7 +78,9 @@ pub(super) fn content(
         Some(meant) if !path.exists() => format!("{reason}{}", question(Some(meant.display()))),
         _ => reason,
     };
-    let text = read::configuration(&path).map_err(|reason| unreadable(with_meant(reason)))?;
+    let bytes = read::configuration(&path).map_err(|reason| unreadable(with_meant(reason)))?;
+    let not_text = |reason| ConfigError::NotText { path: path.clone(), reason };
+    let text = read::text(bytes).map_err(not_text)?;
     Ok(Some((path, text)))
 }
 

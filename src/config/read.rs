@@ -10,10 +10,14 @@ const LONGEST: u64 = 1024 * 1024;
 /// The longest secret that MQTT can send, in bytes.
 const LONGEST_SECRET: u64 = 65_535;
 
-/// The text of a configuration. The error is a clause in words.
-pub(super) fn configuration(path: &Path) -> Result<String, String> {
-    let bytes = bytes(path, LONGEST)?
-        .ok_or("it is longer than 1 MiB; no configuration is that long".to_owned())?;
+/// The bytes of a configuration, if there are not too many. The error is a clause in words.
+pub(super) fn configuration(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    bytes(path, LONGEST)
+}
+
+/// Their text. The error is a clause in words.
+pub(super) fn text(bytes: Option<Vec<u8>>) -> Result<String, String> {
+    let bytes = bytes.ok_or("it is longer than 1 MiB; no configuration is that long".to_owned())?;
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err("it is UTF-16 text; save it as UTF-8".to_owned());
     }
