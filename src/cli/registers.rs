@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// Only registers that this model may have: 21, 302, 303, 402, 403, 601, 602, 603, 801 or 803
     #[arg(long, visible_alias = "model", value_name = "MODEL", value_parser = model)]
     version: Option<Model>,
-    /// Only registers that the model in this configuration file may have
+    /// List only the registers that the model set in this file may have
     #[arg(long, short, value_name = "FILE", conflicts_with = "version")]
     config: Option<PathBuf>,
     /// Print JSON, for programs

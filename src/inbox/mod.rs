@@ -250,8 +250,8 @@ impl Births {
             Answer::Soon => info!("Home Assistant has started. Sending everything again."),
             _ if self.count == FLOOD => warn!(
                 "Home Assistant has reported its start {FLOOD} times within {} (`online` on \
-                 `{topic}`). The program sends everything again at most once in {}, and publishes \
-                 new values as usual. Check which automation or program publishes this message, and \
+                 `{topic}`). After such a report, the program sends everything again, but at most \
+                 once in {}. It publishes new values as usual. Check which automation or program publishes this message, and \
                  whether Home Assistant keeps losing its connection to the broker. While this \
                  continues, it is not reported again.",
                 duration::words(self.first.elapsed()),

@@ -555,9 +555,11 @@ catalogue! {
         "byte, men intet gyldigt svar", "byte, men inget giltigt svar",
         "Bytes, aber keine gültige Antwort";
     found_echo:
-        "no answer, only the echo of the request", "geen antwoord, alleen de echo van het verzoek",
-        "intet svar, kun ekkoet af forespørgslen", "inget svar, bara ekot av förfrågan",
-        "keine Antwort, nur das Echo der Anfrage";
+        "no answer of a meter: a head only sent the request back (an echo)",
+        "geen antwoord van een meter: een leeskop stuurde alleen het verzoek terug (een echo)",
+        "intet svar fra en måler: et læsehoved sendte kun forespørgslen tilbage (et ekko)",
+        "inget svar från en mätare: ett läshuvud skickade bara tillbaka förfrågan (ett eko)",
+        "keine Antwort eines Zählers: Ein Lesekopf schickte nur die Anfrage zurück (ein Echo)";
     found_silence: "no answer", "geen antwoord", "intet svar", "inget svar", "keine Antwort";
     found_failed: "cannot be used: {reason}", "niet bruikbaar: {reason}", "kan ikke bruges: {reason}",
         "kan inte användas: {reason}", "nicht verwendbar: {reason}";
@@ -670,11 +672,11 @@ catalogue! {
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
     total_of_part:
-        "readings before or after this time are missing",
-        "ervoor of erna ontbreken uitlezingen",
-        "før eller efter dette tidsrum mangler der aflæsninger",
-        "före eller efter den här perioden saknas avläsningar",
-        "davor oder danach fehlen Messwerte";
+        "only for this time: other readings of the period are missing",
+        "alleen voor deze tijd: andere uitlezingen van de periode ontbreken",
+        "kun for dette tidsrum: andre aflæsninger i perioden mangler",
+        "bara för den här tiden: andra avläsningar i perioden saknas",
+        "nur für diese Zeit: Andere Messwerte des Zeitraums fehlen";
     total_missing: "not known: readings are missing", "onbekend: er ontbreken uitlezingen",
         "ukendt: der mangler aflæsninger", "okänt: avläsningar saknas",
         "unbekannt: Es fehlen Messwerte";

@@ -257,8 +257,8 @@ impl ConnectionLog {
         } else if is_again && lasted < stable_after {
             let stable_after = duration::words(stable_after);
             warn!(
-                "No stable connection to the broker {name}: {words} Retrying; this is not \
-                 reported again until a connection has lasted {stable_after}."
+                "No stable connection to the broker {name}: {words} Retrying. This is only reported \
+                 again after a connection that has lasted {stable_after}."
             );
             reported.push(advice.clone());
         } else {

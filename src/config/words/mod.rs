@@ -440,7 +440,7 @@ fn tls_file(
             format!("{subject}: the password, which is not shown, does not open the key in {key}")
         }
         (Fault::Unreadable(reason), _) => file(&format!("cannot be read ({reason})")),
-        (Fault::NeitherPemNorDer, _) => file("is neither a PEM nor a DER file"),
+        (Fault::NeitherPemNorDer, _) => file("is neither in the format PEM nor in DER"),
         (Fault::Damaged, _) => file("is a damaged PEM file"),
         (Fault::Lacking, Role::Key) => file("contains no private key"),
         (Fault::Lacking, _) => file("contains no certificate"),
@@ -669,7 +669,10 @@ impl Meant {
         match self {
             Self::Nobody => String::new(),
             Self::Key(key) => format!("; did you mean `{key}`?"),
-            Self::Section => ". Write its settings directly in the entry of this meter".to_owned(),
+            Self::Section => {
+                ". Move the settings in it one level out, directly into the entry of this meter"
+                    .to_owned()
+            }
         }
     }
 }

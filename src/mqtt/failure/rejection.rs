@@ -156,7 +156,7 @@ pub(in crate::mqtt) fn not_retained(
              has published."
         ),
         count => format!(
-            "it has not returned {count} retained messages that the program has published. The first \
+            "it has not returned {count} messages that it was to keep (retained messages). The first \
              one is on `{topic}` ({bytes} bytes)."
         ),
     });

@@ -151,7 +151,7 @@ async fn a_client_id_that_another_program_uses_is_reported_once() {
          uses the same client id; a proxy between kamstrup2mqtt and the broker ends idle \
          connections; or the broker was restarted several times. If it is another \
          program, stop it, or set `mqtt.client` to another client id. The broker's log may say why. \
-         Retrying; this is not reported again until a connection has lasted 60 s."
+         Retrying. This is only reported again after a connection that has lasted 60 s."
     );
     // The other program is stopped.
     connection_log.connected();

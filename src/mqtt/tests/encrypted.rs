@@ -460,7 +460,7 @@ async fn an_invalid_renewed_file_is_reported_once() {
         }
         let expected = format!(
             "WARN The certificate files for the broker have changed and are invalid: \
-             {setting}: `{}` is neither a PEM nor a DER file. Use the certificate of the CA that \
+             {setting}: `{}` is neither in the format PEM nor in DER. Use the certificate of the CA that \
              signed the broker's certificate, as PEM or DER. The previous ones stay in use \
              until this is fixed.",
             path.display()
