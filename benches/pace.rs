@@ -109,6 +109,8 @@ fn day_of(
             port_name: "the simulated meter".to_owned(),
             line: LINE,
             registers: registers.to_vec(),
+            together: Vec::new(),
+            optional: Vec::new(),
             version: Version::Generic,
             interval: INTERVAL,
             slow_interval,

@@ -177,6 +177,8 @@ async fn polled(port: &CountingPort, registers: &[RegisterId]) -> anyhow::Result
         port_name: "the simulated meter".to_owned(),
         line: LINE,
         registers: registers.to_vec(),
+        together: Vec::new(),
+        optional: Vec::new(),
         version: Version::Generic,
         interval: Duration::from_secs(1),
         slow_interval: None,

@@ -158,6 +158,8 @@ impl House {
             port_name: "port".to_owned(),
             line: Line::new(1200),
             registers: registers.collect(),
+            together: Vec::new(),
+            optional: Vec::new(),
             version: Version::Auto,
             interval: FIVE_MINUTES,
             slow_interval: None,

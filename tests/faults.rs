@@ -221,6 +221,8 @@ async fn run_over(
         port_name: "gateway".to_owned(),
         line: Line::new(1200),
         registers: wanted.clone(),
+        together: Vec::new(),
+        optional: Vec::new(),
         version: Version::Auto,
         interval,
         slow_interval: None,

@@ -76,6 +76,8 @@ impl Polled {
             port_name: "duplex".to_owned(),
             line: LINE,
             registers: wanted,
+            together: Vec::new(),
+            optional: Vec::new(),
             version: Version::Auto,
             interval: Duration::from_secs(300),
             slow_interval: None,

@@ -25,6 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         port: Port { endpoint, settings, answer_start: START_FROM_METER },
         line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
         registers: names.iter().filter_map(|name| Some(Register::by_key(name)?.id)).collect(),
+        together: Vec::new(),
+        optional: Vec::new(),
         version: Version::Auto,
         interval: Duration::from_secs(60),
         slow_interval: None,

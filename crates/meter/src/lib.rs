@@ -69,6 +69,8 @@
 //!     port_name: "/dev/ttyUSB0".to_owned(),
 //!     line: Line::with_bits(settings.baud.get(), settings.bits_per_byte()),
 //!     registers: vec![RegisterId::new(60), RegisterId::new(80)],
+//!     together: Vec::new(),
+//!     optional: Vec::new(),
 //!     version: Version::Auto,
 //!     interval: Duration::from_secs(60),
 //!     slow_interval: None,

@@ -217,6 +217,8 @@ impl Search<'_> {
             port_name: self.port.path.display().to_string(),
             line: line(settings),
             registers: USUAL.map(RegisterId::new).to_vec(),
+            together: Vec::new(),
+            optional: Vec::new(),
             version: Version::Auto,
             interval: Duration::from_secs(60 * 60),
             slow_interval: None,

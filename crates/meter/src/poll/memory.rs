@@ -71,6 +71,8 @@ pub(super) struct Memory {
     pub(super) scan_mode: bool,
     /// How much polls find out about the meter.
     pub(super) extent: Extent,
+    /// The registers that are read in one request ([`super::Plan::together`]).
+    pub(super) together: Vec<RegisterId>,
 }
 
 /// Registers that are requested together to identify the meter.
@@ -172,6 +174,7 @@ impl Memory {
             port_contended: false,
             scan_mode: false,
             extent: Extent::default(),
+            together: Vec::new(),
         }
     }
 
@@ -196,9 +199,10 @@ impl Memory {
     /// may still arrive, so the line and the orders are kept.
     pub(super) fn begin_anew(&mut self) {
         let version = self.identification.version();
-        let Self { line, order, polls, begun, scan_mode, extent, .. } =
+        let Self { line, order, polls, begun, scan_mode, extent, together, .. } =
             std::mem::replace(self, Self::new(version));
-        *self = Self { line, order, polls, begun, scan_mode, extent, ..Self::new(version) };
+        let anew = Self::new(version);
+        *self = Self { line, order, polls, begun, scan_mode, extent, together, ..anew };
         self.line.capacity = Capacity::default();
         self.absences.begin_poll(self.polls);
     }

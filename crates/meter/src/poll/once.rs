@@ -43,6 +43,7 @@ pub(super) async fn poll_round<O: Open>(
     stop: &CancellationToken,
 ) -> Option<Polled> {
     memory.begin_poll();
+    memory.together.clone_from(&plan.together);
     let mut due = memory.slow.due(&plan.registers, &plan.paces(), round);
     // A meter that has only slow registers is read for them.
     if due.iter().all(|register| memory.absences.reason(*register).is_some()) {
@@ -163,6 +164,11 @@ impl<O: Open> Run<'_, O> {
         memory.high_resolution.complete(&mut polled.readings, &mut polled.missing);
         let missing = memory.slow.without_value(&due).into_iter();
         polled.missing.extend(missing.filter(|(register, _)| plan.registers.contains(register)));
+        let is_missed = |(register, why): &(RegisterId, Missing)| {
+            let is_absent = why.is_absence() || *why == Missing::Omitted;
+            !is_absent || !plan.optional.contains(register)
+        };
+        polled.missing.retain(is_missed);
         Some(polled)
     }
 }

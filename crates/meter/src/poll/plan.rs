@@ -26,6 +26,11 @@ pub struct Plan<O> {
     pub line: Line,
     /// The registers to read, each once.
     pub registers: Vec<RegisterId>,
+    /// Of these registers, those that are read in one request if the line carries such an answer,
+    /// because values are computed from them.
+    pub together: Vec<RegisterId>,
+    /// Of these registers, those that are not missed if the meter does not have them.
+    pub optional: Vec<RegisterId>,
     /// The model that the user has configured.
     pub version: Version,
     /// The time from the start of one poll to the start of the next. Polls start at multiples of
@@ -42,9 +47,20 @@ impl Plan<Port> {
     #[must_use]
     pub fn sharing_ports(self, queues: &PortQueues) -> Plan<SharedPort> {
         let Self { port, port_name, line, registers, version, interval, .. } = self;
-        let Self { slow_interval, runs_as, .. } = self;
+        let Self { together, optional, slow_interval, runs_as, .. } = self;
         let port = queues.share(port);
-        Plan { port, port_name, line, registers, version, interval, slow_interval, runs_as }
+        Plan {
+            port,
+            port_name,
+            line,
+            registers,
+            together,
+            optional,
+            version,
+            interval,
+            slow_interval,
+            runs_as,
+        }
     }
 }
 

@@ -104,6 +104,9 @@ pub(super) fn longest(registers: &[RegisterId], memory: &Memory) -> Option<Vec<R
 ///
 /// A line that carries only short answers needs more requests, except in a poll that tries a longer
 /// one again.
+///
+/// Registers that belong together ([`super::Plan::together`]) are in one request, unless that would
+/// take more requests.
 fn distribute(wanted: &[RegisterId], memory: &Memory) -> Vec<Vec<RegisterId>> {
     let rank = |register: &RegisterId| match memory.plausibility.knows(*register) {
         true if is_counter(*register) => 0,
@@ -121,12 +124,19 @@ fn distribute(wanted: &[RegisterId], memory: &Memory) -> Vec<Vec<RegisterId>> {
     };
     let fewest = ordered.len().div_ceil(GetRegister::MAX);
     let mut counts = fewest..=ordered.len();
-    counts.find_map(|count| fill(&ordered, count, memory, fits)).unwrap_or_default()
+    let (joined, others): (Vec<_>, Vec<_>) =
+        ordered.iter().copied().partition(|register| memory.together.contains(register));
+    let distributed = counts.find_map(|count| {
+        let with_joined = || fill((&joined, &others), count, memory, fits);
+        with_joined().or_else(|| fill((&[], &ordered), count, memory, fits))
+    });
+    distributed.unwrap_or_default()
 }
 
-/// Distributes registers over this many requests; `None` if they do not fit.
+/// Distributes registers over this many requests, those of the first list into one of them; `None`
+/// if they do not fit.
 fn fill(
-    ordered: &[RegisterId],
+    (joined, ordered): (&[RegisterId], &[RegisterId]),
     count: usize,
     memory: &Memory,
     fits: impl Fn(&[RegisterId]) -> bool,
@@ -134,7 +144,15 @@ fn fill(
     let mut groups: Vec<Vec<RegisterId>> = vec![Vec::new(); count];
     let is_limited = memory.line.capacity.is_limited();
     // On a line that needs more requests, none of them may have only one register.
-    let most = if is_limited { ordered.len().div_ceil(count.max(1)) } else { GetRegister::MAX };
+    let all = joined.len().saturating_add(ordered.len());
+    let most = if is_limited { all.div_ceil(count.max(1)) } else { GetRegister::MAX };
+    // The first request is for related registers.
+    if let (Some(last), [_, ..]) = (groups.last_mut(), joined) {
+        if joined.len() > most || !fits(joined) {
+            return None;
+        }
+        last.extend_from_slice(joined);
+    }
     for register in ordered {
         let is_related = RELATED.contains(register) && !is_counter(*register);
         let has_room = |group: &[RegisterId]| fits(&[group, &[*register]].concat());
@@ -159,7 +177,8 @@ pub(super) fn divide(group: &Group, memory: &Memory) -> Vec<Group> {
     let Group { registers, is_part, is_repeated, .. } = group;
     let (is_part, is_repeated) = (*is_part, *is_repeated);
     let mut counts = 2..=registers.len();
-    let parts = counts.find_map(|count| fill(registers, count, memory, |it| memory.fits(it)));
+    let parts =
+        counts.find_map(|count| fill((&[], registers), count, memory, |it| memory.fits(it)));
     let parts = parts.unwrap_or_default().into_iter();
     parts.map(|registers| Group { registers, is_part, is_repeated, is_sized: true }).collect()
 }

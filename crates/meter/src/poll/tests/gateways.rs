@@ -177,6 +177,8 @@ impl Polls {
             port_name: "socket://10.0.0.3:2003".to_owned(),
             line: LINE,
             registers: ids(names),
+            together: Vec::new(),
+            optional: Vec::new(),
             version: Version::Auto,
             interval: Duration::from_secs(300),
             slow_interval: None,

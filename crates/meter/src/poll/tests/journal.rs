@@ -64,6 +64,8 @@ async fn a_counter_that_fell_is_reported() {
             port_name: plan.port_name,
             line: plan.line,
             registers: plan.registers,
+            together: Vec::new(),
+            optional: Vec::new(),
             version: plan.version,
             interval: Duration::from_secs(interval),
             slow_interval: None,

@@ -18,6 +18,8 @@ async fn read(
         port_name: "/dev/ttyUSB0".to_owned(),
         line: Line::new(1200),
         registers: ids(names),
+        together: Vec::new(),
+        optional: Vec::new(),
         version,
         interval: Duration::from_secs(300),
         slow_interval: None,

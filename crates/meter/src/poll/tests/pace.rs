@@ -31,6 +31,8 @@ fn wired(
         port_name: "/dev/ttyUSB0".to_owned(),
         line: Line::new(1200),
         registers: ids(names),
+        together: Vec::new(),
+        optional: Vec::new(),
         version: Version::Generic,
         interval,
         slow_interval,
@@ -99,6 +101,77 @@ async fn slow_registers_are_read_at_the_start_and_then_before_each_full_hour() {
         let is_full = poll == 0 || (at / 60 + 33) % 60 == 55;
         let expected = if is_full { sorted(&all_names()) } else { sorted(EACH_POLL) };
         assert_eq!(read(&result), expected, "after {at} s");
+    }
+    polling.ended().await;
+}
+
+/// The registers of each request for registers.
+fn requested(requests: &Mutex<Vec<Vec<u8>>>) -> Vec<Vec<RegisterId>> {
+    let mut all = Vec::new();
+    for request in requests.lock().unwrap().drain(..) {
+        let (mut bytes, mut request) = (Vec::new(), request.into_iter());
+        while let Some(byte) = request.next() {
+            let stuffed = (byte == 0x1b).then(|| !request.next().unwrap());
+            bytes.push(stuffed.unwrap_or(byte));
+        }
+        if let [0x80, 0x3f, 0x10, _, ids @ .., _, _, 0x0d] = bytes.as_slice() {
+            let id = |pair: &[u8]| RegisterId::new(u16::from_be_bytes([pair[0], pair[1]]));
+            all.push(ids.chunks_exact(2).map(id).collect());
+        }
+    }
+    all
+}
+
+/// The quotient of two counters means something only if they were read at the same time.
+#[tokio::test(start_paused = true)]
+async fn registers_that_belong_together_are_in_one_request() {
+    let together = ids("volume temp1xm3 temp2xm3");
+    for names in [SEVEN, &all_names()] {
+        let mut costs = Vec::new();
+        for joined in [&together[..], &[]] {
+            let mut plan = wired(names, 5 * MINUTE, Some(HOUR), example());
+            let added: Vec<_> =
+                together.iter().filter(|it| !plan.registers.contains(it)).copied().collect();
+            plan.registers.extend(added);
+            plan.together = joined.to_vec();
+            let requests = Arc::clone(&plan.port.requests);
+            let mut polling = Polling::start(plan);
+            let (mut count, mut asked, mut apart) = (0, 0, 0);
+            for poll in 0..30 {
+                let (_, result) = polling.next().await;
+                assert_eq!(result.missing, []);
+                let requests = requested(&requests);
+                // In the first polls, the meter is identified.
+                if poll < 3 {
+                    continue;
+                }
+                let is_whole = |ids: &[RegisterId]| together.iter().all(|it| ids.contains(it));
+                let is_due = result.readings.iter().any(|it| it.register == together[1]);
+                apart += usize::from(is_due && !requests.iter().any(|ids| is_whole(ids)));
+                count += requests.len();
+                asked += requests.iter().map(Vec::len).sum::<usize>();
+            }
+            assert!(joined.is_empty() || apart == 0, "{names}");
+            costs.push((count, asked));
+            polling.ended().await;
+        }
+        assert_eq!(costs[0], costs[1], "{names}");
+    }
+}
+
+/// An older meter lacks some of the values that are only useful if it has them.
+#[tokio::test(start_paused = true)]
+async fn an_optional_register_is_not_missed() {
+    let mut plan = wired("energy volume avgtemp1_m", 5 * MINUTE, None, {
+        let mut registers = example();
+        registers.values.remove(&ids("avgtemp1_m")[0]);
+        registers
+    });
+    plan.optional = ids("avgtemp1_m");
+    let mut polling = Polling::start(plan);
+    for _ in 0..5 {
+        let (_, result) = polling.next().await;
+        assert_eq!((result.missing, result.trouble), (vec![], None));
     }
     polling.ended().await;
 }

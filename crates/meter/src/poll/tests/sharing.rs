@@ -121,6 +121,8 @@ impl Server {
             port: self.queues.share_at(endpoint, port),
             line: Line::new(1200),
             registers: ids("energy volume power flow temp1 temp2 tempdiff"),
+            together: Vec::new(),
+            optional: Vec::new(),
             version: Version::Generic,
             interval: Duration::from_secs(interval),
             slow_interval: None,

@@ -37,6 +37,8 @@ async fn polls_keep_the_interval_and_stop_when_cancelled() {
         port_name: "port".to_owned(),
         line: Line::new(1200),
         registers: ids("energy energy volume"),
+        together: Vec::new(),
+        optional: Vec::new(),
         version: Version::Generic,
         interval: Duration::from_secs(60),
         slow_interval: None,
