@@ -3,6 +3,7 @@
 //!
 //! `ARCHITECTURE.md` says which module does what, and what each must not know.
 
+mod account;
 mod addon;
 mod advice;
 pub mod app;
@@ -17,6 +18,7 @@ mod http;
 mod inbox;
 mod language;
 mod machine;
+mod mean;
 mod mqtt;
 mod name;
 mod neighbour;

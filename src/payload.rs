@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use kmp::info::Meaning;
 use kmp::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::account::Entry;
 use crate::config::{Meter, Publishing, Qos};
 use crate::topic::{About, Diagnostic, MeterTopics, Topics};
 use crate::units::{self, Measure, Published};
@@ -165,6 +168,53 @@ pub(crate) fn names_in_reading(payload: &[u8]) -> Option<Vec<String>> {
     }
     let Reading { values, .. } = serde_json::from_slice(payload).ok()?;
     Some(values.into_keys().collect())
+}
+
+/// A mean in the message with all means.
+#[derive(Serialize)]
+struct MeanJson {
+    value: Box<RawValue>,
+    unit: &'static str,
+    since: String,
+    until: String,
+    /// Whether it covers its period from the start.
+    complete: bool,
+    source: &'static str,
+    max_error: Box<RawValue>,
+}
+
+/// The messages of means: one for each, and one with all of them and what they cover.
+#[must_use]
+pub(crate) fn means(
+    entries: &[Entry],
+    zone: &TimeZone,
+    publishing: &Publishing,
+    topics: &MeterTopics,
+) -> Vec<Message> {
+    let local = |at: Timestamp| {
+        at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    };
+    let json = |entry: &Entry| {
+        let Entry { key, value, error, since, until, source, is_whole } = entry;
+        let json = MeanJson {
+            value: exact(&value.to_string(), true)?,
+            unit: key.what.unit(),
+            since: local(*since),
+            until: local(*until),
+            complete: *is_whole,
+            source: source.name(),
+            max_error: exact(&error.round_dp(3).normalize().to_string(), true)?,
+        };
+        Some((key.name(), json))
+    };
+    let all: BTreeMap<&str, MeanJson> = entries.iter().filter_map(json).collect();
+    let all = serde_json::to_string(&all).ok();
+    let all = all.map(|payload| state(topics.means(), payload, publishing));
+    let each = entries
+        .iter()
+        .map(|entry| state(topics.mean(entry.key.name()), entry.value.to_string(), publishing));
+    // The attributes first, so that a state never has those of an earlier one.
+    all.into_iter().chain(each).collect()
 }
 
 /// A number with all its digits, or a text, in JSON.

@@ -17,7 +17,7 @@
 //! |---|---|---|
 //! | look-ups of host names | [`hosts::AT_A_TIME`] | `hosts`: a permit each, one look-up per name |
 //! | the MQTT client's own look-ups | 2 | one connection at a time, with a timeout of 20 s |
-//! | readings for the page | [`READINGS`] | `web::blocking`: a permit each |
+//! | readings for the page and for means | [`READINGS`] | `web::blocking`: a permit each |
 //! | serial ports for the page | [`PORTS`] | `web::blocking`: a permit each |
 //! | configuration, certificates, destinations of the log | 1 | one after the other |
 //!

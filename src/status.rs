@@ -13,6 +13,7 @@ use kmp::register::RegisterId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::account::Entry;
 use crate::advice::{Advice, MadeBy};
 use crate::options_change::Changed;
 use crate::units::UnitSystem;
@@ -367,6 +368,8 @@ pub struct MeterState {
     pub next_poll: Option<Instant>,
     /// The last reading of each value, in the order of the meter's parameters.
     pub values: Vec<ValueState>,
+    /// The last means that suppliers bill by (`tariff`).
+    pub(crate) means: Vec<Entry>,
     /// The values that the last poll did not read, and why.
     pub missing: Vec<(String, String)>,
     /// The fault that the meter reports.
@@ -408,6 +411,7 @@ impl MeterState {
             since: None,
             next_poll: None,
             values: Vec::new(),
+            means: Vec::new(),
             missing: Vec::new(),
             fault: None,
             line: LineQuality::default(),

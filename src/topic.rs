@@ -31,15 +31,18 @@ impl Topics {
         format!("{}/{}", self.base, about.key())
     }
 
-    /// The topics of all states of the program and of these meters, given by name and parameters.
+    /// The topics of all states of the program and of these meters, given by name, parameters and
+    /// names of means.
     #[must_use]
     pub(crate) fn states<'a>(
         &self,
-        meters: impl IntoIterator<Item = (Option<&'a MeterName>, &'a [Parameter])>,
+        meters: impl IntoIterator<Item = (Option<&'a MeterName>, &'a [Parameter], Vec<&'static str>)>,
     ) -> BTreeSet<String> {
         let mut states: BTreeSet<_> = About::ALL.map(|about| self.about(about)).into();
-        for (name, parameters) in meters {
+        for (name, parameters, means) in meters {
             let topics = self.meter(name);
+            states.extend((!means.is_empty()).then(|| topics.means()));
+            states.extend(means.into_iter().map(|name| topics.mean(name)));
             states.insert(topics.reading());
             states.extend(Diagnostic::ALL.map(|diagnostic| topics.diagnostic(diagnostic)));
             states.extend(parameters.iter().map(|parameter| topics.value(parameter)));
@@ -82,6 +85,18 @@ impl MeterTopics {
     #[must_use]
     pub(crate) fn reading(&self) -> String {
         format!("{}/{READING}", self.base)
+    }
+
+    /// The topic of a mean.
+    #[must_use]
+    pub(crate) fn mean(&self, name: &str) -> String {
+        format!("{}/{name}", self.base)
+    }
+
+    /// The topic of all means, with what they cover.
+    #[must_use]
+    pub(crate) fn means(&self) -> String {
+        format!("{}/{MEANS}", self.base)
     }
 
     /// The topic of a diagnostic.
@@ -146,6 +161,7 @@ pub(crate) fn states_beside<'a>(
 }
 
 const READING: &str = "reading";
+const MEANS: &str = "tariff";
 const COMMAND: &str = "command";
 /// The command to read a meter now.
 pub(crate) const READ: &str = "read";

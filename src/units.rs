@@ -35,6 +35,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use thiserror::Error;
 
 use meter::reading::Reading;
+use tariff::EnergyFactor;
 
 /// The units in which values are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +223,31 @@ fn unconverted(unit: Unit) -> (Factor, Option<&'static str>) {
         TEN_TONNES => (Factor::PowerOfTen(1), Some("t")),
         _ if unit.quantity() == Quantity::BitField => (Factor::PowerOfTen(0), None),
         _ => (Factor::PowerOfTen(0), unit.symbol()),
+    }
+}
+
+/// `times / by` kWh are one unit of energy.
+#[must_use]
+pub(crate) fn energy_factor(unit: Unit) -> Option<EnergyFactor> {
+    let power = |power: i8| times_power_of_ten(Decimal::ONE, power.into());
+    Some(match standard(Quantity::Energy, unit)? {
+        (Factor::Ratio { times, by }, "kWh") => EnergyFactor { times: times.into(), by: by.into() },
+        (Factor::PowerOfTen(exponent @ 0..), "kWh") => {
+            EnergyFactor { times: power(exponent)?, by: Decimal::ONE }
+        }
+        (Factor::PowerOfTen(exponent), "kWh") => {
+            EnergyFactor { times: Decimal::ONE, by: power(exponent.checked_neg()?)? }
+        }
+        _ => return None,
+    })
+}
+
+/// A volume in m³, exactly; `None` if the unit is not one of volume.
+#[must_use]
+pub(crate) fn cubic_metres(value: Decimal, unit: Unit) -> Option<Decimal> {
+    match standard(Quantity::Volume, unit)? {
+        (Factor::PowerOfTen(power), "m³") => times_power_of_ten(value, power.into()),
+        _ => None,
     }
 }
 

@@ -302,10 +302,13 @@ fn a_fresh_form_shows_where_the_port_goes() {
         all.into_iter().filter(|key| !is_shown(options, key)).map(str::to_owned).collect()
     };
     // Those of the earlier form, and one that few users need, and only if they have no value.
-    assert_eq!(hidden(defaults), ["poll_offset", "port", "serial_port"]);
+    assert_eq!(
+        hidden(defaults),
+        ["heating_year", "poll_offset", "port", "return_limit", "serial_port"]
+    );
     assert_eq!(keys(&schema["head"]), BTreeSet::from(["key", "port", "serial_port"]));
     let saved = merged(defaults, &serde_json::json!({ "serial_port": "/dev/ttyUSB0" }));
-    assert_eq!(hidden(&saved), ["poll_offset", "port"]);
+    assert_eq!(hidden(&saved), ["heating_year", "poll_offset", "port", "return_limit"]);
 }
 
 /// Also from before the form had the group `head`.

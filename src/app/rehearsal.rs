@@ -37,8 +37,10 @@ fn longest_of_each_component(config: &Config, topics: &Topics) -> Vec<Message> {
     let of_meters = meters.iter().flat_map(|meter| {
         let measures = expected(meter);
         let identity = Identification::new(meter.version).identity();
+        let means = meter.means();
         let described = Described {
             meter,
+            means: &means,
             identity: &identity,
             measures: &measures,
             has_info_code: true,

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::mqtt::Brokers;
 use crate::status::Board;
+use crate::web::BlockingJobs;
 use history::{Hint, History, HistoryError};
 use meter::RunsAs;
 use meter::poll::Explanation;
@@ -49,12 +50,14 @@ pub(super) struct Observers {
     pub(super) history: Option<Arc<History>>,
     pub(super) page: watch::Receiver<Option<String>>,
     pub(super) queues: PortQueues,
+    /// Reads the history for means.
+    pub(super) accounts: BlockingJobs,
 }
 
 impl Observers {
     pub(super) fn of(services: &Services) -> Self {
         let Services { board, runs_as, history, page, queues, .. } = services.clone();
-        Self { board, runs_as, history, page, queues }
+        Self { board, runs_as, history, page, queues, accounts: BlockingJobs::readings() }
     }
 }
 

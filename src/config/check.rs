@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::findings::Findings;
 use super::keys;
 use super::loaded::Loaded;
-use super::model::{Broker, Config, Credentials, Meter, Publishing};
+use super::model::{Broker, Config, Credentials, Meter, Publishing, Tariff};
 use super::origin::{Origin, Place, Whose};
 use super::problem::{
     About, Accepted, Actual, Login, Meant, Problem, Quoted, Shape, Though, Warning,
@@ -27,6 +27,7 @@ use crate::topic;
 use kmp::line::RESPONSE_TIME;
 use meter::identity::Version;
 use meter::transport::{Endpoint, SerialSettings};
+use tariff::Limit;
 
 /// Notes an invalid setting, and uses its default to continue with the other checks.
 pub(super) struct Checker<'a> {
@@ -173,6 +174,7 @@ impl<'a> Checker<'a> {
             poll_interval,
             poll_offset: self.offset(poll_interval)?,
             slow_interval: self.value(&keys::SLOW_INTERVAL)?.time(),
+            tariff: self.tariff()?,
             version: self.version()?,
             units: self.value(&keys::UNITS)?,
             device_id,
@@ -238,6 +240,27 @@ impl<'a> Checker<'a> {
             ),
         });
         None
+    }
+
+    /// What mean temperatures are published for. The inner one is `None` if they are not.
+    #[expect(clippy::option_option, reason = "the outer one is a problem, as for other settings")]
+    fn tariff(&mut self) -> Option<Option<Tariff>> {
+        let is_on = self.value(&keys::TARIFF)?;
+        let first_month = self.value(&keys::HEATING_YEAR);
+        let problems = self.findings.problems.len();
+        let rows = self.items(&keys::RETURN_LIMIT);
+        let limit = (!rows.is_empty()).then(|| Limit::new(rows));
+        if let (Some(None), Some(given)) = (&limit, self.given(&keys::RETURN_LIMIT))
+            && self.findings.problems.len() == problems
+        {
+            let text = given.raw.items().collect::<Vec<_>>().join(", ");
+            self.problem(Problem {
+                about: About::Setting(&keys::RETURN_LIMIT, given.place.clone()),
+                found: Actual::Text(Quoted::new(&text), None),
+                accepted: Accepted::Usual,
+            });
+        }
+        Some(is_on.then(|| Tariff { first_month, limit: limit.flatten() }))
     }
 
     fn version(&mut self) -> Option<Version> {

@@ -16,7 +16,7 @@ use Fallback::{Value, Words};
 use Sample::{Hidden, Idea, Set};
 
 use super::kind::Kind;
-use super::model::Qos;
+use super::model::{FirstMonth, Qos};
 use super::secret::Secret;
 use super::setting::{Fallback, Field, FormName, Instead, KEY, Key, Sample, Setting};
 use super::value::{self, Destination};
@@ -27,6 +27,7 @@ use crate::units::UnitSystem;
 use logging::{Address, DateFormat, Facility, Format, When};
 use meter::identity::Version;
 use meter::transport::{ApiKey, DataBits, Endpoint, ModemLine, Parity, StopBits};
+use tariff::Row;
 
 const TEXT: &str = "1 to 256 characters";
 const YES_NO: &str = "`true` or `false`";
@@ -36,6 +37,9 @@ const TOPIC_TEXT: &str = "a topic of 1 to 256 characters without `+`, `#` or con
 const PORT_TEXT: &str = "a device path like `/dev/ttyUSB0`, `socket://host:port` for a serial server in raw \
                     TCP mode, or `esphome://host` for an ESPHome node";
 const A_FILE: &str = "the path of a file";
+const LIMIT_TEXT: &str = "a temperature from 0 to 200 like `40`, or pairs of supply and return \
+                                     temperature like `60=30, 72=39`, each supply temperature once";
+const LIMIT_FORM: &str = r"[\d.=,\s]*";
 const FORMAT: &str = "text with fields like `%(asctime)s`, `%(levelname)s` and `%(message)s`";
 const DATE_FORMAT: &str = "a strftime format like `%Y-%m-%d %H:%M:%S`";
 
@@ -519,6 +523,51 @@ settings! {
                the meter's battery. With `poll`, they are in each reading. The same applies if \
                `poll_interval` is not shorter, or if you read no other values of the meter. *Read \
                now* always reads all values.",
+        ..KEY
+    };
+    TARIFF: bool = value::boolean, Key {
+        path: "kamstrup.tariff",
+        kind: Kind::Switch(None),
+        variable: Some("KAMSTRUP_TARIFF"),
+        form: FormName::Option(Field { name: "tariff", label: "Mean temperatures" }),
+        accepted: YES_NO,
+        default: Value("false"),
+        brief: "whether to publish the mean temperatures, weighted by volume, that suppliers bill by",
+        text: "Whether to publish the mean supply and return temperature, the mean cooling and the \
+               energy per volume. They are of the last 24 hours, of this month and of this heating \
+               year. They are weighted by volume, as suppliers bill them. The program computes them \
+               from the registers 60, 68, 97 and 110. It also reads the registers 98, 146, 147, 149 \
+               and 150, once in each `slow_interval`. See [Mean temperatures](tariff.md).",
+        ..KEY
+    };
+    HEATING_YEAR: FirstMonth = value::parse, Key {
+        path: "kamstrup.heating_year",
+        kind: Kind::Whole(1, 12),
+        variable: Some("KAMSTRUP_HEATING_YEAR"),
+        form: FormName::Option(Field { name: "heating_year", label: "First month of the heating year" }),
+        accepted: "a month from 1 to 12",
+        default: Words("the month of the meter's yearly reading date if the meter sends it, \
+                        otherwise 1"),
+        sample: Idea("6"),
+        brief: "the first month of the heating year, for `tariff`",
+        text: "The month with which the heating year of your supplier begins, as a number. It is \
+               used only with `tariff`.",
+        ..KEY
+    };
+    RETURN_LIMIT: Row = value::limit_row, Key {
+        path: "kamstrup.return_limit",
+        kind: Kind::Text(LIMIT_FORM),
+        variable: Some("KAMSTRUP_RETURN_LIMIT"),
+        form: FormName::Option(Field { name: "return_limit", label: "Expected return temperature" }),
+        accepted: LIMIT_TEXT,
+        list: true,
+        sample: Idea("40"),
+        brief: "the return temperature that your supplier expects, for `tariff`",
+        text: "The mean return temperature that your supplier expects, in °C. With it, the program \
+               also publishes by how many degrees the mean return temperature is above it. If it \
+               depends on the mean supply temperature, give several pairs of supply and return \
+               temperature, such as `60=30, 72=39`. Between two pairs, the limit is on the straight \
+               line between them. It is used only with `tariff`.",
         ..KEY
     };
     UNITS: UnitSystem = value::unit_system, Key {

@@ -109,7 +109,8 @@ impl Checker<'_> {
             let ids = Ids::new(id_prefix, meter.name.as_ref());
             let diagnostics = Diagnostic::ALL.map(Diagnostic::key);
             let values = meter.parameters.iter().map(Parameter::name);
-            let keys: Vec<&str> = values.chain(diagnostics).chain([READ]).collect();
+            let means = meter.mean_names();
+            let keys: Vec<&str> = values.chain(means).chain(diagnostics).chain([READ]).collect();
             let clash = keys.iter().find_map(|key| Some((key, known.get(&ids.with(key))?)));
             if let (Some((key, (other, other_key))), Some(name)) = (clash, &meter.name) {
                 self.problem(Problem {

@@ -52,7 +52,7 @@ pub use self::error::ConfigError;
 pub use self::load::{check, for_port, load};
 pub(crate) use self::load::{check_text, default_parameters};
 pub use self::loaded::Loaded;
-pub use self::model::{Broker, Config, Credentials, Meter, Publishing, Qos};
+pub use self::model::{Broker, Config, Credentials, FirstMonth, Meter, Publishing, Qos, Tariff};
 pub use self::origin::{Origin, Place, Spot, Whose};
 pub use self::page::{
     Beginning, PageSettings, PageToken, beginning, is_unconfigured, page, page_settings,

@@ -2,18 +2,22 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use kmp::register::RegisterId;
 
 use super::encryption::Tls;
 use super::secret::Secret;
 use crate::language::Language;
+use crate::mean::Key;
 use crate::name::{MeterName, Parameter};
 use crate::units::UnitSystem;
 use meter::identity::Version;
 use meter::poll::Paces;
 use meter::transport::{Endpoint, SerialSettings};
+use tariff::Limit;
 
 /// A checked configuration, with which the program can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +113,8 @@ pub struct Meter {
     pub poll_offset: SignedDuration,
     /// How often registers that change slowly are read. `None`: in each poll.
     pub slow_interval: Option<Duration>,
+    /// What mean temperatures are published for, if they are.
+    pub tariff: Option<Tariff>,
     /// The MULTICAL model.
     pub version: Version,
     /// The units of the published values.
@@ -121,11 +127,101 @@ pub struct Meter {
     pub english_name: String,
 }
 
+/// How the supplier bills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tariff {
+    /// The first month of the heating year, if it is configured.
+    pub first_month: Option<FirstMonth>,
+    /// The return temperature that the supplier expects.
+    pub limit: Option<Limit>,
+}
+
+/// The first month of a heating year, from 1 to 12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstMonth(i8);
+
+impl FirstMonth {
+    /// January.
+    pub const JANUARY: Self = Self(1);
+
+    /// `None` if there is no such month.
+    #[must_use]
+    pub fn new(month: i8) -> Option<Self> {
+        (1..=12).contains(&month).then_some(Self(month))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> i8 {
+        self.0
+    }
+}
+
+impl FromStr for FirstMonth {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.parse().ok().and_then(Self::new).ok_or(())
+    }
+}
+
+/// E1, V1, E8 and E9, from which mean temperatures are computed.
+const OF_TARIFF: [RegisterId; 4] =
+    [RegisterId::new(60), RegisterId::new(68), RegisterId::new(97), RegisterId::new(110)];
+
+/// The yearly reading date, and the meter's own averages of year and month. Some meters lack them.
+const OPTIONAL_OF_TARIFF: [RegisterId; 5] = [
+    RegisterId::new(98),
+    RegisterId::new(146),
+    RegisterId::new(147),
+    RegisterId::new(149),
+    RegisterId::new(150),
+];
+
 impl Meter {
+    /// The registers to read, each once: those of the parameters, then those for mean temperatures.
+    #[must_use]
+    pub fn registers(&self) -> Vec<RegisterId> {
+        let mut registers: Vec<_> = self.parameters.iter().map(Parameter::register).collect();
+        if self.tariff.is_some() {
+            let added = OF_TARIFF.into_iter().chain(OPTIONAL_OF_TARIFF);
+            let added: Vec<_> = added.filter(|register| !registers.contains(register)).collect();
+            registers.extend(added);
+        }
+        registers
+    }
+
+    /// The registers that are read in one request: V1, E8 and E9.
+    #[must_use]
+    pub fn together(&self) -> Vec<RegisterId> {
+        let [_, together @ ..] = OF_TARIFF;
+        if self.tariff.is_some() { together.to_vec() } else { Vec::new() }
+    }
+
+    /// The registers that are read only if the meter has them.
+    #[must_use]
+    pub fn optional(&self) -> Vec<RegisterId> {
+        let is_optional = |register: &RegisterId| {
+            OPTIONAL_OF_TARIFF.contains(register)
+                && !self.parameters.iter().any(|parameter| parameter.register() == *register)
+        };
+        self.registers().into_iter().filter(|it| self.tariff.is_some() && is_optional(it)).collect()
+    }
+
+    /// The means that may be published.
+    pub(crate) fn means(&self) -> Vec<Key> {
+        let of = |tariff: &Tariff| Key::possible(tariff.limit.is_some());
+        self.tariff.as_ref().map(of).unwrap_or_default()
+    }
+
+    /// Their names in topics and unique ids.
+    pub(crate) fn mean_names(&self) -> Vec<&'static str> {
+        self.means().into_iter().map(Key::name).collect()
+    }
+
     /// How often each register is read.
     #[must_use]
     pub fn paces(&self) -> Paces {
-        let registers: Vec<_> = self.parameters.iter().map(Parameter::register).collect();
-        Paces::new(self.poll_interval, self.slow_interval, &registers)
+        Paces::new(self.poll_interval, self.slow_interval, &self.registers())
     }
 }

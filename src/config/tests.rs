@@ -614,6 +614,9 @@ fn a_listed_meter_inherits_the_settings_that_it_does_not_have() {
         ("kamstrup.poll_interval", "7", "8"),
         ("kamstrup.poll_offset", "-7s", "8s"),
         ("kamstrup.slow_interval", "2h", "poll"),
+        ("kamstrup.tariff", "true", "false"),
+        ("kamstrup.heating_year", "6", "7"),
+        ("kamstrup.return_limit", "40", "60=30"),
         ("kamstrup.version", "603", "403"),
         ("kamstrup.units", "meter", "standard"),
     ];
@@ -635,6 +638,10 @@ fn a_listed_meter_inherits_the_settings_that_it_does_not_have() {
         let port = if path == "serial_device.com_port" { "" } else { "com_port: /dev/ttyUSB0" };
         match section {
             "serial_device" => format!("serial_device: {{{name}: {text}, {port}}}\n"),
+            // They are only used with `tariff`.
+            _ if ["heating_year", "return_limit"].contains(&name) => {
+                format!("serial_device: {{{port}}}\n{section}: {{tariff: true, {name}: {text}}}\n")
+            }
             _ => format!("serial_device: {{{port}}}\n{section}: {{{name}: {text}}}\n"),
         }
     };
@@ -994,6 +1001,9 @@ fn each_variable_overrides_its_key() {
         "kamstrup.poll_interval" => ["10m", "1h"],
         "kamstrup.poll_offset" => ["-7s", "8s"],
         "kamstrup.slow_interval" => ["2h", "poll"],
+        "kamstrup.tariff" => ["true", "false"],
+        "kamstrup.heating_year" => ["6", "7"],
+        "kamstrup.return_limit" => ["40", "60=30"],
         "kamstrup.version" => ["403", "603"],
         "kamstrup.units" => ["meter", "standard"],
         "logging.level" => ["ERROR", "DEBUG"],
@@ -1054,7 +1064,7 @@ fn each_variable_overrides_its_key() {
         }
         count += 1;
     }
-    assert_eq!(count, 35);
+    assert_eq!(count, 38);
 }
 
 #[test]
@@ -1228,4 +1238,25 @@ fn a_file_that_cannot_be_looked_at_is_not_missing() {
         assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
         assert!(!is_unconfigured(named, variables), "the setup page would write another file");
     }
+}
+
+#[test]
+fn a_limit_is_a_temperature_or_a_table() {
+    let limit = |text: &str| {
+        let yaml = format!(
+            "serial_device: {{com_port: /dev/a}}\nkamstrup: {{tariff: true, return_limit: {text}}}\n"
+        );
+        let loaded = from_yaml(&yaml).map_err(|error| error.to_string())?;
+        Ok(loaded.config.meters[0].tariff.clone().unwrap().limit.unwrap().rows().len())
+    };
+    for (text, rows) in
+        [("40", 1), ("40.5", 1), ("'60=30, 72=39'", 2), ("[60=30, 72 = 39.5]", 2), ("60=30", 1)]
+    {
+        assert_eq!(limit(text), Ok(rows), "{text}");
+    }
+    let mut errors: Vec<String> = Vec::new();
+    for text in ["hot", "-3", "201", "1e1", "40°C", "[40, 60=30]", "'60=30, 60=31'", "60="] {
+        errors.push(limit(text).unwrap_err());
+    }
+    insta::assert_snapshot!(errors.join("\n"));
 }

@@ -89,13 +89,14 @@ fn shared(publishing: &Publishing, meters: &[Meter]) -> Option<Shared> {
     if topic == status_topic {
         return shared(topic, Ours::All, HomeAssistants::Status, of_status);
     }
-    let named = meters.iter().map(|meter| (meter.name.as_ref(), meter.parameters.as_slice()));
+    let meters = meters.iter();
+    let named = meters.map(|it| (it.name.as_ref(), it.parameters.as_slice(), it.mean_names()));
     if topics.states(named.clone()).contains(status_topic) {
         let settings = [&keys::STATUS_TOPIC, &keys::TOPIC];
         return shared(status_topic, Ours::State, HomeAssistants::Status, settings);
     }
     // A command without a meter's name concerns all meters.
-    let mut listening = named.map(|(name, _)| name).chain([None]);
+    let mut listening = named.map(|(name, ..)| name).chain([None]);
     if listening.any(|name| topics.meter(name).command(status_topic).is_some()) {
         let settings = [&keys::STATUS_TOPIC, &keys::TOPIC];
         return shared(status_topic, Ours::Command, HomeAssistants::Status, settings);

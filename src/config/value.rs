@@ -22,6 +22,7 @@ use crate::units::UnitSystem;
 use logging::{Facility, Format, FormatError};
 use meter::identity::{Version, model_meant};
 use meter::transport::{DataBits, Endpoint, ModemLine, Parity, StopBits};
+use tariff::Row;
 
 /// The longest path that Linux accepts.
 const LONGEST_PATH: usize = 4096;
@@ -218,6 +219,23 @@ pub(super) fn slow_interval(text: &str) -> Option<SlowInterval> {
         return Some(SlowInterval::EachPoll);
     }
     interval(text).map(SlowInterval::Every)
+}
+
+/// The highest temperature of a limit, in °C: that of the hottest district heating.
+const HOTTEST: Decimal = Decimal::from_parts(200, 0, 0, false, 0);
+
+/// `40`, or `60=30`: at a supply temperature of 60 °C, a return temperature of 30 °C is expected.
+pub(super) fn limit_row(text: &str) -> Option<Row> {
+    let temperature = |text: &str| {
+        let is_plain = text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let parsed = parse::<Decimal>(text).filter(|_| is_plain);
+        parsed.filter(|it| (Decimal::ZERO..=HOTTEST).contains(it) && it.scale() <= 3)
+    };
+    let (supply, expected) = match text.split_once('=') {
+        Some((supply, expected)) => (Some(temperature(supply)?), expected),
+        None => (None, text),
+    };
+    Some(Row { supply, expected: temperature(expected)? })
 }
 
 /// A time with units. A day has 24 hours.

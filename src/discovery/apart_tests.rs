@@ -28,8 +28,14 @@ fn announced(config: &Config) -> Vec<Message> {
     let of_meters = meters.iter().flat_map(|meter| {
         let measures = vec![Some(known); meter.parameters.len()];
         let identity = &Identification::new(meter.version).identity();
-        let described =
-            Described { meter, identity, measures: &measures, has_info_code: true, page: None };
+        let described = Described {
+            meter,
+            identity,
+            measures: &measures,
+            means: &meter.means(),
+            has_info_code: true,
+            page: None,
+        };
         super::meter(described, publishing, &topics)
     });
     program(publishing, &topics, None).into_iter().chain(of_meters).collect()

@@ -58,12 +58,29 @@ impl Channel {
     }
 }
 
+/// Where an entity's attributes are.
+#[derive(Debug, Serialize)]
+pub(super) struct Attributes {
+    #[serde(rename = "json_attributes_topic")]
+    topic: String,
+    #[serde(rename = "json_attributes_template")]
+    template: String,
+}
+
+impl Attributes {
+    /// Those under a key of the JSON object on a topic. There may be none.
+    pub(super) fn under(key: &str, topic: String) -> Self {
+        Self { topic, template: format!("{{{{ value_json.get('{key}', {{}}) | tojson }}}}") }
+    }
+}
+
 /// The properties that differ between the entities of a device.
 #[derive(Debug)]
 pub(super) struct Entity<'a> {
     pub(super) label: Label<'a>,
     pub(super) unique_id: String,
     pub(super) channel: Channel,
+    pub(super) attributes: Option<Attributes>,
     pub(super) unit_of_measurement: Option<&'static str>,
     pub(super) device_class: Option<&'static str>,
     pub(super) state_class: Option<&'static str>,
@@ -80,6 +97,7 @@ impl<'a> Entity<'a> {
             label,
             unique_id,
             channel,
+            attributes: None,
             unit_of_measurement: None,
             device_class: None,
             state_class: None,
@@ -134,6 +152,7 @@ impl Shared<'_> {
             // Home Assistant makes the same one from English names.
             default_entity_id: (language != Language::English).then(english_id),
             channel: &entity.channel,
+            attributes: entity.attributes.as_ref(),
             availability_topic: &self.availability_topic,
             payload_available: ONLINE,
             payload_not_available: OFFLINE,
@@ -179,6 +198,8 @@ struct Announcement<'a> {
     default_entity_id: Option<String>,
     #[serde(flatten)]
     channel: &'a Channel,
+    #[serde(flatten)]
+    attributes: Option<&'a Attributes>,
     availability_topic: &'a str,
     payload_available: &'static str,
     payload_not_available: &'static str,

@@ -46,10 +46,12 @@ mod possible;
 
 use std::time::Duration;
 
+use kmp::register::RegisterId;
+
 use self::classes::{
     device_class, display_precision, icon, is_consumed_water, is_diagnostic, state_class,
 };
-use self::entity::{Channel, Device, Entity, Shared};
+use self::entity::{Attributes, Channel, Device, Entity, Shared};
 use self::naming::{Label, model_words};
 pub(crate) use self::older::is_left_over;
 pub(crate) use self::ownership::{Claims, Ownership, classify, states_of};
@@ -57,6 +59,7 @@ use self::possible::is_binary;
 pub(crate) use self::possible::{all_possible, filters, place};
 use crate::config::{Meter, Parameter, Publishing};
 use crate::language::Names;
+use crate::mean::{Key, What};
 use crate::payload::Message;
 use crate::topic::{About, Diagnostic, Ids, MeterTopics, READ, Topics};
 use crate::units::Measure;
@@ -73,6 +76,8 @@ pub(crate) struct Described<'a> {
     /// not known whether this meter has the parameter, nor in which unit. An entity that never has
     /// a value is useless, and one with the wrong unit would spoil the statistics.
     pub measures: &'a [Option<Measure>],
+    /// The means that are announced: those that had a value.
+    pub means: &'a [Key],
     /// Whether the meter has an info code.
     pub has_info_code: bool,
     /// The address of this program's page, if others can reach it.
@@ -89,7 +94,7 @@ pub(crate) fn meter(
     publishing: &Publishing,
     topics: &Topics,
 ) -> Vec<Message> {
-    let Described { meter, identity, measures, has_info_code, page } = described;
+    let Described { meter, identity, measures, means, has_info_code, page } = described;
     let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     let device = Device {
         identifiers: [meter.device_id.clone()],
@@ -111,6 +116,7 @@ pub(crate) fn meter(
         .into_iter()
         .filter(|it| has_info_code || !matches!(it, Diagnostic::Info | Diagnostic::Problem))
         .map(|diagnostic| self::diagnostic(diagnostic, &ids, &topics));
+    let means = means.iter().map(|key| mean(*key, meter, &ids, &topics));
     let button = Entity {
         is_diagnostic: true,
         icon: Some("mdi:refresh"),
@@ -120,7 +126,7 @@ pub(crate) fn meter(
             Channel::Command(topics.read_command()),
         )
     };
-    let entities = values.chain(diagnostics).chain([button]);
+    let entities = values.chain(means).chain(diagnostics).chain([button]);
     entities.filter_map(|entity| shared.message(&entity)).collect()
 }
 
@@ -194,6 +200,32 @@ fn value<'a>(
         )
     }
 }
+
+/// A mean. Its attributes say what it covers.
+fn mean(key: Key, meter: &Meter, ids: &Ids, topics: &MeterTopics) -> Entity<'static> {
+    let (device_class, icon) = match key.what {
+        What::Supply | What::Return => (Some("temperature"), None),
+        What::Cooling | What::OverLimit => (Some("temperature_delta"), None),
+        What::EnergyPerVolume => (None, Some("mdi:water-thermometer")),
+    };
+    Entity {
+        unit_of_measurement: Some(key.what.unit()),
+        device_class,
+        state_class: Some("measurement"),
+        suggested_display_precision: Some(1),
+        icon,
+        expire_after: Some(expire_after(meter.paces().of(SUPPLY_WEIGHTED))),
+        attributes: Some(Attributes::under(key.name(), topics.means())),
+        ..Entity::new(
+            Label::Mean(key),
+            ids.with(key.name()),
+            Channel::Sensor(topics.mean(key.name())),
+        )
+    }
+}
+
+/// E8, whose pace is that of the means.
+const SUPPLY_WEIGHTED: RegisterId = RegisterId::new(97);
 
 /// How much longer a poll with retries may take.
 const ROOM: Duration = Duration::from_secs(30);

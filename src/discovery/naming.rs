@@ -3,6 +3,7 @@
 use kmp::model::Model;
 
 use crate::language::{Language, Names, fill};
+use crate::mean::Key;
 use crate::name::Parameter;
 use meter::identity::{Certainty, Identity};
 
@@ -13,6 +14,8 @@ pub(super) enum Label<'a> {
     Of(fn(&'static Names) -> &'static str),
     /// The name of a value.
     Value(&'a Parameter),
+    /// The name of a mean.
+    Mean(Key),
 }
 
 impl Label<'_> {
@@ -20,6 +23,7 @@ impl Label<'_> {
         match self {
             Self::Of(name) => name(language.names()).to_owned(),
             Self::Value(parameter) => value_words(parameter, language),
+            Self::Mean(key) => key.words(language),
         }
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn possible_ids(meter: &Meter, publishing: &Publishing) -> Vec<(Compo
     let ids = Ids::new(&publishing.id_prefix, meter.name.as_ref());
     let values = meter.parameters.iter().map(|it| (Component::Sensor, ids.parameter(it)));
     let diagnostics = Diagnostic::ALL.map(|it| (component(it), ids.with(it.key())));
-    values.chain(diagnostics).chain([(Component::Button, ids.with(READ))]).collect()
+    let means = meter.means().into_iter().map(|it| (Component::Sensor, ids.with(it.name())));
+    values.chain(means).chain(diagnostics).chain([(Component::Button, ids.with(READ))]).collect()
 }
 
 pub(super) fn possible_ids_of_program(publishing: &Publishing) -> Vec<(Component, String)> {

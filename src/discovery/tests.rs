@@ -47,7 +47,8 @@ pub(super) fn announced(
     has_info_code: bool,
 ) -> Vec<Message> {
     let identity = &Identification::new(meter.version).identity();
-    let described = Described { meter, identity, measures, has_info_code, page: None };
+    let described =
+        Described { meter, identity, measures, means: &meter.means(), has_info_code, page: None };
     super::meter(described, publishing, &Topics::new(&publishing.topic))
 }
 
@@ -516,6 +517,7 @@ fn of_simulated(
         ..Identification::new(meter.version).identity()
     };
     let described = Described {
+        means: &[],
         meter,
         identity: &identity,
         measures: &measures,
@@ -618,6 +620,7 @@ fn three_named_meters_share_nothing_but_the_program() {
         let identity = Identity { serial: Some(SerialNumber::new(serial)), ..Identity::default() };
         let measures = &expected(&meter);
         let described = Described {
+            means: &[],
             meter: &meter,
             identity: &identity,
             measures,
@@ -650,7 +653,8 @@ fn the_device_links_to_the_page_if_there_is_one() {
         [None, Some("homeassistant://app/local_kamstrup2mqtt"), Some("http://10.0.0.2:8099")]
     {
         let measures = &[None];
-        let described = Described { meter: &meter, identity, measures, has_info_code: true, page };
+        let described =
+            Described { meter: &meter, identity, measures, means: &[], has_info_code: true, page };
         let messages = super::meter(described, &publishing, &topics);
         assert!(!messages.is_empty());
         for message in parsed(&messages) {

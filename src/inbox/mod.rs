@@ -40,7 +40,8 @@ const FLOOD: u32 = 5;
 /// All state topics of these meters.
 #[must_use]
 pub(crate) fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
-    topics.states(meters.iter().map(|meter| (meter.name.as_ref(), meter.parameters.as_slice())))
+    let meters = meters.iter();
+    topics.states(meters.map(|it| (it.name.as_ref(), it.parameters.as_slice(), it.mean_names())))
 }
 
 /// Handles the messages from the broker.

@@ -646,6 +646,15 @@ catalogue! {
     log_copy: "Copy for a bug report", "Kopiëren voor een foutrapport", "Kopiér til en fejlrapport",
         "Kopiera till en felrapport", "Für einen Fehlerbericht kopieren";
 
+    // Means that suppliers bill by.
+    tariff: "As your supplier bills", "Zoals de leverancier afrekent", "Som varmeværket afregner",
+        "Så här debiterar leverantören", "Wie der Versorger abrechnet";
+    mean_since: "since {time}", "sinds {time}", "siden {time}", "sedan {time}", "seit {time}";
+    mean_of_meter: "the meter's own average", "het eigen gemiddelde van de meter",
+        "målerens eget gennemsnit", "mätarens eget medelvärde", "der eigene Mittelwert des Zählers";
+    mean_return: "Mean return temperature", "Gemiddelde retourtemperatuur",
+        "Middel returtemperatur", "Medelvärde returtemperatur", "Mittlere Rücklauftemperatur";
+
     // Charts.
     range_day: "24 hours", "24 uur", "24 timer", "24 timmar", "24 Stunden";
     range_week: "7 days", "7 dagen", "7 dage", "7 dagar", "7 Tage";

@@ -34,6 +34,26 @@ catalogue! {
     info_in_words: "Info code in words", "Infocode in woorden", "Infokode i ord", "Infokod i ord",
         "Infocode in Worten";
     problem: "Problem", "Probleem", "Problem", "Problem", "Problem";
+    // Means that suppliers bill by, each of three periods.
+    mean_supply: "Mean supply temperature, {period}", "Gemiddelde aanvoertemperatuur, {period}",
+        "Middel fremløbstemperatur, {period}", "Medelvärde framledningstemperatur, {period}",
+        "Mittlere Vorlauftemperatur, {period}";
+    mean_return: "Mean return temperature, {period}", "Gemiddelde retourtemperatuur, {period}",
+        "Middel returtemperatur, {period}", "Medelvärde returtemperatur, {period}",
+        "Mittlere Rücklauftemperatur, {period}";
+    mean_cooling: "Mean cooling, {period}", "Gemiddelde afkoeling, {period}",
+        "Middel afkøling, {period}", "Medelvärde avkylning, {period}",
+        "Mittlere Auskühlung, {period}";
+    energy_per_volume: "Energy per volume, {period}", "Energie per volume, {period}",
+        "Energi pr. volumen, {period}", "Energi per volym, {period}",
+        "Energie pro Volumen, {period}";
+    over_limit: "Return over limit, {period}", "Retour boven de grens, {period}",
+        "Retur over grænsen, {period}", "Retur över gränsen, {period}",
+        "Rücklauf über der Grenze, {period}";
+    period_day: "24 hours", "24 uur", "24 timer", "24 timmar", "24 Stunden";
+    period_month: "this month", "deze maand", "denne måned", "denna månad", "dieser Monat";
+    period_year: "this heating year", "dit stookjaar", "dette varmeår", "detta värmeår",
+        "dieses Heizjahr";
     // A register without a name, and one that is configured by its number.
     register: "Register {number}", "Register {number}", "Register {number}", "Register {number}",
         "Register {number}";

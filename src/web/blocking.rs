@@ -1,11 +1,12 @@
-//! Blocking jobs of the page: reading the history from the disk, and listing the serial ports.
+//! Blocking jobs: reading the history from the disk, for the page and for means, and listing the
+//! serial ports.
 //!
 //! A job that hangs keeps its thread. So there are never more jobs at a time than threads for them,
 //! and a request waits only a limited time for its job. A job is asked to end when its visitor has
 //! left, or when its time is over.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,11 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The limit for one kind of job.
 #[derive(Debug, Clone)]
-pub(super) struct BlockingJobs(Arc<Semaphore>);
+pub(crate) struct BlockingJobs(Arc<Semaphore>);
 
 /// Why a job failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum JobFailed {
+pub(crate) enum JobFailed {
     #[error(
         "This takes too long: the disk does not respond, or the program has reached its limit of \
          threads. Try again later."
@@ -62,9 +63,15 @@ impl From<io::Error> for JobFailed {
 }
 
 impl BlockingJobs {
-    /// The limit for readings.
-    pub(super) fn readings() -> Self {
-        Self(Arc::new(Semaphore::new(resources::READINGS)))
+    /// The limit for readings, which the page and the means share.
+    pub(crate) fn readings() -> Self {
+        static SHARED: LazyLock<Arc<Semaphore>> =
+            LazyLock::new(|| Arc::new(Semaphore::new(resources::READINGS)));
+        // Each test has its own.
+        if cfg!(test) {
+            return Self(Arc::new(Semaphore::new(resources::READINGS)));
+        }
+        Self(Arc::clone(&SHARED))
     }
 
     /// The limit for serial ports.
@@ -82,7 +89,7 @@ impl BlockingJobs {
 
     /// Runs a blocking job on another thread. If the result is no longer needed, because this
     /// future was dropped or takes too long, the job is stopped.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Stop) -> T + Send + 'static,
     ) -> Result<T, JobFailed> {

@@ -40,6 +40,7 @@ mod turns;
 
 pub(crate) use self::access::Visitors;
 pub(crate) use self::address::{IN_ADD_ON, find};
+pub(crate) use self::blocking::BlockingJobs;
 pub(crate) use self::routes::{HEALTH, HEALTHY};
 pub(crate) use self::server::run;
 pub(crate) use self::setup::SetupPage;

@@ -1,10 +1,9 @@
 //! Readings of an hour or a day, and falls of counters.
 
-use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use crate::means::{Counters, EnergyFactor, Means, Point};
+use crate::means::{Counters, Means, Point};
 use crate::period::NEAR;
 
 /// The readings of an hour or a day, in short.
@@ -64,25 +63,21 @@ pub struct Daily {
     pub returned: Option<Decimal>,
 }
 
-/// The means of each day. Each item is a date with its bounds and its readings, if there are any;
-/// the first one only gives the counters at the start of the second. A mean is known if the meter
+/// The means of each day. Each item has the bounds and the readings of a day, if there are any; the
+/// first one only gives the counters at the start of the second. A mean is known if the meter
 /// was read within the last hour of the day and of the day before, and no counter fell.
 #[must_use]
-pub fn daily(
-    days: &[(Date, [Timestamp; 2], Option<Stretch>)],
-    steps: &Counters,
-    kwh: Option<EnergyFactor>,
-) -> Vec<Daily> {
+pub fn daily(days: &[([Timestamp; 2], Option<Stretch>)], steps: &Counters) -> Vec<Daily> {
     let ends_with = |end: &Timestamp, stretch: &Stretch| {
         let away: SignedDuration = end.duration_since(stretch.last.at);
         away.abs() <= NEAR
     };
     let pairs = days.iter().zip(days.iter().skip(1));
-    let day = pairs.map(|((_, [_, before_end], before), (_, [start, end], own))| {
+    let day = pairs.map(|(([_, before_end], before), ([start, end], own))| {
         let means = before.zip(*own).and_then(|(before, own)| {
             let is_whole = ends_with(before_end, &before) && ends_with(end, &own);
             let is_known = is_whole && own.rises() && before.rises_to(&own);
-            is_known.then(|| Means::between(&before.last, &own.last, steps, kwh))
+            is_known.then(|| Means::between(&before.last, &own.last, steps, None))
         });
         let means = means.unwrap_or_default();
         let [supply, returned] = [means.supply, means.returned].map(|mean| Some(mean?.value));
@@ -144,20 +139,18 @@ mod tests {
         let bounds =
             |day: i64| [day, day + 1].map(|day| Timestamp::from_second(day * 24 * 3600).unwrap());
         let steps = counters(0);
-        let dates: Vec<Date> = (1..=4).map(|day| Date::constant(2026, 11, day)).collect();
         let day = |day: i64, last_hour: i64, count: i64| {
-            let date = dates[usize::try_from(day).unwrap()];
-            (date, bounds(day), Some(stretch(day * 24 + last_hour, [count, count, count])))
+            (bounds(day), Some(stretch(day * 24 + last_hour, [count, count, count])))
         };
-        let known = |days: &[(Date, [Timestamp; 2], Option<Stretch>)]| -> Vec<bool> {
-            daily(days, &steps, None).iter().map(|day| day.returned.is_some()).collect()
+        let known = |days: &[([Timestamp; 2], Option<Stretch>)]| -> Vec<bool> {
+            daily(days, &steps).iter().map(|day| day.returned.is_some()).collect()
         };
         assert_eq!(
             known(&[day(0, 23, 5), day(1, 24, 9), day(2, 22, 11), day(3, 23, 20)]),
             [true, false, false]
         );
         assert_eq!(known(&[day(0, 23, 5), day(1, 23, 4), day(2, 23, 8)]), [false, true]);
-        let none = (dates[1], bounds(1), None);
+        let none = (bounds(1), None);
         assert_eq!(known(&[day(0, 23, 5), none, day(2, 23, 8)]), [false, false]);
     }
 }

@@ -1,13 +1,14 @@
 //! Turns one meter's results into discovery messages and states for the broker. Passes the results
 //! also to the status board ([`Board`](crate::status::Board)) and to the history.
 
+mod accounting;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ZonedDateTime};
 use kmp::message::SerialNumber;
 use kmp::model::Model;
 use kmp::register::Kind;
@@ -16,9 +17,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
+use self::accounting::Accounting;
 use super::services::Observers;
+use crate::account;
 use crate::config::{Meter, Parameter, Publishing};
 use crate::discovery::{self, Described};
+use crate::mean::Key;
 use crate::mqtt::{Publisher, Source};
 use crate::name::MeterName;
 use crate::payload::{self, Message, ReadingStatus, Valued};
@@ -44,6 +48,7 @@ pub(super) struct Announcer {
     /// The last message of each parameter that is still current.
     last: Vec<Option<Message>>,
     status: ReadingStatus,
+    accounting: Accounting,
     observers: Observers,
 }
 
@@ -83,6 +88,7 @@ impl Announcer {
             presence,
             last,
             status,
+            accounting: Accounting::default(),
             observers,
         }
     }
@@ -95,7 +101,9 @@ impl Announcer {
         let measures: Vec<_> = known
             .map(|(measure, presence)| measure.filter(|_| *presence == Presence::Present))
             .collect();
+        let means: Vec<_> = self.accounting.announced.iter().copied().collect();
         let described = Described {
+            means: &means,
             meter: &self.meter,
             identity: &self.identity,
             measures: &measures,
@@ -113,10 +121,35 @@ impl Announcer {
         let source = Source::Meter(self.number);
         publisher.announce(source, self.discovery());
         while let Some(result) = results.recv().await {
-            let states = self.states(&result, &LocalTime::now_text());
+            let mut states = self.states(&result, &LocalTime::now_text());
+            let (means, gone) = self.means(&result, &LocalTime::now()).await;
+            states.extend(means);
             publisher.update_all(source, self.discovery(), states, self.current(&result));
-            self.absent().into_iter().for_each(|topic| publisher.clear(&topic));
+            self.absent().into_iter().chain(gone).for_each(|topic| publisher.clear(&topic));
         }
+    }
+
+    /// The messages of the means after a poll, and the topics of retained ones that are no longer
+    /// known.
+    async fn means(
+        &mut self,
+        result: &PollResult,
+        now: &ZonedDateTime,
+    ) -> (Vec<Message>, Vec<String>) {
+        let key = history_key(&self.meter, self.identity.serial);
+        let meter = (&self.meter, key);
+        let Some(entries) = self.accounting.after(result, now, meter, &self.observers).await else {
+            return (Vec::new(), Vec::new());
+        };
+        let topics = self.topics.meter(self.meter.name.as_ref());
+        let zone = now.time_zone();
+        let messages = payload::means(&entries, zone, &self.publishing, &topics);
+        self.accounting.messages.clone_from(&messages);
+        let is_gone = |key: &Key| !entries.iter().any(|entry| entry.key == *key);
+        let gone = self.meter.means().into_iter().filter(|_| self.publishing.retain);
+        let gone = gone.filter(is_gone).map(|key| topics.mean(key.name())).collect();
+        self.observers.board.meter(self.number, |meter| meter.means = entries);
+        (messages, gone)
     }
 
     /// The topics that must be empty, because the meter does not have the value that this run or an
@@ -182,7 +215,8 @@ impl Announcer {
         }
         let parameters = self.meter.parameters.iter().zip(&self.last);
         let current = parameters.filter(|(parameter, _)| !is_due(result, parameter));
-        Some(current.filter_map(|(_, last)| last.clone()).collect())
+        let means = self.accounting.messages.iter().filter(|_| !account::is_due(result));
+        Some(current.filter_map(|(_, last)| last.clone()).chain(means.cloned()).collect())
     }
 
     /// Puts the result of a poll on the board. Values that were not read stay there, with their

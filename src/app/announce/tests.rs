@@ -8,6 +8,7 @@ use kmp::value::RegisterValue;
 use super::*;
 use crate::app::services::Services;
 use crate::config::{self, Config};
+use history::History;
 use meter::highres::HighResolution;
 use meter::identity::Exchange;
 use meter::reading::{Missing, Reading};
@@ -224,4 +225,93 @@ async fn a_slow_value_stays_current_until_its_next_reading() {
     let exchange =
         Some(Exchange { from: SerialNumber::new(1), last: Vec::new(), to: SerialNumber::new(2) });
     assert_eq!(after(PollResult { exchange, ..fast() }), "energy | ");
+}
+
+/// Waits until the history has written the counters of a reading at `at`.
+async fn stored(history: &History, announcer: &Announcer, at: Timestamp) {
+    let key = history_key(&announcer.meter, None);
+    let end = at + Duration::from_secs(1);
+    loop {
+        let snapshot = history.reader().snapshot().unwrap();
+        if !snapshot.readings(&key, "tariff.return", (at, end)).unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn means_are_published_with_what_they_cover() {
+    let mut announcer = announcer("energy", "topic: kamstrup, retain: true");
+    let limit = tariff::Limit::new(vec![tariff::Row { supply: None, expected: 30.into() }]);
+    let year = Some(config::FirstMonth::JANUARY);
+    announcer.meter.tariff = Some(config::Tariff { first_month: year, limit });
+    let at =
+        |text: &str| -> ZonedDateTime { format!("{text}[Europe/Copenhagen]").parse().unwrap() };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.db");
+    let history = Arc::new(History::start(Some(file), &at("2026-11-03T10:59:40")));
+    announcer.observers.history = Some(Arc::clone(&history));
+    let counted = |volume: &str, supply: &str, returned: &str, energy: &str| {
+        let texts = [
+            format!("energy: {energy} kWh"),
+            format!("volume: {volume} m³"),
+            format!("97: {supply} m³·°C"),
+            format!("110: {returned} m³·°C"),
+        ];
+        let readings = texts.iter().map(|text| reading(text)).collect();
+        PollResult { is_recognized: true, ..poll(readings, Vec::new()) }
+    };
+    let mut said = Vec::new();
+    let mut say = |messages: Vec<Message>, gone: Vec<String>| {
+        let line = |message: &Message| format!("{} {}", message.topic, message.payload);
+        let lines: Vec<String> = messages.iter().map(line).collect();
+        said.push(format!("{}\ngone: {}", lines.join("\n"), gone.join(" ")));
+    };
+    let first = at("2026-11-03T10:59:40");
+    let (messages, gone) =
+        announcer.means(&counted("100.00", "7000", "3000", "5000"), &first).await;
+    assert_eq!(
+        messages.iter().map(|it| it.topic.as_str()).collect::<Vec<_>>(),
+        ["kamstrup/tariff"]
+    );
+    assert_eq!(gone.len(), 14);
+    stored(&history, &announcer, first.timestamp()).await;
+    // The next day. The mean of 24 hours begins with the same reading.
+    let second = at("2026-11-04T10:59:40");
+    let (messages, gone) =
+        announcer.means(&counted("110.00", "7650", "3324", "5378"), &second).await;
+    say(messages, gone);
+    // A poll for which the counters are not due changes nothing.
+    let others = poll(vec![reading("energy: 5379 kWh")], Vec::new());
+    let (messages, gone) = announcer.means(&others, &at("2026-11-04T11:04:40")).await;
+    assert_eq!((messages.as_slice(), gone.as_slice()), (&[][..], &[][..]));
+    let current = announcer.current(&others).unwrap();
+    assert_eq!(current.len(), 15);
+    let entity = announcer.discovery().into_iter();
+    let entity = entity.filter(|message| message.topic.contains("mean_return_month"));
+    say(entity.collect(), Vec::new());
+    // After an exchange, nothing spans it.
+    let exchanged = PollResult {
+        exchange: Some(Exchange {
+            from: SerialNumber::new(1),
+            last: Vec::new(),
+            to: SerialNumber::new(2),
+        }),
+        ..counted("500.00", "9000", "4000", "9000")
+    };
+    let (messages, gone) = announcer.means(&exchanged, &at("2026-11-04T11:59:40")).await;
+    assert_eq!((messages.len(), gone.len()), (1, 14));
+    insta::assert_snapshot!(said.join("\n\n"));
+}
+
+/// Without the setting, nothing is stored or published.
+#[tokio::test]
+async fn there_are_no_means_unless_they_are_wanted() {
+    let mut announcer = announcer("energy,volume,97,110", "topic: kamstrup");
+    assert_eq!(announcer.meter.registers().len(), 4);
+    assert_eq!(announcer.meter.together(), []);
+    let now = LocalTime::now();
+    let result = poll(vec![reading("97: 5 m³·°C")], Vec::new());
+    assert_eq!(announcer.means(&result, &now).await, (Vec::new(), Vec::new()));
 }

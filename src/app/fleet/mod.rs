@@ -177,7 +177,13 @@ impl Fleet {
         about.in_scope(|| log_start(&meter));
         let (sender, results) = mpsc::channel(RESULTS);
         let stop = self.stop.child_token();
-        let plan = plan(&meter, self.observers.runs_as).sharing_ports(&self.queues);
+        let plan = Plan {
+            registers: meter.registers(),
+            together: meter.together(),
+            optional: meter.optional(),
+            ..plan(&meter, self.observers.runs_as)
+        };
+        let plan = plan.sharing_ports(&self.queues);
         let polling = poll::run_knowing(
             self.program.memories.clone(),
             plan,
@@ -358,6 +364,8 @@ pub fn plan(meter: &Meter, runs_as: RunsAs) -> Plan<Port> {
         line: Line::with_bits(settings.baud.get(), settings.bits_per_byte())
             .with_answer_timeout(meter.timeout),
         registers: meter.parameters.iter().map(Parameter::register).collect(),
+        together: Vec::new(),
+        optional: Vec::new(),
         version: meter.version,
         interval: meter.poll_interval,
         slow_interval: meter.slow_interval,

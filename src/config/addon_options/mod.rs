@@ -30,11 +30,14 @@ use crate::similar::most_like;
 use meter::RunsAs;
 
 /// The options of a meter, in the list of meters and outside it.
-static OF_METER: [&Key; 5] = [
+static OF_METER: [&Key; 8] = [
     &keys::VERSION.key,
     &keys::PARAMETERS.key,
     &keys::POLL_INTERVAL.key,
     &keys::POLL_OFFSET.key,
+    &keys::TARIFF.key,
+    &keys::HEATING_YEAR.key,
+    &keys::RETURN_LIMIT.key,
     &keys::UNITS.key,
 ];
 

@@ -16,9 +16,12 @@ use tracing::debug;
 use super::blocking::BlockingJobs;
 use super::paging::{PER_PAGE, PageNumber};
 use super::state::PageState;
+use crate::account;
 use history::{
     Consumption, HistoryError, MeterKey, Point, Reader, Series, Snapshot, Stop, Summary, Total,
 };
+
+use tariff::Daily;
 
 pub(super) use self::range::Range;
 
@@ -48,6 +51,8 @@ pub(super) struct Memory {
     pub(super) supply: Option<Curve>,
     pub(super) back: Option<Curve>,
     pub(super) counter: Option<Counter>,
+    /// The mean return temperature of each day, weighted by volume.
+    pub(super) returned: Vec<Consumption>,
 }
 
 /// The consumption that a counter shows.
@@ -211,9 +216,30 @@ fn read(
         let counters = COUNTERS.iter().filter_map(|name| find(kept, name));
         let counters = counters.filter(|kept| kept.is_counter);
         let counter = counter(&reader, key, counters, range, now)?;
-        memories.push((*number, Memory { power, flow, supply, back, counter }));
+        let returned = match range {
+            Range::Week | Range::Month => returned(&reader, key, range, now)?,
+            Range::Day | Range::Year => Vec::new(),
+        };
+        memories.push((*number, Memory { power, flow, supply, back, counter, returned }));
     }
     Ok(memories)
+}
+
+/// The days of a range with their mean return temperature, which is drawn like a consumption.
+fn returned(
+    reader: &Snapshot,
+    key: &MeterKey,
+    range: Range,
+    now: &ZonedDateTime,
+) -> Result<Vec<Consumption>, HistoryError> {
+    let days = account::returned_by_day(reader, key, now, range.count())?;
+    let bar = |day: Daily| Consumption {
+        start: day.start,
+        end: day.end,
+        used: day.returned.map(tariff::rounded),
+        so_far: false,
+    };
+    Ok(days.into_iter().map(bar).collect())
 }
 
 fn find<'a>(kept: &'a [Series], name: &str) -> Option<&'a Series> {

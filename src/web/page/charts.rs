@@ -11,7 +11,7 @@ use crate::language::{Language, Words, fill};
 use crate::status::MeterState;
 use crate::web::chart::{self, Chart, Each, Frame, Heading, NamedTotal, Series, Window};
 use crate::web::memory::{Counter, Curve, Memories, Memory, Range};
-use history::Total;
+use history::{Consumption, Total};
 
 const FLOW: RegisterId = RegisterId::new(74);
 const POWER: RegisterId = RegisterId::new(80);
@@ -53,7 +53,8 @@ pub(super) fn charts(
     let frame = drawing.frame(memory, meter.interval);
     let curves = frame.map(|frame| drawing.curves(memory, &frame));
     let bars = memory.counter.as_ref().and_then(|counter| drawing.bars(counter));
-    let shown = bars.into_iter().chain(curves.into_iter().flatten()).collect();
+    let returned = drawing.returned(&memory.returned);
+    let shown = bars.into_iter().chain(returned).chain(curves.into_iter().flatten()).collect();
     Some(Charts { ranges, shown, none })
 }
 
@@ -158,6 +159,14 @@ impl Drawing<'_> {
         Some(Chart { totals: self.totals(counter), ..chart })
     }
 
+    /// The mean return temperature of each day, weighted by volume.
+    fn returned(&self, days: &[Consumption]) -> Option<Chart> {
+        let words = self.language.words();
+        let heading = self.heading("returned", words.per_day, words.mean_return, "°C");
+        let zone = self.wall.time_zone().clone();
+        chart::bars(heading, (words.mean_return, days), Each::Day, zone)
+    }
+
     fn each(&self) -> Each {
         match self.range {
             Range::Day => Each::Hour,
@@ -230,8 +239,6 @@ impl Drawing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use history::Consumption;
-
     use super::*;
 
     fn totals(range: Range, language: Language, total: Total, before: Total) -> Vec<String> {

@@ -7,10 +7,13 @@ use super::charts::Charts;
 use super::indicator::Indicator;
 use super::names::Name;
 use super::timed::{TimedText, length};
+use crate::account::{Entry, Source};
 use crate::language::{Language, Words, fill};
+use crate::mean::What;
 use crate::status::{Found, LastPoll, LineQuality, MeterState, Placement, ScanState, ValueState};
 use history::MeterKey;
 use meter::poll::Explanation;
+use tariff::Period;
 
 /// With more failed polls, repeated requests or damaged answers than this in a hundred polls, the
 /// page says that the head may be out of place.
@@ -34,6 +37,7 @@ pub(super) struct Meter {
     /// The meter's fault, with the visitor's words before and after it.
     pub(super) fault: Option<(&'static str, String, &'static str)>,
     pub(super) values: Vec<Value>,
+    pub(super) means: Vec<MeanTile>,
     /// Once for all values, if they are older than the last poll and equally old.
     pub(super) values_age: Option<TimedText>,
     pub(super) missing: Vec<(Name, String)>,
@@ -52,6 +56,15 @@ pub(super) struct Value {
     pub(super) is_number: bool,
     /// Only if it is older than the last poll, and others are not: all others are as old as that.
     pub(super) age: Option<TimedText>,
+}
+
+/// A mean that suppliers bill by.
+pub(super) struct MeanTile {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) unit: &'static str,
+    /// What it covers, if that is not the whole period, and that it is the meter's own.
+    pub(super) note: Option<String>,
 }
 
 impl Value {
@@ -126,6 +139,7 @@ pub(super) fn meter(
     let (name, indicator) = (short_name(&state), indicator(&state));
     let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
         state;
+    let means = means(&state.means, language, wall);
     let MeterState { values, missing, fault, line, placement, scan, misplaced, has_keys, .. } =
         state;
     let read = values.iter().map(|value| &value.name).chain(missing.iter().map(|(name, _)| name));
@@ -184,6 +198,7 @@ pub(super) fn meter(
         trouble,
         fault,
         values,
+        means,
         values_age,
         missing,
         charts,
@@ -193,6 +208,27 @@ pub(super) fn meter(
         scan: scanned(scan, &read, language),
         facts: facts.collect(),
     }
+}
+
+/// The means of this month and this year on the page: supply, return, and the degrees over the limit.
+fn means(entries: &[Entry], language: Language, wall: &ZonedDateTime) -> Vec<MeanTile> {
+    let words = language.words();
+    let is_shown = |entry: &&Entry| {
+        entry.key.period != Period::Day
+            && matches!(entry.key.what, What::Supply | What::Return | What::OverLimit)
+    };
+    let tile = |entry: &Entry| {
+        let since = entry.since.to_zoned_datetime(wall.time_zone().clone());
+        let since = since.strftime("%Y-%m-%d %H:%M").to_string();
+        let note = match entry.source {
+            Source::Meter => Some(words.mean_of_meter.to_owned()),
+            Source::Registers if entry.is_whole => None,
+            Source::Registers => Some(fill(words.mean_since, &[("time", &since)])),
+        };
+        let (name, unit) = (entry.key.words(language), entry.key.what.unit());
+        MeanTile { name, text: language.number(&entry.value.to_string()), unit, note }
+    };
+    entries.iter().filter(is_shown).map(tile).collect()
 }
 
 /// A value that is older than `polled` has its age.

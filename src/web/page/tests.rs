@@ -514,6 +514,7 @@ async fn charts_of_what_is_remembered() {
         supply: read("°C", ["64.2", "65"]),
         back: read("°C", ["31.8", "31.9"]),
         counter: counter("e1highres", "kWh"),
+        returned: Vec::new(),
     };
     let water = Memory { counter: counter("volume", "m³"), ..Memory::default() };
     look.memories = Memories::new(Range::Day, vec![(1, memory), (2, water)]);
