@@ -662,3 +662,27 @@ fn the_device_links_to_the_page_if_there_is_one() {
         }
     }
 }
+
+/// The means that suppliers bill by, with a limit.
+#[test]
+fn means_are_announced_in_each_language_by_the_rules_of_home_assistant() {
+    let (mut meter, mut publishing) = loaded("energy", "");
+    let row = tariff::Row { supply: None, expected: 40.into() };
+    let limit = tariff::Limit::new(vec![row]);
+    meter.tariff = Some(config::Tariff { first_month: None, limit });
+    let rules = home_assistant();
+    for language in crate::language::Language::ALL {
+        publishing.language = language;
+        let messages = announced(&meter, &[None], &publishing, false);
+        let means = messages.iter().filter(|it| it.payload.contains("json_attributes_topic"));
+        let possible = possible(&meter, &publishing);
+        let mut names = BTreeSet::new();
+        for message in means {
+            check(message, &rules);
+            assert!(possible.contains(&message.topic), "{}", message.topic);
+            let entity: Value = serde_json::from_str(&message.payload).unwrap();
+            names.insert(entity["name"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(names.len(), 14, "{names:?}");
+    }
+}

@@ -26,7 +26,7 @@ pub(super) struct Accounting {
 
 impl Accounting {
     /// Stores what a poll has read, and returns the means up to then. `None` if the poll has not
-    /// read the counters because they were not due.
+    /// read the counters. If they were due, the last means are then no longer current.
     pub(super) async fn after(
         &mut self,
         result: &PollResult,
@@ -42,11 +42,9 @@ impl Accounting {
         if !account::is_due(result) {
             return None;
         }
-        let counted = Counted::of(result, now.timestamp()).filter(|_| result.is_recognized);
-        let entries = match counted {
-            Some(counted) => self.entries(counted, now, (tariff, key), observers).await,
-            None => Vec::new(),
-        };
+        self.messages.clear();
+        let counted = Counted::of(result, now.timestamp()).filter(|_| result.is_recognized)?;
+        let entries = self.entries(counted, now, (tariff, key), observers).await;
         self.announced.extend(entries.iter().map(|entry| entry.key));
         Some(entries)
     }

@@ -254,6 +254,7 @@ impl Announcer {
             }
             if result.exchange.is_some() {
                 meter.values.clear();
+                meter.means.clear();
             }
             let known = |name: &str| meter.values.iter().find(|value| value.name == name).cloned();
             let named = parameters.iter().map(Parameter::name).enumerate();
