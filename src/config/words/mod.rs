@@ -670,8 +670,7 @@ impl Meant {
             Self::Nobody => String::new(),
             Self::Key(key) => format!("; did you mean `{key}`?"),
             Self::Section => {
-                ". Move the settings in it one level out, directly into the entry of this meter"
-                    .to_owned()
+                ". Move its settings one level out, into the entry of this meter".to_owned()
             }
         }
     }
