@@ -98,14 +98,16 @@ pub(super) fn may_act(
     peer: IpAddr,
     headers: &HeaderMap,
 ) -> bool {
-    let is_here = peer.is_loopback() && !token.is_for_this_machine(came_through_proxy(headers));
+    let is_here =
+        is_this_machine(peer, headers) && !token.is_for_this_machine(came_through_proxy(headers));
     visitors == Visitors::HomeAssistant || is_here || token.has_cookie(headers)
 }
 
 /// Whether a visitor may set the program up: on this machine and not through a proxy, or with the
 /// code. If a token is configured, it replaces the code, and is for this machine too.
 pub(super) fn may_set_up(code: &Token, peer: IpAddr, headers: &HeaderMap) -> bool {
-    let is_here = peer.is_loopback() && !came_through_proxy(headers) && !code.is_configured();
+    let is_here =
+        is_this_machine(peer, headers) && !came_through_proxy(headers) && !code.is_configured();
     is_here || code.has_cookie(headers)
 }
 
@@ -121,6 +123,17 @@ pub(super) fn check_right(
         return Ok(());
     }
     token.check(peer, bearer(headers).ok_or_else(|| token.without_one())?)
+}
+
+/// Whether a browser on this machine has opened the page under an address, or as `localhost`. Any
+/// device in the house can take another near name and point it here (DNS rebinding).
+fn is_this_machine(peer: IpAddr, headers: &HeaderMap) -> bool {
+    let is_own = |host: &HeaderValue| {
+        host.to_str().ok().and_then(name_of).is_some_and(|name| {
+            name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
+        })
+    };
+    peer.is_loopback() && headers.get(HOST).is_none_or(is_own)
 }
 
 /// Whether a proxy says that it has forwarded a request.
@@ -190,22 +203,30 @@ fn has_near_host(headers: &HeaderMap) -> bool {
     }
 }
 
+/// The name or address in a valid host, in lower case.
+fn name_of(host: &str) -> Option<String> {
+    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        (address, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+    } else {
+        let (name, port) =
+            host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if !name.split('.').all(is_label) {
+            return None;
+        }
+        (name, port)
+    };
+    port.is_none_or(is_port).then(|| name.to_ascii_lowercase())
+}
+
 /// Whether a host is an address, or a name that public name servers do not have. The owner of any
 /// other name could point it here, whose pages could then read this one in the browser of somebody
 /// in the house (DNS rebinding).
 fn is_near(host: &str) -> bool {
     const NEAR: [&str; 6] = ["localhost", "local", "lan", "home", "internal", "home.arpa"];
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split_once(']').is_some_and(|(address, port)| {
-            address.parse::<Ipv6Addr>().is_ok()
-                && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
-        });
-    }
-    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    if !port.is_none_or(is_port) || !name.split('.').all(is_label) {
-        return false;
-    }
+    let Some(name) = name_of(host) else { return false };
     if name.parse::<IpAddr>().is_ok() {
         return true;
     }
@@ -251,6 +272,28 @@ mod tests {
         assert!(allowed.iter().all(admit));
         assert!(!others.iter().any(admit));
         assert!(Visitors::Anybody.admit("192.168.1.2".parse().unwrap()));
+    }
+
+    /// A device in the house served its own page under such a name, and then pointed the name at this
+    /// machine, whose browser set up the program or pressed its buttons.
+    #[test]
+    fn a_local_name_that_anybody_can_take_has_no_rights() {
+        let token = Token::code();
+        let may = |host: Option<&str>| {
+            let host = host.map(|host| (HOST, HeaderValue::from_str(host).unwrap()));
+            let headers: HeaderMap = host.into_iter().collect();
+            let may_act = may_act(Visitors::Anybody, &Token::default(), HERE, &headers);
+            assert_eq!(may_act, may_set_up(&token, HERE, &headers));
+            may_act
+        };
+        for host in ["127.0.0.1:8099", "[::1]:8099", "localhost:8099", "LOCALHOST.", "192.168.1.5"]
+        {
+            assert!(may(Some(host)), "{host}");
+        }
+        assert!(may(None), "a program");
+        for host in ["evil.lan:8099", "evil.local", "pi", "localhost.lan", "127.0.0.1.lan"] {
+            assert!(!may(Some(host)), "{host}");
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ async fn raw(address: SocketAddr, request: &[u8]) -> String {
 #[tokio::test]
 async fn every_answer_has_strict_headers() {
     let (address, _serving) = start(empty()).await;
-    let page = raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let page = raw(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
     let head = head
         .lines()
@@ -96,14 +96,15 @@ async fn every_answer_has_strict_headers() {
         ("/nothing", 404),
     ];
     for (path, status) in paths {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = raw(address, request.as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
     }
-    let post = raw(address, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+    let post =
+        raw(address, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await;
     assert!(post.starts_with("HTTP/1.1 403 "), "{post}");
-    let post = b"POST / HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\n\r\n";
+    let post = b"POST / HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\r\n";
     let post = raw(address, post).await;
     assert!(post.starts_with("HTTP/1.1 405 "), "{post}");
 }
@@ -111,7 +112,7 @@ async fn every_answer_has_strict_headers() {
 async fn post(address: SocketAddr, path: &str, form: &str) -> String {
     let length = form.len();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Length: {length}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: {length}\r\n\
          Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
     );
     raw(address, request.as_bytes()).await
@@ -158,14 +159,14 @@ async fn actions_reach_the_meter() {
     // The answer said only that `meter` is missing.
     for path in ["/read", "/token"] {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Type: text/plain\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Type: text/plain\r\n\
              Content-Length: 7\r\n\r\nmeter=7"
         );
         let text = raw(address, request.as_bytes()).await;
         assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
         assert!(text.contains("application/x-www-form-urlencoded"), "{text}");
     }
-    let foreign = b"POST /read HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n";
+    let foreign = b"POST /read HTTP/1.1\r\nHost: localhost\r\nOrigin: http://y\r\n\r\n";
     assert!(raw(address, foreign).await.starts_with("HTTP/1.1 403 "));
 }
 
@@ -258,7 +259,8 @@ async fn a_port_is_asked_only_after_it_was_listed() {
     let board = site.board.clone();
     let (address, _serving) = start(site).await;
     let press = async |path: &str| {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n");
         asked(address, &head, "").await.0
     };
     assert_eq!(press("/find/start").await, "409");
@@ -299,7 +301,7 @@ async fn ticked_values_become_lines_for_the_file_or_options() {
         site
     };
     let press = async |address, form: &str| {
-        let head = "POST /scan/use HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n";
+        let head = "POST /scan/use HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n";
         asked(address, head, form).await.0
     };
     let site = board_of(None);
@@ -338,7 +340,7 @@ async fn a_change_is_noted_when_its_visitor_has_left() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let form = "port=/dev/a";
     let request = format!(
-        "POST /find/use HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nContent-Type: \
+        "POST /find/use HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Type: \
          application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
         form.len()
     );
@@ -403,10 +405,13 @@ async fn every_path_and_response_is_described() {
     board.log().add(LogLine { time, level: Level::ERROR, text });
     let (address, _serving) = start(site.clone()).await;
     site.token.configure(Some("hunter22"));
-    let far = "Host: x\r\nOrigin: http://y\r\n";
-    let other = "Host: x\r\nOrigin: http://x\r\nX-Forwarded-For: 192.168.1.9\r\n";
+    let far = "Host: localhost\r\nOrigin: http://y\r\n";
+    let other = "Host: localhost\r\nOrigin: http://localhost\r\nX-Forwarded-For: 192.168.1.9\r\n";
     let cookie = site.token.cookie().unwrap();
-    let near = format!("Host: x\r\nOrigin: http://x\r\nCookie: {}\r\n", cookie.to_str().unwrap());
+    let near = format!(
+        "Host: localhost\r\nOrigin: http://localhost\r\nCookie: {}\r\n",
+        cookie.to_str().unwrap()
+    );
     let near = near.as_str();
     let unfinished =
         all.iter().filter(|(method, _)| method == "POST").map(async |(method, path)| {
@@ -434,7 +439,7 @@ async fn every_path_and_response_is_described() {
                 "?meter=3&parameter=x",
                 "?meter=3&parameter=energy&to=x",
             ] {
-                ask(address, of, query, "Host: x\r\n", "").await;
+                ask(address, of, query, "Host: localhost\r\n", "").await;
             }
         } else {
             // The second time it is busy.
@@ -480,7 +485,7 @@ async fn every_path_and_response_is_described() {
     let (busy, _serving_too) = start_by(router_with(&site, shared)).await;
     for of in all.iter().filter(|(method, _)| method == "GET") {
         for address in [address, busy] {
-            ask(address, of, "?meter=3&parameter=energy", "Host: x\r\n", "").await;
+            ask(address, of, "?meter=3&parameter=energy", "Host: localhost\r\n", "").await;
         }
     }
     for path in ["/find", "/find/start"] {
@@ -497,7 +502,7 @@ async fn far(address: SocketAddr, path: &str, headers: &str, form: Option<&str>)
     let method = if form.is_some() { "POST" } else { "GET" };
     let (form, length) = (form.unwrap_or_default(), form.map_or(0, str::len));
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.168.1.9\r\n{headers}\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.168.1.9\r\n{headers}\
          Content-Length: {length}\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
     );
     raw(address, request.as_bytes()).await
@@ -512,15 +517,15 @@ async fn other_machines_may_look_and_need_the_token_for_buttons() {
     site.board.set_meters(vec![(7, meter("a"))]);
     site.token.configure(Some("correct horse"));
     let (address, _serving) = start(site.clone()).await;
-    let page = "Origin: http://x\r\nAccept: text/html\r\nAccept-Language: de\r\n";
-    let script = "Origin: http://x\r\nAccept: */*\r\nAccept-Language: de\r\n";
+    let page = "Origin: http://localhost\r\nAccept: text/html\r\nAccept-Language: de\r\n";
+    let script = "Origin: http://localhost\r\nAccept: */*\r\nAccept-Language: de\r\n";
     let requested = async || timeout(GRACE, handle.poll_requested()).await.is_ok();
     for path in ["/", "/part", "/log", "/metrics", "/api/v1/state", "/health"] {
         let answer = far(address, path, "", None).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
     }
     assert!(far(address, "/part", page, None).await.contains("name=\"token\""));
-    let near = raw(address, b"GET /part HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let near = raw(address, b"GET /part HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(near.contains("name=\"token\""), "{near}");
     assert_eq!(status(address, HEALTH).await, 200);
     let pressed = post(address, "/read", "meter=7").await;
@@ -564,7 +569,7 @@ async fn other_machines_may_look_and_need_the_token_for_buttons() {
     assert!(!far(address, "/part", &cookie, None).await.contains("name=\"token\""));
     let read = far(address, "/read", &cookie, Some("meter=7")).await;
     assert!(read.starts_with("HTTP/1.1 303 ") && requested().await, "{read}");
-    let foreign = cookie.replace("http://x", "http://y");
+    let foreign = cookie.replace("http://localhost", "http://y");
     let foreign = far(address, "/read", &foreign, Some("meter=7")).await;
     assert!(foreign.starts_with("HTTP/1.1 403 "), "{foreign}");
     let program = "Authorization: Bearer correct horse\r\n";
@@ -582,7 +587,7 @@ async fn visitors_learn_that_the_configured_token_is_invalid() {
     let site = PageState { visitors: Visitors::Anybody, ..empty() };
     site.token.configure_unknown();
     let (address, _serving) = start(site).await;
-    let page = "Origin: http://x\r\nAccept: text/html\r\nAccept-Language: de\r\n";
+    let page = "Origin: http://localhost\r\nAccept: text/html\r\nAccept-Language: de\r\n";
     let words = Language::German.words().token_unknown;
     for answer in [
         far(address, "/token", page, Some("token=correct+horse")).await,
@@ -610,14 +615,15 @@ async fn repeated_wrong_tokens_are_slowed_down() {
         }
     }
     assert!(refused.contains("retry-after: ") && refused.contains("Try again in "), "{refused}");
-    let right = far(address, "/token", "Origin: http://x\r\n", Some("token=correct+horse")).await;
+    let right =
+        far(address, "/token", "Origin: http://localhost\r\n", Some("token=correct+horse")).await;
     assert!(right.starts_with("HTTP/1.1 429 "), "{right}");
 }
 
 /// Opens the stream of events.
 async fn listening(address: SocketAddr) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     BufReader::new(stream)
 }
 
@@ -752,7 +758,7 @@ async fn answers_that_grow_with_the_meters_take_turns() {
         site
     };
     let get = async |address, path: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         raw(address, request.as_bytes()).await.len()
     };
     let (few, _serving) = start(site_of(1)).await;
@@ -790,7 +796,7 @@ async fn visitors_of_a_proxy_do_not_keep_the_health_check_out() {
     let shared = Shared::by(BlockingJobs::readings(), BlockingJobs::ports());
     let (address, _serving) = start_by(router_with(&empty(), shared.clone())).await;
     let held = shared.turns.hold().await;
-    let get = async |_| raw(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let get = async |_| raw(address, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut waiting = Box::pin(futures_util::future::join_all((0..MOST + KEPT).map(get)));
     assert!(timeout(GRACE, &mut waiting).await.is_err());
     for _ in 0..40 {
@@ -883,7 +889,7 @@ async fn the_log_is_filtered_by_level() {
     }
     let (address, _serving) = start(site).await;
     let log = async |query: &str| {
-        let request = format!("GET /log{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET /log{query} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = raw(address, request.as_bytes()).await;
         answer.split_once("\r\n\r\n").unwrap().1.replace("2026-11-24T10:00:00+01:00", "T")
     };
@@ -926,7 +932,7 @@ async fn half_open_connections_do_not_keep_the_health_check_out() {
     let mut idle = Vec::new();
     for number in 0..24 {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let begun: [&[u8]; 3] = [b"", b"GET / HTTP/1.1\r\n", b"POST /read HTTP/1.1\r\nHost: x\r\n            Sec-Fetch-Site: same-origin\r\nContent-Length: 99\r\n\r\nmeter="];
+        let begun: [&[u8]; 3] = [b"", b"GET / HTTP/1.1\r\n", b"POST /read HTTP/1.1\r\nHost: localhost\r\n            Sec-Fetch-Site: same-origin\r\nContent-Length: 99\r\n\r\nmeter="];
         // It may have been closed already.
         let _ = stream.write_all(begun[number % 3]).await;
         idle.push(stream);
@@ -943,7 +949,7 @@ async fn half_open_connections_do_not_keep_the_health_check_out() {
 /// locked out for good.
 #[tokio::test]
 async fn ended_connections_lock_nobody_out() {
-    const GET: &[u8] = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    const GET: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let (address, _serving) = start(empty()).await;
     let mut streams = Vec::new();
     for _ in 0..MOST + KEPT {
@@ -970,9 +976,13 @@ async fn ended_connections_lock_nobody_out() {
 #[tokio::test]
 async fn a_request_must_be_whole_within_three_seconds() {
     let (address, _serving) = start(empty()).await;
-    let head = "Host: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 99\r\n";
-    let requests =
-        ["", "GET", "GET / HTTP/1.1\r\nHost: x\r\n", &format!("POST /read HTTP/1.1\r\n{head}")];
+    let head = "Host: localhost\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 99\r\n";
+    let requests = [
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n",
+        &format!("POST /read HTTP/1.1\r\n{head}"),
+    ];
     let body = format!("POST /read HTTP/1.1\r\n{head}\r\nmeter=7");
     let begun = Instant::now();
     let ended = requests.into_iter().chain([body.as_str()]).map(async |request| {
@@ -999,7 +1009,7 @@ async fn a_response_that_never_ends_is_cut_off() {
     let router = Router::new().fallback(pending::<Response>);
     let mut serving = JoinSet::new();
     serving.spawn(serve_by(router, listener, Visitors::HomeAssistant));
-    assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+    assert_eq!(raw(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await, "");
 }
 
 /// What `blocking` does when the future of an answer is dropped relies on this.
@@ -1022,7 +1032,7 @@ async fn the_work_for_a_visitor_who_has_left_ends() {
     let mut serving = JoinSet::new();
     serving.spawn(serve_by(router, listener, Visitors::HomeAssistant));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert_eq!(timeout(PATIENCE, events.recv()).await.unwrap(), Some("begun"));
     let left = Instant::now();
     drop(stream);

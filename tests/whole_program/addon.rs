@@ -186,7 +186,7 @@ pub(crate) async fn page_of(program: &mut Program) -> SocketAddr {
 /// Requests the page, and returns status, headers and body.
 pub(crate) async fn ask(page: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(page).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     patiently("the page", stream.read_to_string(&mut answer)).await.unwrap();

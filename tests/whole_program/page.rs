@@ -307,7 +307,7 @@ async fn a_second_program_waits_for_the_port_of_the_page_and_reads_meanwhile() {
     program.says("The status page is at").await;
     assert_eq!(program.count("The status page cannot listen on"), 1);
     let mut stream = TcpStream::connect(page).await.unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer))
         .await
