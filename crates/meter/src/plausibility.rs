@@ -238,7 +238,7 @@ impl Plausibility {
         match (kind, known) {
             (Kind::Gauge, known) if is_bounded(reading.unit) => {
                 let seen = known.map_or(Decimal::ZERO, |known| known.most);
-                let most = most(reading.unit, seen)?;
+                let most = highest(reading.unit, seen)?;
                 (is.abs() > most).then_some(Doubt::Unlikely { is })
             }
             (Kind::Counter, Some(Known { reading: before, most, at, .. })) => {
@@ -355,6 +355,13 @@ fn most_risen(reading: &Reading, fastest: Decimal, elapsed: Duration) -> Option<
 fn is_bounded(unit: Unit) -> bool {
     use Quantity::{Flow, MassFlow, Power, Temperature, TemperatureDifference};
     matches!(unit.quantity(), Flow | MassFlow | Power | Temperature | TemperatureDifference)
+}
+
+/// The highest value of a gauge that is not doubted: what any house reaches, or twice what this meter
+/// has had beyond that. An ordinary value that was read twice is no reason to allow more.
+fn highest(unit: Unit, seen: Decimal) -> Option<Decimal> {
+    let usual = usual(unit)?;
+    if seen > usual { seen.checked_mul(Decimal::TWO) } else { Some(usual) }
 }
 
 /// The most that any house reaches, or a multiple of the most that this meter has had.
@@ -541,12 +548,27 @@ mod tests {
         // A large house, and one that had even more.
         plausibility.accept_confirmed(&kilowatts(4_000));
         plausibility.accept(&kilowatts(10));
-        assert_eq!(words(&plausibility, &kilowatts(40_000)), "");
-        assert_ne!(words(&plausibility, &kilowatts(40_001)), "");
+        assert_eq!(words(&plausibility, &kilowatts(8_000)), "");
+        assert_ne!(words(&plausibility, &kilowatts(8_001)), "");
         // Nothing happened to the meter.
-        assert!(!plausibility.doubt(&kilowatts(40_001), GOOD).unwrap().is_change());
+        assert!(!plausibility.doubt(&kilowatts(8_001), GOOD).unwrap().is_change());
         // A program number has no bounds.
         assert_eq!(words(&plausibility, &reading(98, Unit::NUMBER, 0, &[0xFF; 4])), "");
+    }
+
+    /// A temperature of 70 °C that a noisy line had made the program read twice allowed 700 °C, so one
+    /// wrong bit was enough for 397.89 °C.
+    #[tokio::test(start_paused = true)]
+    async fn an_ordinary_gauge_that_was_read_twice_allows_nothing_higher() {
+        let mut plausibility = Plausibility::default();
+        plausibility.accept_confirmed(&celsius(7_021));
+        assert!(words(&plausibility, &celsius(39_789)).starts_with("is 397.89"));
+        assert_eq!(words(&plausibility, &celsius(19_000)), "");
+        // A large building has more than 100 kW.
+        let power = |kilowatts: u16| reading(80, Unit::KILOWATT, 0, &kilowatts.to_be_bytes());
+        plausibility.accept_confirmed(&power(300));
+        assert_eq!(words(&plausibility, &power(600)), "");
+        assert!(words(&plausibility, &power(601)).starts_with("is 601"));
     }
 
     /// Such as a code, a date or a serial number.
