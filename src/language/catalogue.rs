@@ -551,7 +551,7 @@ catalogue! {
          läsa av",
         "eine Antwort wie die eines älteren Zählers (MULTICAL 66C oder 401), den kamstrup2mqtt \
          nicht auslesen kann";
-    found_noise: "bytes, but no valid answer", "bytes, maar geen geldig antwoord",
+    found_noise: "something answers, but not like a meter", "bytes, maar geen geldig antwoord",
         "byte, men intet gyldigt svar", "byte, men inget giltigt svar",
         "Bytes, aber keine gültige Antwort";
     found_echo:
@@ -647,7 +647,7 @@ catalogue! {
         "Kopiera till en felrapport", "Für einen Fehlerbericht kopieren";
 
     // Means that suppliers bill by.
-    tariff: "As your supplier bills", "Zoals de leverancier afrekent", "Som varmeværket afregner",
+    tariff: "Mean values, as your supplier bills them", "Zoals de leverancier afrekent", "Som varmeværket afregner",
         "Så här debiterar leverantören", "Wie der Versorger abrechnet";
     mean_since: "since {time}", "sinds {time}", "siden {time}", "sedan {time}", "seit {time}";
     mean_of_meter: "the meter's own average", "het eigen gemiddelde van de meter",
@@ -681,7 +681,7 @@ catalogue! {
     month_so_far: "This month so far", "Deze maand tot nu toe", "Indtil nu denne måned",
         "Hittills denna månad", "Diesen Monat bisher";
     total_of_part:
-        "only for this time: other readings of the period are missing",
+        "only for the time shown: the other readings are missing",
         "alleen voor deze tijd: andere uitlezingen van de periode ontbreken",
         "kun for dette tidsrum: andre aflæsninger i perioden mangler",
         "bara för den här tiden: andra avläsningar i perioden saknas",
