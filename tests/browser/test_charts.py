@@ -217,7 +217,7 @@ def test_an_hour_fills_the_chart(tmp_path, build, visit):
     places = [int(x) for x in re.findall(r"[ML](\d+) ", path)]
     assert places[0] == 0 and places[-1] > 9_000, path
     totals = chart(page, "used").locator(".totals dd")
-    expect(totals.nth(0)).to_contain_text("only this period: outside it, readings are missing")
+    expect(totals.nth(0)).to_contain_text("only for the time shown: the other readings are missing")
     expect(totals.nth(1)).to_have_text("not known: readings are missing")
     picture(page, "charts-first-hours-360-light")
     page.locator("#range-12m-0").click()
