@@ -11,6 +11,8 @@ struct Keeper {
     retained: BTreeMap<String, String>,
     /// Whether it drops what is published.
     drops: bool,
+    /// The only topic of which it drops something.
+    only: Option<&'static str>,
     /// Topics whose subscriptions it does not answer.
     ignores: &'static [&'static str],
 }
@@ -18,7 +20,7 @@ struct Keeper {
 impl Keeper {
     fn new(retained: &[(&str, &str)]) -> Self {
         let retained = retained.iter().map(|(topic, text)| ((*topic).into(), (*text).into()));
-        Self { retained: retained.collect(), drops: true, ignores: &[] }
+        Self { retained: retained.collect(), drops: true, only: None, ignores: &[] }
     }
 
     async fn serve(&mut self, script: &Script) {
@@ -33,7 +35,8 @@ impl Keeper {
     async fn answer(&mut self, peer: &mut Peer, packet: Packet) {
         match packet {
             Packet::Publish(publish) => {
-                if publish.retain && !self.drops {
+                let drops = self.drops && self.only.is_none_or(|only| only == publish.topic);
+                if publish.retain && !drops {
                     let payload = String::from_utf8(publish.payload.to_vec()).unwrap();
                     self.retained.insert(publish.topic.clone(), payload);
                     self.retained.retain(|_, payload| !payload.is_empty());
@@ -91,6 +94,10 @@ async fn a_rehearsal_is_not_deceived_by_messages_of_an_earlier_run() {
     let old = [("config", CONFIG), ("status", "offline")];
     let words = rehearsed(&mut Keeper::new(&old)).await.unwrap_err();
     assert!(words.contains("on `status`, it keeps another retained message than"), "{words}");
+    // One that drops only JSON, and keeps that of an earlier run.
+    let mut keeper = Keeper { only: Some("config"), ..Keeper::new(&[("config", CONFIG)]) };
+    let words = rehearsed(&mut keeper).await.unwrap_err();
+    assert!(words.contains("on `config`, it keeps another retained message than"), "{words}");
     // A broker that keeps messages, and has these afterwards.
     let mut keeper = Keeper { drops: false, ..Keeper::new(&old) };
     let expected = Rehearsed::Everything { subscriptions: 0, messages: 2 };
