@@ -9,6 +9,9 @@ pub(crate) const PER_HOUR: usize = 360;
 pub(crate) const HOURS: u32 = 400 * 24;
 /// The number of days that are kept: ten years.
 pub(crate) const DAYS: u32 = 3_653;
+/// The most serial numbers of a meter whose readings are kept. A device that sends another one in
+/// each poll would add its series to each poll.
+pub(crate) const SERIALS: u32 = 32;
 /// The number of months that can be read: ten years.
 pub(crate) const MONTHS: u32 = 120;
 

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::calendar::{Calendar, HOUR, MINUTE, Millis, Span, timestamp};
-use crate::limits::{DAYS, HOURS, PER_HOUR, ROWS_PER_STEP, SERIES_PER_STEP};
+use crate::limits::{DAYS, HOURS, PER_HOUR, ROWS_PER_STEP, SERIALS, SERIES_PER_STEP};
 use crate::store::{Location, Store, View};
 
 const COPENHAGEN: &str = "Europe/Copenhagen";
@@ -328,6 +328,31 @@ fn another_serial_number_is_another_meter() {
     assert_eq!([points(&old), points(&new), points(&unknown)], [3, 1, 3]);
     assert_eq!(points(&meter("garage", 1)), 0);
     assert_eq!(points(&meter("house", 3)), 0);
+}
+
+/// A device that sent another number in each poll added series to each poll, for ten years.
+#[test]
+fn the_serial_numbers_of_a_meter_are_bounded() {
+    let folder = TempDir::new().unwrap();
+    let mut bench = Bench::new(Location::File(folder.path().join("history.db")));
+    let begun = at("2026-11-24T00:00:00Z");
+    let mut polls = (0..).map(|number| begun + Duration::from_secs(60 * number));
+    let mut write = |bench: &mut Bench, name: &str, serial: u32, value: &str| {
+        bench.write(&meter(name, serial), polls.next().unwrap(), &[energy(value), power("1")]);
+    };
+    write(&mut bench, "garage", 1, "1");
+    for serial in 1..500 {
+        write(&mut bench, "house", serial, "7");
+    }
+    let most = i64::from(SERIALS) + 1;
+    assert_eq!((rows(&bench, "meter"), rows(&bench, "series")), (most, 2 * most));
+    // Known ones are still stored, and those of other meters.
+    let before = rows(&bench, "reading");
+    write(&mut bench, "house", 500, "8");
+    assert_eq!(rows(&bench, "reading"), before);
+    write(&mut bench, "house", 1, "9");
+    write(&mut bench, "garage", 2, "10");
+    assert_eq!(rows(&bench, "reading"), before + 4);
 }
 
 #[test]

@@ -9,8 +9,9 @@ use tracing::{info, warn};
 
 use crate::calendar::{Calendar, MINUTE, Millis};
 use crate::error::{Hint, HistoryError};
+use crate::limits::SERIALS;
 use crate::sample::{MeterKey, Sample};
-use crate::store::{Location, Predecessor, Store};
+use crate::store::{Location, Predecessor, Store, Written};
 
 /// One poll of one meter.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub(crate) struct Writer {
     /// The names of meters that have a poll in this run. The reader of a meter logs its exchange
     /// during this run. Only the file shows an exchange before this run.
     written: BTreeSet<String>,
+    /// The names of meters with too many serial numbers, which are reported once.
+    refused: BTreeSet<String>,
     /// The time of the last poll that could not be written.
     failed: Option<Millis>,
 }
@@ -56,6 +59,7 @@ impl Writer {
             store: None,
             waiting: VecDeque::new(),
             written: BTreeSet::new(),
+            refused: BTreeSet::new(),
             failed: None,
         }
     }
@@ -145,17 +149,24 @@ impl Writer {
 
     fn try_write(&mut self) -> Result<(), HistoryError> {
         while let (Some(store), Some(poll)) = (&mut self.store, self.waiting.front()) {
-            let before = match store.write(&poll.meter, poll.time, &poll.values) {
-                Ok(before) => before,
+            let written = match store.write(&poll.meter, poll.time, &poll.values) {
+                Ok(written) => written,
                 Err(error) => {
                     // Some errors damage the state in memory, so the next attempt reopens it.
                     self.store = None;
                     return Err(HistoryError::from_sqlite(&error, self.location.path()));
                 }
             };
-            let is_first = self.written.insert(poll.meter.name().to_owned());
-            if let Some(before) = before.filter(|_| is_first) {
-                warn!("{}", exchange_message(&before, poll));
+            let name = poll.meter.name();
+            let is_first = self.written.insert(name.to_owned());
+            match written {
+                Written::Exchanged(before) if is_first => {
+                    warn!("{}", exchange_message(&before, poll));
+                }
+                Written::TooManySerials if self.refused.insert(name.to_owned()) => {
+                    warn!("{}", refusal_message(&poll.meter));
+                }
+                Written::Stored | Written::Exchanged(_) | Written::TooManySerials => {}
             }
             self.waiting.pop_front();
         }
@@ -235,6 +246,24 @@ fn exchange_message(before: &Predecessor, poll: &Poll) -> String {
          answers, {now}{} does. New readings are stored for {now}.",
         listed("last ", last),
         listed("", first.collect()),
+    )
+}
+
+/// The log message about a meter with too many serial numbers.
+fn refusal_message(meter: &MeterKey) -> String {
+    let serial = meter.serial().map_or_else(
+        || "The meter has sent no serial number".to_owned(),
+        |serial| format!("The meter has sent the serial number {serial}"),
+    );
+    let of = match meter.name() {
+        "" => String::new(),
+        name => format!(" of `{name}`"),
+    };
+    format!(
+        "{serial}. Its readings are not stored, because readings{of} with {SERIALS} other serial \
+         numbers are stored already. Check the port and the meter: a meter does not change its \
+         serial number. Readings with a known serial number are still stored. kamstrup2mqtt logs this \
+         only once."
     )
 }
 

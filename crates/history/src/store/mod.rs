@@ -17,4 +17,4 @@ pub use self::hold::{HoldError, hold, release};
 pub(crate) use self::location::Location;
 pub(crate) use self::rows::Table;
 pub(crate) use self::view::View;
-pub(crate) use self::write::{Predecessor, Store};
+pub(crate) use self::write::{Predecessor, Store, Written};

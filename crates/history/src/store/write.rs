@@ -11,6 +11,7 @@ use super::location::{Files, Location};
 use super::schema::{lock, prepare};
 use crate::calendar::{Calendar, Millis, Span};
 use crate::error::HistoryError;
+use crate::limits::SERIALS;
 use crate::sample::{MeterKey, Sample};
 
 /// The one connection that writes.
@@ -75,14 +76,13 @@ impl Store {
         location.remove_log_of(files);
     }
 
-    /// Writes the values of a poll. The hour that it ends is folded by [`Self::step`]. Returns the
-    /// previous meter of this name if another one has replaced it.
+    /// Writes the values of a poll. The hour that it ends is folded by [`Self::step`].
     pub(crate) fn write(
         &mut self,
         meter: &MeterKey,
         time: Millis,
         values: &[Sample],
-    ) -> Result<Option<Predecessor>, Error> {
+    ) -> Result<Written, Error> {
         let hour = self.calendar.hour_of_reading(time);
         // A transaction that reads before it writes could not wait for a reader.
         let transaction =
@@ -105,7 +105,7 @@ impl Store {
                 self.open = Some(hour);
             }
         }
-        let mut before = None;
+        let mut written = Written::Stored;
         {
             let mut insert =
                 transaction.prepare("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)")?;
@@ -116,12 +116,15 @@ impl Store {
                     *series
                 } else {
                     let current = current_meter(&transaction, meter.name())?;
-                    let id = meter_id(&transaction, meter, current.as_ref())?;
+                    let Some(id) = meter_id(&transaction, meter, current.as_ref())? else {
+                        written = Written::TooManySerials;
+                        break;
+                    };
                     if let Some((known, Some(serial))) = current
                         && known != id
                     {
                         let counters = last_counters(&transaction, known)?;
-                        before = Some(Predecessor { serial, counters });
+                        written = Written::Exchanged(Predecessor { serial, counters });
                     }
                     let series = series_id(&transaction, id, parameter, &unit, *is_counter)?;
                     // The previous meter or unit is no longer the current one.
@@ -140,7 +143,7 @@ impl Store {
         if !self.is_displaced() {
             self.files = self.location.files();
         }
-        Ok(before)
+        Ok(written)
     }
 
     /// Whether an hour is over and not folded completely.
@@ -163,6 +166,16 @@ impl Store {
         }
         Ok(rows)
     }
+}
+
+/// What was done with a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Written {
+    Stored,
+    /// It was stored, and is of another meter than the one before.
+    Exchanged(Predecessor),
+    /// It was not stored, because there are readings of too many other serial numbers.
+    TooManySerials,
 }
 
 /// A meter that another one has replaced.
@@ -199,18 +212,19 @@ fn last_counters(transaction: &Transaction<'_>, meter: i64) -> Result<Vec<[Strin
 }
 
 /// The id of a meter, which becomes the current one of its name. The readings from before its
-/// serial number was known belong to it. Another serial number is another meter.
+/// serial number was known belong to it. Another serial number is another meter; `None` if there
+/// are too many of them.
 fn meter_id(
     transaction: &Transaction<'_>,
     meter: &MeterKey,
     current: Option<&(i64, Option<String>)>,
-) -> Result<i64, Error> {
+) -> Result<Option<i64>, Error> {
     let name = meter.name();
     let serial = meter.serial();
     if let Some((id, known)) = current
         && *known == serial
     {
-        return Ok(*id);
+        return Ok(Some(*id));
     }
     let earlier: Option<i64> = transaction
         .query_row(
@@ -223,9 +237,14 @@ fn meter_id(
         (Some(id), _) => id,
         (None, Some(&(id, None))) => {
             transaction.execute("UPDATE meter SET serial = ? WHERE id = ?", params![serial, id])?;
-            return Ok(id);
+            return Ok(Some(id));
         }
         (None, _) => {
+            let sql = "SELECT count(*) FROM meter WHERE name = ?";
+            let count: u32 = transaction.query_one(sql, [name], |row| row.get(0))?;
+            if count >= SERIALS {
+                return Ok(None);
+            }
             let values = params![name, serial];
             transaction
                 .execute("INSERT INTO meter (name, serial, current) VALUES (?, ?, 0)", values)?;
@@ -233,7 +252,7 @@ fn meter_id(
         }
     };
     transaction.execute("UPDATE meter SET current = (id = ?) WHERE name = ?", params![id, name])?;
-    Ok(id)
+    Ok(Some(id))
 }
 
 /// The id of a series in this unit, which becomes the current one.
