@@ -391,6 +391,7 @@ mod tests {
                 target: of.target.clone(),
                 file: of.file.clone(),
                 line: of.line,
+                kind: String::new(),
                 about: None,
                 text: of.message.clone(),
                 kept: true,

@@ -109,6 +109,7 @@ fn crash_record(program: Program, crash: &PanicHookInfo<'_>, began: &ZonedDateTi
         target: program.name.to_owned(),
         file: location.map(|location| location.file().to_owned()).unwrap_or_default(),
         line: location.map_or(0, Location::line),
+        kind: String::new(),
         about: None,
         text: record::harmless(&format!(
             "The program crashed: {reason}{}. This is a bug. Please report it, with the log lines \

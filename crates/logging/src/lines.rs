@@ -51,8 +51,8 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: layer::Context<'_, S>) {
         let mut text = Text::default();
         attributes.record(&mut text);
-        if let Some(span) = context.span(id).filter(|_| !text.0.is_empty()) {
-            span.extensions_mut().insert(About(record::harmless(&text.0)));
+        if let Some(span) = context.span(id).filter(|_| !text.words.is_empty()) {
+            span.extensions_mut().insert(About(record::harmless(&text.words)));
         }
     }
 
@@ -71,9 +71,10 @@ where
             target: self.program.module(metadata.target()),
             file: metadata.file().unwrap_or_default().to_owned(),
             line: metadata.line().unwrap_or_default(),
+            kind: text.kind,
             about: names.next(),
-            text: record::harmless(&text.0),
-            kept: !text.1,
+            text: record::harmless(&text.words),
+            kept: !text.withheld,
         });
     }
 }
@@ -82,26 +83,32 @@ pub(crate) fn micros_since(began: &ZonedDateTime, time: &ZonedDateTime) -> i64 {
     time.timestamp().as_microsecond().saturating_sub(began.timestamp().as_microsecond())
 }
 
-/// The message of an event, followed by its other fields; and whether it has `kept = false`, with
-/// which it goes to the destinations of the log only.
+/// What an event says.
 #[derive(Default)]
-struct Text(String, bool);
+struct Text {
+    /// The message, followed by the other fields.
+    words: String,
+    /// Whether the event has `kept = false`, with which it goes to the destinations of the log only.
+    withheld: bool,
+    /// The field `kind`, which is not shown. Lines of each kind have a limit of their own.
+    kind: String,
+}
 
 impl Visit for Text {
     fn record_bool(&mut self, field: &Field, value: bool) {
         if field.name() == "kept" {
-            self.1 = !value;
+            self.withheld = !value;
         } else {
             self.record_debug(field, &value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}{}", self.0);
-        } else {
+        match field.name() {
+            "message" => self.words = format!("{value:?}{}", self.words),
+            "kind" => self.kind = format!("{value:?}"),
             // Writing to a `String` never fails.
-            let _ = write!(self.0, " {}={value:?}", field.name());
+            name => drop(write!(self.words, " {name}={value:?}")),
         }
     }
 }
@@ -134,6 +141,13 @@ mod tests {
         let seen = seen.lock().unwrap();
         let seen: Vec<_> = seen.iter().map(|(text, kept)| (text.as_str(), *kept)).collect();
         assert_eq!(seen, [("for all", true), ("for one", false), ("for all other=false", true)]);
+    }
+
+    #[test]
+    fn the_kind_of_a_line_is_not_shown() {
+        let (log, _logging) = capture::lines();
+        tracing::warn!(kind = ?1, "{}", "text");
+        assert_eq!(log.take(), ["WARN text"]);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(crate) struct Record {
     pub(crate) file: String,
     /// The line in that file, from 1; 0 if it is not known.
     pub(crate) line: u32,
+    /// Tells events of the same place in the file apart; empty if that is not needed.
+    pub(crate) kind: String,
     /// The name of the thing that the event is [`about`](crate::about).
     pub(crate) about: Option<String>,
     /// The message; see [`harmless`].
@@ -162,6 +164,7 @@ pub(crate) mod tests {
             target: "kamstrup2mqtt::poll::journal".to_owned(),
             file: "src/poll/journal.rs".to_owned(),
             line: 78,
+            kind: String::new(),
             about: Some("garage".to_owned()),
             text: "Read 7 of 7 values in 0.9 s.".to_owned(),
             kept: true,

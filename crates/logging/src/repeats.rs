@@ -1,12 +1,15 @@
-//! Limits lines that are repeated. The first ones are written at once. Further ones are counted,
-//! and one line a minute reports how many there were.
+//! Limits lines that are repeated, and lines of one kind.
 //!
-//! Two lines are the same if their level, module, name and text are the same. Different lines are
-//! never counted together, and never wait.
+//! Two lines are the same if their level, module, name and text are the same. The first ones are
+//! written at once. Further ones are counted, and one line a minute reports how many there were.
+//!
+//! Lines may differ only in what a meter or the broker has sent. Two lines are of one kind if the
+//! same place in the code has logged them about the same thing, whatever their text is. The first
+//! ones of an hour are written at once. Further ones are left out, and one line reports how many.
+//! Lines of different kinds never wait for each other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,15 +30,28 @@ const WRITTEN_AT_DEBUG: u32 = 200;
 /// How many different lines are remembered. With more, the oldest one is forgotten.
 const REMEMBERED: usize = 256;
 
-/// The lines of the last minute, by their hash.
+/// Lines of one kind are counted for this long.
+const KIND_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// How many warnings and errors of one kind are written in that time: one a minute.
+const WARNINGS_OF_KIND: u32 = 60;
+
+/// How many other lines, above `DEBUG`.
+const INFOS_OF_KIND: u32 = 200;
+
+/// How many kinds are remembered. With more, the oldest one is forgotten.
+const REMEMBERED_KINDS: usize = 2048;
+
+/// The lines of the last minute and the kinds of the last hour, by their hashes.
 #[derive(Debug)]
 pub(crate) struct Repeats {
     window: Duration,
     seen: HashMap<u64, Seen>,
+    kinds: HashMap<u64, Seen>,
     hasher: RandomState,
 }
 
-/// A line that was written.
+/// A line that was written, or a kind of which lines were written.
 #[derive(Debug)]
 struct Seen {
     since: Instant,
@@ -58,41 +74,41 @@ impl Default for Repeats {
 
 impl Repeats {
     pub(crate) fn with_window(window: Duration) -> Self {
-        Self { window, seen: HashMap::new(), hasher: RandomState::new() }
+        Self { window, seen: HashMap::new(), kinds: HashMap::new(), hasher: RandomState::new() }
     }
 
     /// Returns the record if it is to be written, and counts it otherwise. Call [`Self::take_due`]
     /// first.
     pub(crate) fn pass(&mut self, record: Record, now: Instant) -> Option<Record> {
-        let Record { level, target, about, text, .. } = &record;
+        let Record { level, target, file, line, kind, about, text, .. } = &record;
         let hash = self.hasher.hash_one((*level as u8, target, about, text));
-        let most = if *level == Level::Debug { WRITTEN_AT_DEBUG } else { WRITTEN };
-        if let Some(seen) = self.seen.get_mut(&hash).filter(|seen| !seen.is_over(now, self.window))
-        {
-            if seen.written < most {
-                seen.written += 1;
-                return Some(record);
-            }
-            match &mut seen.beyond {
-                Some(beyond) => beyond.count = beyond.count.saturating_add(1),
-                None => seen.beyond = Some(Beyond { count: 1, first: record }),
-            }
-            return None;
-        }
-        self.seen.insert(hash, Seen { since: now, written: 1, beyond: None });
-        Some(record)
+        let of_kind = self.hasher.hash_one((*level as u8, target, file, line, kind, about));
+        let level = *level;
+        let most = if level == Level::Debug { WRITTEN_AT_DEBUG } else { WRITTEN };
+        let seen = entry(&mut self.seen, hash, self.window, now);
+        let record = seen.pass(record, most)?;
+        let most = match level {
+            Level::Debug => return Some(record),
+            Level::Info => INFOS_OF_KIND,
+            Level::Warning | Level::Error | Level::Critical => WARNINGS_OF_KIND,
+        };
+        entry(&mut self.kinds, of_kind, KIND_WINDOW, now).pass(record, most)
     }
 
     /// When the next report is due.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let counting = self.seen.values().filter(|seen| seen.beyond.is_some());
-        counting.map(|seen| seen.since + self.window).min()
+        let due = |seen: &HashMap<u64, Seen>, window: Duration| {
+            let counting = seen.values().filter(|seen| seen.beyond.is_some());
+            counting.map(|seen| seen.since + window).min()
+        };
+        due(&self.seen, self.window).into_iter().chain(due(&self.kinds, KIND_WINDOW)).min()
     }
 
     /// The reports that are due. A line that was repeated to the end is not written in the next
     /// minute either, only counted.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Record> {
-        if self.seen.len() < REMEMBERED && self.due().is_none_or(|due| due > now) {
+        let is_full = self.seen.len() >= REMEMBERED || self.kinds.len() >= REMEMBERED_KINDS;
+        if !is_full && self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
         let mut reports = Vec::new();
@@ -105,42 +121,87 @@ impl Repeats {
             reports.push(beyond.report());
             true
         });
-        // There is room for the next line.
-        while self.seen.len() >= REMEMBERED {
-            let oldest =
-                self.seen.iter().min_by_key(|(_, seen)| (seen.beyond.is_some(), seen.since));
-            let Some(hash) = oldest.map(|(hash, _)| *hash) else { break };
-            let beyond = self.seen.remove(&hash).and_then(|seen| seen.beyond);
-            reports.extend(beyond.map(Beyond::report));
-        }
+        self.kinds.retain(|_, kind| {
+            let is_over = kind.is_over(now, KIND_WINDOW);
+            if is_over {
+                reports.extend(kind.beyond.take().map(Beyond::report_kind));
+            }
+            !is_over
+        });
+        let forgotten = make_room(&mut self.seen, REMEMBERED);
+        reports.extend(forgotten.into_iter().map(Beyond::report));
+        let forgotten = make_room(&mut self.kinds, REMEMBERED_KINDS);
+        reports.extend(forgotten.into_iter().map(Beyond::report_kind));
         reports
     }
 
     /// All reports, because the log ends.
     pub(crate) fn take_all(&mut self) -> Vec<Record> {
         let beyond = self.seen.values_mut().filter_map(|seen| seen.beyond.take());
-        beyond.map(Beyond::report).collect()
+        let of_kinds = self.kinds.values_mut().filter_map(|kind| kind.beyond.take());
+        beyond.map(Beyond::report).chain(of_kinds.map(Beyond::report_kind)).collect()
     }
 }
 
+/// What is known about a line or a kind in its present window.
+fn entry(all: &mut HashMap<u64, Seen>, hash: u64, window: Duration, now: Instant) -> &mut Seen {
+    let new = || Seen { since: now, written: 0, beyond: None };
+    let seen = all.entry(hash).or_insert_with(new);
+    if seen.is_over(now, window) {
+        *seen = new();
+    }
+    seen
+}
+
+/// Forgets the oldest ones, so that there is room for the next one. Returns what was counted.
+fn make_room(all: &mut HashMap<u64, Seen>, most: usize) -> Vec<Beyond> {
+    let mut forgotten = Vec::new();
+    while all.len() >= most {
+        let oldest = all.iter().min_by_key(|(_, seen)| (seen.beyond.is_some(), seen.since));
+        let Some(hash) = oldest.map(|(hash, _)| *hash) else { break };
+        forgotten.extend(all.remove(&hash).and_then(|seen| seen.beyond));
+    }
+    forgotten
+}
+
 impl Seen {
+    /// Returns the record if fewer than `most` were written, and counts it otherwise.
+    fn pass(&mut self, record: Record, most: u32) -> Option<Record> {
+        if self.written < most {
+            self.written += 1;
+            return Some(record);
+        }
+        match &mut self.beyond {
+            Some(beyond) => beyond.count = beyond.count.saturating_add(1),
+            None => self.beyond = Some(Beyond { count: 1, first: record }),
+        }
+        None
+    }
+
     fn is_over(&self, now: Instant, window: Duration) -> bool {
         now.saturating_duration_since(self.since) >= window
     }
 }
 
 impl Beyond {
-    fn report(mut self) -> Record {
-        let now = LocalTime::now();
-        let passed = micros_since(&self.first.time, &now);
+    fn report(self) -> Record {
         let times = if self.count == 1 { "time" } else { "times" };
-        let text = mem::take(&mut self.first.text);
-        Record {
-            time: now,
-            since_start: self.first.since_start.saturating_add(passed),
-            text: format!("{text} (repeated {} more {times})", grouped(self.count)),
-            ..self.first
-        }
+        self.with(|text, count| format!("{text} (repeated {count} more {times})"))
+    }
+
+    fn report_kind(self) -> Record {
+        let lines = if self.count == 1 { "line" } else { "lines" };
+        self.with(|text, count| {
+            format!("Left out {count} more {lines} of this kind, such as: {text}")
+        })
+    }
+
+    fn with(self, words: impl FnOnce(&str, String) -> String) -> Record {
+        let Self { count, first } = self;
+        let now = LocalTime::now();
+        let passed = micros_since(&first.time, &now);
+        let text = words(&first.text, grouped(count));
+        Record { time: now, since_start: first.since_start.saturating_add(passed), text, ..first }
     }
 }
 
@@ -242,17 +303,65 @@ mod tests {
     }
 
     #[test]
-    fn different_lines_are_all_written_and_take_little_memory() {
+    fn different_lines_take_little_memory() {
         let (mut repeats, now) = (Repeats::default(), Instant::now());
         for _ in 0..25 {
             write(&mut repeats, &line("Born."), now);
         }
         for number in 0..10_000 {
-            let text = number.to_string();
-            assert_eq!(write(&mut repeats, &line(&text), now), [format!("garage: {text}")]);
+            let of_kind = Record { line: number, ..line(&number.to_string()) };
+            assert_eq!(write(&mut repeats, &of_kind, now), [format!("garage: {number}")]);
         }
+        assert!(repeats.kinds.len() <= REMEMBERED_KINDS, "{}", repeats.kinds.len());
         assert!(repeats.seen.len() <= REMEMBERED, "{}", repeats.seen.len());
         // The one that is counted is not forgotten.
         assert_eq!(repeats.take_all().len(), 1);
+    }
+
+    /// A meter that makes each text a little different wrote 100,000 lines a day.
+    #[test]
+    fn different_lines_of_one_kind_are_bounded() {
+        for (level, most) in
+            [(Level::Warning, 60), (Level::Error, 60), (Level::Info, 200), (Level::Debug, 1000)]
+        {
+            let (mut repeats, begun) = (Repeats::default(), Instant::now());
+            let of_kind = |text: &str| Record { level, ..line(text) };
+            let mut written = Vec::new();
+            for number in 0..1000_u32 {
+                let now = begun + number * Duration::from_secs(1);
+                written.extend(write(&mut repeats, &of_kind(&format!("fell to {number}.")), now));
+            }
+            assert_eq!(written.len(), most, "{level:?}");
+            // Neither another kind nor the same about another meter waits.
+            for other in [
+                Record { kind: "other".to_owned(), ..of_kind("a") },
+                Record { line: 79, ..of_kind("b") },
+                Record { about: Some("house".to_owned()), ..of_kind("c") },
+            ] {
+                assert_eq!(write(&mut repeats, &other, begun + KIND_WINDOW / 2).len(), 1);
+            }
+            let due: Vec<_> =
+                repeats.take_due(begun + KIND_WINDOW).iter().map(Record::message).collect();
+            let left = 1000 - most;
+            let said = format!(
+                "garage: Left out {left} more lines of this kind, such as: fell to {most}."
+            );
+            let expected = if left == 0 { Vec::new() } else { vec![said] };
+            assert_eq!((due, repeats.due()), (expected, None));
+            // The next hour is like the first.
+            let later = begun + KIND_WINDOW + Duration::from_secs(1);
+            assert_eq!(write(&mut repeats, &of_kind("fell to 1."), later), ["garage: fell to 1."]);
+        }
+    }
+
+    #[test]
+    fn what_was_left_out_is_reported_when_the_log_ends() {
+        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        for number in 0..61 {
+            let warning = Record { level: Level::Warning, ..line(&number.to_string()) };
+            write(&mut repeats, &warning, now);
+        }
+        let all: Vec<_> = repeats.take_all().iter().map(Record::message).collect();
+        assert_eq!(all, ["garage: Left out 1 more line of this kind, such as: 60"]);
     }
 }

@@ -109,6 +109,7 @@ pub(super) fn missing(count: u64) -> Record {
         target: module_path!().to_owned(),
         file: file!().to_owned(),
         line: line!(),
+        kind: String::new(),
         about: None,
         text: format!(
             "{count} {lines} of the log {are} missing here: lines came faster than they could be \
