@@ -87,10 +87,15 @@ impl PollError {
                  was closed"
             ),
             Self::Meter(NoAnswer::Nothing) => format!("The meter does not answer on {port}"),
-            Self::Meter(NoAnswer::Late(after)) => format!(
-                "Answers of the meter on {port} arrive too late, up to {} after the request",
-                duration::words(*after)
-            ),
+            Self::Meter(NoAnswer::Late(after)) => {
+                let after_words = duration::words(*after);
+                let delay = if is_longer(*after) {
+                    format!("{after_words} or more")
+                } else {
+                    format!("up to {after_words}")
+                };
+                format!("Answers of the meter on {port} arrive too late, {delay} after the request")
+            }
             Self::Telnet => format!("The serial server at {port} is in telnet mode"),
             Self::Meter(no_answer) => format!("Cannot read the meter on {port}: {no_answer}"),
             Self::Unrecognized => format!(
@@ -121,8 +126,8 @@ impl PollError {
             }
             Self::Flood(_) if kind == PortKind::Server => {
                 "Check the port number: another service may use this port, not the serial line. \
-                 Check that the serial server is set to 1200 baud, 8 data bits, no parity and 2 stop \
-                 bits."
+                 Check that the serial server is set to 1200 baud, 8 data bits, no parity, 2 stop bits \
+                 and no flow control."
             }
             Self::Flood(_) => OpenError::NotSerial.hint(context.runs_as, kind),
             Self::Meter(NoAnswer::Nothing) => {
@@ -149,8 +154,9 @@ impl PollError {
             }
             Self::Meter(NoAnswer::Noise | NoAnswer::Damaged) => {
                 return format!(
-                    "Move or turn the optical head a little, and keep bright light off it.{}{}",
+                    "Move or turn the optical head a little, and keep bright light off it.{}{}{}",
                     line_hint(kind),
+                    service_hint(context),
                     older_hint(context),
                 );
             }
@@ -179,6 +185,15 @@ const TELNET_HINT: &str = "Telnet changes some bytes of the answers. Set the ser
 /// What is added to a measured delay: the next one may be longer.
 const DELAY_MARGIN: Duration = Duration::from_millis(500);
 
+/// A connection lasts about 12 s if no answer arrives in time. The answers that a serial server
+/// delivers after that seem to belong to later requests, so a long delay is measured too short.
+const MEASURED_DELAY: Duration = Duration::from_secs(8);
+
+/// Whether a delay may be longer than it was measured.
+fn is_longer(after: Duration) -> bool {
+    after >= MEASURED_DELAY
+}
+
 /// The longest timeout that the settings accept.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -195,9 +210,14 @@ pub(super) fn timeout_hint(after: Duration, context: &HintContext<'_>) -> String
     match context.runs_as {
         RunsAs::Program if enough <= LONGEST_TIMEOUT => {
             let enough = enough.as_secs_f32();
+            let more = if is_longer(after) {
+                " The delay may be even longer. If answers are still late, increase it further."
+            } else {
+                ""
+            };
             format!(
                 "kamstrup2mqtt waits {waits} for the start of an answer. Set `serial_device.timeout` to \
-                 `{enough}` to wait longer."
+                 `{enough}` to wait longer.{more}"
             )
         }
         RunsAs::Program | RunsAs::AddOn => {
@@ -267,11 +287,21 @@ const LONG_INTERVAL: Duration = Duration::from_secs(25 * 60);
 /// Follows the hint for a silent meter if a serial server may be misconfigured.
 const SERVER_HINT: &str = " If that does not help, check the port number: a serial server has one port for the \
                            meter and another for its web page. Set the server to raw TCP, 1200 \
-                           baud, 8 data bits, no parity and 2 stop bits.";
+                           baud, 8 data bits, no parity, 2 stop bits and no flow control.";
 
-/// The same for noise and damaged answers.
-const LINE_HINT: &str = " Check that the serial server is set to 1200 baud, 8 data bits, no parity and 2 stop \
-                         bits.";
+/// The same for noise and damaged answers. With XON/XOFF, the server removes two kinds of bytes from
+/// them.
+const LINE_HINT: &str = " Check that the serial server is set to 1200 baud, 8 data bits, no parity, 2 stop \
+                         bits and no flow control (XON/XOFF).";
+
+/// Other services send text, to each client or in answer to a request.
+fn service_hint(context: &HintContext<'_>) -> &'static str {
+    if is_server(context.port) && !context.has_answered {
+        " Check the port number too: another service may use this port, such as a web server or SSH."
+    } else {
+        ""
+    }
+}
 
 /// The same for a node. Only an ESP8266 and an ESP32 take the settings that this program sends
 /// (`SerialProxy::configure` in ESPHome 2026.6); others keep those of their YAML.
@@ -619,6 +649,34 @@ mod tests {
         }
         let hint = timeout_hint(Duration::from_secs(60), &context_of("/dev/ttyUSB0"));
         assert!(!hint.contains("serial_device.timeout"), "no longer timeout is accepted: {hint}");
+    }
+
+    /// Each next connection measures what is left of the delay.
+    #[test]
+    fn a_long_delay_may_be_even_longer() {
+        for (after, is_longer) in [(7_999, false), (8_000, true), (12_000, true)] {
+            let late = PollError::Meter(NoAnswer::Late(Duration::from_millis(after)));
+            let Explanation { words, hint } = late.explain(&context_of("socket://10.0.0.3:2003"));
+            assert_eq!(words.contains("or more after the request"), is_longer, "{words}");
+            assert_eq!(hint.contains("increase it further"), is_longer, "{hint}");
+        }
+    }
+
+    /// The banner of an SSH server is noise, and XON/XOFF damages answers.
+    #[test]
+    fn noise_from_a_server_may_have_causes_without_a_head() {
+        for heard in [NoAnswer::Noise, NoAnswer::Damaged].map(PollError::Meter) {
+            let of =
+                |port, has_answered| heard.hint(&HintContext { has_answered, ..context_of(port) });
+            let first = of("socket://10.0.0.3:22", false);
+            assert!(first.contains("XON/XOFF") && first.contains("port number"), "{first}");
+            let later = of("socket://10.0.0.3:22", true);
+            assert!(later.contains("XON/XOFF") && !later.contains("port number"), "{later}");
+            for port in ["/dev/ttyUSB0", "esphome://head.local:6053"] {
+                let hint = of(port, false);
+                assert!(!hint.contains("XON/XOFF") && !hint.contains("port number"), "{hint}");
+            }
+        }
     }
 
     /// At a node, late answers had no advice, and a silence did not name the settings of the line.

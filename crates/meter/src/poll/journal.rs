@@ -47,8 +47,12 @@ pub(super) struct Journal {
     warned: BTreeSet<RegisterId>,
     /// The registers that were reported because the meter has no value for them.
     absent: BTreeSet<RegisterId>,
-    /// The reported error that made polls incomplete, and the number of complete polls since then.
-    partial: Option<(PollError, u32)>,
+    /// The failures that were reported, and when they last were.
+    failures: Vec<(PollError, Instant)>,
+    /// When failures were warned of in the last hour.
+    warnings: Vec<Instant>,
+    /// What was reported about incomplete polls.
+    partial: Option<Partial>,
     /// The reported contradictions between readings.
     contradictions: BTreeSet<Relation>,
     info_code: News<u32>,
@@ -61,6 +65,12 @@ pub(super) struct Journal {
 /// After this many complete polls, the error of an incomplete one is reported again.
 const COMPLETE_AGAIN: u32 = 5;
 
+/// How many different failures are remembered. There are not that many at one port.
+const FAILURES: usize = 32;
+
+/// How many silences in an hour are warned of. More are a line that comes and goes with each poll.
+const SILENCES: usize = 3;
+
 /// How often there is a summary. Polls are not exactly an hour apart: one may end a little sooner
 /// than another.
 const NEARLY_AN_HOUR: Duration = Duration::from_secs(59 * 60);
@@ -70,12 +80,18 @@ enum State {
     Unknown,
     Answering,
     Troubled {
-        trouble: PollError,
         since: Instant,
         polls: u32,
-        /// When this was last reported above DEBUG.
-        reported: Instant,
+        /// Whether this silence was reported above DEBUG.
+        is_reported: bool,
     },
+}
+
+/// The reported errors that made polls incomplete, and the number of complete polls since the last.
+#[derive(Debug, Default)]
+struct Partial {
+    errors: Vec<PollError>,
+    complete: u32,
 }
 
 /// The time of a poll.
@@ -101,6 +117,8 @@ impl Journal {
             unread: BTreeSet::new(),
             warned: BTreeSet::new(),
             absent: BTreeSet::new(),
+            failures: Vec::new(),
+            warnings: Vec::new(),
             partial: None,
             contradictions: BTreeSet::new(),
             info_code: News::known(NO_FAULT),
@@ -138,12 +156,16 @@ impl Journal {
         let had_answered = self.has_answered;
         self.has_answered |= polled.has_answered || !readings.is_empty();
         if let Some(exchange) = exchange {
-            entries.push(Entry::Warn(describe_exchange(exchange, readings)));
+            entries.push(Entry::Warn(Kind::Exchange, describe_exchange(exchange, readings)));
             self.forget_meter();
         }
         entries.extend(identity_report.as_ref().map(|report| {
             let text = report.describe(self.runs_as);
-            if report.is_warning() { Entry::Warn(text) } else { Entry::Info(text) }
+            if report.is_warning() {
+                Entry::Warn(Kind::Identity, text)
+            } else {
+                Entry::Info(Kind::Identity, text)
+            }
         }));
         entries.extend(polled.line.capacity.map(|report| self.capacity(report)));
         entries.extend(self.hidden_trouble(polled, models));
@@ -155,18 +177,19 @@ impl Journal {
             Some(trouble) => entries.extend(self.partial_failure(trouble, models)),
             None => self.note_complete(),
         }
-        if let State::Troubled { since, .. } = &self.state {
+        if let State::Troubled { since, is_reported: true, .. } = &self.state {
             let silent = words(timing.ended.saturating_duration_since(*since));
             let answers = if had_answered { "answers again" } else { "answers" };
             let text = format!("The meter {answers}. It had not been read for {silent}.");
-            entries.push(Entry::Info(text));
+            entries.push(Entry::Info(Kind::Failure, text));
         }
         entries.extend(self.condition(polled));
         for (register, doubt) in changes {
-            entries.push(Entry::Warn(format!(
+            let text = format!(
                 "{} {doubt}. Two readings agree, so it is published.",
                 register_words(*register)
-            )));
+            );
+            entries.push(Entry::Warn(Kind::Doubt, text));
         }
         entries.extend(self.contradictions(polled));
         entries.extend(self.absences(missing));
@@ -194,13 +217,15 @@ impl Journal {
             State::Unknown if !self.is_polled_seldom() => {
                 text.push_str(" From now on, the log has one summary an hour.");
             }
-            State::Troubled { .. } => self.warned.clear(),
+            State::Troubled { is_reported: true, .. } => self.warned.clear(),
             _ => {}
         }
+        let is_silent_before =
+            matches!(before, State::Unknown | State::Troubled { is_reported: true, .. });
         // Each register counts as newly missing once an hour, however often it comes and goes.
         let is_worse = !registers.is_subset(&self.warned);
         let is_better = registers != self.unread && registers.is_subset(&self.unread);
-        let is_change = is_worse || is_better || !matches!(before, State::Answering);
+        let is_change = is_worse || is_better || is_silent_before;
         if !is_change && !self.is_polled_seldom() {
             return Entry::Debug(text);
         }
@@ -212,7 +237,11 @@ impl Journal {
         }
         self.warned.extend(&registers);
         self.unread = registers;
-        if is_unexplained { Entry::Warn(text) } else { Entry::Info(text) }
+        if is_unexplained {
+            Entry::Warn(Kind::Reading, text)
+        } else {
+            Entry::Info(Kind::Reading, text)
+        }
     }
 
     /// Whether each reading is logged, because a summary would be about one poll.
@@ -234,7 +263,7 @@ impl Journal {
         self.unread = missing.collect();
         self.warned.clone_from(&self.unread);
         // That the meter has been silent all the time is reported on its own.
-        summary.describe(ended).map(Entry::Info)
+        summary.describe(ended).map(|text| Entry::Info(Kind::Summary, text))
     }
 
     /// Forgets what was reported, because it was about the meter before.
@@ -247,48 +276,62 @@ impl Journal {
         self.info_code = News::known(NO_FAULT);
     }
 
-    /// Returns the entry of a poll that read nothing. Each state is reported once, and again after
-    /// each hour.
+    /// Returns the entry of a poll that read nothing. A silence is reported once, also if its failures
+    /// alternate, and again after each hour. Of many short silences, only some are reported.
     fn failure(&mut self, trouble: &PollError, now: Instant, models: &[Model]) -> Entry {
-        let (since, polls) = match &self.state {
-            State::Troubled { since, polls, .. } => (*since, polls.saturating_add(1)),
-            State::Unknown | State::Answering => (now, 1),
+        let (since, polls, mut is_reported) = match self.state {
+            State::Troubled { since, polls, is_reported } => {
+                (since, polls.saturating_add(1), is_reported)
+            }
+            State::Unknown | State::Answering => (now, 1, false),
         };
+        let is_hour_ago = |at: Instant| now.saturating_duration_since(at) >= NEARLY_AN_HOUR;
+        let known = self.failures.iter().find(|(known, _)| known.is_like(trouble));
+        self.warnings.retain(|at| !is_hour_ago(*at));
+        let is_rare = self.warnings.len() < SILENCES;
+        let is_new = known.is_none_or(|(_, at)| *at < since && (is_rare || is_hour_ago(*at)));
+        let last = self.failures.iter().map(|(_, at)| *at).max();
         let happened = trouble.describe(&self.port);
-        let (entry, reported) = match &self.state {
-            State::Troubled { trouble: known, reported, .. } if known.is_like(trouble) => {
-                if now.saturating_duration_since(*reported) >= NEARLY_AN_HOUR {
-                    let silent = last_words(now.saturating_duration_since(since));
-                    let text = format!("Read 0 of {polls} times in the last {silent}. {happened}.");
-                    (Entry::Info(text), now)
-                } else {
-                    (Entry::Debug(format!("{happened}, as before.")), *reported)
-                }
-            }
-            _ => {
-                let hint = trouble.hint(&self.hint_context(models));
-                let text = format!(
-                    "{happened}. {hint} kamstrup2mqtt keeps trying, and logs this at most once an \
-                     hour."
-                );
-                (Entry::Warn(text), now)
-            }
+        let entry = if is_new {
+            let hint = trouble.hint(&self.hint_context(models));
+            let text = format!(
+                "{happened}. {hint} kamstrup2mqtt keeps trying, and logs this at most once an hour."
+            );
+            self.warnings.push(now);
+            Entry::Warn(Kind::Failure, text)
+        } else if is_reported && last.is_none_or(is_hour_ago) {
+            let silent = last_words(now.saturating_duration_since(since));
+            let text = format!("Read 0 of {polls} times in the last {silent}. {happened}.");
+            Entry::Info(Kind::Failure, text)
+        } else {
+            Entry::Debug(format!("{happened}, as before."))
         };
-        self.state = State::Troubled { trouble: trouble.clone(), since, polls, reported };
+        if !matches!(entry, Entry::Debug(_)) {
+            is_reported = true;
+            self.failures.retain(|(known, _)| !known.is_like(trouble));
+            if self.failures.len() >= FAILURES {
+                self.failures.remove(0);
+            }
+            self.failures.push((trouble.clone(), now));
+        }
+        self.state = State::Troubled { since, polls, is_reported };
         entry
     }
 
     /// Returns the entry of a poll that did not read everything, if its error is new.
     fn partial_failure(&mut self, trouble: &PollError, models: &[Model]) -> Option<Entry> {
-        let before = self.partial.replace((trouble.clone(), 0));
-        if before.is_some_and(|(known, _)| known.is_like(trouble)) {
+        let partial = self.partial.get_or_insert_default();
+        partial.complete = 0;
+        if partial.errors.len() >= FAILURES || partial.errors.iter().any(|it| it.is_like(trouble)) {
             return None;
         }
-        Some(Entry::Warn(format!(
+        partial.errors.push(trouble.clone());
+        let text = format!(
             "{}, so some values could not be read. {} kamstrup2mqtt warns of this only once.",
             trouble.describe(&self.port),
             trouble.hint(&self.hint_context(models)),
-        )))
+        );
+        Some(Entry::Warn(Kind::Partial, text))
     }
 
     /// Returns the entry of trouble that did not prevent this poll: the next one may fail.
@@ -298,7 +341,7 @@ impl Journal {
         if polled.line.is_telnet && !std::mem::replace(&mut self.is_telnet, true) {
             let (happened, hint) =
                 (telnet.describe(&self.port), telnet.hint(&self.hint_context(models)));
-            return Some(Entry::Warn(format!("{happened}. {hint}")));
+            return Some(Entry::Warn(Kind::Telnet, format!("{happened}. {hint}")));
         }
         let late = PollError::Meter(NoAnswer::Late(polled.line.lateness.longest));
         self.is_late |= polled.trouble.as_ref().is_some_and(|trouble| trouble.is_like(&late));
@@ -308,14 +351,15 @@ impl Journal {
         {
             let (happened, hint) =
                 (late.describe(&self.port), late.hint(&self.hint_context(models)));
-            return Some(Entry::Warn(format!("{happened}, and must be requested again. {hint}")));
+            let text = format!("{happened}, and must be requested again. {hint}");
+            return Some(Entry::Warn(Kind::Late, text));
         }
         None
     }
 
     /// Returns the entry of a change of the length of answers that the line carries.
     fn capacity(&self, report: CapacityReport) -> Entry {
-        Entry::Info(match report {
+        let text = match report {
             CapacityReport::Limited(bytes) => {
                 let cause = if is_server(&self.port) {
                     "A small buffer in the serial server or weak light at the optical head can cause \
@@ -332,13 +376,14 @@ impl Journal {
             CapacityReport::Unlimited => {
                 format!("The line of {} carries long answers again.", self.port)
             }
-        })
+        };
+        Entry::Info(Kind::Capacity, text)
     }
 
     fn note_complete(&mut self) {
-        if let Some((_, complete)) = &mut self.partial {
-            *complete = complete.saturating_add(1);
-            if *complete >= COMPLETE_AGAIN {
+        if let Some(partial) = &mut self.partial {
+            partial.complete = partial.complete.saturating_add(1);
+            if partial.complete >= COMPLETE_AGAIN {
                 self.partial = None;
             }
         }
@@ -367,10 +412,11 @@ impl Journal {
                         .info()
                         .map_or_else(|| register.to_string(), |it| format!("`{}`", it.key))
                 });
-                entries.push(Entry::Warn(format!(
+                let text = format!(
                     "{} {relation}. The meter sent these values twice, so they are published.",
                     listed(&registers)
-                )));
+                );
+                entries.push(Entry::Warn(Kind::Contradiction, text));
             }
         }
         entries
@@ -398,10 +444,8 @@ impl Journal {
         }
         for (reason, registers) in news {
             let are = if registers.len() > 1 { "are" } else { "is" };
-            entries.push(Entry::Warn(format!(
-                "{} {are} not published: {reason}.",
-                listed(&registers)
-            )));
+            let text = format!("{} {are} not published: {reason}.", listed(&registers));
+            entries.push(Entry::Warn(Kind::Absence, text));
         }
         entries
     }
@@ -412,29 +456,49 @@ impl Journal {
         if !self.info_code.is_new(condition.code) {
             return None;
         }
-        Some(match condition.code {
-            NO_FAULT => {
-                Entry::Info("The meter no longer reports a fault (info code 0).".to_owned())
-            }
-            _ => Entry::Warn(format!(
+        Some(if condition.code == NO_FAULT {
+            let text = "The meter no longer reports a fault (info code 0).";
+            Entry::Info(Kind::Condition, text.to_owned())
+        } else {
+            let text = format!(
                 "The meter reports {condition}. If this lasts, inform the utility that owns the meter."
-            )),
+            );
+            Entry::Warn(Kind::Condition, text)
         })
     }
 }
 
 #[derive(Debug)]
 pub(super) enum Entry {
-    Info(String),
-    Warn(String),
+    Info(Kind, String),
+    Warn(Kind, String),
     Debug(String),
+}
+
+/// What an entry is about. The log limits how many lines of each kind it writes, because a meter can
+/// make each of them different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Absence,
+    Capacity,
+    Condition,
+    Contradiction,
+    Doubt,
+    Exchange,
+    Failure,
+    Identity,
+    Late,
+    Partial,
+    Reading,
+    Summary,
+    Telnet,
 }
 
 impl Entry {
     fn log(self) {
         match self {
-            Self::Info(text) => info!("{text}"),
-            Self::Warn(text) => warn!("{text}"),
+            Self::Info(kind, text) => info!(?kind, "{text}"),
+            Self::Warn(kind, text) => warn!(?kind, "{text}"),
             Self::Debug(text) => debug!("{text}"),
         }
     }

@@ -84,7 +84,7 @@ async fn a_counter_that_fell_is_reported() {
             let timing = Timing { ended: Instant::now(), took: Duration::ZERO };
             let entries = journal.entries(&polled, timing, &[]).into_iter();
             warnings.extend(entries.filter_map(|entry| match entry {
-                Entry::Warn(text) => Some(text),
+                Entry::Warn(_, text) => Some(text),
                 _ => None,
             }));
             tokio::time::sleep(plan.interval).await;
@@ -324,8 +324,8 @@ fn missing_values_are_named() {
 }
 
 /// The log above DEBUG of polls with these results, the first at 00:00. A result is the letter of a
-/// poll: `7` read everything, `3` had no `flow` and no `power`, `-` had no answer. In `5`, these two
-/// were not due, and in `4`, `energy` had no value either.
+/// poll: `7` read everything, `3` had no `flow` and no `power`, `-` had no answer, `x` had a server in
+/// telnet mode. In `5`, these two were not due, and in `4`, `energy` had no value either.
 fn log_of(interval: u64, results: &str) -> String {
     let registers = ids("energy volume power flow temp1 temp2 tempdiff");
     let plan = Plan { interval: Duration::from_secs(interval), ..plan("energy", Vec::new()) };
@@ -347,6 +347,7 @@ fn log_of(interval: u64, results: &str) -> String {
         let mut polled = Polled::default();
         match letter {
             '-' => polled.trouble = Some(PollError::Meter(NoAnswer::Nothing)),
+            'x' => polled.trouble = Some(PollError::Telnet),
             _ => polled.readings = registers.iter().map(reading).collect(),
         }
         if letter == '3' {
@@ -415,6 +416,21 @@ async fn at_an_interval_of_an_hour_each_reading_is_a_line() {
 async fn a_silent_meter_is_reported_once_and_again_after_each_hour() {
     let results = ["-".repeat(14), "7".repeat(10), "-".repeat(30), "7".repeat(3)].concat();
     insta::assert_snapshot!(log_of(300, &results));
+}
+
+/// Each poll had a warning, although the warning says that there is one an hour at most.
+#[tokio::test(start_paused = true)]
+async fn failures_that_alternate_are_reported_a_few_times_an_hour() {
+    for (results, most) in [("-x".repeat(360), 1), ("-7".repeat(360), 3), ("x-7".repeat(240), 3)] {
+        let log = log_of(10, &results);
+        let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+        for what in [" WARN The meter does not answer", " WARN The serial server"] {
+            // In two hours, and at the beginning of a third.
+            assert!(count(what) <= 3 * most, "{log}");
+        }
+        assert!(log.lines().count() <= 12 * most, "{log}");
+        assert!(count("does not answer") > 0, "{log}");
+    }
 }
 
 /// Values that come and go with each poll, and then stay away.

@@ -259,8 +259,8 @@ async fn polls_of(version: Version, names: &str, openings: Vec<Opening>) -> (Str
 /// A log entry as a line, with its level.
 fn line(entry: &Entry) -> String {
     match entry {
-        Entry::Info(text) => format!(" INFO {text}"),
-        Entry::Warn(text) => format!(" WARN {text}"),
+        Entry::Info(_, text) => format!(" INFO {text}"),
+        Entry::Warn(_, text) => format!(" WARN {text}"),
         Entry::Debug(text) => format!("DEBUG {text}"),
     }
 }
