@@ -223,18 +223,85 @@ pub(crate) fn without_secrets(text: &str) -> String {
 const SHORTEST_KEY: usize = 20;
 
 /// `esphome://host/?key=secret&port=1` as `esphome://host/?key=***&port=1`. In an address, even the
-/// name of the key may be misspelled, so only what names the port is shown.
+/// name of the key may be misspelled or missing, so only what names the ports is shown.
 fn without_key(text: &str) -> String {
-    let query = text.split_once('?').filter(|(address, _)| address.contains("://"));
-    let Some((address, query)) = query else { return without_named_key(text) };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return without_bare_keys(&without_named_key(text), is_about_node(text));
+    };
+    let (server, query) =
+        rest.split_once('?').map_or((rest, None), |(it, query)| (it, Some(query)));
+    // A key has slashes too, so what is before one need not be a host.
+    let begins = server.find(|c| !is_key_digit(c)).unwrap_or(server.len());
+    let is_key = server.get(..begins).is_some_and(|start| may_be_key(start, true));
+    let is_odd = server.contains(|c: char| !is_key_digit(c) && !".-_:[]*@".contains(c));
+    let server = if is_key || is_odd { without_bare_keys(server, true) } else { server.to_owned() };
+    let server = without_long_end(&server);
+    let server = without_bare_keys(&without_named_key(&server), true);
     let shown = |part: &str| match part.split_once('=') {
         Some(("port" | "port_name", value)) if value.len() < SHORTEST_KEY => part.to_owned(),
         Some((name, _)) if name.eq_ignore_ascii_case("key") => format!("{name}=***"),
         _ if part.is_empty() => String::new(),
         _ => "***".to_owned(),
     };
-    let parts: Vec<_> = query.split('&').map(shown).collect();
-    format!("{}?{}", without_named_key(address), parts.join("&"))
+    let shown = |query: &str| query.split('&').map(shown).collect::<Vec<_>>().join("&");
+    let query = query.map(|query| format!("?{}", shown(query))).unwrap_or_default();
+    format!("{}://{server}{query}", without_bare_keys(scheme, true))
+}
+
+/// `host:6053/secret` as `host:6053/***`, and `host:secret` as `host:***`.
+fn without_long_end(server: &str) -> String {
+    let name = server.split_once(']').map_or(0, |(address, _)| address.len());
+    let start = server.get(name..).and_then(|rest| rest.find([':', '/']));
+    let Some(start) = start.and_then(|start| name.checked_add(start)) else {
+        return server.to_owned();
+    };
+    let (host, end) = server.split_at(start);
+    let is_port =
+        |port: &str| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit());
+    let (port, path) = match end.strip_prefix(':') {
+        Some(after) => {
+            let (port, path) = after.find('/').map_or((after, ""), |slash| after.split_at(slash));
+            if is_port(port) { (format!(":{port}"), path) } else { (String::new(), end) }
+        }
+        None => (String::new(), end),
+    };
+    match path.chars().next() {
+        Some(first) if path.len() >= SHORTEST_KEY => format!("{host}{port}{first}***"),
+        _ => server.to_owned(),
+    }
+}
+
+/// Hides what looks like a key, wherever it is. In an address, a part of a key looks like one.
+fn without_bare_keys(text: &str, is_address: bool) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find(is_key_digit) {
+        let (before, after) = rest.split_at(start);
+        let end = after.find(|c| !is_key_digit(c)).unwrap_or(after.len());
+        let (run, after) = after.split_at(end);
+        shown.push_str(before);
+        shown.push_str(if may_be_key(run, is_address) { "***" } else { run });
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// The digits of base64, which may be encoded in an address.
+fn is_key_digit(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '%')
+}
+
+fn may_be_key(run: &str, is_address: bool) -> bool {
+    let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+    let is_mixed =
+        has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
+    let is_whole = run.len() >= 43;
+    run.len() >= SHORTEST_KEY && (run.ends_with('=') || (is_mixed && (is_address || is_whole)))
+}
+
+/// Whether a text without `://` is probably meant to be the address of a node.
+fn is_about_node(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("esphome")
 }
 
 /// Hides what follows `key=`.
@@ -430,9 +497,74 @@ mod tests {
             ("a/?key=hunter2", "a/?key=***"),
             ("/dev/ttyUSB0", "/dev/ttyUSB0"),
             ("socket://10.0.0.1:2003", "socket://10.0.0.1:2003"),
+            ("socket://[fd00::1]:2003", "socket://[fd00::1]:2003"),
+            ("esphome://[fd00::1]:6053/?port=1", "esphome://[fd00::1]:6053/?port=1"),
+            ("socket://10.0.0.1:2003/tty", "socket://10.0.0.1:2003/tty"),
         ] {
             assert_eq!(without_secrets(text), shown);
             assert_eq!(Quoted::new(text).as_str(), shown);
+        }
+    }
+
+    /// After `:` and `/`, it was quoted in the error, and so in the log.
+    #[test]
+    fn what_may_be_a_key_is_hidden_wherever_it_is() {
+        let keys = [
+            "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LWtleTE=",
+            "c2VjcmV0/XNlY3JldC1zZWNyZXQtc2VjcmV0LWtleTE=",
+            "/2VjcmV0+XNlY3JldC1zZWNyZXQtc2VjcmV0LWtleTE=",
+            "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LWtleTE",
+            "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LWtleTE%3D",
+        ];
+        for (form, shown) in [
+            ("esphome://a:KEY", Some("esphome://a:***")),
+            ("esphome://a/KEY", None),
+            ("esphome://a.local/KEY", Some("esphome://a.local/***")),
+            ("esphome://a.local:6053/KEY", Some("esphome://a.local:6053/***")),
+            ("esphome://a.local:6053:KEY", Some("esphome://a.local:***")),
+            ("esphome://[fd00::1]:6053/KEY", Some("esphome://[fd00::1]:6053/***")),
+            ("esphome://[fd00::1]:KEY", Some("esphome://[fd00::1]:***")),
+            ("esphome://a.local:6053/KEY?port=1", Some("esphome://a.local:6053/***?port=1")),
+            ("esphome://KEY", Some("esphome://***")),
+            ("esphome://a.local#KEY", None),
+            ("esphome://a.local KEY", None),
+            ("esphome://me:KEY@a.local", Some("esphome://***@a.local")),
+            ("KEY://a.local", None),
+            ("socket://10.0.0.1:KEY", Some("socket://10.0.0.1:***")),
+            ("esphome:a.local/KEY", None),
+            ("a.local:6053/KEY", None),
+            ("a.local:KEY", None),
+            ("KEY", None),
+        ] {
+            for key in keys {
+                let text = form.replace("KEY", key);
+                for hidden in [without_secrets(&text), Quoted::new(&text).as_str().to_owned()] {
+                    // No part of the key either.
+                    let left = ["c2Vj", "2VjcmV0", "XNlY3", "WtleTE"];
+                    assert!(!left.iter().any(|part| hidden.contains(part)), "{text}: {hidden}");
+                    assert!(shown.is_none_or(|shown| hidden == shown), "{text}: {hidden}");
+                }
+            }
+            // A part of it, in an address.
+            if form.contains("esphome") {
+                let text = form.replace("KEY", "c2VjcmV0LXNlY3JldC1zZW");
+                assert!(!without_secrets(&text).contains("NlY3"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_shown() {
+        for text in [
+            "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_AB0JQ4XK-if00-port0",
+            "/dev/serial/by-path/platform-3f980000.usb-usb-0:1.2:1.0-port0",
+            "homeassistant/kamstrup/heatmeter/livingroom",
+            "socket://serial-server-in-the-cellar.fritz.box:2003",
+            "socket://serialserverinthecellar:2003",
+            "mqtt://homeassistant.local:1883",
+            "/etc/kamstrup2mqtt/certificates/broker/ca.pem",
+        ] {
+            assert_eq!((without_secrets(text).as_str(), Quoted::new(text).as_str()), (text, text));
         }
     }
 }
