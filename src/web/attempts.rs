@@ -1,7 +1,7 @@
 //! Counts wrong tokens by address. After a few of them, the address must wait before its next token
 //! is checked, longer each time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -20,9 +20,26 @@ const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 /// forgotten.
 const MOST_ADDRESSES: usize = 256;
 
+/// From so many addresses, wrong tokens are logged in one run.
+const MOST_LOGGED: usize = 20;
+
 /// The wrong tokens of each address.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(HashMap<IpAddr, Wrong>);
+pub(super) struct Attempts {
+    wrong: HashMap<IpAddr, Wrong>,
+    /// The addresses that were logged.
+    logged: HashSet<IpAddr>,
+}
+
+/// How a wrong token is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Report {
+    /// As the first one from this address.
+    First,
+    /// The same, as the last one in this run.
+    Last,
+    None,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Wrong {
@@ -49,28 +66,36 @@ impl Wrong {
 impl Attempts {
     /// How long this address must wait before its next token is looked at; `None` if it need not.
     pub(super) fn wait(&self, peer: IpAddr) -> Option<Duration> {
-        let wrong = self.0.get(&network(peer)).filter(|wrong| !wrong.is_forgotten())?;
+        let wrong = self.wrong.get(&network(peer)).filter(|wrong| !wrong.is_forgotten())?;
         let left = wrong.pause().saturating_sub(wrong.last.elapsed());
         (!left.is_zero()).then_some(left)
     }
 
-    pub(super) fn note_wrong(&mut self, peer: IpAddr) {
-        self.0.retain(|_, wrong| !wrong.is_forgotten());
+    /// Notes a wrong token, and says how to log it.
+    pub(super) fn note_wrong(&mut self, peer: IpAddr) -> Report {
+        self.wrong.retain(|_, wrong| !wrong.is_forgotten());
         let network = network(peer);
-        if self.0.len() >= MOST_ADDRESSES
-            && !self.0.contains_key(&network)
+        if self.wrong.len() >= MOST_ADDRESSES
+            && !self.wrong.contains_key(&network)
             && let Some(oldest) =
-                self.0.iter().min_by_key(|(_, wrong)| wrong.last).map(|(address, _)| *address)
+                self.wrong.iter().min_by_key(|(_, wrong)| wrong.last).map(|(address, _)| *address)
         {
-            self.0.remove(&oldest);
+            self.wrong.remove(&oldest);
         }
         let now = Instant::now();
-        let wrong = self.0.entry(network).or_insert(Wrong { count: 0, last: now });
+        let wrong = self.wrong.entry(network).or_insert(Wrong { count: 0, last: now });
         *wrong = Wrong { count: wrong.count.saturating_add(1), last: now };
+        if self.logged.len() >= MOST_LOGGED || !self.logged.insert(network) {
+            Report::None
+        } else if self.logged.len() == MOST_LOGGED {
+            Report::Last
+        } else {
+            Report::First
+        }
     }
 
     pub(super) fn note_right(&mut self, peer: IpAddr) {
-        self.0.remove(&network(peer));
+        self.wrong.remove(&network(peer));
     }
 }
 
@@ -129,10 +154,12 @@ mod tests {
     async fn wrong_tokens_are_forgotten_after_ten_minutes() {
         let mut attempts = Attempts::default();
         let one = peer("192.168.1.9");
-        (0..FREE).for_each(|_| attempts.note_wrong(one));
+        for _ in 0..FREE {
+            attempts.note_wrong(one);
+        }
         advance(FORGOTTEN).await;
         attempts.note_wrong(one);
-        assert_eq!((attempts.wait(one), attempts.0.len()), (None, 1));
+        assert_eq!((attempts.wait(one), attempts.wrong.len()), (None, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,6 +173,24 @@ mod tests {
         for number in 0..10_000_u32 {
             attempts.note_wrong(IpAddr::from(number.to_be_bytes()));
         }
-        assert_eq!(attempts.0.len(), MOST_ADDRESSES);
+        assert_eq!(attempts.wrong.len(), MOST_ADDRESSES);
+    }
+
+    /// Nobody learned that somebody tries tokens.
+    #[test]
+    fn the_first_wrong_token_of_an_address_is_logged_for_a_few_addresses() {
+        let mut attempts = Attempts::default();
+        let mut reports = Vec::new();
+        for number in 0..100_u32 {
+            for _ in 0..3 {
+                reports.push(attempts.note_wrong(IpAddr::from((number << 8).to_be_bytes())));
+            }
+        }
+        let count = |report| reports.iter().filter(|other| **other == report).count();
+        assert_eq!((count(Report::First), count(Report::Last)), (MOST_LOGGED - 1, 1));
+        assert_eq!(
+            (reports[0], reports[1], reports[3]),
+            (Report::First, Report::None, Report::First)
+        );
     }
 }

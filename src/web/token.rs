@@ -15,9 +15,9 @@ use std::time::Duration;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use ring::hmac;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Report};
 use super::token_file;
 use meter::container;
 
@@ -31,7 +31,16 @@ pub(crate) struct Token(Arc<Inner>);
 struct Inner {
     /// `None` if the system gives no random numbers. Then no token is right.
     own: Option<Own>,
+    name: Name,
     state: Mutex<State>,
+}
+
+/// What visitors call it.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    Token,
+    /// For setting up.
+    Code,
 }
 
 /// The program's own token.
@@ -90,10 +99,10 @@ impl Token {
                  machine can press its buttons."
             );
         }
-        Self::with(text, folder)
+        Self::with(text, folder, Name::Token)
     }
 
-    fn with(text: Option<String>, folder: Option<&Path>) -> Self {
+    fn with(text: Option<String>, folder: Option<&Path>, name: Name) -> Self {
         let own = text.map(|text| Own::keep(text, folder));
         let state = State {
             known: None,
@@ -102,14 +111,14 @@ impl Token {
             is_shown: false,
             attempts: Attempts::default(),
         };
-        let token = Self(Arc::new(Inner { own, state: Mutex::new(state) }));
+        let token = Self(Arc::new(Inner { own, name, state: Mutex::new(state) }));
         token.configure(None);
         token
     }
 
     /// A code for setting up: it is in no file, and valid until the program stops.
     pub(crate) fn code() -> Self {
-        Self::with(token_file::random_code().ok(), None)
+        Self::with(token_file::random_code().ok(), None, Name::Code)
     }
 
     /// Uses the configured token from now on, or the program's own one if there is none.
@@ -226,9 +235,25 @@ impl Token {
             state.attempts.note_right(peer);
             Ok(())
         } else {
-            state.attempts.note_wrong(peer);
+            let report = state.attempts.note_wrong(peer);
+            drop(state);
+            self.log_wrong(peer, report);
             Err(Denied::Wrong)
         }
+    }
+
+    /// Logs a wrong token, but not the token: it may be right somewhere else.
+    fn log_wrong(&self, peer: IpAddr, report: Report) {
+        let (name, page) = match self.0.name {
+            Name::Token => ("token", "status page"),
+            Name::Code => ("code", "setup page"),
+        };
+        let further = match report {
+            Report::None => return,
+            Report::First => "Further ones from this address are not logged.",
+            Report::Last => "No more wrong ones are logged until the next start.",
+        };
+        warn!("A visitor at {peer} entered a wrong {name} on the {page}. {further}");
     }
 
     /// Why a visitor without a token is denied.
@@ -492,6 +517,31 @@ mod tests {
         assert!(token.has_cookie(&cookie_of(&token)));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(token.check(PEER, b"hunter22"), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_token_is_logged_once_for_each_address_and_never_shown() {
+        let token = Token::default();
+        let (log, _logging) = capture::lines();
+        for peer in [PEER, PEER, IpAddr::from([192, 168, 1, 8])] {
+            assert_eq!(token.check(peer, b"hunter22"), Err(Denied::Wrong));
+        }
+        token.check(PEER, own(&token).as_bytes()).unwrap();
+        assert_eq!(Token::code().check(PEER, b"hunter22"), Err(Denied::Wrong));
+        let line = |address, name, page| {
+            format!(
+                "WARN A visitor at {address} entered a wrong {name} on the {page} page. Further ones \
+                 from this address are not logged."
+            )
+        };
+        assert_eq!(
+            log.take(),
+            [
+                line("192.168.1.9", "token", "status"),
+                line("192.168.1.8", "token", "status"),
+                line("192.168.1.9", "code", "setup"),
+            ]
+        );
     }
 
     #[test]
