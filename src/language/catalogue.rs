@@ -516,6 +516,17 @@ catalogue! {
          mätaren, om den har en. Visa sedan portarna igen.",
         "Kein Zähler hat geantwortet. Den Lesekopf genau auf das optische Auge des Zählers setzen und eine \
          Taste am Zähler drücken, falls er eine hat. Dann die Anschlüsse neu auflisten.";
+    find_speed_app:
+        "The app reads meters only at 1200 baud. To read this meter, run kamstrup2mqtt without the \
+         app, with the setting `baudrate`.",
+        "De app leest meters alleen op 1200 baud uit. Gebruik kamstrup2mqtt voor deze meter zonder \
+         de app, met de instelling `baudrate`.",
+        "Appen aflæser kun målere ved 1200 baud. Brug kamstrup2mqtt uden appen til denne måler, med \
+         indstillingen `baudrate`.",
+        "Appen läser bara av mätare vid 1200 baud. Använd kamstrup2mqtt utan appen för den här \
+         mätaren, med inställningen `baudrate`.",
+        "Die App liest Zähler nur mit 1200 Baud aus. Für diesen Zähler kamstrup2mqtt ohne die App \
+         benutzen, mit der Einstellung `baudrate`.";
     find_ask: "will be asked", "wordt bevraagd", "bliver spurgt", "kommer att frågas",
         "wird abgefragt";
     find_asking: "is being asked", "wordt nu bevraagd", "bliver spurgt nu", "frågas nu",

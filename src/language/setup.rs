@@ -150,6 +150,17 @@ catalogue! {
          Adresse eingeben.";
     by_address: "Another address", "Een ander adres", "En anden adresse", "En annan adress",
         "Eine andere Adresse";
+    not_listed:
+        "If the port of the head is not in this list, choose “Another address” and enter its path, \
+         such as /dev/ttyAMA0.",
+        "Staat de poort van de leeskop niet in deze lijst? Kies dan ‘Een ander adres’ en voer het \
+         pad in, bijvoorbeeld /dev/ttyAMA0.",
+        "Hvis læsehovedets port ikke er på listen, så vælg “En anden adresse”, og indtast stien, \
+         for eksempel /dev/ttyAMA0.",
+        "Om läshuvudets port inte finns i listan, välj ”En annan adress” och ange sökvägen, till \
+         exempel /dev/ttyAMA0.",
+        "Wenn der Anschluss des Lesekopfs nicht in dieser Liste ist, „Eine andere Adresse“ wählen \
+         und den Pfad eingeben, zum Beispiel /dev/ttyAMA0.";
     address: "Address of the head", "Adres van de leeskop", "Læsehovedets adresse",
         "Läshuvudets adress", "Adresse des Lesekopfs";
     address_words:

@@ -15,7 +15,7 @@ pub(super) struct Head {
     pub(super) is_listed: bool,
     /// Whether a port will be asked.
     pub(super) can_start: bool,
-    /// What to do if no meter answered.
+    /// What to do if no meter answered, or none that the app can read.
     pub(super) hint: Option<&'static str>,
 }
 
@@ -76,8 +76,16 @@ pub(super) fn head(
         let device = usb.as_ref().map(UsbDevice::to_string);
         Row { number, port, device, words: said, class, is_usable, lines }
     };
-    let rows = listed.into_iter().enumerate().map(row).collect();
-    let hint = is_silent.then_some(words.find_nothing);
+    let rows: Vec<_> = listed.into_iter().enumerate().map(row).collect();
+    let is_at_other_speed = ended
+        && lines.is_none()
+        && !rows.iter().any(|row| row.is_usable)
+        && found.iter().any(|it| matches!(it.found, Found::OtherBaudRate { .. }));
+    let hint = if is_at_other_speed {
+        Some(words.find_speed_app)
+    } else {
+        is_silent.then_some(words.find_nothing)
+    };
     Head { rows, running, is_listed, can_start, hint }
 }
 

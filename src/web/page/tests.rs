@@ -456,6 +456,35 @@ fn searches() -> Vec<HeadSearch> {
     ]
 }
 
+/// The app's form has no speed, and the page only named the meter's.
+#[test]
+fn a_meter_at_another_speed_has_advice_in_the_app() {
+    let port = LocalPort { path: "/dev/ttyUSB0".into(), by_id: None, is_held: false };
+    let serial_number = SerialNumber::new(12_345_678);
+    let other = FoundThere::OtherBaudRate { baud: 2400, serial_number };
+    let usable = FoundThere::Meter { model: "Multical 403".to_owned(), serial_number };
+    let words = Language::English.words();
+    let lines: fn(&str, Option<u32>) -> String = crate::config::serial_port_lines;
+    for (there, lines, expected) in [
+        (vec![other.clone()], None, Some(words.find_speed_app)),
+        (vec![other.clone()], Some(lines), None),
+        (vec![other, usable], None, None),
+        (vec![FoundThere::Silence], None, Some(words.find_nothing)),
+    ] {
+        let number =
+            |number| LocalPort { path: format!("/dev/ttyUSB{number}").into(), ..port.clone() };
+        let found: Vec<_> = (0..)
+            .zip(there)
+            .map(|(index, found)| Searched { port: number(index), found })
+            .collect();
+        let listed = found.iter().map(|it| it.port.clone());
+        let listed =
+            listed.map(|port| Candidate { port, usb: None, plan: FindPlan::Ask }).collect();
+        let search = HeadSearch { listed, found, ended: true, ..HeadSearch::default() };
+        assert_eq!(head(search, &[], lines, words).hint, expected);
+    }
+}
+
 /// In the app and outside of it, before the search, while it runs and after it.
 #[tokio::test(start_paused = true)]
 async fn finding_the_head() {

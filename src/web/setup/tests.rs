@@ -13,6 +13,8 @@ use super::*;
 use crate::language::Language;
 use crate::setup::{Setup, Step, Target, WriteError};
 use crate::status::Board;
+use meter::find::{Candidate, Plan};
+use meter::transport::LocalPort;
 
 const HERE: &str = "127.0.0.1";
 const FAR: &str = "192.168.1.9";
@@ -120,6 +122,25 @@ async fn a_key_that_was_typed_is_not_shown_again() {
     let view = page.setup.view();
     assert_eq!(view.draft.port, format!("esphome://127.0.0.1:2/?key={KEY}"));
     assert!(view.invalid.is_empty());
+}
+
+/// A port with another name than those of adapters is not in the list.
+#[tokio::test]
+async fn the_list_of_ports_says_what_to_do_if_one_is_missing() {
+    let page = page();
+    let usb = LocalPort { path: "/dev/ttyUSB0".into(), by_id: None, is_held: false };
+    let usb = Candidate { port: usb, usb: None, plan: Plan::Ask };
+    for language in Language::ALL {
+        let words = language.setup_words();
+        assert!(words.not_listed.contains(words.by_address), "{}", words.not_listed);
+        for ports in [vec![usb.clone()], Vec::new()] {
+            let is_listed = !ports.is_empty();
+            let view = Box::new(page.setup.view());
+            let screen = Screen::Step { step: Step::Head, view, ports, path: "/x".into() };
+            let shown = whole(language, "./", &screen).unwrap();
+            assert_eq!(shown.contains("/dev/ttyAMA0"), is_listed, "{shown}");
+        }
+    }
 }
 
 #[test]
