@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -39,6 +39,8 @@ struct Inner {
     /// A trial that was stopped uses its port until the request under way has ended.
     queues: PortQueues,
     is_open: watch::Sender<bool>,
+    /// Held while the file is being written.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// The state, as it is shown.
@@ -254,6 +256,7 @@ impl Setup {
             work: Mutex::default(),
             queues: PortQueues::default(),
             is_open: watch::Sender::new(true),
+            writing: tokio::sync::Mutex::default(),
         };
         Self(Arc::new(inner))
     }
@@ -543,8 +546,25 @@ impl Setup {
         }
     }
 
-    /// Writes the file. This ends setting up, also if somebody else has written the file.
+    /// Writes the file. This ends setting up, also if somebody else has written the file. A second
+    /// request gets the result of the first. The browser may leave the first one meanwhile.
     pub(crate) async fn write(&self) -> Result<(), WriteError> {
+        let writing = self.clone();
+        let written = tokio::spawn(async move {
+            let _alone = writing.0.writing.lock().await;
+            if writing.is_open() { writing.write_once().await } else { Ok(()) }
+        });
+        written.await.unwrap_or_else(|error| Err(self.interrupted(&error)))
+    }
+
+    /// The error of a task that has crashed.
+    fn interrupted(&self, error: &JoinError) -> WriteError {
+        let folder = self.path().parent().unwrap_or(Path::new("/")).to_owned();
+        let cause = Cause::Other(String::new());
+        WriteError::Folder { folder, reason: error.to_string(), cause }
+    }
+
+    async fn write_once(&self) -> Result<(), WriteError> {
         if self.lock().furthest < Step::File {
             // Only a request that was made by hand asks for it.
             return Ok(());
@@ -558,14 +578,7 @@ impl Setup {
         let text = document::text(&self.lock().draft, Secrets::Written);
         let target = self.0.target.clone();
         let written = spawn_blocking(move || target.write(&text)).await;
-        let written = written.unwrap_or_else(|error| {
-            let folder = self.path().parent().unwrap_or(Path::new("/")).to_owned();
-            Err(WriteError::Folder {
-                folder,
-                reason: error.to_string(),
-                cause: Cause::Other(String::new()),
-            })
-        });
+        let written = written.unwrap_or_else(|error| Err(self.interrupted(&error)));
         if written.is_ok() {
             info!("The setup page has written the configuration {}.", self.path().display());
             self.close();
@@ -890,11 +903,33 @@ mod tests {
         assert!(!setup.is_open());
         setup.closed().await;
         assert!(config::load(Some(&file), &Variables::new()).is_ok());
+        // What the browser sends again.
+        setup.write().await.unwrap();
+        assert_eq!(setup.view().not_written, None);
         let again = Setup::new(Target::choose(Some(&file), None), None);
         again.choose_head("/dev/no-such-port");
         to_file(&again);
         assert_eq!(again.write().await, Err(WriteError::Exists(file)));
         assert!(again.is_open());
         assert!(again.view().not_written.is_some());
+    }
+
+    /// The second click said that there is already a file.
+    #[tokio::test]
+    async fn the_file_is_written_once_whoever_waits_for_it() {
+        let (folder, setup) = in_folder();
+        to_file(&setup);
+        let (first, second) = tokio::join!(setup.write(), setup.write());
+        assert_eq!((first, second), (Ok(()), Ok(())));
+        assert_eq!(setup.view().not_written, None);
+        assert!(!setup.is_open() && folder.path().join("config.yaml").exists());
+
+        let (folder, setup) = in_folder();
+        to_file(&setup);
+        // The browser leaves the first request, because of the second one.
+        let first = tokio::time::timeout(Duration::ZERO, setup.write()).await;
+        assert!(first.is_err());
+        assert_eq!(setup.write().await, Ok(()));
+        assert!(!setup.is_open() && folder.path().join("config.yaml").exists());
     }
 }

@@ -29,6 +29,7 @@ use super::response::{
     CSS, HTML, HttpRefusal, JSON, OPEN_METRICS, SCRIPT, STRICT, SVG, TEXT, answered, later,
     to_page, with_headers,
 };
+use super::setup;
 use super::state::PageState;
 use super::turns::Turns;
 use super::{api, events, metrics, past};
@@ -171,6 +172,12 @@ async fn check(
         Err(refusal) => return refusal.into_response(),
     };
     guest.seat.note_whole_request();
+    // The file is written. It needs no token to learn that.
+    if page_state.setup.is_some()
+        && let Some(path) = setup::way_back(request.uri().path())
+    {
+        return to_page(path);
+    }
     // The token itself is in the form there.
     if request.uri().path() != TOKEN
         && let Err(denied) = access::check_right(*visitors, token, guest.peer, request.headers())

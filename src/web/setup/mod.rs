@@ -7,11 +7,13 @@
 
 mod announce;
 mod fields;
+mod paths;
 mod routes;
 mod screen;
 mod session;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::paths::way_back;
 pub(super) use self::routes::router;
 pub(crate) use self::session::SetupPage;

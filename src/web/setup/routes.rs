@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::fields::Fields;
+use super::paths::BEGIN;
 use super::screen::{self, Code, Screen};
 use super::session::{Right, SetupPage};
 use crate::config::Secret;
@@ -31,9 +32,6 @@ use crate::web::routes::{HEALTH, HEALTHY, TOKEN, whole};
 use crate::web::state::PageState;
 use crate::web::token::Denied;
 use meter::RunsAs;
-
-/// The path of the button that begins.
-const BEGIN: &str = "/setup";
 
 /// The longest form, in bytes: a meter may have many values.
 pub(super) const LONGEST_FORM: usize = 8 * 1024;
