@@ -1,5 +1,6 @@
 //! The peer of a connection, and which of the limited places the connection has.
 
+use std::future::pending;
 use std::net::IpAddr;
 
 use tokio::time::{Instant, sleep};
@@ -33,6 +34,14 @@ impl Guest {
     pub(super) async fn ended(&self) {
         self.end.cancelled().await;
         sleep(LAST_EVENT).await;
+    }
+
+    /// Waits until the visitor reads an answer too slowly. Events may wait.
+    pub(super) async fn reads_too_slowly(&self) {
+        self.seat.delivery().too_slow().await;
+        if self.stays() {
+            pending::<()>().await;
+        }
     }
 
     pub(super) fn stays(&self) -> bool {

@@ -14,6 +14,7 @@ mod api;
 mod attempts;
 mod blocking;
 mod chart;
+mod delivery;
 mod events;
 mod guest;
 mod head;

@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -24,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::access::Visitors;
+use super::delivery::{self, Watched};
 use super::guest::Guest;
-use super::places::{Places, Seat};
+use super::places::{Origin, Places, Seat};
 use super::response::{TEXT, with_headers};
 use super::routes::{HEALTH, HEALTHY, router};
 use super::setup::{self, SetupPage};
@@ -109,7 +110,7 @@ pub(super) async fn listen(
     let mut news = News::default();
     loop {
         let setting = setting();
-        match TcpListener::bind(address).await {
+        match bind(address) {
             Ok(listener) => {
                 // Port 0 means any free port.
                 let address = listener.local_addr().unwrap_or(address);
@@ -129,6 +130,25 @@ pub(super) async fn listen(
         }
         sleep(RETRY).await;
     }
+}
+
+/// How many connections may wait until they are accepted: as many as tokio's own `bind` allows.
+const WAITING: u32 = 1024;
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Its connections inherit this.
+    socket.set_send_buffer_size(delivery::BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
+
+/// Whether a visitor counts as this machine: from a loopback address, or from the only address on
+/// which the page listens. The health check uses one of these. A machine or a container that
+/// listens on all addresses may have another one that visitors of its proxy seem to come from.
+pub(super) fn is_here(peer: IpAddr, listens: IpAddr) -> bool {
+    peer.is_loopback() || peer == listens.to_canonical()
 }
 
 /// Where the user sets the address of the page.
@@ -240,6 +260,8 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
     let door = Arc::new(Semaphore::new(MOST_STRANGERS));
     let streams = Streams::default();
     let mut told = false;
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let listens = listener.local_addr().map_or(any, |address| address.ip());
     loop {
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
@@ -260,17 +282,15 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
             }
         };
         let peer = peer.ip().to_canonical();
-        // The health check uses the address on which the page listens.
-        let is_own = |own: SocketAddr| own.ip().to_canonical() == peer;
-        let is_here = peer.is_loopback() || stream.local_addr().is_ok_and(is_own);
+        let from = Origin::new(peer, is_here(peer, listens));
         let (seat, router, places) = if !visitors.admit(peer) {
             let refusing: PresentRouter = Arc::new(refusing);
             (Arc::clone(&door).try_acquire_owned().ok().map(Seat::new), refusing, None)
-        } else if let Some(seat) = places.take(is_here) {
+        } else if let Some(seat) = places.take(from) {
             (Some(seat), Arc::clone(&router), Some(&mut places))
         } else {
             let busy: PresentRouter = Arc::new(busy);
-            (spare.take(is_here), busy, Some(&mut spare))
+            (spare.take(from), busy, Some(&mut spare))
         };
         // If all places are taken, the connection is closed.
         let Some(seat) = seat else { continue };
@@ -280,7 +300,7 @@ async fn serve_each_by(router: PresentRouter, listener: TcpListener, visitors: V
         let guest = Guest { peer, seat: seat.clone(), streams, end, deadline };
         let task = connections.spawn(answer(stream, router, guest));
         if let Some(places) = places {
-            places.note(&seat, task, is_here);
+            places.note(&seat, task, from);
         }
     }
 }
@@ -295,6 +315,7 @@ async fn answer(stream: TcpStream, router: PresentRouter, guest: Guest) {
     let service = service_fn(|request| {
         TowerToHyperService::new(router().layer(Extension(guest.clone()))).call(request)
     });
+    let stream = Watched::new(stream, Arc::clone(guest.seat.delivery()));
     let answered = http.serve_connection(TokioIo::new(stream), service);
     let mut answered = pin!(answered);
     let answered = async {
@@ -308,6 +329,10 @@ async fn answer(stream: TcpStream, router: PresentRouter, guest: Guest) {
         result = answered => result,
         () = guest.ended() => {
             debug!("An open page did not receive its last event.");
+            return;
+        }
+        () = guest.reads_too_slowly() => {
+            debug!("A visitor of the status page read the answer too slowly.");
             return;
         }
     };

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Extension;
 use axum::response::Response;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -23,10 +24,12 @@ use tracing::Level;
 
 use super::address::{RETRY, find, find_by};
 use super::blocking::{BlockingJobs, JobFailed};
+use super::guest::Guest;
 use super::places::{GRACE, KEPT, MOST};
 use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, finding, router_with, views};
 use super::server::{
-    AddressSetting, LONGEST, REQUEST, WHOLE, listen, run, serve, serve_by, unavailable_words,
+    AddressSetting, LONGEST, REQUEST, WHOLE, is_here, listen, run, serve, serve_by,
+    unavailable_words,
 };
 use super::state::tests::empty;
 use super::streams::MOST_OPEN;
@@ -788,6 +791,77 @@ async fn answers_that_grow_with_the_meters_take_turns() {
     for path in growing {
         assert!(timeout(GRACE, get(many, path)).await.is_err(), "{path}");
     }
+}
+
+/// Eighteen visitors who did not read a long answer kept everybody out for 10 s.
+#[tokio::test]
+async fn visitors_who_do_not_read_make_room() {
+    let long = axum::body::Bytes::from(vec![b'x'; 16 * 1024 * 1024]);
+    let get = |body: axum::body::Bytes| {
+        axum::routing::get(move |Extension(guest): Extension<Guest>| {
+            guest.seat.note_whole_request();
+            let body = body.clone();
+            async move { body }
+        })
+    };
+    let router = Router::new().route("/long", get(long)).route("/short", get("x".into()));
+    let (address, _serving) = start_by(router).await;
+    let mut readers = Vec::new();
+    for _ in 0..MOST + KEPT {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        readers.push(stream);
+    }
+    let begun = Instant::now();
+    assert_eq!(status(address, "/short").await, 503);
+    while status(address, "/short").await != 200 {
+        assert!(begun.elapsed() < WHOLE / 2);
+    }
+    // Nobody needs their places any more, and they are ended too.
+    for mut reader in readers {
+        let mut rest = Vec::new();
+        let _ = timeout(PATIENCE, reader.read_to_end(&mut rest)).await.unwrap();
+    }
+    assert!(begun.elapsed() < WHOLE, "{:?}", begun.elapsed());
+}
+
+/// Visitors of the proxy of a container may seem to come from the container's own address. They took
+/// the places that are kept for its health check.
+#[test]
+fn an_own_address_is_this_machine_only_if_the_page_listens_on_it_alone() {
+    for (peer, listens, expected) in [
+        ("127.0.0.1", "0.0.0.0", true),
+        ("127.0.0.1", "127.0.0.1", true),
+        ("::1", "::", true),
+        ("10.88.0.2", "0.0.0.0", false),
+        ("10.88.0.2", "::", false),
+        ("192.168.1.5", "192.168.1.5", true),
+        ("192.168.1.5", "::ffff:192.168.1.5", true),
+        ("192.168.1.9", "192.168.1.5", false),
+    ] {
+        let [from, on] = [peer, listens].map(|address| address.parse::<IpAddr>().unwrap());
+        assert_eq!(is_here(from, on), expected, "{peer} on {listens}");
+    }
+}
+
+/// The second click on the setup page's last button was answered with "Nothing was done", although
+/// the first one had written the file.
+#[tokio::test]
+async fn a_button_of_the_setup_page_leads_to_the_status_page_that_took_its_place() {
+    let setup = crate::setup::Setup::new(crate::setup::Target::choose(None, None), None);
+    setup.close();
+    let setup = Some(SetupPage::new(setup, None));
+    let site = PageState { visitors: Visitors::Anybody, setup, ..empty() };
+    // Also on another machine.
+    site.token.configure(Some("correct horse"));
+    let (address, _serving) = start(site).await;
+    for path in ["/setup/write", "/setup/next"] {
+        let answer = post(address, path, "x=1").await;
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+        assert!(answer.contains("\r\nlocation: ../\r\n"), "{answer}");
+    }
+    assert!(post(address, "/setups", "x=1").await.starts_with("HTTP/1.1 401 "));
 }
 
 /// The visitors of a proxy on this machine wait for their turns at all places of this machine.
