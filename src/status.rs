@@ -161,6 +161,19 @@ impl Board {
         }
     }
 
+    /// Removes this doubt about the connection, because it is over.
+    pub fn trust_broker(&self, advice: &Advice) {
+        let is_changed = self.broker.send_if_modified(|state| match state {
+            BrokerState::Connected { doubt, .. } => {
+                doubt.take_if(|doubt| doubt.advice == *advice).is_some()
+            }
+            _ => false,
+        });
+        if is_changed {
+            self.changed();
+        }
+    }
+
     /// The state of the connection to the broker, now and later.
     #[must_use]
     pub fn broker(&self) -> watch::Receiver<BrokerState> {

@@ -18,8 +18,6 @@ mod fleet;
 mod rehearsal;
 mod services;
 
-use std::collections::BTreeSet;
-
 use anyhow::bail;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -27,12 +25,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use self::fleet::plan;
-use self::fleet::{Fleet, ProgramState};
+use self::fleet::{Fleet, Left, ProgramState};
 pub(crate) use self::rehearsal::rehearsal;
 use self::services::Observers;
 pub use self::services::{Services, report_history};
 use crate::advice::MadeBy;
-use crate::config::Config;
+use crate::config::{Broker, Config};
 use crate::inbox::Inbox;
 use crate::mqtt::{self, ConnectionSettings};
 use crate::neighbour;
@@ -60,7 +58,7 @@ pub async fn run_changing(
 ) -> anyhow::Result<()> {
     let program =
         ProgramState { started: LocalTime::now_text(), memories: MeterMemories::of_new_process() };
-    let mut next = Some(Next { config, left: BTreeSet::new() });
+    let mut next = Some(Next { config, left: None });
     while let Some(now) = next {
         next = serve(now, &services, &mut changes, &program, &stop).await?;
     }
@@ -71,8 +69,8 @@ pub async fn run_changing(
 /// A configuration that needs a connection of its own.
 struct Next {
     config: Config,
-    /// The topics of the configuration before, if it had the same broker.
-    left: BTreeSet<String>,
+    /// What the configuration before has left on the broker, if it had the same one.
+    left: Option<Left>,
 }
 
 /// Runs with one connection to the broker. Returns the next configuration if it needs another
@@ -89,7 +87,10 @@ async fn serve(
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
     let handles: Vec<MeterHandle> = meters.iter().map(|_| MeterHandle::default()).collect();
-    let inbox = Inbox::new(&meters, &handles, &publishing, &topics, services.runs_as);
+    let mut inbox = Inbox::new(&meters, &handles, &publishing, &topics, services.runs_as);
+    if let Some(left) = &left {
+        inbox = inbox.after(&left.earlier, 0).abandoning(left.status.clone(), left.states.clone());
+    }
     let found = services.brokers.clone();
     let settings = ConnectionSettings {
         made_by: MadeBy::of_broker(services.runs_as, found.is_some()),
@@ -113,7 +114,9 @@ async fn serve(
     let mut fleet =
         Fleet::new(publisher, publishing, topics, program.clone(), observers, stop.child_token());
     fleet.start(meters.into_iter().zip(handles).collect());
-    fleet.clear_left(&left);
+    if let Some(left) = left {
+        fleet.follow(left);
+    }
     systemd::ready();
     let mut next = None;
     let unexpected = loop {
@@ -127,7 +130,7 @@ async fn serve(
                 // The last will belongs to the connection and contains the topic.
                 if config.broker != broker || config.publishing.topic != fleet.publishing().topic {
                     info!("The broker or the topic has changed. Reconnecting.");
-                    let left = if config.broker == broker { fleet.topics() } else { BTreeSet::new() };
+                    let left = is_same_place(&config.broker, &broker).then(|| fleet.left());
                     next = Some(Next { config, left });
                     break None;
                 }
@@ -151,4 +154,9 @@ async fn serve(
         bail!("{part} stopped unexpectedly: {reason}");
     }
     Ok(next.filter(|_| !stop.is_cancelled()))
+}
+
+/// Whether both settings lead to the same broker, with whatever client id and login.
+fn is_same_place(one: &Broker, other: &Broker) -> bool {
+    (&one.host, one.port) == (&other.host, other.port)
 }

@@ -26,6 +26,7 @@ use self::reports::Reported;
 use crate::config::{Meter, Publishing};
 use crate::discovery::{self, Claims, Ownership};
 use crate::mqtt::{Answer, BIRTHS_ANSWERED, Found, Publisher, Received, Subscriptions};
+use crate::payload::OFFLINE;
 use crate::topic::{MeterTopics, READ, Topics};
 use meter::RunsAs;
 use meter::duration;
@@ -52,12 +53,18 @@ pub(crate) struct Inbox {
     /// Command topics, and the meters that each concerns.
     commands: Vec<(MeterTopics, Vec<MeterHandle>)>,
     claims: Claims,
+    /// Those of earlier configurations in this run, whose announcements are to be removed.
+    earlier: Vec<Claims>,
+    /// The topic of the program's status in an earlier configuration, and of its values, which are
+    /// to be removed if no other program uses them now.
+    abandoned: Option<(String, BTreeSet<String>)>,
+    /// How many times retained messages were to be examined again.
+    surveys: u64,
     /// Every topic on which we may announce something.
     possible: BTreeSet<String>,
     reported: Reported,
     /// Who reads these reports.
     runs_as: RunsAs,
-    discovery_prefix: String,
     /// Our topics that must hold no retained message, and the filters for them.
     unretained: BTreeSet<String>,
     unretained_filters: Vec<String>,
@@ -99,10 +106,12 @@ impl Inbox {
             births: Births { first: Instant::now(), count: 0 },
             commands: [all].into_iter().chain(named).collect(),
             claims: Claims::new(meters, publishing, topics),
+            earlier: Vec::new(),
+            abandoned: None,
+            surveys: 0,
             possible: discovery::all_possible(meters, publishing),
             reported: Reported::default(),
             runs_as,
-            discovery_prefix: publishing.discovery_prefix.clone(),
             unretained,
             unretained_filters,
             states: all_states,
@@ -111,14 +120,35 @@ impl Inbox {
         }
     }
 
+    /// The same inbox after these `earlier` configurations, whose announcements are to be removed.
+    /// Retained messages are examined again if `surveys` is higher than before.
+    #[must_use]
+    pub(crate) fn after(self, earlier: &[Claims], surveys: u64) -> Self {
+        Self { earlier: earlier.to_vec(), surveys, ..self }
+    }
+
+    /// The same inbox after a configuration with another topic, whose status and states had these
+    /// topics.
+    #[must_use]
+    pub(crate) fn abandoning(self, status: String, values: BTreeSet<String>) -> Self {
+        let is_other = !self.states.contains(&status);
+        Self { abandoned: is_other.then_some((status, values)), ..self }
+    }
+
     /// The topic filters that this inbox needs.
     #[must_use]
     pub(crate) fn subscriptions(&self) -> Subscriptions {
         let commands = self.commands.iter().map(|(topics, _)| topics.commands());
         let always = [self.status_topic.clone()].into_iter().chain(commands).collect();
-        let mut at_first = discovery::filters(&self.discovery_prefix);
-        at_first.extend(self.unretained_filters.iter().cloned());
-        Subscriptions { always, at_first }
+        let mut at_first = self.claims.filters();
+        let earlier = self.earlier.iter().flat_map(Claims::filters);
+        let abandoned = self.abandoned.iter().map(|(status, _)| status.clone());
+        for filter in earlier.chain(self.unretained_filters.iter().cloned()).chain(abandoned) {
+            if !at_first.contains(&filter) {
+                at_first.push(filter);
+            }
+        }
+        Subscriptions { always, at_first, surveys: self.surveys }
     }
 
     /// Handles messages until `stop` is cancelled. Each inbox from `changes` replaces the one
@@ -140,8 +170,8 @@ impl Inbox {
                 }
                 Some(change) = changes.recv() => {
                     // Nothing is reported twice.
-                    let Self { births, reported, .. } = self;
-                    self = Self { births, reported, ..change };
+                    let Self { births, abandoned, reported, .. } = self;
+                    self = Self { births, abandoned, reported, ..change };
                     continue;
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -168,7 +198,10 @@ impl Inbox {
             }
             return;
         }
-        if *retained && self.claims.may_concern(topic) {
+        if *retained && self.abandoned.as_ref().is_some_and(|(status, _)| status == topic) {
+            return self.clear_abandoned(payload, publisher);
+        }
+        if *retained && self.all_claims().any(|claims| claims.may_concern(topic)) {
             return self.survey(topic, payload, publisher);
         }
         // It dates from when `retain` was on. Home Assistant would show it as a current value.
@@ -203,15 +236,33 @@ impl Inbox {
     /// Examines a retained announcement: removes our own if it is no longer possible, and reports
     /// another program that uses our ids.
     fn survey(&mut self, topic: &str, payload: &[u8], publisher: &Publisher) {
-        match discovery::classify(topic, payload, &self.claims) {
-            Ownership::Ours if !self.possible.contains(topic) => {
-                let found = publisher.clear_found(topic);
-                self.reported.removed(topic, found);
-                if found == Found::Added {
-                    self.remove_states(discovery::states_of(payload, &self.claims), publisher);
-                }
+        let is_ours =
+            |claims: &&Claims| discovery::classify(topic, payload, claims) == Ownership::Ours;
+        let owner = self.all_claims().find(is_ours).filter(|_| !self.possible.contains(topic));
+        if let Some(claims) = owner {
+            let states = discovery::states_of(payload, claims);
+            let found = publisher.clear_found(topic);
+            self.reported.removed(topic, found);
+            if found == Found::Added {
+                self.remove_states(states, publisher);
             }
-            ownership => self.reported.owned_by_others(&ownership, self.runs_as),
+            return;
+        }
+        let ownership = discovery::classify(topic, payload, &self.claims);
+        self.reported.owned_by_others(&ownership, self.runs_as);
+    }
+
+    fn all_claims(&self) -> impl Iterator<Item = &Claims> {
+        [&self.claims].into_iter().chain(&self.earlier)
+    }
+
+    /// The status under the topic of an earlier configuration is retained. If it is still the
+    /// goodbye of this program, no other program uses that topic.
+    fn clear_abandoned(&mut self, payload: &[u8], publisher: &Publisher) {
+        let Some((status, values)) = self.abandoned.take() else { return };
+        if payload == OFFLINE.as_bytes() {
+            debug!("Removing the values under the topic of the configuration before.");
+            values.iter().chain([&status]).for_each(|topic| publisher.clear(topic));
         }
     }
 }
@@ -311,7 +362,7 @@ mod tests {
 
     #[test]
     fn only_the_needed_topics_are_subscribed_to() {
-        let Subscriptions { always, at_first } = inbox().0.subscriptions();
+        let Subscriptions { always, at_first, .. } = inbox().0.subscriptions();
         assert_eq!(always, ["homeassistant/status", "heat/command/+"]);
         let components = ["sensor", "binary_sensor", "button"];
         let announced = components.map(|name| format!("homeassistant/{name}/+/config"));

@@ -12,10 +12,11 @@ use super::connection_loop::{ACKNOWLEDGED_WITHIN, ConnectionLoop, Progress, Shut
 use super::desired::Desired;
 use super::incoming::{INBOX, IncomingMessages, Received};
 use super::link::Link;
-use super::publish_loop::publish;
+use super::publish_loop::PublishLoop;
 use super::publisher::Publisher;
 use super::read_back::{self, ReadBack};
 use super::renewal::Renewal;
+use super::slowness::Slowness;
 use super::subscriptions::Subscriptions;
 use crate::advice::MadeBy;
 use crate::config::Broker;
@@ -132,9 +133,16 @@ impl Connection {
             board: board.clone(),
             after: self.read_back_after,
         };
-        let publish = publish(&link, client.clone(), desired, online, stop.clone());
+        let publish_loop = PublishLoop {
+            link: &link,
+            client: client.clone(),
+            desired,
+            online,
+            stop: stop.clone(),
+            slowness: Slowness::new(broker.name(), *made_by, board.clone()),
+        };
         let publish = async {
-            publish.await;
+            publish_loop.run().await;
             if link.is_connected() {
                 link.send(&client, &self.offline).await;
             }

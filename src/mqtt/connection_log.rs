@@ -46,8 +46,10 @@ pub(super) struct ConnectionLog {
     /// How many connections in a row were short, and ended otherwise than by being closed.
     failures: u32,
     will: WillTrial,
-    /// Whether it was reported that the broker does not acknowledge.
-    misses_acknowledgements: bool,
+    /// What was reported in this connection because the broker does not acknowledge.
+    missing: Option<Advice>,
+    /// When a missing acknowledgement was last reported, and was not the end of the connection.
+    late: Option<Instant>,
     /// When a connection last ended because the broker did not acknowledge.
     stalled: Option<Instant>,
     /// Whether the last connection ended for a reason that is logged only at DEBUG, so that the
@@ -101,7 +103,8 @@ impl ConnectionLog {
             last_end: None,
             failures: 0,
             will: WillTrial::Unsuspected,
-            misses_acknowledgements: false,
+            missing: None,
+            late: None,
             stalled: None,
             ended_quietly: false,
             good,
@@ -120,7 +123,7 @@ impl ConnectionLog {
         self.up = Some(since);
         self.trouble.forget();
         self.will = WillTrial::Unsuspected;
-        self.misses_acknowledgements = false;
+        self.missing = None;
         let down = self.down.take();
         let again = if std::mem::replace(&mut self.was_up, true) { " again" } else { "" };
         match down {
@@ -317,14 +320,14 @@ impl ConnectionLog {
 
     /// Whether it was reported that the broker does not acknowledge what it gets.
     pub(super) fn misses_acknowledgements(&self) -> bool {
-        self.misses_acknowledgements
+        self.missing.is_some()
     }
 
     /// The broker has not acknowledged this step for a long time. If the connection `ends_soon`
     /// because of that, its end is reported.
     pub(super) fn unacknowledged(&mut self, step: &Step, after: Duration, ends_soon: bool) {
-        self.misses_acknowledgements = true;
-        let is_quiet = ends_soon || self.is_stalling();
+        let is_known = self.late.is_some_and(|at| at.elapsed() < SAME_TROUBLE);
+        let is_quiet = ends_soon || is_known || self.is_stalling();
         let Self { name, made_by, board, .. } = self;
         let advice = failure::unacknowledged(step, after);
         let words = advice.words(*made_by);
@@ -333,6 +336,19 @@ impl ConnectionLog {
         } else {
             warn!("Connected to the broker {name}, but {words}");
         }
-        board.doubt_broker(advice, *made_by);
+        board.doubt_broker(advice.clone(), *made_by);
+        self.missing = Some(advice);
+    }
+
+    /// The broker has acknowledged everything that it was to acknowledge by now.
+    pub(super) fn acknowledged(&mut self) {
+        let Some(advice) = self.missing.take() else { return };
+        self.board.trust_broker(&advice);
+        let is_known = self.late.replace(Instant::now());
+        if is_known.is_none_or(|at| at.elapsed() >= SAME_TROUBLE) {
+            info!("The broker {} acknowledges messages again.", self.name);
+        } else {
+            debug!("The broker {} acknowledges messages again.", self.name);
+        }
     }
 }

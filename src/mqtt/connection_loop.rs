@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::client::{self, IN_FLIGHT};
+use super::client;
 use super::connection_log::ConnectionLog;
-use super::failure::Stage;
+use super::failure::{self, Stage};
 use super::incoming::IncomingMessages;
 use super::jitter::jittered;
 use super::link::Link;
@@ -157,8 +157,10 @@ impl ConnectionLoop<'_> {
     fn stalls_at(&self) -> Option<Instant> {
         let state = &self.event_loop.state;
         // The client library also waits if a message has the number of an unacknowledged one.
-        let is_blocked = state.inflight() >= IN_FLIGHT || state.collision.is_some();
+        let is_blocked = self.link.is_window_full() || state.collision.is_some();
         let oldest = self.link.unacknowledged_messages().map(|(_, at)| at);
+        // The messages of a lost connection are known until the next one.
+        let is_blocked = is_blocked && self.link.is_connected();
         oldest.filter(|_| is_blocked).map(|at| at + self.acknowledged_within)
     }
 
@@ -208,6 +210,12 @@ impl ConnectionLoop<'_> {
 
     async fn handle(&mut self, event: Event) -> ControlFlow<()> {
         let acknowledged = self.link.note(&event);
+        if self.log.misses_acknowledgements() {
+            let unacknowledged = self.link.unacknowledged();
+            if unacknowledged.is_none_or(|(_, at)| at.elapsed() < PATIENCE) {
+                self.log.acknowledged();
+            }
+        }
         match event {
             Event::Incoming(Incoming::ConnAck(_)) => {
                 self.progress.connected_at = Some(Instant::now());
@@ -241,6 +249,9 @@ impl ConnectionLoop<'_> {
         }
         // The publish loop sends everything again, also to a broker that has kept the session.
         event_loop.pending.clear();
+        if matches!(&loss, Loss::Error(error) if failure::is_too_long(error)) {
+            link.note_too_long();
+        }
         let rejected = link.lost();
         let stage = match progress.connected_at {
             Some(_) => Stage::Connected,

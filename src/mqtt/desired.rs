@@ -74,7 +74,19 @@ impl Desired {
         part.suspended = suspended;
         part.states = states;
         part.current = current;
+        part.addition = 0;
         (part.before, part.version) = (part.version, change);
+    }
+
+    /// Adds states to those of the last poll, and sets a source's discovery messages.
+    pub(super) fn add(&mut self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+        for message in states.iter().filter(|message| message.retain) {
+            self.keep(&message.topic);
+        }
+        let (part, change) = self.part(source, discovery);
+        part.addition = change;
+        part.added_from = part.states.len();
+        part.states.extend(states);
     }
 
     /// No longer clears a topic. Returns whether it was to be cleared.
@@ -114,6 +126,10 @@ pub(super) struct Part {
     pub(super) version: u64,
     /// The number of the one before it.
     pub(super) before: u64,
+    /// The number of the change that added states later; 0 if none did.
+    pub(super) addition: u64,
+    /// The place of the first of these in `states`.
+    pub(super) added_from: usize,
     /// How long the machine had been suspended until then.
     pub(super) suspended: Duration,
 }

@@ -20,6 +20,9 @@
 //! States of earlier polls that are still current ([`Part::current`]) are sent together with the
 //! others after such an event. Without one, they are not sent again.
 //!
+//! If messages may have been lost with the last connection, the states of existing entities come
+//! before announcements: a broker that is overloaded may stop working before it has received all.
+//!
 //! # When `online` is sent
 //!
 //! It is sent first in each connection, and with the answer to each birth message. It is also sent
@@ -41,6 +44,7 @@
 //! example because a meter was moved to that program.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -107,6 +111,8 @@ struct Progress {
     edition: Option<u64>,
     /// The version of its states.
     version: Option<u64>,
+    /// The number of the change that added states to this version.
+    addition: u64,
     /// Whether the states must be sent a second time, because the entities may not have existed
     /// yet.
     too_early: bool,
@@ -118,12 +124,37 @@ struct Progress {
     settled: Option<Instant>,
     /// The latest time until which new states wait for that.
     patience: Option<Instant>,
+    /// Whether the next states are sent before announcements, because the last ones may have been
+    /// lost with the connection.
+    values_first: bool,
+}
+
+/// A message to send now.
+#[derive(Debug)]
+pub(super) struct DueMessage {
+    pub(super) message: Message,
+    /// If it is a state, its source, and the version of the source's states.
+    pub(super) state_of: Option<(Source, u64)>,
+}
+
+impl From<Message> for DueMessage {
+    fn from(message: Message) -> Self {
+        Self { message, state_of: None }
+    }
+}
+
+impl Deref for DueMessage {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
+    }
 }
 
 /// The messages to send now, and when the next ones are due.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Vec<DueMessage>,
     pub(super) next: Option<Instant>,
 }
 
@@ -135,13 +166,30 @@ impl Due {
 
 impl Sent {
     /// Makes everything due for a new connection. All messages but `online` wait until
-    /// `not_before`. Earlier connections may not have cleared the topics in `not_cleared`.
-    pub(super) fn connected(&mut self, not_before: Option<Instant>, not_cleared: BTreeSet<String>) {
+    /// `not_before`. Earlier connections may not have cleared the topics in `not_cleared`. If the
+    /// last one `has_lost` messages, states are sent before announcements.
+    pub(super) fn connected(
+        &mut self,
+        not_before: Option<Instant>,
+        not_cleared: BTreeSet<String>,
+        has_lost: bool,
+    ) {
+        let sources = self.sources.values_mut().filter(|progress| progress.latest.is_some());
+        for progress in sources.filter(|_| has_lost) {
+            progress.latest = None;
+            progress.patience = None;
+            progress.values_first = true;
+        }
         self.online = false;
         self.not_before = not_before;
         self.clearing.again.extend(not_cleared);
         self.clearing.next = None;
         self.forget();
+    }
+
+    /// All messages but `online` wait until then.
+    pub(super) fn postpone(&mut self, not_before: Instant) {
+        self.not_before = self.not_before.max(Some(not_before));
     }
 
     fn forget(&mut self) {
@@ -161,7 +209,7 @@ impl Sent {
         if !self.online {
             self.online = true;
             self.online_again = Some(now + ONLINE_AGAIN);
-            due.messages.push(online.clone());
+            due.messages.push(online.clone().into());
             desired.births().forget();
         }
         let answers_a_birth = desired.births().take_due(now);
@@ -171,7 +219,7 @@ impl Sent {
         if !all {
             let is_due = self.online_again.take_if(|at| *at <= now).is_some();
             if answers_a_birth || is_due {
-                due.messages.push(online.clone());
+                due.messages.push(online.clone().into());
             }
             self.online_again.into_iter().for_each(|at| due.later(at));
         }
@@ -183,8 +231,8 @@ impl Sent {
             return due;
         }
         let (own, found) = self.clear(desired, all, &mut due);
-        due.messages.extend(own);
-        let mut changed = Vec::new();
+        due.messages.extend(own.into_iter().map(DueMessage::from));
+        let mut changed: Vec<DueMessage> = Vec::new();
         // Otherwise meters that are added and removed would pile up over the years.
         self.sources.retain(|source, _| desired.parts.contains_key(source));
         for (source, part) in &desired.parts {
@@ -193,15 +241,18 @@ impl Sent {
             let progress = self.sources.entry(*source).or_default();
             let announced = progress.announce(part, &mut self.discovery);
             let is_changed = !announced.is_empty();
-            changed.extend(announced);
+            changed.extend(announced.into_iter().map(DueMessage::from));
             if is_old {
                 continue;
             }
-            let states = progress.publish(part, all, &mut due);
-            let messages = if is_changed { &mut changed } else { &mut due.messages };
-            messages.extend(states.cloned());
+            let states = progress.publish(part, all, &mut due).cloned();
+            let state_of = Some((*source, part.version));
+            let states = states.map(|message| DueMessage { message, state_of });
+            let is_first = std::mem::take(&mut progress.values_first);
+            let messages = if is_changed && !is_first { &mut changed } else { &mut due.messages };
+            messages.extend(states);
         }
-        due.messages.extend(found);
+        due.messages.extend(found.into_iter().map(DueMessage::from));
         due.messages.extend(changed);
         due
     }
@@ -309,15 +360,18 @@ impl Progress {
         due: &mut Due,
     ) -> Option<(&'a [Message], &'a [Message])> {
         let is_sent = self.version == Some(part.version);
-        if part.states.is_empty() || (is_sent && (all || !self.too_early)) {
+        let has_added = is_sent && self.addition != part.addition;
+        if part.states.is_empty() || (is_sent && !has_added && (all || !self.too_early)) {
             return None;
         }
         let now = Instant::now();
         let [settled, patience] =
             [self.settled, self.patience].map(|at| at.filter(|at| *at > now && !all));
-        let is_new = self.latest != Some(part.version);
+        let is_new = has_added || self.latest != Some(part.version);
         let wait = if is_new { settled.min(patience) } else { settled };
+        let only_added = has_added && (all || !self.too_early || settled.is_some());
         if wait.is_none() {
+            self.addition = part.addition;
             let follows = |latest| [part.before, part.version].contains(&latest);
             // The states of a version that was never sent may be among those of earlier polls.
             self.has_current &= self.latest.is_some_and(follows);
@@ -328,6 +382,9 @@ impl Progress {
         wait.or(settled).into_iter().for_each(|at| due.later(at));
         if wait.is_some() {
             return None;
+        }
+        if only_added {
+            return Some((&[], part.states.get(part.added_from..).unwrap_or_default()));
         }
         let current = part.current.as_deref().map_or(&[][..], |current| {
             let has_current = std::mem::replace(&mut self.has_current, !self.too_early);

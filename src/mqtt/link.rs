@@ -35,6 +35,10 @@ pub(super) struct Link {
     /// Topics whose retained message may still be there, because the connection was lost before the
     /// broker had acknowledged its removal.
     not_cleared: Mutex<BTreeSet<String>>,
+    /// Whether the connection was lost before the broker had acknowledged everything.
+    has_lost: AtomicBool,
+    /// Whether a connection ended because a message from the broker was too long.
+    was_too_long: AtomicBool,
 }
 
 /// The topics that are subscribed to in order to read back what is retained there. Each has the
@@ -65,6 +69,8 @@ impl Link {
             is_careful: AtomicBool::new(false),
             reading_back: Mutex::default(),
             not_cleared: Mutex::default(),
+            has_lost: AtomicBool::new(false),
+            was_too_long: AtomicBool::new(false),
         }
     }
 
@@ -93,6 +99,7 @@ impl Link {
         if was_connected {
             let trail = self.trail();
             self.not_cleared().extend(trail.unconfirmed_clearings().map(str::to_owned));
+            self.has_lost.fetch_or(!trail.is_settled(), Ordering::Relaxed);
         }
         let step = self.trail().pending().filter(|_| was_connected).cloned();
         if step.is_some() {
@@ -108,6 +115,23 @@ impl Link {
     /// The topics that earlier connections may not have cleared, since the last call.
     pub(super) fn take_not_cleared(&self) -> BTreeSet<String> {
         std::mem::take(&mut *self.not_cleared())
+    }
+
+    /// Whether an earlier connection was lost before the broker had acknowledged everything, since
+    /// the last call.
+    pub(super) fn take_has_lost(&self) -> bool {
+        self.has_lost.swap(false, Ordering::Relaxed)
+    }
+
+    /// The connection ended because a message from the broker was too long.
+    pub(super) fn note_too_long(&self) {
+        self.was_too_long.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an earlier connection ended because a message from the broker was too long, since
+    /// the last call.
+    pub(super) fn take_too_long(&self) -> bool {
+        self.was_too_long.swap(false, Ordering::Relaxed)
     }
 
     /// Steps no longer need to be sent one at a time.
@@ -148,9 +172,14 @@ impl Link {
         self.trail().unacknowledged_messages()
     }
 
-    /// Waits until nothing waits to be sent, or the connection is lost.
-    pub(super) async fn has_sent_all(&self) {
-        self.wait_until(|| self.is_queue_empty() || !self.is_connected()).await;
+    /// Whether the broker has not acknowledged as many messages as may be sent at a time.
+    pub(super) fn is_window_full(&self) -> bool {
+        self.trail().is_window_full()
+    }
+
+    /// Waits until the next message would be sent at once, or the connection is lost.
+    pub(super) async fn has_room(&self) {
+        self.wait_until(|| self.trail().has_room() || !self.is_connected()).await;
     }
 
     /// Publishes a message. Waits for room in the queue. Does nothing while disconnected, because

@@ -21,16 +21,21 @@
 //! - `endings` records at which step recent connections ended.
 //! - `link` sends one step at a time after a connection has ended at a step. So the next loss
 //!   identifies the step.
-//! - `read_back` checks once whether the broker returns the retained messages that were sent.
+//! - `read_back` checks whether the broker returns the retained messages that were sent.
+//! - `subscriptions` finds the filter under which the broker sends a message that is too long.
 //! - `rehearsal` tries everything for `check --online`.
 //! - `failure::rejection` names the causes.
 //!
 //! # Missing acknowledgements
 //!
-//! A broker may answer pings and acknowledge nothing. As soon as that keeps the client from sending,
-//! the publish loop hands over no more messages, and after
-//! `connection_loop::ACKNOWLEDGED_WITHIN` the connection ends. So no value waits for minutes in the
-//! client's queue and is then published as new.
+//! The publish loop hands over a message only when the client can send it at once. Until then it
+//! waits in `waiting`, where a newer one of its topic replaces it. So no value waits for minutes and
+//! is then published as new.
+//!
+//! A broker may answer pings and acknowledge nothing. If that keeps the client from sending, the
+//! connection ends after `connection_loop::ACKNOWLEDGED_WITHIN`. A broker may also acknowledge
+//! slowly. Then fewer messages are sent at a time (`trail::Window`), because each waits for all
+//! before it, and `slowness` reports it.
 //!
 //! # Stopping
 //!
@@ -43,8 +48,8 @@
 //!
 //! - On every error, the client's collision state is cleared (rumqtt issue 1056). Events received
 //!   before the error are discarded too, because they would count for the next connection.
-//! - At most `client::IN_FLIGHT` publishes are in flight: with QoS 2, Mosquitto silently drops the
-//!   twenty-first.
+//! - A publish with QoS 2 is completed before the next one is sent. Mosquitto confirms more of them
+//!   than its `max_inflight_messages`, which may be 1, and drops them.
 //! - Subscriptions for retained messages use QoS 0. With another QoS, Mosquitto sends only the
 //!   first 1000 retained messages.
 
@@ -67,6 +72,7 @@ mod publisher;
 mod read_back;
 mod rehearsal;
 mod renewal;
+mod slowness;
 mod subscriptions;
 mod suspension;
 #[cfg(test)]
@@ -74,6 +80,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod waiting;
 
 pub(crate) use self::births::{Answer, BIRTHS_ANSWERED};
 pub(crate) use self::cleared::{FOUND_AT_MOST, Found};

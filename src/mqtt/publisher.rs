@@ -53,6 +53,11 @@ impl Publisher {
         self.desired.send_modify(|desired| desired.update(source, discovery, states, current));
     }
 
+    /// Adds states to those of the last [`Self::update_all`], without sending these again.
+    pub(crate) fn add(&self, source: Source, discovery: Vec<Message>, states: Vec<Message>) {
+        self.desired.send_modify(|desired| desired.add(source, discovery, states));
+    }
+
     /// Subscribes to these topic filters, and to no others.
     pub(crate) fn subscribe(&self, subscriptions: Subscriptions) {
         self.desired.send_modify(|desired| desired.subscriptions = Arc::new(subscriptions));

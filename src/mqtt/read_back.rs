@@ -4,7 +4,8 @@
 //! publish there (an access list of Mosquitto), that the message is too long
 //! (`message_size_limit`), or that the broker retains no messages. In MQTT 3.1.1, a broker cannot
 //! report this. But after a new subscription, it sends what it has retained. So the program
-//! subscribes to its own topics once after it has connected.
+//! subscribes to its own topics once after it has connected. If messages are missing, it sends them
+//! again and looks again, after pauses that double up to an hour: somebody may have fixed the cause.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use rumqttc::AsyncClient;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::desired::Desired;
 use super::failure;
@@ -22,7 +23,7 @@ use super::subscriptions::QOS_OF_RETAINED;
 use crate::advice::{Advice, MadeBy};
 use crate::payload::Message;
 use crate::status::Board;
-use meter::news::News;
+use meter::back_off::BackOff;
 
 /// Measured from the connection. Long enough to examine older retained messages, and for Home
 /// Assistant to create its entities.
@@ -30,6 +31,10 @@ pub(super) const AFTER: Duration = Duration::from_secs(15);
 
 /// How long the broker may take to send retained messages.
 const WITHIN: Duration = Duration::from_secs(3);
+
+/// The shortest and the longest pause before missing messages are sent and read back again.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+const AGAIN_AT_LEAST: Duration = Duration::from_secs(60 * 60);
 
 /// How many topics are subscribed to at a time.
 const AT_A_TIME: usize = 20;
@@ -56,7 +61,8 @@ pub(super) struct ReadBack<'a> {
 enum Outcome {
     /// Nothing is missing.
     Good,
-    Advice(Advice),
+    /// These topics miss their message.
+    Missing(Advice, Vec<String>),
     /// The broker has not answered.
     Unknown,
 }
@@ -65,7 +71,7 @@ impl ReadBack<'_> {
     /// Reads back in each connection until nothing is missing. Reports missing messages.
     pub(super) async fn run(self) {
         let mut connection = self.link.connection();
-        let mut news = News::default();
+        let mut reported = None;
         loop {
             let Ok(number) = connection.wait_for(Option::is_some).await.map(|number| *number)
             else {
@@ -74,17 +80,7 @@ impl ReadBack<'_> {
             let lost = async { connection.wait_for(|now| *now != number).await.is_ok() };
             tokio::select! {
                 is_lost = lost => if !is_lost { return pending().await },
-                outcome = self.look() => match outcome {
-                    Outcome::Advice(advice) => {
-                        let words = advice.words(self.made_by);
-                        if news.is_new(advice.clone()) {
-                            warn!("Connected to the broker {}, but {words}", self.name);
-                        }
-                        self.board.doubt_broker(advice, self.made_by);
-                    }
-                    Outcome::Good => return pending().await,
-                    Outcome::Unknown => {}
-                },
+                () = self.examine(&mut reported) => return pending().await,
             }
             // A broker that closes the connection because of this is not asked again.
             if self.link.is_reading_back() {
@@ -96,12 +92,54 @@ impl ReadBack<'_> {
         }
     }
 
-    async fn look(&self) -> Outcome {
+    /// Reads back until nothing is missing. `reported` is what was reported as missing.
+    async fn examine(&self, reported: &mut Option<Advice>) {
         sleep(self.after).await;
+        let mut topics = None;
+        let mut pauses = BackOff::new(AGAIN_AFTER, AGAIN_AT_LEAST);
+        loop {
+            let again = topics.take();
+            let is_first = again.is_none();
+            match self.look(again).await {
+                Outcome::Missing(advice, missing) => {
+                    topics = Some(missing);
+                    // Later, only a part of the messages is read back, so it shows less.
+                    if is_first {
+                        if reported.as_ref() != Some(&advice) {
+                            let words = advice.words(self.made_by);
+                            warn!("Connected to the broker {}, but {words}", self.name);
+                        }
+                        self.board.doubt_broker(advice.clone(), self.made_by);
+                        *reported = Some(advice);
+                    }
+                }
+                Outcome::Good => {
+                    if let Some(advice) = reported.take() {
+                        self.board.trust_broker(&advice);
+                        info!("The broker {} keeps all messages that it was to keep.", self.name);
+                    }
+                    return;
+                }
+                Outcome::Unknown => {}
+            }
+            sleep(pauses.pause()).await;
+        }
+    }
+
+    /// Reads back the messages on these topics, after they are sent again; without topics, all
+    /// messages.
+    async fn look(&self, again: Option<Vec<String>>) -> Outcome {
         let mut sent = self.retained();
-        let mut topics: Vec<String> = sent.keys().cloned().collect();
+        let is_again = again.is_some();
+        let mut topics: Vec<String> = match again {
+            Some(topics) => topics.into_iter().filter(|topic| sent.contains_key(topic)).collect(),
+            None => sent.keys().cloned().collect(),
+        };
         topics.sort_by_key(|topic| std::cmp::Reverse(sent.get(topic).map(String::len)));
         topics.truncate(AT_MOST);
+        if is_again {
+            self.send_again(&topics).await;
+        }
         let mut returned = self.returned(&topics, &sent).await;
         let is_good =
             |returned: &Returned| matches!(returned, Returned::Expected | Returned::Unreadable);
@@ -134,13 +172,14 @@ impl ReadBack<'_> {
         };
         let good = topics.iter().filter(|topic| !returned.contains_key(*topic));
         let there: Vec<_> = good.map(|topic| (topic.as_str(), length(topic))).collect();
+        let missing = returned.keys().cloned().collect();
         let advice = failure::not_retained(&of(Returned::Nothing), &of(Returned::Other), &there);
         match (advice, of(Returned::Unchecked).first()) {
-            (Some(advice), _) => Outcome::Advice(advice),
+            (Some(advice), _) => Outcome::Missing(advice, missing),
             // Nobody knows whether the subscription was sent. The missing acknowledgements are
             // reported elsewhere.
             (None, Some(_)) if self.waits_for_acknowledgements() => Outcome::Unknown,
-            (None, Some((topic, _))) => Outcome::Advice(failure::not_read_back(topic)),
+            (None, Some((topic, _))) => Outcome::Missing(failure::not_read_back(topic), missing),
             (None, None) => Outcome::Good,
         }
     }
@@ -185,13 +224,29 @@ impl ReadBack<'_> {
         link.end_to_read_back()
     }
 
+    /// Sends the messages on these topics again.
+    async fn send_again(&self, topics: &[String]) {
+        let messages: Vec<Message> = {
+            let desired = self.desired.borrow();
+            let retained = self.messages(&desired);
+            retained.filter(|message| topics.contains(&message.topic)).cloned().collect()
+        };
+        for message in messages {
+            self.link.send(&self.client, &message).await;
+        }
+    }
+
     /// The messages that should be retained: the payload of each topic.
     fn retained(&self) -> BTreeMap<String, String> {
         let desired = self.desired.borrow();
+        let retained = self.messages(&desired);
+        retained.map(|message| (message.topic.clone(), message.payload.clone())).collect()
+    }
+
+    fn messages<'a>(&'a self, desired: &'a Desired) -> impl Iterator<Item = &'a Message> {
         let parts = desired.parts.values();
         let messages = parts.flat_map(|part| part.discovery.iter().chain(&part.states));
         let retained = messages.filter(|message| message.retain && !message.payload.is_empty());
-        let retained = retained.chain([self.online]);
-        retained.map(|message| (message.topic.clone(), message.payload.clone())).collect()
+        retained.chain([self.online])
     }
 }

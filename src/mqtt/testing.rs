@@ -64,7 +64,8 @@ pub(crate) struct RecordedMessages {
 impl RecordedMessages {
     /// The messages that have become due since the last call.
     pub(crate) fn take(&mut self) -> Vec<Message> {
-        self.sent.diff(&online(), &self.desired.borrow_and_update(), true).messages
+        let due = self.sent.diff(&online(), &self.desired.borrow_and_update(), true);
+        due.messages.into_iter().map(|due| due.message).collect()
     }
 
     /// The topics of the empty ones among them.

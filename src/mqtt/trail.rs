@@ -18,6 +18,7 @@ use std::time::Duration;
 use rumqttc::{Incoming, Outgoing};
 use tokio::time::Instant;
 
+use super::client::IN_FLIGHT;
 use crate::config::Qos;
 use crate::payload::Message;
 
@@ -105,6 +106,31 @@ impl Accepted {
     }
 }
 
+/// How long a broker may take to acknowledge a message before fewer are sent at a time. A value that
+/// has waited for the acknowledgements of ten others is ten times as old.
+const PROMPT: Duration = Duration::from_secs(3);
+
+/// How many messages may wait for their acknowledgement at a time.
+#[derive(Debug)]
+struct Window(usize);
+
+impl Default for Window {
+    fn default() -> Self {
+        Self(IN_FLIGHT.into())
+    }
+}
+
+impl Window {
+    /// A message was acknowledged after this time.
+    fn adapt(&mut self, after: Duration) {
+        self.0 = if after > PROMPT {
+            (self.0 / 2).max(1)
+        } else {
+            self.0.saturating_add(1).min(IN_FLIGHT.into())
+        };
+    }
+}
+
 /// The steps of a connection, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
@@ -117,6 +143,7 @@ pub(super) struct Trail {
     /// Whether the last ping is not answered yet.
     is_pinging: bool,
     accepted: Accepted,
+    window: Window,
 }
 
 #[derive(Debug)]
@@ -130,6 +157,11 @@ struct Sent {
 impl Sent {
     fn may_be_rejected(&self) -> bool {
         self.id != 0 || self.at.elapsed() < REJECTED_WITHIN
+    }
+
+    /// Whether it is a message that the broker acknowledges.
+    fn is_message(&self) -> bool {
+        self.id != 0 && matches!(self.step, Step::Publish(_))
     }
 
     /// Whether it was to remove a retained message.
@@ -233,6 +265,9 @@ impl Trail {
         };
         let place = self.sent.iter().position(acknowledged)?;
         let step = self.sent.get(place).map(|sent| sent.step.clone());
+        if let Some(sent) = self.sent.get(place).filter(|sent| sent.is_message()) {
+            self.window.adapt(sent.at.elapsed());
+        }
         self.accept(|index, sent| index == place || (index < place && sent.id == 0));
         step
     }
@@ -272,9 +307,27 @@ impl Trail {
 
     /// How many messages should have been acknowledged, and when the oldest of them was sent.
     pub(super) fn unacknowledged_messages(&self) -> Option<(usize, Instant)> {
-        let is_message = |sent: &&Sent| sent.id != 0 && matches!(sent.step, Step::Publish(_));
-        let oldest = self.sent.iter().find(is_message)?;
-        Some((self.sent.iter().filter(is_message).count(), oldest.at))
+        let oldest = self.sent.iter().find(|sent| sent.is_message())?;
+        Some((self.unacknowledged_count(), oldest.at))
+    }
+
+    fn unacknowledged_count(&self) -> usize {
+        self.sent.iter().filter(|sent| sent.is_message()).count()
+    }
+
+    /// Whether as many messages are unacknowledged as may be at a time.
+    pub(super) fn is_window_full(&self) -> bool {
+        self.unacknowledged_count() >= self.window.0
+    }
+
+    /// Whether the next message would be sent at once. A message with QoS 2 is completed before the
+    /// next one is sent: Mosquitto confirms more of them than `max_inflight_messages`, but drops
+    /// them.
+    pub(super) fn has_room(&self) -> bool {
+        let is_exactly_once = |sent: &Sent| {
+            matches!(sent.step, Step::Publish(Publication { qos: Qos::ExactlyOnce, .. }))
+        };
+        self.queued.is_empty() && !self.is_window_full() && !self.sent.iter().any(is_exactly_once)
     }
 }
 

@@ -19,8 +19,8 @@ use crate::broker::own_port;
 use crate::certificates::{Authority, Certified};
 use crate::limited;
 use crate::program::Program;
-use crate::subscriber::Subscriber;
-use crate::{Meter, example_meter, patiently};
+use crate::subscriber::{Arrived, Subscriber};
+use crate::{ALL_NAMES, Meter, example_meter, patiently};
 
 const HERE: &str = "127.0.0.1";
 
@@ -325,9 +325,8 @@ async fn a_password_is_changed_and_changed_back() {
 
     broker.set_password("hunter2-good").await;
     program.says("again after").await;
-    let again = |all: &[crate::subscriber::Arrived]| {
-        all.iter().skip(before).any(|arrived| arrived.topic == "kamstrup/energy")
-    };
+    let again =
+        |all: &[Arrived]| all.iter().skip(before).any(|arrived| arrived.topic == "kamstrup/energy");
     subscriber.until("values again", again).await;
     assert_eq!(connection_message(&program), 1, "{:#?}", program.log());
     assert_eq!(program.count("hunter2"), 0, "{:#?}", program.log());
@@ -492,7 +491,7 @@ async fn forget_uses_tls_too() {
 
 /// Mosquitto with limits: what the program's log says, and what `check --online` says.
 #[tokio::test]
-#[ignore = "needs Mosquitto"]
+#[ignore = "needs Mosquitto, see tests/README.md"]
 async fn each_limit_of_mosquitto_gets_its_true_cause() {
     let access = "user somebody\ntopic readwrite kamstrup/#\ntopic read #\n";
     let open = "allow_anonymous true\n";
@@ -526,4 +525,28 @@ async fn each_limit_of_mosquitto_gets_its_true_cause() {
         texts.push(format!("## {}\nlog:   {logged}\ncheck: {checked}\n", settings.trim()));
     }
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+/// Mosquitto confirmed all values and dropped all but the first.
+#[tokio::test]
+#[ignore = "needs Mosquitto, see tests/README.md"]
+async fn values_with_qos_2_arrive_whatever_the_limit_of_unfinished_ones() {
+    let settings = "allow_anonymous true\nmax_inflight_messages 1\n";
+    let broker = Mosquitto::start(&[], settings).await;
+    let mut subscriber = broker.subscriber().await;
+    let meter = example_meter().await;
+    let yaml = format!(
+        "mqtt: {{ host: {HERE}, port: {}, qos: 2 }}\n\
+         serial_device: {{ com_port: '{}' }}\n\
+         kamstrup: {{ version: 402, poll_interval: 0.02, parameters: '{ALL_NAMES}' }}\n",
+        broker.port, meter.com_port
+    );
+    let program = Program::start(&yaml);
+    let names = ["energy", "volume", "reading", "connection", "last_read"];
+    let all = |arrived: &[Arrived]| {
+        let topics: Vec<_> = arrived.iter().map(|arrived| arrived.topic.as_str()).collect();
+        names.iter().all(|name| topics.contains(&format!("kamstrup/{name}").as_str()))
+    };
+    subscriber.until("all values", all).await;
+    program.terminate().await;
 }

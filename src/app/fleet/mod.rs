@@ -24,7 +24,7 @@ use tracing::{Instrument, debug, info};
 use super::announce::{Announcer, unread};
 use super::services::Observers;
 use crate::config::{Config, Meter, Parameter, Publishing};
-use crate::discovery;
+use crate::discovery::{self, Claims};
 use crate::inbox::{self, Inbox};
 use crate::mqtt::{Publisher, Source};
 use crate::payload::{self, Message};
@@ -63,8 +63,22 @@ pub(super) struct Fleet {
     tasks: JoinSet<()>,
     /// How many members there have been so far, for their numbers.
     count: usize,
+    /// What earlier configurations have announced under other names.
+    earlier: Vec<Claims>,
+    /// How many times retained messages were to be examined again.
+    surveys: u64,
     observers: Observers,
     stop: CancellationToken,
+}
+
+/// What a configuration leaves on the broker for the next one, which needs a connection of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Left {
+    pub(super) earlier: Vec<Claims>,
+    /// The topic of the program's status.
+    pub(super) status: String,
+    /// Topics on which a state may be retained.
+    pub(super) states: BTreeSet<String>,
 }
 
 /// A meter that is read.
@@ -99,6 +113,8 @@ impl Fleet {
             members: Vec::new(),
             tasks: JoinSet::new(),
             count: 0,
+            earlier: Vec::new(),
+            surveys: 0,
             observers,
             stop,
         };
@@ -212,7 +228,8 @@ impl Fleet {
     /// broker's messages from now on, and a task that ended unexpectedly meanwhile.
     pub(super) async fn change(&mut self, config: Config) -> (Inbox, Option<Ended>) {
         let Config { publishing, meters, .. } = config;
-        let before = self.occupied();
+        let (before, announced) = (self.states(), self.announced());
+        let claims = Claims::earlier(&self.publishing, &self.topics);
         let is_as_before = *self.publishing == publishing;
         let stays = |member: &Member| is_as_before && meters.contains(&member.meter);
         let (stay, leave): (Vec<_>, Vec<_>) = self.members.drain(..).partition(stays);
@@ -223,8 +240,16 @@ impl Fleet {
         }
         self.replace(meters, stay, leave);
         self.show();
-        for topic in before.difference(&self.occupied()) {
+        for topic in before.difference(&self.states()) {
             self.publisher.clear(topic);
+        }
+        // Another program may have taken over what is no longer announced here. So it is removed
+        // only if it is still ours.
+        if !announced.is_subset(&self.announced()) {
+            self.surveys = self.surveys.wrapping_add(1);
+            if !self.earlier.contains(&claims) {
+                self.earlier.push(claims);
+            }
         }
         let inbox = self.inbox();
         self.publisher.subscribe(inbox.subscriptions());
@@ -251,28 +276,34 @@ impl Fleet {
         }
     }
 
-    /// The topics on which a message of this program may be retained.
-    pub(super) fn topics(&self) -> BTreeSet<String> {
-        let mut topics = self.occupied();
-        topics.insert(self.topics.status());
-        topics
+    /// What this configuration leaves on the broker.
+    pub(super) fn left(&self) -> Left {
+        let claims = Claims::earlier(&self.publishing, &self.topics);
+        let earlier = self.earlier.iter().cloned().chain([claims]).collect();
+        Left { earlier, status: self.topics.status(), states: self.states() }
     }
 
-    /// Removes the messages of an earlier configuration that had these topics.
-    pub(super) fn clear_left(&self, left: &BTreeSet<String>) {
-        for topic in left.difference(&self.topics()) {
-            self.publisher.clear(topic);
+    /// Removes what an earlier configuration has left on the broker. What needs to be examined
+    /// first is removed by the inbox, which must know it too.
+    pub(super) fn follow(&mut self, left: Left) {
+        if left.status == self.topics.status() {
+            let states = self.states();
+            left.states.difference(&states).for_each(|topic| self.publisher.clear(topic));
         }
+        self.earlier = left.earlier;
     }
 
-    /// The topics on which a message of these meters may be retained.
-    fn occupied(&self) -> BTreeSet<String> {
-        let meters = self.meters();
-        let mut topics = discovery::all_possible(&meters, &self.publishing);
-        if self.publishing.retain {
-            topics.extend(inbox::states(&meters, &self.topics));
+    /// The topics on which a state of these meters may be retained.
+    fn states(&self) -> BTreeSet<String> {
+        if !self.publishing.retain {
+            return BTreeSet::new();
         }
-        topics
+        inbox::states(&self.meters(), &self.topics)
+    }
+
+    /// The topics on which something of these meters may be announced.
+    fn announced(&self) -> BTreeSet<String> {
+        discovery::all_possible(&self.meters(), &self.publishing)
     }
 
     fn meters(&self) -> Vec<Meter> {
@@ -281,7 +312,9 @@ impl Fleet {
 
     fn inbox(&self) -> Inbox {
         let handles: Vec<_> = self.members.iter().map(|member| member.handle.clone()).collect();
-        Inbox::new(&self.meters(), &handles, &self.publishing, &self.topics, self.observers.runs_as)
+        let runs_as = self.observers.runs_as;
+        Inbox::new(&self.meters(), &handles, &self.publishing, &self.topics, runs_as)
+            .after(&self.earlier, self.surveys)
     }
 
     /// Stops reading these meters, and waits until the requests under way have ended. Their

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::app::services::Services;
 use crate::config;
-use crate::mqtt::{RecordedMessages, recorded_publisher};
+use crate::mqtt::{Received, RecordedMessages, recorded_publisher};
 
 /// A configuration with these meters, given by name and a number for the port. No such port exists.
 fn config(meters: &[(&str, u8)], more: &str) -> Config {
@@ -83,34 +83,121 @@ async fn changed_settings_of_the_broker_restart_every_task() {
     assert_eq!((after[0].1, after[0].2 == before[0].2), (before[0].1, false));
 }
 
-#[tokio::test]
-async fn topics_of_the_configuration_before_are_emptied_in_the_next_connection() {
-    let before = config(&[("attic", 1), ("cellar", 2)], ", retain: true");
-    let mut after = config(&[("attic", 1)], ", retain: true");
-    after.publishing.topic = "warm".to_owned();
-    let left = fleet(before).0.topics();
-    let (fleet, mut sent) = fleet(after);
-    sent.take();
-    fleet.clear_left(&left);
-    let emptied = sent.take_empty();
-    for topic in ["heat/status", "heat/attic/energy", "heat/version"] {
-        assert!(emptied.contains(&topic.to_owned()), "{topic}: {emptied:?}");
+/// The topics that are emptied when the broker has these retained messages.
+async fn emptied(
+    fleet: &Fleet,
+    inbox: Inbox,
+    sent: &mut RecordedMessages,
+    retained: &[(&str, &str)],
+) -> Vec<String> {
+    let (sender, received) = mpsc::channel(retained.len().max(1));
+    for (topic, payload) in retained {
+        let (topic, payload) = ((*topic).to_owned(), payload.as_bytes().to_vec());
+        sender.send(Received { topic, payload, retained: true }).await.unwrap();
     }
-    let announced = |name| format!("homeassistant/sensor/kamstrup_{name}_energy/config");
-    assert!(emptied.contains(&announced("cellar")), "{emptied:?}");
-    assert!(!emptied.contains(&announced("attic")), "{emptied:?}");
-    assert!(!emptied.iter().any(|topic| topic.starts_with("warm/")), "{emptied:?}");
+    let (stop, (_keep, changes)) = (CancellationToken::new(), mpsc::channel(1));
+    let running = inbox.run(received, changes, fleet.publisher.clone(), stop.clone());
+    let handled = async {
+        while sender.capacity() < sender.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(running, handled);
+    sent.take_empty()
+}
+
+/// Lets the tasks of the meters begin.
+async fn begin() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What was announced for this meter.
+fn announced<'a>(messages: &'a [Message], name: &str) -> Vec<(&'a str, &'a str)> {
+    let of_meter = messages.iter().filter(|message| message.topic.contains(name));
+    let announced = of_meter.filter(|message| message.topic.ends_with("/config"));
+    announced.map(|message| (message.topic.as_str(), message.payload.as_str())).collect()
 }
 
 #[tokio::test]
-async fn topics_that_are_no_longer_configured_are_emptied() {
+async fn what_the_configuration_before_has_left_is_removed_in_the_next_connection() {
+    let before = config(&[("attic", 1), ("cellar", 2)], ", retain: true");
+    let mut after = config(&[("attic", 1)], ", retain: true");
+    after.publishing.topic = "warm".to_owned();
+    let (before, mut sent) = fleet(before);
+    begin().await;
+    let messages = sent.take();
+    let [attic, cellar] = ["attic", "cellar"].map(|name| announced(&messages, name));
+    assert!(cellar.len() > 3, "{cellar:?}");
+    for status in ["offline", "online"] {
+        let left = before.left();
+        let (mut fleet, mut sent) = fleet(after.clone());
+        sent.take();
+        let inbox = fleet.inbox().after(&left.earlier, 0);
+        let inbox = inbox.abandoning(left.status.clone(), left.states.clone());
+        let filters = inbox.subscriptions().at_first;
+        assert!(filters.contains(&"heat/status".to_owned()), "{filters:?}");
+        fleet.follow(left);
+        let all = [&attic[..], &cellar, &[("heat/status", status)]].concat();
+        let emptied = emptied(&fleet, inbox, &mut sent, &all).await;
+        let has = |topic: &str| emptied.iter().any(|emptied| emptied == topic);
+        assert!(cellar.iter().all(|(topic, _)| has(topic)), "{emptied:?}");
+        assert!(!attic.iter().any(|(topic, _)| has(topic)), "{emptied:?}");
+        // Another program may use that topic now.
+        for topic in ["heat/status", "heat/attic/energy", "heat/version"] {
+            assert_eq!(has(topic), status == "offline", "{topic}: {emptied:?}");
+        }
+        assert!(!emptied.iter().any(|topic| topic.starts_with("warm/")), "{emptied:?}");
+    }
+}
+
+/// Reported by a test run: a meter that was moved to a second program vanished from Home Assistant
+/// when the first one loaded its new configuration.
+#[tokio::test]
+async fn announcements_that_another_program_has_taken_over_are_not_removed() {
+    let (mut fleet, mut sent) = fleet(config(&[("attic", 1), ("cellar", 2)], ""));
+    begin().await;
+    let messages = sent.take();
+    let ours = announced(&messages, "cellar");
+    assert!(ours.len() > 3, "{ours:?}");
+    let payloads: Vec<_> =
+        ours.iter().map(|(_, payload)| payload.replace("\"heat/", "\"other/")).collect();
+    let theirs: Vec<_> = ours.iter().zip(&payloads).map(|((topic, _), p)| (*topic, &**p)).collect();
+    for (retained, is_removed) in [(&theirs, false), (&ours, true)] {
+        let before = fleet.inbox().subscriptions().surveys;
+        let (inbox, _) = fleet.change(config(&[("attic", 1)], "")).await;
+        assert_eq!(inbox.subscriptions().surveys, before + 1);
+        assert_eq!(sent.take_empty(), [""; 0]);
+        let emptied = emptied(&fleet, inbox, &mut sent, retained).await;
+        assert_eq!(emptied.len(), if is_removed { ours.len() } else { 0 }, "{emptied:?}");
+        change(&mut fleet, config(&[("attic", 1), ("cellar", 2)], "")).await;
+        begin().await;
+        sent.take();
+    }
+    // Nothing is examined again if nothing was removed.
+    let surveys = fleet.inbox().subscriptions().surveys;
+    let (inbox, _) = fleet.change(config(&[("attic", 3), ("cellar", 2)], "")).await;
+    assert_eq!(inbox.subscriptions().surveys, surveys);
+    // Announcements under another prefix are recognized by their own.
+    let mut other = config(&[("attic", 1)], "");
+    other.publishing.discovery_prefix = "other".to_owned();
+    let (inbox, _) = fleet.change(other).await;
+    let filters = inbox.subscriptions().at_first;
+    for filter in ["homeassistant/sensor/+/config", "other/sensor/+/config"] {
+        assert!(filters.contains(&filter.to_owned()), "{filters:?}");
+    }
+    assert_eq!(emptied(&fleet, inbox, &mut sent, &ours).await.len(), ours.len());
+}
+
+#[tokio::test]
+async fn values_that_are_no_longer_configured_are_removed() {
     let (mut fleet, mut sent) = fleet(config(&[("attic", 1), ("cellar", 2)], ", retain: true"));
     sent.take();
     change(&mut fleet, config(&[("attic", 1)], ", retain: true")).await;
     let emptied = sent.take_empty();
     assert!(emptied.contains(&"heat/cellar/energy".to_owned()), "{emptied:?}");
-    let energy = "homeassistant/sensor/kamstrup_cellar_energy/config".to_owned();
-    assert!(emptied.contains(&energy), "{emptied:?}");
     assert!(emptied.iter().all(|topic| topic.contains("cellar")), "{emptied:?}");
     // Retained values are removed when values are no longer retained.
     change(&mut fleet, config(&[("attic", 1)], "")).await;

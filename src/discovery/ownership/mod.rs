@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::entity::{Component, ORIGIN};
-use super::possible::{possible_ids, possible_ids_of_program};
+use super::possible::{filters, possible_ids, possible_ids_of_program};
 use crate::config::{Key, Meter, Publishing, keys};
 use crate::topic::{Topics, is_state_below, reading_beside};
 use meter::RunsAs;
@@ -88,7 +88,7 @@ impl Ownership {
 }
 
 /// The announcements that this installation may make, for comparison with those of others.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claims {
     discovery_prefix: String,
     /// Including the underscore.
@@ -118,6 +118,23 @@ impl Claims {
             status: topics.status(),
             entities: entities.map(by_id).collect(),
         }
+    }
+
+    /// The claims of an earlier configuration, to recognize what it has announced.
+    #[must_use]
+    pub(crate) fn earlier(publishing: &Publishing, topics: &Topics) -> Self {
+        Self {
+            discovery_prefix: publishing.discovery_prefix.clone(),
+            id_prefix: format!("{}_", publishing.id_prefix),
+            status: topics.status(),
+            entities: BTreeMap::new(),
+        }
+    }
+
+    /// The topic filters of all announcements.
+    #[must_use]
+    pub(crate) fn filters(&self) -> Vec<String> {
+        filters(&self.discovery_prefix)
     }
 
     /// The component and the object id in a discovery topic.

@@ -11,8 +11,8 @@ use rumqttc::{
 
 pub(super) use self::rejection::{
     Cause as RejectionCause, closed_after, closed_again, closed_at, closed_in_rehearsal,
-    closed_once, may_not_subscribe, not_read_back, not_retained, only_the_will, rejected, stalled,
-    taken_over, unacknowledged, will, will_rejected,
+    closed_once, may_not_subscribe, not_read_back, not_retained, only_the_will, rejected, slow,
+    stalled, taken_over, too_long, too_long_under, unacknowledged, will, will_rejected,
 };
 use crate::advice::{Advice, MadeBy, Sentence, sentence};
 use crate::config::{Broker, keys};
@@ -160,6 +160,9 @@ fn of_error(error: &ConnectionError, stage: Stage, facts: Facts) -> Advice {
                 ],
             )
         }
+        ConnectionError::MqttState(StateError::Deserialization(
+            mqttbytes::Error::PayloadSizeLimitExceeded(bytes),
+        )) => too_long(*bytes),
         ConnectionError::MqttState(error) => {
             Advice::new(format!("the connection ended with a protocol error ({error})."))
                 .then(sentence!["If this happens often, report it."])
@@ -252,6 +255,13 @@ pub(super) fn is_hang_up(error: &ConnectionError) -> bool {
         ConnectionError::MqttState(StateError::ConnectionAborted) => true,
         _ => false,
     }
+}
+
+/// Whether the broker has sent a longer message than is accepted.
+pub(super) fn is_too_long(error: &ConnectionError) -> bool {
+    use mqttbytes::Error::PayloadSizeLimitExceeded as TooLong;
+
+    matches!(error, ConnectionError::MqttState(StateError::Deserialization(TooLong(_))))
 }
 
 /// Whether the broker may have rejected the connection because of the last will.

@@ -7,6 +7,7 @@ use rumqttc::ConnectionError;
 
 use crate::advice::{Advice, Sentence, sentence};
 use crate::config::{Qos, keys};
+use crate::mqtt::client::LONGEST;
 use crate::mqtt::endings::Pattern;
 use crate::mqtt::trail::{Accepted, Publication, Stall, Step};
 use crate::payload::Message;
@@ -121,6 +122,40 @@ pub(in crate::mqtt) fn stalled(Stall { messages, waited }: Stall) -> Advice {
     .then(sentence![
         "The broker is overloaded or does not work correctly. Check the broker's log, then restart \
          the broker."
+    ])
+}
+
+/// Messages wait for so long before they can be sent, because the broker acknowledges those before
+/// them slowly.
+pub(in crate::mqtt) fn slow(waited: Duration) -> Advice {
+    let waited = duration::words(waited);
+    Advice::new(format!(
+        "it acknowledges messages so slowly that others wait {waited} before they are sent. A value \
+         that waits is replaced by the next one, so some are never published."
+    ))
+    .then(sentence!["Check the broker's load and the network, or poll the meters less often."])
+}
+
+/// The broker has sent a message of so many bytes.
+pub(in crate::mqtt) fn too_long(bytes: usize) -> Advice {
+    Advice::new(format!(
+        "it has sent a message of {bytes} bytes, which is too long (more than {LONGEST} bytes)."
+    ))
+    .then(sentence!["Another program publishes this message."])
+}
+
+/// The broker sends a message that is too long to all who subscribe to one of these filters.
+pub(in crate::mqtt) fn too_long_under(filters: &[String]) -> Advice {
+    let filters: Vec<_> = filters.iter().map(|filter| format!("`{filter}`")).collect();
+    let filters = filters.join(", ");
+    Advice::new(format!(
+        "it sends a message that is too long (more than {LONGEST} bytes) under {filters}. So \
+         kamstrup2mqtt no longer subscribes there. Messages there go unnoticed: commands, restarts \
+         of Home Assistant, or entities that are no longer configured."
+    ))
+    .then(sentence![
+        "Find the program that publishes this message, remove the message from the broker, then \
+         restart kamstrup2mqtt."
     ])
 }
 

@@ -66,7 +66,8 @@ impl Broker {
 
     /// A new connection, after one in which the empty messages on these topics may have been lost.
     fn connects_after_losing(&mut self, topics: &[&str]) {
-        self.sent.connected(None, topics.iter().map(|topic| (*topic).to_owned()).collect());
+        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        self.sent.connected(None, topics, false);
     }
 
     /// Checks that nothing is due later but the status.
@@ -205,6 +206,36 @@ async fn current_values_of_a_poll_that_was_never_sent_are_not_lost() {
     assert_eq!(broker.gets(), "slow=2 fast=3");
     publisher.update_all(METER, config(), vec![message("fast", "4")], slow);
     assert_eq!(broker.gets(), "fast=4");
+}
+
+/// Means are known later than the values of their poll.
+#[tokio::test(start_paused = true)]
+async fn added_states_are_sent_without_the_others() {
+    let (publisher, mut broker) = Broker::start();
+    let config = || vec![message("config", "{}")];
+    let both = || vec![message("config", "{}"), message("mean", "{}")];
+    publisher.update(METER, config(), vec![message("e", "1")]);
+    broker.gets();
+    broker.waits().await;
+    assert_eq!(broker.gets(), "e=1");
+    tokio::time::sleep(4 * SETTLE).await;
+    publisher.add(METER, both(), vec![message("m", "1")]);
+    assert_eq!(broker.gets(), "mean={}");
+    broker.waits().await;
+    assert_eq!(broker.gets(), "m=1");
+    broker.waits_for_nothing();
+    publisher.update(METER, both(), vec![message("e", "2")]);
+    assert_eq!(broker.gets(), "e=2");
+    publisher.add(METER, both(), vec![message("m", "2")]);
+    assert_eq!(broker.gets(), "m=2");
+    broker.connects();
+    assert_eq!(broker.gets(), "status=online config={} mean={}");
+    broker.waits().await;
+    assert_eq!(broker.gets(), "e=2 m=2");
+    publisher.update(METER, both(), vec![message("e", "3")]);
+    publisher.add(METER, both(), vec![message("m", "3")]);
+    assert_eq!(broker.take(true), "e=3 m=3");
+    assert_eq!(broker.take(true), "");
 }
 
 /// A laptop that was closed for a night sent the values of the evening as those of the morning.

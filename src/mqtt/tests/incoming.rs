@@ -33,6 +33,7 @@ async fn subscriptions_change_in_the_same_connection() {
     publisher.subscribe(Subscriptions {
         always: vec!["birth".to_owned(), "command/+".to_owned()],
         at_first: vec!["other/+".to_owned()],
+        surveys: 0,
     });
     assert_eq!(changes(3).await, ["-config/+", "+command/+", "+other/+"]);
     // After a loss, the current subscriptions are in effect.

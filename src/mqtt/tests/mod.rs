@@ -8,7 +8,9 @@ mod incoming;
 mod publishing;
 mod reading_back;
 mod rejecting;
+mod slow;
 mod stalling;
+mod too_long;
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -102,6 +104,7 @@ impl Script {
         let subscriptions = Subscriptions {
             always: vec!["birth".to_owned()],
             at_first: vec!["config/+".to_owned()],
+            surveys: 0,
         };
         let (sender, brokers) = watch::channel(Some(broker));
         let board = Board::default();
@@ -118,6 +121,8 @@ impl Script {
     /// The next connection, and its CONNECT.
     async fn accept(&self) -> (Peer, Connect) {
         let (stream, _) = self.listener.accept().await.unwrap();
+        // A paused clock would not wait for delayed packets.
+        stream.set_nodelay(true).unwrap();
         let mut peer = Peer { stream, unread: BytesMut::new() };
         match peer.next().await {
             Some(Packet::Connect(connect)) => (peer, connect),
@@ -134,6 +139,18 @@ impl Script {
 }
 
 impl Peer {
+    /// `None` at the end. However long it takes.
+    async fn packet(&mut self) -> Option<Packet> {
+        loop {
+            if let Ok(packet) = Packet::read(&mut self.unread, 65_536) {
+                return Some(packet);
+            }
+            if self.stream.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+    }
+
     /// `None` at the end.
     async fn next(&mut self) -> Option<Packet> {
         loop {

@@ -177,8 +177,12 @@ async fn qos_and_retain_are_those_of_the_message() {
         (Qos::ExactlyOnce, QoS::ExactlyOnce),
     ];
     let expected = expected.map(|qos| [(qos, false), (qos, true)]).concat();
-    let state = |((qos, _), retain)| Message { retain, ..message("energy", "1", qos) };
-    publisher.update(METER, Vec::new(), expected.iter().copied().map(state).collect());
+    let state = |(number, ((qos, _), retain))| Message {
+        retain,
+        ..message(&format!("v{number}"), "1", qos)
+    };
+    let states = expected.iter().copied().enumerate().map(state).collect();
+    publisher.update(METER, Vec::new(), states);
     for ((_, qos), retain) in expected {
         let publish = peer.published().await;
         assert_eq!((publish.qos, publish.retain, publish.dup), (qos, retain, false));
@@ -195,6 +199,28 @@ async fn qos_and_retain_are_those_of_the_message() {
             other => break assert_eq!(other, Some(Packet::Disconnect)),
         }
     }
+    ends(running).await;
+}
+
+/// With `max_inflight_messages 1`, Mosquitto confirmed all values and dropped all but the first.
+#[tokio::test(start_paused = true)]
+async fn a_message_with_qos_2_is_completed_before_the_next() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    assert_eq!(peer.take(1).await, ["status online"]);
+    let value = |number: u32| message(&format!("v{number}"), "1", Qos::ExactlyOnce);
+    publisher.update(METER, Vec::new(), (0..3).map(value).collect());
+    for number in 0..3 {
+        let publish = peer.published().await;
+        assert_eq!(publish.topic, format!("v{number}"));
+        peer.acknowledge(&publish).await;
+        assert!(matches!(peer.next().await, Some(Packet::PubRel(_))));
+        let more = timeout(Duration::from_secs(1), peer.packet()).await;
+        assert!(more.is_err(), "{more:?}");
+        peer.complete(publish.pkid).await;
+    }
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
     ends(running).await;
 }
 

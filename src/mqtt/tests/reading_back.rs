@@ -57,6 +57,7 @@ impl Keeper {
                 peer.send(Packet::UnsubAck(UnsubAck::new(left.pkid))).await;
             }
             Packet::PubRel(released) => peer.complete(released.pkid).await,
+            Packet::PingReq => peer.send(Packet::PingResp).await,
             _ => {}
         }
     }
@@ -168,4 +169,49 @@ async fn the_status_is_corrected_when_another_one_is_read_back() {
     drop(peer);
     ends(running).await;
     assert!(!log.take().iter().any(|line| line.contains("keeps another")));
+}
+
+/// What an access list had dropped was not sent again when the list was fixed. The status page
+/// showed it until the next connection.
+#[tokio::test(start_paused = true)]
+async fn what_was_dropped_is_sent_again_when_the_broker_accepts_it() {
+    let (log, _logging) = capture::from(tracing::Level::INFO);
+    let (broker, publisher, stop, running) = Script::start_reading_back(Duration::ZERO).await;
+    publisher.update(METER, discovery(), values("1"));
+    let mut keeper = Keeper { only: Some("config"), ..Keeper::new(&[]) };
+    let mut peer = broker.welcome().await;
+    let mut state = broker.board.broker();
+    let doubts =
+        |state: &BrokerState| matches!(state, BrokerState::Connected { doubt: Some(_), .. });
+    let mut serve_until = async |keeper: &mut Keeper, is_met: &dyn Fn(&BrokerState) -> bool| {
+        let begun = Instant::now();
+        loop {
+            tokio::select! {
+                packet = peer.packet() => keeper.answer(&mut peer, packet.unwrap()).await,
+                met = state.wait_for(|state| is_met(state)) => {
+                    met.unwrap();
+                    return begun.elapsed();
+                }
+            }
+        }
+    };
+    let trusts = |state: &BrokerState| !doubts(state);
+    serve_until(&mut keeper, &doubts).await;
+    // Some hours later, somebody fixes the access list.
+    let hours = tokio::time::sleep(Duration::from_secs(10 * 60 * 60));
+    tokio::select! {
+        _ = serve_until(&mut keeper, &trusts) => unreachable!(),
+        () = hours => {}
+    }
+    assert!(!keeper.retained.contains_key("config"));
+    keeper.drops = false;
+    let took = serve_until(&mut keeper, &trusts).await;
+    assert!(took <= Duration::from_secs(61 * 60), "{took:?}");
+    assert_eq!(keeper.retained["config"], "{}");
+    stop.cancel();
+    drop(peer);
+    ends(running).await;
+    let lines = log.take();
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!((count("has not returned"), count("keeps all messages")), (1, 1), "{lines:#?}");
 }

@@ -55,7 +55,9 @@ async fn a_broker_that_loses_all_acknowledgements_gets_the_present_values_again(
     let begun = Instant::now();
     for connection in 0..3 {
         let mut peer = broker.welcome().await;
-        let arrived = serve(&mut peer, |_| false).await;
+        let mut arrived = serve(&mut peer, |_| false).await;
+        // Values have no acknowledgement here.
+        arrived.retain(|it| !it.starts_with("energy"));
         assert_eq!(arrived.len(), usize::from(IN_FLIGHT), "{connection}: {arrived:?}");
         assert_eq!(arrived[0], "status online");
         publisher.update(METER, many(0..20), values(&format!("new {connection}")));
@@ -65,9 +67,15 @@ async fn a_broker_that_loses_all_acknowledgements_gets_the_present_values_again(
     assert!(waited >= 3 * WITHIN, "{waited:?}");
     let mut peer = broker.welcome().await;
     let taken = peer.take(22).await;
-    assert_eq!((&*taken[0], &*taken[21]), ("status online", "energy new 2"));
+    let values_of = |taken: &[String]| {
+        taken.iter().filter(|it| it.starts_with("energy")).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (&*taken[0], &*values_of(&taken)),
+        ("status online", &["energy new 2".to_owned()][..])
+    );
     publisher.update(METER, many(0..20), values("newer"));
-    assert_eq!(peer.take(1).await, ["energy newer"]);
+    while peer.take(1).await != ["energy newer"] {}
     stop.cancel();
     assert_eq!(peer.take(1).await, ["status offline"]);
     ends(running).await;
@@ -93,7 +101,11 @@ async fn a_broker_that_loses_one_acknowledgement_gets_the_present_values_again()
         publisher.update(METER, many(0..20), values("new"));
         let mut peer = broker.welcome().await;
         let taken = peer.take(22).await;
-        assert_eq!((&*taken[0], &*taken[21]), ("status online", "energy new"));
+        let values = taken.iter().filter(|it| it.starts_with("energy")).collect::<Vec<_>>();
+        assert_eq!(
+            (&*taken[0], values.len(), values[0].as_str()),
+            ("status online", 1, "energy new")
+        );
         stop.cancel();
         assert_eq!(peer.take(1).await, ["status offline"]);
         ends(running).await;
