@@ -121,11 +121,19 @@ impl Announcer {
         let source = Source::Meter(self.number);
         publisher.announce(source, self.discovery());
         while let Some(result) = results.recv().await {
-            let mut states = self.states(&result, &LocalTime::now_text());
-            let (means, gone) = self.means(&result, &LocalTime::now()).await;
-            states.extend(means);
+            let states = self.states(&result, &LocalTime::now_text());
             publisher.update_all(source, self.discovery(), states, self.current(&result));
-            self.absent().into_iter().chain(gone).for_each(|topic| publisher.clear(&topic));
+            for topic in self.absent() {
+                publisher.clear(&topic);
+            }
+            // These are computed from the history, which takes time. Values must not wait for it.
+            let (means, gone) = self.means(&result, &LocalTime::now()).await;
+            if !means.is_empty() {
+                publisher.add(source, self.discovery(), means);
+            }
+            for topic in &gone {
+                publisher.clear(topic);
+            }
         }
     }
 
@@ -175,6 +183,7 @@ impl Announcer {
             self.status.condition = None;
             self.measures = expected(&self.meter);
             self.last.fill(None);
+            self.accounting.messages.clear();
         }
         self.status.record(result, time);
         let topics = self.topics.meter(self.meter.name.as_ref());

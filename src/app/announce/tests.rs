@@ -305,6 +305,48 @@ async fn means_are_published_with_what_they_cover() {
     insta::assert_snapshot!(said.join("\n\n"));
 }
 
+/// The values of a poll waited while a slow disk was read for the means.
+#[tokio::test]
+async fn values_do_not_wait_for_means() {
+    let mut announcer = announcer("energy", "topic: kamstrup");
+    announcer.meter.tariff = Some(config::Tariff { first_month: None, limit: None });
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::start(Some(folder.path().join("history.db")), &LocalTime::now());
+    announcer.observers.history = Some(Arc::new(history));
+    let accounts = announcer.observers.accounts.clone();
+    // No job for the means can begin.
+    let mut hanging = Vec::new();
+    for _ in 0..crate::resources::READINGS {
+        let (sender, received) = std::sync::mpsc::channel::<()>();
+        let accounts = accounts.clone();
+        tokio::spawn(async move { accounts.run(move |_| received.recv()).await });
+        hanging.push(sender);
+    }
+    let counters = ["energy: 5000 kWh", "volume: 100 m³", "97: 7000 m³·°C", "110: 3000 m³·°C"];
+    let readings = counters.map(reading).into();
+    let result = PollResult { is_recognized: true, ..poll(readings, Vec::new()) };
+    let (publisher, mut sent) = crate::mqtt::recorded_publisher();
+    let (results, received) = mpsc::channel(1);
+    let running = tokio::spawn(announcer.run(received, publisher));
+    let mut until = async |topic: &str| loop {
+        let messages = sent.take();
+        if messages.iter().any(|message| message.topic == topic) {
+            return messages.into_iter().map(|message| message.topic).collect::<Vec<_>>();
+        }
+        tokio::task::yield_now().await;
+    };
+    results.send(Box::new(result)).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(30), until("kamstrup/energy"));
+    let first = waited.await.unwrap();
+    assert!(!first.contains(&"kamstrup/tariff".to_owned()), "{first:?}");
+    drop(hanging);
+    let waited = tokio::time::timeout(Duration::from_secs(30), until("kamstrup/tariff"));
+    let then = waited.await.unwrap();
+    assert!(!then.contains(&"kamstrup/energy".to_owned()), "{then:?}");
+    drop(results);
+    running.await.unwrap();
+}
+
 /// Without the setting, nothing is stored or published.
 #[tokio::test]
 async fn there_are_no_means_unless_they_are_wanted() {
