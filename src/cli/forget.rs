@@ -15,7 +15,7 @@ use crate::advice::MadeBy;
 use crate::config::{self, Config, Meter};
 use crate::discovery::{self, Claims, Ownership};
 use crate::mqtt::{self, FOUND_AT_MOST, Forgotten, Owner, Rest};
-use crate::payload;
+use crate::payload::{self, OFFLINE, ONLINE};
 use crate::topic::{self, About, Diagnostic, Topics};
 
 #[derive(Debug, Args)]
@@ -45,6 +45,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let claims = Claims::new(&meters, &publishing, &topics);
     let states = states(&meters, &topics);
     let of_program = topics.status();
+    let bases: BTreeSet<String> =
+        meters.iter().map(|it| topics.meter(it.name.as_ref()).reading()).collect();
     let mut filters = discovery::filters(&publishing.discovery_prefix);
     if !args.older_program {
         // The topics of meters with a name have one more level.
@@ -60,6 +62,9 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
         if states.contains(topic) {
             return true.into();
+        }
+        if let Some(below) = base_of_other_program(topic, payload, &publishing.topic, &bases) {
+            return Owner::AnotherProgram { below };
         }
         if discovery::classify(topic, payload, &claims) == Ownership::Ours {
             return Owner::Ours { others: discovery::states_of(payload, &claims) };
@@ -78,6 +83,10 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             Ok(found) if args.dry_run => print(&would_remove(&found, args)),
             Ok(found) => {
                 print(&removed(&found, args))?;
+                if !found.kept.is_empty() {
+                    code = ExitCode::FAILURE;
+                    anyhow::bail!("{}", kept(&found.kept));
+                }
                 if runs.get() {
                     warn!(
                         "The program is still running: its status is `online`. Stop it, then run \
@@ -95,6 +104,21 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// The first part of the topics of another program, if this is its status. It may be nested below
+/// our own. `ours` are the topics of our meters' whole polls.
+fn base_of_other_program(
+    topic: &str,
+    payload: &[u8],
+    base: &str,
+    ours: &BTreeSet<String>,
+) -> Option<String> {
+    let below = topic.strip_suffix("/status")?;
+    let is_nested = below.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'));
+    let is_status = [ONLINE, OFFLINE].iter().any(|status| status.as_bytes() == payload);
+    let is_of_meter = ours.contains(&format!("{below}/reading"));
+    (is_nested && is_status && !is_of_meter).then(|| below.to_owned())
+}
+
 /// Whether a message may be a state of a meter that is no longer configured. Only whole polls are
 /// certainly ours. They name the others.
 fn of_earlier_meter(topic: &str, payload: &[u8], base: &str) -> Owner {
@@ -104,7 +128,7 @@ fn of_earlier_meter(topic: &str, payload: &[u8], base: &str) -> Owner {
     let names = payload::names_in_reading(payload);
     let others =
         names.and_then(|names| topic::states_beside(topic, names.iter().map(String::as_str)));
-    others.map_or(Owner::PerhapsOurs, |others| Owner::Ours { others })
+    others.map_or(Owner::PerhapsOurs, |others| Owner::Earlier { others })
 }
 
 /// The topics of all states with these settings.
@@ -121,9 +145,13 @@ fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
 }
 
 fn removed(found: &Forgotten, args: &Arguments) -> String {
-    let Forgotten { topics, rest } = found;
+    let Forgotten { topics, rest, kept } = found;
     if topics.is_empty() {
         return nothing(*rest, args);
+    }
+    let topics: BTreeSet<String> = topics.difference(kept).cloned().collect();
+    if topics.is_empty() {
+        return String::new();
     }
     let more = match rest {
         Rest::Nothing => String::new(),
@@ -140,11 +168,23 @@ fn removed(found: &Forgotten, args: &Arguments) -> String {
     } else {
         "A program that is still running publishes them again when it restarts.\n"
     };
-    format!("Removed {} from the broker:\n{}{note}{more}", count(topics), list(topics))
+    format!("Removed {} from the broker:\n{}{note}{more}", count(&topics), list(&topics))
+}
+
+/// The broker has not removed messages on these topics.
+fn kept(topics: &BTreeSet<String>) -> String {
+    format!(
+        "the broker has acknowledged the removal, but still keeps {}:\n{}\
+         Possible causes: this user is not allowed to publish there; or a program that is running \
+         publishes there. Stop that program, or allow this user to publish there in the broker's \
+         settings, then run the command again.",
+        count(topics),
+        list(topics)
+    )
 }
 
 fn would_remove(found: &Forgotten, args: &Arguments) -> String {
-    let Forgotten { topics, rest } = found;
+    let Forgotten { topics, rest, .. } = found;
     if topics.is_empty() {
         return nothing(*rest, args);
     }
@@ -194,4 +234,27 @@ fn list(topics: &BTreeSet<String>) -> String {
         list.push('\n');
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_program_below_our_topic_is_recognized_by_its_status() {
+        let ours = BTreeSet::from(["heat/house/reading".to_owned()]);
+        let base =
+            |topic, payload: &str| base_of_other_program(topic, payload.as_bytes(), "heat", &ours);
+        assert_eq!(base("heat/cellar/status", "online").as_deref(), Some("heat/cellar"));
+        assert_eq!(base("heat/cellar/status", "offline").as_deref(), Some("heat/cellar"));
+        for (topic, payload) in [
+            ("heat/cellar/status", "5"),
+            ("heat/house/status", "online"),
+            ("heat/status", "online"),
+            ("heating/cellar/status", "online"),
+            ("heat/cellar/reading", "online"),
+        ] {
+            assert_eq!(base(topic, payload), None, "{topic} {payload}");
+        }
+    }
 }

@@ -31,6 +31,9 @@ pub(crate) struct Forgotten {
     pub topics: BTreeSet<String>,
     /// What else the broker keeps.
     pub rest: Rest,
+    /// Of these topics, those on which the broker still keeps a message, although it has
+    /// acknowledged the removal.
+    pub kept: BTreeSet<String>,
 }
 
 /// What the broker keeps and was not found.
@@ -52,10 +55,22 @@ pub(crate) enum Owner {
     Other,
     /// It is ours if another message says so.
     PerhapsOurs,
+    /// It is that of a meter that is no longer configured, and so are the messages on these topics,
+    /// unless another program has its topics there.
+    Earlier {
+        /// Other topics.
+        others: Vec<String>,
+    },
     /// It is ours, and so are the messages on these topics.
     Ours {
         /// Other topics.
         others: Vec<String>,
+    },
+    /// It belongs to another program, and so does everything below this topic that is not certainly
+    /// ours.
+    AnotherProgram {
+        /// The first part of the other program's topics.
+        below: String,
     },
 }
 
@@ -87,9 +102,13 @@ pub(super) async fn forget_within<O: Into<Owner>>(
     removes: bool,
 ) -> Result<Forgotten, Advice> {
     let mut cleaner = connect(broker, limit).await?;
-    let forgotten = cleaner.look(filters, owner).await?;
-    if removes {
+    let mut forgotten = cleaner.look(filters, owner).await?;
+    if removes && !forgotten.topics.is_empty() {
         cleaner.clear(&forgotten.topics).await?;
+        // A broker may acknowledge a message and drop it.
+        let is_removed = |topic: &str, _: &[u8]| forgotten.topics.contains(topic);
+        let again = cleaner.look(filters, is_removed).await?;
+        forgotten.kept = again.topics;
     }
     let _ = cleaner.client.try_disconnect();
     let _ = timeout_at(cleaner.until, cleaner.event_loop.poll()).await;
@@ -125,6 +144,11 @@ struct Finds {
     perhaps: Cleared,
     /// Topics that are ours if they have a retained message.
     named: Cleared,
+    /// Topics of the values of earlier meters. They are ours unless another program has its topics
+    /// there.
+    of_earlier: Cleared,
+    /// The first parts of other programs' topics.
+    others: Cleared,
 }
 
 impl Finds {
@@ -134,6 +158,16 @@ impl Finds {
             Owner::PerhapsOurs => {
                 self.perhaps.insert_found(topic);
                 Found::Known
+            }
+            Owner::AnotherProgram { below } => {
+                self.others.insert_found(&below);
+                Found::Known
+            }
+            Owner::Earlier { others } => {
+                for other in others {
+                    self.named.insert_found(&other);
+                }
+                self.of_earlier.insert_found(topic)
             }
             Owner::Ours { others } => {
                 debug!("Found `{topic}`.");
@@ -147,8 +181,15 @@ impl Finds {
 
     fn forgotten(&self, rest: Rest) -> Forgotten {
         let named = self.perhaps.after(0).filter(|(_, topic)| self.named.number(topic).is_some());
-        let topics = self.ours.after(0).chain(named).map(|(_, topic)| topic.to_owned()).collect();
-        Forgotten { topics, rest }
+        let is_others = |topic: &str| {
+            let below = topic.rsplit_once('/').map(|(below, _)| below);
+            below.is_some_and(|below| self.others.number(below).is_some())
+        };
+        let probably = named.chain(self.of_earlier.after(0));
+        let probably = probably.filter(|(_, topic)| !is_others(topic));
+        let all = self.ours.after(0).chain(probably);
+        let topics = all.map(|(_, topic)| topic.to_owned()).collect();
+        Forgotten { topics, rest, kept: BTreeSet::new() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mqtt::cleared::FOUND_AT_MOST;
-use crate::mqtt::forget::{Forgotten, Rest, forget, forget_within};
+use crate::mqtt::forget::{Forgotten, Owner, Rest, forget, forget_within};
 
 /// A broker for commands, and its settings.
 async fn scripted() -> (Script, Broker) {
@@ -10,6 +10,64 @@ async fn scripted() -> (Script, Broker) {
     let settings = settings(&listener);
     let (received, brokers) = (mpsc::channel(1).1, watch::channel(None).0);
     (Script { listener, received, brokers, board: Board::default() }, settings)
+}
+
+/// Grants subscriptions and sends these retained messages, until the client disconnects.
+async fn grants_until_the_end(peer: &mut Peer, retained: &[(&str, &str)]) {
+    loop {
+        match peer.next().await {
+            Some(Packet::Subscribe(subscribe)) => {
+                peer.grant(&subscribe).await;
+                for (topic, payload) in retained {
+                    peer.says(topic, payload, true).await;
+                }
+            }
+            Some(Packet::Publish(publish)) => peer.acknowledge(&publish).await,
+            other => break assert_eq!(other, Some(Packet::Disconnect)),
+        }
+    }
+}
+
+/// It said that they are removed.
+#[tokio::test(start_paused = true)]
+async fn messages_that_the_broker_keeps_are_reported() {
+    let (script, settings) = scripted().await;
+    let filters = ["ours/+".to_owned()];
+    let forgets = forget(&settings, &filters, |_, _| true, true);
+    let serves = async {
+        let mut peer = script.welcome().await;
+        grants_until_the_end(&mut peer, &[("ours/a", "x"), ("ours/b", "x")]).await;
+    };
+    let (forgotten, ()) = tokio::join!(forgets, serves);
+    let Forgotten { topics, kept, .. } = forgotten.unwrap();
+    assert_eq!(topics.len(), 2);
+    assert_eq!(kept, topics);
+}
+
+/// It removed the values of another program, whose topic is below ours.
+#[tokio::test(start_paused = true)]
+async fn the_values_of_a_nested_program_are_not_removed() {
+    let (script, settings) = scripted().await;
+    let filters = ["+/+".to_owned()];
+    let owner = |topic: &str, _: &[u8]| {
+        let others = vec![topic.replace("reading", "energy")];
+        match topic.rsplit_once('/').unwrap() {
+            (below, "status") => Owner::AnotherProgram { below: below.to_owned() },
+            (_, "reading") => Owner::Earlier { others },
+            _ => Owner::PerhapsOurs,
+        }
+    };
+    let forgets = forget(&settings, &filters, owner, false);
+    let topics = ["a/reading", "a/energy", "b/energy", "b/reading", "b/status", "c/energy"];
+    let serves = async {
+        let mut peer = script.welcome().await;
+        grants_until_the_end(&mut peer, &topics.map(|topic| (topic, "x"))).await;
+    };
+    let (forgotten, ()) = tokio::join!(forgets, serves);
+    assert_eq!(
+        forgotten.unwrap().topics.into_iter().collect::<Vec<_>>(),
+        ["a/energy", "a/reading"]
+    );
 }
 
 #[tokio::test]
@@ -32,7 +90,7 @@ async fn many_messages_are_removed_under_many_filters() {
             peer.grant(&subscribe).await;
         }
         let mut cleared = peer.take(MUCH).await;
-        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        grants_until_the_end(&mut peer, &[]).await;
         cleared.sort_unstable();
         cleared
     };
@@ -64,7 +122,7 @@ async fn live_messages_do_not_prevent_forgetting() {
             assert!(begun.elapsed() < Duration::from_secs(5), "it waits for silence");
         };
         assert_eq!(cleared, "ours/old ");
-        assert_eq!(peer.next().await, Some(Packet::Disconnect));
+        grants_until_the_end(&mut peer, &[]).await;
     };
     let (forgotten, ()) = tokio::join!(forgets, speaks);
     assert_eq!(forgotten.unwrap().topics.into_iter().collect::<Vec<_>>(), ["ours/old"]);
@@ -135,7 +193,7 @@ async fn a_flood_of_messages_is_removed_in_part_and_the_rest_is_reported() {
         assert!(matches!(peer.next().await, Some(Packet::Disconnect) | None));
     };
     let (forgotten, ()) = tokio::join!(forgets, serves);
-    let Forgotten { topics, rest } = forgotten.unwrap();
+    let Forgotten { topics, rest, .. } = forgotten.unwrap();
     assert_eq!((topics.len(), rest), (FOUND_AT_MOST, Rest::TooMany));
 }
 
@@ -181,7 +239,7 @@ async fn a_broker_that_never_stops_sending_may_keep_more() {
             }
         };
         let (forgotten, ()) = tokio::join!(forgets, serves);
-        let Forgotten { topics, rest } = forgotten.unwrap();
+        let Forgotten { topics, rest, .. } = forgotten.unwrap();
         assert_eq!((topics.contains("ours/old"), rest), (wanted == "ours/old", Rest::Unknown));
     }
 }
