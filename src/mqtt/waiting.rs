@@ -4,6 +4,9 @@
 //! sent. So there is at most one message for each topic, always the newest one. It keeps the place
 //! of the one that it replaces: otherwise the first topics would be sent again and again, and the
 //! last ones never. A value that is no longer current is dropped.
+//!
+//! An exception is an empty message, which removes what the broker retains. A message that is not
+//! retained does not do that, so it waits behind the empty one.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +35,9 @@ impl Waiting {
         for message in due {
             let place = self.places.get(&message.topic).copied();
             let waiting = place.and_then(|place| self.messages.get_mut(&place));
-            if let Some((waiting, _)) = waiting {
+            if let Some((waiting, _)) = waiting
+                && (!removes_retained(waiting) || message.retain)
+            {
                 *waiting = message;
                 continue;
             }
@@ -45,10 +50,10 @@ impl Waiting {
     /// Drops the values that are no longer current.
     pub(super) fn drop_outdated(&mut self, desired: &Desired) {
         let Self { messages, places, .. } = self;
-        messages.retain(|_, (message, _)| {
+        messages.retain(|place, (message, _)| {
             let is_current = is_current(message, desired);
             if !is_current {
-                places.remove(&message.topic);
+                free(places, &message.topic, *place);
             }
             is_current
         });
@@ -57,8 +62,8 @@ impl Waiting {
     /// Takes the next message that is still current. Returns it with the time since which its topic
     /// has waited.
     pub(super) fn next(&mut self, desired: &Desired) -> Option<(Message, Instant)> {
-        while let Some((_, (mut message, since))) = self.messages.pop_first() {
-            self.places.remove(&message.topic);
+        while let Some((place, (mut message, since))) = self.messages.pop_first() {
+            free(&mut self.places, &message.topic, place);
             if is_current(&mut message, desired) {
                 return Some((message.message, since));
             }
@@ -73,6 +78,17 @@ impl Waiting {
         let empty = messages.filter(|(message, _)| message.payload.is_empty());
         empty.map(|(message, _)| message.message.topic).collect()
     }
+}
+
+/// Forgets the place of a message, if it is still that of its topic.
+fn free(places: &mut BTreeMap<String, u64>, topic: &str, place: u64) {
+    if places.get(topic) == Some(&place) {
+        places.remove(topic);
+    }
+}
+
+fn removes_retained(message: &Message) -> bool {
+    message.retain && message.payload.is_empty()
 }
 
 /// Whether a message is no value, or a value of the last poll, or one of an earlier poll that is
@@ -94,4 +110,58 @@ fn is_current(message: &mut DueMessage, desired: &Desired) -> bool {
     }
     message.state_of = Some((source, part.version));
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Qos;
+
+    fn message(topic: &str, payload: &str, retain: bool) -> DueMessage {
+        let (topic, payload) = (topic.to_owned(), payload.to_owned());
+        Message { topic, payload, qos: Qos::AtLeastOnce, retain }.into()
+    }
+
+    fn sent(waiting: &mut Waiting) -> Vec<(String, String)> {
+        let desired = Desired::default();
+        std::iter::from_fn(|| waiting.next(&desired))
+            .map(|(message, _)| (message.topic, message.payload))
+            .collect()
+    }
+
+    fn expected(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(topic, payload)| ((*topic).to_owned(), (*payload).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_newest_message_of_a_topic_takes_the_place_of_the_last() {
+        let mut waiting = Waiting::default();
+        waiting.extend(vec![message("energy", "1", false), message("power", "5", false)]);
+        waiting.extend(vec![message("energy", "2", false)]);
+        assert_eq!(sent(&mut waiting), expected(&[("energy", "2"), ("power", "5")]));
+        assert!(waiting.is_empty() && waiting.places.is_empty());
+    }
+
+    /// When `retain` was turned off, the next value took the place of the message that removes the
+    /// retained one.
+    #[test]
+    fn a_value_does_not_take_the_place_of_a_removal() {
+        let mut waiting = Waiting::default();
+        waiting.extend(vec![message("energy", "", true), message("energy", "1", false)]);
+        waiting.extend(vec![message("energy", "2", false)]);
+        assert_eq!(sent(&mut waiting), expected(&[("energy", ""), ("energy", "2")]));
+        // A retained value replaces what is retained, and needs no removal.
+        waiting.extend(vec![message("energy", "", true), message("energy", "3", true)]);
+        assert_eq!(sent(&mut waiting), expected(&[("energy", "3")]));
+        assert!(waiting.places.is_empty());
+    }
+
+    #[test]
+    fn a_value_behind_a_removal_keeps_its_place_when_the_removal_is_sent() {
+        let (mut waiting, desired) = (Waiting::default(), Desired::default());
+        waiting.extend(vec![message("energy", "", true), message("energy", "1", false)]);
+        assert!(waiting.next(&desired).is_some());
+        waiting.extend(vec![message("energy", "2", false)]);
+        assert_eq!(sent(&mut waiting), expected(&[("energy", "2")]));
+    }
 }

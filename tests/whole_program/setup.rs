@@ -174,8 +174,8 @@ async fn the_page_alone_leads_from_nothing_to_the_first_value() {
     assert!(written.starts_with("# yaml-language-server: $schema="), "{written}");
     assert_eq!(program.count("horse"), 0, "{:#?}", program.log());
     assert_eq!(program.count("WARN"), 0, "{:#?}", program.log());
-    // What was the setup page's is gone.
-    assert_eq!(visitor.post(page, "/setup/write", "").await, 404);
+    // A button of the setup page leads to the status page.
+    assert_eq!(visitor.post(page, "/setup/write", "").await, 303);
     program.terminate().await;
     assert_eq!(program.ended().await.code(), Some(0));
     // The next start reads the file.
