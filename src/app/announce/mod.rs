@@ -50,6 +50,19 @@ pub(super) struct Announcer {
     status: ReadingStatus,
     accounting: Accounting,
     observers: Observers,
+    /// The last discovery messages, and what they depend on. They rarely change, and making them
+    /// costs more than reading the meter.
+    described: Option<(Known, Vec<Message>)>,
+}
+
+/// What is known about a meter and its entities, besides the configuration.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    identity: Identity,
+    measures: Vec<Option<Measure>>,
+    means: Vec<Key>,
+    has_info_code: bool,
+    page: Option<String>,
 }
 
 /// Whether the meter has a parameter, by what it has answered since the program started.
@@ -90,27 +103,39 @@ impl Announcer {
             status,
             accounting: Accounting::default(),
             observers,
+            described: None,
         }
     }
 
     /// The discovery messages. A value that the meter may not have is not announced, because Home
     /// Assistant would show it as unavailable forever.
-    fn discovery(&self) -> Vec<Message> {
-        let page = self.observers.page.borrow();
-        let known = self.measures.iter().zip(&self.presence);
-        let measures: Vec<_> = known
-            .map(|(measure, presence)| measure.filter(|_| *presence == Presence::Present))
-            .collect();
-        let means: Vec<_> = self.accounting.announced.iter().copied().collect();
-        let described = Described {
-            means: &means,
-            meter: &self.meter,
-            identity: &self.identity,
-            measures: &measures,
+    fn discovery(&mut self) -> Vec<Message> {
+        let measures = self.measures.iter().zip(&self.presence);
+        let measures =
+            measures.map(|(measure, presence)| measure.filter(|_| *presence == Presence::Present));
+        let known = Known {
+            identity: self.identity.clone(),
+            measures: measures.collect(),
+            means: self.accounting.announced.iter().copied().collect(),
             has_info_code: self.status.condition.is_some(),
-            page: page.as_deref(),
+            page: self.observers.page.borrow().clone(),
         };
-        discovery::meter(described, &self.publishing, &self.topics)
+        if let Some((before, messages)) = &self.described
+            && *before == known
+        {
+            return messages.clone();
+        }
+        let described = Described {
+            means: &known.means,
+            meter: &self.meter,
+            identity: &known.identity,
+            measures: &known.measures,
+            has_info_code: known.has_info_code,
+            page: known.page.as_deref(),
+        };
+        let messages = discovery::meter(described, &self.publishing, &self.topics);
+        self.described = Some((known, messages.clone()));
+        messages
     }
 
     pub(super) async fn run(

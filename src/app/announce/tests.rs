@@ -38,7 +38,7 @@ fn reading(text: &str) -> Reading {
 }
 
 /// The values' entities, and the topics that are emptied.
-fn shown(announcer: &Announcer) -> String {
+fn shown(announcer: &mut Announcer) -> String {
     let messages = announcer.discovery().into_iter();
     let values = messages.filter(|message| message.payload.contains("\"expire_after\""));
     let names: Vec<_> = values
@@ -56,7 +56,7 @@ fn values_of_the_meter_are_announced_and_values_that_it_lacks_are_removed() {
     let mut after = |readings: &[&str], missing: &[(RegisterId, Missing)]| {
         let readings = readings.iter().map(|text| reading(text)).collect();
         announcer.states(&poll(readings, missing.to_vec()), TIME);
-        shown(&announcer)
+        shown(&mut announcer)
     };
     let (energy, volume) = ("energy: 5 kWh", "volume: 7 m³");
     let both = [ENERGY, VOLUME];
@@ -112,7 +112,7 @@ fn no_entity_of_any_model_stays_unavailable_forever() {
     for model in simulator::Model::ALL {
         for parameters in ["energy,volume,power,flow,temp1,temp2,tempdiff", &names.join(",")] {
             let mut announcer = announcer(parameters, "topic: kamstrup");
-            assert_eq!(shown(&announcer), " | ", "nothing is announced before it is read");
+            assert_eq!(shown(&mut announcer), " | ", "nothing is announced before it is read");
             let holds = Registers::model(model, EnergyUnit::KilowattHour, 0);
             let mut readings = Vec::new();
             let mut missing = Vec::new();
