@@ -144,7 +144,7 @@ impl Asking {
 /// Does the work. If it is not done soon, says on standard error what it waits for.
 pub(super) async fn waiting_for<T>(what: &str, work: impl Future<Output = T>) -> T {
     // If even this cannot be written, there is nothing left to do.
-    saying(|| drop(writeln!(io::stderr(), "{what}")), work).await
+    saying(Some(|| drop(writeln!(io::stderr(), "{what}"))), work).await
 }
 
 /// Reports what is wrong with the meter or its port, and what to do.

@@ -67,7 +67,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             bar.set_position(progress.asked.try_into().unwrap_or(u64::MAX));
         });
         let say = || say_what_it_does(&bar, waiting, &meter);
-        let scanned = saying(say, scanning).await;
+        let scanned = saying(Some(say), scanning).await;
         bar.finish_and_clear();
         let (complete, last) = (scanned.complete, scanned.to.map(RegisterId::get));
         let found = |register: &RegisterId| Parameter::of(*register);

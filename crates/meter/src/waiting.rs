@@ -9,9 +9,11 @@ use tokio::time::timeout;
 /// After this time without a word, it says what it waits for.
 const SOON: Duration = Duration::from_millis(500);
 
-/// Does the work. If it is not done soon, calls `say`, once.
-pub async fn saying<T>(say: impl FnOnce(), work: impl Future<Output = T>) -> T {
+/// Does the work. If it is not done soon, calls `say`, once. `None` if there is nothing to say: then
+/// no timer wakes the processor.
+pub async fn saying<T>(say: Option<impl FnOnce()>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
+    let Some(say) = say else { return work.await };
     if let Ok(done) = timeout(SOON, &mut work).await {
         return done;
     }
@@ -31,7 +33,7 @@ mod tests {
     async fn said_after(milliseconds: u64) -> Vec<Duration> {
         let (began, said) = (Instant::now(), RefCell::new(Vec::new()));
         let say = || said.borrow_mut().push(began.elapsed());
-        saying(say, sleep(Duration::from_millis(milliseconds))).await;
+        saying(Some(say), sleep(Duration::from_millis(milliseconds))).await;
         assert_eq!(began.elapsed(), Duration::from_millis(milliseconds));
         said.into_inner()
     }

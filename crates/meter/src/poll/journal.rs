@@ -132,11 +132,14 @@ impl Journal {
         self.entries(polled, timing, models).into_iter().for_each(Entry::log);
     }
 
+    /// Whether it is worth saying that a poll waits: only for the first one.
+    pub(super) fn is_waiting_news(&self) -> bool {
+        matches!(self.state, State::Unknown)
+    }
+
     /// Logs what the first poll waits for.
-    pub(super) fn log_waiting<O: Open>(&self, plan: &Plan<O>) {
-        if matches!(self.state, State::Unknown) {
-            info!("{}", plan.waiting_words());
-        }
+    pub(super) fn log_waiting<O: Open>(plan: &Plan<O>) {
+        info!("{}", plan.waiting_words());
     }
 
     /// Logs the summary if it is due. This is called after [`Journal::log`] for each poll.

@@ -169,7 +169,7 @@ impl<'a, O: Open> Task<'a, O> {
         let began = Instant::now();
         timetable.begin_poll(began);
         let step = plan.slow_interval.map(|slow| timetable.step(slow)).unwrap_or_default();
-        let say = || journal.log_waiting(plan);
+        let say = journal.is_waiting_news().then_some(|| Journal::log_waiting(plan));
         let polled = saying(say, poll_round(plan, memory, Round { step, is_full }, stop)).await?;
         drop(turn);
         let (took, ended) = (began.elapsed(), Instant::now());
