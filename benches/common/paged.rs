@@ -16,7 +16,8 @@ use super::program;
 /// The running program.
 pub(crate) struct Paged {
     _process: Child,
-    id: u32,
+    /// The number of its process.
+    pub(crate) id: u32,
     /// The address of the page.
     pub(crate) page: SocketAddr,
     _folder: TempDir,

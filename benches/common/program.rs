@@ -18,7 +18,7 @@ use tokio::time::Instant;
 pub(crate) const IN_TIME: Duration = Duration::from_millis(500);
 
 /// The behaviour of the optical eye.
-const BEHAVIOUR: Behaviour =
+pub(crate) const BEHAVIOUR: Behaviour =
     Behaviour { line: Some(Line::new(1200)), turnaround: Duration::from_millis(50), echo: false };
 
 /// The times when a meter was polled.

@@ -159,6 +159,12 @@ impl Decoder {
         }
     }
 
+    /// The bytes so far of the frame that has begun, after its start byte and unstuffed.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Discards the frame that has begun, if any.
     pub fn reset(&mut self) {
         self.state = State::Outside;

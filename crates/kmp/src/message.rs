@@ -26,6 +26,11 @@ pub trait Command {
     /// Parses the data of an answer whose address and command id match.
     fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
 
+    /// The registers that are asked for.
+    fn asked(&self) -> &[RegisterId] {
+        &[]
+    }
+
     /// Compares the order of the answer with this request.
     fn answer_order(&self, _answer: &Self::Answer) -> AnswerOrder {
         AnswerOrder::Undecidable
@@ -39,6 +44,25 @@ pub trait Command {
     /// The largest number of data bytes in an answer. The time that an answer may take follows from
     /// it.
     fn max_answer_data(&self) -> usize;
+
+    /// How many data bytes an answer has at least if it begins with these. Up to two bytes of the
+    /// checksum may follow the data.
+    fn min_answer_data(&self, begun: &[u8]) -> MinData;
+}
+
+/// The smallest number of data bytes in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinData {
+    /// If everything is missing that may be.
+    pub certain: usize,
+    /// If nothing is missing after these bytes.
+    pub complete: usize,
+}
+
+impl MinData {
+    const fn exactly(bytes: usize) -> Self {
+        Self { certain: bytes, complete: bytes }
+    }
 }
 
 /// How the order of the registers in an answer compares to the request.
@@ -117,6 +141,10 @@ impl Command for GetType {
     fn max_answer_data(&self) -> usize {
         4
     }
+
+    fn min_answer_data(&self, _begun: &[u8]) -> MinData {
+        MinData::exactly(4)
+    }
 }
 
 /// The meter type and the software revision.
@@ -175,6 +203,10 @@ impl Command for GetSerialNo {
 
     fn max_answer_data(&self) -> usize {
         4
+    }
+
+    fn min_answer_data(&self, _begun: &[u8]) -> MinData {
+        MinData::exactly(4)
     }
 }
 
@@ -297,6 +329,10 @@ impl Command for GetRegister {
     const CID: Cid = Cid::GET_REGISTER;
     type Answer = Vec<RegisterValue>;
 
+    fn asked(&self) -> &[RegisterId] {
+        &self.registers
+    }
+
     fn answer_order(&self, answer: &Vec<RegisterValue>) -> AnswerOrder {
         let has = |register| answer.iter().any(|value| value.register == register);
         let mut asked = self.registers.iter();
@@ -343,6 +379,29 @@ impl Command for GetRegister {
 
     fn max_answer_data(&self) -> usize {
         self.registers.len().saturating_mul(5_usize.saturating_add(Self::LONGEST_MANTISSA))
+    }
+
+    fn min_answer_data(&self, begun: &[u8]) -> MinData {
+        let (mut certain, mut all) = (self.certain.len(), self.registers.len());
+        let (mut known, mut rest) = (0_usize, begun);
+        while let Some((register, length)) = RegisterValue::peek(rest) {
+            known = known.saturating_add(length);
+            certain = certain.saturating_sub(usize::from(self.certain.contains(&register)));
+            // Those before it are missing, unless the meter has an order of its own.
+            let position = self.registers.iter().position(|asked| *asked == register);
+            all =
+                self.registers.len().saturating_sub(position.map_or(0, |at| at.saturating_add(1)));
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        // These are more bytes than those of the checksum.
+        if rest.len() > 2 {
+            certain = certain.max(1);
+        }
+        all = all.max(certain);
+        let with = |registers: usize| {
+            known.saturating_add(registers.saturating_mul(RegisterValue::SHORTEST))
+        };
+        MinData { certain: with(certain), complete: with(all) }
     }
 }
 
@@ -474,6 +533,36 @@ mod tests {
         assert_eq!(command.answer_order(&values(&[60, 68])), AnswerOrder::InOrder);
         assert_eq!(command.answer_order(&values(&[60, 74])), AnswerOrder::Incomplete);
         assert_eq!(command.answer_order(&values(&[])), AnswerOrder::Incomplete);
+    }
+
+    #[test]
+    fn the_rest_of_an_answer_is_at_least_what_its_registers_need() {
+        let command = GetRegister::new(&ids(&[60, 68, 74])).unwrap();
+        let command = command.expecting(|register| register.get() == 68);
+        let least = |begun: &[u8]| {
+            let MinData { certain, complete } = command.min_answer_data(begun);
+            (certain, complete)
+        };
+        let data = GetRegister::emit_answer(&[
+            register_value(60, &[0; 4]),
+            register_value(68, &[0; 2]),
+            register_value(74, &[0; 3]),
+        ]);
+        let (first, second) = (9, 16);
+        assert_eq!(least(&[]), (6, 18));
+        assert_eq!(least(&data[..4]), (6, 18), "register 60 may be followed by no other");
+        assert_eq!(least(&data[..5]), (first + 6, first + 12));
+        assert_eq!(least(&data[..first]), (first + 6, first + 12));
+        assert_eq!(least(&data[..first + 5]), (second, second + 6));
+        assert_eq!(least(&data[..second]), (second, second + 6));
+        assert_eq!(least(&data[..second + 2]), (second, second + 6), "it may be the checksum");
+        assert_eq!(least(&data[..second + 3]), (second + 6, second + 6));
+        assert_eq!(least(&data), (data.len(), data.len()));
+        assert_eq!(least(&[&data[..], &[1, 2]].concat()), (data.len(), data.len()));
+        assert_eq!(least(&data[first..second]), (7, 13), "register 60 is missing");
+        assert_eq!(least(&data[second..]), (8 + 6, 8 + 6), "another order");
+        assert_eq!(GetType.min_answer_data(&[]), MinData { certain: 4, complete: 4 });
+        assert_eq!(GetSerialNo.min_answer_data(&[1]), GetType.min_answer_data(&[]));
     }
 
     #[test]

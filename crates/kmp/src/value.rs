@@ -32,6 +32,9 @@ pub struct RegisterValue {
 const HEADER: usize = 5;
 
 impl RegisterValue {
+    /// The fewest bytes of a register in an answer: its mantissa has one byte.
+    pub(crate) const SHORTEST: usize = HEADER.saturating_add(1);
+
     /// Creates a register from its parts; `None` if the mantissa has more than 255 bytes.
     #[must_use]
     pub fn new(
@@ -75,6 +78,14 @@ impl RegisterValue {
             mantissa: mantissa.to_vec(),
         };
         Some((value, rest))
+    }
+
+    /// The first register in `data`, and the bytes that it takes; `None` before all of its header
+    /// has arrived.
+    pub(crate) fn peek(data: &[u8]) -> Option<(RegisterId, usize)> {
+        let (&[high, low, _, length, _], _) = data.split_first_chunk::<HEADER>()?;
+        let register = RegisterId::new(u16::from_be_bytes([high, low]));
+        Some((register, HEADER.saturating_add(length.into())))
     }
 
     /// The bytes of the register in an answer, before stuffing.

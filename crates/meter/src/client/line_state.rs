@@ -28,6 +28,7 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 
 use super::error::Rejection;
+use super::lengths::Lengths;
 
 /// After this many misordered requests for different registers the meter has its own order, if their
 /// answers have the same order.
@@ -50,6 +51,8 @@ pub struct LineState {
     counted: Sequence,
     /// Whether all answers to these requests may have the same order.
     is_steady: bool,
+    /// How long the last answers were.
+    pub(super) lengths: Lengths,
 }
 
 /// The registers of an answer, in their order.
@@ -108,6 +111,7 @@ impl LineState {
         last_misordered: Sequence([None; GetRegister::MAX]),
         counted: Sequence([None; GetRegister::MAX]),
         is_steady: true,
+        lengths: Lengths::NONE,
     };
 
     pub(super) fn is_suspect(&self) -> bool {

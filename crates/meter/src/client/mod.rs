@@ -9,11 +9,14 @@
 //! those of the request. Everything else is skipped until the deadline: the echo of an optical
 //! head, noise, and late answers to earlier requests. `line_state` explains how late answers are
 //! detected, and `sent` measures how late they are. `telnet` recognizes a server that changes bytes.
-//! If more bytes arrive than the line can deliver, the connection ends (`flow`).
+//! If more bytes arrive than the line can deliver, the connection ends (`flow`). The client sleeps
+//! until an answer can be complete (`arrival`).
 
+mod arrival;
 mod error;
 mod flow;
 mod incoming;
+mod lengths;
 mod line_state;
 mod sent;
 mod telnet;
@@ -35,11 +38,12 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use self::arrival::{Arrival, Last, SAME_CUT, arrival_times, read_watched};
 pub use self::error::{NoAnswer, RequestError};
 use self::error::{Rejection, Stuck};
 pub use self::flow::Flood;
 use self::flow::Flow;
-use self::incoming::{Arrived, Incoming};
+use self::incoming::{Arrived, Incoming, Seen};
 pub use self::line_state::LineState;
 use self::sent::{Late, SentRequests};
 use self::telnet::Greeting;
@@ -67,9 +71,6 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(2);
 
 /// A line that cuts answers has delivered all of one when nothing has arrived for this long.
 const CUT_OFF: Duration = Duration::from_millis(500);
-
-/// Two answers that were cut by the same line have about the same number of bytes.
-const SAME_CUT: usize = 2;
 
 /// Bytes around the data of a frame: start, address, command, two of CRC, stop.
 const FRAME_OVERHEAD: usize = 6;
@@ -451,9 +452,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     fn discard(&mut self, bytes: &[u8], trace: &mut Trace) -> io::Result<()> {
         self.count_received(bytes)?;
         self.may_hold_late = true;
+        let seen = Seen { at: Instant::now(), is_exact: true };
         for &byte in bytes {
             let before = self.incoming.inside();
-            let arrived = self.incoming.push(byte);
+            let arrived = self.incoming.push(byte, seen);
             trace.push(byte, before, self.incoming.decoder());
             if let Some(arrived) = arrived {
                 self.note_whole(&arrived);
@@ -498,6 +500,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         // One write, because a gap of 27 ms between two bytes loses the request (5512-447 M1 p.3).
         // No flush, because on a serial port it blocks the thread until the last byte is sent.
         let begins_by = deadline(answer_begins);
+        let now = Instant::now();
+        let requested = now.checked_add(request_takes).unwrap_or(now);
         self.sent.push(&request, request_takes, begins_by);
         match timeout_at(begins_by, self.stream.write_all(&request)).await {
             Ok(written) => written.map_err(RequestError::Broken)?,
@@ -510,7 +514,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
 
         let broken_off = self.broke_off.len();
         let mut trace = Trace::new("from the meter");
-        let result = self.listen(command, begins_by, ends_by, &mut trace).await;
+        let arrival = Arrival {
+            command,
+            address: self.address,
+            line: self.line,
+            requested,
+            before: self.line_state.lengths.of(command.asked()),
+            cut: self.expected_cut,
+        };
+        let result = self.listen(&arrival, begins_by, ends_by, &mut trace).await;
         trace.end(self.incoming.decoder());
         self.may_hold_late |= result.is_err();
         match result {
@@ -532,41 +544,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// Reads until the answer or the deadline.
     async fn listen<C: Command>(
         &mut self,
-        command: &C,
+        arrival: &Arrival<'_, C>,
         begins_by: Instant,
         ends_by: Instant,
         trace: &mut Trace,
     ) -> Result<C::Answer, RequestError> {
         let mut no_answer = NoAnswer::Nothing;
         let mut buffer = [0; 256];
+        let (mut empty, mut last) = (Instant::now(), Last::default());
         loop {
             let begun = self.incoming.inside() == Some(Direction::FromMeter);
             let deadline = if begun { self.ends_by(ends_by) } else { begins_by };
-            let Ok(read) = timeout_at(deadline, self.stream.read(&mut buffer)).await else {
+            if let Some(decision) = arrival.next_decision(&self.incoming, last) {
+                sleep_until(decision.min(deadline)).await;
+            }
+            let reading = read_watched(&mut self.stream, &mut buffer);
+            let Ok(read) = timeout_at(deadline, reading).await else {
                 // The greeting of a server says nothing about the meter.
                 if no_answer == NoAnswer::Noise && self.greeting.is_alone() {
                     no_answer = NoAnswer::Nothing;
                 }
                 return Err(RequestError::NoAnswer(no_answer.max(self.unfinished(C::CID))));
             };
-            let read = read.map_err(RequestError::Broken)?;
+            let (read, is_watched) = read.map_err(RequestError::Broken)?;
             if read == 0 {
                 return Err(RequestError::Broken(io::ErrorKind::UnexpectedEof.into()));
             }
             let bytes = buffer.get(..read).unwrap_or_default();
             self.count_received(bytes).map_err(RequestError::Broken)?;
             let mut noise = false;
-            for &byte in bytes {
+            for (&byte, seen) in bytes.iter().zip(arrival_times(read, self.line, is_watched, empty))
+            {
                 let before = self.incoming.inside();
-                let arrived = self.incoming.push(byte);
+                let arrived = self.incoming.push(byte, seen);
                 trace.push(byte, before, self.incoming.decoder());
+                last.is_stray = before.is_none() && self.incoming.inside().is_none();
                 let Some(arrived) = arrived else {
                     // A meter may send a 0x00 at any time (5512-447 M1 p.3).
-                    noise |= before.is_none() && self.incoming.inside().is_none() && byte != 0;
+                    noise |= last.is_stray && byte != 0;
                     continue;
                 };
                 self.note_whole(&arrived);
-                match self.classify(command, &arrived) {
+                match self.classify(arrival.command, &arrived) {
                     Ok(answer) => {
                         let meaning = trace::meaning(&arrived.event, None);
                         trace.show_event(self.incoming.decoder(), meaning);
@@ -587,6 +606,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 no_answer = no_answer.max(NoAnswer::Noise);
             }
             self.last.clean &= no_answer < NoAnswer::Noise;
+            last.is_chunk = is_watched && read > 1 && !begun;
+            if read < buffer.len() {
+                empty = Instant::now();
+            }
         }
     }
 
@@ -672,8 +695,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             return Err(Rejection::OtherCommand(packet.cid));
         }
         let answer = command.parse_answer(packet.data)?;
+        let length = packet.data.len();
         let (order, registers) = (command.answer_order(&answer), C::answered(&answer));
         self.last.order_confirmed = self.line_state.check_order(order, &registers)?;
+        self.line_state.lengths.note(command.asked(), length);
         Ok(answer)
     }
 

@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use kmp::datalink::{Cid, Packet};
 use kmp::line::RESPONSE_TIME;
 use kmp::message::{GetRegister, GetSerialNo, GetType, SerialNumber};
@@ -529,7 +531,9 @@ async fn a_stream_that_ends_in_an_answer_is_broken_and_leaves_the_line_suspect()
         let started = Instant::now();
         let (result, ()) = tokio::join!(meter.request(&command, Tries::Three, &stop), server);
         assert!(matches!(result, Err(RequestError::Broken(_))), "{cut}: {result:?}");
-        assert!(started.elapsed() < Duration::from_millis(5), "at once");
+        // At the latest when the answer should have ended.
+        let rest = LINE.time_for(answer(60, 7).len() - cut);
+        assert!(started.elapsed() <= rest + Duration::from_millis(5), "{cut}");
         assert!(meter.line_state().is_suspect());
     }
 }
@@ -778,4 +782,122 @@ async fn stopping_waits_for_the_answer_under_way_and_sends_nothing_new() {
     };
     let (result, ()) = tokio::join!(requests, far);
     assert!(matches!(result, Err(RequestError::Stopping)), "{result:?}");
+}
+
+/// How often a request wakes the processor, and how long it takes, while each of these bytes arrives
+/// at its own time after the request. The same for the next request.
+async fn paced(command: &GetRegister, sent: Vec<(Duration, u8)>) -> [(u32, Duration); 2] {
+    let (mut meter, mut far) = pair();
+    let stop = CancellationToken::new();
+    let mut measured = [(0, Duration::ZERO); 2];
+    for (wake_ups, took) in &mut measured {
+        // Until the line has rested.
+        tokio::time::sleep(LINE.time_for(2)).await;
+        let begun = Instant::now();
+        let sent = sent.clone();
+        let server = tokio::spawn(async move {
+            requested(&mut far).await;
+            for (at, byte) in sent {
+                sleep_until(begun + at).await;
+                far.write_u8(byte).await.unwrap();
+            }
+            far
+        });
+        let mut polls = 0;
+        let mut request = pin!(meter.request(command, Tries::One, &stop));
+        let answer = poll_fn(|context| {
+            polls += 1;
+            request.as_mut().poll(context)
+        });
+        answer.await.unwrap();
+        // The first one is no wake-up.
+        (*wake_ups, *took) = (polls - 1, begun.elapsed());
+        far = server.await.unwrap();
+    }
+    measured
+}
+
+/// Bytes in line speed that begin at this time.
+fn on_the_line(begin: Duration, bytes: &[u8]) -> Vec<(Duration, u8)> {
+    let at = |index: usize| begin + LINE.time_for(index + 1);
+    bytes.iter().enumerate().map(|(index, byte)| (at(index), *byte)).collect()
+}
+
+/// An answer with these registers, whose values contain bytes that must be escaped.
+fn eight(registers: &[RegisterId]) -> Vec<u8> {
+    let value = |(index, register): (usize, &RegisterId)| {
+        let mantissa = vec![0, 0x12, u8::try_from(index).unwrap(), 0x0D];
+        RegisterValue::new(*register, Unit::NUMBER, SignExponent::from_byte(0x42), mantissa)
+            .unwrap()
+    };
+    let values: Vec<_> = registers.iter().enumerate().map(value).collect();
+    packet(0x3F, 0x10, &GetRegister::emit_answer(&values))
+}
+
+/// Each byte woke the processor.
+#[tokio::test(start_paused = true)]
+async fn an_answer_at_line_speed_takes_at_most_eight_wake_ups() {
+    let registers: Vec<_> = (60..68).map(RegisterId::new).collect();
+    let command = GetRegister::new(&registers).unwrap();
+    let request = message::emit_request(Address::HEAT_METER, &command);
+    let answer = eight(&registers);
+    let asked = LINE.time_for(request.len());
+    for turnaround in [5, 50, 300, 1_500].map(Duration::from_millis) {
+        for echo in [false, true] {
+            for certain in [false, true] {
+                let command = command.clone().expecting(|_| certain);
+                let mut sent = on_the_line(asked + turnaround, &answer);
+                if echo {
+                    sent.splice(0..0, on_the_line(Duration::ZERO, &request));
+                }
+                let ends = sent.last().unwrap().0;
+                let case = format!("{turnaround:?}, echo {echo}, certain {certain}");
+                // At first, it is not known how long the answer is.
+                for ((wake_ups, took), most) in paced(&command, sent).await.into_iter().zip([11, 8])
+                {
+                    assert!(wake_ups <= most, "{case}: {wake_ups}");
+                    assert!(took <= ends + LINE.time_for(1), "{case}: {took:?}, {ends:?}");
+                }
+            }
+        }
+    }
+}
+
+/// An adapter with a latency timer of 16 ms, a slow meter, and a serial server that collects bytes.
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_chunks_is_neither_late_nor_takes_many_wake_ups() {
+    let registers: Vec<_> = (60..68).map(RegisterId::new).collect();
+    let command = GetRegister::new(&registers).unwrap().expecting(|_| true);
+    let asked = LINE.time_for(message::emit_request(Address::HEAT_METER, &command).len());
+    let answer = eight(&registers);
+    for (chunk, slower) in [(16, 100), (50, 100), (200, 100), (1, 102), (16, 98), (1_500, 100)] {
+        let mut sent = on_the_line(asked + Duration::from_millis(50), &answer);
+        for (at, _) in &mut sent {
+            let millis = at.as_millis() * slower / 100;
+            *at = Duration::from_millis(u64::try_from(millis.div_ceil(chunk) * chunk).unwrap());
+        }
+        let ends = sent.last().unwrap().0;
+        for ((wake_ups, took), most) in paced(&command, sent).await.into_iter().zip([11, 8]) {
+            let late = took.saturating_sub(ends);
+            assert!(wake_ups <= most, "{chunk}, {slower}: {wake_ups}");
+            assert!(late <= Duration::from_millis(40), "{chunk}, {slower}: {late:?}");
+        }
+    }
+}
+
+/// The client does not wait long for registers that an answer lacks.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_lacks_registers_is_hardly_late() {
+    let registers: Vec<_> = (60..68).map(RegisterId::new).collect();
+    let command = GetRegister::new(&registers).unwrap();
+    let asked = LINE.time_for(message::emit_request(Address::HEAT_METER, &command).len());
+    for (count, most) in [(0, 2), (7, 60), (6, 115), (4, 250), (1, 250)] {
+        let answer = eight(&registers[..count]);
+        let sent = on_the_line(asked + Duration::from_millis(50), &answer);
+        let ends = sent.last().unwrap().0;
+        for (_, took) in paced(&command, sent).await {
+            let late = took.saturating_sub(ends);
+            assert!(late <= Duration::from_millis(most), "{count}: {late:?}");
+        }
+    }
 }

@@ -77,7 +77,7 @@ pub(super) async fn ask(path: &Path) -> Result<Heard, Failure> {
     let mut stream = open_serial(path, settings).await?;
     stream.write_all(REQUEST).await?;
     sleep(REQUEST_TIME).await;
-    stream.set_baud_rate(1200).map_err(io::Error::from)?;
+    stream.source().set_baud_rate(1200).map_err(io::Error::from)?;
     let received = listen(&mut stream).await?;
     let heard = classify(&received);
     debug!("The request of the older meters: {} bytes, {heard:?}.", received.len());

@@ -15,6 +15,7 @@ mod server;
 mod settings;
 mod stream;
 mod tcp;
+mod watched;
 
 pub use self::endpoint::{Endpoint, ParseEndpointError, PortKind};
 pub use self::error::OpenError;

@@ -4,11 +4,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
+use serialport::TTYPort;
+use tokio_serial::SerialPort;
 use tracing::debug;
 
 use super::error::OpenError;
 use super::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
+use super::watched::Watched;
 
 /// The time from setting the modem lines to the first byte. No document says how long optical heads
 /// need. Other devices that are powered by these lines get from 200 ms (serial mice) to 500 ms. A
@@ -16,13 +18,16 @@ use super::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
 pub(super) const POWER_UP: Duration = Duration::from_millis(200);
 
 /// Opens the device and sets its modem lines.
-pub(crate) async fn open(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
+pub(crate) async fn open(
+    path: &Path,
+    settings: SerialSettings,
+) -> Result<Watched<TTYPort>, OpenError> {
     let mut port = open_device(path, settings)?;
     set_modem_lines(&mut port, settings).await;
-    Ok(port)
+    Watched::new(port).map_err(|error| OpenError::of_device(&error))
 }
 
-fn open_device(path: &Path, settings: SerialSettings) -> Result<SerialStream, OpenError> {
+fn open_device(path: &Path, settings: SerialSettings) -> Result<TTYPort, OpenError> {
     // The library reports the same error for a missing file and for one that is not a device.
     let metadata = std::fs::metadata(path).map_err(|error| OpenError::of_device(&error))?;
     if !metadata.file_type().is_char_device() {
@@ -43,7 +48,8 @@ fn open_device(path: &Path, settings: SerialSettings) -> Result<SerialStream, Op
             StopBits::One => tokio_serial::StopBits::One,
             StopBits::Two => tokio_serial::StopBits::Two,
         })
-        .open_native_async()
+        .timeout(Duration::ZERO)
+        .open_native()
         .map_err(OpenError::from)
 }
 
@@ -55,7 +61,7 @@ trait ModemLines {
     fn set_rts(&mut self, up: bool) -> tokio_serial::Result<()>;
 }
 
-impl ModemLines for SerialStream {
+impl ModemLines for TTYPort {
     fn probe(&mut self) -> tokio_serial::Result<()> {
         self.read_clear_to_send().map(|_| ())
     }

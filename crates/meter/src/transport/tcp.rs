@@ -1,6 +1,7 @@
 //! Connects to a network serial server.
 
 use std::io;
+use std::net::TcpStream as StdTcpStream;
 use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::error::OpenError;
+use super::watched::Watched;
 use crate::hosts::{self, HostError};
 
 /// A serial server on the local network accepts a connection within milliseconds, or not at all.
@@ -48,7 +50,10 @@ pub(super) async fn connect(
 }
 
 /// Connects to a host within [`CONNECT_TIMEOUT`].
-pub(super) async fn connect_stream(host: &str, port: NonZeroU16) -> Result<TcpStream, OpenError> {
+pub(super) async fn connect_stream(
+    host: &str,
+    port: NonZeroU16,
+) -> Result<Watched<StdTcpStream>, OpenError> {
     let begun = Instant::now();
     let end = begun.checked_add(CONNECT_TIMEOUT).unwrap_or(begun);
     let addresses = within(end, host, hosts::look_up(host, port.get())).await?;
@@ -58,7 +63,8 @@ pub(super) async fn connect_stream(host: &str, port: NonZeroU16) -> Result<TcpSt
         .map_err(|error| OpenError::of_connection(&error))?;
     // A request is one small packet, and a meter does not accept gaps within it.
     stream.set_nodelay(true).map_err(|error| OpenError::of_connection(&error))?;
-    Ok(stream)
+    let watched = Watched::connection(stream);
+    watched.map_err(|error| OpenError::of_connection(&error))
 }
 
 /// The addresses of a host. A name server that is silent until `end` is a different error from a
@@ -85,7 +91,7 @@ async fn within<A>(
 /// from a broken one.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Watched<StdTcpStream>,
     port: u16,
     answer_start: u8,
     opened: Instant,

@@ -1,10 +1,10 @@
 //! The steps from a connection to a serial port: greeting, description, subscription, settings.
 
 use std::io;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::address::NodePort;
@@ -21,6 +21,7 @@ use crate::transport::serial::POWER_UP;
 use crate::transport::settings::{DataBits, ModemLine, Parity, SerialSettings, StopBits};
 use crate::transport::stream::Stream;
 use crate::transport::tcp::{self, CONNECT_TIMEOUT};
+use crate::transport::watched::Watched;
 
 /// A node answers within milliseconds, but an ESP8266 needs about a second for the handshake.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ const FIRST_VERSION: (u32, u32) = (2026, 3);
 pub(in crate::transport) async fn connect(
     node: &NodePort,
     settings: SerialSettings,
-) -> Result<Connection<TcpStream>, OpenError> {
+) -> Result<Connection<Watched<TcpStream>>, OpenError> {
     let stream = tcp::connect_stream(node.host(), node.port()).await;
     let stream = stream.map_err(|error| match error {
         OpenError::Unwanted { .. } => NodeError::Closed.into(),

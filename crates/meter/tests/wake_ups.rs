@@ -1,0 +1,100 @@
+//! How often a request wakes the processor, over TCP and over a serial port, at 1200 baud in real
+//! time.
+
+#![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use kamstrup_meter::CancellationToken;
+use kamstrup_meter::client::{LineState, Meter, Tries};
+use kamstrup_meter::transport::{Open, Port, SerialSettings};
+use kmp::frame::START_FROM_METER;
+use kmp::line::Line;
+use kmp::message::GetRegister;
+use kmp::register::RegisterId;
+use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+const LINE: Line = Line::new(1200);
+
+/// `energy volume power flow temp1 temp2 tempdiff`, and the hour counter.
+const REGISTERS: [u16; 8] = [60, 68, 80, 74, 86, 87, 89, 1004];
+
+const MOST: u64 = 8;
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn simulator(echo: bool) -> Simulator {
+    let (_, registers) = watch::channel(Registers::example(EnergyUnit::KilowattHour, 0));
+    let turnaround = Duration::from_millis(50);
+    Simulator::new(registers, Behaviour { line: Some(LINE), turnaround, echo })
+}
+
+/// How often this thread has waited so far, and was then woken.
+fn waited() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    switches.unwrap().trim().parse().unwrap()
+}
+
+/// How often each of two requests wakes the thread, when the meter is at this endpoint. An earlier
+/// one drains the line, and shows how long the answer is.
+fn wake_ups(endpoint: &str) -> Vec<u64> {
+    runtime().block_on(async {
+        let (endpoint, settings) = (endpoint.parse().unwrap(), SerialSettings::default());
+        let port = Port { endpoint, settings, answer_start: START_FROM_METER };
+        let stream = port.open().await.unwrap();
+        let mut meter = Meter::new(stream, LINE, LineState::default());
+        let (stop, mut counts) = (CancellationToken::new(), Vec::new());
+        let command = GetRegister::new(&REGISTERS.map(RegisterId::new)).unwrap();
+        for _ in 0..3 {
+            let before = waited();
+            let answer = meter.request(&command, Tries::One, &stop).await.unwrap();
+            assert_eq!(answer.len(), REGISTERS.len());
+            counts.push(waited() - before);
+        }
+        counts.split_off(1)
+    })
+}
+
+/// Runs the meter in a thread of its own, so that its timers do not wake the program.
+fn serve<F: Future>(prepare: impl FnOnce() -> F + Send + 'static) {
+    std::thread::spawn(move || {
+        runtime().block_on(prepare());
+    });
+}
+
+#[test]
+fn a_request_over_tcp_wakes_the_processor_at_most_eight_times() {
+    for echo in [false, true] {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let endpoint = format!("socket://{}", listener.local_addr().unwrap());
+        listener.set_nonblocking(true).unwrap();
+        serve(move || async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            simulator(echo).serve_tcp(listener).await
+        });
+        let counts = wake_ups(&endpoint);
+        assert!(counts.iter().all(|count| *count <= MOST), "echo {echo}: {counts:?}");
+    }
+}
+
+#[test]
+fn a_request_over_a_serial_port_wakes_the_processor_at_most_eight_times() {
+    for echo in [false, true] {
+        let (path, opened) = std::sync::mpsc::channel();
+        serve(move || async move {
+            let (device, pty) = Simulator::open_pty().unwrap();
+            path.send(device).unwrap();
+            simulator(echo).serve_pty(pty).await;
+        });
+        let device = opened.recv().unwrap();
+        let counts = wake_ups(&device.display().to_string());
+        assert!(counts.iter().all(|count| *count <= MOST), "echo {echo}: {counts:?}");
+    }
+}
