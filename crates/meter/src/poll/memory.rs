@@ -110,6 +110,8 @@ pub(super) struct LineMemory {
     late: Option<(Instant, Duration)>,
     /// The traffic that has not been reported yet.
     traffic: Traffic,
+    /// What of it was before the poll that has begun.
+    before: Traffic,
 }
 
 impl LineMemory {
@@ -143,8 +145,9 @@ impl LineMemory {
         self.late = None;
     }
 
-    pub(super) fn take_traffic(&mut self) -> Traffic {
-        self.traffic.take()
+    /// The traffic since the previous poll, and what of it was before this poll.
+    pub(super) fn take_traffic(&mut self) -> (Traffic, Traffic) {
+        (self.traffic.take(), self.before.take())
     }
 }
 
@@ -217,6 +220,7 @@ impl Memory {
         self.recognition.begin_poll(since_last);
         self.order.begin_poll(self.polls, since_last);
         self.line.capacity.begin_poll();
+        self.line.before = self.line.traffic;
     }
 
     /// Forgets the values that were read in this poll.

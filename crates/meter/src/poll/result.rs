@@ -38,6 +38,8 @@ pub struct PollResult {
     pub took: Duration,
     /// The traffic on the line since the previous poll, including this one.
     pub traffic: Traffic,
+    /// What of it was before this poll: that of the placement aid and of scans.
+    pub before: Traffic,
 }
 
 impl PollResult {
@@ -49,6 +51,7 @@ impl PollResult {
     ) -> Self {
         let suspect = polled.trouble.as_ref().map(PollError::suspect);
         let Polled { readings, missing, exchange, condition, .. } = polled;
+        let (traffic, before) = memory.line.take_traffic();
         Self {
             readings,
             missing,
@@ -59,7 +62,8 @@ impl PollResult {
             trouble,
             suspect,
             took,
-            traffic: memory.line.take_traffic(),
+            traffic,
+            before,
         }
     }
 }

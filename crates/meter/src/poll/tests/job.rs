@@ -4,6 +4,7 @@ use kmp::message::SerialNumber;
 
 use super::sharing::{Clock, SLOW, Server};
 use super::*;
+use crate::client::Traffic;
 
 /// The steps that a job reported, with the seconds since the start.
 pub(super) type Steps = Arc<Mutex<Vec<(u64, String)>>>;
@@ -92,8 +93,13 @@ async fn the_placement_aid_makes_a_request_each_second_for_two_minutes_and_polls
     assert!(second.traffic.sent > 120 * 6, "{:?}", second.traffic);
     let awake = second.traffic.awake.as_secs();
     assert!((121..125).contains(&awake), "{awake}");
-    let (at, _) = polling.next().await;
-    assert_eq!(at, 600);
+    // The polls themselves cost what they always cost.
+    assert_eq!(first.before, Traffic::default());
+    let own = second.traffic.sent - second.before.sent;
+    assert!(own > 0 && own <= first.traffic.sent, "{own}: {:?}", first.traffic);
+    assert!(second.traffic.awake - second.before.awake < Duration::from_secs(3));
+    let (at, third) = polling.next().await;
+    assert_eq!((at, third.before.sent, third.before.awake), (600, 0, Duration::ZERO));
     polling.ended().await;
 }
 
@@ -146,6 +152,7 @@ async fn a_scan_runs_in_the_polling_task() {
     // The next poll contains only its traffic.
     assert_eq!((second.readings, second.missing), (first.readings, vec![]));
     assert!(second.traffic.sent > first.traffic.sent * 10);
+    assert!(second.traffic.sent - second.before.sent <= first.traffic.sent);
     polling.ended().await;
 }
 
