@@ -11,11 +11,11 @@ use tracing::{debug, warn};
 use crate::calendar::Calendar;
 use crate::error::{Hint, HistoryError};
 use crate::reader::Reader;
-use crate::sample::{MeterKey, Sample};
+use crate::sample::{MeterKey, Sample, Usage, UsageRecord};
 use crate::store::Location;
-use crate::writer::{self, Poll, Writer};
+use crate::writer::{self, Order, Poll, Writer};
 
-/// The most polls that wait for the thread.
+/// The most orders that wait for the thread.
 const QUEUE: usize = 64;
 
 /// Bytes of stack for the thread; `SQLite` needs little.
@@ -24,7 +24,7 @@ const STACK: usize = 1024 * 1024;
 /// Writes readings to the database.
 #[derive(Debug)]
 pub struct History {
-    polls: SyncSender<Poll>,
+    orders: SyncSender<Order>,
     error: watch::Sender<Option<HistoryError>>,
     reader: Reader,
     hint: Hint,
@@ -57,7 +57,7 @@ impl History {
         }
         let calendar = Calendar::new(now.time_zone().clone());
         let error = watch::Sender::new(None);
-        let (polls, received) = sync_channel(QUEUE);
+        let (orders, received) = sync_channel(QUEUE);
         let now = now.timestamp().as_millisecond();
         let writer = Writer::new(location.clone(), calendar.clone(), error.clone(), hint);
         let (end, ended) = oneshot::channel::<()>();
@@ -72,18 +72,49 @@ impl History {
             warn!("{none}. {} Everything else works without them.", hint(&none));
             error.send_replace(Some(none));
         });
-        Self { polls, error, hint, reader, thread: thread.ok(), ended }
+        Self { orders, error, hint, reader, thread: thread.ok(), ended }
     }
 
     /// Hands the values of a poll that ended at `time` to the thread. This never waits: if 64 polls
     /// already wait for a slow disk, this poll is lost, and the loss is logged.
     pub fn note(&self, meter: &MeterKey, time: Timestamp, values: &[Sample]) {
-        if values.is_empty() {
+        self.note_poll(meter, time, values, &[]);
+    }
+
+    /// The same with what the poll cost, by kinds that the caller numbers. The costs of a kind on
+    /// one day are added. A cost without values and without a serial number is that of the meter of
+    /// this name that was written last.
+    pub fn note_poll(
+        &self,
+        meter: &MeterKey,
+        time: Timestamp,
+        values: &[Sample],
+        usage: &[(i64, Usage)],
+    ) {
+        if values.is_empty() && usage.is_empty() {
             return;
         }
-        let poll =
-            Poll { meter: meter.clone(), time: time.as_millisecond(), values: values.to_vec() };
-        let is_full = matches!(self.polls.try_send(poll), Err(TrySendError::Full(_)));
+        let (meter, time) = (meter.clone(), time.as_millisecond());
+        self.order(Order::Write(Poll {
+            meter,
+            time,
+            values: values.to_vec(),
+            usage: usage.to_vec(),
+        }));
+    }
+
+    /// What is stored about the cost of a meter's polls, with all polls that were noted before this
+    /// call. The channel is closed without an answer if the thread has ended or is too slow. While
+    /// the file cannot be used, the answer waits.
+    #[must_use]
+    pub fn usage(&self, meter: &MeterKey) -> oneshot::Receiver<UsageRecord> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Usage(meter.clone(), reply));
+        answer
+    }
+
+    fn order(&self, order: Order) {
+        let is_full = matches!(self.orders.try_send(order), Err(TrySendError::Full(_)));
         // If there is another error, it is the cause.
         if is_full && self.error.borrow().is_none() {
             let slow = HistoryError::Slow(self.reader.path().to_owned());
@@ -106,8 +137,8 @@ impl History {
     /// Writes the polls that were handed over, and ends the thread. This waits for the disk.
     /// Without this call, only the last polls are lost.
     pub fn close(self) {
-        let Self { polls, thread, .. } = self;
-        drop(polls);
+        let Self { orders, thread, .. } = self;
+        drop(orders);
         // The only possible error is a panic of the thread.
         let _ = thread.map(JoinHandle::join);
     }
@@ -115,8 +146,8 @@ impl History {
     /// Like [`Self::close`], for asynchronous code. If the future is dropped, the thread does the
     /// rest alone.
     pub async fn closed(self) {
-        let Self { polls, ended, .. } = self;
-        drop(polls);
+        let Self { orders, ended, .. } = self;
+        drop(orders);
         // The thread closes the channel and never sends.
         let _ = ended.await;
     }

@@ -10,6 +10,9 @@
 //! | last, lowest, highest and mean value of each hour | 9,600 hours (400 days) |
 //! | last, lowest, highest and mean value of each day | 3,653 days (ten years) |
 //!
+//! For each meter, what its polls cost on each day ([`Usage`]), by kinds that the caller numbers:
+//! 45 days.
+//!
 //! The number of rows is limited, not their age. So if the clock was wrong for a while, only the
 //! rows of that time are lost or misplaced. Hours and days are those of the local zone. Values are
 //! decimals and keep every digit.
@@ -115,7 +118,7 @@ mod writer;
 pub use self::error::{Hint, HistoryError};
 pub use self::history::History;
 pub use self::reader::{Reader, Snapshot};
-pub use self::sample::{MeterKey, Sample, Series};
+pub use self::sample::{DayUsage, MeterKey, Sample, Series, Usage, UsageRecord};
 pub use self::stop::Stop;
 pub use self::store::{HoldError, hold, release};
 pub use self::summary::{Consumption, Point, Summary, Total};

@@ -12,6 +12,9 @@ pub(crate) const DAYS: u32 = 3_653;
 /// The most serial numbers of a meter whose readings are kept. A device that sends another one in
 /// each poll would add its series to each poll.
 pub(crate) const SERIALS: u32 = 32;
+/// The number of days for which the cost of a meter's polls is kept: more than a month, so that it is
+/// known whether a month was counted from its start.
+pub(crate) const USAGE_DAYS: u32 = 45;
 /// The number of months that can be read: ten years.
 pub(crate) const MONTHS: u32 = 120;
 

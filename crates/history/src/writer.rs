@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::calendar::{Calendar, MINUTE, Millis};
 use crate::error::{Hint, HistoryError};
 use crate::limits::SERIALS;
-use crate::sample::{MeterKey, Sample};
+use crate::sample::{MeterKey, Sample, Usage, UsageRecord};
 use crate::store::{Location, Predecessor, Store, Written};
 
 /// One poll of one meter.
@@ -19,9 +19,29 @@ pub(crate) struct Poll {
     pub(crate) meter: MeterKey,
     pub(crate) time: Millis,
     pub(crate) values: Vec<Sample>,
+    /// What it cost, by kind.
+    pub(crate) usage: Vec<(i64, Usage)>,
 }
 
-/// The most polls that wait in memory until the disk works again: five days with a poll every five
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Write(Poll),
+    /// To send what is stored about the cost of a meter's polls, with all polls before this order.
+    Usage(MeterKey, oneshot::Sender<UsageRecord>),
+}
+
+impl Order {
+    /// The time of a poll.
+    fn time(&self) -> Option<Millis> {
+        match self {
+            Self::Write(poll) => Some(poll.time),
+            Self::Usage(..) => None,
+        }
+    }
+}
+
+/// The most polls and other orders that wait in memory until the disk works again: five days with a poll every five
 /// minutes, half an hour with a poll every 1.2 s.
 const WAITING: usize = 1_500;
 
@@ -34,7 +54,7 @@ pub(crate) struct Writer {
     error: watch::Sender<Option<HistoryError>>,
     hint: Hint,
     store: Option<Store>,
-    waiting: VecDeque<Poll>,
+    waiting: VecDeque<Order>,
     /// The names of meters that have a poll in this run. The reader of a meter logs its exchange
     /// during this run. Only the file shows an exchange before this run.
     written: BTreeSet<String>,
@@ -66,30 +86,30 @@ impl Writer {
 
     /// Opens the database, then writes polls until all senders are dropped. Hours that are over are
     /// folded meanwhile: a step after each write, and more while no poll waits.
-    pub(crate) fn run(mut self, polls: &Receiver<Poll>, now: Millis) {
+    pub(crate) fn run(mut self, orders: &Receiver<Order>, now: Millis) {
         // An error is logged now, not only with the first poll.
         let opened = self.open(now);
         self.report(&opened);
         let mut last = now;
         loop {
-            let poll = if self.is_folding() {
-                match polls.try_recv() {
-                    Ok(poll) => Some(poll),
+            let order = if self.is_folding() {
+                match orders.try_recv() {
+                    Ok(order) => Some(order),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => break,
                 }
             } else {
-                let Ok(poll) = polls.recv() else { break };
-                Some(poll)
+                let Ok(order) = orders.recv() else { break };
+                Some(order)
             };
-            if let Some(poll) = poll {
-                last = poll.time;
-                self.take(poll, polls);
+            if let Some(order) = order {
+                last = order.time().unwrap_or(last);
+                self.take(order, last, orders);
             }
             self.fold(last);
         }
         // After an error, the last attempt may be a while ago.
-        if let Some(last) = self.waiting.back().map(|poll| poll.time) {
+        if let Some(last) = self.waiting.iter().rev().find_map(Order::time) {
             let written = self.write_all(last);
             self.report(&written);
         }
@@ -99,11 +119,10 @@ impl Writer {
         }
     }
 
-    /// Writes a poll, together with all others that wait.
-    fn take(&mut self, poll: Poll, polls: &Receiver<Poll>) {
-        let time = poll.time;
-        self.waiting.push_back(poll);
-        self.waiting.extend(polls.try_iter().take(WAITING));
+    /// Carries an order out, together with all others that wait.
+    fn take(&mut self, order: Order, time: Millis, orders: &Receiver<Order>) {
+        self.waiting.push_back(order);
+        self.waiting.extend(orders.try_iter().take(WAITING));
         while self.waiting.len() > WAITING {
             self.waiting.pop_front();
         }
@@ -148,29 +167,49 @@ impl Writer {
     }
 
     fn try_write(&mut self) -> Result<(), HistoryError> {
-        while let (Some(store), Some(poll)) = (&mut self.store, self.waiting.front()) {
-            let written = match store.write(&poll.meter, poll.time, &poll.values) {
-                Ok(written) => written,
+        while let (Some(store), Some(order)) = (&mut self.store, self.waiting.front()) {
+            let done = match order {
+                Order::Write(poll) => {
+                    let Poll { meter, time, values, usage } = poll;
+                    store.write(meter, *time, values, usage).map(|written| (written, None))
+                }
+                Order::Usage(meter, _) => {
+                    store.usage(meter).map(|record| (Written::Stored, Some(record)))
+                }
+            };
+            let (written, record) = match done {
+                Ok(done) => done,
                 Err(error) => {
                     // Some errors damage the state in memory, so the next attempt reopens it.
                     self.store = None;
                     return Err(HistoryError::from_sqlite(&error, self.location.path()));
                 }
             };
-            let name = poll.meter.name();
-            let is_first = self.written.insert(name.to_owned());
-            match written {
-                Written::Exchanged(before) if is_first => {
-                    warn!("{}", exchange_message(&before, poll));
+            match self.waiting.pop_front() {
+                Some(Order::Write(poll)) => self.report_meter(written, &poll),
+                Some(Order::Usage(_, reply)) => {
+                    // Who has asked may have left.
+                    let _ = record.map(|record| reply.send(record));
                 }
-                Written::TooManySerials if self.refused.insert(name.to_owned()) => {
-                    warn!("{}", refusal_message(&poll.meter));
-                }
-                Written::Stored | Written::Exchanged(_) | Written::TooManySerials => {}
+                None => {}
             }
-            self.waiting.pop_front();
         }
         Ok(())
+    }
+
+    /// Logs that another meter has a name, or that too many had it.
+    fn report_meter(&mut self, written: Written, poll: &Poll) {
+        let name = poll.meter.name();
+        let is_first = self.written.insert(name.to_owned());
+        match written {
+            Written::Exchanged(before) if is_first => {
+                warn!("{}", exchange_message(&before, poll));
+            }
+            Written::TooManySerials if self.refused.insert(name.to_owned()) => {
+                warn!("{}", refusal_message(&poll.meter));
+            }
+            Written::Stored | Written::Exchanged(_) | Written::TooManySerials => {}
+        }
     }
 
     /// Opens the database, unless it is open. A file that is no longer there is closed.
@@ -317,7 +356,7 @@ mod tests {
         };
         let meter = MeterKey::new("", Some(80_713_078));
         let values = vec![counter("energy", 12, Some("kWh")), counter("infoevent", 0, None)];
-        let poll = Poll { meter, time: 0, values };
+        let poll = Poll { meter, time: 0, values, usage: Vec::new() };
         assert_eq!(
             exchange_message(&before, &poll),
             "The meter was exchanged since its last reading: serial number 6131453 (last `energy` \

@@ -20,8 +20,10 @@ use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 use rust_decimal::Decimal;
 
 use super::rows::{Table, add, point, summaries_of, summaries_statement};
-use crate::calendar::{Calendar, Millis, Span};
-use crate::limits::{DAYS, HOURS, PER_HOUR, RECENT_HOURS, ROWS_PER_STEP, SERIES_PER_STEP};
+use crate::calendar::{Calendar, HOUR, Millis, Span};
+use crate::limits::{
+    DAYS, HOURS, PER_HOUR, RECENT_HOURS, ROWS_PER_STEP, SERIES_PER_STEP, USAGE_DAYS,
+};
 use crate::summary::{Summary, Thinning};
 
 /// The hours that have readings and are not folded yet, or not completely.
@@ -391,7 +393,14 @@ fn forget(transaction: &Transaction<'_>) -> Result<bool, Error> {
         has_none(Table::Hour)
     );
     let mut deleted = 0;
-    for sql in [&*series, "DELETE FROM meter WHERE id NOT IN (SELECT meter FROM series)"] {
+    // A meter may have no value that is stored.
+    let meters = format!(
+        "DELETE FROM meter WHERE id NOT IN (SELECT meter FROM series) AND id NOT IN (
+             SELECT meter FROM usage WHERE start > (SELECT max(start) FROM usage) - {})",
+        Millis::from(USAGE_DAYS).saturating_mul(24).saturating_mul(HOUR)
+    );
+    let usage = "DELETE FROM usage WHERE meter NOT IN (SELECT id FROM meter)";
+    for sql in [&*series, &meters, usage] {
         deleted = transaction.execute(sql, [])?.max(deleted);
     }
     Ok(deleted > 0)

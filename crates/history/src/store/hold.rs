@@ -189,7 +189,7 @@ mod tests {
                         is_counter: true,
                     })
                     .collect();
-                self.store.write(&meter(), now + self.polls * 100, &samples).unwrap();
+                self.store.write(&meter(), now + self.polls * 100, &samples, &[]).unwrap();
             }
         }
 

@@ -10,6 +10,7 @@ mod hold;
 mod location;
 mod rows;
 mod schema;
+mod usage;
 mod view;
 mod write;
 

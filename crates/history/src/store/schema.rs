@@ -11,9 +11,10 @@ use crate::error::HistoryError;
 
 /// The application id in the header of the file: "K2MQ".
 const APPLICATION_ID: i64 = 0x4B32_4D51;
-/// The version of the tables. Every change to them increases it.
-const FORMAT: i64 = 1;
+/// The version of the tables. Every change to them increases it, and adds a step to [`upgrade`].
+const FORMAT: i64 = 2;
 
+/// The tables of version 1.
 const TABLES: &str = "
     CREATE TABLE meter (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, serial TEXT, current INTEGER NOT NULL
@@ -32,6 +33,15 @@ const TABLES: &str = "
     CREATE TABLE day (
         start INTEGER, series INTEGER, time INTEGER NOT NULL, last TEXT NOT NULL, low TEXT NOT NULL,
         high TEXT NOT NULL, sum TEXT, count INTEGER NOT NULL, PRIMARY KEY (start, series)
+    ) STRICT, WITHOUT ROWID;";
+
+/// What version 2 adds: the cost of each meter's polls. Rows of one meter are neighbours, so that
+/// reading them does not depend on the number of meters.
+const ADDED_BY_2: &str = "
+    CREATE TABLE usage (
+        meter INTEGER, start INTEGER, kind INTEGER, since INTEGER NOT NULL, polls INTEGER NOT NULL,
+        sent INTEGER NOT NULL, received INTEGER NOT NULL, awake INTEGER NOT NULL,
+        PRIMARY KEY (meter, start, kind)
     ) STRICT, WITHOUT ROWID;";
 
 /// The write-ahead log is merged into the file after this many pages (1 MiB), not after each poll,
@@ -88,8 +98,8 @@ pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryE
             return Ok(Err(HistoryError::Damaged { path: path(), reason: verdict }));
         }
         // The tables are described by text, in which a changed letter need not be an error.
-        let sample = Connection::open_in_memory()?;
-        sample.execute_batch(TABLES)?;
+        let mut sample = Connection::open_in_memory()?;
+        upgrade(&mut sample, 0, found)?;
         if made != tables(&sample)? {
             let reason = "its tables are not the expected ones".to_owned();
             return Ok(Err(HistoryError::Damaged { path: path(), reason }));
@@ -100,14 +110,24 @@ pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryE
     }
     connection.execute_batch(SETTINGS)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_AFTER)?;
-    if is_new {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
-        transaction.commit()?;
-    }
+    upgrade(&mut connection, found, FORMAT)?;
     Ok(Ok(connection))
+}
+
+/// Brings the tables from one version to another. Version 0 is an empty database.
+fn upgrade(connection: &mut Connection, from: i64, to: i64) -> Result<(), Error> {
+    if from >= to {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (before, sql) in [(0, TABLES), (1, ADDED_BY_2)] {
+        if (from..to).contains(&before) {
+            transaction.execute_batch(sql)?;
+        }
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", to)?;
+    transaction.commit()
 }
 
 /// The tables and their indexes: names, and the statements that created them.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Error, OpenFlags, OptionalExtension, params};
 use super::location::Location;
 use super::rows::{Table, add, readings, summaries_of, summaries_statement, unfolded};
 use super::schema::tables;
+use super::usage::known_id;
 use crate::calendar::{Calendar, Millis, Span};
 use crate::limits::INSTRUCTIONS;
 use crate::sample::{MeterKey, Series};
@@ -48,13 +49,8 @@ impl View {
         Ok(is_created.then_some(Self { connection, unfolded: OnceCell::new(), together }))
     }
 
-    /// The id of a meter by its serial number. Without one, it is the meter that was written last.
     fn meter(&self, meter: &MeterKey) -> Result<Option<i64>, Error> {
-        let sql = "SELECT id FROM meter WHERE name = ?1
-             AND ((serial = ?2) OR (current = 1 AND (?2 IS NULL OR serial IS NULL)))
-             ORDER BY serial IS NULL LIMIT 1";
-        let values = params![meter.name(), meter.serial()];
-        self.connection.query_row(sql, values, |row| row.get(0)).optional()
+        known_id(&self.connection, meter)
     }
 
     /// The current series of a meter, sorted by name.

@@ -9,10 +9,11 @@ use super::fold::{Folding, Step, all_unfolded};
 use super::hold::Hold;
 use super::location::{Files, Location};
 use super::schema::{lock, prepare};
+use super::usage;
 use crate::calendar::{Calendar, Millis, Span};
 use crate::error::HistoryError;
 use crate::limits::SERIALS;
-use crate::sample::{MeterKey, Sample};
+use crate::sample::{MeterKey, Sample, Usage, UsageRecord};
 
 /// The one connection that writes.
 #[derive(Debug)]
@@ -76,12 +77,15 @@ impl Store {
         location.remove_log_of(files);
     }
 
-    /// Writes the values of a poll. The hour that it ends is folded by [`Self::step`].
+    /// Writes the values and the cost of a poll. The hour that it ends is folded by [`Self::step`].
+    /// A cost without a value and without a serial number is that of the meter that was written
+    /// last.
     pub(crate) fn write(
         &mut self,
         meter: &MeterKey,
         time: Millis,
         values: &[Sample],
+        usage: &[(i64, Usage)],
     ) -> Result<Written, Error> {
         let hour = self.calendar.hour_of_reading(time);
         // A transaction that reads before it writes could not wait for a reader.
@@ -91,6 +95,7 @@ impl Store {
         self.last = time;
         let mut ended = Vec::new();
         match self.open {
+            _ if values.is_empty() => {}
             Some(open) if open == hour => {}
             // With many meters, polls of the full hour may arrive in another order.
             Some(open) if open.start == hour.end => ended.push(hour.start),
@@ -115,16 +120,12 @@ impl Store {
                 let series = if let Some(series) = self.series.get(&key) {
                     *series
                 } else {
-                    let current = current_meter(&transaction, meter.name())?;
-                    let Some(id) = meter_id(&transaction, meter, current.as_ref())? else {
+                    let Some((id, replaced)) = written_id(&transaction, meter)? else {
                         written = Written::TooManySerials;
                         break;
                     };
-                    if let Some((known, Some(serial))) = current
-                        && known != id
-                    {
-                        let counters = last_counters(&transaction, known)?;
-                        written = Written::Exchanged(Predecessor { serial, counters });
+                    if let Some(before) = replaced {
+                        written = Written::Exchanged(before);
                     }
                     let series = series_id(&transaction, id, parameter, &unit, *is_counter)?;
                     // The previous meter or unit is no longer the current one.
@@ -137,6 +138,24 @@ impl Store {
                 insert.execute(params![time, series, value.to_string()])?;
             }
         }
+        if !usage.is_empty() {
+            let is_anybody = values.is_empty() && meter.serial().is_none();
+            let mut id = usage::known_id(&transaction, meter)?.filter(|_| is_anybody);
+            if id.is_none() {
+                match written_id(&transaction, meter)? {
+                    Some((own, replaced)) => {
+                        id = Some(own);
+                        if let Some(before) = replaced {
+                            written = Written::Exchanged(before);
+                        }
+                    }
+                    None => written = Written::TooManySerials,
+                }
+            }
+            if let Some(id) = id {
+                usage::add(&transaction, &self.calendar, id, time, usage)?;
+            }
+        }
         transaction.commit()?;
         self.folding.add(ended);
         // The log is created by the first write, and when a backup has emptied it.
@@ -144,6 +163,12 @@ impl Store {
             self.files = self.location.files();
         }
         Ok(written)
+    }
+
+    /// What is stored about the cost of a meter's polls.
+    pub(crate) fn usage(&self, meter: &MeterKey) -> Result<UsageRecord, Error> {
+        let is_kept = matches!(self.location, Location::File(_));
+        Ok(UsageRecord { is_kept, ..usage::of(&self.connection, &self.calendar, meter)? })
     }
 
     /// Whether an hour is over and not folded completely.
@@ -193,6 +218,23 @@ fn current_meter(
 ) -> Result<Option<(i64, Option<String>)>, Error> {
     let sql = "SELECT id, serial FROM meter WHERE name = ? AND current = 1";
     transaction.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// The id of the meter that is written, and the one that it has replaced. `None` if its name has too
+/// many serial numbers.
+fn written_id(
+    transaction: &Transaction<'_>,
+    meter: &MeterKey,
+) -> Result<Option<(i64, Option<Predecessor>)>, Error> {
+    let current = current_meter(transaction, meter.name())?;
+    let Some(id) = meter_id(transaction, meter, current.as_ref())? else { return Ok(None) };
+    match current {
+        Some((known, Some(serial))) if known != id => {
+            let counters = last_counters(transaction, known)?;
+            Ok(Some((id, Some(Predecessor { serial, counters }))))
+        }
+        _ => Ok(Some((id, None))),
+    }
 }
 
 /// Parameter, last value and unit of the counters of a meter.
