@@ -34,6 +34,7 @@ mod systemd;
 mod tls;
 mod topic;
 mod units;
+mod usage;
 mod web;
 mod words;
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -17,6 +18,7 @@ use crate::account::Entry;
 use crate::advice::{Advice, MadeBy};
 use crate::options_change::Changed;
 use crate::units::UnitSystem;
+use crate::usage;
 use history::MeterKey;
 pub(crate) use logging::{LogLine, LogLines};
 use meter::client::{NoAnswer, Traffic};
@@ -66,8 +68,12 @@ impl Board {
             let before = std::mem::replace(known, meters.into_iter().map(numbered).collect());
             for meter in before {
                 if let Some(now) = known.iter_mut().find(|other| other.is_same_as(&meter)) {
-                    let MeterState { number, title, interval, units, .. } = now.clone();
-                    *now = MeterState { number, title, interval, units, ..meter };
+                    let MeterState { number, title, interval, units, settings, .. } = now.clone();
+                    let mut ledger = meter.ledger;
+                    if !settings.cost_as_much_as(&meter.settings) {
+                        Arc::make_mut(&mut ledger).forget_means();
+                    }
+                    *now = MeterState { number, title, interval, units, settings, ledger, ..meter };
                 }
             }
         });
@@ -391,6 +397,10 @@ pub struct MeterState {
     pub line: LineQuality,
     /// The same since the program started.
     pub line_in_all: LineQuality,
+    /// What decides what a poll costs.
+    pub(crate) settings: usage::Settings,
+    /// What the polls have cost.
+    pub(crate) ledger: Arc<usage::Ledger>,
     /// The last use of the placement aid.
     pub placement: Option<Placement>,
     /// The last search for registers.
@@ -429,6 +439,8 @@ impl MeterState {
             fault: None,
             line: LineQuality::default(),
             line_in_all: LineQuality::default(),
+            settings: usage::Settings::at_interval(interval),
+            ledger: Arc::default(),
             placement: None,
             scan: None,
         }
@@ -632,6 +644,21 @@ mod tests {
         assert_eq!(serials(), ["d Some(\"2\")", "c None"]);
         board.meter(0, |meter| meter.serial = Some("3".to_owned()));
         assert_eq!(serials(), ["d Some(\"3\")", "c None"]);
+        // What polls cost is known for the settings with which they were made.
+        let today = "2026-11-24".parse().unwrap();
+        let settings = usage::Settings::at_interval(Duration::from_secs(300));
+        let counted = Arc::new(usage::tests::four_weeks(today, &settings));
+        board.meter(0, |meter| meter.ledger = Arc::clone(&counted));
+        let shown = |settings: usage::Settings| {
+            let meter = MeterState { settings, ..meter("d", "/dev/ttyUSB1") };
+            board.set_meters(vec![(0, meter)]);
+            let meter = board.one_meter(0).unwrap();
+            let days = usage::projected(&meter.ledger, &meter.settings).len();
+            (meter.ledger.month(today) == counted.month(today), days)
+        };
+        let hourly = usage::Settings::at_interval(Duration::from_secs(3600));
+        assert_eq!(shown(hourly), (true, 4), "only the interval has changed");
+        assert_eq!(shown(settings.reading_more()), (true, 0));
     }
 
     #[test]

@@ -250,6 +250,62 @@ catalogue! {
         "Jede Auslesung kostet den Zähler etwas Batterie. Ein längeres Ausleseintervall schont \
          sie.";
 
+    battery_head: "Readings and battery", "Uitlezingen en batterij", "Aflæsninger og batteri",
+        "Avläsningar och batteri", "Auslesungen und Batterie";
+    battery_condition:
+        "The battery lifetimes in Kamstrup's technical description of the MULTICAL 403 apply to at \
+         most one reading per hour (5512-1689, page 112).",
+        "De batterijlevensduren in Kamstrups technische beschrijving van de MULTICAL 403 gelden \
+         voor hoogstens één uitlezing per uur (5512-1689, pagina 112).",
+        "Batterilevetiderne i Kamstrups tekniske beskrivelse af MULTICAL 403 gælder for højst én \
+         aflæsning i timen (5512-1689, side 112).",
+        "Batteriets livslängder i Kamstrups tekniska beskrivning av MULTICAL 403 gäller för högst \
+         en avläsning per timme (5512-1689, sida 112).",
+        "Die Batterielebensdauern in Kamstrups technischer Beschreibung des MULTICAL 403 gelten \
+         für höchstens eine Auslesung pro Stunde (5512-1689, Seite 112).";
+    today: "Today", "Vandaag", "I dag", "I dag", "Heute";
+    last_30_days: "Last 30 days", "Afgelopen 30 dagen", "Seneste 30 dage", "Senaste 30 dagarna",
+        "Letzte 30 Tage";
+    bytes: "Bytes", "Bytes", "Byte", "Byte", "Bytes";
+    awake_short: "Meter awake", "Meter wakker", "Måleren vågen", "Mätaren vaken", "Zähler wach";
+    now: "{value} (now)", "{value} (nu)", "{value} (nu)", "{value} (nu)", "{value} (jetzt)";
+    at_most: "at most {value}", "hoogstens {value}", "højst {value}", "högst {value}",
+        "höchstens {value}";
+    counted_since: "Counted since {time}.", "Geteld sinds {time}.", "Talt siden {time}.",
+        "Räknat sedan {time}.", "Gezählt seit {time}.";
+    counted_since_exchange:
+        "Counted since {time}: this meter has taken the place of another one.",
+        "Geteld sinds {time}: deze meter heeft een andere vervangen.",
+        "Talt siden {time}: denne måler har erstattet en anden.",
+        "Räknat sedan {time}: den här mätaren har ersatt en annan.",
+        "Gezählt seit {time}: Dieser Zähler hat einen anderen ersetzt.";
+    counted_since_start:
+        "Counted since the start of kamstrup2mqtt, {time}.",
+        "Geteld sinds de start van kamstrup2mqtt, {time}.",
+        "Talt siden kamstrup2mqtt blev startet, {time}.",
+        "Räknat sedan kamstrup2mqtt startades, {time}.",
+        "Gezählt seit dem Start von kamstrup2mqtt, {time}.";
+    projection: "Per day, at other intervals", "Per dag, met andere intervallen",
+        "Pr. dag, med andre intervaller", "Per dag, med andra intervall",
+        "Pro Tag, bei anderen Intervallen";
+    projection_words:
+        "Computed from what the readings of this meter have cost so far.",
+        "Berekend uit wat de uitlezingen van deze meter tot nu toe hebben gekost.",
+        "Beregnet ud fra, hvad aflæsningerne af denne måler hidtil har kostet.",
+        "Beräknat utifrån vad avläsningarna av den här mätaren hittills har kostat.",
+        "Berechnet aus dem, was die Auslesungen dieses Zählers bisher gekostet haben.";
+    no_projection:
+        "After a few hours, kamstrup2mqtt also shows what other intervals would cost. It needs more \
+         than two seconds between two readings for that.",
+        "Na een paar uur toont kamstrup2mqtt ook wat andere intervallen zouden kosten. Daarvoor \
+         moeten er meer dan twee seconden tussen twee uitlezingen zitten.",
+        "Efter nogle timer viser kamstrup2mqtt også, hvad andre intervaller ville koste. Det kræver \
+         mere end to sekunder mellem to aflæsninger.",
+        "Efter några timmar visar kamstrup2mqtt också vad andra intervall skulle kosta. Det kräver \
+         mer än två sekunder mellan två avläsningar.",
+        "Nach einigen Stunden zeigt kamstrup2mqtt auch, was andere Intervalle kosten würden. Dazu \
+         müssen zwischen zwei Auslesungen mehr als zwei Sekunden liegen.";
+
     // The token.
     token: "Token", "Token", "Token", "Token", "Token";
     token_head: "Unlock the buttons", "Knoppen ontgrendelen", "Lås knapperne op",

@@ -14,12 +14,17 @@ use tokio::time::Instant;
 use super::api::whole_seconds;
 use super::now::Now;
 use crate::status::{Board, BrokerState, LineQuality, MeterState};
-use history::MeterKey;
+use crate::usage::projected;
+use history::{MeterKey, Usage};
 
 /// The prefix of all names.
 const PREFIX: &str = "kamstrup2mqtt";
 
 type Labels = [(&'static str, String); 1];
+
+/// Those of a period, or of an interval.
+type MoreLabels = [(&'static str, String); 2];
+type Projection = [(&'static str, String); 3];
 
 /// A metric of a meter: name, help, unit and value.
 type Row = (&'static str, &'static str, Option<Unit>, fn(&LineQuality) -> u64);
@@ -43,6 +48,30 @@ const COUNTERS: [Row; 7] = [
         whole_seconds(line.awake)
     }),
 ];
+
+/// What the polls of a period have cost: name, help, unit and value.
+type UsageRow = (&'static str, &'static str, Option<Unit>, fn(&Usage) -> u64);
+
+/// Counted by the local day. Unlike the counters, they survive a restart.
+const USAGE: [UsageRow; 4] = [
+    ("usage_polls", "Polls of today, and of the last 30 days", None, |usage| usage.polls),
+    ("usage_sent", "Bytes sent to the meter in this period", Some(Unit::Bytes), |usage| usage.sent),
+    (
+        "usage_received",
+        "Bytes received from the meter's line in this period",
+        Some(Unit::Bytes),
+        |usage| usage.received,
+    ),
+    (
+        "usage_awake",
+        "Time for which the meter was kept awake in this period",
+        Some(Unit::Seconds),
+        |usage| whole_seconds(usage.awake),
+    ),
+];
+
+/// To how frequent readings the battery lifetimes of the MULTICAL 403 apply: 5512-1689 p. 112.
+const CONDITION: i64 = 60 * 60;
 
 /// All metrics, in the text format of `OpenMetrics`.
 pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
@@ -77,11 +106,64 @@ pub(super) fn text(board: &Board, now: &Now) -> Result<String, fmt::Error> {
             None => registry.register(name, help, family),
         }
     }
+    register_usage(&mut registry, &meters, now);
+    register_projections(&mut registry, &meters);
     let mut text = String::new();
     encode_registry(&mut text, &registry)?;
     readings(&mut text, &meters)?;
     encode_eof(&mut text)?;
     Ok(text)
+}
+
+fn register_usage(registry: &mut Registry, meters: &[(String, MeterState)], now: &Now) {
+    let today = now.wall.date();
+    for (name, help, unit, of) in USAGE {
+        let family: Family<MoreLabels, Gauge> = Family::default();
+        for (label, meter) in meters {
+            let ledger = &meter.ledger;
+            for (period, total) in
+                [("today", ledger.today(today)), ("30_days", ledger.month(today))]
+            {
+                let labels = [("meter", label.clone()), ("period", period.to_owned())];
+                family.get_or_create(&labels).set(gauge(of(&total.usage)));
+            }
+        }
+        match unit {
+            Some(unit) => registry.register_with_unit(name, help, unit, family),
+            None => registry.register(name, help, family),
+        }
+    }
+}
+
+fn register_projections(registry: &mut Registry, meters: &[(String, MeterState)]) {
+    let (bytes, awake) =
+        (Family::<Projection, Gauge>::default(), Family::<Projection, Gauge>::default());
+    for (label, meter) in meters {
+        for day in projected(&meter.ledger, &meter.settings) {
+            let bound = if day.is_at_most { "at_most" } else { "estimate" };
+            let labels = [
+                ("meter", label.clone()),
+                ("interval_seconds", day.interval.as_secs().to_string()),
+                ("bound", bound.to_owned()),
+            ];
+            bytes.get_or_create(&labels).set(gauge(day.bytes));
+            awake.get_or_create(&labels).set(gauge(whole_seconds(day.awake)));
+        }
+    }
+    let help = "Bytes per day that polls at this interval would cost, computed from past polls";
+    registry.register_with_unit("projected_daily", help, Unit::Bytes, bytes);
+    let help = "Time per day for which polls at this interval would keep the meter awake, computed \
+                from past polls";
+    registry.register_with_unit("projected_daily_awake", help, Unit::Seconds, awake);
+    let condition: Gauge = Gauge::default();
+    condition.set(CONDITION);
+    let help = "Shortest interval for which the battery lifetimes of the MULTICAL 403 apply \
+                (Kamstrup 5512-1689, page 112)";
+    registry.register_with_unit("battery_condition_interval", help, Unit::Seconds, condition);
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Each meter with its label, which no two meters have. Of several with one name in Home Assistant,

@@ -10,8 +10,10 @@ target/browser/pictures for people to look at. Every wait is for something that 
 KAMSTRUP2MQTT and KAMSTRUP2MQTT_BROKER name other binaries.
 """
 
+import json
 import os
 import re
+import sqlite3
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -437,6 +439,42 @@ def test_others_cannot_press_buttons(house):
         assert house.post(path) == 403, path
         assert house.post(path, **{"Sec-Fetch-Site": "cross-site"}) == 403, path
     assert house.post("scan/stop", **{"Sec-Fetch-Site": "same-origin"}) == 303
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_readings_and_battery(build, visit, width):
+    """What readings cost. The counts of a day survive a restart of the program."""
+    first = build()
+    page = visit(first.url, viewport={"width": width, "height": 900})
+    is_read(page)
+    page.locator("#battery-0-head").click()
+    readings = lambda: page.locator("#used-battery-0 tbody tr").first.locator("td")
+    expect(readings()).to_have_text(["1", "1"])
+    expect(page.locator("#battery-0")).to_contain_text("at most one reading per hour")
+    expect(page.locator("#battery-0")).to_contain_text(re.compile(r"Counted since \d{4}-\d\d-"))
+    # One reading is too little.
+    expect(page.locator("#intervals-0")).to_have_count(0)
+    state = json.loads(first.get("api/v1/state"))["meters"][0]["battery"]
+    before = state["today"]["bytes_received"]
+    assert before > 100 and state["survives_restart"]
+    page.context.close()
+    first.end()
+    with sqlite3.connect(first.folder / "state/history.db") as database:
+        rows = database.execute("SELECT count(*) FROM usage").fetchone()
+    database.close()
+    assert rows == (1,)
+    second = build()
+    page = visit(second.url, viewport={"width": width, "height": 900})
+    is_read(page)
+    page.locator("#battery-0-head").click()
+    expect(readings()).to_have_text(["2", "2"])
+    state = json.loads(second.get("api/v1/state"))["meters"][0]["battery"]
+    assert state["today"]["bytes_received"] > before
+    metrics = second.get("metrics")
+    assert re.search(r'usage_polls\{meter="[^"]+",period="30_days"\} 2\n', metrics), metrics
+    fits(page)
+    no_serious_fault(page)
+    picture(page, f"battery-{width}")
 
 
 def test_without_script(house, visit):

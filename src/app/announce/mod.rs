@@ -2,13 +2,14 @@
 //! also to the status board ([`Board`](crate::status::Board)) and to the history.
 
 mod accounting;
+mod costs;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::ZonedDateTime;
 use kmp::message::SerialNumber;
 use kmp::model::Model;
 use kmp::register::Kind;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use self::accounting::Accounting;
+use self::costs::Costs;
 use super::services::Observers;
 use crate::account;
 use crate::config::{Meter, Parameter, Publishing};
@@ -29,6 +31,7 @@ use crate::payload::{self, Message, ReadingStatus, Valued};
 use crate::status::{LastPoll, LineQuality, MeterState, ValueState};
 use crate::topic::Topics;
 use crate::units::{self, Measure, Published};
+use crate::usage::Settings;
 use history::{MeterKey, Sample};
 use logging::LocalTime;
 use meter::identity::{Certainty, Identification, Identity};
@@ -49,6 +52,7 @@ pub(super) struct Announcer {
     last: Vec<Option<Message>>,
     status: ReadingStatus,
     accounting: Accounting,
+    costs: Costs,
     observers: Observers,
     /// The last discovery messages, and what they depend on. They rarely change, and making them
     /// costs more than reading the meter.
@@ -90,7 +94,7 @@ impl Announcer {
         let presence = vec![Presence::default(); meter.parameters.len()];
         let last = vec![None; meter.parameters.len()];
         let identity = Identification::new(meter.version).identity();
-        let status = ReadingStatus::default();
+        let (status, costs) = (ReadingStatus::default(), Costs::new(&meter));
         Self {
             number,
             meter,
@@ -102,6 +106,7 @@ impl Announcer {
             last,
             status,
             accounting: Accounting::default(),
+            costs,
             observers,
             described: None,
         }
@@ -145,7 +150,12 @@ impl Announcer {
     ) {
         let source = Source::Meter(self.number);
         publisher.announce(source, self.discovery());
-        while let Some(result) = results.recv().await {
+        loop {
+            let result = tokio::select! {
+                result = results.recv() => result,
+                () = self.costs.show_stored(self.number, &self.observers) => continue,
+            };
+            let Some(result) = result else { return };
             let states = self.states(&result, &LocalTime::now_text());
             publisher.update_all(source, self.discovery(), states, self.current(&result));
             for topic in self.absent() {
@@ -255,8 +265,10 @@ impl Announcer {
 
     /// Puts the result of a poll on the board. Values that were not read stay there, with their
     /// age.
-    fn show(&self, result: &PollResult, values: &[Valued]) {
+    fn show(&mut self, result: &PollResult, values: &[Valued]) {
         let at = Instant::now();
+        let now = LocalTime::now();
+        let key = self.keep(result, values, &now);
         let parameters = &self.meter.parameters;
         let fresh = |index: usize, name: &str| {
             let value = values.iter().find(|value| value.index == index)?;
@@ -273,9 +285,7 @@ impl Announcer {
         let missing = missing.collect();
         let fault = self.status.condition.as_ref().filter(|condition| condition.code != 0);
         let identity = &self.identity;
-        let now = LocalTime::now();
         let today = now.date();
-        let key = self.keep(result, values, now.timestamp());
         let counted =
             |line: LineQuality| line.with_poll(result.suspect).with_traffic(result.traffic);
         self.observers.board.meter(self.number, |meter| {
@@ -305,17 +315,16 @@ impl Announcer {
         });
     }
 
-    /// Stores the values that charts can show in the history, if it is certain which meter they
-    /// belong to. Returns their key in the history.
-    fn keep(&self, result: &PollResult, values: &[Valued], time: Timestamp) -> MeterKey {
+    /// Stores what the poll has cost in the history, and the values that charts can show if it is
+    /// certain which meter they belong to. Returns their key in the history.
+    fn keep(&mut self, result: &PollResult, values: &[Valued], now: &ZonedDateTime) -> MeterKey {
         let key = history_key(&self.meter, self.identity.serial);
-        if let Some(history) = self.observers.history.as_ref().filter(|_| result.is_recognized) {
-            let noted = values.iter().filter_map(|value| {
-                let parameter = self.meter.parameters.get(value.index)?;
-                noted(parameter, value)
-            });
-            history.note(&key, time, &noted.collect::<Vec<_>>());
-        }
+        let noted = values.iter().filter(|_| result.is_recognized).filter_map(|value| {
+            let parameter = self.meter.parameters.get(value.index)?;
+            noted(parameter, value)
+        });
+        let noted: Vec<_> = noted.collect();
+        self.costs.note(result, (&key, &noted), now, (self.number, &self.observers));
         key
     }
 
@@ -406,7 +415,8 @@ pub(super) fn unread(meter: &Meter) -> MeterState {
     let state = MeterState::new(title, port, meter.poll_interval);
     let name = meter.name.as_ref().map(ToString::to_string);
     let label = meter.english_name.clone();
-    MeterState { name, label, units, key, has_keys, ..state }
+    let settings = Settings::of(meter);
+    MeterState { name, label, units, key, has_keys, settings, ..state }
 }
 
 /// A value as the history stores it; `None` if it identifies the meter or is one of its settings.

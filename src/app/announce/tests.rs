@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kmp::register::{REGISTERS, RegisterId};
 use kmp::value::RegisterValue;
 
 use super::*;
 use crate::app::services::Services;
 use crate::config::{self, Config};
+use crate::status::Board;
 use history::History;
 use meter::highres::HighResolution;
 use meter::identity::Exchange;
@@ -150,7 +152,7 @@ fn no_entity_of_any_model_stays_unavailable_forever() {
 /// another program that reads the meter.
 #[tokio::test]
 async fn only_trouble_with_the_head_is_counted_against_it() {
-    let announcer = announcer("energy", "topic: kamstrup");
+    let mut announcer = announcer("energy", "topic: kamstrup");
     let board = announcer.observers.board.clone();
     board.set_meters(vec![(0, unread(&announcer.meter))]);
     for (suspect, misplaced, elsewhere) in [
@@ -356,4 +358,148 @@ async fn there_are_no_means_unless_they_are_wanted() {
     let now = LocalTime::now();
     let result = poll(vec![reading("97: 5 m³·°C")], Vec::new());
     assert_eq!(announcer.means(&result, &now).await, (Vec::new(), Vec::new()));
+}
+
+/// What the page would show: polls of today and of 30 days, since when, and whether it is kept.
+fn counted(board: &Board, today: &str) -> String {
+    let meter = board.one_meter(0).unwrap();
+    let ledger = &meter.ledger;
+    let [today, month] =
+        [ledger.today(today.parse().unwrap()), ledger.month(today.parse().unwrap())];
+    let since = month.since.map(|since| since.to_string()).unwrap_or_default();
+    let bytes = month.usage.sent + month.usage.received;
+    let (polls, all) = (today.usage.polls, month.usage.polls);
+    format!("{polls} {all} {bytes} {since} {} {}", ledger.is_kept, ledger.has_predecessor)
+}
+
+/// A house whose program may be restarted.
+struct Counting {
+    costs: Costs,
+    observers: Observers,
+}
+
+impl Counting {
+    fn start(file: Option<std::path::PathBuf>, now: &str) -> Self {
+        let announcer = announcer("energy", "topic: kamstrup");
+        let history = file.map(|file| Arc::new(History::start(Some(file), &at(now))));
+        let observers = Observers { history, ..announcer.observers.clone() };
+        observers.board.set_meters(vec![(0, unread(&announcer.meter))]);
+        Self { costs: Costs::new(&announcer.meter), observers }
+    }
+
+    /// A poll of 100 bytes, and what is shown after it.
+    async fn poll(&mut self, serial: Option<u32>, exchange: Option<u32>, time: &str) -> String {
+        let mut traffic = meter::client::Traffic::default();
+        (traffic.sent, traffic.received) = (20, 80);
+        let exchange = exchange.map(|from| Exchange {
+            from: SerialNumber::new(from),
+            last: Vec::new(),
+            to: SerialNumber::new(serial.unwrap_or_default()),
+        });
+        let is_recognized = serial.is_some();
+        let result = poll(vec![reading("energy: 5 kWh")], Vec::new());
+        let result = PollResult { traffic, exchange, is_recognized, ..result };
+        let key = MeterKey::new("", serial);
+        self.costs.note(&result, (&key, &[]), &at(time), (0, &self.observers));
+        if self.observers.history.is_some() {
+            while self.costs.is_waiting() {
+                self.costs.show_stored(0, &self.observers).await;
+            }
+        }
+        counted(&self.observers.board, &time[..10])
+    }
+
+    fn end(self) {
+        if let Some(history) = self.observers.history {
+            Arc::into_inner(history).unwrap().close();
+        }
+    }
+}
+
+fn at(time: &str) -> ZonedDateTime {
+    format!("{time}[Europe/Copenhagen]").parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_cost_of_a_day_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = || Some(folder.path().join("history.db"));
+    let mut house = Counting::start(file(), "2026-11-23T23:50:00");
+    assert_eq!(
+        house.poll(Some(7), None, "2026-11-23T23:55:00").await,
+        "1 1 100 2026-11-23T22:55:00Z true false"
+    );
+    assert_eq!(
+        house.poll(Some(7), None, "2026-11-24T00:00:00").await,
+        "1 2 200 2026-11-23T22:55:00Z true false"
+    );
+    house.end();
+    // It is not known yet which meter this is.
+    let mut house = Counting::start(file(), "2026-11-24T12:00:00");
+    assert_eq!(
+        house.poll(None, None, "2026-11-24T12:00:00").await,
+        "2 3 300 2026-11-23T22:55:00Z true false"
+    );
+    for (time, polls) in [("2026-11-24T12:05:00", "3 4 400"), ("2026-11-24T12:10:00", "4 5 500")] {
+        let expected = format!("{polls} 2026-11-23T22:55:00Z true false");
+        assert_eq!(house.poll(Some(7), None, time).await, expected);
+    }
+    // A day without a poll, and one that begins before the last hour has ended everywhere.
+    assert_eq!(house.poll(Some(7), None, "2026-12-24T00:00:01").await, "1 1 100  true false");
+    house.end();
+}
+
+/// Both days are longer or shorter than 24 hours. Each poll is on the day that the clock shows.
+#[tokio::test]
+async fn a_day_with_a_change_of_the_clock_has_all_its_polls() {
+    for (day, next, hours) in [("2026-03-29", "2026-03-30", 23), ("2026-10-25", "2026-10-26", 25)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut house =
+            Counting::start(Some(folder.path().join("history.db")), "2026-03-01T00:00:00");
+        let mut time = at(&format!("{day}T00:00:00"));
+        let mut shown = String::new();
+        while time.date().to_string() == day {
+            let text = time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+            shown = house.poll(Some(7), None, &text).await;
+            time = time.checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        }
+        assert!(shown.starts_with(&format!("{hours} {hours} ")), "{day}: {shown}");
+        let shown = house.poll(Some(7), None, &format!("{next}T00:00:00")).await;
+        assert!(shown.starts_with(&format!("1 {} ", hours + 1)), "{day}: {shown}");
+        house.end();
+    }
+}
+
+#[tokio::test]
+async fn an_exchanged_meter_starts_at_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = || Some(folder.path().join("history.db"));
+    let mut house = Counting::start(file(), "2026-11-24T10:00:00");
+    house.poll(Some(7), None, "2026-11-24T10:00:00").await;
+    house.poll(Some(7), None, "2026-11-24T10:05:00").await;
+    let first_of = |polls: &str| format!("{polls} 2026-11-24T09:10:00Z true true");
+    let exchanged = house.poll(Some(8), Some(7), "2026-11-24T10:10:00").await;
+    assert_eq!(exchanged, first_of("1 1 100"));
+    assert_eq!(house.poll(Some(8), None, "2026-11-24T10:15:00").await, first_of("2 2 200"));
+    house.end();
+    // Both again, while the program was not running.
+    let mut house = Counting::start(file(), "2026-11-24T11:00:00");
+    let first = house.poll(Some(7), None, "2026-11-24T11:00:00").await;
+    assert_eq!(first, "3 3 300 2026-11-24T09:00:00Z true true");
+    let mut house = {
+        house.end();
+        Counting::start(file(), "2026-11-24T12:00:00")
+    };
+    assert_eq!(house.poll(Some(8), None, "2026-11-24T12:00:00").await, first_of("3 3 300"));
+    house.end();
+}
+
+#[tokio::test]
+async fn without_a_history_counting_begins_with_the_program() {
+    let mut house = Counting::start(None, "2026-11-24T10:00:00");
+    house.poll(Some(7), None, "2026-11-24T10:00:00").await;
+    let second = house.poll(Some(7), None, "2026-11-24T10:05:00").await;
+    assert_eq!(second, "2 2 200 2026-11-24T09:00:00Z false false");
+    let exchanged = house.poll(Some(8), Some(7), "2026-11-24T10:10:00").await;
+    assert_eq!(exchanged, "1 1 100 2026-11-24T09:10:00Z false false");
 }

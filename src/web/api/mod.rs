@@ -8,6 +8,7 @@ pub(super) mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::ZonedDateTime;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,6 +18,7 @@ use crate::status::{
     Board, BrokerState, Doubt, Found, HeadSearch, LastPoll, LineQuality, MeterState, Placement,
     PortInfo, ReportedProblem, ScanState,
 };
+use crate::usage::{Ledger, Settings, Total, projected};
 use meter::find::{Candidate, Plan};
 use meter::poll::Explanation;
 
@@ -110,6 +112,7 @@ struct MeterJson {
     values: BTreeMap<String, ValueJson>,
     missing: BTreeMap<String, String>,
     line: LineJson,
+    battery: BatteryJson,
     placement: Option<PlacementJson>,
     scan: Option<ScanJson>,
 }
@@ -131,6 +134,35 @@ struct LineJson {
     bytes_sent: u64,
     bytes_received: u64,
     awake_seconds: u64,
+}
+
+/// What the polls have cost.
+#[derive(Serialize)]
+struct BatteryJson {
+    today: UsageJson,
+    last_30_days: UsageJson,
+    survives_restart: bool,
+    replaced_another: bool,
+    per_day: Vec<PerDayJson>,
+}
+
+#[derive(Serialize)]
+struct UsageJson {
+    /// `None` if it is of the whole time.
+    since: Option<String>,
+    polls: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
+    awake_seconds: u64,
+}
+
+/// What a day would cost with this interval.
+#[derive(Serialize)]
+struct PerDayJson {
+    interval_seconds: u64,
+    bytes: u64,
+    awake_seconds: u64,
+    is_at_most: bool,
 }
 
 #[derive(Serialize)]
@@ -272,6 +304,7 @@ fn meter(state: MeterState, now: &Now) -> MeterJson {
         fault: state.fault,
         values: state.values.into_iter().map(value).collect(),
         missing: state.missing.into_iter().collect(),
+        battery: battery(&state.ledger, &state.settings, &now.wall),
         line: line(state.line.on(now.wall.date())),
         placement: state.placement.as_ref().map(placement),
         scan: state.scan.as_ref().map(scan),
@@ -290,6 +323,32 @@ fn line(line: LineQuality) -> LineJson {
         bytes_sent,
         bytes_received,
         awake_seconds: whole_seconds(line.awake),
+    }
+}
+
+fn battery(ledger: &Ledger, settings: &Settings, wall: &ZonedDateTime) -> BatteryJson {
+    let total = |Total { usage, since }: Total| UsageJson {
+        since: since.map(|since| {
+            let since = since.to_zoned_datetime(wall.time_zone().clone());
+            since.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+        }),
+        polls: usage.polls,
+        bytes_sent: usage.sent,
+        bytes_received: usage.received,
+        awake_seconds: whole_seconds(usage.awake),
+    };
+    let per_day = projected(ledger, settings).into_iter().map(|day| PerDayJson {
+        interval_seconds: day.interval.as_secs(),
+        bytes: day.bytes,
+        awake_seconds: whole_seconds(day.awake),
+        is_at_most: day.is_at_most,
+    });
+    BatteryJson {
+        today: total(ledger.today(wall.date())),
+        last_30_days: total(ledger.month(wall.date())),
+        survives_restart: ledger.is_kept,
+        replaced_another: ledger.has_predecessor,
+        per_day: per_day.collect(),
     }
 }
 

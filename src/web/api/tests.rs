@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::Value;
 use tokio::time::advance;
 
@@ -6,6 +8,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::advice::{Advice, MadeBy};
 use crate::status::ValueState;
+use crate::usage;
 
 pub(in super::super) fn now() -> Now {
     let wall = "2026-11-24T10:00:00+01:00[Europe/Copenhagen]".parse().unwrap();
@@ -58,6 +61,8 @@ pub(in super::super) async fn boards() -> [Board; 2] {
         };
         meter.line = LineQuality { day: Some("2026-11-24".parse().unwrap()), ..line };
         meter.line_in_all = LineQuality { polls: 1024, ..line };
+        let today = "2026-11-24".parse().unwrap();
+        meter.ledger = Arc::new(usage::tests::four_weeks(today, &meter.settings));
         let left = Duration::from_millis(90_500);
         let placement =
             Placement { running: true, asked: 12, hits: 9, left, ..Placement::default() };
@@ -132,6 +137,8 @@ async fn the_state_matches_its_description() {
         (r#""polls":24"#, r#""pools":24"#),
         (r#""state":"down""#, r#""state":"odd""#),
         (r#""since":null"#, r#""since":"yesterday""#),
+        (r#""is_at_most":false"#, r#""is_at_most":0"#),
+        (r#""replaced_another":false"#, r#""replaced":false"#),
         (r#""hint":"Mend it.""#, r#""hint":null"#),
         (r#""register":60"#, r#""register":65536"#),
     ] {

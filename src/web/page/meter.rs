@@ -3,6 +3,7 @@
 use jiff::ZonedDateTime;
 use tokio::time::Instant;
 
+use super::battery::{Battery, battery};
 use super::charts::Charts;
 use super::indicator::Indicator;
 use super::names::Name;
@@ -44,6 +45,7 @@ pub(super) struct Meter {
     pub(super) charts: Option<Charts>,
     pub(super) quality: Vec<(&'static str, String)>,
     pub(super) quality_words: Option<&'static str>,
+    pub(super) battery: Battery,
     pub(super) placement: Placing,
     pub(super) scan: Scan,
     pub(super) facts: Vec<(&'static str, String)>,
@@ -137,6 +139,7 @@ pub(super) fn meter(
 ) -> Meter {
     let words = language.words();
     let (name, indicator) = (short_name(&state), indicator(&state));
+    let battery = battery(&state, language, wall);
     let MeterState { number, title, port, interval, model, serial, last, since, next_poll, .. } =
         state;
     let means = means(&state.means, language, wall);
@@ -204,6 +207,7 @@ pub(super) fn meter(
         charts,
         quality: quality(&line, language),
         quality_words: judge(&line, words),
+        battery,
         placement: placing(placement, words),
         scan: scanned(scan, &read, language),
         facts: facts.collect(),
@@ -250,15 +254,11 @@ pub(super) fn value(
 pub(super) fn quality(line: &LineQuality, language: Language) -> Vec<(&'static str, String)> {
     let words = language.words();
     let LineQuality { polls, failed, retries, bad_checksums, .. } = line;
-    let LineQuality { bytes_sent, bytes_received, awake, .. } = line;
     vec![
         (words.polls, polls.to_string()),
         (words.polls_failed, failed.to_string()),
         (words.retries, retries.to_string()),
         (words.bad_checksums, bad_checksums.to_string()),
-        (words.bytes_sent, bytes_sent.to_string()),
-        (words.bytes_received, bytes_received.to_string()),
-        (words.awake, length(awake.as_secs())),
     ]
 }
 

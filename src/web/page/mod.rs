@@ -3,6 +3,7 @@
 //! The page consists of a frame and parts in it. The script loads the parts again when something
 //! has changed.
 
+mod battery;
 mod charts;
 mod head;
 mod indicator;

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kmp::message::SerialNumber;
@@ -13,6 +14,7 @@ use super::*;
 use crate::advice::{Advice, MadeBy};
 use crate::options_change::{Changed, OptionsChange};
 use crate::status::{Found, HeadSearch, LastPoll, Placement, ScanState, ValueState};
+use crate::usage;
 use crate::web::memory::{Counter, Curve, Memory, Range};
 use ::meter::client::NoAnswer;
 use ::meter::find::{
@@ -858,4 +860,40 @@ async fn many_meters_in_each_language() {
         all.push(texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" | "));
     }
     insta::assert_snapshot!(all.join("\n"));
+}
+
+/// Counted for four weeks, since an exchange, since the start, and with an interval of which little
+/// is known.
+#[tokio::test(start_paused = true)]
+async fn what_readings_cost_the_battery() {
+    let board = house();
+    let today = "2026-11-24".parse().unwrap();
+    let mut said = Vec::new();
+    let part = |page: &str, number: usize| {
+        let start = page.find(&format!("<details id=\"battery-{number}\"")).unwrap();
+        page[start..][..page[start..].find("</details>").unwrap()].to_owned()
+    };
+    said.push(part(&shown(&board, Language::English), 0));
+    board.meter(0, |meter| {
+        meter.ledger = Arc::new(usage::tests::four_weeks(today, &meter.settings));
+    });
+    for language in Language::ALL {
+        said.push(part(&shown(&board, language), 0));
+    }
+    board.meter(0, |meter| Arc::make_mut(&mut meter.ledger).has_predecessor = true);
+    board.meter(1, |meter| {
+        meter.settings = usage::Settings::at_interval(Duration::from_secs(3600));
+        meter.ledger = Arc::new(usage::tests::four_weeks(today, &meter.settings));
+        Arc::make_mut(&mut meter.ledger).is_kept = false;
+    });
+    for language in Language::ALL {
+        let page = shown(&board, language);
+        let notes = |number| {
+            let part = part(&page, number);
+            let notes = part.lines().filter(|line| line.contains("\"faint\""));
+            notes.map(str::to_owned).collect::<Vec<_>>().join("\n")
+        };
+        said.push(format!("{}\n{}", notes(0), part(&page, 1)));
+    }
+    insta::assert_snapshot!(said.join("\n=====\n"));
 }
