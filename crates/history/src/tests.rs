@@ -993,11 +993,14 @@ fn a_damaged_file_is_renamed() {
     fastrand::Rng::with_seed(1).fill(&mut noise);
     let mut header = good.clone();
     header[..16].copy_from_slice(&noise[..16]);
+    let mut format = good.clone();
+    format[18] = 9;
     let (half, odd) = (&good[..good.len() / 2 / 4_096 * 4_096], &good[..5_000]);
     for (what, bytes) in [
         ("noise", &noise[..]),
         ("a little noise", &noise[..100]),
         ("another header", &header),
+        ("an unknown format, which looks like a read-only disk", &format),
         ("half of it", half),
         ("an odd piece", odd),
     ] {

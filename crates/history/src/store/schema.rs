@@ -1,7 +1,7 @@
 //! The tables, and how the database is opened for writing.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
@@ -105,13 +105,28 @@ pub(super) fn prepare(location: &Location) -> Result<Result<Connection, HistoryE
             return Ok(Err(HistoryError::Damaged { path: path(), reason }));
         }
     }
-    if let Location::File(_) = location {
+    if let Location::File(file) = location {
+        if connection.is_readonly("main")? && has_unknown_format(file) {
+            let reason = "its format has an unknown version".to_owned();
+            return Ok(Err(HistoryError::Damaged { path: path(), reason }));
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
     }
     connection.execute_batch(SETTINGS)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_AFTER)?;
     upgrade(&mut connection, found, FORMAT)?;
     Ok(Ok(connection))
+}
+
+/// Whether the header has a version of the format that the database only reads. Nothing has ever
+/// written such a file, so the header is damaged, and the disk is not read-only.
+///
+/// Closing a handle ends the locks on the file. That does not matter if the file is not written.
+fn has_unknown_format(path: &Path) -> bool {
+    const WRITE_VERSION: u64 = 18;
+    let mut version = [0];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut version, WRITE_VERSION));
+    read.is_ok() && !matches!(version, [1 | 2])
 }
 
 /// Brings the tables from one version to another. Version 0 is an empty database.
