@@ -102,7 +102,7 @@ async fn simulated(
     let mut previous: Option<(Instant, Instant)> = None;
     loop {
         let result = results.recv().await.unwrap();
-        let (began, ended) = (Instant::now() - result.took, Instant::now());
+        let (began, ended) = (Instant::now().checked_sub(result.took).unwrap(), Instant::now());
         let timing = previous.map_or_else(Timing::default, |(start, end)| Timing {
             pause: Some(began - start),
             rest: began - end,

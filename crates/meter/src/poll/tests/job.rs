@@ -97,7 +97,7 @@ async fn the_placement_aid_makes_a_request_each_second_for_two_minutes_and_polls
     assert_eq!(first.before, Traffic::default());
     let own = second.traffic.sent - second.before.sent;
     assert!(own > 0 && own <= first.traffic.sent, "{own}: {:?}", first.traffic);
-    assert!(second.traffic.awake - second.before.awake < Duration::from_secs(3));
+    assert!(second.traffic.awake < second.before.awake + Duration::from_secs(3));
     let (at, third) = polling.next().await;
     assert_eq!((at, third.before.sent, third.before.awake), (600, 0, Duration::ZERO));
     polling.ended().await;
